@@ -1,0 +1,106 @@
+"""From what a source hands over to the arrays of each split, in memory; whatever is wrong is found here."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distill_tune.data.encoder import TableEncoder, check_table
+from distill_tune.data.raw import RawImages, RawTable
+from distill_tune.data.splits import Rows, labelled_rows, split_rows
+from distill_tune.errors import DataError
+
+if TYPE_CHECKING:
+    from distill_tune.config.sections import DataConfig
+
+Arrays = dict[str, npt.NDArray[Any]]
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Built:
+    """Everything that is written to the cache."""
+
+    splits: dict[str, Arrays]
+    """By name of the split: the four arrays of `Split`."""
+    classes: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    encoder: dict[str, Any] | None
+    notes: tuple[str, ...]
+    num_source_rows: int
+
+
+def build(config: "DataConfig") -> Built:
+    """Load, check, split and encode.
+
+    Raises:
+        DataError: the data breaks a rule.
+        ConfigError: a key of `[data]` does.
+    """
+    raw: RawImages | RawTable = config.chosen("source").load(config)
+    if isinstance(raw, RawTable):
+        check_table(raw.frame, raw.where, f"leave it out (data.{config.source}.columns names those to keep)")
+    rows = split_rows(raw, config.validation, config.test, config.seed)
+    inputs: Arrays
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    encoder: TableEncoder | None = None
+    notes: list[str] = []
+    if isinstance(raw, RawTable):
+        encoder, notes = _fit_encoder(raw, rows)
+        inputs = {name: encoder.transform(raw.frame.iloc[index]) for name, index in _named(rows).items()}
+    else:
+        inputs = {name: raw.inputs[index] for name, index in _named(rows).items()}
+        mean, std = channel_statistics(inputs["train"])
+    return Built(
+        splits=_arrays(raw, rows, inputs, config),
+        classes=raw.classes,
+        input_shape=inputs["train"].shape[1:],
+        mean=mean,
+        std=std,
+        encoder=encoder.to_dict() if encoder else None,
+        notes=(*raw.notes, *rows.notes, *notes),
+        num_source_rows=len(raw.labels),
+    )
+
+
+def _named(rows: Rows) -> dict[str, npt.NDArray[np.int64]]:
+    return {"train": rows.train, "validation": rows.validation, "test": rows.test}
+
+
+def _fit_encoder(raw: RawTable, rows: Rows) -> tuple[TableEncoder, list[str]]:
+    encoder = TableEncoder.fit(raw.frame.iloc[rows.train])
+    if not encoder.feature_names:
+        raise DataError(f"{raw.where}: every input column is constant; there is nothing to learn from.")
+    return encoder, encoder.notes(raw.frame)
+
+
+def _arrays(raw: RawImages | RawTable, rows: Rows, inputs: Arrays, config: "DataConfig") -> dict[str, Arrays]:
+    splits = {}
+    for name, index in _named(rows).items():
+        labels = raw.labels[index].astype(np.int64)
+        samples = config.student_samples if name == "train" else None
+        labelled = labelled_rows(labels, samples, config.seed, raw.where)
+        splits[name] = {"inputs": inputs[name], "labels": labels, "index": index, "labelled": labelled}
+    return splits
+
+
+def channel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8 [n, channels, h, w], exact, from a histogram.
+
+    A channel that is constant has a deviation of 1, so that dividing by it does nothing.
+    """
+    values = np.arange(256)
+    mean, std = [], []
+    for channel in range(images.shape[1]):
+        counts = np.zeros(256, dtype=np.int64)
+        for start in range(0, len(images), CHUNK):  # bincount widens what it counts by a factor of eight
+            counts += np.bincount(images[start : start + CHUNK, channel].ravel(), minlength=256)
+        center = float((counts * values).sum() / counts.sum())
+        spread = float(np.sqrt((counts * (values - center) ** 2).sum() / counts.sum()))
+        mean.append(center)
+        std.append(spread or 1.0)
+    return tuple(mean), tuple(std)

@@ -1,0 +1,213 @@
+"""The prepared data set: a folder with one Arrow file a split and `data.json`, which says what is in them.
+
+    cache/data-<fingerprint>/{train,validation,test}.arrow, data.json
+
+It is written once, under a temporary name that is then renamed, and used again as long as the `[data]`
+section, the source's content and the files' checksums have not changed. Only `open_test` leads to the test
+split.
+"""
+
+import hashlib
+import json
+import tempfile
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from distill_tune.data.arrow import read_arrays, write_arrays
+from distill_tune.data.files import sha256_of
+from distill_tune.errors import CacheError
+
+if TYPE_CHECKING:
+    from distill_tune.config.sections import DataConfig
+    from distill_tune.data.build import Built
+
+FORMAT = 1
+"""Of the cache; another number makes every older cache unknown."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Memory-mapped, read-only numpy views on one Arrow file; n rows."""
+
+    inputs: npt.NDArray[Any]
+    """uint8 [n, channels, height, width] of images, float32 [n, features] of tables."""
+    labels: npt.NDArray[np.int64]
+    """Class ids [n]."""
+    index: npt.NDArray[np.int64]
+    """Row in the source [n]; a source's own test split counts on after its training rows."""
+    labelled: npt.NDArray[np.bool_]
+    """[n]; in train what the student may see labelled, elsewhere all True."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is known of a prepared data set; the splits are opened when they are asked for."""
+
+    folder: Path
+    classes: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    """(channels, height, width) or (features,)."""
+    mean: tuple[float, ...]
+    """Of each channel of the training split, in stored units (0 to 255); () for tables, which are
+    standardised already."""
+    std: tuple[float, ...]
+    """Likewise; 1 where a channel is constant."""
+    encoder: dict[str, Any] | None
+    """Tables: `TableEncoder.from_dict` makes the encoder for new rows of it."""
+    fingerprint: str
+    """Changes with the `[data]` section, the source's content, or the format."""
+    notes: tuple[str, ...]
+    """What was done to the data and must be said."""
+    rest: str
+    """`data.rest`: "hidden" or "unlabelled"."""
+    num_source_rows: int
+    """Rows of the source, its own test split included: what a file of the teacher's logits must have."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether inputs are images."""
+        return len(self.input_shape) == 3
+
+    def split(self, name: Literal["train", "validation"]) -> Split:
+        """Training or validation split, memory-mapped.
+
+        Raises:
+            CacheError: its file is missing or damaged.
+        """
+        if name not in ("train", "validation"):
+            raise ValueError(f"split must be 'train' or 'validation', but got {name!r}; test is opened by open_test().")
+        return Split(**read_arrays(self.folder / f"{name}.arrow"))
+
+
+def open_test(dataset: Dataset) -> Split:
+    """The test split: opened once a search, after everything has been chosen.
+
+    Raises:
+        CacheError: its file is missing or damaged.
+    """
+    return Split(**read_arrays(dataset.folder / "test.arrow"))
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """The data set that `prepare_data` left in `folder`; cheap, checksums of the splits are not computed.
+
+    Raises:
+        CacheError: `data.json` is missing or damaged.
+    """
+    document = _read_document(folder)
+    kept = {field.name: document[field.name] for field in fields(Dataset) if field.name != "folder"}
+    as_tuples: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()
+    }
+    return Dataset(folder=folder, **as_tuples)
+
+
+def prepare_data(config: "DataConfig", cache: Path) -> Dataset:
+    """The data set that `[data]` describes: from `cache/data-<fingerprint>/`, or built and written there.
+
+    Args:
+        config: the `[data]` section.
+        cache: the folder of caches; created when there is something to write.
+
+    Raises:
+        DataError: the data breaks a rule; nothing has been written.
+        ConfigError: a key of `[data]` does.
+    """
+    fingerprint = fingerprint_of(config)
+    folder = cache / f"data-{fingerprint}"
+    damage = _damage(folder) if folder.exists() else "missing"
+    if not damage:
+        return open_dataset(folder)
+    from distill_tune.data.build import build  # brings pandas, which those that only read do without
+
+    _write(build(config), config, fingerprint, folder)
+    dataset = open_dataset(folder)
+    rebuilt = () if damage == "missing" else (f"the data cache was damaged ({damage}) and has been rebuilt",)
+    return replace(dataset, notes=(*dataset.notes, *rebuilt))
+
+
+def check_data(config: "DataConfig") -> tuple[str, ...]:
+    """Everything that `prepare_data` would refuse is refused, and nothing is written; returns the notes.
+
+    Raises:
+        DataError: the data breaks a rule.
+        ConfigError: a key of `[data]` does.
+    """
+    from distill_tune.data.build import build
+
+    return build(config).notes
+
+
+def fingerprint_of(config: "DataConfig") -> str:
+    """16 hexadecimal digits of everything that decides what the prepared data are."""
+    source = config.chosen("source")
+    section = config.model_dump(include=set(type(config).model_fields) - {"passes"})
+    told = {
+        "format": FORMAT,
+        **section,
+        "options": source.model_dump(mode="json"),
+        "content": source.content(config),
+    }
+    return hashlib.sha256(_canonical(told)).hexdigest()[:16]
+
+
+def _canonical(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, sort_keys=True).encode()
+
+
+def _write(built: "Built", config: "DataConfig", fingerprint: str, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".data-", ignore_cleanup_errors=True) as temporary:
+        new = Path(temporary) / "data"
+        new.mkdir()
+        for name, arrays in built.splits.items():
+            write_arrays(new / f"{name}.arrow", arrays)
+        document = {name: value for name, value in vars(built).items() if name != "splits"}
+        document |= {"format": FORMAT, "fingerprint": fingerprint, "rest": config.rest}
+        document["sha256"] = {path.name: sha256_of(path) for path in sorted(new.iterdir())}
+        document["checksum"] = hashlib.sha256(_canonical(document)).hexdigest()
+        (new / "data.json").write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
+        _put_in_place(new, folder, Path(temporary) / "old")
+
+
+def _put_in_place(new: Path, folder: Path, old: Path) -> None:
+    """Rename `new` to `folder`; what was there goes, unless another process just put a whole one there."""
+    if folder.exists() and _damage(folder):
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        if _damage(folder):
+            raise
+
+
+def _damage(folder: Path) -> str:
+    """What is wrong with the cache in `folder`, or an empty string."""
+    try:
+        document = _read_document(folder)
+    except CacheError as error:
+        return str(error)
+    for name, checksum in document["sha256"].items():
+        path = folder / name
+        if not path.is_file() or sha256_of(path) != checksum:
+            return f"{name} does not match its checksum"
+    return ""
+
+
+def _read_document(folder: Path) -> dict[str, Any]:
+    path = folder / "data.json"
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        checksum = document.pop("checksum")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise CacheError(f"{path.name} is missing or damaged") from error
+    if hashlib.sha256(_canonical(document)).hexdigest() != checksum:
+        raise CacheError(f"{path.name} does not match its checksum")
+    return document

@@ -1,0 +1,221 @@
+"""From columns to float32 features: numbers standardised, categories one-hot, gaps filled and marked.
+
+Every statistic is of the training split alone. The encoder is plain JSON afterwards, so `predict` encodes new
+rows with exactly what training used.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from distill_tune.errors import DataError
+from distill_tune.registry import did_you_mean
+
+Features = npt.NDArray[np.float32]
+MAX_CATEGORIES = 100
+MAX_SIZE = 1e100
+"""Larger numbers overflow when they are squared; nothing measured is that large."""
+
+FARTHEST = 1e6
+"""Standard deviations from the mean, where new rows end: float32 must not overflow. Of n training rows none is
+farther out than the square root of n."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A column of numbers; `missing`: the training split had gaps, so the features have an indicator."""
+
+    name: str
+    mean: float
+    std: float
+    missing: bool
+
+
+@dataclass(frozen=True)
+class TableEncoder:
+    """Features in this order: numbers, indicators of missing numbers, one-hot categories."""
+
+    columns: tuple[str, ...]
+    """All input columns of the source in its order, those that were dropped for being constant included."""
+    numbers: tuple[Number, ...]
+    categories: dict[str, tuple[str | None, ...]]
+    """Known values a column; None stands for missing, where the training split had gaps."""
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame) -> "TableEncoder":
+        """The encoder of a training split that `check_table` has passed."""
+        kinds = {name: column_kind(frame[name]) for name in frame.columns}
+        texts = {name: _as_texts(frame[name]) for name, kind in kinds.items() if kind == "category"}
+        known = {name: tuple(sorted(set(values), key=lambda v: (v is None, v or ""))) for name, values in texts.items()}
+        return cls(
+            columns=tuple(frame.columns),
+            numbers=_fit_numbers(frame, [name for name, kind in kinds.items() if kind == "number"]),
+            categories={name: values for name, values in known.items() if len(values) > 1},
+        )
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Columns that were constant in the training split."""
+        used = {number.name for number in self.numbers} | set(self.categories)
+        return tuple(name for name in self.columns if name not in used)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """One name a feature, in order."""
+        return (
+            *(number.name for number in self.numbers),
+            *(f"{number.name} is missing" for number in self.numbers if number.missing),
+            *(f"{name} = {value}" for name, known in self.categories.items() for value in known),
+        )
+
+    def transform(self, frame: pd.DataFrame) -> Features:
+        """Features [rows, len(feature_names)] of new rows; other columns are ignored.
+
+        Raises:
+            DataError: a column is missing, holds no numbers where numbers were, or has infinite values.
+        """
+        needed = [*(number.name for number in self.numbers), *self.categories]
+        for name in needed:
+            if name not in frame.columns:
+                raise DataError(f"no column {name!r}.{did_you_mean(name, [str(c) for c in frame.columns])}")
+        values = _as_numbers(frame, [number.name for number in self.numbers])
+        gaps = np.isnan(values)
+        blocks = [
+            np.where(gaps, 0.0, self._standardised(values)),
+            gaps[:, [number.missing for number in self.numbers]],
+            *(_one_hot(_as_texts(frame[name]), known) for name, known in self.categories.items()),
+        ]
+        return np.ascontiguousarray(np.concatenate(blocks, axis=1), dtype=np.float32)
+
+    def _standardised(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        mean = np.array([number.mean for number in self.numbers], dtype=np.float64)
+        std = np.array([number.std for number in self.numbers], dtype=np.float64)
+        with np.errstate(over="ignore"):
+            return np.clip((values - mean) / std, -FARTHEST, FARTHEST)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able values; `from_dict` gives an equal encoder back."""
+        return {
+            "columns": list(self.columns),
+            "numbers": [vars(number).copy() for number in self.numbers],
+            "categories": {name: list(known) for name, known in self.categories.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> "TableEncoder":
+        """The encoder that `to_dict` described."""
+        return cls(
+            columns=tuple(document["columns"]),
+            numbers=tuple(Number(**number) for number in document["numbers"]),
+            categories={name: tuple(known) for name, known in document["categories"].items()},
+        )
+
+    def notes(self, frame: pd.DataFrame) -> list[str]:
+        """What a person must be told of how the columns of `frame` (all splits) became features."""
+        gaps = frame.isna().sum()
+        means = {number.name: f"filled with the training mean {number.mean:.6g}" for number in self.numbers}
+        said = [
+            f"{gaps[name]:,} missing values in {name!r} {means.get(name, 'made a category of their own')}"
+            for name in self.columns
+            if gaps[name] and name not in self.dropped
+        ]
+        constant = [f"column {name!r} dropped: constant in the training split" for name in self.dropped]
+        return _shortened(said, "columns with missing values") + _shortened(constant, "columns dropped")
+
+
+def column_kind(column: Any) -> str:
+    """`"number"` or `"category"`.
+
+    Raises:
+        DataError: the column is neither (dates, lists, complex numbers).
+    """
+    kinds = pd.api.types
+    if kinds.is_numeric_dtype(column) and not kinds.is_complex_dtype(column):
+        return "number"
+    is_text = isinstance(column.dtype, pd.CategoricalDtype) or kinds.is_string_dtype(column)
+    if is_text or (column.dtype == object and column.dropna().map(lambda v: isinstance(v, str | bool)).all()):
+        return "category"
+    raise DataError(f"column {column.name!r} holds {column.dtype}; make numbers or text of it, or leave it out.")
+
+
+def check_table(frame: pd.DataFrame, where: str, cure: str) -> None:
+    """Refuse columns that cannot become features; `cure` says how a column is left out.
+
+    Raises:
+        DataError: an infinite number, a column of another kind, or more than 100 distinct texts.
+    """
+    try:
+        numbers = [name for name in frame.columns if column_kind(frame[name]) == "number"]
+        _as_numbers(frame, numbers)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    for name in frame.columns.difference(numbers, sort=False):
+        if (distinct := frame[name].nunique()) > MAX_CATEGORIES:
+            raise DataError(
+                f"{where}: column {name!r} is text with {distinct:,} distinct values"
+                f"{_almost_numbers(frame[name])}; at most {MAX_CATEGORIES} can be told apart; {cure}."
+            )
+
+
+def _almost_numbers(column: Any) -> str:
+    """Why a column of numbers was read as text, if that is what it looks like."""
+    stray = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
+    return f" (numbers, but for {len(stray)} such as {stray.iloc[0]!r})" if 0 < len(stray) < len(column) / 2 else ""
+
+
+def _fit_numbers(frame: pd.DataFrame, names: list[str]) -> tuple[Number, ...]:
+    values = _as_numbers(frame, names)
+    gaps = np.isnan(values)
+    count = np.maximum(1, (~gaps).sum(axis=0))
+    mean = np.where(gaps, 0.0, values).sum(axis=0) / count
+    std = np.sqrt((np.where(gaps, 0.0, values - mean) ** 2).sum(axis=0) / count)
+    low, high = np.where(gaps, np.inf, values).min(axis=0), np.where(gaps, -np.inf, values).max(axis=0)
+    varies, some = high > low, np.asarray(gaps.any(axis=0))
+    std = np.where(varies & (std > 0), std, 1.0)  # one value and gaps: only the indicator tells rows apart
+    keep = varies | (some & ~gaps.all(axis=0))
+    return tuple(Number(names[i], float(mean[i]), float(std[i]), bool(some[i])) for i in np.flatnonzero(keep))
+
+
+def _as_numbers(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64]:
+    """Columns as float64 [rows, len(names)], missing as NaN."""
+    chosen = frame[names]
+    for name in names:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            chosen = chosen.assign(**{name: _parsed(frame[name])})
+    values: npt.NDArray[np.float64] = chosen.to_numpy(dtype=np.float64, na_value=np.nan)
+    huge: npt.NDArray[np.bool_] = np.greater(np.abs(values), MAX_SIZE)
+    if huge.any():
+        row, column = np.argwhere(huge)[0]
+        raise DataError(
+            f"column {names[column]!r} has {np.count_nonzero(huge[:, column]):,} infinite (or above "
+            f"{MAX_SIZE:g}) values, the first in row {row}; replace them or leave them empty."
+        )
+    return values
+
+
+def _parsed(column: Any) -> Any:
+    parsed = pd.to_numeric(column, errors="coerce")
+    stray = np.flatnonzero(parsed.isna().to_numpy() & column.notna().to_numpy())
+    if len(stray):
+        raise DataError(f"column {column.name!r} must hold numbers, but row {stray[0]} has {column.iloc[stray[0]]!r}.")
+    return parsed
+
+
+def _as_texts(column: Any) -> list[str | None]:
+    gaps = column.isna().to_numpy()
+    return [None if gap else str(value) for value, gap in zip(column.astype("object"), gaps, strict=True)]
+
+
+def _one_hot(values: list[str | None], known: Sequence[str | None]) -> npt.NDArray[np.bool_]:
+    """[rows, len(known)]; a value that is not known is all zeros."""
+    place = {value: i for i, value in enumerate(known)}
+    codes = np.array([place.get(value, -1) for value in values], dtype=np.int64)
+    return np.equal(codes[:, None], np.arange(len(known)))
+
+
+def _shortened(said: list[str], what: str, most: int = 5) -> list[str]:
+    return said if len(said) <= most else [*said[:most], f"and {len(said) - most:,} more {what}"]

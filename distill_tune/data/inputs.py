@@ -1,0 +1,101 @@
+"""New, unlabelled rows to predict: CSV, Parquet, .npy or .npz, brought into the training inputs' layout."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from distill_tune.data.encoder import TableEncoder
+from distill_tune.data.files import read_csv, read_npy, read_npz, read_parquet
+from distill_tune.data.raw import as_bytes, as_images
+from distill_tune.errors import DataError
+
+READERS = {".csv": "CSV", ".parquet": "Parquet", ".npy": "NumPy", ".npz": "NumPy"}
+
+
+def read_inputs(path: Path, encoder: dict[str, Any] | None, input_shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """The rows of `path`, ready for the student.
+
+    Args:
+        path: CSV with a header line, Parquet, .npy, or .npz with `inputs`, `x`, `X` or a single array.
+        encoder: `Dataset.encoder`; None for images.
+        input_shape: `Dataset.input_shape`.
+
+    Returns:
+        float32 [n, features] of tables, uint8 [n, channels, height, width] of images.
+
+    Raises:
+        DataError: missing, of another kind or shape, or without a column that the student needs.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in READERS:
+        raise DataError(f"{path}: must end in one of {', '.join(READERS)}, but ends in {path.suffix!r}.")
+    if encoder is None:
+        return _images(_array(path), input_shape, path)
+    try:
+        return _features(path, TableEncoder.from_dict(encoder))
+    except DataError as error:
+        raise DataError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
+
+def _features(path: Path, encoder: TableEncoder) -> npt.NDArray[np.float32]:
+    if READERS[path.suffix.lower()] == "NumPy":
+        frame = _frame(_array(path), encoder.columns)
+    else:
+        frame = _table(path, as_text=tuple(encoder.categories))
+    if not len(frame):
+        raise DataError("has no rows.")
+    return encoder.transform(frame)
+
+
+def _frame(array: npt.NDArray[Any], columns: tuple[str, ...]) -> pd.DataFrame:
+    if array.ndim != 2 or array.shape[1] != len(columns):
+        raise DataError(f"must be [n, {len(columns)}] like the training inputs, but is {list(array.shape)}.")
+    return pd.DataFrame(array, columns=list(columns))
+
+
+def _table(path: Path, as_text: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Columns of a CSV or Parquet file; categories such as "1" must stay text, and a CSV does not say so."""
+    if path.suffix.lower() == ".parquet":
+        return read_parquet(path)
+    return read_csv(path, _separator(path), dtype=dict.fromkeys(as_text, "str"))
+
+
+def _separator(path: Path) -> str:
+    """The most frequent of the usual separators in the header line."""
+    if not path.is_file():
+        return ","  # what is wrong is said when it is read
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header = file.readline()
+    return max(",;\t|", key=header.count)
+
+
+def _array(path: Path) -> npt.NDArray[Any]:
+    """The file's only, or best named, array; of a table its values."""
+    if path.suffix.lower() == ".npy":
+        return read_npy(path)
+    if path.suffix.lower() != ".npz":
+        values: npt.NDArray[Any] = _table(path).to_numpy()
+        return values
+    arrays = read_npz(path)
+    for name in ("inputs", "x", "X"):
+        if name in arrays:
+            return arrays[name]
+    if len(arrays) != 1:
+        raise DataError(f"{path}: name the array to predict on 'inputs'; there are {', '.join(map(repr, arrays))}.")
+    return next(iter(arrays.values()))
+
+
+def _images(array: npt.NDArray[Any], shape: tuple[int, ...], path: Path) -> npt.NDArray[np.uint8]:
+    """[n, *shape], also from flat rows of pixels and from [n, h, w, channels]."""
+    if array.ndim == 2 and array.shape[1] == int(np.prod(shape)):
+        images = as_bytes(array, str(path)).reshape(-1, *shape)
+    elif array.ndim == 4 and array.shape[1:] == shape:
+        images = as_bytes(array, str(path))
+    else:
+        images, _ = as_images(array, str(path))
+    if images.shape[1:] != shape or not len(images):
+        raise DataError(f"{path}: must be images [n, {', '.join(map(str, shape))}], but is {list(array.shape)}.")
+    return images

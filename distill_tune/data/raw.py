@@ -1,0 +1,183 @@
+"""What a source hands over: inputs as they are, class ids, and the names of the classes.
+
+Both classes check what every later step relies on, so a source of your own cannot hand over half-right data.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from distill_tune.errors import DataError
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """What images and tables have in common."""
+
+    labels: npt.NDArray[Any]
+    """Class ids [n], integers in [0, len(classes))."""
+    classes: tuple[str, ...]
+    where: str
+    """Names the data in errors; usually the file's path."""
+    own_test: int = 0
+    """So many of the last rows are the source's own test split."""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels, len(self.classes), self.where)
+        if self.rows != len(self.labels):
+            raise DataError(
+                f"{self.where}: has {self.rows:,} rows of inputs, but {len(self.labels):,} labels; each row needs one."
+            )
+        if len(self.classes) < 2:
+            raise DataError(f"{self.where}: has one class only ({self.classes[0]!r}); a classifier needs two.")
+
+    @property
+    def rows(self) -> int:
+        """Rows of inputs, the own test split included."""
+        raise NotImplementedError
+
+    def row_hashes(self) -> npt.NDArray[np.uint64]:
+        """One 64-bit hash a row of inputs; equal rows have equal hashes."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawImages(Raw):
+    """Images, uint8 [n, channels, height, width]."""
+
+    inputs: npt.NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        if self.inputs.ndim != 4 or self.inputs.dtype != np.uint8 or 0 in self.inputs.shape:
+            raise DataError(
+                f"{self.where}: images must be uint8 [n, channels, height, width], none of them 0, "
+                f"but are {self.inputs.dtype} {list(self.inputs.shape)}."
+            )
+        super().__post_init__()
+
+    @property
+    def rows(self) -> int:
+        """Number of images."""
+        return len(self.inputs)
+
+    def row_hashes(self) -> npt.NDArray[np.uint64]:
+        """One 64-bit hash an image."""
+        from hashlib import blake2b
+
+        images = np.ascontiguousarray(self.inputs)
+        digests = b"".join(blake2b(image, digest_size=8).digest() for image in images)
+        return np.frombuffer(digests, dtype=np.uint64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawTable(Raw):
+    """A table; its columns are numbers or categories, the label is not among them."""
+
+    frame: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        if self.frame.columns.has_duplicates:
+            twice = self.frame.columns[self.frame.columns.duplicated()][0]
+            raise DataError(f"{self.where}: has two columns named {twice!r}; rename one.")
+        if not len(self.frame) or not len(self.frame.columns):
+            raise DataError(f"{self.where}: has {len(self.frame)} rows and {len(self.frame.columns)} input columns.")
+        super().__post_init__()
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.frame)
+
+    def row_hashes(self) -> npt.NDArray[np.uint64]:
+        """One 64-bit hash a row; a missing value equals a missing value."""
+        hashes: npt.NDArray[np.uint64] = pd.util.hash_pandas_object(self.frame, index=False).to_numpy()
+        return hashes
+
+
+def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str) -> Ints:
+    """`labels` as int64 [n].
+
+    Args:
+        labels: what the user gave.
+        classes: number of classes, or None where the labels say it.
+        where: names the data in errors.
+
+    Raises:
+        DataError: not 1-D, no integers, negative, or outside the classes.
+    """
+    if labels.ndim != 1:
+        raise DataError(f"{where}: labels must be 1-D class ids, but have shape {list(labels.shape)}; use argmax(1).")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(f"{where}: labels must be integers (class ids 0, 1, ...), but are {labels.dtype}.")
+    if not len(labels):
+        raise DataError(f"{where}: has no rows.")
+    if (low := int(labels.min())) < 0:
+        raise DataError(f"{where}: labels must be 0 or above, but row {int(labels.argmin())} has {low}.")
+    high, most = int(labels.max()), len(labels) if classes is None else classes
+    if high >= most:
+        rule = "number the classes 0, 1, ..." if classes is None else f"there are {classes} classes, 0 to {classes - 1}"
+        raise DataError(f"{where}: row {int(labels.argmax())} has label {high}; {rule}.")
+    return labels.astype(np.int64, copy=False)
+
+
+def classes_of(column: Any, where: str) -> tuple[Ints, tuple[str, ...]]:
+    """Class ids and names of a label column; ids follow the order of the sorted values.
+
+    Raises:
+        DataError: a label is missing or is a number with decimals.
+    """
+    missing = column.isna().to_numpy()
+    if missing.any():
+        raise DataError(f"{where}: row {int(missing.argmax())} has no label; fill it or leave the row out.")
+    if pd.api.types.is_float_dtype(column):
+        raise DataError(
+            f"{where}: labels in {column.name!r} are numbers with decimals, such as {column.iloc[0]}; "
+            "classes are integers or names (write 1, not 1.0), or choose another label column."
+        )
+    values = column.astype("object")
+    try:
+        ids, found = pd.factorize(values, sort=True)
+    except TypeError:
+        ids, found = pd.factorize(values.astype("str"), sort=True)
+    return ids.astype(np.int64), tuple(str(name) for name in found)
+
+
+def as_images(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8], str | None]:
+    """Images as uint8 [n, channels, height, width], and what was done to get there.
+
+    Accepts [n, h, w] and 4-D with the channels first, or last where there are 1 or 3 of them.
+
+    Raises:
+        DataError: not 3-D or 4-D, or values that are no integers from 0 to 255.
+    """
+    if array.ndim not in (3, 4):
+        raise DataError(f"{where}: images must be [n, h, w] or [n, channels, h, w], but are {list(array.shape)}.")
+    array = as_bytes(array, where)
+    if array.ndim == 3:
+        return array[:, None], None
+    if array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
+        return np.ascontiguousarray(array.transpose(0, 3, 1, 2)), f"channels moved from last to first in {where}"
+    return array, None
+
+
+def as_bytes(array: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
+    """`array` as uint8 without changing a value.
+
+    Raises:
+        DataError: a value is no integer from 0 to 255.
+    """
+    if array.dtype == np.uint8:
+        return array
+    if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
+        raise DataError(f"{where}: images must be integers from 0 to 255 (uint8), but are {array.dtype}.")
+    fits = (array >= 0) & (array <= 255) & (array == np.floor(array))
+    if not fits.all():
+        value = array[~fits].ravel()[0]
+        raise DataError(f"{where}: images must be integers from 0 to 255 (uint8), but one has {value}; scale them.")
+    return array.astype(np.uint8)

@@ -1,0 +1,73 @@
+"""What table files have in common: one column is the label, the others are inputs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from distill_tune.data.files import of_kind, sha256_of
+from distill_tune.data.sources._base import Source, required_path
+from distill_tune.errors import DataError
+from distill_tune.registry import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from distill_tune.config.sections import DataConfig
+    from distill_tune.data.raw import RawTable
+
+
+class TableFile(Source):
+    """A file of rows; derived classes say its kind and how it is read."""
+
+    label: str | None = None
+    """The column of class labels; None: the last."""
+    columns: Annotated[list[str], Field(min_length=1)] | None = None
+    """The input columns to keep; None: all but the label."""
+
+    def read(self, path: Path) -> "pd.DataFrame":
+        """The whole file."""
+        raise NotImplementedError
+
+    def kind(self) -> str:
+        """What the file must be: "csv" or "parquet"."""
+        raise NotImplementedError
+
+    def content(self, config: "DataConfig") -> str:
+        """SHA-256 of the file."""
+        return sha256_of(of_kind(required_path(config), self.kind()))
+
+    def load(self, config: "DataConfig") -> "RawTable":
+        """The file's rows, with class ids in the order of the sorted labels."""
+        from distill_tune.data.raw import RawTable, classes_of
+
+        path = of_kind(required_path(config), self.kind())
+        frame = self.read(path)
+        if not len(frame):
+            raise DataError(f"{path}: has a header but no rows.")
+        label = self._label_in(frame, config, path)
+        labels, classes = classes_of(frame[label], str(path))
+        return RawTable(frame=self._inputs(frame, label, path, config), labels=labels, classes=classes, where=str(path))
+
+    def _label_in(self, frame: "pd.DataFrame", config: "DataConfig", path: Path) -> str:
+        columns = [str(name) for name in frame.columns]
+        if len(columns) < 2:
+            cure = f"set data.{config.source}.separator" if self.kind() == "csv" else "it needs inputs and a label"
+            raise DataError(f"{path}: has one column only ({columns[0]!r}); {cure}.")
+        if self.label is not None and self.label not in columns:
+            raise DataError(_unknown(f"data.{config.source}.label", self.label, columns, path))
+        return self.label or columns[-1]
+
+    def _inputs(self, frame: "pd.DataFrame", label: str, path: Path, config: "DataConfig") -> "pd.DataFrame":
+        others = [name for name in frame.columns if name != label]
+        for name in self.columns or []:
+            if name not in others:
+                raise DataError(_unknown(f"data.{config.source}.columns", name, others, path))
+        return frame[self.columns or others]
+
+
+def _unknown(key: str, name: str, known: list[str], path: Path) -> str:
+    hint = did_you_mean(name, known)
+    if len(known) > 20:
+        hint = hint.partition(" Known:")[0] + f" It has {len(known):,} columns, the first is {known[0]!r}."
+    return f"{key}: {path} has no such column {name!r}.{hint}"

@@ -1,0 +1,104 @@
+"""Fashion-MNIST: 70,000 grey images of 28 x 28 of ten kinds of clothing.
+
+Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms",
+2017, https://arxiv.org/abs/1708.07747
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distill_tune.data.files import sha256_of
+from distill_tune.data.sources._base import Source
+from distill_tune.data.sources._idx import read_idx
+from distill_tune.errors import DataError
+from distill_tune.registry import DATA_SOURCES
+
+if TYPE_CHECKING:
+    from distill_tune.config.sections import DataConfig
+    from distill_tune.data.raw import RawImages
+
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+PLACES = ("/usr/share/datasets/fashion-mnist", "data/fashion-mnist", "data/FashionMNIST/raw")
+"""Where Debian's package, `make data` and torchvision's download put the files."""
+CLASSES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+CURE = (
+    "`apt-get install dataset-fashion-mnist`, `make data`, `pip install 'distill_tune[vision]'` (then it is "
+    "downloaded), or data.path = a folder with its four IDX files"
+)
+
+
+@DATA_SOURCES.register
+class FashionMnist(Source):
+    """uint8 [70000, 1, 28, 28]; the last 10,000 are its own test split."""
+
+    def load(self, config: "DataConfig") -> "RawImages":
+        """All four files, training rows first."""
+        import numpy as np
+
+        from distill_tune.data.raw import RawImages
+
+        paths = find_files(config.path)
+        images = [read_idx(paths[0], 3), read_idx(paths[2], 3)]
+        labels = [read_idx(paths[1], 1), read_idx(paths[3], 1)]
+        for i, (rows, ids) in enumerate(zip(images, labels, strict=True)):
+            if len(rows) != len(ids):
+                raise DataError(
+                    f"{paths[2 * i]}: has {len(rows):,} images, but {paths[2 * i + 1]} {len(ids):,} labels."
+                )
+        if images[0].shape[1:] != images[1].shape[1:]:
+            raise DataError(f"{paths[0]} and {paths[2]}: hold images of different sizes; get them again.")
+        return RawImages(
+            inputs=np.concatenate(images)[:, None],
+            labels=np.concatenate(labels).astype(np.int64),
+            classes=CLASSES,
+            where=str(paths[0].parent),
+            own_test=len(images[1]),
+        )
+
+    def content(self, config: "DataConfig") -> str:
+        """SHA-256 of the four files."""
+        return sha256_of(*find_files(config.path))
+
+
+def find_files(folder: str | None) -> list[Path]:
+    """The four files, gzipped or not, in `folder` or else in the known places, or else downloaded.
+
+    Raises:
+        DataError: they are nowhere.
+    """
+    for place in [folder] if folder is not None else PLACES:
+        if Path(place).expanduser().is_dir():
+            return _in_folder(Path(place).expanduser())
+    if folder is not None:
+        raise DataError(f"{folder}: no such folder; data.path must name the folder of Fashion-MNIST's IDX files.")
+    return _in_folder(_downloaded())
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    found = []
+    for name in FILES:
+        paths = [path for path in (folder / f"{name}.gz", folder / name) if path.exists()]
+        if not paths:
+            raise DataError(f"{folder}: has no {name} or {name}.gz; get Fashion-MNIST with {CURE}.")
+        found.append(paths[0])
+    return found
+
+
+def _downloaded() -> Path:
+    try:
+        from torchvision.datasets import FashionMNIST
+    except ImportError as error:
+        raise DataError(f"Fashion-MNIST is not on this machine; get it with {CURE}.") from error
+    try:
+        FashionMNIST("data", download=True)
+    except (OSError, RuntimeError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"Fashion-MNIST could not be downloaded ({said}); get it with {CURE}.") from error
+    return Path("data/FashionMNIST/raw")

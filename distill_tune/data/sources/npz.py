@@ -1,0 +1,132 @@
+"""NumPy arrays in one .npz file: images (uint8, three or four dimensions) or a table (two dimensions)."""
+
+from typing import TYPE_CHECKING, Any
+
+from distill_tune.data.files import of_kind, read_npz, sha256_of
+from distill_tune.data.sources._base import Source, required_path
+from distill_tune.errors import DataError
+from distill_tune.registry import DATA_SOURCES, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from distill_tune.config.sections import DataConfig
+    from distill_tune.data.raw import RawImages, RawTable
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+
+INPUTS, LABELS = ("inputs", "x", "X"), ("labels", "y")
+
+
+@DATA_SOURCES.register
+class Npz(Source):
+    """`data.path` names the file; an array `classes` in it may name the classes."""
+
+    inputs: str | None = None
+    """Key of the inputs; None: `inputs`, `x` or `X`."""
+    labels: str | None = None
+    """Key of the labels; None: `labels` or `y`."""
+    test_inputs: str = "test_inputs"
+    """Key of the inputs of the data's own test split, if there is one."""
+    test_labels: str = "test_labels"
+
+    def content(self, config: "DataConfig") -> str:
+        """SHA-256 of the file."""
+        return sha256_of(of_kind(required_path(config), "npz"))
+
+    def load(self, config: "DataConfig") -> "RawImages | RawTable":
+        """Images where the inputs have three or four dimensions, else a table."""
+        import numpy as np
+
+        path = required_path(config)
+        arrays = read_npz(path)
+        inputs, labels = _take(arrays, self.inputs, INPUTS, path), _take(arrays, self.labels, LABELS, path)
+        own_test = 0
+        if self.test_inputs in arrays or self.test_labels in arrays:
+            more, their_labels = (_take(arrays, key, (), path) for key in (self.test_inputs, self.test_labels))
+            _check_same_kind(inputs, labels, more, their_labels, path)
+            inputs, labels, own_test = (
+                np.concatenate([inputs, more]),
+                np.concatenate([labels, their_labels]),
+                len(more),
+            )
+        common = {
+            "labels": labels,
+            "classes": _classes(arrays, labels, path),
+            "where": path,
+            "own_test": own_test,
+        }
+        return _images(inputs, path, common) if inputs.ndim > 2 else _table(inputs, path, common)
+
+
+def _take(arrays: "Arrays", key: str | None, usual: tuple[str, ...], path: str) -> "np.ndarray[Any, Any]":
+    for name in (key,) if key else usual:
+        if name in arrays:
+            return arrays[name]
+    wanted = key or usual[0]
+    raise DataError(f"{path}: has no array {wanted!r}.{did_you_mean(wanted, list(arrays))}")
+
+
+def _check_same_kind(
+    inputs: "np.ndarray[Any, Any]", labels: "np.ndarray[Any, Any]",
+    more: "np.ndarray[Any, Any]", their_labels: "np.ndarray[Any, Any]", path: str,
+) -> None:  # fmt: skip
+    if inputs.shape[1:] != more.shape[1:] or inputs.dtype != more.dtype or labels.shape[1:] != their_labels.shape[1:]:
+        raise DataError(
+            f"{path}: test rows must be like training rows, {inputs.dtype} {list(inputs.shape[1:])}, "
+            f"but are {more.dtype} {list(more.shape[1:])}."
+        )
+    for part, rows, ids in (("training", inputs, labels), ("test", more, their_labels)):
+        if len(rows) != len(ids):
+            raise DataError(f"{path}: has {len(rows):,} {part} rows but {len(ids):,} {part} labels.")
+    if not len(more):
+        raise DataError(f"{path}: its test split has no rows; leave its arrays out.")
+
+
+def _classes(arrays: "Arrays", labels: "np.ndarray[Any, Any]", path: str) -> tuple[str, ...]:
+    from distill_tune.data.raw import check_labels
+
+    if (names := arrays.get("classes")) is not None:
+        return tuple(str(name) for name in names.ravel())
+    return tuple(str(i) for i in range(int(check_labels(labels, None, path).max()) + 1))
+
+
+def _images(inputs: "np.ndarray[Any, Any]", path: str, common: dict[str, Any]) -> "RawImages":
+    from distill_tune.data.raw import RawImages, as_images
+
+    check_finite(inputs, path)
+    images, said = as_images(inputs, path)
+    return RawImages(inputs=images, notes=(said,) if said else (), **common)
+
+
+def _table(inputs: "np.ndarray[Any, Any]", path: str, common: dict[str, Any]) -> "RawTable":
+    import pandas as pd
+
+    from distill_tune.data.raw import RawTable
+
+    if inputs.ndim != 2:
+        raise DataError(f"{path}: inputs must have 2 (table), 3 or 4 (images) dimensions, but have {inputs.ndim}.")
+    check_finite(inputs, path)
+    names = [f"x{i}" for i in range(inputs.shape[1])]
+    return RawTable(frame=pd.DataFrame(inputs, columns=names), **common)
+
+
+def check_finite(inputs: "np.ndarray[Any, Any]", where: str) -> None:
+    """Refuse what is no number, NaN or infinite.
+
+    Raises:
+        DataError: with the count and the first row.
+    """
+    import numpy as np
+
+    if not (
+        np.issubdtype(inputs.dtype, np.floating) or np.issubdtype(inputs.dtype, np.integer) or inputs.dtype == bool
+    ):
+        raise DataError(f"{where}: inputs must be numbers, but are {inputs.dtype}.")
+    bad = ~np.isfinite(inputs)
+    if bad.any():
+        row = int(np.argwhere(bad)[0][0])
+        raise DataError(
+            f"{where}: inputs have {int(bad.sum()):,} NaN or infinite values, the first in row {row}; "
+            "fill or remove them (CSV and Parquet may have missing values)."
+        )

@@ -1,0 +1,177 @@
+"""Train, validation and test by row, stratified by class, with equal inputs on one side.
+
+Rows with the same inputs form a group, and groups are what is dealt out: a test row that was also trained on
+measures memory. A group with several labels stays together. Everything follows from the seed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from distill_tune.data.raw import Raw
+from distill_tune.errors import DataError
+
+Ints = npt.NDArray[np.int64]
+DEFAULT_TEST = 0.2
+ATTEMPTS = 100
+"""The first always does where equal inputs have equal labels."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Row numbers of each split, ascending; disjoint."""
+
+    train: Ints
+    validation: Ints
+    test: Ints
+    notes: tuple[str, ...] = ()
+
+
+def split_rows(raw: Raw, validation: float, test: float | None, seed: int) -> Rows:
+    """Deal the rows of `raw` out.
+
+    Args:
+        raw: the data; its own test split is kept where `test` is None.
+        validation: share of the rows that are not test.
+        test: share of all rows; None takes the own test split, or 0.2 where there is none.
+        seed: the same seed gives the same split.
+
+    Raises:
+        DataError: a class has too few distinct samples for one in each split.
+    """
+    rng = np.random.default_rng(seed)
+    groups = np.unique(raw.row_hashes(), return_inverse=True)[1]
+    everything, notes = np.arange(raw.rows), _said_of_groups(raw.labels, groups)
+    own_test = raw.own_test and test is None
+    if own_test:
+        everything, test_rows, said = _own_test(raw, groups)
+        notes += said
+        _check_enough(raw, groups, test_rows, 1, "its own test split")
+        _check_enough(raw, groups, everything, 2, "training and validation")
+    else:
+        notes += ["the source's own test split was mixed in and drawn anew (data.test)"] if raw.own_test else []
+        _check_enough(raw, groups, everything, 3, "training, validation and test")
+    strata = _strata(raw.labels, groups, everything)
+    for _ in range(ATTEMPTS):
+        rest = everything
+        if not own_test:
+            rest, test_rows = _deal(rest, strata, groups, test or DEFAULT_TEST, 2, rng)
+        train, held_out = _deal(rest, strata, groups, validation, 1, rng)
+        if all(len(np.unique(raw.labels[part])) == len(raw.classes) for part in (train, held_out, test_rows)):
+            return Rows(train, held_out, test_rows, tuple(notes))
+    raise DataError(
+        f"{raw.where}: no split has every class on each side, because too many equal inputs have different "
+        "labels; add samples, or columns that tell them apart."
+    )
+
+
+def _own_test(raw: Raw, groups: Ints) -> tuple[Ints, Ints, list[str]]:
+    rows = np.arange(raw.rows)
+    rest, test = rows[: -raw.own_test], rows[-raw.own_test :]
+    seen = np.isin(groups[rest], groups[test])
+    said = f"{int(seen.sum()):,} training rows equal to a test row left out of training"
+    return rest[~seen], test, [said] if seen.any() else []
+
+
+def _said_of_groups(labels: Ints, groups: Ints) -> list[str]:
+    distinct = int(groups.max()) + 1
+    torn = int((np.bincount(_pairs(labels, groups)[0]) > 1).sum())
+    said = [f"{len(groups) - distinct:,} exact duplicates kept on one side"] if distinct < len(groups) else []
+    return said + ([f"{torn:,} distinct inputs appear with more than one label"] if torn else [])
+
+
+def _pairs(labels: Ints, groups: Ints) -> tuple[Ints, Ints, Ints]:
+    """Group, label and number of rows of every (group, label) that occurs, in this order."""
+    classes = int(labels.max()) + 1
+    found, counts = np.unique(groups * classes + labels, return_counts=True)
+    return found // classes, found % classes, counts
+
+
+def _strata(labels: Ints, groups: Ints, rows: Ints) -> Ints:
+    """The class that each row's group counts for; only `rows` have a say.
+
+    It is the class of which the group holds the largest share, so that rare classes keep theirs: the majority
+    would leave nothing to a class that always shares its inputs with a frequent one.
+    """
+    group, label, counts = _pairs(labels[rows], groups[rows])
+    share = counts / np.bincount(labels[rows])[label]
+    order = np.lexsort((share, group))
+    stratum = np.zeros(int(groups.max()) + 1, dtype=np.int64)
+    stratum[group[order]] = label[order]  # of a group's labels the last, which has the largest share, stays
+    return stratum[groups]
+
+
+def _check_enough(raw: Raw, groups: Ints, rows: Ints, least: int, splits: str) -> None:
+    label = _pairs(raw.labels[rows], groups[rows])[1] if len(rows) else rows
+    counts = np.bincount(label, minlength=len(raw.classes))
+    if (counts >= least).all():
+        return
+    few = int(np.argmax(counts < least))
+    raise DataError(
+        f"{raw.where}: class {raw.classes[few]!r} has {int((raw.labels == few).sum())} samples, but "
+        f"{int(counts[few])} distinct ones for {splits}, which need {least}; add some or leave the class out."
+    )
+
+
+def _deal(
+    rows: Ints, strata: Ints, groups: Ints, share: float, leave: int, rng: np.random.Generator
+) -> tuple[Ints, Ints]:
+    """`rows` without, and as, a share of every class, in whole groups; `leave` groups a class stay at least.
+
+    What one class got too much of by rounding, the next gets less: the split as a whole has its share too.
+    """
+    found, first, group, sizes = np.unique(groups[rows], return_index=True, return_inverse=True, return_counts=True)
+    stratum = strata[rows][first]
+    chosen, carry = np.zeros(len(found), dtype=bool), 0.0
+    by_stratum = np.argsort(stratum, kind="stable")
+    for members in np.split(by_stratum, np.flatnonzero(np.diff(stratum[by_stratum])) + 1):
+        if len(members) <= leave:
+            continue
+        order = rng.permutation(members)
+        reached = np.cumsum(sizes[order])
+        want = share * reached[-1] + carry
+        last = int(np.argmin(np.abs(reached[: len(order) - leave] - want)))
+        chosen[order[: last + 1]] = True
+        carry = float(np.clip(want - reached[last], -0.5, 0.5))
+    return rows[~chosen[group]], rows[chosen[group]]
+
+
+def labelled_rows(labels: Ints, samples: float | None, seed: int, where: str) -> npt.NDArray[np.bool_]:
+    """Which training rows the student may see labelled: stratified, at least one a class.
+
+    Args:
+        labels: class ids of the training split, each class present.
+        samples: a count (1 and above), a share (below 1), or None for all.
+        seed: the same seed gives the same rows.
+        where: names the data in errors.
+
+    Raises:
+        DataError: more samples than the training split has, or fewer than classes.
+    """
+    if samples is None:
+        return np.ones(len(labels), dtype=bool)
+    counts = np.bincount(labels)
+    count = int(samples) if samples >= 1 else max(len(counts), round(samples * len(labels)))
+    if count > len(labels):
+        raise DataError(f"{where}: data.student_samples = {count:,}, but the training split has {len(labels):,}.")
+    if count < len(counts):
+        raise DataError(
+            f"{where}: data.student_samples = {count} is below one a class; there are {len(counts)} classes."
+        )
+    rng = np.random.default_rng([seed, 1])  # a stream of its own: it must not move the splits
+    mask = np.zeros(len(labels), dtype=bool)
+    for label, quota in enumerate(_quotas(counts, count)):
+        mask[rng.permutation(np.flatnonzero(labels == label))[:quota]] = True
+    return mask
+
+
+def _quotas(counts: Ints, total: int) -> Ints:
+    """`total` in proportion to `counts`, by largest remainder, at least 1 and at most all of each."""
+    exact: npt.NDArray[np.float64] = counts * total / counts.sum()
+    quotas = np.maximum(1, np.floor(exact)).astype(np.int64)
+    while quotas.sum() < total:
+        quotas[np.argmax(np.where(quotas < counts, exact - quotas, -np.inf))] += 1
+    while quotas.sum() > total:
+        quotas[np.argmax(np.where(quotas > 1, quotas - exact, -np.inf))] -= 1
+    return quotas

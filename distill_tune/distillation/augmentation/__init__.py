@@ -1,0 +1,5 @@
+"""Augmentations, one a file; a file's name is its key in `[augmentation]`, whose value is the amount.
+
+A transform is a pure function of (seed, sample index, view): the teacher's outputs can be cached for a view and the
+view replayed exactly, on any device and by any worker.
+"""

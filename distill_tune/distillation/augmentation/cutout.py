@@ -1,0 +1,35 @@
+"""Cutout: hide a square of `amount` by `amount` pixels behind the training mean.
+
+DeVries, Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017, https://arxiv.org/abs/1708.04552
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from distill_tune.distillation.augmentation._base import Draw, Transform
+from distill_tune.registry import AUGMENTATIONS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@AUGMENTATIONS.register
+class Cutout(Transform):
+    """A hole whose centre may be anywhere, so part of it may lie outside."""
+
+    amount: int = Field(ge=0, le=256)
+
+    def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
+        """Fill the hole of each sample."""
+        rows, columns = (self._covered(draw.uniform(f"cutout {axis}"), inputs.shape[axis]) for axis in (2, 3))
+        hole = (rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1)
+        fill = 0 if draw.fill is None else draw.fill.to(inputs.dtype).view(1, -1, 1, 1)
+        return inputs * ~hole + hole * fill
+
+    def _covered(self, uniform: Tensor, size: int) -> Tensor:
+        centre = (uniform * size).long().view(-1, 1)
+        place = centre.new_ones(size).cumsum(0) - 1
+        return (place >= centre - self.amount // 2) & (place < centre - self.amount // 2 + self.amount)

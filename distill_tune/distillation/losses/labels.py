@@ -1,0 +1,13 @@
+"""No teacher: cross-entropy with the labels alone, the baseline that every distillation must beat."""
+
+from typing import ClassVar
+
+from distill_tune.distillation.losses._base import Loss
+from distill_tune.registry import LOSSES
+
+
+@LOSSES.register
+class Labels(Loss):
+    """The labels' term alone; `soft_weight` counts as 0."""
+
+    uses_teacher: ClassVar[bool] = False

@@ -1,0 +1,99 @@
+"""What a training needs beside its configuration, as a worker opens it: data, views, the teacher's outputs or the teacher.
+
+`Prepared` is a small reference that travels to workers; `Materials` maps the files. Opening takes milliseconds, so a
+worker does it for each trial, and what two trials map is in memory once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from distill_tune.config import Config
+from distill_tune.data import Dataset, open_dataset
+from distill_tune.distillation.batches import UNLABELLED, Batches, Shard
+from distill_tune.distillation.teacher_cache import TeacherOutputs, as_tensor, outputs_folder, visible_rows
+from distill_tune.distillation.views import Views
+from distill_tune.students import build_student
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Where the prepared data and teacher are."""
+
+    data_folder: Path
+    teacher_folder: Path | None
+    """None for a training without any teacher, such as that of a teacher."""
+    live_teacher: nn.Module | None = None
+    """The teacher itself, for `teacher.mode = "live"`."""
+
+
+@dataclass(frozen=True)
+class Materials:
+    """Everything that one training reads."""
+
+    dataset: Dataset
+    views: Views
+    labels: Tensor
+    """int64 [visible training samples]; UNLABELLED where the student may not know."""
+    validation_inputs: Tensor
+    validation_labels: Tensor
+    teacher: TeacherOutputs | None
+    live_teacher: nn.Module | None
+    train_inputs: Tensor
+    """[visible training samples, *input_shape], unaugmented."""
+
+    @classmethod
+    def open(
+        cls, prepared: Prepared, config: Config, device: torch.device | str = "cpu", see_all: bool = False
+    ) -> Materials:
+        """Map the files; on a GPU, copy them there once. `see_all` is for teachers, who see every label."""
+        dataset = open_dataset(prepared.data_folder)
+        train, validation = dataset.split("train"), dataset.split("validation")
+        inputs, labels = as_tensor(train.inputs, device), as_tensor(train.labels, device)
+        if not see_all:
+            inputs, labels = _visible(dataset, inputs, labels)
+        return cls(
+            dataset=dataset,
+            views=Views(config.augmentation, inputs, dataset.mean, config.data.seed),
+            labels=labels,
+            validation_inputs=as_tensor(validation.inputs, device),
+            validation_labels=as_tensor(validation.labels, device),
+            teacher=None if prepared.teacher_folder is None else _outputs(prepared.teacher_folder, config, device),
+            live_teacher=None if prepared.live_teacher is None else prepared.live_teacher.to(device),
+            train_inputs=inputs,
+        )
+
+    def batches(self, config: Config, seed: int, shard: Shard, use_teacher: bool) -> Batches:
+        """The epochs of a training with this configuration."""
+        return Batches(
+            self.views,
+            self.labels,
+            self.teacher if use_teacher else None,
+            config.optim.batch_size,
+            seed,
+            passes=config.data.passes,
+            shard=shard,
+        )
+
+    def build_student(self, config: Config) -> nn.Module:
+        """The configured student for this data, newly initialised from torch's global generator."""
+        data = self.dataset
+        return build_student(config.student.chosen("family"), data.input_shape, len(data.classes), data.mean, data.std)
+
+
+def _outputs(teacher_folder: Path, config: Config, device: torch.device | str) -> TeacherOutputs:
+    return TeacherOutputs(outputs_folder(teacher_folder, config), device)
+
+
+def _visible(dataset: Dataset, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    labelled = torch.from_numpy(dataset.split("train").labelled.copy()).to(labels.device)
+    if bool(labelled.all()):
+        return inputs, labels
+    if dataset.rest == "unlabelled":
+        return inputs, labels.where(labelled, UNLABELLED)
+    rows = visible_rows(dataset).to(labels.device)
+    return inputs[rows], labels[rows]

@@ -1,0 +1,1 @@
+"""Optimizers, one a file; a file's name is its name in `optim.kind`."""

@@ -1,0 +1,128 @@
+"""Preparing a search or a training: data once, teacher once, the teacher's outputs once for each augmentation.
+
+Everything is kept in folders named after what it depends on, checked by checksum when it is found again, and rebuilt when
+it is damaged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from distill_tune.config import Config, Space, tables_of
+from distill_tune.config.ranges import Choice
+from distill_tune.config.validate import validate
+from distill_tune.data import Dataset, prepare_data
+from distill_tune.distillation.loop import distill
+from distill_tune.distillation.materials import Materials, Prepared
+from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
+from distill_tune.distillation.views import check_augmentation
+from distill_tune.errors import ConfigError
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What the driver knows after preparing; workers get `prepared` alone."""
+
+    prepared: Prepared
+    dataset: Dataset
+    teacher: LoadedTeacher
+
+
+def prepare(space: Space, cache: Path, say: Say) -> Preparation:
+    """Make data, teacher and teacher outputs ready under `cache`, for every augmentation that the space can choose.
+
+    Raises:
+        InputError: the data or the teacher cannot be used; nothing but finished parts is left in `cache`.
+    """
+    config = space.config
+    variants = list(augmentation_variants(space))
+    dataset = prepare_data(config.data, cache)
+    for note in dataset.notes:
+        say(note)
+    for variant in variants:
+        check_augmentation(variant.augmentation, dataset)
+    folder, teacher = ready_teacher(config, dataset, cache, say)
+    for variant in variants:
+        _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
+    live = teacher.module if config.teacher.mode == "live" else None
+    if config.teacher.mode == "live" and live is None:
+        raise ConfigError(
+            "teacher.mode: 'live' needs a teacher that can run, but source = 'logits' has only logits; use 'cached'."
+        )
+    return Preparation(Prepared(dataset.folder, folder, live), dataset, teacher)
+
+
+def augmentation_variants(space: Space) -> Iterator[Config]:
+    """One configuration for each combination of the augmentation's choices.
+
+    Raises:
+        ConfigError: an augmentation is a continuous range, so its views cannot be labelled beforehand.
+    """
+    ranges = {path: found for path, found in space.ranges.items() if path[0] == "augmentation"}
+    live = space.config.teacher.mode == "live"
+    for path, found in ranges.items():
+        if not isinstance(found, Choice) and not live:
+            raise ConfigError(
+                f"{'.'.join(path)}: must be a value or {{ choice = [...] }} where the teacher's outputs are cached, since "
+                "each amount is labelled once; or set teacher.mode = 'live'."
+            )
+    names = [".".join(path) for path in ranges]
+    for values in itertools.product(*(found.corners() for found in ranges.values())):
+        yield space.at(dict(zip(names, values, strict=True)))
+
+
+def ready_teacher(config: Config, dataset: Dataset, cache: Path, say: Say) -> tuple[Path, LoadedTeacher]:
+    """The teacher's folder, named after its identity, and the teacher."""
+    source: Teacher = config.teacher.chosen("source")
+    pupils = pupils_of(dataset)
+    identity = f"{config.teacher.source} {source.identity(config.teacher, pupils)} {dataset.fingerprint}"
+    folder = cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    workshop = Workshop(folder, lambda recipe: _fit(recipe, config, dataset, say))
+    return folder, source.load(config.teacher, pupils, workshop)
+
+
+def pupils_of(dataset: Dataset) -> Pupils:
+    """What the teacher must fit."""
+    return Pupils(
+        dataset.classes,
+        dataset.input_shape,
+        dataset.mean,
+        dataset.std,
+        dataset.fingerprint,
+        dataset.num_source_rows,
+    )
+
+
+def _label(folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say) -> None:
+    if outputs_are_whole(folder):
+        return
+    if folder.exists():
+        say(f"the cached teacher outputs in {folder.name} do not match their checksums; they are made again")
+        shutil.rmtree(folder)
+    write_outputs(folder, config, dataset, teacher, say)
+
+
+def _fit(recipe: dict[str, Any], config: Config, dataset: Dataset, say: Say) -> nn.Module:
+    """Train a teacher by the recipe of its source, on all labels of the training split."""
+    data = {**tables_of(config)["data"], "passes": recipe["passes"]}
+    sections = {name: table for name, table in recipe.items() if name != "passes"}
+    own = validate({"data": data, "teacher": {"source": "train", "family": "mlp"}, **sections})
+    materials = Materials.open(Prepared(dataset.folder, None), own, see_all=True)
+    epochs = own.search.max_epochs
+    say(f"training the teacher ({own.student.family}) for {epochs} epochs")
+    for epoch in distill(own, materials, own.search.seed):
+        report = epoch.report
+        if report["epoch"] % max(1, epochs // 5) == 0:
+            say(f"teacher epoch {report['epoch']:.0f} of {epochs}: val/accuracy {report['val/accuracy']:.4f}")
+    return epoch.student

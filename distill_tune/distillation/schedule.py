@@ -1,0 +1,28 @@
+"""Learning-rate schedules: the share of the configured rate at each step of a run.
+
+one_cycle: Smith, Topin, "Super-Convergence", 2018, https://arxiv.org/abs/1708.07120. cosine: Loshchilov, Hutter, "SGDR",
+2017, https://arxiv.org/abs/1608.03983 (without restarts).
+"""
+
+from math import cos, pi
+
+_WARM_UP_SHARE = 0.3
+_STEP_AT = (0.6, 0.8)
+
+
+def rate_share(schedule: str, step: int, total_steps: int) -> float:
+    """The factor on `optim.learning_rate` at `step` (0-based) of `total_steps`: in (0, 1]."""
+    progress = step / max(1, total_steps)
+    if schedule == "constant":
+        return 1.0
+    if schedule == "step":
+        return float(0.1 ** sum(progress >= at for at in _STEP_AT))
+    if schedule == "one_cycle":
+        if progress < _WARM_UP_SHARE:
+            return 0.04 + 0.96 * _half_wave(1 - progress / _WARM_UP_SHARE)
+        return max(1e-4, _half_wave((progress - _WARM_UP_SHARE) / (1 - _WARM_UP_SHARE)))
+    return _half_wave(progress)
+
+
+def _half_wave(progress: float) -> float:
+    return 0.5 * (1 + cos(pi * progress))

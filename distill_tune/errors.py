@@ -1,0 +1,38 @@
+"""Every error that distill_tune raises on purpose.
+
+DistillTuneError
+├── InputError          what the user gave is unusable: one line, exit status 2, nothing written
+│   ├── ConfigError         the configuration, a range or a command-line value
+│   ├── DataError           the data set
+│   └── TeacherError        the teacher or its logits
+├── CacheError          a file of ours is damaged; it is rebuilt or refused, never trained on
+└── TrainingError       a training that cannot go on, such as a loss that is not finite
+"""
+
+
+class DistillTuneError(Exception):
+    """Base of all errors that distill_tune raises on purpose."""
+
+
+class InputError(DistillTuneError):
+    """Something that the user gave cannot be used; the message is one line with the way out."""
+
+
+class ConfigError(InputError):
+    """A key, value or range of the configuration breaks a rule."""
+
+
+class DataError(InputError):
+    """The data set is missing, truncated, of another kind, or breaks a rule."""
+
+
+class TeacherError(InputError):
+    """The teacher cannot be loaded, or its logits do not fit the data."""
+
+
+class CacheError(DistillTuneError):
+    """A cache file does not match its checksum."""
+
+
+class TrainingError(DistillTuneError):
+    """A training cannot go on, for example because its loss is not finite."""

@@ -1,0 +1,47 @@
+"""How long a student takes for one sample on one thread of this machine's processor."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from statistics import median
+
+import torch
+from torch import nn
+
+WARM_UP = 10
+
+
+def latency_ms(module: nn.Module, input_shape: tuple[int, ...], dtype_is_image: bool, repeats: int = 200) -> float:
+    """The median time of one sample, in milliseconds.
+
+    A copy of `module` is measured on the CPU in inference mode; `module` itself and torch's number of threads
+    are as before when this returns.
+
+    Args:
+        module: The student, with whatever it does to its inputs.
+        input_shape: Of one sample, without the batch.
+        dtype_is_image: Whether inputs are uint8 (images) or float32 (tables).
+        repeats: How many times it is measured.
+    """
+    module = deepcopy(module).cpu().eval()
+    inputs = torch.zeros(1, *input_shape, dtype=torch.uint8 if dtype_is_image else torch.float32)
+    with _one_thread(), torch.inference_mode():
+        times_s = [_time_s(module, inputs) for _ in range(WARM_UP + repeats)]
+    return 1e3 * median(times_s[WARM_UP:])
+
+
+def _time_s(module: nn.Module, inputs: torch.Tensor) -> float:
+    start = time.perf_counter()
+    module(inputs)
+    return time.perf_counter() - start
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,76 @@
+"""Metrics of classifiers, from raw logits: NumPy arrays in, numbers out.
+
+Everything is computed in float64 through the logarithm of the softmax, so that confident logits neither
+overflow nor end as log(0). Shapes throughout: logits [samples, classes], labels [samples] with values in [0,
+classes).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+Floats = NDArray[np.floating[Any]]
+Labels = NDArray[np.integer[Any]]
+
+
+def correct(logits: Floats, labels: Labels) -> NDArray[np.bool_]:
+    """[samples], whether the largest logit is the label's; a row with a NaN is never correct."""
+    logits, labels = _checked(logits, labels)
+    hits: NDArray[np.bool_] = (logits.argmax(axis=1) == labels) & ~np.isnan(logits).any(axis=1)
+    return hits
+
+
+def accuracy(logits: Floats, labels: Labels) -> float:
+    """Share of samples whose largest logit is the label's."""
+    return float(correct(logits, labels).mean())
+
+
+def nll(logits: Floats, labels: Labels) -> float:
+    """Mean negative log-likelihood of the labels, in nats: the cross-entropy."""
+    logits, labels = _checked(logits, labels)
+    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+
+
+def brier(logits: Floats, labels: Labels) -> float:
+    """Mean squared distance of probabilities to one-hot labels, summed over classes; in [0, 2]."""
+    logits, labels = _checked(logits, labels)
+    distance = np.exp(log_softmax(logits, axis=1))
+    distance[np.arange(len(labels)), labels] -= 1
+    return float((distance**2).sum(axis=1).mean())
+
+
+def ece(logits: Floats, labels: Labels, bins: int = 15) -> float:
+    """Expected calibration error (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
+
+    Samples fall into `bins` intervals of equal width by the probability of their predicted class, ((b - 1) /
+    bins, b / bins]; the result is the mean gap between accuracy and confidence of a bin, weighted by its
+    share of samples.
+    """
+    confidence = np.exp(log_softmax(_checked(logits, labels)[0], axis=1).max(axis=1))
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    surplus = np.bincount(bin_of, weights=correct(logits, labels) - confidence, minlength=bins)
+    return float(np.abs(surplus).sum() / len(labels))
+
+
+def agreement(student_logits: Floats, teacher_logits: Floats) -> float:
+    """Share of samples to which both give the same class (Stanton et al. 2021, https://arxiv.org/abs/2106.05945)."""
+    return accuracy(student_logits, np.asarray(teacher_logits).argmax(axis=1))
+
+
+def kl_to_teacher(student_logits: Floats, teacher_logits: Floats) -> float:
+    """Mean KL(teacher || student) at temperature 1, in nats; never below 0 but for rounding."""
+    student = log_softmax(np.asarray(student_logits, dtype=np.float64), axis=1)
+    teacher = log_softmax(np.asarray(teacher_logits, dtype=np.float64), axis=1)
+    return float((np.exp(teacher) * (teacher - student)).sum(axis=1).mean())
+
+
+def _checked(logits: Floats, labels: Labels) -> tuple[NDArray[np.float64], Labels]:
+    """Both as arrays; refused where NumPy would broadcast them into a plausible wrong number."""
+    values: NDArray[np.float64] = np.asarray(logits, dtype=np.float64)
+    labels = np.asarray(labels)
+    if values.ndim != 2 or labels.shape != values.shape[:1] or not len(labels):
+        shapes = f"{values.shape} and {labels.shape}"
+        raise ValueError(f"logits [samples, classes] need labels [samples], but got {shapes}.")
+    return values, labels

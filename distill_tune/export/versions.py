@@ -1,0 +1,36 @@
+"""What a result depended on beside its configuration: versions, the machine, the revision of the working tree."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+
+import distill_tune
+
+_LIBRARIES = ("torch", "ray", "optuna", "numpy", "scikit-learn", "pyarrow", "pydantic")
+
+
+def versions() -> dict[str, str]:
+    """Name to version."""
+    found = {name: version(name) for name in _LIBRARIES}
+    return {"distill_tune": distill_tune.__version__, "python": sys.version.split()[0], **found} | _revision()
+
+
+def machine() -> str:
+    """The machine in words."""
+    return f"{platform.machine()} {platform.system()}"
+
+
+def _revision() -> dict[str, str]:
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (
+        OSError,
+        subprocess.SubprocessError,
+    ):  # no git, or not in a repository: there is no revision to record
+        return {}
+    return {"git": described.stdout.strip()}

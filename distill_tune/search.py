@@ -1,0 +1,119 @@
+"""`python -m distill_tune.search`: the best student that a teacher and a size limit allow, found, confirmed and exported."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from distill_tune.cli import INTERRUPTED, guarded, local_folder
+from distill_tune.config.load import read_space
+from distill_tune.errors import ConfigError
+
+DEFAULT_SPACE = "search_spaces/digits.toml"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; everything that is not here is in the configuration."""
+    made = argparse.ArgumentParser(prog="python -m distill_tune.search", description=__doc__)
+    made.add_argument(
+        "space",
+        nargs="?",
+        default=DEFAULT_SPACE,
+        metavar="SPACE",
+        help=f"a search space; {DEFAULT_SPACE} unless given",
+    )
+    made.add_argument("--name", help="of the result folder; the space's name and the time unless given")
+    made.add_argument(
+        "--storage", default="results", metavar="URI", help="where result folders are; ./results unless given"
+    )
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="settings",
+        help="any key, ranges too: loss.temperature=4",
+    )
+    made.add_argument("--trials", type=int, metavar="N", help="search.trials")
+    made.add_argument("--time", metavar="10m", help="search.time: for search and confirmation together")
+    made.add_argument(
+        "--address", help="of a Ray cluster; RAY_ADDRESS, or one of its own on this machine, unless given"
+    )
+    made.add_argument("--dry-run", action="store_true", help="show what would be done, and start nothing")
+    made.add_argument("--quiet", action="store_true", help="print the result alone")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    given = parser().parse_args(arguments)
+    return guarded(lambda: _search(given, arguments or sys.argv[1:]))
+
+
+def _search(given: argparse.Namespace, arguments: list[str]) -> int:
+    settings = list(given.settings)
+    settings += [f"search.trials={given.trials}"] if given.trials is not None else []
+    settings += [f"search.time='{given.time}'"] if given.time is not None else []
+    path = find_space(given.space)
+    space, tables = read_space(path, settings)
+    storage = local_folder(given.storage)
+
+    from distill_tune.tuning.result_folder import default_name, free_folder
+
+    folder = free_folder(storage, given.name or default_name(path))
+    if given.dry_run:
+        from distill_tune.tuning.dry_run import dry_run
+
+        return dry_run(space, folder)
+
+    from rich.console import Console
+
+    from distill_tune.tuning.job import Job
+
+    console = Console()
+    command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
+    found = Job(space, tables, str(given.space), folder, command, console, given.quiet, given.address).run()
+    return tell(console, found, folder)
+
+
+def find_space(text: str) -> Path:
+    """A search space by path; a shipped one is found from any folder.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    shipped = Path(__file__).parents[1] / text
+    path = next((p for p in (Path(text), shipped) if p.is_file()), None)
+    if path is None:
+        known = sorted(p.name for p in (Path(__file__).parents[1] / "search_spaces").glob("*.toml"))
+        raise ConfigError(f"{text}: no such file; shipped in search_spaces/: {', '.join(known)}.")
+    return path
+
+
+def tell(console: Any, found: dict[str, Any], folder: Path) -> int:
+    """Say at the end what was found, and where it is."""
+    from distill_tune.export.model_card import verdict_sentences
+    from distill_tune.tuning.display import verdict_table
+
+    if found["status"] == "interrupted":
+        console.print(f"Interrupted; what is known so far is in {folder}", soft_wrap=True)
+        return INTERRUPTED
+    best = {**found["best"]["test"], "parameters": found["best"]["parameters"]}
+    baselines = {name: {**b["test"], "parameters": best["parameters"]} for name, b in found["baselines"].items()}
+    teacher = {**found["teacher"]["test"], "parameters": found["teacher"]["parameters"]}
+    console.print()
+    for sentence in verdict_sentences(found):
+        console.print(sentence, soft_wrap=True, highlight=False)
+    console.print()
+    console.print(verdict_table({"best": best, **baselines, "teacher": teacher}))
+    console.print()
+    console.print(f"student      {folder / 'best'}", soft_wrap=True, highlight=False)
+    console.print(f"TensorBoard  tensorboard --logdir {folder / 'tensorboard'}", soft_wrap=True, highlight=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""What every student family is: options that build a network for an input shape and a number of classes."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from distill_tune.errors import ConfigError
+from distill_tune.registry import STUDENTS, Options
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FirstStride = Annotated[int, Field(ge=1, le=2)] | None
+"""Of a network's first convolution: 2 looks at a quarter of the places and is about four times as fast, 1
+sees finer detail. None: 2 for images of 24 pixels and more, 1 for smaller ones."""
+
+
+class Student(Options):
+    """A family of networks; its fields are its options.
+
+    An image has the shape (channels, height, width), a row of a table the shape (features,).
+    """
+
+    for_tables: ClassVar[bool] = True
+    """Whether the family can read rows of a table; every family can read images."""
+
+    @abstractmethod
+    def build(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+        """A fresh network: float32 normalised inputs [batch, *input_shape] to logits [batch, classes].
+
+        Raises:
+            ConfigError: the family has no network for this shape.
+        """
+
+
+def build_student(
+    family: Student,
+    input_shape: tuple[int, ...],
+    classes: int,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+) -> "nn.Module":
+    """The network of `family` behind its own normalisation, so that whoever has the student has all of it.
+
+    Args:
+        family: The options of the network.
+        input_shape: Of one sample: (channels, height, width) or (features,).
+        classes: The number of logits.
+        mean: One value a channel (or feature) in the units of the raw inputs; none leaves inputs unshifted.
+        std: Likewise; each input becomes `(input - mean) / std`. A constant channel may have 0, which divides
+            by 1.
+
+    Returns:
+        A module from inputs [batch, *input_shape], of any number type, to logits [batch, classes]. The keys
+        of its state dict start with `network.` and, unless it is for a table that is normalised already,
+        `normalise.`.
+
+    Raises:
+        ConfigError: the family has no network for this shape.
+    """
+    return behind_normalisation(family.build(input_shape, classes), input_shape, mean, std)
+
+
+def behind_normalisation(
+    network: "nn.Module", input_shape: tuple[int, ...], mean: Sequence[float] = (), std: Sequence[float] = ()
+) -> "nn.Module":
+    """`network` behind the normalisation of its inputs; see `build_student`."""
+    from distill_tune.students._blocks import Normalise, Normalised
+
+    if len(input_shape) == 1 and not mean:
+        return Normalised(None, network)
+    return Normalised(Normalise(input_shape, mean, std), network)
+
+
+def first_stride(input_shape: tuple[int, ...]) -> int:
+    """The stride of the first convolution where the options leave it open."""
+    return 2 if min(input_shape[1:]) >= 24 else 1
+
+
+def require_image(name: str, input_shape: tuple[int, ...]) -> None:
+    """Refuse rows of a table for the family called `name`.
+
+    Raises:
+        ConfigError: the shape is not (channels, height, width).
+    """
+    if len(input_shape) != 3:
+        others = ", ".join(other for other in STUDENTS.names if STUDENTS.get(other).for_tables)
+        shape = "x".join(map(str, input_shape))
+        raise ConfigError(
+            f"student.family: {name} needs images (channels, height, width), but a sample is {shape}; "
+            f"for tables there are: {others}."
+        )
+
+
+def from_callable(function: Any) -> type[Student]:
+    """A family made of a user's `build(input_shape, classes, **options)`; see `_users_own.py`."""
+    from distill_tune.students._users_own import family_of
+
+    return family_of(function)

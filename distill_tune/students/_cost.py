@@ -1,0 +1,69 @@
+"""What a student costs, known before it exists: parameters and multiply-adds.
+
+The network is built on torch's meta device, where tensors have shapes and no data, and run once under torch's
+own counter (`torch.utils.flop_counter`), which counts a multiplication and an addition as two operations. It
+counts convolutions and matrix products; normalisation and activations are left out.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from distill_tune.errors import ConfigError
+from distill_tune.students._base import Student
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one student."""
+
+    parameters: int
+    """Trained numbers; buffers such as the normalisation of the inputs are none."""
+    multiply_adds: int
+    """For one sample; half of its floating-point operations."""
+
+
+def count_cost(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
+    """Count without training, without memory and without touching the random state.
+
+    Raises:
+        ConfigError: the family has no network for this shape, or its network does not give logits.
+    """
+    import torch
+
+    try:
+        return _count(family, input_shape, classes, torch.device("meta"))
+    except (
+        ConfigError,
+        RuntimeError,
+    ):  # perhaps only because a user's network looks at numbers that meta has not
+        with torch.random.fork_rng(devices=[]):
+            return _count(family, input_shape, classes, torch.device("cpu"))
+
+
+def _count(family: Student, input_shape: tuple[int, ...], classes: int, device: "torch.device") -> Cost:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with device, torch.no_grad():
+        network = family.build(input_shape, classes).eval()
+        with FlopCounterMode(display=False) as counter:
+            _run(network, torch.zeros(1, *input_shape), classes)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(parameters, counter.get_total_flops() // 2)
+
+
+def _run(network: "nn.Module", sample: "torch.Tensor", classes: int) -> None:
+    try:
+        shape = tuple(network(sample).shape)
+    except Exception as error:  # a user's network may raise anything
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"student.family: the network cannot take a sample of shape {tuple(sample.shape)}: "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    if shape != (1, classes):
+        raise ConfigError(f"student.family: the network must give logits of shape (1, {classes}), but gave {shape}.")

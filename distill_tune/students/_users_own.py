@@ -1,0 +1,97 @@
+"""A user's own function or module class as a student family.
+
+The parameters after `input_shape` and `classes` become the family's fields, so a misspelt or missing option
+is refused when the configuration is read, like that of any family here.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import ConfigDict, create_model
+
+from distill_tune.errors import ConfigError
+from distill_tune.students._base import Student
+
+if TYPE_CHECKING:
+    from torch import nn
+
+GIVEN = ("input_shape", "classes")
+
+
+class UsersOwn(Student):
+    """Calls the user's function with the options that the configuration gave."""
+
+    # Not strict: TOML has lists only, and a user may well ask for a tuple.
+    model_config = ConfigDict(
+        strict=False, extra="forbid", frozen=True, arbitrary_types_allowed=True, protected_namespaces=()
+    )
+    _function: ClassVar[Callable[..., Any]]
+    _path: ClassVar[str]
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+        """What the user's function returns.
+
+        Raises:
+            ConfigError: the function raised an error or returned something else than a module.
+        """
+        from torch import nn
+
+        options = {name: getattr(self, name) for name in type(self).model_fields} | (self.model_extra or {})
+        try:
+            network = type(self)._function(input_shape=input_shape, classes=classes, **options)
+        except Exception as error:  # whatever it is, it comes of what the user wrote
+            reason = " ".join(str(error).split())
+            raise ConfigError(
+                f"student.family: {self._path!r} cannot build {options} for samples of shape {input_shape}: "
+                f"{type(error).__name__}: {reason}"
+            ) from error
+        if not isinstance(network, nn.Module):
+            kind = type(network).__name__
+            raise ConfigError(f"student.family: {self._path!r} must return a torch.nn.Module, but got {kind}.")
+        return network
+
+
+class FreeUsersOwn(UsersOwn):
+    """For a function that takes any options."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def family_of(function: Any) -> type[UsersOwn]:
+    """The family whose fields are the options of `function(input_shape, classes, **options)`.
+
+    Raises:
+        ConfigError: the function does not take `input_shape` and `classes`, or names an option as pydantic
+            cannot.
+    """
+    path = f"{function.__module__}:{function.__qualname__}"
+    parameters = _parameters(function)
+    if missing := [name for name in GIVEN if name not in parameters]:
+        raise ConfigError(f"{path!r}: must take input_shape and classes, but has no {missing[0]}.")
+    options = [parameter for name, parameter in parameters.items() if name not in GIVEN]
+    if clash := [p.name for p in options if hasattr(UsersOwn, p.name) or p.name.startswith("_")]:
+        raise ConfigError(f"{path!r}: no option can be called {clash[0]!r}; give it another name.")
+    free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in options)
+    fields: dict[str, Any] = {p.name: _field(p) for p in options if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    base = FreeUsersOwn if free else UsersOwn
+    made: Any = create_model(function.__name__, __base__=base, __module__=function.__module__, **fields)
+    made._function, made._path = function, path
+    family: type[UsersOwn] = made
+    return family
+
+
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:
+    try:
+        return dict(inspect.signature(function, eval_str=True).parameters)
+    except NameError:  # an annotation that only a type checker can resolve
+        return dict(inspect.signature(function).parameters)
+
+
+def _field(parameter: inspect.Parameter) -> tuple[Any, Any]:
+    """Type and default of one option; what has no usable annotation takes anything."""
+    unknown = parameter.annotation is parameter.empty or isinstance(parameter.annotation, str)
+    return (
+        Any if unknown else parameter.annotation,
+        ... if parameter.default is parameter.empty else parameter.default,
+    )

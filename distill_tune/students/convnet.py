@@ -1,0 +1,64 @@
+"""Plain convolutional network: every stage is one convolution, which halves the map and doubles the channels.
+
+Strides in place of pooling follow Springenberg et al. 2015 (https://arxiv.org/abs/1412.6806), separable
+convolutions MobileNet (Howard et al. 2017, https://arxiv.org/abs/1704.04861).
+"""
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from distill_tune.registry import STUDENTS
+from distill_tune.students._base import FirstStride, Student, first_stride, require_image
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@STUDENTS.register
+class ConvNet(Student):
+    """Convolutions, the mean over the map, one linear layer."""
+
+    for_tables: ClassVar[bool] = False
+    width: Annotated[int, Field(ge=2, le=128)] = 16
+    """Channels of the first stage; each further one has twice as many."""
+    depth: Annotated[int, Field(ge=1, le=6)] = 3
+    """Stages."""
+    kernel: Literal[3, 5] = 3
+    """Side of the convolutions in pixels."""
+    norm: Literal["batch", "none"] = "batch"
+    separable: bool = False
+    """From the second stage on: one filter a channel, then a mix of channels; fewer weights, slower each."""
+    first_stride: FirstStride = None
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+        """Images [batch, channels, height, width] to logits [batch, classes]."""
+        require_image("convnet", input_shape)
+        from torch import nn
+
+        from distill_tune.students._blocks import Strides, head
+
+        strides = Strides(min(input_shape[1:]))
+        first = strides.take(self.first_stride or first_stride(input_shape))
+        layers = self._stage(input_shape[0], self.width, first, separable=False)
+        for stage in range(1, self.depth):
+            outputs = self.width * 2**stage
+            layers += self._stage(outputs // 2, outputs, strides.take(2), self.separable)
+        return nn.Sequential(*layers, *head(self.width * 2 ** (self.depth - 1), classes))
+
+    def _stage(self, inputs: int, outputs: int, stride: int, separable: bool) -> "list[nn.Module]":
+        if not separable:
+            return self._convolution(inputs, outputs, stride)
+        depthwise = self._convolution(inputs, inputs, stride, groups=inputs)
+        return depthwise + self._convolution(inputs, outputs, kernel=1)
+
+    def _convolution(
+        self, inputs: int, outputs: int, stride: int = 1, groups: int = 1, kernel: int | None = None
+    ) -> "list[nn.Module]":
+        from torch import nn
+
+        from distill_tune.students._blocks import conv
+
+        plain = self.norm == "none"
+        convolution = conv(inputs, outputs, kernel or self.kernel, stride, groups, bias=plain)
+        return [convolution, *([] if plain else [nn.BatchNorm2d(outputs)]), nn.ReLU(inplace=True)]

@@ -1,0 +1,42 @@
+"""Multilayer perceptron, the student of Hinton et al. 2015 (https://arxiv.org/abs/1503.02531)."""
+
+from math import prod
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from distill_tune.registry import STUDENTS
+from distill_tune.students._base import Student
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Width = Annotated[int, Field(ge=1, le=4096)]
+
+
+@STUDENTS.register
+class MLP(Student):
+    """Linear layers with an activation between them; images are flattened."""
+
+    widths: Annotated[list[Width], Field(min_length=1, max_length=12)] | None = None
+    """Of each hidden layer, such as [100, 200, 300]; where it is given, `width` and `depth` do nothing."""
+    width: Width = 64
+    """Of every hidden layer."""
+    depth: Annotated[int, Field(ge=1, le=12)] = 2
+    """Hidden layers."""
+    activation: Literal["relu", "gelu", "silu"] = "relu"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each hidden layer's outputs that training sets to zero."""
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+        """Inputs [batch, *input_shape] to logits [batch, classes]."""
+        from torch import nn
+
+        activation = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}[self.activation]
+        layers: list[nn.Module] = [nn.Flatten()]
+        inputs = prod(input_shape)
+        for width in self.widths or [self.width] * self.depth:
+            layers += [nn.Linear(inputs, width), activation()]
+            layers += [nn.Dropout(self.dropout)] if self.dropout else []
+            inputs = width
+        return nn.Sequential(*layers, nn.Linear(inputs, classes))

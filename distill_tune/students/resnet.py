@@ -1,0 +1,62 @@
+"""Residual networks, for images and for tables.
+
+Images: He et al. 2016 (https://arxiv.org/abs/1512.03385). Tables: Gorishniy et al. 2021
+(https://arxiv.org/abs/2106.11959).
+"""
+
+from math import prod
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from distill_tune.registry import STUDENTS
+from distill_tune.students._base import FirstStride, Student, first_stride
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@STUDENTS.register
+class ResNet(Student):
+    """Residual blocks: of convolutions for images, of linear layers for rows of a table."""
+
+    width: Annotated[int, Field(ge=2, le=256)] = 16
+    """Images: channels of the first stage, each further one has twice as many. Tables: numbers a row."""
+    depth: Annotated[int, Field(ge=1, le=8)] = 1
+    """Blocks a stage."""
+    stages: Annotated[int, Field(ge=1, le=4)] = 2
+    """For images: stages, each but the first on a map of half the side. A table has one."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """For tables: inside the blocks. For images: before the last layer."""
+    first_stride: FirstStride = None
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+        """Inputs [batch, *input_shape] to logits [batch, classes]."""
+        return self._for_images(input_shape, classes) if len(input_shape) == 3 else self._for_rows(input_shape, classes)
+
+    def _for_images(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+        from torch import nn
+
+        from distill_tune.students._blocks import ResidualBlock, Strides, conv, head
+
+        strides = Strides(min(input_shape[1:]))
+        first = strides.take(self.first_stride or first_stride(input_shape))
+        layers: list[nn.Module] = [conv(input_shape[0], self.width, stride=first)]
+        layers += [nn.BatchNorm2d(self.width), nn.ReLU(inplace=True)]
+        inputs = self.width
+        for stage in range(self.stages):
+            outputs = self.width * 2**stage
+            for block in range(self.depth):
+                stride = strides.take(2) if stage and not block else 1
+                layers.append(ResidualBlock(inputs, outputs, stride))
+                inputs = outputs
+        return nn.Sequential(*layers, *head(inputs, classes, self.dropout))
+
+    def _for_rows(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+        from torch import nn
+
+        from distill_tune.students._blocks import ResidualRow
+
+        blocks = [ResidualRow(self.width, self.dropout) for _ in range(self.depth)]
+        last = [nn.BatchNorm1d(self.width), nn.ReLU(), nn.Linear(self.width, classes)]
+        return nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), self.width), *blocks, *last)

@@ -1,0 +1,70 @@
+"""What a teacher source is, and what it hands over: a frozen network, or only logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distill_tune.registry import Options
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from distill_tune.config.sections import TeacherConfig
+
+
+@dataclass(frozen=True)
+class Pupils:
+    """What a teacher must fit: the data that it is to label."""
+
+    classes: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    data_fingerprint: str
+    num_rows: int
+    """Rows of the source, which a file of logits must have."""
+
+
+@dataclass(frozen=True)
+class LoadedTeacher:
+    """A teacher ready to label: a module, or a table of logits for the source's rows."""
+
+    parameters: int
+    module: nn.Module | None = None
+    """Stored-unit inputs [batch, *input_shape] to raw logits [batch, classes]; frozen, in eval mode."""
+    table: np.ndarray | None = None
+    """float32 [source rows, classes]."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a source may use to make its teacher ready."""
+
+    folder: Path
+    """A folder of this teacher's own; what is kept there is found again while its identity holds."""
+    fit: Callable[[dict[str, Any]], nn.Module]
+    """Trains a student family to the end on the labels; given the sections of a configuration."""
+
+
+class Teacher(Options):
+    """A source of teacher outputs; its fields are the options of its table in `[teacher]`."""
+
+    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+        """What the outputs depend on; another identity is another teacher.
+
+        Raises:
+            TeacherError: something that the user named is missing or unusable.
+        """
+        raise NotImplementedError
+
+    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+        """Make the teacher ready.
+
+        Raises:
+            TeacherError: it cannot be loaded or does not fit the data.
+        """
+        raise NotImplementedError

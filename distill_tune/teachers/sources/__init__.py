@@ -1,0 +1,1 @@
+"""Teacher sources, one a file; a file's name is the source's name in `teacher.source`."""

@@ -1,0 +1,74 @@
+"""The Ray cluster that a search runs on: one of its own on this machine, or one that is there already."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+
+from distill_tune.config.sections import ResourcesConfig
+from distill_tune.errors import ConfigError
+
+RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"
+"""Set to 1 to see Ray's own messages."""
+
+_QUIET = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the user's configuration keep their meaning
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # ours is tensorboard.py
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the budget ends a search, through the same path as everything
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial reports no metric
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the study's journal is the state; Tune's own is not used
+    "TUNE_WARN_THRESHOLD_S": "5",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+}
+
+
+@contextlib.contextmanager
+def connected(address: str | None, resources: ResourcesConfig) -> Iterator[None]:
+    """A connection to the cluster at `address`, at Ray's own RAY_ADDRESS, or to a new one on this machine."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    loud = os.environ.get(RAY_LOGS) == "1"
+    existing = address or os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {} if existing else {"include_dashboard": resources.workers_per_trial > 1}
+    try:
+        ray.init(
+            address=existing or "local",
+            log_to_driver=loud,
+            logging_level=logging.INFO if loud else logging.ERROR,
+            configure_logging=True,
+            **options,
+        )
+    except ConnectionError as error:
+        raise ConfigError(f"--address {existing}: no Ray cluster answers there ({error}).") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def concurrency(resources: ResourcesConfig, trials: int) -> int:
+    """How many trials run at a time: what was asked for, or as many as the cluster has room for.
+
+    Raises:
+        ConfigError: not even one trial fits.
+    """
+    available = ray.cluster_resources()
+    needs = {"CPU": float(resources.cpus_per_worker), "GPU": resources.gpus_per_worker}
+    room = min(
+        int(available.get(kind, 0.0) / (need * resources.workers_per_trial)) for kind, need in needs.items() if need
+    )
+    if room < 1:
+        have = ", ".join(f"{available.get(kind, 0.0):g} {kind}" for kind in needs)
+        want = ", ".join(f"{need * resources.workers_per_trial:g} {kind}" for kind, need in needs.items() if need)
+        raise ConfigError(
+            f"resources: a trial needs {want}, but the whole cluster has {have}; lower workers_per_trial or cpus_per_worker."
+        )
+    return min(trials, room, resources.concurrent_trials or room)

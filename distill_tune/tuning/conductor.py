@@ -1,0 +1,91 @@
+"""The conductor: which trial next, which trial on, and how each one ended.
+
+All of a search's decisions, free of Ray: study, rungs, ledger and budget meet here and nowhere else. `tune_adapters.py`
+puts it behind Ray Tune's searcher and scheduler.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from distill_tune.tuning.budget import Budget, Reason
+from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
+from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.rungs import Rungs
+from distill_tune.tuning.study import Proposal, Study, propose_within_limits
+
+_FAILURES_THAT_END = 5
+"""So many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
+
+
+class Conductor:
+    """Decides; knows every trial by its number."""
+
+    def __init__(
+        self,
+        study: Study,
+        rungs: Rungs,
+        ledger: Ledger,
+        budget: Budget,
+        limits: Limits,
+        concurrency: int,
+        max_epochs: int,
+    ):
+        self.study, self.rungs, self.ledger, self.budget, self.limits = study, rungs, ledger, budget, limits
+        self.concurrency = concurrency
+        self.max_epochs = max_epochs
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further trial will be proposed."""
+        trained = self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
+        return trained >= self.budget.trials or self.budget.ended_by is not None
+
+    def propose(self) -> Proposal | None:
+        """The next trial to train; None when it must wait for a place. Call only while not `is_over`."""
+        if self.ledger.count(Status.RUNNING) >= self.concurrency:
+            return None
+        proposal = propose_within_limits(self.study, self.limits.excess, self._refuse)
+        self.ledger.start(self._record(proposal))
+        return proposal
+
+    def goes_on(self, trial_id: str, report: Report) -> bool:
+        """Take an epoch's report and say whether the trial trains on."""
+        record = self.ledger.records[trial_id]
+        epoch = int(report["epoch"])
+        if epoch > record.epochs:  # a retried trial repeats what is known
+            self.ledger.report(trial_id, report, self.rungs.is_rung(epoch))
+        if self.budget.ended_by is not None:
+            return False
+        return self.rungs.goes_on(trial_id, epoch, self.ledger.sign * report[self.ledger.objective])
+
+    def ended(self, trial_id: str, failure: str | None) -> None:
+        """A trial has ended: by itself, by `goes_on`, or by a failure."""
+        record = self.ledger.records[trial_id]
+        self.ledger.end(record, self._status(record, failure), failure or "")
+        self.study.tell(record, self.ledger.objective)
+        if self._is_systematic():
+            self.budget.end(Reason.FAILURES)
+
+    def _status(self, record: TrialRecord, failure: str | None) -> Status:
+        if failure is not None or not isfinite(record.last.get(self.ledger.objective, float("nan"))):
+            return Status.FAILED
+        if record.epochs >= self.max_epochs:
+            return Status.COMPLETED
+        return Status.STOPPED if self.budget.ended_by is None else Status.INTERRUPTED
+
+    def _is_systematic(self) -> bool:
+        failed = self.ledger.count(Status.FAILED)
+        return failed >= _FAILURES_THAT_END and failed == self.ledger.count() - self.ledger.count(
+            Status.RUNNING, Status.INFEASIBLE
+        )
+
+    def _record(self, proposal: Proposal) -> TrialRecord:
+        cost = self.limits.cost(proposal.config)
+        trial_id = f"{proposal.number:04d}"
+        return TrialRecord(proposal.number, trial_id, proposal.values, trial_id, cost.parameters, cost.multiply_adds)
+
+    def _refuse(self, proposal: Proposal, excess: float) -> None:
+        record = self._record(proposal)
+        self.ledger.end(record, Status.INFEASIBLE, f"over the limits by {excess:.0%}")
+        self.study.tell(record, self.ledger.objective, excess)

@@ -1,0 +1,135 @@
+"""What a search looks like in a terminal (rich): phase headings, the live panel, the final table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from distill_tune.tuning.ledger import Status, TrialRecord
+from distill_tune.tuning.rungs import Rungs
+from distill_tune.tuning.tally import Tally, is_confirmation
+from distill_tune.tuning.wording import duration, metric, rate, settings
+
+STYLES = {
+    Status.RUNNING: "cyan",
+    Status.COMPLETED: "green",
+    Status.STOPPED: "",
+    Status.FAILED: "red",
+    Status.INFEASIBLE: "dim",
+    Status.INTERRUPTED: "yellow",
+}
+
+
+@dataclass(frozen=True)
+class RungView:
+    """One rung of the scheduler, as people see it."""
+
+    epochs: int
+    count: int
+    """Trials that have reached it."""
+    cutoff: float | None
+    """What the objective must be to go on from here; None before anybody was turned away."""
+
+
+def rung_views(rungs: Rungs, sign: int) -> list[RungView]:
+    """The scheduler's rungs; `sign` is -1 where smaller is better, as its scores are negated then."""
+    cutoffs = (rung.cutoff(rungs.reduction_factor) for rung in rungs.rungs)
+    return [
+        RungView(rung.epochs, len(rung.scores), None if cutoff is None else sign * cutoff)
+        for rung, cutoff in zip(rungs.rungs, cutoffs, strict=True)
+    ]
+
+
+def say(console: Console, heading: str, detail: str = "") -> None:
+    """One line that says what begins now: "Teacher  resnet, 20 epochs"."""
+    line = Text(heading, style="bold")
+    if detail:
+        line.append(f"  {detail}", style="not bold dim")
+    console.print(line, soft_wrap=not console.is_terminal)
+
+
+def panel(
+    title: str, tally: Tally, total: int, left_s: float | None, rungs: Sequence[RungView]
+) -> RenderableType:
+    """The live panel, at most five lines: how far, how many, who leads and with what, and the rungs."""
+    lines = [_counts(tally)]
+    if tally.incumbent is not None:
+        record = tally.incumbent
+        best = Text(f"  best {tally.objective} {metric(tally.best)}", style="bold green")
+        size = f", {record.parameters:,} parameters" if record.parameters else ""
+        best.append(f"  {named(record)}, {record.epochs} epochs{size}", style="not bold default")
+        lines += [best, Text(f"  with {settings(record.values)}", style="dim")]
+    if rungs:
+        lines.append(_rungs(rungs, "≥" if tally.sign > 0 else "≤"))
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return Group(_how_far(title, tally, total, left_s), *lines)
+
+
+def named(record: TrialRecord) -> str:
+    """What a record is called: "trial 0007", or the whole name of a confirmation."""
+    return record.trial_id if is_confirmation(record) else f"trial {record.trial_id}"
+
+
+def _how_far(title: str, tally: Tally, total: int, left_s: float | None) -> Table:
+    bar = ProgressBar(max(total, 1), min(tally.ended, total), complete_style="cyan", finished_style="green")
+    row: list[RenderableType] = [Text(title, style="bold"), bar, f"{tally.ended:,} of {total:,}"]
+    row.append(duration(tally.elapsed_s))
+    row += [f"~{duration(left_s)} left"] if left_s else []
+    row += [rate(tally.trials_per_hour)] if tally.trained else []
+    grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    for index in range(len(row)):
+        grid.add_column(ratio=1 if index == 1 else None, no_wrap=True)
+    grid.add_row(*row)
+    return grid
+
+
+def _counts(tally: Tally) -> Text:
+    parts = [Text(f"{tally.counts[s]:,} {s}", style) for s, style in STYLES.items() if tally.counts[s]]
+    return Text("  ").append_text(Text(" · ", "dim").join(parts))
+
+
+def _rungs(rungs: Sequence[RungView], beyond: str) -> Text:
+    parts = [
+        f"{rung.epochs}: {rung.count:,}" + ("" if rung.cutoff is None else f" ({beyond} {rung.cutoff:.3f})")
+        for rung in rungs
+    ]
+    return Text("  reached epoch ", style="dim").append(" · ".join(parts))
+
+
+def verdict_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The final table; `rows` maps "best", "no_teacher", ... to their test metrics and size.
+
+    A row may have `accuracy` (a fraction, or a mapping with `mean`, `low` and `high`), `nll`, `ece` and
+    `agreement` (numbers or mappings with `mean`), and `parameters`; what it lacks is a dash.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("student")
+    for head in ("test accuracy", "NLL", "ECE", "agreement", "parameters"):
+        table.add_column(head, justify="right")
+    for name, row in rows.items():
+        parameters = f"{row['parameters']:,}" if row.get("parameters") else "-"
+        means = [
+            _number(row.get("nll"), ".3f"),
+            _number(row.get("ece"), ".3f"),
+            _number(row.get("agreement"), ".1%"),
+        ]
+        style = "bold" if name == "best" else ""
+        table.add_row(name.replace("_", " "), _accuracy(row.get("accuracy")), *means, parameters, style=style)
+    return table
+
+
+def _accuracy(value: Any) -> str:
+    if isinstance(value, Mapping) and value.get("low") is not None and value.get("high") is not None:
+        return f"{value['mean']:.2%} [{value['low'] * 100:.2f}, {value['high'] * 100:.2f}]"
+    return _number(value, ".2%")
+
+
+def _number(value: Any, form: str) -> str:
+    if isinstance(value, Mapping):
+        value = value.get("mean")
+    return "-" if value is None else format(value, form)

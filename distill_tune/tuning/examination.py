@@ -1,0 +1,109 @@
+"""The examination: the test split, opened once, after everything has been chosen.
+
+This is the only place in the program that calls `open_test`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from distill_tune.config import Config
+from distill_tune.data import Dataset, Split
+from distill_tune.data.dataset import open_test
+from distill_tune.distillation.teacher_cache import as_tensor, label_inputs
+from distill_tune.evaluation import metrics
+from distill_tune.evaluation.corrupted import corrupted_accuracy
+from distill_tune.evaluation.intervals import Interval, mean_interval
+from distill_tune.students import build_student
+from distill_tune.teachers._base import LoadedTeacher
+from distill_tune.tuning.confirmation import Candidate
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Examined:
+    """How one configuration did on the test split, over its seeds."""
+
+    accuracy: Interval
+    seeds: list[int]
+    correct: np.ndarray
+    """bool [seeds, test samples]."""
+    nll: float
+    ece: float
+    brier: float
+    agreement: float
+    kl_to_teacher: float
+    corrupted_accuracy: float
+    by_corruption: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All that was learned from the test split."""
+
+    by_candidate: dict[str, Examined]
+    teacher_accuracy: float
+    num_samples: int
+
+
+def examine(candidates: list[Candidate], teacher: LoadedTeacher, dataset: Dataset) -> Examination:
+    """Open the test split and measure every candidate in every seed that it was trained in."""
+    test = open_test(dataset)
+    teacher_logits = label_inputs(teacher, test.inputs, test.index)
+    return Examination(
+        by_candidate={c.name: _examine(c, test, teacher_logits, dataset) for c in candidates},
+        teacher_accuracy=metrics.accuracy(teacher_logits, test.labels),
+        num_samples=len(test.labels),
+    )
+
+
+def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
+    """The student of a configuration with its trained weights, in eval mode."""
+    student = build_student(
+        config.student.chosen("family"), dataset.input_shape, len(dataset.classes), dataset.mean, dataset.std
+    )
+    student.load_state_dict(load_file(weights))
+    return student.eval()
+
+
+def predict_logits(student: nn.Module, inputs: np.ndarray) -> np.ndarray:
+    """float32 [n, classes] for inputs in stored units."""
+    with torch.inference_mode():
+        batches = [student(batch).float().numpy() for batch in as_tensor(np.ascontiguousarray(inputs)).split(_BATCH)]
+    return np.concatenate(batches)
+
+
+def _examine(candidate: Candidate, test: Split, teacher_logits: np.ndarray, dataset: Dataset) -> Examined:
+    seeds = sorted(candidate.weights)
+    students = [load_student(candidate.config, dataset, candidate.weights[seed]) for seed in seeds]
+    logits = [predict_logits(student, test.inputs) for student in students]
+    correct = np.stack([metrics.correct(each, test.labels) for each in logits])
+    corrupted = [
+        corrupted_accuracy(lambda inputs, s=student: predict_logits(s, inputs), test.inputs, test.labels)  # type: ignore[misc]
+        for student in students
+    ]
+    by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
+
+    def mean(metric: Any, other: np.ndarray) -> float:
+        return float(np.mean([metric(each, other) for each in logits]))
+
+    return Examined(
+        accuracy=mean_interval(correct),
+        seeds=seeds,
+        correct=correct,
+        nll=mean(metrics.nll, test.labels),
+        ece=mean(metrics.ece, test.labels),
+        brier=mean(metrics.brier, test.labels),
+        agreement=mean(metrics.agreement, teacher_logits),
+        kl_to_teacher=mean(metrics.kl_to_teacher, teacher_logits),
+        corrupted_accuracy=by_corruption.pop("mean"),
+        by_corruption=by_corruption,
+    )

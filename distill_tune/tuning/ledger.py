@@ -1,0 +1,157 @@
+"""The ledger: one record a trial, and whoever wants to watch it grow.
+
+Everything that a search shows or leaves behind about its trials (display, TensorBoard, trials.parquet, summary.json) is
+read from these records, so they can never disagree.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Report = dict[str, float]
+"""One epoch of one trial: "epoch", "val/accuracy", "train/loss", ...; numbers only."""
+
+
+class Status(StrEnum):
+    """Where a trial stands."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    """Trained to max_epochs."""
+    STOPPED = "stopped"
+    """Ended at a rung because others were better, or because the budget was used up."""
+    FAILED = "failed"
+    """Diverged or raised."""
+    INFEASIBLE = "infeasible"
+    """Over a limit; never trained."""
+    INTERRUPTED = "interrupted"
+    """Running when the user or the time budget ended the search."""
+
+
+@dataclass
+class TrialRecord:
+    """What is known of one trial."""
+
+    number: int
+    """Optuna's number of the trial."""
+    trial_id: str
+    """Name of its folder and of its TensorBoard run; "0007" for a trial, "confirm-best0-seed2" for a confirmation."""
+    values: dict[str, Any]
+    """Sampled values by dotted name."""
+    group: str = ""
+    """Runs of one configuration with other seeds share it."""
+    parameters: int = 0
+    multiply_adds: int = 0
+    status: Status = Status.RUNNING
+    started_s: float = field(default_factory=time.time)
+    ended_s: float | None = None
+    rungs: list[int] = field(default_factory=list)
+    """The rungs (in epochs) that the trial has reached."""
+    reports: list[Report] = field(default_factory=list)
+    message: str = ""
+    """Why it failed, in one line."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained."""
+        return int(self.reports[-1]["epoch"]) if self.reports else 0
+
+    @property
+    def last(self) -> Report:
+        """The latest report; empty before the first."""
+        return self.reports[-1] if self.reports else {}
+
+    @property
+    def training_s(self) -> float:
+        """Seconds inside training and validation steps, as its workers measured them."""
+        return sum(report.get("time/training_s", 0.0) for report in self.reports)
+
+    @property
+    def rung(self) -> int | None:
+        """The highest rung (in epochs) that the trial has reached."""
+        return max(self.rungs, default=None)
+
+    def rung_values(self, objective: str) -> dict[int, float]:
+        """Epoch to objective at each rung that the trial has reached, and after its last epoch."""
+        kept = {*self.rungs, self.epochs}
+        return {int(r["epoch"]): r[objective] for r in self.reports if int(r["epoch"]) in kept}
+
+    def best(self, objective: str, sign: int) -> float | None:
+        """The best value of `objective` so far; `sign` is 1 where larger is better and -1 where smaller is."""
+        values = [report[objective] for report in self.reports if objective in report]
+        return sign * max(sign * value for value in values) if values else None
+
+
+class Watcher:
+    """Someone who is told what happens to trials; every method does nothing unless overridden."""
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """A trial is about to train."""
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        """A trial has finished an epoch; `record.last` is its report."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """A trial has ended; `record.status` says how. Infeasible trials end without having started."""
+
+    def close(self) -> None:
+        """The search is over, however it ended."""
+
+
+class Ledger:
+    """All records of a search, in the order in which trials were proposed."""
+
+    def __init__(self, objective: str = "val/accuracy", watchers: Iterable[Watcher] = ()):
+        self.objective = objective
+        self.sign = -1 if objective.endswith("loss") else 1
+        self.watchers = list(watchers)
+        self.records: dict[str, TrialRecord] = {}
+        self._counts: Counter[Status] = Counter()
+
+    def start(self, record: TrialRecord) -> None:
+        """A trial is about to train."""
+        self.records[record.trial_id] = record
+        self._counts[Status.RUNNING] += 1
+        self._tell(lambda watcher: watcher.trial_started(record))
+
+    def report(self, trial_id: str, report: Report, is_rung: bool = False) -> None:
+        """A trial has finished an epoch, and with it perhaps a rung."""
+        record = self.records[trial_id]
+        record.reports.append(report)
+        if is_rung:
+            record.rungs.append(record.epochs)
+        self._tell(lambda watcher: watcher.trial_reported(record))
+
+    def end(self, record: TrialRecord, status: Status, message: str = "") -> None:
+        """A trial has ended (or was found infeasible and never started)."""
+        if record.trial_id in self.records:
+            self._counts[record.status] -= 1
+        self.records[record.trial_id] = record
+        self._counts[status] += 1
+        record.status, record.message, record.ended_s = status, message, time.time()
+        self._tell(lambda watcher: watcher.trial_ended(record))
+
+    def count(self, *statuses: Status) -> int:
+        """How many trials stand so; without arguments, all."""
+        return sum(self._counts[status] for status in statuses or Status)
+
+    def ranked(self) -> list[TrialRecord]:
+        """Trained, not failed trials, the best first: by the objective after their last epoch, which is what is kept."""
+        able = [r for r in self.records.values() if r.reports and r.status is not Status.FAILED]
+        return sorted(able, key=lambda record: -self.sign * record.last[self.objective])
+
+    @property
+    def incumbent(self) -> TrialRecord | None:
+        """The best trial so far."""
+        return next(iter(self.ranked()), None)
+
+    def close(self) -> None:
+        """Tell the watchers that the search is over."""
+        self._tell(lambda watcher: watcher.close())
+
+    def _tell(self, what: Callable[[Watcher], None]) -> None:
+        for watcher in self.watchers:
+            what(watcher)

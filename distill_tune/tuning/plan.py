@@ -1,0 +1,53 @@
+"""Planning the time: how much of `--time` belongs to the search, and what confirmation the rest can pay for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from distill_tune.config import Config
+
+CONFIRMATION_SHARE = 1 / 3
+"""Of `--time`: kept back for the confirmation."""
+NUM_BASELINES = 2
+_LEAST_SEEDS = 2
+
+
+@dataclass(frozen=True)
+class ConfirmationPlan:
+    """How many of the best trials are trained again, in how many seeds."""
+
+    top: int
+    seeds: int
+
+    @property
+    def num_runs(self) -> int:
+        """Trainings, the baselines among them."""
+        return (self.top + NUM_BASELINES) * self.seeds
+
+
+def search_time_s(total_s: float | None) -> float | None:
+    """The search's part of the time budget."""
+    return None if total_s is None else total_s * (1 - CONFIRMATION_SHARE)
+
+
+def plan_confirmation(
+    config: Config, num_candidates: int, run_s: float, left_s: float | None, places: int
+) -> ConfirmationPlan:
+    """The largest confirmation, up to what is configured, that fits into the time left.
+
+    Seeds are given up last but one, candidates first: an interval needs seeds. The least is one candidate in two seeds,
+    even if that takes longer than is left.
+
+    Args:
+        config: its `[confirm]` is the most.
+        num_candidates: trials that there are to confirm.
+        run_s: seconds of one full training.
+        left_s: seconds left; None without a time budget.
+        places: trainings at a time.
+    """
+    most = ConfirmationPlan(min(config.confirm.top, num_candidates), config.confirm.seeds)
+    if left_s is None:
+        return most
+    plans = [ConfirmationPlan(top, most.seeds) for top in range(most.top, 0, -1)]
+    plans += [ConfirmationPlan(1, seeds) for seeds in range(most.seeds - 1, _LEAST_SEEDS - 1, -1)]
+    return next((plan for plan in plans if -(-plan.num_runs // places) * run_s <= left_s), plans[-1])

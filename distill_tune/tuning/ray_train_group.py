@@ -1,0 +1,182 @@
+"""Several workers: one long-lived Ray Train run whose train function serves assignments until it is closed.
+
+The documented way starts a TorchTrainer in every trial, which costs ten seconds and more each time. Here the run, its
+workers and their process group stay; only assignments change. A mailbox actor lies between: the trial asks it for reports,
+rank 0 asks it for assignments and, after each epoch, whether to go on; rank 0 tells the other ranks. If a worker or its
+node dies, Ray Train restarts the workers, which find the assignment in hand again and resume from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+
+from distill_tune.errors import DistillTuneError, TrainingError
+from distill_tune.tuning.ledger import Report
+from distill_tune.tuning.worker_group import Assignment, WorkerGroup, train
+
+_RESTARTS = 3
+_SHUTDOWN_TIMEOUT_S = 30.0
+
+
+class Mailbox:
+    """An actor between a trial and the workers of its group; every method but `fail` is asked by one side only.
+
+    `report` returns only when the trial wants another epoch or has dropped the assignment, so no epoch is trained that
+    nobody asked for.
+    """
+
+    def __init__(self) -> None:
+        self._assignment: Assignment | None = None
+        self._number = 0
+        self._closed = False
+        self._wanted = False
+        self._reports: asyncio.Queue[Report | str] = asyncio.Queue()
+        self._changed = asyncio.Condition()
+
+    async def assign(self, assignment: Assignment | None) -> None:
+        """From the trial: another assignment, or None to drop the one in hand."""
+        async with self._changed:
+            self._assignment, self._wanted = assignment, False
+            self._number += 1
+            self._reports = asyncio.Queue()
+            self._changed.notify_all()
+
+    async def next_report(self) -> Report | str:
+        """From the trial: the next epoch's report, or the text of what went wrong."""
+        async with self._changed:
+            self._wanted = True
+            self._changed.notify_all()
+        return await self._reports.get()
+
+    async def close(self) -> None:
+        """From the trial: no further assignments."""
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    async def fail(self, text: str) -> None:
+        """The training of the assignment in hand, or the whole run, has failed."""
+        await self._reports.put(text)
+
+    async def next_assignment(self) -> tuple[int, Assignment] | None:
+        """From rank 0: the assignment in hand once its first epoch is wanted; None when closed."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._closed or (self._assignment is not None and self._wanted))
+            return None if self._closed or self._assignment is None else (self._number, self._assignment)
+
+    async def report(self, number: int, report: Report, is_last: bool) -> bool:
+        """From rank 0: an epoch of assignment `number`; whether to train another."""
+        async with self._changed:
+            if number != self._number:
+                return False
+            self._wanted = False
+            if is_last:
+                self._assignment = None
+            await self._reports.put(report)
+            await self._changed.wait_for(lambda: self._closed or self._wanted or self._number != number)
+            return not self._closed and self._number == number and not is_last
+
+    async def drop(self, number: int, text: str) -> None:
+        """From rank 0: assignment `number` has failed by its own fault."""
+        async with self._changed:
+            if number == self._number:
+                self._assignment, self._wanted = None, False
+                await self._reports.put(text)
+
+
+class RayTrainGroup(WorkerGroup):
+    """A group of `num_workers` Ray Train workers, kept warm."""
+
+    def __init__(self, num_workers: int, num_cpus: int, num_gpus: float, storage: Path, name: str):
+        self._num_workers, self._num_cpus, self._num_gpus = num_workers, num_cpus, num_gpus
+        self._storage, self._name = storage, name
+
+    def start(self) -> None:
+        """Start the run in a thread; its workers come up while the first assignment is on its way."""
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+        self._mailbox = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote()
+        resources = {"CPU": float(self._num_cpus)} | ({"GPU": self._num_gpus} if self._num_gpus else {})
+        trainer = ray.train.torch.TorchTrainer(
+            serve,
+            train_loop_config={"mailbox": self._mailbox, "threads": self._num_cpus},
+            scaling_config=ray.train.ScalingConfig(
+                num_workers=self._num_workers, use_gpu=self._num_gpus > 0, resources_per_worker=resources
+            ),
+            run_config=ray.train.RunConfig(
+                name=self._name,
+                storage_path=str(self._storage),
+                failure_config=ray.train.FailureConfig(max_failures=_RESTARTS, controller_failure_limit=_RESTARTS),
+            ),
+        )
+        self._thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
+        self._thread.start()
+
+    def _fit(self, trainer: Any) -> None:
+        try:
+            trainer.fit()
+        except Exception as error:  # reported to the trial, which fails with it
+            ray.get(self._mailbox.fail.remote(f"the workers could not be kept running: {error}"))
+
+    def assign(self, assignment: Assignment) -> None:
+        """Hand the assignment to the workers; what they are at work on ends after its epoch."""
+        ray.get(self._mailbox.assign.remote(assignment))
+
+    def next_report(self) -> Report:
+        """Let the workers train one epoch."""
+        report = ray.get(self._mailbox.next_report.remote())
+        if isinstance(report, str):
+            raise TrainingError(report)
+        return dict(report)
+
+    def shutdown(self) -> None:
+        """Let the run end by itself, which frees its placement group; then drop the mailbox."""
+        ray.get(self._mailbox.close.remote())
+        self._thread.join(_SHUTDOWN_TIMEOUT_S)
+        ray.kill(self._mailbox)
+
+
+def serve(config: dict[str, Any]) -> None:
+    """The train function: every rank serves assignments until the mailbox is closed."""
+    import torch
+
+    torch.set_num_threads(config["threads"])
+    mailbox, context = config["mailbox"], ray.train.get_context()
+    ranks = _Ranks(context.get_world_rank() == 0)
+    device = str(ray.train.torch.get_device())
+    while (given := ranks.agree(lambda: mailbox.next_assignment.remote())) is not None:
+        number, assignment = given
+        try:
+            _serve_one(mailbox, ranks, number, assignment, device)
+        except DistillTuneError as error:  # the assignment's own fault, and every rank's: losses are summed over ranks
+            text = str(error)
+            ranks.agree(lambda text=text, number=number: mailbox.drop.remote(number, text))
+
+
+def _serve_one(mailbox: Any, ranks: _Ranks, number: int, assignment: Assignment, device: str) -> None:
+    last = assignment.config.search.max_epochs
+    for report in train(assignment, device, is_first=ranks.is_first):
+        is_last = report["epoch"] >= last
+        if not ranks.agree(lambda report=report, is_last=is_last: mailbox.report.remote(number, report, is_last)):
+            return
+
+
+class _Ranks:
+    """Rank 0 asks; all ranks get its answer."""
+
+    def __init__(self, is_first: bool):
+        self.is_first = is_first
+
+    def agree(self, ask: Any) -> Any:
+        import torch.distributed as dist
+
+        box = [ray.get(ask()) if self.is_first else None]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]

@@ -1,0 +1,92 @@
+"""The result folder `<storage>/<name>/`: claimed once, never shared by two searches."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from distill_tune.config import Space
+from distill_tune.errors import ConfigError, InputError
+from distill_tune.export.versions import machine, versions
+
+SHARED_CACHE = ".cache"
+"""Below the storage: what one search has prepared is found by the next."""
+
+
+def default_name(space_path: Path) -> str:
+    """`digits-20261124-131500`: the space's name and the time."""
+    return f"{space_path.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def free_folder(storage: Path, name: str) -> Path:
+    """The folder of a new search; it is not made yet.
+
+    Raises:
+        ConfigError: the name is no folder name, or the folder holds something.
+    """
+    if not re.fullmatch(r"[\w][\w.-]*", name):
+        raise ConfigError(
+            f"--name {name!r}: must be letters, digits, '.', '_' and '-', and begin with a letter or digit."
+        )
+    folder = storage / name
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"--name {name}: {folder} exists and holds another search; choose another name or delete it.")
+    return folder
+
+
+@contextmanager
+def nothing_left_on_refusal(storage: Path) -> Iterator[None]:
+    """Whatever a refused input has made below `storage` is deleted again."""
+    cache = storage / SHARED_CACHE
+    first_new = next((p for p in reversed([cache, *cache.parents]) if not p.exists()), None)
+    before = set(cache.iterdir()) if cache.exists() else set()
+    try:
+        yield
+    except (InputError, OSError):
+        if first_new is not None:
+            shutil.rmtree(first_new, ignore_errors=True)
+        for entry in set(cache.iterdir()) - before if cache.exists() else ():
+            shutil.rmtree(entry, ignore_errors=True)
+        raise
+
+
+def write_search_toml(folder: Path, space: Space, tables: dict[str, Any], command: str) -> None:
+    """The configuration with its ranges, and what the result depends on beside it."""
+    record = {"made_with": {"command": command, "machine": machine(), "cpus": os.cpu_count() or 0, **versions()}}
+    text = tomli_w.dumps(tables) + "\n" + tomli_w.dumps(record)
+    write_text(folder / "search.toml", text)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write JSON atomically."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """The same files under another name: hard links where the file system has them, copies elsewhere."""
+    for path in source.rglob("*"):
+        place = target / path.relative_to(source)
+        if path.is_dir():
+            place.mkdir(parents=True, exist_ok=True)
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            place.hardlink_to(path)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(path, place)

@@ -1,0 +1,75 @@
+"""The search itself: Ray Tune around the conductor."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from ray import tune
+
+from distill_tune.config.sections import ResourcesConfig
+from distill_tune.tuning.budget import Budget, Reason
+from distill_tune.tuning.cluster import RAY_LOGS
+from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.trial import Trial, TrialContext
+from distill_tune.tuning.tune_adapters import ConductedScheduler, ConductedSearcher
+
+_RETRIES = 2
+"""How often a trial whose process died is taken up again, from its last checkpoint."""
+
+
+def run_search(conductor: Conductor, context: TrialContext) -> None:
+    """Run trials until the conductor says that it is over; every trial has then ended in its ledger."""
+    loud = os.environ.get(RAY_LOGS) == "1"
+    logging.getLogger("ray.tune").setLevel(logging.INFO if loud else logging.ERROR)
+    logging.getLogger("ray.train").setLevel(logging.INFO if loud else logging.ERROR)
+    folder = context.result_folder / "tune"
+    tuner = tune.Tuner(
+        tune.with_resources(tune.with_parameters(Trial, context=context), _resources(context.space.config.resources)),
+        tune_config=tune.TuneConfig(
+            search_alg=ConductedSearcher(conductor),
+            scheduler=ConductedScheduler(conductor),
+            num_samples=-1,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="trials",
+            storage_path=str(folder),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=_RETRIES),
+        ),
+    )
+    tuner.fit()
+    for leftover in (folder, context.result_folder / "workers", context.result_folder / "checkpoints"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _resources(resources: ResourcesConfig) -> dict[str, float]:
+    """One worker trains in the trial's own process; several are Ray Train's, which asks for their share itself."""
+    if resources.workers_per_trial > 1:
+        return {"CPU": 0}
+    return {"CPU": resources.cpus_per_worker} | (
+        {"GPU": resources.gpus_per_worker} if resources.gpus_per_worker else {}
+    )
+
+
+@contextmanager
+def interruptible(budget: Budget) -> Iterator[None]:
+    """Ctrl-C or SIGTERM ends the search at the next epoch; a second one ends the program."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if budget.ended_by is Reason.USER:
+            raise KeyboardInterrupt
+        budget.end(Reason.USER)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

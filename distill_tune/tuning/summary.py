@@ -1,0 +1,139 @@
+"""`summary.json`: the whole search in numbers, read from its ledger, its confirmation and its examination."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from distill_tune.config import tables_of
+from distill_tune.evaluation.intervals import paired_difference
+from distill_tune.evaluation.verdict import judge
+from distill_tune.tuning.confirmation import Candidate
+from distill_tune.tuning.examination import Examination, Examined
+from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+
+
+@dataclass
+class Clock:
+    """Wall time by phase, in seconds."""
+
+    total_s: float = 0.0
+    prepare_s: float = 0.0
+    start_s: float = 0.0
+    """From the end of preparation to the first trial's first step."""
+    search_s: float = 0.0
+    """From the first trial's first step to the last trial's end."""
+    confirm_s: float = 0.0
+    export_s: float = 0.0
+
+
+def first_step_s(ledger: Ledger) -> float | None:
+    """When the first trial began to train (seconds since 1970); None where none has."""
+    return min((r.reports[0]["time/began_s"] for r in ledger.records.values() if r.reports), default=None)
+
+
+def training_share(ledger: Ledger, concurrency: int) -> float:
+    """The share of the workers' time, first step to last end, that was spent in training and validation steps."""
+    began_s = first_step_s(ledger)
+    ended_s = max((r.ended_s for r in ledger.records.values() if r.ended_s and r.reports), default=None)
+    if began_s is None or ended_s is None or ended_s <= began_s:
+        return 0.0
+    trained_s = sum(record.training_s for record in ledger.records.values())
+    return trained_s / (concurrency * (ended_s - began_s))
+
+
+def trial_counts(ledger: Ledger) -> dict[str, int]:
+    """`trials` of the summary."""
+    return {
+        "total": ledger.count() - ledger.count(Status.INFEASIBLE),
+        "completed": ledger.count(Status.COMPLETED),
+        "stopped": ledger.count(Status.STOPPED),
+        "interrupted": ledger.count(Status.INTERRUPTED),
+        "failed": ledger.count(Status.FAILED),
+        "infeasible": ledger.count(Status.INFEASIBLE),
+    }
+
+
+def effort(ledger: Ledger, clock: Clock, concurrency: int) -> dict[str, Any]:
+    """What the search has cost."""
+    ended = sum(count for name, count in trial_counts(ledger).items() if name in ("completed", "stopped", "failed"))
+    return {
+        "trials": trial_counts(ledger),
+        "epochs_trained": sum(record.epochs for record in ledger.records.values()),
+        "concurrent_trials": concurrency,
+        "time": {name: round(value, 3) for name, value in asdict(clock).items()},
+        "trials_per_hour": 3600 * ended / clock.search_s if clock.search_s else 0.0,
+        "training_share": training_share(ledger, concurrency),
+    }
+
+
+def best_of(winner: Candidate, examination: Examination, cost: dict[str, Any]) -> dict[str, Any]:
+    """`best` of the summary; `cost` has parameters, multiply_adds, latency_ms and bytes."""
+    trial = None if winner.source is None else winner.source.number
+    validation = {
+        "accuracy": winner.mean("val/accuracy"),
+        "loss": winner.mean("val/loss"),
+        "gap": winner.mean("gap/accuracy"),
+    }
+    return {
+        "trial": trial,
+        "config": tables_of(winner.config),
+        **cost,
+        "validation": validation,
+        "test": test_of(examination.by_candidate[winner.name]),
+    }
+
+
+def test_of(examined: Examined) -> dict[str, Any]:
+    """`test` of one configuration."""
+    return {
+        "accuracy": {**asdict(examined.accuracy), "seeds": len(examined.seeds)},
+        "nll": examined.nll,
+        "ece": examined.ece,
+        "brier": examined.brier,
+        "agreement": examined.agreement,
+        "kl_to_teacher": examined.kl_to_teacher,
+        "corrupted_accuracy": examined.corrupted_accuracy,
+        "by_corruption": examined.by_corruption,
+    }
+
+
+def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> dict[str, Any]:
+    """The word on winner against baseline: paired over the seeds that both were trained in, and the test samples."""
+    ours, other = examination.by_candidate[winner.name], examination.by_candidate[baseline]
+    shared = [seed for seed in ours.seeds if seed in other.seeds]
+    difference = paired_difference(
+        ours.correct[[ours.seeds.index(seed) for seed in shared]],
+        other.correct[[other.seeds.index(seed) for seed in shared]],
+    )
+    return {
+        "word": str(judge(difference)),
+        "difference": difference.mean,
+        "low": difference.low,
+        "high": difference.high,
+    }
+
+
+def selection_bias(winner: Candidate, objective: str, sign: int) -> float:
+    """By how much the search's value of the winner was better than the mean of its re-trainings."""
+    assert winner.source is not None
+    return sign * (winner.source.last[objective] - winner.mean(objective))
+
+
+def row_of(record: TrialRecord) -> dict[str, Any]:
+    """A trial's row in `trials.parquet`."""
+    numbers = {name: value for name, value in record.last.items() if name != "epoch" and not name.startswith("time/")}
+    return {
+        "number": record.number,
+        "trial": record.trial_id,
+        "status": str(record.status),
+        "rung": record.rung,
+        "epochs": record.epochs,
+        "seconds": None if record.ended_s is None else record.ended_s - record.started_s,
+        "training_s": record.training_s,
+        "parameters": record.parameters,
+        "multiply_adds": record.multiply_adds,
+        "message": record.message,
+        **numbers,
+        **{f"config/{name}": value for name, value in record.values.items()},
+    }

@@ -1,0 +1,115 @@
+"""Where a search stands, kept up to date in constant time a report: counts, the best so far, rungs, speed.
+
+The ledger ranks all its records when it is asked who leads; a display asks four times a second and a search
+may have ten thousand trials, so what people see while it runs is counted here as it happens. What is left
+behind at the end (trials.parquet, summary.json) is still read from the ledger.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
+
+ENDED = tuple(status for status in Status if status is not Status.RUNNING)
+
+
+def is_confirmation(record: TrialRecord) -> bool:
+    """Whether this is a fresh-seed run of a candidate or baseline, and no trial of the search."""
+    return record.trial_id.startswith("confirm-")
+
+
+class Tally(Watcher):
+    """Counts of every record that it is told of."""
+
+    def __init__(self, objective: str, clock: Callable[[], float] = time.monotonic):
+        self.objective = objective
+        self.sign = Ledger(objective).sign
+        self.counts: Counter[Status] = Counter()
+        self.rungs: Counter[int] = Counter()
+        """Trials that have reached each rung, by its epochs."""
+        self.incumbent: TrialRecord | None = None
+        self._clock = clock
+        self._records: dict[str, TrialRecord] = {}
+        self._statuses: dict[str, Status] = {}
+        self._num_rungs: Counter[str] = Counter()
+        self._values: dict[str, float] = {}
+        """The objective after the last epoch of each trial that can lead."""
+        self._began_s: float | None = None
+
+    @property
+    def ended(self) -> int:
+        """Trials that have ended, infeasible ones too."""
+        return sum(self.counts[status] for status in ENDED)
+
+    @property
+    def trained(self) -> int:
+        """Trials that have ended and had been trained."""
+        return self.ended - self.counts[Status.INFEASIBLE]
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the first trial."""
+        return 0.0 if self._began_s is None else self._clock() - self._began_s
+
+    @property
+    def trials_per_hour(self) -> float:
+        """Trained trials an hour since the first began; 0 before one has ended."""
+        return 3600 * self.trained / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+    @property
+    def best(self) -> float | None:
+        """The objective of the incumbent."""
+        return None if self.incumbent is None else self.value_of(self.incumbent)
+
+    def value_of(self, record: TrialRecord) -> float | None:
+        """The objective after a trial's last epoch; None where that cannot lead: no report, failed, NaN."""
+        return self._values.get(record.trial_id)
+
+    def better(self, one: float, other: float) -> float:
+        """The better of two values of the objective."""
+        return self.sign * max(self.sign * one, self.sign * other)
+
+    def leaders(self, count: int) -> list[TrialRecord]:
+        """The best `count` trials, the best first, ranked as the ledger ranks."""
+        ranked = sorted(self._values, key=lambda name: -self.sign * self._values[name])
+        return [self._records[name] for name in ranked[:count]]
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """Count it as running."""
+        self._enter(record)
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        """Take note of its value, and of a rung that it has reached."""
+        self._note_value(record)
+        self._note_rungs(record)
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Count how it ended; a failed trial never leads."""
+        self._enter(record)
+
+    def _enter(self, record: TrialRecord) -> None:
+        if self._began_s is None:
+            self._began_s = self._clock()
+        if (before := self._statuses.get(record.trial_id)) is not None:
+            self.counts[before] -= 1
+        self.counts[record.status] += 1
+        self._statuses[record.trial_id], self._records[record.trial_id] = record.status, record
+        self._note_value(record)
+        self._note_rungs(record)
+
+    def _note_rungs(self, record: TrialRecord) -> None:
+        self.rungs.update(record.rungs[self._num_rungs[record.trial_id] :])
+        self._num_rungs[record.trial_id] = len(record.rungs)
+
+    def _note_value(self, record: TrialRecord) -> None:
+        value = record.last.get(self.objective, math.nan)
+        able = math.isfinite(value) and record.status is not Status.FAILED
+        before = self._values.pop(record.trial_id, None)
+        if able:
+            self._values[record.trial_id] = value
+        if record is self.incumbent and (not able or self.sign * value < self.sign * (before or 0.0)):
+            self.incumbent = next(iter(self.leaders(1)), None)
+        elif able and (self.best is None or self.sign * value > self.sign * self.best):
+            self.incumbent = record

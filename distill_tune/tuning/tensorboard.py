@@ -1,0 +1,201 @@
+"""TensorBoard, live: one run a trial, and one run for the search that says what its HParams page is about.
+
+Ray's own logger writes hyperparameters at a trial's end only, always as a success, and an experiment a
+trial, so that running, failed and conditional ones are missing or hidden. Here they are written at the
+start, and the end says how it went.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from distill_tune.config.ranges import Choice, Range
+from distill_tune.config.space import Space
+from distill_tune.tuning.events import PREFIX, EventFile, layout, scalars, text
+from distill_tune.tuning.hparams import columns_of, experiment, final_status, session_end, session_start
+from distill_tune.tuning.ledger import Report, Status, TrialRecord, Watcher
+from distill_tune.tuning.tally import Tally, is_confirmation
+from distill_tune.tuning.wording import metric, settings
+
+SEARCH_RUN = "search"
+LEADERS = 20
+CHARTS = {
+    "Generalization": {
+        "loss, training and validation": ["train/loss", "val/loss"],
+        "accuracy, training and validation": ["train/accuracy", "val/accuracy"],
+        "gap of accuracy": ["gap/accuracy"],
+    },
+    "Distillation": {"loss terms, labels and teacher": ["train/hard_loss", "train/soft_loss"]},
+    "Search": {
+        "best trial so far, by trials ended": ["search/best"],
+        "trials by status": [f"search/{status}" for status in Status],
+    },
+}
+
+
+@dataclass
+class Run:
+    """A trial's run while it is open."""
+
+    record: TrialRecord
+    events: EventFile
+    best: float | None = None
+
+
+class TensorBoardWatcher(Watcher):
+    """Writes `folder/search/` and `folder/<trial_id>/`; `tensorboard --logdir folder` shows them."""
+
+    def __init__(self, folder: Path, space: Space, objective: str):
+        self._folder, self._objective = folder, objective
+        self._columns = columns_of(space)
+        self._tally = Tally(objective)
+        self._open: dict[str, Run] = {}
+        self._search = EventFile(folder / SEARCH_RUN)
+        about = experiment(self._columns, _metrics(objective))
+        self._search.add(0, about, layout(CHARTS), text("configuration", f"```toml\n{as_toml(space)}```"))
+        self._search.flush()
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """Open its run with hyperparameters and size; a run that is begun again replaces what was there."""
+        if not is_confirmation(record):
+            self._tally.trial_started(record)
+        self._begin(record)
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        """Write every number of the report, and the best value so far."""
+        leader = self._tally.incumbent
+        if not is_confirmation(record):
+            self._tally.trial_reported(record)
+        self._write_report(self._open[record.trial_id], record.last)
+        if self._tally.incumbent is not leader:
+            self._search.add(self._tally.ended, text("incumbent", self._incumbent()))
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Write how it ended and close its run; an infeasible one was never trained and gets none."""
+        if record.status is not Status.INFEASIBLE:
+            self._finish(self._open.get(record.trial_id) or self._begin(record))
+        if not is_confirmation(record):
+            self._tally.trial_ended(record)
+            self._search.add(self._tally.ended, *scalars(self._state()))
+
+    def close(self) -> None:
+        """End what is still open as interrupted, write the leaderboard, and close the search's run; once is enough."""
+        if self._search.closed:
+            return
+        for run in list(self._open.values()):
+            self._finish(run)
+        self._search.add(self._tally.ended, text("leaderboard", self._leaderboard()))
+        self._search.close()
+
+    def _begin(self, record: TrialRecord) -> Run:
+        folder = self._folder / record.trial_id
+        if record.trial_id in self._open:
+            self._open.pop(record.trial_id).events.close()
+        for old in folder.glob(f"{PREFIX}*"):
+            old.unlink()  # TensorBoard believes the first start and the first end that it reads of a run
+        run = self._open[record.trial_id] = Run(record, EventFile(folder))
+        size = {"trial/parameters": record.parameters, "trial/multiply_adds": record.multiply_adds}
+        known = scalars({tag: count for tag, count in size.items() if count})
+        run.events.add(0, session_start(record, self._columns), *known, wall_s=record.started_s)
+        for report in record.reports:  # of before an interruption
+            self._write_report(run, report)
+        run.events.flush()
+        return run
+
+    def _write_report(self, run: Run, report: Report) -> None:
+        numbers = {tag: number for tag, number in report.items() if tag != "epoch" and not tag.startswith("time/")}
+        value = report.get(self._objective, math.nan)
+        if math.isfinite(value):
+            run.best = value if run.best is None else self._tally.better(value, run.best)
+            numbers[f"best/{self._objective}"] = run.best
+        numbers["trial/epochs"] = report["epoch"]
+        run.events.add(int(report["epoch"]), *scalars(numbers))
+
+    def _finish(self, run: Run) -> None:
+        del self._open[run.record.trial_id]
+        outcome = text("outcome", f"**{final_status(run.record)}** {run.record.message}")
+        run.events.add(run.record.epochs, session_end(run.record), outcome)
+        run.events.close()
+
+    def _state(self) -> dict[str, float]:
+        counts = {f"search/{status}": float(self._tally.counts[status]) for status in Status}
+        rungs = {f"rungs/epoch_{epochs:04d}": float(count) for epochs, count in self._tally.rungs.items()}
+        best = {} if self._tally.best is None else {"search/best": self._tally.best}
+        return counts | rungs | best | {"search/trials_per_hour": self._tally.trials_per_hour}
+
+    def _incumbent(self) -> str:
+        return "" if (record := self._tally.incumbent) is None else f"**{record.trial_id}** {settings(record.values)}"
+
+    def _leaderboard(self) -> str:
+        heads = ("#", "trial", self._objective, "status", "epochs", "parameters", "settings")
+        rows = [
+            (
+                place,
+                record.trial_id,
+                metric(self._tally.value_of(record)),
+                record.status,
+                record.epochs,
+                f"{record.parameters:,}",
+                settings(record.values),
+            )
+            for place, record in enumerate(self._tally.leaders(LEADERS), 1)
+        ]
+        return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (heads, ["--"] * len(heads), *rows))
+
+
+def as_toml(space: Space) -> str:
+    """A space as the TOML that it was written in, ranges in place."""
+    ranges = {f"@{number}@": found for number, found in enumerate(space.ranges.values())}
+    marks = dict(zip(space.ranges, ranges, strict=True))
+    text = tomli_w.dumps(_marked(space.tables, (), marks))
+    for mark, found in ranges.items():
+        text = text.replace(f'"{mark}"', _range_toml(found))
+    return text
+
+
+def _marked(tables: dict[str, Any], path: tuple[str, ...], marks: dict[tuple[str, ...], str]) -> dict[str, Any]:
+    """The tables with each range's mark in place of its first corner."""
+    return {
+        key: marks.get((*path, key)) or (_marked(value, (*path, key), marks) if isinstance(value, dict) else value)
+        for key, value in tables.items()
+    }
+
+
+def _range_toml(found: Range) -> str:
+    if isinstance(found, Choice):
+        kind, ends = "choice", list(found.values)
+    else:
+        kind = {
+            (True, True): "log_int",
+            (True, False): "int",
+            (False, True): "log",
+            (False, False): "uniform",
+        }[found.integer, found.log]
+        ends = [found.low, found.high]
+    return f"{{ {kind} = {_inline(ends)} }}"
+
+
+def _inline(value: Any) -> str:
+    """A TOML value on one line; tomli_w spreads lists over several."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    return tomli_w.dumps({"value": value}).partition("=")[2].strip()
+
+
+def _metrics(objective: str) -> dict[str, str]:
+    """The table's metrics by tag: TensorBoard shows their last values, and at first the first five."""
+    other = "val/accuracy" if objective.endswith("loss") else "val/loss"
+    return {
+        objective: objective,
+        other: other,
+        "gap/accuracy": "gap/accuracy",
+        "trial/epochs": "epochs",
+        "trial/parameters": "parameters",
+        f"best/{objective}": f"best {objective}",
+        "train/loss": "train/loss",
+        "val/agreement": "val/agreement",
+        "trial/multiply_adds": "multiply-adds",
+    }

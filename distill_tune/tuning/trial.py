@@ -1,0 +1,98 @@
+"""A Tune trial: an actor that owns a worker group and hands it one sampled configuration after another.
+
+`reuse_actors` and `reset_config` keep the actor, and with it the group, from trial to trial.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from distill_tune.config import Space
+from distill_tune.config.sections import ResourcesConfig
+from distill_tune.distillation.materials import Prepared
+from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
+
+FAILURE = "failure"
+"""The key of a report that says why a trial failed."""
+
+
+@dataclass(frozen=True)
+class TrialContext:
+    """What every trial of a search shares; put into the object store once."""
+
+    space: Space
+    prepared: Prepared
+    result_folder: Path
+
+
+class Trial(tune.Trainable):
+    """One epoch a step; a training that raises is a failed trial, not a crash."""
+
+    def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
+        """Start the group, then take up the first configuration."""
+        self._context = context
+        self._group = make_group(context.space.config.resources, context.result_folder, self.trial_id)
+        self._group.start()
+        self._assign(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take up another trial's configuration."""
+        self._assign(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch."""
+        try:
+            report: dict[str, Any] = dict(self._group.next_report())
+        except Exception as error:  # whatever a user's own loss or student raises: this trial fails, the search goes on
+            self._log(traceback.format_exc())
+            text = " ".join(str(error).split())[:300]
+            return {FAILURE: f"{type(error).__name__}: {text}", "done": True}
+        return {**report, "done": report["epoch"] >= self._assignment.config.search.max_epochs}
+
+    def cleanup(self) -> None:
+        """Give back everything that the group holds."""
+        self._group.shutdown()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: the group keeps its own checkpoints, where a retried trial finds them."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing; see `save_checkpoint`."""
+
+    def _assign(self, config: dict[str, Any]) -> None:
+        run = self._context.space.at(json.loads(config["values"]))
+        self._assignment = Assignment(
+            trial_id=config["trial"],
+            config=run,
+            seed=run.search.seed,
+            prepared=self._context.prepared,
+            checkpoint=self._context.result_folder / "checkpoints" / f"{config['trial']}.pt",
+        )
+        self._group.assign(self._assignment)
+
+    def _log(self, text: str) -> None:
+        log = self._context.result_folder / "logs" / f"{self._assignment.trial_id}.txt"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(text)
+
+
+def make_group(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
+    """The kind of group that the number of workers asks for; not yet started."""
+    if resources.workers_per_trial == 1:
+        return InProcessGroup(resources.cpus_per_worker, resources.gpus_per_worker)
+    from distill_tune.tuning.ray_train_group import RayTrainGroup
+
+    return RayTrainGroup(
+        resources.workers_per_trial,
+        resources.cpus_per_worker,
+        resources.gpus_per_worker,
+        folder / "workers",
+        name,
+    )

@@ -1,0 +1,50 @@
+"""How names and numbers are said to people, alike in the terminal and in TensorBoard."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Dotted names without their sections ("loss.temperature": "temperature"), unless that is unclear."""
+    short = {name: name.partition(".")[2] or name for name in names}
+    seen = Counter(short.values()) + Counter(["kind"])  # "kind" says too little even where there is only one
+    return {name: ending if seen[ending] == 1 else name for name, ending in short.items()}
+
+
+def show(value: Any) -> str:
+    """A configuration value as a person would write it: 0.00312, 8, convnet, 20-20-20."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list | tuple):
+        flat = all(isinstance(part, int) for part in value)
+        return "-".join(map(str, value)) if flat and value else json.dumps(value)
+    return str(value)
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """A trial's sampled values in one line: "family convnet, convnet.width 8, temperature 3.2"."""
+    short = short_names(values)
+    return ", ".join(f"{short[name]} {show(value)}" for name, value in values.items())
+
+
+def metric(value: float | None) -> str:
+    """A metric with four digits after the point; a dash where there is none."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 42 s, 3:07 min or 2:05 h."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    high, low = divmod(whole, 60) if whole < 3600 else divmod(whole // 60, 60)
+    return f"{high}:{low:02d} {'min' if whole < 3600 else 'h'}"
+
+
+def rate(per_hour: float) -> str:
+    """Trials an hour, to three digits."""
+    return f"{per_hour:,.0f} trials/h" if per_hour >= 100 else f"{per_hour:.3g} trials/h"

@@ -1,0 +1,142 @@
+"""What trains a trial: a group of workers with four verbs, `start`, `assign`, `next_report` and `shutdown`.
+
+A group outlives its trials: it is started once and given one assignment after another, which is what makes a trial's own
+cost small. With one worker the group is the process that asks (`InProcessGroup`, here); with several it is one long-lived
+Ray Train run (`ray_train_group.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill_tune.config import Config
+from distill_tune.distillation.materials import Prepared
+from distill_tune.tuning.ledger import Report
+
+_CHECKPOINT_EVERY_S = 5.0
+"""A killed worker costs at most so much training; taken at the first end of an epoch after it."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One student to train."""
+
+    trial_id: str
+    config: Config
+    seed: int
+    prepared: Prepared
+    checkpoint: Path | None = None
+    """Where to keep a checkpoint, and to resume from if there is one."""
+    keep: Path | None = None
+    """Where to write the student's weights (safetensors) after the last epoch."""
+
+
+class WorkerGroup:
+    """Trains one assignment at a time, an epoch a report."""
+
+    def start(self) -> None:
+        """Make the workers ready; called once."""
+
+    @abstractmethod
+    def assign(self, assignment: Assignment) -> None:
+        """Begin another student; what was at work is dropped."""
+
+    @abstractmethod
+    def next_report(self) -> Report:
+        """Train one epoch and say how it went.
+
+        Raises:
+            TrainingError: the training has diverged; whatever else the training raised.
+        """
+
+    def shutdown(self) -> None:
+        """End the workers and everything that they hold."""
+
+
+class InProcessGroup(WorkerGroup):
+    """One worker: this process."""
+
+    def __init__(self, num_threads: int, num_gpus: float):
+        self._num_threads, self._num_gpus = num_threads, num_gpus
+        self._reports: Iterator[Report] = iter(())
+
+    def start(self) -> None:
+        """Load torch, and keep to this trial's share of the cores."""
+        import torch
+
+        torch.set_num_threads(self._num_threads)
+
+    def assign(self, assignment: Assignment) -> None:
+        """Open the files of the assignment; nothing is trained yet."""
+        self.shutdown()
+        self._reports = train(assignment, "cuda" if self._num_gpus else "cpu")
+
+    def next_report(self) -> Report:
+        """Train one epoch."""
+        return next(self._reports)
+
+    def shutdown(self) -> None:
+        """Close the training, if one is open."""
+        close = getattr(self._reports, "close", None)
+        if close is not None:
+            close()
+        self._reports = iter(())
+
+
+def train(assignment: Assignment, device: str, is_first: bool = True) -> Iterator[Report]:
+    """Train an assignment in this process, as one of its workers; `is_first` worker writes the files.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    from distill_tune.distillation.loop import distill
+    from distill_tune.distillation.materials import Materials
+
+    materials = Materials.open(assignment.prepared, assignment.config, device)
+    resume = _read_checkpoint(assignment.checkpoint, device)
+    saved_s = time.monotonic()
+    with closing(distill(assignment.config, materials, assignment.seed, device, resume)) as epochs:  # type: ignore[type-var]
+        for epoch in epochs:
+            is_last = epoch.report["epoch"] >= assignment.config.search.max_epochs
+            if is_first and is_last and assignment.keep is not None:
+                write_student(assignment.keep, epoch.student.state_dict())
+            elif is_first and assignment.checkpoint is not None and time.monotonic() - saved_s > _CHECKPOINT_EVERY_S:
+                _write_checkpoint(assignment.checkpoint, epoch.checkpoint())
+                saved_s = time.monotonic()
+            yield epoch.report
+    if is_first and assignment.checkpoint is not None:
+        assignment.checkpoint.unlink(missing_ok=True)
+
+
+def write_student(path: Path, weights: dict[str, Any]) -> None:
+    """Write weights as safetensors, atomically."""
+    from safetensors.torch import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, temporary)
+    temporary.replace(path)
+
+
+def _write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
+    import torch
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    torch.save(checkpoint, temporary)
+    temporary.replace(path)
+
+
+def _read_checkpoint(path: Path | None, device: str) -> dict[str, Any] | None:
+    import torch
+
+    if path is None or not path.exists():
+        return None
+    checkpoint: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    return checkpoint

@@ -1,0 +1,156 @@
+"""Real jobs, submitted to a head node that this module starts and ends."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+TINY = ["--trials", "2", "--set", "search.max_epochs=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2"]
+
+pytestmark = pytest.mark.ray
+
+
+@dataclass(frozen=True)
+class Head:
+    """A running head node: where its dashboard is, and an environment that finds it and this Python."""
+
+    address: str
+    environment: dict[str, str]
+
+    def run(self, *command: str | Path, folder: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            env=self.environment | {"RAY_API_SERVER_ADDRESS": self.address},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    """`ray start --head` on free ports, two CPUs; its processes, and no others, are ended."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    environment = inherited | {"PATH": f"{BIN}{os.pathsep}{inherited['PATH']}"}
+    port, dashboard, client, agent = free_ports(4)
+    with tempfile.TemporaryDirectory(
+        prefix="rj", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:  # sockets need short paths
+        log = Path(folder) / "head.log"
+        command = [
+            BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats",
+            f"--port={port}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}",
+            f"--dashboard-agent-listen-port={agent}", "--min-worker-port=0", "--max-worker-port=0",
+            f"--temp-dir={folder}/ray",
+        ]  # fmt: skip
+        with log.open("w") as output:
+            process = psutil.Popen(command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            address = f"http://127.0.0.1:{dashboard}"
+            await_dashboard(address, process, log)
+            yield Head(address, environment)
+        finally:
+            end(process)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listened on a moment ago."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def await_dashboard(address: str, process: psutil.Popen, log: Path) -> None:
+    """Return when jobs can be submitted; each try is a request that is answered or refused."""
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/api/version", timeout=5):
+                return
+        except OSError:
+            try:
+                process.wait(0.2)
+            except psutil.TimeoutExpired:
+                continue
+    pytest.fail(f"ray start ended:\n{log.read_text()}")
+
+
+def end(process: psutil.Popen) -> None:
+    """End the head and everything that it started."""
+    if not process.is_running():
+        return
+    family = [*process.children(recursive=True), process]
+    process.terminate()
+    _, alive = psutil.wait_procs(family, timeout=40)
+    for one in alive:
+        one.kill()
+    psutil.wait_procs(alive, timeout=10)
+
+
+def test_what_git_and_ray_ignore_does_not_travel(head, tmp_path):
+    for name in (".gitignore", ".rayignore"):
+        shutil.copy(PROJECT / name, tmp_path)
+    stays = [
+        ".venv/lib/large.so",
+        "data/letter/x.rda",
+        "results/one/best/run.toml",
+        "tests/test_x.py",
+        ".ruff_cache/x",
+    ]
+    travels = ["distill_tune/data/raw.py", "search_spaces/mine.toml", "my_students/tests/x.py"]
+    for path in (*stays, *travels):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("x")
+    listing = ["find", ".", "-type", "f", "-printf", "there %P\n"]
+    result = head.run(BIN / "ray", "job", "submit", "--working-dir", ".", "--", *listing, folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    there = {line.removeprefix("there ") for line in result.stdout.splitlines() if line.startswith("there ")}
+    assert there == {".gitignore", ".rayignore", *travels}
+
+
+@pytest.mark.slow
+def test_a_submitted_search_leaves_its_results_in_the_storage(head, tmp_path):
+    result = head.run(
+        PROJECT / "cluster/submit.sh",
+        "search_spaces/digits.toml",
+        *TINY,
+        "--name",
+        "job",
+        "--storage",
+        str(tmp_path),
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    summary = json.loads((tmp_path / "job/summary.json").read_text())
+    assert summary["status"] == "complete"
+    assert summary["trials"]["total"] == 2
+    assert (tmp_path / "job/best/run.toml").is_file()
+
+
+@pytest.mark.slow
+def test_a_submitted_search_that_is_refused_fails_the_job_and_writes_nothing(head, tmp_path):
+    result = head.run(
+        PROJECT / "cluster/submit.sh",
+        "search_spaces/digits.toml",
+        "--set",
+        "loss.temprature=4",
+        "--storage",
+        str(tmp_path),
+    )
+    assert result.returncode == 1
+    assert "temprature" in result.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,51 @@
+"""The cluster launcher's file, against the schema that Ray ships with its launcher."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def launcher() -> dict[str, Any]:
+    return yaml.safe_load((PROJECT / "cluster/launcher.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    return json.loads((files("ray.autoscaler") / "ray-schema.json").read_text())
+
+
+def test_the_file_is_valid_for_ray(launcher, schema):
+    jsonschema.validate(launcher, schema)
+
+
+def test_ray_refuses_the_file_with_a_key_it_does_not_know(launcher, schema):
+    with pytest.raises(jsonschema.ValidationError, match="setup_command"):
+        jsonschema.validate(launcher | {"setup_command": []}, schema)
+
+
+def test_the_head_is_one_of_the_node_types_and_the_workers_fit_the_maximum(launcher):
+    types = launcher["available_node_types"]
+    assert launcher["head_node_type"] in types
+    assert sum(node.get("min_workers", 0) for node in types.values()) <= launcher["max_workers"]
+
+
+def test_every_node_mounts_the_shared_folder_on_the_machine_and_in_the_container(launcher):
+    assert any(" /shared" in command and "mount -t" in command for command in launcher["initialization_commands"])
+    assert "-v /shared:/shared" in launcher["docker"]["run_options"]
+
+
+def test_what_is_large_or_secret_is_not_copied_to_the_nodes(launcher):
+    assert {".git", ".venv", "results"} <= set(launcher["rsync_exclude"])
+
+
+def test_the_dashboard_is_not_open_to_the_network(launcher):
+    start = " ".join(launcher["head_start_ray_commands"])
+    assert "--dashboard-host=127.0.0.1" in start

@@ -1,0 +1,25 @@
+"""The runtime environments: fields that Ray knows, and the dependencies that pyproject.toml names."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+ENVIRONMENTS = sorted((PROJECT / "cluster").glob("runtime_env*.yaml"))
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.name)
+def test_ray_accepts_the_environment(path):
+    from ray.runtime_env import RuntimeEnv
+
+    assert RuntimeEnv(**yaml.safe_load(path.read_text()))["env_vars"]
+
+
+def test_nodes_that_install_for_themselves_install_what_pyproject_asks_for():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    without_ray = [one for one in project["dependencies"] if re.match(r"\w+", one)[0] != "ray"]
+    environment = yaml.safe_load((PROJECT / "cluster/runtime_env_pip.yaml").read_text())
+    assert environment["pip"]["packages"] == without_ray

@@ -1,0 +1,81 @@
+"""Every search space that is shipped: it asks a question, it parses, and what it samples can be built."""
+
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+
+from distill_tune.config import load_space
+from distill_tune.students import Student, count_cost
+
+PROJECT = Path(__file__).parents[2]
+SPACES = sorted((PROJECT / "search_spaces").glob("*.toml"))
+every_space = pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+
+
+def head_of(path: Path) -> str:
+    """The comment that a file opens with, as one line."""
+    lines = []
+    for line in path.read_text().splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    return " ".join(lines)
+
+
+def test_the_spaces_that_the_documents_name_are_there():
+    assert {"digits", "fashion_mnist", "letter", "letter_few", "original_mlp"} <= {path.stem for path in SPACES}
+
+
+@every_space
+def test_it_opens_with_a_question(path):
+    assert re.match(r"[A-Z][^.!]*\?", head_of(path))
+
+
+@every_space
+def test_learning_rate_and_weight_decay_are_searched_lest_temperature_stand_in_for_them(path):
+    optim = tomllib.loads(path.read_text())["optim"]
+    assert isinstance(optim["learning_rate"], dict)
+    assert isinstance(optim["weight_decay"], dict)
+
+
+@every_space
+def test_transforms_of_cached_views_are_few_so_that_the_teacher_can_answer_for_each(path):
+    for amount in tomllib.loads(path.read_text()).get("augmentation", {}).values():
+        assert not isinstance(amount, dict) or list(amount) == ["choice"]
+
+
+SHAPES = {
+    "digits": ((1, 8, 8), 10),
+    "fashion_mnist": ((1, 28, 28), 10),
+    "letter": ((16,), 26),
+    "blobs": ((20,), 20),
+}
+"""Of one sample, and the number of classes, by data source."""
+
+
+def parameters_of(family: Student, source: str) -> int:
+    shape, classes = SHAPES[source]
+    return count_cost(family, shape, classes).parameters
+
+
+@every_space
+def test_two_hundred_samples_parse_and_build_and_most_meet_the_limits(path):
+    space = load_space(path, [])
+    source, most = space.config.data.source, space.config.limits.max_parameters
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    families = [space.at(space.suggest(study.ask())).student.chosen("family") for _ in range(200)]
+    different = {repr(family): family for family in families}
+    parameters = {key: parameters_of(family, source) for key, family in different.items()}
+    drawn = Counter(map(repr, families))
+    assert sum(drawn[key] for key, count in parameters.items() if count <= most) >= 100
+
+
+@every_space
+def test_a_teacher_is_several_times_the_size_of_the_largest_student(path):
+    config = load_space(path, []).config
+    teacher = parameters_of(config.teacher.chosen("family"), config.data.source)
+    assert teacher > 3 * config.limits.max_parameters

@@ -1,0 +1,259 @@
+"""npz, csv and parquet: what good files become, and one line for every bad one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from distill_tune.config.sections import DataConfig
+from distill_tune.data import Dataset
+from distill_tune.data.dataset import check_data, open_test
+from distill_tune.errors import ConfigError, DataError, InputError
+
+Prepare = Callable[..., Dataset]
+SaveNpz = Callable[..., Path]
+SaveText = Callable[..., Path]
+PEOPLE = "age,city,kind\n" + "".join(f"{20 + i},{'ab'[i % 2]},{'yes' if i % 3 else 'no'}\n" for i in range(60))
+
+
+def refuse(source: str, path: Path | None, said: str, error: type[InputError] = DataError, **keys: Any) -> None:
+    with pytest.raises(error, match=said) as caught:
+        check_data(DataConfig(source=source, path=path and str(path), **keys))
+    assert "\n" not in str(caught.value)
+    assert path is None or path.name in str(caught.value)
+
+
+def random_images(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "becomes"),
+    [((60, 5, 4), (1, 5, 4)), ((60, 3, 5, 4), (3, 5, 4)), ((60, 5, 4, 3), (3, 5, 4)), ((60, 2, 5, 4), (2, 5, 4)),
+     ((60, 5, 4, 1), (1, 5, 4)), ((60, 1, 5, 3), (1, 5, 3))],
+)  # fmt: skip
+def test_images_become_channels_first(
+    prepare: Prepare, save_npz: SaveNpz, shape: tuple[int, ...], becomes: tuple[int, ...]
+) -> None:
+    images = random_images(*shape)
+    dataset = prepare("npz", save_npz(inputs=images))
+    train = dataset.split("train")
+    assert dataset.input_shape == becomes
+    first = images[train.index[0]]
+    if first.shape != becomes:
+        first = first.reshape(becomes) if becomes[0] == 1 else first.transpose(2, 0, 1)
+    np.testing.assert_array_equal(train.inputs[0], first)
+
+
+def test_moved_channels_are_said(prepare: Prepare, save_npz: SaveNpz) -> None:
+    assert "channels moved from last to first" in prepare("npz", save_npz(inputs=random_images(60, 5, 4, 3))).notes[0]
+
+
+def test_keys_of_an_npz_can_be_named(prepare: Prepare, save_npz: SaveNpz) -> None:
+    path = save_npz(inputs=None, labels=None, pixels=random_images(60, 5, 4), kinds=np.arange(60) % 3)
+    assert len(prepare("npz", path, npz={"inputs": "pixels", "labels": "kinds"}).classes) == 3
+
+
+def test_usual_keys_of_an_npz_are_found(prepare: Prepare, save_npz: SaveNpz) -> None:
+    path = save_npz(inputs=None, labels=None, X=random_images(60, 5, 4), y=np.arange(60) % 3)
+    assert prepare("npz", path).is_image
+
+
+def test_an_npz_can_name_its_classes_and_bring_its_test_split(prepare: Prepare, save_npz: SaveNpz) -> None:
+    names = np.array(["ant", "bee", "cat"])
+    more = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
+    dataset = prepare("npz", save_npz(classes=names, test_inputs=more, test_labels=np.arange(6) % 3))
+    assert dataset.classes == ("ant", "bee", "cat")
+    assert list(open_test(dataset).index) == list(range(60, 66))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"labels": np.arange(60) % 3 - 1}, "labels must be 0 or above, but row 0 has -1"),
+        ({"labels": np.arange(60) % 3 * 1.0}, "labels must be integers .* but are float64"),
+        ({"labels": np.eye(3, dtype=int)[np.arange(60) % 3]}, r"labels must be 1-D class ids, .*argmax"),
+        ({"labels": np.arange(59) % 3}, "60 rows of inputs, but 59 labels"),
+        ({"labels": np.zeros(60, int)}, "one class only"),
+        (
+            {"labels": np.r_[np.zeros(58, int), 1, 1]},
+            "class '1' has 2 samples, but 2 distinct ones .* need 3",
+        ),
+        ({"labels": np.arange(60) % 3 * 2}, "class '1' has 0 samples"),
+        ({"labels": np.arange(60) % 3 + 10**9}, "row 2 has label 1000000002; number the classes 0, 1"),
+        ({"classes": np.array(["a", "b"])}, "row 2 has label 2; there are 2 classes, 0 to 1"),
+        (
+            {"inputs": np.where(np.arange(180) == 7, np.nan, 1.0).reshape(60, 3)},
+            "1 NaN or infinite values, .* row 2",
+        ),
+        (
+            {"inputs": np.where(np.arange(180) == 7, np.inf, 1.0).reshape(60, 3)},
+            "1 NaN or infinite values, .* row 2",
+        ),
+        ({"inputs": np.full((60, 3), "a")}, "inputs must be numbers"),
+        ({"inputs": np.zeros((60, 3))}, "every input column is constant|distinct"),
+        ({"inputs": np.zeros((60, 2, 2, 2, 2), np.uint8)}, r"images must be \[n, h, w\]"),
+        ({"inputs": np.zeros(60)}, "inputs must have 2 .* have 1"),
+        ({"inputs": np.full((60, 4, 4), 0.5)}, "integers from 0 to 255 .* one has 0.5; scale"),
+        ({"inputs": np.full((60, 4, 4), 256)}, "integers from 0 to 255 .* one has 256"),
+        ({"inputs": np.zeros((0, 3)), "labels": np.zeros(0, int)}, "has no rows"),
+        ({"inputs": None}, r"has no array 'inputs'"),
+        ({"inputs": None, "input": np.zeros((60, 3))}, r"Did you mean 'input'\?"),
+        ({"inputs": np.array([{}] * 60)}, "Python objects, which are never loaded"),
+        ({"test_inputs": np.zeros((3, 3), np.float32)}, "no array 'test_labels'"),
+        (
+            {"test_inputs": np.zeros((3, 4), np.float32), "test_labels": np.arange(3)},
+            "test rows must be like training",
+        ),
+        (
+            {"test_inputs": np.zeros((3, 3), np.float32), "test_labels": np.arange(2)},
+            "3 test rows but 2 test labels",
+        ),
+        (
+            {"test_inputs": np.zeros((0, 3), np.float32), "test_labels": np.arange(0)},
+            "its test split has no rows",
+        ),
+    ],
+)
+def test_bad_arrays_are_refused_in_one_line(save_npz: SaveNpz, arrays: dict[str, Any], said: str) -> None:
+    refuse("npz", save_npz(**arrays), said)
+
+
+@pytest.mark.parametrize("source", ["npz", "csv", "parquet"])
+def test_bad_files_are_refused_in_one_line(source: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    refuse(source, path, "no such file")
+    path.mkdir()
+    refuse(source, path, "is a folder")
+    path.rmdir()
+    path.write_bytes(b"")
+    refuse(source, path, "is empty")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    refuse(source, path, "must be .* but is a PNG file; convert it")
+    path.write_bytes(bytes(100))
+    refuse(source, path, "must be .* but is a binary file")
+    refuse(source, None, f"data.path: this key is required when data.source = '{source}'", ConfigError)
+
+
+def test_a_known_kind_of_file_names_its_source(save_text: SaveText, save_npz: SaveNpz, tmp_path: Path) -> None:
+    refuse("parquet", save_text(PEOPLE), "must be a Parquet file, but is a CSV .*; use data.source = 'csv'")
+    refuse("csv", save_npz(), r"but is an \.npz \(zip\) file; use data.source = 'npz'")
+    pd.DataFrame({"a": [1], "b": [2]}).to_parquet(tmp_path / "a.parquet")
+    refuse("npz", tmp_path / "a.parquet", "but is a Parquet file; use data.source = 'parquet'")
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9, 0.99])
+def test_truncated_files_are_refused_in_one_line(save_npz: SaveNpz, tmp_path: Path, kept: float) -> None:
+    npz, parquet = save_npz(), tmp_path / "people.parquet"
+    pd.DataFrame({"x": np.arange(5000.0), "y": np.arange(5000) % 3}).to_parquet(parquet)
+    for path in (npz, parquet):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(len(whole) * kept)])
+        refuse(path.suffix[1:], path, "truncated or damaged")
+
+
+def test_csv_and_parquet_of_the_same_rows_give_the_same_data(
+    prepare: Prepare, save_text: SaveText, tmp_path: Path
+) -> None:
+    path = save_text(PEOPLE)
+    pd.read_csv(path).to_parquet(tmp_path / "people.parquet")
+    one, other = prepare("csv", path), prepare("parquet", tmp_path / "people.parquet")
+    assert one.encoder == other.encoder
+    np.testing.assert_array_equal(one.split("train").inputs, other.split("train").inputs)
+    assert one.classes == other.classes == ("no", "yes")
+    assert one.input_shape == (3,)
+
+
+def test_a_row_index_that_pandas_wrote_is_no_column(prepare: Prepare, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": np.arange(60.0), "y": np.arange(60) % 3}, index=np.arange(60)[::-1])
+    frame.to_parquet(tmp_path / "indexed.parquet")
+    dataset = prepare("parquet", tmp_path / "indexed.parquet")
+    assert dataset.classes == ("0", "1", "2")
+    assert dataset.encoder is not None
+    assert dataset.encoder["columns"] == ["x"]
+
+
+def test_label_columns_and_separator_can_be_chosen(prepare: Prepare, save_text: SaveText) -> None:
+    path = save_text(PEOPLE.replace(",", ";"))
+    dataset = prepare("csv", path, csv={"label": "city", "columns": ["age"], "separator": ";"})
+    assert dataset.classes == ("a", "b")
+    assert dataset.input_shape == (1,)
+
+
+def test_integer_classes_are_in_numerical_order(prepare: Prepare, save_text: SaveText) -> None:
+    rows = "".join(f"{i},{(2, 10, 1)[i % 3]}\n" for i in range(60))
+    assert prepare("csv", save_text("x,y\n" + rows)).classes == ("1", "2", "10")
+
+
+def test_gaps_and_constants_are_said(prepare: Prepare, save_text: SaveText) -> None:
+    lines = [f"{'' if i == 5 else i},{'' if i == 6 else 'ab'[i % 2]},1,{i % 3}" for i in range(60)]
+    notes = prepare("csv", save_text("age,city,same,kind\n" + "\n".join(lines))).notes
+    assert notes[0].startswith("1 missing values in 'age' filled with the training mean ")
+    assert notes[1] == "1 missing values in 'city' made a category of their own"
+    assert notes[2] == "column 'same' dropped: constant in the training split"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        (PEOPLE, {"label": "knd"}, r"data.csv.label: .* no such column 'knd'. Did you mean 'kind'\?"),
+        (
+            PEOPLE,
+            {"columns": ["age", "town"]},
+            "data.csv.columns: .* no such column 'town'. Known: age, city",
+        ),
+        (PEOPLE, {"columns": ["kind"]}, "no such column 'kind'"),
+        (PEOPLE, {"separator": ";"}, r"one column only \('age,city,kind'\); set data.csv.separator"),
+        (PEOPLE, {"label": "age"}, "class '20' has 1 samples"),
+        (PEOPLE + "1,2\n", {}, "row 60 has no label"),
+        (PEOPLE + "1,2,yes,4\n", {}, "no table with separator ',' .*line 62"),
+        ("age,kind\n", {}, "has a header but no rows"),
+        (
+            "age,kind\n" + "1.5,0.5\n2.5,1.5\n" * 9,
+            {},
+            "labels in 'kind' are numbers with decimals, such as 0.5",
+        ),
+        ("age,kind\n" + "1.5,a\n2.5,a\n" * 9, {}, r"one class only \('a'\)"),
+        ("age,kind\n" + "inf,a\n2.5,b\n" * 9, {}, "column 'age' has 9 infinite"),
+        (
+            "name,kind\n" + "".join(f"n{i},{i % 2}\n" for i in range(300)),
+            {},
+            r"300 distinct .*\(data.csv.columns",
+        ),
+    ],
+)
+def test_bad_tables_are_refused_in_one_line(save_text: SaveText, text: str, options: dict[str, Any], said: str) -> None:
+    refuse("csv", save_text(text), said, csv=options)
+
+
+def test_rows_longer_than_the_header_are_refused(save_text: SaveText) -> None:
+    refuse("csv", save_text("x,y\n" + "1,2,0\n3,4,1\n" * 9), "no table with separator ','")
+
+
+def test_text_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes("ort,art\nKöln,a\nBonn,b\n".encode("latin-1") * 9)
+    refuse("csv", path, "is no UTF-8 text")
+
+
+def test_a_source_of_ones_own_is_checked_like_any_other(prepare: Prepare, monkeypatch: Any, tmp_path: Path) -> None:
+    (tmp_path / "my_own_source.py").write_text(
+        "import numpy as np\n"
+        "from distill_tune.data import RawImages\n"
+        "from distill_tune.data.sources._base import Source\n"
+        "class Noise(Source):\n"
+        "    dtype: str = 'uint8'\n"
+        "    def load(self, config):\n"
+        "        inputs = np.random.default_rng(0).integers(0, 9, (40, 1, 4, 4)).astype(self.dtype)\n"
+        "        return RawImages(inputs=inputs, labels=np.arange(40) % 2, classes=('a', 'b'), where='noise')\n"
+        "    def content(self, config):\n"
+        "        return 'noise 1'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    name = "my_own_source:Noise"
+    assert prepare(name).input_shape == (1, 4, 4)
+    with pytest.raises(DataError, match=r"noise: images must be uint8 .* but are float32 \[40, 1, 4, 4\]"):
+        prepare(name, **{name: {"dtype": "float32"}})

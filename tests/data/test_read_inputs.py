@@ -1,0 +1,159 @@
+"""New rows are read into exactly what training saw, whatever file they come in."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from distill_tune.data import Dataset
+from distill_tune.data.dataset import open_test
+from distill_tune.data.inputs import read_inputs
+from distill_tune.errors import DataError
+
+Prepare = Callable[..., Dataset]
+
+
+@pytest.fixture
+def people(tmp_path: Path, prepare: Prepare) -> tuple[pd.DataFrame, Dataset]:
+    """A table with a gap, a category that looks like a number, and a constant column."""
+    rows = range(90)
+    frame = pd.DataFrame(
+        {
+            "age": [None if i == 5 else float(i % 41) for i in rows],
+            "zone": pd.Series([f"{i % 3}" for i in rows], dtype="str"),
+            "same": 1,
+            "size": [(i * 7 % 90) / 9 for i in rows],
+            "kind": ["no" if i % 2 else "yes" for i in rows],
+        }
+    )
+    frame.to_parquet(tmp_path / "people.parquet")
+    return frame, prepare("parquet", tmp_path / "people.parquet")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "semicolon.csv"])
+def test_rows_of_a_table_become_the_features_of_training(
+    people: tuple[pd.DataFrame, Dataset], tmp_path: Path, suffix: str
+) -> None:
+    frame, dataset = people
+    test = open_test(dataset)
+    new = frame.drop(columns="kind").iloc[test.index]
+    path = tmp_path / f"new.{suffix}"
+    if suffix == "parquet":
+        new.to_parquet(path)
+    else:
+        new.to_csv(path, index=False, sep=";" if "semicolon" in suffix else ",")
+    np.testing.assert_array_equal(read_inputs(path, dataset.encoder, dataset.input_shape), test.inputs)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_arrays_become_the_features_of_training(prepare: Prepare, save_npz: Callable[..., Path], suffix: str) -> None:
+    source = save_npz()
+    dataset = prepare("npz", source)
+    test, raw = open_test(dataset), np.load(source)["inputs"]
+    path = source.with_name(f"new.{suffix}")
+    np.save(path, raw[test.index]) if suffix == "npy" else np.savez(path, rows=raw[test.index])
+    np.testing.assert_array_equal(read_inputs(path, dataset.encoder, dataset.input_shape), test.inputs)
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (7, 3, 5, 4), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        IMAGES,
+        IMAGES.transpose(0, 2, 3, 1),
+        IMAGES.reshape(7, 60),
+        IMAGES.astype(np.float64),
+        IMAGES.astype(np.int64),
+    ],
+)
+def test_images_are_read_from_every_layout(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "new.npy", array)
+    inputs = read_inputs(tmp_path / "new.npy", None, (3, 5, 4))
+    assert inputs.dtype == np.uint8
+    np.testing.assert_array_equal(inputs, IMAGES)
+
+
+def test_images_are_read_from_rows_of_pixels_in_a_csv(tmp_path: Path) -> None:
+    pd.DataFrame(IMAGES.reshape(7, 60)).to_csv(tmp_path / "new.csv", index=False)
+    np.testing.assert_array_equal(read_inputs(tmp_path / "new.csv", None, (3, 5, 4)), IMAGES)
+
+
+def test_grey_images_need_no_channel(tmp_path: Path) -> None:
+    np.savez(tmp_path / "new.npz", x=IMAGES[:, 0], other=np.zeros(3))
+    np.testing.assert_array_equal(read_inputs(tmp_path / "new.npz", None, (1, 5, 4)), IMAGES[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (IMAGES[:, :1], r"must be images \[n, 3, 5, 4\], but is \[7, 1, 5, 4\]"),
+        (IMAGES[:0], r"must be images"),
+        (IMAGES.reshape(7, 60)[:, 1:], r"images must be \[n, h, w\]"),
+        (IMAGES / 255, "integers from 0 to 255"),
+        (IMAGES.astype("str"), "integers from 0 to 255"),
+        (np.where(np.arange(420).reshape(IMAGES.shape) == 9, np.nan, IMAGES), "one has nan"),
+    ],
+)
+def test_images_of_another_kind_are_refused(tmp_path: Path, array: np.ndarray, said: str) -> None:
+    np.save(tmp_path / "new.npy", array)
+    with pytest.raises(DataError, match=said) as caught:
+        read_inputs(tmp_path / "new.npy", None, (3, 5, 4))
+    assert "new.npy" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("age,zne,size\n1,2,3\n", r"new.csv: no column 'zone'. Did you mean 'zne'\?"),
+        ("age,zone,size\nold,2,3\n", "new.csv: column 'age' must hold numbers, but row 0 has 'old'"),
+        ("age,zone,size\ninf,2,3\n", "new.csv: column 'age' has 1 infinite"),
+        ("age,zone,size\n", r"new.csv: has no rows"),
+        ("", "new.csv: is empty"),
+    ],
+)
+def test_tables_of_another_kind_are_refused(
+    people: tuple[pd.DataFrame, Dataset], save_text: Callable[..., Path], text: str, said: str
+) -> None:
+    with pytest.raises(DataError, match=said) as caught:
+        read_inputs(save_text(text, "new.csv"), people[1].encoder, people[1].input_shape)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("new.txt", b"1", r"must end in one of .csv, .parquet, .npy, .npz, but ends in '.txt'"),
+        ("new.npy", b"\x89PNG", "must be an .npy file, but is a PNG file"),
+        ("new.npy", b"\x93NUMPY\x01\x00", "truncated or damaged"),
+        ("new.npz", b"", "is empty"),
+    ],
+)
+def test_files_of_another_kind_are_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        read_inputs(tmp_path / name, None, (1, 2, 2))
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone.csv: no such file"):
+        read_inputs(tmp_path / "gone.csv", None, (1, 2, 2))
+
+
+def test_arrays_without_a_name_that_says_which_are_refused(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {"a": IMAGES, "b": IMAGES}
+    np.savez(tmp_path / "new.npz", **arrays)
+    with pytest.raises(DataError, match="name the array to predict on 'inputs'; there are 'a', 'b'"):
+        read_inputs(tmp_path / "new.npz", None, (3, 5, 4))
+
+
+def test_a_table_array_with_another_number_of_columns_is_refused(
+    people: tuple[pd.DataFrame, Dataset], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "new.npy", np.zeros((3, 2)))
+    with pytest.raises(DataError, match=r"new.npy: must be \[n, 4\] like the training inputs, but is \[3, 2\]"):
+        read_inputs(tmp_path / "new.npy", people[1].encoder, people[1].input_shape)

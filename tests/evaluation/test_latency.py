@@ -1,0 +1,49 @@
+"""Latency is measured on one thread, in evaluation mode, and leaves everything as it was."""
+
+import pytest
+import torch
+from torch import nn
+
+from distill_tune.evaluation.latency import latency_ms
+
+SEEN: list[tuple[torch.dtype, tuple[int, ...], int, bool, bool]] = []
+
+
+class Watching(nn.Module):
+    """Notes how it is called; its notes outlive the copy that is measured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.BatchNorm1d(3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        threads = torch.get_num_threads()
+        SEEN.append((inputs.dtype, tuple(inputs.shape), threads, self.training, torch.is_inference_mode_enabled()))
+        output: torch.Tensor = self.layer(inputs.float())
+        return output
+
+
+@pytest.fixture
+def two_threads() -> object:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    SEEN.clear()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("image", "dtype"), [(True, torch.uint8), (False, torch.float32)])
+@pytest.mark.usefixtures("two_threads")
+def test_one_sample_runs_on_one_thread_in_evaluation_mode(image: bool, dtype: torch.dtype) -> None:
+    module = Watching().train()
+    assert latency_ms(module, (3,), image, repeats=5) > 0
+    assert set(SEEN) == {(dtype, (1, 3), 1, False, True)}
+    assert module.training
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_module_that_fails_does_not_keep_the_threads() -> None:
+    with pytest.raises(RuntimeError):
+        latency_ms(nn.Linear(2, 2), (3,), False)
+    assert torch.get_num_threads() == 2
