@@ -1,60 +1,72 @@
 """Named arrays in one Arrow IPC file: written once, memory-mapped by every worker of a node, never copied.
 
-Format: https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format. A column is an array whose first axis is the
-row; further axes lie in a fixed-size list, their shape in the schema's metadata. One record batch, no compression: a
-column is one contiguous piece of the file, and all workers of a node share its pages.
+Format: https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format. The file is uncompressed and holds a single
+record batch, so each array is one stretch of memory, and all workers of a node share its pages. Arrays of more than one
+axis are fixed-shape tensors, which other tools read as such:
+https://arrow.apache.org/docs/format/CanonicalExtensions.html
 """
 
-import hashlib
-import json
+import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-_SHAPES = b"distill_tune.shapes"
+from distill_tune.errors import CacheError
+
+Arrays = dict[str, npt.NDArray[Any]]
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays of equal length, atomically."""
-    shapes = {name: array.shape[1:] for name, array in arrays.items()}
-    columns = [_column(array) for array in arrays.values()]
-    schema = pa.schema(
-        [pa.field(name, column.type) for name, column in zip(arrays, columns, strict=True)],
-        metadata={_SHAPES: json.dumps(shapes)},
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_arrays(path: Path, arrays: Arrays) -> None:
+    """Write arrays of equal length, [n, ...] each, atomically; booleans as bytes, since Arrow's bits have no view."""
+    columns = {name: _column(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    batch = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+    booleans = ",".join(name for name, array in arrays.items() if array.dtype == np.bool_)
+    schema = batch.schema.with_metadata({"booleans": booleans})
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        writer.write_batch(pa.record_batch(columns, schema=schema))
+    with pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
     temporary.replace(path)
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file as read-only views on its mapped pages; nothing is copied."""
-    with pa.ipc.open_file(pa.memory_map(str(path), "r")) as reader:
-        batch = reader.get_batch(0)
-    shapes = json.loads(batch.schema.metadata[_SHAPES])
-    return {name: _array(batch.column(name), shapes[name]) for name in batch.schema.names}
+def read_arrays(path: Path) -> Arrays:
+    """Read-only views on the mapped file, as `write_arrays` wrote it.
+
+    Raises:
+        CacheError: it is missing or no Arrow file of ours.
+    """
+    try:
+        batch = pa.ipc.open_file(map_buffer(path)).get_batch(0)
+        booleans = batch.schema.metadata[b"booleans"].decode().split(",")
+        arrays = {name: _view(batch.column(name)) for name in batch.schema.names}
+    except (pa.ArrowException, OSError, KeyError, TypeError, AttributeError) as error:
+        raise CacheError(f"{path}: is missing or damaged; delete its folder, it is built again.") from error
+    return {name: array.view(np.bool_) if name in booleans else array for name, array in arrays.items()}
 
 
-def sha256_of(path: Path) -> str:
-    """Checksum of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def map_buffer(path: Path) -> pa.Buffer:
+    """The whole file, memory-mapped read-only."""
+    with pa.memory_map(str(path), "r") as file:
+        return file.read_buffer()
 
 
-def _column(array: np.ndarray) -> pa.Array:
-    flat = pa.array(np.ascontiguousarray(array).reshape(-1))
+def _column(array: npt.NDArray[Any]) -> pa.Array:
+    """[n, ...] in row-major order; pyarrow's own way to make a tensor permutes axes of length 1."""
+    flat = pa.array((array.view(np.uint8) if array.dtype == np.bool_ else array).reshape(-1))
     if array.ndim == 1:
         return flat
-    return pa.FixedSizeListArray.from_arrays(flat, int(np.prod(array.shape[1:])))
+    kind = pa.fixed_shape_tensor(flat.type, array.shape[1:])
+    storage = pa.FixedSizeListArray.from_arrays(flat, math.prod(array.shape[1:]))
+    return pa.ExtensionArray.from_storage(kind, storage)
 
 
-def _array(column: pa.Array, shape: list[int]) -> np.ndarray:
-    if pa.types.is_fixed_size_list(column.type):
-        column = column.flatten()
-    if pa.types.is_boolean(column.type):
-        return np.asarray(column.to_numpy(zero_copy_only=False))
-    return np.asarray(column.to_numpy(zero_copy_only=True)).reshape(-1, *shape)
+def _view(column: pa.Array) -> npt.NDArray[Any]:
+    """The values in place; `Array.to_numpy` would do, but imports pandas: half a second for every worker."""
+    if isinstance(column, pa.FixedShapeTensorArray):
+        return _view(column.storage.flatten()).reshape(-1, *column.type.shape)
+    data, dtype = column.buffers()[1], column.type.to_pandas_dtype()
+    values: npt.NDArray[Any] = np.frombuffer(data, dtype=dtype, count=len(column))
+    return values

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from distill_tune.data.arrow import read_arrays, write_arrays
-from distill_tune.data.files import sha256_of
+from distill_tune.arrays import read_arrays, write_arrays
+from distill_tune.checksum import sha256_of
 from distill_tune.errors import CacheError
 
 if TYPE_CHECKING:

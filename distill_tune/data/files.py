@@ -3,7 +3,6 @@
 Nothing heavy is imported at the top, because the entries of `sources/` import this module.
 """
 
-import hashlib
 import warnings
 import zipfile
 import zlib
@@ -44,15 +43,6 @@ CURES = {"npz": "data.source = 'npz'", "parquet": "data.source = 'parquet'", "cs
 def named(kind: str) -> str:
     """`"npz"` as it is said in a sentence."""
     return NAMES.get(kind, f"a {kind} file")
-
-
-def sha256_of(*paths: Path) -> str:
-    """One SHA-256 of the contents of `paths`, in this order; names and places do not count."""
-    whole = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            whole.update(hashlib.file_digest(file, "sha256").digest())
-    return whole.hexdigest()
 
 
 def existing(path: str | Path, what: str) -> Path:

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distill_tune.arrays import read_arrays, sha256_of, write_arrays
+from distill_tune.arrays import read_arrays, write_arrays
+from distill_tune.checksum import sha256_of
 from distill_tune.config import Config
 from distill_tune.data import Dataset
 from distill_tune.distillation.views import Views

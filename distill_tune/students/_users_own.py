@@ -16,6 +16,9 @@ from distill_tune.students._base import Student
 if TYPE_CHECKING:
     from torch import nn
 
+_create: Any = create_model
+"""Untyped: the type checker takes the call for a class statement and misses its base."""
+
 GIVEN = ("input_shape", "classes")
 
 
@@ -75,10 +78,9 @@ def family_of(function: Any) -> type[UsersOwn]:
     free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in options)
     fields: dict[str, Any] = {p.name: _field(p) for p in options if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     base = FreeUsersOwn if free else UsersOwn
-    made: Any = create_model(function.__name__, __base__=base, __module__=function.__module__, **fields)
+    made: type[UsersOwn] = _create(function.__name__, __base__=base, __module__=function.__module__, **fields)
     made._function, made._path = function, path
-    family: type[UsersOwn] = made
-    return family
+    return made
 
 
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:

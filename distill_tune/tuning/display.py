@@ -52,9 +52,7 @@ def say(console: Console, heading: str, detail: str = "") -> None:
     console.print(line, soft_wrap=not console.is_terminal)
 
 
-def panel(
-    title: str, tally: Tally, total: int, left_s: float | None, rungs: Sequence[RungView]
-) -> RenderableType:
+def panel(title: str, tally: Tally, total: int, left_s: float | None, rungs: Sequence[RungView]) -> RenderableType:
     """The live panel, at most five lines: how far, how many, who leads and with what, and the rungs."""
     lines = [_counts(tally)]
     if tally.incumbent is not None:

@@ -89,8 +89,7 @@ def experiment(columns: list[Column], metrics: dict[str, str]) -> Any:
     about = api_pb2.Experiment(
         hparam_infos=[c.info(names[c.name], leads) for c, leads in zip(columns, first, strict=True)],
         metric_infos=[
-            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=name)
-            for tag, name in metrics.items()
+            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=name) for tag, name in metrics.items()
         ],
     )
     return _value(metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=about))
@@ -106,9 +105,7 @@ def session_start(record: TrialRecord, columns: Iterable[Column]) -> Any:
             _put(about.hparams[column.name], column.shown(record.values[column.name]))
         elif column.as_words and column.optional:
             _put(about.hparams[column.name], ABSENT)
-    return _value(
-        metadata.SESSION_START_INFO_TAG, plugin_data_pb2.HParamsPluginData(session_start_info=about)
-    )
+    return _value(metadata.SESSION_START_INFO_TAG, plugin_data_pb2.HParamsPluginData(session_start_info=about))
 
 
 def session_end(record: TrialRecord) -> Any:

@@ -156,9 +156,7 @@ class _Lines:
         best = f" (best {metric(tally.best)} by {tally.incumbent.trial_id})" if tally.incumbent else ""
         ended = f"{tally.ended} of {self._total} ended"
         speed = f", {rate(tally.trials_per_hour)}" if tally.trials_per_hour else ""
-        self._console.print(
-            f"{sentence}{best}, {ended}{speed}", markup=False, highlight=False, soft_wrap=True
-        )
+        self._console.print(f"{sentence}{best}, {ended}{speed}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _ending(record: TrialRecord, objective: str) -> str:

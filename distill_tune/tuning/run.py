@@ -52,7 +52,7 @@ def run_search(conductor: Conductor, context: TrialContext) -> None:
 def _resources(resources: ResourcesConfig) -> dict[str, float]:
     """One worker trains in the trial's own process; several are Ray Train's, which asks for their share itself."""
     if resources.workers_per_trial > 1:
-        return {"CPU": 0}
+        return {"memory": 1.0}  # Tune refuses a trial without any resource, and CPUs are the workers'
     return {"CPU": resources.cpus_per_worker} | (
         {"GPU": resources.gpus_per_worker} if resources.gpus_per_worker else {}
     )

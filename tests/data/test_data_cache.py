@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distill_tune.arrays import map_buffer, read_arrays
 from distill_tune.config.sections import DataConfig
 from distill_tune.data import Dataset, open_dataset, prepare_data
-from distill_tune.data.arrow import map_buffer, read_arrays
 from distill_tune.data.dataset import check_data, open_test
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.errors import CacheError, DataError

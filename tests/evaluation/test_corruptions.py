@@ -60,7 +60,8 @@ def test_the_same_seed_gives_the_same_corruption(name: str, kind: str) -> None:
 @pytest.mark.parametrize("name", ["noise", "missing", "shift"])
 def test_another_seed_gives_another_corruption(name: str) -> None:
     kind = "rows" if name == "missing" else "digits"
-    assert not np.array_equal(*(corruption(name).apply(INPUTS[kind], 2, seed) for seed in (0, 1)))
+    first, second = (corruption(name).apply(INPUTS[kind], 2, seed) for seed in (0, 1))
+    assert not np.array_equal(first, second)
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
@@ -114,7 +115,8 @@ def test_one_who_knows_the_clean_digits_only_is_worse_on_corrupted_ones() -> Non
             images[:600].reshape(600, -1).astype(float),
         )
         distance = (flat**2).sum(1)[:, None] - 2 * flat @ known.T + (known**2).sum(1)
-        return np.eye(10)[labels[distance.argmin(1)]]
+        logits: Array = np.eye(10)[labels[distance.argmin(1)]]
+        return logits
 
     clean = (nearest(images[600:]).argmax(1) == labels[600:]).mean()
     corrupted = corrupted_accuracy(nearest, images[600:], labels[600:])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -123,6 +123,7 @@ def test_two_that_answer_alike_differ_by_nought_give_or_take_what_the_test_set_c
     assert judge(interval) is Word.INCONCLUSIVE
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 6), st.integers(2, 40), st.floats(0, 1), st.floats(0, 1))
 def test_intervals_hold_their_mean_and_stay_in_range(seed: int, seeds: int, items: int, p: float, q: float) -> None:
     random = np.random.default_rng(seed)
@@ -135,6 +136,7 @@ def test_intervals_hold_their_mean_and_stay_in_range(seed: int, seeds: int, item
     assert difference.low < difference.high
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.floats(0, 1), st.floats(0, 1))
 def test_the_other_way_round_is_the_mirror_image(seed: int, p: float, q: float) -> None:
     random = np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, log_loss
@@ -41,6 +41,7 @@ def slow_ece(logits: Floats, labels: Labels, bins: int) -> float:
     return total
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_accuracy_and_nll_are_those_of_scikit_learn(seed: int) -> None:
     logits, labels = case(seed)
@@ -48,6 +49,7 @@ def test_accuracy_and_nll_are_those_of_scikit_learn(seed: int) -> None:
     assert metrics.nll(logits, labels) == pytest.approx(log_loss(labels, softmax(logits), labels=range(5)))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 30))
 def test_ece_is_that_of_the_definition(seed: int, bins: int) -> None:
     logits, labels = case(seed)
@@ -67,6 +69,7 @@ def test_brier_is_nought_when_sure_and_right_and_two_when_sure_and_wrong() -> No
     assert metrics.brier(np.zeros((1, 2)), labels) == pytest.approx(0.5)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_a_constant_added_to_every_logit_changes_no_metric(seed: int) -> None:
     logits, labels = case(seed)
@@ -87,6 +90,7 @@ def test_agreement_is_about_classes_and_not_about_confidence() -> None:
     assert metrics.agreement(student, teacher) == 0.75
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_kl_is_positive_and_nought_only_for_the_teacher_itself(seed: int) -> None:
     teacher, student = case(seed)[0], case(seed + 1)[0]

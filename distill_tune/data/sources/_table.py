@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from distill_tune.data.files import of_kind, sha256_of
+from distill_tune.checksum import sha256_of
+from distill_tune.data.files import of_kind
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
 from distill_tune.registry import did_you_mean

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill_tune.data.files import sha256_of
+from distill_tune.checksum import sha256_of
 from distill_tune.data.sources._base import Source
 from distill_tune.registry import DATA_SOURCES
 

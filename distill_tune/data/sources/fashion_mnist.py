@@ -7,7 +7,7 @@ Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Ma
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill_tune.data.files import sha256_of
+from distill_tune.checksum import sha256_of
 from distill_tune.data.sources._base import Source
 from distill_tune.data.sources._idx import read_idx
 from distill_tune.errors import DataError

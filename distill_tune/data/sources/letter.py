@@ -6,7 +6,8 @@ Frey and Slate, "Letter Recognition Using Holland-style Adaptive Classifiers", 1
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill_tune.data.files import existing, kind_of, read_csv, sha256_of
+from distill_tune.checksum import sha256_of
+from distill_tune.data.files import existing, kind_of, read_csv
 from distill_tune.data.sources._base import Source
 from distill_tune.errors import DataError
 from distill_tune.registry import DATA_SOURCES

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from distill_tune.data.files import of_kind, read_npz, sha256_of
+from distill_tune.checksum import sha256_of
+from distill_tune.data.files import of_kind, read_npz
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
 from distill_tune.registry import DATA_SOURCES, did_you_mean

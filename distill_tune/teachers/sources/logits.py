@@ -21,7 +21,7 @@ class Logits(Teacher):
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """The file's checksum; its shape and values are checked here too, before anything is written."""
-        from distill_tune.arrays import sha256_of
+        from distill_tune.checksum import sha256_of
 
         path = _existing(config)
         _checked(path, _read(path), pupils)

@@ -33,7 +33,7 @@ class Torch(Teacher):
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """The weights' checksum, the factory's source and the options."""
-        from distill_tune.arrays import sha256_of
+        from distill_tune.checksum import sha256_of
 
         factory = self._factory()
         try:
