@@ -1,4 +1,4 @@
-"""`python -m distill_tune.search`: the best student that a teacher and a size limit allow, found, confirmed and exported."""
+"""`python -m distill_tune.search`: the best student that a teacher and a limit allow, found, confirmed and exported."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     space, tables = read_space(path, settings)
     storage = local_folder(given.storage)
 
-    from distill_tune.tuning.result_folder import default_name, free_folder
+    from distill_tune.export.result_folder import default_name, free_folder
 
     folder = free_folder(storage, given.name or default_name(path))
     if given.dry_run:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import DataConfig
     from distill_tune.data.build import Built
 
-FORMAT = 1
+FORMAT = 2
 """Of the cache; another number makes every older cache unknown."""
 
 

@@ -69,6 +69,7 @@ def concurrency(resources: ResourcesConfig, trials: int) -> int:
         have = ", ".join(f"{available.get(kind, 0.0):g} {kind}" for kind in needs)
         want = ", ".join(f"{need * resources.workers_per_trial:g} {kind}" for kind, need in needs.items() if need)
         raise ConfigError(
-            f"resources: a trial needs {want}, but the whole cluster has {have}; lower workers_per_trial or cpus_per_worker."
+            f"resources: a trial needs {want}, but the whole cluster has {have}; lower workers_per_trial or "
+            "cpus_per_worker."
         )
     return min(trials, room, resources.concurrent_trials or room)

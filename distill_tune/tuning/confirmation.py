@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -40,8 +41,10 @@ class Candidate:
     """"trial-0007", "no_teacher" or "default_distillation"."""
     config: Config
     seeds: list[int]
-    source: TrialRecord | None = None
-    """The trial that it comes from; None for a baseline."""
+    source: TrialRecord
+    """The trial that it, or the winner that it is measured against, comes from."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """For a baseline: what it does otherwise, by dotted name."""
     weights: dict[int, Path] = field(default_factory=dict)
     """Seed to the trained student's weights."""
     reports: dict[int, Report] = field(default_factory=dict)
@@ -52,14 +55,19 @@ class Candidate:
         return sum(report[metric] for report in self.reports.values()) / len(self.reports)
 
 
-def no_teacher(config: Config) -> Config:
-    """The same student and optimizer, without a teacher."""
-    return validate({**tables_of(config), "loss": {"kind": "labels"}})
-
-
-def default_distillation(config: Config) -> Config:
-    """The same student and optimizer, with the field's default temperature and weight."""
-    return validate({**tables_of(config), "loss": DEFAULT_DISTILLATION})
+def baselines_of(winner: Candidate) -> list[Candidate]:
+    """The winner's student and optimizer in the winner's seeds: without a teacher, and with default distillation."""
+    losses: dict[str, dict[str, Any]] = {"no_teacher": {"kind": "labels"}, "default_distillation": DEFAULT_DISTILLATION}
+    return [
+        Candidate(
+            name,
+            validate({**tables_of(winner.config), "loss": loss}),
+            winner.seeds,
+            winner.source,
+            {f"loss.{key}": value for key, value in loss.items()},
+        )
+        for name, loss in losses.items()
+    ]
 
 
 def fresh_seeds(config: Config, count: int) -> list[int]:
@@ -87,87 +95,89 @@ class Seat:
         self._group.shutdown()
 
 
-def confirm(
-    candidates: list[Candidate],
-    prepared: Prepared,
-    resources: ResourcesConfig,
-    num_seats: int,
-    folder: Path,
-    ledger: Ledger,
-    budget: Budget,
-) -> None:
-    """Train every candidate in every of its seeds, `num_seats` at a time; fills their `weights` and `reports`.
+class Seats:
+    """Warm seats for a confirmation: `with Seats(...) as seats: seats.train(candidates)`, as often as need be."""
 
-    A training that fails leaves its seed out; an interrupted budget leaves out what has not begun.
+    def __init__(
+        self, count: int, prepared: Prepared, resources: ResourcesConfig, folder: Path, ledger: Ledger, budget: Budget
+    ):
+        self._count, self._prepared, self._resources = count, prepared, resources
+        self._folder, self._ledger, self._budget = folder, ledger, budget
+        self._lock = threading.Lock()
+        self._seats: list[Any] = []
 
-    Raises:
-        DistillTuneError: a seat could not be kept running.
-    """
-    waiting: SimpleQueue[tuple[Candidate, int]] = SimpleQueue()
-    runs = [(candidate, seed) for candidate in candidates for seed in candidate.seeds if seed not in candidate.weights]
-    for run in runs:
-        waiting.put(run)
-    lock, faults = threading.Lock(), list[BaseException]()
+    def __enter__(self) -> Seats:
+        alone = self._resources.workers_per_trial == 1
+        cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
+        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus)
+        self._seats = [seat.remote(self._resources, self._folder, f"seat-{i}") for i in range(self._count)]
+        return self
 
-    def work(place: int) -> None:
+    def __exit__(self, *exception: object) -> None:
+        for seat in self._seats:
+            with suppress(ray.exceptions.RayActorError):  # it died: there is nothing left to give back
+                ray.get(seat.close.remote())
+            ray.kill(seat)
+
+    def train(self, candidates: list[Candidate]) -> None:
+        """Train every candidate in every of its seeds; fills their `weights` and `reports`.
+
+        A training that fails leaves its seed out; an interrupted budget leaves out what has not begun.
+
+        Raises:
+            DistillTuneError: a seat could not be kept running.
+        """
+        waiting: SimpleQueue[tuple[Candidate, int]] = SimpleQueue()
+        for candidate in candidates:
+            for seed in candidate.seeds:
+                waiting.put((candidate, seed))
+        faults: list[Exception] = []
+
+        def work(seat: Any) -> None:
+            try:
+                while self._budget.ended_by is None and not faults:
+                    self._train_one(seat, *waiting.get_nowait())
+            except Empty:
+                return
+            except Exception as error:  # raised again below, in the thread that asked
+                faults.append(error)
+
+        threads = [threading.Thread(target=work, args=(seat,)) for seat in self._seats]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if faults:
+            raise DistillTuneError(f"the confirmation could not be finished: {faults[0]}") from faults[0]
+
+    def _train_one(self, seat: Any, candidate: Candidate, seed: int) -> None:
+        name = f"confirm-{candidate.name}-seed{seed}"
+        weights = self._folder / "confirmation" / f"{name}.safetensors"
+        assignment = Assignment(name, candidate.config, seed, self._prepared, keep=weights)
+        record = _record(name, candidate)
+        with self._lock:
+            self._ledger.start(record)
         try:
-            seat = _new_seat(resources, folder, f"confirm-{place}")
-            while budget.ended_by is None and not faults:
-                candidate, seed = waiting.get_nowait()
-                _train(seat, candidate, seed, prepared, folder, ledger, lock)
-        except Empty:
-            ray.get(seat.close.remote())
-        except BaseException as error:  # raised again below, in the thread that asked
-            faults.append(error)
-
-    threads = [threading.Thread(target=work, args=(place,)) for place in range(min(num_seats, len(runs)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if faults:
-        raise DistillTuneError(f"the confirmation could not be finished: {faults[0]}") from faults[0]
+            for reference in seat.train.options(num_returns="streaming").remote(assignment):
+                report = ray.get(reference)
+                with self._lock:
+                    self._ledger.report(name, report)
+        except ray.exceptions.RayTaskError as error:
+            with self._lock:
+                self._ledger.end(record, Status.FAILED, " ".join(str(error.cause).split())[:300])
+            return
+        with self._lock:
+            candidate.weights[seed], candidate.reports[seed] = weights, record.last
+            self._ledger.end(record, Status.COMPLETED)
 
 
-def _new_seat(resources: ResourcesConfig, folder: Path, name: str) -> Any:
-    alone = resources.workers_per_trial == 1
-    options = (
-        {"num_cpus": resources.cpus_per_worker, "num_gpus": resources.gpus_per_worker} if alone else {"num_cpus": 0}
-    )
-    return ray.remote(Seat).options(**options).remote(resources, folder, name)
-
-
-def _train(
-    seat: Any,
-    candidate: Candidate,
-    seed: int,
-    prepared: Prepared,
-    folder: Path,
-    ledger: Ledger,
-    lock: threading.Lock,
-) -> None:
-    name = f"confirm-{candidate.name}-seed{seed}"
-    weights = folder / "confirmation" / f"{name}.safetensors"
-    assignment = Assignment(name, candidate.config, seed, prepared, keep=weights)
-    record = TrialRecord(
+def _record(name: str, candidate: Candidate) -> TrialRecord:
+    source = candidate.source
+    return TrialRecord(
         number=-1,
         trial_id=name,
-        values={} if candidate.source is None else candidate.source.values,
+        values={**source.values, **candidate.changes},
         group=f"confirm-{candidate.name}",
-        parameters=0 if candidate.source is None else candidate.source.parameters,
-        multiply_adds=0 if candidate.source is None else candidate.source.multiply_adds,
+        parameters=source.parameters,
+        multiply_adds=source.multiply_adds,
     )
-    with lock:
-        ledger.start(record)
-    try:
-        for reference in seat.train.options(num_returns="streaming").remote(assignment):
-            report = ray.get(reference)
-            with lock:
-                ledger.report(name, report)
-    except ray.exceptions.RayTaskError as error:
-        with lock:
-            ledger.end(record, Status.FAILED, " ".join(str(error.cause).split())[:300])
-        return
-    with lock:
-        candidate.weights[seed], candidate.reports[seed] = weights, record.last
-        ledger.end(record, Status.COMPLETED)

@@ -10,22 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from distill_tune.config import Config
 from distill_tune.data import Dataset, Split
 from distill_tune.data.dataset import open_test
-from distill_tune.distillation.teacher_cache import as_tensor, label_inputs
+from distill_tune.distillation.teacher_cache import label_inputs
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.corrupted import corrupted_accuracy
 from distill_tune.evaluation.intervals import Interval, mean_interval
+from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.students import build_student
 from distill_tune.teachers._base import LoadedTeacher
 from distill_tune.tuning.confirmation import Candidate
-
-_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -72,13 +70,6 @@ def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
     )
     student.load_state_dict(load_file(weights))
     return student.eval()
-
-
-def predict_logits(student: nn.Module, inputs: np.ndarray) -> np.ndarray:
-    """float32 [n, classes] for inputs in stored units."""
-    with torch.inference_mode():
-        batches = [student(batch).float().numpy() for batch in as_tensor(np.ascontiguousarray(inputs)).split(_BATCH)]
-    return np.concatenate(batches)
 
 
 def _examine(candidate: Candidate, test: Split, teacher_logits: np.ndarray, dataset: Dataset) -> Examined:

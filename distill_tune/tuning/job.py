@@ -15,25 +15,25 @@ from distill_tune.distillation.prepare import Preparation, prepare
 from distill_tune.errors import DistillTuneError
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.export.model_card import model_card
-from distill_tune.export.student_folder import write_student_folder
-from distill_tune.export.trials_table import write_trials
-from distill_tune.export.versions import versions
-from distill_tune.tuning import cluster, display, summary
-from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.confirmation import Candidate, confirm, default_distillation, fresh_seeds, no_teacher
-from distill_tune.tuning.examination import examine, load_student
-from distill_tune.tuning.ledger import Ledger, Watcher
-from distill_tune.tuning.limits import Limits, check_some_student_fits
-from distill_tune.tuning.plan import plan_confirmation, search_time_s
-from distill_tune.tuning.progress import ProgressWatcher
-from distill_tune.tuning.result_folder import (
+from distill_tune.export.result_folder import (
     SHARED_CACHE,
     link_tree,
     nothing_left_on_refusal,
     write_json,
     write_search_toml,
 )
+from distill_tune.export.student_folder import write_student_folder
+from distill_tune.export.trials_table import write_trials
+from distill_tune.export.versions import versions
+from distill_tune.tuning import cluster, display, summary
+from distill_tune.tuning.budget import Budget, Reason
+from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.confirmation import Candidate, Seats, baselines_of, fresh_seeds
+from distill_tune.tuning.examination import examine, load_student
+from distill_tune.tuning.ledger import Ledger, Watcher
+from distill_tune.tuning.limits import Limits, check_some_student_fits
+from distill_tune.tuning.plan import plan_confirmation, search_time_s
+from distill_tune.tuning.progress import ProgressWatcher
 from distill_tune.tuning.run import interruptible, run_search
 from distill_tune.tuning.rungs import NoRungs, Rungs
 from distill_tune.tuning.study import Study
@@ -99,7 +99,7 @@ class Job:
         budget = Budget(search.trials, search_time_s(total_s))
         rungs = _rungs(config)
         ledger = Ledger(search.objectives[0])
-        ledger.watchers += self._watchers(ledger.objective, budget, rungs)
+        ledger.watchers += self._watchers(ledger, budget, rungs)
         study = Study(self.folder / "study.journal", self.folder.name, self.space, maximize=ledger.sign > 0)
         conductor = Conductor(study, rungs, ledger, budget, self._limits, self._places, search.max_epochs)
         asked_s = time.time()
@@ -114,13 +114,13 @@ class Job:
         self._deadline_s = None if total_s is None else budget.started_s + total_s
         return budget, ledger
 
-    def _watchers(self, objective: str, budget: Budget, rungs: Rungs) -> list[Watcher]:
-        tensorboard = TensorBoardWatcher(self.folder / "tensorboard", self.space, objective)
+    def _watchers(self, ledger: Ledger, budget: Budget, rungs: Rungs) -> list[Watcher]:
+        tensorboard = TensorBoardWatcher(self.folder / "tensorboard", self.space, ledger.objective)
         if self.quiet:
             return [tensorboard]
         self._progress = ProgressWatcher(
             self.console,
-            objective,
+            ledger.objective,
             self.space.config.search.trials,
             lambda: None if budget.deadline_s is None else budget.deadline_s - time.monotonic(),
             lambda: [display.RungView(r.epochs, len(r.scores), r.cutoff(rungs.reduction_factor)) for r in rungs.rungs],
@@ -144,12 +144,15 @@ class Job:
         if not self.quiet:
             self._progress.begin("Confirming", plan.num_runs)
         own = Budget(plan.num_runs)
-        with interruptible(own):
-            arguments = (preparation.prepared, config.resources, self._places, self.folder, watched, own)
-            confirm(tops, *arguments)
-            tops = sorted((c for c in tops if c.reports), key=lambda c: -ledger.sign * c.mean(ledger.objective))
-            baselines = _baselines(tops[0], seeds) if tops else []
-            confirm(baselines, *arguments)
+        places = min(self._places, plan.num_runs)
+        seats = Seats(places, preparation.prepared, config.resources, self.folder, watched, own)
+        with interruptible(own), seats:
+            seats.train(tops)
+            tops = sorted(
+                (c for c in tops if len(c.reports) > 1), key=lambda c: -ledger.sign * c.mean(ledger.objective)
+            )
+            baselines = baselines_of(tops[0]) if tops else []
+            seats.train(baselines)
         if own.ended_by is Reason.USER:
             budget.end(Reason.USER)
         self.clock.confirm_s = time.monotonic() - began_s
@@ -158,7 +161,7 @@ class Job:
     def _export(self, candidates: list[Candidate], preparation: Preparation, ledger: Ledger) -> dict[str, Any]:
         began_s = time.monotonic()
         winner = candidates[0]
-        judged = [c for c in candidates if c is winner or c.source is None]
+        judged = [winner, *(c for c in candidates if c.changes)]
         examination = examine(judged, preparation.teacher, preparation.dataset)
         weights = self._best_weights(winner, ledger)
         best = summary.best_of(winner, examination, self._cost(winner.config, weights, preparation))
@@ -221,10 +224,3 @@ def _rungs(config: Config) -> Rungs:
     if search.scheduler == "none":
         return NoRungs(search.max_epochs)
     return Rungs(search.min_epochs, search.max_epochs, search.reduction_factor)
-
-
-def _baselines(winner: Candidate, seeds: list[int]) -> list[Candidate]:
-    return [
-        Candidate("no_teacher", no_teacher(winner.config), seeds),
-        Candidate("default_distillation", default_distillation(winner.config), seeds),
-    ]

@@ -76,8 +76,8 @@ class _Key:
 def check_some_student_fits(space: Space, limits: Limits) -> None:
     """Refuse limits that no student of the space can meet.
 
-    The smallest student is looked for among the corners of the student's ranges: each range at either end (or at each of
-    its choices) with all others at the end that made the student smallest so far.
+    The smallest student is looked for among the corners of the student's ranges: each range at either end (or at each
+    of its choices) with all others at the end that made the student smallest so far.
 
     Raises:
         ConfigError: even the smallest student found is over a limit.

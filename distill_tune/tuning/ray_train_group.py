@@ -1,9 +1,10 @@
 """Several workers: one long-lived Ray Train run whose train function serves assignments until it is closed.
 
 The documented way starts a TorchTrainer in every trial, which costs ten seconds and more each time. Here the run, its
-workers and their process group stay; only assignments change. A mailbox actor lies between: the trial asks it for reports,
-rank 0 asks it for assignments and, after each epoch, whether to go on; rank 0 tells the other ranks. If a worker or its
-node dies, Ray Train restarts the workers, which find the assignment in hand again and resume from its last checkpoint.
+workers and their process group stay; only assignments change. A mailbox actor lies between: the trial asks it for
+reports, rank 0 asks it for assignments and, after each epoch, whether to go on; rank 0 tells the other ranks. If a
+worker or its node dies, Ray Train restarts the workers, which find the assignment in hand again and resume from its last
+checkpoint.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class RayTrainGroup(WorkerGroup):
     def start(self) -> None:
         """Start the run in a thread; its workers come up while the first assignment is on its way."""
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-        self._mailbox = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote()
+        self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote()
         resources = {"CPU": float(self._num_cpus)} | ({"GPU": self._num_gpus} if self._num_gpus else {})
         trainer = ray.train.torch.TorchTrainer(
             serve,
@@ -113,7 +114,7 @@ class RayTrainGroup(WorkerGroup):
             run_config=ray.train.RunConfig(
                 name=self._name,
                 storage_path=str(self._storage),
-                failure_config=ray.train.FailureConfig(max_failures=_RESTARTS, controller_failure_limit=_RESTARTS),
+                failure_config=_failure_config(),
             ),
         )
         self._thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
@@ -141,6 +142,11 @@ class RayTrainGroup(WorkerGroup):
         ray.get(self._mailbox.close.remote())
         self._thread.join(_SHUTDOWN_TIMEOUT_S)
         ray.kill(self._mailbox)
+
+
+def _failure_config() -> Any:
+    made: Any = ray.train.FailureConfig  # mypy sees the one of Train V1
+    return made(max_failures=_RESTARTS, controller_failure_limit=_RESTARTS)
 
 
 def serve(config: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """The rungs of asynchronous successive halving, stopping variant, as plain data.
 
-Li et al., "A System for Massively Parallel Hyperparameter Tuning" (ASHA), MLSys 2020, https://arxiv.org/abs/1810.05934. A
-trial that reaches a rung goes on if it is among the best 1/reduction_factor of all that have reached it so far; the first
-ones to arrive have nothing to be measured against and go on. Free of Ray, so it can be tested, saved and read.
+Li et al., "A System for Massively Parallel Hyperparameter Tuning" (ASHA), MLSys 2020, https://arxiv.org/abs/1810.05934.
+A trial that reaches a rung goes on if it is among the best 1/reduction_factor of all that have reached it so far; the
+first ones to arrive have nothing to be measured against and go on. Free of Ray, so it can be tested, saved and read.
 """
 
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Rungs:
             epochs *= reduction_factor
 
     def goes_on(self, trial_id: str, epochs: int, score: float) -> bool:
-        """Whether the trial may train beyond `epochs`; `score` is larger where better, and not finite where diverged."""
+        """Whether the trial trains beyond `epochs`; `score` is larger where better, and not finite where diverged."""
         if not isfinite(score):
             return False
         rung = next((rung for rung in self.rungs if rung.epochs == epochs), None)

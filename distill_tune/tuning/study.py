@@ -1,8 +1,8 @@
 """The Optuna study: it proposes trials that are known to be within the limits, and is told how each of them ended.
 
-TPE: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011; multivariate: Falkner et al., "BOHB", 2018. Trials
-that are still running repel the sampler (constant liar). A trial over a limit is told infeasible without being trained;
-one that was stopped at a rung is told PRUNED with the values it was seen at; one that failed is FAIL.
+TPE: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011; multivariate: Falkner et al., "BOHB", 2018.
+Trials that are still running repel the sampler (constant liar). A trial over a limit is told infeasible without being
+trained; one that was stopped at a rung is told PRUNED with the values it was seen at; one that failed is FAIL.
 """
 
 from __future__ import annotations
@@ -102,5 +102,6 @@ def propose_within_limits(
             return proposal
         refuse(proposal, excess)
     raise ConfigError(
-        f"limits: none of {attempts} students proposed in a row is within the limits; loosen them or widen the student's ranges."
+        f"limits: none of {attempts} students proposed in a row is within the limits; loosen them, or widen the "
+        "student's ranges."
     )

@@ -69,14 +69,13 @@ def effort(ledger: Ledger, clock: Clock, concurrency: int) -> dict[str, Any]:
 
 def best_of(winner: Candidate, examination: Examination, cost: dict[str, Any]) -> dict[str, Any]:
     """`best` of the summary; `cost` has parameters, multiply_adds, latency_ms and bytes."""
-    trial = None if winner.source is None else winner.source.number
     validation = {
         "accuracy": winner.mean("val/accuracy"),
         "loss": winner.mean("val/loss"),
         "gap": winner.mean("gap/accuracy"),
     }
     return {
-        "trial": trial,
+        "trial": winner.source.number,
         "config": tables_of(winner.config),
         **cost,
         "validation": validation,
@@ -116,7 +115,6 @@ def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> di
 
 def selection_bias(winner: Candidate, objective: str, sign: int) -> float:
     """By how much the search's value of the winner was better than the mean of its re-trainings."""
-    assert winner.source is not None
     return sign * (winner.source.last[objective] - winner.mean(objective))
 
 

@@ -71,7 +71,7 @@ class ConductedScheduler(FIFOScheduler):
     """Tune asks here, after each epoch of a trial, whether it goes on."""
 
     def __init__(self, conductor: Conductor):
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._conductor = conductor
 
     def __getstate__(self) -> dict[str, Any]:

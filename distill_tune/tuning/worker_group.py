@@ -1,8 +1,8 @@
 """What trains a trial: a group of workers with four verbs, `start`, `assign`, `next_report` and `shutdown`.
 
-A group outlives its trials: it is started once and given one assignment after another, which is what makes a trial's own
-cost small. With one worker the group is the process that asks (`InProcessGroup`, here); with several it is one long-lived
-Ray Train run (`ray_train_group.py`).
+A group outlives its trials: it is started once and given one assignment after another, which is what makes a trial's
+own cost small. With one worker the group is the process that asks (`InProcessGroup`, here); with several it is one
+long-lived Ray Train run (`ray_train_group.py`).
 """
 
 from __future__ import annotations

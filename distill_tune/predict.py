@@ -1,0 +1,63 @@
+"""`python -m distill_tune.predict STUDENT_FOLDER INPUT`: classes and probabilities for new rows; needs no Ray.
+
+INPUT is a CSV, Parquet, .npy or .npz file in the layout of the training data, without labels. The output is CSV: the class,
+then the probability of each class.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distill_tune.cli import guarded
+from distill_tune.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m distill_tune.predict", description=__doc__)
+    made.add_argument("student", metavar="STUDENT_FOLDER", help="best/ of a result folder")
+    made.add_argument("input", metavar="INPUT", help="CSV, Parquet, .npy or .npz")
+    made.add_argument("-o", "--output", metavar="OUTPUT", help="a CSV file; standard output unless given")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    given = parser().parse_args(arguments)
+    return guarded(lambda: _predict(given))
+
+
+def _predict(given: argparse.Namespace) -> int:
+    from distill_tune.data.inputs import read_inputs
+    from distill_tune.evaluation.predicting import probabilities
+    from distill_tune.export.student_folder import open_student_folder
+
+    opened = open_student_folder(Path(given.student))
+    inputs = read_inputs(Path(given.input), opened.encoder, opened.input_shape)
+    found = probabilities(opened.student, inputs)
+    if given.output is None:
+        return _write(sys.stdout, opened.classes, found)
+    try:
+        with Path(given.output).open("w", newline="", encoding="utf-8") as file:
+            return _write(file, opened.classes, found)
+    except OSError as error:
+        raise InputError(f"-o {given.output}: cannot be written ({error.strerror}).") from error
+
+
+def _write(file: object, classes: tuple[str, ...], found: np.ndarray) -> int:
+    writer = csv.writer(file)  # type: ignore[arg-type]
+    writer.writerow(["class", *classes])
+    for row in found:
+        writer.writerow([classes[int(row.argmax())], *(f"{value:.6f}" for value in row)])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""`python -m distill_tune.train RUN`: train the student that a configuration without ranges describes; needs no Ray."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distill_tune.cli import guarded, local_folder
+from distill_tune.config import Space, load_space
+from distill_tune.config.space import dotted
+from distill_tune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from distill_tune.distillation.prepare import Preparation
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m distill_tune.train", description=__doc__)
+    made.add_argument("run", metavar="RUN", help="a configuration without ranges, such as best/run.toml of a result")
+    made.add_argument("--seeds", type=int, default=1, metavar="N", help="train so many times, from search.seed upward")
+    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any key")
+    made.add_argument("--name", help="of the result folder; the run's name and the time unless given")
+    made.add_argument("--storage", default="results", metavar="URI", help="where result folders are")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    given = parser().parse_args(arguments)
+    return guarded(lambda: _train(given))
+
+
+def _train(given: argparse.Namespace) -> int:
+    path = Path(given.run)
+    space = load_space(path, given.settings)
+    if space.ranges:
+        first = dotted(next(iter(space.ranges)))
+        raise ConfigError(
+            f"{path}: {first} is a range, but a run has values only; use --set {first}=VALUE, or search it."
+        )
+    if given.seeds < 1:
+        raise ConfigError(f"--seeds {given.seeds}: must be 1 or more.")
+
+    from distill_tune.export.result_folder import default_name, free_folder
+
+    folder = free_folder(local_folder(given.storage), given.name or default_name(path))
+    return _run(space, folder, given.seeds)
+
+
+def _run(space: Space, folder: Path, num_seeds: int) -> int:
+    from distill_tune.distillation.prepare import prepare
+    from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal, write_json
+
+    with nothing_left_on_refusal(folder.parent):
+        preparation = prepare(space, folder.parent / SHARED_CACHE, _say)
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = range(space.config.search.seed, space.config.search.seed + num_seeds)
+    reports = {seed: _train_seed(space, preparation, folder, seed) for seed in seeds}
+    write_json(folder / "train.json", {"name": folder.name, "seeds": {str(s): r for s, r in reports.items()}})
+    mean = sum(report["val/accuracy"] for report in reports.values()) / num_seeds
+    _say(f"val/accuracy {mean:.4f}, mean of {num_seeds} seed(s); students in {folder}")
+    return 0
+
+
+def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int) -> dict[str, Any]:
+    from safetensors.torch import save_file
+
+    from distill_tune.distillation.loop import distill
+    from distill_tune.distillation.materials import Materials
+    from distill_tune.export.student_folder import write_student_folder
+
+    start = time.monotonic()
+    materials = Materials.open(preparation.prepared, space.config)
+    for epoch in distill(space.config, materials, seed):
+        report = epoch.report
+        _say(
+            f"seed {seed} epoch {report['epoch']:.0f}: loss {report['train/loss']:.4f}, val/accuracy {report['val/accuracy']:.4f}"
+        )
+    weights = folder / f".seed-{seed}.safetensors"
+    save_file(epoch.student.state_dict(), weights)
+    card = f"# Student of {folder.name}, seed {seed}\n\nval/accuracy {report['val/accuracy']:.4f}\n"
+    write_student_folder(folder / f"seed-{seed}", space.config, preparation.dataset, weights, card)
+    weights.unlink()
+    numbers = {name: value for name, value in report.items() if not name.startswith("time/")}
+    return {**numbers, "seconds": time.monotonic() - start}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
