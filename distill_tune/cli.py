@@ -3,15 +3,36 @@
 0: done. 2: the input was bad, nothing was started or written. 130: interrupted. 1: everything else.
 """
 
+import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
+from distill_tune.registry import did_you_mean
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line that is refused in one line, as everything else is."""
+
+    def parse_args(self, *arguments: Any, **options: Any) -> Any:
+        """As argparse does it, but an unknown option is told what it may have meant."""
+        given, unknown = self.parse_known_args(*arguments, **options)
+        if unknown:
+            known = [text for text in self._option_string_actions if text.startswith("--")]
+            self.error(f"{unknown[0]}: unknown argument.{did_you_mean(unknown[0], known)}")
+        return given
+
+    def error(self, message: str) -> NoReturn:
+        """One line, and exit status 2."""
+        complain(message.removeprefix("argument "))
+        raise SystemExit(BAD_INPUT)
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -38,13 +59,20 @@ def complain(line: str) -> None:
 
 
 def local_folder(storage: str) -> Path:
-    """The folder that `--storage` names.
+    """The folder that `--storage` names; it need not exist.
 
     Raises:
-        ConfigError: it is a URI; only folders (local, or mounted on every node) can be used so far.
+        ConfigError: it is a URI (only folders, local or mounted on every node, can be used so far), or it cannot be
+            written to.
     """
     if "://" in storage:
         raise ConfigError(
             f"--storage {storage}: must be a folder, local or mounted on every node; URIs cannot be used yet."
         )
-    return Path(storage).absolute()
+    folder = Path(storage).expanduser().absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"--storage {storage}: must be a folder, but {there} is a file; choose another place.")
+    if not os.access(there, os.W_OK):
+        raise ConfigError(f"--storage {storage}: {there} cannot be written to; choose another place.")
+    return folder

@@ -8,9 +8,12 @@ names costs nothing. `"my_package.module:name"` stands wherever a registered nam
 
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cached_property
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -21,17 +24,22 @@ from distill_tune.errors import ConfigError
 class Options(BaseModel):
     """Base of every registry entry: its fields are the options that a configuration table may set."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 E_ = TypeVar("E_", bound=type[Options])
 T = TypeVar("T", bound=Options)
 
 
+def closest(name: str, known: list[str]) -> str | None:
+    """The known name that `name` is most likely a slip of, if any is close."""
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), None)
+
+
 def did_you_mean(name: str, known: list[str]) -> str:
     """' Did you mean ...?' when something known is close, then the known names."""
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    near = closest(name, known)
+    hint = f" Did you mean {near!r}?" if near else ""
     return f"{hint} Known: {', '.join(known)}."
 
 
@@ -39,26 +47,48 @@ def load_dotted(path: str) -> Any:
     """The object at `"package.module:name"`.
 
     Raises:
-        ConfigError: the module cannot be imported or has no such name.
+        ConfigError: it is written otherwise, there is no such module or name, or importing the module fails.
     """
     module_name, _, name = path.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigError(f"{path!r}: module {module_name!r} cannot be imported ({error}).") from error
+    if not all(part.isidentifier() for part in (*module_name.split("."), name)):
+        raise ConfigError(f"{path!r}: must be written 'package.module:name'.")
+    module = _imported(path, module_name)
     if not hasattr(module, name):
-        raise ConfigError(f"{path!r}: module {module_name!r} has no {name!r}.")
+        near = closest(name, [each for each in vars(module) if not each.startswith("_")])
+        hint = f" Did you mean '{module_name}:{near}'?" if near else ""
+        raise ConfigError(f"{path!r}: module {module_name!r} has no {name!r}.{hint}")
     return getattr(module, name)
+
+
+def _imported(path: str, module_name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # the user's module may raise anything
+        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
+            raise ConfigError(
+                f"{path!r}: there is no module {error.name!r} in {Path.cwd()} or among the installed packages."
+            ) from error
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ConfigError(
+            f"{path!r}: {module_name} cannot be imported: {reason} ({place.filename}, line {place.lineno})."
+        ) from error
 
 
 class Registry(Generic[T]):
     """The named entries of one package, found by file name and imported on demand."""
 
-    def __init__(self, what: str, package: str, adapt: str | None = None):
-        """`what` names an entry in errors; `adapt` ("module:function") makes an entry of a user's plain callable."""
+    def __init__(self, what: str, package: str, base: str, adapt: str | None = None):
+        """The registry of a package.
+
+        Args:
+            what: names an entry in errors.
+            package: every public module of it is an entry.
+            base: "module:Class" that every entry inherits from, the user's own too.
+            adapt: "module:function" that makes an entry of a user's plain callable.
+        """
         self.what = what
-        self._package = package
-        self._adapt = adapt
+        self._package, self._base, self._adapt = package, base, adapt
         self._entries: dict[str, type[T]] = {}
 
     def register(self, entry: E_) -> E_:
@@ -88,22 +118,43 @@ class Registry(Generic[T]):
         importlib.import_module(f"{self._package}.{name}")
         return self._entries[name]
 
+    @property
+    def base(self) -> type[T]:
+        """What every entry inherits from."""
+        found: type[T] = load_dotted(self._base)
+        return found
+
     def _users_own(self, path: str) -> type[T]:
         found = load_dotted(path)
-        if isinstance(found, type) and issubclass(found, Options):
-            return found  # type: ignore[return-value]
-        if self._adapt is None or not callable(found):
-            raise ConfigError(f"{path!r} is no {self.what}: it must be a class like those of {self._package}.")
+        if isinstance(found, type) and issubclass(found, self.base):
+            return found
+        if self._adapt is None or not callable(found) or (isinstance(found, type) and issubclass(found, Options)):
+            raise ConfigError(f"{path!r} is no {self.what}: it must be a class that inherits from {self._base}.")
         adapt: Callable[[Any], type[T]] = load_dotted(self._adapt)
         return adapt(found)
 
 
-DATA_SOURCES: Registry[Any] = Registry("data source", "distill_tune.data.sources")
-TEACHERS: Registry[Any] = Registry("teacher source", "distill_tune.teachers.sources")
-STUDENTS: Registry[Any] = Registry(
-    "student family", "distill_tune.students", "distill_tune.students._base:from_callable"
+DATA_SOURCES: Registry[Any] = Registry(
+    "data source", "distill_tune.data.sources", "distill_tune.data.sources._base:Source"
 )
-LOSSES: Registry[Any] = Registry("loss", "distill_tune.distillation.losses")
-OPTIMIZERS: Registry[Any] = Registry("optimizer", "distill_tune.distillation.optimizers")
-AUGMENTATIONS: Registry[Any] = Registry("augmentation", "distill_tune.distillation.augmentation")
-CORRUPTIONS: Registry[Any] = Registry("corruption", "distill_tune.evaluation.corruptions")
+TEACHERS: Registry[Any] = Registry(
+    "teacher source", "distill_tune.teachers.sources", "distill_tune.teachers._base:Teacher"
+)
+STUDENTS: Registry[Any] = Registry(
+    "student family",
+    "distill_tune.students",
+    "distill_tune.students._base:Student",
+    adapt="distill_tune.students._base:from_callable",
+)
+LOSSES: Registry[Any] = Registry(
+    "loss", "distill_tune.distillation.losses", "distill_tune.distillation.losses._base:Loss"
+)
+OPTIMIZERS: Registry[Any] = Registry(
+    "optimizer", "distill_tune.distillation.optimizers", "distill_tune.distillation.optimizers._base:OptimizerKind"
+)
+AUGMENTATIONS: Registry[Any] = Registry(
+    "augmentation", "distill_tune.distillation.augmentation", "distill_tune.distillation.augmentation._base:Transform"
+)
+CORRUPTIONS: Registry[Any] = Registry(
+    "corruption", "distill_tune.evaluation.corruptions", "distill_tune.evaluation.corruptions._base:Corruption"
+)

@@ -8,16 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from distill_tune.cli import INTERRUPTED, guarded, local_folder
+from distill_tune.cli import INTERRUPTED, Parser, guarded, local_folder
 from distill_tune.config.load import read_space
 from distill_tune.errors import ConfigError
 
 DEFAULT_SPACE = "search_spaces/digits.toml"
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line; everything that is not here is in the configuration."""
-    made = argparse.ArgumentParser(prog="python -m distill_tune.search", description=__doc__)
+    made = Parser(prog="python -m distill_tune.search", description=__doc__)
     made.add_argument(
         "space",
         nargs="?",
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     given = parser().parse_args(arguments)
-    return guarded(lambda: _search(given, arguments or sys.argv[1:]))
+    return guarded(lambda: _search(given, sys.argv[1:] if arguments is None else arguments))
 
 
 def _search(given: argparse.Namespace, arguments: list[str]) -> int:

@@ -1,14 +1,16 @@
 """Reading a configuration: the TOML file, then each `--set KEY=VALUE` over it."""
 
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
-
-import tomli_w
 
 from distill_tune.config.ranges import is_range
 from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
+
+MADE_WITH = "made_with"
+"""The table of a result's `search.toml` that says what made it; it is no section, and read over."""
 
 
 def load_space(path: Path, settings: list[str]) -> Space:
@@ -22,13 +24,25 @@ def load_space(path: Path, settings: list[str]) -> Space:
 
 def read_space(path: Path, settings: list[str]) -> tuple[Space, dict[str, Any]]:
     """The search space at `path`, and its tables as read, ranges included; see `load_space`."""
-    tables = read_toml(path)
+    of_the_file = read_toml(path)
+    of_the_file.pop(MADE_WITH, None)
+    tables = deepcopy(of_the_file)
     for setting in settings:
         apply_setting(tables, setting)
     try:
         return Space.parse(tables), tables
     except ConfigError as error:
+        if settings and _is_valid(of_the_file):  # then it is the command line that is at fault
+            raise
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _is_valid(tables: dict[str, Any]) -> bool:
+    try:
+        Space.parse(tables)
+    except ConfigError:
+        return False
+    return True
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -38,7 +52,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: it is missing, unreadable, or no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; the shipped search spaces are in search_spaces/.") from error
     except OSError as error:
@@ -53,21 +67,36 @@ def apply_setting(tables: dict[str, Any], setting: str) -> None:
     """Lay one `key=value` over `tables`; key and value are TOML, and a bare word is taken as a string.
 
     Raises:
-        ConfigError: there is no `=`, or the key is no TOML key.
+        ConfigError: there is no `=`, the key is no TOML key, or the value is a list or table that is no TOML.
     """
-    key, equals, value = setting.partition("=")
-    if not equals or not key.strip() or not value.strip():
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip() or not text.strip():
         raise ConfigError(f"--set {setting}: must be KEY=VALUE, such as loss.temperature=4.")
-    _merge(tables, _parse_setting(setting, key, value))
+    try:
+        nested = tomllib.loads(f"{' '.join(key.split())} = 0")
+    except tomllib.TOMLDecodeError as error:
+        cure = "write section.key, such as loss.temperature; a part with a colon in it needs quotes."
+        raise ConfigError(f"--set {setting}: {key!r} is no key; {cure}") from error
+    _merge(tables, _filled(nested, _parse_value(setting, text.strip())))
 
 
-def _parse_setting(setting: str, key: str, value: str) -> dict[str, Any]:
-    for text in (value, tomli_w.dumps({"v": value.strip()}).partition("=")[2]):
-        try:
-            return tomllib.loads(f"{key} = {text}")
-        except tomllib.TOMLDecodeError:
-            continue
-    raise ConfigError(f"--set {setting}: {key!r} is no key; write it as section.key, such as loss.temperature=4.")
+def _filled(nested: Any, value: Any) -> Any:
+    """`nested` tables with one key each, the innermost with `value`."""
+    if not isinstance(nested, dict):
+        return value
+    ((key, below),) = nested.items()
+    return {key: _filled(below, value)}
+
+
+def _parse_value(setting: str, text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError as error:
+        if text[0] in "[{\"'":
+            raise ConfigError(f"--set {setting}: {text} is no TOML value ({error}); strings need quotes.") from error
+        return text
+    value = parsed["value"]
+    return value if len(parsed) == 1 and isinstance(value, bool | int | float | str | list | dict) else text
 
 
 def _merge(tables: dict[str, Any], new: dict[str, Any]) -> None:

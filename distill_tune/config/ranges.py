@@ -8,11 +8,18 @@
 """
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from distill_tune.errors import ConfigError
-from distill_tune.registry import did_you_mean
+from distill_tune.config.messages import BrokenRule, Path, shown
+from distill_tune.registry import closest, did_you_mean
+
+KINDS = ("choice", "int", "log", "log_int", "uniform")
+_LARGEST = 2**53
+"""Up to here every integer is a floating-point number of its own, which Optuna's samplers rely on."""
+_FEW = 64
+"""Integer ranges of at most so many values are checked value by value."""
 
 
 class Suggests(Protocol):
@@ -29,13 +36,20 @@ class Choice:
 
     values: tuple[Any, ...]
 
+    def __str__(self) -> str:
+        return shown({"choice": list(self.values)})
+
     def suggest(self, trial: Suggests, name: str) -> Any:
         """Sample through `trial`; values that Optuna cannot hold (lists) go through it as their JSON text."""
-        if any(isinstance(value, list) for value in self.values):
+        if any(isinstance(value, list | dict) for value in self.values):
             return json.loads(trial.suggest_categorical(name, [json.dumps(value) for value in self.values]))
         return trial.suggest_categorical(name, list(self.values))
 
     def corners(self) -> tuple[Any, ...]:
+        """The outermost values; of a choice, all."""
+        return self.values
+
+    def probes(self) -> tuple[Any, ...]:
         """Values that show whether every value of the range is allowed."""
         return self.values
 
@@ -53,6 +67,10 @@ class Interval:
     integer: bool
     log: bool
 
+    def __str__(self) -> str:
+        kind = ("log_int" if self.log else "int") if self.integer else ("log" if self.log else "uniform")
+        return shown({kind: [self.low, self.high]})
+
     def suggest(self, trial: Suggests, name: str) -> Any:
         """Sample through `trial`."""
         if self.integer:
@@ -60,16 +78,31 @@ class Interval:
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
     def corners(self) -> tuple[Any, ...]:
-        """Values that show whether every value of the range is allowed."""
+        """The outermost values."""
         return (self.low, self.high)
+
+    def probes(self) -> tuple[Any, ...]:
+        """Values that show whether every value of the range is allowed.
+
+        The ends do not show that 4 is no kernel of 3 or 5, nor that not every batch can be halved: of few integers all
+        are tried, and of many the second too, which no divisor but 1 shares with the first.
+        """
+        if not self.integer:
+            return self.corners()
+        low, high = int(self.low), int(self.high)
+        return tuple(range(low, high + 1)) if high - low < _FEW else (low, low + 1, high)
 
     def contains(self, value: Any) -> bool:
         """Whether a trial can have this value."""
-        return isinstance(value, int | float) and self.low <= value <= self.high
+        return _is_number(value) and self.low <= value <= self.high and not (self.integer and value % 1)
+
+    def with_integers(self) -> "Interval | None":
+        """The integers of the interval as a range; None where there are fewer than two."""
+        low, high = math.ceil(self.low), math.floor(self.high)
+        return Interval(low, high, integer=True, log=self.log) if low < high else None
 
 
 Range = Choice | Interval
-KINDS = ("choice", "int", "log", "log_int", "uniform")
 
 
 def is_range(value: Any) -> bool:
@@ -77,45 +110,63 @@ def is_range(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in KINDS
 
 
-def parse_range(key: str, value: dict[str, Any]) -> Range:
-    """The range that a TOML table describes.
+def looks_like_range(value: Any) -> bool:
+    """Whether a TOML value seems to be a misspelt range: one key, close to a kind's name, and a list."""
+    if not isinstance(value, dict) or len(value) != 1 or is_range(value):
+        return False
+    ((kind, ends),) = value.items()
+    return isinstance(ends, list) and closest(kind, list(KINDS)) is not None
+
+
+def unknown_kind(value: dict[str, Any]) -> str:
+    """What to say of a table with one key that stands where a range may stand."""
+    kind = next(iter(value))
+    return f"{shown(kind)} is no kind of range.{did_you_mean(kind, list(KINDS))}"
+
+
+def parse_range(path: Path, value: dict[str, Any]) -> Range:
+    """The range that a TOML table at `path` describes.
 
     Raises:
-        ConfigError: the range is empty, upside down, or a logarithm of something not positive.
+        BrokenRule: the range is empty, upside down, or a logarithm of something not positive.
     """
     kind, ends = next(iter(value.items()))
     if kind == "choice":
-        return _parse_choice(key, ends)
-    if not (isinstance(ends, list) and len(ends) == 2 and all(_is_number(end) for end in ends)):
-        raise ConfigError(f"{key}: a range is written {{ {kind} = [low, high] }} with two numbers, but got {ends!r}.")
+        return parse_choice(path, ends)
+    if not (isinstance(ends, list) and len(ends) == 2 and all(map(_is_number, ends))):
+        raise BrokenRule(path, f"must be {{ {kind} = [low, high] }} with two finite numbers, but got {shown(value)}.")
     low, high = ends
-    if kind in ("int", "log_int") and not all(isinstance(end, int) for end in ends):
-        raise ConfigError(f"{key}: the ends of {{ {kind} = ... }} must be integers, but got {ends!r}.")
-    if kind in ("log", "log_int") and low <= 0:
-        raise ConfigError(
-            f"{key}: {{ {kind} = ... }} needs low > 0, but got low={low}; use `uniform` or a positive low."
-        )
+    integer, log = kind.endswith("int"), kind.startswith("log")
+    if integer and not all(isinstance(end, int) for end in ends):
+        cure = f"For numbers in between, write {shown({'log' if log else 'uniform': ends})}."
+        raise BrokenRule(path, f"{kind} needs two integers, but got {shown(value)}.", cure=cure)
+    if log and low <= 0:
+        cure = f"Use {'int' if integer else 'uniform'}, or a positive low."
+        raise BrokenRule(path, f"{kind} needs low > 0, for the logarithm, but got {shown(value)}.", cure=cure)
     if low >= high:
-        rule = "low < high must hold" if low > high else "low and high are equal, write the value itself"
-        raise ConfigError(f"{key}: {rule}, but got {{ {kind} = [{low}, {high}] }}.")
-    integer = kind in ("int", "log_int")
-    return Interval(low if integer else float(low), high if integer else float(high), integer, kind.startswith("log"))
+        cure = f"Write {shown({kind: [high, low]})}." if low > high else f"Write the value itself, {low}."
+        raise BrokenRule(path, f"low < high must hold, but got {shown(value)}.", cure=cure)
+    return Interval(low if integer else float(low), high if integer else float(high), integer, log)
 
 
-def unknown_range(key: str, value: Any) -> ConfigError:
-    """The error for a table with one key that looks like a misspelt range."""
-    return ConfigError(
-        f"{key}: {next(iter(value))!r} is no kind of range.{did_you_mean(next(iter(value)), list(KINDS))}"
-    )
+def parse_choice(path: Path, values: Any) -> Choice:
+    """The choice of one of `values`.
 
-
-def _parse_choice(key: str, values: Any) -> Choice:
+    Raises:
+        BrokenRule: there are none, some are equal, or some are neither numbers, strings, booleans nor lists.
+    """
     if not isinstance(values, list) or not values:
-        raise ConfigError(f"{key}: {{ choice = [...] }} needs at least one value, but got {values!r}.")
-    if any(value in values[:i] for i, value in enumerate(values)):
-        raise ConfigError(f"{key}: the values of a choice must differ, but got {values!r}.")
+        raise BrokenRule(path, f"a choice needs at least one value, but got {shown(values)}.")
+    try:
+        json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        rule = f"a choice is of finite numbers, strings, booleans and lists of them, but got {shown(values)}."
+        raise BrokenRule(path, rule) from error
+    if twice := [value for i, value in enumerate(values) if value in values[:i]]:
+        rule = f"the values of a choice must differ, but {shown(twice[0])} stands twice in {shown(values)}."
+        raise BrokenRule(path, rule)
     return Choice(tuple(values))
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST

@@ -1,15 +1,18 @@
 """The sections of a run's configuration, one frozen pydantic model each; a field's rule is its error.
 
 A search space has the same sections, with ranges in place of some values (`space.py`). Sections that choose a named
-thing (a data source, a teacher, a student family, a loss, an optimizer) carry one further table a name, checked by that
-thing's own class: `[student.convnet]` holds the fields of `students/convnet.py`.
+thing (a data source, a teacher, a student family, a loss, an optimizer) carry one further table a name; see
+`choosing.py`.
 """
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from math import isfinite
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
+from distill_tune.config.choosing import Choosing
+from distill_tune.config.messages import BrokenRule, broken_rule, unknown_key
 from distill_tune.errors import ConfigError
 from distill_tune.registry import (
     AUGMENTATIONS,
@@ -20,62 +23,24 @@ from distill_tune.registry import (
     TEACHERS,
     Options,
     Registry,
-    did_you_mean,
 )
+
+SEARCHED = ("student", "loss", "optim", "augmentation")
+"""The sections in which ranges may stand; the others are the same for every trial."""
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""What every generator of random numbers in use can be seeded with."""
 
 
-class Choosing(Options):
-    """A section in which one field names a registry entry, and whose tables are options of entries."""
-
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
-    chooses: ClassVar[dict[str, Registry[Any]]]
-
-    @model_validator(mode="after")
-    def _check_names_and_tables(self) -> "Choosing":
-        for field, registry in self.chooses.items():
-            if (name := getattr(self, field)) is not None:
-                registry.get(name)
-        for name, table in (self.model_extra or {}).items():
-            _check_table(self, name, table)
-        return self
-
-    def chosen(self, field: str) -> Any:
-        """The registry entry that `field` names, built with the options of its table."""
-        name = getattr(self, field)
-        return self.chooses[field].get(name)(**(self.model_extra or {}).get(name, {}))
+def _is_count_or_share(value: float) -> float:
+    if value < 1 if isinstance(value, int) else not 0 < value < 1:
+        raise ValueError("must be a count (an integer from 1 on) or a share (a number between 0 and 1)")
+    return value
 
 
-def _check_table(section: Choosing, name: str, table: Any) -> None:
-    registries = [registry for registry in section.chooses.values() if name in registry]
-    if not registries:
-        fields = list(type(section).model_fields)
-        names = [n for registry in section.chooses.values() for n in registry.names]
-        raise UnknownKey(name, [*fields, *names])
-    if not isinstance(table, dict):
-        raise ConfigError(f"{name}: must be a table of options, but got {table!r}.")
-    entry = registries[0].get(name)
-    try:
-        entry(**table)
-    except ValidationError as error:
-        raise InTable(name, entry, error) from error
-
-
-class UnknownKey(ConfigError):
-    """A key that a section does not have."""
-
-    def __init__(self, key: str, known: list[str]):
-        super().__init__(f"{key}: unknown key.{did_you_mean(key, known)}")
-
-
-class InTable(ConfigError):
-    """The options of a registry entry break a rule; `error` says which."""
-
-    def __init__(self, table: str, entry: type[Options], error: ValidationError):
-        super().__init__(table)
-        self.table, self.known, self.error = table, list(entry.model_fields), error
+CountOrShare = Annotated[int | float, AfterValidator(_is_count_or_share)]
 
 
 class DataConfig(Choosing):
@@ -89,19 +54,13 @@ class DataConfig(Choosing):
     """Share of the samples that are not test; trials are compared on it."""
     test: Fraction | None = None
     """Share of all samples; None takes the source's own test split, or 0.2 where it has none."""
-    student_samples: Annotated[float, Field(gt=0)] | None = None
-    """What the student may see labelled: a count (an integer) or a share (below 1) of the training split."""
+    student_samples: CountOrShare | None = None
+    """What the student may see labelled: a count (an integer) or a share (below 1) of the training split; None: all."""
     passes: Positive = 1
     """Passes over the training samples in an epoch, each with a view of its own; raise it where samples are few."""
     rest: Literal["hidden", "unlabelled"] = "hidden"
     """Whether the student sees the other training samples, without labels, through the teacher."""
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _count_is_whole(self) -> "DataConfig":
-        if self.student_samples is not None and self.student_samples >= 1 and self.student_samples % 1:
-            raise ConfigError(f"student_samples: a count must be an integer, but got {self.student_samples}.")
-        return self
+    seed: Seed = 0
 
 
 class TeacherConfig(Choosing):
@@ -158,24 +117,30 @@ class OptimConfig(Choosing):
 class AugmentationConfig(Options):
     """One key a transform, each with its amount; what is absent or 0 does nothing."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     @model_validator(mode="after")
-    def _check_transforms(self) -> "AugmentationConfig":
+    def _check_transforms(self) -> Self:
         for name, amount in self.amounts.items():
-            if name not in AUGMENTATIONS:
-                raise UnknownKey(name, AUGMENTATIONS.names)
-            entry = AUGMENTATIONS.get(name)
-            try:
-                entry(amount=amount)
-            except ValidationError as error:
-                raise InTable(name, entry, error) from error
+            _check_transform(name, amount)
         return self
 
     @property
     def amounts(self) -> dict[str, Any]:
         """Transform name to amount, as configured."""
         return dict(self.model_extra or {})
+
+
+def _check_transform(name: str, amount: Any) -> None:
+    if name not in AUGMENTATIONS:
+        raise unknown_key((name,), AUGMENTATIONS.names)
+    try:
+        AUGMENTATIONS.get(name)(amount=amount)
+    except ValidationError as error:
+        broken = broken_rule(error, {"amount": amount}, ["amount"])
+        raise BrokenRule((name, *broken.path[1:]), broken.rule, broken.kind, broken.value, broken.cure) from error
+    except ConfigError as error:
+        raise BrokenRule((name,), str(error)) from error
 
 
 class LimitsConfig(Options):
@@ -187,23 +152,22 @@ class LimitsConfig(Options):
     """Median time of one sample on one thread of this machine."""
 
 
-def _is_duration(text: str) -> str:
-    parse_duration_s(text)
-    return text
-
-
 def parse_duration_s(text: str) -> float:
     """Seconds of `"90s"`, `"10m"`, `"1.5h"` or `"2d"`.
 
     Raises:
-        ConfigError: the text is no positive duration.
+        ValueError: the text is no positive duration.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip())
-    if match is None or float(match[1]) <= 0:
-        raise ConfigError(
-            f"a duration is a positive number and a unit, such as '90s', '10m', '1.5h' or '2d', but got {text!r}."
-        )
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0.0
+    if not (seconds > 0 and isfinite(seconds)):
+        raise ValueError("must be a positive number and a unit, such as '90s', '10m', '1.5h' or '2d'")
+    return seconds
+
+
+def _is_duration(text: str) -> str:
+    parse_duration_s(text)
+    return text
 
 
 class SearchConfig(Options):
@@ -219,17 +183,16 @@ class SearchConfig(Options):
     """Of the trials that reach a rung, one in so many goes on."""
     sampler: Literal["tpe", "random"] = "tpe"
     scheduler: Literal["asha", "none"] = "asha"
-    objectives: Annotated[list[Literal["val/accuracy", "val/loss"]], Field(min_length=1, max_length=1)] = [
-        "val/accuracy"
-    ]
-    seed: int = 0
+    objectives: Annotated[list[Literal["val/accuracy", "val/loss"]], Field(min_length=1, max_length=1)] = Field(
+        default_factory=lambda: ["val/accuracy"]
+    )
+    seed: Seed = 0
 
     @model_validator(mode="after")
-    def _floor_below_ceiling(self) -> "SearchConfig":
+    def _floor_below_ceiling(self) -> Self:
         if self.min_epochs > self.max_epochs:
-            raise ConfigError(
-                f"min_epochs: min_epochs <= max_epochs must hold, but got {self.min_epochs} > {self.max_epochs}."
-            )
+            rule = f"must be at most search.max_epochs ({self.max_epochs}), but got {self.min_epochs}."
+            raise BrokenRule(("min_epochs",), rule)
         return self
 
 
@@ -264,3 +227,18 @@ class Config(Options):
     search: SearchConfig = SearchConfig()
     resources: ResourcesConfig = ResourcesConfig()
     confirm: ConfirmConfig = ConfirmConfig()
+
+    @model_validator(mode="after")
+    def _batches_can_be_dealt_out(self) -> Self:
+        batch, workers = self.optim.batch_size, self.resources.workers_per_trial
+        if batch % workers:
+            near = " or ".join(
+                str(size) for size in (batch - batch % workers, batch - batch % workers + workers) if size
+            )
+            rule = f"must be a multiple of resources.workers_per_trial ({workers}), but got {batch}."
+            raise BrokenRule(("optim", "batch_size"), rule, cure=f"Each worker gets an equal part; write {near}.")
+        return self
+
+
+SECTIONS: dict[str, type[Options]] = {name: field.annotation for name, field in Config.model_fields.items()}  # type: ignore[misc]
+"""Name of a section to its model."""

@@ -10,23 +10,31 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from distill_tune.config.ranges import KINDS, Range, Suggests, is_range, parse_range, unknown_range
-from distill_tune.config.sections import Choosing, Config
-from distill_tune.config.validate import SECTIONS, validate
+from distill_tune.config.choosing import Choosing
+from distill_tune.config.messages import NUMBER_RULES, BrokenRule
+from distill_tune.config.messages import dotted as dotted
+from distill_tune.config.ranges import (
+    Choice,
+    Range,
+    Suggests,
+    is_range,
+    looks_like_range,
+    parse_choice,
+    parse_range,
+    unknown_kind,
+)
+from distill_tune.config.sections import SEARCHED, SECTIONS, Config
+from distill_tune.config.validate import validate
 from distill_tune.registry import LOSSES
 
-SEARCHED = ("student", "loss", "optim", "augmentation")
 NAMES = {"student": "family", "loss": "kind", "optim": "kind"}
 """The key of a section that chooses; a plain list there means: choose one."""
+OF_THE_TEACHER = ("temperature", "soft_weight")
+"""Keys of `[loss]` that a loss without a teacher does not have."""
 
 Path = tuple[str, ...]
 Values = dict[str, Any]
 """A trial's sampled values by their dotted name, such as {"loss.temperature": 3.2}."""
-
-
-def dotted(path: Path) -> str:
-    """`("student", "convnet", "width")` as `student.convnet.width`, quoted where TOML needs it."""
-    return ".".join(part if part.replace("_", "").isalnum() else f'"{part}"' for part in path)
 
 
 @dataclass(frozen=True)
@@ -45,23 +53,27 @@ class Space:
             ConfigError: one line with the key, the rule, the value and the way out.
         """
         fixed = deepcopy(tables)
-        ranges: dict[Path, Range] = {}
-        for section in SEARCHED:
-            for path, value in list(_leaves((section,), fixed.get(section, {}))):
-                if (found := _range_at(path, value)) is not None:
-                    ranges[path] = found
-                    _put(fixed, path, found.corners()[0])
+        ranges = {path: found for path, value in _leaves(tables) if (found := _range_at(path, value)) is not None}
+        for path, found in ranges.items():
+            _put(fixed, path, found.corners()[0])
         space = cls(fixed, ranges)
         space._check_corners()
         return space
 
     def _check_corners(self) -> None:
-        validate(self.tables)
+        self._check(self.tables)
         for path, found in self.ranges.items():
-            for corner in found.corners()[1:]:
+            for value in found.probes()[1:]:
                 tables = deepcopy(self.tables)
-                _put(tables, path, corner)
-                validate(tables)
+                _put(tables, path, value)
+                self._check(tables)
+
+    def _check(self, tables: dict[str, Any]) -> None:
+        try:
+            validate(tables)
+        except BrokenRule as error:
+            culprits = [found for path, found in self.ranges.items() if error.path[: len(path)] == path]
+            raise error.advised(_cure(culprits[0], error) if culprits else "") from error
 
     @cached_property
     def config(self) -> Config:
@@ -69,28 +81,24 @@ class Space:
         return validate(self.tables)
 
     def suggest(self, trial: Suggests) -> Values:
-        """Sample every parameter that exists for this trial; names are chosen first, then what they have."""
+        """Sample every parameter that exists for this trial: names first, then what they have, as the file has them."""
         values: Values = {}
-        for path in sorted(self.ranges, key=lambda path: (not _is_name(path), list(self.ranges).index(path))):
+        for path in sorted(self.ranges, key=_is_name, reverse=True):
             if self._exists(path, values):
                 values[dotted(path)] = self.ranges[path].suggest(trial, dotted(path))
         return values
 
     def at(self, values: Values) -> Config:
-        """The run that a trial's sampled values describe, without the tables of what it did not choose."""
+        """The run that a trial's sampled values describe, without the tables and keys of what it did not choose."""
         tables = deepcopy(self.tables)
         for path in self.ranges:
             if dotted(path) in values:
                 _put(tables, path, values[dotted(path)])
-        for section in SEARCHED:
-            for path, _ in list(_tables(section, tables)):
-                if not self._exists((*path, ""), values):
-                    del tables[section][path[1]]
-        return validate(tables)
+        return validate(_without_unchosen(tables))
 
     def _exists(self, path: Path, values: Values) -> bool:
         section = path[0]
-        if section == "loss" and len(path) == 2 and path[1] in ("temperature", "soft_weight"):
+        if section == "loss" and path[1] in OF_THE_TEACHER:
             return bool(LOSSES.get(self._name(section, values)).uses_teacher)
         if section in NAMES and len(path) > 2:
             return path[1] == self._name(section, values)
@@ -103,50 +111,61 @@ class Space:
 
 
 def tables_of(config: Config) -> dict[str, Any]:
-    """A configuration as plain TOML tables, without what is None."""
-    dumped = config.model_dump()
-    return {
-        name: {key: value for key, value in table.items() if value is not None}
-        for name, table in dumped.items()
-        if table
-    }
+    """A configuration as plain TOML tables, all defaults written out, without what is None or does not exist."""
+    dumped = config.model_dump(exclude_none=True)
+    return {name: table for name, table in _without_unchosen(dumped).items() if table}
+
+
+def _without_unchosen(tables: dict[str, Any]) -> dict[str, Any]:
+    kept = dict(tables)
+    for name, table in tables.items():
+        model = SECTIONS[name]
+        if issubclass(model, Choosing):
+            kept[name] = model.without_unchosen(table)
+    loss = kept.get("loss", {})
+    if "kind" in loss and not LOSSES.get(loss["kind"]).uses_teacher:
+        kept["loss"] = {key: value for key, value in loss.items() if key not in OF_THE_TEACHER}
+    return kept
 
 
 def _is_name(path: Path) -> bool:
-    return NAMES.get(path[0]) == path[1] and len(path) == 2
+    return len(path) == 2 and NAMES.get(path[0]) == path[1]
+
+
+def _leaves(tables: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Path and value of everything below the searched sections that is no table, or is a range."""
+    for section in SEARCHED:
+        if isinstance(tables.get(section), dict):
+            for key, value in tables[section].items():
+                yield from _leaves_below((section, key), value)
+
+
+def _leaves_below(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, dict) and not is_range(value) and not looks_like_range(value):
+        for key, below in value.items():
+            yield from _leaves_below((*path, key), below)
+    else:
+        yield path, value
 
 
 def _range_at(path: Path, value: Any) -> Range | None:
+    if looks_like_range(value):
+        raise BrokenRule(path, unknown_kind(value))
     if is_range(value):
-        return parse_range(dotted(path), value)
-    if _is_name(path) and isinstance(value, list):
-        return parse_range(dotted(path), {"choice": value})
-    return None
+        return parse_range(path, value)
+    return parse_choice(path, value) if _is_name(path) and isinstance(value, list) else None
 
 
-def _leaves(path: Path, table: Any) -> Iterator[tuple[Path, Any]]:
-    if not isinstance(table, dict) or is_range(table):
-        yield path, table
-        return
-    for key, value in table.items():
-        if isinstance(value, dict) and len(value) == 1 and _looks_like_range(path, key, value):
-            raise unknown_range(dotted((*path, key)), value)
-        yield from _leaves((*path, key), value)
-
-
-def _looks_like_range(path: Path, key: str, value: dict[str, Any]) -> bool:
-    """A one-key table where no option table can be: below an option table, or at a field of the section."""
-    known = key in getattr(SECTIONS[path[0]], "model_fields", {}) or len(path) > 1 or path[0] == "augmentation"
-    return known and next(iter(value)) not in KINDS
-
-
-def _tables(section: str, tables: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    model: Any = SECTIONS[section]
-    if issubclass(model, Choosing):
-        fields = model.model_fields
-        for key, value in tables.get(section, {}).items():
-            if key not in fields:
-                yield (section, key), value
+def _cure(found: Range, broken: BrokenRule) -> str:
+    """What to do about a range one of whose values breaks a rule."""
+    if isinstance(found, Choice):
+        return ""
+    if broken.kind in NUMBER_RULES:
+        integers = found.with_integers()
+        return f"Write {integers}." if integers else "Write { choice = [...] }."
+    if broken.kind.endswith(("_type", "literal_error")):
+        return "Write { choice = [...] }."
+    return f"Every value of {found} must be allowed."
 
 
 def _put(tables: dict[str, Any], path: Path, value: Any) -> None:

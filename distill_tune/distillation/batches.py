@@ -7,13 +7,15 @@ and matched with the teacher's outputs some steps at a time: a gather a step cos
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.teacher_cache import TeacherOutputs
 from distill_tune.distillation.views import Views
+from distill_tune.errors import ConfigError
 
 UNLABELLED = -1
 """The label of a sample that takes part through the teacher alone."""
@@ -21,8 +23,7 @@ UNLABELLED = -1
 _CHUNK_SAMPLES = 4096
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """What one step of one worker sees."""
 
     inputs: Tensor
@@ -32,9 +33,11 @@ class Batch:
     teacher_logits: Tensor | None
     """float32 [batch, classes], raw; None without a teacher or where it runs live."""
     partner_labels: Tensor | None
+    """int64 [batch] where samples were mixed."""
     share: Tensor | None
     """float32 [batch]: weight of `labels` against `partner_labels`."""
-    all_labelled: bool
+    labelled_share: float
+    """Of all samples that a view may show, not of this batch; 1 where every label is known."""
 
 
 @dataclass(frozen=True)
@@ -58,39 +61,50 @@ class Batches:
         passes: int = 1,
         shard: Shard | None = None,
     ):
-        self._views, self._labels = views, labels
-        self._num_views = teacher.num_views if teacher is not None else 0
-        self._teacher = teacher if self._num_views else None
-        self._batch_size = min(batch_size, len(labels))
-        self._seed, self._passes, self._shard = seed, passes, shard or Shard()
-        self._all_labelled = bool((labels != UNLABELLED).all())
+        """`teacher` is None, or has no views, where its logits are not to be replayed.
+
+        Raises:
+            ConfigError: a batch has no sample for each worker.
+        """
+        self._views, self._labels, self._seed, self._passes = views, labels, seed, passes
+        self._teacher = teacher if teacher is not None and teacher.num_views else None
+        self._shard = shard or Shard()
+        self._part = min(batch_size, len(labels)) // self._shard.world_size
+        self._labelled_share = (labels != UNLABELLED).double().mean().item()
+        if not self._part:
+            raise ConfigError(
+                f"optim.batch_size: {self._shard.world_size} workers need a sample each, but a batch has "
+                f"{min(batch_size, len(labels))}; lower resources.workers_per_trial."
+            )
+
+    @property
+    def batch_size(self) -> int:
+        """Samples a step, over all workers together: `optim.batch_size`, or all that there are, in equal parts."""
+        return self._part * self._shard.world_size
 
     @property
     def steps_per_epoch(self) -> int:
         """Steps an epoch; what does not fill a last batch waits for the next order."""
-        return self._passes * (len(self._labels) // self._batch_size)
+        return self._passes * (len(self._labels) // self.batch_size)
 
     @property
     def samples_per_epoch(self) -> int:
         """Samples an epoch, over all workers together."""
-        return self.steps_per_epoch * self._batch_size
+        return self.steps_per_epoch * self.batch_size
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of epoch 1, 2, ...; each pass over the data shows the next view."""
         for turn in range((epoch - 1) * self._passes, epoch * self._passes):
-            view = turn % self._num_views if self._num_views else turn
-            order = self._order(turn)
-            size = max(1, _CHUNK_SAMPLES // order.shape[1])
-            for rows in order.split(size):
+            view = turn if self._teacher is None else turn % self._teacher.num_views
+            for rows in self._order(turn).split(max(1, _CHUNK_SAMPLES // self._part)):
                 yield from self._chunk(rows, view)
 
     def _order(self, turn: int) -> Tensor:
         """int64 [steps, batch of this worker]."""
-        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + turn)
-        steps = len(self._labels) // self._batch_size
-        order = torch.randperm(len(self._labels), generator=generator)[: steps * self._batch_size]
-        part = self._batch_size // self._shard.world_size
-        return order.view(steps, self._batch_size)[:, self._shard.rank * part : (self._shard.rank + 1) * part]
+        generator = torch.Generator().manual_seed(seed_of(self._seed, turn, "order"))
+        order = torch.randperm(len(self._labels), generator=generator)
+        steps = order[: len(order) // self.batch_size * self.batch_size].view(-1, self.batch_size)
+        return steps[:, self._shard.rank * self._part : (self._shard.rank + 1) * self._part]
 
     def _chunk(self, rows: Tensor, view: int) -> Iterator[Batch]:
         index = rows.flatten().to(self._labels.device)
@@ -102,7 +116,8 @@ class Batches:
             None if mixed.partner is None else self._labels[mixed.partner],
             mixed.share,
         )
-        size = rows.shape[1]
-        split: list[Any] = [[None] * len(rows) if column is None else column.split(size) for column in columns]
-        for inputs, labels, logits, partner_labels, share in zip(*split, strict=True):
-            yield Batch(inputs, labels, logits, partner_labels, share, self._all_labelled)
+        split: list[Any] = [
+            [None] * len(rows) if column is None else column.split(self._part) for column in columns
+        ]
+        for fields in zip(*split, strict=True):
+            yield Batch(*fields, self._labelled_share)

@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from distill_tune.config import Config
-from distill_tune.distillation.batches import Batch, Batches, Shard
+from distill_tune.distillation.batches import UNLABELLED, Batch, Shard
 from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.objective import LossTerms, Objective
 from distill_tune.distillation.schedule import rate_share
+from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.validation import evaluate
 from distill_tune.errors import TrainingError
 
@@ -49,10 +50,10 @@ def distill(
     device: torch.device | str = "cpu",
     resume: Checkpoint | None = None,
 ) -> Iterator[Epoch]:
-    """Train one student to `search.max_epochs`, yielding after each epoch.
+    """Train one student to `search.max_epochs`, yielding after each epoch; seeds torch's global generators.
 
     Raises:
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite; on every rank, in the epoch in which it happens.
     """
     run = _Run(config, materials, seed, torch.device(device))
     if resume is not None:
@@ -65,14 +66,16 @@ class _Run:
     def __init__(self, config: Config, materials: Materials, seed: int, device: torch.device):
         self.config, self.materials, self.seed, self.device = config, materials, seed, device
         self.shard = Shard(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Shard()
-        torch.manual_seed(seed)
+        torch.manual_seed(seed_of(seed, "weights"))
         self.student = materials.build_student(config).to(device)
         self.forward = _data_parallel(self.student, self.shard, device)
         self.optimizer: Optimizer = config.optim.chosen("kind").build(
             self.student, config.optim.learning_rate, config.optim.weight_decay
         )
         self.objective = Objective(config)
-        self.batches: Batches = materials.batches(config, seed, self.shard, self.objective.uses_teacher)
+        self.teacher = materials.live_teacher if self.objective.uses_teacher else None
+        self.precision = _precision(config.optim.precision, device)
+        self.batches = materials.batches(config, seed, self.shard, self.objective.uses_teacher)
         self.total_steps = config.search.max_epochs * self.batches.steps_per_epoch
         self.epoch = 0
 
@@ -90,90 +93,106 @@ class _Run:
 
     def next_epoch(self) -> Epoch:
         self.epoch += 1
-        torch.manual_seed(self.seed * 1_000_003 + self.epoch)  # dropout: so that a resumed epoch is the same epoch
+        # What is drawn in an epoch, such as dropout, hangs on nothing before it: a resumed epoch is the same epoch.
+        torch.manual_seed(seed_of(self.seed, self.epoch, self.shard.rank, "training"))
         began_s, start = time.time(), time.perf_counter()
-        report = self._train() | self._validate()
-        training_s = time.perf_counter() - start
-        report["epoch"] = self.epoch
-        report["samples_per_s"] = self.batches.samples_per_epoch / training_s
-        report["time/began_s"] = began_s
-        report["time/training_s"] = training_s
-        return Epoch(report, self.checkpoint, self.student)
+        report = self._train()
+        report["samples_per_s"] = self.batches.samples_per_epoch / (time.perf_counter() - start)
+        report |= self._validate()
+        times = {"time/began_s": began_s, "time/training_s": time.perf_counter() - start}
+        return Epoch(report | {"epoch": self.epoch} | times, self.checkpoint, self.student)
 
     def _train(self) -> dict[str, float]:
         self.forward.train()
-        step = (self.epoch - 1) * self.batches.steps_per_epoch
-        sums = torch.zeros(3, device=self.device)
-        for batch in self.batches.epoch(self.epoch):
+        steps = self.batches.steps_per_epoch
+        sums = torch.zeros(2, device=self.device)
+        hard, soft = sums[0], sums[1]
+        for step, batch in enumerate(self.batches.epoch(self.epoch), start=(self.epoch - 1) * steps):
             terms = self._step(batch, step)
-            sums += torch.stack([terms.total, terms.hard, terms.hard if terms.soft is None else terms.soft]).detach()
-            step += 1
+            hard += terms.hard.detach()
+            if terms.soft is not None:
+                soft += terms.soft.detach()
         if self.shard.world_size > 1:
             dist.all_reduce(sums)
-        total, hard, soft = (sums / (self.shard.world_size * self.batches.steps_per_epoch)).tolist()
-        if not isfinite(total):
-            raise TrainingError(f"the training loss is {total} in epoch {self.epoch}; the run has diverged.")
-        report = {"train/loss": total, "train/hard_loss": hard, "learning_rate": self._set_rate(step - 1)}
-        return report | ({"train/soft_loss": soft} if self.objective.uses_teacher else {})
+        return self._losses(*(sums / (self.shard.world_size * steps)).tolist())
+
+    def _losses(self, hard: float, soft: float) -> dict[str, float]:
+        terms = {"train/hard_loss": hard} | ({"train/soft_loss": soft} if self.objective.uses_teacher else {})
+        total = self.objective.weigh(hard, soft if self.objective.uses_teacher else None)
+        self._refuse_divergence("training", total)
+        return {"train/loss": total, **terms, "learning_rate": self.optimizer.param_groups[0]["lr"]}
 
     def _step(self, batch: Batch, step: int) -> LossTerms:
         self._set_rate(step)
-        teacher_logits = self._teacher_logits(batch)
-        with self._precision():
+        teacher_logits = batch.teacher_logits if self.teacher is None else _logits_of(self.teacher, batch.inputs)
+        with self.precision:
             logits = self.forward(batch.inputs)
-        terms = self.objective(logits.float(), batch, teacher_logits)
+        terms = self.objective.terms(logits.float(), batch, teacher_logits)
         self.optimizer.zero_grad(set_to_none=True)
-        terms.total.backward()  # type: ignore[no-untyped-call]
+        self.objective.weigh(*terms).backward()  # type: ignore[no-untyped-call]
         if self.config.optim.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.student.parameters(), self.config.optim.gradient_clip)
         self.optimizer.step()
         return terms
 
-    def _teacher_logits(self, batch: Batch) -> Tensor | None:
-        if batch.teacher_logits is not None or self.materials.live_teacher is None or not self.objective.uses_teacher:
-            return batch.teacher_logits
-        with torch.no_grad():
-            live: Tensor = self.materials.live_teacher(batch.inputs).float()
-        return live
-
-    def _set_rate(self, step: int) -> float:
+    def _set_rate(self, step: int) -> None:
         rate = self.config.optim.learning_rate * rate_share(self.config.optim.schedule, step, self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        return rate
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        wanted = self.config.optim.precision
-        on_gpu = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        if wanted == "bfloat16" or (wanted == "auto" and on_gpu):
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
 
     def _validate(self) -> dict[str, float]:
         materials = self.materials
         if self.shard.world_size > 1:
-            for buffer in self.student.buffers():  # batch statistics: every rank evaluates the same student
-                dist.broadcast(buffer, src=0)
+            _average_statistics(self.student, self.shard.world_size)
         teacher_logits = None if materials.teacher is None else materials.teacher.validation
         metrics = evaluate(
             self.student, materials.validation_inputs, materials.validation_labels, teacher_logits, self.shard
         )
-        if not isfinite(metrics["loss"]):
-            raise TrainingError(
-                f"the validation loss is {metrics['loss']} in epoch {self.epoch}; the run has diverged."
-            )
+        self._refuse_divergence("validation", metrics["loss"])
         report = {f"val/{name}": value for name, value in metrics.items()}
         return report | self._gap(metrics["accuracy"]) if self.epoch == self.config.search.max_epochs else report
 
     def _gap(self, validation_accuracy: float) -> dict[str, float]:
-        """Training minus validation accuracy, both in eval mode and without augmentation, at the end of a run."""
-        rows = slice(0, len(self.materials.validation_labels))
-        labels = self.materials.labels[rows]
-        accuracy = evaluate(self.student, self.materials.train_inputs[rows], labels, None, self.shard)["accuracy"]
+        """Training minus validation accuracy at the end of a run: in eval mode, without augmentation, on equally many."""
+        labels, generator = self.materials.labels, torch.Generator().manual_seed(seed_of(self.seed, "gap"))
+        labelled = (labels != UNLABELLED).nonzero().flatten()
+        some = torch.randperm(len(labelled), generator=generator)[: len(self.materials.validation_labels)]
+        rows = labelled[some.to(labels.device)]
+        accuracy = evaluate(self.student, self.materials.train_inputs[rows], labels[rows], None, self.shard)["accuracy"]
         return {"train/accuracy": accuracy, "gap/accuracy": accuracy - validation_accuracy}
+
+    def _refuse_divergence(self, which: str, loss: float) -> None:
+        if not isfinite(loss):
+            raise TrainingError(f"the {which} loss is {loss} in epoch {self.epoch}; the run has diverged.")
+
+
+@torch.no_grad()
+def _logits_of(teacher: nn.Module, inputs: Tensor) -> Tensor:
+    logits: Tensor = teacher(inputs).float()
+    return logits
+
+
+def _precision(wanted: str, device: torch.device) -> AbstractContextManager[Any]:
+    pays = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if wanted == "bfloat16" or (wanted == "auto" and pays):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
 
 
 def _data_parallel(student: nn.Module, shard: Shard, device: torch.device) -> nn.Module:
     if shard.world_size == 1:
         return student
-    return nn.parallel.DistributedDataParallel(student, device_ids=[device] if device.type == "cuda" else None)
+    return nn.parallel.DistributedDataParallel(
+        student,
+        device_ids=[device] if device.type == "cuda" else None,
+        broadcast_buffers=False,  # at every step; once an epoch is enough, see `_average_statistics`
+    )
+
+
+def _average_statistics(student: nn.Module, world_size: int) -> None:
+    """Batch statistics, of which each rank has seen its part, become their mean over ranks; equal numbers stay equal."""
+    for buffer in student.buffers():
+        if buffer.is_floating_point():
+            mean = buffer.double()  # in which a sum of equal float32 numbers is exact
+            dist.all_reduce(mean)
+            buffer.copy_(mean / world_size)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from distill_tune.config import Config
-from distill_tune.data import Dataset, open_dataset
+from distill_tune.data import Dataset, Split, open_dataset
 from distill_tune.distillation.batches import UNLABELLED, Batches, Shard
-from distill_tune.distillation.teacher_cache import TeacherOutputs, as_tensor, outputs_folder, visible_rows
+from distill_tune.distillation.teacher_cache import TeacherOutputs, as_tensor, at_rows, outputs_folder, visible_rows
 from distill_tune.distillation.views import Views
 from distill_tune.students import build_student
 
@@ -53,22 +54,29 @@ class Materials:
         """Map the files; on a GPU, copy them there once. `see_all` is for teachers, who see every label."""
         dataset = open_dataset(prepared.data_folder)
         train, validation = dataset.split("train"), dataset.split("validation")
+        folder = prepared.teacher_folder
         inputs, labels = as_tensor(train.inputs, device), as_tensor(train.labels, device)
         if not see_all:
-            inputs, labels = _visible(dataset, inputs, labels)
+            inputs, labels = _seen(inputs, labels, train, dataset.rest)
         return cls(
             dataset=dataset,
             views=Views(config.augmentation, inputs, dataset.mean, config.data.seed),
             labels=labels,
             validation_inputs=as_tensor(validation.inputs, device),
             validation_labels=as_tensor(validation.labels, device),
-            teacher=None if prepared.teacher_folder is None else _outputs(prepared.teacher_folder, config, device),
+            teacher=None if folder is None else TeacherOutputs(outputs_folder(folder, config), device),
             live_teacher=None if prepared.live_teacher is None else prepared.live_teacher.to(device),
             train_inputs=inputs,
         )
 
     def batches(self, config: Config, seed: int, shard: Shard, use_teacher: bool) -> Batches:
-        """The epochs of a training with this configuration."""
+        """The epochs of a training with this configuration; `use_teacher` for a loss that looks at the teacher's logits.
+
+        Raises:
+            ValueError: they were opened without a teacher.
+        """
+        if use_teacher and self.teacher is None:
+            raise ValueError(f"loss {config.loss.kind!r} needs a teacher, but these materials have none.")
         return Batches(
             self.views,
             self.labels,
@@ -85,15 +93,9 @@ class Materials:
         return build_student(config.student.chosen("family"), data.input_shape, len(data.classes), data.mean, data.std)
 
 
-def _outputs(teacher_folder: Path, config: Config, device: torch.device | str) -> TeacherOutputs:
-    return TeacherOutputs(outputs_folder(teacher_folder, config), device)
-
-
-def _visible(dataset: Dataset, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    labelled = torch.from_numpy(dataset.split("train").labelled.copy()).to(labels.device)
-    if bool(labelled.all()):
-        return inputs, labels
-    if dataset.rest == "unlabelled":
-        return inputs, labels.where(labelled, UNLABELLED)
-    rows = visible_rows(dataset).to(labels.device)
-    return inputs[rows], labels[rows]
+def _seen(inputs: Tensor, labels: Tensor, train: Split, rest: str) -> tuple[Tensor, Tensor]:
+    """Inputs and labels as the student may see them; without a copy where it sees everything."""
+    rows = visible_rows(train, rest).to(labels.device)
+    labelled = torch.from_numpy(np.array(train.labelled)).to(labels.device)
+    known = labels if bool(labelled.all()) else labels.where(labelled, UNLABELLED)
+    return at_rows(inputs, rows), at_rows(known, rows)

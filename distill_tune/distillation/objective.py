@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,11 +11,12 @@ from distill_tune.config import Config
 from distill_tune.distillation.batches import UNLABELLED, Batch
 from distill_tune.distillation.losses._base import Loss
 
+_Number = TypeVar("_Number", Tensor, float)
+
 
 class LossTerms(NamedTuple):
-    """Scalars of one step; `soft` is None without a teacher."""
+    """Scalars of one step, in nats; `soft` is None without a teacher."""
 
-    total: Tensor
     hard: Tensor
     soft: Tensor | None
 
@@ -34,25 +35,37 @@ class Objective:
         """Whether the teacher's logits are looked at."""
         return self.soft_weight > 0
 
-    def __call__(self, logits: Tensor, batch: Batch, teacher_logits: Tensor | None) -> LossTerms:
-        """Weigh the two terms of one batch; `logits` are [batch, classes]."""
+    def terms(self, logits: Tensor, batch: Batch, teacher_logits: Tensor | None) -> LossTerms:
+        """The two terms of one batch, not yet weighed; `logits` are [batch, classes].
+
+        `teacher_logits` may be None where `uses_teacher` is false.
+        """
         hard = hard_loss(logits, batch, self.label_smoothing)
-        if teacher_logits is None or not self.uses_teacher:
-            return LossTerms(hard, hard, None)
-        soft = self.loss.soft(logits, teacher_logits, self.temperature)
-        return LossTerms((1 - self.soft_weight) * hard + self.soft_weight * soft, hard, soft)
+        if teacher_logits is None:
+            return LossTerms(hard, None)
+        return LossTerms(hard, self.loss.soft(logits, teacher_logits, self.temperature))
+
+    def weigh(self, hard: _Number, soft: _Number | None) -> _Number:
+        """The total of two terms."""
+        return hard if soft is None else (1 - self.soft_weight) * hard + self.soft_weight * soft
 
 
 def hard_loss(logits: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy with the labels, over labelled samples; for mixed inputs, of both labels by their share."""
+    """Cross-entropy with the labels; for mixed inputs, with both labels by their share.
+
+    An unlabelled sample, or side of a mixture, adds nothing. The sum is divided by how many labels a batch has on
+    average, not by how many this one has: parts of a batch on several workers then average to the whole, and in the long
+    run every label counts the same.
+    """
     if batch.partner_labels is None or batch.share is None:
-        if batch.all_labelled:
+        if batch.labelled_share == 1:
             return F.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
-        return _weighed_cross_entropy(logits, batch.labels, label_smoothing, 1.0)
-    own = _weighed_cross_entropy(logits, batch.labels, label_smoothing, batch.share)
-    return own + _weighed_cross_entropy(logits, batch.partner_labels, label_smoothing, 1 - batch.share)
+        return _each(logits, batch.labels, label_smoothing).mean() / batch.labelled_share
+    own = _each(logits, batch.labels, label_smoothing) * batch.share
+    partners = _each(logits, batch.partner_labels, label_smoothing) * (1 - batch.share)
+    return (own + partners).mean() / batch.labelled_share
 
 
-def _weighed_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float, share: Tensor | float) -> Tensor:
-    each = F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none", ignore_index=UNLABELLED)
-    return (each * share).sum() / (labels != UNLABELLED).sum().clamp(min=1)
+def _each(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """float32 [batch]: 0 for unlabelled samples."""
+    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none", ignore_index=UNLABELLED)

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from torch import nn
-
-from distill_tune.config import Config, Space, tables_of
+from distill_tune.config import Config, Space
 from distill_tune.config.ranges import Choice
-from distill_tune.config.validate import validate
+from distill_tune.config.space import dotted
 from distill_tune.data import Dataset, prepare_data
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials, Prepared
+from distill_tune.distillation.materials import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
+from distill_tune.distillation.teacher_training import train_teacher
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError
 from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop
@@ -53,14 +49,26 @@ def prepare(space: Space, cache: Path, say: Say) -> Preparation:
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
     folder, teacher = ready_teacher(config, dataset, cache, say)
+    if teacher.module is None:
+        _check_logits_suffice(variants)
     for variant in variants:
         _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
     live = teacher.module if config.teacher.mode == "live" else None
-    if config.teacher.mode == "live" and live is None:
+    return Preparation(Prepared(dataset.folder, folder, live), dataset, teacher)
+
+
+def _check_logits_suffice(variants: list[Config]) -> None:
+    if variants[0].teacher.mode == "live":
         raise ConfigError(
             "teacher.mode: 'live' needs a teacher that can run, but source = 'logits' has only logits; use 'cached'."
         )
-    return Preparation(Prepared(dataset.folder, folder, live), dataset, teacher)
+    for variant in variants:
+        for name, amount in variant.augmentation.amounts.items():
+            if amount:
+                raise ConfigError(
+                    f"augmentation.{name}: the teacher must label what the student sees, but source = 'logits' has "
+                    f"logits of the samples as they are; set it to 0, or name a teacher that can run."
+                )
 
 
 def augmentation_variants(space: Space) -> Iterator[Config]:
@@ -74,10 +82,10 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
     for path, found in ranges.items():
         if not isinstance(found, Choice) and not live:
             raise ConfigError(
-                f"{'.'.join(path)}: must be a value or {{ choice = [...] }} where the teacher's outputs are cached, since "
+                f"{dotted(path)}: must be a value or {{ choice = [...] }} where the teacher's outputs are cached, since "
                 "each amount is labelled once; or set teacher.mode = 'live'."
             )
-    names = [".".join(path) for path in ranges]
+    names = [dotted(path) for path in ranges]
     for values in itertools.product(*(found.corners() for found in ranges.values())):
         yield space.at(dict(zip(names, values, strict=True)))
 
@@ -88,7 +96,7 @@ def ready_teacher(config: Config, dataset: Dataset, cache: Path, say: Say) -> tu
     pupils = pupils_of(dataset)
     identity = f"{config.teacher.source} {source.identity(config.teacher, pupils)} {dataset.fingerprint}"
     folder = cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    workshop = Workshop(folder, lambda recipe: _fit(recipe, config, dataset, say))
+    workshop = Workshop(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
     return folder, source.load(config.teacher, pupils, workshop)
 
 
@@ -109,20 +117,4 @@ def _label(folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeache
         return
     if folder.exists():
         say(f"the cached teacher outputs in {folder.name} do not match their checksums; they are made again")
-        shutil.rmtree(folder)
     write_outputs(folder, config, dataset, teacher, say)
-
-
-def _fit(recipe: dict[str, Any], config: Config, dataset: Dataset, say: Say) -> nn.Module:
-    """Train a teacher by the recipe of its source, on all labels of the training split."""
-    data = {**tables_of(config)["data"], "passes": recipe["passes"]}
-    sections = {name: table for name, table in recipe.items() if name != "passes"}
-    own = validate({"data": data, "teacher": {"source": "train", "family": "mlp"}, **sections})
-    materials = Materials.open(Prepared(dataset.folder, None), own, see_all=True)
-    epochs = own.search.max_epochs
-    say(f"training the teacher ({own.student.family}) for {epochs} epochs")
-    for epoch in distill(own, materials, own.search.seed):
-        report = epoch.report
-        if report["epoch"] % max(1, epochs // 5) == 0:
-            say(f"teacher epoch {report['epoch']:.0f} of {epochs}: val/accuracy {report['val/accuracy']:.4f}")
-    return epoch.student

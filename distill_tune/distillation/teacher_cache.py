@@ -8,7 +8,9 @@ https://arxiv.org/abs/2207.10666).
 """
 
 import hashlib
+import inspect
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,10 +21,14 @@ from torch import Tensor, nn
 from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.checksum import sha256_of
 from distill_tune.config import Config
-from distill_tune.data import Dataset
+from distill_tune.data import Dataset, Split
 from distill_tune.distillation.views import Views
+from distill_tune.errors import TeacherError
+from distill_tune.registry import AUGMENTATIONS
 from distill_tune.teachers._base import LoadedTeacher
 
+_FORMAT = 1
+"""Raised when the same augmentation shows other views, or files look different."""
 _DEFAULT_VIEWS = 8
 _LABEL_BATCH = 1000
 
@@ -31,6 +37,11 @@ class TeacherOutputs:
     """The cached logits of one teacher for one augmentation."""
 
     def __init__(self, folder: Path, device: torch.device | str = "cpu"):
+        """Map the files that `write_outputs` left in `folder`.
+
+        Raises:
+            CacheError: they are missing or damaged.
+        """
         train = read_arrays(folder / "train.arrow") if (folder / "train.arrow").exists() else {}
         self._views = [as_tensor(train[name], device) for name in sorted(train)]
         self.validation = as_tensor(read_arrays(folder / "validation.arrow")["logits"], device)
@@ -47,69 +58,100 @@ class TeacherOutputs:
 
 
 def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """A tensor on the array's own memory; on another device, a copy."""
+    """A tensor on the array's own memory, which may be a read-only file's; on another device, a copy."""
     return torch.from_dlpack(array).to(device)  # type: ignore[attr-defined]
 
 
 def number_of_views(config: Config) -> int:
-    """`teacher.views`, or one where nothing changes the data, or enough for the first epochs; 0 for a live teacher."""
+    """`teacher.views`, or enough for the first epochs; one where nothing changes the data, none for a live teacher."""
     if config.teacher.mode == "live":
         return 0
-    if config.teacher.views is not None:
-        return config.teacher.views
     if not any(config.augmentation.amounts.values()):
         return 1
-    return min(_DEFAULT_VIEWS, config.search.max_epochs * config.data.passes)
+    return config.teacher.views or min(_DEFAULT_VIEWS, config.search.max_epochs * config.data.passes)
 
 
 def outputs_folder(teacher_folder: Path, config: Config) -> Path:
-    """Where the outputs for this augmentation and number of views are."""
-    amounts = {name: amount for name, amount in config.augmentation.amounts.items() if amount}
-    what = json.dumps([sorted(amounts.items()), number_of_views(config), config.data.seed])
+    """Where the outputs for this augmentation and number of views are; a live teacher's are the same for all."""
+    count = number_of_views(config)
+    amounts = sorted((name, amount) for name, amount in config.augmentation.amounts.items() if amount and count)
+    own_code = [inspect.getsource(AUGMENTATIONS.get(name)) for name, _ in amounts if ":" in name]
+    what = json.dumps([_FORMAT, amounts, own_code, count, config.data.seed])
     return teacher_folder / f"views-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
 def outputs_are_whole(folder: Path) -> bool:
     """Whether the outputs are there and match their checksums."""
-    record = folder / "checksums.json"
-    if not record.exists():
+    try:
+        checksums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
+        return bool(checksums) and all(sha256_of(folder / name) == kept for name, kept in checksums.items())
+    except (OSError, ValueError, AttributeError):
         return False
-    checksums: dict[str, str] = json.loads(record.read_text())
-    return all(
-        (folder / name).exists() and sha256_of(folder / name) == checksum for name, checksum in checksums.items()
-    )
 
 
 def write_outputs(
     folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Callable[[str], None]
 ) -> None:
-    """Run the teacher over every view of the training samples, and over the validation samples as they are."""
-    train, validation = dataset.split("train"), dataset.split("validation")
-    rows = visible_rows(dataset)
-    views = Views(config.augmentation, as_tensor(train.inputs)[rows], dataset.mean, config.data.seed)
-    count = number_of_views(config)
-    source_rows = train.index[rows.numpy()]
-    if count:
-        say(f"teacher labels {len(rows):,} samples in {count} view{'s' * (count > 1)}")
-        logits = {f"view_{view:05d}": label_view(teacher, views, len(rows), view, source_rows) for view in range(count)}
-        write_arrays(folder / "train.arrow", logits)
-    write_arrays(folder / "validation.arrow", {"logits": label_inputs(teacher, validation.inputs, validation.index)})
-    checksums = {path.name: sha256_of(path) for path in folder.glob("*.arrow")}
-    (folder / "checksums.json").write_text(json.dumps(checksums))
+    """Run the teacher over every view of the training samples, and over the validation samples as they are.
+
+    The folder appears when it is whole; two programs may make it at a time.
+
+    Raises:
+        TeacherError: a logit is not finite.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".views-", ignore_cleanup_errors=True) as temporary:
+        new = Path(temporary) / "views"
+        new.mkdir()
+        if number_of_views(config):
+            write_arrays(new / "train.arrow", _label_train(config, dataset, teacher, say))
+        validation = dataset.split("validation")
+        write_arrays(new / "validation.arrow", {"logits": label_inputs(teacher, validation.inputs, validation.index)})
+        checksums = {path.name: sha256_of(path) for path in sorted(new.glob("*.arrow"))}
+        (new / "checksums.json").write_text(json.dumps(checksums), encoding="utf-8")
+        _put_in_place(new, folder, Path(temporary) / "old")
 
 
-def visible_rows(dataset: Dataset) -> Tensor:
-    """int64: positions in the training split that the student may see."""
-    labelled = torch.from_numpy(np.array(dataset.split("train").labelled))
-    return torch.arange(len(labelled)) if dataset.rest == "unlabelled" else labelled.nonzero().flatten()
+def _put_in_place(new: Path, folder: Path, old: Path) -> None:
+    """Rename `new` to `folder`; what was there goes, unless another program just put a whole one there."""
+    if folder.exists() and not outputs_are_whole(folder):
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        if not outputs_are_whole(folder):
+            raise
 
 
-def label_view(teacher: LoadedTeacher, views: Views, count: int, view: int, source_rows: np.ndarray) -> np.ndarray:
-    """float32 [count, classes]: the teacher's logits for one view."""
+def visible_rows(train: Split, rest: str) -> Tensor:
+    """int64: positions in the training split that the student may see; `rest` is `data.rest`."""
+    labelled = torch.from_numpy(np.array(train.labelled))
+    return torch.arange(len(labelled)) if rest == "unlabelled" else labelled.nonzero().flatten()
+
+
+def at_rows(tensor: Tensor, rows: Tensor) -> Tensor:
+    """`tensor[rows]` for distinct, ascending rows; without a copy where they are all."""
+    return tensor if len(rows) == len(tensor) else tensor[rows]
+
+
+def _label_train(
+    config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Callable[[str], None]
+) -> dict[str, np.ndarray]:
+    """Name of a view to float32 [visible samples, classes]."""
+    train = dataset.split("train")
+    rows = visible_rows(train, dataset.rest)
+    views = Views(config.augmentation, at_rows(as_tensor(train.inputs), rows), dataset.mean, config.data.seed)
+    count, source_rows = number_of_views(config), train.index[rows.numpy()]
+    say(f"teacher labels {len(rows):,} samples in {count} view{'s' * (count > 1)}")
+    return {f"view_{view:05d}": label_view(teacher, views, view, source_rows) for view in range(count)}
+
+
+def label_view(teacher: LoadedTeacher, views: Views, view: int, source_rows: np.ndarray) -> np.ndarray:
+    """float32 [n, classes]: the teacher's logits for one view of samples that are in rows [n] of the source."""
     if teacher.table is not None:
         return np.asarray(teacher.table[source_rows])
     assert teacher.module is not None
-    batches = torch.arange(count).split(_LABEL_BATCH)
+    batches = torch.arange(len(source_rows)).split(_LABEL_BATCH)
     return np.concatenate([_run(teacher.module, views.take(index, view).inputs) for index in batches])
 
 
@@ -123,4 +165,8 @@ def label_inputs(teacher: LoadedTeacher, inputs: np.ndarray, source_rows: np.nda
 
 @torch.inference_mode()
 def _run(module: nn.Module, inputs: Tensor) -> np.ndarray:
-    return np.asarray(module(inputs).float().numpy())
+    device = next(module.parameters(), inputs).device
+    logits = module(inputs.to(device)).float().cpu()
+    if not logits.isfinite().all():
+        raise TeacherError("teacher: one of its logits is not a finite number; check its weights and its input range.")
+    return np.asarray(logits.numpy())

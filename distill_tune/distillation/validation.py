@@ -8,7 +8,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill_tune.distillation.batches import UNLABELLED, Shard
+from distill_tune.distillation.batches import Shard
 
 _BATCH = 1000
 
@@ -21,37 +21,28 @@ def evaluate(
 
     Args:
         student: stored-unit inputs to logits; left in eval mode.
-        inputs: [n, *input_shape].
-        labels: int64 [n]; unlabelled samples do not count.
+        inputs: [n, *input_shape], n >= 1.
+        labels: int64 [n].
         teacher_logits: [n, classes], or None.
         shard: this worker's part.
     """
     student.eval()
-    sums = torch.zeros(5, dtype=torch.float64, device=labels.device)
-    for start in range(shard.rank * _BATCH, len(labels), shard.world_size * _BATCH):
-        rows = slice(start, start + _BATCH)
+    sums = torch.zeros(3, dtype=torch.float64, device=labels.device)
+    first, last = (len(labels) * rank // shard.world_size for rank in (shard.rank, shard.rank + 1))
+    for start in range(first, last, _BATCH):
+        rows = slice(start, min(start + _BATCH, last))
         logits = student(inputs[rows]).float()
         sums += _sums(logits, labels[rows], None if teacher_logits is None else teacher_logits[rows])
     if shard.world_size > 1:
         dist.all_reduce(sums)
-    hits, loss, labelled, agreed, seen = sums.tolist()
-    metrics = {"accuracy": hits / max(1, labelled), "loss": loss / max(1, labelled)}
-    return metrics if teacher_logits is None else metrics | {"agreement": agreed / max(1, seen)}
+    hits, loss, agreed = (sums / len(labels)).tolist()
+    metrics = {"accuracy": hits, "loss": loss}
+    return metrics if teacher_logits is None else metrics | {"agreement": agreed}
 
 
 def _sums(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None) -> Tensor:
+    """float64 [3]: right predictions, cross-entropy, and predictions that are the teacher's."""
     predicted = logits.argmax(1)
-    known = labels != UNLABELLED
-    agreed = 0 if teacher_logits is None else (predicted == teacher_logits.argmax(1)).sum()
-    return torch.stack(
-        [
-            torch.as_tensor(value, dtype=torch.float64, device=labels.device)
-            for value in (
-                ((predicted == labels) & known).sum(),
-                F.cross_entropy(logits, labels, reduction="sum", ignore_index=UNLABELLED),
-                known.sum(),
-                agreed,
-                len(labels),
-            )
-        ]
-    )
+    hits = (predicted == labels).sum()
+    agreed = hits if teacher_logits is None else (predicted == teacher_logits.argmax(1)).sum()
+    return torch.stack([hits.double(), F.cross_entropy(logits, labels, reduction="sum").double(), agreed.double()])

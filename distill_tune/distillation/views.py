@@ -1,7 +1,7 @@
 """Views: the augmented inputs of some samples, as a pure function of (seed, index, view).
 
-View 0 without any augmentation is the data itself. The same view always gives the same inputs, so the teacher's outputs
-for it can be computed once and replayed: see `teacher_cache.py`.
+Any view without augmentation is the data itself. The same view always gives the same inputs, so the teacher's outputs for
+it can be computed once and replayed: see `teacher_cache.py`.
 """
 
 from dataclasses import dataclass
@@ -28,20 +28,17 @@ class Mixed:
 
 
 class Views:
-    """The augmentation of one configuration over one set of samples."""
+    """The augmentation of one configuration over one set of samples; partners come from the same set."""
 
     def __init__(self, config: AugmentationConfig, inputs: Tensor, mean: tuple[float, ...], seed: int):
         """`inputs` are all samples that a view may show, in stored units: [n, channels, height, width] or [n, features]."""
-        chosen = [AUGMENTATIONS.get(name)(amount=amount) for name, amount in sorted(config.amounts.items()) if amount]
-        self._transforms: list[Transform] = [t for t in chosen if not t.mixes]
-        self._mixing: Transform | None = next((t for t in chosen if t.mixes), None)
+        chosen: list[Transform] = [
+            AUGMENTATIONS.get(name)(amount=amount) for name, amount in sorted(config.amounts.items()) if amount
+        ]
+        self._transforms = [transform for transform in chosen if not transform.mixes]
+        self._mixing = next((transform for transform in chosen if transform.mixes), None)
         self._inputs, self._seed = inputs, seed
         self._fill = torch.tensor(mean, device=inputs.device) if mean else None
-
-    @property
-    def changes(self) -> bool:
-        """Whether a view differs from the data itself."""
-        return bool(self._transforms or self._mixing)
 
     def take(self, index: Tensor, view: int) -> Mixed:
         """The inputs of the samples at `index` (int64 [batch]) in `view`."""
@@ -49,7 +46,7 @@ class Views:
         if self._mixing is None:
             return Mixed(inputs)
         draw = Draw(self._seed, view, index)
-        partner = (draw.uniform("mixup partner") * len(self._inputs)).long()
+        partner = draw.below(len(self._inputs), "mixing partner")
         share = self._mixing.share(draw)
         weight = share.view(-1, *[1] * (inputs.dim() - 1))
         return Mixed(weight * inputs + (1 - weight) * self._transformed(partner, view), partner, share)
@@ -62,16 +59,19 @@ class Views:
 
 
 def check_augmentation(config: AugmentationConfig, dataset: Dataset) -> None:
-    """Refuse a transform that does not fit the data.
+    """Refuse a transform that does not fit the data, and a second one that mixes.
 
     Raises:
-        ConfigError: an image transform on a table.
+        ConfigError: an image transform on a table, or two mixing transforms.
     """
-    for name, amount in config.amounts.items():
-        transform = AUGMENTATIONS.get(name)
-        if amount and not (transform.for_images if dataset.is_image else transform.for_tables):
-            kind = "images" if dataset.is_image else "tables"
+    chosen = {name: AUGMENTATIONS.get(name) for name, amount in config.amounts.items() if amount}
+    kind = "images" if dataset.is_image else "tables"
+    for name, transform in chosen.items():
+        if not getattr(transform, f"for_{kind}"):
             able = [n for n in AUGMENTATIONS.names if getattr(AUGMENTATIONS.get(n), f"for_{kind}")]
             raise ConfigError(
                 f"augmentation.{name}: cannot be used on {kind}; for {kind} there are: {', '.join(able)}."
             )
+    mixing = [name for name, transform in chosen.items() if transform.mixes]
+    if len(mixing) > 1:
+        raise ConfigError(f"augmentation.{mixing[1]}: samples are mixed by {mixing[0]} already; set one of them to 0.")

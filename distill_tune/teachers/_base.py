@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.registry import Options
 
@@ -52,6 +52,9 @@ class Workshop:
 
 class Teacher(Options):
     """A source of teacher outputs; its fields are the options of its table in `[teacher]`."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Keys of `[teacher]` that this source cannot do without."""
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """What the outputs depend on; another identity is another teacher.

@@ -74,8 +74,8 @@ def named(record: TrialRecord) -> str:
 
 
 def _how_far(title: str, tally: Tally, total: int, left_s: float | None) -> Table:
-    bar = ProgressBar(max(total, 1), min(tally.ended, total), complete_style="cyan", finished_style="green")
-    row: list[RenderableType] = [Text(title, style="bold"), bar, f"{tally.ended:,} of {total:,}"]
+    bar = ProgressBar(max(total, 1), min(tally.trained, total), complete_style="cyan", finished_style="green")
+    row: list[RenderableType] = [Text(title, style="bold"), bar, f"{tally.trained:,} of {total:,}"]
     row.append(duration(tally.elapsed_s))
     row += [f"~{duration(left_s)} left"] if left_s else []
     row += [rate(tally.trials_per_hour)] if tally.trained else []

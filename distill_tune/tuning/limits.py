@@ -12,6 +12,7 @@ import torch
 
 from distill_tune.config import Config, Space
 from distill_tune.config.sections import LimitsConfig
+from distill_tune.config.space import dotted
 from distill_tune.data import Dataset
 from distill_tune.errors import ConfigError
 from distill_tune.evaluation.latency import latency_ms
@@ -98,8 +99,8 @@ def _families(space: Space) -> list[str]:
 
 def _smallest(space: Space, limits: Limits, family: str) -> Config:
     ranges = {p: r for p, r in space.ranges.items() if p[0] == "student" and p[1] == family}
-    values = {"student.family": family} | {".".join(p): r.corners()[0] for p, r in ranges.items()}
+    values = {"student.family": family} | {dotted(p): r.corners()[0] for p, r in ranges.items()}
     for path, found in ranges.items():
-        options = [values | {".".join(path): corner} for corner in found.corners()]
+        options = [values | {dotted(path): corner} for corner in found.corners()]
         values = min(options, key=lambda option: limits.excess(space.at(option)))
     return space.at(values)

@@ -98,8 +98,8 @@ class ProgressWatcher(Watcher):
         """Seconds until the budget of trials or of time is used up, whichever is first; None if unknown."""
         tally, by_time = self._tally, self._time_left_s()
         known = [] if by_time is None else [max(0.0, by_time)]
-        if tally.ended:
-            known.append(max(0, self._total - tally.ended) * tally.elapsed_s / tally.ended)
+        if tally.trained:
+            known.append(max(0, self._total - tally.trained) * tally.elapsed_s / tally.trained)
         return min(known, default=None)
 
     def _look_at_rungs(self) -> None:
@@ -154,7 +154,7 @@ class _Lines:
     def _say(self, sentence: str) -> None:
         tally, self._said_s = self._tally, self._clock()
         best = f" (best {metric(tally.best)} by {tally.incumbent.trial_id})" if tally.incumbent else ""
-        ended = f"{tally.ended} of {self._total} ended"
+        ended = f"{tally.trained} of {self._total} ended"
         speed = f", {rate(tally.trials_per_hour)}" if tally.trials_per_hour else ""
         self._console.print(f"{sentence}{best}, {ended}{speed}", markup=False, highlight=False, soft_wrap=True)
 

@@ -42,6 +42,7 @@ def run_search(conductor: Conductor, context: TrialContext) -> None:
             storage_path=str(folder),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=_RETRIES),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
     tuner.fit()

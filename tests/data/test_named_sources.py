@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from distill_tune.config.sections import DataConfig, InTable
+from distill_tune.config.messages import BrokenRule
+from distill_tune.config.sections import DataConfig
 from distill_tune.data import Dataset
 from distill_tune.data.dataset import check_data, open_test
 from distill_tune.data.sources import fashion_mnist, letter
@@ -77,7 +78,7 @@ def test_impossible_blobs_are_refused(options: dict[str, Any], said: str) -> Non
 
 
 def test_options_of_a_wrong_type_are_refused() -> None:
-    with pytest.raises((InTable, ValidationError)):
+    with pytest.raises((BrokenRule, ValidationError)):
         DataConfig(source="blobs", blobs={"samples": "many"})
 
 

@@ -185,7 +185,7 @@ def test_a_users_network_that_the_meta_device_cannot_hold_is_counted_all_the_sam
     ("path", "options", "message"),
     [
         ("mine:small", {"widht": 3}, r"widht: unknown key\. Did you mean 'width'\?"),
-        ("mine:small", {"width": "wide"}, r"width: must be a valid integer.*'wide'"),
+        ("mine:small", {"width": "wide"}, r"width: must be an integer.*'wide'"),
         ("mine:Net", {}, r"width: this key is required"),
         ("mine:no_classes", {}, r"must take input_shape and classes, but has no classes\.$"),
         ("mine:taken", {}, r"no option can be called 'copy'"),

@@ -1,8 +1,7 @@
 """What every source is: options, a way to load, and an identity of what would be loaded."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from distill_tune.errors import ConfigError
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
@@ -12,6 +11,9 @@ if TYPE_CHECKING:
 
 class Source(Options):
     """Base of all data sources, one of your own too: `data.source = "my_package.module:MySource"`."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Keys of `[data]` that this source cannot do without."""
 
     def load(self, config: "DataConfig") -> "RawImages | RawTable":
         """Everything that there is, unsplit and unencoded.
@@ -31,11 +33,6 @@ class Source(Options):
 
 
 def required_path(config: "DataConfig") -> str:
-    """`data.path`, of a source that cannot do without.
-
-    Raises:
-        ConfigError: the key is missing.
-    """
-    if config.path is None:
-        raise ConfigError(f"data.path: this key is required when data.source = {config.source!r}; name the file.")
+    """`data.path`, of a source that `needs` it."""
+    assert config.path is not None, "checked with the section"
     return config.path

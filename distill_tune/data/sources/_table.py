@@ -1,7 +1,7 @@
 """What table files have in common: one column is the label, the others are inputs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class TableFile(Source):
     """A file of rows; derived classes say its kind and how it is read."""
 
+    needs: ClassVar[tuple[str, ...]] = ("path",)
     label: str | None = None
     """The column of class labels; None: the last."""
     columns: Annotated[list[str], Field(min_length=1)] | None = None

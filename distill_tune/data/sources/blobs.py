@@ -33,7 +33,7 @@ class Blobs(Source):
     """Half the length of the cube's edges; larger is easier."""
     noise: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of the samples whose label is drawn at random."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
     @model_validator(mode="after")
     def _fits(self) -> "Blobs":

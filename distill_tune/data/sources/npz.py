@@ -1,6 +1,6 @@
 """NumPy arrays in one .npz file: images (uint8, three or four dimensions) or a table (two dimensions)."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.checksum import sha256_of
 from distill_tune.data.files import of_kind, read_npz
@@ -23,6 +23,7 @@ INPUTS, LABELS = ("inputs", "x", "X"), ("labels", "y")
 class Npz(Source):
     """`data.path` names the file; an array `classes` in it may name the classes."""
 
+    needs: ClassVar[tuple[str, ...]] = ("path",)
     inputs: str | None = None
     """Key of the inputs; None: `inputs`, `x` or `X`."""
     labels: str | None = None

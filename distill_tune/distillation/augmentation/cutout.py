@@ -24,12 +24,15 @@ class Cutout(Transform):
 
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
         """Fill the hole of each sample."""
-        rows, columns = (self._covered(draw.uniform(f"cutout {axis}"), inputs.shape[axis]) for axis in (2, 3))
+        rows, columns = (self._covered(draw, axis, inputs.shape[axis]) for axis in (2, 3))
         hole = (rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1)
-        fill = 0 if draw.fill is None else draw.fill.to(inputs.dtype).view(1, -1, 1, 1)
-        return inputs * ~hole + hole * fill
+        fill = inputs.new_zeros(()) if draw.fill is None else draw.fill.to(inputs.dtype).view(1, -1, 1, 1)
+        return fill.where(hole, inputs)
 
-    def _covered(self, uniform: Tensor, size: int) -> Tensor:
-        centre = (uniform * size).long().view(-1, 1)
-        place = centre.new_ones(size).cumsum(0) - 1
-        return (place >= centre - self.amount // 2) & (place < centre - self.amount // 2 + self.amount)
+    def _covered(self, draw: Draw, axis: int, size: int) -> Tensor:
+        """bool [batch, size]: the places on one axis that the hole covers."""
+        import torch
+
+        first = draw.below(size, f"cutout {axis}").unsqueeze(1) - self.amount // 2
+        place = torch.arange(size, device=first.device)
+        return (place >= first) & (place < first + self.amount)

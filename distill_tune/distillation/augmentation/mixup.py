@@ -31,14 +31,14 @@ class Mixup(Transform):
 
     @cached_property
     def _quantiles(self) -> Tensor:
-        """The Beta distribution's quantiles at evenly spaced probabilities: a pure way from a uniform number to a weight."""
+        """The Beta distribution's quantiles at evenly spaced probabilities: a pure way from a number to a weight."""
         import torch
-        from scipy.stats import beta
+        from scipy.special import betaincinv
 
         middles = (torch.arange(_STEPS, dtype=torch.float64) + 0.5) / _STEPS
-        return torch.from_numpy(beta.ppf(middles.numpy(), self.amount, self.amount)).float()
+        return torch.from_numpy(betaincinv(self.amount, self.amount, middles.numpy())).float()
 
     def share(self, draw: Draw) -> Tensor:
         """The weight of each sample against its partner."""
-        place = (draw.uniform("mixup share") * _STEPS).long()
+        place = draw.below(_STEPS, "mixup share")
         return self._quantiles.to(place.device)[place]

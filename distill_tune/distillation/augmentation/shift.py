@@ -22,16 +22,18 @@ class Shift(Transform):
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
         """Gather each sample's rows, then its columns, from where they came."""
         for axis, stream in ((2, "shift rows"), (3, "shift columns")):
-            offset = (draw.uniform(stream) * (2 * self.amount + 1)).long() - self.amount
+            offset = draw.below(2 * self.amount + 1, stream) - self.amount
             inputs = _moved(inputs, offset, axis)
         return inputs
 
 
 def _moved(inputs: Tensor, offset: Tensor, axis: int) -> Tensor:
+    import torch
+
     size = inputs.shape[axis]
-    source = offset.new_ones(size).cumsum(0) - 1 - offset.view(-1, 1)
+    source = torch.arange(size, device=offset.device) - offset.unsqueeze(1)
     inside = (source >= 0) & (source < size)
     shape = [len(inputs), 1, 1, 1]
     shape[axis] = size
     taken = inputs.gather(axis, source.clamp(0, size - 1).view(shape).expand_as(inputs))
-    return taken * inside.view(shape).to(inputs.dtype)
+    return taken * inside.view(shape)

@@ -27,8 +27,8 @@ def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature
     """
     log_student = (student_logits / temperature).log_softmax(-1)
     log_teacher = (teacher_logits / temperature).log_softmax(-1)
-    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(-1)
-    return divergence.mean() * temperature**2
+    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum()
+    return divergence * (temperature**2 / len(student_logits))
 
 
 @LOSSES.register

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.errors import TeacherError
 from distill_tune.registry import TEACHERS
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @TEACHERS.register
 class Logits(Teacher):
     """Reads raw logits; the teacher itself is never loaded."""
+
+    needs: ClassVar[tuple[str, ...]] = ("path",)
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """The file's checksum; its shape and values are checked here too, before anything is written."""
@@ -34,10 +36,7 @@ class Logits(Teacher):
 
 
 def _existing(config: TeacherConfig) -> Path:
-    if config.path is None:
-        raise TeacherError(
-            "teacher.path: this key is required with source = 'logits'; it names a .npy, .npz or .parquet file."
-        )
+    assert config.path is not None, "this source needs it"
     path = Path(config.path)
     if not path.is_file():
         raise TeacherError(f"teacher.path: no file {config.path!r}.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import TEACHERS, load_dotted
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class Torch(Teacher):
     """`[teacher] source = "torch", path = "weights.safetensors"` and `[teacher.torch] factory = "my_models:build"`."""
 
+    needs: ClassVar[tuple[str, ...]] = ("path",)
     factory: str
     """Dotted path of a function without arguments that makes the network."""
     arguments: dict[str, Any] = {}
@@ -81,10 +82,7 @@ class Torch(Teacher):
 
 
 def _weights_path(config: TeacherConfig) -> Path:
-    if config.path is None:
-        raise TeacherError(
-            "teacher.path: this key is required with source = 'torch'; it names a .safetensors or state-dict file."
-        )
+    assert config.path is not None, "this source needs it"
     path = Path(config.path)
     if not path.is_file():
         raise TeacherError(f"teacher.path: no file {config.path!r}.")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from distill_tune.errors import TeacherError
 from distill_tune.registry import STUDENTS, TEACHERS
 from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop
 
@@ -21,6 +20,7 @@ _VERSION = 1
 class Train(Teacher):
     """`[teacher] family = "resnet"`, that family's table, and `[teacher.train]` for the recipe."""
 
+    needs: ClassVar[tuple[str, ...]] = ("family",)
     epochs: int = Field(20, ge=1)
     optimizer: str = "adamw"
     learning_rate: float = Field(3e-3, gt=0)
@@ -31,7 +31,7 @@ class Train(Teacher):
     """Kept at 0: a teacher trained on smoothed labels has less to tell (Mueller et al. 2019, arXiv 1906.02629)."""
     augmentation: dict[str, float | int] = {}
     passes: int = Field(1, ge=1)
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """The recipe, the family and the data."""
@@ -60,10 +60,7 @@ class Train(Teacher):
 
     def _recipe(self, config: TeacherConfig) -> dict[str, Any]:
         """The sections of a configuration that trains this teacher."""
-        if config.family is None:
-            raise TeacherError(
-                f"teacher.family: this key is required with source = 'train'. Known: {', '.join(STUDENTS.names)}."
-            )
+        assert config.family is not None, "this source needs it"
         table = (config.model_extra or {}).get(config.family, {})
         return {
             "student": {"family": config.family, config.family: table},

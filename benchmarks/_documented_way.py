@@ -1,0 +1,162 @@
+"""The peer of `trial_cost.py`: Ray Train nested in Ray Tune as documented, a TorchTrainer started inside every trial.
+
+https://docs.ray.io/en/latest/train/user-guides/hyperparameter-optimization.html
+
+Same search space, prepared data, teacher's cache and training loop as ours; Ray's own OptunaSearch and
+ASHAScheduler. Prints one line of JSON. Needs ray[default]: with ray[tune,train] alone, stopped trials keep their
+placement groups and it hangs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import ray
+import ray.train.torch
+from ray import tune
+from ray.tune.integration.ray_train import TuneReportCallback
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from distill_tune.config import Space
+from distill_tune.config.load import load_space
+from distill_tune.config.ranges import Choice, Range
+from distill_tune.config.space import dotted
+from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepare import prepare
+
+_NUM_CPUS = 8
+"""What Ray is told: workers of trials that were stopped train on for a while, and must not keep new ones waiting."""
+
+
+class Stopwatch(tune.Callback):
+    """First step, training time and end of each trial, as the driver learns of them."""
+
+    def __init__(self) -> None:
+        self.began_s: dict[str, float] = {}
+        self.ended_s: dict[str, float] = {}
+        self.first_step_s: dict[str, float] = {}
+        self.training_s: dict[tuple[str, int], float] = {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tune has started it."""
+        self.began_s[trial.trial_id] = time.time()
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
+        """An epoch; Tune shows a trial's last one twice."""
+        self.training_s[trial.trial_id, result["epoch"]] = result["time/training_s"]
+        self.first_step_s.setdefault(trial.trial_id, result["time/began_s"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """By itself or stopped."""
+        self.ended_s[trial.trial_id] = time.time()
+
+    def cost(self, concurrency: int) -> dict[str, float]:
+        """The same figures by the same formulas as `trial_cost.py`'s of our search."""
+        trained_s = sum(self.training_s.values())
+        places_s = concurrency * (max(self.ended_s.values()) - min(self.first_step_s.values()))
+        return {
+            "cost_s": (places_s - trained_s) / len(self.ended_s),
+            "within_s": median(self._outside_s(trial) for trial in self.ended_s),
+            "trials": len(self.ended_s),
+            "concurrency": concurrency,
+            "training_share": trained_s / places_s,
+        }
+
+    def _outside_s(self, trial: str) -> float:
+        trained_s = sum(seconds for (of, _), seconds in self.training_s.items() if of == trial)
+        return self.ended_s[trial] - self.began_s[trial] - trained_s
+
+
+def train(config: dict[str, Any], space: Space, prepared: Prepared) -> None:
+    """What every worker of every trial runs: our loop, with Ray Train's process group around it."""
+    import torch
+
+    from distill_tune.distillation.loop import distill
+    from distill_tune.distillation.materials import Materials
+
+    torch.set_num_threads(1)
+    run = space.at({name: _value(space, name, sampled) for name, sampled in config.items()})
+    for epoch in distill(run, Materials.open(prepared, run), run.search.seed):
+        ray.train.report(epoch.report)
+
+
+def trial(config: dict[str, Any], space: Space, prepared: Prepared, workers: int, storage: str) -> None:
+    """What Tune runs for each trial."""
+    name = tune.get_context().get_trial_id()
+    ray.train.torch.TorchTrainer(
+        partial(train, space=space, prepared=prepared),
+        train_loop_config=config,
+        scaling_config=ray.train.ScalingConfig(num_workers=workers, resources_per_worker={"CPU": 1}),
+        run_config=ray.train.RunConfig(name=name, storage_path=storage, callbacks=[TuneReportCallback()]),
+    ).fit()
+
+
+def search(space: Space, prepared: Prepared, given: argparse.Namespace, storage: str) -> dict[str, float]:
+    """Run the trials; returns what they have cost."""
+    run, stopwatch = space.config.search, Stopwatch()
+    fixed = {"space": space, "prepared": prepared, "workers": given.workers, "storage": f"{storage}/train"}
+    tune.Tuner(
+        tune.with_resources(partial(trial, **fixed), {"CPU": 0.1}),
+        param_space={dotted(path): _domain(found) for path, found in space.ranges.items()},
+        tune_config=tune.TuneConfig(
+            metric="val/accuracy",
+            mode="max",
+            search_alg=OptunaSearch(seed=run.seed),
+            scheduler=ASHAScheduler(
+                time_attr="epoch",
+                max_t=run.max_epochs,
+                grace_period=run.min_epochs,
+                reduction_factor=run.reduction_factor,
+            ),
+            num_samples=given.trials,
+            max_concurrent_trials=given.at_a_time,
+        ),
+        run_config=tune.RunConfig(name="tune", storage_path=storage, verbose=0, callbacks=[stopwatch]),
+    ).fit()
+    return stopwatch.cost(given.at_a_time)
+
+
+def _domain(found: Range) -> Any:
+    """A range in Tune's words; a choice by number, since Optuna cannot hold lists."""
+    if isinstance(found, Choice):
+        return tune.choice(list(range(len(found.values))))
+    if found.integer:
+        low, high = int(found.low), int(found.high) + 1
+        return tune.lograndint(low, high) if found.log else tune.randint(low, high)
+    return tune.loguniform(found.low, found.high) if found.log else tune.uniform(found.low, found.high)
+
+
+def _value(space: Space, name: str, sampled: Any) -> Any:
+    found = next(found for path, found in space.ranges.items() if dotted(path) == name)
+    return found.values[sampled] if isinstance(found, Choice) else sampled
+
+
+def main() -> None:
+    """Prepare as our search does, then search the documented way."""
+    made = argparse.ArgumentParser(description=__doc__)
+    made.add_argument("space", type=Path)
+    made.add_argument("--storage", type=Path, required=True)
+    made.add_argument("--trials", type=int, default=6)
+    made.add_argument("--workers", type=int, default=1)
+    made.add_argument("--at-a-time", type=int, default=2)
+    made.add_argument("--set", action="append", default=[], dest="settings")
+    given = made.parse_args()
+    space = load_space(given.space, given.settings)
+    prepared = prepare(space, given.storage.resolve() / ".cache", print).prepared
+    ray.init(num_cpus=_NUM_CPUS, log_to_driver=False)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as storage:
+        cost = search(space, prepared, given, storage)
+    ray.shutdown()
+    print(json.dumps(cost))
+
+
+if __name__ == "__main__":
+    main()

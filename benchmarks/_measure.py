@@ -1,0 +1,168 @@
+"""What the benchmarks share: a search in a process of its own, medians, a small table, one line of JSON.
+
+A benchmark measures what a user would see: it starts `python -m distill_tune.search` and reads the files that the
+search leaves behind. Figures that are compared come from one run of one script, taken in turns, as ratios of
+medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a checkout that is not installed can be measured too
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
+SHORT_CONFIRMATION = ("--set", "confirm.top=1", "--set", "confirm.seeds=2")
+"""For benchmarks of the search alone: the least that a search can end with."""
+PLAIN_TEACHER = (
+    "teacher.family='mlp'",
+    "teacher.mlp.widths=[64]",
+    "teacher.views=2",
+    "teacher.train.epochs=1",
+)
+"""Settings for benchmarks whose figure does not depend on what the teacher knows: one that is ready in seconds."""
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that has ended, as its files tell it."""
+
+    folder: Path
+    began_s: float
+    """When its process was started, in seconds since 1970."""
+    wall_s: float
+    """From the start of its process to that process's end."""
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What is in `summary.json`."""
+        found: dict[str, Any] = json.loads((self.folder / "summary.json").read_text())
+        return found
+
+    @property
+    def trials(self) -> list[dict[str, Any]]:
+        """The rows of `trials.parquet`."""
+        import pyarrow.parquet as pq
+
+        rows: list[dict[str, Any]] = pq.read_table(self.folder / "trials.parquet").to_pylist()
+        return rows
+
+    @property
+    def start_up_s(self) -> float:
+        """From the start of the process to the first trial's first step.
+
+        `trials.parquet` is written when the search has ended and `time.search_s` is the time from the first step until
+        then, so their difference is when the first step was taken.
+        """
+        ended_s = (self.folder / "trials.parquet").stat().st_mtime
+        return float(ended_s - self.summary["time"]["search_s"] - self.began_s)
+
+
+def parser(description: str | None, storage: str = "results/benchmarks") -> argparse.ArgumentParser:
+    """A command line with what every benchmark has."""
+    made = argparse.ArgumentParser(description=description, formatter_class=_HelpFormatter)
+    made.add_argument("--storage", type=Path, default=ROOT / storage, help="where searches and caches are kept")
+    return made
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """The docstring as it is written, and defaults beside the options."""
+
+
+def run_search(space: str, storage: Path, *arguments: str) -> Search:
+    """Run a search to its end; the benchmark ends with the search's own words if that fails."""
+    with started_search(space, storage, *arguments) as (process, search):
+        printed, _ = process.communicate()
+        wall_s = time.time() - search.began_s
+    if process.returncode:
+        sys.exit(f"{space}: the search ended with status {process.returncode}:\n{printed}")
+    return Search(search.folder, search.began_s, wall_s)
+
+
+@contextmanager
+def started_search(space: str, storage: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], Search]]:
+    """A search that runs while the block runs; it is interrupted if the block ends first."""
+    folder = free_folder(storage, Path(space).stem)
+    command = [sys.executable, "-m", "distill_tune.search", space, "--storage", str(storage), "--name", folder.name]
+    began_s = time.time()
+    process = subprocess.Popen(
+        [*command, "--quiet", *arguments],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        yield process, Search(folder, began_s, 0.0)
+    finally:
+        _end(process)
+
+
+def free_folder(storage: Path, stem: str) -> Path:
+    """A folder name that no earlier run of a benchmark has used."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    names = (f"{stem}-{stamp}-{number}" for number in itertools.count())
+    return next(storage / name for name in names if not (storage / name).exists())
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """The first SIGINT ends a search properly, at the next epoch."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+def settings(*assignments: str) -> list[str]:
+    """`--set` before each."""
+    return [part for assignment in assignments for part in ("--set", assignment)]
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str:
+    """`median (lowest to highest)`; the value alone where there is one."""
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def show(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table in columns."""
+    lines = [list(map(str, row)) for row in (heads, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    print()
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print()
+
+
+def conclude(benchmark: str, **figures: Any) -> None:
+    """Print everything that was measured, and where, as one line of JSON."""
+    where = {
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "load": [round(load, 2) for load in os.getloadavg()],
+        "machine": f"{platform.machine()} {platform.system()}",
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    print(json.dumps({"benchmark": benchmark, **figures, **where}), flush=True)

@@ -1,0 +1,208 @@
+"""Samples a second in a trial, against a bare PyTorch loop that does the same steps on the same cached logits.
+
+    .venv/bin/python benchmarks/step_throughput.py [--case fashion-convnet] [--repeats 7]
+
+Both sides train the same student from the same weights with the same optimizer, loss, batch size and order of
+samples, on one thread of one process, an epoch in turn: ours, bare, ours, bare. The first epoch of each is a
+warm-up. That they did the same steps is checked at the end: the largest difference between their weights is shown.
+
+- Ours is `distill_tune.distillation.loop.distill`, the generator that a trial pulls an epoch from. Its validation
+  is cut down to one sample, so that its time is the time of its steps; nothing is subtracted.
+- Bare is the loop below: what one writes in a notebook. Where nothing is augmented, its inputs are normalised
+  floats, prepared once and outside the measurement; where something is, it calls the same transforms batch by
+  batch. It keeps one running loss and does nothing else: no learning-rate schedule (both sides run at a constant
+  rate).
+
+The ratio of an epoch of ours to the bare one after it is taken pair by pair, and the median of the ratios counts:
+above 1 we are faster. `CPU` is the same by the process's CPU time, which other programs on the machine disturb
+less. The teacher has trained for one epoch: what its logits are changes no step's time.
+"""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from _measure import PLAIN_TEACHER, ROOT, conclude, parser, show
+from torch import Tensor, nn
+
+from distill_tune.config import Config
+from distill_tune.config.load import load_space
+from distill_tune.distillation.loop import Epoch, distill
+from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.prepare import prepare
+
+RECIPE = (
+    "loss.kind='soft_targets'",
+    "loss.temperature=4.0",
+    "loss.soft_weight=0.5",
+    "optim.learning_rate=1e-3",
+    "optim.weight_decay=1e-4",
+    "optim.batch_size=128",
+    "optim.schedule='constant'",
+)
+PLAIN = ("augmentation.flip=0.0", "augmentation.shift=0", "augmentation.cutout=0")
+AUGMENTED = ("augmentation.flip=0.5", "augmentation.shift=2", "augmentation.cutout=8")
+MLP = ("student.family='mlp'", "student.mlp.width=64", "student.mlp.depth=2", "student.mlp.activation='relu'")
+CONVNET = (
+    "student.family='convnet'",
+    "student.convnet.width=12",
+    "student.convnet.depth=3",
+    "student.convnet.separable=false",
+)
+RESNET = ("student.family='resnet'", "student.resnet.width=8", "student.resnet.depth=1", "student.resnet.stages=3")
+LETTER, FASHION = "search_spaces/letter.toml", "search_spaces/fashion_mnist.toml"
+CASES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "letter-mlp": (LETTER, MLP),
+    "fashion-convnet": (FASHION, CONVNET + PLAIN),
+    "fashion-resnet": (FASHION, RESNET + PLAIN),
+    "fashion-convnet-augmented": (FASHION, CONVNET + AUGMENTED),
+}
+
+
+class Bare:
+    """The loop of a notebook."""
+
+    def __init__(self, config: Config, materials: Materials):
+        torch.manual_seed(config.search.seed)
+        self.config, self.labels = config, materials.labels
+        self.student = materials.build_student(config)
+        trained = list(self.student.parameters())
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in trained if p.dim() > 1], "weight_decay": config.optim.weight_decay},
+            {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=config.optim.learning_rate, fused=True)
+        assert materials.teacher is not None
+        self.logits = [materials.teacher.logits(view) for view in range(materials.teacher.num_views)]
+        self.forward, self.inputs = self._forward_and_inputs(materials)
+        self.epochs = 0
+
+    def _forward_and_inputs(self, materials: Materials) -> tuple[nn.Module, Callable[[Tensor, int], Tensor]]:
+        if materials.views.changes:
+            return self.student, lambda index, view: materials.views.take(index, view).inputs
+        normalise, network = self.student.get_submodule("normalise"), self.student.get_submodule("network")
+        prepared = normalise(materials.train_inputs)
+        return network, lambda index, view: prepared[index]
+
+    def epoch(self) -> Tensor:
+        """Train one; returns its mean loss."""
+        self.student.train()
+        batch, view = self.config.optim.batch_size, self.epochs % len(self.logits)
+        temperature, soft_weight = self.config.loss.temperature, self.config.loss.soft_weight
+        generator = torch.Generator().manual_seed(self.config.search.seed * 1_000_003 + self.epochs)
+        steps = len(self.labels) // batch
+        running = torch.zeros(())
+        for index in torch.randperm(len(self.labels), generator=generator)[: steps * batch].split(batch):
+            logits = self.forward(self.inputs(index, view))
+            hard = F.cross_entropy(logits, self.labels[index])
+            soft = F.kl_div(
+                F.log_softmax(logits / temperature, 1),
+                F.log_softmax(self.logits[view][index] / temperature, 1),
+                reduction="batchmean",
+                log_target=True,
+            )
+            loss = (1 - soft_weight) * hard + soft_weight * temperature**2 * soft
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            running += loss.detach()
+        self.epochs += 1
+        return running / steps
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one epoch."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def main() -> None:
+    """Measure case after case."""
+    given = _arguments()
+    torch.set_num_threads(1)
+    cases = {name: _measure(name, given) for name in given.case or CASES}
+    heads = ("case", "parameters", "ours, samples/s", "bare, samples/s", "ratio", "CPU", "weights differ by")
+    show(heads, [_row(name, found) for name, found in cases.items()])
+    conclude("step_throughput", repeats=given.repeats, torch=torch.__version__, cases=cases)
+
+
+def _arguments() -> Namespace:
+    made = parser(__doc__)
+    made.add_argument("--case", action="append", choices=list(CASES), help="one of them; all, unless given")
+    made.add_argument("--repeats", type=int, default=7, help="epochs of each side, after the warm-up")
+    return made.parse_args()
+
+
+def _measure(name: str, given: Namespace) -> dict[str, float]:
+    config, materials = _case(name, given.storage, given.repeats)
+    bare = Bare(config, materials)
+    ours: list[Timing] = []
+    theirs: list[Timing] = []
+    with closing(distill(config, _hardly_validated(materials), config.search.seed)) as epochs:  # type: ignore[type-var]
+        for _ in range(1 + given.repeats):
+            timing, epoch = _timed(lambda: next(epochs))
+            ours.append(timing)
+            theirs.append(_timed(bare.epoch)[0])
+        difference = _largest_difference(epoch, bare.student)
+    return _figures(ours[1:], theirs[1:], config, materials) | {"difference": difference}
+
+
+def _case(name: str, storage: Path, repeats: int) -> tuple[Config, Materials]:
+    path, chosen = CASES[name]
+    length = f"search.max_epochs={repeats + 2}"  # the last epoch of a training measures the gap as well
+    space = load_space(ROOT / path, [*PLAIN_TEACHER, *RECIPE, *chosen, length])
+    prepared = prepare(space, storage / ".cache", print).prepared
+    return space.at({}), Materials.open(prepared, space.at({}))
+
+
+def _hardly_validated(materials: Materials) -> Materials:
+    """The same materials, with one validation sample."""
+    assert materials.teacher is not None
+    materials.teacher.validation = materials.teacher.validation[:1]
+    inputs, labels = materials.validation_inputs[:1], materials.validation_labels[:1]
+    return replace(materials, validation_inputs=inputs, validation_labels=labels)
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Timing, Any]:
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    done = work()
+    return Timing(time.perf_counter() - wall_s, time.process_time() - cpu_s), done
+
+
+def _figures(ours: list[Timing], bare: list[Timing], config: Config, materials: Materials) -> dict[str, float]:
+    samples = len(materials.labels) // config.optim.batch_size * config.optim.batch_size
+    pairs = list(zip(ours, bare, strict=True))
+    return {
+        "parameters": sum(p.numel() for p in materials.build_student(config).parameters()),
+        "ours_samples_per_s": samples / median(one.wall_s for one in ours),
+        "bare_samples_per_s": samples / median(one.wall_s for one in bare),
+        "ratio": median(b.wall_s / o.wall_s for o, b in pairs),
+        "cpu_ratio": median(b.cpu_s / o.cpu_s for o, b in pairs),
+    }
+
+
+@torch.no_grad()
+def _largest_difference(epoch: Epoch, bare: nn.Module) -> float:
+    pairs: Iterator[tuple[Tensor, Tensor]] = zip(epoch.student.parameters(), bare.parameters(), strict=True)
+    return max(float((one - other).abs().max()) for one, other in pairs)
+
+
+def _row(name: str, found: dict[str, float]) -> tuple[object, ...]:
+    speeds = (f"{found[side]:,.0f}" for side in ("ours_samples_per_s", "bare_samples_per_s"))
+    ratios = (f"{found[key]:.3f}" for key in ("ratio", "cpu_ratio"))
+    return name, f"{found['parameters']:,}", *speeds, *ratios, f"{found['difference']:.1e}"
+
+
+if __name__ == "__main__":
+    main()

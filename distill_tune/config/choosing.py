@@ -1,0 +1,98 @@
+"""Sections that choose: one field names a registry entry, and a table of that name holds the entry's options.
+
+    [student]
+    family = "convnet"
+    [student.convnet]           the fields of students/convnet.py
+    width = 16
+    [student."my_models:net"]   those of one's own family
+    depth = 3
+
+Tables of entries that are not chosen are checked like the others: they wait for their turn.
+"""
+
+from typing import Any, ClassVar, Self
+
+from pydantic import ConfigDict, ValidationError, model_validator
+
+from distill_tune.config.messages import BrokenRule, broken_rule, shown, unknown_key
+from distill_tune.errors import ConfigError
+from distill_tune.registry import Options, Registry
+
+
+class Choosing(Options):
+    """A section in which some fields name registry entries, and whose tables are options of entries."""
+
+    model_config = ConfigDict(extra="allow")
+    chooses: ClassVar[dict[str, Registry[Any]]]
+    """Field to the registry that it chooses from."""
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """Options by the name of their entry, as configured."""
+        return self.model_extra or {}
+
+    def chosen(self, field: str) -> Any:
+        """The registry entry that `field` names, built with the options of its table."""
+        name = getattr(self, field)
+        return self.chooses[field].get(name)(**self.tables.get(name, {}))
+
+    @classmethod
+    def without_unchosen(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """A section as plain TOML without the tables of what it does not choose."""
+        chosen = {table.get(field, cls.model_fields[field].default) for field in cls.chooses}
+        return {key: value for key, value in table.items() if key in cls.model_fields or key in chosen}
+
+    @model_validator(mode="after")
+    def _check_names_and_tables(self) -> Self:
+        chosen = {field: name for field in self.chooses if (name := getattr(self, field)) is not None}
+        for field, name in chosen.items():
+            entry = _entry(self.chooses[field], field, name)
+            check_options(entry, name, self.tables.get(name, {}))
+            for key in getattr(entry, "needs", ()):
+                if getattr(self, key) is None:
+                    raise BrokenRule((key,), f"this key is required with {field} = {name!r}.", "missing")
+        for name, table in self.tables.items():
+            if name not in chosen.values():
+                check_options(self._waiting_entry(name), name, table)
+        return self
+
+    def _waiting_entry(self, name: str) -> type[Options]:
+        """The entry of a table that is not chosen; of one's own at a dotted path, where only one field can name it."""
+        registries = [r for r in self.chooses.values() if name in r.names or (":" in name and len(self.chooses) == 1)]
+        if not registries:
+            names = [each for registry in self.chooses.values() for each in registry.names]
+            raise unknown_key((name,), [*type(self).model_fields, *names], self._home(name))
+        return _entry(registries[0], name, name)
+
+    def _home(self, key: str) -> str:
+        """Where an option stands that was written into the section itself."""
+        for field, registry in self.chooses.items():
+            name = getattr(self, field)
+            if name is not None and key in registry.get(name).model_fields:
+                return f"It is an option of {name}: it goes into the table of that name, below this section."
+        return ""
+
+
+def _entry(registry: Registry[Any], key: str, name: str) -> type[Options]:
+    try:
+        entry: type[Options] = registry.get(name)
+    except ConfigError as error:
+        raise BrokenRule((key,), str(error)) from error
+    return entry
+
+
+def check_options(entry: type[Options], name: str, table: Any) -> None:
+    """Refuse a table of options that `entry`, called `name`, cannot take.
+
+    Raises:
+        BrokenRule: a key or value breaks a rule.
+        ConfigError: a rule of the entry's own about several options; it starts with `name` and the key.
+    """
+    if not isinstance(table, dict):
+        raise BrokenRule((name,), f"must be a table of options, but got {shown(table)}.", "dict_type", table)
+    try:
+        entry(**table)
+    except ValidationError as error:
+        raise broken_rule(error, table, list(entry.model_fields)).within(name) from error
+    except BrokenRule as error:
+        raise error.within(name) from error

@@ -1,0 +1,135 @@
+"""How a broken rule is told: the key, the rule, the value and the way out, in one line.
+
+loss.temperature: must be greater than 0, but got -3.
+student.convnet.width: must be an integer, but got [4, 8]. To choose one of them, write { choice = [4, 8] }.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from distill_tune.errors import ConfigError
+from distill_tune.registry import closest, did_you_mean
+
+Path = tuple[str | int, ...]
+"""Where a value stands: section, key, and so on down to an index of a list."""
+
+NUMBER_RULES = ("int_type", "float_type")
+"""Pydantic's names of the rules that want a number."""
+
+_MOST_SHOWN = 80
+
+_WORDS = {
+    "a valid integer": "an integer",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+    "a valid string": "a string",
+    "a valid list": "a list",
+    "a valid dictionary": "a table",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+}
+"""What pydantic says, and what somebody who writes TOML would say."""
+
+
+class BrokenRule(ConfigError):
+    """The value of one key breaks a rule."""
+
+    def __init__(self, path: Path, rule: str, kind: str = "", value: Any = None, cure: str = ""):
+        """`kind` is pydantic's name of the rule, such as "int_type"; `rule` and `cure` are whole sentences."""
+        super().__init__(path, rule, kind, value, cure)  # all of them: an error must survive pickling
+        self.path, self.rule, self.kind, self.value, self.cure = path, rule, kind, value, cure
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [f"{dotted(self.path)}:", self.rule, self.cure]))
+
+    def within(self, *outer: str) -> "BrokenRule":
+        """The same rule, seen from further out."""
+        return BrokenRule((*outer, *self.path), self.rule, self.kind, self.value, self.cure)
+
+    def advised(self, cure: str) -> "BrokenRule":
+        """The same rule with another way out; an empty one changes nothing."""
+        return BrokenRule(self.path, self.rule, self.kind, self.value, cure or self.cure)
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """`("student", "mlp", "widths", 1)` as `student.mlp.widths[1]`; keys are quoted where TOML needs it."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path).removeprefix(".")
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
+def shown(value: Any) -> str:
+    """A value as one would write it in TOML, on one line and cut off where it is long."""
+    text = _written(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 4]} ..."
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_key(key)} = {_written(each)}' for key, each in value.items())} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    return repr(value) if isinstance(value, str | int | float) else str(value)
+
+
+def unknown_key(path: Path, known: list[str], cure: str = "") -> BrokenRule:
+    """The error for a key that is not among the `known` ones."""
+    return BrokenRule(path, f"unknown key.{did_you_mean(str(path[-1]), known)}", "extra_forbidden", cure=cure)
+
+
+def broken_rule(error: ValidationError, table: Mapping[str, Any], known: list[str]) -> BrokenRule:
+    """The first thing that pydantic found in `table`, whose keys may be the `known` ones."""
+    details = error.errors(include_url=False)
+    first, path = details[0], _path_in(table, details[0])
+    if first["type"] == "extra_forbidden":
+        return unknown_key(path, known)
+    if first["type"] == "missing":
+        return BrokenRule(path, "this key is required.", "missing")
+    if not path:  # a rule about several keys at once says which
+        return BrokenRule(path, f"{_rule(first)}.", first["type"])
+    rules = dict.fromkeys(_rule(each) for each in details if _path_in(table, each) == path)  # of a union, each member's
+    said = f"must {' or '.join(rule.removeprefix('must ') for rule in rules)}, but got {shown(first['input'])}."
+    return BrokenRule(path, said, first["type"], first["input"], _cure(first))
+
+
+def _path_in(table: Any, detail: ErrorDetails) -> Path:
+    """Where the value stands; pydantic's own place goes on with the names of the members of a union."""
+    path: Path = ()
+    for part in detail["loc"]:
+        if isinstance(table, dict) and part in table or isinstance(table, list) and isinstance(part, int):
+            path, table = (*path, part), table[part]  # type: ignore[index]
+        elif detail["type"] == "missing":
+            path = (*path, part)
+    return path
+
+
+def _rule(detail: ErrorDetails) -> str:
+    """`must be an integer` for pydantic's `Input should be a valid integer, got a number with a fractional part`."""
+    text = re.sub(r"^\w+ should ", "must ", detail["msg"].removeprefix("Value error, "))
+    text = re.split(r", unable|, got| after validation", text)[0]
+    for theirs, ours in _WORDS.items():
+        text = text.replace(theirs, ours)
+    return text.removesuffix(".")
+
+
+def _cure(detail: ErrorDetails) -> str:
+    kind, value = detail["type"], detail["input"]
+    if kind == "literal_error" and isinstance(value, str):
+        near = closest(value, re.findall(r"'([^']*)'", detail["ctx"]["expected"]))
+        return f"Did you mean {near!r}?" if near else ""
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"Write {int(value)}."
+    if kind in NUMBER_RULES and isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", value):
+        return f"Write {value} without quotes."
+    if kind == "string_type" and isinstance(value, int | float) and not isinstance(value, bool):
+        return f"Write '{value}' in quotes."
+    return ""

@@ -1,0 +1,206 @@
+"""The search's decisions, played through without Ray: who is proposed, who goes on, how each one ends."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from distill_tune.config import Config
+from distill_tune.config.space import Space
+from distill_tune.errors import ConfigError
+from distill_tune.students import Cost
+from distill_tune.tuning.budget import Budget, Reason
+from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.ledger import Ledger, Status
+from distill_tune.tuning.rungs import Rungs
+from distill_tune.tuning.study import Proposal, Study
+
+SPACE = Space.parse(
+    {
+        "data": {"source": "digits"},
+        "student": {
+            "family": ["mlp", "convnet"],
+            "mlp": {"widths": {"choice": [[8], [16]]}},
+            "convnet": {"width": {"int": [4, 8]}},
+        },
+        "loss": {"kind": ["soft_targets", "labels"], "temperature": {"log": [1.0, 10.0]}},
+        "optim": {"learning_rate": {"log": [1e-4, 1e-1]}},
+        "search": {"max_epochs": 9, "seed": 3},
+    }
+)
+
+
+class FakeLimits:
+    """Counts nothing: the students of one family are over the limit."""
+
+    def __init__(self, refused: str | None):
+        self.refused = refused
+
+    def excess(self, config: Config) -> float:
+        return 0.5 if config.student.family == self.refused else 0.0
+
+    def cost(self, config: Config) -> Cost:
+        return Cost(100, 90)
+
+
+Make = Callable[..., Conductor]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def conductor(trials: int = 100, refused: str | None = None, concurrency: int = 2) -> Conductor:
+        study = Study(tmp_path / "study.journal", "s", SPACE, maximize=True)
+        limits = FakeLimits(refused)
+        return Conductor(study, Rungs(1, 9, 3), Ledger(), Budget(trials), limits, concurrency, 9)  # type: ignore[arg-type]
+
+    return conductor
+
+
+def journal(tmp_path: Path) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(
+        study_name="s", storage=JournalStorage(JournalFileBackend(str(tmp_path / "study.journal")))
+    ).trials
+
+
+def begin(conductor: Conductor) -> str:
+    proposal = conductor.propose()
+    assert isinstance(proposal, Proposal)
+    return f"{proposal.number:04d}"
+
+
+def report(epoch: int, accuracy: float) -> dict[str, float]:
+    return {"epoch": epoch, "val/accuracy": accuracy, "time/training_s": 0.1}
+
+
+def test_no_more_trials_run_than_there_are_places(make: Make) -> None:
+    conductor = make(concurrency=2)
+    first = begin(conductor)
+    begin(conductor)
+    assert conductor.propose() is None
+    conductor.ended(first, "died")
+    assert conductor.propose() is not None
+
+
+def test_the_search_is_over_when_all_trials_have_been_proposed(make: Make) -> None:
+    conductor = make(trials=2)
+    assert not conductor.is_over
+    begin(conductor), begin(conductor)
+    assert conductor.is_over
+
+
+def test_students_over_the_limit_are_told_infeasible_and_take_no_place_and_no_trial(make: Make, tmp_path: Path) -> None:
+    conductor = make(trials=6, refused="convnet", concurrency=100)
+    while not conductor.is_over:
+        begin(conductor)
+    ledger = conductor.ledger
+    assert ledger.count(Status.RUNNING) == 6
+    assert ledger.count(Status.INFEASIBLE) > 0
+    refused = [t for t in journal(tmp_path) if t.state is TrialState.PRUNED]
+    assert len(refused) == ledger.count(Status.INFEASIBLE)
+    assert all(t.params["student.family"] == "convnet" and t.constraints == {"limits": 0.5} for t in refused)
+
+
+def test_limits_that_nobody_proposed_can_meet_are_said_and_not_searched_for_ever(make: Make) -> None:
+    conductor = make()
+    conductor.limits.excess = lambda config: 1.0  # type: ignore[method-assign]
+    with pytest.raises(ConfigError, match="limits: none of 200 students"):
+        conductor.propose()
+
+
+def test_a_trial_that_a_rung_stops_is_told_pruned_with_its_rung_values(make: Make, tmp_path: Path) -> None:
+    conductor = make(concurrency=10)
+    trials = [begin(conductor) for _ in range(4)]
+    for i, trial in enumerate(trials[:3]):
+        assert conductor.goes_on(trial, report(1, 0.9 - i / 100)) is (i < 2)
+    conductor.ended(trials[2], None)
+    assert conductor.ledger.records[trials[2]].status is Status.STOPPED
+    told = journal(tmp_path)[int(trials[2])]
+    assert (told.state, told.intermediate_values) == (TrialState.PRUNED, {1: pytest.approx(0.88)})
+
+
+def test_a_trial_that_reaches_the_full_budget_is_told_complete_with_its_last_value(make: Make, tmp_path: Path) -> None:
+    conductor = make()
+    trial = begin(conductor)
+    for epoch in range(1, 10):
+        assert conductor.goes_on(trial, report(epoch, 0.5 + epoch / 100))
+    conductor.ended(trial, None)
+    told = journal(tmp_path)[int(trial)]
+    assert (told.state, told.value) == (TrialState.COMPLETE, pytest.approx(0.59))
+    assert set(told.intermediate_values) == {1, 3, 9}
+    assert conductor.ledger.records[trial].status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("failure", ["TrainingError: the loss is nan", None])
+def test_a_trial_that_fails_or_never_reported_is_told_fail(make: Make, tmp_path: Path, failure: str | None) -> None:
+    conductor = make()
+    trial = begin(conductor)
+    conductor.ended(trial, failure)
+    assert conductor.ledger.records[trial].status is Status.FAILED
+    assert journal(tmp_path)[int(trial)].state is TrialState.FAIL
+
+
+def test_a_metric_that_is_not_a_number_ends_the_trial_as_failed(make: Make) -> None:
+    conductor = make()
+    trial = begin(conductor)
+    assert not conductor.goes_on(trial, report(2, float("nan")))
+    conductor.ended(trial, None)
+    assert conductor.ledger.records[trial].status is Status.FAILED
+    assert conductor.ledger.incumbent is None
+
+
+def test_when_the_budget_ends_running_trials_stop_after_their_epoch_and_count_as_interrupted(make: Make) -> None:
+    conductor = make()
+    trial = begin(conductor)
+    assert conductor.goes_on(trial, report(1, 0.5))
+    conductor.budget.end(Reason.USER)
+    assert conductor.is_over
+    assert not conductor.goes_on(trial, report(2, 0.6))
+    conductor.ended(trial, None)
+    assert conductor.ledger.records[trial].status is Status.INTERRUPTED
+    assert conductor.ledger.records[trial].epochs == 2
+
+
+def test_a_retried_trial_that_repeats_epochs_does_not_count_them_twice(make: Make) -> None:
+    conductor = make()
+    trial = begin(conductor)
+    for epoch in (1, 2, 1, 2, 3):
+        conductor.goes_on(trial, report(epoch, 0.5))
+    assert [r["epoch"] for r in conductor.ledger.records[trial].reports] == [1, 2, 3]
+
+
+def test_a_fault_that_every_trial_has_ends_the_search_after_a_few(make: Make) -> None:
+    conductor = make()
+    failed = 0
+    while not conductor.is_over:
+        conductor.ended(begin(conductor), "ValueError: always")
+        failed += 1
+    assert (failed, conductor.budget.ended_by) == (5, Reason.FAILURES)
+
+
+def test_one_success_among_the_first_is_enough_to_go_on_past_failures(make: Make) -> None:
+    conductor = make(trials=20)
+    good = begin(conductor)
+    for epoch in range(1, 10):
+        conductor.goes_on(good, report(epoch, 0.9))
+    conductor.ended(good, None)
+    while not conductor.is_over:
+        conductor.ended(begin(conductor), "ValueError: often")
+    assert conductor.budget.ended_by is None
+
+
+def test_two_searches_in_one_journal_are_refused_rather_than_mixed(make: Make) -> None:
+    make()
+    with pytest.raises(optuna.exceptions.DuplicatedStudyError):
+        make()
+
+
+def test_the_same_seed_proposes_the_same_trials(tmp_path: Path) -> None:
+    def values(name: str) -> list[dict[str, object]]:
+        study = Study(tmp_path / name, "s", SPACE, maximize=True)
+        return [study.ask().values for _ in range(12)]
+
+    assert values("a") == values("b")
