@@ -77,8 +77,13 @@ class Search:
 def parser(description: str | None, storage: str = "results/benchmarks") -> argparse.ArgumentParser:
     """A command line with what every benchmark has."""
     made = argparse.ArgumentParser(description=description, formatter_class=_HelpFormatter)
-    made.add_argument("--storage", type=Path, default=ROOT / storage, help="where searches and caches are kept")
+    made.add_argument("--storage", type=_absolute, default=ROOT / storage, help="where searches and caches are kept")
     return made
+
+
+def _absolute(text: str) -> Path:
+    """Searches run in the checkout's root, wherever the benchmark was started."""
+    return Path(text).resolve()
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):

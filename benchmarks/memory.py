@@ -2,12 +2,12 @@
 
     .venv/bin/python benchmarks/memory.py            (Linux: it reads /proc/PID/smaps)
 
-While a search of Fashion-MNIST runs two trials at a time, every process below it is looked at: which of the
-`*.arrow` files of the search's cache does it map, how much of them is resident in it (Rss), and what is its share,
-each page divided by the processes that map it (Pss)? The sum of Pss is the memory that data and logits take up; one
-copy means that it is no more than the files, however many workers there are. The sum of Rss is what it would be if
-each had its own. A copy on a worker's heap would not be seen in its mappings, so each worker's private memory is
-shown too: it must not hold the files.
+While a search of Fashion-MNIST runs two trials at a time, every process below it is looked at: which of the `*.arrow`
+files of the search's cache does it map, how much of them is resident in it (Rss), and what is its share, each page
+divided by the processes that map it (Pss)? The sum of Pss is the memory that data and logits take up; one copy means
+that it is no more than the files, however many workers there are. The sum of Rss is what it would be if each had its
+own. The looks begin when as many workers as there are trials have read most of the training inputs. What mappings
+cannot show is a copy on a worker's heap; each worker's private memory (mostly PyTorch and Ray) stands beside them.
 
 Every trial has the same augmentation here, so all of them need the same files. How good the teacher is changes
 nothing, so it is an MLP that has trained for one epoch.

@@ -26,6 +26,7 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
     batch = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
     booleans = ",".join(name for name, array in arrays.items() if array.dtype == np.bool_)
     schema = batch.schema.with_metadata({"booleans": booleans})
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_batch(batch.replace_schema_metadata(schema.metadata))

@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line, and exit status 2."""
-        complain(message.removeprefix("argument "))
+        complain(f"{message.removeprefix('argument ').removesuffix('.')}; --help shows what can be given.")
         raise SystemExit(BAD_INPUT)
 
 

@@ -12,16 +12,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill_tune.cli import guarded
+from distill_tune.cli import Parser, guarded
 from distill_tune.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    made = argparse.ArgumentParser(prog="python -m distill_tune.predict", description=__doc__)
+    made = Parser(prog="python -m distill_tune.predict", description=__doc__)
     made.add_argument("student", metavar="STUDENT_FOLDER", help="best/ of a result folder")
     made.add_argument("input", metavar="INPUT", help="CSV, Parquet, .npy or .npz")
     made.add_argument("-o", "--output", metavar="OUTPUT", help="a CSV file; standard output unless given")

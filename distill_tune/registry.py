@@ -68,11 +68,11 @@ def _imported(path: str, module_name: str) -> ModuleType:
             raise ConfigError(
                 f"{path!r}: there is no module {error.name!r} in {Path.cwd()} or among the installed packages."
             ) from error
-        place = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise ConfigError(
-            f"{path!r}: {module_name} cannot be imported: {reason} ({place.filename}, line {place.lineno})."
-        ) from error
+        if not isinstance(error, SyntaxError):  # which says itself where it is
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            reason += f" ({place.filename}, line {place.lineno})"
+        raise ConfigError(f"{path!r}: {module_name} cannot be imported: {reason}.") from error
 
 
 class Registry(Generic[T]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def parser() -> Parser:
         dest="settings",
         help="any key, ranges too: loss.temperature=4",
     )
-    made.add_argument("--trials", type=int, metavar="N", help="search.trials")
+    made.add_argument("--trials", metavar="N", help="search.trials")
     made.add_argument("--time", metavar="10m", help="search.time: for search and confirmation together")
     made.add_argument(
         "--address", help="of a Ray cluster; RAY_ADDRESS, or one of its own on this machine, unless given"
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     settings = list(given.settings)
     settings += [f"search.trials={given.trials}"] if given.trials is not None else []
-    settings += [f"search.time='{given.time}'"] if given.time is not None else []
+    settings += [f"search.time={json.dumps(given.time)}"] if given.time is not None else []
     path = find_space(given.space)
     space, tables = read_space(path, settings)
     storage = local_folder(given.storage)

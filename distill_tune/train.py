@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill_tune.cli import guarded, local_folder
+from distill_tune.cli import Parser, guarded, local_folder
 from distill_tune.config import Space, load_space
 from distill_tune.config.space import dotted
 from distill_tune.errors import ConfigError
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from distill_tune.distillation.prepare import Preparation
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    made = argparse.ArgumentParser(prog="python -m distill_tune.train", description=__doc__)
+    made = Parser(prog="python -m distill_tune.train", description=__doc__)
     made.add_argument("run", metavar="RUN", help="a configuration without ranges, such as best/run.toml of a result")
     made.add_argument("--seeds", type=int, default=1, metavar="N", help="train so many times, from search.seed upward")
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any key")

@@ -61,16 +61,8 @@ class Choosing(Options):
         registries = [r for r in self.chooses.values() if name in r.names or (":" in name and len(self.chooses) == 1)]
         if not registries:
             names = [each for registry in self.chooses.values() for each in registry.names]
-            raise unknown_key((name,), [*type(self).model_fields, *names], self._home(name))
+            raise unknown_key((name,), [*type(self).model_fields, *names])
         return _entry(registries[0], name, name)
-
-    def _home(self, key: str) -> str:
-        """Where an option stands that was written into the section itself."""
-        for field, registry in self.chooses.items():
-            name = getattr(self, field)
-            if name is not None and key in registry.get(name).model_fields:
-                return f"It is an option of {name}: it goes into the table of that name, below this section."
-        return ""
 
 
 def _entry(registry: Registry[Any], key: str, name: str) -> type[Options]:

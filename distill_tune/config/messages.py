@@ -18,8 +18,9 @@ from distill_tune.registry import closest, did_you_mean
 Path = tuple[str | int, ...]
 """Where a value stands: section, key, and so on down to an index of a list."""
 
+UNKNOWN_KEY = "extra_forbidden"
 NUMBER_RULES = ("int_type", "float_type")
-"""Pydantic's names of the rules that want a number."""
+"""Pydantic's names of some rules: one broken by an unknown key, two by what is no number."""
 
 _MOST_SHOWN = 80
 
@@ -81,32 +82,32 @@ def _written(value: Any) -> str:
     return repr(value) if isinstance(value, str | int | float) else str(value)
 
 
-def unknown_key(path: Path, known: list[str], cure: str = "") -> BrokenRule:
+def unknown_key(path: Path, known: list[str]) -> BrokenRule:
     """The error for a key that is not among the `known` ones."""
-    return BrokenRule(path, f"unknown key.{did_you_mean(str(path[-1]), known)}", "extra_forbidden", cure=cure)
+    return BrokenRule(path, f"unknown key.{did_you_mean(str(path[-1]), known)}", UNKNOWN_KEY)
 
 
 def broken_rule(error: ValidationError, table: Mapping[str, Any], known: list[str]) -> BrokenRule:
     """The first thing that pydantic found in `table`, whose keys may be the `known` ones."""
     details = error.errors(include_url=False)
     first, path = details[0], _path_in(table, details[0])
-    if first["type"] == "extra_forbidden":
+    if first["type"] == UNKNOWN_KEY:
         return unknown_key(path, known)
     if first["type"] == "missing":
         return BrokenRule(path, "this key is required.", "missing")
     if not path:  # a rule about several keys at once says which
         return BrokenRule(path, f"{_rule(first)}.", first["type"])
-    rules = dict.fromkeys(_rule(each) for each in details if _path_in(table, each) == path)  # of a union, each member's
-    said = f"must {' or '.join(rule.removeprefix('must ') for rule in rules)}, but got {shown(first['input'])}."
-    return BrokenRule(path, said, first["type"], first["input"], _cure(first))
+    rules = dict.fromkeys(_rule(each) for each in details if _path_in(table, each) == path)
+    rule = f"{_either(list(rules))}, but got {shown(first['input'])}."
+    return BrokenRule(path, rule, first["type"], first["input"], _cure(first))
 
 
 def _path_in(table: Any, detail: ErrorDetails) -> Path:
     """Where the value stands; pydantic's own place goes on with the names of the members of a union."""
     path: Path = ()
     for part in detail["loc"]:
-        if isinstance(table, dict) and part in table or isinstance(table, list) and isinstance(part, int):
-            path, table = (*path, part), table[part]  # type: ignore[index]
+        if part in table if isinstance(table, dict) else isinstance(table, list) and isinstance(part, int):
+            path, table = (*path, part), table[part]
         elif detail["type"] == "missing":
             path = (*path, part)
     return path
@@ -119,6 +120,12 @@ def _rule(detail: ErrorDetails) -> str:
     for theirs, ours in _WORDS.items():
         text = text.replace(theirs, ours)
     return text.removesuffix(".")
+
+
+def _either(rules: list[str]) -> str:
+    """The rules of all members of a union as one."""
+    wider = [rule for rule in rules if not (rule == "must be an integer" and "must be a number" in rules)]
+    return " or ".join(wider).replace(" or must be ", " or ")
 
 
 def _cure(detail: ErrorDetails) -> str:

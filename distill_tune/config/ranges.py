@@ -134,15 +134,17 @@ def parse_range(path: Path, value: dict[str, Any]) -> Range:
     if kind == "choice":
         return parse_choice(path, ends)
     if not (isinstance(ends, list) and len(ends) == 2 and all(map(_is_number, ends))):
-        raise BrokenRule(path, f"must be {{ {kind} = [low, high] }} with two finite numbers, but got {shown(value)}.")
+        raise BrokenRule(path, f"must be {{ {kind} = [low, high] }} with two numbers, but got {shown(value)}.")
     low, high = ends
+    if max(abs(low), abs(high)) > _LARGEST:
+        raise BrokenRule(path, f"a range must lie between -2^53 and 2^53, but got {shown(value)}.")
     integer, log = kind.endswith("int"), kind.startswith("log")
     if integer and not all(isinstance(end, int) for end in ends):
         cure = f"For numbers in between, write {shown({'log' if log else 'uniform': ends})}."
-        raise BrokenRule(path, f"{kind} needs two integers, but got {shown(value)}.", cure=cure)
+        raise BrokenRule(path, f"the ends of {kind} must be integers, but got {shown(value)}.", cure=cure)
     if log and low <= 0:
         cure = f"Use {'int' if integer else 'uniform'}, or a positive low."
-        raise BrokenRule(path, f"{kind} needs low > 0, for the logarithm, but got {shown(value)}.", cure=cure)
+        raise BrokenRule(path, f"low > 0 must hold for {kind}, but got {shown(value)}.", cure=cure)
     if low >= high:
         cure = f"Write {shown({kind: [high, low]})}." if low > high else f"Write the value itself, {low}."
         raise BrokenRule(path, f"low < high must hold, but got {shown(value)}.", cure=cure)
@@ -156,7 +158,7 @@ def parse_choice(path: Path, values: Any) -> Choice:
         BrokenRule: there are none, some are equal, or some are neither numbers, strings, booleans nor lists.
     """
     if not isinstance(values, list) or not values:
-        raise BrokenRule(path, f"a choice needs at least one value, but got {shown(values)}.")
+        raise BrokenRule(path, f"must have at least one value to choose from, but got {shown(values)}.")
     try:
         json.dumps(values, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -169,4 +171,4 @@ def parse_choice(path: Path, values: Any) -> Choice:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")

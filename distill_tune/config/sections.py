@@ -9,7 +9,7 @@ import re
 from math import isfinite
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from distill_tune.config.choosing import Choosing
 from distill_tune.config.messages import BrokenRule, broken_rule, unknown_key
@@ -152,20 +152,20 @@ class LimitsConfig(Options):
     """Median time of one sample on one thread of this machine."""
 
 
-def parse_duration_s(text: str) -> float:
+def parse_duration_s(text: Any) -> float:
     """Seconds of `"90s"`, `"10m"`, `"1.5h"` or `"2d"`.
 
     Raises:
-        ValueError: the text is no positive duration.
+        ValueError: it is no positive duration.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip() if isinstance(text, str) else "")
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0.0
     if not (seconds > 0 and isfinite(seconds)):
         raise ValueError("must be a positive number and a unit, such as '90s', '10m', '1.5h' or '2d'")
     return seconds
 
 
-def _is_duration(text: str) -> str:
+def _is_duration(text: Any) -> Any:
     parse_duration_s(text)
     return text
 
@@ -174,7 +174,7 @@ class SearchConfig(Options):
     """How long and how to search."""
 
     trials: Positive = 64
-    time: Annotated[str, AfterValidator(_is_duration)] | None = None
+    time: Annotated[str, BeforeValidator(_is_duration)] | None = None
     """For search and confirmation together, without preparation; such as '10m'."""
     min_epochs: Positive = 1
     """No trial is stopped before; the lowest rung."""
@@ -183,9 +183,7 @@ class SearchConfig(Options):
     """Of the trials that reach a rung, one in so many goes on."""
     sampler: Literal["tpe", "random"] = "tpe"
     scheduler: Literal["asha", "none"] = "asha"
-    objectives: Annotated[list[Literal["val/accuracy", "val/loss"]], Field(min_length=1, max_length=1)] = Field(
-        default_factory=lambda: ["val/accuracy"]
-    )
+    objectives: list[Literal["val/accuracy", "val/loss"]] = Field(["val/accuracy"], min_length=1, max_length=1)
     seed: Seed = 0
 
     @model_validator(mode="after")
@@ -218,7 +216,7 @@ class Config(Options):
     """A whole run; `[search]`, `[resources]` and `[confirm]` say how a space around it is searched."""
 
     data: DataConfig
-    teacher: TeacherConfig = TeacherConfig(family="mlp")
+    teacher: TeacherConfig = Field(default_factory=lambda: TeacherConfig(family="mlp"))
     student: StudentConfig
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
@@ -232,9 +230,8 @@ class Config(Options):
     def _batches_can_be_dealt_out(self) -> Self:
         batch, workers = self.optim.batch_size, self.resources.workers_per_trial
         if batch % workers:
-            near = " or ".join(
-                str(size) for size in (batch - batch % workers, batch - batch % workers + workers) if size
-            )
+            below = batch - batch % workers
+            near = f"{below} or {below + workers}" if below else str(workers)
             rule = f"must be a multiple of resources.workers_per_trial ({workers}), but got {batch}."
             raise BrokenRule(("optim", "batch_size"), rule, cure=f"Each worker gets an equal part; write {near}.")
         return self

@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any
 
 from distill_tune.config.choosing import Choosing
-from distill_tune.config.messages import NUMBER_RULES, BrokenRule
+from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule
 from distill_tune.config.messages import dotted as dotted
 from distill_tune.config.ranges import (
-    Choice,
+    Interval,
     Range,
     Suggests,
     is_range,
@@ -72,8 +72,8 @@ class Space:
         try:
             validate(tables)
         except BrokenRule as error:
-            culprits = [found for path, found in self.ranges.items() if error.path[: len(path)] == path]
-            raise error.advised(_cure(culprits[0], error) if culprits else "") from error
+            culprit = next((found for path, found in self.ranges.items() if error.path[: len(path)] == path), None)
+            raise error.advised(_cure(culprit, error)) from error
 
     @cached_property
     def config(self) -> Config:
@@ -156,16 +156,18 @@ def _range_at(path: Path, value: Any) -> Range | None:
     return parse_choice(path, value) if _is_name(path) and isinstance(value, list) else None
 
 
-def _cure(found: Range, broken: BrokenRule) -> str:
+def _cure(culprit: Range | None, broken: BrokenRule) -> str:
     """What to do about a range one of whose values breaks a rule."""
-    if isinstance(found, Choice):
+    if not isinstance(culprit, Interval) or broken.kind == UNKNOWN_KEY:
         return ""
     if broken.kind in NUMBER_RULES:
-        integers = found.with_integers()
-        return f"Write {integers}." if integers else "Write { choice = [...] }."
-    if broken.kind.endswith(("_type", "literal_error")):
-        return "Write { choice = [...] }."
-    return f"Every value of {found} must be allowed."
+        integers = culprit.with_integers()
+        return f"Write {integers}." if integers else f"There are no two integers in {culprit}."
+    if broken.kind == "bool_type":
+        return "Write { choice = [false, true] }."
+    if broken.kind in ("string_type", "literal_error"):
+        return "Write { choice = [...] } with those to choose from."
+    return f"Every value of {culprit} must be allowed."
 
 
 def _put(tables: dict[str, Any], path: Path, value: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from distill_tune.config.messages import BrokenRule, broken_rule, shown
+from distill_tune.config.messages import UNKNOWN_KEY, BrokenRule, broken_rule, shown
 from distill_tune.config.ranges import is_range, unknown_kind
 from distill_tune.config.sections import SEARCHED, SECTIONS, Config
 from distill_tune.errors import ConfigError
@@ -52,21 +52,30 @@ def _validate_section(name: str, table: Any) -> Any:
 
 def _cure(broken: BrokenRule) -> str:
     """The way out that only shows from outside of the section."""
-    section, value, searched = broken.path[0], broken.value, broken.path[0] in SEARCHED
-    if broken.kind == "extra_forbidden" and len(broken.path) == 2:
-        return "" if broken.cure else _home(str(broken.path[1]))
-    if is_range(value):
+    section, value = str(broken.path[0]), broken.value
+    if broken.kind == UNKNOWN_KEY and len(broken.path) == 2:
+        return _home(str(broken.path[1]), section)
+    if section not in SEARCHED and (is_range(value) or _is_list_of_choices(broken)):
         able = " and ".join([", ".join(f"[{name}]" for name in SEARCHED[:-1]), f"[{SEARCHED[-1]}]"])
-        return f"[{section}] is the same for every trial; ranges may stand in {able}."
-    if isinstance(value, dict) and len(value) == 1 and searched:
+        return f"[{section}] is the same for every trial; {able} may have ranges."
+    if section in SEARCHED and isinstance(value, dict) and len(value) == 1:
         return unknown_kind(value)
-    if isinstance(value, list) and value and searched:
-        in_list = isinstance(broken.path[-1], int)
-        return f"To choose one of them, write {{ choice = {'[[...], [...]]' if in_list else shown(value)} }}."
+    if section in SEARCHED and isinstance(value, list) and isinstance(broken.path[-1], int):
+        return "To choose one of several lists, write { choice = [[...], [...]] }."
+    if section in SEARCHED and _is_list_of_choices(broken):
+        return f"To choose one of them, write {{ choice = {shown(value)} }}."
     return ""
 
 
-def _home(key: str) -> str:
-    """Where a key stands that was written elsewhere."""
-    sections = [name for name, model in SECTIONS.items() if key in model.model_fields]
-    return f"Did you mean {' or '.join(f'{name}.{key}' for name in sections)}?" if sections else ""
+def _is_list_of_choices(broken: BrokenRule) -> bool:
+    """Whether a list stands where no list can be."""
+    wants_list = broken.kind in ("too_short", "too_long")
+    return isinstance(broken.value, list) and len(broken.value) > 0 and not wants_list
+
+
+def _home(key: str, section: str = "") -> str:
+    """Where a key stands that was written into `section`, or into none."""
+    places = [f"{name}.{key}" for name, model in SECTIONS.items() if key in model.model_fields]
+    for registry in getattr(SECTIONS.get(section), "chooses", {}).values():
+        places += [f"{section}.{name}.{key}" for name in registry.names if key in registry.get(name).model_fields]
+    return f"Did you mean {' or '.join(dict.fromkeys(places))}?" if places else ""

@@ -116,8 +116,6 @@ class Batches:
             None if mixed.partner is None else self._labels[mixed.partner],
             mixed.share,
         )
-        split: list[Any] = [
-            [None] * len(rows) if column is None else column.split(self._part) for column in columns
-        ]
-        for fields in zip(*split, strict=True):
-            yield Batch(*fields, self._labelled_share)
+        split: list[Any] = [[None] * len(rows) if column is None else column.split(self._part) for column in columns]
+        for inputs, labels, logits, partner_labels, share in zip(*split, strict=True):
+            yield Batch(inputs, labels, logits, partner_labels, share, self._labelled_share)

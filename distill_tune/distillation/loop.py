@@ -1,7 +1,7 @@
 """The loop: one student's training as a generator that yields a report an epoch.
 
-Whoever pulls decides: `train.py` pulls to the end, a trial pulls one report at a time, and stopping a trial is closing the
-generator. It runs in a notebook, under torchrun or inside a Ray Train worker alike: if a process group exists, the
+Whoever pulls decides: `train.py` pulls to the end, a trial pulls one report at a time, and stopping a trial is closing
+the generator. It runs in a notebook, under torchrun or inside a Ray Train worker alike: if a process group exists, the
 student is data-parallel over it and reports are sums over all ranks.
 """
 
@@ -29,7 +29,7 @@ from distill_tune.distillation.validation import evaluate
 from distill_tune.errors import TrainingError
 
 Checkpoint = dict[str, Any]
-"""`epoch`, `student` and `optimizer`: everything that the next epoch depends on, since its order is a function of seed."""
+"""`epoch`, `student` and `optimizer`: all that the next epoch depends on, since its order is a function of the seed."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class _Run:
             logits = self.forward(batch.inputs)
         terms = self.objective.terms(logits.float(), batch, teacher_logits)
         self.optimizer.zero_grad(set_to_none=True)
-        self.objective.weigh(*terms).backward()  # type: ignore[no-untyped-call]
+        self.objective.weigh(*terms).backward()
         if self.config.optim.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.student.parameters(), self.config.optim.gradient_clip)
         self.optimizer.step()
@@ -153,7 +153,7 @@ class _Run:
         return report | self._gap(metrics["accuracy"]) if self.epoch == self.config.search.max_epochs else report
 
     def _gap(self, validation_accuracy: float) -> dict[str, float]:
-        """Training minus validation accuracy at the end of a run: in eval mode, without augmentation, on equally many."""
+        """Training minus validation accuracy after the last epoch: both in eval mode, unaugmented, on equally many."""
         labels, generator = self.materials.labels, torch.Generator().manual_seed(seed_of(self.seed, "gap"))
         labelled = (labels != UNLABELLED).nonzero().flatten()
         some = torch.randperm(len(labelled), generator=generator)[: len(self.materials.validation_labels)]
@@ -190,7 +190,7 @@ def _data_parallel(student: nn.Module, shard: Shard, device: torch.device) -> nn
 
 
 def _average_statistics(student: nn.Module, world_size: int) -> None:
-    """Batch statistics, of which each rank has seen its part, become their mean over ranks; equal numbers stay equal."""
+    """Batch statistics, of which each rank saw its part, become their mean over ranks; equal numbers stay equal."""
     for buffer in student.buffers():
         if buffer.is_floating_point():
             mean = buffer.double()  # in which a sum of equal float32 numbers is exact

@@ -1,4 +1,4 @@
-"""What a training needs beside its configuration, as a worker opens it: data, views, the teacher's outputs or the teacher.
+"""What a training needs beside its configuration, as a worker opens it: data, views, the teacher's outputs or itself.
 
 `Prepared` is a small reference that travels to workers; `Materials` maps the files. Opening takes milliseconds, so a
 worker does it for each trial, and what two trials map is in memory once.
@@ -70,7 +70,7 @@ class Materials:
         )
 
     def batches(self, config: Config, seed: int, shard: Shard, use_teacher: bool) -> Batches:
-        """The epochs of a training with this configuration; `use_teacher` for a loss that looks at the teacher's logits.
+        """The epochs of a training with this configuration; `use_teacher` where its loss looks at the teacher's logits.
 
         Raises:
             ValueError: they were opened without a teacher.

@@ -54,8 +54,8 @@ def hard_loss(logits: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Ten
     """Cross-entropy with the labels; for mixed inputs, with both labels by their share.
 
     An unlabelled sample, or side of a mixture, adds nothing. The sum is divided by how many labels a batch has on
-    average, not by how many this one has: parts of a batch on several workers then average to the whole, and in the long
-    run every label counts the same.
+    average, not by how many this one has: parts of a batch on several workers then average to the whole, and in the
+    long run every label counts the same.
     """
     if batch.partner_labels is None or batch.share is None:
         if batch.labelled_share == 1:

@@ -1,7 +1,7 @@
 """Preparing a search or a training: data once, teacher once, the teacher's outputs once for each augmentation.
 
-Everything is kept in folders named after what it depends on, checked by checksum when it is found again, and rebuilt when
-it is damaged.
+Everything is kept in folders named after what it depends on, checked by checksum when it is found again, and rebuilt
+when it is damaged.
 """
 
 from __future__ import annotations
@@ -35,8 +35,16 @@ class Preparation:
     teacher: LoadedTeacher
 
 
-def prepare(space: Space, cache: Path, say: Say) -> Preparation:
+def prepare(
+    space: Space, cache: Path, say: Say, check: Callable[[Dataset], None] = lambda dataset: None
+) -> Preparation:
     """Make data, teacher and teacher outputs ready under `cache`, for every augmentation that the space can choose.
+
+    Args:
+        space: the run or search space.
+        cache: where it is kept.
+        say: tells the user something in a line.
+        check: refuses data that do not suit the space, before the teacher costs anything.
 
     Raises:
         InputError: the data or the teacher cannot be used; nothing but finished parts is left in `cache`.
@@ -48,6 +56,7 @@ def prepare(space: Space, cache: Path, say: Say) -> Preparation:
         say(note)
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
+    check(dataset)
     folder, teacher = ready_teacher(config, dataset, cache, say)
     if teacher.module is None:
         _check_logits_suffice(variants)
@@ -82,8 +91,8 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
     for path, found in ranges.items():
         if not isinstance(found, Choice) and not live:
             raise ConfigError(
-                f"{dotted(path)}: must be a value or {{ choice = [...] }} where the teacher's outputs are cached, since "
-                "each amount is labelled once; or set teacher.mode = 'live'."
+                f"{dotted(path)}: must be a value or {{ choice = [...] }} where the teacher's outputs are cached, "
+                "since each amount is labelled once; or set teacher.mode = 'live'."
             )
     names = [dotted(path) for path in ranges]
     for values in itertools.product(*(found.corners() for found in ranges.values())):

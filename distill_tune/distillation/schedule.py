@@ -1,7 +1,7 @@
 """Learning-rate schedules: the share of the configured rate at each step of a run.
 
-one_cycle: Smith, Topin, "Super-Convergence", 2018, https://arxiv.org/abs/1708.07120. cosine: Loshchilov, Hutter, "SGDR",
-2017, https://arxiv.org/abs/1608.03983 (without restarts).
+one_cycle: Smith, Topin, "Super-Convergence", 2018, https://arxiv.org/abs/1708.07120. cosine: Loshchilov, Hutter,
+"SGDR", 2017, https://arxiv.org/abs/1608.03983 (without restarts).
 """
 
 from math import cos, pi

@@ -1,4 +1,4 @@
-"""One seed from several numbers and names, so that streams of random numbers that must not meet have nothing in common."""
+"""One seed from several numbers and names, so that streams of random numbers have nothing in common."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Training a teacher: the loop of every student, on all labels of the training split and without a teacher of its own."""
+"""Training a teacher: the loop of every student, on all labels of the training split, without a teacher of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from distill_tune.errors import ConfigError, TeacherError, TrainingError
 
 _NUM_LINES = 5
 """How often the training says how it is getting on."""
-_KEYS = {"student.": "teacher.", "augmentation.": "teacher.train.augmentation.", "optim.kind": "teacher.train.optimizer"}
+_KEYS = {
+    "student.": "teacher.",
+    "augmentation.": "teacher.train.augmentation.",
+    "optim.kind": "teacher.train.optimizer",
+}
 """Where the user wrote what the teacher's own configuration has elsewhere."""
 
 

@@ -1,7 +1,7 @@
 """Views: the augmented inputs of some samples, as a pure function of (seed, index, view).
 
-Any view without augmentation is the data itself. The same view always gives the same inputs, so the teacher's outputs for
-it can be computed once and replayed: see `teacher_cache.py`.
+Any view without augmentation is the data itself. The same view always gives the same inputs, so the teacher's outputs
+for it can be computed once and replayed: see `teacher_cache.py`.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Views:
     """The augmentation of one configuration over one set of samples; partners come from the same set."""
 
     def __init__(self, config: AugmentationConfig, inputs: Tensor, mean: tuple[float, ...], seed: int):
-        """`inputs` are all samples that a view may show, in stored units: [n, channels, height, width] or [n, features]."""
+        """`inputs` are all samples that a view may show, in stored units: [n, channels, h, w] or [n, features]."""
         chosen: list[Transform] = [
             AUGMENTATIONS.get(name)(amount=amount) for name, amount in sorted(config.amounts.items()) if amount
         ]

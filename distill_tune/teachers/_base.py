@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from distill_tune.errors import TeacherError
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
@@ -48,6 +49,27 @@ class Workshop:
     """A folder of this teacher's own; what is kept there is found again while its identity holds."""
     fit: Callable[[dict[str, Any]], nn.Module]
     """Trains a student family to the end on the labels; given the sections of a configuration."""
+    say: Callable[[str], None]
+    """Tells the user something in a line."""
+
+
+def one_line(error: Exception) -> str:
+    """What a library or a user's own code says is wrong, short enough for an error of ours."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def existing_file(config: TeacherConfig) -> Path:
+    """The file at `teacher.path`, for a source that needs it.
+
+    Raises:
+        TeacherError: no file is there.
+    """
+    assert config.path is not None, "this source needs it"
+    path = Path(config.path)
+    if not path.is_file():
+        raise TeacherError(f"teacher.path: no file {config.path!r}.")
+    return path
 
 
 class Teacher(Options):

@@ -16,7 +16,7 @@ from distill_tune.errors import ConfigError
 RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"
 """Set to 1 to see Ray's own messages."""
 
-_QUIET = {
+QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the user's configuration keep their meaning
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -33,7 +33,7 @@ _QUIET = {
 @contextlib.contextmanager
 def connected(address: str | None, resources: ResourcesConfig) -> Iterator[None]:
     """A connection to the cluster at `address`, at Ray's own RAY_ADDRESS, or to a new one on this machine."""
-    for name, value in _QUIET.items():
+    for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     loud = os.environ.get(RAY_LOGS) == "1"
     existing = address or os.environ.get("RAY_ADDRESS")

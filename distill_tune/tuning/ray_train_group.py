@@ -37,7 +37,10 @@ class Mailbox:
     def __init__(self) -> None:
         self._assignment: Assignment | None = None
         self._number = 0
+        self._delivered = 0.0
+        """The last epoch that the trial has been told of."""
         self._closed = False
+        self._fault: str | None = None
         self._wanted = False
         self._reports: asyncio.Queue[Report | str] = asyncio.Queue()
         self._changed = asyncio.Condition()
@@ -45,13 +48,15 @@ class Mailbox:
     async def assign(self, assignment: Assignment | None) -> None:
         """From the trial: another assignment, or None to drop the one in hand."""
         async with self._changed:
-            self._assignment, self._wanted = assignment, False
+            self._assignment, self._wanted, self._delivered = assignment, False, 0.0
             self._number += 1
             self._reports = asyncio.Queue()
             self._changed.notify_all()
 
     async def next_report(self) -> Report | str:
         """From the trial: the next epoch's report, or the text of what went wrong."""
+        if self._fault is not None:
+            return self._fault
         async with self._changed:
             self._wanted = True
             self._changed.notify_all()
@@ -64,7 +69,8 @@ class Mailbox:
             self._changed.notify_all()
 
     async def fail(self, text: str) -> None:
-        """The training of the assignment in hand, or the whole run, has failed."""
+        """The whole run has failed, for this assignment and every later one."""
+        self._fault = text
         await self._reports.put(text)
 
     async def next_assignment(self) -> tuple[int, Assignment] | None:
@@ -78,6 +84,9 @@ class Mailbox:
         async with self._changed:
             if number != self._number:
                 return False
+            if report["epoch"] <= self._delivered:  # restarted workers repeat what the trial has already been told
+                return True
+            self._delivered = report["epoch"]
             self._wanted = False
             if is_last:
                 self._assignment = None

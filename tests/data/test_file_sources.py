@@ -135,7 +135,7 @@ def test_bad_files_are_refused_in_one_line(source: str, tmp_path: Path) -> None:
     refuse(source, path, "must be .* but is a PNG file; convert it")
     path.write_bytes(bytes(100))
     refuse(source, path, "must be .* but is a binary file")
-    refuse(source, None, f"data.path: this key is required with source = '{source}'", ConfigError)
+    refuse(source, None, f"path: this key is required with source = '{source}'", ConfigError)
 
 
 def test_a_known_kind_of_file_names_its_source(save_text: SaveText, save_npz: SaveNpz, tmp_path: Path) -> None:

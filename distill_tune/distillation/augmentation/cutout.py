@@ -30,7 +30,7 @@ class Cutout(Transform):
         return fill.where(hole, inputs)
 
     def _covered(self, draw: Draw, axis: int, size: int) -> Tensor:
-        """bool [batch, size]: the places on one axis that the hole covers."""
+        """The places on one axis that the hole covers: bool [batch, size]."""
         import torch
 
         first = draw.below(size, f"cutout {axis}").unsqueeze(1) - self.amount // 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.errors import TeacherError
 from distill_tune.registry import TEACHERS
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, existing_file, one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @TEACHERS.register
 class Logits(Teacher):
-    """Reads raw logits; the teacher itself is never loaded."""
+    """Reads raw logits; the teacher itself is never loaded.
+
+    An .npz holds one array, or one that is called `logits`. A Parquet file holds a column a class, in the order of the
+    data's classes or under their names.
+    """
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
 
@@ -25,42 +29,57 @@ class Logits(Teacher):
         """The file's checksum; its shape and values are checked here too, before anything is written."""
         from distill_tune.checksum import sha256_of
 
-        path = _existing(config)
-        _checked(path, _read(path), pupils)
+        path = existing_file(config)
+        _checked(path, _read(path, pupils), pupils)
         return sha256_of(path)
 
     def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
         """The file's rows, in the order of the data source's rows."""
-        path = _existing(config)
-        return LoadedTeacher(parameters=0, table=_checked(path, _read(path), pupils))
+        path = existing_file(config)
+        return LoadedTeacher(parameters=0, table=_checked(path, _read(path, pupils), pupils))
 
 
-def _existing(config: TeacherConfig) -> Path:
-    assert config.path is not None, "this source needs it"
-    path = Path(config.path)
-    if not path.is_file():
-        raise TeacherError(f"teacher.path: no file {config.path!r}.")
-    return path
+def _read(path: Path, pupils: Pupils) -> np.ndarray:
+    readers = {".npy": _read_numpy, ".npz": _read_numpy, ".parquet": _read_parquet}
+    if path.suffix not in readers:
+        raise TeacherError(f"teacher.path: logits are read from {', '.join(readers)}, but got {path.name!r}.")
+    try:
+        return readers[path.suffix](path, pupils)
+    except TeacherError:
+        raise
+    except Exception as error:  # NumPy, zipfile, zlib and Arrow each have errors of their own for a damaged file
+        raise TeacherError(
+            f"teacher.path: {path.name!r} cannot be read as {path.suffix} ({one_line(error)})."
+        ) from error
 
 
-def _read(path: Path) -> np.ndarray:
+def _read_numpy(path: Path, pupils: Pupils) -> np.ndarray:
     import numpy as np
-    import pyarrow as pa
+
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        if len(loaded.files) != 1 and "logits" not in loaded.files:
+            raise TeacherError(
+                f"teacher.path: {path.name!r} must hold one array, or one that is called 'logits', but holds "
+                f"{', '.join(loaded.files) or 'none'}."
+            )
+        return np.asarray(loaded["logits" if "logits" in loaded.files else loaded.files[0]])
+
+
+def _read_parquet(path: Path, pupils: Pupils) -> np.ndarray:
+    import numpy as np
     import pyarrow.parquet as pq
 
-    try:
-        if path.suffix == ".parquet":
-            table = pq.read_table(path)
-            return np.stack([column.to_numpy() for column in table.columns], axis=1)
-        if path.suffix not in (".npy", ".npz"):
-            raise TeacherError(f"teacher.path: logits are read from .npy, .npz or .parquet, but got {path.name!r}.")
-        loaded = np.load(path, allow_pickle=False)
-        return np.asarray(loaded if isinstance(loaded, np.ndarray) else loaded[loaded.files[0]])
-    except (ValueError, OSError, EOFError, IndexError, pa.ArrowException) as error:
-        raise TeacherError(f"teacher.path: {path.name!r} cannot be read as {path.suffix} ({error}).") from error
+    table = pq.read_table(path)
+    if set(table.column_names) == set(pupils.classes):
+        table = table.select(list(pupils.classes))
+    return np.stack([column.to_numpy() for column in table.columns], axis=1)
 
 
 def _checked(path: Path, logits: np.ndarray, pupils: Pupils) -> np.ndarray:
+    """The logits as float32, if they can be the teacher's."""
     import numpy as np
 
     expected = (pupils.num_rows, len(pupils.classes))
@@ -69,6 +88,13 @@ def _checked(path: Path, logits: np.ndarray, pupils: Pupils) -> np.ndarray:
             f"teacher.path: {path.name!r} must have one row of logits for each row of the data, shape {expected}, "
             f"but has shape {logits.shape}."
         )
-    if logits.dtype.kind not in "fiu" or not np.isfinite(logits).all():
-        raise TeacherError(f"teacher.path: the logits of {path.name!r} must be finite numbers, one is not.")
-    return logits.astype(np.float32)
+    with np.errstate(over="ignore"):
+        checked = logits.astype(np.float32) if logits.dtype.kind in "fiu" else None
+    if checked is None or not np.isfinite(checked).all():
+        raise TeacherError(f"teacher.path: the logits of {path.name!r} must be finite numbers, but one is not.")
+    if (checked >= 0).all() and np.allclose(checked.sum(1), 1, atol=1e-3):
+        raise TeacherError(
+            f"teacher.path: {path.name!r} holds probabilities, which a temperature cannot soften; give raw logits, or "
+            "the logarithms of the probabilities."
+        )
+    return checked

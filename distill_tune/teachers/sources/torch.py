@@ -9,11 +9,15 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import Field
+
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import TEACHERS, load_dotted
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, existing_file, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from distill_tune.config.sections import TeacherConfig
@@ -25,35 +29,33 @@ class Torch(Teacher):
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
     factory: str
-    """Dotted path of a function without arguments that makes the network."""
-    arguments: dict[str, Any] = {}
+    """Dotted path of a function that makes the network."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the factory."""
     mean: list[float] | None = None
-    """With `std`: the teacher's own normalisation of images, of pixels divided by 255, one number a channel."""
+    """With `std`: the teacher's own normalisation of images, of pixels divided by 255, one number a channel. Without:
+    its inputs are normalised by the training data's own mean and deviation, as a student's are."""
     std: list[float] | None = None
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
-        """The weights' checksum, the factory's source and the options."""
+        """The weights' checksum, the source of the factory's module, and the options."""
         from distill_tune.checksum import sha256_of
 
         factory = self._factory()
         try:
-            source = inspect.getsource(factory)
-        except (OSError, TypeError):
+            source = inspect.getsource(inspect.getmodule(factory) or factory)
+        except (OSError, TypeError):  # compiled, or made at run time
             source = self.factory
-        return f"{sha256_of(_weights_path(config))} {source} {self.model_dump_json()}"
+        return f"{sha256_of(existing_file(config))} {source} {self.model_dump_json()}"
 
     def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
-        """Build the network, fill it, put its normalisation in front, and try one sample."""
-        import torch
+        """Build the network, fill it, put its normalisation in front, and try two samples."""
+        mean, std = self._normalisation(pupils)
+        network = self._network()
+        _fill(network, existing_file(config))
+        from distill_tune.students import behind_normalisation
 
-        network = self._factory()(**self.arguments)
-        if not isinstance(network, torch.nn.Module):
-            raise TeacherError(
-                f"teacher.torch.factory: {self.factory!r} must return a torch.nn.Module, but returned {type(network).__name__}."
-            )
-        _fill(network, _weights_path(config))
-        module = self._with_normalisation(network, pupils).eval().requires_grad_(False)
+        module = behind_normalisation(network, pupils.input_shape, mean, std).eval().requires_grad_(False)
         _try(module, pupils)
         return LoadedTeacher(parameters=sum(p.numel() for p in network.parameters()), module=module)
 
@@ -64,57 +66,72 @@ class Torch(Teacher):
             factory = load_dotted(self.factory)
         except ConfigError as error:
             raise TeacherError(f"teacher.torch.factory: {error}") from error
+        except Exception as error:  # whatever the user's module does when it is imported
+            raise TeacherError(
+                f"teacher.torch.factory: {self.factory!r} cannot be imported ({one_line(error)})."
+            ) from error
         if not callable(factory):
             raise TeacherError(
                 f"teacher.torch.factory: {self.factory!r} must be a function, but is {type(factory).__name__}."
             )
         return factory
 
-    def _with_normalisation(self, network: nn.Module, pupils: Pupils) -> nn.Module:
-        from distill_tune.students import behind_normalisation
+    def _network(self) -> nn.Module:
+        import torch
 
-        if (self.mean is None) != (self.std is None):
-            raise TeacherError("teacher.torch: mean and std belong together; give both or neither.")
-        if self.mean is None or self.std is None:
-            return behind_normalisation(network, pupils.input_shape, pupils.mean, pupils.std)
-        own = [[255 * value for value in values] for values in (self.mean, self.std)]
-        return behind_normalisation(network, pupils.input_shape, *own)
+        try:
+            network = self._factory()(**self.arguments)
+        except TeacherError:
+            raise
+        except Exception as error:  # whatever the user's function raises
+            raise TeacherError(
+                f"teacher.torch.factory: {self.factory!r} failed with arguments {self.arguments} ({one_line(error)})."
+            ) from error
+        if not isinstance(network, torch.nn.Module):
+            raise TeacherError(
+                f"teacher.torch.factory: {self.factory!r} must return a torch.nn.Module, but returned "
+                f"{type(network).__name__}."
+            )
+        return network
 
-
-def _weights_path(config: TeacherConfig) -> Path:
-    assert config.path is not None, "this source needs it"
-    path = Path(config.path)
-    if not path.is_file():
-        raise TeacherError(f"teacher.path: no file {config.path!r}.")
-    return path
+    def _normalisation(self, pupils: Pupils) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and deviation of each channel in stored units."""
+        if self.mean is None and self.std is None:
+            return pupils.mean, pupils.std
+        channels = pupils.input_shape[0]
+        if len(pupils.input_shape) != 3:
+            raise TeacherError("teacher.torch.mean: is for images; the features of a table are standardised already.")
+        if self.mean is None or self.std is None or not len(self.mean) == len(self.std) == channels:
+            raise TeacherError(
+                f"teacher.torch.mean: mean and std belong together, {channels} number{'s' * (channels > 1)} each for "
+                f"these images, but got mean = {self.mean} and std = {self.std}."
+            )
+        if min(self.std) <= 0:
+            raise TeacherError(f"teacher.torch.std: must be greater than 0, but got {self.std}.")
+        return [255 * value for value in self.mean], [255 * value for value in self.std]
 
 
 def _fill(network: nn.Module, path: Path) -> None:
     weights = _read_weights(path)
     try:
         network.load_state_dict(weights)
-    except RuntimeError as error:
-        first = " ".join(str(error).split())[:300]
+    except Exception as error:  # RuntimeError where names or shapes differ, anything where it is no state dict
         raise TeacherError(
-            f"teacher.path: the weights of {path.name!r} do not fit the factory's network ({first})."
+            f"teacher.path: the weights of {path.name!r} do not fit the factory's network ({one_line(error)})."
         ) from error
 
 
 def _read_weights(path: Path) -> dict[str, Any]:
-    import pickle
-
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        first = str(error).splitlines()[0][:200]
+    except Exception as error:  # safetensors, zipfile and the unpickler each have errors of their own
         raise TeacherError(
-            f"teacher.path: {path.name!r} is no safetensors file or state dict of tensors ({first})."
+            f"teacher.path: {path.name!r} is no safetensors file or state dict of tensors ({one_line(error)})."
         ) from error
     if not isinstance(weights, dict):
         raise TeacherError(f"teacher.path: {path.name!r} must hold a state dict, but holds a {type(weights).__name__}.")
@@ -127,11 +144,14 @@ def _try(module: nn.Module, pupils: Pupils) -> None:
     try:
         with torch.inference_mode():
             logits = module(torch.zeros(2, *pupils.input_shape))
-    except RuntimeError as error:
-        first = str(error).splitlines()[0][:200]
-        raise TeacherError(f"teacher.torch: cannot take inputs of shape {pupils.input_shape} ({first}).") from error
-    if logits.shape != (2, len(pupils.classes)):
+    except Exception as error:  # whatever the user's network raises
         raise TeacherError(
-            f"teacher.torch: must return logits [batch, {len(pupils.classes)}] for the {len(pupils.classes)} classes of "
-            f"the data, but returned {list(logits.shape)}."
+            f"teacher.torch: the network cannot take inputs of shape {pupils.input_shape} ({one_line(error)})."
+        ) from error
+    classes = len(pupils.classes)
+    if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
+        got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise TeacherError(
+            f"teacher.torch: the network must return logits [batch, {classes}] for the {classes} classes of the data, "
+            f"but returned {got} for a batch of 2."
         )

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from distill_tune.registry import STUDENTS, TEACHERS
+from distill_tune.registry import OPTIMIZERS, TEACHERS
 from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from distill_tune.config.sections import TeacherConfig
 
 _VERSION = 1
-"""Raised when the recipe changes what comes out of it."""
+"""Raised when the same recipe comes to give another teacher."""
+_DIGEST = "sha256"
+"""The key in the kept file's metadata."""
+
+
+def _known_optimizer(name: str) -> str:
+    if name not in OPTIMIZERS:
+        raise ValueError(f"must be one of {', '.join(OPTIMIZERS.names)} or a dotted path")
+    return name
 
 
 @TEACHERS.register
@@ -22,39 +35,34 @@ class Train(Teacher):
 
     needs: ClassVar[tuple[str, ...]] = ("family",)
     epochs: int = Field(20, ge=1)
-    optimizer: str = "adamw"
+    optimizer: Annotated[str, AfterValidator(_known_optimizer)] = "adamw"
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(5e-2, ge=0)
     batch_size: int = Field(128, ge=1)
     schedule: Literal["constant", "cosine", "one_cycle", "step"] = "one_cycle"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Kept at 0: a teacher trained on smoothed labels has less to tell (Mueller et al. 2019, arXiv 1906.02629)."""
-    augmentation: dict[str, float | int] = {}
+    augmentation: dict[str, float | int] = Field(default_factory=dict)
     passes: int = Field(1, ge=1)
     seed: int = Field(0, ge=0, lt=2**32)
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
-        """The recipe, the family and the data."""
-        return f"{_VERSION} {self._recipe(config)} {pupils.data_fingerprint}"
+        """The recipe and the family."""
+        return f"{_VERSION} {self._recipe(config)}"
 
     def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
         """Its kept weights, or a training from the start."""
-        from safetensors.torch import load_file, save_file
-
-        from distill_tune.students import build_student
-
         recipe = self._recipe(config)
         kept = workshop.folder / "teacher.safetensors"
-        if kept.exists():
-            family = STUDENTS.get(recipe["student"]["family"])(**recipe["student"].get(recipe["student"]["family"], {}))
-            module = build_student(family, pupils.input_shape, len(pupils.classes), pupils.mean, pupils.std)
-            module.load_state_dict(load_file(kept))
+        weights = _read_kept(kept)
+        if weights is not None:
+            module = _build(config, pupils)
+            module.load_state_dict(weights)
         else:
+            if kept.exists():
+                workshop.say("the kept teacher does not match its checksum; it is trained again")
             module = workshop.fit(recipe)
-            workshop.folder.mkdir(parents=True, exist_ok=True)
-            temporary = kept.with_suffix(".part")
-            save_file(module.state_dict(), temporary)
-            temporary.replace(kept)
+            _keep(module, kept)
         module.eval().requires_grad_(False)
         return LoadedTeacher(parameters=sum(p.numel() for p in module.parameters()), module=module)
 
@@ -77,3 +85,43 @@ class Train(Teacher):
             "search": {"max_epochs": self.epochs, "seed": self.seed},
             "passes": self.passes,
         }
+
+
+def _build(config: TeacherConfig, pupils: Pupils) -> nn.Module:
+    from distill_tune.students import build_student
+
+    return build_student(config.chosen("family"), pupils.input_shape, len(pupils.classes), pupils.mean, pupils.std)
+
+
+def _keep(module: nn.Module, path: Path) -> None:
+    """Write the weights and their digest, atomically; two programs may do so at a time."""
+    import torch
+    from safetensors.torch import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}")
+    weights = {
+        name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in module.state_dict().items()
+    }
+    save_file(weights, temporary, {_DIGEST: _digest(weights)})
+    temporary.replace(path)
+
+
+def _read_kept(path: Path) -> dict[str, Tensor] | None:
+    """The kept weights; None where there are none, or they are damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return weights if (file.metadata() or {}).get(_DIGEST) == _digest(weights) else None
+    except (OSError, SafetensorError):
+        return None
+
+
+def _digest(weights: dict[str, Tensor]) -> str:
+    whole = hashlib.sha256()
+    for name in sorted(weights):
+        whole.update(f"{name} {weights[name].dtype} {tuple(weights[name].shape)} ".encode())
+        whole.update(weights[name].numpy().tobytes())
+    return whole.hexdigest()

@@ -1,0 +1,164 @@
+"""`--set KEY=VALUE` reaches every key; and the file that it is laid over."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from distill_tune.config import Config, Space, load_space, read_toml, tables_of
+from distill_tune.config.load import apply_setting
+from distill_tune.config.messages import dotted
+from distill_tune.config.ranges import Choice, Interval
+from distill_tune.errors import ConfigError
+
+PROJECT = Path(__file__).parents[2]
+DIGITS = PROJECT / "search_spaces" / "digits.toml"
+
+
+def with_settings(*settings: str) -> Space:
+    return load_space(DIGITS, list(settings))
+
+
+@pytest.mark.parametrize(
+    ("setting", "tables"),
+    [
+        ("loss.temperature=4", {"loss": {"temperature": 4}}),
+        (" loss.temperature = 4.5 ", {"loss": {"temperature": 4.5}}),
+        ("optim.learning_rate=1e-3", {"optim": {"learning_rate": 1e-3}}),
+        ("search.trials=1_000", {"search": {"trials": 1000}}),
+        ("teacher.trust=true", {"teacher": {"trust": True}}),
+        ("loss.kind=labels", {"loss": {"kind": "labels"}}),
+        ("loss.kind='labels'", {"loss": {"kind": "labels"}}),
+        ("search.time=10m", {"search": {"time": "10m"}}),
+        ("data.path=some folder/a=b#c.csv", {"data": {"path": "some folder/a=b#c.csv"}}),
+        ("data.path=2024-01-01", {"data": {"path": "2024-01-01"}}),
+        ("student.family=my_models:net", {"student": {"family": "my_models:net"}}),
+        ('student."my_models:net".width=3', {"student": {"my_models:net": {"width": 3}}}),
+        ("student.family=['mlp', 'convnet']", {"student": {"family": ["mlp", "convnet"]}}),
+        ("loss.temperature={ log = [1, 20] }", {"loss": {"temperature": {"log": [1, 20]}}}),
+        ("loss.temperature.log=[1, 20]", {"loss": {"temperature": {"log": [1, 20]}}}),
+        ("loss={ kind = 'labels' }", {"loss": {"kind": "labels"}}),
+    ],
+)
+def test_key_and_value_are_toml_and_a_bare_word_is_a_string(setting: str, tables: dict[str, Any]) -> None:
+    found: dict[str, Any] = {}
+    apply_setting(found, setting)
+    assert found == tables
+
+
+def settings_of(tables: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            yield from settings_of(value, (*path, key))
+        else:
+            yield f"{dotted((*path, key))}={tomli_w.dumps({'value': value}).partition('=')[2]}"
+
+
+def test_every_key_of_a_run_can_be_set() -> None:
+    tables = tables_of(with_settings().config)
+    found: dict[str, Any] = {}
+    for setting in settings_of(tables):
+        apply_setting(found, setting)
+    assert found == tables
+
+
+def test_a_value_takes_the_place_of_a_range() -> None:
+    space = with_settings("loss.temperature=4")
+    assert ("loss", "temperature") not in space.ranges
+    assert space.config.loss.temperature == 4
+
+
+def test_a_range_takes_the_place_of_a_value() -> None:
+    space = with_settings("optim.batch_size={ choice = [32, 64] }")
+    assert space.ranges["optim", "batch_size"] == Choice((32, 64))
+
+
+def test_a_range_takes_the_place_of_a_range() -> None:
+    space = with_settings("loss.temperature={ uniform = [2, 3] }", "student.family=['mlp']")
+    assert space.ranges["loss", "temperature"] == Interval(2.0, 3.0, integer=False, log=False)
+    assert space.ranges["student", "family"] == Choice(("mlp",))
+
+
+def test_a_name_takes_the_place_of_a_list_of_names() -> None:
+    assert ("student", "family") not in with_settings("student.family=convnet").ranges
+
+
+def test_a_key_is_set_beside_others_and_the_last_word_counts() -> None:
+    space = with_settings("teacher.train.epochs=3", "teacher.train.epochs=5")
+    assert space.config.teacher.tables["train"]["epochs"] == 5
+    assert space.config.teacher.tables["train"]["weight_decay"] == 0.05
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("loss", "--set loss: must be KEY=VALUE, such as loss.temperature=4."),
+        ("loss.temperature=", "--set loss.temperature=: must be KEY=VALUE, such as loss.temperature=4."),
+        ("=4", "--set =4: must be KEY=VALUE, such as loss.temperature=4."),
+        ("temperature=4", "temperature: a key must stand in a section. Did you mean loss.temperature?"),
+        ("loss.temperature.x=1", "loss.temperature: must be a number, but got { x = 1 }. 'x' is no kind of range."),
+        ("loss.temperature=-3", "loss.temperature: must be greater than 0, but got -3."),
+        ("student.family=[mlp, convnet]", "(Invalid value (at line 1, column 10)); strings need quotes."),
+        ("student.my_models:net.width=3", "'student.my_models:net.width' is no key; write section.key, such as"),
+        ("student.my_models:net.width=3", "a part with a colon in it needs quotes."),
+        ("[search]\ntrials=3", "no key"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_cannot_be_is_refused(setting: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        with_settings(setting)
+    assert said in str(caught.value)
+    assert str(DIGITS) not in str(caught.value)
+
+
+def test_what_the_file_has_wrong_is_said_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("data.source = 'digits'\nstudent.family = 'mpl'\n")
+    with pytest.raises(ConfigError) as caught:
+        load_space(path, ["loss.temperature=4"])
+    assert str(caught.value).startswith(f"{path}: student.family: no student family is named 'mpl'.")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"data.source = 'digits", "is no valid TOML: "),
+        (b"a,b,c\n1,2,3\n", "is no valid TOML: "),
+        (b"PK\x03\x04\xff\xfe", "is no text file (a TOML configuration is UTF-8 text)."),
+        (b"a = 1\na = 2", "is no valid TOML: Cannot overwrite a value (at end of document)."),
+    ],
+)
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_toml(path)
+    assert f"{path}: {said}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "said"), [("gone.toml", "no such file"), (".", "cannot be read (Is a directory)")])
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_toml(tmp_path / name)
+    assert said in str(caught.value)
+
+
+def test_a_file_may_open_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + DIGITS.read_bytes())
+    assert load_space(path, []) == load_space(DIGITS, [])
+
+
+def test_the_search_toml_of_a_result_can_be_searched_again(tmp_path: Path) -> None:
+    path = tmp_path / "search.toml"
+    path.write_text(DIGITS.read_text() + "\n[made_with]\npython = '3.11'\n")
+    assert load_space(path, []) == load_space(DIGITS, [])
+
+
+def test_the_smallest_configuration_has_defaults_for_all_else(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("data.source = 'digits'\nstudent.family = 'mlp'\n")
+    assert isinstance(load_space(path, []).config, Config)

@@ -1,0 +1,39 @@
+"""Small runs, prepared once for all tests; how they look is in `runs.py`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from runs import IMAGES, run_space
+
+from distill_tune.config import Config, Space
+
+settings.register_profile("no_clock", deadline=None)  # how fast an example runs says nothing about whether it is right
+settings.load_profile("no_clock")
+
+
+@pytest.fixture
+def table_space() -> Callable[..., Space]:
+    """`table_space(loss={"temperature": 2.0})`: a small run on made-up rows with a trained teacher."""
+    return run_space
+
+
+@pytest.fixture
+def image_space() -> Callable[..., Space]:
+    """The same on scikit-learn's digits."""
+    return lambda **sections: run_space(IMAGES, **sections)
+
+
+@pytest.fixture(scope="session")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Space], tuple[Config, Any]]:
+    """`ready(space)`: configuration and `Preparation`, in a cache that all tests share: a teacher is trained once."""
+    cache: Path = tmp_path_factory.mktemp("shared-cache")
+
+    def made(space: Space) -> tuple[Config, Any]:
+        from distill_tune.distillation.prepare import prepare
+
+        return space.config, prepare(space, cache, lambda line: None)
+
+    return made

@@ -1,0 +1,101 @@
+"""Two workers of one trial, each a process, report what one worker reports."""
+
+import gc
+import json
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from runs import IMAGES, run_space
+
+from distill_tune.config import Space
+from distill_tune.config.validate import validate
+from distill_tune.distillation.loop import distill
+from distill_tune.distillation.materials import Materials, Prepared
+from distill_tune.errors import TrainingError
+
+
+def train(tables: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
+    """Train in this process, as a worker of its group if it is in one; tell what was reported and how it ended."""
+    config = validate(tables)
+    reports, weights, ended, student = [], [], "", None
+    try:
+        for epoch in distill(config, Materials.open(prepared, config), 0):
+            reports.append({k: v for k, v in epoch.report.items() if "time/" not in k and k != "samples_per_s"})
+            weights = torch.cat([weight.flatten() for weight in epoch.student.state_dict().values()]).tolist()
+            student = weakref.ref(epoch.student)
+            del epoch
+    except TrainingError as error:
+        ended = str(error)
+    gc.collect()
+    left = student is not None and student() is not None
+    return {"reports": reports, "weights": weights, "ended": ended, "left": left}
+
+
+def work(rank: int, runs: dict[str, tuple[dict[str, Any], Prepared]], folder: Path) -> None:
+    """One of two processes; the group stays while one run comes after another."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    told = {name: train(*run) for name, run in runs.items()}
+    (folder / f"rank-{rank}.json").write_text(json.dumps(told))
+    dist.destroy_process_group()
+
+
+SPACES = {
+    "plain": run_space(),
+    "everything": run_space(
+        data={"student_samples": 100, "rest": "unlabelled"},
+        augmentation={"mixup": 0.5},
+        optim={"label_smoothing": 0.1, "gradient_clip": 0.5, "batch_size": 62},
+    ),
+    "diverging": run_space(optim={"kind": "sgd", "learning_rate": 1e12}),
+    "batch statistics": run_space(IMAGES, augmentation={"shift": 1}),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(ready: Callable[[Space], Any]) -> dict[str, tuple[dict[str, Any], Prepared]]:
+    return {name: (space.tables, ready(space)[1].prepared) for name, space in SPACES.items()}
+
+
+@pytest.fixture(scope="module")
+def told_by_two(runs: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """Name of a run to what each of its two workers tells."""
+    folder = tmp_path_factory.mktemp("ranks")
+    mp.spawn(work, (runs, folder), nprocs=2)
+    told = [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(2)]
+    return {name: [each[name] for each in told] for name in runs}
+
+
+@pytest.mark.parametrize("name", ["plain", "everything"])
+def test_two_workers_report_what_one_reports(name: str, runs: Any, told_by_two: Any) -> None:
+    """With everything: samples without labels, mixed inputs, smoothed labels, clipped gradients."""
+    alone, (first, second) = train(*runs[name]), told_by_two[name]
+    assert len(first["reports"]) == 3
+    assert first == second
+    assert first["weights"] == pytest.approx(alone["weights"], rel=1e-4, abs=1e-5)
+    for ours, theirs in zip(first["reports"], alone["reports"], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-5)
+
+
+def test_two_workers_keep_one_student_with_batch_statistics(runs: Any, told_by_two: Any) -> None:
+    """Each normalises by its own half of a batch: losses within 15 % of one worker's, accuracy within 5 points."""
+    alone, (first, second) = train(*runs["batch statistics"]), told_by_two["batch statistics"]
+    assert first == second  # running statistics too
+    last, expected = first["reports"][-1], alone["reports"][-1]
+    assert last["train/loss"] == pytest.approx(expected["train/loss"], rel=0.15)
+    assert last["val/loss"] == pytest.approx(expected["val/loss"], rel=0.15)
+    assert last["val/accuracy"] == pytest.approx(expected["val/accuracy"], abs=0.05)
+
+
+def test_all_workers_leave_a_diverged_run(told_by_two: Any) -> None:
+    assert all("the run has diverged" in each["ended"] for each in told_by_two["diverging"])
+
+
+def test_a_run_that_is_over_leaves_no_student_behind(told_by_two: Any) -> None:
+    assert not any(each["left"] for told in told_by_two.values() for each in told)

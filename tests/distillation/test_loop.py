@@ -1,0 +1,312 @@
+"""The loop: cached and live teachers, resuming, diverging, closing, and the parts that a user brings."""
+
+import gc
+import io
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from distill_tune.config import Config, Space
+from distill_tune.distillation.augmentation._base import Draw, Transform
+from distill_tune.distillation.batches import UNLABELLED
+from distill_tune.distillation.loop import Checkpoint, Epoch, distill
+from distill_tune.distillation.losses._base import Loss
+from distill_tune.distillation.losses.soft_targets import soft_target_loss
+from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.optimizers._base import OptimizerKind
+from distill_tune.errors import TrainingError
+
+Make = Callable[..., Space]
+Ready = Callable[[Space], tuple[Config, Any]]
+Report = dict[str, float]
+
+
+def epochs_of(run: tuple[Config, Any], seed: int = 0, resume: Checkpoint | None = None) -> Iterator[Epoch]:
+    config, preparation = run
+    return distill(config, Materials.open(preparation.prepared, config), seed, resume=resume)
+
+
+def reports_of(run: tuple[Config, Any], seed: int = 0) -> list[Report]:
+    return [untimed(epoch.report) for epoch in epochs_of(run, seed)]
+
+
+def untimed(report: Report) -> Report:
+    return {name: value for name, value in report.items() if "time/" not in name and name != "samples_per_s"}
+
+
+def weights_after(run: tuple[Config, Any], seed: int = 0) -> dict[str, Tensor]:
+    *_, last = epochs_of(run, seed)
+    return last.student.state_dict()
+
+
+def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_training_learns_and_says_so(table_space: Make, ready: Ready) -> None:
+    reports = reports_of(ready(table_space(search={"max_epochs": 6})))
+    assert [report["epoch"] for report in reports] == [1, 2, 3, 4, 5, 6]
+    assert reports[-1]["val/accuracy"] > reports[0]["val/accuracy"]
+    assert reports[-1]["val/accuracy"] > 0.6  # of four classes
+    assert reports[-1]["train/loss"] < reports[0]["train/loss"]
+    last = reports[-1]
+    assert last["gap/accuracy"] == pytest.approx(last["train/accuracy"] - last["val/accuracy"])
+
+
+def test_the_total_loss_is_the_weighed_sum_of_its_terms(table_space: Make, ready: Ready) -> None:
+    for report in reports_of(ready(table_space(loss={"soft_weight": 0.3}))):
+        weighed = 0.7 * report["train/hard_loss"] + 0.3 * report["train/soft_loss"]
+        assert report["train/loss"] == pytest.approx(weighed, rel=1e-6)
+
+
+def test_the_same_seed_is_the_same_training_and_another_is_not(table_space: Make, ready: Ready) -> None:
+    run = ready(table_space())
+    assert reports_of(run, seed=1) == reports_of(run, seed=1)
+    assert reports_of(run, seed=1) != reports_of(run, seed=2)
+
+
+def test_a_soft_weight_of_0_trains_exactly_what_labels_alone_train(table_space: Make, ready: Ready) -> None:
+    augmentation = {"mixup": 0.5}
+    without = ready(table_space(loss={"kind": "labels"}, augmentation=augmentation))
+    weightless = ready(table_space(loss={"soft_weight": 0.0}, augmentation=augmentation))
+    assert reports_of(without) == reports_of(weightless)
+
+
+def test_labels_do_not_matter_where_the_teacher_has_all_the_weight(table_space: Make, ready: Ready) -> None:
+    config, preparation = ready(table_space(loss={"soft_weight": 1.0}))
+    materials = Materials.open(preparation.prepared, config)
+    hidden = Materials(**{**vars(materials), "labels": torch.full_like(materials.labels, 2)})
+    trained = [list(distill(config, given, 0))[-1].student.state_dict() for given in (materials, hidden)]
+    assert equal(*trained)
+
+
+@pytest.mark.parametrize("augmentation", [{}, {"shift": 1}, {"mixup": 0.5, "cutout": 2}], ids=str)
+def test_a_live_teacher_gives_the_losses_of_a_cached_one(
+    image_space: Make, ready: Ready, augmentation: dict[str, Any]
+) -> None:
+    """As long as no cached view has come again; up to the rounding of other batch sizes."""
+    keys: dict[str, Any] = {"augmentation": augmentation}
+    cached = reports_of(ready(image_space(teacher={"views": 2}, **keys)))
+    live = reports_of(ready(image_space(teacher={"mode": "live"}, **keys)))
+    assert len(cached) == 2
+    for one, other in zip(cached, live, strict=True):
+        assert other == pytest.approx(one, rel=1e-3, abs=1e-3)
+    assert live[0]["train/soft_loss"] == pytest.approx(cached[0]["train/soft_loss"], rel=1e-5)
+
+
+def test_a_live_teacher_is_left_as_it_was(image_space: Make, ready: Ready) -> None:
+    config, preparation = ready(image_space(teacher={"mode": "live"}, augmentation={"shift": 1}))
+    teacher = preparation.prepared.live_teacher
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    list(epochs_of((config, preparation)))
+    assert equal(before, teacher.state_dict())
+    assert not teacher.training
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+
+
+def saved_and_read(checkpoint: Checkpoint) -> Checkpoint:
+    file = io.BytesIO()
+    torch.save(checkpoint, file)
+    file.seek(0)
+    read: Checkpoint = torch.load(file, weights_only=True)
+    return read
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_run_resumed_after_any_epoch_ends_as_the_undisturbed_one(
+    table_space: Make, ready: Ready, optimizer: str
+) -> None:
+    student = {"mlp": {"widths": [16], "dropout": 0.3}}
+    run = ready(
+        table_space(student=student, optim={"kind": optimizer}, augmentation={"mixup": 0.5}, search={"max_epochs": 4})
+    )
+    whole = [(untimed(e.report), saved_and_read(e.checkpoint())) for e in epochs_of(run)]
+    for done in range(1, 4):
+        torch.rand(done)  # whatever else has been drawn meanwhile
+        resumed = [
+            (untimed(e.report), saved_and_read(e.checkpoint())) for e in epochs_of(run, resume=whole[done - 1][1])
+        ]
+        assert [report for report, _ in resumed] == [report for report, _ in whole[done:]]
+        assert equal(resumed[-1][1]["student"], whole[-1][1]["student"])
+
+
+def test_a_network_with_batch_statistics_resumes_exactly(image_space: Make, ready: Ready) -> None:
+    run = ready(image_space(augmentation={"shift": 1}))
+    first, second = ((untimed(e.report), saved_and_read(e.checkpoint())) for e in epochs_of(run))
+    (resumed,) = epochs_of(run, resume=first[1])
+    assert untimed(resumed.report) == second[0]
+    assert equal(resumed.student.state_dict(), second[1]["student"])
+
+
+def test_a_finished_run_has_no_epoch_left(table_space: Make, ready: Ready) -> None:
+    run = ready(table_space())
+    *_, last = epochs_of(run)
+    assert list(epochs_of(run, resume=last.checkpoint())) == []
+
+
+def test_closing_the_generator_lets_go_of_everything(table_space: Make, ready: Ready) -> None:
+    config, preparation = ready(table_space())
+    materials = Materials.open(preparation.prepared, config)
+    epochs = distill(config, materials, 0)
+    student = weakref.ref(next(epochs).student)
+    held = weakref.ref(materials)
+    assert student() is not None
+    gc.disable()  # by counting references alone: nothing waits for a collection
+    try:
+        epochs.close()  # type: ignore[attr-defined]
+        del materials
+        assert student() is None
+        assert held() is None
+    finally:
+        gc.enable()
+
+
+def test_a_rate_beyond_reason_is_a_diverged_run(table_space: Make, ready: Ready) -> None:
+    run = ready(table_space(optim={"kind": "sgd", "learning_rate": 1e12}))
+    with pytest.raises(TrainingError, match=r"^the (training|validation) loss is (nan|inf) in epoch 1; the run has"):
+        list(epochs_of(run))
+
+
+class Failing(Loss):
+    """Not a number from its second epoch on: 360 rows in batches of 64 are five steps."""
+
+    steps: ClassVar[int] = 0
+
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+        type(self).steps += 1
+        value = soft_target_loss(student_logits, teacher_logits, temperature)
+        return value if self.steps <= 7 else value * float("nan")
+
+
+def test_a_diverged_run_raises_in_the_epoch_in_which_it_happens(table_space: Make, ready: Ready) -> None:
+    Failing.steps = 0
+    epochs = epochs_of(ready(table_space(loss={"kind": "test_loop:Failing"})))
+    next(epochs)
+    with pytest.raises(TrainingError, match="training loss is nan in epoch 2;"):
+        next(epochs)
+
+
+class Halved(Loss):
+    """A user's own."""
+
+    factor: float = 0.5
+
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+        return soft_target_loss(student_logits, teacher_logits, temperature) * self.factor
+
+
+class Noise(Transform):
+    """A user's own, for tables."""
+
+    for_tables: ClassVar[bool] = True
+
+    def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
+        return inputs + self.amount * (draw.uniform("noise").unsqueeze(1) - 0.5)
+
+
+class Plain(OptimizerKind):
+    """A user's own."""
+
+    maximize: bool = False
+
+    def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+        return torch.optim.SGD(module.parameters(), lr=learning_rate, maximize=self.maximize)
+
+
+def test_a_loss_of_ones_own_is_trained_with(table_space: Make, ready: Ready) -> None:
+    ours = reports_of(ready(table_space(loss={"kind": "test_loop:Halved", "test_loop:Halved": {"factor": 1.0}})))
+    assert ours == reports_of(ready(table_space()))
+    halved = reports_of(ready(table_space(loss={"kind": "test_loop:Halved"})))
+    assert halved[0]["train/soft_loss"] < 0.7 * ours[0]["train/soft_loss"]
+
+
+def test_an_augmentation_of_ones_own_is_trained_and_labelled_with(table_space: Make, ready: Ready) -> None:
+    noisy = {"augmentation": {"test_loop:Noise": 2.0}}
+    live = reports_of(ready(table_space(teacher={"mode": "live"}, **noisy)))
+    cached = reports_of(ready(table_space(teacher={"views": 3}, **noisy)))
+    assert cached[0]["train/loss"] == pytest.approx(live[0]["train/loss"], rel=1e-5)
+    assert cached[0]["train/loss"] != pytest.approx(reports_of(ready(table_space()))[0]["train/loss"], rel=1e-3)
+
+
+def test_an_optimizer_of_ones_own_is_trained_with(table_space: Make, ready: Ready) -> None:
+    down, up = (
+        reports_of(ready(table_space(optim={"kind": "test_loop:Plain", "test_loop:Plain": {"maximize": maximize}})))
+        for maximize in (False, True)
+    )
+    assert down[-1]["train/loss"] < down[0]["train/loss"]
+    assert up[-1]["train/loss"] > up[0]["train/loss"]
+
+
+def test_a_clipped_step_is_no_longer_than_the_clip(table_space: Make, ready: Ready) -> None:
+    optim = {"kind": "sgd", "sgd": {"momentum": 0.0}, "schedule": "constant", "batch_size": 1024}
+    once = {"search": {"max_epochs": 1}}
+
+    def weights(rate: float, clip: float | None) -> Tensor:
+        keys = {"learning_rate": rate} | ({} if clip is None else {"gradient_clip": clip})
+        trained = weights_after(ready(table_space(optim={**optim, **keys}, **once)))
+        return torch.cat([weight.flatten() for weight in trained.values()])
+
+    start = weights(1e-20, None)
+    assert (weights(1.0, None) - start).norm() > 0.1
+    assert (weights(1.0, 0.01) - start).norm() == pytest.approx(0.01, rel=1e-2)
+
+
+def test_bfloat16_trains_what_float32_trains_roughly_and_keeps_float32_weights(image_space: Make, ready: Ready) -> None:
+    exact = ready(image_space(optim={"precision": "float32"}))
+    rough = ready(image_space(optim={"precision": "bfloat16"}))
+    one, other = reports_of(exact)[0], reports_of(rough)[0]
+    assert one["train/loss"] != other["train/loss"]
+    assert other["train/loss"] == pytest.approx(one["train/loss"], rel=0.05)
+    assert all(weight.dtype != torch.bfloat16 for weight in weights_after(rough).values())
+
+
+def test_smoothing_of_labels_leaves_the_teachers_term_alone(table_space: Make, ready: Ready) -> None:
+    """In the first step, that is: an epoch of one batch."""
+    keys: dict[str, Any] = {"search": {"max_epochs": 1}}
+    plain, smooth = (
+        reports_of(ready(table_space(optim={"batch_size": 1024, "label_smoothing": smoothing}, **keys)))[0]
+        for smoothing in (0.0, 0.2)
+    )
+    assert plain["train/soft_loss"] == smooth["train/soft_loss"]
+    assert plain["train/hard_loss"] != smooth["train/hard_loss"]
+
+
+def test_samples_without_labels_are_hidden_or_seen_through_the_teacher(table_space: Make, ready: Ready) -> None:
+    def materials(**data: Any) -> Materials:
+        config, preparation = ready(table_space(data=data))
+        return Materials.open(preparation.prepared, config)
+
+    everything = materials()
+    hidden = materials(student_samples=50)
+    unlabelled = materials(student_samples=50, rest="unlabelled")
+    assert len(everything.labels) == len(unlabelled.labels) > len(hidden.labels) == 50
+    assert (hidden.labels != UNLABELLED).all()
+    known = unlabelled.labels != UNLABELLED
+    assert known.sum() == 50
+    assert torch.equal(unlabelled.labels[known], hidden.labels)
+    assert torch.equal(unlabelled.train_inputs[known], hidden.train_inputs)
+    assert torch.equal(unlabelled.labels[known], everything.labels[known])
+    for each in (hidden, unlabelled):
+        assert each.teacher is not None
+        assert len(each.teacher.logits(0)) == len(each.labels)
+
+
+def test_the_student_learns_from_samples_without_labels(table_space: Make, ready: Ready) -> None:
+    keys: dict[str, Any] = {"loss": {"soft_weight": 0.9}, "search": {"max_epochs": 6}, "augmentation": {"mixup": 0.5}}
+    data = {"student_samples": 20, "rest": "unlabelled"}
+    reports = reports_of(ready(table_space(data=data, **keys)))
+    assert reports[-1]["val/accuracy"] > 0.6
+    assert "gap/accuracy" in reports[-1]
+
+
+def test_materials_without_a_teacher_refuse_a_loss_that_needs_one(table_space: Make, ready: Ready) -> None:
+    from distill_tune.distillation.materials import Prepared
+
+    config, preparation = ready(table_space())
+    materials = Materials.open(Prepared(preparation.dataset.folder, None), config)
+    with pytest.raises(ValueError, match="'soft_targets' needs a teacher"):
+        list(distill(config, materials, 0))

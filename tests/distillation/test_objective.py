@@ -1,0 +1,130 @@
+"""The weighing of the labels' and the teacher's terms, with labels missing and samples mixed."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from distill_tune.config.validate import validate
+from distill_tune.distillation.batches import UNLABELLED, Batch
+from distill_tune.distillation.losses.soft_targets import soft_target_loss
+from distill_tune.distillation.objective import Objective, hard_loss
+
+CLASSES = 5
+
+
+def objective(smoothing: float = 0.0, **loss: Any) -> Objective:
+    tables: dict[str, Any] = {"data": {"source": "digits"}, "student": {"family": "mlp"}}
+    return Objective(validate({**tables, "loss": loss, "optim": {"label_smoothing": smoothing}}))
+
+
+def batch_of(size: int, seed: int, unlabelled: bool = False, mixed: bool = False) -> tuple[Tensor, Batch]:
+    """Logits and a batch without inputs."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def labels() -> Tensor:
+        drawn = torch.randint(CLASSES, (size,), generator=generator)
+        hidden = torch.rand(size, generator=generator) < 0.5
+        return drawn.where(~hidden, UNLABELLED) if unlabelled else drawn
+
+    share = torch.rand(size, generator=generator) if mixed else None
+    logits, teacher = torch.randn(2, size, CLASSES, generator=generator).unbind()
+    own, partners = labels(), labels() if mixed else None
+    return logits, Batch(torch.empty(size, 0), own, teacher, partners, share, 0.5 if unlabelled else 1.0)
+
+
+def numpy_hard_loss(logits: Tensor, batch: Batch, smoothing: float) -> float:
+    """Sample by sample and label by label."""
+    log_p = np.log(np.exp(logits.double().numpy()) / np.exp(logits.double().numpy()).sum(1, keepdims=True))
+    total = 0.0
+    for i in range(len(logits)):
+        share = 1.0 if batch.share is None else float(batch.share[i])
+        sides = [(int(batch.labels[i]), share)]
+        sides += [] if batch.partner_labels is None else [(int(batch.partner_labels[i]), 1 - share)]
+        for label, weight in sides:
+            if label != UNLABELLED:
+                target = np.full(CLASSES, smoothing / CLASSES)
+                target[label] += 1 - smoothing
+                total -= weight * float((target * log_p[i]).sum())
+    return total / (batch.labelled_share * len(logits))
+
+
+@given(st.integers(0, 99), st.booleans(), st.booleans(), st.sampled_from([0.0, 0.1]))
+def test_the_labels_term_is_what_numpy_computes(seed: int, unlabelled: bool, mixed: bool, smoothing: float) -> None:
+    logits, batch = batch_of(6, seed, unlabelled, mixed)
+    expected = numpy_hard_loss(logits, batch, smoothing)
+    assert hard_loss(logits, batch, smoothing).item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+@given(st.integers(0, 99), st.booleans(), st.booleans(), st.sampled_from([0.0, 0.1]))
+def test_the_parts_of_a_batch_average_to_the_whole(seed: int, unlabelled: bool, mixed: bool, smoothing: float) -> None:
+    logits, batch = batch_of(8, seed, unlabelled, mixed)
+
+    def part(rows: slice) -> Tensor:
+        fields = [None if field is None else field[rows] for field in batch[:5]]
+        return hard_loss(logits[rows], Batch(*fields, batch.labelled_share), smoothing)  # type: ignore[arg-type]
+
+    halves = (part(slice(0, 4)) + part(slice(4, 8))) / 2
+    torch.testing.assert_close(halves, hard_loss(logits, batch, smoothing))
+
+
+def test_a_batch_without_any_label_has_no_labels_term_and_no_nan() -> None:
+    logits, batch = batch_of(4, 0)
+    nothing = batch._replace(labels=torch.full((4,), UNLABELLED), labelled_share=0.1)
+    logits.requires_grad_()
+    value = hard_loss(logits, nothing, 0.1)
+    value.backward()
+    assert value == 0
+    assert logits.grad is not None
+    assert (logits.grad == 0).all()
+
+
+def test_the_labelled_side_of_a_mixture_with_an_unlabelled_sample_counts_by_its_share() -> None:
+    logits = torch.randn(1, CLASSES, generator=torch.Generator().manual_seed(0))
+    known, unknown, share = torch.tensor([2]), torch.tensor([UNLABELLED]), torch.tensor([0.3])
+    expected = torch.nn.functional.cross_entropy(logits, known)
+    first = Batch(torch.empty(1, 0), known, None, unknown, share, 1.0)
+    second = Batch(torch.empty(1, 0), unknown, None, known, share, 1.0)
+    torch.testing.assert_close(hard_loss(logits, first), 0.3 * expected)
+    torch.testing.assert_close(hard_loss(logits, second), 0.7 * expected)
+
+
+def test_mixing_a_sample_with_its_own_class_is_no_mixture() -> None:
+    logits, batch = batch_of(6, 3, mixed=True)
+    same = batch._replace(partner_labels=batch.labels)
+    torch.testing.assert_close(hard_loss(logits, same), torch.nn.functional.cross_entropy(logits, batch.labels))
+
+
+def test_a_soft_weight_of_0_is_the_labels_alone_and_looks_at_no_teacher() -> None:
+    logits, batch = batch_of(6, 4)
+    without = objective(soft_weight=0.0)
+    assert not without.uses_teacher
+    terms = without.terms(logits, batch, None)
+    assert without.weigh(*terms) == torch.nn.functional.cross_entropy(logits, batch.labels)
+
+
+def test_a_soft_weight_of_1_is_the_teacher_alone() -> None:
+    logits, batch = batch_of(6, 5)
+    alone = objective(soft_weight=1.0, temperature=3.0)
+    terms = alone.terms(logits, batch, batch.teacher_logits)
+    assert batch.teacher_logits is not None
+    assert alone.weigh(*terms) == soft_target_loss(logits, batch.teacher_logits, 3.0)
+
+
+@given(st.floats(0.01, 1), st.floats(1, 20), st.sampled_from([0.0, 0.2]))
+def test_the_total_is_the_one_convention(soft_weight: float, temperature: float, smoothing: float) -> None:
+    logits, batch = batch_of(6, 6)
+    assert batch.teacher_logits is not None
+    weighed = objective(smoothing, soft_weight=soft_weight, temperature=temperature)
+    total = weighed.weigh(*weighed.terms(logits, batch, batch.teacher_logits))
+    hard = torch.nn.functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
+    soft = soft_target_loss(logits, batch.teacher_logits, temperature)
+    torch.testing.assert_close(total, (1 - soft_weight) * hard + soft_weight * soft)
+
+
+def test_labels_alone_count_no_soft_weight() -> None:
+    assert not objective(kind="labels").uses_teacher

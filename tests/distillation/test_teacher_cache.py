@@ -1,0 +1,213 @@
+"""The teacher's cached outputs: what they belong to, that nobody writes to them, what becomes of damaged ones."""
+
+import multiprocessing
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from distill_tune.config import Config, Space
+from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.teacher_cache import TeacherOutputs, number_of_views, outputs_folder
+from distill_tune.errors import CacheError, ConfigError, TeacherError
+
+Make = Callable[..., Space]
+Ready = Callable[[Space], tuple[Config, Any]]
+
+
+def outputs_of(config: Config, preparation: Any) -> Path:
+    folder: Path = outputs_folder(preparation.prepared.teacher_folder, config)
+    return folder
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.5])
+def test_every_view_holds_what_the_teacher_says_of_it(table_space: Make, ready: Ready, mixup: float) -> None:
+    config, preparation = ready(table_space(augmentation={"mixup": mixup}, teacher={"views": 3}))
+    materials = Materials.open(preparation.prepared, config)
+    everything = torch.arange(len(materials.labels))
+    assert materials.teacher is not None
+    assert materials.teacher.num_views == (3 if mixup else 1)
+    for view in range(materials.teacher.num_views):
+        with torch.inference_mode():
+            expected = preparation.teacher.module(materials.views.take(everything, view).inputs)
+        torch.testing.assert_close(materials.teacher.logits(view), expected)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            materials.teacher.validation, preparation.teacher.module(materials.validation_inputs)
+        )
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({}, 1),
+        ({"teacher": {"views": 5}}, 1),
+        ({"augmentation": {"mixup": 0.0}}, 1),
+        ({"augmentation": {"mixup": 0.5}}, 3),
+        ({"augmentation": {"mixup": 0.5}, "search": {"max_epochs": 27}}, 8),
+        ({"augmentation": {"mixup": 0.5}, "data": {"passes": 2}}, 6),
+        ({"augmentation": {"mixup": 0.5}, "teacher": {"views": 5}}, 5),
+        ({"augmentation": {"mixup": 0.5}, "teacher": {"mode": "live", "views": 5}}, 0),
+    ],
+    ids=str,
+)
+def test_there_are_as_many_views_as_can_be_shown(table_space: Make, sections: dict[str, Any], expected: int) -> None:
+    assert number_of_views(table_space(**sections).config) == expected
+
+
+def test_another_augmentation_has_other_outputs_and_what_does_not_matter_has_the_same(table_space: Make) -> None:
+    def folder(**sections: Any) -> Path:
+        return outputs_folder(Path(), table_space(**sections).config)
+
+    assert folder(augmentation={"mixup": 0.5}) != folder(augmentation={"mixup": 0.4})
+    assert folder(augmentation={"mixup": 0.5}) != folder(augmentation={"mixup": 0.5}, teacher={"views": 4})
+    assert folder(augmentation={"mixup": 0.0}) == folder() == folder(loss={"temperature": 2.0}, teacher={"views": 4})
+    live = {"teacher": {"mode": "live"}}
+    assert folder(augmentation={"mixup": 0.5}, **live) == folder(augmentation={"mixup": 0.4}, **live)
+
+
+def test_outputs_are_mapped_and_cannot_be_written_to(table_space: Make, ready: Ready) -> None:
+    """Not even by force: the process that tries ends, and the file stays as it is."""
+    folder = outputs_of(*ready(table_space()))
+    before = (folder / "train.arrow").read_bytes()
+    code = (
+        "import sys; from pathlib import Path; from distill_tune.distillation.teacher_cache import TeacherOutputs\n"
+        "logits = TeacherOutputs(Path(sys.argv[1])).logits(0); print(logits.sum().item(), flush=True); logits.zero_()"
+    )
+    process = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
+    assert float(process.stdout) == pytest.approx(TeacherOutputs(folder).logits(0).sum().item())
+    assert process.returncode < 0  # by a signal
+    assert (folder / "train.arrow").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["train.arrow", "validation.arrow", "checksums.json"])
+@pytest.mark.parametrize("place", [0, 0.5, -1])
+def test_outputs_damaged_by_one_byte_are_rebuilt_and_said(
+    table_space: Make, tmp_path: Path, name: str, place: float
+) -> None:
+    space, said = table_space(teacher={"train": {"epochs": 1}}), list[str]()
+    folder = outputs_of(space.config, prepare(space, tmp_path, said.append))
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    content = bytearray(whole[name])
+    content[int(place * len(content)) if place >= 0 else -1] ^= 1
+    (folder / name).write_bytes(content)
+    said.clear()
+    prepare(space, tmp_path, said.append)
+    assert any("do not match their checksums; they are made again" in line for line in said)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    said.clear()
+    prepare(space, tmp_path, said.append)
+    assert said == []
+
+
+def test_missing_outputs_are_a_cache_error(tmp_path: Path) -> None:
+    with pytest.raises(CacheError):
+        TeacherOutputs(tmp_path)
+
+
+def test_a_preparation_leaves_nothing_half_done_or_temporary(table_space: Make, tmp_path: Path) -> None:
+    space = table_space(teacher={"train": {"epochs": 1}})
+    folder = outputs_of(space.config, prepare(space, tmp_path, lambda line: None))
+    assert sorted(path.name for path in folder.parent.iterdir()) == sorted(["teacher.safetensors", folder.name])
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
+
+
+def prepare_in(tables: dict[str, Any], cache: Path) -> None:
+    prepare(Space.parse(tables), cache, lambda line: None)
+
+
+def test_two_programs_may_prepare_at_a_time(table_space: Make, tmp_path: Path) -> None:
+    space = table_space(augmentation={"mixup": 0.5}, teacher={"views": 20})
+    spawn = multiprocessing.get_context("spawn")
+    programs = [spawn.Process(target=prepare_in, args=(space.tables, tmp_path)) for _ in range(2)]
+    for program in programs:
+        program.start()
+    for program in programs:
+        program.join()
+    assert [program.exitcode for program in programs] == [0, 0]
+    said: list[str] = []
+    prepare(space, tmp_path, said.append)
+    assert said == []
+
+
+def test_each_choice_of_an_augmentation_has_its_outputs(table_space: Make, ready: Ready) -> None:
+    space = table_space(augmentation={"mixup": {"choice": [0.0, 0.2, 0.5]}}, teacher={"views": 2})
+    _, preparation = ready(space)
+    counts = []
+    for amount in (0.0, 0.2, 0.5):
+        config = space.at({"augmentation.mixup": amount})
+        materials = Materials.open(preparation.prepared, config)
+        assert materials.teacher is not None
+        counts.append(materials.teacher.num_views)
+    assert counts == [1, 2, 2]
+
+
+def test_a_continuous_augmentation_is_refused_where_outputs_are_cached(table_space: Make, tmp_path: Path) -> None:
+    space = table_space(augmentation={"mixup": {"uniform": [0.1, 0.5]}})
+    with pytest.raises(ConfigError, match=r"^augmentation\.mixup: must be a value or .* teacher.mode = 'live'\.$"):
+        prepare(space, tmp_path, lambda line: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_continuous_augmentation_can_be_searched_with_a_live_teacher(table_space: Make, ready: Ready) -> None:
+    space = table_space(augmentation={"mixup": {"uniform": [0.1, 0.5]}}, teacher={"mode": "live"})
+    _, preparation = ready(space)
+    materials = Materials.open(preparation.prepared, space.at({"augmentation.mixup": 0.3331}))
+    assert materials.teacher is not None
+    assert materials.teacher.num_views == 0
+    assert len(materials.teacher.validation) == len(materials.validation_labels)
+
+
+@pytest.fixture
+def logits_of_blobs(tmp_path: Path) -> str:
+    path = tmp_path / "logits.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(600, 4)))
+    return str(path)
+
+
+def test_logits_go_to_the_samples_that_they_are_of(table_space: Make, logits_of_blobs: str, tmp_path: Path) -> None:
+    space = table_space(
+        teacher={"source": "logits", "path": logits_of_blobs}, data={"student_samples": 30}, loss={"soft_weight": 1.0}
+    )
+    preparation = prepare(space, tmp_path, lambda line: None)
+    materials = Materials.open(preparation.prepared, space.config)
+    train, validation = preparation.dataset.split("train"), preparation.dataset.split("validation")
+    table = np.load(logits_of_blobs).astype(np.float32)
+    assert materials.teacher is not None
+    np.testing.assert_array_equal(materials.teacher.logits(0), table[train.index[train.labelled]])
+    np.testing.assert_array_equal(materials.teacher.validation, table[validation.index])
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"augmentation": {"mixup": 0.5}}, r"^augmentation\.mixup: the teacher must label what the student sees, "),
+        ({"teacher": {"mode": "live"}}, r"^teacher\.mode: 'live' needs a teacher that can run, "),
+    ],
+    ids=["augmentation", "live"],
+)
+def test_mere_logits_cannot_label_anything_new(
+    table_space: Make, logits_of_blobs: str, tmp_path: Path, sections: dict[str, Any], message: str
+) -> None:
+    logits = {"source": "logits", "path": logits_of_blobs}
+    space = table_space(**{**sections, "teacher": logits | sections.get("teacher", {})})
+    with pytest.raises(ConfigError, match=message):
+        prepare(space, tmp_path / "cache", lambda line: None)
+
+
+def test_a_transform_of_images_is_refused_on_a_table_for_students_and_teachers(
+    table_space: Make, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^augmentation\.flip: cannot be used on tables; for tables there are: mixup"
+    ):
+        prepare(table_space(augmentation={"flip": 0.5}), tmp_path, lambda line: None)
+    recipe = {"train": {"epochs": 1, "augmentation": {"flip": 0.5}}}
+    with pytest.raises(TeacherError, match=r"^teacher\.train\.augmentation\.flip: cannot be used on tables; "):
+        prepare(table_space(teacher=recipe), tmp_path, lambda line: None)

@@ -1,0 +1,9 @@
+"""One thread: tensors here are small, and a second thread waits for the first more than it helps."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,154 @@
+"""What every registry keeps to, whatever is added to it."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill_tune import registry
+from distill_tune.config.ranges import KINDS
+from distill_tune.config.sections import SECTIONS
+from distill_tune.errors import ConfigError
+from distill_tune.registry import Options, Registry, did_you_mean, load_dotted
+
+PROJECT = Path(__file__).parents[1]
+REGISTRIES = {name: found for name, found in vars(registry).items() if isinstance(found, Registry)}
+ENTRIES = [(name, entry) for name, found in REGISTRIES.items() for entry in found.names]
+each_entry = pytest.mark.parametrize(("registry_name", "name"), ENTRIES)
+each_registry = pytest.mark.parametrize("registry_name", REGISTRIES)
+
+
+def folder_of(found: Registry[Any]) -> Path:
+    return Path(next(iter(importlib.import_module(found._package).__path__)))
+
+
+@each_registry
+def test_names_are_the_public_files_of_the_folder(registry_name: str) -> None:
+    found = REGISTRIES[registry_name]
+    files = {path.stem for path in folder_of(found).glob("*.py") if not path.name.startswith("_")}
+    assert found.names == sorted(files)
+    assert files
+
+
+@each_entry
+def test_an_entry_is_registered_by_its_own_file_and_no_other(registry_name: str, name: str) -> None:
+    found = REGISTRIES[registry_name]
+    assert found.get(name).__module__ == f"{found._package}.{name}"
+    tree = ast.parse((folder_of(found) / f"{name}.py").read_text())
+    registered = [
+        ast.unparse(mark) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for mark in node.decorator_list
+    ]
+    assert registered.count(f"{registry_name}.register") == 1
+
+
+@each_entry
+def test_an_entry_inherits_from_the_base_of_its_registry(registry_name: str, name: str) -> None:
+    found = REGISTRIES[registry_name]
+    assert issubclass(found.base, Options)
+    assert issubclass(found.get(name), found.base)
+
+
+@each_entry
+def test_options_are_frozen_strict_finite_and_closed(registry_name: str, name: str) -> None:
+    rules = REGISTRIES[registry_name].get(name).model_config
+    assert (rules["frozen"], rules["strict"], rules["extra"], rules["allow_inf_nan"]) == (True, True, "forbid", False)
+
+
+@each_entry
+def test_no_option_is_called_like_a_kind_of_range(registry_name: str, name: str) -> None:
+    assert not set(REGISTRIES[registry_name].get(name).model_fields) & set(KINDS)
+
+
+@each_entry
+def test_an_entry_says_what_it_is(registry_name: str, name: str) -> None:
+    assert REGISTRIES[registry_name].get(name).__doc__
+
+
+def test_no_section_has_two_meanings_for_one_table() -> None:
+    for model in SECTIONS.values():
+        names = list(model.model_fields)
+        for found in getattr(model, "chooses", {}).values():
+            names += found.names
+        assert len(names) == len(set(names))
+
+
+@each_registry
+def test_an_unknown_name_is_refused_with_the_known_ones(registry_name: str) -> None:
+    found = REGISTRIES[registry_name]
+    with pytest.raises(ConfigError) as caught:
+        found.get("no_such_name")
+    assert f"no {found.what} is named 'no_such_name'" in str(caught.value)
+    assert f"Known: {', '.join(found.names)}." in str(caught.value)
+
+
+@each_registry
+def test_modules_of_shared_parts_are_no_entries(registry_name: str) -> None:
+    found = REGISTRIES[registry_name]
+    assert "_base" not in found
+    with pytest.raises(ConfigError, match="is named '_base'"):
+        found.get("_base")
+
+
+@each_registry
+def test_a_class_of_ones_own_stands_where_a_name_stands(
+    registry_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = REGISTRIES[registry_name]
+    base = found._base.replace(":", " import ")
+    (tmp_path / f"own_{registry_name.lower()}.py").write_text(
+        f"from {base} as Base\nclass Own(Base): ...\nclass Not: ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert found.get(f"own_{registry_name.lower()}:Own").__name__ == "Own"
+    assert f"own_{registry_name.lower()}:Own" in found
+
+
+@each_registry
+def test_an_entry_of_another_registry_is_refused(registry_name: str) -> None:
+    found = REGISTRIES[registry_name]
+    other = "distill_tune.registry:Options"
+    with pytest.raises(ConfigError, match=f"is no {found.what}: it must be a class that inherits from {found._base}"):
+        found.get(other)
+
+
+def test_a_slip_is_met_with_the_closest_name() -> None:
+    assert did_you_mean("convnte", ["mlp", "convnet"]) == " Did you mean 'convnet'? Known: mlp, convnet."
+    assert did_you_mean("zzz", ["mlp", "convnet"]) == " Known: mlp, convnet."
+
+
+def test_a_dotted_path_leads_to_its_object() -> None:
+    assert load_dotted("distill_tune.registry:Options") is Options
+
+
+# What importing costs
+
+
+HEAVY = ("torch", "ray", "sklearn", "pandas", "pyarrow", "optuna", "scipy")
+ALL_ENTRIES = "".join(f"import {REGISTRIES[name]._package}.{entry}\n" for name, entry in ENTRIES)
+ALL_SPACES = "from pathlib import Path\nfrom distill_tune.config import load_space\n" + "".join(
+    f"load_space(Path({str(path)!r}), [])\n" for path in sorted((PROJECT / "search_spaces").glob("*.toml"))
+)
+
+
+def imported_by(program: str) -> Iterator[str]:
+    shown = f"{program}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", shown], cwd=PROJECT, capture_output=True, text=True, check=True)
+    yield from done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import distill_tune", "import distill_tune.config", ALL_SPACES, "import distill_tune.search"],
+    ids=["the package", "the configuration", "every shipped space", "the command"],
+)
+def test_a_configuration_is_read_without_anything_heavy(program: str) -> None:
+    assert not set(imported_by(program)) & set(HEAVY)
+
+
+def test_no_entry_imports_anything_heavy() -> None:
+    assert not set(imported_by(ALL_ENTRIES)) & set(HEAVY)

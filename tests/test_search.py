@@ -1,0 +1,180 @@
+"""The whole job, as a user runs it: a real process, a real Ray, and what it leaves behind."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import psutil
+import pyarrow.parquet as pq
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from distill_tune.export.student_folder import open_student_folder
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+
+SMALL = [
+    *("--set", "teacher.train.epochs=8", "--set", "teacher.views=2", "--set", "search.max_epochs=6"),
+    *("--set", "confirm.top=2", "--set", "confirm.seeds=2"),
+]
+
+
+def command(storage: Path, name: str, *arguments: str) -> list[str]:
+    space = "search_spaces/digits.toml"
+    return [sys.executable, "-m", "distill_tune.search", space, "--storage", str(storage), "--name", name, *arguments]
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def done(storage: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(storage, "small", "--trials", "8", *SMALL), capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(storage: Path, done: subprocess.CompletedProcess[str]) -> Path:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return storage / "small"
+
+
+@pytest.fixture(scope="module")
+def summary(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return found
+
+
+def test_it_says_a_verdict_a_table_and_where_things_are(done: subprocess.CompletedProcess[str], folder: Path) -> None:
+    said = done.stdout
+    assert any(word in said for word in ("BEATS", "DOES NOT BEAT", "INCONCLUSIVE"))
+    assert all(row in said for row in ("best", "no teacher", "default distillation", "teacher"))
+    assert f"tensorboard --logdir {folder / 'tensorboard'}" in said
+    assert done.stderr == ""
+
+
+def test_the_summary_holds_what_others_rely_on(summary: dict[str, Any]) -> None:
+    best, test = summary["best"], summary["best"]["test"]
+    assert (summary["name"], summary["status"]) == ("small", "complete")
+    assert best["parameters"] <= 2500
+    assert best["bytes"] > 4 * best["parameters"]
+    assert best["latency_ms"] > 0
+    assert best["multiply_adds"] > 0
+    assert 0 <= test["accuracy"]["low"] <= test["accuracy"]["mean"] <= test["accuracy"]["high"] <= 1
+    assert test["accuracy"]["seeds"] == 2
+    assert {"nll", "ece", "agreement", "corrupted_accuracy"} <= set(test)
+    assert set(summary["baselines"]) == set(summary["verdict"]) == {"no_teacher", "default_distillation"}
+    for verdict in summary["verdict"].values():
+        assert verdict["low"] <= verdict["difference"] <= verdict["high"]
+    assert summary["teacher"]["parameters"] > best["parameters"]
+    assert isinstance(summary["selection_bias"], float)
+    assert 0 < summary["training_share"] <= 1
+    phases = ("prepare_s", "start_s", "search_s", "confirm_s", "export_s")
+    assert sum(summary["time"][phase] for phase in phases) <= summary["time"]["total_s"] + 1
+    assert {"python", "torch", "ray", "optuna", "distill_tune"} <= set(summary["versions"])
+
+
+def test_every_trial_is_accounted_for_alike_in_summary_table_study_and_tensorboard(
+    folder: Path, summary: dict[str, Any]
+) -> None:
+    rows = pq.read_table(folder / "trials.parquet").to_pylist()
+    counts = summary["trials"]
+    trained = [row for row in rows if row["status"] != "infeasible"]
+    assert counts["total"] == len(trained) == 8
+    assert counts["infeasible"] == len(rows) - 8
+    assert counts["completed"] + counts["stopped"] + counts["failed"] == 8
+    assert summary["epochs_trained"] == sum(row["epochs"] for row in rows)
+    study = optuna.load_study(
+        study_name="small", storage=JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    )
+    states = {trial.number: trial.state for trial in study.trials}
+    assert states.keys() == {row["number"] for row in rows}
+    told = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "infeasible": TrialState.PRUNED}
+    assert all(states[row["number"]] is told[row["status"]] for row in rows)
+    for row in trained:
+        events = EventAccumulator(str(folder / "tensorboard" / row["trial"])).Reload()
+        last = events.Scalars("val/accuracy")[-1]
+        assert (last.step, last.value) == (row["epochs"], pytest.approx(row["val/accuracy"]))
+
+
+def test_the_winner_is_one_of_the_best_trials_and_trains_again_from_its_folder(
+    folder: Path, summary: dict[str, Any], tmp_path: Path
+) -> None:
+    run = [sys.executable, "-m", "distill_tune.train", str(folder / "best" / "run.toml"), "--seeds", "2"]
+    again = subprocess.run(
+        [*run, "--storage", str(tmp_path), "--name", "again"], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "mean of 2 seed(s)" in again.stdout
+    report = json.loads((tmp_path / "again" / "train.json").read_text())["seeds"]
+    assert {"0", "1"} == set(report)
+    assert open_student_folder(tmp_path / "again" / "seed-0").classes == tuple("0123456789")
+
+
+def test_the_exported_student_predicts_as_it_was_examined(folder: Path, tmp_path: Path) -> None:
+    from distill_tune.arrays import read_arrays
+
+    test = read_arrays(next((folder / "cache").glob("data-*")) / "test.arrow")
+    np.save(tmp_path / "new.npy", test["inputs"])
+    out = tmp_path / "out.csv"
+    predict = [
+        sys.executable,
+        "-m",
+        "distill_tune.predict",
+        str(folder / "best"),
+        str(tmp_path / "new.npy"),
+        "-o",
+        str(out),
+    ]
+    subprocess.run(predict, timeout=60, check=True)
+    lines = out.read_text().splitlines()
+    said = [line.split(",")[0] for line in lines[1:]]
+    accuracy = np.mean([int(word) == label for word, label in zip(said, test["labels"], strict=True)])
+    low_bar = json.loads((folder / "summary.json").read_text())["best"]["test"]["accuracy"]["mean"] - 0.1
+    assert lines[0] == "class," + ",".join("0123456789")
+    assert accuracy >= low_bar
+
+
+def test_nothing_but_the_promised_is_left_in_the_folder(folder: Path) -> None:
+    promised = {"search.toml", "study.journal", "trials.parquet", "summary.json", "best", "tensorboard", "cache"}
+    assert {path.name for path in folder.iterdir()} == promised | {"confirmation"}
+
+
+def test_a_folder_that_holds_a_search_is_refused(storage: Path, folder: Path) -> None:
+    refused = subprocess.run(command(storage, "small"), capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "holds another search" in refused.stderr
+
+
+def test_ctrl_c_ends_trials_saves_what_is_there_and_leaves_no_process(storage: Path, folder: Path) -> None:
+    with subprocess.Popen(
+        command(storage, "stopped", "--trials", "500", *SMALL),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as search:
+        assert search.stdout is not None
+        next(line for line in search.stdout if line.startswith("trial"))
+        family = psutil.Process(search.pid).children(recursive=True)
+        assert family
+        search.send_signal(signal.SIGINT)
+        said, errors = search.communicate(timeout=100)
+    assert search.returncode == 130, said + errors
+    found = json.loads((storage / "stopped" / "summary.json").read_text())
+    rows = pq.read_table(storage / "stopped" / "trials.parquet").to_pylist()
+    assert found["status"] == "interrupted"
+    assert found["trials"]["total"] == sum(row["status"] != "infeasible" for row in rows) < 500
+    assert not any(row["status"] == "running" for row in rows)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []

@@ -1,0 +1,145 @@
+"""Both kinds of worker group behind one interface, on a real Ray."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import ray
+from ray.util.state import list_actors
+
+from distill_tune.config.space import Space
+from distill_tune.errors import TrainingError
+from distill_tune.tuning.ledger import Report
+from distill_tune.tuning.ray_train_group import RayTrainGroup
+from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
+
+
+@pytest.fixture(scope="module")
+def two_workers(a_ray: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerGroup]:
+    group = RayTrainGroup(2, 1, 0.0, tmp_path_factory.mktemp("workers"), "two")
+    group.start()
+    yield group
+    group.shutdown()
+
+
+@pytest.fixture
+def one_worker() -> Iterator[WorkerGroup]:
+    group = InProcessGroup(num_threads=1, num_gpus=0.0)
+    group.start()
+    yield group
+    group.shutdown()
+
+
+@pytest.fixture(params=["one_worker", "two_workers"])
+def group(request: pytest.FixtureRequest) -> WorkerGroup:
+    found: WorkerGroup = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def assignment(small_space: Space, preparation: Any) -> Assignment:
+    config = small_space.at({"student.mlp.widths": [12], "loss.temperature": 3.0, "optim.learning_rate": 0.01})
+    return Assignment("0000", config, 7, preparation.prepared)
+
+
+def all_reports(group: WorkerGroup, assignment: Assignment) -> list[Report]:
+    group.assign(assignment)
+    return [group.next_report() for _ in range(assignment.config.search.max_epochs)]
+
+
+def diverging(assignment: Assignment) -> Assignment:
+    optim = assignment.config.optim.model_copy(update={"kind": "sgd", "learning_rate": 1e30})
+    return replace(assignment, config=assignment.config.model_copy(update={"optim": optim}))
+
+
+def test_an_assignment_gives_a_report_an_epoch_and_leaves_its_weights(
+    group: WorkerGroup, assignment: Assignment, tmp_path: Path
+) -> None:
+    reports = all_reports(group, replace(assignment, keep=tmp_path / "kept" / "student.safetensors"))
+    assert [report["epoch"] for report in reports] == list(range(1, 10))
+    assert reports[-1]["val/accuracy"] > reports[0]["val/accuracy"]
+    assert (tmp_path / "kept" / "student.safetensors").stat().st_size > 0
+
+
+def test_one_assignment_after_another_trains_as_if_it_were_the_first(
+    group: WorkerGroup, assignment: Assignment
+) -> None:
+    first, second = all_reports(group, assignment), all_reports(group, assignment)
+    assert [r["val/loss"] for r in first] == [r["val/loss"] for r in second]
+
+
+def test_an_assignment_takes_the_place_of_one_that_is_not_finished(group: WorkerGroup, assignment: Assignment) -> None:
+    group.assign(assignment)
+    group.next_report(), group.next_report()
+    assert [report["epoch"] for report in all_reports(group, replace(assignment, seed=8))] == list(range(1, 10))
+
+
+def test_a_training_that_diverges_raises_and_the_group_serves_the_next(
+    group: WorkerGroup, assignment: Assignment
+) -> None:
+    group.assign(diverging(assignment))
+    with pytest.raises(TrainingError, match="diverged"):
+        [group.next_report() for _ in range(9)]
+    assert len(all_reports(group, assignment)) == 9
+
+
+def test_two_workers_report_what_one_reports(
+    one_worker: WorkerGroup, two_workers: WorkerGroup, assignment: Assignment
+) -> None:
+    for alone, together in zip(all_reports(one_worker, assignment), all_reports(two_workers, assignment), strict=True):
+        for name in ("train/loss", "train/hard_loss", "train/soft_loss", "val/loss", "val/accuracy", "val/agreement"):
+            assert together[name] == pytest.approx(alone[name], abs=2e-4), name
+
+
+def test_a_killed_worker_costs_no_trial_its_reports_go_on(two_workers: WorkerGroup, assignment: Assignment) -> None:
+    two_workers.assign(assignment)
+    before = [two_workers.next_report() for _ in range(3)]
+    os.kill(a_train_worker().pid, signal.SIGKILL)
+    after = [two_workers.next_report() for _ in range(6)]
+    undisturbed = all_reports(two_workers, assignment)
+    assert [r["epoch"] for r in before + after] == list(range(1, 10))
+    assert [r["val/loss"] for r in after] == pytest.approx([r["val/loss"] for r in undisturbed[3:]], abs=1e-6)
+
+
+def test_after_shutdown_nothing_is_left(assignment: Assignment, tmp_path: Path, a_ray: str) -> None:
+    before = alive_actors(a_ray)
+    group = RayTrainGroup(1, 1, 0.0, tmp_path, "short")
+    group.start()
+    group.assign(assignment)
+    group.next_report()
+    assert alive_actors(a_ray) - before
+    group.shutdown()
+    eventually(lambda: not (alive_actors(a_ray) - before))
+    eventually(lambda: all(p["state"] != "CREATED" for p in own_placement_groups("short")))
+
+
+def a_train_worker() -> psutil.Process:
+    this = psutil.Process()
+    processes = [p for p in this.children(recursive=True) if "RayTrainWorker" in " ".join(p.cmdline())]
+    assert processes, [p.cmdline() for p in this.children(recursive=True)]
+    return processes[-1]
+
+
+def alive_actors(address: str) -> set[str]:
+    """Actors that hold something of a group; Train's one coordinator a cluster stays for the next group."""
+    actors = list_actors(address=address, filters=[("state", "=", "ALIVE")], limit=1000)
+    return {a["actor_id"] for a in actors if "Coordinator" not in a["class_name"]}
+
+
+def own_placement_groups(name: str) -> list[dict[str, Any]]:
+    return [p for p in ray.util.placement_group_table().values() if name in (p["name"] or "")]
+
+
+def eventually(condition: Callable[[], bool], tries: int = 200) -> None:
+    """Ask Ray again until it agrees; each question takes Ray's own time to answer."""
+    for _ in range(tries):
+        if condition():
+            return
+    raise AssertionError("Ray never agreed")
