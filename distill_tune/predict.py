@@ -1,7 +1,7 @@
 """`python -m distill_tune.predict STUDENT_FOLDER INPUT`: classes and probabilities for new rows; needs no Ray.
 
-INPUT is a CSV, Parquet, .npy or .npz file in the layout of the training data, without labels. The output is CSV: the class,
-then the probability of each class.
+INPUT is a CSV, Parquet, .npy or .npz file in the layout of the training data, without labels. The output is CSV: the
+class, then the probability of each class.
 """
 
 from __future__ import annotations

@@ -77,9 +77,8 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
     materials = Materials.open(preparation.prepared, space.config)
     for epoch in distill(space.config, materials, seed):
         report = epoch.report
-        _say(
-            f"seed {seed} epoch {report['epoch']:.0f}: loss {report['train/loss']:.4f}, val/accuracy {report['val/accuracy']:.4f}"
-        )
+        loss, accuracy = report["train/loss"], report["val/accuracy"]
+        _say(f"seed {seed} epoch {report['epoch']:.0f}: loss {loss:.4f}, val/accuracy {accuracy:.4f}")
     weights = folder / f".seed-{seed}.safetensors"
     save_file(epoch.student.state_dict(), weights)
     card = f"# Student of {folder.name}, seed {seed}\n\nval/accuracy {report['val/accuracy']:.4f}\n"

@@ -369,7 +369,6 @@ def test_parts_that_do_not_go_together(refuse: Refuse, settings: list[str], said
     assert said in refuse(*settings)
 
 
-@pytest.mark.xfail(strict=True, reason="tuning/job.py checks the limits after `prepare`, not by its `check`")
 def test_a_limit_that_no_student_meets_is_found_before_a_teacher_is_trained(refuse: Refuse) -> None:
     teacher = ["teacher.source=train", "teacher.family=mlp", "teacher.train.epochs=1"]
     assert "limits: no student" in refuse(*teacher, "limits.max_parameters=20")

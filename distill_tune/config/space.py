@@ -80,6 +80,17 @@ class Space:
         """The configuration at the first corner of every range; its fixed values are those of every trial."""
         return validate(self.tables)
 
+    def with_fixed(self, section: str, key: str, value: Any) -> "Space":
+        """The same space with another value at a key that is no range.
+
+        Raises:
+            ConfigError: the value breaks a rule.
+        """
+        tables = deepcopy(self.tables)
+        tables.setdefault(section, {})[key] = value
+        validate(tables)
+        return Space(tables, self.ranges)
+
     def suggest(self, trial: Suggests) -> Values:
         """Sample every parameter that exists for this trial: names first, then what they have, as the file has them."""
         values: Values = {}

@@ -54,6 +54,12 @@ def connected(address: str | None, resources: ResourcesConfig) -> Iterator[None]
         ray.shutdown()
 
 
+def places_of_this_machine(resources: ResourcesConfig) -> int:
+    """How many trials this machine has cores for, at least one; an estimate for planning, before there is a cluster."""
+    places = (os.cpu_count() or 1) // (resources.workers_per_trial * resources.cpus_per_worker)
+    return min(max(1, places), resources.concurrent_trials or max(1, places))
+
+
 def concurrency(resources: ResourcesConfig, trials: int) -> int:
     """How many trials run at a time: what was asked for, or as many as the cluster has room for.
 

@@ -6,8 +6,11 @@ puts it behind Ray Tune's searcher and scheduler.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from math import isfinite
 
+from distill_tune.errors import ConfigError
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
 from distill_tune.tuning.limits import Limits
@@ -49,15 +52,16 @@ class Conductor:
         self.ledger.start(self._record(proposal))
         return proposal
 
-    def goes_on(self, trial_id: str, report: Report) -> bool:
-        """Take an epoch's report and say whether the trial trains on."""
-        record = self.ledger.records[trial_id]
-        epoch = int(report["epoch"])
-        if epoch > record.epochs:  # a retried trial repeats what is known
-            self.ledger.report(trial_id, report, self.rungs.is_rung(epoch))
-        if self.budget.ended_by is not None:
-            return False
-        return self.rungs.goes_on(trial_id, epoch, self.ledger.sign * report[self.ledger.objective])
+    def goes_on(self, trial_id: str, reports: Sequence[Report]) -> bool:
+        """Take the reports of a trial's latest epochs, and say whether it trains on."""
+        fresh = [
+            r for r in reports if r["epoch"] > self.ledger.records[trial_id].epochs
+        ]  # a retried trial repeats some
+        for report in fresh:
+            self.ledger.report(trial_id, report, self.rungs.is_rung(int(report["epoch"])))
+        scores = {int(report["epoch"]): self.ledger.sign * report[self.ledger.objective] for report in fresh}
+        passed = [self.rungs.goes_on(trial_id, epoch, score) for epoch, score in scores.items()]
+        return all(passed) and self.budget.ended_by is None
 
     def ended(self, trial_id: str, failure: str | None) -> None:
         """A trial has ended: by itself, by `goes_on`, or by a failure."""
@@ -80,12 +84,15 @@ class Conductor:
             Status.RUNNING, Status.INFEASIBLE
         )
 
-    def _record(self, proposal: Proposal) -> TrialRecord:
-        cost = self.limits.cost(proposal.config)
-        trial_id = f"{proposal.number:04d}"
-        return TrialRecord(proposal.number, trial_id, proposal.values, trial_id, cost.parameters, cost.multiply_adds)
-
-    def _refuse(self, proposal: Proposal, excess: float) -> None:
+    def _refuse(self, proposal: Proposal, excess: float, why: str) -> None:
         record = self._record(proposal)
-        self.ledger.end(record, Status.INFEASIBLE, f"over the limits by {excess:.0%}")
+        self.ledger.end(record, Status.INFEASIBLE, why)
         self.study.tell(record, self.ledger.objective, excess)
+
+    def _record(self, proposal: Proposal) -> TrialRecord:
+        trial_id = f"{proposal.number:04d}"
+        record = TrialRecord(proposal.number, trial_id, proposal.values, trial_id)
+        with suppress(ConfigError):  # a student that cannot be built has no size
+            cost = self.limits.cost(proposal.config)
+            record.parameters, record.multiply_adds = cost.parameters, cost.multiply_adds
+        return record

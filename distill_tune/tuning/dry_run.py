@@ -1,71 +1,63 @@
 """`--dry-run`: the resolved configuration, what is searched, the resources, and an estimate of time; starts nothing.
 
-The data are loaded and checked, not written. The estimate is from timed steps of the middle student of each family on
-random labels of the data's shape; the teacher's training is not in it.
+The data are loaded and checked in a temporary folder; the teacher is not trained, and its time is not in the estimate.
 """
 
 from __future__ import annotations
 
 import os
-import time
+import tempfile
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import tomli_w
-import torch
-import torch.nn.functional as F
 from rich.console import Console
 
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.config.space import dotted
-from distill_tune.data.build import build
-from distill_tune.students import build_student
+from distill_tune.data import prepare_data
+from distill_tune.tuning.cluster import places_of_this_machine
+from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
+from distill_tune.tuning.limits import Limits, check_some_student_fits
 from distill_tune.tuning.plan import NUM_BASELINES
 from distill_tune.tuning.wording import duration
 
-_TIMED_STEPS = 20
-
 
 def dry_run(space: Space, folder: Path) -> int:
-    """Print the plan; returns the exit status."""
-    console = Console()
-    config = space.config
-    built = build(config.data)
-    samples = len(built.splits["train"]["labels"]) * config.data.passes
-    seen = (
-        int(built.splits["train"]["labelled"].sum()) * config.data.passes if config.data.rest == "hidden" else samples
-    )
-    console.print("[bold]Configuration[/bold] (each range at its first value)\n")
-    console.print(tomli_w.dumps(tables_of(config)), markup=False, highlight=False)
-    console.print("[bold]Searched[/bold]\n")
+    """Print the plan; returns the exit status.
+
+    Raises:
+        InputError: whatever a search would refuse, but for what only its teacher can tell.
+    """
+    config, console = space.config, Console(soft_wrap=True, highlight=False, markup=False)
+    with tempfile.TemporaryDirectory() as temporary:
+        dataset = prepare_data(config.data, Path(temporary))
+        check_some_student_fits(space, Limits(config.limits, dataset))
+        samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
+    console.print("Configuration (each range at its first value)\n", style="bold")
+    console.print(tomli_w.dumps(tables_of(config)))
+    console.print("Searched\n", style="bold")
     for path, found in space.ranges.items():
-        console.print(f"  {dotted(path)}: {_in_words(found)}", markup=False, highlight=False)
-    places = max(1, (os.cpu_count() or 1) // (config.resources.workers_per_trial * config.resources.cpus_per_worker))
-    places = min(places, config.resources.concurrent_trials or places, config.search.trials)
-    torch.set_num_threads(config.resources.cpus_per_worker)
-    epoch_s = _step_s(space, built) * seen / config.optim.batch_size
-    console.print("\n[bold]Plan[/bold]\n")
-    for line in _plan(config, places, epoch_s, seen):
-        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"  result folder {folder}; nothing has been started or written", soft_wrap=True, highlight=False)
+        console.print(f"  {dotted(path)}: {_in_words(found)}")
+    console.print("\nPlan\n", style="bold")
+    for line in [*_plan(config, epoch_s, samples), f"result folder {folder}; nothing has been started or written"]:
+        console.print(f"  {line}")
     return 0
 
 
-def _plan(config: Config, places: int, epoch_s: float, seen: int) -> list[str]:
-    search, confirm = config.search, config.confirm
+def _plan(config: Config, epoch_s: float, samples: int) -> list[str]:
+    search, confirm, workers = config.search, config.confirm, config.resources.workers_per_trial
+    places = min(places_of_this_machine(config.resources), search.trials)
     epochs = _expected_epochs(config)
     runs = (confirm.top + NUM_BASELINES) * confirm.seeds
     search_s = search.trials * epochs * epoch_s / places
-    confirm_s = runs * search.max_epochs * epoch_s / places
-    budget = f"{search.trials} trials" + (f", at most {search.time}" if search.time else "")
-    workers = config.resources.workers_per_trial
+    confirm_s = -(-runs // places) * search.max_epochs * epoch_s
+    budget = f"{search.trials} trials" + (f", at most {search.time} with the confirmation" if search.time else "")
     return [
         f"{budget}; {places} at a time on this machine's {os.cpu_count()} cores, {workers} worker(s) each",
-        f"an epoch is {seen:,} samples, about {epoch_s:.2g} s for the middle student",
+        f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student",
         f"search about {duration(search_s)} at {epochs:.1f} epochs a trial, then {runs} confirmation runs of "
-        f"{search.max_epochs} epochs, about {duration(confirm_s)}; preparing data and teacher comes before",
+        f"{search.max_epochs} epochs, about {duration(confirm_s)}; preparing the teacher comes before",
     ]
 
 
@@ -81,41 +73,6 @@ def _expected_epochs(config: Config) -> float:
         expected += share * (following - epochs)
         epochs = following
     return expected
-
-
-def _step_s(space: Space, built: Any) -> float:
-    """Mean seconds of a training step over the families, each at the middle of its ranges."""
-    found = space.ranges.get(("student", "family"))
-    families = found.corners() if isinstance(found, Choice) else (space.config.student.family,)
-    return float(np.mean([_time_step(_middle(space, family), built) for family in families]))
-
-
-def _middle(space: Space, family: str) -> Config:
-    own = {path: found for path, found in space.ranges.items() if path[:2] == ("student", family)}
-    values: dict[str, Any] = {"student.family": family}
-    for path, found in own.items():
-        corners = found.corners()
-        middle = corners[len(corners) // 2] if isinstance(found, Choice) else (found.low + found.high) / 2
-        values[dotted(path)] = int(middle) if not isinstance(found, Choice) and found.integer else middle
-    return space.at(values)
-
-
-def _time_step(config: Config, built: Any) -> float:
-    size = min(config.optim.batch_size, len(built.splits["train"]["labels"]))
-    inputs = torch.from_numpy(np.ascontiguousarray(built.splits["train"]["inputs"][:size]))
-    labels = torch.from_numpy(built.splits["train"]["labels"][:size])
-    student = build_student(
-        config.student.chosen("family"), built.input_shape, len(built.classes), built.mean, built.std
-    )
-    optimizer = config.optim.chosen("kind").build(student, 1e-4, 0.0)
-    for step in range(_TIMED_STEPS + 2):
-        if step == 2:
-            start = time.perf_counter()
-        loss = F.cross_entropy(student(inputs), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return (time.perf_counter() - start) / _TIMED_STEPS
 
 
 def _in_words(found: Range) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from distill_tune.config import Config, Space, parse_duration_s
-from distill_tune.distillation.materials import Prepared
+from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.prepare import Preparation, prepare
 from distill_tune.errors import DistillTuneError
 from distill_tune.evaluation.latency import latency_ms
@@ -29,13 +30,14 @@ from distill_tune.tuning import cluster, display, summary
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.confirmation import Candidate, Seats, baselines_of, fresh_seeds
+from distill_tune.tuning.estimate import estimated_epoch_s
 from distill_tune.tuning.examination import examine, load_student
 from distill_tune.tuning.ledger import Ledger, Watcher
 from distill_tune.tuning.limits import Limits, check_some_student_fits
-from distill_tune.tuning.plan import plan_confirmation, search_time_s
+from distill_tune.tuning.plan import affordable_epochs, plan_confirmation, search_time_s
 from distill_tune.tuning.progress import ProgressWatcher
 from distill_tune.tuning.run import interruptible, run_search
-from distill_tune.tuning.rungs import NoRungs, Rungs
+from distill_tune.tuning.rungs import Rungs, rungs_of
 from distill_tune.tuning.study import Study
 from distill_tune.tuning.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.trial import TrialContext
@@ -59,11 +61,15 @@ class Job:
     def run(self) -> dict[str, Any]:
         """Do it all; returns what was written to `summary.json`."""
         began_s = time.monotonic()
-        preparation = self._prepare()
-        self.clock.prepare_s = time.monotonic() - began_s
-        config = self.space.config
-        with cluster.connected(self.address, config.resources):
-            self._places = cluster.concurrency(config.resources, config.search.trials)
+        with ExitStack() as stack:
+            with nothing_left_on_refusal(self.folder.parent):
+                found = self._prepare()
+                self.clock.prepare_s = time.monotonic() - began_s
+                self._prepared_s = time.time()
+                resources = self.space.config.resources
+                stack.enter_context(cluster.connected(self.address, resources))
+                self._places = cluster.concurrency(resources, self.space.config.search.trials)
+            preparation = self._claim_folder(found)
             budget, ledger = self._search(preparation)
             try:
                 candidates = self._confirm(preparation, ledger, budget)
@@ -76,20 +82,36 @@ class Job:
     def _prepare(self) -> Preparation:
         self._say("Preparing", self.space_name)
         cache = self.folder.parent / SHARED_CACHE
-        with nothing_left_on_refusal(self.folder.parent):
-            found = prepare(self.space, cache, lambda line: self._say("  ", line))
-            self._limits = Limits(self.space.config.limits, found.dataset)
-            check_some_student_fits(self.space, self._limits)
+        self._fit_to_time(prepare_data(self.space.config.data, cache))
+        return prepare(self.space, cache, lambda line: self._say("  ", line), self._check_limits)
+
+    def _check_limits(self, dataset: Dataset) -> None:
+        self._limits = Limits(self.space.config.limits, dataset)
+        check_some_student_fits(self.space, self._limits)
+
+    def _fit_to_time(self, dataset: Dataset) -> None:
+        """Where the time cannot pay for the full budget and a confirmation of it, lower the full budget, and say so."""
+        config = self.space.config
+        if config.search.time is None:
+            return
+        places = cluster.places_of_this_machine(config.resources)
+        total_s = parse_duration_s(config.search.time)
+        epochs = affordable_epochs(config, estimated_epoch_s(self.space, dataset), total_s, places)
+        if epochs < config.search.max_epochs:
+            self._say("  ", f"{config.search.time} pay for {epochs} epochs a training, not {config.search.max_epochs}")
+            self.space = self.space.with_fixed("search", "max_epochs", epochs)
+            self.tables = {**self.tables, "search": {**self.tables.get("search", {}), "max_epochs": epochs}}
+
+    def _claim_folder(self, found: Preparation) -> Preparation:
+        """Make the result folder; from here on, its own links to the cache are used."""
         own = self.folder / "cache"
-        for used in filter(None, (found.prepared.data_folder, found.prepared.teacher_folder)):
-            link_tree(used, own / used.name)
-        write_search_toml(self.folder, self.space, self.tables, self.command)
-        teacher_folder = found.prepared.teacher_folder
-        prepared = Prepared(
-            own / found.prepared.data_folder.name,
-            None if teacher_folder is None else own / teacher_folder.name,
-            found.prepared.live_teacher,
-        )
+        data_folder, teacher_folder = found.prepared.data_folder, found.prepared.teacher_folder
+        link_tree(data_folder, own / data_folder.name)
+        if teacher_folder is not None:
+            link_tree(teacher_folder, own / teacher_folder.name)
+            teacher_folder = own / teacher_folder.name
+        write_search_toml(self.folder, self.tables, self.command)
+        prepared = replace(found.prepared, data_folder=own / data_folder.name, teacher_folder=teacher_folder)
         return replace(found, prepared=prepared)
 
     def _search(self, preparation: Preparation) -> tuple[Budget, Ledger]:
@@ -97,12 +119,11 @@ class Job:
         search = config.search
         total_s = None if search.time is None else parse_duration_s(search.time)
         budget = Budget(search.trials, search_time_s(total_s))
-        rungs = _rungs(config)
+        rungs = rungs_of(search)
         ledger = Ledger(search.objectives[0])
         ledger.watchers += self._watchers(ledger, budget, rungs)
         study = Study(self.folder / "study.journal", self.folder.name, self.space, maximize=ledger.sign > 0)
         conductor = Conductor(study, rungs, ledger, budget, self._limits, self._places, search.max_epochs)
-        asked_s = time.time()
         try:
             with interruptible(budget):
                 run_search(conductor, TrialContext(self.space, preparation.prepared, self.folder))
@@ -110,7 +131,7 @@ class Job:
             rows = [summary.row_of(record) for record in ledger.records.values()]
             write_trials(self.folder / "trials.parquet", rows)
         first_s = summary.first_step_s(ledger) or time.time()
-        self.clock.start_s, self.clock.search_s = first_s - asked_s, time.time() - first_s
+        self.clock.start_s, self.clock.search_s = first_s - self._prepared_s, time.time() - first_s
         self._deadline_s = None if total_s is None else budget.started_s + total_s
         return budget, ledger
 
@@ -123,7 +144,7 @@ class Job:
             ledger.objective,
             self.space.config.search.trials,
             lambda: None if budget.deadline_s is None else budget.deadline_s - time.monotonic(),
-            lambda: [display.RungView(r.epochs, len(r.scores), r.cutoff(rungs.reduction_factor)) for r in rungs.rungs],
+            lambda: display.rung_views(rungs, ledger.sign),
         )
         return [tensorboard, self._progress]
 
@@ -217,10 +238,3 @@ class Job:
     def _say(self, heading: str, detail: str = "") -> None:
         if not self.quiet:
             display.say(self.console, heading, detail)
-
-
-def _rungs(config: Config) -> Rungs:
-    search = config.search
-    if search.scheduler == "none":
-        return NoRungs(search.max_epochs)
-    return Rungs(search.min_epochs, search.max_epochs, search.reduction_factor)

@@ -139,7 +139,7 @@ class Ledger:
         return sum(self._counts[status] for status in statuses or Status)
 
     def ranked(self) -> list[TrialRecord]:
-        """Trained, not failed trials, the best first: by the objective after their last epoch, which is what is kept."""
+        """Trained, not failed trials, the best first: by the objective after their last epoch, as weights are."""
         able = [r for r in self.records.values() if r.reports and r.status is not Status.FAILED]
         return sorted(able, key=lambda record: -self.sign * record.last[self.objective])
 

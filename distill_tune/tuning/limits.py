@@ -88,7 +88,8 @@ def check_some_student_fits(space: Space, limits: Limits) -> None:
         cost = limits.cost(smallest)
         raise ConfigError(
             f"limits: no student of the space can meet them; the smallest found ({smallest.student.family}) has "
-            f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds; loosen the limits or widen the ranges."
+            f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds; loosen the limits or widen the "
+            "ranges."
         )
 
 

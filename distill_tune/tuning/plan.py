@@ -30,6 +30,24 @@ def search_time_s(total_s: float | None) -> float | None:
     return None if total_s is None else total_s * (1 - CONFIRMATION_SHARE)
 
 
+def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: int) -> int:
+    """The most epochs a training may have so that the least confirmation fits into its share of the time.
+
+    Never more than `search.max_epochs`, and never so few that trials could not be compared at a rung.
+
+    Args:
+        config: of the search.
+        epoch_s: seconds of one epoch.
+        total_s: the whole time budget.
+        places: trainings at a time.
+    """
+    least = ConfirmationPlan(1, _LEAST_SEEDS)
+    turns = -(-least.num_runs // places)
+    epochs = int(total_s * CONFIRMATION_SHARE / (turns * epoch_s))
+    floor = min(config.search.max_epochs, config.search.min_epochs * config.search.reduction_factor)
+    return max(floor, min(config.search.max_epochs, epochs))
+
+
 def plan_confirmation(
     config: Config, num_candidates: int, run_s: float, left_s: float | None, places: int
 ) -> ConfirmationPlan:

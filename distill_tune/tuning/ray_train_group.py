@@ -3,8 +3,8 @@
 The documented way starts a TorchTrainer in every trial, which costs ten seconds and more each time. Here the run, its
 workers and their process group stay; only assignments change. A mailbox actor lies between: the trial asks it for
 reports, rank 0 asks it for assignments and, after each epoch, whether to go on; rank 0 tells the other ranks. If a
-worker or its node dies, Ray Train restarts the workers, which find the assignment in hand again and resume from its last
-checkpoint.
+worker or its node dies, Ray Train restarts the workers, which find the assignment in hand again and resume from its
+last checkpoint.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ first ones to arrive have nothing to be measured against and go on. Free of Ray,
 from dataclasses import dataclass, field
 from math import isfinite
 
+from distill_tune.config.sections import SearchConfig
+
 
 @dataclass
 class Rung:
@@ -51,8 +53,7 @@ class Rungs:
         return any(rung.epochs == epochs for rung in self.rungs)
 
 
-class NoRungs(Rungs):
-    """`search.scheduler = "none"`: every trial trains to the end."""
-
-    def __init__(self, max_epochs: int):
-        super().__init__(max_epochs, max_epochs, 2)
+def rungs_of(search: SearchConfig) -> Rungs:
+    """The rungs that `[search]` asks for; none with `scheduler = "none"`: then every trial trains to the end."""
+    least = search.max_epochs if search.scheduler == "none" else search.min_epochs
+    return Rungs(least, search.max_epochs, search.reduction_factor)

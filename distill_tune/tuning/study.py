@@ -110,21 +110,26 @@ def make_sampler(config: SearchConfig) -> optuna.samplers.BaseSampler:
 def propose_within_limits(
     study: Study,
     excess_of: Callable[[Config], float],
-    refuse: Callable[[Proposal, float], None],
+    refuse: Callable[[Proposal, float, str], None],
     attempts: int = 200,
 ) -> Proposal:
-    """Ask until a student is within the limits; what is not is refused and costs no training.
+    """Ask until a student is within the limits; what is not, or cannot be built, is refused and costs no training.
 
     Raises:
-        ConfigError: none of `attempts` proposals in a row was within the limits.
+        ConfigError: none of `attempts` proposals in a row could be used; with the last reason.
     """
     for _ in range(attempts):
         proposal = study.ask()
-        excess = excess_of(proposal.config)
+        try:
+            excess = excess_of(proposal.config)
+        except ConfigError as error:  # this combination of a user's own network cannot be built; others can
+            excess, why = 1.0, str(error)
+        else:
+            why = f"over the limits by {excess:.0%}"
         if excess <= 0:
             return proposal
-        refuse(proposal, excess)
+        refuse(proposal, excess, why)
     raise ConfigError(
-        f"limits: none of {attempts} students proposed in a row is within the limits; loosen them, or widen the "
-        "student's ranges."
+        f"limits: none of {attempts} students proposed in a row can be used, the last is {why}; loosen the limits, or "
+        "widen the student's ranges."
     )

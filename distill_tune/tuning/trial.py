@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,15 @@ from ray import tune
 from distill_tune.config import Space
 from distill_tune.config.sections import ResourcesConfig
 from distill_tune.distillation.materials import Prepared
+from distill_tune.tuning.ledger import Report
+from distill_tune.tuning.rungs import rungs_of
 from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
 
+REPORTS = "reports"
+"""The key of a result with the reports of its epochs."""
 FAILURE = "failure"
-"""The key of a report that says why a trial failed."""
+"""The key of a result that says why a trial failed."""
+_STEP_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,12 @@ class TrialContext:
 
 
 class Trial(tune.Trainable):
-    """One epoch a step; a training that raises is a failed trial, not a crash."""
+    """Some epochs a step; a training that raises is a failed trial, not a crash."""
 
     def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
         """Start the group, then take up the first configuration."""
         self._context = context
+        self._rungs = rungs_of(context.space.config.search)
         self._group = make_group(context.space.config.resources, context.result_folder, self.trial_id)
         self._group.start()
         self._assign(config)
@@ -47,14 +54,24 @@ class Trial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train one epoch."""
+        """Train to the next rung, but at least one epoch and not much longer than `_STEP_S`; returns their reports.
+
+        A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs there is nothing to decide.
+        """
+        reports: list[Report] = []
+        result: dict[str, Any] = {REPORTS: reports}
+        until_s = time.monotonic() + _STEP_S
         try:
-            report: dict[str, Any] = dict(self._group.next_report())
+            while not reports or (time.monotonic() < until_s and self._is_undecided(int(reports[-1]["epoch"]))):
+                reports.append(dict(self._group.next_report()))
         except Exception as error:  # whatever a user's own loss or student raises: this trial fails, the search goes on
             self._log(traceback.format_exc())
             text = " ".join(str(error).split())[:300]
-            return {FAILURE: f"{type(error).__name__}: {text}", "done": True}
-        return {**report, "done": report["epoch"] >= self._assignment.config.search.max_epochs}
+            return {**result, FAILURE: f"{type(error).__name__}: {text}", "done": True}
+        return {**result, "done": reports[-1]["epoch"] >= self._assignment.config.search.max_epochs}
+
+    def _is_undecided(self, epoch: int) -> bool:
+        return epoch < self._assignment.config.search.max_epochs and not self._rungs.is_rung(epoch)
 
     def cleanup(self) -> None:
         """Give back everything that the group holds."""

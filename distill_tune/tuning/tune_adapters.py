@@ -10,18 +10,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.ledger import Report
-from distill_tune.tuning.trial import FAILURE
-
-
-def report_of(result: dict[str, Any]) -> Report:
-    """Our own numbers of a Tune result: names with a slash, the epoch, the rates."""
-    own = ("epoch", "learning_rate", "samples_per_s")
-    return {k: float(v) for k, v in result.items() if isinstance(v, int | float) and (k in own or _is_ours(k))}
-
-
-def _is_ours(key: str) -> bool:
-    return key.split("/")[0] in ("train", "val", "gap", "time")
+from distill_tune.tuning.trial import FAILURE, REPORTS
 
 
 class ConductedSearcher(Searcher):
@@ -48,10 +37,8 @@ class ConductedSearcher(Searcher):
         if ours is None:
             return
         result = result or {}
-        failure = result.get(FAILURE) or ("its worker died too often" if error else None)
-        if not failure and "epoch" in result:
-            self._conductor.goes_on(ours, report_of(result))
-        self._conductor.ended(ours, failure)
+        self._conductor.goes_on(ours, result.get(REPORTS, []))
+        self._conductor.ended(ours, result.get(FAILURE) or ("its worker died too often" if error else None))
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searcher into its own experiment state, which is not used."""
@@ -68,7 +55,7 @@ class ConductedSearcher(Searcher):
 
 
 class ConductedScheduler(FIFOScheduler):
-    """Tune asks here, after each epoch of a trial, whether it goes on."""
+    """Tune asks here, after each step of a trial, whether it goes on."""
 
     def __init__(self, conductor: Conductor):
         super().__init__()  # type: ignore[no-untyped-call]
@@ -80,5 +67,5 @@ class ConductedScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Ask the conductor."""
-        goes_on = self._conductor.goes_on(trial.config["trial"], report_of(result))
+        goes_on = self._conductor.goes_on(trial.config["trial"], result.get(REPORTS, []))
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)

@@ -1,7 +1,6 @@
 """A small prepared search and a real Ray, for the tests that need them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest

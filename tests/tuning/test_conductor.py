@@ -72,8 +72,8 @@ def begin(conductor: Conductor) -> str:
     return f"{proposal.number:04d}"
 
 
-def report(epoch: int, accuracy: float) -> dict[str, float]:
-    return {"epoch": epoch, "val/accuracy": accuracy, "time/training_s": 0.1}
+def report(epoch: int, accuracy: float) -> list[dict[str, float]]:
+    return [{"epoch": epoch, "val/accuracy": accuracy, "time/training_s": 0.1}]
 
 
 def test_no_more_trials_run_than_there_are_places(make: Make) -> None:
@@ -170,6 +170,15 @@ def test_a_retried_trial_that_repeats_epochs_does_not_count_them_twice(make: Mak
     for epoch in (1, 2, 1, 2, 3):
         conductor.goes_on(trial, report(epoch, 0.5))
     assert [r["epoch"] for r in conductor.ledger.records[trial].reports] == [1, 2, 3]
+
+
+def test_several_epochs_at_once_are_judged_like_one_after_another(make: Make) -> None:
+    conductor = make(concurrency=10)
+    trials = [begin(conductor) for _ in range(3)]
+    assert conductor.goes_on(trials[0], [*report(1, 0.9), *report(2, 0.95), *report(3, 0.96)])
+    assert conductor.ledger.records[trials[0]].rungs == [1, 3]
+    assert conductor.goes_on(trials[1], report(1, 0.8))
+    assert not conductor.goes_on(trials[2], report(1, 0.7))
 
 
 def test_a_fault_that_every_trial_has_ends_the_search_after_a_few(make: Make) -> None:

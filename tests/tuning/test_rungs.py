@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill_tune.tuning.rungs import NoRungs, Rungs
+from distill_tune.config.sections import SearchConfig
+from distill_tune.tuning.rungs import Rungs, rungs_of
 
 scores = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 
@@ -55,6 +56,6 @@ def test_between_rungs_every_trial_goes_on() -> None:
 
 
 def test_without_a_scheduler_no_trial_is_stopped() -> None:
-    rungs = NoRungs(27)
+    rungs = rungs_of(SearchConfig(scheduler="none"))
     assert all(rungs.goes_on(str(i), epoch, -i) for i in range(9) for epoch in range(1, 28))
     assert not rungs.goes_on("diverged", 3, math.nan)

@@ -56,10 +56,10 @@ def _read(path: Path, pupils: Pupils) -> np.ndarray:
 def _read_numpy(path: Path, pupils: Pupils) -> np.ndarray:
     import numpy as np
 
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
+    with path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
         if len(loaded.files) != 1 and "logits" not in loaded.files:
             raise TeacherError(
                 f"teacher.path: {path.name!r} must hold one array, or one that is called 'logits', but holds "

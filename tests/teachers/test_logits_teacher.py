@@ -1,0 +1,125 @@
+"""A teacher of which there are only logits: read from three kinds of file, refused in one line where they are wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from distill_tune.config.sections import TeacherConfig
+from distill_tune.errors import TeacherError
+from distill_tune.teachers._base import Pupils, Workshop
+
+CLASSES = ("cat", "dog", "hen")
+PUPILS = Pupils(CLASSES, (4,), (), (), "data", 6)
+LOGITS = np.random.default_rng(0).normal(size=(6, 3)) * 5
+
+
+def unused(*_: Any) -> Any:
+    raise AssertionError("this teacher trains nothing")
+
+
+def load(path: Path) -> np.ndarray:
+    """What is handed over, after what `prepare` does."""
+    config = TeacherConfig(source="logits", path=str(path))
+    source = config.chosen("source")
+    assert source.identity(config, PUPILS) == source.identity(config, PUPILS)
+    loaded = source.load(config, PUPILS, Workshop(path.parent, unused, unused))
+    assert loaded.module is None
+    table: np.ndarray = loaded.table
+    return table
+
+
+def write(folder: Path, name: str, logits: Any = LOGITS) -> Path:
+    path = folder / name
+    if path.suffix == ".npy":
+        np.save(path, logits)
+    elif path.suffix == ".npz":
+        np.savez(path, **(logits if isinstance(logits, dict) else {"logits": logits}))
+    else:
+        pq.write_table(pa.table(logits if isinstance(logits, dict) else dict(zip("abc", logits.T, strict=True))), path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["l.npy", "l.npz", "l.parquet"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int32])
+def test_logits_are_read_as_float32(tmp_path: Path, name: str, dtype: Any) -> None:
+    table = load(write(tmp_path, name, LOGITS.astype(dtype)))
+    assert table.dtype == np.float32
+    np.testing.assert_array_equal(table, LOGITS.astype(dtype).astype(np.float32))
+
+
+def test_the_only_array_of_an_npz_may_have_any_name_and_of_several_logits_is_taken(tmp_path: Path) -> None:
+    np.testing.assert_allclose(load(write(tmp_path, "one.npz", {"anything": LOGITS})), LOGITS, rtol=1e-6)
+    both = {"labels": np.zeros(6), "logits": LOGITS}
+    np.testing.assert_allclose(load(write(tmp_path, "two.npz", both)), LOGITS, rtol=1e-6)
+
+
+def test_parquet_columns_that_are_named_like_the_classes_are_put_in_their_order(tmp_path: Path) -> None:
+    columns = {name: LOGITS[:, CLASSES.index(name)] for name in ("hen", "cat", "dog")}
+    np.testing.assert_allclose(load(write(tmp_path, "l.parquet", columns)), LOGITS, rtol=1e-6)
+
+
+def test_the_identity_follows_the_content(tmp_path: Path) -> None:
+    config = TeacherConfig(source="logits", path=str(write(tmp_path, "l.npy")))
+    before = config.chosen("source").identity(config, PUPILS)
+    write(tmp_path, "l.npy", LOGITS + 1)
+    assert config.chosen("source").identity(config, PUPILS) != before
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    return np.asarray(logits - np.log(np.exp(logits).sum(1, keepdims=True)))
+
+
+def test_logarithms_of_probabilities_are_logits(tmp_path: Path) -> None:
+    np.testing.assert_allclose(load(write(tmp_path, "l.npy", log_softmax(LOGITS))), log_softmax(LOGITS), rtol=1e-6)
+
+
+HUGE = np.where(LOGITS.max() == LOGITS, 1e300, LOGITS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("l.npy", LOGITS[:5], r"shape \(6, 3\), but has shape \(5, 3\)"),
+        ("l.npy", LOGITS[:, :2], r"shape \(6, 3\), but has shape \(6, 2\)"),
+        ("l.npy", LOGITS.reshape(-1), r"but has shape \(18,\)"),
+        ("l.npy", np.where(LOGITS > 3, np.nan, LOGITS), "must be finite numbers"),
+        ("l.npy", np.where(LOGITS > 3, np.inf, LOGITS), "must be finite numbers"),
+        ("l.npy", HUGE, "must be finite numbers"),
+        ("l.npy", LOGITS.astype(str), "must be finite numbers"),
+        ("l.npy", LOGITS > 0, "must be finite numbers"),
+        ("l.npy", LOGITS.astype(object), "cannot be read as .npy"),
+        ("l.npy", np.exp(log_softmax(LOGITS)), "holds probabilities, .* or the logarithms"),
+        ("l.npz", {"a": LOGITS, "b": LOGITS}, "must hold one array, or one that is called 'logits', but holds a, b"),
+        ("l.parquet", {"a": list("abcdef"), "b": [0.0] * 6, "c": [0.0] * 6}, "must be finite numbers"),
+        ("l.parquet", {"a": [0.0] * 5 + [None], "b": [0.0] * 6, "c": [0.0] * 6}, "must be finite numbers"),
+    ],
+)
+def test_what_cannot_be_the_teachers_logits_is_refused(tmp_path: Path, name: str, content: Any, message: str) -> None:
+    refused(write(tmp_path, name, content), message)
+
+
+@pytest.mark.parametrize("name", ["l.npy", "l.npz", "l.parquet"])
+@pytest.mark.parametrize("content", ["truncated", "empty", "text"])
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    path = write(tmp_path, name)
+    whole = path.read_bytes()
+    path.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"a,b,c\n1,2,3\n"}[content])
+    refused(path, f"'{name}' cannot be read as {path.suffix} ")
+
+
+def test_a_missing_file_and_another_kind_are_refused(tmp_path: Path) -> None:
+    refused(tmp_path / "none.npy", "no file")
+    (tmp_path / "l.csv").write_text("1,2,3\n")
+    refused(tmp_path / "l.csv", "logits are read from .npy, .npz, .parquet, but got 'l.csv'")
+
+
+def refused(path: Path, message: str) -> None:
+    """In one line that starts with the key."""
+    with pytest.raises(TeacherError, match=message) as caught:
+        load(path)
+    assert str(caught.value).startswith("teacher.path: ")
+    assert "\n" not in str(caught.value)

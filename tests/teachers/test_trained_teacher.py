@@ -1,0 +1,107 @@
+"""A teacher that is trained here: once, on all labels, and again only when something of it has changed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from distill_tune.config import Space
+from distill_tune.distillation.prepare import prepare
+from distill_tune.errors import TeacherError
+
+Make = Callable[..., Space]
+FAST: dict[str, Any] = {"train": {"epochs": 2}}
+
+
+def kept_by(space: Space, cache: Path) -> tuple[Path, list[str]]:
+    """Where the teacher's weights are, and what was said."""
+    said: list[str] = []
+    return prepare(space, cache, said.append).prepared.teacher_folder / "teacher.safetensors", said
+
+
+def trained(said: list[str]) -> bool:
+    return any("training the teacher" in line for line in said)
+
+
+def test_a_teacher_is_kept_and_used_again(table_space: Make, tmp_path: Path) -> None:
+    kept, said = kept_by(table_space(teacher=FAST), tmp_path)
+    before = kept.stat()
+    again, said_again = kept_by(
+        table_space(teacher=FAST, student={"mlp": {"widths": [5]}}, augmentation={"mixup": 0.3}), tmp_path
+    )
+    assert trained(said)
+    assert not trained(said_again)
+    assert again == kept
+    assert (kept.stat().st_mtime_ns, kept.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"teacher": {"train": {"epochs": 3}}},
+        {"teacher": {"train": {"epochs": 2, "learning_rate": 1e-3}}},
+        {"teacher": {"train": {"epochs": 2, "augmentation": {"mixup": 0.2}}}},
+        {"teacher": {**FAST, "mlp": {"widths": [16]}}},
+        {"teacher": FAST, "data": {"validation": 0.3}},
+    ],
+    ids=str,
+)
+def test_a_teacher_is_trained_again_when_its_recipe_or_the_data_change(
+    table_space: Make, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    kept, _ = kept_by(table_space(teacher=FAST), tmp_path)
+    other, said = kept_by(table_space(**change), tmp_path)
+    assert trained(said)
+    assert other != kept
+    assert kept.exists()
+
+
+def test_what_is_used_again_is_what_was_trained(table_space: Make, tmp_path: Path) -> None:
+    first, second = (prepare(table_space(teacher=FAST), tmp_path, lambda line: None).teacher for _ in range(2))
+    assert first.module is not None
+    assert second.module is not None
+    inputs = torch.randn(20, 8)
+    assert torch.equal(first.module(inputs), second.module(inputs))
+    assert first.parameters == second.parameters == (8 + 1) * 32 + (32 + 1) * 4
+    for module in (first.module, second.module):
+        assert not module.training
+        assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_a_teacher_sees_all_labels_however_few_the_student_sees(table_space: Make, tmp_path: Path) -> None:
+    def weights(**data: Any) -> dict[str, Tensor]:
+        return load_file(kept_by(table_space(teacher=FAST, data=data), tmp_path)[0])
+
+    all_labels, few = weights(), weights(student_samples=20)
+    assert all(torch.equal(all_labels[name], few[name]) for name in all_labels)
+
+
+@pytest.mark.parametrize("place", [3, 0.5, -1])
+def test_a_kept_teacher_damaged_by_one_byte_is_trained_again_and_said(
+    table_space: Make, tmp_path: Path, place: float
+) -> None:
+    space = table_space(teacher=FAST)
+    kept, _ = kept_by(space, tmp_path)
+    whole = kept.read_bytes()
+    content = bytearray(whole)
+    content[int(place * len(content)) if 0 < place < 1 else int(place)] ^= 1
+    kept.write_bytes(content)
+    _, said = kept_by(space, tmp_path)
+    assert "the kept teacher does not match its checksum; it is trained again" in said
+    assert kept.read_bytes() == whole
+
+
+def test_a_diverged_teacher_is_refused_with_the_way_out(table_space: Make, tmp_path: Path) -> None:
+    hot = {"train": {"epochs": 1, "optimizer": "sgd", "learning_rate": 1e12}}
+    with pytest.raises(TeacherError, match=r"^teacher\.train: .* diverged\. Lower teacher\.train\.learning_rate\.$"):
+        prepare(table_space(teacher=hot), tmp_path, lambda line: None)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_family_for_images_is_refused_on_a_table_by_its_own_key(table_space: Make, tmp_path: Path) -> None:
+    with pytest.raises(TeacherError, match=r"^teacher\.family: convnet needs images "):
+        prepare(table_space(teacher={"family": "convnet", **FAST}), tmp_path, lambda line: None)
