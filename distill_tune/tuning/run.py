@@ -16,6 +16,7 @@ from distill_tune.config.sections import ResourcesConfig
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.cluster import RAY_LOGS
 from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.gathering import gather
 from distill_tune.tuning.trial import Trial, TrialContext
 from distill_tune.tuning.tune_adapters import ConductedScheduler, ConductedSearcher
 
@@ -29,8 +30,11 @@ def run_search(conductor: Conductor, context: TrialContext) -> None:
     logging.getLogger("ray.tune").setLevel(logging.INFO if loud else logging.ERROR)
     logging.getLogger("ray.train").setLevel(logging.INFO if loud else logging.ERROR)
     folder = context.result_folder / "tune"
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(conductor.concurrency)
+    gathering = gather(conductor.concurrency)
+    trainable = tune.with_parameters(Trial, context=context, gathering=gathering)
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(Trial, context=context), _resources(context.space.config.resources)),
+        tune.with_resources(trainable, _resources(context.space.config.resources)),
         tune_config=tune.TuneConfig(
             search_alg=ConductedSearcher(conductor),
             scheduler=ConductedScheduler(conductor),

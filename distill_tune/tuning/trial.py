@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 
 from distill_tune.config import Space
@@ -40,12 +41,13 @@ class TrialContext:
 class Trial(tune.Trainable):
     """Some epochs a step; a training that raises is a failed trial, not a crash."""
 
-    def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
-        """Start the group, then take up the first configuration."""
+    def setup(self, config: dict[str, Any], context: TrialContext, gathering: Any) -> None:  # type: ignore[override]
+        """Start the group, wait for the other places' actors, then take up the first configuration."""
         self._context = context
         self._rungs = rungs_of(context.space.config.search)
         self._group = make_group(context.space.config.resources, context.result_folder, self.trial_id)
         self._group.start()
+        ray.get(gathering.arrive.remote())
         self._assign(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -56,7 +58,7 @@ class Trial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train to the next rung, but at least one epoch and not much longer than `_STEP_S`; returns their reports.
 
-        A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs there is nothing to decide.
+        A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs nothing is decided.
         """
         reports: list[Report] = []
         result: dict[str, Any] = {REPORTS: reports}
