@@ -21,6 +21,8 @@ UNLABELLED = -1
 """The label of a sample that takes part through the teacher alone."""
 
 _CHUNK_SAMPLES = 4096
+_CHUNK_BYTES = 1 << 24
+"""Of the inputs as they are stored; mixing holds some four times as many floats."""
 
 
 class Batch(NamedTuple):
@@ -70,12 +72,14 @@ class Batches:
         self._teacher = teacher if teacher is not None and teacher.num_views else None
         self._shard = shard or Shard()
         self._part = min(batch_size, len(labels)) // self._shard.world_size
-        self._labelled_share = (labels != UNLABELLED).double().mean().item()
         if not self._part:
             raise ConfigError(
                 f"optim.batch_size: {self._shard.world_size} workers need a sample each, but a batch has "
                 f"{min(batch_size, len(labels))}; lower resources.workers_per_trial."
             )
+        samples = min(_CHUNK_SAMPLES, _CHUNK_BYTES // views.sample_bytes)
+        self._steps_per_chunk = max(1, samples // self._part)
+        self._labelled_share = (labels != UNLABELLED).double().mean().item()
 
     @property
     def batch_size(self) -> int:
@@ -96,7 +100,7 @@ class Batches:
         """The batches of epoch 1, 2, ...; each pass over the data shows the next view."""
         for turn in range((epoch - 1) * self._passes, epoch * self._passes):
             view = turn if self._teacher is None else turn % self._teacher.num_views
-            for rows in self._order(turn).split(max(1, _CHUNK_SAMPLES // self._part)):
+            for rows in self._order(turn).split(self._steps_per_chunk):
                 yield from self._chunk(rows, view)
 
     def _order(self, turn: int) -> Tensor:

@@ -8,7 +8,6 @@ https://arxiv.org/abs/2207.10666).
 """
 
 import hashlib
-import inspect
 import json
 import tempfile
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from distill_tune.data import Dataset, Split
 from distill_tune.distillation.views import Views
 from distill_tune.errors import TeacherError
 from distill_tune.registry import AUGMENTATIONS
-from distill_tune.teachers._base import LoadedTeacher
+from distill_tune.teachers._base import LoadedTeacher, source_of
 
 _FORMAT = 1
 """Raised when the same augmentation shows other views, or files look different."""
@@ -75,8 +74,8 @@ def outputs_folder(teacher_folder: Path, config: Config) -> Path:
     """Where the outputs for this augmentation and number of views are; a live teacher's are the same for all."""
     count = number_of_views(config)
     amounts = sorted((name, amount) for name, amount in config.augmentation.amounts.items() if amount and count)
-    own_code = [inspect.getsource(AUGMENTATIONS.get(name)) for name, _ in amounts if ":" in name]
-    what = json.dumps([_FORMAT, amounts, own_code, count, config.data.seed])
+    own = [source_of(AUGMENTATIONS.get(name)) for name, _ in amounts if ":" in name]
+    what = json.dumps([_FORMAT, amounts, own, count, config.data.seed])
     return teacher_folder / f"views-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 

@@ -40,6 +40,11 @@ class Views:
         self._inputs, self._seed = inputs, seed
         self._fill = torch.tensor(mean, device=inputs.device) if mean else None
 
+    @property
+    def sample_bytes(self) -> int:
+        """Of one sample as it is stored."""
+        return self._inputs[0].numel() * self._inputs.element_size()
+
     def take(self, index: Tensor, view: int) -> Mixed:
         """The inputs of the samples at `index` (int64 [batch]) in `view`."""
         inputs = self._transformed(index, view)

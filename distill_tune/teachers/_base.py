@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,14 @@ def one_line(error: Exception) -> str:
     """What a library or a user's own code says is wrong, short enough for an error of ours."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def source_of(thing: Any) -> str:
+    """The source of the module that a user's own class or function is in, so that an edit shows; else its name."""
+    try:
+        return inspect.getsource(inspect.getmodule(thing) or thing)
+    except (OSError, TypeError):  # compiled, or made at run time
+        return f"{thing.__module__}:{thing.__qualname__}"
 
 
 def existing_file(config: TeacherConfig) -> Path:

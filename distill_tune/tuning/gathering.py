@@ -1,9 +1,9 @@
 """A gathering: the first trials begin together, when the actors of all places are up.
 
 Tune hands a waiting trial the first actor that another trial has left, and drops the one that was being started for it.
-A short first trial would so keep the second place's actor from ever coming up, and the search would go on with one place
-for two (measured on digits: 0.39 s a trial instead of 0.05 s). Once all are up, each trial's end frees an actor for the
-next trial and none is dropped.
+A short first trial would so keep the second place's actor from ever coming up, and the search would go on with one
+place for two (measured on digits: 0.39 s a trial instead of 0.05 s). Once all are up, each trial's end frees an actor
+for the next trial and none is dropped.
 """
 
 from __future__ import annotations

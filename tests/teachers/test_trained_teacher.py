@@ -60,6 +60,21 @@ def test_a_teacher_is_trained_again_when_its_recipe_or_the_data_change(
     assert kept.exists()
 
 
+def test_a_teacher_of_ones_own_is_trained_again_when_its_code_changes(
+    table_space: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    code = "from torch import nn\ndef build(input_shape, classes):\n    return nn.Linear(input_shape[0], classes)\n"
+    (tmp_path / "ones_own_teacher.py").write_text(code)
+    space = table_space(teacher={"family": "ones_own_teacher:build", **FAST})
+    kept, _ = kept_by(space, tmp_path / "cache")
+    assert not trained(kept_by(space, tmp_path / "cache")[1])
+    (tmp_path / "ones_own_teacher.py").write_text(code + "# another idea\n")
+    other, said = kept_by(space, tmp_path / "cache")
+    assert trained(said)
+    assert other != kept
+
+
 def test_what_is_used_again_is_what_was_trained(table_space: Make, tmp_path: Path) -> None:
     first, second = (prepare(table_space(teacher=FAST), tmp_path, lambda line: None).teacher for _ in range(2))
     assert first.module is not None

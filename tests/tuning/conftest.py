@@ -1,20 +1,18 @@
 """A small prepared search and a real Ray, for the tests that need them."""
 
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from distill_tune.config.space import Space
 
-TABLES: dict[str, Any] = {
-    "data": {"source": "blobs", "blobs": {"samples": 600, "features": 8, "classes": 4, "informative": 6}},
-    "teacher": {"source": "train", "family": "mlp", "mlp": {"widths": [32]}, "train": {"epochs": 3}},
-    "student": {"family": "mlp", "mlp": {"widths": {"choice": [[8], [12], [16]]}}},
-    "loss": {"temperature": {"log": [1.0, 8.0]}},
-    "optim": {"learning_rate": {"log": [1e-3, 3e-2]}, "batch_size": 64},
-    "search": {"max_epochs": 9, "trials": 8},
-}
+sys.path.insert(0, str(Path(__file__).parent))  # `small`, and a user's own loss that Ray's workers import too
+
+from small import TABLES
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +37,7 @@ def a_ray() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in QUIET.items():
             patch.setenv(name, value)
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
         context = ray.init(
             address="local", num_cpus=3, include_dashboard=True, log_to_driver=False, logging_level="ERROR"
         )

@@ -5,7 +5,6 @@ Weights are read without running code of the file: safetensors, or `torch.load(w
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +12,7 @@ from pydantic import Field
 
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import TEACHERS, load_dotted
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, existing_file, one_line
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, existing_file, one_line, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,12 +40,7 @@ class Torch(Teacher):
         """The weights' checksum, the source of the factory's module, and the options."""
         from distill_tune.checksum import sha256_of
 
-        factory = self._factory()
-        try:
-            source = inspect.getsource(inspect.getmodule(factory) or factory)
-        except (OSError, TypeError):  # compiled, or made at run time
-            source = self.factory
-        return f"{sha256_of(existing_file(config))} {source} {self.model_dump_json()}"
+        return f"{sha256_of(existing_file(config))} {source_of(self._factory())} {self.model_dump_json()}"
 
     def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
         """Build the network, fill it, put its normalisation in front, and try two samples."""

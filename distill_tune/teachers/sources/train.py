@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from distill_tune.registry import OPTIMIZERS, TEACHERS
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop
+from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, source_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,8 +47,10 @@ class Train(Teacher):
     seed: int = Field(0, ge=0, lt=2**32)
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
-        """The recipe and the family."""
-        return f"{_VERSION} {self._recipe(config)}"
+        """The recipe and the family, with the source of what is the user's own."""
+        names = (config.family, self.optimizer, *self.augmentation)
+        own = [source_of(load_dotted(name)) for name in names if name and ":" in name]
+        return f"{_VERSION} {self._recipe(config)} {own}"
 
     def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
         """Its kept weights, or a training from the start."""

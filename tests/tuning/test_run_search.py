@@ -1,0 +1,140 @@
+"""Tune around the conductor, on a real Ray: places that are all used, trials that fail, budgets that end."""
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import ray
+from small import TABLES
+
+from distill_tune.config.space import Space
+from distill_tune.tuning.budget import Budget, Reason
+from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
+from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.run import interruptible, run_search
+from distill_tune.tuning.rungs import rungs_of
+from distill_tune.tuning.study import Study
+from distill_tune.tuning.trial import TrialContext
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
+
+
+def searched(
+    tmp_path: Path, preparation: Any, watcher: Watcher | None = None, places: int = 2, **search: Any
+) -> tuple[Conductor, TrialContext]:
+    tables = json.loads(json.dumps(TABLES))
+    loss = search.pop("loss", None)
+    tables["search"] |= search
+    if loss is not None:
+        tables["loss"] = loss
+    space = Space.parse(tables)
+    settings = space.config.search
+    ledger = Ledger(watchers=[watcher] if watcher else [])
+    conductor = Conductor(
+        Study(tmp_path / "study.journal", "s", space, maximize=True),
+        rungs_of(settings),
+        ledger,
+        Budget(settings.trials),
+        Limits(space.config.limits, preparation.dataset),
+        places,
+        settings.max_epochs,
+    )
+    if isinstance(watcher, Meddler):
+        watcher.conductor = conductor
+    return conductor, TrialContext(space, preparation.prepared, tmp_path)
+
+
+class Meddler(Watcher):
+    """Does something once, at the first report."""
+
+    def __init__(self) -> None:
+        self.conductor: Conductor | None = None
+        self.done = False
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        if not self.done:
+            self.done = True
+            self.meddle(record)
+
+    def meddle(self, record: TrialRecord) -> None:
+        raise NotImplementedError
+
+
+def test_all_trials_run_over_all_places_and_end_in_the_ledger(tmp_path: Path, preparation: Any) -> None:
+    conductor, context = searched(tmp_path, preparation, trials=12)
+    run_search(conductor, context)
+    ledger = conductor.ledger
+    assert ledger.count(Status.COMPLETED, Status.STOPPED) == ledger.count() == 12
+    assert ledger.count(Status.COMPLETED) >= 1
+    spans = sorted((r.reports[0]["time/began_s"], r.ended_s or 0.0) for r in ledger.records.values())
+    overlaps = sum(later[0] < earlier[1] for earlier, later in zip(spans, spans[1:], strict=False))
+    assert overlaps >= 3, "the trials ran one after another in two places"
+
+
+def test_nothing_is_held_when_a_search_is_over(tmp_path: Path, preparation: Any) -> None:
+    conductor, context = searched(tmp_path, preparation, trials=3)
+    run_search(conductor, context)
+    created = [group for group in ray.util.placement_group_table().values() if group["state"] == "CREATED"]
+    assert created == []
+    assert not (tmp_path / "tune").exists()
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_one_place_and_one_seed_give_the_same_trials_to_the_bit(tmp_path: Path, preparation: Any) -> None:
+    def outcome(name: str) -> list[Any]:
+        conductor, context = searched(tmp_path / name, preparation, places=1, trials=6)
+        run_search(conductor, context)
+        return [
+            (r.trial_id, r.values, r.status, r.epochs, r.last["val/loss"]) for r in conductor.ledger.records.values()
+        ]
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert outcome("a") == outcome("b")
+
+
+def test_a_loss_that_raises_is_a_failed_trial_and_five_alike_end_the_search(tmp_path: Path, preparation: Any) -> None:
+    conductor, context = searched(tmp_path, preparation, trials=30, loss={"kind": "broken_loss:Broken"})
+    run_search(conductor, context)
+    assert conductor.budget.ended_by is Reason.FAILURES
+    failed = [r for r in conductor.ledger.records.values() if r.status is Status.FAILED]
+    assert 5 <= len(failed) <= 7
+    assert all("ValueError: this loss is broken" in r.message for r in failed)
+    assert "Traceback" in (tmp_path / "logs" / f"{failed[0].trial_id}.txt").read_text()
+
+
+def test_a_user_who_interrupts_gets_every_trial_ended_and_accounted_for(tmp_path: Path, preparation: Any) -> None:
+    class Interrupt(Meddler):
+        def meddle(self, record: TrialRecord) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    conductor, context = searched(tmp_path, preparation, Interrupt(), trials=500)
+    assert threading.current_thread() is threading.main_thread()
+    with interruptible(conductor.budget):
+        run_search(conductor, context)
+    assert conductor.budget.ended_by is Reason.USER
+    assert conductor.ledger.count(Status.RUNNING) == 0
+    assert conductor.ledger.count() < 500
+
+
+def test_a_killed_trial_actor_costs_no_trial(tmp_path: Path, preparation: Any) -> None:
+    class Kill(Meddler):
+        def meddle(self, record: TrialRecord) -> None:
+            children = psutil.Process().children(recursive=True)
+            actors = [p for p in children if "ray::" in " ".join(p.cmdline()) and ".train" in " ".join(p.cmdline())]
+            assert actors, [p.cmdline() for p in children]
+            actors[0].kill()
+
+    killer = Kill()
+    conductor, context = searched(tmp_path, preparation, killer, trials=6, max_epochs=60, scheduler="none")
+    run_search(conductor, context)
+    assert killer.done
+    assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 6
+    for record in conductor.ledger.records.values():
+        assert [report["epoch"] for report in record.reports] == list(range(1, 61))
