@@ -111,7 +111,7 @@ class OptimConfig(Choosing):
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient over all weights; None does not clip."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the forward pass; auto is bfloat16 on a GPU that has it, else float32."""
+    """Of the forward pass; auto is bfloat16 where that is measured to be faster (CPU) or supported (GPU)."""
 
 
 class AugmentationConfig(Options):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -23,6 +22,7 @@ from distill_tune.config import Config
 from distill_tune.distillation.batches import UNLABELLED, Batch, Shard
 from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.objective import LossTerms, Objective
+from distill_tune.distillation.precision import forward_context
 from distill_tune.distillation.schedule import rate_share
 from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.validation import evaluate
@@ -74,7 +74,7 @@ class _Run:
         )
         self.objective = Objective(config)
         self.teacher = materials.live_teacher if self.objective.uses_teacher else None
-        self.precision = _precision(config.optim.precision, device)
+        self.precision = forward_context(config.optim.precision, device)
         self.batches = materials.batches(config, seed, self.shard, self.objective.uses_teacher)
         self.total_steps = config.search.max_epochs * self.batches.steps_per_epoch
         self.epoch = 0
@@ -170,13 +170,6 @@ class _Run:
 def _logits_of(teacher: nn.Module, inputs: Tensor) -> Tensor:
     logits: Tensor = teacher(inputs).float()
     return logits
-
-
-def _precision(wanted: str, device: torch.device) -> AbstractContextManager[Any]:
-    pays = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    if wanted == "bfloat16" or (wanted == "auto" and pays):
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
 
 
 def _data_parallel(student: nn.Module, shard: Shard, device: torch.device) -> nn.Module:

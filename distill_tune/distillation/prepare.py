@@ -35,16 +35,13 @@ class Preparation:
     teacher: LoadedTeacher
 
 
-def prepare(
-    space: Space, cache: Path, say: Say, check: Callable[[Dataset], None] = lambda dataset: None
-) -> Preparation:
+def prepare(space: Space, cache: Path, say: Say) -> Preparation:
     """Make data, teacher and teacher outputs ready under `cache`, for every augmentation that the space can choose.
 
     Args:
         space: the run or search space.
         cache: where it is kept.
         say: tells the user something in a line.
-        check: refuses data that do not suit the space, before the teacher costs anything.
 
     Raises:
         InputError: the data or the teacher cannot be used; nothing but finished parts is left in `cache`.
@@ -56,7 +53,6 @@ def prepare(
         say(note)
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
-    check(dataset)
     folder, teacher = ready_teacher(config, dataset, cache, say)
     if teacher.module is None:
         _check_logits_suffice(variants)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 
 from distill_tune.config import Config, tables_of
@@ -13,6 +14,7 @@ from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
 from distill_tune.distillation.loop import distill
 from distill_tune.distillation.materials import Materials, Prepared
+from distill_tune.distillation.precision import faster_precision
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError, TrainingError
 
@@ -48,8 +50,14 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
 
 def _train(config: Config, dataset: Dataset, say: Callable[[str], None]) -> nn.Module:
     materials = Materials.open(Prepared(dataset.folder, None), config, see_all=True)
+    batch = slice(0, config.optim.batch_size)
+    with torch.random.fork_rng():
+        found = faster_precision(
+            lambda: materials.build_student(config), materials.train_inputs[batch], materials.labels[batch]
+        )
+    config = config.model_copy(update={"optim": config.optim.model_copy(update={"precision": found})})
     epochs = config.search.max_epochs
-    say(f"training the teacher ({config.student.family}) for {epochs} epochs")
+    say(f"training the teacher ({config.student.family}) for {epochs} epochs in {found}")
     for epoch in distill(config, materials, config.search.seed):
         number = int(epoch.report["epoch"])
         if number % max(1, epochs // _NUM_LINES) == 0:

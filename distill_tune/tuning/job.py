@@ -30,7 +30,7 @@ from distill_tune.tuning import cluster, display, summary
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.confirmation import Candidate, Seats, baselines_of, fresh_seeds
-from distill_tune.tuning.estimate import estimated_epoch_s
+from distill_tune.tuning.estimate import chosen_precision, estimated_epoch_s
 from distill_tune.tuning.examination import examine, load_student
 from distill_tune.tuning.ledger import Ledger, Watcher
 from distill_tune.tuning.limits import Limits, check_some_student_fits
@@ -82,12 +82,25 @@ class Job:
     def _prepare(self) -> Preparation:
         self._say("Preparing", self.space_name)
         cache = self.folder.parent / SHARED_CACHE
-        self._fit_to_time(prepare_data(self.space.config.data, cache))
-        return prepare(self.space, cache, lambda line: self._say("  ", line), self._check_limits)
+        dataset = prepare_data(self.space.config.data, cache)
+        self._check_limits(dataset)
+        self._choose_precision(dataset)
+        self._fit_to_time(dataset)
+        return prepare(self.space, cache, lambda line: self._say("  ", line))
 
     def _check_limits(self, dataset: Dataset) -> None:
         self._limits = Limits(self.space.config.limits, dataset)
         check_some_student_fits(self.space, self._limits)
+
+    def _choose_precision(self, dataset: Dataset) -> None:
+        """Settle `optim.precision = "auto"` for all trials; on GPUs each worker knows by itself."""
+        config = self.space.config
+        if config.optim.precision == "auto" and not config.resources.gpus_per_worker:
+            self._fix("optim", "precision", chosen_precision(self.space, dataset))
+
+    def _fix(self, section: str, key: str, value: Any) -> None:
+        self.space = self.space.with_fixed(section, key, value)
+        self.tables = {**self.tables, section: {**self.tables.get(section, {}), key: value}}
 
     def _fit_to_time(self, dataset: Dataset) -> None:
         """Where the time cannot pay for the full budget and a confirmation of it, lower the full budget, and say so."""
@@ -99,8 +112,7 @@ class Job:
         epochs = affordable_epochs(config, estimated_epoch_s(self.space, dataset), total_s, places)
         if epochs < config.search.max_epochs:
             self._say("  ", f"{config.search.time} pay for {epochs} epochs a training, not {config.search.max_epochs}")
-            self.space = self.space.with_fixed("search", "max_epochs", epochs)
-            self.tables = {**self.tables, "search": {**self.tables.get("search", {}), "max_epochs": epochs}}
+            self._fix("search", "max_epochs", epochs)
 
     def _claim_folder(self, found: Preparation) -> Preparation:
         """Make the result folder; from here on, its own links to the cache are used."""

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_all_trials_run_over_all_places_and_end_in_the_ledger(tmp_path: Path, pr
     assert ledger.count(Status.COMPLETED, Status.STOPPED) == ledger.count() == 12
     assert ledger.count(Status.COMPLETED) >= 1
     spans = sorted((r.reports[0]["time/began_s"], r.ended_s or 0.0) for r in ledger.records.values())
-    overlaps = sum(later[0] < earlier[1] for earlier, later in zip(spans, spans[1:], strict=False))
+    overlaps = sum(later[0] < earlier[1] for earlier, later in pairwise(spans))
     assert overlaps >= 3, "the trials ran one after another in two places"
 
 
