@@ -1,4 +1,4 @@
-"""Float32 or bfloat16 in the forward pass, whichever trains faster here.
+"""Float32 or bfloat16 in the forward pass, one thread or several: whichever trains faster here.
 
 Whether bfloat16 pays hangs on the processor and on the network: on one with AVX512-BF16 it made convolutional students
 1.2 to 2 times as fast and small MLPs slower. So it is measured, once for a search, and then written into its
@@ -40,6 +40,15 @@ def faster_precision(make: Callable[[], nn.Module], inputs: Tensor, labels: Tens
     """
     plain_s, half_s = (step_s(make(), inputs, labels, precision) for precision in ("float32", "bfloat16"))
     return "bfloat16" if plain_s > _WORTH_IT * half_s else "float32"
+
+
+def faster_threads(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor, precision: str) -> int:
+    """1, or torch's present number of threads: small networks spend longer on sharing work than on doing it."""
+    present = torch.get_num_threads()
+    together_s = step_s(make(), inputs, labels, precision)
+    with threads(1):
+        alone_s = step_s(make(), inputs, labels, precision)
+    return present if together_s < alone_s else 1
 
 
 def step_s(network: nn.Module, inputs: Tensor, labels: Tensor, precision: str) -> float:

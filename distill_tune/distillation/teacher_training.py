@@ -14,7 +14,7 @@ from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
 from distill_tune.distillation.loop import distill
 from distill_tune.distillation.materials import Materials, Prepared
-from distill_tune.distillation.precision import faster_precision
+from distill_tune.distillation.precision import faster_precision, faster_threads, threads
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError, TrainingError
 
@@ -50,19 +50,26 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
 
 def _train(config: Config, dataset: Dataset, say: Callable[[str], None]) -> nn.Module:
     materials = Materials.open(Prepared(dataset.folder, None), config, see_all=True)
-    batch = slice(0, config.optim.batch_size)
-    with torch.random.fork_rng():
-        found = faster_precision(
-            lambda: materials.build_student(config), materials.train_inputs[batch], materials.labels[batch]
-        )
-    config = config.model_copy(update={"optim": config.optim.model_copy(update={"precision": found})})
+    precision, num_threads = _fastest(config, materials)
+    config = config.model_copy(update={"optim": config.optim.model_copy(update={"precision": precision})})
     epochs = config.search.max_epochs
-    say(f"training the teacher ({config.student.family}) for {epochs} epochs in {found}")
-    for epoch in distill(config, materials, config.search.seed):
-        number = int(epoch.report["epoch"])
-        if number % max(1, epochs // _NUM_LINES) == 0:
-            say(f"teacher epoch {number} of {epochs}: val/accuracy {epoch.report['val/accuracy']:.4f}")
+    say(f"training the teacher ({config.student.family}) for {epochs} epochs in {precision}")
+    with threads(num_threads):
+        for epoch in distill(config, materials, config.search.seed):
+            number = int(epoch.report["epoch"])
+            if number % max(1, epochs // _NUM_LINES) == 0:
+                say(f"teacher epoch {number} of {epochs}: val/accuracy {epoch.report['val/accuracy']:.4f}")
     return epoch.student
+
+
+def _fastest(config: Config, materials: Materials) -> tuple[str, int]:
+    """The precision and the number of threads in which this teacher trains fastest."""
+    batch = slice(0, config.optim.batch_size)
+    inputs, labels = materials.train_inputs[batch], materials.labels[batch]
+    with torch.random.fork_rng():
+        precision = faster_precision(lambda: materials.build_student(config), inputs, labels)
+        num_threads = faster_threads(lambda: materials.build_student(config), inputs, labels, precision)
+    return precision, num_threads
 
 
 @contextmanager
