@@ -65,13 +65,8 @@ class Search:
 
     @property
     def start_up_s(self) -> float:
-        """From the start of the process to the first trial's first step.
-
-        `trials.parquet` is written when the search has ended and `time.search_s` is the time from the first step until
-        then, so their difference is when the first step was taken.
-        """
-        ended_s = (self.folder / "trials.parquet").stat().st_mtime
-        return float(ended_s - self.summary["time"]["search_s"] - self.began_s)
+        """From the start of the process to the first trial's first step."""
+        return min(row["first_step_s"] for row in self.trials if row["first_step_s"]) - self.began_s
 
 
 def parser(description: str | None, storage: str = "results/benchmarks") -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ from typing import Any
 
 import ray
 
-from distill_tune.config import Config, tables_of
+from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.sections import ResourcesConfig
 from distill_tune.config.validate import validate
 from distill_tune.distillation.materials import Prepared
@@ -53,6 +53,20 @@ class Candidate:
     def mean(self, metric: str) -> float:
         """Mean over the seeds that were trained to the end."""
         return sum(report[metric] for report in self.reports.values()) / len(self.reports)
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What was confirmed."""
+
+    winner: Candidate
+    baselines: list[Candidate]
+
+
+def candidates_of(space: Space, records: list[TrialRecord], num_seeds: int) -> list[Candidate]:
+    """The trials as candidates, each in the same fresh seeds."""
+    seeds = fresh_seeds(space.config, num_seeds)
+    return [Candidate(f"trial-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
 
 
 def baselines_of(winner: Candidate) -> list[Candidate]:

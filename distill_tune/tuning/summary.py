@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +26,11 @@ class Clock:
     """From the first trial's first step to the last trial's end."""
     confirm_s: float = 0.0
     export_s: float = 0.0
+
+    def searched(self, ledger: Ledger, prepared_s: float) -> None:
+        """Set the phases of a search that has just ended; `prepared_s` (since 1970) is when preparation ended."""
+        first_s = first_step_s(ledger) or time.time()
+        self.start_s, self.search_s = first_s - prepared_s, time.time() - first_s
 
 
 def first_step_s(ledger: Ledger) -> float | None:

@@ -1,0 +1,70 @@
+"""What came out: the part of `summary.json` that says what was found, and the winner's folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from distill_tune.distillation.prepare import Preparation
+from distill_tune.evaluation.latency import latency_ms
+from distill_tune.export.model_card import model_card
+from distill_tune.export.student_folder import write_student_folder
+from distill_tune.tuning import summary
+from distill_tune.tuning.confirmation import Candidate, Confirmation
+from distill_tune.tuning.examination import examine, load_student
+from distill_tune.tuning.ledger import Ledger
+from distill_tune.tuning.limits import Limits
+
+
+def complete(
+    head: dict[str, Any],
+    confirmation: Confirmation,
+    preparation: Preparation,
+    limits: Limits,
+    ledger: Ledger,
+    folder: Path,
+) -> dict[str, Any]:
+    """Examine winner and baselines on the test split, write the winner's folder, and say what was found."""
+    winner, baselines = confirmation.winner, confirmation.baselines
+    examination = examine([winner, *baselines], preparation.teacher, preparation.dataset)
+    weights = _best_weights(winner, ledger)
+    found = {
+        **head,
+        "status": "complete",
+        "best": summary.best_of(winner, examination, _cost(winner, weights, limits, preparation)),
+        "teacher": {
+            "test": {"accuracy": examination.teacher_accuracy},
+            "parameters": preparation.teacher.parameters,
+        },
+        "baselines": {b.name: {"test": summary.test_of(examination.by_candidate[b.name])} for b in baselines},
+        "verdict": {b.name: summary.verdict_of(winner, b.name, examination) for b in baselines},
+        "selection_bias": summary.selection_bias(winner, ledger.objective, ledger.sign),
+    }
+    card = model_card({**found, "trials": summary.trial_counts(ledger)})
+    write_student_folder(folder, winner.config, preparation.dataset, weights, card)
+    return found
+
+
+def interrupted(ledger: Ledger) -> dict[str, Any]:
+    """What is known of a search that its user ended."""
+    best = ledger.incumbent
+    known = (
+        {} if best is None else {"trial": best.number, "validation": {ledger.objective: best.last[ledger.objective]}}
+    )
+    return {"status": "interrupted", "best": known}
+
+
+def _best_weights(winner: Candidate, ledger: Ledger) -> Path:
+    seed = max(winner.weights, key=lambda seed: ledger.sign * winner.reports[seed][ledger.objective])
+    return winner.weights[seed]
+
+
+def _cost(winner: Candidate, weights: Path, limits: Limits, preparation: Preparation) -> dict[str, Any]:
+    data = preparation.dataset
+    student = load_student(winner.config, data, weights)
+    return {
+        **asdict(limits.cost(winner.config)),
+        "latency_ms": latency_ms(student, data.input_shape, data.is_image),
+        "bytes": weights.stat().st_size,
+    }

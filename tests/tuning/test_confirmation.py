@@ -1,0 +1,125 @@
+"""Confirmation, examination and summary on a real Ray: what is trained again, and what the test split says of it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distill_tune.config.space import Space
+from distill_tune.tuning import summary
+from distill_tune.tuning.budget import Budget, Reason
+from distill_tune.tuning.confirmation import Candidate, Seats, baselines_of, fresh_seeds
+from distill_tune.tuning.examination import examine
+from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
+
+VALUES = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
+
+
+@pytest.fixture(scope="module")
+def winner(small_space: Space) -> Candidate:
+    config = small_space.at(VALUES)
+    record = TrialRecord(
+        7, "0007", VALUES, parameters=200, reports=[{"epoch": 9, "val/accuracy": 0.9, "val/loss": 0.3}]
+    )
+    return Candidate("trial-0007", config, fresh_seeds(config, 2), record)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Candidate], Ledger]:
+    ledger, resources = Ledger(), small_space.config.resources
+    folder = tmp_path_factory.mktemp("confirmed")
+    with Seats(2, preparation.prepared, resources, folder, ledger, Budget(6)) as seats:
+        seats.train([winner])
+        baselines = baselines_of(winner)
+        seats.train(baselines)
+    return [winner, *baselines], ledger
+
+
+def test_confirmation_seeds_are_none_that_the_search_has_used(small_space: Space) -> None:
+    config = small_space.config
+    seeds = fresh_seeds(config, 5)
+    assert len(set(seeds)) == 5
+    assert config.search.seed not in seeds
+
+
+def test_baselines_differ_from_the_winner_in_the_loss_alone(winner: Candidate) -> None:
+    for baseline in baselines_of(winner):
+        assert baseline.config.model_copy(update={"loss": winner.config.loss}) == winner.config
+        assert baseline.seeds == winner.seeds
+    alone, default = baselines_of(winner)
+    assert alone.config.loss.kind == "labels"
+    assert (default.config.loss.temperature, default.config.loss.soft_weight) == (4.0, 0.9)
+
+
+def test_every_candidate_is_trained_to_the_end_in_every_seed(trained: tuple[list[Candidate], Ledger]) -> None:
+    candidates, ledger = trained
+    assert ledger.count(Status.COMPLETED) == ledger.count() == 6
+    for candidate in candidates:
+        assert set(candidate.weights) == set(candidate.reports) == set(candidate.seeds)
+        assert all(report["epoch"] == 9 for report in candidate.reports.values())
+        assert all(path.stat().st_size > 0 for path in candidate.weights.values())
+    assert {record.group for record in ledger.records.values()} == {f"confirm-{c.name}" for c in candidates}
+
+
+def test_the_examination_agrees_with_the_students_that_were_trained(
+    trained: tuple[list[Candidate], Ledger], preparation: Any
+) -> None:
+    candidates, _ = trained
+    found = examine(candidates, preparation.teacher, preparation.dataset)
+    for candidate in candidates:
+        examined = found.by_candidate[candidate.name]
+        assert examined.correct.shape == (2, found.num_samples)
+        assert examined.accuracy.mean == pytest.approx(examined.correct.mean())
+        assert abs(examined.accuracy.mean - candidate.mean("val/accuracy")) < 0.2
+        assert examined.corrupted_accuracy == pytest.approx(np.mean(list(examined.by_corruption.values())))
+
+
+def test_the_verdict_pairs_seeds_and_samples(trained: tuple[list[Candidate], Ledger], preparation: Any) -> None:
+    candidates, _ = trained
+    found = examine(candidates, preparation.teacher, preparation.dataset)
+    verdict = summary.verdict_of(candidates[0], "no_teacher", found)
+    ours, other = (found.by_candidate[name].correct for name in ("trial-0007", "no_teacher"))
+    assert verdict["difference"] == pytest.approx(ours.mean() - other.mean())
+    assert verdict["low"] < verdict["difference"] < verdict["high"]
+    itself = summary.verdict_of(candidates[0], "trial-0007", found)
+    assert (itself["word"], itself["difference"]) == ("INCONCLUSIVE", 0.0)
+
+
+def test_selection_bias_is_what_the_search_promised_beyond_what_was_confirmed(
+    trained: tuple[list[Candidate], Ledger],
+) -> None:
+    winner = trained[0][0]
+    assert summary.selection_bias(winner, "val/accuracy", 1) == pytest.approx(0.9 - winner.mean("val/accuracy"))
+    assert summary.selection_bias(winner, "val/loss", -1) == pytest.approx(winner.mean("val/loss") - 0.3)
+
+
+def test_an_interrupted_confirmation_begins_nothing_more(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    budget = Budget(4)
+    budget.end(Reason.USER)
+    fresh = Candidate("trial-0007", winner.config, winner.seeds, winner.source)
+    with Seats(1, preparation.prepared, small_space.config.resources, tmp_path, Ledger(), budget) as seats:
+        seats.train([fresh])
+    assert fresh.weights == {}
+
+
+def test_training_share_is_training_over_all_places_time() -> None:
+    ledger = Ledger()
+    for number, (began_s, trained_s, ended_s) in enumerate([(100.0, 4.0, 105.0), (101.0, 9.0, 110.0)]):
+        record = TrialRecord(number, str(number), {}, started_s=90.0)
+        ledger.start(record)
+        ledger.report(str(number), {"epoch": 1, "time/began_s": began_s, "time/training_s": trained_s})
+        ledger.end(record, Status.STOPPED)
+        record.ended_s = ended_s
+    assert summary.first_step_s(ledger) == 100.0
+    assert summary.training_share(ledger, 2) == pytest.approx(13 / 20)
+
+
+def test_a_search_that_never_trained_has_no_share_of_training() -> None:
+    assert summary.training_share(Ledger(), 2) == 0.0
