@@ -56,6 +56,8 @@ done
 ray=$(find_ray)
 [[ -r $runtime_env ]] || fail "$runtime_env: no such file; --runtime-env takes a YAML file such as cluster/runtime_env.yaml"
 [[ -n ${RAY_API_SERVER_ADDRESS-}${RAY_ADDRESS-} ]] || export RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265
+# A cluster that was started beside a token wants it; Ray sends it only if it is told to, and others do not mind it.
+[[ -n ${RAY_AUTH_MODE-} || ! -r ~/.ray/auth_token ]] || export RAY_AUTH_MODE=token
 has_storage "$@" || echo "submit.sh: without --storage URI the results stay in a temporary folder of the head node" >&2
 
 exec "$ray" job submit ${options[@]+"${options[@]}"} --working-dir . --runtime-env "$runtime_env" -- \

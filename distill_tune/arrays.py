@@ -7,7 +7,6 @@ https://arrow.apache.org/docs/format/CanonicalExtensions.html
 """
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from distill_tune.atomic import new_file
 from distill_tune.errors import CacheError
 
-Arrays = dict[str, npt.NDArray[Any]]
+Array = npt.NDArray[Any]
+Arrays = dict[str, Array]
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
@@ -26,11 +27,8 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
     batch = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
     booleans = ",".join(name for name, array in arrays.items() if array.dtype == np.bool_)
     schema = batch.schema.with_metadata({"booleans": booleans})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+    with new_file(path) as temporary, pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_batch(batch.replace_schema_metadata(schema.metadata))
-    temporary.replace(path)
 
 
 def read_arrays(path: Path) -> Arrays:
@@ -54,7 +52,7 @@ def map_buffer(path: Path) -> pa.Buffer:
         return file.read_buffer()
 
 
-def _column(array: npt.NDArray[Any]) -> pa.Array:
+def _column(array: Array) -> pa.Array:
     """[n, ...] in row-major order; pyarrow's own way to make a tensor permutes axes of length 1."""
     flat = pa.array((array.view(np.uint8) if array.dtype == np.bool_ else array).reshape(-1))
     if array.ndim == 1:
@@ -64,10 +62,10 @@ def _column(array: npt.NDArray[Any]) -> pa.Array:
     return pa.ExtensionArray.from_storage(kind, storage)
 
 
-def _view(column: pa.Array) -> npt.NDArray[Any]:
+def _view(column: pa.Array) -> Array:
     """The values in place; `Array.to_numpy` would do, but imports pandas: half a second for every worker."""
     if isinstance(column, pa.FixedShapeTensorArray):
         return _view(column.storage.flatten()).reshape(-1, *column.type.shape)
     data, dtype = column.buffers()[1], column.type.to_pandas_dtype()
-    values: npt.NDArray[Any] = np.frombuffer(data, dtype=dtype, count=len(column))
+    values: Array = np.frombuffer(data, dtype=dtype, count=len(column))
     return values

@@ -36,3 +36,9 @@ class CacheError(DistillTuneError):
 
 class TrainingError(DistillTuneError):
     """A training cannot go on, for example because its loss is not finite."""
+
+
+def one_line(error: BaseException) -> str:
+    """What a library or a user's own code says is wrong, on one line and short enough for an error of ours."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= 300 else f"{text[:300]}..."

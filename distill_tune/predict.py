@@ -10,7 +10,7 @@ import argparse
 import csv
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from distill_tune.cli import Parser, guarded
 from distill_tune.errors import InputError
@@ -51,8 +51,8 @@ def _predict(given: argparse.Namespace) -> int:
         raise InputError(f"-o {given.output}: cannot be written ({error.strerror}).") from error
 
 
-def _write(file: object, classes: tuple[str, ...], found: np.ndarray) -> int:
-    writer = csv.writer(file)  # type: ignore[arg-type]
+def _write(file: TextIO, classes: tuple[str, ...], found: np.ndarray) -> int:
+    writer = csv.writer(file)
     writer.writerow(["class", *classes])
     for row in found:
         writer.writerow([classes[int(row.argmax())], *(f"{value:.6f}" for value in row)])

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, one_line
 
 
 class Options(BaseModel):
@@ -27,7 +27,7 @@ class Options(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-E_ = TypeVar("E_", bound=type[Options])
+EntryClass = TypeVar("EntryClass", bound=type[Options])
 T = TypeVar("T", bound=Options)
 
 
@@ -68,7 +68,7 @@ def _imported(path: str, module_name: str) -> ModuleType:
             raise ConfigError(
                 f"{path!r}: there is no module {error.name!r} in {Path.cwd()} or among the installed packages."
             ) from error
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        reason = one_line(error)
         if not isinstance(error, SyntaxError):  # which says itself where it is
             place = traceback.extract_tb(error.__traceback__)[-1]
             reason += f" ({place.filename}, line {place.lineno})"
@@ -91,7 +91,7 @@ class Registry(Generic[T]):
         self._package, self._base, self._adapt = package, base, adapt
         self._entries: dict[str, type[T]] = {}
 
-    def register(self, entry: E_) -> E_:
+    def register(self, entry: EntryClass) -> EntryClass:
         """Class decorator: the entry is known by the name of the file that it is in."""
         self._entries[entry.__module__.rpartition(".")[2]] = entry  # type: ignore[assignment]
         return entry

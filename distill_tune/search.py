@@ -7,11 +7,14 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distill_tune.cli import INTERRUPTED, Parser, guarded, local_folder
 from distill_tune.config.load import read_space
 from distill_tune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DEFAULT_SPACE = "search_spaces/digits.toml"
 
@@ -19,32 +22,16 @@ DEFAULT_SPACE = "search_spaces/digits.toml"
 def parser() -> Parser:
     """The command line; everything that is not here is in the configuration."""
     made = Parser(prog="python -m distill_tune.search", description=__doc__)
-    made.add_argument(
-        "space",
-        nargs="?",
-        default=DEFAULT_SPACE,
-        metavar="SPACE",
-        help=f"a search space; {DEFAULT_SPACE} unless given",
-    )
-    made.add_argument("--name", help="of the result folder; the space's name and the time unless given")
-    made.add_argument(
-        "--storage", default="results", metavar="URI", help="where result folders are; ./results unless given"
-    )
-    made.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="settings",
-        help="any key, ranges too: loss.temperature=4",
-    )
-    made.add_argument("--trials", metavar="N", help="search.trials")
-    made.add_argument("--time", metavar="10m", help="search.time: for search and confirmation together")
-    made.add_argument(
-        "--address", help="of a Ray cluster; RAY_ADDRESS, or one of its own on this machine, unless given"
-    )
-    made.add_argument("--dry-run", action="store_true", help="show what would be done, and start nothing")
-    made.add_argument("--quiet", action="store_true", help="print the result alone")
+    add = made.add_argument
+    add("space", nargs="?", default=DEFAULT_SPACE, metavar="SPACE", help=f"a search space, else {DEFAULT_SPACE}")
+    add("--name", help="of the result folder; the space's name and the time unless given")
+    add("--storage", default="results", metavar="URI", help="where result folders are; ./results unless given")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any key, ranges too")
+    add("--trials", metavar="N", help="search.trials")
+    add("--time", metavar="10m", help="search.time: for search and confirmation together")
+    add("--address", help="of a Ray cluster; RAY_ADDRESS, or one of its own on this machine, unless given")
+    add("--dry-run", action="store_true", help="show what would be done, and start nothing")
+    add("--quiet", action="store_true", help="print the result alone")
     return made
 
 
@@ -94,7 +81,7 @@ def find_space(text: str) -> Path:
     return path
 
 
-def tell(console: Any, found: dict[str, Any], folder: Path) -> int:
+def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     """Say at the end what was found, and where it is."""
     from distill_tune.export.model_card import verdict_sentences
     from distill_tune.tuning.display import verdict_table

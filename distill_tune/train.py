@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill_tune.cli import Parser, guarded, local_folder
 from distill_tune.config import Space, load_space
-from distill_tune.config.space import dotted
+from distill_tune.config.messages import dotted
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,21 +71,23 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
 
     from distill_tune.distillation.loop import distill
     from distill_tune.distillation.materials import Materials
+    from distill_tune.distillation.precision import threads
     from distill_tune.export.student_folder import write_student_folder
 
-    start = time.monotonic()
+    began_s = time.monotonic()
     materials = Materials.open(preparation.prepared, space.config)
-    for epoch in distill(space.config, materials, seed):
-        report = epoch.report
-        loss, accuracy = report["train/loss"], report["val/accuracy"]
-        _say(f"seed {seed} epoch {report['epoch']:.0f}: loss {loss:.4f}, val/accuracy {accuracy:.4f}")
+    with threads(space.config.resources.cpus_per_worker):  # as a trial does, so that its weights come out again
+        for epoch in distill(space.config, materials, seed):
+            report = epoch.report
+            loss, accuracy = report["train/loss"], report["val/accuracy"]
+            _say(f"seed {seed} epoch {report['epoch']:.0f}: loss {loss:.4f}, val/accuracy {accuracy:.4f}")
     weights = folder / f".seed-{seed}.safetensors"
     save_file(epoch.student.state_dict(), weights)
     card = f"# Student of {folder.name}, seed {seed}\n\nval/accuracy {report['val/accuracy']:.4f}\n"
     write_student_folder(folder / f"seed-{seed}", space.config, preparation.dataset, weights, card)
     weights.unlink()
     numbers = {name: value for name, value in report.items() if not name.startswith("time/")}
-    return {**numbers, "seconds": time.monotonic() - start}
+    return {**numbers, "seconds": time.monotonic() - began_s}
 
 
 def _say(line: str) -> None:

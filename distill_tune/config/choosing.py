@@ -47,13 +47,13 @@ class Choosing(Options):
         chosen = {field: name for field in self.chooses if (name := getattr(self, field)) is not None}
         for field, name in chosen.items():
             entry = _entry(self.chooses[field], field, name)
-            check_options(entry, name, self.tables.get(name, {}))
+            _check_options(entry, name, self.tables.get(name, {}))
             for key in getattr(entry, "needs", ()):
                 if getattr(self, key) is None:
                     raise BrokenRule((key,), f"this key is required with {field} = {name!r}.", "missing")
         for name, table in self.tables.items():
             if name not in chosen.values():
-                check_options(self._waiting_entry(name), name, table)
+                _check_options(self._waiting_entry(name), name, table)
         return self
 
     def _waiting_entry(self, name: str) -> type[Options]:
@@ -73,7 +73,7 @@ def _entry(registry: Registry[Any], key: str, name: str) -> type[Options]:
     return entry
 
 
-def check_options(entry: type[Options], name: str, table: Any) -> None:
+def _check_options(entry: type[Options], name: str, table: Any) -> None:
     """Refuse a table of options that `entry`, called `name`, cannot take.
 
     Raises:

@@ -4,6 +4,8 @@ loss.temperature: must be greater than 0, but got -3.
 student.convnet.width: must be an integer, but got [4, 8]. To choose one of them, write { choice = [4, 8] }.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -48,11 +50,11 @@ class BrokenRule(ConfigError):
     def __str__(self) -> str:
         return " ".join(filter(None, [f"{dotted(self.path)}:", self.rule, self.cure]))
 
-    def within(self, *outer: str) -> "BrokenRule":
+    def within(self, *outer: str) -> BrokenRule:
         """The same rule, seen from further out."""
         return BrokenRule((*outer, *self.path), self.rule, self.kind, self.value, self.cure)
 
-    def advised(self, cure: str) -> "BrokenRule":
+    def advised(self, cure: str) -> BrokenRule:
         """The same rule with another way out; an empty one changes nothing."""
         return BrokenRule(self.path, self.rule, self.kind, self.value, cure or self.cure)
 

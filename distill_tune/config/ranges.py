@@ -7,6 +7,8 @@
 { log = [1e-4, 1e-1] }       a number, evenly spread over its logarithm
 """
 
+from __future__ import annotations
+
 import json
 import math
 from dataclasses import dataclass
@@ -96,7 +98,7 @@ class Interval:
         """Whether a trial can have this value."""
         return _is_number(value) and self.low <= value <= self.high and not (self.integer and value % 1)
 
-    def with_integers(self) -> "Interval | None":
+    def with_integers(self) -> Interval | None:
         """The integers of the interval as a range; None where there are fewer than two."""
         low, high = math.ceil(self.low), math.floor(self.high)
         return Interval(low, high, integer=True, log=self.log) if low < high else None

@@ -4,6 +4,8 @@ A parameter of a family, loss or optimizer that a trial did not choose does not 
 temperature and the weight of a loss that has no teacher.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -46,7 +48,7 @@ class Space:
     ranges: dict[Path, Range]
 
     @classmethod
-    def parse(cls, tables: dict[str, Any]) -> "Space":
+    def parse(cls, tables: dict[str, Any]) -> Space:
         """Check `tables` (as read from TOML): every corner of every range must be a valid configuration.
 
         Raises:
@@ -80,7 +82,7 @@ class Space:
         """The configuration at the first corner of every range; its fixed values are those of every trial."""
         return validate(self.tables)
 
-    def with_fixed(self, section: str, key: str, value: Any) -> "Space":
+    def with_fixed(self, section: str, key: str, value: Any) -> Space:
         """The same space with another value at a key that is no range.
 
         Raises:

@@ -1,11 +1,14 @@
 """From what a source hands over to the arrays of each split, in memory; whatever is wrong is found here."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from distill_tune.arrays import Arrays
 from distill_tune.data.encoder import TableEncoder, check_table
 from distill_tune.data.raw import RawImages, RawTable
 from distill_tune.data.splits import Rows, labelled_rows, split_rows
@@ -14,7 +17,6 @@ from distill_tune.errors import DataError
 if TYPE_CHECKING:
     from distill_tune.config.sections import DataConfig
 
-Arrays = dict[str, npt.NDArray[Any]]
 CHUNK = 4096
 
 
@@ -33,7 +35,18 @@ class Built:
     num_source_rows: int
 
 
-def build(config: "DataConfig") -> Built:
+@dataclass(frozen=True)
+class _Inputs:
+    """The inputs of each split, and what the training split said about them."""
+
+    by_split: Arrays
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    encoder: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def build(config: DataConfig) -> Built:
     """Load, check, split and encode.
 
     Raises:
@@ -44,25 +57,15 @@ def build(config: "DataConfig") -> Built:
     if isinstance(raw, RawTable):
         check_table(raw.frame, raw.where, f"leave it out (data.{config.source}.columns names those to keep)")
     rows = split_rows(raw, config.validation, config.test, config.seed)
-    inputs: Arrays
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    encoder: TableEncoder | None = None
-    notes: list[str] = []
-    if isinstance(raw, RawTable):
-        encoder, notes = _fit_encoder(raw, rows)
-        inputs = {name: encoder.transform(raw.frame.iloc[index]) for name, index in _named(rows).items()}
-    else:
-        inputs = {name: raw.inputs[index] for name, index in _named(rows).items()}
-        mean, std = channel_statistics(inputs["train"])
+    inputs = _of_table(raw, rows) if isinstance(raw, RawTable) else _of_images(raw, rows)
     return Built(
-        splits=_arrays(raw, rows, inputs, config),
+        splits=_arrays(raw, rows, inputs.by_split, config),
         classes=raw.classes,
-        input_shape=inputs["train"].shape[1:],
-        mean=mean,
-        std=std,
-        encoder=encoder.to_dict() if encoder else None,
-        notes=(*raw.notes, *rows.notes, *notes),
+        input_shape=inputs.by_split["train"].shape[1:],
+        mean=inputs.mean,
+        std=inputs.std,
+        encoder=inputs.encoder,
+        notes=(*raw.notes, *rows.notes, *inputs.notes),
         num_source_rows=len(raw.labels),
     )
 
@@ -71,14 +74,20 @@ def _named(rows: Rows) -> dict[str, npt.NDArray[np.int64]]:
     return {"train": rows.train, "validation": rows.validation, "test": rows.test}
 
 
-def _fit_encoder(raw: RawTable, rows: Rows) -> tuple[TableEncoder, list[str]]:
+def _of_table(raw: RawTable, rows: Rows) -> _Inputs:
     encoder = TableEncoder.fit(raw.frame.iloc[rows.train])
     if not encoder.feature_names:
         raise DataError(f"{raw.where}: every input column is constant; there is nothing to learn from.")
-    return encoder, encoder.notes(raw.frame)
+    features: Arrays = {name: encoder.transform(raw.frame.iloc[index]) for name, index in _named(rows).items()}
+    return _Inputs(features, encoder=encoder.to_dict(), notes=tuple(encoder.notes(raw.frame)))
 
 
-def _arrays(raw: RawImages | RawTable, rows: Rows, inputs: Arrays, config: "DataConfig") -> dict[str, Arrays]:
+def _of_images(raw: RawImages, rows: Rows) -> _Inputs:
+    images: Arrays = {name: raw.inputs[index] for name, index in _named(rows).items()}
+    return _Inputs(images, *_channel_statistics(images["train"]))
+
+
+def _arrays(raw: RawImages | RawTable, rows: Rows, inputs: Arrays, config: DataConfig) -> dict[str, Arrays]:
     splits = {}
     for name, index in _named(rows).items():
         labels = raw.labels[index].astype(np.int64)
@@ -88,7 +97,7 @@ def _arrays(raw: RawImages | RawTable, rows: Rows, inputs: Arrays, config: "Data
     return splits
 
 
-def channel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _channel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of uint8 [n, channels, h, w], exact, from a histogram.
 
     A channel that is constant has a deviation of 1, so that dividing by it does nothing.

@@ -7,9 +7,10 @@ section, the source's content and the files' checksums have not changed. Only `o
 split.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
-import tempfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distill_tune.arrays import read_arrays, write_arrays
+from distill_tune.atomic import new_folder
 from distill_tune.checksum import sha256_of
 from distill_tune.errors import CacheError
 
@@ -109,7 +111,7 @@ def open_dataset(folder: Path) -> Dataset:
     return Dataset(folder=folder, **as_tuples)
 
 
-def prepare_data(config: "DataConfig", cache: Path) -> Dataset:
+def prepare_data(config: DataConfig, cache: Path) -> Dataset:
     """The data set that `[data]` describes: from `cache/data-<fingerprint>/`, or built and written there.
 
     Args:
@@ -133,7 +135,7 @@ def prepare_data(config: "DataConfig", cache: Path) -> Dataset:
     return replace(dataset, notes=(*dataset.notes, *rebuilt))
 
 
-def check_data(config: "DataConfig") -> tuple[str, ...]:
+def check_data(config: DataConfig) -> tuple[str, ...]:
     """Everything that `prepare_data` would refuse is refused, and nothing is written; returns the notes.
 
     Raises:
@@ -145,7 +147,7 @@ def check_data(config: "DataConfig") -> tuple[str, ...]:
     return build(config).notes
 
 
-def fingerprint_of(config: "DataConfig") -> str:
+def fingerprint_of(config: DataConfig) -> str:
     """16 hexadecimal digits of everything that decides what the prepared data are."""
     source = config.chosen("source")
     section = config.model_dump(include=set(type(config).model_fields) - {"passes"})
@@ -162,11 +164,8 @@ def _canonical(document: dict[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True).encode()
 
 
-def _write(built: "Built", config: "DataConfig", fingerprint: str, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".data-", ignore_cleanup_errors=True) as temporary:
-        new = Path(temporary) / "data"
-        new.mkdir()
+def _write(built: Built, config: DataConfig, fingerprint: str, folder: Path) -> None:
+    with new_folder(folder, is_whole=lambda folder: not _damage(folder)) as new:
         for name, arrays in built.splits.items():
             write_arrays(new / f"{name}.arrow", arrays)
         document = {name: value for name, value in vars(built).items() if name != "splits"}
@@ -174,18 +173,6 @@ def _write(built: "Built", config: "DataConfig", fingerprint: str, folder: Path)
         document["sha256"] = {path.name: sha256_of(path) for path in sorted(new.iterdir())}
         document["checksum"] = hashlib.sha256(_canonical(document)).hexdigest()
         (new / "data.json").write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
-        _put_in_place(new, folder, Path(temporary) / "old")
-
-
-def _put_in_place(new: Path, folder: Path, old: Path) -> None:
-    """Rename `new` to `folder`; what was there goes, unless another process just put a whole one there."""
-    if folder.exists() and _damage(folder):
-        folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        if _damage(folder):
-            raise
 
 
 def _damage(folder: Path) -> str:

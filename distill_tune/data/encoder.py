@@ -4,6 +4,8 @@ Every statistic is of the training split alone. The encoder is plain JSON afterw
 rows with exactly what training used.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +48,7 @@ class TableEncoder:
     """Known values a column; None stands for missing, where the training split had gaps."""
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame) -> "TableEncoder":
+    def fit(cls, frame: pd.DataFrame) -> TableEncoder:
         """The encoder of a training split that `check_table` has passed."""
         kinds = {name: column_kind(frame[name]) for name in frame.columns}
         texts = {name: _as_texts(frame[name]) for name, kind in kinds.items() if kind == "category"}
@@ -106,7 +108,7 @@ class TableEncoder:
         }
 
     @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> "TableEncoder":
+    def from_dict(cls, document: dict[str, Any]) -> TableEncoder:
         """The encoder that `to_dict` described."""
         return cls(
             columns=tuple(document["columns"]),
@@ -127,7 +129,7 @@ class TableEncoder:
         return _shortened(said, "columns with missing values") + _shortened(constant, "columns dropped")
 
 
-def column_kind(column: Any) -> str:
+def column_kind(column: pd.Series) -> str:
     """`"number"` or `"category"`.
 
     Raises:
@@ -161,7 +163,7 @@ def check_table(frame: pd.DataFrame, where: str, cure: str) -> None:
             )
 
 
-def _almost_numbers(column: Any) -> str:
+def _almost_numbers(column: pd.Series) -> str:
     """Why a column of numbers was read as text, if that is what it looks like."""
     stray = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
     return f" (numbers, but for {len(stray)} such as {stray.iloc[0]!r})" if 0 < len(stray) < len(column) / 2 else ""
@@ -197,7 +199,7 @@ def _as_numbers(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64
     return values
 
 
-def _parsed(column: Any) -> Any:
+def _parsed(column: pd.Series) -> pd.Series:
     parsed = pd.to_numeric(column, errors="coerce")
     stray = np.flatnonzero(parsed.isna().to_numpy() & column.notna().to_numpy())
     if len(stray):
@@ -205,7 +207,7 @@ def _parsed(column: Any) -> Any:
     return parsed
 
 
-def _as_texts(column: Any) -> list[str | None]:
+def _as_texts(column: pd.Series) -> list[str | None]:
     gaps = column.isna().to_numpy()
     return [None if gap else str(value) for value, gap in zip(column.astype("object"), gaps, strict=True)]
 

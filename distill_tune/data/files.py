@@ -3,6 +3,8 @@
 Nothing heavy is imported at the top, because the entries of `sources/` import this module.
 """
 
+from __future__ import annotations
+
 import warnings
 import zipfile
 import zlib
@@ -12,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from distill_tune.errors import DataError
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
+
+    from distill_tune.arrays import Array, Arrays
 
 MAGIC = {
     b"PK\x03\x04": "npz",
@@ -89,7 +92,7 @@ def of_kind(path: str | Path, kind: str) -> Path:
     return path
 
 
-def read_npz(path: str | Path) -> "dict[str, np.ndarray[Any, Any]]":
+def read_npz(path: str | Path) -> Arrays:
     """All arrays of an .npz file; pickled objects are never loaded.
 
     Raises:
@@ -107,7 +110,7 @@ def read_npz(path: str | Path) -> "dict[str, np.ndarray[Any, Any]]":
         raise DataError(f"{path}: {_array_problem(error)}") from error
 
 
-def read_npy(path: str | Path) -> "np.ndarray[Any, Any]":
+def read_npy(path: str | Path) -> Array:
     """The array of an .npy file.
 
     Raises:
@@ -117,7 +120,7 @@ def read_npy(path: str | Path) -> "np.ndarray[Any, Any]":
 
     path = of_kind(path, "npy")
     try:
-        array: np.ndarray[Any, Any] = np.load(path, allow_pickle=False)
+        array: Array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise DataError(f"{path}: {_array_problem(error)}") from error
     return array
@@ -129,7 +132,7 @@ def _array_problem(error: Exception) -> str:
     return "is truncated or damaged; write it again."
 
 
-def read_csv(path: str | Path, separator: str = ",", **options: Any) -> "pd.DataFrame":
+def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataFrame:
     """A CSV file with a header line, as pandas reads it; `options` go to `pandas.read_csv`.
 
     Raises:
@@ -149,7 +152,7 @@ def read_csv(path: str | Path, separator: str = ",", **options: Any) -> "pd.Data
         raise DataError(f"{path}: is no table with separator {separator!r} ({said}); mend that line.") from error
 
 
-def read_parquet(path: str | Path) -> "pd.DataFrame":
+def read_parquet(path: str | Path) -> pd.DataFrame:
     """A Parquet file's columns; a row index that pandas left in it is no column.
 
     Raises:

@@ -12,7 +12,7 @@ from distill_tune.data.files import read_csv, read_npy, read_npz, read_parquet
 from distill_tune.data.raw import as_bytes, as_images
 from distill_tune.errors import DataError
 
-READERS = {".csv": "CSV", ".parquet": "Parquet", ".npy": "NumPy", ".npz": "NumPy"}
+KINDS = {".csv": "CSV", ".parquet": "Parquet", ".npy": "NumPy", ".npz": "NumPy"}
 
 
 def read_inputs(path: Path, encoder: dict[str, Any] | None, input_shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -30,8 +30,8 @@ def read_inputs(path: Path, encoder: dict[str, Any] | None, input_shape: tuple[i
         DataError: missing, of another kind or shape, or without a column that the student needs.
     """
     path = Path(path)
-    if path.suffix.lower() not in READERS:
-        raise DataError(f"{path}: must end in one of {', '.join(READERS)}, but ends in {path.suffix!r}.")
+    if path.suffix.lower() not in KINDS:
+        raise DataError(f"{path}: must end in one of {', '.join(KINDS)}, but ends in {path.suffix!r}.")
     if encoder is None:
         return _images(_array(path), input_shape, path)
     try:
@@ -41,7 +41,7 @@ def read_inputs(path: Path, encoder: dict[str, Any] | None, input_shape: tuple[i
 
 
 def _features(path: Path, encoder: TableEncoder) -> npt.NDArray[np.float32]:
-    if READERS[path.suffix.lower()] == "NumPy":
+    if KINDS[path.suffix.lower()] == "NumPy":
         frame = _frame(_array(path), encoder.columns)
     else:
         frame = _table(path, as_text=tuple(encoder.categories))

@@ -126,7 +126,7 @@ def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str) -> I
     return labels.astype(np.int64, copy=False)
 
 
-def classes_of(column: Any, where: str) -> tuple[Ints, tuple[str, ...]]:
+def classes_of(column: pd.Series, where: str) -> tuple[Ints, tuple[str, ...]]:
     """Class ids and names of a label column; ids follow the order of the sorted values.
 
     Raises:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distill_tune.data.raw import Raw
+from distill_tune.data.raw import Ints, Raw
 from distill_tune.errors import DataError
 
-Ints = npt.NDArray[np.int64]
 DEFAULT_TEST = 0.2
 ATTEMPTS = 100
 """The first always does where equal inputs have equal labels."""

@@ -85,21 +85,18 @@ class _Run:
         self.epoch = checkpoint["epoch"]
 
     def checkpoint(self) -> Checkpoint:
-        return {
-            "epoch": self.epoch,
-            "student": self.student.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
+        states = {"student": self.student.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {"epoch": self.epoch, **states}
 
     def next_epoch(self) -> Epoch:
         self.epoch += 1
         # What is drawn in an epoch, such as dropout, hangs on nothing before it: a resumed epoch is the same epoch.
         torch.manual_seed(seed_of(self.seed, self.epoch, self.shard.rank, "training"))
-        began_s, start = time.time(), time.perf_counter()
+        began_s, start_s = time.time(), time.perf_counter()
         report = self._train()
-        report["samples_per_s"] = self.batches.samples_per_epoch / (time.perf_counter() - start)
+        report["samples_per_s"] = self.batches.samples_per_epoch / (time.perf_counter() - start_s)
         report |= self._validate()
-        times = {"time/began_s": began_s, "time/training_s": time.perf_counter() - start}
+        times = {"time/began_s": began_s, "time/training_s": time.perf_counter() - start_s}
         return Epoch(report | {"epoch": self.epoch} | times, self.checkpoint, self.student)
 
     def _train(self) -> dict[str, float]:

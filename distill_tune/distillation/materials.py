@@ -89,8 +89,12 @@ class Materials:
 
     def build_student(self, config: Config) -> nn.Module:
         """The configured student for this data, newly initialised from torch's global generator."""
-        data = self.dataset
-        return build_student(config.student.chosen("family"), data.input_shape, len(data.classes), data.mean, data.std)
+        return student_for(config, self.dataset)
+
+
+def student_for(config: Config, data: Dataset) -> nn.Module:
+    """The configured student for this data, newly initialised from torch's global generator."""
+    return build_student(config.student.chosen("family"), data.input_shape, len(data.classes), data.mean, data.std)
 
 
 def _seen(inputs: Tensor, labels: Tensor, train: Split, rest: str) -> tuple[Tensor, Tensor]:

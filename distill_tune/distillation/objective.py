@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill_tune.config import Config
 from distill_tune.distillation.batches import UNLABELLED, Batch
-from distill_tune.distillation.losses._base import Loss
+from distill_tune.distillation.losses import Loss
 
 _Number = TypeVar("_Number", Tensor, float)
 

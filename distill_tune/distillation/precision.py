@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 _WARM_UP_STEPS = 3
 _TIMED_STEPS = 12
@@ -60,15 +61,15 @@ def step_s(network: nn.Module, inputs: Tensor, labels: Tensor, precision: str) -
 
 
 def _timed_step_s(
-    network: nn.Module, optimizer: torch.optim.Optimizer, context: Any, inputs: Tensor, labels: Tensor
+    network: nn.Module, optimizer: Optimizer, context: AbstractContextManager[Any], inputs: Tensor, labels: Tensor
 ) -> float:
-    start_s = time.perf_counter()
+    began_s = time.perf_counter()
     with context:
         logits = network(inputs)
     optimizer.zero_grad()
     F.cross_entropy(logits.float(), labels).backward()
     optimizer.step()
-    return time.perf_counter() - start_s
+    return time.perf_counter() - began_s
 
 
 @contextmanager

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill_tune.config import Config, Space
+from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
-from distill_tune.config.space import dotted
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.materials import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
 from distill_tune.distillation.teacher_training import train_teacher
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop
+from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Workshop
 
 Say = Callable[[str], None]
 
@@ -35,31 +35,41 @@ class Preparation:
     teacher: LoadedTeacher
 
 
-def prepare(space: Space, cache: Path, say: Say) -> Preparation:
+def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None) -> Preparation:
     """Make data, teacher and teacher outputs ready under `cache`, for every augmentation that the space can choose.
 
     Args:
         space: the run or search space.
         cache: where it is kept.
         say: tells the user something in a line.
+        dataset: what `announced_data` gave, where that was needed before.
 
     Raises:
         InputError: the data or the teacher cannot be used; nothing but finished parts is left in `cache`.
     """
-    config = space.config
-    variants = list(augmentation_variants(space))
-    dataset = prepare_data(config.data, cache)
-    for note in dataset.notes:
-        say(note)
+    config, variants = space.config, list(augmentation_variants(space))
+    dataset = dataset or announced_data(config, cache, say)
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
-    folder, teacher = ready_teacher(config, dataset, cache, say)
+    folder, teacher = _ready_teacher(config, dataset, cache, say)
     if teacher.module is None:
         _check_logits_suffice(variants)
     for variant in variants:
         _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
     live = teacher.module if config.teacher.mode == "live" else None
     return Preparation(Prepared(dataset.folder, folder, live), dataset, teacher)
+
+
+def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
+    """The prepared data; what was done to them has been said.
+
+    Raises:
+        InputError: the data cannot be used.
+    """
+    dataset = prepare_data(config.data, cache)
+    for note in dataset.notes:
+        say(note)
+    return dataset
 
 
 def _check_logits_suffice(variants: list[Config]) -> None:
@@ -95,17 +105,17 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
         yield space.at(dict(zip(names, values, strict=True)))
 
 
-def ready_teacher(config: Config, dataset: Dataset, cache: Path, say: Say) -> tuple[Path, LoadedTeacher]:
+def _ready_teacher(config: Config, dataset: Dataset, cache: Path, say: Say) -> tuple[Path, LoadedTeacher]:
     """The teacher's folder, named after its identity, and the teacher."""
     source: Teacher = config.teacher.chosen("source")
-    pupils = pupils_of(dataset)
+    pupils = _pupils_of(dataset)
     identity = f"{config.teacher.source} {source.identity(config.teacher, pupils)} {dataset.fingerprint}"
     folder = cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     workshop = Workshop(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
     return folder, source.load(config.teacher, pupils, workshop)
 
 
-def pupils_of(dataset: Dataset) -> Pupils:
+def _pupils_of(dataset: Dataset) -> Pupils:
     """What the teacher must fit."""
     return Pupils(
         dataset.classes,

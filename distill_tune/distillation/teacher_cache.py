@@ -9,7 +9,6 @@ https://arxiv.org/abs/2207.10666).
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,13 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.arrays import read_arrays, write_arrays
+from distill_tune.atomic import new_folder
 from distill_tune.checksum import sha256_of
 from distill_tune.config import Config
 from distill_tune.data import Dataset, Split
 from distill_tune.distillation.views import Views
 from distill_tune.errors import TeacherError
 from distill_tune.registry import AUGMENTATIONS
-from distill_tune.teachers._base import LoadedTeacher, source_of
+from distill_tune.teachers import LoadedTeacher, source_of
 
 _FORMAT = 1
 """Raised when the same augmentation shows other views, or files look different."""
@@ -98,28 +98,13 @@ def write_outputs(
     Raises:
         TeacherError: a logit is not finite.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".views-", ignore_cleanup_errors=True) as temporary:
-        new = Path(temporary) / "views"
-        new.mkdir()
+    with new_folder(folder, outputs_are_whole) as new:
         if number_of_views(config):
             write_arrays(new / "train.arrow", _label_train(config, dataset, teacher, say))
         validation = dataset.split("validation")
         write_arrays(new / "validation.arrow", {"logits": label_inputs(teacher, validation.inputs, validation.index)})
         checksums = {path.name: sha256_of(path) for path in sorted(new.glob("*.arrow"))}
         (new / "checksums.json").write_text(json.dumps(checksums), encoding="utf-8")
-        _put_in_place(new, folder, Path(temporary) / "old")
-
-
-def _put_in_place(new: Path, folder: Path, old: Path) -> None:
-    """Rename `new` to `folder`; what was there goes, unless another program just put a whole one there."""
-    if folder.exists() and not outputs_are_whole(folder):
-        folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        if not outputs_are_whole(folder):
-            raise
 
 
 def visible_rows(train: Split, rest: str) -> Tensor:

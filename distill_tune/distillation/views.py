@@ -11,7 +11,7 @@ from torch import Tensor
 
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import Dataset
-from distill_tune.distillation.augmentation._base import Draw, Transform
+from distill_tune.distillation.augmentation import Draw, Transform
 from distill_tune.errors import ConfigError
 from distill_tune.registry import AUGMENTATIONS
 

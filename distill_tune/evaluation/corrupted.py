@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distill_tune.evaluation.corruptions._base import SEVERITIES, Corruption
+from distill_tune.evaluation.corruptions import SEVERITIES, Corruption
 from distill_tune.evaluation.metrics import accuracy
 from distill_tune.registry import CORRUPTIONS
 

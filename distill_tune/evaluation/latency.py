@@ -12,7 +12,7 @@ from torch import nn
 WARM_UP = 10
 
 
-def latency_ms(module: nn.Module, input_shape: tuple[int, ...], dtype_is_image: bool, repeats: int = 200) -> float:
+def latency_ms(module: nn.Module, input_shape: tuple[int, ...], is_image: bool, repeats: int = 200) -> float:
     """The median time of one sample, in milliseconds.
 
     A copy of `module` is measured on the CPU in inference mode; `module` itself and torch's number of threads
@@ -21,20 +21,20 @@ def latency_ms(module: nn.Module, input_shape: tuple[int, ...], dtype_is_image: 
     Args:
         module: The student, with whatever it does to its inputs.
         input_shape: Of one sample, without the batch.
-        dtype_is_image: Whether inputs are uint8 (images) or float32 (tables).
+        is_image: Whether inputs are uint8 (images) or float32 (tables).
         repeats: How many times it is measured.
     """
     module = deepcopy(module).cpu().eval()
-    inputs = torch.zeros(1, *input_shape, dtype=torch.uint8 if dtype_is_image else torch.float32)
+    inputs = torch.zeros(1, *input_shape, dtype=torch.uint8 if is_image else torch.float32)
     with _one_thread(), torch.inference_mode():
         times_s = [_time_s(module, inputs) for _ in range(WARM_UP + repeats)]
     return 1e3 * median(times_s[WARM_UP:])
 
 
 def _time_s(module: nn.Module, inputs: torch.Tensor) -> float:
-    start = time.perf_counter()
+    began_s = time.perf_counter()
     module(inputs)
-    return time.perf_counter() - start
+    return time.perf_counter() - began_s
 
 
 @contextmanager

@@ -7,57 +7,61 @@ from __future__ import annotations
 
 from typing import Any
 
+_BASELINES = {
+    "no_teacher": "the same student without a teacher",
+    "default_distillation": "the same student with default distillation",
+}
+
+_CARD = """\
+# Student of the search `{name}`
+
+{parameters:,} parameters, {multiply_adds:,} multiply-adds, {latency_ms:.3f} ms a sample on one thread, \
+{bytes:,} bytes of weights.
+
+Test accuracy {mean:.2%} (95 % interval {low:.2%} to {high:.2%}, {seeds} seeds; this folder holds the seed with the \
+best validation).
+
+{verdict}
+
+| | test accuracy | NLL | ECE | agreement with teacher | parameters |
+|---|---|---|---|---|---|
+{rows}
+
+Default distillation is T = 4 and soft_weight = 0.9.
+
+## Use
+
+```
+python -m distill_tune.predict FOLDER INPUT
+python -m distill_tune.train FOLDER/run.toml
+```
+
+Chosen on validation data among {num_trials} trials; the test split was opened once, after the choice. Settings: \
+`run.toml`.
+"""
+
 
 def model_card(summary: dict[str, Any]) -> str:
     """Markdown, written from nothing but `summary.json`."""
-    best, test = summary["best"], summary["best"]["test"]
-    accuracy = test["accuracy"]
-    rows = [_row("**this student**", test, best["parameters"])]
-    names = {
-        "no_teacher": "same student, no teacher",
-        "default_distillation": "same student, T = 4, soft_weight = 0.9",
-    }
-    rows += [_row(names[name], b["test"], best["parameters"]) for name, b in summary["baselines"].items()]
-    teacher = summary["teacher"]
+    best, teacher = summary["best"], summary["teacher"]
+    tests = {"**this student**": best["test"]}
+    tests |= {_BASELINES[name]: baseline["test"] for name, baseline in summary["baselines"].items()}
+    rows = [_row(name, test, best["parameters"]) for name, test in tests.items()]
     rows.append(f"| teacher | {teacher['test']['accuracy']:.2%} | | | | {teacher['parameters']:,} |")
-    return "\n".join(
-        [
-            f"# Student of the search `{summary['name']}`",
-            "",
-            f"{best['parameters']:,} parameters, {best['multiply_adds']:,} multiply-adds, "
-            f"{best['latency_ms']:.3f} ms a sample on one thread, {best['bytes']:,} bytes of weights.",
-            "",
-            f"Test accuracy {accuracy['mean']:.2%} (95 % interval {accuracy['low']:.2%} to {accuracy['high']:.2%}, "
-            f"{accuracy['seeds']} seeds; this folder holds the seed with the best validation).",
-            "",
-            *verdict_sentences(summary),
-            "",
-            "| | test accuracy | NLL | ECE | agreement with teacher | parameters |",
-            "|---|---|---|---|---|---|",
-            *rows,
-            "",
-            "## Use",
-            "",
-            "```",
-            "python -m distill_tune.predict FOLDER INPUT",
-            "python -m distill_tune.train FOLDER/run.toml",
-            "```",
-            "",
-            f"Chosen on validation data among {summary['trials']['total']} trials; the test split was opened once, "
-            "after the choice. Settings: `run.toml`.",
-            "",
-        ]
+    return _CARD.format(
+        **best,
+        **best["test"]["accuracy"],
+        name=summary["name"],
+        num_trials=summary["trials"]["total"],
+        verdict="\n".join(verdict_sentences(summary)),
+        rows="\n".join(rows),
     )
 
 
 def verdict_sentences(summary: dict[str, Any]) -> list[str]:
     """One sentence a baseline."""
-    names = {
-        "no_teacher": "the same student without a teacher",
-        "default_distillation": "the same student with default distillation",
-    }
     return [
-        f"{found['word']}: {names[name]}, by {100 * found['difference']:+.2f} points of test accuracy "
+        f"{found['word']}: {_BASELINES[name]}, by {100 * found['difference']:+.2f} points of test accuracy "
         f"(95 % interval {100 * found['low']:+.2f} to {100 * found['high']:+.2f})."
         for name, found in summary["verdict"].items()
     ]

@@ -14,6 +14,7 @@ from typing import Any
 
 import tomli_w
 
+from distill_tune.atomic import new_file
 from distill_tune.errors import ConfigError, InputError
 from distill_tune.export.versions import machine, versions
 
@@ -72,18 +73,20 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text)
-    temporary.replace(path)
+    with new_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def link_tree(source: Path, target: Path) -> None:
-    """The same files under another name: hard links where the file system has them, copies elsewhere."""
+    """The same files under another name: hard links where the file system has them, copies elsewhere.
+
+    Hidden ones are left out: another program may be at work on them (`atomic.py`).
+    """
     for path in source.rglob("*"):
-        place = target / path.relative_to(source)
-        if path.is_dir():
-            place.mkdir(parents=True, exist_ok=True)
+        name = path.relative_to(source)
+        if path.is_dir() or any(part.startswith(".") for part in name.parts):
             continue
+        place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             place.hardlink_to(path)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
+from distill_tune.atomic import new_folder
 from distill_tune.config import Config, read_toml, tables_of
 from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
-from distill_tune.errors import InputError
+from distill_tune.errors import InputError, one_line
 from distill_tune.students import build_student
 
 if TYPE_CHECKING:
@@ -38,17 +39,13 @@ class StudentFolder:
 
 
 def write_student_folder(folder: Path, config: Config, dataset: Dataset, weights: Path, card: str) -> None:
-    """Write all files, or none: they are made in a temporary folder that takes the place of an older one."""
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    (temporary / "run.toml").write_text(tomli_w.dumps(tables_of(config)))
-    shutil.copyfile(weights, temporary / "student.safetensors")
+    """Write all files, or none; they take the place of an older folder's."""
     description = {"input_shape": dataset.input_shape, "classes": dataset.classes, "encoder": dataset.encoder}
-    (temporary / "student.json").write_text(json.dumps(description, indent=1))
-    (temporary / "README.md").write_text(card)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
+    with new_folder(folder) as new:
+        (new / "run.toml").write_text(tomli_w.dumps(tables_of(config)), encoding="utf-8")
+        shutil.copyfile(weights, new / "student.safetensors")
+        (new / "student.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+        (new / "README.md").write_text(card, encoding="utf-8")
 
 
 def open_student_folder(folder: Path) -> StudentFolder:
@@ -65,15 +62,14 @@ def open_student_folder(folder: Path) -> StudentFolder:
             raise InputError(f"{folder}: is no student's folder, {name} is missing; give the folder best/ of a result.")
     config = validate(read_toml(folder / "run.toml"))
     try:
-        description = json.loads((folder / "student.json").read_text())
+        description = json.loads((folder / "student.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "student.safetensors")
         shape, classes = tuple(description["input_shape"]), tuple(description["classes"])
         mean, std = _normalisation(weights, shape)
         student = build_student(config.student.chosen("family"), shape, len(classes), mean, std)
         student.load_state_dict(weights)
     except (SafetensorError, RuntimeError, json.JSONDecodeError, KeyError) as error:
-        first = str(error).splitlines()[0][:200]
-        raise InputError(f"{folder}: the student cannot be read ({first}); copy the folder again.") from error
+        raise InputError(f"{folder}: the student cannot be read ({one_line(error)}); copy the folder again.") from error
     return StudentFolder(config, shape, classes, description["encoder"], student.eval())
 
 

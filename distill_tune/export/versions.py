@@ -28,9 +28,6 @@ def _revision() -> dict[str, str]:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=5, check=True
         )
-    except (
-        OSError,
-        subprocess.SubprocessError,
-    ):  # no git, or not in a repository: there is no revision to record
+    except (OSError, subprocess.SubprocessError):  # no git, or not in a repository: there is no revision to record
         return {}
     return {"git": described.stdout.strip()}

@@ -1,5 +1,7 @@
 """What every student family is: options that build a network for an input shape and a number of classes."""
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -27,7 +29,7 @@ class Student(Options):
     """Whether the family can read rows of a table; every family can read images."""
 
     @abstractmethod
-    def build(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """A fresh network: float32 normalised inputs [batch, *input_shape] to logits [batch, classes].
 
         Raises:
@@ -41,7 +43,7 @@ def build_student(
     classes: int,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
-) -> "nn.Module":
+) -> nn.Module:
     """The network of `family` behind its own normalisation, so that whoever has the student has all of it.
 
     Args:
@@ -64,8 +66,8 @@ def build_student(
 
 
 def behind_normalisation(
-    network: "nn.Module", input_shape: tuple[int, ...], mean: Sequence[float] = (), std: Sequence[float] = ()
-) -> "nn.Module":
+    network: nn.Module, input_shape: tuple[int, ...], mean: Sequence[float] = (), std: Sequence[float] = ()
+) -> nn.Module:
     """`network` behind the normalisation of its inputs; see `build_student`."""
     from distill_tune.students._blocks import Normalise, Normalised
 

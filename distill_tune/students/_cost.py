@@ -5,10 +5,12 @@ own counter (`torch.utils.flop_counter`), which counts a multiplication and an a
 counts convolutions and matrix products; normalisation and activations are left out.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, one_line
 from distill_tune.students._base import Student
 
 if TYPE_CHECKING:
@@ -36,15 +38,12 @@ def count_cost(family: Student, input_shape: tuple[int, ...], classes: int) -> C
 
     try:
         return _count(family, input_shape, classes, torch.device("meta"))
-    except (
-        ConfigError,
-        RuntimeError,
-    ):  # perhaps only because a user's network looks at numbers that meta has not
+    except (ConfigError, RuntimeError):  # perhaps because a user's network looks at numbers, which meta has not
         with torch.random.fork_rng(devices=[]):
             return _count(family, input_shape, classes, torch.device("cpu"))
 
 
-def _count(family: Student, input_shape: tuple[int, ...], classes: int, device: "torch.device") -> Cost:
+def _count(family: Student, input_shape: tuple[int, ...], classes: int, device: torch.device) -> Cost:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -56,14 +55,12 @@ def _count(family: Student, input_shape: tuple[int, ...], classes: int, device: 
     return Cost(parameters, counter.get_total_flops() // 2)
 
 
-def _run(network: "nn.Module", sample: "torch.Tensor", classes: int) -> None:
+def _run(network: nn.Module, sample: torch.Tensor, classes: int) -> None:
     try:
         shape = tuple(network(sample).shape)
     except Exception as error:  # a user's network may raise anything
-        reason = " ".join(str(error).split())
         raise ConfigError(
-            f"student.family: the network cannot take a sample of shape {tuple(sample.shape)}: "
-            f"{type(error).__name__}: {reason}"
+            f"student.family: the network cannot take a sample of shape {tuple(sample.shape)}: {one_line(error)}"
         ) from error
     if shape != (1, classes):
         raise ConfigError(f"student.family: the network must give logits of shape (1, {classes}), but gave {shape}.")

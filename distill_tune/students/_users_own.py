@@ -4,13 +4,15 @@ The parameters after `input_shape` and `classes` become the family's fields, so 
 is refused when the configuration is read, like that of any family here.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ConfigDict, create_model
 
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, one_line
 from distill_tune.students._base import Student
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class UsersOwn(Student):
     _function: ClassVar[Callable[..., Any]]
     _path: ClassVar[str]
 
-    def build(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """What the user's function returns.
 
         Raises:
@@ -44,10 +46,9 @@ class UsersOwn(Student):
         try:
             network = type(self)._function(input_shape=input_shape, classes=classes, **options)
         except Exception as error:  # whatever it is, it comes of what the user wrote
-            reason = " ".join(str(error).split())
             raise ConfigError(
                 f"student.family: {self._path!r} cannot build {options} for samples of shape {input_shape}: "
-                f"{type(error).__name__}: {reason}"
+                f"{one_line(error)}"
             ) from error
         if not isinstance(network, nn.Module):
             kind = type(network).__name__

@@ -4,6 +4,8 @@ Strides in place of pooling follow Springenberg et al. 2015 (https://arxiv.org/a
 convolutions MobileNet (Howard et al. 2017, https://arxiv.org/abs/1704.04861).
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -31,7 +33,7 @@ class ConvNet(Student):
     """From the second stage on: one filter a channel, then a mix of channels; fewer weights, slower each."""
     first_stride: FirstStride = None
 
-    def build(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Images [batch, channels, height, width] to logits [batch, classes]."""
         require_image("convnet", input_shape)
         from torch import nn
@@ -46,7 +48,7 @@ class ConvNet(Student):
             layers += self._stage(outputs // 2, outputs, strides.take(2), self.separable)
         return nn.Sequential(*layers, *head(self.width * 2 ** (self.depth - 1), classes))
 
-    def _stage(self, inputs: int, outputs: int, stride: int, separable: bool) -> "list[nn.Module]":
+    def _stage(self, inputs: int, outputs: int, stride: int, separable: bool) -> list[nn.Module]:
         if not separable:
             return self._convolution(inputs, outputs, stride)
         depthwise = self._convolution(inputs, inputs, stride, groups=inputs)
@@ -54,7 +56,7 @@ class ConvNet(Student):
 
     def _convolution(
         self, inputs: int, outputs: int, stride: int = 1, groups: int = 1, kernel: int | None = None
-    ) -> "list[nn.Module]":
+    ) -> list[nn.Module]:
         from torch import nn
 
         from distill_tune.students._blocks import conv

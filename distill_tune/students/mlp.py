@@ -1,5 +1,7 @@
 """Multilayer perceptron, the student of Hinton et al. 2015 (https://arxiv.org/abs/1503.02531)."""
 
+from __future__ import annotations
+
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -28,7 +30,7 @@ class MLP(Student):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each hidden layer's outputs that training sets to zero."""
 
-    def build(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Inputs [batch, *input_shape] to logits [batch, classes]."""
         from torch import nn
 

@@ -4,6 +4,8 @@ Images: He et al. 2016 (https://arxiv.org/abs/1512.03385). Tables: Gorishniy et 
 (https://arxiv.org/abs/2106.11959).
 """
 
+from __future__ import annotations
+
 from math import prod
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,11 +32,11 @@ class ResNet(Student):
     """For tables: inside the blocks. For images: before the last layer."""
     first_stride: FirstStride = None
 
-    def build(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Inputs [batch, *input_shape] to logits [batch, classes]."""
         return self._for_images(input_shape, classes) if len(input_shape) == 3 else self._for_rows(input_shape, classes)
 
-    def _for_images(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+    def _for_images(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         from torch import nn
 
         from distill_tune.students._blocks import ResidualBlock, Strides, conv, head
@@ -52,7 +54,7 @@ class ResNet(Student):
                 inputs = outputs
         return nn.Sequential(*layers, *head(inputs, classes, self.dropout))
 
-    def _for_rows(self, input_shape: tuple[int, ...], classes: int) -> "nn.Module":
+    def _for_rows(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         from torch import nn
 
         from distill_tune.students._blocks import ResidualRow

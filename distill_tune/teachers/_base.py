@@ -54,12 +54,6 @@ class Workshop:
     """Tells the user something in a line."""
 
 
-def one_line(error: Exception) -> str:
-    """What a library or a user's own code says is wrong, short enough for an error of ours."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text if len(text) <= 200 else f"{text[:200]}..."
-
-
 def source_of(thing: Any) -> str:
     """The source of the module that a user's own class or function is in, so that an edit shows; else its name."""
     try:

@@ -1,7 +1,7 @@
 """When a search is over: enough trials, no time left, or the user has said so.
 
-A budget that is used up never cuts a trial in the middle: the trials at work end after their epoch, through the same
-path as all others.
+A budget that is used up never cuts a trial in the middle: the trials at work end after their step, which is an epoch or
+a fraction of a second, through the same path as all others.
 """
 
 import time

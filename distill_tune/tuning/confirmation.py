@@ -8,6 +8,7 @@ does it (T = 4, soft_weight = 0.9).
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,7 +26,7 @@ from distill_tune.distillation.materials import Prepared
 from distill_tune.errors import DistillTuneError
 from distill_tune.tuning.budget import Budget
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
-from distill_tune.tuning.trial import make_group
+from distill_tune.tuning.trial import WORKERS, make_group
 from distill_tune.tuning.worker_group import Assignment
 
 DEFAULT_DISTILLATION = {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}
@@ -132,6 +133,7 @@ class Seats:
             with suppress(ray.exceptions.RayActorError):  # it died: there is nothing left to give back
                 ray.get(seat.close.remote())
             ray.kill(seat)
+        shutil.rmtree(self._folder / WORKERS, ignore_errors=True)
 
     def train(self, candidates: list[Candidate]) -> None:
         """Train every candidate in every of its seeds; fills their `weights` and `reports`.

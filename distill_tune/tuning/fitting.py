@@ -1,8 +1,8 @@
 """Fitting a space to its data, its time and this machine, before anything is trained.
 
-Limits that no student can meet are refused; what the configuration leaves to the machine (`optim.precision = "auto"`) or
-what the time cannot pay for (`search.max_epochs`) is settled here, once, so that all trials share it
-and `search.toml` records it.
+Limits that no student can meet are refused; what the configuration leaves to the machine (`optim.precision = "auto"`)
+or what the time cannot pay for (`search.max_epochs`) is settled here, once, so that all trials share it and
+`search.toml` records it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def fit(space: Space, tables: dict[str, Any], dataset: Dataset, say: Callable[[s
 def _to_machine(fitted: Fitted, dataset: Dataset) -> Fitted:
     """On GPUs each worker knows its precision by itself; on CPUs it is measured."""
     config = fitted.space.config
-    if config.optim.precision != "auto" or config.resources.gpus_per_worker:
+    is_open = config.optim.precision == "auto" and ("optim", "precision") not in fitted.space.ranges
+    if not is_open or config.resources.gpus_per_worker:
         return fitted
     return fitted.with_fixed("optim", "precision", chosen_precision(fitted.space, dataset))
 

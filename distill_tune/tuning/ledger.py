@@ -22,7 +22,7 @@ class Status(StrEnum):
     COMPLETED = "completed"
     """Trained to max_epochs."""
     STOPPED = "stopped"
-    """Ended at a rung because others were better, or because the budget was used up."""
+    """Ended at a rung, because others were better."""
     FAILED = "failed"
     """Diverged or raised."""
     INFEASIBLE = "infeasible"
@@ -38,7 +38,7 @@ class TrialRecord:
     number: int
     """Optuna's number of the trial."""
     trial_id: str
-    """Name of its folder and of its TensorBoard run; "0007" for a trial, "confirm-best0-seed2" for a confirmation."""
+    """Name of its TensorBoard run: "0007" for a trial, "confirm-trial-0007-seed1000" for a confirmation."""
     values: dict[str, Any]
     """Sampled values by dotted name."""
     group: str = ""

@@ -17,7 +17,7 @@ from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.cluster import RAY_LOGS
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.gathering import gather
-from distill_tune.tuning.trial import Trial, TrialContext
+from distill_tune.tuning.trial import CHECKPOINTS, WORKERS, Trial, TrialContext
 from distill_tune.tuning.tune_adapters import ConductedScheduler, ConductedSearcher
 
 _RETRIES = 2
@@ -50,7 +50,7 @@ def run_search(conductor: Conductor, context: TrialContext) -> None:
         ),
     )
     tuner.fit()
-    for leftover in (folder, context.result_folder / "workers", context.result_folder / "checkpoints"):
+    for leftover in (folder, context.result_folder / WORKERS, context.result_folder / CHECKPOINTS):
         shutil.rmtree(leftover, ignore_errors=True)
 
 

@@ -22,6 +22,10 @@ from distill_tune.tuning.ledger import Report
 from distill_tune.tuning.rungs import rungs_of
 from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
 
+CHECKPOINTS = "checkpoints"
+"""The folder of a search in which trials at work keep their checkpoints; removed at the end."""
+WORKERS = "workers"
+"""The folder of a search in which Ray Train keeps its own state; removed at the end."""
 REPORTS = "reports"
 """The key of a result with the reports of its epochs."""
 FAILURE = "failure"
@@ -92,7 +96,7 @@ class Trial(tune.Trainable):
             config=run,
             seed=run.search.seed,
             prepared=self._context.prepared,
-            checkpoint=self._context.result_folder / "checkpoints" / f"{config['trial']}.pt",
+            checkpoint=self._context.result_folder / CHECKPOINTS / f"{config['trial']}.pt",
         )
         self._group.assign(self._assignment)
 
@@ -112,6 +116,6 @@ def make_group(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGro
         resources.workers_per_trial,
         resources.cpus_per_worker,
         resources.gpus_per_worker,
-        folder / "workers",
+        folder / WORKERS,
         name,
     )

@@ -7,11 +7,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -50,6 +51,7 @@ def head() -> Iterator[Head]:
     with tempfile.TemporaryDirectory(
         prefix="rj", dir="/tmp", ignore_cleanup_errors=True
     ) as folder:  # sockets need short paths
+        environment["HOME"] = folder  # Ray asks for a token wherever an earlier Ray has left one in ~/.ray
         log = Path(folder) / "head.log"
         command = [
             BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats",
@@ -76,18 +78,18 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def await_dashboard(address: str, process: psutil.Popen, log: Path) -> None:
-    """Return when jobs can be submitted; each try is a request that is answered or refused."""
-    while process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/api/version", timeout=5):
-                return
-        except OSError:
-            try:
-                process.wait(0.2)
-            except psutil.TimeoutExpired:
-                continue
-    pytest.fail(f"ray start ended:\n{log.read_text()}")
+def await_dashboard(address: str, process: psutil.Popen, log: Path, tries: int = 400) -> None:
+    """Return when the dashboard answers, if only that it wants a token, which `ray job submit` finds by itself."""
+    host = urlsplit(address).netloc
+    for _ in range(tries):
+        with closing(HTTPConnection(host, timeout=5)) as connection, suppress(OSError, HTTPException):
+            connection.request("GET", "/api/version")
+            connection.getresponse()
+            return
+        with suppress(psutil.TimeoutExpired):
+            process.wait(0.2)
+            break
+    pytest.fail(f"ray start ended, or its dashboard never came up:\n{log.read_text()}")
 
 
 def end(process: psutil.Popen) -> None:

@@ -16,6 +16,7 @@ BASH = shutil.which("bash") or "bash"
 WRITES_DOWN = """#!/bin/sh
 { printf '%s\\0' "$@"; } > "$TOLD"
 printf '%s' "${RAY_API_SERVER_ADDRESS-unset}" > "$TOLD.address"
+printf '%s' "${RAY_AUTH_MODE-unset}" > "$TOLD.auth"
 exit "${RAY_EXITS-0}"
 """
 
@@ -63,6 +64,20 @@ def submit(tmp_path) -> Submit:
 
 def test_bash_can_parse_the_script():
     subprocess.run([BASH, "-n", SUBMIT], check=True)
+
+
+@pytest.mark.parametrize(
+    ("token", "set_by_user", "told"), [(True, None, "token"), (False, None, "unset"), (True, "disabled", "disabled")]
+)
+def test_rays_token_is_sent_where_there_is_one_unless_the_user_says_otherwise(
+    submit, tmp_path, token, set_by_user, told
+):
+    if token:
+        (tmp_path / ".ray").mkdir()
+        (tmp_path / ".ray" / "auth_token").write_text("secret")
+    chosen = {} if set_by_user is None else {"RAY_AUTH_MODE": set_by_user}
+    assert submit.run("space.toml", "--storage", "/s", HOME=str(tmp_path), **chosen).returncode == 0
+    assert (tmp_path / "told.auth").read_text() == told
 
 
 def test_the_current_folder_travels_with_the_environment_beside_the_script(submit):

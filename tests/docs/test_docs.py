@@ -1,14 +1,12 @@
 """The documents say what the code does: every key, option, default, bound, field, column, tag, command and link."""
 
-import ast
 import importlib
-import inspect
 import re
 import shlex
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from math import isfinite
@@ -20,19 +18,23 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from distill_tune.cli import BAD_INPUT, INTERRUPTED
-from distill_tune.config import Config, Space
+from distill_tune.config import Config, Space, load_space
 from distill_tune.config.choosing import Choosing
 from distill_tune.config.ranges import KINDS
 from distill_tune.config.sections import SEARCHED, SECTIONS
-from distill_tune.evaluation.intervals import mean_interval
+from distill_tune.distillation.loop import distill
+from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.prepare import Preparation, prepare
 from distill_tune.evaluation.verdict import Word
+from distill_tune.export.versions import versions
 from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, Options
-from distill_tune.students import Cost
-from distill_tune.tuning import job, summary
-from distill_tune.tuning.confirmation import Candidate
-from distill_tune.tuning.examination import Examination, Examined
+from distill_tune.tuning import summary
+from distill_tune.tuning.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
+from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.outcome import complete, interrupted
 from distill_tune.tuning.tensorboard import CHARTS, TensorBoardWatcher
+from distill_tune.tuning.worker_group import Assignment, train
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
@@ -242,19 +244,21 @@ def own_space(example: Path) -> Space:
 
 
 @pytest.fixture(scope="module")
-def trained(own_space: Space, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], list[Report]]:
-    """Family and loss to the reports of each epoch."""
-    from distill_tune.distillation.loop import distill
-    from distill_tune.distillation.materials import Materials
-    from distill_tune.distillation.prepare import prepare
+def preparation(own_space: Space, tmp_path_factory: pytest.TempPathFactory) -> Preparation:
+    return prepare(own_space, tmp_path_factory.mktemp("cache"), lambda line: None)
 
-    prepared = prepare(own_space, tmp_path_factory.mktemp("cache"), lambda line: None).prepared
+
+@pytest.fixture(scope="module")
+def trained(own_space: Space, preparation: Preparation) -> dict[tuple[str, str], list[Report]]:
+    """Family and loss to the reports of each epoch."""
     found = {}
     families, losses = (own_space.ranges[path].corners() for path in [("student", "family"), ("loss", "kind")])
     for chosen in product(families, losses):
         config = own_space.at(own_space.suggest(Middle(*chosen)))
         assert (config.student.family, config.loss.kind) == chosen
-        found[chosen] = [epoch.report for epoch in distill(config, Materials.open(prepared, config), seed=0)]
+        found[chosen] = [
+            epoch.report for epoch in distill(config, Materials.open(preparation.prepared, config), seed=0)
+        ]
     return found
 
 
@@ -299,36 +303,41 @@ def test_every_base_class_that_the_page_names_is_what_the_registry_asks_for() ->
 # The results
 
 
-JOB_ADDS = {
-    "name", "status", "space", "versions", "selection_bias", "teacher.test.accuracy", "teacher.parameters",
-    "best.test", "baselines.NAME.test", "best.validation.objective",
-}  # fmt: skip
-"""What job.py adds to what summary.py's functions give; checked against its code."""
-JOB_FUNCTIONS = ("_export", "_cost", "_unfinished", "_head", "_finish")
+@pytest.fixture(scope="module")
+def document(own_space: Space, preparation: Preparation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A whole `summary.json`, of one trial that was confirmed in two seeds beside its baselines."""
+    folder = tmp_path_factory.mktemp("result")
+    values = own_space.suggest(Middle("my_parts:Waves", "my_parts:Between"))
+    record = TrialRecord(0, "0000", values)
+    winner = Candidate("trial-0000", own_space.at(values), [1, 2], record)
+    confirmation = Confirmation(winner, baselines_of(winner))
+    for candidate, seed in product([winner, *confirmation.baselines], winner.seeds):
+        weights = folder / f"{candidate.name}-{seed}.safetensors"
+        reports = train(Assignment(candidate.name, candidate.config, seed, preparation.prepared, keep=weights), "cpu")
+        candidate.weights[seed], candidate.reports[seed] = weights, list(reports)[-1]
+    ledger = Ledger()
+    ledger.start(record)
+    ledger.report("0000", winner.reports[1])
+    ledger.end(record, Status.COMPLETED)
+    limits = Limits(own_space.config.limits, preparation.dataset)
+    found = complete({"name": "own", "space": ""}, confirmation, preparation, limits, ledger, folder / "best")
+    return {**found, **summary.effort(ledger, summary.Clock(), 1), "versions": versions()}
 
 
-def fields_of_summary() -> set[str]:
-    """Dotted names of all that the functions of summary.py give."""
-    config = Space.parse({"data": {"source": "digits"}, "student": {"family": "mlp"}}).config
-    record = TrialRecord(0, "0000", {}, reports=[{"epoch": 1, "val/accuracy": 0.5, "time/began_s": 0.0}])
-    report = {"val/accuracy": 0.5, "val/loss": 1.0, "gap/accuracy": 0.0}
-    winner = Candidate("trial-0000", config, [1, 2], record, reports={1: report, 2: report})
-    correct = np.array([[True, False, True], [True, True, False]])
-    examined = Examined(mean_interval(correct), [1, 2], correct, 0, 0, 0, 0, 0, 0, {"noise": 0.5})
-    examination = Examination({"trial-0000": examined, "no_teacher": examined}, 0.5, 3)
-    cost = {**asdict(Cost(1, 1)), "latency_ms": 0.0, "bytes": 0}
-    whole = {
-        "best": summary.best_of(winner, examination, cost),
-        "verdict": {"NAME": summary.verdict_of(winner, "no_teacher", examination)},
-        **summary.effort(Ledger(), summary.Clock(), 1),
-    }
-    test = whole["best"].pop("test")
-    return set(flat(whole)) | set(flat({"test": test}))
+def fields_of(document: dict[str, Any]) -> set[str]:
+    """Dotted names of a summary as the page has them: NAME for a baseline's, test blocks once."""
+    kept = {name: value for name, value in document.items() if name not in ("baselines", "verdict")}
+    blocks = {"best.test": document["best"]["test"]}
+    blocks |= {f"baselines.NAME.{key}": each[key] for each in document["baselines"].values() for key in each}
+    best = {name: value for name, value in document["best"].items() if name != "test"}
+    verdicts = {f"verdict.NAME.{name}" for each in document["verdict"].values() for name in each}
+    (tests,) = {tuple(flat(block, "test.")) for block in blocks.values()}
+    return {*flat({**kept, "best": best}), *blocks, *verdicts, *tests}
 
 
 def flat(tables: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for name, value in tables.items():
-        is_table = isinstance(value, dict) and name not in ("config", "by_corruption")
+        is_table = isinstance(value, dict) and name not in ("config", "by_corruption", "versions")
         yield from flat(value, f"{prefix}{name}.") if is_table else [f"{prefix}{name}"]
 
 
@@ -337,19 +346,15 @@ def documented_in_results(head: str, heading: str) -> set[str]:
     return {first_name(row[head]) for row in rows if head in row}
 
 
-def test_results_has_every_field_of_the_summary_and_no_other() -> None:
-    assert documented_in_results("field", "summary.json") == fields_of_summary() | JOB_ADDS
+def test_results_has_every_field_of_the_summary_and_no_other(document: dict[str, Any]) -> None:
+    told = documented_in_results("field", "summary.json")
+    assert told == fields_of(document) | {"best.validation.OBJECTIVE"}
 
 
-def test_the_list_of_what_job_adds_is_what_its_code_has() -> None:
-    told = {part for name in documented_in_results("field", "summary.json") for part in name.split(".")}
-    functions = [node for node in ast.walk(ast.parse(inspect.getsource(job))) if isinstance(node, ast.FunctionDef)]
-    found = [node for node in functions if node.name in JOB_FUNCTIONS]
-    dictionaries = [node for function in found for node in ast.walk(function) if isinstance(node, ast.Dict)]
-    written = {key.value for each in dictionaries for key in each.keys if isinstance(key, ast.Constant)}
-    assert sorted(node.name for node in found) == sorted(JOB_FUNCTIONS)
-    assert {part for name in JOB_ADDS for part in name.split(".")} - {"NAME"} <= written
-    assert written <= told
+def test_an_interrupted_search_adds_the_objective_of_its_best_trial_and_nothing_else(document: dict[str, Any]) -> None:
+    ledger = Ledger()
+    ledger.start(TrialRecord(0, "0000", {}, reports=[{"epoch": 1, "val/accuracy": 0.5}]))
+    assert set(flat(interrupted(ledger))) - fields_of(document) == {"best.validation.val/accuracy"}
 
 
 def test_results_has_every_column_of_the_table_of_trials_and_no_other(
@@ -390,8 +395,6 @@ def test_results_knows_every_status_word_and_exit_status() -> None:
 
 
 def test_baselines_that_results_describes_are_those_that_are_trained() -> None:
-    from distill_tune.tuning.confirmation import DEFAULT_DISTILLATION, baselines_of
-
     config: Config = Space.parse({"data": {"source": "digits"}, "student": {"family": "mlp"}}).config
     made = baselines_of(Candidate("trial-0000", config, [1, 2], TrialRecord(0, "0000", {})))
     page = read("docs/results.md")
@@ -403,7 +406,7 @@ def test_baselines_that_results_describes_are_those_that_are_trained() -> None:
 
 
 def pages() -> list[str]:
-    hidden = (".", "results", "data", "build")
+    hidden = (".", "build", "data", "results", "venv")
     found = (path.relative_to(PROJECT) for path in PROJECT.rglob("*.md"))
     return sorted(str(path) for path in found if not path.parts[0].startswith(hidden))
 
@@ -468,8 +471,6 @@ def test_toml_of_a_page_is_a_space_that_can_be_searched(page: str, example: Path
 
 
 def test_settings_that_configuration_shows_can_be_laid_over_its_example(example: Path) -> None:
-    from distill_tune.config.load import load_space
-
     lines = [line for line in read("docs/configuration.md").splitlines() if line.startswith("    --set")]
     assert lines
     for line in lines:

@@ -1,5 +1,7 @@
 """What every source is: options, a way to load, and an identity of what would be loaded."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.registry import Options
@@ -15,7 +17,7 @@ class Source(Options):
     needs: ClassVar[tuple[str, ...]] = ()
     """Keys of `[data]` that this source cannot do without."""
 
-    def load(self, config: "DataConfig") -> "RawImages | RawTable":
+    def load(self, config: DataConfig) -> RawImages | RawTable:
         """Everything that there is, unsplit and unencoded.
 
         Raises:
@@ -23,7 +25,7 @@ class Source(Options):
         """
         raise NotImplementedError
 
-    def content(self, config: "DataConfig") -> str:
+    def content(self, config: DataConfig) -> str:
         """Changes whenever `load` would return something else; the SHA-256 of the files, where there are any.
 
         Raises:
@@ -32,7 +34,7 @@ class Source(Options):
         raise NotImplementedError
 
 
-def required_path(config: "DataConfig") -> str:
+def required_path(config: DataConfig) -> str:
     """`data.path`, of a source that `needs` it."""
     assert config.path is not None, "checked with the section"
     return config.path

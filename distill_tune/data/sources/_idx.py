@@ -3,6 +3,8 @@
 LeCun, Cortes, Burges, "The MNIST database", the section "File formats for the MNIST database"
 """
 
+from __future__ import annotations
+
 import gzip
 import math
 import struct
@@ -20,7 +22,7 @@ UBYTE = 0x08
 """The format's code of unsigned bytes, the only type that image sets use."""
 
 
-def read_idx(path: Path, dimensions: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+def read_idx(path: Path, dimensions: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """The uint8 array of an IDX file, gzipped or not (its content decides, not its name).
 
     Raises:

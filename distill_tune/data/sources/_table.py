@@ -1,5 +1,7 @@
 """What table files have in common: one column is the label, the others are inputs."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -27,7 +29,7 @@ class TableFile(Source):
     columns: Annotated[list[str], Field(min_length=1)] | None = None
     """The input columns to keep; None: all but the label."""
 
-    def read(self, path: Path) -> "pd.DataFrame":
+    def read(self, path: Path) -> pd.DataFrame:
         """The whole file."""
         raise NotImplementedError
 
@@ -35,11 +37,11 @@ class TableFile(Source):
         """What the file must be: "csv" or "parquet"."""
         raise NotImplementedError
 
-    def content(self, config: "DataConfig") -> str:
+    def content(self, config: DataConfig) -> str:
         """SHA-256 of the file."""
         return sha256_of(of_kind(required_path(config), self.kind()))
 
-    def load(self, config: "DataConfig") -> "RawTable":
+    def load(self, config: DataConfig) -> RawTable:
         """The file's rows, with class ids in the order of the sorted labels."""
         from distill_tune.data.raw import RawTable, classes_of
 
@@ -51,7 +53,7 @@ class TableFile(Source):
         labels, classes = classes_of(frame[label], str(path))
         return RawTable(frame=self._inputs(frame, label, path, config), labels=labels, classes=classes, where=str(path))
 
-    def _label_in(self, frame: "pd.DataFrame", config: "DataConfig", path: Path) -> str:
+    def _label_in(self, frame: pd.DataFrame, config: DataConfig, path: Path) -> str:
         columns = [str(name) for name in frame.columns]
         if len(columns) < 2:
             cure = f"set data.{config.source}.separator" if self.kind() == "csv" else "it needs inputs and a label"
@@ -60,7 +62,7 @@ class TableFile(Source):
             raise DataError(_unknown(f"data.{config.source}.label", self.label, columns, path))
         return self.label or columns[-1]
 
-    def _inputs(self, frame: "pd.DataFrame", label: str, path: Path, config: "DataConfig") -> "pd.DataFrame":
+    def _inputs(self, frame: pd.DataFrame, label: str, path: Path, config: DataConfig) -> pd.DataFrame:
         others = [name for name in frame.columns if name != label]
         for name in self.columns or []:
             if name not in others:

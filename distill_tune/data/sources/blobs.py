@@ -3,6 +3,8 @@
 Guyon, "Design of experiments for the NIPS 2003 variable selection benchmark", 2003 (the generator)
 """
 
+from __future__ import annotations
+
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +38,7 @@ class Blobs(Source):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
     @model_validator(mode="after")
-    def _fits(self) -> "Blobs":
+    def _fits(self) -> Blobs:
         if self.informative > self.features:
             raise ConfigError(
                 f"blobs.informative: must be at most blobs.features ({self.features}), but got {self.informative}."
@@ -48,7 +50,7 @@ class Blobs(Source):
             )
         return self
 
-    def load(self, config: "DataConfig") -> "RawTable":
+    def load(self, config: DataConfig) -> RawTable:
         """The samples, drawn from `seed`."""
         import numpy as np
         import pandas as pd
@@ -74,6 +76,6 @@ class Blobs(Source):
             where="blobs",
         )
 
-    def content(self, config: "DataConfig") -> str:
+    def content(self, config: DataConfig) -> str:
         """The generator's version; the options are part of every fingerprint anyway."""
         return f"make_classification of scikit-learn {version('scikit-learn')}"

@@ -1,5 +1,7 @@
 """A CSV file with a header line: numbers and categories, one column of which is the label."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +25,6 @@ class Csv(TableFile):
         """What the file must be."""
         return "csv"
 
-    def read(self, path: Path) -> "pd.DataFrame":
+    def read(self, path: Path) -> pd.DataFrame:
         """The whole file."""
         return read_csv(path, self.separator)

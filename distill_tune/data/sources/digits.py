@@ -4,6 +4,8 @@ Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits" (its test part)
 https://doi.org/10.24432/C50P49
 """
 
+from __future__ import annotations
+
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 class Digits(Source):
     """uint8 [1797, 1, 8, 8] from 0 to 16, ten classes."""
 
-    def load(self, config: "DataConfig") -> "RawImages":
+    def load(self, config: DataConfig) -> RawImages:
         """All digits."""
         import numpy as np
         from sklearn.datasets import load_digits
@@ -36,7 +38,7 @@ class Digits(Source):
             where="digits",
         )
 
-    def content(self, config: "DataConfig") -> str:
+    def content(self, config: DataConfig) -> str:
         """SHA-256 of the bundled file, found without the second that importing scikit-learn takes."""
         spec = find_spec("sklearn")
         assert spec, "scikit-learn is a dependency"

@@ -4,13 +4,15 @@ Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Ma
 2017, https://arxiv.org/abs/1708.07747
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill_tune.checksum import sha256_of
 from distill_tune.data.sources._base import Source
 from distill_tune.data.sources._idx import read_idx
-from distill_tune.errors import DataError
+from distill_tune.errors import DataError, one_line
 from distill_tune.registry import DATA_SOURCES
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ CURE = (
 class FashionMnist(Source):
     """uint8 [70000, 1, 28, 28]; the last 10,000 are its own test split."""
 
-    def load(self, config: "DataConfig") -> "RawImages":
+    def load(self, config: DataConfig) -> RawImages:
         """All four files, training rows first."""
         import numpy as np
 
@@ -62,7 +64,7 @@ class FashionMnist(Source):
             own_test=len(images[1]),
         )
 
-    def content(self, config: "DataConfig") -> str:
+    def content(self, config: DataConfig) -> str:
         """SHA-256 of the four files."""
         return sha256_of(*find_files(config.path))
 
@@ -99,6 +101,5 @@ def _downloaded() -> Path:
     try:
         FashionMNIST("data", download=True)
     except (OSError, RuntimeError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"Fashion-MNIST could not be downloaded ({said}); get it with {CURE}.") from error
+        raise DataError(f"Fashion-MNIST could not be downloaded ({one_line(error)}); get it with {CURE}.") from error
     return Path("data/FashionMNIST/raw")

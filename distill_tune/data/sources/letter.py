@@ -3,6 +3,8 @@
 Frey and Slate, "Letter Recognition Using Holland-style Adaptive Classifiers", 1991, https://doi.org/10.24432/C5ZP40
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +38,7 @@ CURE = "`apt-get install r-cran-mlbench`, `make data`, or data.path = an .rda or
 class Letter(Source):
     """`data.path`: mlbench's .rda or a CSV, with a header or not; the label is `lettr` or the first."""
 
-    def load(self, config: "DataConfig") -> "RawTable":
+    def load(self, config: DataConfig) -> RawTable:
         """All rows of the file."""
         from distill_tune.data.raw import RawTable, classes_of
 
@@ -49,7 +51,7 @@ class Letter(Source):
         labels, classes = classes_of(frame[label], str(path))
         return RawTable(frame=inputs, labels=labels, classes=classes, where=str(path))
 
-    def content(self, config: "DataConfig") -> str:
+    def content(self, config: DataConfig) -> str:
         """SHA-256 of the file."""
         return sha256_of(find_file(config.path))
 
@@ -68,7 +70,7 @@ def find_file(path: str | None) -> Path:
     raise DataError(f"UCI Letter is not on this machine; get it with {CURE}.")
 
 
-def _read_text(path: Path) -> "pd.DataFrame":
+def _read_text(path: Path) -> pd.DataFrame:
     """A CSV; UCI's own file has no header, which shows in a first line that has numbers."""
     with path.open(encoding="utf-8", errors="replace") as file:
         first = file.readline().split(",")
@@ -76,7 +78,7 @@ def _read_text(path: Path) -> "pd.DataFrame":
     return read_csv(path, header=None, names=[LABEL, *FEATURES]) if bare else read_csv(path)
 
 
-def _read_rda(path: Path) -> "pd.DataFrame":
+def _read_rda(path: Path) -> pd.DataFrame:
     try:
         import rdata
     except ImportError as error:

@@ -1,5 +1,7 @@
 """NumPy arrays in one .npz file: images (uint8, three or four dimensions) or a table (two dimensions)."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.checksum import sha256_of
@@ -9,12 +11,10 @@ from distill_tune.errors import DataError
 from distill_tune.registry import DATA_SOURCES, did_you_mean
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from distill_tune.arrays import Array, Arrays
     from distill_tune.config.sections import DataConfig
     from distill_tune.data.raw import RawImages, RawTable
 
-    Arrays = dict[str, np.ndarray[Any, Any]]
 
 INPUTS, LABELS = ("inputs", "x", "X"), ("labels", "y")
 
@@ -32,11 +32,11 @@ class Npz(Source):
     """Key of the inputs of the data's own test split, if there is one."""
     test_labels: str = "test_labels"
 
-    def content(self, config: "DataConfig") -> str:
+    def content(self, config: DataConfig) -> str:
         """SHA-256 of the file."""
         return sha256_of(of_kind(required_path(config), "npz"))
 
-    def load(self, config: "DataConfig") -> "RawImages | RawTable":
+    def load(self, config: DataConfig) -> RawImages | RawTable:
         """Images where the inputs have three or four dimensions, else a table."""
         import numpy as np
 
@@ -47,21 +47,13 @@ class Npz(Source):
         if self.test_inputs in arrays or self.test_labels in arrays:
             more, their_labels = (_take(arrays, key, (), path) for key in (self.test_inputs, self.test_labels))
             _check_same_kind(inputs, labels, more, their_labels, path)
-            inputs, labels, own_test = (
-                np.concatenate([inputs, more]),
-                np.concatenate([labels, their_labels]),
-                len(more),
-            )
-        common = {
-            "labels": labels,
-            "classes": _classes(arrays, labels, path),
-            "where": path,
-            "own_test": own_test,
-        }
+            inputs, labels = np.concatenate([inputs, more]), np.concatenate([labels, their_labels])
+            own_test = len(more)
+        common = {"labels": labels, "classes": _classes(arrays, labels, path), "where": path, "own_test": own_test}
         return _images(inputs, path, common) if inputs.ndim > 2 else _table(inputs, path, common)
 
 
-def _take(arrays: "Arrays", key: str | None, usual: tuple[str, ...], path: str) -> "np.ndarray[Any, Any]":
+def _take(arrays: Arrays, key: str | None, usual: tuple[str, ...], path: str) -> Array:
     for name in (key,) if key else usual:
         if name in arrays:
             return arrays[name]
@@ -69,10 +61,7 @@ def _take(arrays: "Arrays", key: str | None, usual: tuple[str, ...], path: str) 
     raise DataError(f"{path}: has no array {wanted!r}.{did_you_mean(wanted, list(arrays))}")
 
 
-def _check_same_kind(
-    inputs: "np.ndarray[Any, Any]", labels: "np.ndarray[Any, Any]",
-    more: "np.ndarray[Any, Any]", their_labels: "np.ndarray[Any, Any]", path: str,
-) -> None:  # fmt: skip
+def _check_same_kind(inputs: Array, labels: Array, more: Array, their_labels: Array, path: str) -> None:
     if inputs.shape[1:] != more.shape[1:] or inputs.dtype != more.dtype or labels.shape[1:] != their_labels.shape[1:]:
         raise DataError(
             f"{path}: test rows must be like training rows, {inputs.dtype} {list(inputs.shape[1:])}, "
@@ -85,7 +74,7 @@ def _check_same_kind(
         raise DataError(f"{path}: its test split has no rows; leave its arrays out.")
 
 
-def _classes(arrays: "Arrays", labels: "np.ndarray[Any, Any]", path: str) -> tuple[str, ...]:
+def _classes(arrays: Arrays, labels: Array, path: str) -> tuple[str, ...]:
     from distill_tune.data.raw import check_labels
 
     if (names := arrays.get("classes")) is not None:
@@ -93,27 +82,27 @@ def _classes(arrays: "Arrays", labels: "np.ndarray[Any, Any]", path: str) -> tup
     return tuple(str(i) for i in range(int(check_labels(labels, None, path).max()) + 1))
 
 
-def _images(inputs: "np.ndarray[Any, Any]", path: str, common: dict[str, Any]) -> "RawImages":
+def _images(inputs: Array, path: str, common: dict[str, Any]) -> RawImages:
     from distill_tune.data.raw import RawImages, as_images
 
-    check_finite(inputs, path)
+    _check_finite(inputs, path)
     images, said = as_images(inputs, path)
     return RawImages(inputs=images, notes=(said,) if said else (), **common)
 
 
-def _table(inputs: "np.ndarray[Any, Any]", path: str, common: dict[str, Any]) -> "RawTable":
+def _table(inputs: Array, path: str, common: dict[str, Any]) -> RawTable:
     import pandas as pd
 
     from distill_tune.data.raw import RawTable
 
     if inputs.ndim != 2:
         raise DataError(f"{path}: inputs must have 2 (table), 3 or 4 (images) dimensions, but have {inputs.ndim}.")
-    check_finite(inputs, path)
+    _check_finite(inputs, path)
     names = [f"x{i}" for i in range(inputs.shape[1])]
     return RawTable(frame=pd.DataFrame(inputs, columns=names), **common)
 
 
-def check_finite(inputs: "np.ndarray[Any, Any]", where: str) -> None:
+def _check_finite(inputs: Array, where: str) -> None:
     """Refuse what is no number, NaN or infinite.
 
     Raises:
@@ -121,9 +110,7 @@ def check_finite(inputs: "np.ndarray[Any, Any]", where: str) -> None:
     """
     import numpy as np
 
-    if not (
-        np.issubdtype(inputs.dtype, np.floating) or np.issubdtype(inputs.dtype, np.integer) or inputs.dtype == bool
-    ):
+    if inputs.dtype.kind not in "fiub":
         raise DataError(f"{where}: inputs must be numbers, but are {inputs.dtype}.")
     bad = ~np.isfinite(inputs)
     if bad.any():

@@ -1,5 +1,7 @@
 """A Parquet file: numbers and categories, one column of which is the label."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,6 @@ class Parquet(TableFile):
         """What the file must be."""
         return "parquet"
 
-    def read(self, path: Path) -> "pd.DataFrame":
+    def read(self, path: Path) -> pd.DataFrame:
         """The whole file."""
         return read_parquet(path)

@@ -1,1 +1,5 @@
 """Distillation losses, one a file; a file's name is the loss's name in `loss.kind`."""
+
+from distill_tune.distillation.losses._base import Loss
+
+__all__ = ["Loss"]

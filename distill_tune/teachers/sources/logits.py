@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from distill_tune.errors import TeacherError
+from distill_tune.errors import TeacherError, one_line
 from distill_tune.registry import TEACHERS
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, existing_file, one_line
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, existing_file
 
 if TYPE_CHECKING:
     import numpy as np

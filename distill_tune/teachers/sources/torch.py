@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from distill_tune.errors import ConfigError, TeacherError
+from distill_tune.errors import ConfigError, TeacherError, one_line
 from distill_tune.registry import TEACHERS, load_dotted
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, existing_file, one_line, source_of
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, existing_file, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,10 +60,6 @@ class Torch(Teacher):
             factory = load_dotted(self.factory)
         except ConfigError as error:
             raise TeacherError(f"teacher.torch.factory: {error}") from error
-        except Exception as error:  # whatever the user's module does when it is imported
-            raise TeacherError(
-                f"teacher.torch.factory: {self.factory!r} cannot be imported ({one_line(error)})."
-            ) from error
         if not callable(factory):
             raise TeacherError(
                 f"teacher.torch.factory: {self.factory!r} must be a function, but is {type(factory).__name__}."

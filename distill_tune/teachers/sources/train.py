@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from distill_tune.atomic import new_file
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
 from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, source_of
 
@@ -100,13 +100,11 @@ def _keep(module: nn.Module, path: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}")
     weights = {
         name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in module.state_dict().items()
     }
-    save_file(weights, temporary, {_DIGEST: _digest(weights)})
-    temporary.replace(path)
+    with new_file(path) as temporary:
+        save_file(weights, temporary, {_DIGEST: _digest(weights)})
 
 
 def _read_kept(path: Path) -> dict[str, Tensor] | None:

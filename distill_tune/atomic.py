@@ -1,0 +1,42 @@
+"""Files and folders that appear whole or not at all: filled under a hidden name beside their place, then renamed.
+
+A program that dies in between leaves a hidden name that nobody reads.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Where to write what shall stand at `path`; it takes that place when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(folder: Path, is_whole: Callable[[Path], bool] = lambda folder: False) -> Iterator[Path]:
+    """An empty folder to fill; it takes the place of `folder` when the block ends without an error.
+
+    What was there goes, unless it `is_whole`: another program has then just put it there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-", ignore_cleanup_errors=True) as temporary:
+        new = Path(temporary) / "new"
+        new.mkdir()
+        yield new
+        if folder.exists() and not is_whole(folder):
+            folder.rename(Path(temporary) / "old")
+        try:
+            new.rename(folder)
+        except OSError:
+            if not is_whole(folder):
+                raise

@@ -1,0 +1,72 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from distill_tune.errors import ConfigError, DataError
+from distill_tune.export.result_folder import (
+    SHARED_CACHE,
+    free_folder,
+    link_tree,
+    nothing_left_on_refusal,
+    write_json,
+)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../up", ".hidden", "with space", "-dash"])
+def test_a_name_that_is_no_plain_folder_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="--name"):
+        free_folder(tmp_path, name)
+
+
+def test_an_empty_folder_can_be_used_and_a_used_one_cannot(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    assert free_folder(tmp_path, "a") == tmp_path / "a"
+    (tmp_path / "a" / "search.toml").touch()
+    with pytest.raises(ConfigError, match="holds another search"):
+        free_folder(tmp_path, "a")
+
+
+def refused_after_making(storage: Path, name: str) -> None:
+    with nothing_left_on_refusal(storage):
+        (storage / SHARED_CACHE / name).mkdir(parents=True)
+        raise DataError("one class only")
+
+
+def test_a_refusal_leaves_no_storage_that_was_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        refused_after_making(tmp_path / "new" / "results", "data-1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refusal_leaves_what_was_in_the_cache_before(tmp_path: Path) -> None:
+    (tmp_path / SHARED_CACHE / "data-old").mkdir(parents=True)
+    with pytest.raises(DataError):
+        refused_after_making(tmp_path, "data-new")
+    assert [path.name for path in (tmp_path / SHARED_CACHE).iterdir()] == ["data-old"]
+
+
+def test_what_is_not_refused_stays(tmp_path: Path) -> None:
+    with nothing_left_on_refusal(tmp_path):
+        (tmp_path / SHARED_CACHE / "data-new").mkdir(parents=True)
+    assert (tmp_path / SHARED_CACHE / "data-new").exists()
+
+
+def test_linked_files_are_the_same_files_and_outlive_the_cache(tmp_path: Path) -> None:
+    source, target = tmp_path / "cache", tmp_path / "own"
+    (source / "views").mkdir(parents=True)
+    (source / "views" / "train.arrow").write_bytes(b"logits")
+    link_tree(source, target)
+    linked = target / "views" / "train.arrow"
+    assert linked.stat().st_ino == (source / "views" / "train.arrow").stat().st_ino
+    (source / "views" / "train.arrow").unlink()
+    assert linked.read_bytes() == b"logits"
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    write_json(path, {"status": "complete"})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"accuracy": float("nan")})
+    assert json.loads(path.read_text()) == {"status": "complete"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["summary.json"]
