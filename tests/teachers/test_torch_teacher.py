@@ -53,10 +53,13 @@ def unused(*_: Any) -> Any:
     raise AssertionError("this teacher trains nothing")
 
 
-def load(path: Path, pupils: Pupils = IMAGES, factory: str = "network", **options: Any) -> LoadedTeacher:
+def load(
+    path: Path, pupils: Pupils = IMAGES, factory: str = "network", trust: bool = False, **options: Any
+) -> LoadedTeacher:
     """After what `prepare` does."""
     dotted = factory if ":" in factory or factory == "nodot" else f"test_torch_teacher:{factory}"
-    config = TeacherConfig(source="torch", path=str(path), torch={"factory": dotted} | options)  # type: ignore[call-arg]
+    table = {"factory": dotted} | options
+    config = TeacherConfig(source="torch", path=str(path), trust=trust, torch=table)  # type: ignore[call-arg]
     source = config.chosen("source")
     source.identity(config, pupils)
     loaded: LoadedTeacher = source.load(config, pupils, Workshop(path.parent, unused, unused))
@@ -134,6 +137,13 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path: Path
     assert not made.exists()
     pickle.loads(pickle.dumps(content))
     assert made.exists()  # it would have
+
+
+def test_with_trust_a_pickle_is_read_and_what_code_is_in_it_runs(tmp_path: Path) -> None:
+    made, path = tmp_path / "made", tmp_path / "w.pt"
+    torch.save({**network(seed=5).state_dict(), "left over": Malicious(made)}, path)
+    refused(path, r"teacher\.path: the weights of 'w\.pt' do not fit", trust=True)
+    assert made.exists()
 
 
 def test_the_identity_follows_weights_options_and_the_factorys_module(tmp_path: Path) -> None:

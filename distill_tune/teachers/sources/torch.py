@@ -1,6 +1,7 @@
 """A PyTorch teacher: a factory by dotted path, and its weights as safetensors or as a state dict.
 
-Weights are read without running code of the file: safetensors, or `torch.load(weights_only=True)`.
+Weights are read as safetensors, or by `torch.load(weights_only=True)`: no code of the file runs, unless `teacher.trust`
+allows it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Torch(Teacher):
         """Build the network, fill it, put its normalisation in front, and try two samples."""
         mean, std = self._normalisation(pupils)
         network = self._network()
-        _fill(network, existing_file(config))
+        _fill(network, existing_file(config), config.trust)
         from distill_tune.students import behind_normalisation
 
         module = behind_normalisation(network, pupils.input_shape, mean, std).eval().requires_grad_(False)
@@ -101,8 +102,8 @@ class Torch(Teacher):
         return [255 * value for value in self.mean], [255 * value for value in self.std]
 
 
-def _fill(network: nn.Module, path: Path) -> None:
-    weights = _read_weights(path)
+def _fill(network: nn.Module, path: Path, trust: bool) -> None:
+    weights = _read_weights(path, trust)
     try:
         network.load_state_dict(weights)
     except Exception as error:  # RuntimeError where names or shapes differ, anything where it is no state dict
@@ -111,17 +112,18 @@ def _fill(network: nn.Module, path: Path) -> None:
         ) from error
 
 
-def _read_weights(path: Path) -> dict[str, Any]:
+def _read_weights(path: Path, trust: bool) -> dict[str, Any]:
     import torch
     from safetensors.torch import load_file
 
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        weights = torch.load(path, map_location="cpu", weights_only=not trust)
     except Exception as error:  # safetensors, zipfile and the unpickler each have errors of their own
         raise TeacherError(
-            f"teacher.path: {path.name!r} is no safetensors file or state dict of tensors ({one_line(error)})."
+            f"teacher.path: {path.name!r} is no safetensors file or state dict of tensors ({one_line(error)}); "
+            "teacher.trust = true reads any pickle."
         ) from error
     if not isinstance(weights, dict):
         raise TeacherError(f"teacher.path: {path.name!r} must hold a state dict, but holds a {type(weights).__name__}.")
