@@ -9,6 +9,8 @@ DistillTuneError
 └── TrainingError       a training that cannot go on, such as a loss that is not finite
 """
 
+import re
+
 
 class DistillTuneError(Exception):
     """Base of all errors that distill_tune raises on purpose."""
@@ -40,5 +42,6 @@ class TrainingError(DistillTuneError):
 
 def one_line(error: BaseException) -> str:
     """What a library or a user's own code says is wrong, on one line and short enough for an error of ours."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", f"{type(error).__name__}: {error}")  # torch writes some in bold
+    text = " ".join(plain.split())
     return text if len(text) <= 300 else f"{text[:300]}..."

@@ -67,6 +67,18 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     return tell(console, found, folder)
 
 
+def winner_in_words(found: dict[str, Any]) -> str:
+    """The best student's trial and settings, on one line."""
+    best, config = found["best"], found["best"]["config"]
+    family, loss, optim = config["student"]["family"], config["loss"], config["optim"]
+    options = ", ".join(f"{name} {value}" for name, value in config["student"].get(family, {}).items())
+    teaching = (
+        f"T {loss['temperature']:.3g}, soft_weight {loss['soft_weight']:.3g}" if "temperature" in loss else "no teacher"
+    )
+    rates = f"learning_rate {optim['learning_rate']:.3g}, weight_decay {optim['weight_decay']:.3g}"
+    return f"best: trial {best['trial']:04d}, {family} ({options}), {loss['kind']} ({teaching}), {rates}"
+
+
 def find_space(text: str) -> Path:
     """A search space by path; a shipped one is found from any folder.
 
@@ -97,6 +109,7 @@ def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
         console.print(sentence, soft_wrap=True, highlight=False)
     console.print()
     console.print(verdict_table({"best": best, **baselines, "teacher": teacher}))
+    console.print(winner_in_words(found), soft_wrap=True, highlight=False)
     console.print()
     console.print(f"student      {folder / 'best'}", soft_wrap=True, highlight=False)
     console.print(f"TensorBoard  tensorboard --logdir {folder / 'tensorboard'}", soft_wrap=True, highlight=False)

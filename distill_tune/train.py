@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from distill_tune.distillation.prepare import Preparation
 
 
+_NUM_LINES = 5
+"""How often a training says how it is getting on."""
+
+
 def parser() -> Parser:
     """The command line."""
     made = Parser(prog="python -m distill_tune.train", description=__doc__)
@@ -79,8 +83,10 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
     with threads(space.config.resources.cpus_per_worker):  # as a trial does, so that its weights come out again
         for epoch in distill(space.config, materials, seed):
             report = epoch.report
-            loss, accuracy = report["train/loss"], report["val/accuracy"]
-            _say(f"seed {seed} epoch {report['epoch']:.0f}: loss {loss:.4f}, val/accuracy {accuracy:.4f}")
+            number, last = int(report["epoch"]), space.config.search.max_epochs
+            if number == last or number % max(1, last // _NUM_LINES) == 0:
+                loss, accuracy = report["train/loss"], report["val/accuracy"]
+                _say(f"seed {seed} epoch {number} of {last}: loss {loss:.4f}, val/accuracy {accuracy:.4f}")
     weights = folder / f".seed-{seed}.safetensors"
     save_file(epoch.student.state_dict(), weights)
     card = f"# Student of {folder.name}, seed {seed}\n\nval/accuracy {report['val/accuracy']:.4f}\n"

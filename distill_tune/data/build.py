@@ -32,6 +32,7 @@ class Built:
     std: tuple[float, ...]
     encoder: dict[str, Any] | None
     notes: tuple[str, ...]
+    num_rows: dict[str, int]
     num_source_rows: int
 
 
@@ -66,6 +67,7 @@ def build(config: DataConfig) -> Built:
         std=inputs.std,
         encoder=inputs.encoder,
         notes=(*raw.notes, *rows.notes, *inputs.notes),
+        num_rows={name: len(index) for name, index in _named(rows).items()},
         num_source_rows=len(raw.labels),
     )
 

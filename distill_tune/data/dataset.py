@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import DataConfig
     from distill_tune.data.build import Built
 
-FORMAT = 2
+FORMAT = 3
 """Of the cache; another number makes every older cache unknown."""
 
 
@@ -69,6 +69,8 @@ class Dataset:
     """What was done to the data and must be said."""
     rest: str
     """`data.rest`: "hidden" or "unlabelled"."""
+    num_rows: dict[str, int]
+    """Samples of each split, by its name."""
     num_source_rows: int
     """Rows of the source, its own test split included: what a file of the teacher's logits must have."""
 

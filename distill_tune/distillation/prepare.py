@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
@@ -56,8 +59,27 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
         _check_logits_suffice(variants)
     for variant in variants:
         _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
+    say(how_good_the_teacher_is(outputs_folder(folder, variants[0]), dataset))
     live = teacher.module if config.teacher.mode == "live" else None
     return Preparation(Prepared(dataset.folder, folder, live), dataset, teacher)
+
+
+def how_good_the_teacher_is(outputs: Path, dataset: Dataset) -> str:
+    """The teacher's validation accuracy in a line, with a warning where it knows no more than the commonest class.
+
+    A teacher whose classes are in another order, or whose weights are not the trained ones, labels everything wrong and
+    raises nothing; a search with it would end in a verdict all the same.
+    """
+    labels = dataset.split("validation").labels
+    accuracy = float((read_arrays(outputs / "validation.arrow")["logits"].argmax(1) == labels).mean())
+    commonest = np.bincount(labels).max() / len(labels)
+    line = f"teacher: val/accuracy {accuracy:.4f}"
+    if accuracy > commonest:
+        return line
+    return (
+        f"warning: {line}, no better than always the commonest class ({commonest:.4f}); check its weights, its inputs, "
+        f"and the order of its classes ({', '.join(dataset.classes[:5])}{', ...' if len(dataset.classes) > 5 else ''})"
+    )
 
 
 def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
@@ -67,6 +89,8 @@ def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
         InputError: the data cannot be used.
     """
     dataset = prepare_data(config.data, cache)
+    counts = "/".join(f"{count:,}" for count in dataset.num_rows.values())
+    say(f"{counts} samples to train, validate and test, of shape {dataset.input_shape}, {len(dataset.classes)} classes")
     for note in dataset.notes:
         say(note)
     return dataset
@@ -108,14 +132,14 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
 def _ready_teacher(config: Config, dataset: Dataset, cache: Path, say: Say) -> tuple[Path, LoadedTeacher]:
     """The teacher's folder, named after its identity, and the teacher."""
     source: Teacher = config.teacher.chosen("source")
-    pupils = _pupils_of(dataset)
+    pupils = pupils_of(dataset)
     identity = f"{config.teacher.source} {source.identity(config.teacher, pupils)} {dataset.fingerprint}"
     folder = cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     workshop = Workshop(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
     return folder, source.load(config.teacher, pupils, workshop)
 
 
-def _pupils_of(dataset: Dataset) -> Pupils:
+def pupils_of(dataset: Dataset) -> Pupils:
     """What the teacher must fit."""
     return Pupils(
         dataset.classes,

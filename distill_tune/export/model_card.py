@@ -61,7 +61,8 @@ def model_card(summary: dict[str, Any]) -> str:
 def verdict_sentences(summary: dict[str, Any]) -> list[str]:
     """One sentence a baseline."""
     return [
-        f"{found['word']}: {_BASELINES[name]}, by {100 * found['difference']:+.2f} points of test accuracy "
+        f"{found['word']}{' against' * (found['word'] == 'INCONCLUSIVE')} {_BASELINES[name]}: "
+        f"{100 * found['difference']:+.2f} points of test accuracy "
         f"(95 % interval {100 * found['low']:+.2f} to {100 * found['high']:+.2f})."
         for name, found in summary["verdict"].items()
     ]

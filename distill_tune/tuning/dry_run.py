@@ -16,6 +16,7 @@ from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.config.space import dotted
 from distill_tune.data import prepare_data
+from distill_tune.distillation.prepare import pupils_of
 from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.limits import Limits, check_some_student_fits
@@ -33,6 +34,7 @@ def dry_run(space: Space, folder: Path) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         dataset = prepare_data(config.data, Path(temporary))
         check_some_student_fits(space, Limits(config.limits, dataset))
+        config.teacher.chosen("source").identity(config.teacher, pupils_of(dataset))  # is what it names there?
         samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
     console.print("Configuration (each range at its first value)\n", style="bold")
     console.print(tomli_w.dumps(tables_of(config)))
@@ -57,7 +59,8 @@ def _plan(config: Config, epoch_s: float, samples: int) -> list[str]:
         f"{budget}; {places} at a time on this machine's {os.cpu_count()} cores, {workers} worker(s) each",
         f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student",
         f"search about {duration(search_s)} at {epochs:.1f} epochs a trial, then {runs} confirmation runs of "
-        f"{search.max_epochs} epochs, about {duration(confirm_s)}; preparing the teacher comes before",
+        f"{search.max_epochs} epochs, about {duration(confirm_s)}; before it the teacher is prepared, and "
+        "Ray takes some 15 s to start",
     ]
 
 

@@ -28,7 +28,7 @@ from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.confirmation import Candidate, Confirmation, Seats, baselines_of, candidates_of
 from distill_tune.tuning.fitting import Fitted, fit
-from distill_tune.tuning.ledger import Ledger, Watcher
+from distill_tune.tuning.ledger import Ledger, Status, Watcher
 from distill_tune.tuning.outcome import complete, interrupted
 from distill_tune.tuning.plan import plan_confirmation, search_time_s
 from distill_tune.tuning.progress import ProgressWatcher
@@ -68,6 +68,7 @@ class Job:
                 self.clock.prepare_s = time.monotonic() - began_s
                 prepared_s = time.time()
                 resources = fitted.space.config.resources
+                self._say("Starting", "Ray, and a worker for each place")
                 stack.enter_context(cluster.connected(self.address, resources))
                 places = cluster.concurrency(resources, fitted.space.config.search.trials)
             preparation = self._claim_folder(fitted, preparation)
@@ -139,9 +140,9 @@ class Job:
         left_s = None if self._deadline_s is None else self._deadline_s - began_s
         run_s = config.search.max_epochs * best[0].training_s / best[0].epochs
         plan = plan_confirmation(config, len(best), run_s, left_s, places)
-        self._say("Confirming", f"the best {plan.top}, and two baselines, in {plan.seeds} fresh seeds each")
         if not self.quiet:
             self._progress.begin("Confirming", plan.num_runs)
+        self._say("Confirming", f"the best {plan.top}, and two baselines, in {plan.seeds} fresh seeds each")
         tops = candidates_of(fitted.space, best[: plan.top], plan.seeds)
         watched, own = Ledger(ledger.objective, ledger.watchers), Budget(plan.num_runs)
         seats = Seats(min(places, plan.num_runs), preparation.prepared, config.resources, self.folder, watched, own)
@@ -162,10 +163,11 @@ class Job:
     ) -> dict[str, Any]:
         head = {"name": self.folder.name, "space": self.space_name}
         if budget.ended_by is Reason.USER:
-            return {**head, **interrupted(ledger)}
+            return {**head, **interrupted(ledger, fitted.space)}
         if confirmation is None:
             write_json(self.folder / "summary.json", {**head, "status": "failed"})
-            first = next((r.message for r in ledger.records.values() if r.message), "no trial has trained an epoch")
+            failed = (r.message for r in ledger.records.values() if r.status is Status.FAILED)
+            first = next(failed, "no trial has trained an epoch")
             raise DistillTuneError(f"no trial could be used; the first said: {first}; see {self.folder / 'logs'}.")
         began_s = time.monotonic()
         found = complete(head, confirmation, preparation, fitted.limits, ledger, self.folder / "best")
@@ -186,7 +188,7 @@ def _confirmed(seats: Seats, tops: list[Candidate], ledger: Ledger) -> Confirmat
     able = [candidate for candidate in tops if len(candidate.reports) > 1]
     if not able:
         return None
-    winner = max(able, key=lambda candidate: ledger.sign * candidate.mean(ledger.objective))
+    winner = max(able, key=lambda c: (ledger.sign * c.mean(ledger.objective), -c.mean("val/loss")))
     baselines = baselines_of(winner)
     seats.train(baselines)
     return Confirmation(winner, [baseline for baseline in baselines if len(baseline.reports) > 1])

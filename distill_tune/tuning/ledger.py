@@ -139,9 +139,9 @@ class Ledger:
         return sum(self._counts[status] for status in statuses or Status)
 
     def ranked(self) -> list[TrialRecord]:
-        """Trained, not failed trials, the best first: by the objective after their last epoch, as weights are."""
+        """Trained, not failed trials, the best first: by the objective after the last epoch, then by val/loss."""
         able = [r for r in self.records.values() if r.reports and r.status is not Status.FAILED]
-        return sorted(able, key=lambda record: -self.sign * record.last[self.objective])
+        return sorted(able, key=lambda record: (-self.sign * record.last[self.objective], record.last["val/loss"]))
 
     @property
     def incumbent(self) -> TrialRecord | None:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from distill_tune.config import Space, tables_of
 from distill_tune.distillation.prepare import Preparation
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.export.model_card import model_card
@@ -46,18 +47,21 @@ def complete(
     return found
 
 
-def interrupted(ledger: Ledger) -> dict[str, Any]:
-    """What is known of a search that its user ended."""
+def interrupted(ledger: Ledger, space: Space) -> dict[str, Any]:
+    """What is known of a search that its user ended: the best trial so far, which nothing has confirmed."""
     best = ledger.incumbent
-    known = (
-        {} if best is None else {"trial": best.number, "validation": {ledger.objective: best.last[ledger.objective]}}
-    )
+    if best is None:
+        return {"status": "interrupted", "best": {}}
+    validation = {name.removeprefix("val/"): value for name, value in best.last.items() if name.startswith("val/")}
+    known = {"trial": best.number, "config": tables_of(space.at(best.values)), "validation": validation}
     return {"status": "interrupted", "best": known}
 
 
 def _best_weights(winner: Candidate, ledger: Ledger) -> Path:
-    seed = max(winner.weights, key=lambda seed: ledger.sign * winner.reports[seed][ledger.objective])
-    return winner.weights[seed]
+    def merit(seed: int) -> tuple[float, float]:
+        return ledger.sign * winner.reports[seed][ledger.objective], -winner.reports[seed]["val/loss"]
+
+    return winner.weights[max(winner.weights, key=merit)]
 
 
 def _cost(winner: Candidate, weights: Path, limits: Limits, preparation: Preparation) -> dict[str, Any]:
