@@ -141,7 +141,7 @@ class Ledger:
     def ranked(self) -> list[TrialRecord]:
         """Trained, not failed trials, the best first: by the objective after the last epoch, then by val/loss."""
         able = [r for r in self.records.values() if r.reports and r.status is not Status.FAILED]
-        return sorted(able, key=lambda record: (-self.sign * record.last[self.objective], record.last["val/loss"]))
+        return sorted(able, key=lambda r: (-self.sign * r.last[self.objective], r.last.get("val/loss", 0.0)))
 
     @property
     def incumbent(self) -> TrialRecord | None:

@@ -228,4 +228,4 @@ def test_a_transform_of_images_is_refused_on_a_table_with_those_that_can(name: s
 
 def a_dataset(shape: tuple[int, ...]) -> Dataset:
     """All but its shape is of no account."""
-    return Dataset(Path(), ("a", "b"), shape, (), (), None, "", (), "hidden", 0)
+    return Dataset(Path(), ("a", "b"), shape, (), (), None, "", (), "hidden", {}, 0)

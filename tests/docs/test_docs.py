@@ -348,13 +348,17 @@ def documented_in_results(head: str, heading: str) -> set[str]:
 
 def test_results_has_every_field_of_the_summary_and_no_other(document: dict[str, Any]) -> None:
     told = documented_in_results("field", "summary.json")
-    assert told == fields_of(document) | {"best.validation.OBJECTIVE"}
+    assert told == fields_of(document) | {"best.validation.agreement"}
 
 
-def test_an_interrupted_search_adds_the_objective_of_its_best_trial_and_nothing_else(document: dict[str, Any]) -> None:
+def test_an_interrupted_search_adds_the_agreement_of_its_best_trial_and_nothing_else(
+    document: dict[str, Any], own_space: Space, trained: dict[tuple[str, str], list[Report]]
+) -> None:
     ledger = Ledger()
-    ledger.start(TrialRecord(0, "0000", {}, reports=[{"epoch": 1, "val/accuracy": 0.5}]))
-    assert set(flat(interrupted(ledger))) - fields_of(document) == {"best.validation.val/accuracy"}
+    last = next(iter(trained.values()))[-1]
+    ledger.start(TrialRecord(0, "0000", own_space.suggest(Middle()), reports=[{"val/agreement": 0.9} | last]))
+    extra = set(flat(interrupted(ledger, own_space))) - fields_of(document)
+    assert {name for name in extra if not name.startswith("best.config")} == {"best.validation.agreement"}
 
 
 def test_results_has_every_column_of_the_table_of_trials_and_no_other(
