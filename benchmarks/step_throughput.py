@@ -39,6 +39,7 @@ from distill_tune.config.load import load_space
 from distill_tune.distillation.loop import Epoch, distill
 from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.seeds import seed_of
 
 RECIPE = (
     "loss.kind='soft_targets'",
@@ -72,7 +73,7 @@ class Bare:
     """The loop of a notebook."""
 
     def __init__(self, config: Config, materials: Materials):
-        torch.manual_seed(config.search.seed)
+        torch.manual_seed(seed_of(config.search.seed, "weights"))
         self.config, self.labels = config, materials.labels
         self.student = materials.build_student(config)
         trained = list(self.student.parameters())
@@ -87,7 +88,7 @@ class Bare:
         self.epochs = 0
 
     def _forward_and_inputs(self, materials: Materials) -> tuple[nn.Module, Callable[[Tensor, int], Tensor]]:
-        if materials.views.changes:
+        if any(self.config.augmentation.amounts.values()):
             return self.student, lambda index, view: materials.views.take(index, view).inputs
         normalise, network = self.student.get_submodule("normalise"), self.student.get_submodule("network")
         prepared = normalise(materials.train_inputs)
@@ -98,7 +99,7 @@ class Bare:
         self.student.train()
         batch, view = self.config.optim.batch_size, self.epochs % len(self.logits)
         temperature, soft_weight = self.config.loss.temperature, self.config.loss.soft_weight
-        generator = torch.Generator().manual_seed(self.config.search.seed * 1_000_003 + self.epochs)
+        generator = torch.Generator().manual_seed(seed_of(self.config.search.seed, self.epochs, "order"))
         steps = len(self.labels) // batch
         running = torch.zeros(())
         for index in torch.randperm(len(self.labels), generator=generator)[: steps * batch].split(batch):
