@@ -27,8 +27,8 @@ from ray.tune.search.optuna import OptunaSearch
 
 from distill_tune.config import Space
 from distill_tune.config.load import load_space
+from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
-from distill_tune.config.space import dotted
 from distill_tune.distillation.materials import Prepared
 from distill_tune.distillation.prepare import prepare
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.cli import INTERRUPTED, Parser, guarded, local_folder
-from distill_tune.config.load import read_space
+from distill_tune.config import load_space
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     settings += [f"search.trials={given.trials}"] if given.trials is not None else []
     settings += [f"search.time={json.dumps(given.time)}"] if given.time is not None else []
     path = find_space(given.space)
-    space, tables = read_space(path, settings)
+    space = load_space(path, settings)
     storage = local_folder(given.storage)
 
     from distill_tune.export.result_folder import default_name, free_folder
@@ -63,7 +63,7 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
 
     console = Console()
     command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
-    found = Job(space, tables, str(given.space), folder, command, console, given.quiet, given.address).run()
+    found = Job(space, str(given.space), folder, command, console, given.quiet, given.address).run()
     return tell(console, found, folder)
 
 

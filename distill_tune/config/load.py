@@ -19,18 +19,13 @@ def load_space(path: Path, settings: list[str]) -> Space:
     Raises:
         ConfigError: the file is missing, is no TOML, or breaks a rule; one line, with the file's name.
     """
-    return read_space(path, settings)[0]
-
-
-def read_space(path: Path, settings: list[str]) -> tuple[Space, dict[str, Any]]:
-    """The search space at `path`, and its tables as read, ranges included; see `load_space`."""
     of_the_file = read_toml(path)
     of_the_file.pop(MADE_WITH, None)
     tables = deepcopy(of_the_file)
     for setting in settings:
         apply_setting(tables, setting)
     try:
-        return Space.parse(tables), tables
+        return Space.parse(tables)
     except ConfigError as error:
         if settings and _is_valid(of_the_file):  # then it is the command line that is at fault
             raise

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from distill_tune.config.messages import BrokenRule, Path, shown
 from distill_tune.registry import closest, did_you_mean
@@ -37,9 +37,10 @@ class Choice:
     """One of a list of values."""
 
     values: tuple[Any, ...]
+    kind: ClassVar[str] = "choice"
 
     def __str__(self) -> str:
-        return shown({"choice": list(self.values)})
+        return shown({self.kind: list(self.values)})
 
     def suggest(self, trial: Suggests, name: str) -> Any:
         """Sample through `trial`; values that Optuna cannot hold (lists) go through it as their JSON text."""
@@ -69,9 +70,13 @@ class Interval:
     integer: bool
     log: bool
 
+    @property
+    def kind(self) -> str:
+        """The key under which it is written."""
+        return ("log_int" if self.log else "int") if self.integer else ("log" if self.log else "uniform")
+
     def __str__(self) -> str:
-        kind = ("log_int" if self.log else "int") if self.integer else ("log" if self.log else "uniform")
-        return shown({kind: [self.low, self.high]})
+        return shown({self.kind: [self.low, self.high]})
 
     def suggest(self, trial: Suggests, name: str) -> Any:
         """Sample through `trial`."""

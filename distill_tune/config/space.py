@@ -13,8 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from distill_tune.config.choosing import Choosing
-from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule
-from distill_tune.config.messages import dotted as dotted
+from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule, dotted
 from distill_tune.config.ranges import (
     Interval,
     Range,

@@ -8,7 +8,7 @@ student is data-parallel over it and reports are sums over all ranks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -49,7 +49,7 @@ def distill(
     seed: int,
     device: torch.device | str = "cpu",
     resume: Checkpoint | None = None,
-) -> Iterator[Epoch]:
+) -> Generator[Epoch, None, None]:
     """Train one student to `search.max_epochs`, yielding after each epoch; seeds torch's global generators.
 
     Raises:

@@ -15,6 +15,8 @@ from typing import Any
 import tomli_w
 
 from distill_tune.atomic import new_file
+from distill_tune.config import Space
+from distill_tune.config.writing import as_toml
 from distill_tune.errors import ConfigError, InputError
 from distill_tune.export.versions import machine, versions
 
@@ -59,10 +61,10 @@ def nothing_left_on_refusal(storage: Path) -> Iterator[None]:
         raise
 
 
-def write_search_toml(folder: Path, tables: dict[str, Any], command: str) -> None:
+def write_search_toml(folder: Path, space: Space, command: str) -> None:
     """The configuration with its ranges, and what the result depends on beside it."""
     record = {"made_with": {"command": command, "machine": machine(), "cpus": os.cpu_count() or 0, **versions()}}
-    text = tomli_w.dumps(tables) + "\n" + tomli_w.dumps(record)
+    text = as_toml(space) + "\n" + tomli_w.dumps(record)
     write_text(folder / "search.toml", text)
 
 

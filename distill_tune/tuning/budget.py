@@ -28,8 +28,9 @@ class Budget:
     _ended_by: Reason | None = None
 
     def end(self, reason: Reason) -> None:
-        """End the search at the next epoch; the first reason stays."""
-        self._ended_by = self._ended_by or reason
+        """End the search after the steps at work; the first reason stays, but for the user's, which outranks all."""
+        if self._ended_by is None or reason is Reason.USER:
+            self._ended_by = reason
 
     @property
     def ended_by(self) -> Reason | None:

@@ -36,13 +36,16 @@ def connected(address: str | None, resources: ResourcesConfig) -> Iterator[None]
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     loud = os.environ.get(RAY_LOGS) == "1"
+    level = logging.INFO if loud else logging.ERROR
+    for name in ("ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(level)
     existing = address or os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {} if existing else {"include_dashboard": resources.workers_per_trial > 1}
     try:
         ray.init(
             address=existing or "local",
             log_to_driver=loud,
-            logging_level=logging.INFO if loud else logging.ERROR,
+            logging_level=level,
             configure_logging=True,
             **options,
         )

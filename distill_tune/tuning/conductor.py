@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from math import isfinite
 
 from distill_tune.errors import ConfigError
@@ -21,22 +22,16 @@ _FAILURES_THAT_END = 5
 """So many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
 
 
+@dataclass
 class Conductor:
     """Decides; knows every trial by its number."""
 
-    def __init__(
-        self,
-        study: Study,
-        rungs: Rungs,
-        ledger: Ledger,
-        budget: Budget,
-        limits: Limits,
-        concurrency: int,
-        max_epochs: int,
-    ):
-        self.study, self.rungs, self.ledger, self.budget, self.limits = study, rungs, ledger, budget, limits
-        self.concurrency = concurrency
-        self.max_epochs = max_epochs
+    study: Study
+    rungs: Rungs
+    ledger: Ledger
+    budget: Budget
+    limits: Limits
+    concurrency: int
 
     @property
     def is_over(self) -> bool:
@@ -54,9 +49,8 @@ class Conductor:
 
     def goes_on(self, trial_id: str, reports: Sequence[Report]) -> bool:
         """Take the reports of a trial's latest epochs, and say whether it trains on."""
-        fresh = [
-            r for r in reports if r["epoch"] > self.ledger.records[trial_id].epochs
-        ]  # a retried trial repeats some
+        known = self.ledger.records[trial_id].epochs
+        fresh = [report for report in reports if report["epoch"] > known]  # a retried trial repeats some
         for report in fresh:
             self.ledger.report(trial_id, report, self.rungs.is_rung(int(report["epoch"])))
         scores = {int(report["epoch"]): self.ledger.sign * report[self.ledger.objective] for report in fresh}
@@ -74,15 +68,14 @@ class Conductor:
     def _status(self, record: TrialRecord, failure: str | None) -> Status:
         if failure is not None or not isfinite(record.last.get(self.ledger.objective, float("nan"))):
             return Status.FAILED
-        if record.epochs >= self.max_epochs:
+        if record.epochs >= self.rungs.max_epochs:
             return Status.COMPLETED
         return Status.STOPPED if self.budget.ended_by is None else Status.INTERRUPTED
 
     def _is_systematic(self) -> bool:
         failed = self.ledger.count(Status.FAILED)
-        return failed >= _FAILURES_THAT_END and failed == self.ledger.count() - self.ledger.count(
-            Status.RUNNING, Status.INFEASIBLE
-        )
+        ended = self.ledger.count() - self.ledger.count(Status.RUNNING, Status.INFEASIBLE)
+        return _FAILURES_THAT_END <= failed == ended
 
     def _refuse(self, proposal: Proposal, excess: float, why: str) -> None:
         record = self._record(proposal)

@@ -23,13 +23,15 @@ from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.sections import ResourcesConfig
 from distill_tune.config.validate import validate
 from distill_tune.distillation.materials import Prepared
-from distill_tune.errors import DistillTuneError
+from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget
-from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
+from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord, merit_of
 from distill_tune.tuning.trial import WORKERS, make_group
 from distill_tune.tuning.worker_group import Assignment
 
 DEFAULT_DISTILLATION = {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}
+_RESTARTS = 2
+"""How often a seat whose process died is started again, for the trainings that wait."""
 _SEED_OFFSET = 1000
 """Confirmation seeds start here above the search's, so that no trial has seen them."""
 
@@ -50,6 +52,10 @@ class Candidate:
     """Seed to the trained student's weights."""
     reports: dict[int, Report] = field(default_factory=dict)
     """Seed to the last report."""
+
+    def merit(self, objective: str) -> tuple[float, float]:
+        """By what candidates are ranked."""
+        return merit_of({metric: self.mean(metric) for metric in (objective, "val/loss")}, objective)
 
     def mean(self, metric: str) -> float:
         """Mean over the seeds that were trained to the end."""
@@ -124,21 +130,23 @@ class Seats:
     def __enter__(self) -> Seats:
         alone = self._resources.workers_per_trial == 1
         cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
-        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus)
+        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_RESTARTS)
         self._seats = [seat.remote(self._resources, self._folder, f"seat-{i}") for i in range(self._count)]
         return self
 
     def __exit__(self, *exception: object) -> None:
         for seat in self._seats:
-            with suppress(ray.exceptions.RayActorError):  # it died: there is nothing left to give back
-                ray.get(seat.close.remote())
+            if self._budget.ended_by is None:  # else it is still training
+                with suppress(ray.exceptions.RayActorError):  # it died: there is nothing left to give back
+                    ray.get(seat.close.remote())
             ray.kill(seat)
         shutil.rmtree(self._folder / WORKERS, ignore_errors=True)
 
     def train(self, candidates: list[Candidate]) -> None:
         """Train every candidate in every of its seeds; fills their `weights` and `reports`.
 
-        A training that fails leaves its seed out; an interrupted budget leaves out what has not begun.
+        A training that fails, or whose process dies, leaves its seed out; an interrupted budget leaves out what has
+        not come to its end.
 
         Raises:
             DistillTuneError: a seat could not be kept running.
@@ -178,10 +186,11 @@ class Seats:
                 report = ray.get(reference)
                 with self._lock:
                     self._ledger.report(name, report)
-        except ray.exceptions.RayTaskError as error:
+                    if self._budget.ended_by is not None:
+                        return self._ledger.end(record, Status.INTERRUPTED)
+        except (ray.exceptions.RayTaskError, ray.exceptions.RayActorError) as error:
             with self._lock:
-                self._ledger.end(record, Status.FAILED, " ".join(str(error.cause).split())[:300])
-            return
+                return self._ledger.end(record, Status.FAILED, one_line(getattr(error, "cause", error)))
         with self._lock:
             candidate.weights[seed], candidate.reports[seed] = weights, record.last
             self._ledger.end(record, Status.COMPLETED)

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import os
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import tomli_w
 from rich.console import Console
 
 from distill_tune.config import Config, Space, tables_of
+from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
-from distill_tune.config.space import dotted
 from distill_tune.data import prepare_data
 from distill_tune.distillation.prepare import pupils_of
 from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
-from distill_tune.tuning.limits import Limits, check_some_student_fits
+from distill_tune.tuning.fitting import fit
 from distill_tune.tuning.plan import NUM_BASELINES
+from distill_tune.tuning.rungs import rungs_of
 from distill_tune.tuning.wording import duration
 
 
@@ -30,10 +32,11 @@ def dry_run(space: Space, folder: Path) -> int:
     Raises:
         InputError: whatever a search would refuse, but for what only its teacher can tell.
     """
-    config, console = space.config, Console(soft_wrap=True, highlight=False, markup=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     with tempfile.TemporaryDirectory() as temporary:
-        dataset = prepare_data(config.data, Path(temporary))
-        check_some_student_fits(space, Limits(config.limits, dataset))
+        dataset = prepare_data(space.config.data, Path(temporary))
+        space = fit(space, dataset, console.print).space
+        config = space.config
         config.teacher.chosen("source").identity(config.teacher, pupils_of(dataset))  # is what it names there?
         samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
     console.print("Configuration (each range at its first value)\n", style="bold")
@@ -66,16 +69,10 @@ def _plan(config: Config, epoch_s: float, samples: int) -> list[str]:
 
 def _expected_epochs(config: Config) -> float:
     """Epochs a trial if one in reduction_factor passes each rung."""
-    search = config.search
-    if search.scheduler == "none":
-        return float(search.max_epochs)
-    expected, share, epochs = float(search.min_epochs), 1.0, search.min_epochs
-    while epochs < search.max_epochs:
-        following = min(search.max_epochs, epochs * search.reduction_factor)
-        share /= search.reduction_factor
-        expected += share * (following - epochs)
-        epochs = following
-    return expected
+    rungs = rungs_of(config.search)
+    stops = [0, *(rung.epochs for rung in rungs.rungs), rungs.max_epochs]
+    legs = enumerate(pairwise(stops))
+    return sum((stop - start) / float(rungs.reduction_factor) ** passed for passed, (start, stop) in legs)
 
 
 def _in_words(found: Range) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
 from distill_tune.config import Config, Space
+from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
-from distill_tune.config.space import dotted
 from distill_tune.data import Dataset
+from distill_tune.distillation.materials import student_for
 from distill_tune.distillation.precision import faster_precision, step_s, threads
 from distill_tune.distillation.teacher_cache import visible_rows
-from distill_tune.students import build_student
 
 
 def samples_per_epoch(config: Config, dataset: Dataset) -> int:
@@ -27,7 +27,7 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float:
     config = space.config
     batch = _batch(config, dataset)
     with threads(config.resources.cpus_per_worker), torch.random.fork_rng():
-        each_s = [step_s(_student(middle, dataset), *batch, config.optim.precision) for middle in _middles(space)]
+        each_s = [step_s(student_for(middle, dataset), *batch, config.optim.precision) for middle in _middles(space)]
     steps = samples_per_epoch(config, dataset) / len(batch[1])
     return steps * sum(each_s) / len(each_s) / config.resources.workers_per_trial
 
@@ -37,10 +37,7 @@ def chosen_precision(space: Space, dataset: Dataset) -> str:
     config = space.config
     batch = _batch(config, dataset)
     with threads(config.resources.cpus_per_worker), torch.random.fork_rng():
-        found = {
-            faster_precision(lambda middle=middle: _student(middle, dataset), *batch)  # type: ignore[misc]
-            for middle in _middles(space)
-        }
+        found = {faster_precision(partial(student_for, middle, dataset), *batch) for middle in _middles(space)}
     return "bfloat16" if found == {"bfloat16"} else "float32"
 
 
@@ -56,11 +53,6 @@ def _middle_of(found: Range) -> Any:
         return found.values[len(found.values) // 2]
     middle = (found.low + found.high) / 2
     return int(middle) if found.integer else middle
-
-
-def _student(config: Config, dataset: Dataset) -> nn.Module:
-    family = config.student.chosen("family")
-    return build_student(family, dataset.input_shape, len(dataset.classes), dataset.mean, dataset.std)
 
 
 def _batch(config: Config, dataset: Dataset) -> tuple[torch.Tensor, torch.Tensor]:

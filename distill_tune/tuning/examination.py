@@ -5,9 +5,10 @@ This is the only place in the program that calls `open_test`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.torch import load_file
@@ -16,13 +17,13 @@ from torch import nn
 from distill_tune.config import Config
 from distill_tune.data import Dataset, Split
 from distill_tune.data.dataset import open_test
+from distill_tune.distillation.materials import student_for
 from distill_tune.distillation.teacher_cache import label_inputs
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.corrupted import corrupted_accuracy
 from distill_tune.evaluation.intervals import Interval, mean_interval
 from distill_tune.evaluation.predicting import predict_logits
-from distill_tune.students import build_student
-from distill_tune.teachers._base import LoadedTeacher
+from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.confirmation import Candidate
 
 
@@ -65,9 +66,7 @@ def examine(candidates: list[Candidate], teacher: LoadedTeacher, dataset: Datase
 
 def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
     """The student of a configuration with its trained weights, in eval mode."""
-    student = build_student(
-        config.student.chosen("family"), dataset.input_shape, len(dataset.classes), dataset.mean, dataset.std
-    )
+    student = student_for(config, dataset)
     student.load_state_dict(load_file(weights))
     return student.eval()
 
@@ -77,13 +76,10 @@ def _examine(candidate: Candidate, test: Split, teacher_logits: np.ndarray, data
     students = [load_student(candidate.config, dataset, candidate.weights[seed]) for seed in seeds]
     logits = [predict_logits(student, test.inputs) for student in students]
     correct = np.stack([metrics.correct(each, test.labels) for each in logits])
-    corrupted = [
-        corrupted_accuracy(lambda inputs, s=student: predict_logits(s, inputs), test.inputs, test.labels)  # type: ignore[misc]
-        for student in students
-    ]
+    corrupted = [corrupted_accuracy(partial(predict_logits, each), test.inputs, test.labels) for each in students]
     by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
 
-    def mean(metric: Any, other: np.ndarray) -> float:
+    def mean(metric: Callable[[np.ndarray, np.ndarray], float], other: np.ndarray) -> float:
         return float(np.mean([metric(each, other) for each in logits]))
 
     return Examined(

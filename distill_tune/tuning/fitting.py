@@ -8,8 +8,7 @@ or what the time cannot pay for (`search.max_epochs`) is settled here, once, so 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from distill_tune.config import Space, parse_duration_s
 from distill_tune.data import Dataset
@@ -24,17 +23,10 @@ class Fitted:
     """A space that can be searched here."""
 
     space: Space
-    tables: dict[str, Any]
-    """The space as read, ranges included."""
     limits: Limits
 
-    def with_fixed(self, section: str, key: str, value: Any) -> Fitted:
-        """The same with another value at a key that is no range."""
-        tables = {**self.tables, section: {**self.tables.get(section, {}), key: value}}
-        return replace(self, space=self.space.with_fixed(section, key, value), tables=tables)
 
-
-def fit(space: Space, tables: dict[str, Any], dataset: Dataset, say: Callable[[str], None]) -> Fitted:
+def fit(space: Space, dataset: Dataset, say: Callable[[str], None]) -> Fitted:
     """Settle what the space leaves open.
 
     Raises:
@@ -42,26 +34,26 @@ def fit(space: Space, tables: dict[str, Any], dataset: Dataset, say: Callable[[s
     """
     limits = Limits(space.config.limits, dataset)
     check_some_student_fits(space, limits)
-    return _to_time(_to_machine(Fitted(space, tables, limits), dataset), dataset, say)
+    return Fitted(_to_time(_to_machine(space, dataset), dataset, say), limits)
 
 
-def _to_machine(fitted: Fitted, dataset: Dataset) -> Fitted:
+def _to_machine(space: Space, dataset: Dataset) -> Space:
     """On GPUs each worker knows its precision by itself; on CPUs it is measured."""
-    config = fitted.space.config
-    is_open = config.optim.precision == "auto" and ("optim", "precision") not in fitted.space.ranges
+    config = space.config
+    is_open = config.optim.precision == "auto" and ("optim", "precision") not in space.ranges
     if not is_open or config.resources.gpus_per_worker:
-        return fitted
-    return fitted.with_fixed("optim", "precision", chosen_precision(fitted.space, dataset))
+        return space
+    return space.with_fixed("optim", "precision", chosen_precision(space, dataset))
 
 
-def _to_time(fitted: Fitted, dataset: Dataset, say: Callable[[str], None]) -> Fitted:
+def _to_time(space: Space, dataset: Dataset, say: Callable[[str], None]) -> Space:
     """Where the time cannot pay for the full budget and a confirmation of it, the full budget is lowered."""
-    config = fitted.space.config
+    config = space.config
     if config.search.time is None:
-        return fitted
+        return space
     places, total_s = places_of_this_machine(config.resources), parse_duration_s(config.search.time)
-    epochs = affordable_epochs(config, estimated_epoch_s(fitted.space, dataset), total_s, places)
+    epochs = affordable_epochs(config, estimated_epoch_s(space, dataset), total_s, places)
     if epochs >= config.search.max_epochs:
-        return fitted
+        return space
     say(f"{config.search.time} pay for {epochs} epochs a training, not {config.search.max_epochs}")
-    return fitted.with_fixed("search", "max_epochs", epochs)
+    return space.with_fixed("search", "max_epochs", epochs)

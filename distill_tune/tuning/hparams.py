@@ -16,8 +16,9 @@ from typing import Any
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
+from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Interval, Range
-from distill_tune.config.space import Space, dotted
+from distill_tune.config.space import Space
 from distill_tune.tuning.ledger import Status, TrialRecord
 from distill_tune.tuning.wording import short_names
 

@@ -11,8 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from distill_tune.config import Space, parse_duration_s
-from distill_tune.data import prepare_data
-from distill_tune.distillation.prepare import Preparation, prepare
+from distill_tune.distillation.prepare import Preparation, announced_data, prepare
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import (
     SHARED_CACHE,
@@ -44,8 +43,6 @@ class Job:
     """One search: what it was asked, its folder, and what people see of it."""
 
     space: Space
-    tables: dict[str, Any]
-    """The space as read, ranges included."""
     space_name: str
     folder: Path
     command: str
@@ -72,8 +69,9 @@ class Job:
                 stack.enter_context(cluster.connected(self.address, resources))
                 places = cluster.concurrency(resources, fitted.space.config.search.trials)
             preparation = self._claim_folder(fitted, preparation)
-            ledger, budget = self._search(fitted, preparation, places)
-            stack.callback(ledger.close)
+            ledger = Ledger(fitted.space.config.search.objectives[0])
+            stack.callback(ledger.close)  # before anything can raise: rich's panel hides the cursor until it is closed
+            budget = self._search(fitted, preparation, places, ledger)
             self.clock.searched(ledger, prepared_s)
             confirmation = self._confirm(fitted, preparation, places, ledger, budget)
         document = self._outcome(fitted, preparation, ledger, budget, confirmation)
@@ -85,36 +83,36 @@ class Job:
     def _prepare(self) -> tuple[Fitted, Preparation]:
         self._say("Preparing", self.space_name)
         cache = self.folder.parent / SHARED_CACHE
-        dataset = prepare_data(self.space.config.data, cache)
-        fitted = fit(self.space, self.tables, dataset, self._tell)
-        return fitted, prepare(fitted.space, cache, self._tell)
+        dataset = announced_data(self.space.config, cache, self._tell)
+        fitted = fit(self.space, dataset, self._tell)
+        return fitted, prepare(fitted.space, cache, self._tell, dataset)
 
     def _claim_folder(self, fitted: Fitted, preparation: Preparation) -> Preparation:
         """Make the result folder; from here on, its own links to the cache are used."""
         own, prepared = self.folder / "cache", preparation.prepared
         for shared in filter(None, (prepared.data_folder, prepared.teacher_folder)):
             link_tree(shared, own / shared.name)
-        write_search_toml(self.folder, fitted.tables, self.command)
+        write_search_toml(self.folder, fitted.space, self.command)
         teacher_folder = prepared.teacher_folder and own / prepared.teacher_folder.name
         linked = replace(prepared, data_folder=own / prepared.data_folder.name, teacher_folder=teacher_folder)
         return replace(preparation, prepared=linked)
 
-    def _search(self, fitted: Fitted, preparation: Preparation, places: int) -> tuple[Ledger, Budget]:
+    def _search(self, fitted: Fitted, preparation: Preparation, places: int, ledger: Ledger) -> Budget:
         search = fitted.space.config.search
         total_s = None if search.time is None else parse_duration_s(search.time)
-        ledger, rungs = Ledger(search.objectives[0]), rungs_of(search)
+        rungs = rungs_of(search)
         budget = Budget(search.trials, search_time_s(total_s))
         self._deadline_s = None if total_s is None else budget.started_s + total_s
         ledger.watchers += self._watchers(fitted.space, ledger, budget, rungs)
         study = Study(self.folder / "study.journal", self.folder.name, fitted.space, maximize=ledger.sign > 0)
-        conductor = Conductor(study, rungs, ledger, budget, fitted.limits, places, search.max_epochs)
+        conductor = Conductor(study, rungs, ledger, budget, fitted.limits, places)
         try:
             with interruptible(budget):
                 run_search(conductor, TrialContext(fitted.space, preparation.prepared, self.folder))
         finally:
             rows = [summary.row_of(record) for record in ledger.records.values()]
             write_trials(self.folder / "trials.parquet", rows)
-        return ledger, budget
+        return budget
 
     def _watchers(self, space: Space, ledger: Ledger, budget: Budget, rungs: Rungs) -> list[Watcher]:
         tensorboard = TensorBoardWatcher(self.folder / "tensorboard", space, ledger.objective)
@@ -188,7 +186,7 @@ def _confirmed(seats: Seats, tops: list[Candidate], ledger: Ledger) -> Confirmat
     able = [candidate for candidate in tops if len(candidate.reports) > 1]
     if not able:
         return None
-    winner = max(able, key=lambda c: (ledger.sign * c.mean(ledger.objective), -c.mean("val/loss")))
+    winner = max(able, key=lambda candidate: candidate.merit(ledger.objective))
     baselines = baselines_of(winner)
     seats.train(baselines)
     return Confirmation(winner, [baseline for baseline in baselines if len(baseline.reports) > 1])

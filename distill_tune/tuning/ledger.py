@@ -4,6 +4,7 @@ Everything that a search shows or leaves behind about its trials (display, Tenso
 read from these records, so they can never disagree.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -13,6 +14,16 @@ from typing import Any
 
 Report = dict[str, float]
 """One epoch of one trial: "epoch", "val/accuracy", "train/loss", ...; numbers only."""
+
+
+def sign_of(objective: str) -> int:
+    """1 where larger is better, -1 where smaller is."""
+    return -1 if objective.endswith("loss") else 1
+
+
+def merit_of(report: Report, objective: str) -> tuple[float, float]:
+    """By what everybody ranks, the larger the better: the objective, and where that is equal the validation loss."""
+    return sign_of(objective) * report[objective], -report.get("val/loss", math.inf)
 
 
 class Status(StrEnum):
@@ -79,11 +90,6 @@ class TrialRecord:
         kept = {*self.rungs, self.epochs}
         return {int(r["epoch"]): r[objective] for r in self.reports if int(r["epoch"]) in kept}
 
-    def best(self, objective: str, sign: int) -> float | None:
-        """The best value of `objective` so far; `sign` is 1 where larger is better and -1 where smaller is."""
-        values = [report[objective] for report in self.reports if objective in report]
-        return sign * max(sign * value for value in values) if values else None
-
 
 class Watcher:
     """Someone who is told what happens to trials; every method does nothing unless overridden."""
@@ -106,7 +112,7 @@ class Ledger:
 
     def __init__(self, objective: str = "val/accuracy", watchers: Iterable[Watcher] = ()):
         self.objective = objective
-        self.sign = -1 if objective.endswith("loss") else 1
+        self.sign = sign_of(objective)
         self.watchers = list(watchers)
         self.records: dict[str, TrialRecord] = {}
         self._counts: Counter[Status] = Counter()
@@ -141,7 +147,7 @@ class Ledger:
     def ranked(self) -> list[TrialRecord]:
         """Trained, not failed trials, the best first: by the objective after the last epoch, then by val/loss."""
         able = [r for r in self.records.values() if r.reports and r.status is not Status.FAILED]
-        return sorted(able, key=lambda r: (-self.sign * r.last[self.objective], r.last.get("val/loss", 0.0)))
+        return sorted(able, key=lambda record: merit_of(record.last, self.objective), reverse=True)
 
     @property
     def incumbent(self) -> TrialRecord | None:

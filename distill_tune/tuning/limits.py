@@ -11,8 +11,8 @@ from functools import lru_cache
 import torch
 
 from distill_tune.config import Config, Space
+from distill_tune.config.messages import dotted
 from distill_tune.config.sections import LimitsConfig
-from distill_tune.config.space import dotted
 from distill_tune.data import Dataset
 from distill_tune.errors import ConfigError
 from distill_tune.evaluation.latency import latency_ms

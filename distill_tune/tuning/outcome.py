@@ -14,7 +14,7 @@ from distill_tune.export.student_folder import write_student_folder
 from distill_tune.tuning import summary
 from distill_tune.tuning.confirmation import Candidate, Confirmation
 from distill_tune.tuning.examination import examine, load_student
-from distill_tune.tuning.ledger import Ledger
+from distill_tune.tuning.ledger import Ledger, merit_of
 from distill_tune.tuning.limits import Limits
 
 
@@ -58,10 +58,7 @@ def interrupted(ledger: Ledger, space: Space) -> dict[str, Any]:
 
 
 def _best_weights(winner: Candidate, ledger: Ledger) -> Path:
-    def merit(seed: int) -> tuple[float, float]:
-        return ledger.sign * winner.reports[seed][ledger.objective], -winner.reports[seed]["val/loss"]
-
-    return winner.weights[max(winner.weights, key=merit)]
+    return winner.weights[max(winner.weights, key=lambda seed: merit_of(winner.reports[seed], ledger.objective))]
 
 
 def _cost(winner: Candidate, weights: Path, limits: Limits, preparation: Preparation) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ import ray
 import ray.train
 import ray.train.torch
 
-from distill_tune.errors import DistillTuneError, TrainingError
+from distill_tune.errors import DistillTuneError, TrainingError, one_line
 from distill_tune.tuning.ledger import Report
 from distill_tune.tuning.worker_group import Assignment, WorkerGroup, train
 
+_TRIES = 2
+"""How often workers may begin an epoch that ends them."""
 _RESTARTS = 3
 _SHUTDOWN_TIMEOUT_S = 30.0
 
@@ -42,6 +46,9 @@ class Mailbox:
         self._closed = False
         self._fault: str | None = None
         self._wanted = False
+        self._tries = 0
+        """How often the workers were given the assignment since the last epoch that was reported."""
+        self._why = ""
         self._reports: asyncio.Queue[Report | str] = asyncio.Queue()
         self._changed = asyncio.Condition()
 
@@ -49,6 +56,7 @@ class Mailbox:
         """From the trial: another assignment, or None to drop the one in hand."""
         async with self._changed:
             self._assignment, self._wanted, self._delivered = assignment, False, 0.0
+            self._tries, self._why = 0, ""
             self._number += 1
             self._reports = asyncio.Queue()
             self._changed.notify_all()
@@ -74,10 +82,20 @@ class Mailbox:
         await self._reports.put(text)
 
     async def next_assignment(self) -> tuple[int, Assignment] | None:
-        """From rank 0: the assignment in hand once its first epoch is wanted; None when closed."""
+        """From rank 0: the assignment in hand once its next epoch is wanted; None when closed.
+
+        What has ended its workers too often without another epoch is dropped: it must not cost every later trial.
+        """
         async with self._changed:
-            await self._changed.wait_for(lambda: self._closed or (self._assignment is not None and self._wanted))
-            return None if self._closed or self._assignment is None else (self._number, self._assignment)
+            while True:
+                await self._changed.wait_for(lambda: self._closed or (self._assignment is not None and self._wanted))
+                if self._closed or self._assignment is None:
+                    return None
+                self._tries += 1
+                if self._tries <= _TRIES:
+                    return self._number, self._assignment
+                self._assignment, self._wanted = None, False
+                await self._reports.put(self._why or "its workers died again and again")
 
     async def report(self, number: int, report: Report, is_last: bool) -> bool:
         """From rank 0: an epoch of assignment `number`; whether to train another."""
@@ -87,12 +105,16 @@ class Mailbox:
             if report["epoch"] <= self._delivered:  # restarted workers repeat what the trial has already been told
                 return True
             self._delivered = report["epoch"]
-            self._wanted = False
+            self._wanted, self._tries, self._why = False, 0, ""
             if is_last:
                 self._assignment = None
             await self._reports.put(report)
             await self._changed.wait_for(lambda: self._closed or self._wanted or self._number != number)
             return not self._closed and self._number == number and not is_last
+
+    async def note_fault(self, text: str) -> None:
+        """From any rank: why its process ends; the first says most, since others then miss it."""
+        self._why = self._why or text
 
     async def drop(self, number: int, text: str) -> None:
         """From rank 0: assignment `number` has failed by its own fault."""
@@ -137,6 +159,9 @@ class RayTrainGroup(WorkerGroup):
 
     def assign(self, assignment: Assignment) -> None:
         """Hand the assignment to the workers; what they are at work on ends after its epoch."""
+        if not self._thread.is_alive():  # the run has failed for good, which must not cost every later trial
+            ray.kill(self._mailbox)
+            self.start()
         ray.get(self._mailbox.assign.remote(assignment))
 
     def next_report(self) -> Report:
@@ -155,7 +180,7 @@ class RayTrainGroup(WorkerGroup):
 
 def _failure_config() -> Any:
     made: Any = ray.train.FailureConfig  # mypy sees the one of Train V1
-    return made(max_failures=_RESTARTS, controller_failure_limit=_RESTARTS)
+    return made(max_failures=-1, controller_failure_limit=_RESTARTS)
 
 
 def serve(config: dict[str, Any]) -> None:
@@ -166,20 +191,21 @@ def serve(config: dict[str, Any]) -> None:
     mailbox, context = config["mailbox"], ray.train.get_context()
     ranks = _Ranks(context.get_world_rank() == 0)
     device = str(ray.train.torch.get_device())
-    while (given := ranks.agree(lambda: mailbox.next_assignment.remote())) is not None:
+    while (given := ranks.agree(mailbox.next_assignment.remote)) is not None:
         number, assignment = given
         try:
             _serve_one(mailbox, ranks, number, assignment, device)
         except DistillTuneError as error:  # the assignment's own fault, and every rank's: losses are summed over ranks
-            text = str(error)
-            ranks.agree(lambda text=text, number=number: mailbox.drop.remote(number, text))
+            ranks.agree(partial(mailbox.drop.remote, number, str(error)))
+        except Exception as error:  # of this rank alone, or because another has died: all must start again
+            ray.get(mailbox.note_fault.remote(one_line(error)))
+            raise
 
 
 def _serve_one(mailbox: Any, ranks: _Ranks, number: int, assignment: Assignment, device: str) -> None:
     last = assignment.config.search.max_epochs
     for report in train(assignment, device, is_first=ranks.is_first):
-        is_last = report["epoch"] >= last
-        if not ranks.agree(lambda report=report, is_last=is_last: mailbox.report.remote(number, report, is_last)):
+        if not ranks.agree(partial(mailbox.report.remote, number, report, report["epoch"] >= last)):
             return
 
 
@@ -189,7 +215,7 @@ class _Ranks:
     def __init__(self, is_first: bool):
         self.is_first = is_first
 
-    def agree(self, ask: Any) -> Any:
+    def agree(self, ask: Callable[[], Any]) -> Any:
         import torch.distributed as dist
 
         box = [ray.get(ask()) if self.is_first else None]

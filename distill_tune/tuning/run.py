@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import signal
@@ -14,7 +13,6 @@ from ray import tune
 
 from distill_tune.config.sections import ResourcesConfig
 from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.cluster import RAY_LOGS
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.gathering import gather
 from distill_tune.tuning.trial import CHECKPOINTS, WORKERS, Trial, TrialContext
@@ -26,9 +24,6 @@ _RETRIES = 2
 
 def run_search(conductor: Conductor, context: TrialContext) -> None:
     """Run trials until the conductor says that it is over; every trial has then ended in its ledger."""
-    loud = os.environ.get(RAY_LOGS) == "1"
-    logging.getLogger("ray.tune").setLevel(logging.INFO if loud else logging.ERROR)
-    logging.getLogger("ray.train").setLevel(logging.INFO if loud else logging.ERROR)
     folder = context.result_folder / "tune"
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(conductor.concurrency)
     gathering = gather(conductor.concurrency)

@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 
 from distill_tune.config import Config, Space, Values
 from distill_tune.config.sections import SearchConfig
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, DistillTuneError
 from distill_tune.tuning.ledger import Status, TrialRecord
 
 _STATES = {
@@ -116,7 +116,7 @@ def propose_within_limits(
     """Ask until a student is within the limits; what is not, or cannot be built, is refused and costs no training.
 
     Raises:
-        ConfigError: none of `attempts` proposals in a row could be used; with the last reason.
+        DistillTuneError: none of `attempts` proposals in a row could be used; with the last reason.
     """
     for _ in range(attempts):
         proposal = study.ask()
@@ -129,7 +129,7 @@ def propose_within_limits(
         if excess <= 0:
             return proposal
         refuse(proposal, excess, why)
-    raise ConfigError(
+    raise DistillTuneError(
         f"limits: none of {attempts} students proposed in a row can be used, the last is {why}; loosen the limits, or "
         "widen the student's ranges."
     )

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
+from distill_tune.tuning.ledger import Status, TrialRecord, Watcher, merit_of, sign_of
 
 ENDED = tuple(status for status in Status if status is not Status.RUNNING)
 
@@ -25,7 +25,7 @@ class Tally(Watcher):
 
     def __init__(self, objective: str, clock: Callable[[], float] = time.monotonic):
         self.objective = objective
-        self.sign = Ledger(objective).sign
+        self.sign = sign_of(objective)
         self.counts: Counter[Status] = Counter()
         self.rungs: Counter[int] = Counter()
         """Trials that have reached each rung, by its epochs."""
@@ -34,8 +34,8 @@ class Tally(Watcher):
         self._records: dict[str, TrialRecord] = {}
         self._statuses: dict[str, Status] = {}
         self._num_rungs: Counter[str] = Counter()
-        self._values: dict[str, float] = {}
-        """The objective after the last epoch of each trial that can lead."""
+        self._merits: dict[str, tuple[float, float]] = {}
+        """Of each trial that can lead, after its last epoch."""
         self._began_s: float | None = None
 
     @property
@@ -65,7 +65,7 @@ class Tally(Watcher):
 
     def value_of(self, record: TrialRecord) -> float | None:
         """The objective after a trial's last epoch; None where that cannot lead: no report, failed, NaN."""
-        return self._values.get(record.trial_id)
+        return record.last[self.objective] if record.trial_id in self._merits else None
 
     def better(self, one: float, other: float) -> float:
         """The better of two values of the objective."""
@@ -73,7 +73,7 @@ class Tally(Watcher):
 
     def leaders(self, count: int) -> list[TrialRecord]:
         """The best `count` trials, the best first, ranked as the ledger ranks."""
-        ranked = sorted(self._values, key=lambda name: -self.sign * self._values[name])
+        ranked = sorted(self._merits, key=self._merits.__getitem__, reverse=True)
         return [self._records[name] for name in ranked[:count]]
 
     def trial_started(self, record: TrialRecord) -> None:
@@ -104,12 +104,12 @@ class Tally(Watcher):
         self._num_rungs[record.trial_id] = len(record.rungs)
 
     def _note_value(self, record: TrialRecord) -> None:
-        value = record.last.get(self.objective, math.nan)
-        able = math.isfinite(value) and record.status is not Status.FAILED
-        before = self._values.pop(record.trial_id, None)
-        if able:
-            self._values[record.trial_id] = value
-        if record is self.incumbent and (not able or self.sign * value < self.sign * (before or 0.0)):
-            self.incumbent = next(iter(self.leaders(1)), None)
-        elif able and (self.best is None or self.sign * value > self.sign * self.best):
+        able = math.isfinite(record.last.get(self.objective, math.nan)) and record.status is not Status.FAILED
+        before, now = self._merits.pop(record.trial_id, None), merit_of(record.last, self.objective) if able else None
+        if now is not None:
+            self._merits[record.trial_id] = now
+        if self.incumbent is not None and record.trial_id == self.incumbent.trial_id:
+            is_worse = now is None or before is None or now < before
+            self.incumbent = next(iter(self.leaders(1)), None) if is_worse else record
+        elif now is not None and (self.incumbent is None or now > self._merits[self.incumbent.trial_id]):
             self.incumbent = record

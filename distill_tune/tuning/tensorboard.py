@@ -8,15 +8,12 @@ start, and the end says how it went.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import tomli_w
-
-from distill_tune.config.ranges import Choice, Range
 from distill_tune.config.space import Space
+from distill_tune.config.writing import as_toml
 from distill_tune.tuning.events import PREFIX, EventFile, layout, scalars, text
 from distill_tune.tuning.hparams import columns_of, experiment, final_status, session_end, session_start
-from distill_tune.tuning.ledger import Report, Status, TrialRecord, Watcher
+from distill_tune.tuning.ledger import Report, Status, TrialRecord, Watcher, sign_of
 from distill_tune.tuning.tally import Tally, is_confirmation
 from distill_tune.tuning.wording import metric, settings
 
@@ -146,48 +143,9 @@ class TensorBoardWatcher(Watcher):
         return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (heads, ["--"] * len(heads), *rows))
 
 
-def as_toml(space: Space) -> str:
-    """A space as the TOML that it was written in, ranges in place."""
-    ranges = {f"@{number}@": found for number, found in enumerate(space.ranges.values())}
-    marks = dict(zip(space.ranges, ranges, strict=True))
-    text = tomli_w.dumps(_marked(space.tables, (), marks))
-    for mark, found in ranges.items():
-        text = text.replace(f'"{mark}"', _range_toml(found))
-    return text
-
-
-def _marked(tables: dict[str, Any], path: tuple[str, ...], marks: dict[tuple[str, ...], str]) -> dict[str, Any]:
-    """The tables with each range's mark in place of its first corner."""
-    return {
-        key: marks.get((*path, key)) or (_marked(value, (*path, key), marks) if isinstance(value, dict) else value)
-        for key, value in tables.items()
-    }
-
-
-def _range_toml(found: Range) -> str:
-    if isinstance(found, Choice):
-        kind, ends = "choice", list(found.values)
-    else:
-        kind = {
-            (True, True): "log_int",
-            (True, False): "int",
-            (False, True): "log",
-            (False, False): "uniform",
-        }[found.integer, found.log]
-        ends = [found.low, found.high]
-    return f"{{ {kind} = {_inline(ends)} }}"
-
-
-def _inline(value: Any) -> str:
-    """A TOML value on one line; tomli_w spreads lists over several."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_inline, value))}]"
-    return tomli_w.dumps({"value": value}).partition("=")[2].strip()
-
-
 def _metrics(objective: str) -> dict[str, str]:
     """The table's metrics by tag: TensorBoard shows their last values, and at first the first five."""
-    other = "val/accuracy" if objective.endswith("loss") else "val/loss"
+    other = "val/accuracy" if sign_of(objective) < 0 else "val/loss"
     return {
         objective: objective,
         other: other,

@@ -18,6 +18,7 @@ from ray import tune
 from distill_tune.config import Space
 from distill_tune.config.sections import ResourcesConfig
 from distill_tune.distillation.materials import Prepared
+from distill_tune.errors import one_line
 from distill_tune.tuning.ledger import Report
 from distill_tune.tuning.rungs import rungs_of
 from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
@@ -72,8 +73,7 @@ class Trial(tune.Trainable):
                 reports.append(dict(self._group.next_report()))
         except Exception as error:  # whatever a user's own loss or student raises: this trial fails, the search goes on
             self._log(traceback.format_exc())
-            text = " ".join(str(error).split())[:300]
-            return {**result, FAILURE: f"{type(error).__name__}: {text}", "done": True}
+            return {**result, FAILURE: one_line(error), "done": True}
         return {**result, "done": reports[-1]["epoch"] >= self._assignment.config.search.max_epochs}
 
     def _is_undecided(self, epoch: int) -> bool:

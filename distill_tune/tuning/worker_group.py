@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distill_tune.atomic import new_file
 from distill_tune.config import Config
 from distill_tune.distillation.materials import Prepared
 from distill_tune.tuning.ledger import Report
@@ -64,7 +65,7 @@ class InProcessGroup(WorkerGroup):
 
     def __init__(self, num_threads: int, num_gpus: float):
         self._num_threads, self._num_gpus = num_threads, num_gpus
-        self._reports: Iterator[Report] = iter(())
+        self._reports: Generator[Report, None, None] | None = None
 
     def start(self) -> None:
         """Load torch, and keep to this trial's share of the cores."""
@@ -79,17 +80,17 @@ class InProcessGroup(WorkerGroup):
 
     def next_report(self) -> Report:
         """Train one epoch."""
+        assert self._reports is not None, "assigned before"
         return next(self._reports)
 
     def shutdown(self) -> None:
         """Close the training, if one is open."""
-        close = getattr(self._reports, "close", None)
-        if close is not None:
-            close()
-        self._reports = iter(())
+        if self._reports is not None:
+            self._reports.close()
+        self._reports = None
 
 
-def train(assignment: Assignment, device: str, is_first: bool = True) -> Iterator[Report]:
+def train(assignment: Assignment, device: str, is_first: bool = True) -> Generator[Report, None, None]:
     """Train an assignment in this process, as one of its workers; `is_first` worker writes the files.
 
     Raises:
@@ -101,7 +102,7 @@ def train(assignment: Assignment, device: str, is_first: bool = True) -> Iterato
     materials = Materials.open(assignment.prepared, assignment.config, device)
     resume = _read_checkpoint(assignment.checkpoint, device)
     saved_s = time.monotonic()
-    with closing(distill(assignment.config, materials, assignment.seed, device, resume)) as epochs:  # type: ignore[type-var]
+    with closing(distill(assignment.config, materials, assignment.seed, device, resume)) as epochs:
         for epoch in epochs:
             is_last = epoch.report["epoch"] >= assignment.config.search.max_epochs
             if is_first and is_last and assignment.keep is not None:
@@ -118,19 +119,15 @@ def write_student(path: Path, weights: dict[str, Any]) -> None:
     """Write weights as safetensors, atomically."""
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, temporary)
-    temporary.replace(path)
+    with new_file(path) as temporary:
+        save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, temporary)
 
 
 def _write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
     import torch
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    torch.save(checkpoint, temporary)
-    temporary.replace(path)
+    with new_file(path) as temporary:
+        torch.save(checkpoint, temporary)
 
 
 def _read_checkpoint(path: Path | None, device: str) -> dict[str, Any] | None:

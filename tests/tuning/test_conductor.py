@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from distill_tune.config import Config
 from distill_tune.config.space import Space
-from distill_tune.errors import ConfigError
+from distill_tune.errors import DistillTuneError
 from distill_tune.students import Cost
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
@@ -55,7 +55,7 @@ def make(tmp_path: Path) -> Make:
     def conductor(trials: int = 100, refused: str | None = None, concurrency: int = 2) -> Conductor:
         study = Study(tmp_path / "study.journal", "s", SPACE, maximize=True)
         limits = FakeLimits(refused)
-        return Conductor(study, Rungs(1, 9, 3), Ledger(), Budget(trials), limits, concurrency, 9)  # type: ignore[arg-type]
+        return Conductor(study, Rungs(1, 9, 3), Ledger(), Budget(trials), limits, concurrency)  # type: ignore[arg-type]
 
     return conductor
 
@@ -107,7 +107,7 @@ def test_students_over_the_limit_are_told_infeasible_and_take_no_place_and_no_tr
 def test_limits_that_nobody_proposed_can_meet_are_said_and_not_searched_for_ever(make: Make) -> None:
     conductor = make()
     conductor.limits.excess = lambda config: 1.0  # type: ignore[method-assign]
-    with pytest.raises(ConfigError, match="limits: none of 200 students"):
+    with pytest.raises(DistillTuneError, match="limits: none of 200 students"):
         conductor.propose()
 
 

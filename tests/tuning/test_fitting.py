@@ -15,25 +15,24 @@ from distill_tune.tuning.plan import affordable_epochs
 from small import TABLES  # isort: skip
 
 
-def space_with(**sections: dict[str, Any]) -> tuple[Space, dict[str, Any]]:
+def space_with(**sections: dict[str, Any]) -> Space:
     tables = json.loads(json.dumps(TABLES))
     for name, table in sections.items():
         tables[name] = tables.get(name, {}) | table
-    return Space.parse(tables), tables
+    return Space.parse(tables)
 
 
 def fitted(preparation: Any, **sections: dict[str, Any]) -> tuple[Fitted, list[str]]:
     said: list[str] = []
-    return fit(*space_with(**sections), preparation.dataset, said.append), said
+    return fit(space_with(**sections), preparation.dataset, said.append), said
 
 
 def test_the_precision_is_settled_and_recorded_but_only_where_it_was_left_open(preparation: Any) -> None:
     found, _ = fitted(preparation)
     assert found.space.config.optim.precision in ("float32", "bfloat16")
-    assert found.tables["optim"]["precision"] == found.space.config.optim.precision
     for asked in ("bfloat16", {"choice": ["auto", "float32"]}):
         kept, _ = fitted(preparation, optim={"precision": asked})
-        assert kept.tables["optim"]["precision"] == asked
+        assert kept.space == space_with(optim={"precision": asked})
 
 
 def test_time_that_cannot_pay_for_the_full_budget_lowers_it_and_says_so(
@@ -42,12 +41,12 @@ def test_time_that_cannot_pay_for_the_full_budget_lowers_it_and_says_so(
     monkeypatch.setattr(fitting, "estimated_epoch_s", lambda space, dataset: 10.0)
     monkeypatch.setattr(fitting, "places_of_this_machine", lambda resources: 2)
     found, said = fitted(preparation, search={"max_epochs": 81, "time": "10m"})
-    assert found.space.config.search.max_epochs == found.tables["search"]["max_epochs"] == 6
+    assert found.space.config.search.max_epochs == 6
     assert said == ["10m pay for 6 epochs a training, not 81"]
 
 
 def test_ranges_and_everything_else_stay_as_they_were(preparation: Any) -> None:
-    space, _ = space_with()
+    space = space_with()
     found, _ = fitted(preparation)
     assert found.space.ranges == space.ranges
     assert found.space.config.model_copy(update={"optim": space.config.optim}) == space.config
@@ -55,12 +54,12 @@ def test_ranges_and_everything_else_stay_as_they_were(preparation: Any) -> None:
 
 @pytest.mark.parametrize(("total_s", "epochs"), [(1e9, 27), (60.0, 6), (1.0, 3)])
 def test_affordable_epochs_are_between_the_first_comparison_and_what_was_asked(total_s: float, epochs: int) -> None:
-    space, _ = space_with(search={"max_epochs": 27})
+    space = space_with(search={"max_epochs": 27})
     assert affordable_epochs(space.config, epoch_s=1.0, total_s=total_s, places=2) == epochs
 
 
 def test_limits_count_cost_once_an_architecture(preparation: Any) -> None:
-    space, _ = space_with(limits={"max_parameters": 150})
+    space = space_with(limits={"max_parameters": 150})
     limits = Limits(space.config.limits, preparation.dataset)
     small, large = (space.at({"student.mlp.widths": widths}) for widths in ([8], [16]))
     assert limits.cost(small).parameters == 8 * 8 + 8 + 8 * 4 + 4
@@ -69,7 +68,7 @@ def test_limits_count_cost_once_an_architecture(preparation: Any) -> None:
 
 
 def test_the_smallest_student_of_the_space_decides_whether_limits_can_be_met(preparation: Any) -> None:
-    space, _ = space_with()
+    space = space_with()
     for most, refused in ((108, False), (107, True)):
         limits = Limits(space.config.limits.model_copy(update={"max_parameters": most}), preparation.dataset)
         if refused:
@@ -80,7 +79,7 @@ def test_the_smallest_student_of_the_space_decides_whether_limits_can_be_met(pre
 
 
 def test_latency_is_a_limit_too(preparation: Any) -> None:
-    space, _ = space_with()
+    space = space_with()
     limits = Limits(space.config.limits.model_copy(update={"max_latency_ms": 1e-6}), preparation.dataset)
     with pytest.raises(ConfigError, match="limits: no student"):
         check_some_student_fits(space, limits)

@@ -44,7 +44,6 @@ def searched(
         Budget(settings.trials),
         Limits(space.config.limits, preparation.dataset),
         places,
-        settings.max_epochs,
     )
     if isinstance(watcher, Meddler):
         watcher.conductor = conductor

@@ -24,8 +24,9 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups, metadata
 
 from distill_tune.config.space import Space
+from distill_tune.config.writing import as_toml
 from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
-from distill_tune.tuning.tensorboard import TensorBoardWatcher, as_toml
+from distill_tune.tuning.tensorboard import TensorBoardWatcher
 
 TABLES: dict[str, Any] = {
     "data": {"source": "digits"},

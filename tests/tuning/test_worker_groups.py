@@ -143,3 +143,11 @@ def eventually(condition: Callable[[], bool], tries: int = 200) -> None:
         if condition():
             return
     raise AssertionError("Ray never agreed")
+
+
+def test_a_loss_that_raises_costs_its_own_assignment_alone(group: WorkerGroup, assignment: Assignment) -> None:
+    loss = assignment.config.loss.model_copy(update={"kind": "broken_loss:Broken"})
+    group.assign(replace(assignment, config=assignment.config.model_copy(update={"loss": loss})))
+    with pytest.raises(Exception, match="this loss is broken"):
+        group.next_report()
+    assert len(all_reports(group, assignment)) == 9
