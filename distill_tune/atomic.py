@@ -7,7 +7,26 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+
+_made: ContextVar[list[Path] | None] = ContextVar("made", default=None)
+
+
+@contextmanager
+def remembering() -> Iterator[list[Path]]:
+    """What this program puts in place while the block runs, in order; what others put there meanwhile is not in it."""
+    made: list[Path] = []
+    token = _made.set(made)
+    try:
+        yield made
+    finally:
+        _made.reset(token)
+
+
+def _remember(path: Path) -> None:
+    if (made := _made.get()) is not None:
+        made.append(path)
 
 
 @contextmanager
@@ -18,6 +37,7 @@ def new_file(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
+        _remember(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -40,3 +60,5 @@ def new_folder(folder: Path, is_whole: Callable[[Path], bool] = lambda folder: F
         except OSError:
             if not is_whole(folder):
                 raise
+        else:
+            _remember(folder)

@@ -8,13 +8,13 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from distill_tune.atomic import new_file
+from distill_tune.atomic import new_file, remembering
 from distill_tune.config import Space
 from distill_tune.config.writing import as_toml
 from distill_tune.errors import ConfigError, InputError
@@ -47,18 +47,36 @@ def free_folder(storage: Path, name: str) -> Path:
 
 @contextmanager
 def nothing_left_on_refusal(storage: Path) -> Iterator[None]:
-    """Whatever a refused input has made below `storage` is deleted again."""
+    """What this program has put below `storage` is deleted again if its input is refused.
+
+    Only that: another search may have begun beside it, and its owner may have put files there. Folders go if they were
+    not there before and are empty.
+    """
     cache = storage / SHARED_CACHE
-    first_new = next((p for p in reversed([cache, *cache.parents]) if not p.exists()), None)
-    before = set(cache.iterdir()) if cache.exists() else set()
-    try:
-        yield
-    except (InputError, OSError):
-        if first_new is not None:
-            shutil.rmtree(first_new, ignore_errors=True)
-        for entry in set(cache.iterdir()) - before if cache.exists() else ():
-            shutil.rmtree(entry, ignore_errors=True)
-        raise
+    new_folders = [folder for folder in (cache, *cache.parents) if not folder.exists()]
+    with remembering() as made:
+        try:
+            yield
+        except (InputError, OSError):
+            for path in reversed(made):
+                _delete(path, above=cache)
+            for folder in new_folders:
+                with suppress(OSError):  # not empty, so somebody else's too
+                    folder.rmdir()
+            raise
+
+
+def _delete(path: Path, above: Path) -> None:
+    """A file or folder below `above`, and the folders between that are empty without it."""
+    if above not in path.parents:
+        return
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+    for folder in path.parents[: path.parents.index(above)]:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def write_search_toml(folder: Path, space: Space, command: str) -> None:

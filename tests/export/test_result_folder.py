@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from distill_tune.atomic import new_file, new_folder
 from distill_tune.errors import ConfigError, DataError
 from distill_tune.export.result_folder import (
     SHARED_CACHE,
@@ -29,7 +30,10 @@ def test_an_empty_folder_can_be_used_and_a_used_one_cannot(tmp_path: Path) -> No
 
 def refused_after_making(storage: Path, name: str) -> None:
     with nothing_left_on_refusal(storage):
-        (storage / SHARED_CACHE / name).mkdir(parents=True)
+        with new_folder(storage / SHARED_CACHE / name) as folder:
+            (folder / "train.arrow").touch()
+        with new_file(storage / SHARED_CACHE / "teacher-1" / "teacher.safetensors") as file:
+            file.touch()
         raise DataError("one class only")
 
 
@@ -44,6 +48,23 @@ def test_a_refusal_leaves_what_was_in_the_cache_before(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         refused_after_making(tmp_path, "data-new")
     assert [path.name for path in (tmp_path / SHARED_CACHE).iterdir()] == ["data-old"]
+
+
+def test_a_refusal_leaves_what_others_have_put_there_meanwhile(tmp_path: Path) -> None:
+    storage = tmp_path / "results"
+
+    def refused_beside_others() -> None:
+        with nothing_left_on_refusal(storage):
+            with new_folder(storage / SHARED_CACHE / "data-ours"):
+                pass
+            (storage / SHARED_CACHE / "data-theirs").mkdir()
+            (storage / "thesis.txt").write_text("precious")
+            raise DataError("one class only")
+
+    with pytest.raises(DataError):
+        refused_beside_others()
+    assert (storage / "thesis.txt").read_text() == "precious"
+    assert [path.name for path in (storage / SHARED_CACHE).iterdir()] == ["data-theirs"]
 
 
 def test_what_is_not_refused_stays(tmp_path: Path) -> None:
