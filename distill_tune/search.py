@@ -99,20 +99,25 @@ def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     from distill_tune.tuning.display import verdict_table
 
     if found["status"] == "interrupted":
-        console.print(f"Interrupted; what is known so far is in {folder}", soft_wrap=True)
+        console.print(f"Interrupted; what is known so far is in {folder}", soft_wrap=True, markup=False)
         return INTERRUPTED
     best = {**found["best"]["test"], "parameters": found["best"]["parameters"]}
     baselines = {name: {**b["test"], "parameters": best["parameters"]} for name, b in found["baselines"].items()}
     teacher = {**found["teacher"]["test"], "parameters": found["teacher"]["parameters"]}
     console.print()
     for sentence in verdict_sentences(found):
-        console.print(sentence, soft_wrap=True, highlight=False)
+        console.print(sentence, soft_wrap=True, highlight=False, markup=False)
     console.print()
     console.print(verdict_table({"best": best, **baselines, "teacher": teacher}))
-    console.print(winner_in_words(found), soft_wrap=True, highlight=False)
+    console.print(winner_in_words(found), soft_wrap=True, highlight=False, markup=False)
     console.print()
-    console.print(f"student      {folder / 'best'}", soft_wrap=True, highlight=False)
-    console.print(f"TensorBoard  tensorboard --logdir {folder / 'tensorboard'}", soft_wrap=True, highlight=False)
+    console.print(f"student      {folder / 'best'}", soft_wrap=True, highlight=False, markup=False)
+    console.print(
+        f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / 'tensorboard'))}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
     return 0
 
 

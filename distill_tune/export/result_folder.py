@@ -26,7 +26,8 @@ SHARED_CACHE = ".cache"
 
 def default_name(space_path: Path) -> str:
     """`digits-20261124-131500`: the space's name and the time."""
-    return f"{space_path.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    stem = re.sub(r"[^\w.-]|^[^\w]", "_", space_path.stem)
+    return f"{stem[:100]}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def free_folder(storage: Path, name: str) -> Path:
@@ -35,7 +36,7 @@ def free_folder(storage: Path, name: str) -> Path:
     Raises:
         ConfigError: the name is no folder name, or the folder holds something.
     """
-    if not re.fullmatch(r"[\w][\w.-]*", name):
+    if not re.fullmatch(r"[\w][\w.-]{0,199}", name):
         raise ConfigError(
             f"--name {name!r}: must be letters, digits, '.', '_' and '-', and begin with a letter or digit."
         )

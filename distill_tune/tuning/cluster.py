@@ -49,7 +49,7 @@ def connected(address: str | None, resources: ResourcesConfig) -> Iterator[None]
             configure_logging=True,
             **options,
         )
-    except ConnectionError as error:
+    except (ConnectionError, ValueError) as error:
         raise ConfigError(f"--address {existing}: no Ray cluster answers there ({error}).") from error
     try:
         yield

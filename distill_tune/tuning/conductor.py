@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, DistillTuneError
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
 from distill_tune.tuning.limits import Limits
@@ -32,18 +32,24 @@ class Conductor:
     budget: Budget
     limits: Limits
     concurrency: int
+    exhausted: str = ""
+    """Why no further student can be proposed; empty while one can."""
 
     @property
     def is_over(self) -> bool:
         """Whether no further trial will be proposed."""
         trained = self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
-        return trained >= self.budget.trials or self.budget.ended_by is not None
+        return trained >= self.budget.trials or bool(self.exhausted) or self.budget.ended_by is not None
 
     def propose(self) -> Proposal | None:
         """The next trial to train; None when it must wait for a place. Call only while not `is_over`."""
         if self.ledger.count(Status.RUNNING) >= self.concurrency:
             return None
-        proposal = propose_within_limits(self.study, self.limits.excess, self._refuse)
+        try:
+            proposal = propose_within_limits(self.study, self.limits.excess, self._refuse)
+        except DistillTuneError as error:  # what has been trained, and is being trained, is not lost for that
+            self.exhausted = str(error)
+            return None
         self.ledger.start(self._record(proposal))
         return proposal
 
@@ -75,7 +81,9 @@ class Conductor:
     def _is_systematic(self) -> bool:
         failed = self.ledger.count(Status.FAILED)
         ended = self.ledger.count() - self.ledger.count(Status.RUNNING, Status.INFEASIBLE)
-        return _FAILURES_THAT_END <= failed == ended
+        if not _FAILURES_THAT_END <= failed == ended:
+            return False
+        return not any(r.status is Status.RUNNING and r.reports for r in self.ledger.records.values())
 
     def _refuse(self, proposal: Proposal, excess: float, why: str) -> None:
         record = self._record(proposal)

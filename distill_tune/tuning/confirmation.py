@@ -181,19 +181,35 @@ class Seats:
         record = _record(name, candidate)
         with self._lock:
             self._ledger.start(record)
-        try:
-            for reference in seat.train.options(num_returns="streaming").remote(assignment):
-                report = ray.get(reference)
-                with self._lock:
-                    self._ledger.report(name, report)
-                    if self._budget.ended_by is not None:
-                        return self._ledger.end(record, Status.INTERRUPTED)
-        except (ray.exceptions.RayTaskError, ray.exceptions.RayActorError) as error:
-            with self._lock:
-                return self._ledger.end(record, Status.FAILED, one_line(getattr(error, "cause", error)))
+        for tries_left in range(_RESTARTS, -1, -1):
+            try:
+                if not self._trained(seat, assignment, record):
+                    return
+                break
+            except ray.exceptions.RayActorError as error:  # its process died; Ray starts it again
+                if not tries_left:
+                    return self._end(record, Status.FAILED, one_line(error))
+            except ray.exceptions.RayTaskError as error:
+                return self._end(record, Status.FAILED, one_line(error.cause))
         with self._lock:
             candidate.weights[seed], candidate.reports[seed] = weights, record.last
             self._ledger.end(record, Status.COMPLETED)
+
+    def _trained(self, seat: Any, assignment: Assignment, record: TrialRecord) -> bool:
+        """Train to the end, or, where the budget has ended, to the end of the epoch."""
+        for reference in seat.train.options(num_returns="streaming").remote(assignment):
+            report = ray.get(reference)
+            with self._lock:
+                if report["epoch"] > record.epochs:  # a seat that was started again repeats some
+                    self._ledger.report(record.trial_id, report)
+            if self._budget.ended_by is not None:
+                self._end(record, Status.INTERRUPTED)
+                return False
+        return True
+
+    def _end(self, record: TrialRecord, status: Status, message: str = "") -> None:
+        with self._lock:
+            self._ledger.end(record, status, message)
 
 
 def _record(name: str, candidate: Candidate) -> TrialRecord:

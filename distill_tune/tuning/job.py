@@ -106,10 +106,14 @@ class Job:
         ledger.watchers += self._watchers(fitted.space, ledger, budget, rungs)
         study = Study(self.folder / "study.journal", self.folder.name, fitted.space, maximize=ledger.sign > 0)
         conductor = Conductor(study, rungs, ledger, budget, fitted.limits, places)
+        self._exhausted = ""
         try:
             with interruptible(budget):
                 run_search(conductor, TrialContext(fitted.space, preparation.prepared, self.folder))
         finally:
+            if conductor.exhausted:
+                self._exhausted = conductor.exhausted
+                self._tell(conductor.exhausted)
             rows = [summary.row_of(record) for record in ledger.records.values()]
             write_trials(self.folder / "trials.parquet", rows)
         return budget
@@ -165,7 +169,7 @@ class Job:
         if confirmation is None:
             write_json(self.folder / "summary.json", {**head, "status": "failed"})
             failed = (r.message for r in ledger.records.values() if r.status is Status.FAILED)
-            first = next(failed, "no trial has trained an epoch")
+            first = next(failed, self._exhausted or "no trial came to its end in two seeds")
             raise DistillTuneError(f"no trial could be used; the first said: {first}; see {self.folder / 'logs'}.")
         began_s = time.monotonic()
         found = complete(head, confirmation, preparation, fitted.limits, ledger, self.folder / "best")

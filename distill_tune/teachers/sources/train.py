@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -63,6 +64,8 @@ class Train(Teacher):
         else:
             if kept.exists():
                 workshop.say("the kept teacher does not match its checksum; it is trained again")
+            for outputs in workshop.folder.glob("views-*"):  # of weights that are no more
+                shutil.rmtree(outputs)
             module = workshop.fit(recipe)
             _keep(module, kept)
         module.eval().requires_grad_(False)
