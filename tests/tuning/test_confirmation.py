@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from distill_tune.config.space import Space
@@ -11,7 +12,7 @@ from distill_tune.tuning import summary
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.confirmation import Candidate, Seats, baselines_of, fresh_seeds
 from distill_tune.tuning.examination import examine
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
@@ -123,3 +124,30 @@ def test_training_share_is_training_over_all_places_time() -> None:
 
 def test_a_search_that_never_trained_has_no_share_of_training() -> None:
     assert summary.training_share(Ledger(), 2) == 0.0
+
+
+def test_a_killed_seat_trains_its_student_again(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    class Killer(Watcher):
+        killed = 0
+
+        def trial_reported(self, record: TrialRecord) -> None:
+            if self.killed:
+                return
+            seats = [p for p in psutil.Process().children(recursive=True) if "ray::Seat" in " ".join(p.cmdline())]
+            self.killed = len(seats)
+            for seat in seats:
+                seat.kill()
+
+    search = winner.config.search.model_copy(update={"max_epochs": 400})
+    long = Candidate("trial-0007", winner.config.model_copy(update={"search": search}), winner.seeds[:1], winner.source)
+    killer = Killer()
+    ledger = Ledger(watchers=[killer])
+    with Seats(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as seats:
+        seats.train([long])
+    assert killer.killed
+    record = next(iter(ledger.records.values()))
+    assert (record.status, record.epochs) == (Status.COMPLETED, 400)
+    assert [report["epoch"] for report in record.reports] == list(range(1, 401))
+    assert len(long.weights) == 1
