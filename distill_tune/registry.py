@@ -158,3 +158,9 @@ AUGMENTATIONS: Registry[Any] = Registry(
 CORRUPTIONS: Registry[Any] = Registry(
     "corruption", "distill_tune.evaluation.corruptions", "distill_tune.evaluation.corruptions._base:Corruption"
 )
+SAMPLERS: Registry[Any] = Registry(
+    "sampler", "distill_tune.tuning.samplers", "distill_tune.tuning.samplers._base:Sampler"
+)
+SCHEDULERS: Registry[Any] = Registry(
+    "scheduler", "distill_tune.tuning.schedulers", "distill_tune.tuning.schedulers._base:Scheduler"
+)

@@ -16,6 +16,8 @@ from distill_tune.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from distill_tune.tuning.order import Order
+
 DEFAULT_SPACE = "search_spaces/digits.toml"
 
 
@@ -23,13 +25,16 @@ def parser() -> Parser:
     """The command line; everything that is not here is in the configuration."""
     made = Parser(prog="python -m distill_tune.search", description=__doc__)
     add = made.add_argument
-    add("space", nargs="?", default=DEFAULT_SPACE, metavar="SPACE", help=f"a search space, else {DEFAULT_SPACE}")
+    add("space", nargs="?", metavar="SPACE", help=f"a search space, else {DEFAULT_SPACE}")
     add("--name", help="of the result folder; the space's name and the time unless given")
     add("--storage", default="results", metavar="URI", help="where result folders are; ./results unless given")
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any key, ranges too")
     add("--trials", metavar="N", help="search.trials")
     add("--time", metavar="10m", help="search.time: for search and confirmation together")
     add("--address", help="of a Ray cluster; RAY_ADDRESS, or one of its own on this machine, unless given")
+    onward = made.add_mutually_exclusive_group()
+    onward.add_argument("--resume", action="store_true", help="go on with a search that was ended before its verdict")
+    onward.add_argument("--extend", metavar="N", help="add N trials to a finished search, and confirm anew")
     add("--dry-run", action="store_true", help="show what would be done, and start nothing")
     add("--quiet", action="store_true", help="print the result alone")
     return made
@@ -42,29 +47,53 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _search(given: argparse.Namespace, arguments: list[str]) -> int:
-    settings = list(given.settings)
-    settings += [f"search.trials={given.trials}"] if given.trials is not None else []
-    settings += [f"search.time={json.dumps(given.time)}"] if given.time is not None else []
-    path = find_space(given.space)
-    space = load_space(path, settings)
+    command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
     storage = local_folder(given.storage)
-
-    from distill_tune.export.result_folder import default_name, free_folder
-
-    folder = free_folder(storage, given.name or default_name(path))
+    order = _onward(given, storage, command) if given.resume or given.extend else _new(given, storage, command)
     if given.dry_run:
         from distill_tune.tuning.dry_run import dry_run
 
-        return dry_run(space, folder)
+        return dry_run(order.space, order.folder)
 
-    from rich.console import Console
-
+    from distill_tune.tuning.display import SteadyConsole
     from distill_tune.tuning.job import Job
 
-    console = Console()
-    command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
-    found = Job(space, str(given.space), folder, command, console, given.quiet, given.address).run()
-    return tell(console, found, folder)
+    console = SteadyConsole()
+    return tell(console, Job(order, console, given.quiet).run(), order.folder)
+
+
+def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
+    settings = list(given.settings)
+    settings += [f"search.trials={given.trials}"] if given.trials is not None else []
+    settings += [f"search.time={json.dumps(given.time)}"] if given.time is not None else []
+    path = find_space(given.space or DEFAULT_SPACE)
+    space = load_space(path, settings)
+
+    from distill_tune.export.result_folder import default_name, free_folder
+    from distill_tune.tuning.order import Order
+
+    folder = free_folder(storage, given.name or default_name(path))
+    return Order(space, given.space or DEFAULT_SPACE, folder, command, given.address)
+
+
+def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
+    """The order to take up or extend an old search, whose configuration is in its folder."""
+    option = "--resume" if given.resume else "--extend"
+    if given.settings or given.trials is not None:
+        raise ConfigError(f"{option}: a search goes on as it was begun; leave out --set and --trials.")
+    if given.resume and given.time is not None:
+        raise ConfigError("--resume: what is left of the search's time counts on; --time goes with --extend N.")
+
+    from distill_tune.tuning.claim import newest
+    from distill_tune.tuning.order import extended, taken_up
+
+    stem = Path(given.space).stem if given.space else ""
+    folder = storage / given.name if given.name else newest(storage, stem, is_finished=not given.resume)
+    if given.resume:
+        return taken_up(folder, command, given.address)
+    if not (given.extend.isdecimal() and int(given.extend)):
+        raise ConfigError(f"--extend {given.extend}: must be an integer from 1 on.")
+    return extended(folder, int(given.extend), given.time, command, given.address)
 
 
 def winner_in_words(found: dict[str, Any]) -> str:
@@ -95,11 +124,14 @@ def find_space(text: str) -> Path:
 
 def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     """Say at the end what was found, and where it is."""
-    from distill_tune.export.model_card import verdict_sentences
+    from distill_tune.export.model_card import openings, verdict_sentences
     from distill_tune.tuning.display import verdict_table
 
     if found["status"] == "interrupted":
+        again = f"python -m distill_tune.search --resume --name {shlex.quote(folder.name)}"
+        again += "" if folder.parent == Path("results").absolute() else f" --storage {shlex.quote(str(folder.parent))}"
         console.print(f"Interrupted; what is known so far is in {folder}", soft_wrap=True, markup=False)
+        console.print(f"go on with   {again}", soft_wrap=True, highlight=False, markup=False)
         return INTERRUPTED
     best = {**found["best"]["test"], "parameters": found["best"]["parameters"]}
     baselines = {name: {**b["test"], "parameters": best["parameters"]} for name, b in found["baselines"].items()}
@@ -107,6 +139,8 @@ def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     console.print()
     for sentence in verdict_sentences(found):
         console.print(sentence, soft_wrap=True, highlight=False, markup=False)
+    if found["test_opened"] > 1:
+        console.print(f"The test split has been opened {openings(found)}.", soft_wrap=True, highlight=False)
     console.print()
     console.print(verdict_table({"best": best, **baselines, "teacher": teacher}))
     console.print(winner_in_words(found), soft_wrap=True, highlight=False, markup=False)

@@ -146,7 +146,16 @@ def test_the_exported_student_predicts_as_it_was_examined(folder: Path, tmp_path
 
 
 def test_nothing_but_the_promised_is_left_in_the_folder(folder: Path) -> None:
-    promised = {"search.toml", "study.journal", "trials.parquet", "summary.json", "best", "tensorboard", "cache"}
+    promised = {
+        "search.toml",
+        "study.journal",
+        "ledger.jsonl",
+        "trials.parquet",
+        "summary.json",
+        "best",
+        "tensorboard",
+        "cache",
+    }
     assert {path.name for path in folder.iterdir()} == promised | {"confirmation"}
 
 

@@ -44,9 +44,16 @@ class Choice:
 
     def suggest(self, trial: Suggests, name: str) -> Any:
         """Sample through `trial`; values that Optuna cannot hold (lists) go through it as their JSON text."""
-        if any(isinstance(value, list | dict) for value in self.values):
-            return json.loads(trial.suggest_categorical(name, [json.dumps(value) for value in self.values]))
-        return trial.suggest_categorical(name, list(self.values))
+        found = trial.suggest_categorical(name, [self.as_optuna(value) for value in self.values])
+        return json.loads(found) if self._as_text else found
+
+    def as_optuna(self, value: Any) -> Any:
+        """A value as Optuna's trials hold it."""
+        return json.dumps(value) if self._as_text else value
+
+    @property
+    def _as_text(self) -> bool:
+        return any(isinstance(value, list | dict) for value in self.values)
 
     def corners(self) -> tuple[Any, ...]:
         """The outermost values; of a choice, all."""
@@ -83,6 +90,10 @@ class Interval:
         if self.integer:
             return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
         return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+    def as_optuna(self, value: Any) -> Any:
+        """A value as Optuna's trials hold it."""
+        return int(value) if self.integer else float(value)
 
     def corners(self) -> tuple[Any, ...]:
         """The outermost values."""

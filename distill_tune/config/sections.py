@@ -19,6 +19,8 @@ from distill_tune.registry import (
     DATA_SOURCES,
     LOSSES,
     OPTIMIZERS,
+    SAMPLERS,
+    SCHEDULERS,
     STUDENTS,
     TEACHERS,
     Options,
@@ -32,6 +34,9 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """What every generator of random numbers in use can be seeded with."""
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _is_count_or_share(value: float) -> float:
@@ -170,20 +175,33 @@ def _is_duration(text: Any) -> Any:
     return text
 
 
-class SearchConfig(Options):
+class SearchConfig(Choosing):
     """How long and how to search."""
 
+    chooses: ClassVar[dict[str, Registry[Any]]] = {"sampler": SAMPLERS, "scheduler": SCHEDULERS}
     trials: Positive = 64
     time: Annotated[str, BeforeValidator(_is_duration)] | None = None
     """For search and confirmation together, without preparation; such as '10m'."""
+    epochs: Positive | None = None
+    """Of all trials together; None: as many as the trials need."""
+    target: Finite | None = None
+    """A value of the objective that is good enough: the search ends when an epoch of a trial reaches it."""
+    patience: Positive | None = None
+    """The search ends when so many trials in a row have ended without a better one among them."""
     min_epochs: Positive = 1
     """No trial is stopped before; the lowest rung."""
     max_epochs: Positive = 27
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     """Of the trials that reach a rung, one in so many goes on."""
-    sampler: Literal["tpe", "random"] = "tpe"
-    scheduler: Literal["asha", "none"] = "asha"
+    sampler: str = "tpe"
+    scheduler: str = "asha"
     objectives: list[Literal["val/accuracy", "val/loss"]] = Field(["val/accuracy"], min_length=1, max_length=1)
+    start_with: list[dict[str, Any]] = Field([])
+    """Known good settings, tried first: dotted names to values; what a table leaves out is sampled."""
+    start_from: list[str] = Field([])
+    """Result folders of other searches whose trials the sampler shall know."""
+    retries: Annotated[int, Field(ge=0)] = 2
+    """How often a trial whose worker died is taken up again, from its last checkpoint."""
     seed: Seed = 0
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from distill_tune.config.choosing import Choosing
-from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule, dotted
+from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule, dotted, shown
 from distill_tune.config.ranges import (
     Interval,
     Range,
@@ -26,7 +26,8 @@ from distill_tune.config.ranges import (
 )
 from distill_tune.config.sections import SEARCHED, SECTIONS, Config
 from distill_tune.config.validate import validate
-from distill_tune.registry import LOSSES
+from distill_tune.errors import ConfigError
+from distill_tune.registry import LOSSES, did_you_mean
 
 NAMES = {"student": "family", "loss": "kind", "optim": "kind"}
 """The key of a section that chooses; a plain list there means: choose one."""
@@ -91,6 +92,38 @@ class Space:
         tables.setdefault(section, {})[key] = value
         validate(tables)
         return Space(tables, self.ranges)
+
+    def without(self, section: str, key: str) -> Space:
+        """The same space without a key, which so has its default."""
+        tables = deepcopy(self.tables)
+        tables.get(section, {}).pop(key, None)
+        return Space(tables, self.ranges)
+
+    @property
+    def families(self) -> list[str]:
+        """The student families to choose from."""
+        found = self.ranges.get(("student", "family"))
+        return [self.config.student.family] if found is None else list(found.corners())
+
+    def ranges_of(self, family: str) -> dict[Path, Range]:
+        """The ranges of one student family, and those of every student."""
+        others = set(self.families) - {family}
+        chosen = ("student", "family")
+        return {p: r for p, r in self.ranges.items() if p[0] == "student" and p != chosen and p[1] not in others}
+
+    def as_optuna(self, values: Values) -> Values:
+        """Sampled values as Optuna's trials hold them.
+
+        Raises:
+            ConfigError: a name is no range of this space, or a value is not in its range.
+        """
+        ranges = {dotted(path): found for path, found in self.ranges.items()}
+        for name, value in values.items():
+            if name not in ranges:
+                raise ConfigError(f"{name!r} is no range of the space.{did_you_mean(name, list(ranges))}")
+            if not ranges[name].contains(value):
+                raise ConfigError(f"{name} = {shown(value)}: must be in {ranges[name]}.")
+        return {name: ranges[name].as_optuna(value) for name, value in values.items()}
 
     def suggest(self, trial: Suggests) -> Values:
         """Sample every parameter that exists for this trial: names first, then what they have, as the file has them."""

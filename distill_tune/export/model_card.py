@@ -36,7 +36,7 @@ python -m distill_tune.predict FOLDER INPUT
 python -m distill_tune.train FOLDER/run.toml
 ```
 
-Chosen on validation data among {num_trials} trials; the test split was opened once, after the choice. Settings: \
+Chosen on validation data among {num_trials} trials; the test split was opened {openings}, after the choice. Settings: \
 `run.toml`.
 """
 
@@ -53,9 +53,16 @@ def model_card(summary: dict[str, Any]) -> str:
         **best["test"]["accuracy"],
         name=summary["name"],
         num_trials=summary["trials"]["total"],
+        openings=openings(summary),
         verdict="\n".join(verdict_sentences(summary)),
         rows="\n".join(rows),
     )
+
+
+def openings(summary: dict[str, Any]) -> str:
+    """How often the test split has been opened: each time after the first, an answer may have been chosen by it."""
+    times = summary["test_opened"]
+    return "once" if times == 1 else f"{times} times"
 
 
 def verdict_sentences(summary: dict[str, Any]) -> list[str]:

@@ -1,45 +1,100 @@
-"""When a search is over: enough trials, no time left, or the user has said so.
+"""When a search is over: whichever of its budgets is used up first, or when the user has said so.
 
 A budget that is used up never cuts a trial in the middle: the trials at work end after their step, which is an epoch or
 a fraction of a second, through the same path as all others.
 """
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
+
+from distill_tune.tuning.interrupts import Interrupt
 
 
 class Reason(StrEnum):
-    """Why a search ended."""
+    """Why a search ended; `ended_by` of the summary."""
 
-    TIME = "the time is used up"
-    USER = "interrupted"
-    FAILURES = "every trial has failed"
+    TRIALS = "trials"
+    TIME = "time"
+    EPOCHS = "epochs"
+    TARGET = "target"
+    PATIENCE = "patience"
+    EXHAUSTED = "exhausted"
+    FAILURES = "failures"
+    STORAGE = "storage"
+    USER = "user"
+
+
+SENTENCES = {
+    Reason.TRIALS: "all trials have ended",
+    Reason.TIME: "the time is used up",
+    Reason.EPOCHS: "the epochs are used up",
+    Reason.TARGET: "the target is reached",
+    Reason.PATIENCE: "no trial has been better for too long",
+    Reason.EXHAUSTED: "no further student can be proposed",
+    Reason.FAILURES: "every trial has failed",
+    Reason.STORAGE: "the result folder cannot be written",
+    Reason.USER: "interrupted",
+}
 
 
 @dataclass
 class Budget:
-    """Trials and time; the clock starts with the search."""
+    """What a search may use; None does not bound it."""
 
     trials: int
     time_s: float | None = None
-    """For the search alone."""
-    started_s: float = field(default_factory=time.monotonic)
+    """For the search alone, from its first step."""
+    epochs: int | None = None
+    """Of all trials together."""
+    target: float = inf
+    """A merit (larger is better) that is good enough."""
+    patience: int | None = None
+    """Trials that may end in a row without a better one among them."""
+    interrupt: Interrupt = field(default_factory=Interrupt)
+    spent_s: float = 0.0
+    """Used by earlier sittings of the same search."""
+    _made_s: float = field(default_factory=time.time)
+    _began_s: float | None = None
     _ended_by: Reason | None = None
 
+    def begin(self, began_s: float) -> None:
+        """The first step has been made, at `began_s` (seconds since 1970); the time is counted from there."""
+        if self._began_s is None:
+            self._began_s = time.monotonic() - max(0.0, time.time() - max(began_s, self._made_s))
+
     def end(self, reason: Reason) -> None:
-        """End the search after the steps at work; the first reason stays, but for the user's, which outranks all."""
-        if self._ended_by is None or reason is Reason.USER:
-            self._ended_by = reason
+        """End the search after the steps at work; the first reason stays."""
+        self._ended_by = self._ended_by or reason
 
     @property
     def ended_by(self) -> Reason | None:
-        """Why trials at work must end; None while they may go on."""
-        if self._ended_by is None and self.time_s is not None and time.monotonic() - self.started_s >= self.time_s:
+        """Why trials at work must end; None while they may go on. The user's wish outranks every other reason."""
+        if self.interrupt.requested:
+            self._ended_by = Reason.USER
+        left_s = self.left_s
+        if self._ended_by is None and left_s is not None and left_s <= 0:
             self._ended_by = Reason.TIME
         return self._ended_by
 
     @property
-    def deadline_s(self) -> float | None:
-        """When the time is used up, on the monotonic clock; None without a time budget."""
-        return None if self.time_s is None else self.started_s + self.time_s
+    def used_s(self) -> float:
+        """Seconds used, those of earlier sittings among them."""
+        return self.spent_s + (0.0 if self._began_s is None else time.monotonic() - self._began_s)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left; None without a time budget."""
+        return None if self.time_s is None else self.time_s - self.used_s
+
+    def note(self, epochs: int, merit: float, trials_without_better: int) -> None:
+        """Where the search stands: epochs trained, the best merit that any epoch had, trials ended since then."""
+        if merit >= self.target:
+            self.end(Reason.TARGET)
+        elif self.epochs is not None and epochs >= self.epochs:
+            self.end(Reason.EPOCHS)
+        elif self.patience is not None and trials_without_better >= self.patience:
+            self.end(Reason.PATIENCE)

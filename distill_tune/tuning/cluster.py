@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import ray
 
 from distill_tune.config.sections import ResourcesConfig
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, one_line
 
 RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"
 """Set to 1 to see Ray's own messages."""
+
+_ANSWER_S = 5.0
 
 QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the user's configuration keep their meaning
@@ -28,6 +32,26 @@ QUIET = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_METRICS_ENABLED": "0",
 }
+
+
+def check_answers(address: str | None) -> None:
+    """Refuse a cluster that does not answer, before anything is prepared for it.
+
+    Raises:
+        ConfigError: nothing listens at `address`, or at Ray's own RAY_ADDRESS.
+    """
+    where = address or os.environ.get("RAY_ADDRESS") or ""
+    match = re.fullmatch(r"(?:\w+://)?\[?([^/\]]+?)\]?:(\d+)", where)
+    if match is None:  # "auto", "local", or nothing: Ray finds it or makes it
+        return
+    try:
+        socket.create_connection((match[1], int(match[2])), _ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"{_named(address)} {where}: no Ray cluster answers there ({error}).") from error
+
+
+def _named(address: str | None) -> str:
+    return "--address" if address else "RAY_ADDRESS"
 
 
 @contextlib.contextmanager
@@ -49,8 +73,11 @@ def connected(address: str | None, resources: ResourcesConfig) -> Iterator[None]
             configure_logging=True,
             **options,
         )
-    except (ConnectionError, ValueError) as error:
-        raise ConfigError(f"--address {existing}: no Ray cluster answers there ({error}).") from error
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"{_named(address)} {existing or 'local'}: Ray cannot be reached or started there ({one_line(error)}); "
+            "where its tokens are on, set RAY_AUTH_MODE=token."
+        ) from error
     try:
         yield
     finally:

@@ -1,82 +1,194 @@
 """The conductor: which trial next, which trial on, and how each one ended.
 
-All of a search's decisions, free of Ray: study, rungs, ledger and budget meet here and nowhere else. `tune_adapters.py`
-puts it behind Ray Tune's searcher and scheduler.
+All of a search's decisions, free of Ray: study, judge, ledger and budget meet here and nowhere else. `tune_adapters.py`
+puts it behind Ray Tune's searcher and scheduler. What it decides is told to the study first and entered into the ledger
+then: the ledger's entry makes it true (`logbook.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, field
+from math import inf, isfinite
 
-from distill_tune.errors import ConfigError, DistillTuneError
+from distill_tune.config import Values
+from distill_tune.errors import ConfigError, DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
 from distill_tune.tuning.limits import Limits
-from distill_tune.tuning.rungs import Rungs
-from distill_tune.tuning.study import Proposal, Study, propose_within_limits
+from distill_tune.tuning.schedulers._base import Judge
+from distill_tune.tuning.study import Proposal, Study
 
 _FAILURES_THAT_END = 5
 """So many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
+_REFUSALS = 50
+"""So many students over the limits in a row, and the smallest of the space is proposed instead."""
 
 
 @dataclass
 class Conductor:
-    """Decides; knows every trial by its number."""
+    """Decides; knows every trial by its name."""
 
     study: Study
-    rungs: Rungs
+    judge: Judge
     ledger: Ledger
     budget: Budget
     limits: Limits
     concurrency: int
+    known_good: deque[Values] = field(default_factory=deque)
+    """Settings to try first."""
+    smallest: Values = field(default_factory=dict)
+    """The student that is known to be within the limits, by its sampled values."""
+    why: str = ""
+    """What is behind the reason for which the search ended, where there is more to say."""
     exhausted: str = ""
-    """Why no further student can be proposed; empty while one can."""
+    """Why no further trial can be proposed; empty while one can."""
+    _waiting: deque[Proposal] = field(default_factory=deque)
+    """Trials of an earlier sitting that go on."""
+    _epochs: int = 0
+    _best: float = -inf
+    _ended_since_better: int = 0
+
+    def take_up(self, records: Sequence[TrialRecord]) -> None:
+        """Begin where an earlier sitting was ended: everything is known again, and what was at work goes on."""
+        self._epochs += sum(record.epochs for record in records)
+        for record in records:
+            if record.status is not Status.RUNNING:
+                self._know(record)
+        for record in records:
+            if record.status is Status.RUNNING:
+                self._go_on_with(record)
+        self._note()
+
+    def _know(self, record: TrialRecord) -> None:
+        self.ledger.know(record)
+        if record.status is not Status.INFEASIBLE:
+            self._judge(record, record.reports)
+            self._ended_since_better += 1
+
+    def _go_on_with(self, record: TrialRecord) -> None:
+        proposal = self.study.take_up(record)
+        self.ledger.start(record)
+        self._judge(record, record.reports[:-1])
+        passed = self._judge(record, record.reports[-1:])
+        if passed and record.epochs < self.judge.max_epochs:
+            self._waiting.append(proposal)
+        else:  # it had come to its end, and nobody had been told
+            self.ended(record.trial_id, None)
 
     @property
     def is_over(self) -> bool:
         """Whether no further trial will be proposed."""
+        if self.budget.ended_by is not None or self.exhausted:
+            return True
         trained = self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
-        return trained >= self.budget.trials or bool(self.exhausted) or self.budget.ended_by is not None
+        return trained >= self.budget.trials and not self._waiting
 
     def propose(self) -> Proposal | None:
         """The next trial to train; None when it must wait for a place. Call only while not `is_over`."""
-        if self.ledger.count(Status.RUNNING) >= self.concurrency:
+        if self.ledger.count(Status.RUNNING) - len(self._waiting) >= self.concurrency:
             return None
+        if self._waiting:
+            return self._waiting.popleft()
         try:
-            proposal = propose_within_limits(self.study, self.limits.excess, self._refuse)
+            proposal = self._within_limits()
+            self.ledger.start(self._record(proposal))
+        except OSError as error:
+            self._end(Reason.STORAGE, one_line(error))
         except DistillTuneError as error:  # what has been trained, and is being trained, is not lost for that
             self.exhausted = str(error)
-            return None
-        self.ledger.start(self._record(proposal))
-        return proposal
+        else:
+            return proposal
+        return None
+
+    def _within_limits(self) -> Proposal:
+        """Ask until a student is within the limits; what is not, or cannot be built, costs no training.
+
+        Raises:
+            DistillTuneError: not even the smallest student can be used, or there is nothing left to propose.
+        """
+        why = ""
+        for refusals in range(2 * _REFUSALS):
+            fixed = self.known_good.popleft() if self.known_good else self.smallest if refusals >= _REFUSALS else None
+            proposal = self.study.ask(fixed)
+            try:
+                excess, why = self.limits.excess(proposal.config)
+            except ConfigError as error:  # this combination of a user's own network cannot be built; others can
+                excess, why = 1.0, str(error)
+            if excess <= 0:
+                return proposal
+            self._refuse(proposal, excess, why)
+        raise DistillTuneError(
+            f"limits: none of {2 * _REFUSALS} students proposed in a row can be used, the last is {why}; loosen the "
+            "limits, or widen the student's ranges."
+        )
+
+    def _refuse(self, proposal: Proposal, excess: float, why: str) -> None:
+        record = self._record(proposal)
+        self.study.tell(record, Status.INFEASIBLE, self.ledger.objective, excess)
+        self.ledger.end(record, Status.INFEASIBLE, why)
 
     def goes_on(self, trial_id: str, reports: Sequence[Report]) -> bool:
         """Take the reports of a trial's latest epochs, and say whether it trains on."""
-        known = self.ledger.records[trial_id].epochs
-        fresh = [report for report in reports if report["epoch"] > known]  # a retried trial repeats some
-        for report in fresh:
-            self.ledger.report(trial_id, report, self.rungs.is_rung(int(report["epoch"])))
-        scores = {int(report["epoch"]): self.ledger.sign * report[self.ledger.objective] for report in fresh}
-        passed = [self.rungs.goes_on(trial_id, epoch, score) for epoch, score in scores.items()]
-        return all(passed) and self.budget.ended_by is None
+        record = self.ledger.records[trial_id]
+        fresh = [report for report in reports if report["epoch"] > record.epochs]  # a retried trial repeats some
+        if fresh:
+            self.budget.begin(fresh[0].get("time/began_s", inf))
+        self._guarded(lambda: self._enter(trial_id, fresh))
+        passed = self._judge(record, fresh or record.reports[-1:])
+        self._note()
+        return passed and self.budget.ended_by is None
+
+    def _enter(self, trial_id: str, reports: Sequence[Report]) -> None:
+        for report in reports:
+            self._epochs += 1
+            self.ledger.report(trial_id, report, self.judge.is_rung(int(report["epoch"])))
+
+    def _judge(self, record: TrialRecord, reports: Sequence[Report]) -> bool:
+        """Show the judge a trial's epochs, in order."""
+        passed = True
+        for report in reports:
+            score = self.ledger.sign * report[self.ledger.objective]
+            passed &= self.judge.goes_on(record.trial_id, int(report["epoch"]), score)
+            if isfinite(score) and score > self._best:
+                self._best, self._ended_since_better = score, 0
+        return passed
 
     def ended(self, trial_id: str, failure: str | None) -> None:
         """A trial has ended: by itself, by `goes_on`, or by a failure."""
         record = self.ledger.records[trial_id]
-        self.ledger.end(record, self._status(record, failure), failure or "")
-        self.study.tell(record, self.ledger.objective)
+        status = self._status(record, failure)
+        record.goes_on_later = status is Status.INTERRUPTED and self.budget.ended_by in (Reason.USER, Reason.STORAGE)
+        self._guarded(lambda: self._tell(record, status, failure or ""))
+        self._ended_since_better += 1
         if self._is_systematic():
-            self.budget.end(Reason.FAILURES)
+            self._end(Reason.FAILURES, next(r.message for r in self.ledger.records.values() if r.message))
+        self._note()
+
+    def _tell(self, record: TrialRecord, status: Status, message: str) -> None:
+        if not record.goes_on_later:
+            self.study.tell(record, status, self.ledger.objective)
+        self.ledger.end(record, status, message)
+
+    def end_the_rest(self) -> None:
+        """Whatever is still running has been interrupted; nobody will report it any more."""
+        for record in [r for r in self.ledger.records.values() if r.status is Status.RUNNING]:
+            self.ended(record.trial_id, None)
 
     def _status(self, record: TrialRecord, failure: str | None) -> Status:
-        if failure is not None or not isfinite(record.last.get(self.ledger.objective, float("nan"))):
+        if failure is not None:
             return Status.FAILED
-        if record.epochs >= self.rungs.max_epochs:
+        if not record.reports:
+            return Status.FAILED if self.budget.ended_by is None else Status.INTERRUPTED
+        if not isfinite(record.last.get(self.ledger.objective, float("nan"))):
+            return Status.FAILED
+        if record.epochs >= self.judge.max_epochs:
             return Status.COMPLETED
-        return Status.STOPPED if self.budget.ended_by is None else Status.INTERRUPTED
+        if self.budget.ended_by is None or not self._judge(record, record.reports[-1:]):
+            return Status.STOPPED
+        return Status.INTERRUPTED
 
     def _is_systematic(self) -> bool:
         failed = self.ledger.count(Status.FAILED)
@@ -85,10 +197,19 @@ class Conductor:
             return False
         return not any(r.status is Status.RUNNING and r.reports for r in self.ledger.records.values())
 
-    def _refuse(self, proposal: Proposal, excess: float, why: str) -> None:
-        record = self._record(proposal)
-        self.ledger.end(record, Status.INFEASIBLE, why)
-        self.study.tell(record, self.ledger.objective, excess)
+    def _note(self) -> None:
+        self.budget.note(self._epochs, self._best, self._ended_since_better)
+
+    def _guarded(self, write: Callable[[], object]) -> None:
+        """A folder that cannot be written ends the search; what is in it stays true."""
+        try:
+            write()
+        except OSError as error:
+            self._end(Reason.STORAGE, one_line(error))
+
+    def _end(self, reason: Reason, why: str) -> None:
+        self.why = self.why or why
+        self.budget.end(reason)
 
     def _record(self, proposal: Proposal) -> TrialRecord:
         trial_id = f"{proposal.number:04d}"

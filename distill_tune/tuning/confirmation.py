@@ -8,32 +8,18 @@ does it (T = 4, soft_weight = 0.9).
 
 from __future__ import annotations
 
-import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
-import ray
-
 from distill_tune.config import Config, Space, tables_of
-from distill_tune.config.sections import ResourcesConfig
 from distill_tune.config.validate import validate
-from distill_tune.distillation.materials import Prepared
-from distill_tune.errors import DistillTuneError, one_line
-from distill_tune.tuning.budget import Budget
-from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord, merit_of
-from distill_tune.tuning.trial import WORKERS, make_group
-from distill_tune.tuning.worker_group import Assignment
+from distill_tune.tuning.ledger import CONFIRMATION, Report, TrialRecord, merit_of
 
 DEFAULT_DISTILLATION = {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}
-_RESTARTS = 2
-"""How often a seat whose process died is started again, for the trainings that wait."""
 _SEED_OFFSET = 1000
-"""Confirmation seeds start here above the search's, so that no trial has seen them."""
+"""Seeds start so far above those of the search, or of the confirmation before, so that no trial has seen them."""
 
 
 @dataclass
@@ -53,6 +39,15 @@ class Candidate:
     reports: dict[int, Report] = field(default_factory=dict)
     """Seed to the last report."""
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether it came to its end in two seeds at least, of which an interval can be computed."""
+        return len(self.reports) > 1
+
+    def run_name(self, seed: int) -> str:
+        """The name of its training in a seed."""
+        return f"{CONFIRMATION}{self.name}-seed{seed}"
+
     def merit(self, objective: str) -> tuple[float, float]:
         """By what candidates are ranked."""
         return merit_of({metric: self.mean(metric) for metric in (objective, "val/loss")}, objective)
@@ -70,9 +65,28 @@ class Confirmation:
     baselines: list[Candidate]
 
 
-def candidates_of(space: Space, records: list[TrialRecord], num_seeds: int) -> list[Candidate]:
+def confirm(
+    candidates: list[Candidate], train: Callable[[list[Candidate]], None], objective: str
+) -> Confirmation | None:
+    """The winner by its mean over fresh seeds, and its baselines; None where too few trainings came to their end.
+
+    Args:
+        candidates: the best trials.
+        train: trains candidates in all of their seeds, and fills their `weights` and `reports`.
+        objective: what the winner is best in.
+    """
+    train(candidates)
+    able = [candidate for candidate in candidates if candidate.is_confirmed]
+    if not able:
+        return None
+    winner = max(able, key=lambda candidate: candidate.merit(objective))
+    baselines = baselines_of(winner)
+    train(baselines)
+    return Confirmation(winner, [baseline for baseline in baselines if baseline.is_confirmed])
+
+
+def candidates_of(space: Space, records: list[TrialRecord], seeds: list[int]) -> list[Candidate]:
     """The trials as candidates, each in the same fresh seeds."""
-    seeds = fresh_seeds(space.config, num_seeds)
     return [Candidate(f"trial-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
 
 
@@ -91,134 +105,20 @@ def baselines_of(winner: Candidate) -> list[Candidate]:
     ]
 
 
-def fresh_seeds(config: Config, count: int) -> list[int]:
-    """Seeds that the search has not used."""
-    return [config.search.seed + _SEED_OFFSET + i for i in range(count)]
+def fresh_seeds(config: Config, count: int, confirmations: int = 0) -> list[int]:
+    """Seeds that neither the search nor any of its earlier confirmations has used."""
+    first = config.search.seed + _SEED_OFFSET * (1 + confirmations)
+    return [(first + i) % 2**32 for i in range(count)]
 
 
-class Seat:
-    """An actor that trains one assignment after another in a worker group of its own."""
-
-    def __init__(self, resources: ResourcesConfig, folder: Path, name: str):
-        self._group = make_group(resources, folder, name)
-        self._group.start()
-
-    def train(self, assignment: Assignment) -> Iterator[Report]:
-        """Train to the end, a report an epoch."""
-        self._group.assign(assignment)
-        report: Report = {"epoch": 0}
-        while report["epoch"] < assignment.config.search.max_epochs:
-            report = dict(self._group.next_report())
-            yield report
-
-    def close(self) -> None:
-        """Give back everything that the group holds."""
-        self._group.shutdown()
-
-
-class Seats:
-    """Warm seats for a confirmation: `with Seats(...) as seats: seats.train(candidates)`, as often as need be."""
-
-    def __init__(
-        self, count: int, prepared: Prepared, resources: ResourcesConfig, folder: Path, ledger: Ledger, budget: Budget
-    ):
-        self._count, self._prepared, self._resources = count, prepared, resources
-        self._folder, self._ledger, self._budget = folder, ledger, budget
-        self._lock = threading.Lock()
-        self._seats: list[Any] = []
-
-    def __enter__(self) -> Seats:
-        alone = self._resources.workers_per_trial == 1
-        cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
-        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_RESTARTS)
-        self._seats = [seat.remote(self._resources, self._folder, f"seat-{i}") for i in range(self._count)]
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for seat in self._seats:
-            if self._budget.ended_by is None:  # else it is still training
-                with suppress(ray.exceptions.RayActorError):  # it died: there is nothing left to give back
-                    ray.get(seat.close.remote())
-            ray.kill(seat)
-        shutil.rmtree(self._folder / WORKERS, ignore_errors=True)
-
-    def train(self, candidates: list[Candidate]) -> None:
-        """Train every candidate in every of its seeds; fills their `weights` and `reports`.
-
-        A training that fails, or whose process dies, leaves its seed out; an interrupted budget leaves out what has
-        not come to its end.
-
-        Raises:
-            DistillTuneError: a seat could not be kept running.
-        """
-        waiting: SimpleQueue[tuple[Candidate, int]] = SimpleQueue()
-        for candidate in candidates:
-            for seed in candidate.seeds:
-                waiting.put((candidate, seed))
-        faults: list[Exception] = []
-
-        def work(seat: Any) -> None:
-            try:
-                while self._budget.ended_by is None and not faults:
-                    self._train_one(seat, *waiting.get_nowait())
-            except Empty:
-                return
-            except Exception as error:  # raised again below, in the thread that asked
-                faults.append(error)
-
-        threads = [threading.Thread(target=work, args=(seat,)) for seat in self._seats]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if faults:
-            raise DistillTuneError(f"the confirmation could not be finished: {faults[0]}") from faults[0]
-
-    def _train_one(self, seat: Any, candidate: Candidate, seed: int) -> None:
-        name = f"confirm-{candidate.name}-seed{seed}"
-        weights = self._folder / "confirmation" / f"{name}.safetensors"
-        assignment = Assignment(name, candidate.config, seed, self._prepared, keep=weights)
-        record = _record(name, candidate)
-        with self._lock:
-            self._ledger.start(record)
-        for tries_left in range(_RESTARTS, -1, -1):
-            try:
-                if not self._trained(seat, assignment, record):
-                    return
-                break
-            except ray.exceptions.RayActorError as error:  # its process died; Ray starts it again
-                if not tries_left:
-                    return self._end(record, Status.FAILED, one_line(error))
-            except ray.exceptions.RayTaskError as error:
-                return self._end(record, Status.FAILED, one_line(error.cause))
-        with self._lock:
-            candidate.weights[seed], candidate.reports[seed] = weights, record.last
-            self._ledger.end(record, Status.COMPLETED)
-
-    def _trained(self, seat: Any, assignment: Assignment, record: TrialRecord) -> bool:
-        """Train to the end, or, where the budget has ended, to the end of the epoch."""
-        for reference in seat.train.options(num_returns="streaming").remote(assignment):
-            report = ray.get(reference)
-            with self._lock:
-                if report["epoch"] > record.epochs:  # a seat that was started again repeats some
-                    self._ledger.report(record.trial_id, report)
-            if self._budget.ended_by is not None:
-                self._end(record, Status.INTERRUPTED)
-                return False
-        return True
-
-    def _end(self, record: TrialRecord, status: Status, message: str = "") -> None:
-        with self._lock:
-            self._ledger.end(record, status, message)
-
-
-def _record(name: str, candidate: Candidate) -> TrialRecord:
+def confirmation_record(candidate: Candidate, seed: int) -> TrialRecord:
+    """The record of one training of a candidate."""
     source = candidate.source
     return TrialRecord(
         number=-1,
-        trial_id=name,
+        trial_id=candidate.run_name(seed),
         values={**source.values, **candidate.changes},
-        group=f"confirm-{candidate.name}",
+        group=f"{CONFIRMATION}{candidate.name}",
         parameters=source.parameters,
         multiply_adds=source.multiply_adds,
     )

@@ -1,5 +1,7 @@
 """What a search looks like in a terminal (rich): phase headings, the live panel, the final table."""
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from distill_tune.tuning.ledger import Status, TrialRecord
-from distill_tune.tuning.rungs import Rungs
-from distill_tune.tuning.tally import Tally, is_confirmation
+from distill_tune.tuning.schedulers._base import Rung
+from distill_tune.tuning.tally import Tally
 from distill_tune.tuning.wording import duration, metric, rate, settings
 
 STYLES = {
@@ -35,13 +37,20 @@ class RungView:
     """What the objective must be to go on from here; None before anybody was turned away."""
 
 
-def rung_views(rungs: Rungs, sign: int) -> list[RungView]:
+def rung_views(rungs: Sequence[Rung], sign: int) -> list[RungView]:
     """The scheduler's rungs; `sign` is -1 where smaller is better, as its scores are negated then."""
-    cutoffs = (rung.cutoff(rungs.reduction_factor) for rung in rungs.rungs)
     return [
-        RungView(rung.epochs, len(rung.scores), None if cutoff is None else sign * cutoff)
-        for rung, cutoff in zip(rungs.rungs, cutoffs, strict=True)
+        RungView(rung.epochs, len(rung.scores), None if rung.cutoff is None else sign * rung.cutoff) for rung in rungs
     ]
+
+
+class SteadyConsole(Console):
+    """A console whose reader may leave (`| head`): what is shown must not end what is searched."""
+
+    def on_broken_pipe(self) -> None:
+        """Be silent from here on."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(console: Console, heading: str, detail: str = "") -> None:
@@ -70,7 +79,7 @@ def panel(title: str, tally: Tally, total: int, left_s: float | None, rungs: Seq
 
 def named(record: TrialRecord) -> str:
     """What a record is called: "trial 0007", or the whole name of a confirmation."""
-    return record.trial_id if is_confirmation(record) else f"trial {record.trial_id}"
+    return record.trial_id if record.is_confirmation else f"trial {record.trial_id}"
 
 
 def _how_far(title: str, tally: Tally, total: int, left_s: float | None) -> Table:

@@ -22,7 +22,7 @@ from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.fitting import fit
 from distill_tune.tuning.plan import NUM_BASELINES
-from distill_tune.tuning.rungs import rungs_of
+from distill_tune.tuning.schedulers._base import Rung
 from distill_tune.tuning.wording import duration
 
 
@@ -69,10 +69,11 @@ def _plan(config: Config, epoch_s: float, samples: int) -> list[str]:
 
 def _expected_epochs(config: Config) -> float:
     """Epochs a trial if one in reduction_factor passes each rung."""
-    rungs = rungs_of(config.search)
-    stops = [0, *(rung.epochs for rung in rungs.rungs), rungs.max_epochs]
+    search = config.search
+    rungs: list[Rung] = search.chosen("scheduler").judge(search).rungs
+    stops = [0, *sorted({rung.epochs for rung in rungs}), search.max_epochs]
     legs = enumerate(pairwise(stops))
-    return sum((stop - start) / float(rungs.reduction_factor) ** passed for passed, (start, stop) in legs)
+    return sum((stop - start) / float(search.reduction_factor) ** passed for passed, (start, stop) in legs)
 
 
 def _in_words(found: Range) -> str:

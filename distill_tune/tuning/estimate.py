@@ -42,10 +42,9 @@ def chosen_precision(space: Space, dataset: Dataset) -> str:
 
 
 def _middles(space: Space) -> Iterator[Config]:
-    found = space.ranges.get(("student", "family"))
-    for family in found.values if isinstance(found, Choice) else (space.config.student.family,):
-        own = {path: r for path, r in space.ranges.items() if path[:2] == ("student", family)}
-        yield space.at({"student.family": family, **{dotted(path): _middle_of(r) for path, r in own.items()}})
+    for family in space.families:
+        own = {dotted(path): _middle_of(found) for path, found in space.ranges_of(family).items()}
+        yield space.at({"student.family": family, **own})
 
 
 def _middle_of(found: Range) -> Any:

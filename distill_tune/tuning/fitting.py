@@ -8,14 +8,16 @@ or what the time cannot pay for (`search.max_epochs`) is settled here, once, so 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from distill_tune.config import Space, parse_duration_s
+from distill_tune.config import Space, Values, parse_duration_s
 from distill_tune.data import Dataset
+from distill_tune.errors import ConfigError
 from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import chosen_precision, estimated_epoch_s
-from distill_tune.tuning.limits import Limits, check_some_student_fits
+from distill_tune.tuning.limits import Limits, smallest_student
 from distill_tune.tuning.plan import affordable_epochs
+from distill_tune.tuning.warm_start import check_others
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Fitted:
 
     space: Space
     limits: Limits
+    smallest: Values
+    """The smallest student, by its sampled values; it is within the limits."""
 
 
 def fit(space: Space, dataset: Dataset, say: Callable[[str], None]) -> Fitted:
@@ -32,9 +36,22 @@ def fit(space: Space, dataset: Dataset, say: Callable[[str], None]) -> Fitted:
     Raises:
         ConfigError: no student of the space is within its limits, or fits the data.
     """
+    fitted = known_to_fit(space, dataset)
+    return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, say))
+
+
+def known_to_fit(space: Space, dataset: Dataset) -> Fitted:
+    """A space that leaves nothing open, such as that of a search that is taken up again.
+
+    Raises:
+        ConfigError: no student of the space is within its limits, or its sampler cannot sample it.
+    """
+    space.config.search.chosen("sampler").check(space)
+    for known_good in space.config.search.start_with:
+        _check_known_good(space, known_good)
+    check_others(space.config.search.start_from)
     limits = Limits(space.config.limits, dataset)
-    check_some_student_fits(space, limits)
-    return Fitted(_to_time(_to_machine(space, dataset), dataset, say), limits)
+    return Fitted(space, limits, smallest_student(space, limits))
 
 
 def _to_machine(space: Space, dataset: Dataset) -> Space:
@@ -57,3 +74,10 @@ def _to_time(space: Space, dataset: Dataset, say: Callable[[str], None]) -> Spac
         return space
     say(f"{config.search.time} pay for {epochs} epochs a training, not {config.search.max_epochs}")
     return space.with_fixed("search", "max_epochs", epochs)
+
+
+def _check_known_good(space: Space, values: Values) -> None:
+    try:
+        space.as_optuna(values)
+    except ConfigError as error:
+        raise ConfigError(f"search.start_with: {error}") from error

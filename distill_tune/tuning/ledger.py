@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from distill_tune.errors import one_line
+
 Report = dict[str, float]
 """One epoch of one trial: "epoch", "val/accuracy", "train/loss", ...; numbers only."""
 
@@ -24,6 +26,10 @@ def sign_of(objective: str) -> int:
 def merit_of(report: Report, objective: str) -> tuple[float, float]:
     """By what everybody ranks, the larger the better: the objective, and where that is equal the validation loss."""
     return sign_of(objective) * report[objective], -report.get("val/loss", math.inf)
+
+
+CONFIRMATION = "confirm-"
+"""How the names of confirmation runs begin."""
 
 
 class Status(StrEnum):
@@ -39,7 +45,7 @@ class Status(StrEnum):
     INFEASIBLE = "infeasible"
     """Over a limit; never trained."""
     INTERRUPTED = "interrupted"
-    """Running when the user or the time budget ended the search."""
+    """Running when the user or a budget ended the search."""
 
 
 @dataclass
@@ -64,6 +70,13 @@ class TrialRecord:
     reports: list[Report] = field(default_factory=list)
     message: str = ""
     """Why it failed, in one line."""
+    goes_on_later: bool = False
+    """It was interrupted by the user's wish, and `--resume` takes it up again."""
+
+    @property
+    def is_confirmation(self) -> bool:
+        """Whether this is a fresh-seed run of a candidate or baseline, and no trial of the search."""
+        return self.trial_id.startswith(CONFIRMATION)
 
     @property
     def epochs(self) -> int:
@@ -94,6 +107,12 @@ class TrialRecord:
 class Watcher:
     """Someone who is told what happens to trials; every method does nothing unless overridden."""
 
+    is_essential = False
+    """Whether the search must end when this one can no longer write its files."""
+
+    def trial_known(self, record: TrialRecord) -> None:
+        """A trial that had ended before this search was taken up again."""
+
     def trial_started(self, record: TrialRecord) -> None:
         """A trial is about to train."""
 
@@ -110,17 +129,28 @@ class Watcher:
 class Ledger:
     """All records of a search, in the order in which trials were proposed."""
 
-    def __init__(self, objective: str = "val/accuracy", watchers: Iterable[Watcher] = ()):
+    def __init__(
+        self,
+        objective: str = "val/accuracy",
+        watchers: Iterable[Watcher] = (),
+        say: Callable[[str], None] = lambda line: None,
+    ):
+        """`say` hears of a watcher that is given up."""
         self.objective = objective
         self.sign = sign_of(objective)
         self.watchers = list(watchers)
         self.records: dict[str, TrialRecord] = {}
+        self._say = say
         self._counts: Counter[Status] = Counter()
 
+    def know(self, record: TrialRecord) -> None:
+        """A trial that had ended in an earlier sitting."""
+        self._enter(record)
+        self._tell(lambda watcher: watcher.trial_known(record))
+
     def start(self, record: TrialRecord) -> None:
-        """A trial is about to train."""
-        self.records[record.trial_id] = record
-        self._counts[Status.RUNNING] += 1
+        """A trial is about to train, or to train on."""
+        self._enter(record)
         self._tell(lambda watcher: watcher.trial_started(record))
 
     def report(self, trial_id: str, report: Report, is_rung: bool = False) -> None:
@@ -133,12 +163,18 @@ class Ledger:
 
     def end(self, record: TrialRecord, status: Status, message: str = "") -> None:
         """A trial has ended (or was found infeasible and never started)."""
+        self._leave(record)
+        record.status, record.message, record.ended_s = status, message, time.time()
+        self._enter(record)
+        self._tell(lambda watcher: watcher.trial_ended(record))
+
+    def _enter(self, record: TrialRecord) -> None:
+        self.records[record.trial_id] = record
+        self._counts[record.status] += 1
+
+    def _leave(self, record: TrialRecord) -> None:
         if record.trial_id in self.records:
             self._counts[record.status] -= 1
-        self.records[record.trial_id] = record
-        self._counts[status] += 1
-        record.status, record.message, record.ended_s = status, message, time.time()
-        self._tell(lambda watcher: watcher.trial_ended(record))
 
     def count(self, *statuses: Status) -> int:
         """How many trials stand so; without arguments, all."""
@@ -159,5 +195,12 @@ class Ledger:
         self._tell(lambda watcher: watcher.close())
 
     def _tell(self, what: Callable[[Watcher], None]) -> None:
-        for watcher in self.watchers:
-            what(watcher)
+        """Tell every watcher; one that cannot write is given up, for what is shown must not end what is searched."""
+        for watcher in list(self.watchers):
+            try:
+                what(watcher)
+            except OSError as error:
+                if watcher.is_essential:
+                    raise
+                self.watchers.remove(watcher)
+                self._say(f"warning: {type(watcher).__name__} is given up: {one_line(error)}")

@@ -6,11 +6,12 @@ device and takes no memory.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import torch
 
-from distill_tune.config import Config, Space
+from distill_tune.config import Config, Space, Values
 from distill_tune.config.messages import dotted
 from distill_tune.config.sections import LimitsConfig
 from distill_tune.data import Dataset
@@ -35,20 +36,20 @@ class Limits:
         """Median time of one sample on one thread of this machine."""
         return self._time(_Key(config))
 
-    def excess(self, config: Config) -> float:
-        """By what share the student breaks the worst of its limits; 0 where it keeps them all."""
+    def excess(self, config: Config) -> tuple[float, str]:
+        """By what share the student breaks its worst limit, and that limit in words; (0, "") where it keeps all.
+
+        Latency is measured, so it is looked at last: a student that is too large is not timed.
+        """
         cost = self.cost(config)
-        shares = [
-            used / limit - 1
-            for used, limit in (
-                (cost.parameters, self._config.max_parameters),
-                (cost.multiply_adds, self._config.max_multiply_adds),
-            )
-            if limit is not None
+        counted = [
+            ("max_parameters", cost.parameters, self._config.max_parameters),
+            ("max_multiply_adds", cost.multiply_adds, self._config.max_multiply_adds),
         ]
-        if self._config.max_latency_ms is not None and max(shares, default=0) <= 0:
-            shares.append(self.latency_ms(config) / self._config.max_latency_ms - 1)
-        return max(0.0, *shares, 0.0)
+        worst = _worst(counted)
+        if worst[0] <= 0 and self._config.max_latency_ms is not None:
+            worst = _worst([("max_latency_ms", self.latency_ms(config), self._config.max_latency_ms)])
+        return worst
 
     def _count_cost(self, key: _Key) -> Cost:
         return count_cost(key.family, self._dataset.input_shape, len(self._dataset.classes))
@@ -74,34 +75,48 @@ class _Key:
         return hash(self._text)
 
 
-def check_some_student_fits(space: Space, limits: Limits) -> None:
-    """Refuse limits that no student of the space can meet.
+def _worst(used: Iterable[tuple[str, float, float | None]]) -> tuple[float, str]:
+    over = [
+        (value / limit - 1, f"{name} {limit:,g} ({value:,.6g})") for name, value, limit in used if limit is not None
+    ]
+    share, what = max(over, default=(0.0, ""))
+    return (share, f"over {what}") if share > 0 else (0.0, "")
 
-    The smallest student is looked for among the corners of the student's ranges: each range at either end (or at each
-    of its choices) with all others at the end that made the student smallest so far.
+
+def smallest_student(space: Space, limits: Limits) -> Values:
+    """The smallest student of a space by its sampled values; refuses limits that it cannot meet.
+
+    It is looked for among the corners of the student's ranges: each range at either end (or at each of its choices)
+    with all others at the end that made the student smallest so far.
 
     Raises:
         ConfigError: even the smallest student found is over a limit.
     """
-    smallest = min((_smallest(space, limits, family) for family in _families(space)), key=limits.excess)
-    if limits.excess(smallest) > 0:
-        cost = limits.cost(smallest)
+    found = [_smallest(space, limits, family) for family in space.families]
+    smallest = min(found, key=lambda values: _burden(limits, space.at(values)))
+    config = space.at(smallest)
+    excess, why = limits.excess(config)
+    if excess > 0:
+        cost = limits.cost(config)
         raise ConfigError(
-            f"limits: no student of the space can meet them; the smallest found ({smallest.student.family}) has "
-            f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds; loosen the limits or widen the "
-            "ranges."
+            f"limits: no student of the space can meet them; the smallest found ({config.student.family}) has "
+            f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds and is {why}; loosen the limits or "
+            "widen the ranges."
         )
+    return {name: value for name, value in smallest.items() if name in set(map(dotted, space.ranges))}
 
 
-def _families(space: Space) -> list[str]:
-    found = space.ranges.get(("student", "family"))
-    return [space.config.student.family] if found is None else list(found.corners())
+def _burden(limits: Limits, config: Config) -> tuple[bool, float, int]:
+    """By what students are compared: within limits first, then by what they break, then by size."""
+    excess, why = limits.excess(config)
+    is_counted = excess > 0 and "latency" not in why  # else it has only been timed because its counts are within limits
+    return is_counted, excess, limits.cost(config).parameters
 
 
-def _smallest(space: Space, limits: Limits, family: str) -> Config:
-    ranges = {p: r for p, r in space.ranges.items() if p[0] == "student" and p[1] == family}
-    values = {"student.family": family} | {dotted(p): r.corners()[0] for p, r in ranges.items()}
-    for path, found in ranges.items():
-        options = [values | {dotted(path): corner} for corner in found.corners()]
-        values = min(options, key=lambda option: limits.excess(space.at(option)))
-    return space.at(values)
+def _smallest(space: Space, limits: Limits, family: str) -> Values:
+    ranges = {dotted(path): found for path, found in space.ranges_of(family).items()}
+    values = {"student.family": family} | {name: found.corners()[0] for name, found in ranges.items()}
+    for name, found in ranges.items():
+        options = [values | {name: corner} for corner in found.corners()]
+        values = min(options, key=lambda option: _burden(limits, space.at(option)))
+    return values

@@ -57,6 +57,11 @@ def interrupted(ledger: Ledger, space: Space) -> dict[str, Any]:
     return {"status": "interrupted", "best": known}
 
 
+def failed(message: str) -> dict[str, Any]:
+    """What is said of a search in which nothing could be used."""
+    return {"status": "failed", "message": message, "best": {}}
+
+
 def _best_weights(winner: Candidate, ledger: Ledger) -> Path:
     return winner.weights[max(winner.weights, key=lambda seed: merit_of(winner.reports[seed], ledger.objective))]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from distill_tune.config import Config
+from distill_tune.config import Config, parse_duration_s
+from distill_tune.config.sections import SearchConfig
 
 CONFIRMATION_SHARE = 1 / 3
 """Of `--time`: kept back for the confirmation."""
@@ -25,9 +26,20 @@ class ConfirmationPlan:
         return (self.top + NUM_BASELINES) * self.seeds
 
 
-def search_time_s(total_s: float | None) -> float | None:
-    """The search's part of the time budget."""
-    return None if total_s is None else total_s * (1 - CONFIRMATION_SHARE)
+@dataclass(frozen=True)
+class Times:
+    """Seconds of the time budget; None without one."""
+
+    total_s: float | None
+    search_s: float | None
+
+    @classmethod
+    def of(cls, search: SearchConfig) -> Times:
+        """The whole, and the search's part of it."""
+        if search.time is None:
+            return cls(None, None)
+        total_s = parse_duration_s(search.time)
+        return cls(total_s, total_s * (1 - CONFIRMATION_SHARE))
 
 
 def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: int) -> int:

@@ -16,7 +16,7 @@ from rich.live import Live
 
 from distill_tune.tuning.display import RungView, named, panel
 from distill_tune.tuning.ledger import Status, TrialRecord, Watcher
-from distill_tune.tuning.tally import Tally, is_confirmation
+from distill_tune.tuning.tally import Tally
 from distill_tune.tuning.wording import metric, rate, settings
 
 REFRESHES_PER_S = 4
@@ -54,6 +54,11 @@ class ProgressWatcher(Watcher):
         self._title, self._total = title, total
         self._tally = Tally(self._objective, clock=self._clock)
         self._lines = _Lines(self._console, self._tally, total, self._clock)
+
+    def trial_known(self, record: TrialRecord) -> None:
+        """Count it."""
+        with self._lock:
+            self._tally.trial_known(record)
 
     def trial_started(self, record: TrialRecord) -> None:
         """The first trial brings up the panel."""
@@ -98,8 +103,8 @@ class ProgressWatcher(Watcher):
         """Seconds until the budget of trials or of time is used up, whichever is first; None if unknown."""
         tally, by_time = self._tally, self._time_left_s()
         known = [] if by_time is None else [max(0.0, by_time)]
-        if tally.trained:
-            known.append(max(0, self._total - tally.trained) * tally.elapsed_s / tally.trained)
+        if tally.trials_per_hour:
+            known.append(3600 * max(0, self._total - tally.trained) / tally.trials_per_hour)
         return min(known, default=None)
 
     def _look_at_rungs(self) -> None:
@@ -122,7 +127,7 @@ class _Lines:
 
     def reported(self, record: TrialRecord) -> None:
         """Say who leads now, unless that was said; or what has been waiting."""
-        leads = self._tally.incumbent is record is not self._leader and not is_confirmation(record)
+        leads = self._tally.incumbent is record is not self._leader and not record.is_confirmation
         if leads and self._may_speak and not self._unsaid:
             self._leader = record
             self._say(f"{named(record)} leads at epoch {record.epochs} with {settings(record.values)}")

@@ -1,15 +1,16 @@
-"""The Optuna study: it proposes trials that are known to be within the limits, and is told how each of them ended.
+"""The Optuna study: it proposes trials, and is told how each of them ended.
 
-TPE: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011; multivariate: Falkner et al., "BOHB", 2018.
-Trials that are still running repel the sampler (constant liar). A trial over a limit is told infeasible without being
-trained; one that was stopped at a rung is told PRUNED with the values it was seen at; one that failed is FAIL.
+A trial over a limit is told infeasible without being trained; one that was stopped at a rung is told PRUNED with the
+values it was seen at; one that failed is FAIL; one that will be taken up again stays RUNNING.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import TrialState
 
 from distill_tune.config import Config, Space, Values
-from distill_tune.config.sections import SearchConfig
-from distill_tune.errors import ConfigError, DistillTuneError
+from distill_tune.errors import DistillTuneError
 from distill_tune.tuning.ledger import Status, TrialRecord
+from distill_tune.tuning.samplers._base import EXHAUSTED, Sampler
 
 _STATES = {
     Status.COMPLETED: TrialState.COMPLETE,
@@ -66,70 +67,75 @@ class SearchJournal(BaseJournalBackend):
 class Study:
     """One search's study, kept in a journal that opens with plain Optuna and optuna-dashboard."""
 
-    def __init__(self, journal: Path, name: str, space: Space, maximize: bool):
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space = space
-        self._study = optuna.create_study(
-            storage=JournalStorage(SearchJournal(journal)),
-            study_name=name,
-            sampler=make_sampler(space.config.search),
-            direction="maximize" if maximize else "minimize",
+    def __init__(self, journal: Path, name: str, space: Space, maximize: bool, keep_bytes: int = 0):
+        """Make a study, or take up the one whose journal is at least `keep_bytes` long; the rest is cut off."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._journal, self._space = journal, space
+        self._sampler: Sampler = space.config.search.chosen("sampler")
+        if keep_bytes:
+            os.truncate(journal, keep_bytes)
+        else:
+            journal.unlink(missing_ok=True)
+        storage = JournalStorage(SearchJournal(journal))
+        self._study = (
+            optuna.load_study(study_name=name, storage=storage)
+            if keep_bytes
+            else optuna.create_study(study_name=name, storage=storage, direction="maximize" if maximize else "minimize")
         )
         self._asked: dict[int, optuna.Trial] = {}
+        self._next = len(self._study.get_trials(deepcopy=False))
 
-    def ask(self) -> Proposal:
-        """The next proposal, within the limits or not."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    @property
+    def num_bytes(self) -> int:
+        """How long the journal is."""
+        return self._journal.stat().st_size
+
+    def ask(self, fixed: Values | None = None) -> Proposal:
+        """The next proposal, within the limits or not; `fixed` values are taken as they are.
+
+        Raises:
+            DistillTuneError: every combination has been tried.
+        """
+        if EXHAUSTED in self._study.user_attrs:
+            raise DistillTuneError("search.sampler: every combination of the space has been tried.")
+        with _calm():
+            self._study.sampler = self._sampler.build(self._space.config.search.seed, self._next)
+            if fixed:
+                self._study.enqueue_trial(self._space.as_optuna(fixed))
             trial = self._study.ask()
             values = self._space.suggest(trial)
+        self._next = trial.number + 1
         self._asked[trial.number] = trial
         return Proposal(trial.number, values, self._space.at(values))
 
-    def tell(self, record: TrialRecord, objective: str, excess: float = 0.0) -> None:
+    def take_up(self, record: TrialRecord) -> Proposal:
+        """A trial that had been proposed in an earlier sitting and not ended."""
+        known = self._study.get_trials(deepcopy=False)[record.number]
+        self._asked[record.number] = optuna.trial.Trial(self._study, known._trial_id)
+        return Proposal(record.number, record.values, self._space.at(record.values))
+
+    def learn(self, trials: list[optuna.trial.FrozenTrial]) -> None:
+        """Add the trials of other searches."""
+        self._study.add_trials(trials)
+        self._next += len(trials)
+
+    def tell(self, record: TrialRecord, status: Status, objective: str, excess: float = 0.0) -> None:
         """How a trial ended; `excess` is by what share an infeasible student breaks the limits."""
         trial = self._asked.pop(record.number, None)
         if trial is None:
             return
-        trial.set_constraint("limits", excess)
-        for epoch, value in record.rung_values(objective).items():
-            trial.report(value, epoch)
-        state = _STATES[record.status]
-        self._study.tell(trial, record.last[objective] if state is TrialState.COMPLETE else None, state=state)
+        state = _STATES[status]
+        with _calm():
+            trial.set_constraint("limits", excess)
+            for epoch, value in record.rung_values(objective).items():
+                trial.report(value, epoch)
+            self._study.tell(trial, record.last[objective] if state is TrialState.COMPLETE else None, state=state)
 
 
-def make_sampler(config: SearchConfig) -> optuna.samplers.BaseSampler:
-    """The configured sampler, seeded."""
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Without what Optuna says of features that are new, and of samplers that do not learn from constraints."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        if config.sampler == "random":
-            return optuna.samplers.RandomSampler(seed=config.seed)
-        return optuna.samplers.TPESampler(seed=config.seed, multivariate=True, group=True, constant_liar=True)
-
-
-def propose_within_limits(
-    study: Study,
-    excess_of: Callable[[Config], float],
-    refuse: Callable[[Proposal, float, str], None],
-    attempts: int = 200,
-) -> Proposal:
-    """Ask until a student is within the limits; what is not, or cannot be built, is refused and costs no training.
-
-    Raises:
-        DistillTuneError: none of `attempts` proposals in a row could be used; with the last reason.
-    """
-    for _ in range(attempts):
-        proposal = study.ask()
-        try:
-            excess = excess_of(proposal.config)
-        except ConfigError as error:  # this combination of a user's own network cannot be built; others can
-            excess, why = 1.0, str(error)
-        else:
-            why = f"over the limits by {excess:.0%}"
-        if excess <= 0:
-            return proposal
-        refuse(proposal, excess, why)
-    raise DistillTuneError(
-        f"limits: none of {attempts} students proposed in a row can be used, the last is {why}; loosen the limits, or "
-        "widen the student's ranges."
-    )
+        warnings.filterwarnings("ignore", "Constraints have been set")
+        yield

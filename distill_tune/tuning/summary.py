@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from distill_tune.config import tables_of
 from distill_tune.evaluation.intervals import paired_difference
 from distill_tune.evaluation.verdict import judge
+from distill_tune.tuning.agreement import rung_report
+from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.confirmation import Candidate
 from distill_tune.tuning.examination import Examination, Examined
 from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+from distill_tune.tuning.schedulers._base import Rung
 
 
 @dataclass
@@ -27,25 +31,35 @@ class Clock:
     confirm_s: float = 0.0
     export_s: float = 0.0
 
-    def searched(self, ledger: Ledger, prepared_s: float) -> None:
-        """Set the phases of a search that has just ended; `prepared_s` (since 1970) is when preparation ended."""
-        first_s = first_step_s(ledger) or time.time()
-        self.start_s, self.search_s = first_s - prepared_s, time.time() - first_s
+    def searched(self, ledger: Ledger, prepared_s: float, earlier_s: float = 0.0) -> None:
+        """Set the phases of a search that has just ended.
+
+        Args:
+            ledger: its trials.
+            prepared_s: when preparation ended, in seconds since 1970.
+            earlier_s: seconds of searching in earlier sittings.
+        """
+        first_s, last_s = first_step_s(ledger, prepared_s), last_end_s(ledger, prepared_s)
+        self.start_s = (first_s or time.time()) - prepared_s
+        self.search_s = earlier_s + (max(0.0, last_s - first_s) if first_s and last_s else 0.0)
 
 
-def first_step_s(ledger: Ledger) -> float | None:
-    """When the first trial began to train (seconds since 1970); None where none has."""
-    return min((r.reports[0]["time/began_s"] for r in ledger.records.values() if r.reports), default=None)
+def first_step_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
+    """When the first training step since `since_s` was made (seconds since 1970); None where none was."""
+    began = (report["time/began_s"] for record in ledger.records.values() for report in record.reports)
+    return min((began_s for began_s in began if began_s >= since_s), default=None)
 
 
-def training_share(ledger: Ledger, concurrency: int) -> float:
+def last_end_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
+    """When the last trained trial ended; None where none has since `since_s`."""
+    ended = (record.ended_s for record in ledger.records.values() if record.ended_s and record.reports)
+    return max((ended_s for ended_s in ended if ended_s >= since_s), default=None)
+
+
+def training_share(ledger: Ledger, concurrency: int, search_s: float) -> float:
     """The share of the workers' time, first step to last end, that was spent in training and validation steps."""
-    began_s = first_step_s(ledger)
-    ended_s = max((r.ended_s for r in ledger.records.values() if r.ended_s and r.reports), default=None)
-    if began_s is None or ended_s is None or ended_s <= began_s:
-        return 0.0
     trained_s = sum(record.training_s for record in ledger.records.values())
-    return trained_s / (concurrency * (ended_s - began_s))
+    return trained_s / (concurrency * search_s) if search_s > 0 else 0.0
 
 
 def trial_counts(ledger: Ledger) -> dict[str, int]:
@@ -60,8 +74,10 @@ def trial_counts(ledger: Ledger) -> dict[str, int]:
     }
 
 
-def effort(ledger: Ledger, clock: Clock, concurrency: int) -> dict[str, Any]:
-    """What the search has cost."""
+def effort(
+    ledger: Ledger, clock: Clock, concurrency: int, rungs: Sequence[Rung], ended_by: Reason | None
+) -> dict[str, Any]:
+    """What the search has cost, why it ended, and what its rungs were worth."""
     ended = sum(count for name, count in trial_counts(ledger).items() if name in ("completed", "stopped", "failed"))
     return {
         "trials": trial_counts(ledger),
@@ -69,7 +85,9 @@ def effort(ledger: Ledger, clock: Clock, concurrency: int) -> dict[str, Any]:
         "concurrent_trials": concurrency,
         "time": {name: round(value, 3) for name, value in asdict(clock).items()},
         "trials_per_hour": 3600 * ended / clock.search_s if clock.search_s else 0.0,
-        "training_share": training_share(ledger, concurrency),
+        "training_share": training_share(ledger, concurrency, clock.search_s),
+        "ended_by": None if ended_by is None else str(ended_by),
+        "rungs": rung_report(rungs, ledger),
     }
 
 

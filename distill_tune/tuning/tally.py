@@ -15,11 +15,6 @@ from distill_tune.tuning.ledger import Status, TrialRecord, Watcher, merit_of, s
 ENDED = tuple(status for status in Status if status is not Status.RUNNING)
 
 
-def is_confirmation(record: TrialRecord) -> bool:
-    """Whether this is a fresh-seed run of a candidate or baseline, and no trial of the search."""
-    return record.trial_id.startswith("confirm-")
-
-
 class Tally(Watcher):
     """Counts of every record that it is told of."""
 
@@ -37,6 +32,7 @@ class Tally(Watcher):
         self._merits: dict[str, tuple[float, float]] = {}
         """Of each trial that can lead, after its last epoch."""
         self._began_s: float | None = None
+        self._known = 0
 
     @property
     def ended(self) -> int:
@@ -56,7 +52,7 @@ class Tally(Watcher):
     @property
     def trials_per_hour(self) -> float:
         """Trained trials an hour since the first began; 0 before one has ended."""
-        return 3600 * self.trained / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        return 3600 * (self.trained - self._known) / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
     @property
     def best(self) -> float | None:
@@ -75,6 +71,11 @@ class Tally(Watcher):
         """The best `count` trials, the best first, ranked as the ledger ranks."""
         ranked = sorted(self._merits, key=self._merits.__getitem__, reverse=True)
         return [self._records[name] for name in ranked[:count]]
+
+    def trial_known(self, record: TrialRecord) -> None:
+        """Count it as it stands; it says nothing of how fast trials end now."""
+        self._known += record.status is not Status.INFEASIBLE
+        self._enter(record)
 
     def trial_started(self, record: TrialRecord) -> None:
         """Count it as running."""

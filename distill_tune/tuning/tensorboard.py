@@ -14,7 +14,7 @@ from distill_tune.config.writing import as_toml
 from distill_tune.tuning.events import PREFIX, EventFile, layout, scalars, text
 from distill_tune.tuning.hparams import columns_of, experiment, final_status, session_end, session_start
 from distill_tune.tuning.ledger import Report, Status, TrialRecord, Watcher, sign_of
-from distill_tune.tuning.tally import Tally, is_confirmation
+from distill_tune.tuning.tally import Tally
 from distill_tune.tuning.wording import metric, settings
 
 SEARCH_RUN = "search"
@@ -55,16 +55,21 @@ class TensorBoardWatcher(Watcher):
         self._search.add(0, about, layout(CHARTS), text("configuration", f"```toml\n{as_toml(space)}```"))
         self._search.flush()
 
+    def trial_known(self, record: TrialRecord) -> None:
+        """Its run was written when it was trained."""
+        if not record.is_confirmation:
+            self._tally.trial_known(record)
+
     def trial_started(self, record: TrialRecord) -> None:
         """Open its run with hyperparameters and size; a run that is begun again replaces what was there."""
-        if not is_confirmation(record):
+        if not record.is_confirmation:
             self._tally.trial_started(record)
         self._begin(record)
 
     def trial_reported(self, record: TrialRecord) -> None:
         """Write every number of the report, and the best value so far."""
         leader = self._tally.incumbent
-        if not is_confirmation(record):
+        if not record.is_confirmation:
             self._tally.trial_reported(record)
         self._write_report(self._open[record.trial_id], record.last)
         if self._tally.incumbent is not leader:
@@ -74,7 +79,7 @@ class TensorBoardWatcher(Watcher):
         """Write how it ended and close its run; an infeasible one was never trained and gets none."""
         if record.status is not Status.INFEASIBLE:
             self._finish(self._open.get(record.trial_id) or self._begin(record))
-        if not is_confirmation(record):
+        if not record.is_confirmation:
             self._tally.trial_ended(record)
             self._search.add(self._tally.ended, *scalars(self._state()))
 

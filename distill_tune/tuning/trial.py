@@ -19,12 +19,11 @@ from distill_tune.config import Space
 from distill_tune.config.sections import ResourcesConfig
 from distill_tune.distillation.materials import Prepared
 from distill_tune.errors import one_line
-from distill_tune.tuning.ledger import Report
-from distill_tune.tuning.rungs import rungs_of
+from distill_tune.tuning.ledger import Report, TrialRecord, Watcher
 from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
 
 CHECKPOINTS = "checkpoints"
-"""The folder of a search in which trials at work keep their checkpoints; removed at the end."""
+"""The folder of a search in which trainings at work keep their checkpoints, each until it ends."""
 WORKERS = "workers"
 """The folder of a search in which Ray Train keeps its own state; removed at the end."""
 REPORTS = "reports"
@@ -43,13 +42,26 @@ class TrialContext:
     result_folder: Path
 
 
+class CheckpointSweeper(Watcher):
+    """Deletes the checkpoint of each training that has ended for good."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder / CHECKPOINTS
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """A stopped trial leaves one behind."""
+        if not record.goes_on_later:
+            (self._folder / f"{record.trial_id}.pt").unlink(missing_ok=True)
+
+
 class Trial(tune.Trainable):
     """Some epochs a step; a training that raises is a failed trial, not a crash."""
 
     def setup(self, config: dict[str, Any], context: TrialContext, gathering: Any) -> None:  # type: ignore[override]
         """Start the group, wait for the other places' actors, then take up the first configuration."""
         self._context = context
-        self._rungs = rungs_of(context.space.config.search)
+        search = context.space.config.search
+        self._rungs = search.chosen("scheduler").judge(search)
         self._group = make_group(context.space.config.resources, context.result_folder, self.trial_id)
         self._group.start()
         ray.get(gathering.arrive.remote())

@@ -1,16 +1,24 @@
-"""The conductor behind Ray Tune's searcher and scheduler; both only translate."""
+"""The conductor behind Ray Tune's searcher, scheduler and stopper; all three only translate."""
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
+import ray
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
 
 from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.ledger import Status
 from distill_tune.tuning.trial import FAILURE, REPORTS
+
+PATIENCE_S = 20.0
+"""How long no trial begins before the user is told what the search waits for."""
 
 
 class ConductedSearcher(Searcher):
@@ -60,12 +68,60 @@ class ConductedScheduler(FIFOScheduler):
     def __init__(self, conductor: Conductor):
         super().__init__()  # type: ignore[no-untyped-call]
         self._conductor = conductor
+        self._controller: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         """See `ConductedSearcher`."""
         return {}
 
+    @property
+    def is_anybody_at_work(self) -> bool:
+        """Whether a trial has an actor that is up."""
+        live = [] if self._controller is None else self._controller.get_live_trials()
+        return any(trial.status == TuneTrial.RUNNING for trial in live)
+
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Tune has taken up a trial."""
+        self._controller = tune_controller
+        super().on_trial_add(tune_controller, trial)
+
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Ask the conductor."""
         goes_on = self._conductor.goes_on(trial.config["trial"], result.get(REPORTS, []))
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+
+class Waiting(Stopper):
+    """Tune asks here ten times a second whether to stop everything: once the budget has ended and no trial is at work.
+
+    A trial that is at work ends by `ConductedScheduler`, after its epoch. One that waits for a place on a busy cluster
+    would never hear of it; and whoever waits with it is told what for.
+    """
+
+    def __init__(self, conductor: Conductor, scheduler: ConductedScheduler, say: Callable[[str], None]):
+        self._conductor, self._scheduler, self._say = conductor, scheduler, say
+        self._since_s: float | None = time.monotonic()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """See `ConductedSearcher`."""
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """No trial is stopped here."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether the search is over for trials that have not begun."""
+        if self._since_s is not None:
+            self._look()
+        return self._conductor.budget.ended_by is not None and not self._scheduler.is_anybody_at_work
+
+    def _look(self) -> None:
+        if any(record.reports for record in self._conductor.ledger.records.values()):
+            self._since_s = None
+        elif self._since_s is not None and time.monotonic() - self._since_s > PATIENCE_S:
+            self._since_s = None
+            if self._conductor.ledger.count(Status.RUNNING) and not self._scheduler.is_anybody_at_work:
+                have, free = ray.cluster_resources(), ray.available_resources()
+                parts = [f"{free.get(kind, 0):g} of {have[kind]:g} {kind}s" for kind in ("CPU", "GPU") if kind in have]
+                self._say(f"waiting for a place: the cluster has {' and '.join(parts)} free")

@@ -7,6 +7,8 @@ long-lived Ray Train run (`ray_train_group.py`).
 
 from __future__ import annotations
 
+import hashlib
+import io
 import time
 from abc import abstractmethod
 from collections.abc import Generator
@@ -22,6 +24,8 @@ from distill_tune.tuning.ledger import Report
 
 _CHECKPOINT_EVERY_S = 5.0
 """A killed worker costs at most so much training; taken at the first end of an epoch after it."""
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True)
@@ -101,14 +105,17 @@ def train(assignment: Assignment, device: str, is_first: bool = True) -> Generat
 
     materials = Materials.open(assignment.prepared, assignment.config, device)
     resume = _read_checkpoint(assignment.checkpoint, device)
+    reports: list[Report] = resume.pop("reports", [])
+    yield from reports  # whoever asks may have been told of none of them, or of some
     saved_s = time.monotonic()
-    with closing(distill(assignment.config, materials, assignment.seed, device, resume)) as epochs:
+    with closing(distill(assignment.config, materials, assignment.seed, device, resume or None)) as epochs:
         for epoch in epochs:
+            reports.append(epoch.report)
             is_last = epoch.report["epoch"] >= assignment.config.search.max_epochs
             if is_first and is_last and assignment.keep is not None:
                 write_student(assignment.keep, epoch.student.state_dict())
             elif is_first and assignment.checkpoint is not None and time.monotonic() - saved_s > _CHECKPOINT_EVERY_S:
-                _write_checkpoint(assignment.checkpoint, epoch.checkpoint())
+                _write_checkpoint(assignment.checkpoint, {**epoch.checkpoint(), "reports": reports})
                 saved_s = time.monotonic()
             yield epoch.report
     if is_first and assignment.checkpoint is not None:
@@ -124,16 +131,24 @@ def write_student(path: Path, weights: dict[str, Any]) -> None:
 
 
 def _write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
+    """The checkpoint behind the digest of its bytes."""
     import torch
 
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
     with new_file(path) as temporary:
-        torch.save(checkpoint, temporary)
+        temporary.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
 
 
-def _read_checkpoint(path: Path | None, device: str) -> dict[str, Any] | None:
+def _read_checkpoint(path: Path | None, device: str) -> dict[str, Any]:
+    """The checkpoint; empty where there is none, or a damaged one: then the training begins anew."""
     import torch
 
     if path is None or not path.exists():
-        return None
-    checkpoint: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        return {}
+    whole = memoryview(path.read_bytes())
+    digest, content = whole[:_DIGEST_BYTES], whole[_DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        return {}
+    checkpoint: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
     return checkpoint

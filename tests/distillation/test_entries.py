@@ -3,15 +3,15 @@
 import subprocess
 import sys
 
-from distill_tune.registry import AUGMENTATIONS, LOSSES, OPTIMIZERS, TEACHERS
+from distill_tune.registry import AUGMENTATIONS, LOSSES, OPTIMIZERS, SAMPLERS, SCHEDULERS, TEACHERS
 
 IMPORT_ALL = """
 import sys
-from distill_tune.registry import AUGMENTATIONS, LOSSES, OPTIMIZERS, TEACHERS
-for registry in (AUGMENTATIONS, LOSSES, OPTIMIZERS, TEACHERS):
+from distill_tune.registry import AUGMENTATIONS, LOSSES, OPTIMIZERS, SAMPLERS, SCHEDULERS, TEACHERS
+for registry in (AUGMENTATIONS, LOSSES, OPTIMIZERS, SAMPLERS, SCHEDULERS, TEACHERS):
     for name in registry.names:
         registry.get(name)
-print(*sorted({"torch", "ray", "sklearn", "scipy", "pandas", "pyarrow"} & set(sys.modules)))
+print(*sorted({"torch", "ray", "sklearn", "scipy", "pandas", "pyarrow", "optuna"} & set(sys.modules)))
 """
 
 
@@ -21,7 +21,7 @@ def test_importing_every_entry_loads_nothing_heavy() -> None:
 
 
 def test_every_entry_says_what_it_is_and_what_its_options_are() -> None:
-    for registry in (AUGMENTATIONS, LOSSES, OPTIMIZERS, TEACHERS):
+    for registry in (AUGMENTATIONS, LOSSES, OPTIMIZERS, SAMPLERS, SCHEDULERS, TEACHERS):
         for name in registry.names:
             entry = registry.get(name)
             assert entry.__doc__

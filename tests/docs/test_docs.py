@@ -29,10 +29,12 @@ from distill_tune.evaluation.verdict import Word
 from distill_tune.export.versions import versions
 from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, Options
 from distill_tune.tuning import summary
+from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
 from distill_tune.tuning.limits import Limits
-from distill_tune.tuning.outcome import complete, interrupted
+from distill_tune.tuning.outcome import complete, failed, interrupted
+from distill_tune.tuning.schedulers._base import Rung
 from distill_tune.tuning.tensorboard import CHARTS, TensorBoardWatcher
 from distill_tune.tuning.worker_group import Assignment, train
 
@@ -320,8 +322,10 @@ def document(own_space: Space, preparation: Preparation, tmp_path_factory: pytes
     ledger.report("0000", winner.reports[1])
     ledger.end(record, Status.COMPLETED)
     limits = Limits(own_space.config.limits, preparation.dataset)
-    found = complete({"name": "own", "space": ""}, confirmation, preparation, limits, ledger, folder / "best")
-    return {**found, **summary.effort(ledger, summary.Clock(), 1), "versions": versions()}
+    found = complete(
+        {"name": "own", "space": "", "test_opened": 1}, confirmation, preparation, limits, ledger, folder / "best"
+    )
+    return {**found, **summary.effort(ledger, summary.Clock(), 1, [Rung(1)], Reason.TRIALS), "versions": versions()}
 
 
 def fields_of(document: dict[str, Any]) -> set[str]:
@@ -348,7 +352,9 @@ def documented_in_results(head: str, heading: str) -> set[str]:
 
 def test_results_has_every_field_of_the_summary_and_no_other(document: dict[str, Any]) -> None:
     told = documented_in_results("field", "summary.json")
-    assert told == fields_of(document) | {"best.validation.agreement"}
+    rungs = {f"rungs.{name}" for name in document["rungs"][0]}
+    others = {"best.validation.agreement", *failed("why")} - {"best"}
+    assert told == (fields_of(document) - {"rungs"}) | rungs | others
 
 
 def test_an_interrupted_search_adds_the_agreement_of_its_best_trial_and_nothing_else(

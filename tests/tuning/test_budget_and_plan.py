@@ -1,10 +1,14 @@
+import time
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distill_tune.config.sections import SearchConfig
 from distill_tune.config.space import Space
 from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.plan import CONFIRMATION_SHARE, plan_confirmation, search_time_s
+from distill_tune.tuning.plan import CONFIRMATION_SHARE, Times, plan_confirmation
 
 CONFIG = Space.parse(
     {"data": {"source": "digits"}, "student": {"family": "mlp"}, "confirm": {"top": 3, "seeds": 5}}
@@ -14,23 +18,56 @@ CONFIG = Space.parse(
 def test_a_budget_of_time_ends_by_itself_and_stays_ended() -> None:
     budget = Budget(10, time_s=60.0)
     assert budget.ended_by is None
-    budget.started_s -= 61
+    budget.spent_s = 61
     assert budget.ended_by is Reason.TIME
-    budget.started_s += 61
+    budget.spent_s = 0
     assert budget.ended_by is Reason.TIME
 
 
-def test_the_first_reason_stays() -> None:
+def test_time_is_counted_from_the_first_step() -> None:
+    budget = Budget(10, time_s=60.0)
+    assert budget.used_s == 0.0
+    budget._made_s -= 100
+    budget.begin(time.time() - 70)
+    budget.begin(time.time())
+    assert budget.used_s == pytest.approx(70, abs=1)
+    assert budget.ended_by is Reason.TIME
+
+
+def test_steps_of_an_earlier_sitting_are_no_time_of_this_one() -> None:
+    budget = Budget(10, time_s=60.0, spent_s=10.0)
+    budget.begin(time.time() - 1e6)
+    assert budget.used_s == pytest.approx(10, abs=1)
+
+
+def test_the_first_reason_stays_but_the_users_wish_outranks_all() -> None:
     budget = Budget(10)
-    assert (budget.ended_by, budget.deadline_s) == (None, None)
-    budget.end(Reason.USER)
+    assert (budget.ended_by, budget.left_s) == (None, None)
+    budget.end(Reason.TARGET)
     budget.end(Reason.FAILURES)
+    assert budget.ended_by is Reason.TARGET
+    budget.interrupt.requested = True
     assert budget.ended_by is Reason.USER
 
 
+@pytest.mark.parametrize(
+    ("bounds", "reason"),
+    [
+        ({"epochs": 40}, Reason.EPOCHS),
+        ({"target": 0.9}, Reason.TARGET),
+        ({"patience": 5}, Reason.PATIENCE),
+        ({"epochs": 41, "target": 0.91, "patience": 6}, None),
+    ],
+)
+def test_every_budget_ends_the_search_when_it_is_reached(bounds: dict[str, Any], reason: Reason | None) -> None:
+    budget = Budget(10, **bounds)
+    budget.note(epochs=40, merit=0.9, trials_without_better=5)
+    assert budget.ended_by is reason
+
+
 def test_the_search_leaves_the_confirmation_its_share_of_the_time() -> None:
-    assert search_time_s(None) is None
-    assert search_time_s(90.0) == pytest.approx(90 * (1 - CONFIRMATION_SHARE))
+    assert Times.of(SearchConfig()) == Times(None, None)
+    assert Times.of(SearchConfig(time="90s")) == Times(90.0, pytest.approx(90 * (1 - CONFIRMATION_SHARE)))
 
 
 def test_without_a_budget_of_time_everything_configured_is_confirmed() -> None:

@@ -15,7 +15,7 @@ from distill_tune.students import Cost
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.ledger import Ledger, Status
-from distill_tune.tuning.rungs import Rungs
+from distill_tune.tuning.schedulers.asha import Asha
 from distill_tune.tuning.study import Proposal, Study
 
 SPACE = Space.parse(
@@ -39,8 +39,8 @@ class FakeLimits:
     def __init__(self, refused: str | None):
         self.refused = refused
 
-    def excess(self, config: Config) -> float:
-        return 0.5 if config.student.family == self.refused else 0.0
+    def excess(self, config: Config) -> tuple[float, str]:
+        return (0.5, "over max_parameters") if config.student.family == self.refused else (0.0, "")
 
     def cost(self, config: Config) -> Cost:
         return Cost(100, 90)
@@ -54,7 +54,7 @@ def make(tmp_path: Path) -> Make:
     def conductor(trials: int = 100, refused: str | None = None, concurrency: int = 2) -> Conductor:
         study = Study(tmp_path / "study.journal", "s", SPACE, maximize=True)
         limits = FakeLimits(refused)
-        return Conductor(study, Rungs(1, 9, 3), Ledger(), Budget(trials), limits, concurrency)  # type: ignore[arg-type]
+        return Conductor(study, Asha().judge(SPACE.config.search), Ledger(), Budget(trials), limits, concurrency)  # type: ignore[arg-type]
 
     return conductor
 
@@ -105,10 +105,10 @@ def test_students_over_the_limit_are_told_infeasible_and_take_no_place_and_no_tr
 
 def test_limits_that_nobody_proposed_can_meet_are_said_and_not_searched_for_ever(make: Make) -> None:
     conductor = make()
-    conductor.limits.excess = lambda config: 1.0  # type: ignore[method-assign]
+    conductor.limits.excess = lambda config: (1.0, "over max_parameters")  # type: ignore[method-assign]
     assert conductor.propose() is None
     assert conductor.is_over
-    assert conductor.exhausted.startswith("limits: none of 200 students")
+    assert conductor.exhausted.startswith("limits: none of 100 students")
     assert conductor.budget.ended_by is None, "trials at work go on"
 
 
@@ -157,7 +157,7 @@ def test_when_the_budget_ends_running_trials_stop_after_their_epoch_and_count_as
     conductor = make()
     trial = begin(conductor)
     assert conductor.goes_on(trial, report(1, 0.5))
-    conductor.budget.end(Reason.USER)
+    conductor.budget.interrupt.requested = True
     assert conductor.is_over
     assert not conductor.goes_on(trial, report(2, 0.6))
     conductor.ended(trial, None)
@@ -209,12 +209,6 @@ def test_one_success_among_the_first_is_enough_to_go_on_past_failures(make: Make
     while not conductor.is_over:
         conductor.ended(begin(conductor), "ValueError: often")
     assert conductor.budget.ended_by is None
-
-
-def test_two_searches_in_one_journal_are_refused_rather_than_mixed(make: Make) -> None:
-    make()
-    with pytest.raises(optuna.exceptions.DuplicatedStudyError):
-        make()
 
 
 def test_the_same_seed_proposes_the_same_trials(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from distill_tune.config.space import Space
 from distill_tune.tuning import summary
-from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.confirmation import Candidate, Seats, baselines_of, fresh_seeds
+from distill_tune.tuning.budget import Budget
+from distill_tune.tuning.confirmation import Candidate, baselines_of, fresh_seeds
 from distill_tune.tuning.examination import examine
 from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
+from distill_tune.tuning.seats import Seats
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
@@ -103,7 +104,7 @@ def test_an_interrupted_confirmation_begins_nothing_more(
     a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
 ) -> None:
     budget = Budget(4)
-    budget.end(Reason.USER)
+    budget.interrupt.requested = True
     fresh = Candidate("trial-0007", winner.config, winner.seeds, winner.source)
     with Seats(1, preparation.prepared, small_space.config.resources, tmp_path, Ledger(), budget) as seats:
         seats.train([fresh])
@@ -119,11 +120,12 @@ def test_training_share_is_training_over_all_places_time() -> None:
         ledger.end(record, Status.STOPPED)
         record.ended_s = ended_s
     assert summary.first_step_s(ledger) == 100.0
-    assert summary.training_share(ledger, 2) == pytest.approx(13 / 20)
+    assert summary.last_end_s(ledger) == 110.0
+    assert summary.training_share(ledger, 2, 10.0) == pytest.approx(13 / 20)
 
 
 def test_a_search_that_never_trained_has_no_share_of_training() -> None:
-    assert summary.training_share(Ledger(), 2) == 0.0
+    assert summary.training_share(Ledger(), 2, 0.0) == 0.0
 
 
 def test_a_killed_seat_trains_its_student_again(

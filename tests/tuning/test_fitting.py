@@ -9,7 +9,7 @@ from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
 from distill_tune.tuning import fitting
 from distill_tune.tuning.fitting import Fitted, fit
-from distill_tune.tuning.limits import Limits, check_some_student_fits
+from distill_tune.tuning.limits import Limits, smallest_student
 from distill_tune.tuning.plan import affordable_epochs
 
 from small import TABLES  # isort: skip
@@ -63,8 +63,10 @@ def test_limits_count_cost_once_an_architecture(preparation: Any) -> None:
     limits = Limits(space.config.limits, preparation.dataset)
     small, large = (space.at({"student.mlp.widths": widths}) for widths in ([8], [16]))
     assert limits.cost(small).parameters == 8 * 8 + 8 + 8 * 4 + 4
-    assert limits.excess(small) == 0.0
-    assert limits.excess(large) == pytest.approx((8 * 16 + 16 + 16 * 4 + 4) / 150 - 1)
+    assert limits.excess(small) == (0.0, "")
+    excess, why = limits.excess(large)
+    assert excess == pytest.approx((8 * 16 + 16 + 16 * 4 + 4) / 150 - 1)
+    assert why == "over max_parameters 150 (212)"
 
 
 def test_the_smallest_student_of_the_space_decides_whether_limits_can_be_met(preparation: Any) -> None:
@@ -73,13 +75,13 @@ def test_the_smallest_student_of_the_space_decides_whether_limits_can_be_met(pre
         limits = Limits(space.config.limits.model_copy(update={"max_parameters": most}), preparation.dataset)
         if refused:
             with pytest.raises(ConfigError, match="108 parameters"):
-                check_some_student_fits(space, limits)
+                smallest_student(space, limits)
         else:
-            check_some_student_fits(space, limits)
+            smallest_student(space, limits)
 
 
 def test_latency_is_a_limit_too(preparation: Any) -> None:
     space = space_with()
     limits = Limits(space.config.limits.model_copy(update={"max_latency_ms": 1e-6}), preparation.dataset)
     with pytest.raises(ConfigError, match="limits: no student"):
-        check_some_student_fits(space, limits)
+        smallest_student(space, limits)

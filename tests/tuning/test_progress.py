@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from distill_tune.config.sections import SearchConfig
 from distill_tune.tuning.display import RungView, panel, rung_views, say, verdict_table
 from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
 from distill_tune.tuning.progress import ProgressWatcher
-from distill_tune.tuning.rungs import Rungs
+from distill_tune.tuning.schedulers.asha import Asha
 from distill_tune.tuning.tally import Tally
 from distill_tune.tuning.wording import duration, rate, settings, short_names
 
@@ -173,10 +174,10 @@ def test_the_panel_stays_five_lines_within_the_width(width: int) -> None:
 
 
 def test_rung_views_give_the_cutoff_in_the_objectives_own_sense() -> None:
-    rungs = Rungs(1, 9, 3)
+    judge = Asha().judge(SearchConfig(max_epochs=9))
     for number, loss in enumerate((0.5, 1.0, 2.0)):
-        rungs.goes_on(f"{number:04d}", 1, -loss)
-    assert rung_views(rungs, sign=-1) == [RungView(1, 3, 0.5), RungView(3, 0, None)]
+        judge.goes_on(f"{number:04d}", 1, -loss)
+    assert rung_views(judge.rungs, sign=-1) == [RungView(1, 3, 0.5), RungView(3, 0, None)]
 
 
 # The watcher in a terminal

@@ -16,10 +16,10 @@ from small import TABLES
 from distill_tune.config.space import Space
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.interrupts import heard
 from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
 from distill_tune.tuning.limits import Limits
-from distill_tune.tuning.run import interruptible, run_search
-from distill_tune.tuning.rungs import rungs_of
+from distill_tune.tuning.run import run_search
 from distill_tune.tuning.study import Study
 from distill_tune.tuning.trial import TrialContext
 
@@ -39,7 +39,7 @@ def searched(
     ledger = Ledger(watchers=[watcher] if watcher else [])
     conductor = Conductor(
         Study(tmp_path / "study.journal", "s", space, maximize=True),
-        rungs_of(settings),
+        settings.chosen("scheduler").judge(settings),
         ledger,
         Budget(settings.trials),
         Limits(space.config.limits, preparation.dataset),
@@ -83,7 +83,6 @@ def test_nothing_is_held_when_a_search_is_over(tmp_path: Path, preparation: Any)
     created = [group for group in ray.util.placement_group_table().values() if group["state"] == "CREATED"]
     assert created == []
     assert not (tmp_path / "tune").exists()
-    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_one_place_and_one_seed_give_the_same_trials_to_the_bit(tmp_path: Path, preparation: Any) -> None:
@@ -116,7 +115,8 @@ def test_a_user_who_interrupts_gets_every_trial_ended_and_accounted_for(tmp_path
 
     conductor, context = searched(tmp_path, preparation, Interrupt(), trials=500)
     assert threading.current_thread() is threading.main_thread()
-    with interruptible(conductor.budget):
+    interrupt = conductor.budget.interrupt
+    with heard(interrupt), interrupt.in_order():
         run_search(conductor, context)
     assert conductor.budget.ended_by is Reason.USER
     assert conductor.ledger.count(Status.RUNNING) == 0

@@ -1,0 +1,57 @@
+"""Ctrl-C, SIGTERM and a closed terminal: the first asks, the second ends.
+
+While a search can be ended in order, the first signal only sets `requested`: trials end at their next epoch, what is
+there is saved. Everywhere else, and at the second signal, it is Python's own KeyboardInterrupt. A signal that was
+ignored when the program started (`nohup`) stays ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_ONCE = b"\nEnding: trials end after their epoch, and what is there is saved. Once more ends at once.\n"
+
+
+class Interrupt:
+    """What the user has asked of this program."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        """Whether to end, in order."""
+        self._in_order = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """A signal handler."""
+        if self.requested or not self._in_order:
+            raise KeyboardInterrupt
+        self.requested = True
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _ONCE)  # a handler must not use buffered files
+
+    @contextmanager
+    def in_order(self) -> Iterator[None]:
+        """While the block runs, the first signal sets `requested`."""
+        self._in_order = True
+        try:
+            yield
+        finally:
+            self._in_order = False
+
+
+@contextmanager
+def heard(interrupt: Interrupt) -> Iterator[None]:
+    """While the block runs, the program's signals go to `interrupt`."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    taken = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in taken:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in taken.items():
+            signal.signal(number, handler)

@@ -1,0 +1,61 @@
+"""What was ordered on the command line: a new search, one to be taken up again, or one to be extended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill_tune.config import Space
+from distill_tune.errors import ConfigError
+from distill_tune.export.result_folder import write_search_toml
+from distill_tune.tuning.claim import Claim, space_of
+from distill_tune.tuning.history import History
+
+
+@dataclass(frozen=True)
+class Order:
+    """A search to run."""
+
+    space: Space
+    space_name: str
+    folder: Path
+    command: str
+    address: str | None = None
+    is_new: bool = True
+    more_trials: int | None = None
+    """For an extension: so many more than there have been."""
+
+    def enter(self, claim: Claim, space: Space) -> None:
+        """Write down that an old search has become a longer one."""
+        if self.more_trials is not None:
+            claim.logbook.write("extended", trials=self.more_trials)
+            claim.history.ended_by, claim.history.spent_s = None, 0.0
+            write_search_toml(self.folder, space, self.command)
+
+
+def taken_up(folder: Path, command: str, address: str | None) -> Order:
+    """An order to go on with the search in a folder.
+
+    Raises:
+        ConfigError: there is none, or it is finished.
+    """
+    space = space_of(folder)
+    if History.of(folder).is_finished:
+        raise ConfigError(f"--resume: {folder.name} is finished; --extend N adds N trials to it.")
+    return Order(space, folder.name, folder, command, address, is_new=False)
+
+
+def extended(folder: Path, more_trials: int, time: str | None, command: str, address: str | None) -> Order:
+    """An order to add trials to the finished search in a folder; its time, if any, is counted anew.
+
+    Raises:
+        ConfigError: there is none, or it is not finished.
+    """
+    space = space_of(folder)
+    if not History.of(folder).is_finished:
+        raise ConfigError(f"--extend: {folder.name} is not finished; go on with --resume first.")
+    trials = space.config.search.trials + more_trials
+    space = space.with_fixed("search", "trials", trials).without("search", "time")
+    if time is not None:
+        space = space.with_fixed("search", "time", time)
+    return Order(space, folder.name, folder, command, address, is_new=False, more_trials=more_trials)

@@ -1,0 +1,43 @@
+"""What a sampler is: options, and how to make Optuna's sampler for one proposal.
+
+A sampler is made anew for each proposal, with a seed from the search's and the trial's number. What it proposes so
+hangs on the study alone and not on how often the program was started: a search that was ended and taken up again
+proposes what it would have proposed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from distill_tune.registry import Options
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from distill_tune.config import Space
+
+
+EXHAUSTED = "distill_tune:exhausted"
+"""A user attribute of a study whose sampler has nothing left to propose."""
+
+
+class Sampler(Options, ABC):
+    """A sampler's options, from `[search.<name>]`."""
+
+    @abstractmethod
+    def build(self, seed: int, number: int) -> BaseSampler:
+        """Optuna's sampler for trial `number` of a search with `seed`."""
+
+    def check(self, space: Space) -> None:
+        """Refuse a space that it cannot sample.
+
+        Raises:
+            ConfigError: why not, and what to do.
+        """
+
+
+def proposal_seed(seed: int, number: int) -> int:
+    """A seed for one proposal; equal for equal search and number."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4])

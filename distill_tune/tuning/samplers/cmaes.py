@@ -1,0 +1,47 @@
+"""CMA-ES: an evolution strategy for numbers.
+
+Hansen, "The CMA Evolution Strategy: A Tutorial", https://arxiv.org/abs/1604.00772; through the `cmaes` package. It
+keeps its state in the study. Choices and conditional parameters are drawn at random beside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from distill_tune.config import Space
+from distill_tune.config.ranges import Choice
+from distill_tune.errors import ConfigError
+from distill_tune.registry import SAMPLERS
+from distill_tune.tuning.samplers._base import Sampler, proposal_seed
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+@SAMPLERS.register
+class Cmaes(Sampler):
+    """For spaces of numbers, and searches of many trials."""
+
+    startup_trials: Annotated[int, Field(ge=1)] = 10
+    """At random before it begins."""
+
+    def build(self, seed: int, number: int) -> BaseSampler:
+        """Its own state is in the study; what is drawn beside it is reseeded for each trial."""
+        import optuna
+
+        return optuna.samplers.CmaEsSampler(
+            n_startup_trials=self.startup_trials,
+            seed=seed,
+            independent_sampler=optuna.samplers.RandomSampler(seed=proposal_seed(seed, number)),
+        )
+
+    def check(self, space: Space) -> None:
+        """Refuse a space without numbers, and an installation without the package."""
+        try:
+            import cmaes  # noqa: F401
+        except ImportError as error:
+            raise ConfigError("search.sampler: 'cmaes' needs the package cmaes; pip install cmaes.") from error
+        if all(isinstance(found, Choice) for found in space.ranges.values()):
+            raise ConfigError("search.sampler: 'cmaes' needs ranges of numbers, but all are choices; use 'tpe'.")

@@ -1,0 +1,35 @@
+"""Gaussian-process Bayesian optimisation (Optuna's own, expected improvement in logarithms).
+
+Ament et al., "Unexpected Improvements to Expected Improvement", NeurIPS 2023, https://arxiv.org/abs/2310.20708. Strong
+for few and long trials; a proposal takes time that grows with the cube of the number of trials. It learns from
+parameters that every trial has; conditional ones are drawn at random.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from distill_tune.registry import SAMPLERS
+from distill_tune.tuning.samplers._base import Sampler, proposal_seed
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+@SAMPLERS.register
+class Gp(Sampler):
+    """For searches of up to some hundred trials."""
+
+    startup_trials: Annotated[int, Field(ge=1)] = 10
+    """At random before it learns."""
+
+    def build(self, seed: int, number: int) -> BaseSampler:
+        """Reseeded for each trial."""
+        import optuna
+
+        return optuna.samplers.GPSampler(
+            n_startup_trials=self.startup_trials,
+            seed=proposal_seed(seed, number),
+        )

@@ -1,0 +1,31 @@
+"""NSGA-II: a genetic algorithm for one or several objectives.
+
+Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm", IEEE Trans. Evol. Comp. 2002. Its generations are in
+the study; it learns from trials that came to their end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from distill_tune.registry import SAMPLERS
+from distill_tune.tuning.samplers._base import Sampler, proposal_seed
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+@SAMPLERS.register
+class Nsgaii(Sampler):
+    """For fronts, and searches of many trials."""
+
+    population: Annotated[int, Field(ge=2)] = 50
+    """Trials a generation."""
+
+    def build(self, seed: int, number: int) -> BaseSampler:
+        """Reseeded for each trial."""
+        import optuna
+
+        return optuna.samplers.NSGAIISampler(population_size=self.population, seed=proposal_seed(seed, number))

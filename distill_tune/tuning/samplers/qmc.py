@@ -1,0 +1,30 @@
+"""Quasi-Monte-Carlo: a scrambled Sobol sequence, which covers the space more evenly than random draws.
+
+Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", JMLR 2012, section 4. The place in the sequence
+is kept in the study. Conditional parameters are drawn at random.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from distill_tune.registry import SAMPLERS
+from distill_tune.tuning.samplers._base import Sampler, proposal_seed
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+@SAMPLERS.register
+class Qmc(Sampler):
+    """Covers the space evenly, and learns nothing."""
+
+    def build(self, seed: int, number: int) -> BaseSampler:
+        """The sequence is the search's; what is drawn beside it is reseeded for each trial."""
+        import optuna
+
+        return optuna.samplers.QMCSampler(
+            scramble=True,
+            seed=seed,
+            independent_sampler=optuna.samplers.RandomSampler(seed=proposal_seed(seed, number)),
+        )

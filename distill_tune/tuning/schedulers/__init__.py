@@ -1,0 +1,1 @@
+"""Schedulers: which trials train on, one a file."""

@@ -1,0 +1,70 @@
+"""What a scheduler is: a ladder of rungs, and a judge that says at each rung who trains on.
+
+A judge is plain data without Ray, so a search that is taken up again rebuilds it by showing it the same reports. It
+decides from the scores alone; a score that is not finite never goes on, under any scheduler.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from distill_tune.registry import Options
+
+if TYPE_CHECKING:
+    from distill_tune.config.sections import SearchConfig
+
+
+@dataclass
+class Rung:
+    """One decision point."""
+
+    epochs: int
+    scores: dict[str, float] = field(default_factory=dict)
+    """Trial to its score when it arrived; larger is better."""
+    cutoff: float | None = None
+    """The score below which an arriving trial is stopped; None while too few have arrived to say."""
+
+
+class Judge(ABC):
+    """Decides for one search."""
+
+    def __init__(self, rungs: list[Rung], max_epochs: int):
+        self.rungs, self.max_epochs = rungs, max_epochs
+        self._rung_epochs = {rung.epochs for rung in rungs}
+
+    def is_rung(self, epochs: int) -> bool:
+        """Whether trials are compared after so many epochs."""
+        return epochs in self._rung_epochs
+
+    def goes_on(self, trial_id: str, epochs: int, score: float) -> bool:
+        """Whether the trial trains beyond `epochs`; `score` is larger where better, and not finite where diverged.
+
+        Asked once an epoch, in order; asking again for the same epoch changes nothing.
+        """
+        if not isfinite(score):
+            return False
+        return not self.is_rung(epochs) or self._passes(trial_id, epochs, score)
+
+    @abstractmethod
+    def _passes(self, trial_id: str, epochs: int, score: float) -> bool:
+        """Whether a trial at a rung goes on."""
+
+
+class Scheduler(Options, ABC):
+    """A scheduler's options, from `[search.<name>]`."""
+
+    @abstractmethod
+    def judge(self, search: SearchConfig) -> Judge:
+        """A judge for a new search."""
+
+
+def ladder(search: SearchConfig) -> list[int]:
+    """Epochs of the rungs: `min_epochs`, then times `reduction_factor`, below `max_epochs`."""
+    epochs, found = search.min_epochs, list[int]()
+    while epochs < search.max_epochs:
+        found.append(epochs)
+        epochs *= search.reduction_factor
+    return found

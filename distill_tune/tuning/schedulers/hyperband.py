@@ -1,0 +1,22 @@
+"""Hyperband, asynchronously: successive halving in as many brackets as there are rungs.
+
+Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization", JMLR 2018,
+https://arxiv.org/abs/1603.06560; the asynchronous form is section 3.2 of the ASHA paper. It insures against rungs that
+rank badly by giving part of the trials more epochs before they are judged.
+"""
+
+from __future__ import annotations
+
+from distill_tune.config.sections import SearchConfig
+from distill_tune.registry import SCHEDULERS
+from distill_tune.tuning.schedulers._base import Judge, Scheduler, ladder
+from distill_tune.tuning.schedulers.asha import Asha
+
+
+@SCHEDULERS.register
+class Hyperband(Scheduler):
+    """ASHA with every bracket."""
+
+    def judge(self, search: SearchConfig) -> Judge:
+        """As many brackets as rungs, and one that judges nobody."""
+        return Asha(brackets=max(1, len(ladder(search)))).judge(search)

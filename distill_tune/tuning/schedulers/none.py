@@ -1,0 +1,23 @@
+"""No scheduler: every trial trains to the end."""
+
+from __future__ import annotations
+
+from distill_tune.config.sections import SearchConfig
+from distill_tune.registry import SCHEDULERS
+from distill_tune.tuning.schedulers._base import Judge, Scheduler
+
+
+@SCHEDULERS.register
+class NoScheduler(Scheduler):
+    """Stop nobody but what has diverged."""
+
+    def judge(self, search: SearchConfig) -> Judge:
+        """Without rungs."""
+        return EverybodyPasses([], search.max_epochs)
+
+
+class EverybodyPasses(Judge):
+    """There is no rung at which it could be asked."""
+
+    def _passes(self, trial_id: str, epochs: int, score: float) -> bool:
+        return True

@@ -1,0 +1,185 @@
+"""Searches that are ended by force, on real processes, and go on with `--resume` and `--extend`."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
+
+SMALL = [
+    *("--set", "teacher.family='mlp'", "--set", "teacher.mlp.widths=[64]", "--set", "teacher.train.epochs=8"),
+    *("--set", "teacher.views=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2", "--set", "search.max_epochs=9"),
+    *("--set", "resources.concurrent_trials=1", "--set", "optim.precision=float32", "--trials", "40"),
+]
+TELLING = ["trial", "status", "epochs", "rung", "val/accuracy", "val/loss", "train/loss", "message"]
+"""Columns that do not depend on how fast the machine was."""
+
+
+def command(storage: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "distill_tune.search", "--storage", str(storage), *arguments]
+
+
+def run(storage: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(storage, *arguments), capture_output=True, text=True, timeout=200, check=False)
+
+
+def ended(storage: Path, number: signal.Signals, when: Callable[[str], bool], *arguments: str) -> tuple[int, str]:
+    """Start a search, send it a signal at the first line for which `when` holds, and wait for all of it to be gone."""
+    process = subprocess.Popen(
+        command(storage, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    with process as search:
+        assert search.stdout is not None
+        next(line for line in search.stdout if when(line))
+        family = psutil.Process(search.pid).children(recursive=True)
+        search.send_signal(number)
+        said, _ = search.communicate(timeout=100)
+    workers = [process for process in family if is_worker(process)]
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []
+    return search.returncode, said
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Whether it trains; Ray's own agents outlive a killed driver for a minute."""
+    try:
+        name = process.name()
+    except psutil.NoSuchProcess:
+        return False
+    return name.startswith("ray::") and not name.endswith("Agent")
+
+
+def some_have_ended(line: str) -> bool:
+    return " ended" in line and "10 of" not in line and any(f"{count} of 40" in line for count in range(5, 36))
+
+
+def trials(folder: Path) -> list[dict[str, Any]]:
+    rows = pq.read_table(folder / "trials.parquet").to_pylist()
+    kept = [{key: row.get(key) for key in [*TELLING, *(k for k in row if k.startswith("config/"))]} for row in rows]
+    return sorted(kept, key=lambda row: row["trial"])
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return found
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(storage: Path) -> Path:
+    done = run(storage, "--name", "undisturbed", "--quiet", *SMALL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return storage / "undisturbed"
+
+
+def test_a_search_killed_with_its_driver_ends_as_if_nothing_had_happened(storage: Path, undisturbed: Path) -> None:
+    status, _ = ended(storage, signal.SIGKILL, some_have_ended, "--name", "killed", *SMALL)
+    assert status == -signal.SIGKILL
+    assert not (storage / "killed" / "summary.json").exists()
+    again = run(storage, "--resume", "--name", "killed")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert trials(storage / "killed") == trials(undisturbed)
+    ours, whole = summary(storage / "killed"), summary(undisturbed)
+    assert (ours["best"]["trial"], ours["verdict"], ours["test_opened"]) == (
+        whole["best"]["trial"],
+        whole["verdict"],
+        1,
+    )
+    ends = Counter(
+        entry["trial_id"] for entry in entries(storage / "killed") if entry["entry"] == "ended" and "trial_id" in entry
+    )
+    assert set(ends.values()) == {1}, "a trial that had ended was run again"
+
+
+@pytest.fixture(scope="module")
+def interrupted(storage: Path, undisturbed: Path) -> Path:
+    def confirming(line: str) -> bool:
+        return line.startswith(("confirm-", "2 trials ended: 2 completed")) and "of 6 ended" in line
+
+    status, said = ended(storage, signal.SIGINT, confirming, "--name", "interrupted", *SMALL)
+    assert status == 130, said
+    assert "--resume --name interrupted" in said
+    return storage / "interrupted"
+
+
+def test_an_interrupted_confirmation_goes_on_with_what_is_missing(
+    storage: Path, undisturbed: Path, interrupted: Path
+) -> None:
+    assert summary(interrupted)["status"] == "interrupted"
+    again = run(storage, "--resume")  # the newest that is not finished
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert trials(interrupted) == trials(undisturbed)
+    assert summary(interrupted)["verdict"] == summary(undisturbed)["verdict"]
+    began = Counter(e["trial"]["trial_id"] for e in entries(interrupted) if e["entry"] == "started")
+    assert set(began.values()) == {1}
+
+
+def test_a_finished_search_is_extended_and_confirmed_anew(storage: Path, undisturbed: Path) -> None:
+    before, first = trials(undisturbed), summary(undisturbed)
+    more = run(storage, "--extend", "6", "--name", "undisturbed")
+    assert more.returncode == 0, more.stdout + more.stderr
+    after, second = trials(undisturbed), summary(undisturbed)
+    assert after[: len(before)] == before
+    assert second["trials"]["total"] == first["trials"]["total"] + 6
+    assert (first["test_opened"], second["test_opened"]) == (1, 2)
+    assert "opened 2 times" in more.stdout
+    seeds = {path.stem.rpartition("seed")[2] for path in (undisturbed / "confirmation").iterdir()}
+    assert seeds == {"1000", "1001", "2000", "2001"}
+    refused = run(storage, "--resume", "--name", "undisturbed")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "undisturbed is finished; --extend N" in refused.stderr
+
+
+def test_a_second_ctrl_c_ends_at_once_and_what_is_there_is_saved(storage: Path, undisturbed: Path) -> None:
+    process = subprocess.Popen(
+        command(storage, "--name", "twice", *SMALL, "--set", "data.passes=500"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process as search:
+        assert search.stdout is not None
+        next(line for line in search.stdout if line.startswith("Starting"))
+        while not (storage / "twice" / "study.journal").exists():
+            assert search.poll() is None
+        search.send_signal(signal.SIGINT)
+        next(line for line in search.stdout if line.startswith("Ending"))
+        search.send_signal(signal.SIGINT)
+        said, _ = search.communicate(timeout=100)
+    assert search.returncode == 130, said
+    assert summary(storage / "twice")["status"] == "interrupted"
+    assert not (storage / "twice" / "tune").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--resume", "--set", "search.trials=3"), "leave out --set"),
+        (("--resume", "--time", "5m"), "--time goes with --extend"),
+        (("--extend", "0"), "must be an integer from 1 on"),
+        (("--resume", "--name", "nobody"), "holds no search"),
+        (("--extend", "3", "--name", "twice"), "is not finished"),
+        (("--resume", "--extend", "3"), "not allowed with"),
+    ],
+)
+def test_what_cannot_go_on_is_refused_in_one_line(storage: Path, arguments: tuple[str, ...], says: str) -> None:
+    refused = run(storage, *arguments)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stdout + refused.stderr
+    assert says in refused.stderr

@@ -1,0 +1,129 @@
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distill_tune.config.sections import SearchConfig
+from distill_tune.registry import SCHEDULERS
+from distill_tune.tuning.schedulers._base import Judge
+
+
+def asha(min_epochs: int, max_epochs: int, reduction_factor: int) -> Judge:
+    return judge(min_epochs=min_epochs, max_epochs=max_epochs, reduction_factor=reduction_factor)
+
+
+def judge(**search: Any) -> Judge:
+    config = SearchConfig(**search)
+    made: Judge = config.chosen("scheduler").judge(config)
+    return made
+
+
+each_scheduler = pytest.mark.parametrize("scheduler", SCHEDULERS.names)
+scores = st.lists(st.floats(0, 1), min_size=1, max_size=60)
+
+
+def test_rungs_are_a_geometric_ladder_below_the_full_budget() -> None:
+    assert [rung.epochs for rung in asha(1, 27, 3).rungs] == [1, 3, 9]
+    assert [rung.epochs for rung in asha(2, 27, 4).rungs] == [2, 8]
+    assert asha(27, 27, 3).rungs == []
+
+
+@given(scores)
+def test_the_first_to_arrive_go_on_until_there_are_enough_to_compare(values: list[float]) -> None:
+    rungs = asha(1, 9, 3)
+    assert all(rungs.goes_on(str(i), 1, value) for i, value in enumerate(values[:2]))
+
+
+@given(scores)
+def test_a_trial_goes_on_exactly_if_it_is_among_the_best_third_of_those_that_have_arrived(values: list[float]) -> None:
+    rungs = asha(1, 9, 3)
+    for i, value in enumerate(values):
+        kept = rungs.goes_on(str(i), 1, value)
+        arrived = sorted(values[: i + 1], reverse=True)
+        keep = len(arrived) // 3
+        assert kept == (keep == 0 or value >= arrived[keep - 1])
+
+
+@given(scores)
+def test_the_best_so_far_always_goes_on(values: list[float]) -> None:
+    rungs = asha(1, 9, 2)
+    for i, value in enumerate(values):
+        if rungs.goes_on(str(i), 1, value) is False:
+            assert value < max(values[: i + 1])
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_not_finite_never_goes_on_and_never_counts(score: float) -> None:
+    rungs = asha(1, 9, 2)
+    assert not rungs.goes_on("diverged", 1, score)
+    assert not rungs.goes_on("diverged", 2, score)
+    assert rungs.rungs[0].scores == {}
+
+
+def test_between_rungs_every_trial_goes_on() -> None:
+    rungs = asha(1, 9, 3)
+    for trial in range(9):
+        rungs.goes_on(str(trial), 1, 1.0 - trial / 10)
+    assert rungs.goes_on("8", 2, 0.0)
+
+
+def test_without_a_scheduler_no_trial_is_stopped() -> None:
+    rungs = judge(scheduler="none")
+    assert all(rungs.goes_on(str(i), epoch, -i) for i in range(9) for epoch in range(1, 28))
+    assert not rungs.goes_on("diverged", 3, math.nan)
+
+
+@each_scheduler
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_no_scheduler_lets_a_diverged_trial_go_on(scheduler: str, score: float) -> None:
+    made = judge(scheduler=scheduler, max_epochs=9)
+    assert [made.goes_on("diverged", epoch, score) for epoch in (1, 2, 3)] == [False] * 3
+    assert all("diverged" not in rung.scores for rung in made.rungs)
+
+
+@each_scheduler
+@given(values=st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_asking_again_for_the_same_epoch_changes_nothing(scheduler: str, values: list[float]) -> None:
+    once, twice = (judge(scheduler=scheduler, max_epochs=9) for _ in range(2))
+    for number, value in enumerate(values):
+        for epoch in (1, 2, 3):
+            answers = {twice.goes_on(str(number), epoch, value) for _ in range(2)}
+            assert answers == {once.goes_on(str(number), epoch, value)}
+    assert [rung.scores for rung in once.rungs] == [rung.scores for rung in twice.rungs]
+
+
+@each_scheduler
+@given(values=st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_the_same_reports_in_the_same_order_rebuild_the_same_judge(scheduler: str, values: list[float]) -> None:
+    def decisions() -> list[bool]:
+        made = judge(scheduler=scheduler, max_epochs=9, seed=3)
+        return [made.goes_on(f"{number:04d}", 1, value) for number, value in enumerate(values)]
+
+    assert decisions() == decisions()
+
+
+def test_hyperband_deals_trials_to_all_brackets_and_the_seed_decides() -> None:
+    made, other = (judge(scheduler="hyperband", max_epochs=27, seed=seed) for seed in (0, 1))
+    dealt = [made.bracket_of(f"{number:04d}") for number in range(300)]  # type: ignore[attr-defined]
+    assert set(dealt) == {0, 1, 2}
+    assert dealt.count(0) > dealt.count(1) > dealt.count(2)
+    assert dealt != [other.bracket_of(f"{number:04d}") for number in range(300)]  # type: ignore[attr-defined]
+
+
+def test_a_trial_of_a_higher_bracket_passes_the_rungs_that_its_bracket_leaves_out() -> None:
+    made = judge(scheduler="hyperband", max_epochs=9)
+    late = next(f"{n:04d}" for n in range(99) if made.bracket_of(f"{n:04d}") == 1)  # type: ignore[attr-defined]
+    for number in range(1000, 1040):
+        made.goes_on(str(number), 1, 1.0)
+    assert made.goes_on(late, 1, 0.0)
+
+
+def test_the_median_rule_stops_what_never_reached_the_median_of_the_averages() -> None:
+    made = judge(scheduler="median", min_epochs=3, max_epochs=9, reduction_factor=3)
+    for number in range(4):
+        for epoch, score in ((1, 0.2), (2, 0.4), (3, 0.6)):
+            assert made.goes_on(str(number), epoch, score)
+    assert [made.goes_on("low", epoch, 0.39) for epoch in (1, 2, 3)] == [True, True, False]
+    assert [made.goes_on("once", epoch, score) for epoch, score in ((1, 0.41), (2, 0.0), (3, 0.0))] == [True] * 3

@@ -1,0 +1,261 @@
+"""A search that is ended at any instant and taken up again: played through without Ray, cut after every entry."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distill_tune.config import Config, Space
+from distill_tune.errors import CacheError, ConfigError, DistillTuneError
+from distill_tune.registry import SAMPLERS, SCHEDULERS
+from distill_tune.students import Cost
+from distill_tune.tuning.budget import Budget
+from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.history import History
+from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
+from distill_tune.tuning.logbook import JOURNAL, LOGBOOK, Logbook
+from distill_tune.tuning.study import Study
+
+TABLES: dict[str, Any] = {
+    "data": {"source": "digits"},
+    "student": {
+        "family": ["mlp", "convnet"],
+        "mlp": {"widths": {"choice": [[8], [16], [32]]}},
+        "convnet": {"width": {"int": [4, 8]}},
+    },
+    "optim": {"learning_rate": {"log": [1e-4, 1e-1]}},
+    "search": {"max_epochs": 9, "trials": 24, "seed": 3},
+}
+
+
+@contextmanager
+def releasing(logbook: Logbook) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        logbook.release()
+
+
+class TooWide:
+    """The widest networks are over the limit."""
+
+    def excess(self, config: Config) -> tuple[float, str]:
+        wide = config.student.family == "convnet" and config.student.chosen("family").width == 8
+        return (0.5, "over max_parameters 100 (150)") if wide else (0.0, "")
+
+    def cost(self, config: Config) -> Cost:
+        return Cost(100, 90)
+
+
+def report_of(conductor: Conductor, trial_id: str, epoch: int) -> Report:
+    """A training that is a function of the trial's values and the epoch; every fifth trial diverges."""
+    record = conductor.ledger.records[trial_id]
+    rate = record.values["optim.learning_rate"]
+    score = (1 - abs(rate - 0.01) * 8) * (1 - 0.5**epoch) + record.number * 1e-3
+    if record.number % 5 == 4 and epoch > 1:
+        score = float("nan")
+    return {"epoch": epoch, "val/accuracy": score, "val/loss": 1 - score, "time/training_s": 0.5, "time/began_s": 0.0}
+
+
+class Sitting:
+    """One sitting of a search in a folder, one place, a trial an epoch a step."""
+
+    def __init__(self, folder: Path, **search: Any):
+        space = Space.parse({**TABLES, "search": TABLES["search"] | search})
+        config = space.config.search
+        self.logbook = Logbook(folder)
+        history = History.of(folder)
+        self.logbook.cut(history.logbook_bytes)
+        self.logbook.knows(history.records)
+        study = Study(folder / JOURNAL, "s", space, True, history.study_bytes)
+        self.logbook.study_bytes = lambda: study.num_bytes
+        judge = config.chosen("scheduler").judge(config)
+        ledger = Ledger(watchers=[self.logbook])
+        self.conductor = Conductor(study, judge, ledger, Budget(config.trials), TooWide(), 1)  # type: ignore[arg-type]
+        self.conductor.take_up(list(history.records.values()))
+
+    def run(self) -> list[Any]:
+        with releasing(self.logbook):
+            while not self.conductor.is_over:
+                proposal = self.conductor.propose()
+                if proposal is not None:
+                    self._train(f"{proposal.number:04d}")
+        return self.outcome
+
+    def _train(self, trial_id: str) -> None:
+        record = self.conductor.ledger.records[trial_id]
+        for epoch in range(record.epochs + 1, self.conductor.judge.max_epochs + 1):
+            if not self.conductor.goes_on(trial_id, [report_of(self.conductor, trial_id, epoch)]):
+                break
+        self.conductor.ended(trial_id, None)
+
+    @property
+    def outcome(self) -> list[Any]:
+        records = self.conductor.ledger.records
+        return [
+            (name, records[name].values, str(records[name].status), records[name].epochs, records[name].rungs)
+            for name in sorted(records)
+        ]
+
+
+def cut_copy(source: Path, target: Path, num_bytes: int) -> None:
+    """The folder as a kill would have left it when the logbook was so long; its journal may be longer than it says."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+    with (target / LOGBOOK).open("rb+") as file:
+        file.truncate(num_bytes)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, Sitting(folder).run()
+
+
+def test_the_undisturbed_search_has_trials_of_every_kind(undisturbed: tuple[Path, list[Any]]) -> None:
+    statuses = {status for _, _, status, _, _ in undisturbed[1]}
+    assert statuses == {"completed", "stopped", "failed", "infeasible"}
+
+
+@settings(max_examples=60)
+@given(share=st.floats(0, 1))
+def test_wherever_it_is_killed_it_ends_with_the_same_trials(
+    undisturbed: tuple[Path, list[Any]], share: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, whole = undisturbed
+    copy = tmp_path_factory.getbasetemp() / "cut"
+    cut_copy(folder, copy, round(share * (folder / LOGBOOK).stat().st_size))
+    assert Sitting(copy).run() == whole
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.names)
+@pytest.mark.parametrize("scheduler", SCHEDULERS.names)
+def test_every_sampler_and_scheduler_goes_on_as_if_nothing_had_happened(
+    sampler: str, scheduler: str, tmp_path: Path
+) -> None:
+    if sampler == "grid":
+        pytest.skip("its space has no numbers; it is tried below")
+    search = {"sampler": sampler, "scheduler": scheduler, "trials": 14}
+    (tmp_path / "whole").mkdir()
+    whole = Sitting(tmp_path / "whole", **search).run()
+    size = (tmp_path / "whole" / LOGBOOK).stat().st_size
+    for share in (0.3, 0.8):
+        cut_copy(tmp_path / "whole", tmp_path / "cut", round(share * size))
+        assert Sitting(tmp_path / "cut", **search).run() == whole
+
+
+def test_a_search_that_is_killed_after_every_few_steps_still_ends_the_same(
+    undisturbed: tuple[Path, list[Any]], tmp_path: Path
+) -> None:
+    class Killed(Exception):
+        pass
+
+    def dying(write: Callable[..., None], after: int) -> Callable[..., None]:
+        left = iter(range(after))
+
+        def until_then(*arguments: Any, **content: Any) -> None:
+            if next(left, None) is None:
+                raise Killed
+            write(*arguments, **content)
+
+        return until_then
+
+    for _ in range(1000):
+        try:
+            sitting = Sitting(tmp_path)
+            sitting.logbook.write = dying(sitting.logbook.write, 7)  # type: ignore[method-assign]
+            outcome = sitting.run()
+            break
+        except Killed:
+            pass
+    assert outcome == undisturbed[1]
+
+
+def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(
+    undisturbed: tuple[Path, list[Any]], tmp_path: Path
+) -> None:
+    sitting = Sitting(tmp_path)
+    proposal = sitting.conductor.propose()
+    assert proposal is not None
+    name = f"{proposal.number:04d}"
+    for epoch in (1, 2):
+        assert sitting.conductor.goes_on(name, [report_of(sitting.conductor, name, epoch)])
+    sitting.conductor.budget.interrupt.requested = True
+    sitting.conductor.ended(name, None)
+    sitting.logbook.release()
+    assert sitting.conductor.ledger.records[name].status is Status.INTERRUPTED
+    assert [record.trial_id for record in History.of(tmp_path).in_hand] == [name]
+    assert Sitting(tmp_path).run() == undisturbed[1]
+
+
+def test_a_logbook_that_another_program_holds_is_refused(tmp_path: Path) -> None:
+    logbook = Logbook(tmp_path)
+    with pytest.raises(ConfigError, match="another program is at work"):
+        Logbook(tmp_path)
+    logbook.release()
+    Logbook(tmp_path).release()
+
+
+def test_a_line_torn_by_a_kill_does_not_count_and_a_damaged_one_is_refused(
+    undisturbed: tuple[Path, list[Any]], tmp_path: Path
+) -> None:
+    lines = (undisturbed[0] / LOGBOOK).read_bytes().splitlines(keepends=True)
+    shutil.copy(undisturbed[0] / JOURNAL, tmp_path / JOURNAL)
+    (tmp_path / LOGBOOK).write_bytes(b"".join(lines[:9]) + lines[9][:20])
+    assert History.of(tmp_path).logbook_bytes == sum(map(len, lines[:9]))
+    (tmp_path / LOGBOOK).write_bytes(b"".join(lines[:9]) + b"{nonsense\n" + lines[9])
+    with pytest.raises(CacheError, match="line 10 is damaged"):
+        History.of(tmp_path)
+
+
+def test_a_journal_that_lost_its_end_takes_the_logbook_back_with_it(
+    undisturbed: tuple[Path, list[Any]], tmp_path: Path
+) -> None:
+    folder, whole = undisturbed
+    cut_copy(folder, tmp_path / "cut", (folder / LOGBOOK).stat().st_size)
+    with (tmp_path / "cut" / JOURNAL).open("rb+") as journal:
+        journal.truncate(journal.seek(0, 2) // 2)
+    assert Sitting(tmp_path / "cut").run() == whole
+
+
+@given(
+    numbers=st.dictionaries(st.sampled_from(["val/accuracy", "train/loss", "epoch"]), st.floats(), min_size=1),
+)
+def test_reports_come_back_from_the_logbook_as_they_were(
+    numbers: dict[str, float], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("book")
+    logbook, record = Logbook(folder), TrialRecord(0, "0000", {"optim.learning_rate": 0.1})
+    logbook.trial_started(record)
+    record.reports.append({"epoch": 1, **numbers} | {"epoch": 1})
+    logbook.trial_reported(record)
+    logbook.release()
+    assert all(json.loads(line) for line in (folder / LOGBOOK).read_text().splitlines())
+    back = History.of(folder).records["0000"]
+    assert repr(back.reports) == repr(record.reports)
+    assert (back.values, back.status) == (record.values, Status.RUNNING)
+
+
+def test_the_grid_tries_every_combination_once_and_then_says_so(tmp_path: Path) -> None:
+    space = Space.parse(
+        {
+            **TABLES,
+            "optim": {"batch_size": {"choice": [32, 64]}},
+            "search": {"sampler": "grid", "trials": 100, "max_epochs": 1},
+        }
+    )
+    study, tried = Study(tmp_path / JOURNAL, "s", space, True), []
+    for _ in range(2 * (3 + 5)):
+        proposal = study.ask()
+        tried.append(json.dumps(proposal.values, sort_keys=True))
+        record = TrialRecord(proposal.number, "t", proposal.values, reports=[{"epoch": 1, "val/accuracy": 0.5}])
+        study.tell(record, Status.COMPLETED, "val/accuracy")
+    assert len(set(tried)) == len(tried)
+    with pytest.raises(DistillTuneError, match="every combination of the space has been tried"):
+        study.ask()
