@@ -134,6 +134,7 @@ class RayTrainGroup(WorkerGroup):
     def start(self) -> None:
         """Start the run in a thread; its workers come up while the first assignment is on its way."""
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+        _name_the_cluster()
         self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote()
         resources = {"CPU": float(self._num_cpus)} | ({"GPU": self._num_gpus} if self._num_gpus else {})
         trainer = ray.train.torch.TorchTrainer(
@@ -176,6 +177,18 @@ class RayTrainGroup(WorkerGroup):
         ray.get(self._mailbox.close.remote())
         self._thread.join(_SHUTDOWN_TIMEOUT_S)
         ray.kill(self._mailbox)
+
+
+def _name_the_cluster() -> None:
+    """Tell Ray Train's helpers which cluster they are in.
+
+    The one that removes the placement group of a killed run asks Ray's state API, which looks for a cluster on this
+    machine and gives up where it finds two. The killed trial's workers then keep their places for good.
+    """
+    from ray.train.v2._internal import constants
+
+    os.environ.setdefault("RAY_ADDRESS", ray.get_runtime_context().gcs_address)
+    constants.ENV_VARS_TO_PROPAGATE.add("RAY_ADDRESS")
 
 
 def _failure_config() -> Any:

@@ -3,7 +3,10 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ def searched(
 ) -> tuple[Conductor, TrialContext]:
     tables = json.loads(json.dumps(TABLES))
     loss = search.pop("loss", None)
+    tables["resources"] = {"workers_per_trial": search.pop("workers", 1)}
     tables["search"] |= search
     if loss is not None:
         tables["loss"] = loss
@@ -138,3 +142,44 @@ def test_a_killed_trial_actor_costs_no_trial(tmp_path: Path, preparation: Any) -
     assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 6
     for record in conductor.ledger.records.values():
         assert [report["epoch"] for report in record.reports] == list(range(1, 61))
+
+
+@pytest.fixture
+def another_ray() -> Iterator[None]:
+    """A second cluster on this machine, of another program."""
+    code = "import ray; ray.init(address='local', num_cpus=1, log_to_driver=False); print('up', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        next(line for line in other.stdout if line.startswith("up"))
+        yield
+        other.stdin.close()
+
+
+@pytest.mark.usefixtures("another_ray")
+def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray(
+    tmp_path: Path, preparation: Any
+) -> None:
+    class Kill(Meddler):
+        def meddle(self, record: TrialRecord) -> None:
+            for actor in actors_named("ray::Trial"):
+                actor.kill()
+
+    conductor, context = searched(
+        tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=40, scheduler="none", workers=2
+    )
+    run_search(conductor, context)
+    assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 2
+
+
+def actors_named(name: str) -> list[psutil.Process]:
+    children = psutil.Process().children(recursive=True)
+    found = [process for process in children if name in " ".join(process.cmdline())]
+    assert found, " ".join(sorted({c[0] for p in children if (c := p.cmdline()) and c[0].startswith("ray::")}))
+    return found

@@ -1,0 +1,101 @@
+"""What the samplers propose, and what they refuse to sample."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from distill_tune.config import Space
+from distill_tune.errors import ConfigError
+from distill_tune.registry import SAMPLERS
+from distill_tune.tuning.ledger import Status, TrialRecord
+from distill_tune.tuning.samplers._base import proposal_seed
+from distill_tune.tuning.samplers.tpe import Recent, Tpe
+from distill_tune.tuning.study import Study
+
+NUMBERS: dict[str, Any] = {
+    "data": {"source": "digits"},
+    "student": {"family": "mlp"},
+    "optim": {"learning_rate": {"log": [1e-4, 1e-1]}, "weight_decay": {"log": [1e-6, 1e-2]}},
+}
+
+
+def space_with(**search: Any) -> Space:
+    return Space.parse({**NUMBERS, "search": search})
+
+
+def grown(study: Study, count: int) -> list[dict[str, Any]]:
+    """Proposals of a study that is told how good each was: the closer to a rate of 0.01, the better."""
+    proposals = []
+    for _ in range(count):
+        proposal = study.ask()
+        score = 1 - abs(proposal.values["optim.learning_rate"] - 0.01)
+        record = TrialRecord(proposal.number, "t", proposal.values, reports=[{"epoch": 1, "val/accuracy": score}])
+        study.tell(record, Status.COMPLETED, "val/accuracy")
+        proposals.append(proposal.values)
+    return proposals
+
+
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS.names if name != "grid"])
+def test_what_is_proposed_hangs_on_the_seed_and_the_study_alone(sampler: str, tmp_path: Path) -> None:
+    def proposals(name: str, seed: int) -> list[dict[str, Any]]:
+        return grown(Study(tmp_path / name, "s", space_with(sampler=sampler, seed=seed), True), 14)
+
+    first = proposals("a", 1)
+    assert first == proposals("b", 1)
+    assert first != proposals("c", 2)
+
+
+def test_tpe_learns_where_the_good_trials_are(tmp_path: Path) -> None:
+    rates = [values["optim.learning_rate"] for values in grown(Study(tmp_path / "j", "s", space_with(), True), 60)]
+    early, late = rates[:10], rates[-20:]
+    assert sum(abs(rate - 0.01) for rate in late) / 20 < sum(abs(rate - 0.01) for rate in early) / 10
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_up_to_its_memory_tpe_is_optunas_own(tmp_path: Path) -> None:
+    study = Study(tmp_path / "j", "s", space_with(), True)
+    grown(study, 30)
+    own = optuna.samplers.TPESampler(
+        n_startup_trials=10, multivariate=True, group=True, constant_liar=True, seed=proposal_seed(0, 30)
+    )
+    proposed: list[dict[str, Any]] = []
+    for sampler in (Tpe().build(0, 30), own):
+        copy = optuna.create_study(direction="maximize", sampler=sampler)
+        copy.add_trials(study._study.trials)
+        proposed.append(space_with().suggest(copy.ask()))
+    assert proposed[0] == proposed[1]
+
+
+def test_beyond_its_memory_tpe_sees_the_latest_and_the_best(tmp_path: Path) -> None:
+    study = Study(tmp_path / "j", "s", space_with(sampler="random"), True)
+    grown(study, 250)
+    seen = Recent(study._study, memory=100)._get_trials()
+    numbers = [trial.number for trial in seen]
+    assert numbers == sorted(numbers)
+    assert set(range(150, 250)) < set(numbers)
+    assert len(numbers) == 200
+    older = sorted(study._study.trials[:150], key=lambda trial: -(trial.value or 0))
+    assert {trial.number for trial in older[:100]} == set(numbers) - set(range(150, 250))
+
+
+@pytest.mark.parametrize(
+    ("sampler", "tables", "says"),
+    [
+        ("grid", NUMBERS["optim"], "tries every value"),
+        ("cmaes", {"batch_size": {"choice": [32, 64]}}, "needs ranges of numbers"),
+    ],
+)
+def test_a_space_that_a_sampler_cannot_sample_is_refused(sampler: str, tables: dict[str, Any], says: str) -> None:
+    space = Space.parse({**NUMBERS, "optim": tables, "search": {"sampler": sampler}})
+    with pytest.raises(ConfigError, match=says):
+        space.config.search.chosen("sampler").check(space)
+
+
+def test_known_good_settings_come_first_and_what_they_leave_out_is_sampled(tmp_path: Path) -> None:
+    study = Study(tmp_path / "j", "s", space_with(), True)
+    proposal = study.ask({"optim.learning_rate": 0.02})
+    assert proposal.values["optim.learning_rate"] == 0.02
+    assert 1e-6 <= proposal.values["optim.weight_decay"] <= 1e-2
+    assert study.ask().values["optim.learning_rate"] != 0.02
