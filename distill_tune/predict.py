@@ -40,7 +40,7 @@ def _predict(given: argparse.Namespace) -> int:
     from distill_tune.export.student_folder import open_student_folder
 
     opened = open_student_folder(Path(given.student))
-    inputs = read_inputs(Path(given.input), opened.encoder, opened.input_shape)
+    inputs = read_inputs(Path(given.input), opened.encoder, opened.input_shape, _warn)
     found = probabilities(opened.student, inputs)
     if given.output is None:
         return _write(sys.stdout, opened.classes, found)
@@ -49,6 +49,10 @@ def _predict(given: argparse.Namespace) -> int:
             return _write(file, opened.classes, found)
     except OSError as error:
         raise InputError(f"-o {given.output}: cannot be written ({error.strerror}).") from error
+
+
+def _warn(line: str) -> None:
+    sys.stderr.write(f"warning: {line}\n")
 
 
 def _write(file: TextIO, classes: tuple[str, ...], found: np.ndarray) -> int:

@@ -109,15 +109,15 @@ def winner_in_words(found: dict[str, Any]) -> str:
 
 
 def find_space(text: str) -> Path:
-    """A search space by path; a shipped one is found from any folder.
+    """A search space by path; a shipped one is found from any folder, in a checkout or where pip has put it.
 
     Raises:
         ConfigError: there is no such file.
     """
-    shipped = Path(__file__).parents[1] / text
-    path = next((p for p in (Path(text), shipped) if p.is_file()), None)
+    places = [Path(__file__).parents[1], Path(sys.prefix) / "share" / "distill_tune"]
+    path = next((p for p in (Path(text), *(place / text for place in places)) if p.is_file()), None)
     if path is None:
-        known = sorted(p.name for p in (Path(__file__).parents[1] / "search_spaces").glob("*.toml"))
+        known = sorted({p.name for place in places for p in (place / "search_spaces").glob("*.toml")})
         raise ConfigError(f"{text}: no such file; shipped in search_spaces/: {', '.join(known)}.")
     return path
 

@@ -56,7 +56,7 @@ def build(config: DataConfig) -> Built:
     """
     raw: RawImages | RawTable = config.chosen("source").load(config)
     if isinstance(raw, RawTable):
-        check_table(raw.frame, raw.where, f"leave it out (data.{config.source}.columns names those to keep)")
+        check_table(raw.frame, raw.where, f"leave it out (data.{config.source}.ignore)")
     rows = split_rows(raw, config.validation, config.test, config.seed)
     inputs = _of_table(raw, rows) if isinstance(raw, RawTable) else _of_images(raw, rows)
     return Built(

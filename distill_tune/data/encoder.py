@@ -93,6 +93,22 @@ class TableEncoder:
         ]
         return np.ascontiguousarray(np.concatenate(blocks, axis=1), dtype=np.float32)
 
+    def unfamiliar(self, frame: pd.DataFrame) -> list[str]:
+        """What new rows have that training has not seen, a line a column; `transform` takes it without a word."""
+        said = []
+        for name, known in self.categories.items():
+            new = [value for value in _as_texts(frame[name]) if value not in known]
+            if new:
+                what = "no value" if new[0] is None else repr(new[0])
+                said.append(f"{len(new):,} rows have a {name!r} that training had not ({what}); it counts as none")
+        gaps = frame[[number.name for number in self.numbers if not number.missing]].isna().sum()
+        said += [
+            f"{count:,} rows lack {name!r}, which was never missing in training; it counts as its mean"
+            for name, count in gaps.items()
+            if count
+        ]
+        return said
+
     def _standardised(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         mean = np.array([number.mean for number in self.numbers], dtype=np.float64)
         std = np.array([number.std for number in self.numbers], dtype=np.float64)
@@ -124,6 +140,11 @@ class TableEncoder:
             f"{gaps[name]:,} missing values in {name!r} {means.get(name, 'made a category of their own')}"
             for name in self.columns
             if gaps[name] and name not in self.dropped
+        ]
+        said += [
+            f"column {number.name!r} has another value in every row; if it is the row's number, leave it out"
+            for number in self.numbers
+            if pd.api.types.is_integer_dtype(frame[number.name]) and frame[number.name].is_unique and len(frame) > 20
         ]
         constant = [f"column {name!r} dropped: constant in the training split" for name in self.dropped]
         return _shortened(said, "columns with missing values") + _shortened(constant, "columns dropped")

@@ -1,5 +1,6 @@
 """New, unlabelled rows to predict: CSV, Parquet, .npy or .npz, brought into the training inputs' layout."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,19 @@ from distill_tune.errors import DataError
 KINDS = {".csv": "CSV", ".parquet": "Parquet", ".npy": "NumPy", ".npz": "NumPy"}
 
 
-def read_inputs(path: Path, encoder: dict[str, Any] | None, input_shape: tuple[int, ...]) -> npt.NDArray[Any]:
+def read_inputs(
+    path: Path,
+    encoder: dict[str, Any] | None,
+    input_shape: tuple[int, ...],
+    warn: Callable[[str], object] = lambda line: None,
+) -> npt.NDArray[Any]:
     """The rows of `path`, ready for the student.
 
     Args:
         path: CSV with a header line, Parquet, .npy, or .npz with `inputs`, `x`, `X` or a single array.
         encoder: `Dataset.encoder`; None for images.
         input_shape: `Dataset.input_shape`.
+        warn: hears of what training has not seen.
 
     Returns:
         float32 [n, features] of tables, uint8 [n, channels, height, width] of images.
@@ -35,19 +42,22 @@ def read_inputs(path: Path, encoder: dict[str, Any] | None, input_shape: tuple[i
     if encoder is None:
         return _images(_array(path), input_shape, path)
     try:
-        return _features(path, TableEncoder.from_dict(encoder))
+        return _features(path, TableEncoder.from_dict(encoder), warn)
     except DataError as error:
         raise DataError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
-def _features(path: Path, encoder: TableEncoder) -> npt.NDArray[np.float32]:
+def _features(path: Path, encoder: TableEncoder, warn: Callable[[str], object]) -> npt.NDArray[np.float32]:
     if KINDS[path.suffix.lower()] == "NumPy":
         frame = _frame(_array(path), encoder.columns)
     else:
         frame = _table(path, as_text=tuple(encoder.categories))
     if not len(frame):
         raise DataError("has no rows.")
-    return encoder.transform(frame)
+    features = encoder.transform(frame)
+    for line in encoder.unfamiliar(frame):
+        warn(line)
+    return features
 
 
 def _frame(array: npt.NDArray[Any], columns: tuple[str, ...]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import prepare_data
+from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.prepare import pupils_of
 from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
@@ -44,6 +45,11 @@ def dry_run(space: Space, folder: Path) -> int:
     console.print("Searched\n", style="bold")
     for path, found in space.ranges.items():
         console.print(f"  {dotted(path)}: {_in_words(found)}")
+    console.print("\nData\n", style="bold")
+    console.print(f"  classes, in order: {', '.join(dataset.classes)}")
+    if dataset.encoder is not None:
+        names = TableEncoder.from_dict(dataset.encoder).feature_names
+        console.print(f"  features, in order: {', '.join(names)}")
     console.print("\nPlan\n", style="bold")
     for line in [*_plan(config, epoch_s, samples), f"result folder {folder}; nothing has been started or written"]:
         console.print(f"  {line}")

@@ -158,10 +158,17 @@ class _Lines:
 
     def _say(self, sentence: str) -> None:
         tally, self._said_s = self._tally, self._clock()
-        best = f" (best {metric(tally.best)} by {tally.incumbent.trial_id})" if tally.incumbent else ""
+        best = "" if tally.incumbent is None else f" (best {metric(tally.best)} by {self._named(tally.incumbent)})"
         ended = f"{tally.trained} of {self._total} ended"
         speed = f", {rate(tally.trials_per_hour)}" if tally.trials_per_hour else ""
         self._console.print(f"{sentence}{best}, {ended}{speed}", markup=False, highlight=False, soft_wrap=True)
+
+    def _named(self, leader: TrialRecord) -> str:
+        """The leader's name, and once its settings."""
+        if leader is self._leader or leader.is_confirmation:
+            return leader.trial_id
+        self._leader = leader
+        return f"{leader.trial_id}: {settings(leader.values)}"
 
 
 def _ending(record: TrialRecord, objective: str) -> str:

@@ -221,7 +221,7 @@ def test_gaps_and_constants_are_said(prepare: Prepare, save_text: SaveText) -> N
         (
             "name,kind\n" + "".join(f"n{i},{i % 2}\n" for i in range(300)),
             {},
-            r"300 distinct .*\(data.csv.columns",
+            r"300 distinct .*\(data.csv.ignore",
         ),
     ],
 )
@@ -257,3 +257,14 @@ def test_a_source_of_ones_own_is_checked_like_any_other(prepare: Prepare, monkey
     assert prepare(name).input_shape == (1, 4, 4)
     with pytest.raises(DataError, match=r"noise: images must be uint8 .* but are float32 \[40, 1, 4, 4\]"):
         prepare(name, **{name: {"dtype": "float32"}})
+
+
+def test_columns_can_be_left_out_and_a_rows_number_is_remarked_on(prepare: Prepare, save_text: SaveText) -> None:
+    rows = "".join(f"{i},{i % 7},{'ab'[i % 2]}\n" for i in range(60))
+    path = save_text("number,size,kind\n" + rows, "numbered.csv")
+    with_number = prepare("csv", path)
+    assert any("'number' has another value in every row" in note for note in with_number.notes)
+    without = prepare("csv", path, csv={"ignore": ["number"]})
+    assert without.encoder is not None
+    assert without.encoder["columns"] == ["size"]
+    assert not any("every row" in note for note in without.notes)

@@ -157,3 +157,22 @@ def test_a_table_array_with_another_number_of_columns_is_refused(
     np.save(tmp_path / "new.npy", np.zeros((3, 2)))
     with pytest.raises(DataError, match=r"new.npy: must be \[n, 4\] like the training inputs, but is \[3, 2\]"):
         read_inputs(tmp_path / "new.npy", people[1].encoder, people[1].input_shape)
+
+
+def test_what_training_has_not_seen_is_said_and_what_it_has_is_not(
+    people: tuple[pd.DataFrame, Dataset], tmp_path: Path
+) -> None:
+    frame, dataset = people
+    new = frame.drop(columns="kind").iloc[:6].copy()
+    said: list[str] = []
+    new.to_parquet(tmp_path / "new.parquet")
+    read_inputs(tmp_path / "new.parquet", dataset.encoder, dataset.input_shape, said.append)
+    assert said == []
+    new["zone"] = ["0", "9", "9", "1", "2", "0"]
+    new.loc[new.index[0], "size"] = None
+    new.to_parquet(tmp_path / "new.parquet")
+    read_inputs(tmp_path / "new.parquet", dataset.encoder, dataset.input_shape, said.append)
+    assert said == [
+        "2 rows have a 'zone' that training had not ('9'); it counts as none",
+        "1 rows lack 'size', which was never missing in training; it counts as its mean",
+    ]

@@ -28,6 +28,8 @@ class TableFile(Source):
     """The column of class labels; None: the last."""
     columns: Annotated[list[str], Field(min_length=1)] | None = None
     """The input columns to keep; None: all but the label."""
+    ignore: list[str] = Field([])
+    """Columns to leave out, such as a row's number or what is known only afterwards."""
 
     def read(self, path: Path) -> pd.DataFrame:
         """The whole file."""
@@ -64,10 +66,14 @@ class TableFile(Source):
 
     def _inputs(self, frame: pd.DataFrame, label: str, path: Path, config: DataConfig) -> pd.DataFrame:
         others = [name for name in frame.columns if name != label]
-        for name in self.columns or []:
-            if name not in others:
-                raise DataError(_unknown(f"data.{config.source}.columns", name, others, path))
-        return frame[self.columns or others]
+        for key, names in (("columns", self.columns or []), ("ignore", self.ignore)):
+            for name in names:
+                if name not in others:
+                    raise DataError(_unknown(f"data.{config.source}.{key}", name, others, path))
+        kept = [name for name in self.columns or others if name not in self.ignore]
+        if not kept:
+            raise DataError(f"data.{config.source}.ignore: leaves no input column of {path}; shorten it.")
+        return frame[kept]
 
 
 def _unknown(key: str, name: str, known: list[str], path: Path) -> str:
