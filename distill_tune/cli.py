@@ -4,6 +4,7 @@
 """
 
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
 from distill_tune.registry import did_you_mean
 
+_OF_THE_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -48,8 +50,12 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         complain("interrupted.")
         return INTERRUPTED
-    except Exception:  # a fault of ours: the whole story, and a status that says so
-        traceback.print_exc()
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_STORAGE:
+            where, why = error.filename or "the result folder", error.strerror or str(error)
+            complain(f"{where}: cannot be written ({why}); make room, or choose another place.")
+        else:  # a fault of ours: the whole story, and a status that says so
+            traceback.print_exc()
         return 1
 
 

@@ -94,3 +94,28 @@ def test_a_record_knows_its_values_at_its_rungs_and_at_its_end() -> None:
     assert found.rung == 3
     assert found.rung_values("val/accuracy") == {1: 0.1, 3: 0.3, 5: 0.5}
     assert found.training_s == 2.5
+
+
+class Full(Watcher):
+    def trial_reported(self, record: TrialRecord) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_watcher_that_cannot_write_is_given_up_with_a_warning_and_the_others_go_on() -> None:
+    said: list[str] = []
+    witness = Witness()
+    ledger = Ledger(watchers=[Full(), witness], say=said.append)
+    ledger.start(record(0))
+    ledger.report("0000", report(1, 0.5))
+    ledger.report("0000", report(2, 0.6))
+    assert [event for event, _ in witness.seen] == ["started", "reported 1", "reported 2"]
+    assert said == ["warning: Full is given up: OSError: [Errno 28] No space left on device"]
+
+
+def test_the_search_does_not_go_on_without_a_watcher_that_is_essential() -> None:
+    full = Full()
+    full.is_essential = True
+    ledger = Ledger(watchers=[full])
+    ledger.start(record(0))
+    with pytest.raises(OSError, match="No space left"):
+        ledger.report("0000", report(1, 0.5))

@@ -15,7 +15,7 @@ from distill_tune.config import Config, Space
 from distill_tune.errors import CacheError, ConfigError, DistillTuneError
 from distill_tune.registry import SAMPLERS, SCHEDULERS
 from distill_tune.students import Cost
-from distill_tune.tuning.budget import Budget
+from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.history import History
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
@@ -259,3 +259,21 @@ def test_the_grid_tries_every_combination_once_and_then_says_so(tmp_path: Path) 
     assert len(set(tried)) == len(tried)
     with pytest.raises(DistillTuneError, match="every combination of the space has been tried"):
         study.ask()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, on which every write fails")
+def test_a_full_disk_ends_the_search_and_what_is_there_goes_on_when_there_is_room(
+    undisturbed: tuple[Path, list[Any]], tmp_path: Path
+) -> None:
+    sitting = Sitting(tmp_path)
+    first = sitting.conductor.propose()
+    assert first is not None
+    sitting._train(f"{first.number:04d}")
+    sitting.logbook.release()
+    with Path("/dev/full").open("ab", buffering=0) as full:
+        sitting.logbook._file = full
+        assert sitting.conductor.propose() is None
+        assert sitting.conductor.is_over
+    assert sitting.conductor.budget.ended_by is Reason.STORAGE
+    assert "No space left" in sitting.conductor.why
+    assert Sitting(tmp_path).run() == undisturbed[1]
