@@ -36,7 +36,7 @@ class Carried:
 
     pairs: list[Pair]
     is_whole: bool
-    """The networks are alike, so that nothing is missing."""
+    """The networks are alike, activations and strides too, so that nothing has to be corrected."""
 
     @property
     def inherited_rows(self) -> dict[str, int]:
@@ -60,7 +60,7 @@ def carry(teacher: nn.Module, student: nn.Module) -> Carried:
         columns = None if their_layer.inputs is None else ranks[their_layer.inputs]
         _copy(our_layer.module, their_layer.module, units, columns)
         pairs.append(Pair(our_layer, their_layer, units))
-    return Carried(pairs, _shapes(teacher) == _shapes(student))
+    return Carried(pairs, repr(network_of(teacher)) == repr(network_of(student)))
 
 
 def ranks_of(wiring: Wiring) -> dict[int, Tensor]:
@@ -117,7 +117,3 @@ def _fitted(kernels: Tensor, size: torch.Size) -> Tensor:
         padding = [0, 0] * (kernels.dim() - 1 - axis) + [margin, margin]
         kernels = F.pad(kernels, padding)
     return kernels
-
-
-def _shapes(module: nn.Module) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in module.state_dict().items()}
