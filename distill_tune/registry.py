@@ -152,6 +152,11 @@ LOSSES: Registry[Any] = Registry(
 OPTIMIZERS: Registry[Any] = Registry(
     "optimizer", "distill_tune.distillation.optimizers", "distill_tune.distillation.optimizers._base:OptimizerKind"
 )
+INITIALISATIONS: Registry[Any] = Registry(
+    "initialisation",
+    "distill_tune.distillation.initialisation",
+    "distill_tune.distillation.initialisation._base:Initialisation",
+)
 AUGMENTATIONS: Registry[Any] = Registry(
     "augmentation", "distill_tune.distillation.augmentation", "distill_tune.distillation.augmentation._base:Transform"
 )

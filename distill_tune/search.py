@@ -99,13 +99,14 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
 def winner_in_words(found: dict[str, Any]) -> str:
     """The best student's trial and settings, on one line."""
     best, config = found["best"], found["best"]["config"]
-    family, loss, optim = config["student"]["family"], config["loss"], config["optim"]
+    family, init, loss, optim = config["student"]["family"], config["student"]["init"], config["loss"], config["optim"]
+    begun = "" if init == "default" else f"init {init}, "
     options = ", ".join(f"{name} {value}" for name, value in config["student"].get(family, {}).items())
     teaching = (
         f"T {loss['temperature']:.3g}, soft_weight {loss['soft_weight']:.3g}" if "temperature" in loss else "no teacher"
     )
     rates = f"learning_rate {optim['learning_rate']:.3g}, weight_decay {optim['weight_decay']:.3g}"
-    return f"best: trial {best['trial']:04d}, {family} ({options}), {loss['kind']} ({teaching}), {rates}"
+    return f"best: trial {best['trial']:04d}, {family} ({options}), {begun}{loss['kind']} ({teaching}), {rates}"
 
 
 def find_space(text: str) -> Path:

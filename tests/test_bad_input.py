@@ -142,7 +142,7 @@ def test_a_refused_command_says_it_in_one_line_to_whoever_runs_it(tmp_path: Path
         ("data.source=cvs", "data.source: no data source is named 'cvs'. Did you mean 'csv'? Known: blobs, csv, "),
         ("teacher.source=keras3", "teacher.source: no teacher source is named 'keras3'. Known: logits, torch, train."),
         ("student.family=absent:net", "student.family: 'absent:net': there is no module 'absent' in "),
-        ("search.trials={ int = [1, 9] }", "[search] is the same for every trial; [student], [loss], [optim] and"),
+        ("search.trials={ int = [1, 9] }", "[search] is the same for every trial; [student], [loss], [optim], ["),
         ("confirm.seeds=1", "confirm.seeds: must be at least 2, but got 1."),
         ("resources.workers_per_trial=3", "optim.batch_size: must be a multiple of resources.workers_per_trial (3)"),
     ],

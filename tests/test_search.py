@@ -187,3 +187,15 @@ def test_ctrl_c_ends_trials_saves_what_is_there_and_leaves_no_process(storage: P
     assert not any(row["status"] == "running" for row in rows)
     _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []
+
+
+def test_the_winner_in_words_says_how_it_began_where_it_was_told_to() -> None:
+    from distill_tune.search import winner_in_words
+
+    student = {"family": "mlp", "init": "inherit", "mlp": {"width": 8}}
+    optim = {"learning_rate": 0.01, "weight_decay": 0.0}
+    config = {"student": student, "loss": {"kind": "labels"}, "optim": optim}
+    said = "best: trial 0003, mlp (width 8), init inherit, labels (no teacher), learning_rate 0.01, weight_decay 0"
+    assert winner_in_words({"best": {"trial": 3, "config": config}}) == said
+    student["init"] = "default"
+    assert winner_in_words({"best": {"trial": 3, "config": config}}) == said.replace("init inherit, ", "")

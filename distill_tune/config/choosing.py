@@ -57,12 +57,12 @@ class Choosing(Options):
         return self
 
     def _waiting_entry(self, name: str) -> type[Options]:
-        """The entry of a table that is not chosen; of one's own at a dotted path, where only one field can name it."""
-        registries = [r for r in self.chooses.values() if name in r.names or (":" in name and len(self.chooses) == 1)]
+        """The entry of a table that is not chosen; at a dotted path, that of the first field which can name it."""
+        registries = [registry for registry in self.chooses.values() if name in registry]
         if not registries:
             names = [each for registry in self.chooses.values() for each in registry.names]
             raise unknown_key((name,), [*type(self).model_fields, *names])
-        return _entry(registries[0], name, name)
+        return _entry(next((r for r in registries if _takes(r, name)), registries[0]), name, name)
 
 
 def _entry(registry: Registry[Any], key: str, name: str) -> type[Options]:
@@ -71,6 +71,14 @@ def _entry(registry: Registry[Any], key: str, name: str) -> type[Options]:
     except ConfigError as error:
         raise BrokenRule((key,), str(error)) from error
     return entry
+
+
+def _takes(registry: Registry[Any], name: str) -> bool:
+    try:
+        registry.get(name)
+    except ConfigError:
+        return False
+    return True
 
 
 def _check_options(entry: type[Options], name: str, table: Any) -> None:

@@ -17,6 +17,7 @@ from distill_tune.errors import ConfigError
 from distill_tune.registry import (
     AUGMENTATIONS,
     DATA_SOURCES,
+    INITIALISATIONS,
     LOSSES,
     OPTIMIZERS,
     SAMPLERS,
@@ -27,7 +28,7 @@ from distill_tune.registry import (
     Registry,
 )
 
-SEARCHED = ("student", "loss", "optim", "augmentation")
+SEARCHED = ("student", "loss", "optim", "regularization", "augmentation")
 """The sections in which ranges may stand; the others are the same for every trial."""
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -84,11 +85,11 @@ class TeacherConfig(Choosing):
 
 
 class StudentConfig(Choosing):
-    """What the student is made of."""
+    """What the student is made of, and how its weights begin."""
 
-    chooses: ClassVar[dict[str, Registry[Any]]] = {"family": STUDENTS}
+    chooses: ClassVar[dict[str, Registry[Any]]] = {"family": STUDENTS, "init": INITIALISATIONS}
     family: str
-    init: Literal["default"] = "default"
+    init: str = "default"
 
 
 class LossConfig(Choosing):
@@ -117,6 +118,13 @@ class OptimConfig(Choosing):
     """Largest norm of the gradient over all weights; None does not clip."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the forward pass; auto is bfloat16 where that is measured to be faster (CPU) or supported (GPU)."""
+
+
+class RegularizationConfig(Options):
+    """What the student's weights are held to; see `distillation/norm_limit.py`."""
+
+    norm_ratio: Annotated[float, Field(gt=0)] | None = None
+    """Largest norm of all of the student's weights together, as a multiple of the teacher's; None sets no limit."""
 
 
 class AugmentationConfig(Options):
@@ -238,6 +246,7 @@ class Config(Options):
     student: StudentConfig
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
+    regularization: RegularizationConfig = RegularizationConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     limits: LimitsConfig = LimitsConfig()
     search: SearchConfig = SearchConfig()

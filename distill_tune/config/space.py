@@ -1,7 +1,7 @@
 """A search space: a configuration in which some values are ranges.
 
-A parameter of a family, loss or optimizer that a trial did not choose does not exist for that trial, and neither do the
-temperature and the weight of a loss that has no teacher.
+A parameter of a family, initialisation, loss or optimizer that a trial did not choose does not exist for that trial,
+and neither do the temperature and the weight of a loss that has no teacher.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from distill_tune.config.validate import validate
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES, did_you_mean
 
-NAMES = {"student": "family", "loss": "kind", "optim": "kind"}
-"""The key of a section that chooses; a plain list there means: choose one."""
+NAMES = {"student": ("family", "init"), "loss": ("kind",), "optim": ("kind",)}
+"""The keys of a section that choose; a plain list there means: choose one."""
 OF_THE_TEACHER = ("temperature", "soft_weight")
 """Keys of `[loss]` that a loss without a teacher does not have."""
 
@@ -102,14 +102,21 @@ class Space:
     @property
     def families(self) -> list[str]:
         """The student families to choose from."""
-        found = self.ranges.get(("student", "family"))
-        return [self.config.student.family] if found is None else list(found.corners())
+        return self._names("student", "family")
+
+    @property
+    def inits(self) -> list[str]:
+        """The initialisations to choose from."""
+        return self._names("student", "init")
+
+    def _names(self, section: str, key: str) -> list[str]:
+        found = self.ranges.get((section, key))
+        return [getattr(getattr(self.config, section), key)] if found is None else list(found.corners())
 
     def ranges_of(self, family: str) -> dict[Path, Range]:
-        """The ranges of one student family, and those of every student."""
-        others = set(self.families) - {family}
-        chosen = ("student", "family")
-        return {p: r for p, r in self.ranges.items() if p[0] == "student" and p != chosen and p[1] not in others}
+        """The ranges that make a student of this family, whatever its weights begin as."""
+        others = {*self.families, *self.inits, *NAMES["student"]} - {family}
+        return {p: r for p, r in self.ranges.items() if p[0] == "student" and p[1] not in others}
 
     def as_optuna(self, values: Values) -> Values:
         """Sampled values as Optuna's trials hold them.
@@ -144,13 +151,12 @@ class Space:
     def _exists(self, path: Path, values: Values) -> bool:
         section = path[0]
         if section == "loss" and path[1] in OF_THE_TEACHER:
-            return bool(LOSSES.get(self._name(section, values)).uses_teacher)
+            return bool(LOSSES.get(self._name(section, "kind", values)).uses_teacher)
         if section in NAMES and len(path) > 2:
-            return path[1] == self._name(section, values)
+            return path[1] in (self._name(section, key, values) for key in NAMES[section])
         return True
 
-    def _name(self, section: str, values: Values) -> str:
-        key = NAMES[section]
+    def _name(self, section: str, key: str, values: Values) -> str:
         fixed: str = getattr(getattr(self.config, section), key)
         return str(values.get(dotted((section, key)), fixed))
 
@@ -174,7 +180,7 @@ def _without_unchosen(tables: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_name(path: Path) -> bool:
-    return len(path) == 2 and NAMES.get(path[0]) == path[1]
+    return len(path) == 2 and path[1] in NAMES.get(path[0], ())
 
 
 def _leaves(tables: dict[str, Any]) -> Iterator[tuple[Path, Any]]:

@@ -20,7 +20,9 @@ from torch.optim import Optimizer
 
 from distill_tune.config import Config
 from distill_tune.distillation.batches import UNLABELLED, Batch, Shard
+from distill_tune.distillation.holding import Hold
 from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.norm_limit import NormLimit, norm_limit
 from distill_tune.distillation.objective import LossTerms, Objective
 from distill_tune.distillation.precision import forward_context
 from distill_tune.distillation.schedule import rate_share
@@ -68,6 +70,8 @@ class _Run:
         self.shard = Shard(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Shard()
         torch.manual_seed(seed_of(seed, "weights"))
         self.student = materials.build_student(config).to(device)
+        self.hold = config.student.chosen("init").begin(self.student, config, materials) or Hold(self.student)
+        self.limit_norm = NormLimit(self.student, norm_limit(config, materials.teacher_weights))
         self.forward = _data_parallel(self.student, self.shard, device)
         self.optimizer: Optimizer = config.optim.chosen("kind").build(
             self.student, config.optim.learning_rate, config.optim.weight_decay
@@ -129,7 +133,9 @@ class _Run:
         self.objective.weigh(*terms).backward()
         if self.config.optim.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.student.parameters(), self.config.optim.gradient_clip)
-        self.optimizer.step()
+        with self.hold.at(step / self.total_steps):
+            self.optimizer.step()
+        self.limit_norm()
         return terms
 
     def _set_rate(self, step: int) -> None:

@@ -17,6 +17,7 @@ from distill_tune.config import Config
 from distill_tune.data import Dataset, Split, open_dataset
 from distill_tune.distillation.batches import UNLABELLED, Batches, Shard
 from distill_tune.distillation.teacher_cache import TeacherOutputs, as_tensor, at_rows, outputs_folder, visible_rows
+from distill_tune.distillation.teacher_weights import TeacherWeights
 from distill_tune.distillation.views import Views
 from distill_tune.students import build_student
 
@@ -46,6 +47,8 @@ class Materials:
     live_teacher: nn.Module | None
     train_inputs: Tensor
     """[visible training samples, *input_shape], unaugmented."""
+    teacher_weights: TeacherWeights | None = None
+    """Where the teacher's weights are, if something of the space asks for them."""
 
     @classmethod
     def open(
@@ -67,6 +70,7 @@ class Materials:
             teacher=None if folder is None else TeacherOutputs(outputs_folder(folder, config), device),
             live_teacher=None if prepared.live_teacher is None else prepared.live_teacher.to(device),
             train_inputs=inputs,
+            teacher_weights=None if folder is None else TeacherWeights(folder),
         )
 
     def batches(self, config: Config, seed: int, shard: Shard, use_teacher: bool) -> Batches:

@@ -19,9 +19,11 @@ from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
 from distill_tune.data import Dataset, prepare_data
+from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
 from distill_tune.distillation.teacher_training import train_teacher
+from distill_tune.distillation.teacher_weights import refuse_without_network, write_weights
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError
 from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Workshop
@@ -54,14 +56,29 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
     dataset = dataset or announced_data(config, cache, say)
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
+    check_students(space, dataset)
     folder, teacher = _ready_teacher(config, dataset, cache, say)
     if teacher.module is None:
         _check_logits_suffice(variants)
+        refuse_without_network(space)
+    else:
+        write_weights(folder, space, dataset, teacher.module)
     for variant in variants:
         _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
     say(how_good_the_teacher_is(outputs_folder(folder, variants[0]), dataset))
     live = teacher.module if config.teacher.mode == "live" else None
     return Preparation(Prepared(dataset.folder, folder, live), dataset, teacher)
+
+
+def check_students(space: Space, dataset: Dataset) -> None:
+    """Look at what the students of a space ask of their teacher, before it is made ready.
+
+    Raises:
+        ConfigError: no such teacher can give it.
+    """
+    if not space.config.teacher.chosen("source").has_network:
+        refuse_without_network(space)
+    check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
 
 
 def how_good_the_teacher_is(outputs: Path, dataset: Dataset) -> str:

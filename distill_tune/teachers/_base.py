@@ -80,6 +80,8 @@ class Teacher(Options):
 
     needs: ClassVar[tuple[str, ...]] = ()
     """Keys of `[teacher]` that this source cannot do without."""
+    has_network: ClassVar[bool] = True
+    """False for a source that hands over logits alone."""
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """What the outputs depend on; another identity is another teacher.

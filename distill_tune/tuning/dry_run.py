@@ -18,7 +18,7 @@ from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import prepare_data
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.distillation.prepare import pupils_of
+from distill_tune.distillation.prepare import check_students, pupils_of
 from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.fitting import fit
@@ -38,6 +38,7 @@ def dry_run(space: Space, folder: Path) -> int:
         dataset = prepare_data(space.config.data, Path(temporary))
         space = fit(space, dataset, console.print).space
         config = space.config
+        check_students(space, dataset)
         config.teacher.chosen("source").identity(config.teacher, pupils_of(dataset))  # is what it names there?
         samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
     console.print("Configuration (each range at its first value)\n", style="bold")

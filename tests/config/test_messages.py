@@ -18,7 +18,8 @@ from distill_tune.errors import ConfigError
 SMALLEST = "data.source = 'digits'\nstudent.family = 'mlp'\n"
 KINDS = "Known: choice, int, log, log_int, uniform."
 LOSS_KEYS = "Known: kind, temperature, soft_weight, labels, soft_targets."
-SECTION_NAMES = "data, teacher, student, loss, optim, augmentation, limits, search, resources, confirm"
+SECTION_NAMES = "data, teacher, student, loss, optim, regularization, augmentation, limits, search, resources, confirm"
+STUDENT_KEYS = "family, init, convnet, mlp, resnet, default, gaussian, inherit, inherit_progressive, truncate"
 
 
 def parse(lines: str) -> Space:
@@ -122,7 +123,7 @@ loss.batch_size = 3
 augmentation.shfit = 1
     augmentation.shfit: unknown key. Did you mean 'shift'? Known: cutout, flip, mixup, shift.
 student.kernel = 3
-    student.kernel: unknown key. Known: family, init, convnet, mlp, resnet. Did you mean student.convnet.kernel?
+    student.kernel: unknown key. Known: {STUDENT_KEYS}. Did you mean student.convnet.kernel?
 student.convnet.widht = 3
     student.convnet.widht: unknown key. Did you mean 'width'?
     Known: width, depth, kernel, norm, separable, first_stride.
@@ -258,7 +259,8 @@ confirm.top = { choice = [1, 2] }
 """)
 def test_a_range_in_a_section_that_is_the_same_for_every_trial(line: str, said: str) -> None:
     section = said.partition(".")[0]
-    cure = f"[{section}] is the same for every trial; [student], [loss], [optim] and [augmentation] may have ranges."
+    able = "[student], [loss], [optim], [regularization] and [augmentation]"
+    cure = f"[{section}] is the same for every trial; {able} may have ranges."
     check(line, f"{said} {cure}")
 
 

@@ -53,6 +53,11 @@ SPACES = {
         augmentation={"mixup": 0.5},
         optim={"label_smoothing": 0.1, "gradient_clip": 0.5, "batch_size": 62},
     ),
+    "inherited": run_space(
+        student={"init": "inherit_progressive"},
+        optim={"weight_decay": 0.1, "batch_size": 64},
+        regularization={"norm_ratio": 0.4},
+    ),
     "diverging": run_space(optim={"kind": "sgd", "learning_rate": 1e12}),
     "batch statistics": run_space(IMAGES, augmentation={"shift": 1}),
 }
@@ -72,9 +77,12 @@ def told_by_two(runs: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return {name: [each[name] for each in told] for name in runs}
 
 
-@pytest.mark.parametrize("name", ["plain", "everything"])
+@pytest.mark.parametrize("name", ["plain", "everything", "inherited"])
 def test_two_workers_report_what_one_reports(name: str, runs: Any, told_by_two: Any) -> None:
-    """With everything: samples without labels, mixed inputs, smoothed labels, clipped gradients."""
+    """With everything: samples without labels, mixed inputs, smoothed labels, clipped gradients.
+
+    Inherited: with units that stand still for a while, and a limit on the norm.
+    """
     alone, (first, second) = train(*runs[name]), told_by_two[name]
     assert len(first["reports"]) == 3
     assert first == second

@@ -24,6 +24,7 @@ class Logits(Teacher):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
+    has_network: ClassVar[bool] = False
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """The file's checksum; its shape and values are checked here too, before anything is written."""

@@ -1,0 +1,96 @@
+"""What an initialisation is: it sets the weights of a student that has just been built, before its first step.
+
+One that begins with a teacher's weights says so (`needs_teacher`), and refuses beforehand what it cannot do; a space is
+refused where any of its students would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import TYPE_CHECKING, ClassVar
+
+from distill_tune.config.messages import dotted
+from distill_tune.errors import ConfigError
+from distill_tune.registry import INITIALISATIONS, Options
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from distill_tune.config import Config, Space
+    from distill_tune.distillation.holding import Hold
+    from distill_tune.distillation.materials import Materials
+
+_MOST_STUDENTS = 500
+"""So many kinds of student of a space are looked at beforehand; what another cannot do fails in its own trial."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Of the data: all that a network's shape hangs on beside its options."""
+
+    input_shape: tuple[int, ...]
+    classes: int
+
+
+class Initialisation(Options):
+    """A way to begin; its fields are its options."""
+
+    needs_teacher: ClassVar[bool] = False
+    """Whether it reads the teacher's weights."""
+
+    def check(self, config: Config, shapes: Shapes) -> None:
+        """Look at a configuration before anything is trained.
+
+        Raises:
+            ConfigError: this student cannot begin so.
+        """
+
+    def begin(self, student: nn.Module, config: Config, materials: Materials) -> Hold | None:
+        """Set the weights of `student`, newly built from the seed, in place; the same on every worker of a trial.
+
+        Returns:
+            What stands still for a while, if anything does.
+        """
+        raise NotImplementedError
+
+
+def check_beginnings(space: Space, shapes: Shapes) -> None:
+    """Refuse a space of which a student could not begin as it is told to.
+
+    Raises:
+        ConfigError: a student and an initialisation of the space do not go together.
+    """
+    for config in islice(_students(space), _MOST_STUDENTS):
+        config.student.chosen("init").check(config, shapes)
+
+
+def _students(space: Space) -> Iterator[Config]:
+    """The corners of everything that makes a student, for each initialisation that needs the teacher."""
+    for name, family in product(space.inits, space.families):
+        if INITIALISATIONS.get(name).needs_teacher:
+            ranges = {dotted(path): found for path, found in space.ranges_of(family).items()}
+            ranges |= {dotted(p): r for p, r in space.ranges.items() if p[:2] == ("student", name)}
+            for values in product(*(found.corners() for found in ranges.values())):
+                chosen = {"student.family": family, "student.init": name}
+                yield space.at(chosen | dict(zip(ranges, values, strict=True)))
+
+
+def check_family(config: Config) -> None:
+    """Refuse a teacher of another family than the student's.
+
+    Raises:
+        ConfigError: they differ, or the teacher's family is not known.
+    """
+    init, ours, theirs = config.student.init, config.student.family, config.teacher.family
+    if theirs is None:
+        raise ConfigError(
+            f"student.init: {init!r} must know how the teacher is built, but teacher.family is not set; set it, and "
+            f"its table, to what the teacher is, or choose another init."
+        )
+    if ours != theirs:
+        raise ConfigError(
+            f"student.init: {init!r} needs a student of the teacher's family ({theirs!r}), but got {ours!r}; make both "
+            f"one family, or choose another init."
+        )

@@ -1,0 +1,98 @@
+"""Giving inherited layers the teacher's pre-activations on some training samples: variance by layer, mean by unit.
+
+Layers are corrected in the order in which they run, so each sees what the corrected ones before it make. Layers without
+a bias are followed by batch normalisation, whose statistics are taken anew at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from distill_tune.distillation.initialisation._carrying import Carried, Pair
+
+_SAMPLES = 512
+"""Enough for the variance of a layer, in a forward pass that costs less than an epoch of the smallest data."""
+
+
+@torch.no_grad()
+def match_teacher(carried: Carried, teacher: nn.Module, student: nn.Module, inputs: Tensor) -> None:
+    """Correct the student's inherited layers in place.
+
+    Args:
+        carried: what has been carried over.
+        teacher: in eval mode.
+        student: of the same device.
+        inputs: [n, *input_shape], in stored units; at most 512 evenly spaced ones of them are used.
+    """
+    rows = torch.linspace(0, len(inputs) - 1, min(len(inputs), _SAMPLES), device=inputs.device).long()
+    some = inputs[rows]
+    biased = [pair for pair in carried.pairs if getattr(pair.ours.module, "bias", None) is not None]
+    layers = [pair for pair in biased if _weight_of(pair).dim() > 1]
+    wanted = _moments(teacher, [pair.theirs.module for pair in layers], some)
+    with _batch_statistics(student):
+        for pair, theirs in zip(layers, wanted, strict=True):
+            (ours,) = _moments(student, [pair.ours.module], some)
+            _correct(pair, ours[:, : len(pair.units)], theirs[:, pair.units])
+    _take_statistics(student, some)
+
+
+def _correct(pair: Pair, ours: Tensor, theirs: Tensor) -> None:
+    """One scale for the layer, one bias a unit; `ours` and `theirs` are moments [2, units]."""
+    weight, bias, count = _weight_of(pair), pair.ours.module.bias, len(pair.units)
+    assert isinstance(bias, Tensor)
+    (mean, variance), (their_mean, their_variance) = ours, theirs
+    spread = variance.mean()
+    scale = (their_variance.mean() / spread).sqrt() if spread > 0 else torch.ones_like(spread)
+    weight[:count] *= scale
+    bias[:count] = their_mean - scale * (mean - bias[:count])
+
+
+def _moments(module: nn.Module, layers: list[nn.Module], inputs: Tensor) -> list[Tensor]:
+    """Mean and variance of what each layer makes of the inputs: [2, units], over samples and places of a map."""
+    found: dict[nn.Module, Tensor] = {}
+
+    def keep(layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        flat = made.movedim(1, -1).flatten(0, -2)
+        found[layer] = torch.stack([flat.mean(0), flat.var(0, correction=0)])  # now: a ReLU in place may follow
+
+    hooks = [layer.register_forward_hook(keep) for layer in layers]
+    module(inputs)
+    for hook in hooks:
+        hook.remove()
+    return [found[layer] for layer in layers]
+
+
+def _weight_of(pair: Pair) -> Tensor:
+    weight = pair.ours.module.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+@contextmanager
+def _batch_statistics(student: nn.Module) -> Iterator[None]:
+    """Normalise by the batch in hand, and drop nothing out."""
+    was_training = student.training
+    student.train()
+    for module in student.modules():
+        if isinstance(module, nn.Dropout):
+            module.eval()
+    yield
+    student.train(was_training)
+
+
+def _take_statistics(student: nn.Module, inputs: Tensor) -> None:
+    norms = [module for module in student.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over the batches, of which there is one
+    with _batch_statistics(student):
+        student(inputs)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

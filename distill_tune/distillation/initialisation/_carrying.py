@@ -1,0 +1,119 @@
+"""Carrying a teacher's largest units into a narrower network of the same family; see `inherit.py` for the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from distill_tune.distillation.initialisation._wiring import (
+    CLASSES,
+    INPUT,
+    Layer,
+    Wiring,
+    counterparts,
+    wiring_of,
+)
+from distill_tune.distillation.teacher_weights import network_of
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A layer of the student and the teacher's that it inherits from."""
+
+    ours: Layer
+    theirs: Layer
+    units: Tensor
+    """int64 [n]: the teacher's units that the student's first n are, the largest first."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What has been carried over."""
+
+    pairs: list[Pair]
+    is_whole: bool
+    """The networks are alike, activations and strides too, so that nothing has to be corrected."""
+
+    @property
+    def inherited_rows(self) -> dict[str, int]:
+        """Name of a parameter of the student to how many of its first rows are inherited; the logits' are not."""
+        return {
+            f"network.{pair.ours.name}.{name}": len(pair.units)
+            for pair in self.pairs
+            if pair.ours.outputs != CLASSES
+            for name, _ in pair.ours.module.named_parameters()
+        }
+
+
+@torch.no_grad()
+def carry(teacher: nn.Module, student: nn.Module) -> Carried:
+    """Copy the teacher's largest units over the student's first ones."""
+    theirs, ours = wiring_of(network_of(teacher)), wiring_of(network_of(student))
+    ranks = ranks_of(theirs)
+    pairs = []
+    for our_layer, their_layer in counterparts(ours, theirs):
+        units = ranks[their_layer.outputs][: len(_weight(our_layer))]
+        columns = None if their_layer.inputs is None else ranks[their_layer.inputs]
+        _copy(our_layer.module, their_layer.module, units, columns)
+        pairs.append(Pair(our_layer, their_layer, units))
+    return Carried(pairs, repr(network_of(teacher)) == repr(network_of(student)))
+
+
+def ranks_of(wiring: Wiring) -> dict[int, Tensor]:
+    """Of each space its units, int64, the largest first; inputs and logits keep their order."""
+    ranks = {}
+    for space in range(wiring.spaces):
+        squares = torch.stack(list(_squares(wiring, space))).sum(0)
+        fixed = space in (INPUT, CLASSES)
+        ranks[space] = (
+            torch.arange(len(squares), device=squares.device)
+            if fixed
+            else squares.argsort(descending=True, stable=True)
+        )
+    return ranks
+
+
+def _squares(wiring: Wiring, space: int) -> Iterator[Tensor]:
+    """Of each layer that touches the space: float64 [units], the sum of squares of its weights there."""
+    for layer in wiring.layers:
+        weight = _weight(layer).double()
+        if weight.dim() == 1:  # a normalisation's scale is no connection
+            continue
+        if layer.outputs == space:
+            yield weight.flatten(1).square().sum(1)
+        if layer.inputs == space:
+            yield weight.transpose(0, 1).flatten(1).square().sum(1)
+
+
+def _weight(layer: Layer) -> Tensor:
+    weight = layer.module.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def _copy(ours: nn.Module, theirs: nn.Module, units: Tensor, columns: Tensor | None) -> None:
+    """Parameters and batch statistics of the chosen units."""
+    source = theirs.state_dict()
+    for name, tensor in ours.state_dict().items():
+        if name not in source or tensor.dim() == 0:
+            continue
+        rows = source[name][units]
+        if tensor.dim() > 1 and columns is not None:
+            rows = rows[:, columns[: tensor.shape[1]]]
+            rows = _fitted(rows, tensor.shape[2:])
+            tensor[: len(rows), : rows.shape[1]] = rows
+        else:
+            tensor[: len(rows)] = _fitted(rows, tensor.shape[2:]) if tensor.dim() > 1 else rows
+
+
+def _fitted(kernels: Tensor, size: torch.Size) -> Tensor:
+    """Kernels [..., height, width] in another size: their middle, or with zeros around them."""
+    for axis, wanted in enumerate(size, start=2):
+        margin = (wanted - kernels.shape[axis]) // 2
+        padding = [0, 0] * (kernels.dim() - 1 - axis) + [margin, margin]
+        kernels = F.pad(kernels, padding)
+    return kernels

@@ -1,0 +1,22 @@
+"""As the network's own layers begin: PyTorch's defaults, of convolutions He et al. 2015 (`students/_blocks.py`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from distill_tune.distillation.initialisation._base import Initialisation
+from distill_tune.registry import INITIALISATIONS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from distill_tune.config import Config
+    from distill_tune.distillation.materials import Materials
+
+
+@INITIALISATIONS.register
+class Default(Initialisation):
+    """Leaves the student as it was built."""
+
+    def begin(self, student: nn.Module, config: Config, materials: Materials) -> None:
+        """Do nothing."""

@@ -1,0 +1,61 @@
+"""The student begins as the teacher's largest units: magnitude pruning of whole units, in one go.
+
+Li et al. 2017, "Pruning Filters for Efficient ConvNets" (https://arxiv.org/abs/1608.08710) ranks a layer's filters by
+the norm of their weights; here the weights that leave a unit count too:
+
+    size(j) = sqrt(sum of squares of the weights into j and of those out of j)
+
+The largest units are carried over in this order, each with its inputs from the units that were carried before it.
+With fewer inputs a layer is quieter than the teacher's, and its mean is another. So each layer with a bias gets one
+scale, such that its pre-activations have the variance of the same units in the teacher on some training samples, and
+each unit the bias that gives it the teacher's mean; batch statistics are taken anew.
+
+Networks of other depth: the student's layer i of n takes the teacher's layer round(i (m - 1) / (n - 1)) of m, so the
+first takes the first and the last the last; the head takes the head. What the teacher has no counterpart for (further
+units, other kinds of layer) stays as it was drawn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from distill_tune.distillation.initialisation._base import Initialisation, Shapes, check_family
+from distill_tune.registry import INITIALISATIONS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from distill_tune.config import Config
+    from distill_tune.distillation.holding import Hold
+    from distill_tune.distillation.materials import Materials
+
+
+@INITIALISATIONS.register
+class Inherit(Initialisation):
+    """For students of the teacher's family: mlp, convnet or resnet."""
+
+    needs_teacher: ClassVar[bool] = True
+
+    def check(self, config: Config, shapes: Shapes) -> None:
+        """Student and teacher must be of one family whose layers are known here."""
+        from distill_tune.distillation.initialisation._wiring import check_known
+
+        check_family(config)
+        check_known(config)
+
+    def begin(self, student: nn.Module, config: Config, materials: Materials) -> Hold | None:
+        """Carry the teacher's largest units over, and match their pre-activations."""
+        self._carry(student, config, materials)
+        return None
+
+    def _carry(self, student: nn.Module, config: Config, materials: Materials) -> dict[str, int]:
+        """Name of a parameter to how many of its first rows are inherited, in the order of their units' sizes."""
+        from distill_tune.distillation.initialisation._calibration import match_teacher
+        from distill_tune.distillation.initialisation._carrying import carry
+        from distill_tune.distillation.teacher_weights import teacher_network
+
+        teacher = teacher_network(config, materials)
+        carried = carry(teacher, student)
+        if not carried.is_whole:
+            match_teacher(carried, teacher, student, materials.train_inputs)
+        return carried.inherited_rows

@@ -1,0 +1,93 @@
+"""The teacher's first layers as they are, and everything behind them new.
+
+Sanh et al. 2019, "DistilBERT" (https://arxiv.org/abs/1910.01108) began a student with layers of its teacher; that early
+layers are the most general is Yosinski et al. 2014 (https://arxiv.org/abs/1411.1792). Layers are hidden layers of an
+mlp, stages of a convnet, and of a resnet the stem and then its blocks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from distill_tune.distillation.initialisation._base import Initialisation, Shapes, check_family
+from distill_tune.errors import ConfigError
+from distill_tune.registry import INITIALISATIONS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from distill_tune.config import Config
+    from distill_tune.distillation.materials import Materials
+
+_FREE = {"widths", "depth", "stages", "activation", "dropout"}
+"""Options that do not change what a layer's weights look like, or that are told as widths."""
+
+
+@INITIALISATIONS.register
+class Truncate(Initialisation):
+    """For students whose first layers look like the teacher's."""
+
+    needs_teacher: ClassVar[bool] = True
+    layers: int = Field(1, ge=1)
+    """So many of the teacher's first layers are taken."""
+
+    def check(self, config: Config, shapes: Shapes) -> None:
+        """The student's first layers must have the shapes of the teacher's."""
+        import torch
+
+        from distill_tune.distillation.initialisation._wiring import check_known, first_layers
+
+        check_family(config)
+        check_known(config)
+        families = config.teacher.chosen("family"), config.student.chosen("family")
+        with torch.device("meta"):
+            networks = [family.build(shapes.input_shape, shapes.classes) for family in families]
+        theirs, ours = ([_shapes_of(layer) for layer in first_layers(network)] for network in networks)
+        if self.layers > (most := min(len(theirs), len(ours))):
+            raise ConfigError(
+                f"student.truncate.layers: must be at most {most} (the teacher has {len(theirs)} layers, the student "
+                f"{len(ours)}), but got {self.layers}."
+            )
+        if theirs[: self.layers] != ours[: self.layers]:
+            raise ConfigError(self._refusal(config, theirs))
+
+    def begin(self, student: nn.Module, config: Config, materials: Materials) -> None:
+        """Copy the first layers, batch statistics included."""
+        from distill_tune.distillation.initialisation._wiring import first_layers
+        from distill_tune.distillation.teacher_weights import network_of, teacher_network
+
+        theirs = first_layers(network_of(teacher_network(config, materials)))
+        ours = first_layers(network_of(student))
+        for their_layer, our_layer in zip(theirs[: self.layers], ours, strict=False):
+            for their_module, our_module in zip(their_layer, our_layer, strict=True):
+                our_module.load_state_dict(their_module.state_dict())
+
+    def _refusal(self, config: Config, theirs: list[Any]) -> str:
+        name = config.student.family
+        layers = "first layer as it is" if self.layers == 1 else f"first {self.layers} layers as they are"
+        what = f"student.init: 'truncate' takes the teacher's {layers}"
+        if name == "mlp":
+            widths = [int(layer[0][0]) for layer in theirs[: self.layers]]
+            got = _widths(config.student.chosen("family"))
+            return f"{what}, so student.mlp.widths must begin with {widths}, but is {got}."
+        teacher, student = (part.chosen("family").model_dump() for part in (config.teacher, config.student))
+        written = ", ".join(
+            f"student.{name}.{key} = {_toml(teacher[key])}"
+            for key in teacher
+            if key not in _FREE and teacher[key] != student[key]
+        )
+        return f"{what}, but the student's look otherwise; write {written or 'the same depth and stages'}."
+
+
+def _shapes_of(layer: list[nn.Module]) -> list[tuple[int, ...]]:
+    return [tuple(tensor.shape) for module in layer for tensor in module.state_dict().values()]
+
+
+def _widths(mlp: Any) -> list[int]:
+    return list(mlp.widths or [mlp.width] * mlp.depth)
+
+
+def _toml(value: Any) -> str:
+    return {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)

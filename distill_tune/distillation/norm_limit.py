@@ -1,0 +1,49 @@
+"""The student's weights stay in a ball: ||student||_2 <= norm_ratio * ||teacher||_2, over all weights together.
+
+A projection after each optimizer step: weights outside of the ball are scaled back onto it, all by one factor, which is
+the nearest point of the ball. Weight norms as a measure of capacity: Bartlett 1998 (https://doi.org/10.1109/18.661502).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from distill_tune.config import Config
+from distill_tune.distillation.teacher_weights import TeacherWeights
+
+_SLACK = 1e-6
+"""So much below the limit the projection aims, so that rounding does not leave the weights above it."""
+
+
+class NormLimit:
+    """Called after each step; does nothing without a limit."""
+
+    def __init__(self, module: nn.Module, limit: float | None):
+        """Hold the parameters of `module` to a Euclidean norm of at most `limit`, together; at once, too."""
+        self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self._limit = limit
+        self()
+
+    @torch.no_grad()
+    def __call__(self) -> None:
+        """Scale the weights back where they are outside; no worker waits for its device."""
+        if self._limit is None:
+            return
+        norm = nn.utils.get_total_norm(self._parameters)
+        factor = torch.where(norm > self._limit, self._limit * (1 - _SLACK) / norm, torch.ones_like(norm))
+        for parameter in self._parameters:
+            parameter.mul_(factor)
+
+
+def norm_limit(config: Config, teacher: TeacherWeights | None) -> float | None:
+    """The configured limit in the units of the weights; None where there is none.
+
+    Raises:
+        CacheError: the teacher's weights are missing or damaged.
+    """
+    ratio = config.regularization.norm_ratio
+    if ratio is None:
+        return None
+    assert teacher is not None, "prepared for a space that needs them"
+    return ratio * teacher.norm

@@ -1,0 +1,152 @@
+"""The teacher's weights where workers find them: a safetensors file in the teacher's folder, mapped when it is read.
+
+It is written once, by the program that prepared the teacher, and only if a student of the space begins with them or is
+held to their norm. The program compares a file that it finds with the teacher itself, tensor by tensor, and writes it
+again where they differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from distill_tune.atomic import new_file
+from distill_tune.config import Config, Space
+from distill_tune.data import Dataset
+from distill_tune.errors import CacheError, ConfigError, TeacherError, one_line
+from distill_tune.registry import INITIALISATIONS
+from distill_tune.students import build_student
+
+if TYPE_CHECKING:
+    from distill_tune.distillation.materials import Materials
+
+_NAME = "weights.safetensors"
+_NORM = "norm"
+"""The key in the file's metadata."""
+
+
+@dataclass(frozen=True)
+class TeacherWeights:
+    """The file, which is opened when something of it is wanted."""
+
+    folder: Path
+
+    @property
+    def norm(self) -> float:
+        """||teacher||_2 over all of its parameters together.
+
+        Raises:
+            CacheError: the file is missing or damaged.
+        """
+        try:
+            with safe_open(self.folder / _NAME, framework="pt") as file:
+                return float(file.metadata()[_NORM])
+        except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
+            raise CacheError(f"{self.folder / _NAME}: is missing or damaged; start again.") from error
+
+    def state(self) -> dict[str, Tensor]:
+        """The teacher's state dict, on the file's own memory.
+
+        Raises:
+            CacheError: the file is missing or damaged.
+        """
+        try:
+            return load_file(self.folder / _NAME)
+        except (OSError, SafetensorError) as error:
+            raise CacheError(f"{self.folder / _NAME}: is missing or damaged; start again.") from error
+
+
+def norm_of(module: nn.Module) -> float:
+    """The Euclidean norm of all parameters together, summed in float64."""
+    with torch.no_grad():
+        return float(sum(float(p.double().square().sum()) for p in module.parameters()) ** 0.5)
+
+
+def network_of(module: nn.Module) -> nn.Module:
+    """The network behind the normalisation of its inputs."""
+    network = module.network
+    assert isinstance(network, nn.Module)
+    return network
+
+
+def key_that_needs_weights(space: Space) -> str | None:
+    """The key of the space that asks for the teacher's weights; None where none does."""
+    for name in space.inits:
+        if INITIALISATIONS.get(name).needs_teacher:
+            return f"student.init: {name!r}"
+    held = ("regularization", "norm_ratio") in space.ranges or space.config.regularization.norm_ratio is not None
+    return "regularization.norm_ratio" if held else None
+
+
+def refuse_without_network(space: Space) -> None:
+    """Refuse a space that asks for the weights of a teacher that has only logits.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if key := key_that_needs_weights(space):
+        colon = "" if ":" in key else ":"
+        raise ConfigError(
+            f"{key}{colon} needs the teacher's weights, but source = {space.config.teacher.source!r} has only logits; "
+            "name a teacher that can run, or leave it out."
+        )
+
+
+def write_weights(folder: Path, space: Space, dataset: Dataset, teacher: nn.Module) -> None:
+    """Leave the teacher's weights in its folder, if a training of the space asks for them.
+
+    Raises:
+        TeacherError: a student shall begin with them, and they do not fit the teacher's family.
+    """
+    if key_that_needs_weights(space) is None:
+        return
+    if any(INITIALISATIONS.get(name).needs_teacher for name in space.inits):
+        _check_fits(space.config, dataset, teacher)
+    weights = {
+        n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in teacher.state_dict().items()
+    }
+    if not _is_kept(folder, weights):
+        with new_file(folder / _NAME) as temporary:
+            save_file(weights, temporary, {_NORM: repr(norm_of(teacher))})
+
+
+def teacher_network(config: Config, materials: Materials) -> nn.Module:
+    """The teacher, frozen and in eval mode, made of its family and the file; draws no random numbers.
+
+    Raises:
+        CacheError: the file is missing or damaged.
+    """
+    data = materials.dataset
+    assert materials.teacher_weights is not None, "prepared for a space that needs them"
+    with torch.device("meta"):
+        family = config.teacher.chosen("family")
+        teacher = build_student(family, data.input_shape, len(data.classes), data.mean, data.std)
+    teacher.load_state_dict(materials.teacher_weights.state(), assign=True)
+    return teacher.requires_grad_(False).eval().to(materials.train_inputs.device)
+
+
+def _check_fits(config: Config, dataset: Dataset, teacher: nn.Module) -> None:
+    """Whether the weights are those of `teacher.family`; of a teacher trained here they are."""
+    try:
+        with torch.device("meta"):
+            network = config.teacher.chosen("family").build(dataset.input_shape, len(dataset.classes))
+        network.load_state_dict(network_of(teacher).state_dict(), assign=True)
+    except (RuntimeError, AttributeError) as error:
+        raise TeacherError(
+            f"teacher.family: the teacher's weights are not those of {config.teacher.family!r} with the options of its "
+            f"table ({one_line(error)}); set both to what the teacher is."
+        ) from error
+
+
+def _is_kept(folder: Path, weights: dict[str, Tensor]) -> bool:
+    try:
+        kept = load_file(folder / _NAME)
+    except (OSError, SafetensorError):
+        return False
+    return kept.keys() == weights.keys() and all(torch.equal(kept[name], weights[name]) for name in kept)
