@@ -33,7 +33,7 @@ class Candidate:
     source: TrialRecord
     """The trial that it, or the winner that it is measured against, comes from."""
     changes: dict[str, Any] = field(default_factory=dict)
-    """For a baseline: what it does otherwise, by dotted name."""
+    """For a baseline: what it does otherwise, by dotted name; None takes a value away."""
     weights: dict[int, Path] = field(default_factory=dict)
     """Seed to the trained student's weights."""
     reports: dict[int, Report] = field(default_factory=dict)
@@ -91,18 +91,34 @@ def candidates_of(space: Space, records: list[TrialRecord], seeds: list[int]) ->
 
 
 def baselines_of(winner: Candidate) -> list[Candidate]:
-    """The winner's student and optimizer in the winner's seeds: without a teacher, and with default distillation."""
+    """The winner's student and optimizer in the winner's seeds: without a teacher, and with default distillation.
+
+    Both begin as PyTorch begins, without the teacher's weights or norm: neither is what these words mean otherwise.
+    """
     losses: dict[str, dict[str, Any]] = {"no_teacher": {"kind": "labels"}, "default_distillation": DEFAULT_DISTILLATION}
+    tables, anew = _begun_anew(winner.config)
     return [
         Candidate(
             name,
-            validate({**tables_of(winner.config), "loss": loss}),
+            validate({**tables, "loss": loss}),
             winner.seeds,
             winner.source,
-            {f"loss.{key}": value for key, value in loss.items()},
+            {f"loss.{key}": value for key, value in loss.items()} | anew,
         )
         for name, loss in losses.items()
     ]
+
+
+def _begun_anew(config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tables of a configuration without what it has from the teacher's weights, and what that changes."""
+    tables, changes = tables_of(config), dict[str, Any]()
+    if config.student.chosen("init").needs_teacher:
+        own = tables["student"]
+        changes["student.init"] = own["init"] = "default"
+        own.pop(config.student.init, None)
+    if tables.pop("regularization", None):
+        changes["regularization.norm_ratio"] = None
+    return tables, changes
 
 
 def fresh_seeds(config: Config, count: int, confirmations: int = 0) -> list[int]:
@@ -114,10 +130,11 @@ def fresh_seeds(config: Config, count: int, confirmations: int = 0) -> list[int]
 def confirmation_record(candidate: Candidate, seed: int) -> TrialRecord:
     """The record of one training of a candidate."""
     source = candidate.source
+    values = {**source.values, **candidate.changes}
     return TrialRecord(
         number=-1,
         trial_id=candidate.run_name(seed),
-        values={**source.values, **candidate.changes},
+        values={name: value for name, value in values.items() if value is not None},
         group=f"{CONFIRMATION}{candidate.name}",
         parameters=source.parameters,
         multiply_adds=source.multiply_adds,

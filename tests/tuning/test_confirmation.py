@@ -58,6 +58,17 @@ def test_baselines_differ_from_the_winner_in_the_loss_alone(winner: Candidate) -
     assert (default.config.loss.temperature, default.config.loss.soft_weight) == (4.0, 0.9)
 
 
+def test_baselines_have_nothing_of_the_teachers_weights(small_space: Space) -> None:
+    tables = {**small_space.tables, "regularization": {"norm_ratio": 0.5}}
+    tables["student"] = {"family": "mlp", "init": "inherit", "mlp": {"widths": [8]}}
+    config = Space.parse(tables).config
+    record = TrialRecord(7, "0007", {"student.init": "inherit"})
+    for baseline in baselines_of(Candidate("trial-0007", config, [1, 2], record)):
+        assert baseline.config.student.init == "default"
+        assert baseline.config.regularization.norm_ratio is None
+        assert baseline.changes["student.init"] == "default"
+
+
 def test_every_candidate_is_trained_to_the_end_in_every_seed(trained: tuple[list[Candidate], Ledger]) -> None:
     candidates, ledger = trained
     assert ledger.count(Status.COMPLETED) == ledger.count() == 6
