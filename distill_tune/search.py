@@ -102,11 +102,15 @@ def winner_in_words(found: dict[str, Any]) -> str:
     family, init, loss, optim = config["student"]["family"], config["student"]["init"], config["loss"], config["optim"]
     begun = "" if init == "default" else f"init {init}, "
     options = ", ".join(f"{name} {value}" for name, value in config["student"].get(family, {}).items())
-    teaching = (
-        f"T {loss['temperature']:.3g}, soft_weight {loss['soft_weight']:.3g}" if "temperature" in loss else "no teacher"
-    )
+    taught = {"T": "temperature", "soft_weight": "soft_weight"}
+    teaching = ", ".join(f"{short} {_way(loss, key)}" for short, key in taught.items() if key in loss) or "no teacher"
     rates = f"learning_rate {optim['learning_rate']:.3g}, weight_decay {optim['weight_decay']:.3g}"
     return f"best: trial {best['trial']:04d}, {family} ({options}), {begun}{loss['kind']} ({teaching}), {rates}"
+
+
+def _way(loss: dict[str, Any], key: str) -> str:
+    """A value of the loss, and where it goes in the course of the training."""
+    return " to ".join(f"{loss[each]:.3g}" for each in (key, f"{key}_end") if each in loss)
 
 
 def find_space(text: str) -> Path:

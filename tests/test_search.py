@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from distill_tune.export.student_folder import open_student_folder
+from distill_tune.search import winner_in_words
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
@@ -157,6 +158,24 @@ def test_nothing_but_the_promised_is_left_in_the_folder(folder: Path) -> None:
         "cache",
     }
     assert {path.name for path in folder.iterdir()} == promised | {"confirmation"}
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        ({"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}, "soft_targets (T 4, soft_weight 0.9)"),
+        (
+            {"kind": "dkd", "temperature": 8.0, "temperature_end": 1.0, "soft_weight": 0.5, "soft_weight_end": 0.0},
+            "dkd (T 8 to 1, soft_weight 0.5 to 0)",
+        ),
+        ({"kind": "sp", "soft_weight": 0.5, "schedule": "linear"}, "sp (soft_weight 0.5)"),
+        ({"kind": "labels"}, "labels (no teacher)"),
+    ],
+)
+def test_the_winners_loss_is_said_with_what_it_has(loss: dict[str, Any], said: str) -> None:
+    student, optim = {"family": "mlp", "mlp": {"width": 8}}, {"learning_rate": 0.01, "weight_decay": 0.0}
+    found = {"best": {"trial": 7, "config": {"student": student, "loss": loss, "optim": optim}}}
+    assert f", {said}, learning_rate 0.01" in winner_in_words(found)
 
 
 def test_a_folder_that_holds_a_search_is_refused(storage: Path, folder: Path) -> None:

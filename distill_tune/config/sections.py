@@ -99,8 +99,14 @@ class LossConfig(Choosing):
     kind: str = "soft_targets"
     temperature: Annotated[float, Field(gt=0)] = 4.0
     """Divides both sets of logits before the softmax; 1 leaves them unchanged."""
+    temperature_end: Annotated[float, Field(gt=0)] | None = None
+    """The temperature in the last step, to which it moves from `temperature`; None keeps it."""
     soft_weight: Annotated[float, Field(ge=0, le=1)] = 0.9
     """Weight of the teacher's term; the labels' term has the rest."""
+    soft_weight_end: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The weight in the last step, to which it moves from `soft_weight`; None keeps it."""
+    schedule: Literal["linear", "cosine"] = "linear"
+    """How the two move to their ends over the run's whole length."""
 
 
 class OptimConfig(Choosing):

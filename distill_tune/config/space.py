@@ -1,7 +1,8 @@
 """A search space: a configuration in which some values are ranges.
 
 A parameter of a family, initialisation, loss or optimizer that a trial did not choose does not exist for that trial,
-and neither do the temperature and the weight of a loss that has no teacher.
+and neither do the temperature and the weight of a loss that has no teacher, nor the temperature of one that does not
+look at it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from distill_tune.registry import LOSSES, did_you_mean
 
 NAMES = {"student": ("family", "init"), "loss": ("kind",), "optim": ("kind",)}
 """The keys of a section that choose; a plain list there means: choose one."""
-OF_THE_TEACHER = ("temperature", "soft_weight")
+OF_THE_TEMPERATURE = ("temperature", "temperature_end")
+"""Keys of `[loss]` that a loss without a temperature does not have."""
+OF_THE_TEACHER = (*OF_THE_TEMPERATURE, "soft_weight", "soft_weight_end", "schedule")
 """Keys of `[loss]` that a loss without a teacher does not have."""
 
 Path = tuple[str, ...]
@@ -150,8 +153,8 @@ class Space:
 
     def _exists(self, path: Path, values: Values) -> bool:
         section = path[0]
-        if section == "loss" and path[1] in OF_THE_TEACHER:
-            return bool(LOSSES.get(self._name(section, "kind", values)).uses_teacher)
+        if section == "loss" and len(path) == 2:
+            return path[1] not in _lacking(self._name(section, "kind", values))
         if section in NAMES and len(path) > 2:
             return path[1] in (self._name(section, key, values) for key in NAMES[section])
         return True
@@ -174,9 +177,18 @@ def _without_unchosen(tables: dict[str, Any]) -> dict[str, Any]:
         if issubclass(model, Choosing):
             kept[name] = model.without_unchosen(table)
     loss = kept.get("loss", {})
-    if "kind" in loss and not LOSSES.get(loss["kind"]).uses_teacher:
-        kept["loss"] = {key: value for key, value in loss.items() if key not in OF_THE_TEACHER}
+    if "kind" in loss:
+        lacking = _lacking(loss["kind"])
+        kept["loss"] = {key: value for key, value in loss.items() if key not in lacking}
     return kept
+
+
+def _lacking(loss: str) -> tuple[str, ...]:
+    """The keys of `[loss]` that do not exist for a kind of loss."""
+    entry = LOSSES.get(loss)
+    if not entry.uses_teacher:
+        return OF_THE_TEACHER
+    return () if entry.uses_temperature else OF_THE_TEMPERATURE
 
 
 def _is_name(path: Path) -> bool:

@@ -106,10 +106,11 @@ class _Run:
     def _train(self) -> dict[str, float]:
         self.forward.train()
         steps = self.batches.steps_per_epoch
-        sums = torch.zeros(2, device=self.device)
-        hard, soft = sums[0], sums[1]
+        sums = torch.zeros(3, device=self.device)
+        total, hard, soft = sums[0], sums[1], sums[2]
         for step, batch in enumerate(self.batches.epoch(self.epoch), start=(self.epoch - 1) * steps):
-            terms = self._step(batch, step)
+            loss, terms = self._step(batch, step)
+            total += loss.detach()
             hard += terms.hard.detach()
             if terms.soft is not None:
                 soft += terms.soft.detach()
@@ -117,26 +118,27 @@ class _Run:
             dist.all_reduce(sums)
         return self._losses(*(sums / (self.shard.world_size * steps)).tolist())
 
-    def _losses(self, hard: float, soft: float) -> dict[str, float]:
+    def _losses(self, total: float, hard: float, soft: float) -> dict[str, float]:
         terms = {"train/hard_loss": hard} | ({"train/soft_loss": soft} if self.objective.uses_teacher else {})
-        total = self.objective.weigh(hard, soft if self.objective.uses_teacher else None)
         self._refuse_divergence("training", total)
         return {"train/loss": total, **terms, "learning_rate": self.optimizer.param_groups[0]["lr"]}
 
-    def _step(self, batch: Batch, step: int) -> LossTerms:
+    def _step(self, batch: Batch, step: int) -> tuple[Tensor, LossTerms]:
         self._set_rate(step)
+        progress = step / max(1, self.total_steps - 1)
         teacher_logits = batch.teacher_logits if self.teacher is None else _logits_of(self.teacher, batch.inputs)
         with self.precision:
             logits = self.forward(batch.inputs)
-        terms = self.objective.terms(logits.float(), batch, teacher_logits)
+        terms = self.objective.terms(logits.float(), batch, teacher_logits, progress)
+        loss = self.objective.weigh(*terms, progress)
         self.optimizer.zero_grad(set_to_none=True)
-        self.objective.weigh(*terms).backward()
+        loss.backward()
         if self.config.optim.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.student.parameters(), self.config.optim.gradient_clip)
         with self.hold.at(step / self.total_steps):
             self.optimizer.step()
         self.limit_norm()
-        return terms
+        return loss, terms
 
     def _set_rate(self, step: int) -> None:
         rate = self.config.optim.learning_rate * rate_share(self.config.optim.schedule, step, self.total_steps)

@@ -10,12 +10,13 @@ from torch import Tensor
 from distill_tune.config import Config
 from distill_tune.distillation.batches import UNLABELLED, Batch
 from distill_tune.distillation.losses import Loss
+from distill_tune.distillation.schedule import between
 
 _Number = TypeVar("_Number", Tensor, float)
 
 
 class LossTerms(NamedTuple):
-    """Scalars of one step, in nats; `soft` is None without a teacher."""
+    """Scalars of one step, not yet weighed; `soft` is None without a teacher."""
 
     hard: Tensor
     soft: Tensor | None
@@ -26,28 +27,41 @@ class Objective:
 
     def __init__(self, config: Config):
         self.loss: Loss = config.loss.chosen("kind")
-        self.temperature = config.loss.temperature
-        self.soft_weight = config.loss.soft_weight if self.loss.uses_teacher else 0.0
-        self.label_smoothing = config.optim.label_smoothing
+        self._config = config.loss
+        own, general = self.loss.smoothing_of_labels, config.optim.label_smoothing
+        self.label_smoothing = own + general - own * general  # labels that are smoothed by one and then by the other
 
     @property
     def uses_teacher(self) -> bool:
-        """Whether the teacher's logits are looked at."""
-        return self.soft_weight > 0
+        """Whether the teacher's logits are looked at, in any step."""
+        return self.loss.uses_teacher and max(self._config.soft_weight, self._config.soft_weight_end or 0.0) > 0
 
-    def terms(self, logits: Tensor, batch: Batch, teacher_logits: Tensor | None) -> LossTerms:
-        """The two terms of one batch, not yet weighed; `logits` are [batch, classes].
+    def temperature(self, progress: float = 0.0) -> float:
+        """T at `progress`: 0 in the first step of a training, 1 in the last."""
+        return between(self._config.temperature, self._config.temperature_end, self._config.schedule, progress)
+
+    def soft_weight(self, progress: float = 0.0) -> float:
+        """The weight of the teacher's term at `progress`."""
+        if not self.loss.uses_teacher:
+            return 0.0
+        return between(self._config.soft_weight, self._config.soft_weight_end, self._config.schedule, progress)
+
+    def terms(self, logits: Tensor, batch: Batch, teacher_logits: Tensor | None, progress: float = 0.0) -> LossTerms:
+        """The two terms of one batch; `logits` are [batch, classes].
 
         `teacher_logits` may be None where `uses_teacher` is false.
         """
         hard = hard_loss(logits, batch, self.label_smoothing)
         if teacher_logits is None:
             return LossTerms(hard, None)
-        return LossTerms(hard, self.loss.soft(logits, teacher_logits, self.temperature))
+        labels = batch.labels if batch.share is None else None
+        soft = self.loss.soft_with_labels(logits, teacher_logits, self.temperature(progress), labels)
+        return LossTerms(hard, soft)
 
-    def weigh(self, hard: _Number, soft: _Number | None) -> _Number:
+    def weigh(self, hard: _Number, soft: _Number | None, progress: float = 0.0) -> _Number:
         """The total of two terms."""
-        return hard if soft is None else (1 - self.soft_weight) * hard + self.soft_weight * soft
+        weight = self.soft_weight(progress)
+        return hard if soft is None else (1 - weight) * hard + weight * soft
 
 
 def hard_loss(logits: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:

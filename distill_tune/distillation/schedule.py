@@ -1,4 +1,6 @@
-"""Learning-rate schedules: the share of the configured rate at each step of a run.
+"""Schedules: the learning rate, and the loss's temperature and weight, at each step of a run.
+
+They are functions of the step alone, so a training that is taken up again goes on as if it had not been interrupted.
 
 one_cycle: Smith, Topin, "Super-Convergence", 2018, https://arxiv.org/abs/1708.07120. cosine: Loshchilov, Hutter,
 "SGDR", 2017, https://arxiv.org/abs/1608.03983 (without restarts).
@@ -22,6 +24,18 @@ def rate_share(schedule: str, step: int, total_steps: int) -> float:
             return 0.04 + 0.96 * _half_wave(1 - progress / _WARM_UP_SHARE)
         return max(1e-4, _half_wave((progress - _WARM_UP_SHARE) / (1 - _WARM_UP_SHARE)))
     return _half_wave(progress)
+
+
+def between(start: float, end: float | None, schedule: str, progress: float) -> float:
+    """The value at `progress` (0 in the first step, 1 in the last) on the way from `start` to `end`; None stays.
+
+    A temperature that moves is a curriculum: Li et al., "Curriculum Temperature for Knowledge Distillation", AAAI 2023,
+    https://arxiv.org/abs/2211.16231, where it is learned instead of set.
+    """
+    if end is None:
+        return start
+    share = 1 - _half_wave(progress) if schedule == "cosine" else progress
+    return (1 - share) * start + share * end
 
 
 def _half_wave(progress: float) -> float:

@@ -17,9 +17,12 @@ from distill_tune.errors import ConfigError
 
 SMALLEST = "data.source = 'digits'\nstudent.family = 'mlp'\n"
 KINDS = "Known: choice, int, log, log_int, uniform."
-LOSS_KEYS = "Known: kind, temperature, soft_weight, labels, soft_targets."
 SECTION_NAMES = "data, teacher, student, loss, optim, regularization, augmentation, limits, search, resources, confirm"
 STUDENT_KEYS = "family, init, convnet, mlp, resnet, default, gaussian, inherit, inherit_progressive, truncate"
+LOSS_KEYS = (
+    "Known: kind, temperature, temperature_end, soft_weight, soft_weight_end, schedule, dist, dkd, label_smoothing, "
+    "labels, logit_standardization, mlkd, mse_logits, rkd, soft_targets, sp."
+)
 
 
 def parse(lines: str) -> Space:

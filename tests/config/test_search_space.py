@@ -118,12 +118,35 @@ def test_options_of_what_was_chosen_stay_though_they_are_no_ranges(seed: int) ->
 
 @pytest.mark.parametrize("kind", LOSSES.names)
 def test_temperature_and_weight_exist_where_a_teacher_is_used(kind: str) -> None:
-    space = Space.parse({**BASE, "loss": {"kind": kind, "temperature": {"log": [2, 3]}, "soft_weight": 0.5}})
-    uses_teacher = LOSSES.get(kind).uses_teacher
+    of_temperature = {"temperature", "temperature_end"}
+    of_teacher = of_temperature | {"soft_weight", "soft_weight_end", "schedule"}
+    loss = {"kind": kind, "temperature": {"log": [2, 3]}, "temperature_end": {"log": [1, 2]}, "soft_weight": 0.5}
+    loss |= {"soft_weight_end": {"uniform": [0, 1]}, "schedule": {"choice": ["linear", "cosine"]}}
+    space = Space.parse({**BASE, "loss": loss})
+    entry = LOSSES.get(kind)
+    expected = of_teacher if entry.uses_teacher else set()
+    expected = expected if entry.uses_temperature else expected - of_temperature
     values = sample(space)
-    assert ("loss.temperature" in values) == uses_teacher
-    written = tables_of(space.at(values))["loss"]
-    assert {"temperature", "soft_weight"} & set(written) == ({"temperature", "soft_weight"} if uses_teacher else set())
+    assert set(values) == {f"loss.{key}" for key in expected - {"soft_weight"}}
+    assert of_teacher & set(tables_of(space.at(values))["loss"]) == expected
+
+
+def test_a_list_of_names_is_enough_to_search_the_losses() -> None:
+    ranges = {"temperature": {"log": [1.0, 20.0]}, "soft_weight": {"uniform": [0.0, 1.0]}}
+    space = Space.parse({**BASE, "loss": {"kind": LOSSES.names, **ranges}})
+    chosen = {}
+    for seed in range(100):
+        config = space.at(sample(space, seed))
+        chosen[config.loss.kind] = config.loss.chosen("kind")
+    assert sorted(chosen) == LOSSES.names
+    assert all(chosen[name] == LOSSES.get(name)() for name in LOSSES.names)
+
+
+def test_the_options_of_a_loss_are_searched_where_it_is_chosen() -> None:
+    options = {"dkd": {"non_target_weight": {"log": [0.5, 8.0]}}, "sp": {"scale": {"log": [1.0, 100.0]}}}
+    space = Space.parse({**BASE, "loss": {"kind": ["dkd", "sp"], **options}})
+    sampled = {frozenset(sample(space, seed)) for seed in range(20)}
+    assert sampled == {frozenset({"loss.kind", f"loss.{key}"}) for key in ("dkd.non_target_weight", "sp.scale")}
 
 
 def test_names_are_sampled_before_what_depends_on_them_and_all_else_in_the_order_of_the_file() -> None:

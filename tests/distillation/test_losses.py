@@ -1,7 +1,5 @@
 """The losses: what they must satisfy whatever is trained with them, and an independent NumPy version."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -18,6 +16,7 @@ SHAPE = (5, 7)
 LOGITS = arrays(np.float64, SHAPE, elements=st.floats(-30, 30))
 SMALL = arrays(np.float64, SHAPE, elements=st.floats(-1, 1))
 WITH_TEACHER = [name for name in LOSSES.names if LOSSES.get(name).uses_teacher]
+each_loss = pytest.mark.parametrize("name", WITH_TEACHER)
 TEMPERATURES = st.floats(0.5, 32)
 
 
@@ -99,12 +98,32 @@ def test_the_loss_is_the_mean_over_samples_and_not_over_classes() -> None:
     assert loss(student, teacher, 1.0) == pytest.approx(np.log(100) / 3, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", WITH_TEACHER)
+# What every loss with a teacher keeps to, with its options as they are by default
+
+
+def term(name: str, student: torch.Tensor, teacher: torch.Tensor, temperature: float = 4.0) -> torch.Tensor:
+    value: torch.Tensor = LOSSES.get(name)().soft(student, teacher, temperature)
+    return value
+
+
+def drawn(samples: int = 8, classes: int = 5, seed: int = 0, scale: float = 2.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """float64 logits of a student and a teacher."""
+    generator = torch.Generator().manual_seed(seed)
+    student, teacher = scale * torch.randn(2, samples, classes, generator=generator, dtype=torch.float64)
+    return student, teacher
+
+
+def gradient(name: str, student: torch.Tensor, teacher: torch.Tensor, temperature: float = 4.0) -> torch.Tensor:
+    leaf = student.clone().requires_grad_()
+    term(name, leaf, teacher, temperature).backward()
+    assert leaf.grad is not None
+    return leaf.grad
+
+
+@each_loss
 def test_a_loss_with_a_teacher_is_a_finite_scalar_that_moves_only_the_student(name: str) -> None:
-    entry: Any = LOSSES.get(name)()
-    generator = torch.Generator().manual_seed(0)
-    student, teacher = (torch.randn(8, 5, generator=generator, requires_grad=True) for _ in range(2))
-    value = entry.soft(student, teacher.detach(), 4.0)
+    student, teacher = (logits.float().requires_grad_() for logits in drawn())
+    value = term(name, student, teacher.detach())
     value.backward()
     assert value.shape == ()
     assert value.isfinite()
@@ -114,12 +133,105 @@ def test_a_loss_with_a_teacher_is_a_finite_scalar_that_moves_only_the_student(na
     assert teacher.grad is None
 
 
-@pytest.mark.parametrize("name", WITH_TEACHER)
+@each_loss
 def test_a_loss_of_a_batch_seen_twice_is_that_of_the_batch(name: str) -> None:
-    entry: Any = LOSSES.get(name)()
-    student, teacher = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(1)).unbind()
-    once, twice = entry.soft(student, teacher, 2.0), entry.soft(student.repeat(2, 1), teacher.repeat(2, 1), 2.0)
+    student, teacher = drawn()
+    once, twice = term(name, student, teacher), term(name, student.repeat(2, 1), teacher.repeat(2, 1))
     torch.testing.assert_close(once, twice)
+
+
+@each_loss
+@given(seed=st.integers(0, 99))
+def test_equal_logits_have_a_loss_of_zero_and_no_others_have_a_smaller_one(name: str, seed: int) -> None:
+    student, teacher = drawn(seed=seed)
+    assert term(name, teacher, teacher).item() == pytest.approx(0, abs=1e-9)
+    assert term(name, student, teacher) > 1e-6
+    assert gradient(name, teacher, teacher).abs().max() < 1e-6
+
+
+@each_loss
+@given(classes=st.permutations(range(5)), samples=st.permutations(range(8)))
+def test_the_order_of_classes_and_samples_does_not_matter_to_any_loss(
+    name: str, classes: list[int], samples: list[int]
+) -> None:
+    student, teacher = drawn()
+    permuted = term(name, student[samples][:, classes], teacher[samples][:, classes])
+    torch.testing.assert_close(permuted, term(name, student, teacher))
+
+
+@each_loss
+@pytest.mark.parametrize("samples", [1, 2, 5])
+def test_the_gradient_is_that_of_small_differences(name: str, samples: int) -> None:
+    student, teacher = drawn(samples, 3, seed=samples)
+    assert torch.autograd.gradcheck(lambda logits: term(name, logits, teacher), student.requires_grad_())
+
+
+@each_loss
+def test_a_loss_moves_towards_the_teacher(name: str) -> None:
+    student, teacher = drawn()
+    step = gradient(name, student, teacher)
+    nearer = student - 1e-3 * step / step.norm()
+    assert term(name, nearer, teacher) < term(name, student, teacher)
+
+
+@each_loss
+@given(st.floats(1, 16), st.floats(1, 16), st.integers(0, 99))
+def test_a_temperature_leaves_the_size_of_the_gradient_or_is_not_used(
+    name: str, one: float, other: float, seed: int
+) -> None:
+    student, teacher = drawn(seed=seed, scale=0.5)
+    sizes = [gradient(name, student, teacher, temperature).norm().item() for temperature in (one, other)]
+    if LOSSES.get(name).uses_temperature:
+        assert max(sizes) < 10 * min(sizes)
+        assert term(name, student, teacher, 1.0) != term(name, student, teacher, 8.0)
+    else:
+        assert sizes[0] == sizes[1]
+        assert term(name, student, teacher, one) == term(name, student, teacher, other)
+
+
+@each_loss
+def test_the_parts_of_a_batch_average_to_the_whole_unless_samples_are_compared(name: str) -> None:
+    """Of several workers, each has a part: what depends on the others in the batch is another loss there."""
+    student, teacher = drawn()
+    parts = torch.stack([term(name, student[rows], teacher[rows]) for rows in (slice(0, 4), slice(4, 8))])
+    agree = torch.allclose(parts.mean(), term(name, student, teacher))
+    assert agree == (not LOSSES.get(name).compares_samples)
+
+
+@each_loss
+@pytest.mark.parametrize(
+    ("student", "teacher"),
+    [
+        (torch.zeros(6, 4), 3 * torch.eye(6, 4)),
+        (3 * torch.eye(6, 4), torch.zeros(6, 4)),
+        (torch.zeros(6, 4), torch.zeros(6, 4)),
+        (1e3 * torch.eye(6, 4), -1e3 * torch.eye(6, 4)),
+        (torch.ones(1, 4), torch.eye(1, 4)),
+        (torch.eye(6, 2), -torch.eye(6, 2)),
+    ],
+    ids=["student knows nothing", "teacher knows nothing", "both", "far apart", "one sample", "two classes"],
+)
+def test_a_loss_and_its_gradient_stay_finite(name: str, student: torch.Tensor, teacher: torch.Tensor) -> None:
+    assert term(name, student, teacher).isfinite()
+    assert gradient(name, student, teacher).isfinite().all()
+
+
+@each_loss
+@pytest.mark.parametrize("labels", [None, torch.tensor([0, 1, -1, 2, -1, 4, 3, 0])], ids=["mixed", "some unknown"])
+def test_a_loss_can_do_with_labels_that_are_missing(name: str, labels: torch.Tensor | None) -> None:
+    student, teacher = drawn()
+    value = LOSSES.get(name)().soft_with_labels(student.requires_grad_(), teacher, 4.0, labels)
+    value.backward()
+    assert value.isfinite()
+    assert student.grad is not None
+    assert student.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", LOSSES.names)
+def test_a_loss_says_whether_its_labels_are_smoothed(name: str) -> None:
+    share = LOSSES.get(name)().smoothing_of_labels
+    assert 0 <= share < 1
+    assert not (share and LOSSES.get(name).uses_teacher)
 
 
 def test_the_registered_soft_targets_are_the_function() -> None:

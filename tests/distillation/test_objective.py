@@ -11,6 +11,7 @@ from torch import Tensor
 
 from distill_tune.config.validate import validate
 from distill_tune.distillation.batches import UNLABELLED, Batch
+from distill_tune.distillation.losses.dkd import Dkd
 from distill_tune.distillation.losses.soft_targets import soft_target_loss
 from distill_tune.distillation.objective import Objective, hard_loss
 
@@ -126,5 +127,48 @@ def test_the_total_is_the_one_convention(soft_weight: float, temperature: float,
     torch.testing.assert_close(total, (1 - soft_weight) * hard + soft_weight * soft)
 
 
-def test_labels_alone_count_no_soft_weight() -> None:
-    assert not objective(kind="labels").uses_teacher
+@pytest.mark.parametrize("kind", ["labels", "label_smoothing"])
+def test_labels_alone_count_no_soft_weight(kind: str) -> None:
+    alone = objective(kind=kind, soft_weight_end=0.5)
+    assert not alone.uses_teacher
+    assert alone.soft_weight(1.0) == 0
+
+
+@given(st.floats(0, 1), st.sampled_from(["linear", "cosine"]))
+def test_temperature_and_weight_are_those_of_the_progress(progress: float, schedule: str) -> None:
+    logits, batch = batch_of(6, 7)
+    assert batch.teacher_logits is not None
+    ends = {"temperature_end": 1.0, "soft_weight_end": 0.25, "schedule": schedule}
+    moving = objective(temperature=8.0, soft_weight=0.75, **ends)
+    share = progress if schedule == "linear" else (1 - np.cos(np.pi * progress)) / 2
+    temperature, soft_weight = 8 - 7 * share, 0.75 - 0.5 * share
+    found = moving.weigh(*moving.terms(logits, batch, batch.teacher_logits, progress), progress)
+    hard = torch.nn.functional.cross_entropy(logits, batch.labels)
+    soft = soft_target_loss(logits, batch.teacher_logits, temperature)
+    torch.testing.assert_close(found, (1 - soft_weight) * hard + soft_weight * soft)
+
+
+@pytest.mark.parametrize(
+    ("weights", "looks"), [((0.0, None), False), ((0.0, 0.0), False), ((0.0, 0.1), True), ((0.1, 0.0), True)]
+)
+def test_a_teacher_is_looked_at_where_it_has_a_weight_in_any_step(weights: tuple[float, Any], looks: bool) -> None:
+    end = {} if weights[1] is None else {"soft_weight_end": weights[1]}
+    assert objective(soft_weight=weights[0], **end).uses_teacher == looks
+
+
+def test_a_loss_that_asks_for_labels_gets_them_unless_inputs_are_mixed() -> None:
+    for mixed in (False, True):
+        logits, batch = batch_of(8, 8, unlabelled=True, mixed=mixed)
+        assert batch.teacher_logits is not None
+        soft = objective(kind="dkd", temperature=3.0).terms(logits, batch, batch.teacher_logits).soft
+        labels = None if mixed else batch.labels
+        assert soft == Dkd().soft_with_labels(logits, batch.teacher_logits, 3.0, labels)
+
+
+@pytest.mark.parametrize(("own", "general", "both"), [(0.2, 0.0, 0.2), (0.0, 0.1, 0.1), (0.2, 0.1, 0.28)])
+def test_label_smoothing_by_the_loss_is_that_of_the_labels_term(own: float, general: float, both: float) -> None:
+    logits, batch = batch_of(6, 9)
+    smoothed = objective(general, kind="label_smoothing", label_smoothing={"smoothing": own})
+    hard, soft = smoothed.terms(logits, batch, None)
+    assert soft is None
+    assert hard.item() == pytest.approx(numpy_hard_loss(logits, batch, both), rel=1e-5)

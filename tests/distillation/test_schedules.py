@@ -1,10 +1,12 @@
-"""Learning-rate schedules: their ends, and what lies between."""
+"""Schedules of the learning rate, the temperature and the weight: their ends, and what lies between."""
 
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from distill_tune.distillation.schedule import rate_share
+from distill_tune.distillation.schedule import between, rate_share
 
 SCHEDULES = ["constant", "cosine", "one_cycle", "step"]
 STEPS = 1000
@@ -48,3 +50,30 @@ def test_a_smooth_schedule_has_no_jumps(schedule: str) -> None:
 def test_steps_come_at_six_and_eight_tenths() -> None:
     rates = {step: rate_share("step", step, STEPS) for step in (599, 600, 799, 800)}
     assert rates == {599: 1.0, 600: pytest.approx(0.1), 799: pytest.approx(0.1), 800: pytest.approx(0.01)}
+
+
+VALUES = st.floats(0.1, 20)
+PROGRESS = st.floats(0, 1)
+WAYS = st.sampled_from(["linear", "cosine"])
+
+
+@given(VALUES, VALUES, WAYS, PROGRESS, PROGRESS)
+def test_a_value_goes_from_its_start_to_its_end_and_never_back(
+    start: float, end: float, way: str, one: float, other: float
+) -> None:
+    assert between(start, end, way, 0.0) == start
+    assert between(start, end, way, 1.0) == pytest.approx(end)
+    early, late = (between(start, end, way, progress) for progress in sorted((one, other)))
+    assert abs(end - late) <= abs(end - early) + 1e-12
+    assert min(start, end) - 1e-12 <= early <= max(start, end) + 1e-12
+
+
+@given(VALUES, WAYS, PROGRESS)
+def test_a_value_without_an_end_stays(start: float, way: str, progress: float) -> None:
+    assert between(start, None, way, progress) == start
+
+
+def test_a_line_is_even_and_a_cosine_slow_at_both_ends() -> None:
+    quarters, halves = [0.0, 0.25, 0.5, 0.75, 1.0], [0.0, 0.146447, 0.5, 0.853553, 1.0]
+    assert [between(8.0, 4.0, "linear", at) for at in quarters] == pytest.approx([8.0, 7.0, 6.0, 5.0, 4.0])
+    assert [between(0.0, 1.0, "cosine", at) for at in quarters] == pytest.approx(halves, abs=1e-6)

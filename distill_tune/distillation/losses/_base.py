@@ -2,17 +2,22 @@
 
     loss = (1 - soft_weight) * CE(student, labels) + soft_weight * soft(student, teacher, T)
 
-Losses use tensor methods only, so that reading a configuration imports no torch.
+Losses use tensor methods only, or import torch inside, so that reading a configuration imports no torch.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
 
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Weight = Annotated[float, Field(ge=0)]
+"""Of one of several parts of a term."""
 
 
 class Loss(Options):
@@ -20,9 +25,21 @@ class Loss(Options):
 
     uses_teacher: ClassVar[bool] = True
     """False for a loss of labels alone: it has no temperature and no weight."""
+    uses_temperature: ClassVar[bool] = True
+    """False where `soft` does not look at `temperature`: then it is neither searched nor written down."""
+    compares_samples: ClassVar[bool] = False
+    """True where a sample's part of the term depends on the others in the batch.
+
+    Of several workers, each compares the samples of its own part of the batch alone.
+    """
+
+    @property
+    def smoothing_of_labels(self) -> float:
+        """Share of the labels' weight that is spread over all classes, beside `optim.label_smoothing`."""
+        return 0.0
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
-        """The teacher's term: scalar, nats, of the same gradient size at every temperature.
+        """The teacher's term: scalar, of the same gradient size at every temperature.
 
         Args:
             student_logits: [batch, classes], with gradient.
@@ -30,3 +47,12 @@ class Loss(Options):
             temperature: divides both.
         """
         raise NotImplementedError
+
+    def soft_with_labels(
+        self, student_logits: Tensor, teacher_logits: Tensor, temperature: float, labels: Tensor | None
+    ) -> Tensor:
+        """What is minimised: `soft`, unless the loss looks at the labels too and so has this method of its own.
+
+        `labels` are int64 [batch], negative where the student may not know; None where inputs were mixed.
+        """
+        return self.soft(student_logits, teacher_logits, temperature)

@@ -1,0 +1,53 @@
+"""DIST: the student's probabilities shall correlate with the teacher's, not equal them.
+
+Huang, You, Wang, Qian, Xu, "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022,
+https://arxiv.org/abs/2205.10536
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from distill_tune.distillation.losses._base import Loss, Weight
+from distill_tune.registry import LOSSES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_TINY = 1e-8
+
+
+def pearson_distance(ours: Tensor, theirs: Tensor, dim: int) -> Tensor:
+    """1 - Pearson's correlation along `dim`, averaged: 0 for equal, 2 for opposite; 1 where one side is constant."""
+    return 1 - (_centred(ours, dim) * _centred(theirs, dim)).sum(dim).mean()
+
+
+def _centred(values: Tensor, dim: int) -> Tensor:
+    """With mean 0 and length 1 along `dim`."""
+    centred: Tensor = values - values.mean(dim, keepdim=True)
+    length: Tensor = centred.norm(dim=dim, keepdim=True)
+    return centred / length.clamp_min(_TINY)
+
+
+@LOSSES.register
+class Dist(Loss):
+    """inter_weight * (1 - correlation over classes) + intra_weight * (1 - correlation over the batch).
+
+    Both are of softmax(logits / T): the first, of each sample's row, keeps the order of the classes; the second, of
+    each class's column, that of the samples. A correlation does not depend on the scale of what is correlated, and so
+    its gradient hardly on T: there is no factor T^2, which the authors' code has.
+
+    Of several workers, each correlates the columns of its own part of the batch.
+    """
+
+    compares_samples: ClassVar[bool] = True
+    inter_weight: Weight = 2.0
+    """The paper's beta; of the relation between classes."""
+    intra_weight: Weight = 2.0
+    """The paper's gamma; of the relation between samples."""
+
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+        """See the class."""
+        student, teacher = (student_logits / temperature).softmax(-1), (teacher_logits / temperature).softmax(-1)
+        inter, intra = pearson_distance(student, teacher, 1), pearson_distance(student, teacher, 0)
+        return self.inter_weight * inter + self.intra_weight * intra

@@ -1,0 +1,82 @@
+"""Decoupled distillation: how sure the teacher is of the target, and how it ranks the others, weighed apart.
+
+Zhao, Cui, Song, Qiu, Liang, "Decoupled Knowledge Distillation", CVPR 2022, https://arxiv.org/abs/2203.08679
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from distill_tune.distillation.losses._base import Loss, Weight
+from distill_tune.registry import LOSSES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class _Decoupled(NamedTuple):
+    """Log-probabilities of softened logits."""
+
+    target: Tensor
+    """[batch, 2]: of the target, and of all other classes together."""
+    others: Tensor
+    """[batch, classes - 1]: of the others among themselves."""
+
+
+def _decoupled(logits: Tensor, is_target: Tensor) -> _Decoupled:
+    target = logits[is_target].view(len(logits), 1)
+    others = logits[~is_target].view(len(logits), -1)
+    together = others.logsumexp(-1, keepdim=True)
+    either = target.logaddexp(together)
+    both = (target - either).expand(-1, 2).clone()
+    both[:, 1:] = together - either
+    return _Decoupled(both, others - together)
+
+
+def decoupled_losses(
+    student_logits: Tensor, teacher_logits: Tensor, temperature: float, targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """T^2 * KL(teacher || student) of target against the rest (TCKD), and among the others (NCKD): means, in nats.
+
+    Soft-target distillation is TCKD + (1 - p) * NCKD, where p is the probability that the teacher gives the target: the
+    surer it is, the less of its ranking is passed on.
+
+    Args:
+        student_logits: [batch, classes].
+        teacher_logits: [batch, classes].
+        temperature: T > 0.
+        targets: int64 [batch].
+    """
+    is_target = teacher_logits.new_zeros(teacher_logits.shape).bool().scatter(1, targets[:, None], True)
+    student = _decoupled(student_logits / temperature, is_target)
+    teacher = _decoupled(teacher_logits / temperature, is_target)
+    scale = temperature**2 / len(targets)
+    target, others = ((t.exp() * (t - s)).sum() * scale for s, t in zip(student, teacher, strict=True))
+    return target, others
+
+
+@LOSSES.register
+class Dkd(Loss):
+    """target_weight * TCKD + non_target_weight * NCKD; see `decoupled_losses`.
+
+    The target is the label. Where the student may not know it, and for mixed inputs, which have two, it is the class
+    that the teacher finds likeliest: the teacher knows the sample, and the decomposition holds for any class.
+    """
+
+    target_weight: Weight = 1.0
+    """The paper's alpha."""
+    non_target_weight: Weight = 1.0
+    """The paper's beta; it chose between 0.5 and 8, the larger the surer the teacher."""
+
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+        """The term without any label."""
+        return self.soft_with_labels(student_logits, teacher_logits, temperature, None)
+
+    def soft_with_labels(
+        self, student_logits: Tensor, teacher_logits: Tensor, temperature: float, labels: Tensor | None
+    ) -> Tensor:
+        """See the class."""
+        likeliest = teacher_logits.argmax(-1)
+        targets = likeliest if labels is None else labels.where(labels >= 0, likeliest)
+        target, others = decoupled_losses(student_logits, teacher_logits, temperature, targets)
+        return self.target_weight * target + self.non_target_weight * others

@@ -1,0 +1,33 @@
+"""No teacher, smoothed labels: what a teacher that knows nothing of the sample but its label would teach.
+
+Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, https://arxiv.org/abs/1512.00567. As a baseline of
+distillation: Yuan et al., "Revisiting Knowledge Distillation via Label Smoothing Regularization", CVPR 2020,
+https://arxiv.org/abs/1909.11723
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from distill_tune.distillation.losses._base import Loss
+from distill_tune.registry import LOSSES
+
+
+@LOSSES.register
+class LabelSmoothing(Loss):
+    """(1 - smoothing) * CE(student, labels) + smoothing * CE(student, all classes alike).
+
+    `labels` with `optim.label_smoothing`, under a name that a list of losses can have; where both are set, labels are
+    smoothed twice: by 1 - (1 - one) * (1 - other).
+    """
+
+    uses_teacher: ClassVar[bool] = False
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of a label's weight that is spread evenly over all classes."""
+
+    @property
+    def smoothing_of_labels(self) -> float:
+        """`smoothing`."""
+        return self.smoothing

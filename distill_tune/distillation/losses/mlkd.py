@@ -1,0 +1,70 @@
+"""Multi-level logit distillation: soft targets, likeness of samples and likeness of classes, at several temperatures.
+
+Jin, Wang, Lin, "Multi-Level Logit Distillation", CVPR 2023,
+https://openaccess.thecvf.com/content/CVPR2023/html/Jin_Multi-Level_Logit_Distillation_CVPR_2023_paper.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from distill_tune.distillation.losses._base import Loss, Weight
+from distill_tune.distillation.losses.soft_targets import soft_target_loss
+from distill_tune.registry import LOSSES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_PAPERS_BATCH = 64
+"""The paper sums over its batch of 64; means times that make its weights good for every size of batch."""
+
+
+def batch_level_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """64 * the mean, over all pairs of samples, of (<p_i, p_j> of the student less that of the teacher)^2.
+
+    Both are probabilities, [batch, classes]. It is the paper's ||P P' - Q Q'||^2 / B at B = 64.
+    """
+    return (student @ student.mT - teacher @ teacher.mT).square().mean() * _PAPERS_BATCH
+
+
+def class_level_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """64^2 / classes * the sum, over pairs of classes, of (mean of p_k p_l of the student less that of the teacher)^2.
+
+    Both are probabilities, [batch, classes]. It is the paper's ||P' P - Q' Q||^2 / classes at B = 64.
+    """
+    batch, classes = student.shape
+    difference = (student.mT @ student - teacher.mT @ teacher) / batch
+    return difference.square().sum() * (_PAPERS_BATCH**2 / classes)
+
+
+@LOSSES.register
+class Mlkd(Loss):
+    """The three levels, weighed, averaged over `temperatures`: T^2 * KL a sample, then pairs of samples, of classes.
+
+    The paper's two augmentations of each image and its mask of unsure samples are left out: a view is drawn by
+    `[augmentation]`. Of several workers, each compares the samples of its own part of the batch.
+    """
+
+    uses_temperature: ClassVar[bool] = False
+    compares_samples: ClassVar[bool] = True
+    temperatures: list[Annotated[float, Field(gt=0)]] = Field([2.0, 3.0, 4.0, 5.0, 6.0], min_length=1, max_length=16)
+    """All of them at once, in place of `loss.temperature`."""
+    instance_weight: Weight = 1.0
+    batch_weight: Weight = 1.0
+    class_weight: Weight = 0.1
+    """1 is the paper's, which trains twice as long as others and outweighs the labels in a short training."""
+
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+        """See the class; `temperature` is not used."""
+        levels = [self._at(student_logits, teacher_logits, each) for each in self.temperatures]
+        return sum(levels[1:], levels[0]) / len(levels)
+
+    def _at(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+        student, teacher = (student_logits / temperature).softmax(-1), (teacher_logits / temperature).softmax(-1)
+        return (
+            self.instance_weight * soft_target_loss(student_logits, teacher_logits, temperature)
+            + self.batch_weight * batch_level_loss(student, teacher)
+            + self.class_weight * class_level_loss(student, teacher)
+        )
