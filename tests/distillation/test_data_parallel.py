@@ -52,6 +52,7 @@ SPACES = {
         data={"student_samples": 100, "rest": "unlabelled"},
         augmentation={"mixup": 0.5},
         optim={"label_smoothing": 0.1, "gradient_clip": 0.5, "batch_size": 62},
+        search={"objectives": ["val/corrupted_accuracy"]},
     ),
     "diverging": run_space(optim={"kind": "sgd", "learning_rate": 1e12}),
     "batch statistics": run_space(IMAGES, augmentation={"shift": 1}),
@@ -74,7 +75,7 @@ def told_by_two(runs: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 @pytest.mark.parametrize("name", ["plain", "everything"])
 def test_two_workers_report_what_one_reports(name: str, runs: Any, told_by_two: Any) -> None:
-    """With everything: samples without labels, mixed inputs, smoothed labels, clipped gradients."""
+    """With everything: samples without labels, mixed inputs, smoothed labels, clipped gradients, corrupted inputs."""
     alone, (first, second) = train(*runs[name]), told_by_two[name]
     assert len(first["reports"]) == 3
     assert first == second
