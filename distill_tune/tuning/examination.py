@@ -60,13 +60,22 @@ class Examination:
 
 def examine(candidates: list[Candidate], teacher: LoadedTeacher, dataset: Dataset) -> Examination:
     """Open the test split and measure every candidate in every seed that it was trained in."""
-    test = open_test(dataset)
+    test, validation = open_test(dataset), dataset.split("validation")
     teacher_logits = label_inputs(teacher, test.inputs, test.index)
+    students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
+    corrupted = _corrupted(students, test)
     return Examination(
-        by_candidate={c.name: _examine(c, test, teacher_logits, dataset) for c in candidates},
+        by_candidate={
+            c.name: _examine(_seeds(c), students[c.name], corrupted[c.name], test, validation, teacher_logits)
+            for c in candidates
+        },
         teacher_accuracy=metrics.accuracy(teacher_logits, test.labels),
         num_samples=len(test.labels),
     )
+
+
+def _seeds(candidate: Candidate) -> list[int]:
+    return sorted(candidate.weights)
 
 
 def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
@@ -76,13 +85,24 @@ def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
     return student.eval()
 
 
-def _examine(candidate: Candidate, test: Split, teacher_logits: np.ndarray, dataset: Dataset) -> Examined:
-    seeds = sorted(candidate.weights)
-    students = [load_student(candidate.config, dataset, candidate.weights[seed]) for seed in seeds]
+def _corrupted(students: dict[str, list[nn.Module]], test: Split) -> dict[str, list[dict[str, float]]]:
+    """Accuracy by corruption for each student of each candidate; the inputs are worsened once for all of them."""
+    everyone = [partial(predict_logits, student) for each in students.values() for student in each]
+    found = iter(corrupted_accuracies(everyone, test.inputs, test.labels))
+    return {name: [next(found) for _ in each] for name, each in students.items()}
+
+
+def _examine(
+    seeds: list[int],
+    students: list[nn.Module],
+    corrupted: list[dict[str, float]],
+    test: Split,
+    validation: Split,
+    teacher_logits: np.ndarray,
+) -> Examined:
     logits = [predict_logits(student, test.inputs) for student in students]
-    temperatures, scaled = _scaled(students, logits, dataset.split("validation"))
+    temperatures, scaled = _scaled(students, logits, validation)
     correct = np.stack([metrics.correct(each, test.labels) for each in logits])
-    corrupted = corrupted_accuracies([partial(predict_logits, each) for each in students], test.inputs, test.labels)
     by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
 
     def mean(

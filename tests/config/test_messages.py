@@ -18,6 +18,7 @@ from distill_tune.errors import ConfigError
 SMALLEST = "data.source = 'digits'\nstudent.family = 'mlp'\n"
 KINDS = "Known: choice, int, log, log_int, uniform."
 LOSS_KEYS = "Known: kind, temperature, soft_weight, labels, soft_targets."
+TRANSFORMS = "color, crop, cutmix, cutout, flip, mixup, noise, rotation, shift, swap"
 SECTION_NAMES = "data, teacher, student, loss, optim, augmentation, limits, search, resources, confirm"
 
 
@@ -120,7 +121,7 @@ loss.temprature = {{ log = [1, 2] }}
 loss.batch_size = 3
     loss.batch_size: unknown key. {LOSS_KEYS} Did you mean optim.batch_size?
 augmentation.shfit = 1
-    augmentation.shfit: unknown key. Did you mean 'shift'? Known: cutout, flip, mixup, shift.
+    augmentation.shfit: unknown key. Did you mean 'shift'? Known: {TRANSFORMS}.
 student.kernel = 3
     student.kernel: unknown key. Known: family, init, convnet, mlp, resnet. Did you mean student.convnet.kernel?
 student.convnet.widht = 3
