@@ -353,7 +353,7 @@ def test_a_teacher_that_does_not_take_the_data_or_knows_other_classes(refuse_tor
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (["augmentation.flip=0.5"], "augmentation.flip: cannot be used on tables; for tables there are: mixup."),
+        (["augmentation.flip=0.5"], "augmentation.flip: cannot be used on tables; for tables there are: mixup, noise"),
         (["student.family=convnet"], "student.family: convnet needs images (channels, height, width), but a sample"),
         (["student.family=['mlp', 'convnet']"], "student.family: convnet needs images (channels, height, width)"),
         (

@@ -171,6 +171,10 @@ class LimitsConfig(Options):
     """Median time of one sample on one thread of this machine."""
 
 
+Objective = Literal["val/accuracy", "val/loss", "val/worst_class_accuracy", "val/corrupted_accuracy"]
+"""What every epoch reports, the last one where it is the objective; smaller is better where it ends in "loss"."""
+
+
 def parse_duration_s(text: Any) -> float:
     """Seconds of `"90s"`, `"10m"`, `"1.5h"` or `"2d"`.
 
@@ -209,7 +213,7 @@ class SearchConfig(Choosing):
     """Of the trials that reach a rung, one in so many goes on."""
     sampler: str = "tpe"
     scheduler: str = "asha"
-    objectives: list[Literal["val/accuracy", "val/loss"]] = Field(["val/accuracy"], min_length=1, max_length=1)
+    objectives: list[Objective] = Field(["val/accuracy"], min_length=1, max_length=1)
     start_with: list[dict[str, Any]] = Field([])
     """Known good settings, tried first: dotted names to values; what a table leaves out is sampled."""
     start_from: list[str] = Field([])

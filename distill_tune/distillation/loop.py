@@ -21,13 +21,13 @@ from torch.optim import Optimizer
 from distill_tune.config import Config
 from distill_tune.distillation.batches import UNLABELLED, Batch, Shard
 from distill_tune.distillation.holding import Hold
-from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.materials import CORRUPTED, Materials
 from distill_tune.distillation.norm_limit import NormLimit, norm_limit
 from distill_tune.distillation.objective import LossTerms, Objective
 from distill_tune.distillation.precision import forward_context
 from distill_tune.distillation.schedule import rate_share
 from distill_tune.distillation.seeds import seed_of
-from distill_tune.distillation.validation import evaluate
+from distill_tune.distillation.validation import evaluate, share_right
 from distill_tune.errors import TrainingError
 
 Checkpoint = dict[str, Any]
@@ -155,6 +155,8 @@ class _Run:
         )
         self._refuse_divergence("validation", metrics["loss"])
         report = {f"val/{name}": value for name, value in metrics.items()}
+        if materials.corrupted is not None:
+            report[CORRUPTED] = share_right(self.student, *materials.corrupted, self.shard)
         return report | self._gap(metrics["accuracy"]) if self.epoch == self.config.search.max_epochs else report
 
     def _gap(self, validation_accuracy: float) -> dict[str, float]:

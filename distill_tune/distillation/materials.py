@@ -7,6 +7,7 @@ worker does it for each trial, and what two trials map is in memory once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,10 @@ from distill_tune.distillation.batches import UNLABELLED, Batches, Shard
 from distill_tune.distillation.teacher_cache import TeacherOutputs, as_tensor, at_rows, outputs_folder, visible_rows
 from distill_tune.distillation.teacher_weights import TeacherWeights
 from distill_tune.distillation.views import Views
+from distill_tune.evaluation.corrupted import dealt_out
 from distill_tune.students import build_student
+
+CORRUPTED = "val/corrupted_accuracy"
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Materials:
     """[visible training samples, *input_shape], unaugmented."""
     teacher_weights: TeacherWeights | None = None
     """Where the teacher's weights are, if something of the space asks for them."""
+    corrupted: tuple[Tensor, Tensor] | None = None
+    """Worsened validation samples and their labels, where the search is about them (`evaluation/corrupted.py`)."""
 
     @classmethod
     def open(
@@ -71,6 +77,7 @@ class Materials:
             live_teacher=None if prepared.live_teacher is None else prepared.live_teacher.to(device),
             train_inputs=inputs,
             teacher_weights=None if folder is None else TeacherWeights(folder),
+            corrupted=_corrupted(prepared.data_folder, str(device)) if CORRUPTED in config.search.objectives else None,
         )
 
     def batches(self, config: Config, seed: int, shard: Shard, use_teacher: bool) -> Batches:
@@ -99,6 +106,14 @@ class Materials:
 def student_for(config: Config, data: Dataset) -> nn.Module:
     """The configured student for this data, newly initialised from torch's global generator."""
     return build_student(config.student.chosen("family"), data.input_shape, len(data.classes), data.mean, data.std)
+
+
+@lru_cache(maxsize=1)
+def _corrupted(data_folder: Path, device: str) -> tuple[Tensor, Tensor]:
+    """Made once a process, for all of its trials."""
+    validation = open_dataset(data_folder).split("validation")
+    inputs, labels = dealt_out(validation.inputs, validation.labels)
+    return torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)
 
 
 def _seen(inputs: Tensor, labels: Tensor, train: Split, rest: str) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,11 @@
 """Evaluating a student while it trains: sums and counts over workers, divided once.
 
-A mean of each worker's mean is wrong for uneven shards, so nothing is divided before everything is summed.
+A mean of each worker's mean is wrong for uneven shards, so nothing is divided before everything is summed. The accuracy
+of the worst class is that of the worst group of Sagawa et al., "Distributionally Robust Neural Networks", 2020
+(https://arxiv.org/abs/1911.08731), with classes for groups.
 """
+
+from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
@@ -17,7 +21,9 @@ _BATCH = 1000
 def evaluate(
     student: nn.Module, inputs: Tensor, labels: Tensor, teacher_logits: Tensor | None, shard: Shard
 ) -> dict[str, float]:
-    """`accuracy`, `loss` (nats) and, with a teacher, `agreement`, over all workers' shards of the samples together.
+    """Over all workers' shards of the samples together: `accuracy`, `loss` (nats), `worst_class_accuracy`, `agreement`.
+
+    The last is there with a teacher; the one before it is the lowest over the classes that have samples.
 
     Args:
         student: stored-unit inputs to logits; left in eval mode.
@@ -27,22 +33,44 @@ def evaluate(
         shard: this worker's part.
     """
     student.eval()
-    sums = torch.zeros(3, dtype=torch.float64, device=labels.device)
-    first, last = (len(labels) * rank // shard.world_size for rank in (shard.rank, shard.rank + 1))
-    for start in range(first, last, _BATCH):
-        rows = slice(start, min(start + _BATCH, last))
+    counts = torch.bincount(labels).double()
+    sums = torch.zeros(2 + len(counts), dtype=torch.float64, device=labels.device)
+    for rows in _batches(len(labels), shard):
         logits = student(inputs[rows]).float()
-        sums += _sums(logits, labels[rows], None if teacher_logits is None else teacher_logits[rows])
+        some_teacher_logits = None if teacher_logits is None else teacher_logits[rows]
+        sums += _sums(logits, labels[rows], some_teacher_logits, len(counts))
     if shard.world_size > 1:
         dist.all_reduce(sums)
-    hits, loss, agreed = (sums / len(labels)).tolist()
-    metrics = {"accuracy": hits, "loss": loss}
+    loss, agreed = (sums[:2] / len(labels)).tolist()
+    hits, present = sums[2:], counts > 0
+    worst = (hits[present] / counts[present]).min().item()
+    metrics = {"accuracy": hits.sum().item() / len(labels), "loss": loss, "worst_class_accuracy": worst}
     return metrics if teacher_logits is None else metrics | {"agreement": agreed}
 
 
-def _sums(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None) -> Tensor:
-    """float64 [3]: right predictions, cross-entropy, and predictions that are the teacher's."""
+@torch.inference_mode()
+def share_right(student: nn.Module, inputs: Tensor, labels: Tensor, shard: Shard) -> float:
+    """Accuracy alone, as `evaluate` has it."""
+    student.eval()
+    hits = torch.zeros((), dtype=torch.float64, device=labels.device)
+    for rows in _batches(len(labels), shard):
+        hits += (student(inputs[rows]).argmax(1) == labels[rows]).sum()
+    if shard.world_size > 1:
+        dist.all_reduce(hits)
+    return hits.item() / len(labels)
+
+
+def _batches(count: int, shard: Shard) -> Iterator[slice]:
+    """The batches of this worker's part of `count` samples."""
+    first, last = (count * rank // shard.world_size for rank in (shard.rank, shard.rank + 1))
+    return (slice(start, min(start + _BATCH, last)) for start in range(first, last, _BATCH))
+
+
+def _sums(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None, classes: int) -> Tensor:
+    """float64 [2 + classes]: cross-entropy, predictions that are the teacher's, and right predictions by class."""
     predicted = logits.argmax(1)
-    hits = (predicted == labels).sum()
-    agreed = hits if teacher_logits is None else (predicted == teacher_logits.argmax(1)).sum()
-    return torch.stack([hits.double(), F.cross_entropy(logits, labels, reduction="sum").double(), agreed.double()])
+    right = predicted == labels
+    agreed = right.sum() if teacher_logits is None else (predicted == teacher_logits.argmax(1)).sum()
+    loss = F.cross_entropy(logits, labels, reduction="sum")
+    by_class = torch.bincount(labels[right], minlength=classes)
+    return torch.cat([torch.stack([loss.double(), agreed.double()]), by_class.double()])

@@ -36,7 +36,7 @@ class Views:
             AUGMENTATIONS.get(name)(amount=amount) for name, amount in sorted(config.amounts.items()) if amount
         ]
         self._transforms = [transform for transform in chosen if not transform.mixes]
-        self._mixing = next((transform for transform in chosen if transform.mixes), None)
+        self._mixing = [transform for transform in chosen if transform.mixes]
         self._inputs, self._seed = inputs, seed
         self._fill = torch.tensor(mean, device=inputs.device) if mean else None
 
@@ -48,35 +48,41 @@ class Views:
     def take(self, index: Tensor, view: int) -> Mixed:
         """The inputs of the samples at `index` (int64 [batch]) in `view`."""
         inputs = self._transformed(index, view)
-        if self._mixing is None:
+        if not self._mixing:
             return Mixed(inputs)
         draw = Draw(self._seed, view, index)
         partner = draw.below(len(self._inputs), "mixing partner")
-        share = self._mixing.share(draw)
-        weight = share.view(-1, *[1] * (inputs.dim() - 1))
-        return Mixed(weight * inputs + (1 - weight) * self._transformed(partner, view), partner, share)
+        return Mixed(*self._mixed(inputs, self._transformed(partner, view), draw, partner))
+
+    def _mixed(self, inputs: Tensor, partners: Tensor, draw: Draw, partner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Each sample is mixed in one way; where there are several, each is as likely."""
+        mixed, share = self._mixing[0].mix(inputs, partners, draw)
+        which = draw.below(len(self._mixing), "mixing way") if len(self._mixing) > 1 else None
+        for number, transform in enumerate(self._mixing[1:], start=1):
+            assert which is not None
+            others, other_share = transform.mix(inputs, partners, draw)
+            chosen = which == number
+            mixed = others.where(chosen.view(-1, *[1] * (inputs.dim() - 1)), mixed)
+            share = other_share.where(chosen, share)
+        return mixed, partner, share
 
     def _transformed(self, index: Tensor, view: int) -> Tensor:
         inputs = self._inputs[index]
         for transform in self._transforms:
-            inputs = transform.apply(inputs, Draw(self._seed, view, index, self._fill))
+            inputs = transform.apply(inputs, Draw(self._seed, view, index, self._fill, self._inputs))
         return inputs
 
 
 def check_augmentation(config: AugmentationConfig, dataset: Dataset) -> None:
-    """Refuse a transform that does not fit the data, and a second one that mixes.
+    """Refuse a transform that does not fit the data.
 
     Raises:
-        ConfigError: an image transform on a table, or two mixing transforms.
+        ConfigError: an image transform on a table, or the other way round.
     """
-    chosen = {name: AUGMENTATIONS.get(name) for name, amount in config.amounts.items() if amount}
     kind = "images" if dataset.is_image else "tables"
-    for name, transform in chosen.items():
-        if not getattr(transform, f"for_{kind}"):
-            able = [n for n in AUGMENTATIONS.names if getattr(AUGMENTATIONS.get(n), f"for_{kind}")]
+    able = [name for name in AUGMENTATIONS.names if getattr(AUGMENTATIONS.get(name), f"for_{kind}")]
+    for name, amount in config.amounts.items():
+        if amount and not getattr(AUGMENTATIONS.get(name), f"for_{kind}"):
             raise ConfigError(
                 f"augmentation.{name}: cannot be used on {kind}; for {kind} there are: {', '.join(able)}."
             )
-    mixing = [name for name, transform in chosen.items() if transform.mixes]
-    if len(mixing) > 1:
-        raise ConfigError(f"augmentation.{mixing[1]}: samples are mixed by {mixing[0]} already; set one of them to 0.")

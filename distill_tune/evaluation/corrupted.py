@@ -1,9 +1,11 @@
 """Accuracy on inputs that were worsened on purpose, in the manner of MNIST-C and CIFAR-10-C.
 
 Hendrycks and Dietterich 2019 (https://arxiv.org/abs/1903.12261); Mu and Gilmer 2019 (https://arxiv.org/abs/1906.02337).
+At the examination every student meets every corruption at every severity. While students are searched for, each
+sample is worsened in some ways only, which together are all of them: see `dealt_out`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,25 +16,62 @@ from distill_tune.evaluation.metrics import accuracy
 from distill_tune.registry import CORRUPTIONS
 
 Array = NDArray[Any]
+Labels = NDArray[np.integer[Any]]
+
+MOST_SAMPLES = 4000
+"""That are worsened in every way, evenly spread over all; more would cost minutes and hardly move a mean over ways."""
 
 
-def corrupted_accuracy(
-    predict: Callable[[Array], Array], inputs: Array, labels: NDArray[np.integer[Any]], seed: int = 0
-) -> dict[str, float]:
-    """Accuracy by the name of the corruption, each the mean over its severities, and their "mean".
+def corrupted_accuracies(
+    students: Sequence[Callable[[Array], Array]], inputs: Array, labels: Labels, seed: int = 0
+) -> list[dict[str, float]]:
+    """For each student, accuracy by the name of the corruption, each the mean over its severities, and their "mean".
 
     Args:
-        predict: Raw inputs [samples, ...] to logits [samples, classes].
-        inputs: uint8 images [samples, channels, height, width] or standardised float rows [samples,
-            features].
+        students: Each from raw inputs [samples, ...] to logits [samples, classes].
+        inputs: uint8 images [samples, channels, height, width] or standardised float rows [samples, features]; of
+            more than `MOST_SAMPLES` so many are taken.
         labels: [samples].
         seed: Of what is random in the corruptions; students are compared on the same one.
     """
-    results = {}
+    rows = _spread(len(labels), MOST_SAMPLES)
+    inputs, labels = inputs[rows], labels[rows]
+    found: list[dict[str, float]] = [{} for _ in students]
     for name, corruption in corruptions_for(inputs).items():
-        worse = [accuracy(predict(corruption.apply(inputs, severity, seed)), labels) for severity in SEVERITIES]
-        results[name] = float(np.mean(worse))
-    return results | {"mean": float(np.mean(list(results.values())))}
+        worse = [corruption.apply(inputs, severity, seed) for severity in SEVERITIES]
+        for results, predict in zip(found, students, strict=True):
+            results[name] = float(np.mean([accuracy(predict(each), labels) for each in worse]))
+    return [results | {"mean": float(np.mean(list(results.values())))} for results in found]
+
+
+def corrupted_accuracy(
+    predict: Callable[[Array], Array], inputs: Array, labels: Labels, seed: int = 0
+) -> dict[str, float]:
+    """`corrupted_accuracies` of one student."""
+    return corrupted_accuracies([predict], inputs, labels, seed)[0]
+
+
+def dealt_out(inputs: Array, labels: Labels, most: int = 4096, seed: int = 0) -> tuple[Array, Labels]:
+    """Samples that are worsened in turn by every corruption at every severity, and their labels.
+
+    Right predictions among them are an estimate of the mean of `corrupted_accuracy` for the price of some validation
+    pass: about `most` predictions, or fewer where that is each sample in every way. Where there are fewer samples than
+    `most`, each is worsened in several ways.
+    """
+    ways = [(corruption, severity) for corruption in corruptions_for(inputs).values() for severity in SEVERITIES]
+    rows = _spread(len(labels), most)
+    rounds = min(len(ways), max(1, most // len(rows)))
+    parts, kept = [], []
+    for number, (corruption, severity) in enumerate(ways):
+        mine = np.concatenate([rows[(number + turn) % len(ways) :: len(ways)] for turn in range(rounds)])
+        parts.append(corruption.apply(inputs[mine], severity, seed))
+        kept.append(labels[mine])
+    return np.concatenate(parts), np.concatenate(kept)
+
+
+def _spread(count: int, most: int) -> NDArray[np.integer[Any]]:
+    """Positions of at most `most` of `count` samples, evenly spread, ascending."""
+    return np.arange(count) if count <= most else np.arange(most) * count // most
 
 
 def corruptions_for(inputs: Array) -> dict[str, Corruption]:

@@ -27,6 +27,13 @@ def accuracy(logits: Floats, labels: Labels) -> float:
     return float(correct(logits, labels).mean())
 
 
+def worst_class_accuracy(logits: Floats, labels: Labels) -> float:
+    """The lowest share of right predictions among the samples of one class; of classes that have samples."""
+    hits = correct(logits, labels)
+    counts = np.bincount(labels)
+    return float((np.bincount(labels, weights=hits)[counts > 0] / counts[counts > 0]).min())
+
+
 def nll(logits: Floats, labels: Labels) -> float:
     """Mean negative log-likelihood of the labels, in nats: the cross-entropy."""
     logits, labels = _checked(logits, labels)

@@ -20,7 +20,8 @@ from distill_tune.data.dataset import open_test
 from distill_tune.distillation.materials import student_for
 from distill_tune.distillation.teacher_cache import label_inputs
 from distill_tune.evaluation import metrics
-from distill_tune.evaluation.corrupted import corrupted_accuracy
+from distill_tune.evaluation.calibration import fitted_temperature
+from distill_tune.evaluation.corrupted import corrupted_accuracies
 from distill_tune.evaluation.intervals import Interval, mean_interval
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.teachers import LoadedTeacher
@@ -38,6 +39,10 @@ class Examined:
     nll: float
     ece: float
     brier: float
+    worst_class_accuracy: float
+    nll_scaled: float
+    ece_scaled: float
+    scaling_temperature: float
     agreement: float
     kl_to_teacher: float
     corrupted_accuracy: float
@@ -55,13 +60,22 @@ class Examination:
 
 def examine(candidates: list[Candidate], teacher: LoadedTeacher, dataset: Dataset) -> Examination:
     """Open the test split and measure every candidate in every seed that it was trained in."""
-    test = open_test(dataset)
+    test, validation = open_test(dataset), dataset.split("validation")
     teacher_logits = label_inputs(teacher, test.inputs, test.index)
+    students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
+    corrupted = _corrupted(students, test)
     return Examination(
-        by_candidate={c.name: _examine(c, test, teacher_logits, dataset) for c in candidates},
+        by_candidate={
+            c.name: _examine(_seeds(c), students[c.name], corrupted[c.name], test, validation, teacher_logits)
+            for c in candidates
+        },
         teacher_accuracy=metrics.accuracy(teacher_logits, test.labels),
         num_samples=len(test.labels),
     )
+
+
+def _seeds(candidate: Candidate) -> list[int]:
+    return sorted(candidate.weights)
 
 
 def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
@@ -71,15 +85,29 @@ def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
     return student.eval()
 
 
-def _examine(candidate: Candidate, test: Split, teacher_logits: np.ndarray, dataset: Dataset) -> Examined:
-    seeds = sorted(candidate.weights)
-    students = [load_student(candidate.config, dataset, candidate.weights[seed]) for seed in seeds]
+def _corrupted(students: dict[str, list[nn.Module]], test: Split) -> dict[str, list[dict[str, float]]]:
+    """Accuracy by corruption for each student of each candidate; the inputs are worsened once for all of them."""
+    everyone = [partial(predict_logits, student) for each in students.values() for student in each]
+    found = iter(corrupted_accuracies(everyone, test.inputs, test.labels))
+    return {name: [next(found) for _ in each] for name, each in students.items()}
+
+
+def _examine(
+    seeds: list[int],
+    students: list[nn.Module],
+    corrupted: list[dict[str, float]],
+    test: Split,
+    validation: Split,
+    teacher_logits: np.ndarray,
+) -> Examined:
     logits = [predict_logits(student, test.inputs) for student in students]
+    temperatures, scaled = _scaled(students, logits, validation)
     correct = np.stack([metrics.correct(each, test.labels) for each in logits])
-    corrupted = [corrupted_accuracy(partial(predict_logits, each), test.inputs, test.labels) for each in students]
     by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
 
-    def mean(metric: Callable[[np.ndarray, np.ndarray], float], other: np.ndarray) -> float:
+    def mean(
+        metric: Callable[[np.ndarray, np.ndarray], float], other: np.ndarray, logits: list[np.ndarray] = logits
+    ) -> float:
         return float(np.mean([metric(each, other) for each in logits]))
 
     return Examined(
@@ -89,8 +117,21 @@ def _examine(candidate: Candidate, test: Split, teacher_logits: np.ndarray, data
         nll=mean(metrics.nll, test.labels),
         ece=mean(metrics.ece, test.labels),
         brier=mean(metrics.brier, test.labels),
+        worst_class_accuracy=mean(metrics.worst_class_accuracy, test.labels),
+        nll_scaled=mean(metrics.nll, test.labels, scaled),
+        ece_scaled=mean(metrics.ece, test.labels, scaled),
+        scaling_temperature=float(np.mean(temperatures)),
         agreement=mean(metrics.agreement, teacher_logits),
         kl_to_teacher=mean(metrics.kl_to_teacher, teacher_logits),
         corrupted_accuracy=by_corruption.pop("mean"),
         by_corruption=by_corruption,
     )
+
+
+def _scaled(
+    students: list[nn.Module], logits: list[np.ndarray], validation: Split
+) -> tuple[list[float], list[np.ndarray]]:
+    """Each student's temperature, fitted on validation, and its test logits divided by it."""
+    known = [predict_logits(student, validation.inputs) for student in students]
+    temperatures = [fitted_temperature(each, validation.labels) for each in known]
+    return temperatures, [each / temperature for each, temperature in zip(logits, temperatures, strict=True)]

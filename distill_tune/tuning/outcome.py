@@ -39,7 +39,7 @@ def complete(
             "parameters": preparation.teacher.parameters,
         },
         "baselines": {b.name: {"test": summary.test_of(examination.by_candidate[b.name])} for b in baselines},
-        "verdict": {b.name: summary.verdict_of(winner, b.name, examination) for b in baselines},
+        "verdict": summary.verdicts_of(winner, [b.name for b in baselines], examination),
         "selection_bias": summary.selection_bias(winner, ledger.objective, ledger.sign),
     }
     card = model_card({**found, "trials": summary.trial_counts(ledger)})

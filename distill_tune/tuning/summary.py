@@ -9,6 +9,7 @@ from typing import Any
 
 from distill_tune.config import tables_of
 from distill_tune.evaluation.intervals import paired_difference
+from distill_tune.evaluation.significance import holm, pooled_mcnemar
 from distill_tune.evaluation.verdict import judge
 from distill_tune.tuning.agreement import rung_report
 from distill_tune.tuning.budget import Reason
@@ -96,6 +97,7 @@ def best_of(winner: Candidate, examination: Examination, cost: dict[str, Any]) -
     validation = {
         "accuracy": winner.mean("val/accuracy"),
         "loss": winner.mean("val/loss"),
+        "worst_class_accuracy": winner.mean("val/worst_class_accuracy"),
         "gap": winner.mean("gap/accuracy"),
     }
     return {
@@ -114,6 +116,10 @@ def test_of(examined: Examined) -> dict[str, Any]:
         "nll": examined.nll,
         "ece": examined.ece,
         "brier": examined.brier,
+        "worst_class_accuracy": examined.worst_class_accuracy,
+        "nll_scaled": examined.nll_scaled,
+        "ece_scaled": examined.ece_scaled,
+        "scaling_temperature": examined.scaling_temperature,
         "agreement": examined.agreement,
         "kl_to_teacher": examined.kl_to_teacher,
         "corrupted_accuracy": examined.corrupted_accuracy,
@@ -125,16 +131,22 @@ def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> di
     """The word on winner against baseline: paired over the seeds that both were trained in, and the test samples."""
     ours, other = examination.by_candidate[winner.name], examination.by_candidate[baseline]
     shared = [seed for seed in ours.seeds if seed in other.seeds]
-    difference = paired_difference(
-        ours.correct[[ours.seeds.index(seed) for seed in shared]],
-        other.correct[[other.seeds.index(seed) for seed in shared]],
-    )
+    mine, theirs = (each.correct[[each.seeds.index(seed) for seed in shared]] for each in (ours, other))
+    difference = paired_difference(mine, theirs)
     return {
         "word": str(judge(difference)),
         "difference": difference.mean,
         "low": difference.low,
         "high": difference.high,
+        "p_value": pooled_mcnemar(mine, theirs),
     }
+
+
+def verdicts_of(winner: Candidate, baselines: Sequence[str], examination: Examination) -> dict[str, Any]:
+    """`verdict` of the summary: one for each baseline, with its p-value corrected for how many there are."""
+    found = {name: verdict_of(winner, name, examination) for name in baselines}
+    corrected = holm({name: verdict["p_value"] for name, verdict in found.items()})
+    return {name: {**verdict, "p_value_holm": corrected[name]} for name, verdict in found.items()}
 
 
 def selection_bias(winner: Candidate, objective: str, sign: int) -> float:

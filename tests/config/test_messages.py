@@ -23,6 +23,7 @@ LOSS_KEYS = (
     "Known: kind, temperature, temperature_end, soft_weight, soft_weight_end, schedule, dist, dkd, label_smoothing, "
     "labels, logit_standardization, mlkd, mse_logits, rkd, soft_targets, sp."
 )
+TRANSFORMS = "color, crop, cutmix, cutout, flip, mixup, noise, rotation, shift, swap"
 
 
 def parse(lines: str) -> Space:
@@ -124,7 +125,7 @@ loss.temprature = {{ log = [1, 2] }}
 loss.batch_size = 3
     loss.batch_size: unknown key. {LOSS_KEYS} Did you mean optim.batch_size?
 augmentation.shfit = 1
-    augmentation.shfit: unknown key. Did you mean 'shift'? Known: cutout, flip, mixup, shift.
+    augmentation.shfit: unknown key. Did you mean 'shift'? Known: {TRANSFORMS}.
 student.kernel = 3
     student.kernel: unknown key. Known: {STUDENT_KEYS}. Did you mean student.convnet.kernel?
 student.convnet.widht = 3

@@ -52,6 +52,7 @@ SPACES = {
         data={"student_samples": 100, "rest": "unlabelled"},
         augmentation={"mixup": 0.5},
         optim={"label_smoothing": 0.1, "gradient_clip": 0.5, "batch_size": 62},
+        search={"objectives": ["val/corrupted_accuracy"]},
     ),
     "inherited": run_space(
         student={"init": "inherit_progressive"},
@@ -79,7 +80,7 @@ def told_by_two(runs: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 @pytest.mark.parametrize("name", ["plain", "everything", "inherited"])
 def test_two_workers_report_what_one_reports(name: str, runs: Any, told_by_two: Any) -> None:
-    """With everything: samples without labels, mixed inputs, smoothed labels, clipped gradients.
+    """With everything: samples without labels, mixed inputs, smoothed labels, clipped gradients, corrupted inputs.
 
     Inherited: with units that stand still for a while, and a limit on the norm.
     """

@@ -4,6 +4,7 @@ import gc
 import io
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -19,11 +20,14 @@ from distill_tune.distillation.losses.soft_targets import soft_target_loss
 from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.optimizers._base import OptimizerKind
 from distill_tune.errors import TrainingError
+from distill_tune.evaluation.corrupted import corrupted_accuracy
+from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.registry import LOSSES
 
 Make = Callable[..., Space]
 Ready = Callable[[Space], tuple[Config, Any]]
 Report = dict[str, float]
+CORRUPTED_SEARCH = {"objectives": ["val/corrupted_accuracy"]}
 
 
 def epochs_of(run: tuple[Config, Any], seed: int = 0, resume: Checkpoint | None = None) -> Iterator[Epoch]:
@@ -56,6 +60,19 @@ def test_a_training_learns_and_says_so(table_space: Make, ready: Ready) -> None:
     assert reports[-1]["train/loss"] < reports[0]["train/loss"]
     last = reports[-1]
     assert last["gap/accuracy"] == pytest.approx(last["train/accuracy"] - last["val/accuracy"])
+
+
+def test_corrupted_accuracy_is_reported_every_epoch_where_it_is_the_objective(table_space: Make, ready: Ready) -> None:
+    """So that rungs, targets and an interrupted search find it; nothing else of the training changes."""
+    plain, asked = reports_of(ready(table_space())), reports_of(run := ready(table_space(search=CORRUPTED_SEARCH)))
+    assert [
+        report | {"val/corrupted_accuracy": asked[i]["val/corrupted_accuracy"]} for i, report in enumerate(plain)
+    ] == asked
+    *_, last = epochs_of(run)
+    validation = run[1].dataset.split("validation")
+    measured = corrupted_accuracy(partial(predict_logits, last.student), validation.inputs, validation.labels)
+    assert last.report["val/corrupted_accuracy"] == pytest.approx(measured["mean"], abs=0.03)
+    assert last.report["val/corrupted_accuracy"] < last.report["val/accuracy"]
 
 
 def test_the_total_loss_is_the_weighed_sum_of_its_terms(table_space: Make, ready: Ready) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from distill_tune.distillation.batches import Shard
-from distill_tune.distillation.validation import evaluate
+from distill_tune.distillation.validation import evaluate, share_right
 
 
 @pytest.mark.parametrize("count", [1, 999, 1000, 2345])
@@ -20,7 +20,17 @@ def test_accuracy_loss_and_agreement_are_what_numpy_computes(count: int) -> None
     assert metrics["accuracy"] == pytest.approx((logits.argmax(1) == labels.numpy()).mean())
     assert metrics["loss"] == pytest.approx(-log_p[np.arange(count), labels].mean(), rel=1e-5)
     assert metrics["agreement"] == pytest.approx((logits.argmax(1) == teacher.numpy().argmax(1)).mean())
-    assert evaluate(nn.Identity(), inputs, labels, None, Shard()).keys() == {"accuracy", "loss"}
+    assert evaluate(nn.Identity(), inputs, labels, None, Shard()).keys() == {"accuracy", "loss", "worst_class_accuracy"}
+    assert share_right(nn.Identity(), inputs, labels, Shard()) == metrics["accuracy"]
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1, 1, 3], [2] * 6, [0, 1, 2, 3, 0, 1]])
+def test_the_worst_class_is_the_worst_of_those_that_have_samples(labels: list[int]) -> None:
+    logits = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
+    right = logits.argmax(1).numpy() == np.array(labels)
+    expected = min(right[np.array(labels) == each].mean() for each in set(labels))
+    metrics = evaluate(nn.Identity(), logits, torch.tensor(labels), None, Shard())
+    assert metrics["worst_class_accuracy"] == pytest.approx(expected)
 
 
 def test_a_student_is_evaluated_without_dropout() -> None:

@@ -23,7 +23,7 @@ from distill_tune.config.choosing import Choosing
 from distill_tune.config.ranges import KINDS
 from distill_tune.config.sections import SEARCHED, SECTIONS
 from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.materials import CORRUPTED, Materials
 from distill_tune.distillation.prepare import Preparation, prepare
 from distill_tune.evaluation.verdict import Word
 from distill_tune.export.versions import versions
@@ -371,7 +371,17 @@ def test_results_has_every_column_of_the_table_of_trials_and_no_other(
     trained: dict[tuple[str, str], list[Report]],
 ) -> None:
     record = TrialRecord(0, "0000", {"NAME": 1.0}, reports=next(iter(trained.values())))
-    assert documented_in_results("column", "trials.parquet") == set(summary.row_of(record))
+    told = documented_in_results("column", "trials.parquet")
+    assert told - set(summary.row_of(record)) == {CORRUPTED}  # which is there where it is the objective
+    assert told >= set(summary.row_of(record))
+
+
+def test_every_corruption_is_listed_with_what_it_is_for() -> None:
+    rows = {first_name(row["corruption"]): row["for"].split(", ") for row in rows_of("Corruptions", "corruption")}
+    entries = {name: CORRUPTIONS.get(name) for name in CORRUPTIONS.names}
+    assert rows == {
+        name: ["images"] * entry.for_images + ["tables"] * entry.for_tables for name, entry in entries.items()
+    }
 
 
 def test_results_has_every_tag_that_tensorboard_shows(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, log_loss, recall_score
 
 from distill_tune.evaluation import metrics
 
@@ -60,6 +60,14 @@ def test_a_classifier_that_is_as_sure_as_it_is_right_has_no_calibration_error() 
     logits = np.log([[0.75, 0.25]] * 4)
     assert metrics.ece(logits, np.array([0, 0, 0, 1])) == pytest.approx(0)
     assert metrics.ece(logits, np.array([0, 0, 0, 0])) == pytest.approx(0.25)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 30))
+def test_the_worst_class_is_the_lowest_recall_of_those_present(seed: int, samples: int) -> None:
+    logits, labels = case(seed, samples)
+    recalls = recall_score(labels, logits.argmax(1), labels=np.unique(labels), average=None)
+    assert metrics.worst_class_accuracy(logits, labels) == pytest.approx(recalls.min())
 
 
 def test_brier_is_nought_when_sure_and_right_and_two_when_sure_and_wrong() -> None:

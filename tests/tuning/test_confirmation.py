@@ -8,10 +8,15 @@ import psutil
 import pytest
 
 from distill_tune.config.space import Space
+from distill_tune.data.dataset import open_test
+from distill_tune.evaluation import metrics
+from distill_tune.evaluation.calibration import fitted_temperature
+from distill_tune.evaluation.predicting import predict_logits
+from distill_tune.evaluation.significance import holm
 from distill_tune.tuning import summary
 from distill_tune.tuning.budget import Budget
 from distill_tune.tuning.confirmation import Candidate, baselines_of, fresh_seeds
-from distill_tune.tuning.examination import examine
+from distill_tune.tuning.examination import examine, load_student
 from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
 from distill_tune.tuning.seats import Seats
 
@@ -90,6 +95,26 @@ def test_the_examination_agrees_with_the_students_that_were_trained(
         assert examined.accuracy.mean == pytest.approx(examined.correct.mean())
         assert abs(examined.accuracy.mean - candidate.mean("val/accuracy")) < 0.2
         assert examined.corrupted_accuracy == pytest.approx(np.mean(list(examined.by_corruption.values())))
+        assert 0 <= examined.worst_class_accuracy <= examined.accuracy.mean
+        assert examined.scaling_temperature > 0
+
+
+def test_logits_are_scaled_by_what_was_fitted_on_validation(
+    trained: tuple[list[Candidate], Ledger], preparation: Any
+) -> None:
+    """Done again by hand for one configuration, seed by seed."""
+    candidate, data = trained[0][0], preparation.dataset
+    examined = examine([candidate], preparation.teacher, data).by_candidate[candidate.name]
+    validation, test = data.split("validation"), open_test(data)
+    nlls, eces, temperatures = [], [], []
+    for seed in candidate.seeds:
+        student = load_student(candidate.config, data, candidate.weights[seed])
+        temperatures.append(fitted_temperature(predict_logits(student, validation.inputs), validation.labels))
+        scaled = predict_logits(student, test.inputs) / temperatures[-1]
+        nlls.append(metrics.nll(scaled, test.labels))
+        eces.append(metrics.ece(scaled, test.labels))
+    assert examined.scaling_temperature == pytest.approx(np.mean(temperatures))
+    assert (examined.nll_scaled, examined.ece_scaled) == pytest.approx((np.mean(nlls), np.mean(eces)))
 
 
 def test_the_verdict_pairs_seeds_and_samples(trained: tuple[list[Candidate], Ledger], preparation: Any) -> None:
@@ -100,7 +125,25 @@ def test_the_verdict_pairs_seeds_and_samples(trained: tuple[list[Candidate], Led
     assert verdict["difference"] == pytest.approx(ours.mean() - other.mean())
     assert verdict["low"] < verdict["difference"] < verdict["high"]
     itself = summary.verdict_of(candidates[0], "trial-0007", found)
-    assert (itself["word"], itself["difference"]) == ("INCONCLUSIVE", 0.0)
+    assert (itself["word"], itself["difference"], itself["p_value"]) == ("INCONCLUSIVE", 0.0, 1.0)
+
+
+def test_verdicts_are_corrected_for_how_many_there_are(
+    trained: tuple[list[Candidate], Ledger], preparation: Any
+) -> None:
+    candidates, _ = trained
+    names = [candidate.name for candidate in candidates[1:]]
+    found = examine(candidates, preparation.teacher, preparation.dataset)
+    verdicts = summary.verdicts_of(candidates[0], names, found)
+    assert list(verdicts) == names
+    assert {name: each["p_value_holm"] for name, each in verdicts.items()} == holm(
+        {name: each["p_value"] for name, each in verdicts.items()}
+    )
+    for name in names:
+        assert {k: v for k, v in verdicts[name].items() if k != "p_value_holm"} == summary.verdict_of(
+            candidates[0], name, found
+        )
+    assert summary.verdicts_of(candidates[0], [], found) == {}
 
 
 def test_selection_bias_is_what_the_search_promised_beyond_what_was_confirmed(

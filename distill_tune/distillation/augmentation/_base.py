@@ -48,17 +48,27 @@ class Draw:
     """int64 [batch]: position of each sample among those that the student may see."""
     fill: Tensor | None = None
     """float32 [channels]: the training mean in stored units, for what a transform hides."""
+    pool: Tensor | None = None
+    """[n, *input_shape]: all samples that a view may show, as they are; for what takes values from others."""
 
     def uniform(self, stream: str) -> Tensor:
         """float32 [batch] in [0, 1): one number a sample, independent for each `stream` name."""
         return _shifted(self._words(stream), 40).float() * 2.0**-24
 
-    def below(self, count: int, stream: str) -> Tensor:
-        """int64 [batch] in [0, count), for a count up to 2^31: one number a sample, as `uniform`."""
-        return (_shifted(self._words(stream), 32) * count) >> 32
+    def below(self, count: int, stream: str, columns: int | None = None) -> Tensor:
+        """int64 [batch] in [0, count), for a count up to 2^31: one number a sample, as `uniform`.
 
-    def _words(self, stream: str) -> Tensor:
-        return _mix(_mix(self.index * _GOLDEN + seed_of(self.seed, self.view, stream)))
+        With `columns`, int64 [batch, columns]: as many numbers a sample.
+        """
+        return (_shifted(self._words(stream, columns), 32) * count) >> 32
+
+    def _words(self, stream: str, columns: int | None = None) -> Tensor:
+        words = _mix(self.index * _GOLDEN + seed_of(self.seed, self.view, stream))
+        if columns is not None:
+            import torch
+
+            words = words.unsqueeze(1) + torch.arange(columns, device=words.device) * _GOLDEN
+        return _mix(words)
 
 
 class Transform(Options):
@@ -67,13 +77,19 @@ class Transform(Options):
     for_images: ClassVar[bool] = True
     for_tables: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
-    """Whether it blends a sample with a partner: then it has `share` instead of `apply`."""
+    """Whether it blends a sample with a partner: then it has `share`, or `mix`, instead of `apply`."""
     amount: float = Field(ge=0)
 
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
-        """Transform [batch, channels, height, width] inputs, keeping their stored units and type."""
+        """Transform [batch, *input_shape] inputs, keeping their shape, stored units and type."""
         raise NotImplementedError
 
     def share(self, draw: Draw) -> Tensor:
         """float32 [batch] in [0, 1]: the weight of each sample against its partner, for transforms that mix."""
         raise NotImplementedError
+
+    def mix(self, inputs: Tensor, partners: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Both [batch, *input_shape] blended, as floats, and `share`; for mixing otherwise, override it."""
+        share = self.share(draw)
+        weight = share.view(-1, *[1] * (inputs.dim() - 1))
+        return weight * inputs + (1 - weight) * partners, share

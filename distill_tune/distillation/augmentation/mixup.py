@@ -7,18 +7,16 @@ should see the same blend is from Beyer et al., "Knowledge distillation: A good 
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from distill_tune.distillation.augmentation._base import Draw, Transform
+from distill_tune.distillation.augmentation._quantiles import beta_share
 from distill_tune.registry import AUGMENTATIONS
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_STEPS = 4096
 
 
 @AUGMENTATIONS.register
@@ -29,16 +27,6 @@ class Mixup(Transform):
     mixes: ClassVar[bool] = True
     amount: float = Field(ge=0, le=10)
 
-    @cached_property
-    def _quantiles(self) -> Tensor:
-        """The Beta distribution's quantiles at evenly spaced probabilities: a pure way from a number to a weight."""
-        import torch
-        from scipy.special import betaincinv
-
-        middles = (torch.arange(_STEPS, dtype=torch.float64) + 0.5) / _STEPS
-        return torch.from_numpy(betaincinv(self.amount, self.amount, middles.numpy())).float()
-
     def share(self, draw: Draw) -> Tensor:
         """The weight of each sample against its partner."""
-        place = draw.below(_STEPS, "mixup share")
-        return self._quantiles.to(place.device)[place]
+        return beta_share(self.amount, draw, "mixup share")

@@ -1,0 +1,54 @@
+"""Distributions other than the uniform, by tables of quantiles.
+
+A number that is drawn looks its value up, so that a Beta or normal number is the same on every device: their own
+logarithms and roots differ in the last bit from one to the next. The tables are computed once, in float64, on the CPU.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from distill_tune.distillation.augmentation._base import Draw
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_BETA_STEPS = 1 << 12
+_NORMAL_STEPS = 1 << 16
+"""The largest normal number is then 4.3."""
+
+
+def beta_share(alpha: float, draw: Draw, stream: str) -> Tensor:
+    """float32 [batch] in [0, 1], distributed as Beta(alpha, alpha); alpha > 0."""
+    place = draw.below(_BETA_STEPS, stream)
+    return _beta_table(alpha).to(place.device)[place]
+
+
+def normal(draw: Draw, stream: str, columns: int) -> Tensor:
+    """float32 [batch, columns], normally distributed with mean 0 and deviation 1."""
+    place = draw.below(_NORMAL_STEPS, stream, columns)
+    return _normal_table().to(place.device)[place]
+
+
+@cache
+def _beta_table(alpha: float) -> Tensor:
+    import torch
+    from scipy.special import betaincinv
+
+    return torch.from_numpy(betaincinv(alpha, alpha, _middles(_BETA_STEPS).numpy())).float()
+
+
+@cache
+def _normal_table() -> Tensor:
+    import torch
+    from scipy.special import ndtri
+
+    return torch.from_numpy(ndtri(_middles(_NORMAL_STEPS).numpy())).float()
+
+
+def _middles(steps: int) -> Tensor:
+    """float64 [steps]: evenly spaced probabilities."""
+    import torch
+
+    return (torch.arange(steps, dtype=torch.float64) + 0.5) / steps

@@ -1,0 +1,28 @@
+"""The object is tilted (MNIST-C's "rotate")."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from distill_tune.evaluation.corruptions._base import Array, Corruption
+from distill_tune.evaluation.corruptions._resampling import warped
+from distill_tune.registry import CORRUPTIONS
+
+DEGREES = (10, 20, 30)
+
+
+@CORRUPTIONS.register
+class Rotation(Corruption):
+    """Turns each image by 10, 20, 30 degrees, to one side or the other."""
+
+    for_images: ClassVar[bool] = True
+
+    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+        """`inputs`, turned; the side of each is the same at every severity."""
+        sides = np.random.default_rng(seed).choice([-1, 1], size=len(inputs))
+        angles = np.radians(DEGREES[severity - 1] * sides)
+        cosines, sines = np.cos(angles), np.sin(angles)
+        return warped(
+            inputs,
+            lambda i, down, right: (cosines[i] * down - sines[i] * right, sines[i] * down + cosines[i] * right),
+        )
