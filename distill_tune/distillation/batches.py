@@ -29,7 +29,7 @@ class Batch(NamedTuple):
     """What one step of one worker sees."""
 
     inputs: Tensor
-    """[batch, *input_shape]: in stored units, or float32 where samples were mixed."""
+    """[batch, *input_shape]: in stored units, and float32 where samples were blended."""
     labels: Tensor
     """int64 [batch]."""
     teacher_logits: Tensor | None
