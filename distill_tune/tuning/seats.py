@@ -42,6 +42,10 @@ class Seat:
             report = dict(self._group.next_report())
             yield report
 
+    @ray.method(max_task_retries=-1)
+    def ready(self) -> None:
+        """Answers as soon as the seat is up, or up again: other calls fail at once while it is being restarted."""
+
     def close(self) -> None:
         """Give back everything that the group holds."""
         self._group.shutdown()
@@ -145,7 +149,7 @@ class Seats:
                     return
                 break
             except ray.exceptions.RayActorError as error:  # its process died; Ray starts it again
-                if not tries_left:
+                if not tries_left or not _comes_back(seat):
                     return self._end(record, Status.FAILED, one_line(error))
             except ray.exceptions.RayTaskError as error:
                 return self._end(record, Status.FAILED, one_line(error.cause))
@@ -168,3 +172,12 @@ class Seats:
     def _end(self, record: TrialRecord, status: Status, message: str = "") -> None:
         with self._lock:
             self._ledger.end(record, status, message)
+
+
+def _comes_back(seat: Any) -> bool:
+    """Wait for a seat whose process died to be up again; False where Ray has given it up."""
+    try:
+        ray.get(seat.ready.remote())
+    except ray.exceptions.RayActorError:
+        return False
+    return True
