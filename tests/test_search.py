@@ -173,7 +173,8 @@ def test_nothing_but_the_promised_is_left_in_the_folder(folder: Path) -> None:
     ],
 )
 def test_the_winners_loss_is_said_with_what_it_has(loss: dict[str, Any], said: str) -> None:
-    student, optim = {"family": "mlp", "mlp": {"width": 8}}, {"learning_rate": 0.01, "weight_decay": 0.0}
+    student = {"family": "mlp", "init": "default", "mlp": {"width": 8}}
+    optim = {"learning_rate": 0.01, "weight_decay": 0.0}
     found = {"best": {"trial": 7, "config": {"student": student, "loss": loss, "optim": optim}}}
     assert f", {said}, learning_rate 0.01" in winner_in_words(found)
 
