@@ -1,6 +1,7 @@
 """Searches that are ended by force, on real processes, and go on with `--resume` and `--extend`."""
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -183,3 +184,44 @@ def test_what_cannot_go_on_is_refused_in_one_line(storage: Path, arguments: tupl
     refused = run(storage, *arguments)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stdout + refused.stderr
     assert says in refused.stderr
+
+
+def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage: Path, undisturbed: Path) -> None:
+    """Trial actors are killed at random lines of three sittings, and the driver at the end of the first two."""
+    chance, killed = random.Random(7), 0
+    chaos = ["--set", "resources.concurrent_trials=2", "--set", "search.retries=9", "--set", "data.passes=20"]
+    begun = ["--name", "chaos", *SMALL, *chaos, "--trials", "24"]
+    for sitting, arguments in enumerate([begun, ["--resume", "--name", "chaos"], ["--resume", "--name", "chaos"]]):
+        process = subprocess.Popen(
+            command(storage, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        with process as search:
+            assert search.stdout is not None
+            family = list[psutil.Process]()
+            for line in search.stdout:
+                family = psutil.Process(search.pid).children(recursive=True) if search.poll() is None else family
+                if " of 24 ended" in line and killed < 2 * (sitting + 1):
+                    killed += kill_one(family, chance)
+                elif " of 24 ended" in line and sitting < 2:
+                    search.kill()
+                    break
+        _, alive = psutil.wait_procs([each for each in family if is_worker(each)], timeout=60)
+        assert alive == []
+    assert search.returncode == 0
+    found, rows = summary(storage / "chaos"), trials(storage / "chaos")
+    assert found["status"] == "complete"
+    assert found["trials"]["total"] == found["trials"]["completed"] + found["trials"]["stopped"] == 24
+    assert len({row["trial"] for row in rows}) == len(rows)
+    ends = Counter(
+        each["trial_id"] for each in entries(storage / "chaos") if each["entry"] == "ended" and "trial_id" in each
+    )
+    assert set(ends.values()) == {1}
+    assert killed >= 2
+
+
+def kill_one(family: list[psutil.Process], chance: random.Random) -> int:
+    """Kill a trial's actor, if one is up; how many that were."""
+    actors = [process for process in family if is_worker(process) and "::Resource" in process.name()]
+    for actor in chance.sample(actors, min(1, len(actors))):
+        actor.kill()
+    return min(1, len(actors))
