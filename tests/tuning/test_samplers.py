@@ -13,6 +13,7 @@ from distill_tune.tuning.ledger import Status, TrialRecord
 from distill_tune.tuning.samplers._base import proposal_seed
 from distill_tune.tuning.samplers.tpe import Recent, Tpe
 from distill_tune.tuning.study import Study
+from distill_tune.tuning.warm_start import check_others, trials_of_others
 
 NUMBERS: dict[str, Any] = {
     "data": {"source": "digits"},
@@ -99,3 +100,26 @@ def test_known_good_settings_come_first_and_what_they_leave_out_is_sampled(tmp_p
     assert proposal.values["optim.learning_rate"] == 0.02
     assert 1e-6 <= proposal.values["optim.weight_decay"] <= 1e-2
     assert study.ask().values["optim.learning_rate"] != 0.02
+
+
+def test_the_trials_of_another_search_are_known_where_the_space_has_all_of_their_values(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    grown(Study(other / "study.journal", "other", space_with(), True), 12)
+    wider = Space.parse({**NUMBERS, "optim": {**NUMBERS["optim"], "batch_size": {"choice": [32, 64]}}})
+    narrow = Space.parse({**NUMBERS, "optim": {"learning_rate": {"log": [1e-4, 1e-2]}}})
+    known = trials_of_others([str(other)], space_with())
+    assert [trial.value for trial in known] == [trial.value for trial in trials_of_others([str(other)], space_with())]
+    assert len(known) == 12
+    assert trials_of_others([str(other)], wider) == [], "they say nothing of the batch size"
+    fitting = trials_of_others([str(other)], narrow)
+    assert 0 < len(fitting) < 12
+    assert all(set(trial.params) == {"optim.learning_rate"} for trial in fitting)
+    study = Study(tmp_path / "j", "s", narrow, True)
+    study.learn(fitting)
+    assert study.ask().number == len(fitting)
+
+
+def test_a_folder_without_a_search_is_no_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds no study\.journal"):
+        check_others([str(tmp_path)])
