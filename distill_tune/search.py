@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +56,11 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
 
         return dry_run(order.space, order.folder)
 
-    from distill_tune.tuning.display import SteadyConsole
+    from distill_tune.tuning.display import SteadyConsole, Voice
     from distill_tune.tuning.job import Job
 
     console = SteadyConsole()
-    return tell(console, Job(order, console, given.quiet).run(), order.folder)
+    return tell(console, Job(order, Voice(console, given.quiet)).run(), order.folder)
 
 
 def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
@@ -132,31 +133,27 @@ def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     from distill_tune.export.model_card import openings, verdict_sentences
     from distill_tune.tuning.display import verdict_table
 
+    say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
     if found["status"] == "interrupted":
         again = f"python -m distill_tune.search --resume --name {shlex.quote(folder.name)}"
         again += "" if folder.parent == Path("results").absolute() else f" --storage {shlex.quote(str(folder.parent))}"
-        console.print(f"Interrupted; what is known so far is in {folder}", soft_wrap=True, markup=False)
-        console.print(f"go on with   {again}", soft_wrap=True, highlight=False, markup=False)
+        say(f"Interrupted; what is known so far is in {folder}")
+        say(f"go on with   {again}")
         return INTERRUPTED
     best = {**found["best"]["test"], "parameters": found["best"]["parameters"]}
     baselines = {name: {**b["test"], "parameters": best["parameters"]} for name, b in found["baselines"].items()}
     teacher = {**found["teacher"]["test"], "parameters": found["teacher"]["parameters"]}
-    console.print()
+    say("")
     for sentence in verdict_sentences(found):
-        console.print(sentence, soft_wrap=True, highlight=False, markup=False)
+        say(sentence)
     if found["test_opened"] > 1:
-        console.print(f"The test split has been opened {openings(found)}.", soft_wrap=True, highlight=False)
-    console.print()
+        say(f"The test split has been opened {openings(found)}.")
+    say("")
     console.print(verdict_table({"best": best, **baselines, "teacher": teacher}))
-    console.print(winner_in_words(found), soft_wrap=True, highlight=False, markup=False)
-    console.print()
-    console.print(f"student      {folder / 'best'}", soft_wrap=True, highlight=False, markup=False)
-    console.print(
-        f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / 'tensorboard'))}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
+    say(winner_in_words(found))
+    say("")
+    say(f"student      {folder / 'best'}")
+    say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / 'tensorboard'))}")
     return 0
 
 

@@ -5,14 +5,14 @@ thing (a data source, a teacher, a student family, a loss, an optimizer) carry o
 `choosing.py`.
 """
 
-import re
-from math import isfinite
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
 from distill_tune.config.choosing import Choosing
 from distill_tune.config.messages import BrokenRule, broken_rule, unknown_key
+from distill_tune.config.numbers import Fraction, Positive, Seed
+from distill_tune.config.searching import ConfirmConfig, LimitsConfig, ResourcesConfig, SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.registry import (
     AUGMENTATIONS,
@@ -20,8 +20,6 @@ from distill_tune.registry import (
     INITIALISATIONS,
     LOSSES,
     OPTIMIZERS,
-    SAMPLERS,
-    SCHEDULERS,
     STUDENTS,
     TEACHERS,
     Options,
@@ -30,14 +28,6 @@ from distill_tune.registry import (
 
 SEARCHED = ("student", "loss", "optim", "regularization", "augmentation")
 """The sections in which ranges may stand; the others are the same for every trial."""
-
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-"""What every generator of random numbers in use can be seeded with."""
-
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _is_count_or_share(value: float) -> float:
@@ -160,92 +150,6 @@ def _check_transform(name: str, amount: Any) -> None:
         raise BrokenRule((name, *broken.path[1:]), broken.rule, broken.kind, broken.value, broken.cure) from error
     except ConfigError as error:
         raise BrokenRule((name,), str(error)) from error
-
-
-class LimitsConfig(Options):
-    """What a student may not exceed; checked before it is trained."""
-
-    max_parameters: Positive | None = None
-    max_multiply_adds: Positive | None = None
-    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
-    """Median time of one sample on one thread of this machine."""
-
-
-Objective = Literal["val/accuracy", "val/loss", "val/worst_class_accuracy", "val/corrupted_accuracy"]
-"""What every epoch reports, the last one where it is the objective; smaller is better where it ends in "loss"."""
-
-
-def parse_duration_s(text: Any) -> float:
-    """Seconds of `"90s"`, `"10m"`, `"1.5h"` or `"2d"`.
-
-    Raises:
-        ValueError: it is no positive duration.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip() if isinstance(text, str) else "")
-    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0.0
-    if not (seconds > 0 and isfinite(seconds)):
-        raise ValueError("must be a positive number and a unit, such as '90s', '10m', '1.5h' or '2d'")
-    return seconds
-
-
-def _is_duration(text: Any) -> Any:
-    parse_duration_s(text)
-    return text
-
-
-class SearchConfig(Choosing):
-    """How long and how to search."""
-
-    chooses: ClassVar[dict[str, Registry[Any]]] = {"sampler": SAMPLERS, "scheduler": SCHEDULERS}
-    trials: Positive = 64
-    time: Annotated[str, BeforeValidator(_is_duration)] | None = None
-    """For search and confirmation together, without preparation; such as '10m'."""
-    epochs: Positive | None = None
-    """Of all trials together; None: as many as the trials need."""
-    target: Finite | None = None
-    """A value of the objective that is good enough: the search ends when an epoch of a trial reaches it."""
-    patience: Positive | None = None
-    """The search ends when so many trials in a row have ended without a better one among them."""
-    min_epochs: Positive = 1
-    """No trial is stopped before; the lowest rung."""
-    max_epochs: Positive = 27
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
-    """Of the trials that reach a rung, one in so many goes on."""
-    sampler: str = "tpe"
-    scheduler: str = "asha"
-    objectives: list[Objective] = Field(["val/accuracy"], min_length=1, max_length=1)
-    start_with: list[dict[str, Any]] = Field([])
-    """Known good settings, tried first: dotted names to values; what a table leaves out is sampled."""
-    start_from: list[str] = Field([])
-    """Result folders of other searches whose trials the sampler shall know."""
-    retries: Annotated[int, Field(ge=0)] = 2
-    """How often a trial whose worker died is taken up again, from its last checkpoint."""
-    seed: Seed = 0
-
-    @model_validator(mode="after")
-    def _floor_below_ceiling(self) -> Self:
-        if self.min_epochs > self.max_epochs:
-            rule = f"must be at most search.max_epochs ({self.max_epochs}), but got {self.min_epochs}."
-            raise BrokenRule(("min_epochs",), rule)
-        return self
-
-
-class ResourcesConfig(Options):
-    """What a trial gets and how many run at a time."""
-
-    workers_per_trial: Positive = 1
-    concurrent_trials: Positive | None = None
-    """None: as many as the cluster has room for."""
-    cpus_per_worker: Positive = 1
-    gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
-
-
-class ConfirmConfig(Options):
-    """How the best trials are trained again before one is named the winner."""
-
-    top: Positive = 3
-    seeds: Annotated[int, Field(ge=2)] = 5
-    """Fresh seeds a configuration; two are the least that an interval can be computed from."""
 
 
 class Config(Options):

@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 
-from distill_tune.config.sections import ResourcesConfig
+from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError, one_line
 
 RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"

@@ -17,7 +17,7 @@ from distill_tune.config import Values
 from distill_tune.errors import ConfigError, DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
-from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.limits import Excess, Limits
 from distill_tune.tuning.schedulers._base import Judge
 from distill_tune.tuning.study import Proposal, Study
 
@@ -54,6 +54,8 @@ class Conductor:
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Begin where an earlier sitting was ended: everything is known again, and what was at work goes on."""
         self._epochs += sum(record.epochs for record in records)
+        for _ in records[: len(self.known_good)]:  # each has used one up
+            self.known_good.popleft()
         for record in records:
             if record.status is not Status.RUNNING:
                 self._know(record)
@@ -72,7 +74,7 @@ class Conductor:
         proposal = self.study.take_up(record)
         self.ledger.start(record)
         self._judge(record, record.reports[:-1])
-        passed = self._judge(record, record.reports[-1:])
+        passed = self._judge(record, record.reports[-1:])  # the earlier rungs have let it pass in their time
         if passed and record.epochs < self.judge.max_epochs:
             self._waiting.append(proposal)
         else:  # it had come to its end, and nobody had been told
@@ -109,26 +111,25 @@ class Conductor:
         Raises:
             DistillTuneError: not even the smallest student can be used, or there is nothing left to propose.
         """
-        why = ""
         for refusals in range(2 * _REFUSALS):
             fixed = self.known_good.popleft() if self.known_good else self.smallest if refusals >= _REFUSALS else None
             proposal = self.study.ask(fixed)
             try:
-                excess, why = self.limits.excess(proposal.config)
+                excess = self.limits.excess(proposal.config)
             except ConfigError as error:  # this combination of a user's own network cannot be built; others can
-                excess, why = 1.0, str(error)
-            if excess <= 0:
+                excess = Excess(1.0, "student", str(error))
+            if excess.share <= 0:
                 return proposal
-            self._refuse(proposal, excess, why)
+            self._refuse(proposal, excess)
         raise DistillTuneError(
-            f"limits: none of {2 * _REFUSALS} students proposed in a row can be used, the last is {why}; loosen the "
-            "limits, or widen the student's ranges."
+            f"limits: none of {2 * _REFUSALS} students proposed in a row can be used, the last is {excess.why}; loosen "
+            "the limits, or widen the student's ranges."
         )
 
-    def _refuse(self, proposal: Proposal, excess: float, why: str) -> None:
+    def _refuse(self, proposal: Proposal, excess: Excess) -> None:
         record = self._record(proposal)
-        self.study.tell(record, Status.INFEASIBLE, self.ledger.objective, excess)
-        self.ledger.end(record, Status.INFEASIBLE, why)
+        self.study.tell(record, Status.INFEASIBLE, self.ledger.objective, excess.share)
+        self.ledger.end(record, Status.INFEASIBLE, excess.why)
 
     def goes_on(self, trial_id: str, reports: Sequence[Report]) -> bool:
         """Take the reports of a trial's latest epochs, and say whether it trains on."""

@@ -53,12 +53,25 @@ class SteadyConsole(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def say(console: Console, heading: str, detail: str = "") -> None:
-    """One line that says what begins now: "Teacher  resnet, 20 epochs"."""
-    line = Text(heading, style="bold")
-    if detail:
-        line.append(f"  {detail}", style="not bold dim")
-    console.print(line, soft_wrap=not console.is_terminal)
+@dataclass(frozen=True)
+class Voice:
+    """What a command says beside its result."""
+
+    console: Console
+    quiet: bool = False
+
+    def say(self, heading: str, detail: str = "") -> None:
+        """One line that says what begins now: "Teacher  resnet, 20 epochs"."""
+        if self.quiet:
+            return
+        line = Text(heading, style="bold")
+        if detail:
+            line.append(f"  {detail}", style="not bold dim")
+        self.console.print(line, soft_wrap=not self.console.is_terminal)
+
+    def tell(self, line: str) -> None:
+        """A line of detail."""
+        self.say("  ", line)
 
 
 def panel(title: str, tally: Tally, total: int, left_s: float | None, rungs: Sequence[RungView]) -> RenderableType:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.errors import CacheError
-from distill_tune.tuning.ledger import Status, TrialRecord
+from distill_tune.tuning.ledger import CONFIRMATION, Status, TrialRecord
 from distill_tune.tuning.logbook import JOURNAL, LOGBOOK, as_report
 from distill_tune.tuning.plan import ConfirmationPlan
 
@@ -49,12 +49,12 @@ class History:
         """
         path, journal = folder / LOGBOOK, folder / JOURNAL
         journal_bytes = journal.stat().st_size if journal.exists() else 0
-        history, sitting = cls(), _Sitting()
+        history, stopwatch = cls(), _Stopwatch()
         for entry, end in _entries(path):
             if entry.get("study_bytes", 0) > journal_bytes:
                 break
             history._take(entry)
-            seconds = sitting.seconds_more(entry)
+            seconds = stopwatch.seconds_more(entry)
             history.search_s, history.spent_s = history.search_s + seconds, history.spent_s + seconds
             history.logbook_bytes = end
         return history
@@ -98,7 +98,7 @@ class History:
         return self.records[trial_id] if trial_id in self.records else self.confirmations[trial_id]
 
 
-class _Sitting:
+class _Stopwatch:
     """Adds up the time in which trials trained."""
 
     def __init__(self) -> None:
@@ -107,8 +107,7 @@ class _Sitting:
     def seconds_more(self, entry: dict[str, Any]) -> float:
         if entry["entry"] in ("sitting", "searched"):
             self._last_s = None
-        of_search = not str(entry.get("trial_id", "confirm-")).startswith("confirm-")
-        if not of_search:
+        if entry.get("trial_id", CONFIRMATION).startswith(CONFIRMATION):
             return 0.0
         before_s, self._last_s = self._last_s, entry["at_s"]
         if before_s is None:

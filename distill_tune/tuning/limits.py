@@ -6,18 +6,32 @@ device and takes no memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 
 from distill_tune.config import Config, Space, Values
 from distill_tune.config.messages import dotted
-from distill_tune.config.sections import LimitsConfig
+from distill_tune.config.searching import LimitsConfig
 from distill_tune.data import Dataset
 from distill_tune.errors import ConfigError
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.students import Cost, Student, build_student, count_cost
+
+
+class Excess(NamedTuple):
+    """By how much a student breaks a limit."""
+
+    share: float
+    """Of the limit; 0 where all are kept."""
+    limit: str
+    """The limit's key."""
+    why: str
+    """In words."""
+
+
+NO_EXCESS = Excess(0.0, "", "")
 
 
 class Limits:
@@ -36,20 +50,16 @@ class Limits:
         """Median time of one sample on one thread of this machine."""
         return self._time(_Key(config))
 
-    def excess(self, config: Config) -> tuple[float, str]:
-        """By what share the student breaks its worst limit, and that limit in words; (0, "") where it keeps all.
-
-        Latency is measured, so it is looked at last: a student that is too large is not timed.
-        """
+    def excess(self, config: Config) -> Excess:
+        """What the student breaks most. A student that is too large is not timed."""
         cost = self.cost(config)
-        counted = [
+        counted = _worst(
             ("max_parameters", cost.parameters, self._config.max_parameters),
             ("max_multiply_adds", cost.multiply_adds, self._config.max_multiply_adds),
-        ]
-        worst = _worst(counted)
-        if worst[0] <= 0 and self._config.max_latency_ms is not None:
-            worst = _worst([("max_latency_ms", self.latency_ms(config), self._config.max_latency_ms)])
-        return worst
+        )
+        if counted.share > 0 or self._config.max_latency_ms is None:
+            return counted
+        return _worst(("max_latency_ms", self.latency_ms(config), self._config.max_latency_ms))
 
     def _count_cost(self, key: _Key) -> Cost:
         return count_cost(key.family, self._dataset.input_shape, len(self._dataset.classes))
@@ -75,12 +85,13 @@ class _Key:
         return hash(self._text)
 
 
-def _worst(used: Iterable[tuple[str, float, float | None]]) -> tuple[float, str]:
+def _worst(*used: tuple[str, float, float | None]) -> Excess:
     over = [
-        (value / limit - 1, f"{name} {limit:,g} ({value:,.6g})") for name, value, limit in used if limit is not None
+        Excess(value / limit - 1, name, f"over {name} {limit:,g} ({value:,.6g})")
+        for name, value, limit in used
+        if limit is not None and value > limit
     ]
-    share, what = max(over, default=(0.0, ""))
-    return (share, f"over {what}") if share > 0 else (0.0, "")
+    return max(over, default=NO_EXCESS)
 
 
 def smallest_student(space: Space, limits: Limits) -> Values:
@@ -95,22 +106,22 @@ def smallest_student(space: Space, limits: Limits) -> Values:
     found = [_smallest(space, limits, family) for family in space.families]
     smallest = min(found, key=lambda values: _burden(limits, space.at(values)))
     config = space.at(smallest)
-    excess, why = limits.excess(config)
-    if excess > 0:
+    excess = limits.excess(config)
+    if excess.share > 0:
         cost = limits.cost(config)
         raise ConfigError(
             f"limits: no student of the space can meet them; the smallest found ({config.student.family}) has "
-            f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds and is {why}; loosen the limits or "
-            "widen the ranges."
+            f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds and is {excess.why}; loosen the "
+            "limits or widen the ranges."
         )
     return {name: value for name, value in smallest.items() if name in set(map(dotted, space.ranges))}
 
 
 def _burden(limits: Limits, config: Config) -> tuple[bool, float, int]:
-    """By what students are compared: within limits first, then by what they break, then by size."""
-    excess, why = limits.excess(config)
-    is_counted = excess > 0 and "latency" not in why  # else it has only been timed because its counts are within limits
-    return is_counted, excess, limits.cost(config).parameters
+    """By what students are compared: what breaks latency alone keeps the counts, so it comes first; then by size."""
+    excess = limits.excess(config)
+    breaks_counts = excess.limit not in ("", "max_latency_ms")
+    return breaks_counts, excess.share, limits.cost(config).parameters
 
 
 def _smallest(space: Space, limits: Limits, family: str) -> Values:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from distill_tune.config import Config, parse_duration_s
-from distill_tune.config.sections import SearchConfig
+from distill_tune.config.searching import SearchConfig
 
 CONFIRMATION_SHARE = 1 / 3
 """Of `--time`: kept back for the confirmation."""

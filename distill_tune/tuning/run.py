@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ray import tune
 
-from distill_tune.config.sections import ResourcesConfig
+from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.gathering import gather

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill_tune.config.sections import SearchConfig
+from distill_tune.config.searching import SearchConfig
 from distill_tune.config.space import Space
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.plan import CONFIRMATION_SHARE, Times, plan_confirmation

@@ -15,6 +15,7 @@ from distill_tune.students import Cost
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.ledger import Ledger, Status
+from distill_tune.tuning.limits import NO_EXCESS, Excess
 from distill_tune.tuning.schedulers.asha import Asha
 from distill_tune.tuning.study import Proposal, Study
 
@@ -39,8 +40,9 @@ class FakeLimits:
     def __init__(self, refused: str | None):
         self.refused = refused
 
-    def excess(self, config: Config) -> tuple[float, str]:
-        return (0.5, "over max_parameters") if config.student.family == self.refused else (0.0, "")
+    def excess(self, config: Config) -> Excess:
+        over = Excess(0.5, "max_parameters", "over max_parameters")
+        return over if config.student.family == self.refused else NO_EXCESS
 
     def cost(self, config: Config) -> Cost:
         return Cost(100, 90)
@@ -105,7 +107,7 @@ def test_students_over_the_limit_are_told_infeasible_and_take_no_place_and_no_tr
 
 def test_limits_that_nobody_proposed_can_meet_are_said_and_not_searched_for_ever(make: Make) -> None:
     conductor = make()
-    conductor.limits.excess = lambda config: (1.0, "over max_parameters")  # type: ignore[method-assign]
+    conductor.limits.excess = lambda config: Excess(1.0, "max_parameters", "over it")  # type: ignore[method-assign]
     assert conductor.propose() is None
     assert conductor.is_over
     assert conductor.exhausted.startswith("limits: none of 100 students")

@@ -9,7 +9,7 @@ from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
 from distill_tune.tuning import fitting
 from distill_tune.tuning.fitting import Fitted, fit
-from distill_tune.tuning.limits import Limits, smallest_student
+from distill_tune.tuning.limits import NO_EXCESS, Limits, smallest_student
 from distill_tune.tuning.plan import affordable_epochs
 
 from small import TABLES  # isort: skip
@@ -63,10 +63,10 @@ def test_limits_count_cost_once_an_architecture(preparation: Any) -> None:
     limits = Limits(space.config.limits, preparation.dataset)
     small, large = (space.at({"student.mlp.widths": widths}) for widths in ([8], [16]))
     assert limits.cost(small).parameters == 8 * 8 + 8 + 8 * 4 + 4
-    assert limits.excess(small) == (0.0, "")
-    excess, why = limits.excess(large)
-    assert excess == pytest.approx((8 * 16 + 16 + 16 * 4 + 4) / 150 - 1)
-    assert why == "over max_parameters 150 (212)"
+    assert limits.excess(small) == NO_EXCESS
+    excess = limits.excess(large)
+    assert excess.share == pytest.approx((8 * 16 + 16 + 16 * 4 + 4) / 150 - 1)
+    assert (excess.limit, excess.why) == ("max_parameters", "over max_parameters 150 (212)")
 
 
 def test_the_smallest_student_of_the_space_decides_whether_limits_can_be_met(preparation: Any) -> None:

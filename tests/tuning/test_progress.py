@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from distill_tune.config.sections import SearchConfig
-from distill_tune.tuning.display import RungView, panel, rung_views, say, verdict_table
+from distill_tune.config.searching import SearchConfig
+from distill_tune.tuning.display import RungView, Voice, panel, rung_views, verdict_table
 from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
 from distill_tune.tuning.progress import ProgressWatcher
 from distill_tune.tuning.schedulers.asha import Asha
@@ -299,7 +299,7 @@ def test_the_tally_agrees_with_the_ledger(events: list[tuple[int, float | Status
 
 def test_a_heading_says_what_begins() -> None:
     plain = console(terminal=False)
-    say(plain, "Teacher", "resnet, from cache")
+    Voice(plain).say("Teacher", "resnet, from cache")
     assert said(plain) == "Teacher  resnet, from cache\n"
 
 

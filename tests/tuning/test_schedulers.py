@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill_tune.config.sections import SearchConfig
+from distill_tune.config.searching import SearchConfig
 from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.schedulers._base import Judge
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
-    from distill_tune.config.sections import SearchConfig
+    from distill_tune.config.searching import SearchConfig
 
 
 @dataclass

@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from distill_tune.config.sections import SearchConfig
+from distill_tune.config.searching import SearchConfig
 from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, ladder
 

@@ -7,7 +7,7 @@ rank badly by giving part of the trials more epochs before they are judged.
 
 from __future__ import annotations
 
-from distill_tune.config.sections import SearchConfig
+from distill_tune.config.searching import SearchConfig
 from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.schedulers._base import Judge, Scheduler, ladder
 from distill_tune.tuning.schedulers.asha import Asha

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distill_tune.config.sections import SearchConfig
+from distill_tune.config.searching import SearchConfig
 from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.schedulers._base import Judge, Scheduler
 
