@@ -1,5 +1,6 @@
 """Small runs, prepared once for all tests; how they look is in `runs.py`."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from runs import IMAGES, run_space
 
 from distill_tune.config import Config, Space
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would children
 settings.register_profile("no_clock", deadline=None)  # how fast an example runs says nothing about whether it is right
 settings.load_profile("no_clock")
 
