@@ -7,13 +7,15 @@ steps as ever, with its moments and its weight decay, and what stands still is p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
+_FREE = nullcontext()
+"""Of a student that holds nothing, which most are: a step of a small one is too short for more."""
 
 
 class Hold:
@@ -36,9 +38,12 @@ class Hold:
         share = progress / self._free_by
         return [p[free:n] for p, n in self._rows if (free := 1 + int(share * n)) < n]
 
-    @contextmanager
-    def at(self, progress: float) -> Iterator[None]:
+    def at(self, progress: float) -> AbstractContextManager[None]:
         """Let the block change the student, and put back what stands still at `progress`."""
+        return self._holding(progress) if self._rows else _FREE
+
+    @contextmanager
+    def _holding(self, progress: float) -> Iterator[None]:
         with torch.no_grad():
             before = [(rows, rows.clone()) for rows in self.held(progress)]
         yield

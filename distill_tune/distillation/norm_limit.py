@@ -25,13 +25,15 @@ class NormLimit:
         self._limit = limit
         self()
 
-    @torch.no_grad()
     def __call__(self) -> None:
         """Scale the weights back where they are outside; no worker waits for its device."""
-        if self._limit is None:
-            return
+        if self._limit is not None:
+            self._project(self._limit)
+
+    @torch.no_grad()
+    def _project(self, limit: float) -> None:
         norm = nn.utils.get_total_norm(self._parameters)
-        factor = torch.where(norm > self._limit, self._limit * (1 - _SLACK) / norm, torch.ones_like(norm))
+        factor = torch.where(norm > limit, limit * (1 - _SLACK) / norm, torch.ones_like(norm))
         for parameter in self._parameters:
             parameter.mul_(factor)
 
