@@ -98,6 +98,7 @@ class Sitting:
         if self.interrupt.requested:
             return self._interrupted()
         confirmation = self._confirm()
+        self.ledger.close()  # nothing more is trained, and the panel's clock must not run on
         if self.interrupt.requested:
             return self._interrupted()
         return self._outcome(confirmation)
