@@ -98,7 +98,8 @@ class KerasNetwork(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> KerasNetwork:
         for variable in self.model.non_trainable_variables:
             variable.value.data = fn(variable.value.data)
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _revived, self._made_of
@@ -220,5 +221,5 @@ def _arrangement(
         if len(shape) == len(wanted) and all(w in (None, s) for w, s in zip(wanted, shape, strict=True)):
             return order, shape
     raise TeacherError(
-        f"teacher.path: the model of {name!r} reads samples of shape {wanted}, but those of the data have shape {given}."
+        f"teacher.path: the model of {name!r} reads samples of shape {wanted}, but the data have {given}."
     )

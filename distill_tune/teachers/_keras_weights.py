@@ -74,13 +74,12 @@ def _state(module: nn.Module, layer: Any) -> dict[str, Tensor]:
         ValueError: they are of different kinds.
     """
     weights = [torch.as_tensor(variable.numpy()) for variable in layer.weights]
-    kind = type(layer).__name__
+    kind, names = type(layer).__name__, ("weight", "bias", "running_mean", "running_var")
     if isinstance(module, nn.Linear) and kind == "Dense":
-        names, weights[0] = ("weight", "bias"), weights[0].T
+        weights[0] = weights[0].T
     elif isinstance(module, nn.Conv2d) and module.groups == 1 and kind == "Conv2D":
-        names, weights[0] = ("weight", "bias"), weights[0].permute(3, 2, 0, 1)
+        weights[0] = weights[0].permute(3, 2, 0, 1)
     elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and kind == "BatchNormalization":
-        names = ("weight", "bias", "running_mean", "running_var")
         weights[3] = weights[3] + (layer.epsilon - module.eps)  # which are added to it before the root
     else:
         raise ValueError(f"its layer {layer.name!r} is a {kind}, where a {type(module).__name__} is expected")

@@ -5,7 +5,7 @@ No code of the file runs (Keras' `safe_mode`), unless `teacher.trust` allows it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
