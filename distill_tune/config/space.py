@@ -25,7 +25,7 @@ from distill_tune.config.ranges import (
     parse_range,
     unknown_kind,
 )
-from distill_tune.config.sections import SEARCHED, SECTIONS, Config
+from distill_tune.config.sections import SEARCHED, SEARCHED_OF_TEACHERS, SECTIONS, Config
 from distill_tune.config.validate import validate
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES, did_you_mean
@@ -36,6 +36,9 @@ OF_THE_TEMPERATURE = ("temperature", "temperature_end")
 """Keys of `[loss]` that a loss without a temperature does not have."""
 OF_THE_TEACHER = (*OF_THE_TEMPERATURE, "soft_weight", "soft_weight_end", "schedule")
 """Keys of `[loss]` that a loss without a teacher does not have."""
+
+USE = ("teacher", "ensemble", "use")
+"""The key that says which members of an ensemble take part."""
 
 Path = tuple[str, ...]
 Values = dict[str, Any]
@@ -138,7 +141,7 @@ class Space:
     def suggest(self, trial: Suggests) -> Values:
         """Sample every parameter that exists for this trial: names first, then what they have, as the file has them."""
         values: Values = {}
-        for path in sorted(self.ranges, key=_is_name, reverse=True):
+        for path in sorted(self.ranges, key=_rank):
             if self._exists(path, values):
                 values[dotted(path)] = self.ranges[path].suggest(trial, dotted(path))
         return values
@@ -153,11 +156,21 @@ class Space:
 
     def _exists(self, path: Path, values: Values) -> bool:
         section = path[0]
+        if section == "teacher":
+            return self._mixes(path, values)
         if section == "loss" and len(path) == 2:
             return path[1] not in _lacking(self._name(section, "kind", values))
         if section in NAMES and len(path) > 2:
             return path[1] in (self._name(section, key, values) for key in NAMES[section])
         return True
+
+    def _mixes(self, path: Path, values: Values) -> bool:
+        """Whether a trial has the member or the weight at `path` of an ensemble: it mixes more than one, of those."""
+        if self.config.teacher.source != "ensemble" or not LOSSES.get(self._name("loss", "kind", values)).uses_teacher:
+            return False
+        chosen = _found(self.tables, USE) if USE not in self.ranges else values.get(dotted(USE))
+        used = [chosen] if isinstance(chosen, str) else chosen
+        return path == USE or used is None or (len(used) > 1 and path[-1] in used)
 
     def _name(self, section: str, key: str, values: Values) -> str:
         fixed: str = getattr(getattr(self.config, section), key)
@@ -191,6 +204,11 @@ def _lacking(loss: str) -> tuple[str, ...]:
     return () if entry.uses_temperature else OF_THE_TEMPERATURE
 
 
+def _rank(path: Path) -> int:
+    """Names are sampled first, then who of an ensemble takes part, since what else exists hangs on them."""
+    return 1 if path == USE else 2 * (not _is_name(path))
+
+
 def _is_name(path: Path) -> bool:
     return len(path) == 2 and path[1] in NAMES.get(path[0], ())
 
@@ -201,6 +219,16 @@ def _leaves(tables: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
         if isinstance(tables.get(section), dict):
             for key, value in tables[section].items():
                 yield from _leaves_below((section, key), value)
+    for path in SEARCHED_OF_TEACHERS:
+        if (value := _found(tables, path)) is not None:
+            yield from _leaves_below(path, value)
+
+
+def _found(tables: Any, path: Path) -> Any:
+    """What stands at `path`; None where nothing does."""
+    for part in path:
+        tables = tables.get(part) if isinstance(tables, dict) else None
+    return tables
 
 
 def _leaves_below(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:

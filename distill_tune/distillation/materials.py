@@ -6,7 +6,7 @@ worker does it for each trial, and what two trials map is in memory once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from torch import Tensor, nn
 from distill_tune.config import Config
 from distill_tune.data import Dataset, Split, open_dataset
 from distill_tune.distillation.batches import UNLABELLED, Batches, Shard
+from distill_tune.distillation.mixed_outputs import MixedOutputs
 from distill_tune.distillation.teacher_cache import TeacherOutputs, as_tensor, at_rows, outputs_folder, visible_rows
 from distill_tune.distillation.teacher_weights import TeacherWeights
 from distill_tune.distillation.views import Views
 from distill_tune.evaluation.corrupted import dealt_out
 from distill_tune.students import build_student
+from distill_tune.teachers._mixing import MixedNetwork
 
 CORRUPTED = "val/corrupted_accuracy"
 
@@ -35,6 +37,8 @@ class Prepared:
     """None for a training without any teacher, such as that of a teacher."""
     live_teacher: nn.Module | None = None
     """The teacher itself, for `teacher.mode = "live"`."""
+    member_folders: dict[str, Path] = field(default_factory=dict)
+    """Of several teachers, each one's folder; `teacher_folder` is None then."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ class Materials:
             labels=labels,
             validation_inputs=as_tensor(validation.inputs, device),
             validation_labels=as_tensor(validation.labels, device),
-            teacher=None if folder is None else TeacherOutputs(outputs_folder(folder, config), device),
-            live_teacher=None if prepared.live_teacher is None else prepared.live_teacher.to(device),
+            teacher=_outputs(prepared, config, device),
+            live_teacher=_live(prepared, config, device),
             train_inputs=inputs,
             teacher_weights=None if folder is None else TeacherWeights(folder),
             corrupted=_corrupted(prepared.data_folder, str(device)) if CORRUPTED in config.search.objectives else None,
@@ -101,6 +105,23 @@ class Materials:
     def build_student(self, config: Config) -> nn.Module:
         """The configured student for this data, newly initialised from torch's global generator."""
         return student_for(config, self.dataset)
+
+
+def _outputs(prepared: Prepared, config: Config, device: torch.device | str) -> TeacherOutputs | None:
+    """The teacher's outputs; of several, of those that take part in this run, mixed as it says."""
+    mix = config.teacher.chosen("source").mix()
+    if mix is not None and prepared.member_folders:
+        folders = {name: outputs_folder(prepared.member_folders[name], config) for name in mix.weights}
+        return MixedOutputs({name: TeacherOutputs(folder, device) for name, folder in folders.items()}, mix)
+    folder = prepared.teacher_folder
+    return None if folder is None else TeacherOutputs(outputs_folder(folder, config), device)
+
+
+def _live(prepared: Prepared, config: Config, device: torch.device | str) -> nn.Module | None:
+    network, mix = prepared.live_teacher, config.teacher.chosen("source").mix()
+    if isinstance(network, MixedNetwork) and mix is not None:
+        network = network.mixed(mix)
+    return None if network is None else network.to(device)
 
 
 def student_for(config: Config, data: Dataset) -> nn.Module:

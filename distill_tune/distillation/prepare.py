@@ -9,24 +9,29 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import nn
 
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
+from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
-from distill_tune.distillation.teacher_training import train_teacher
+from distill_tune.distillation.teacher_training import device_for, train_teacher
 from distill_tune.distillation.teacher_weights import refuse_without_network, write_weights
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError
 from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Workshop
+from distill_tune.teachers._mixing import MixedNetwork
 
 Say = Callable[[str], None]
 
@@ -57,17 +62,63 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
     check_students(space, dataset)
-    folder, teacher = _ready_teacher(config, dataset, cache, say)
+    source: Teacher = config.teacher.chosen("source")
+    members = source.member_configs()
+    ready = {
+        name: _ready_member(name, member, space, variants, dataset, cache, say)
+        for name, member in (members or {"": config.teacher}).items()
+    }
+    folders = {name: folder for name, (folder, _) in ready.items()}
+    if not members:
+        folder, teacher = ready[""]
+        return Preparation(Prepared(dataset.folder, folder, _if_live(config, teacher)), dataset, teacher)
+    several = together({name: teacher for name, (_, teacher) in ready.items()}, source)
+    return Preparation(Prepared(dataset.folder, None, _if_live(config, several), folders), dataset, several)
+
+
+def _ready_member(
+    name: str, member: TeacherConfig, space: Space, variants: list[Config], dataset: Dataset, cache: Path, say: Say
+) -> tuple[Path, LoadedTeacher]:
+    """Make one teacher ready, the only one or the member called `name`, and run it; returns its folder too."""
+    config = space.config
+    folder, teacher = _ready_teacher(member, config, dataset, cache, say)
     if teacher.module is None:
         _check_logits_suffice(variants)
         refuse_without_network(space)
-    else:
+    elif not name:
         write_weights(folder, space, dataset, teacher.module)
-    for variant in variants:
-        _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
-    say(how_good_the_teacher_is(outputs_folder(folder, variants[0]), dataset))
-    live = teacher.module if config.teacher.mode == "live" else None
-    return Preparation(Prepared(dataset.folder, folder, live), dataset, teacher)
+    with _on(device_for(config), teacher.module):
+        for variant in variants:
+            _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
+    say(how_good_the_teacher_is(outputs_folder(folder, variants[0]), dataset, f"teacher {name}".rstrip()))
+    return folder, teacher
+
+
+@contextmanager
+def _on(device: str, network: nn.Module | None) -> Iterator[None]:
+    """Runs a network on a device for a while; afterwards the memory there belongs to the trials."""
+    if network is None or device == "cpu":
+        yield
+        return
+    network.to(device)
+    try:
+        yield
+    finally:
+        network.cpu()
+        torch.cuda.empty_cache()
+
+
+def together(members: dict[str, LoadedTeacher], source: Teacher) -> LoadedTeacher:
+    """Several teachers as one, mixed as `source` says."""
+    mix = source.mix()
+    assert mix is not None, "several are mixed"
+    networks = {name: teacher.module for name, teacher in members.items() if teacher.module is not None}
+    module = MixedNetwork(networks, mix) if len(networks) == len(members) else None
+    return LoadedTeacher(parameters=0, module=module, members=members).mixed(mix)
+
+
+def _if_live(config: Config, teacher: LoadedTeacher) -> nn.Module | None:
+    return teacher.module if config.teacher.mode == "live" else None
 
 
 def check_students(space: Space, dataset: Dataset) -> None:
@@ -76,12 +127,13 @@ def check_students(space: Space, dataset: Dataset) -> None:
     Raises:
         ConfigError: no such teacher can give it.
     """
-    if not space.config.teacher.chosen("source").has_network:
+    source: Teacher = space.config.teacher.chosen("source")
+    if not source.has_network or source.member_configs():
         refuse_without_network(space)
     check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
 
 
-def how_good_the_teacher_is(outputs: Path, dataset: Dataset) -> str:
+def how_good_the_teacher_is(outputs: Path, dataset: Dataset, name: str) -> str:
     """The teacher's validation accuracy in a line, with a warning where it knows no more than the commonest class.
 
     A teacher whose classes are in another order, or whose weights are not the trained ones, labels everything wrong and
@@ -90,7 +142,7 @@ def how_good_the_teacher_is(outputs: Path, dataset: Dataset) -> str:
     labels = dataset.split("validation").labels
     accuracy = float((read_arrays(outputs / "validation.arrow")["logits"].argmax(1) == labels).mean())
     commonest = np.bincount(labels).max() / len(labels)
-    line = f"teacher: val/accuracy {accuracy:.4f}"
+    line = f"{name}: val/accuracy {accuracy:.4f}"
     if accuracy > commonest:
         return line
     return (
@@ -146,14 +198,16 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
         yield space.at(dict(zip(names, values, strict=True)))
 
 
-def _ready_teacher(config: Config, dataset: Dataset, cache: Path, say: Say) -> tuple[Path, LoadedTeacher]:
-    """The teacher's folder, named after its identity, and the teacher."""
-    source: Teacher = config.teacher.chosen("source")
+def _ready_teacher(
+    section: TeacherConfig, config: Config, dataset: Dataset, cache: Path, say: Say
+) -> tuple[Path, LoadedTeacher]:
+    """The folder of the teacher of a section, named after its identity, and the teacher."""
+    source: Teacher = section.chosen("source")
     pupils = pupils_of(dataset)
-    identity = f"{config.teacher.source} {source.identity(config.teacher, pupils)} {dataset.fingerprint}"
+    identity = f"{section.source} {source.identity(section, pupils)} {dataset.fingerprint}"
     folder = cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     workshop = Workshop(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
-    return folder, source.load(config.teacher, pupils, workshop)
+    return folder, source.load(section, pupils, workshop)
 
 
 def pupils_of(dataset: Dataset) -> Pupils:

@@ -85,16 +85,17 @@ def key_that_needs_weights(space: Space) -> str | None:
 
 
 def refuse_without_network(space: Space) -> None:
-    """Refuse a space that asks for the weights of a teacher that has only logits.
+    """Refuse a space that asks for the weights of a teacher that has only logits, or is several.
 
     Raises:
         ConfigError: it does.
     """
     if key := key_that_needs_weights(space):
-        colon = "" if ":" in key else ":"
+        colon, source = "" if ":" in key else ":", space.config.teacher.source
+        has = "is several teachers" if space.config.teacher.chosen("source").member_configs() else "has only logits"
         raise ConfigError(
-            f"{key}{colon} needs the teacher's weights, but source = {space.config.teacher.source!r} has only logits; "
-            "name a teacher that can run, or leave it out."
+            f"{key}{colon} needs the teacher's weights, but source = {source!r} {has}; name one teacher that can run, "
+            "or leave it out."
         )
 
 
