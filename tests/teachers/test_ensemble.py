@@ -28,15 +28,16 @@ from distill_tune.tuning.ledger import TrialRecord
 from distill_tune.tuning.summary import teacher_of
 
 Ready = Callable[[Space], tuple[Config, Any]]
-FLOAT32 = {"epochs": 1, "precision": "float32"}
+FLOAT32 = {"epochs": 4, "precision": "float32"}
 BIG = {"source": "train", "family": "mlp", "mlp": {"widths": [24]}, "train": FLOAT32}
 SMALL = {"source": "train", "family": "mlp", "mlp": {"widths": [6]}, "train": FLOAT32}
+MEMBERS = {"big": BIG, "small": SMALL}
 
 
 def space_of(
     members: dict[str, Any] | None = None, teacher: dict[str, Any] | None = None, base: Any = None, **ensemble: Any
 ) -> Space:
-    section = {"source": "ensemble", "ensemble": {"members": members or {"big": BIG, "small": SMALL}, **ensemble}}
+    section = {"source": "ensemble", "ensemble": {"members": MEMBERS if members is None else members, **ensemble}}
     sections = dict(base or run_space().tables)
     return Space.parse({**sections, "teacher": section | (teacher or {})})
 
@@ -177,9 +178,8 @@ def test_a_trial_without_a_teacher_has_no_mix() -> None:
 
 
 def test_baselines_have_what_the_file_says_and_not_the_mix_that_was_found() -> None:
-    space = space_of(
-        average="probabilities", weights={"big": {"uniform": [0.1, 1.0]}, "small": 2.0}, use=SEARCHED["use"]
-    )
+    weights = {"big": {"uniform": [0.1, 1.0]}, "small": 2.0}
+    space = space_of(average="probabilities", weights=weights, use=SEARCHED["use"])
     values = {"teacher.ensemble.use": ["small", "big"], "teacher.ensemble.weights.big": 0.5}
     winner = Candidate("trial-0", space.at(values), [1, 2], TrialRecord(0, "0000", values))
     for baseline in baselines_of(winner):
@@ -222,7 +222,7 @@ def examine_nobody(teacher: Any, dataset: Any) -> Any:
         ({"members": {"a": 3}}, r"^teacher\.ensemble\.members\.a: must be a table like \[teacher\], but got 3\.$"),
         ({"members": {"a b": BIG}}, r'^teacher\.ensemble\.members\."a b": a member\'s name has letters'),
         ({"members": {"a": {"source": "tran"}}}, r"^teacher\.ensemble\.members\.a\.source: .*Did you mean 'train'"),
-        ({"members": {"a": {"source": "torch"}}}, r"^teacher\.ensemble\.members\.a\.path: this key is required"),
+        ({"members": {"a": {"source": "logits"}}}, r"^teacher\.ensemble\.members\.a\.path: this key is required"),
         ({"members": {"a": BIG | {"path": 3}}}, r"^teacher\.ensemble\.members\.a\.path: must be a string, but got 3\."),
         (
             {"members": {"a": BIG | {"mode": "live"}}},
