@@ -22,8 +22,9 @@ from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
 from distill_tune.config.sections import TeacherConfig
+from distill_tune.config.space import USE
 from distill_tune.data import Dataset, prepare_data
-from distill_tune.distillation.initialisation import Shapes, check_beginnings
+from distill_tune.distillation.initialisation import Shapes, check_beginnings, check_teachers_weights
 from distill_tune.distillation.materials import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
 from distill_tune.distillation.teacher_training import device_for, train_teacher
@@ -63,7 +64,7 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
         check_augmentation(variant.augmentation, dataset)
     check_students(space, dataset)
     source: Teacher = config.teacher.chosen("source")
-    members = source.member_configs()
+    members = members_to_prepare(space)
     ready = {
         name: _ready_member(name, member, space, variants, dataset, cache, say)
         for name, member in (members or {"": config.teacher}).items()
@@ -86,7 +87,8 @@ def _ready_member(
         _check_logits_suffice(variants)
         refuse_without_network(space)
     elif not name:
-        write_weights(folder, space, dataset, teacher.module)
+        check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
+        write_weights(folder, space, teacher.module)
     with _on(device_for(config), teacher.module):
         for variant in variants:
             _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
@@ -106,6 +108,15 @@ def _on(device: str, network: nn.Module | None) -> Iterator[None]:
     finally:
         network.cpu()
         torch.cuda.empty_cache()
+
+
+def members_to_prepare(space: Space) -> dict[str, TeacherConfig]:
+    """Of several teachers, those that may take part in a training: all, where who does is searched."""
+    source: Teacher = space.config.teacher.chosen("source")
+    mix, members = source.mix(), source.member_configs()
+    if mix is None or USE in space.ranges:
+        return members
+    return {name: members[name] for name in mix.weights}
 
 
 def together(members: dict[str, LoadedTeacher], source: Teacher) -> LoadedTeacher:
