@@ -48,6 +48,7 @@ class MixedNetwork(nn.Module):
         super().__init__()
         self.names, self.mix = tuple(networks), mix
         self.networks = nn.ModuleList(networks.values())
+        self.eval()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits."""

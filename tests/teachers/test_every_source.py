@@ -21,6 +21,9 @@ from distill_tune.errors import TeacherError
 from distill_tune.registry import TEACHERS
 from distill_tune.train import main
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept:DeprecationWarning"
+)  # Keras' own
 FAST = {"epochs": 1, "precision": "float32"}
 Section = dict[str, Any]
 
