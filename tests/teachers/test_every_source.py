@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tomli_w
 import torch
-from runs import TABLE, run_space
+from runs import IMAGES, TABLE, run_space
 from safetensors.torch import save_file
 from torch import nn
 
@@ -21,9 +21,8 @@ from distill_tune.errors import TeacherError
 from distill_tune.registry import TEACHERS
 from distill_tune.train import main
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept:DeprecationWarning"
-)  # Keras' own
+# Keras' own
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 FAST = {"epochs": 1, "precision": "float32"}
 Section = dict[str, Any]
 
@@ -63,11 +62,21 @@ def of_ensemble(folder: Path) -> Section:
     return {"ensemble": {"members": members, "weights": {"a": 0.3}}}
 
 
+def of_timm(folder: Path) -> Section:
+    """On images, the only thing that its networks read."""
+    timm = pytest.importorskip("timm", reason="pip install 'distill_tune[vision]'")
+    arguments = {"img_size": 8, "patch_size": 4, "depth": 1}
+    model = timm.create_model("test_vit", in_chans=1, num_classes=10, **arguments)
+    save_file(model.state_dict(), folder / "w.safetensors")
+    return {"path": str(folder / "w.safetensors"), "timm": {"model": "test_vit", "arguments": arguments}}
+
+
 MAKE: dict[str, Callable[[Path], Section]] = {
     "ensemble": of_ensemble,
     "keras": of_keras,
     "logits": of_logits,
     "result": of_result,
+    "timm": of_timm,
     "torch": of_torch,
     "train": lambda folder: {"family": "mlp", "train": FAST},
 }
@@ -90,7 +99,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Sect
 
 
 def space_of(section: Section) -> Any:
-    return run_space({**TABLE, "teacher": {}}, teacher=section)
+    base = IMAGES if section["source"] == "timm" else TABLE
+    return run_space({**base, "teacher": {}}, teacher=section)
 
 
 @every_source
@@ -99,7 +109,7 @@ def test_it_gives_finite_raw_logits_for_every_sample(name: str, made: Any) -> No
     outputs = Materials.open(preparation.prepared, space_of(section).config).teacher
     rows = preparation.dataset.num_rows
     for logits, count in ((outputs.validation, rows["validation"]), (outputs.logits(0), rows["train"])):
-        assert (logits.shape, logits.dtype) == ((count, 4), torch.float32)
+        assert (logits.shape, logits.dtype) == ((count, len(preparation.dataset.classes)), torch.float32)
         assert logits.isfinite().all()
 
 
@@ -133,7 +143,7 @@ def test_a_network_is_frozen_in_eval_mode_and_travels_to_workers(name: str, made
     if module is not None:
         assert not any(each.training for each in module.modules())
         assert not any(parameter.requires_grad for parameter in module.parameters())
-        inputs = torch.randn(5, 8)
+        inputs = torch.randn(5, *preparation.dataset.input_shape)
         assert torch.equal(pickle.loads(pickle.dumps(module))(inputs), module(inputs))
         assert preparation.teacher.parameters > 0
 
