@@ -23,7 +23,7 @@ from distill_tune.distillation.teacher_weights import TeacherWeights
 from distill_tune.distillation.views import Views
 from distill_tune.evaluation.corrupted import dealt_out
 from distill_tune.students import build_student
-from distill_tune.teachers._mixing import MixedNetwork
+from distill_tune.teachers._mixing import Mix, MixedNetwork
 
 CORRUPTED = "val/corrupted_accuracy"
 
@@ -109,18 +109,25 @@ class Materials:
 
 def _outputs(prepared: Prepared, config: Config, device: torch.device | str) -> TeacherOutputs | None:
     """The teacher's outputs; of several, of those that take part in this run, mixed as it says."""
-    mix = config.teacher.chosen("source").mix()
-    if mix is not None and prepared.member_folders:
+    if prepared.member_folders:
+        mix = mix_of(config)
         folders = {name: outputs_folder(prepared.member_folders[name], config) for name in mix.weights}
         return MixedOutputs({name: TeacherOutputs(folder, device) for name, folder in folders.items()}, mix)
     folder = prepared.teacher_folder
     return None if folder is None else TeacherOutputs(outputs_folder(folder, config), device)
 
 
+def mix_of(config: Config) -> Mix:
+    """How this run mixes several teachers."""
+    mix = config.teacher.chosen("source").mix()
+    assert isinstance(mix, Mix), "several were prepared"
+    return mix
+
+
 def _live(prepared: Prepared, config: Config, device: torch.device | str) -> nn.Module | None:
-    network, mix = prepared.live_teacher, config.teacher.chosen("source").mix()
-    if isinstance(network, MixedNetwork) and mix is not None:
-        network = network.mixed(mix)
+    network: nn.Module | None = prepared.live_teacher
+    if isinstance(network, MixedNetwork):
+        network = network.mixed(mix_of(config))
     return None if network is None else network.to(device)
 
 
