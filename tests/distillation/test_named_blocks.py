@@ -174,3 +174,17 @@ def test_a_student_that_the_teacher_does_not_begin_like_is_refused(
     with pytest.raises(kind, match=message) as caught:
         prepare(space, tmp_path / "cache", lambda line: None)
     assert "\n" not in str(caught.value)
+
+
+def test_a_family_that_is_trained_here_is_compared_before_it_is_trained(tmp_path: Path) -> None:
+    name = "test_named_blocks:student"
+    own = {"family": name, "init": "truncate", name: {"depth": 2}}
+    for teacher, fits in (({"family": name, name: {"depth": 3}}, True), ({"family": "mlp"}, False)):
+        section = {"source": "train", "train": {"epochs": 1, "precision": "float32"}, **teacher}
+        space = run_space({**IMAGES, "teacher": {}, "student": {}}, teacher=section, student=own)
+        if fits:
+            prepare(space, tmp_path / "fits", lambda line: None)
+            continue
+        with pytest.raises(TeacherError, match=r"takes 'token' \[8\] of the teacher, which has no such weight"):
+            prepare(space, tmp_path / "cache", lambda line: None)
+        assert not list((tmp_path / "cache").glob("teacher-*"))

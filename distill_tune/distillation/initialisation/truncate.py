@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from distill_tune.config import Config
     from distill_tune.distillation.materials import Materials
+    from distill_tune.students import Student
 
 _FREE = {"widths", "depth", "stages", "activation", "dropout"}
 """Options that do not change what a layer's weights look like, or that are told as widths."""
@@ -60,20 +61,27 @@ class Truncate(Initialisation):
     def _check_blocks(self, config: Config, shapes: Shapes) -> None:
         from distill_tune.distillation.initialisation._named_blocks import number_of_blocks
 
-        if self.layers > (most := number_of_blocks(_built(config, shapes))):
+        student = _built(config.student.chosen("family"), shapes)
+        if self.layers > (most := number_of_blocks(student)):
             raise ConfigError(
                 f"student.truncate.layers: must be at most {most}, the blocks that {config.student.family!r} has "
                 f"before its head, but got {self.layers}."
             )
+        if config.teacher.family is not None:  # so that nothing is trained for a student that cannot begin with it
+            self._compare(student, _built(config.teacher.chosen("family"), shapes).state_dict())
 
     def check_weights(self, config: Config, shapes: Shapes, teacher: nn.Module) -> None:
         """Of a student of one's own: its first blocks must be among the teacher's weights, by name and shape."""
         if not is_users_own(config):
             super().check_weights(config, shapes, teacher)
             return
-        theirs, student = teacher.state_dict(), _built(config, shapes)
+        from distill_tune.distillation.teacher_weights import network_of
+
+        self._compare(_built(config.student.chosen("family"), shapes), network_of(teacher).state_dict())
+
+    def _compare(self, student: nn.Module, theirs: dict[str, Tensor]) -> None:
         for name, tensor in self._first_blocks(student).items():
-            found = theirs.get(f"network.{name}")
+            found = theirs.get(name)
             if found is None or found.shape != tensor.shape:
                 has = "no such weight" if found is None else f"it as {list(found.shape)}"
                 raise TeacherError(
@@ -128,13 +136,12 @@ def is_users_own(config: Config) -> bool:
     return config.student.family not in KNOWN
 
 
-def _built(config: Config, shapes: Shapes) -> nn.Module:
-    """A student's network, to look at; draws nothing from the generators of the training."""
+def _built(family: Student, shapes: Shapes) -> nn.Module:
+    """A family's network, to look at; draws nothing from the generators of the training."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        network: nn.Module = config.student.chosen("family").build(shapes.input_shape, shapes.classes)
-    return network
+        return family.build(shapes.input_shape, shapes.classes)
 
 
 def _shapes_of(layer: list[nn.Module]) -> list[tuple[int, ...]]:
