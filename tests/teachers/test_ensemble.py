@@ -22,9 +22,11 @@ from distill_tune.distillation.prepare import prepare
 from distill_tune.distillation.teacher_cache import label_inputs
 from distill_tune.errors import ConfigError, InputError
 from distill_tune.teachers._mixing import Mix
+from distill_tune.tuning.claim import Claim
 from distill_tune.tuning.confirmation import Candidate, baselines_of
 from distill_tune.tuning.examination import examine
 from distill_tune.tuning.ledger import TrialRecord
+from distill_tune.tuning.logbook import Logbook
 from distill_tune.tuning.summary import teacher_of
 
 Ready = Callable[[Space], tuple[Config, Any]]
@@ -98,6 +100,17 @@ def test_each_member_is_kept_by_itself_and_is_the_one_that_it_would_be_alone(tmp
     before = len(said)
     prepare(space_of(weights={"big": 3.0}, average="probabilities", use=["big", "small"]), tmp_path, said.append)
     assert not any("training" in line or "labels" in line for line in said[before:])
+
+
+def test_a_result_has_each_members_outputs_under_its_own_name(ready: Ready, tmp_path: Path) -> None:
+    """So that it can be taken up again when the shared cache is gone."""
+    config, preparation = ready(space_of())
+    linked = Claim(tmp_path / "result", Logbook(tmp_path / "result")).link(preparation.prepared)
+    assert all(folder.parent == tmp_path / "result" / "cache" for folder in linked.member_folders.values())
+    own, shared = (Materials.open(each, config).teacher for each in (linked, preparation.prepared))
+    assert own is not None
+    assert shared is not None
+    assert torch.equal(own.validation, shared.validation)
 
 
 def test_a_trial_learns_from_the_mix_that_it_says(ready: Ready) -> None:

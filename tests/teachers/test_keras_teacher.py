@@ -322,6 +322,25 @@ def test_a_student_begins_with_the_weights_of_a_keras_mlp(tmp_path: Path, init: 
     assert {tuple(row) for row in first} == {tuple(row) for row in kernel}
 
 
+def test_its_norm_is_that_of_what_was_trained(tmp_path: Path) -> None:
+    """Neither batch statistics nor the state of dropout's generator, though Keras on torch calls them parameters."""
+    layers = [
+        keras.layers.Dense(6),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(4),
+    ]
+    model = sequential((8,), layers)
+    model.save(tmp_path / "m.keras")
+    teacher = {"source": "keras", "path": str(tmp_path / "m.keras")}
+    space = run_space({**TABLE, "teacher": {}}, teacher=teacher, regularization={"norm_ratio": 0.5})
+    preparation = prepare(space, tmp_path / "cache", print)
+    weights = Materials.open(preparation.prepared, space.config).teacher_weights
+    assert weights is not None
+    squares = [np.square(variable.numpy(), dtype=np.float64).sum() for variable in model.trainable_variables]
+    assert weights.norm == pytest.approx(np.sqrt(sum(squares)), rel=1e-6)
+
+
 def test_a_keras_convnet_of_ours_is_one_of_ours(tmp_path: Path) -> None:
     """Batch statistics too, whose epsilon is another in Keras."""
     config = {"family": "convnet", "convnet": {"width": 4, "depth": 1, "first_stride": 1}}
