@@ -105,7 +105,9 @@ def test_each_member_is_kept_by_itself_and_is_the_one_that_it_would_be_alone(tmp
 def test_a_result_has_each_members_outputs_under_its_own_name(ready: Ready, tmp_path: Path) -> None:
     """So that it can be taken up again when the shared cache is gone."""
     config, preparation = ready(space_of())
-    linked = Claim(tmp_path / "result", Logbook(tmp_path / "result")).link(preparation.prepared)
+    logbook = Logbook(tmp_path / "result")
+    linked = Claim(tmp_path / "result", logbook).link(preparation.prepared)
+    logbook.release()
     assert all(folder.parent == tmp_path / "result" / "cache" for folder in linked.member_folders.values())
     own, shared = (Materials.open(each, config).teacher for each in (linked, preparation.prepared))
     assert own is not None
