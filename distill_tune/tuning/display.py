@@ -110,6 +110,7 @@ def _how_far(title: str, tally: Tally, total: int, left_s: float | None) -> Tabl
 
 def _counts(tally: Tally) -> Text:
     parts = [Text(f"{tally.counts[s]:,} {s}", style) for s, style in STYLES.items() if tally.counts[s]]
+    parts += [Text(f"front of {len(tally.front):,}", "bold")] if tally.front else []
     return Text("  ").append_text(Text(" · ", "dim").join(parts))
 
 

@@ -79,8 +79,22 @@ search.trials = true
     search.trials: must be an integer, but got true.
 search.objectives = []
     search.objectives: must have at least 1 item, but got [].
-search.objectives = 'val/loss'
-    search.objectives: must be a list, but got 'val/loss'.
+search.objectives = 5
+    search.objectives: must be a list, but got 5.
+search.objectives = 'val/los'
+    search.objectives: must be 'val/accuracy', 'val/loss', 'val/worst_class_accuracy', 'val/corrupted_accuracy', 'parameters', 'multiply_adds' or 'latency_ms', but got 'val/los'.
+    Did you mean 'val/loss'?
+search.objectives = ['val/accuracy', 'parameter']
+    search.objectives[1]: must be 'val/accuracy', 'val/loss', 'val/worst_class_accuracy', 'val/corrupted_accuracy', 'parameters', 'multiply_adds' or 'latency_ms', but got 'parameter'.
+    Did you mean 'parameters'?
+search.objectives = ['val/accuracy', 'parameters', 'val/accuracy']
+    search.objectives: must name each objective once, but got 'val/accuracy' twice.
+search.objectives = ['parameters', 'val/accuracy']
+    search.objectives: must begin with a metric of validation, by which the winner is named, but begins with 'parameters'; write ['val/accuracy', 'parameters'].
+search.objectives = 'multiply_adds'
+    search.objectives: must begin with a metric of validation, by which the winner is named, but begins with 'multiply_adds'; write ['val/accuracy', 'multiply_adds'].
+search = { objectives = ['val/accuracy', 'parameters'], sampler = 'cmaes' }
+    search.sampler: 'cmaes' knows one objective, but search.objectives has 2; use one of gp, grid, nsgaii, qmc, random, tpe.
 confirm.seeds = 1
     confirm.seeds: must be at least 2, but got 1.
 data.path = 5
