@@ -58,7 +58,9 @@ def front_rows(ledger: Ledger, space: Space, confirmed: Sequence[Candidate]) -> 
         {
             "trial": record.number,
             "config": tables_of(space.at(record.values)),
-            "values": {name: record.value_of(name, record.last) for name in ledger.objectives},
+            "values": {
+                name: getattr(record, name) if name in COSTS else record.last[name] for name in ledger.objectives
+            },
             "parameters": record.parameters,
             "multiply_adds": record.multiply_adds,
             "confirmed": _means(by_trial.get(record.trial_id), ledger.objectives),

@@ -1,6 +1,7 @@
 """Domination, layers and spread: what must be true of any points."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import optuna
@@ -60,17 +61,17 @@ def test_the_best_of_layers_are_the_best_of_all_and_their_equals(points: list[Sc
     layers = Layers()
     for number, point in enumerate(points):
         layers.add(str(number), point)
-    among = {points[number] for number in range(len(points)) if layers.is_among(str(number), count)}
-    distinct_first = {points[place] for place in best_of(points, count)}
-    assert distinct_first <= among
-    assert sum(dominates(point, other) for point in points for other in among if point not in among) == 0
+    is_among = [layers.is_among(str(number), count) for number in range(len(points))]
+    among = {point for point, chosen in zip(points, is_among, strict=True) if chosen}
+    assert {points[place] for place in best_of(points, count)} <= among
+    assert not any(dominates(point, other) for other in among for point in points if point not in among)
 
 
 @several
 def test_the_best_come_layer_by_layer_each_once(points: list[Scores]) -> None:
     order = best_of(points, len(points))
     assert sorted(order) == list(range(len(points)))
-    for earlier, later in zip(order, order[1:], strict=False):
+    for earlier, later in pairwise(order):
         assert not dominates(points[later], points[earlier])
     assert best_of(points, 3) == order[:3]
 

@@ -8,9 +8,9 @@ that start slowly, at a price.
 
 With several objectives the best are those on the first layers of domination, and of a layer that has more than there
 is room for, those that lie spread over it (MO-ASHA; Schmucker et al., "Multi-objective Asynchronous Successive
-Halving", 2021, https://arxiv.org/abs/2106.12639). Beyond MO-ASHA, whoever nobody dominates always goes on: no student is
-stopped for a costlier one that is merely more accurate, and a short search comes to more of a front. It costs epochs,
-the more so the fewer the trials and the more the objectives.
+Halving", 2021, https://arxiv.org/abs/2106.12639). Beyond MO-ASHA, whoever nobody dominates always goes on: no student
+is stopped for a costlier one that is merely more accurate, and a short search comes to more of a front. It costs
+epochs, the more so the fewer the trials and the more the objectives.
 """
 
 from __future__ import annotations
