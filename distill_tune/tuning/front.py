@@ -38,7 +38,8 @@ def candidates(ledger: Ledger) -> list[TrialRecord]:
     order = [front[i] for i in spread([ledger.scores(record, record.last) for record in front], len(front))]
     leads = not order or ledger.scores(ranked[0], ranked[0].last)[0] > ledger.scores(order[0], order[0].last)[0]
     order = [*ranked[:leads], *order]  # of what time has cut short, one may be better than all that came to their end
-    return order + [record for record in ranked if record not in order]
+    chosen = {record.trial_id for record in order}
+    return order + [record for record in ranked if record.trial_id not in chosen]
 
 
 def front_in_words(ledger: Ledger) -> str:
