@@ -131,7 +131,7 @@ def find_space(text: str) -> Path:
 def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     """Say at the end what was found, and where it is."""
     from distill_tune.export.model_card import openings, verdict_sentences
-    from distill_tune.tuning.display import verdict_table
+    from distill_tune.tuning.display import front_table, verdict_table
 
     say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
     if found["status"] == "interrupted":
@@ -151,6 +151,9 @@ def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     say("")
     console.print(verdict_table({"best": best, **baselines, "teacher": teacher}))
     say(winner_in_words(found))
+    if found.get("front"):
+        say("")
+        console.print(front_table(found["front"]))
     say("")
     say(f"student      {folder / 'best'}")
     say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / 'tensorboard'))}")

@@ -8,8 +8,9 @@ behind at the end (trials.parquet, summary.json) is still read from the ledger.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from distill_tune.tuning.dominance import Scores, dominates
 from distill_tune.tuning.ledger import Status, TrialRecord, Watcher, merit_of, sign_of
 
 ENDED = tuple(status for status in Status if status is not Status.RUNNING)
@@ -18,13 +19,17 @@ ENDED = tuple(status for status in Status if status is not Status.RUNNING)
 class Tally(Watcher):
     """Counts of every record that it is told of."""
 
-    def __init__(self, objective: str, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, objective: str, clock: Callable[[], float] = time.monotonic, further: Sequence[str] = ()):
+        """`further` are the objectives after the first; with them there is a front."""
         self.objective = objective
+        self.objectives = (objective, *further)
         self.sign = sign_of(objective)
         self.counts: Counter[Status] = Counter()
         self.rungs: Counter[int] = Counter()
         """Trials that have reached each rung, by its epochs."""
         self.incumbent: TrialRecord | None = None
+        self.front: dict[str, Scores] = {}
+        """Of several objectives: the trials that came to their end and that none of the others dominates."""
         self._clock = clock
         self._records: dict[str, TrialRecord] = {}
         self._statuses: dict[str, Status] = {}
@@ -90,6 +95,14 @@ class Tally(Watcher):
         """Count how it ended; a failed trial never leads."""
         self._enter(record)
 
+    def _note_front(self, record: TrialRecord) -> None:
+        if len(self.objectives) == 1 or record.status is not Status.COMPLETED:
+            return
+        scores = tuple(sign_of(name) * record.value_of(name, record.last) for name in self.objectives)
+        if not any(dominates(other, scores) for other in self.front.values()):
+            kept = {name: other for name, other in self.front.items() if not dominates(scores, other)}
+            self.front = {**kept, record.trial_id: scores}
+
     def _enter(self, record: TrialRecord) -> None:
         if self._began_s is None:
             self._began_s = self._clock()
@@ -99,6 +112,7 @@ class Tally(Watcher):
         self._statuses[record.trial_id], self._records[record.trial_id] = record.status, record
         self._note_value(record)
         self._note_rungs(record)
+        self._note_front(record)
 
     def _note_rungs(self, record: TrialRecord) -> None:
         self.rungs.update(record.rungs[self._num_rungs[record.trial_id] :])
