@@ -18,6 +18,8 @@ from distill_tune.errors import ConfigError, one_line
 RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"
 """Set to 1 to see Ray's own messages."""
 
+PATIENCE_S = 20.0
+"""How long nothing begins before the user is told what is waited for."""
 _ANSWER_S = 5.0
 
 QUIET = {
@@ -109,3 +111,10 @@ def concurrency(resources: ResourcesConfig, trials: int) -> int:
             "cpus_per_worker."
         )
     return min(trials, room, resources.concurrent_trials or room)
+
+
+def free_places() -> str:
+    """What the cluster has free: "the cluster has 0 of 2 CPUs free"."""
+    have, free = ray.cluster_resources(), ray.available_resources()
+    parts = [f"{free.get(kind, 0):g} of {have[kind]:g} {kind}s" for kind in ("CPU", "GPU") if kind in have]
+    return f"the cluster has {' and '.join(parts) or 'nothing'} free"
