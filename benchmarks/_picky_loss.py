@@ -7,14 +7,14 @@ from torch import Tensor
 from distill_tune.distillation.losses._base import Loss
 from distill_tune.distillation.losses.soft_targets import soft_target_loss
 
-COLDEST = 1.3
+HOTTEST = 6.0
 
 
 class Picky(Loss):
-    """Soft targets that refuse cold teachers."""
+    """Soft targets that refuse a hot teacher."""
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
         """See `soft_target_loss`."""
-        if temperature < COLDEST:
-            raise ValueError(f"temperature must be at least {COLDEST}, but is {temperature:.2f}")
+        if temperature > HOTTEST:
+            raise ValueError(f"temperature must be at most {HOTTEST:g}, but is {temperature:.2f}")
         return soft_target_loss(student_logits, teacher_logits, temperature)
