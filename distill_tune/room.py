@@ -28,8 +28,8 @@ def check_room(folder: Path, num_bytes: int, what: str, way_out: str = "") -> No
     Args:
         folder: where it will be; it need not exist.
         num_bytes: how much it will be.
-        what: and what.
-        way_out: something better than other storage, such as "lower teacher.views, or ".
+        what: and what, such as "the prepared data".
+        way_out: something better than other storage, such as "lower teacher.views, ".
 
     Raises:
         ConfigError: the disk has less.
@@ -37,6 +37,6 @@ def check_room(folder: Path, num_bytes: int, what: str, way_out: str = "") -> No
     free = free_bytes(folder)
     if num_bytes > free:
         raise ConfigError(
-            f"{what}: {in_bytes(num_bytes)}, but the disk of {folder} has {in_bytes(free)} free; {way_out}make room, "
-            "or name another --storage."
+            f"--storage: {in_bytes(num_bytes)} are needed for {what}, but the disk of {folder} has {in_bytes(free)} "
+            f"free; {way_out}make room, or name another --storage."
         )

@@ -1,4 +1,4 @@
-"""A search on a cluster of two nodes (real processes on this machine): a lost raylet, and a storage that is not shared."""
+"""A search on a cluster of two nodes, real processes on this machine: a lost raylet, a storage that is not shared."""
 
 import os
 import shlex

@@ -45,8 +45,17 @@ class CacheSize:
 
     def __str__(self) -> str:
         """For people: "the teacher's cache: 120 views x 1,437 samples x 10 classes, 6.9 MB"."""
-        counts = f"{_count(self.views, 'view')} x {_count(self.samples, 'sample')} x {self.classes:,} classes"
-        return f"the teacher's cache: {counts}, {in_bytes(self.num_bytes)}"
+        return f"the teacher's cache: {self.counts}, {in_bytes(self.num_bytes)}"
+
+    @property
+    def counts(self) -> str:
+        """What it is a product of: "120 views x 1,437 samples x 10 classes"."""
+        return f"{_count(self.views, 'view')} x {_count(self.samples, 'sample')} x {self.classes:,} classes"
+
+    @property
+    def way_out(self) -> str:
+        """What makes it smaller, where something can."""
+        return "lower teacher.views, " if self.views > self.augmentations else ""
 
     def announce(self, folder: Path, say: Callable[[str], None]) -> None:
         """Say it, unless the disk of `folder` has no room for it.
@@ -54,8 +63,7 @@ class CacheSize:
         Raises:
             ConfigError: it has not.
         """
-        what = str(self).removesuffix(f", {in_bytes(self.num_bytes)}")
-        check_room(folder, self.num_bytes, what, "lower teacher.views, " if self.views > self.augmentations else "")
+        check_room(folder, self.num_bytes, f"the teacher's cache ({self.counts})", self.way_out)
         say(str(self))
 
 

@@ -19,8 +19,6 @@ from distill_tune.errors import ConfigError, one_line
 RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"
 """Set to 1 to see Ray's own messages."""
 
-PATIENCE_S = 20.0
-"""How long nothing begins before the user is told what is waited for."""
 _ANSWER_S = 5.0
 _LONGEST = 300
 

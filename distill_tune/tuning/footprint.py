@@ -60,7 +60,10 @@ class Footprint:
         Raises:
             ConfigError: there is less room.
         """
-        check_room(storage, self.num_bytes, f"the search needs up to ({self._parts})")
+        is_of_the_cache = 2 * self.cache.num_bytes > self.num_bytes
+        check_room(
+            storage, self.num_bytes, f"the search ({self._parts})", self.cache.way_out if is_of_the_cache else ""
+        )
 
     def lines(self, storage: Path) -> list[str]:
         """The cache, and the whole beside what the disk has."""
@@ -72,7 +75,7 @@ class Footprint:
     @property
     def _parts(self) -> str:
         parts = {
-            "teacher's cache": self.cache.num_bytes,
+            f"teacher's cache of {self.cache.counts}": self.cache.num_bytes,
             "teacher": self.teacher,
             "checkpoints and students": self.checkpoints,
             "study, ledger and TensorBoard": self.records,

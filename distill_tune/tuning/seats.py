@@ -18,7 +18,7 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials import Prepared
 from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget
-from distill_tune.tuning.cluster import PATIENCE_S, free_places
+from distill_tune.tuning.cluster import free_places
 from distill_tune.tuning.confirmation import Candidate, confirmation_record
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
 from distill_tune.tuning.pile import Pile
@@ -29,6 +29,7 @@ WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
 _RESTARTS = 2
 """How often a seat whose process died is started again, and a training begun again whose seat died."""
+_PATIENCE_S = 60.0
 _LOOK_EVERY_S = 1.0
 """While a seat is waited for, whether it is still needed."""
 
@@ -87,6 +88,7 @@ class Seats:
         self._seats: list[Any] = []
         self._up: set[Any] = set()
         """Seats that have been up."""
+        self._up_s = time.monotonic()
 
     def __enter__(self) -> Seats:
         alone = self._resources.workers_per_trial == 1
@@ -144,14 +146,21 @@ class Seats:
 
         On a cluster that has lost a node there may be no place for it until the others are done.
         """
-        answer, since_s = seat.ready.remote(), time.monotonic()
+        answer = seat.ready.remote()
         while self._budget.ended_by is None and not pile.is_done:
             if ray.wait([answer], timeout=_LOOK_EVERY_S)[0]:
                 return self._answers(seat, answer)
-            if not self._up and time.monotonic() - since_s > PATIENCE_S:
-                since_s = math.inf
-                self._ledger.say(f"waiting for a place: {free_places()}")
+            self._say_what_is_waited_for()
         return False
+
+    def _say_what_is_waited_for(self) -> None:
+        """Once, after long enough without any seat that it is no slow start."""
+        with self._lock:
+            if self._up:
+                self._up_s = time.monotonic()
+            elif time.monotonic() - self._up_s > _PATIENCE_S:
+                self._up_s = math.inf
+                self._ledger.say(f"the confirmation waits for a place: {free_places()}")
 
     def _answers(self, seat: Any, answer: Any) -> bool:
         try:
