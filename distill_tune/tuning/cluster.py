@@ -1,17 +1,19 @@
-"""The Ray cluster that a search runs on: one of its own on this machine, or one that is there already."""
+"""The Ray cluster that a search runs on: one of its own on this machine, or one that is there already.
+
+Starting one takes seconds in which the driver would only wait, so it is done in a thread while the rest of the search
+is loaded and its teacher is made ready.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any
-
-import ray
-import ray._private.worker
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError, one_line
@@ -61,46 +63,88 @@ def is_there_already(address: str | None) -> bool:
     return bool(address or os.environ.get("RAY_ADDRESS"))
 
 
-@contextlib.contextmanager
-def connected(
-    address: str | None, resources: ResourcesConfig, say: Callable[[str], None] = lambda line: None
-) -> Iterator[None]:
-    """A connection to the cluster at `address`, at Ray's own RAY_ADDRESS, or to a new one on this machine.
+class Connection:
+    """`with Connection(...) as connection: ...; connection.wait()`: made while the block goes on, closed at its end.
 
-    `say` hears, in a line each, of what Ray finds worth telling: a node that was lost, a worker that was killed because
-    memory was short.
+    The thread that starts Ray's processes must live as long as they: the kernel ends them with it (PR_SET_PDEATHSIG).
     """
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    loud = os.environ.get(RAY_LOGS) == "1"
-    level = logging.INFO if loud else logging.ERROR
-    for name in ("ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.INFO if loud else logging.CRITICAL)  # we say how trials end
-    if not loud:
-        _tell_in_brief(say)
-    existing = address or os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {} if existing else {"include_dashboard": resources.workers_per_trial > 1}
-    try:
-        ray.init(
-            address=existing or "local",
-            log_to_driver=loud,
-            logging_level=level,
-            configure_logging=True,
-            **options,
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"{_named(address)} {existing or 'local'}: Ray cannot be reached or started there ({one_line(error)}); "
-            "where its tokens are on, set RAY_AUTH_MODE=token."
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+
+    def __init__(self, address: str | None, resources: ResourcesConfig, say: Callable[[str], None] = lambda line: None):
+        """To the cluster at `address`, at Ray's own RAY_ADDRESS, or to a new one on this machine.
+
+        `say` hears, in a line each, of what Ray finds worth telling: a node that was lost, a worker that was killed
+        because memory was short.
+        """
+        self._address, self._resources, self._say = address, resources, say
+        self._made, self._over = threading.Event(), threading.Event()
+        self._fault: Exception | None = None
+        self._thread = threading.Thread(target=self._hold, name="Ray's start", daemon=True)
+
+    def __enter__(self) -> Connection:
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._made.wait()
+        if self._fault is None:
+            import ray
+
+            ray.shutdown()
+        self._over.set()
+        self._thread.join()
+
+    def wait(self) -> None:
+        """Return when the connection is there.
+
+        Raises:
+            ConfigError: Ray cannot be reached or started.
+        """
+        self._made.wait()
+        if self._fault is not None:
+            raise self._fault
+
+    def _hold(self) -> None:
+        try:
+            self._connect()
+        except Exception as fault:  # raised in `wait`, for the thread that waits
+            self._fault = fault
+            return
+        finally:
+            self._made.set()
+        self._over.wait()
+
+    def _connect(self) -> None:
+        import ray
+
+        loud = os.environ.get(RAY_LOGS) == "1"
+        level = logging.INFO if loud else logging.ERROR
+        for name in ("ray.tune", "ray.train"):
+            logging.getLogger(name).setLevel(logging.INFO if loud else logging.CRITICAL)  # we say how trials end
+        if not loud:
+            _tell_in_brief(self._say)
+        existing = self._address or os.environ.get("RAY_ADDRESS")
+        options: dict[str, Any] = {} if existing else {"include_dashboard": self._resources.workers_per_trial > 1}
+        try:
+            ray.init(
+                address=existing or "local",
+                log_to_driver=loud,
+                logging_level=level,
+                configure_logging=True,
+                **options,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise ConfigError(
+                f"{_named(self._address)} {existing or 'local'}: Ray cannot be reached or started there "
+                f"({one_line(error)}); where its tokens are on, set RAY_AUTH_MODE=token."
+            ) from error
 
 
 def _tell_in_brief(say: Callable[[str], None]) -> None:
     """Of Ray's own messages to a driver, which go on with some forty lines of its logs, the first sentence, once."""
+    import ray._private.worker
+
     told = set[str]()
 
     def brief(data: dict[str, Any], ignore_prefix: bool) -> None:
@@ -127,9 +171,11 @@ def places_of_this_machine(resources: ResourcesConfig, must_fit: bool = False) -
 
 def _of_this_machine(resources: ResourcesConfig) -> dict[str, float]:
     """CPUs and GPUs; Ray may find fewer, for example in a container."""
-    from torch import cuda
+    gpus = 0
+    if resources.gpus_per_worker:
+        from torch import cuda
 
-    gpus = cuda.device_count() if resources.gpus_per_worker else 0
+        gpus = cuda.device_count()
     return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
 
 
@@ -139,6 +185,8 @@ def concurrency(resources: ResourcesConfig, trials: int) -> int:
     Raises:
         ConfigError: not even one trial fits.
     """
+    import ray
+
     room = _room(resources, ray.cluster_resources(), "the whole cluster")
     return min(trials, room, resources.concurrent_trials or room)
 
@@ -165,6 +213,8 @@ def _room(resources: ResourcesConfig, available: Mapping[str, float], where: str
 
 def free_places() -> str:
     """What the cluster has free: "the cluster has 0 of 2 CPUs free"."""
+    import ray
+
     have, free = ray.cluster_resources(), ray.available_resources()
     parts = [f"{free.get(kind, 0):g} of {have[kind]:g} {kind}s" for kind in ("CPU", "GPU") if kind in have]
     return f"the cluster has {' and '.join(parts) or 'nothing'} free"

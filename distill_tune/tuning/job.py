@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.prepare import Preparation, announced_data, prepare
@@ -18,9 +18,10 @@ from distill_tune.tuning.display import Voice
 from distill_tune.tuning.fitting import Fitted, fit, known_to_fit
 from distill_tune.tuning.footprint import Footprint
 from distill_tune.tuning.interrupts import Interrupt, heard
-from distill_tune.tuning.nodes import check_nodes
 from distill_tune.tuning.order import Order
-from distill_tune.tuning.sitting import Sitting
+
+if TYPE_CHECKING:
+    from distill_tune.tuning.sitting import Sitting
 
 
 @dataclass
@@ -73,6 +74,8 @@ class Job:
                 self.order.enter(claim, fitted.space)
         stack.callback(claim.logbook.release)
         preparation = replace(preparation, prepared=claim.link(preparation.prepared))
+        from distill_tune.tuning.sitting import Sitting
+
         name = self.order.space_name
         return Sitting(name, self.voice, self.interrupt, self.clock, claim, fitted, preparation, places, prepared_s)
 
@@ -98,10 +101,13 @@ class Job:
     def _connect(self, stack: ExitStack) -> int:
         """A cluster whose nodes go together, and how many trials it has room for."""
         self.voice.say("Starting", "Ray, and a worker for each place")
-        stack.enter_context(cluster.connected(self.order.address, self.resources, self.voice.tell))
+        connection = stack.enter_context(cluster.Connection(self.order.address, self.resources, self.voice.tell))
+        import distill_tune.tuning.sitting  # noqa: F401  takes a second, in which Ray can start
+        from distill_tune.tuning.nodes import check_nodes
+
+        connection.wait()
         places = cluster.concurrency(self.resources, self.order.space.config.search.trials)
-        if (count := check_nodes(self.order.folder.parent)) > 1:
-            self.voice.tell(
-                f"{count} nodes share {self.order.folder.parent}, with places for {places} trials at a time"
-            )
+        storage = self.order.folder.parent
+        if (count := check_nodes(storage)) > 1:
+            self.voice.tell(f"{count} nodes share {storage}, with places for {places} trials at a time")
         return places
