@@ -52,9 +52,10 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     storage = local_folder(given.storage)
     order = _onward(given, storage, command) if given.resume or given.extend else _new(given, storage, command)
     if given.dry_run:
+        from distill_tune.tuning.cluster import is_there_already
         from distill_tune.tuning.dry_run import dry_run
 
-        return dry_run(order.space, order.folder)
+        return dry_run(order.space, order.folder, must_fit=not is_there_already(order.address))
 
     from distill_tune.tuning.display import SteadyConsole, Voice
     from distill_tune.tuning.job import Job

@@ -24,6 +24,7 @@ from distill_tune.config.ranges import Choice
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.config.space import USE
 from distill_tune.data import Dataset, prepare_data
+from distill_tune.distillation.cache_size import CacheSize
 from distill_tune.distillation.initialisation import Shapes, check_beginnings, check_teachers_weights
 from distill_tune.distillation.materials import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
@@ -65,24 +66,32 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
     check_students(space, dataset)
     source: Teacher = config.teacher.chosen("source")
     members = members_to_prepare(space)
+    sections = members or {"": config.teacher}
+    folders = {name: _teacher_folder(section, dataset, cache) for name, section in sections.items()}
+    _announce_cache(list(folders.values()), variants, dataset, cache, say)
     ready = {
-        name: _ready_member(name, member, space, variants, dataset, cache, say)
-        for name, member in (members or {"": config.teacher}).items()
+        name: _ready_member(name, section, folders[name], space, variants, dataset, say)
+        for name, section in sections.items()
     }
-    folders = {name: folder for name, (folder, _) in ready.items()}
     if not members:
-        folder, teacher = ready[""]
-        return Preparation(Prepared(dataset.folder, folder, _if_live(config, teacher)), dataset, teacher)
-    several = together({name: teacher for name, (_, teacher) in ready.items()}, source)
+        return Preparation(Prepared(dataset.folder, folders[""], _if_live(config, ready[""])), dataset, ready[""])
+    several = together(ready, source)
     return Preparation(Prepared(dataset.folder, None, _if_live(config, several), folders), dataset, several)
 
 
+def _announce_cache(folders: list[Path], variants: list[Config], dataset: Dataset, cache: Path, say: Say) -> None:
+    """Say how large what all teachers together have yet to label will be, if there is room for it."""
+    new = [each for folder in folders for each in variants if not outputs_folder(folder, each).exists()]
+    if new and new[0].teacher.mode == "cached":
+        CacheSize.of(new, dataset).announce(cache, say)
+
+
 def _ready_member(
-    name: str, member: TeacherConfig, space: Space, variants: list[Config], dataset: Dataset, cache: Path, say: Say
-) -> tuple[Path, LoadedTeacher]:
-    """Make one teacher ready, the only one or the member called `name`, and run it; returns its folder too."""
+    name: str, member: TeacherConfig, folder: Path, space: Space, variants: list[Config], dataset: Dataset, say: Say
+) -> LoadedTeacher:
+    """Make one teacher ready, the only one or the member called `name`, and run it."""
     config = space.config
-    folder, teacher = _ready_teacher(member, config, dataset, cache, say)
+    teacher = _ready_teacher(member, config, dataset, folder, say)
     if teacher.module is None:
         _check_logits_suffice(variants)
         refuse_without_network(space)
@@ -93,7 +102,7 @@ def _ready_member(
         for variant in variants:
             _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
     say(how_good_the_teacher_is(outputs_folder(folder, variants[0]), dataset, f"teacher {name}".rstrip()))
-    return folder, teacher
+    return teacher
 
 
 @contextmanager
@@ -209,16 +218,17 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
         yield space.at(dict(zip(names, values, strict=True)))
 
 
-def _ready_teacher(
-    section: TeacherConfig, config: Config, dataset: Dataset, cache: Path, say: Say
-) -> tuple[Path, LoadedTeacher]:
-    """The folder of the teacher of a section, named after its identity, and the teacher."""
+def _teacher_folder(section: TeacherConfig, dataset: Dataset, cache: Path) -> Path:
+    """The folder of the teacher of a section, named after its identity."""
     source: Teacher = section.chosen("source")
-    pupils = pupils_of(dataset)
-    identity = f"{section.source} {source.identity(section, pupils)} {dataset.fingerprint}"
-    folder = cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    identity = f"{section.source} {source.identity(section, pupils_of(dataset))} {dataset.fingerprint}"
+    return cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def _ready_teacher(section: TeacherConfig, config: Config, dataset: Dataset, folder: Path, say: Say) -> LoadedTeacher:
+    source: Teacher = section.chosen("source")
     workshop = Workshop(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
-    return folder, source.load(section, pupils, workshop)
+    return source.load(section, pupils_of(dataset), workshop)
 
 
 def pupils_of(dataset: Dataset) -> Pupils:

@@ -82,7 +82,8 @@ def panel(title: str, tally: Tally, total: int, left_s: float | None, rungs: Seq
         record = tally.incumbent
         best = Text(f"  best {tally.objective} {metric(tally.best)}", style="bold green")
         size = f", {record.parameters:,} parameters" if record.parameters else ""
-        best.append(f"  {named(record)}, {record.epochs} epochs{size}", style="not bold default")
+        trains = ", still training" if record.status is Status.RUNNING else ""
+        best.append(f"  {named(record)}, {record.epochs} epochs{trains}{size}", style="not bold default")
         lines += [best, Text(f"  with {settings(record.values)}", style="dim")]
     if rungs:
         lines.append(_rungs(rungs, "≥" if tally.sign > 0 else "≤"))

@@ -150,7 +150,7 @@ class Ledger:
         self.sign = sign_of(objective)
         self.watchers = list(watchers)
         self.records: dict[str, TrialRecord] = {}
-        self._say = say
+        self.say = say
         self._counts: Counter[Status] = Counter()
 
     def know(self, record: TrialRecord) -> None:
@@ -217,4 +217,4 @@ class Ledger:
                 if watcher.is_essential:
                     raise
                 self.watchers.remove(watcher)
-                self._say(f"warning: {type(watcher).__name__} is given up: {one_line(error)}")
+                self.say(f"warning: {type(watcher).__name__} is given up: {one_line(error)}")

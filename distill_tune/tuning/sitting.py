@@ -167,7 +167,7 @@ class Sitting:
 
     def _watchers(self, logbook: Logbook) -> list[Watcher]:
         folder = self.claim.folder
-        tensorboard = TensorBoardWatcher(folder / "tensorboard", self.space, self.ledger.objective)
+        tensorboard = TensorBoardWatcher(folder / "tensorboard", self.space, self.ledger.objective, self.places)
         watchers: list[Watcher] = [logbook, tensorboard, CheckpointSweeper(folder)]
         if not self.voice.quiet:
             self.progress = ProgressWatcher(

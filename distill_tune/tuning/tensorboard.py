@@ -6,6 +6,7 @@ start, and the end says how it went.
 """
 
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -30,7 +31,8 @@ CHARTS = {
     },
     "Distillation": {"loss terms, labels and teacher": ["train/hard_loss", "train/soft_loss"]},
     "Search": {
-        "best trial so far, by trials ended": ["search/best"],
+        "best trial that has ended, by trials ended": ["search/best"],
+        "share of the places' time spent training": ["search/training_share"],
         "trials by status": [f"search/{status}" for status in Status],
     },
 }
@@ -48,8 +50,9 @@ class Run:
 class TensorBoardWatcher(Watcher):
     """Writes `folder/search/` and `folder/<trial_id>/`; `tensorboard --logdir folder` shows them."""
 
-    def __init__(self, folder: Path, space: Space, objective: str):
-        self._folder, self._objective = folder, objective
+    def __init__(self, folder: Path, space: Space, objective: str, places: int = 1):
+        """`places`: trainings at a time, of whose time `search/training_share` is a part."""
+        self._folder, self._objective, self._places = folder, objective, places
         self._columns = columns_of(space)
         further = space.config.search.objectives[1:]
         self._tally = Tally(objective, further=further)
@@ -133,7 +136,9 @@ class TensorBoardWatcher(Watcher):
         rungs = {f"rungs/epoch_{epochs:04d}": float(count) for epochs, count in self._tally.rungs.items()}
         best = {} if self._tally.best is None else {"search/best": self._tally.best}
         best |= {"search/front": float(len(self._tally.front))} if self._tally.front else {}
-        return counts | rungs | best | {"search/trials_per_hour": self._tally.trials_per_hour}
+        share = self._tally.training_share(self._places, time.time())
+        used = {} if share is None else {"search/training_share": share}
+        return counts | rungs | best | used | {"search/trials_per_hour": self._tally.trials_per_hour}
 
     def _incumbent(self) -> str:
         return "" if (record := self._tally.incumbent) is None else f"**{record.trial_id}** {settings(record.values)}"
@@ -170,7 +175,11 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _metrics(objective: str, further: Sequence[str]) -> dict[str, str]:
-    """The table's metrics by tag: TensorBoard shows their last values, and at first the first five."""
+    """The table's metrics by tag: TensorBoard shows their last values, and at first the first five.
+
+    These every trial has that has trained an epoch; its parallel coordinates would leave out the others, such as all
+    stopped ones for want of the gap, which is measured at a training's end.
+    """
     other = "val/accuracy" if sign_of(objective) < 0 else "val/loss"
     return {
         objective: objective,
@@ -179,11 +188,11 @@ def _metrics(objective: str, further: Sequence[str]) -> dict[str, str]:
             for name in further
         },
         other: other,
-        "gap/accuracy": "gap/accuracy",
         "trial/epochs": "epochs",
         "trial/parameters": "parameters",
-        f"best/{objective}": f"best {objective}",
         "train/loss": "train/loss",
+        "gap/accuracy": "gap/accuracy",
+        f"best/{objective}": f"best {objective}",
         "val/agreement": "val/agreement",
         "trial/multiply_adds": "multiply-adds",
     }
