@@ -15,6 +15,7 @@ from runs import IMAGES, run_space
 from torch import Tensor
 
 from distill_tune.config import Config, Space, tables_of
+from distill_tune.data import Dataset
 from distill_tune.data.dataset import open_test
 from distill_tune.distillation.loop import distill
 from distill_tune.distillation.materials import Materials
@@ -25,6 +26,7 @@ from distill_tune.teachers._mixing import Mix
 from distill_tune.tuning.claim import Claim
 from distill_tune.tuning.confirmation import Candidate, baselines_of
 from distill_tune.tuning.examination import examine
+from distill_tune.tuning.footprint import _teacher_parameters
 from distill_tune.tuning.ledger import TrialRecord
 from distill_tune.tuning.logbook import Logbook
 from distill_tune.tuning.summary import teacher_of
@@ -156,6 +158,14 @@ def test_a_member_may_be_a_file_of_logits(ready: Ready, tmp_path: Path) -> None:
     base = {**run_space().tables, "augmentation": {"mixup": 0.2}}
     with pytest.raises(ConfigError, match="the teacher must label what the student sees"):
         ready(space_of(members, base=base))
+
+
+def test_the_room_that_is_asked_for_counts_every_member() -> None:
+    several, alone = space_of(), run_space(teacher=BIG)
+    data = Dataset(Path(), tuple("abcd"), (8,), (), (), None, "", (), "hidden", {"train": 9, "validation": 3}, 12)
+    assert _teacher_parameters(alone, data) == 316
+    assert _teacher_parameters(several, data) == 316 + 82
+    assert _teacher_parameters(space_of(use="small"), data) == 82
 
 
 # The search
