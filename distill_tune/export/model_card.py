@@ -10,6 +10,7 @@ from typing import Any
 _BASELINES = {
     "no_teacher": "the same student without a teacher",
     "default_distillation": "the same student with default distillation",
+    "searched_no_teacher": "the best student of an equal search without a teacher",
 }
 
 _CARD = """\
@@ -44,9 +45,9 @@ Chosen on validation data among {num_trials} trials; the test split was opened {
 def model_card(summary: dict[str, Any]) -> str:
     """Markdown, written from nothing but `summary.json`."""
     best, teacher = summary["best"], summary["teacher"]
-    tests = {"**this student**": best["test"]}
-    tests |= {_BASELINES[name]: baseline["test"] for name, baseline in summary["baselines"].items()}
-    rows = [_row(name, test, best["parameters"]) for name, test in tests.items()]
+    students = {"**this student**": best}
+    students |= {_BASELINES[name]: best | baseline for name, baseline in summary["baselines"].items()}
+    rows = [_row(name, student["test"], student["parameters"]) for name, student in students.items()]
     rows.append(f"| teacher | {teacher['test']['accuracy']:.2%} | | | | {teacher['parameters']:,} |")
     return _CARD.format(
         **best,

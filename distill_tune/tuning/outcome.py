@@ -38,7 +38,7 @@ def complete(
             "test": {"accuracy": examination.teacher_accuracy},
             "parameters": preparation.teacher.parameters,
         },
-        "baselines": {b.name: {"test": summary.test_of(examination.by_candidate[b.name])} for b in baselines},
+        "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
         "verdict": summary.verdicts_of(winner, [b.name for b in baselines], examination),
         "selection_bias": summary.selection_bias(winner, ledger.objective, ledger.sign),
     }

@@ -45,14 +45,15 @@ class Run:
 class TensorBoardWatcher(Watcher):
     """Writes `folder/search/` and `folder/<trial_id>/`; `tensorboard --logdir folder` shows them."""
 
-    def __init__(self, folder: Path, space: Space, objective: str):
+    def __init__(self, folder: Path, space: Space, objective: str, is_beside: bool = False):
+        """`is_beside` where another search is in the folder above: the page takes its columns from one, and from it."""
         self._folder, self._objective = folder, objective
         self._columns = columns_of(space)
         self._tally = Tally(objective)
         self._open: dict[str, Run] = {}
         self._search = EventFile(folder / SEARCH_RUN)
-        about = experiment(self._columns, _metrics(objective))
-        self._search.add(0, about, layout(CHARTS), text("configuration", f"```toml\n{as_toml(space)}```"))
+        about = [] if is_beside else [experiment(self._columns, _metrics(objective))]
+        self._search.add(0, *about, layout(CHARTS), text("configuration", f"```toml\n{as_toml(space)}```"))
         self._search.flush()
 
     def trial_known(self, record: TrialRecord) -> None:
