@@ -20,7 +20,7 @@ _CARD = """\
 {bytes:,} bytes of weights.
 
 Test accuracy {mean:.2%} (95 % interval {low:.2%} to {high:.2%}, {seeds} seeds; this folder holds the seed with the \
-best validation).
+best validation{folds}).
 
 {verdict}
 
@@ -54,10 +54,15 @@ def model_card(summary: dict[str, Any]) -> str:
         **best["test"]["accuracy"],
         name=summary["name"],
         num_trials=summary["trials"]["total"],
+        folds=_of_folds(best["config"]["data"].get("folds")),
         openings=openings(summary),
         verdict="\n".join(verdict_sentences(summary)),
         rows="\n".join(rows),
     )
+
+
+def _of_folds(folds: int | None) -> str:
+    return "" if folds is None else f" in {folds}-fold cross-validation, trained on all of its folds together"
 
 
 def openings(summary: dict[str, Any]) -> str:

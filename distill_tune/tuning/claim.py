@@ -66,7 +66,10 @@ class Claim:
             if shared.parent != own:
                 link_tree(shared, own / shared.name)
         teacher_folder = prepared.teacher_folder and own / prepared.teacher_folder.name
-        return replace(prepared, data_folder=own / prepared.data_folder.name, teacher_folder=teacher_folder)
+        folds = tuple(self.link(fold) for fold in prepared.folds)
+        return replace(
+            prepared, data_folder=own / prepared.data_folder.name, teacher_folder=teacher_folder, folds=folds
+        )
 
 
 def space_of(folder: Path) -> Space:

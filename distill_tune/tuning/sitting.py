@@ -154,6 +154,8 @@ class Sitting:
 
     def _plan(self, best: list[TrialRecord]) -> ConfirmationPlan:
         run_s = self.config.search.max_epochs * best[0].training_s / best[0].epochs
+        if folds := self.config.data.folds:
+            run_s *= folds / (folds - 1)  # the student of all folds is trained too
         used_s = sum(phase.used_s for phase in (self.main, self.beside) if phase is not None)
         left_s = None if self.times.total_s is None else self.times.total_s - used_s
         return plan_confirmation(self.config, len(best), run_s, left_s, self.places)
