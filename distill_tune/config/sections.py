@@ -79,6 +79,8 @@ class TeacherConfig(Choosing):
     mode: Literal["cached", "live"] = "cached"
     views: Positive | None = None
     """Augmented views of each sample that the teacher labels; None: one without augmentation, else up to 8."""
+    keep: Positive | Literal["all"] | None = None
+    """Logits of a view that are cached, the largest; None: all, or 100 above 300 classes (`sparse_logits.py`)."""
     trust: bool = False
     """Allow code of the teacher's files to run."""
 

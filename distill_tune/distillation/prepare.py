@@ -52,14 +52,14 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
     Raises:
         InputError: the data or the teacher cannot be used; nothing but finished parts is left in `cache`.
     """
-    config = space.config
+    config, variants = space.config, list(augmentation_variants(space))
     dataset = dataset or announced_data(config, cache, say)
-    whole, outputs = _prepare(space, cache, say, dataset)
+    whole, outputs = _prepare(space, variants, cache, say, dataset)
     if config.data.folds is None:
         say(how_good_the_teacher_is([outputs], [dataset]))
         return whole
     numbers = range(config.data.folds)
-    parts = [_prepare(space, cache, _of_fold(say, n), prepare_data(config.data, cache, n)) for n in numbers]
+    parts = [_prepare(space, variants, cache, _of_fold(say, n), prepare_data(config.data, cache, n)) for n in numbers]
     say(how_good_the_teacher_is([outputs for _, outputs in parts], [part.dataset for part, _ in parts]))
     return replace(whole, prepared=replace(whole.prepared, folds=tuple(part.prepared for part, _ in parts)))
 
@@ -68,9 +68,9 @@ def _of_fold(say: Say, number: int) -> Say:
     return lambda line: say(f"fold {number + 1}: {line}")
 
 
-def _prepare(space: Space, cache: Path, say: Say, dataset: Dataset) -> tuple[Preparation, Path]:
+def _prepare(space: Space, variants: list[Config], cache: Path, say: Say, dataset: Dataset) -> tuple[Preparation, Path]:
     """One split's teacher and its outputs, and where those without a choice of augmentation are."""
-    config, variants = space.config, list(augmentation_variants(space))
+    config = space.config
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
     check_students(space, dataset)
