@@ -9,13 +9,12 @@ from distill_tune.teachers._mixing import Mix
 
 
 class MixedOutputs(TeacherOutputs):
-    """What a trial takes for one teacher's outputs; a view is mixed when its turn comes, and kept for as long."""
+    """What a trial takes for one teacher's outputs."""
 
     def __init__(self, members: dict[str, TeacherOutputs], mix: Mix):
         """`members` are those that take part."""
         self._members, self._mix = members, mix
         self.validation = mix.of({name: each.validation for name, each in members.items()})
-        self._last: tuple[int, Tensor] | None = None
 
     @property
     def num_views(self) -> int:
@@ -23,7 +22,9 @@ class MixedOutputs(TeacherOutputs):
         return min(each.num_views for each in self._members.values())
 
     def logits(self, view: int) -> Tensor:
-        """float32 [visible training samples, classes], raw."""
-        if self._last is None or self._last[0] != view:
-            self._last = view, self._mix.of({name: each.logits(view) for name, each in self._members.items()})
-        return self._last[1]
+        """float32 [visible training samples, classes], raw; `take` where some samples do."""
+        return self._mix.of({name: each.logits(view) for name, each in self._members.items()})
+
+    def take(self, view: int, index: Tensor) -> Tensor:
+        """float32 [batch, classes], raw: of the samples at `index`, int64 [batch]."""
+        return self._mix.of({name: each.take(view, index) for name, each in self._members.items()})

@@ -73,11 +73,12 @@ def device_for(config: Config) -> str:
 
 def _train(config: Config, materials: Materials, device: str, say: Say) -> Epoch:
     """The last epoch of a training."""
-    epochs = config.search.max_epochs
+    epochs, lines = config.search.max_epochs, _NUM_LINES if materials.dataset.fold is None else 1
     for epoch in distill(config, materials, config.search.seed, device):
         number = int(epoch.report["epoch"])
-        if number % max(1, epochs // _NUM_LINES) == 0:
-            say(f"teacher epoch {number} of {epochs}: val/accuracy {epoch.report['val/accuracy']:.4f}")
+        if number % max(1, epochs // lines) == 0:
+            seen = " (on samples of its training)" if materials.dataset.has_no_validation else ""
+            say(f"teacher epoch {number} of {epochs}: val/accuracy {epoch.report['val/accuracy']:.4f}{seen}")
     return epoch
 
 

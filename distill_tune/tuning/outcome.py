@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.config import Space, tables_of
+from distill_tune.data import open_dataset
 from distill_tune.distillation.prepare import Preparation
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.export.model_card import model_card
@@ -29,14 +30,15 @@ def complete(
     """Examine winner and baselines on the test split, write the winner's folder, and say what was found."""
     winner, baselines = confirmation.winner, confirmation.baselines
     teacher = preparation.teacher.mixed(winner.config.teacher.chosen("source").mix())
-    examination = examine([winner, *baselines], teacher, preparation.dataset)
+    folds = [open_dataset(fold.data_folder) for fold in preparation.prepared.folds]
+    examination = examine([winner, *baselines], teacher, preparation.dataset, folds)
     weights = _best_weights(winner, ledger)
     found = {
         **head,
         "status": "complete",
         "best": summary.best_of(winner, examination, _cost(winner, weights, limits, preparation)),
         "teacher": summary.teacher_of(teacher, examination, preparation.dataset.input_shape),
-        "baselines": {b.name: {"test": summary.test_of(examination.by_candidate[b.name])} for b in baselines},
+        "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
         "verdict": summary.verdicts_of(winner, [b.name for b in baselines], examination),
         "selection_bias": summary.selection_bias(winner, ledger.objective, ledger.sign),
     }
