@@ -19,6 +19,9 @@ from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
 from distill_tune.data import Dataset, prepare_data
+from distill_tune.distillation.anatomy import anatomy_of
+from distill_tune.distillation.feature_cache import ANATOMY, write_features
+from distill_tune.distillation.feature_checks import check_feature_losses, feature_losses, teacher_layers
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
@@ -63,8 +66,10 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
         refuse_without_network(space)
     else:
         write_weights(folder, space, dataset, teacher.module)
+    layers = _layers_to_compare(folder, space, dataset, teacher)
     for variant in variants:
         _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
+        write_features(folder, variant, dataset, teacher, layers, say)
     say(how_good_the_teacher_is(outputs_folder(folder, variants[0]), dataset))
     live = teacher.module if config.teacher.mode == "live" else None
     return Preparation(Prepared(dataset.folder, folder, live), dataset, teacher)
@@ -79,6 +84,18 @@ def check_students(space: Space, dataset: Dataset) -> None:
     if not space.config.teacher.chosen("source").has_network:
         refuse_without_network(space)
     check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
+    check_feature_losses(space, dataset)
+
+
+def _layers_to_compare(folder: Path, space: Space, dataset: Dataset, teacher: LoadedTeacher) -> list[str]:
+    """The teacher's layers that losses of the space compare with; what it has is left for the workers."""
+    if not feature_losses(space):
+        return []
+    assert teacher.module is not None, "checked before"
+    anatomy = anatomy_of(teacher.module, dataset.input_shape)
+    layers = teacher_layers(space, dataset, anatomy)
+    anatomy.write(folder / ANATOMY)
+    return layers
 
 
 def how_good_the_teacher_is(outputs: Path, dataset: Dataset) -> str:
