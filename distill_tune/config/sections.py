@@ -112,12 +112,12 @@ class LossConfig(Choosing):
 
     @classmethod
     def without_unchosen(cls, table: dict[str, Any]) -> dict[str, Any]:
-        """Tables of what is added are kept too."""
+        """Tables of what is added are kept too; the kind itself is not added again."""
         kind = table.get("kind", cls.model_fields["kind"].default)
-        also = {name: weight for name, weight in table.get("also", {}).items() if weight and name != kind}
-        kept = super().without_unchosen(table) | {name: table[name] for name in also if name in table}
-        kept.pop("also", None)
-        return {**kept, "also": also} if also else kept
+        also = {name: weight for name, weight in table.get("also", {}).items() if name != kind}
+        kept = super().without_unchosen(table)
+        kept |= {name: table[name] for name, weight in also.items() if weight and name in table}
+        return {key: value for key, value in kept.items() if key != "also"} | ({"also": also} if also else {})
 
     @model_validator(mode="after")
     def _adds_terms_of_a_teacher(self) -> Self:

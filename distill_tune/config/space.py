@@ -204,7 +204,7 @@ def _without_unchosen(tables: dict[str, Any]) -> dict[str, Any]:
             kept[name] = model.without_unchosen(table)
     loss = kept.get("loss", {})
     if "kind" in loss:
-        lacking = _lacking(loss["kind"], loss.get("also", ()))
+        lacking = _lacking(loss["kind"], [name for name, weight in loss.get("also", {}).items() if weight])
         kept["loss"] = {key: value for key, value in loss.items() if key not in lacking}
     return kept
 

@@ -169,6 +169,6 @@ def test_a_loss_that_asks_for_labels_gets_them_unless_inputs_are_mixed() -> None
 def test_label_smoothing_by_the_loss_is_that_of_the_labels_term(own: float, general: float, both: float) -> None:
     logits, batch = batch_of(6, 9)
     smoothed = objective(general, kind="label_smoothing", label_smoothing={"smoothing": own})
-    hard, soft = smoothed.terms(logits, batch, None)
+    hard, soft, _ = smoothed.terms(logits, batch, None)
     assert soft is None
     assert hard.item() == pytest.approx(numpy_hard_loss(logits, batch, both), rel=1e-5)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from distill_tune.config.messages import BrokenRule
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
@@ -39,6 +38,8 @@ class Loss(Options):
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:
         if self.weights and not any(getattr(self, name) for name in self.weights):
+            from distill_tune.config.messages import BrokenRule  # whose package makes a loss when it is imported
+
             verb = "is" if len(self.weights) == 2 else "are"
             others = f" where {' and '.join(self.weights[1:])} {verb} too" if self.weights[1:] else ""
             raise BrokenRule(self.weights[:1], f"must not be 0{others}: nothing would be left of the term.")
