@@ -282,9 +282,11 @@ def test_every_loss_trains_a_student_that_has_few_labels(
 ) -> None:
     few = {"data": {"student_samples": 100, "rest": "unlabelled"}, "search": {"max_epochs": 8}}
     loss = {"kind": kind, "soft_weight": 0.5}
-    space = image_space if kind == "attention" else table_space  # of which a table has none
+    space, classes = table_space, 4
+    if kind == "attention":  # which needs maps
+        space, classes, few["optim"] = image_space, 10, {"batch_size": 64}
     reports = reports_of(ready(space(loss=loss, augmentation=augmentation, **few)))
-    assert reports[-1]["val/accuracy"] > 0.4  # of four classes, or ten
+    assert reports[-1]["val/accuracy"] > 1.6 / classes
     assert ("train/soft_loss" in reports[0]) == LOSSES.get(kind).uses_teacher
 
 
