@@ -52,7 +52,7 @@ class TensorBoardWatcher(Watcher):
         self._open: dict[str, Run] = {}
         self._search = EventFile(folder / SEARCH_RUN)
         about = experiment(self._columns, _metrics(objective))
-        self._search.add(0, about, layout(CHARTS), text("configuration", f"```toml\n{as_toml(space)}```"))
+        self._search.add(0, about, layout(_charts(space)), text("configuration", f"```toml\n{as_toml(space)}```"))
         self._search.flush()
 
     def trial_known(self, record: TrialRecord) -> None:
@@ -146,6 +146,13 @@ class TensorBoardWatcher(Watcher):
             for place, record in enumerate(self._tally.leaders(LEADERS), 1)
         ]
         return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (heads, ["--"] * len(heads), *rows))
+
+
+def _charts(space: Space) -> dict[str, dict[str, list[str]]]:
+    """`CHARTS`, with the further terms of the space's loss among the terms."""
+    further = [f"train/{name}_loss" for name in space.added]
+    terms = {title: [*tags, *further] for title, tags in CHARTS["Distillation"].items()}
+    return CHARTS | {"Distillation": terms}
 
 
 def _metrics(objective: str) -> dict[str, str]:

@@ -321,6 +321,16 @@ def test_charts_lay_training_beside_validation_and_labels_beside_teacher(ledger:
     assert ["^train/hard_loss$", "^train/soft_loss$"] in lines
 
 
+def test_further_terms_of_the_loss_are_charted_with_the_others(tmp_path: Path) -> None:
+    tables = {"data": {"source": "digits"}, "student": {"family": "mlp"}}
+    space = Space.parse({**tables, "loss": {"also": {"hint": {"log": [0.1, 1.0]}, "sp": 0.0}}})
+    Ledger("val/accuracy", [TensorBoardWatcher(tmp_path, space, "val/accuracy")]).close()
+    event = read(tmp_path / "search").Tensors("custom_scalars__config__")[0]
+    layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
+    lines = [list(chart.multiline.tag) for category in layout.category for chart in category.chart]
+    assert ["^train/hard_loss$", "^train/soft_loss$", "^train/hint_loss$"] in lines
+
+
 def test_only_running_trials_hold_a_file_open(ledger: Ledger, tmp_path: Path) -> None:
     files = (Path(file.path) for file in psutil.Process().open_files())
     open_folders = {file.parent.name for file in files if tmp_path in file.parents}
