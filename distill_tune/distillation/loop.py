@@ -16,7 +16,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from distill_tune.config import Config
 from distill_tune.distillation.batches import UNLABELLED, Batch, Shard
@@ -26,6 +25,7 @@ from distill_tune.distillation.materials import CORRUPTED, Materials
 from distill_tune.distillation.norm_limit import NormLimit, norm_limit
 from distill_tune.distillation.objective import NO_FEATURES, LossTerms, Objective
 from distill_tune.distillation.optimizers._base import weight_groups
+from distill_tune.distillation.optimizers._direct import Optimizer
 from distill_tune.distillation.precision import forward_context
 from distill_tune.distillation.schedule import rate_share
 from distill_tune.distillation.seeds import seed_of
@@ -159,7 +159,7 @@ class _Run:
                 logits, on_features = self.forward(batch.inputs, features)
         terms = self.objective.terms(logits.float(), batch, teacher_logits, progress, on_features)
         loss = self.objective.weigh(*terms, progress)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()
         if self.config.optim.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.optim.gradient_clip)
