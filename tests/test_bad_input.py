@@ -382,13 +382,13 @@ TRAINED = ("teacher.source=train", "teacher.family=mlp", "teacher.train.epochs=1
     [
         (
             ["loss.kind=hint", "loss.hint.student_layers=['1.linear']"],
-            "loss.hint.student_layers: the student has no feature '1.linear'. Known: 1, 2, 3, 4.",
+            "loss.hint.student_layers: the student 'mlp' has no feature '1.linear'. Known: 1, 2, 3, 4.",
         ),
         (
             ["loss.also.vid=0.1", "loss.vid.teacher_layers={ choice = [['2'], ['layer_2']] }"],
             "loss.vid.teacher_layers: the teacher has no feature 'layer_2'. Known: 1, 2, 3, 4.",
         ),
-        (["loss.kind=['dkd', 'attention']"], "loss: 'attention' compares features, but the student has no feature map"),
+        (["loss.kind=['dkd', 'attention']"], "loss: 'attention' compares features, but the student 'mlp' has no"),
         (["loss.kind=attention", "loss.attention.student_layers=['2']"], "but the teacher has no feature map; choose"),
     ],
 )  # fmt: skip
@@ -403,7 +403,7 @@ def test_features_that_only_the_loaded_teacher_knows_to_be_missing(refuse_torch:
     told = refuse_torch("my_teachers:net", "loss.kind=hint", "loss.hint.teacher_layers=['3']")
     assert "loss.hint.teacher_layers: the teacher has no feature '3'. Known: 0, 1." in told
     named = ("my_teachers:net", "loss.kind=hint", "loss.hint.student_layers=['9']")
-    assert "loss.hint.student_layers: the student has no feature '9'. Known: 1, 2, 3, 4." in refuse_torch(*named)
+    assert "loss.hint.student_layers: the student 'mlp' has no feature '9'. Known: 1, 2, 3, 4." in refuse_torch(*named)
 
 
 def test_a_limit_that_no_student_meets_is_found_before_a_teacher_is_trained(refuse: Refuse) -> None:

@@ -69,6 +69,8 @@ def write_features(
 ) -> None:
     """Run the teacher over every view once more and keep what these layers put out; what is there and whole stays.
 
+    The teacher's `Anatomy` must lie in its folder.
+
     Raises:
         TeacherError: a number is not finite.
     """
@@ -80,7 +82,9 @@ def write_features(
     rows = visible_rows(train, dataset.rest)
     views = Views(config.augmentation, at_rows(as_tensor(train.inputs), rows), dataset.mean, config.data.seed)
     count = number_of_views(config)
-    say(f"features of {', '.join(missing)}: {len(rows):,} samples in {count} view{'s' * (count > 1)}")
+    size = feature_bytes(Anatomy.read(teacher_folder / ANATOMY), missing, len(rows), count)
+    plural = "s" * (count > 1)
+    say(f"features of {', '.join(missing)}: {len(rows):,} samples in {count} view{plural}, {size / 1e6:,.1f} MB")
     with ExitStack() as stack:
         news = {layer: stack.enter_context(new_folder(folders[layer], outputs_are_whole)) for layer in missing}
         for view in range(count):

@@ -57,9 +57,9 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
         teacher_layers(space, dataset, _anatomy(config.teacher.chosen("family"), dataset))
         return
     for name, loss in losses:
-        for student in _students(space, dataset):
+        for family, student in _students(space, dataset):
             for layer in loss.student_layers:
-                student.known(f"loss.{name}.student_layers", "student", layer)
+                student.known(f"loss.{name}.student_layers", f"student {family!r}", layer)
 
 
 def teacher_layers(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str]:
@@ -70,17 +70,17 @@ def teacher_layers(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str
     """
     losses = feature_losses(space)
     students = list(_students(space, dataset)) if losses else []
-    pairings = [paired(name, loss, student, teacher) for name, loss in losses for student in students]
+    pairings = [paired(name, loss, ours, teacher, family) for name, loss in losses for family, ours in students]
     return sorted({layer for pairing in pairings for layer in pairing.teacher})
 
 
-def _students(space: Space, dataset: Dataset) -> Iterator[Anatomy]:
+def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:
     """Of each family: all ranges at their first corner, all at their last, and each at every corner between the two.
 
     What trials pair by themselves they pair from the end, and so a student in between pairs what one of these does.
     """
     for config in _corners(space):
-        yield _anatomy(config.student.chosen("family"), dataset)
+        yield config.student.family, _anatomy(config.student.chosen("family"), dataset)
 
 
 def _corners(space: Space) -> Iterator[Config]:

@@ -34,16 +34,19 @@ class Pairing:
     """As the teacher's features are kept."""
 
 
-def paired(name: str, loss: FeatureLoss, student: Anatomy, teacher: Anatomy) -> Pairing:
+def paired(name: str, loss: FeatureLoss, student: Anatomy, teacher: Anatomy, family: str | None = None) -> Pairing:
     """The layers that the loss called `name` compares in two networks: those that are named, else by themselves.
+
+    `family` is the student's, for whoever reads an error.
 
     Raises:
         ConfigError: a layer does not exist, there is none to be found, or two cannot be joined.
     """
-    ours = [student.known(f"loss.{name}.student_layers", "student", layer) for layer in loss.student_layers]
+    whose = f"student {family!r}" if family else "student"
+    ours = [student.known(f"loss.{name}.student_layers", whose, layer) for layer in loss.student_layers]
     theirs = [teacher.known(f"loss.{name}.teacher_layers", "teacher", layer) for layer in loss.teacher_layers]
     maps = loss.takes == "maps" or bool(student.maps and teacher.maps)
-    ours = ours or _found(name, loss, "student", student, maps, len(theirs))
+    ours = ours or _found(name, loss, whose, student, maps, len(theirs))
     theirs = theirs or _found(name, loss, "teacher", teacher, maps, len(ours))
     count = min(len(ours), len(theirs))
     if loss.student_layers or loss.teacher_layers:
@@ -71,8 +74,8 @@ def _found(name: str, loss: FeatureLoss, whose: str, anatomy: Anatomy, maps: boo
     if not layers:
         what = "feature map" if maps else "layer before the last"
         raise ConfigError(
-            f"loss: {name!r} compares features, but the {whose} has no {what}; choose another loss, or another "
-            f"{whose}.family."
+            f"loss: {name!r} compares features, but the {whose} has no {what}; choose another loss, or "
+            f"another {whose.partition(' ')[0]}.family."
         )
     return layers[-count:] if count else layers[-1:] if loss.takes == "stage" else layers
 
