@@ -55,6 +55,11 @@ class Objective:
         terms = ({self._config.kind: self.loss} if self.has_soft else {}) | self.also
         return {name: loss for name, loss in terms.items() if isinstance(loss, FeatureLoss) and loss.reads_features}
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the teacher has one term at most, and that on logits."""
+        return not self.also and not self.on_features
+
     def temperature(self, progress: float = 0.0) -> float:
         """T at `progress`: 0 in the first step of a training, 1 in the last."""
         return between(self._config.temperature, self._config.temperature_end, self._config.schedule, progress)
