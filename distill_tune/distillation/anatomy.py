@@ -8,6 +8,8 @@ for its last call.
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -101,13 +103,21 @@ def anatomy_of(module: nn.Module, input_shape: tuple[int, ...]) -> Anatomy:
     handles = [each.register_forward_hook(_see(watch, name)) for name, each in modules.items()]
     parameter = next(module.parameters(), torch.empty(0))
     try:
-        with torch.compiler.set_stance("force_eager"):  # what is compiled now would know these hooks and no others
+        with _as_written():
             logits = module.eval()(torch.zeros(2, *input_shape, device=parameter.device))
     finally:
         module.train(was_training)
         for handle in handles:
             handle.remove()
     return _read(watch, modules, _own_level(network), logits)
+
+
+def _as_written() -> AbstractContextManager[Any]:
+    """Compiled modules run as they are written: what is compiled now would know these hooks, and no others later.
+
+    Without TorchDynamo, whose loading takes most of a second, nothing can be compiled.
+    """
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def _see(watch: _Watch, name: str) -> Any:
