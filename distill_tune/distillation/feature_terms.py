@@ -48,36 +48,37 @@ def paired(name: str, loss: FeatureLoss, student: Anatomy, teacher: Anatomy, fam
     maps = loss.takes == "maps" or bool(student.maps and teacher.maps)
     ours = ours or _found(name, loss, whose, student, maps, len(theirs))
     theirs = theirs or _found(name, loss, "teacher", teacher, maps, len(ours))
-    count = min(len(ours), len(theirs))
     if loss.student_layers or loss.teacher_layers:
         _check_counts(name, ours, theirs)
-    ours, theirs = ours[-count:], theirs[-count:]
-    kept = teacher.kept()
-    pairing = Pairing(
-        tuple(ours),
-        tuple(theirs),
-        tuple(student.shapes[layer] for layer in ours),
-        tuple(kept.shapes[layer] for layer in theirs),
-    )
+    count = min(len(ours), len(theirs))
+    pairing = _pairing(ours[-count:], theirs[-count:], student, teacher.kept())
     _check_joins(name, loss, pairing)
     return pairing
 
 
+def _pairing(ours: list[str], theirs: list[str], student: Anatomy, teacher: Anatomy) -> Pairing:
+    shapes = tuple(student.shapes[layer] for layer in ours), tuple(teacher.shapes[layer] for layer in theirs)
+    return Pairing(tuple(ours), tuple(theirs), *shapes)
+
+
 def _found(name: str, loss: FeatureLoss, whose: str, anatomy: Anatomy, maps: bool, count: int) -> list[str]:
-    """The layers that are taken by themselves; the last `count` of them, if that is not 0."""
-    if loss.takes == "last":
-        layers = [anatomy.last] if anatomy.last else []
-    else:
-        layers = list(anatomy.maps if maps else anatomy.vectors) or (
-            [anatomy.last] if anatomy.last and not maps else []
-        )
+    """The layers that are taken by themselves: `count` of them, from the end, or as many as the loss takes."""
+    layers = _candidates(loss, anatomy, maps)
     if not layers:
         what = "feature map" if maps else "layer before the last"
         raise ConfigError(
-            f"loss: {name!r} compares features, but the {whose} has no {what}; choose another loss, or "
-            f"another {whose.partition(' ')[0]}.family."
+            f"loss: {name!r} compares features, but the {whose} has no {what}; choose another loss, or another "
+            f"{whose.partition(' ')[0]}.family."
         )
-    return layers[-count:] if count else layers[-1:] if loss.takes == "stage" else layers
+    few = 1 if loss.takes == "stage" else len(layers)
+    return layers[-(count or few) :]
+
+
+def _candidates(loss: FeatureLoss, anatomy: Anatomy, maps: bool) -> list[str]:
+    last = [anatomy.last] if anatomy.last else []
+    if loss.takes == "last":
+        return last
+    return list(anatomy.maps) if maps else list(anatomy.vectors) or last
 
 
 def _check_counts(name: str, ours: list[str], theirs: list[str]) -> None:
