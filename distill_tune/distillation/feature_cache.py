@@ -36,6 +36,7 @@ from distill_tune.distillation.teacher_cache import (
 )
 from distill_tune.distillation.views import Views
 from distill_tune.errors import CacheError, TeacherError
+from distill_tune.room import check_room, in_bytes
 from distill_tune.teachers import LoadedTeacher
 
 ANATOMY = "anatomy.json"
@@ -51,6 +52,30 @@ _ON_DEVICE_BYTES = 1 << 30
 def feature_bytes(anatomy: Anatomy, layers: Sequence[str], samples: int, views: int) -> int:
     """Bytes that the features of some of a teacher's layers take on disk, for so many samples in so many views."""
     return samples * views * _BYTES * sum(prod(anatomy.kept().shapes[layer]) for layer in layers)
+
+
+def announce_features(
+    teacher_folder: Path,
+    variants: Sequence[Config],
+    dataset: Dataset,
+    anatomy: Anatomy,
+    layers: Sequence[str],
+    say: Callable[[str], None],
+) -> None:
+    """Say how large the features are that are still to be made, of all augmentations of a space together.
+
+    Raises:
+        ConfigError: the disk has no room for them.
+    """
+    samples = len(visible_rows(dataset.split("train"), dataset.rest))
+    new = {features_folder(teacher_folder, v, layer): (layer, number_of_views(v)) for v in variants for layer in layers}
+    missing = [made for folder, made in new.items() if made[1] and not folder.exists()]
+    size = sum(feature_bytes(anatomy, [layer], samples, views) for layer, views in missing)
+    if missing:
+        names = ", ".join(sorted({layer for layer, _ in missing}))
+        what = f"the teacher's features ({names})"
+        check_room(teacher_folder, size, what, "lower teacher.views, set teacher.mode = 'live', ")
+        say(f"{what}: {samples:,} samples, {in_bytes(size)}")
 
 
 def features_folder(teacher_folder: Path, config: Config, layer: str) -> Path:
@@ -69,8 +94,6 @@ def write_features(
 ) -> None:
     """Run the teacher over every view once more and keep what these layers put out; what is there and whole stays.
 
-    The teacher's `Anatomy` must lie in its folder.
-
     Raises:
         TeacherError: a number is not finite.
     """
@@ -82,9 +105,7 @@ def write_features(
     rows = visible_rows(train, dataset.rest)
     views = Views(config.augmentation, at_rows(as_tensor(train.inputs), rows), dataset.mean, config.data.seed)
     count = number_of_views(config)
-    size = feature_bytes(Anatomy.read(teacher_folder / ANATOMY), missing, len(rows), count)
-    plural = "s" * (count > 1)
-    say(f"features of {', '.join(missing)}: {len(rows):,} samples in {count} view{plural}, {size / 1e6:,.1f} MB")
+    say(f"teacher shows features of {', '.join(missing)} for {len(rows):,} samples in {count} view{'s' * (count > 1)}")
     with ExitStack() as stack:
         news = {layer: stack.enter_context(new_folder(folders[layer], outputs_are_whole)) for layer in missing}
         for view in range(count):

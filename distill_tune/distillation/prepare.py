@@ -20,7 +20,8 @@ from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.anatomy import anatomy_of
-from distill_tune.distillation.feature_cache import ANATOMY, write_features
+from distill_tune.distillation.cache_size import CacheSize
+from distill_tune.distillation.feature_cache import ANATOMY, announce_features, write_features
 from distill_tune.distillation.feature_checks import check_feature_losses, feature_losses, teacher_layers
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials import Prepared
@@ -60,13 +61,17 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
     check_students(space, dataset)
-    folder, teacher = _ready_teacher(config, dataset, cache, say)
+    folder = _teacher_folder(config, dataset, cache)
+    new = [variant for variant in variants if not outputs_folder(folder, variant).exists()]
+    if new and config.teacher.mode == "cached":
+        CacheSize.of(new, dataset).announce(cache, say)
+    teacher = _ready_teacher(config, dataset, folder, say)
     if teacher.module is None:
         _check_logits_suffice(variants)
         refuse_without_network(space)
     else:
         write_weights(folder, space, dataset, teacher.module)
-    layers = _layers_to_compare(folder, space, dataset, teacher)
+    layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
     for variant in variants:
         _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
         write_features(folder, variant, dataset, teacher, layers, say)
@@ -87,13 +92,16 @@ def check_students(space: Space, dataset: Dataset) -> None:
     check_feature_losses(space, dataset)
 
 
-def _layers_to_compare(folder: Path, space: Space, dataset: Dataset, teacher: LoadedTeacher) -> list[str]:
+def _layers_to_compare(
+    folder: Path, space: Space, variants: list[Config], dataset: Dataset, teacher: LoadedTeacher, say: Say
+) -> list[str]:
     """The teacher's layers that losses of the space compare with; what it has is left for the workers."""
     if not feature_losses(space):
         return []
     assert teacher.module is not None, "checked before"
     anatomy = anatomy_of(teacher.module, dataset.input_shape)
     layers = teacher_layers(space, dataset, anatomy)
+    announce_features(folder, variants, dataset, anatomy, layers, say)
     anatomy.write(folder / ANATOMY)
     return layers
 
@@ -163,14 +171,17 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
         yield space.at(dict(zip(names, values, strict=True)))
 
 
-def _ready_teacher(config: Config, dataset: Dataset, cache: Path, say: Say) -> tuple[Path, LoadedTeacher]:
-    """The teacher's folder, named after its identity, and the teacher."""
+def _teacher_folder(config: Config, dataset: Dataset, cache: Path) -> Path:
+    """The teacher's folder, named after its identity."""
     source: Teacher = config.teacher.chosen("source")
-    pupils = pupils_of(dataset)
-    identity = f"{config.teacher.source} {source.identity(config.teacher, pupils)} {dataset.fingerprint}"
-    folder = cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    identity = f"{config.teacher.source} {source.identity(config.teacher, pupils_of(dataset))} {dataset.fingerprint}"
+    return cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def _ready_teacher(config: Config, dataset: Dataset, folder: Path, say: Say) -> LoadedTeacher:
+    source: Teacher = config.teacher.chosen("source")
     workshop = Workshop(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
-    return folder, source.load(config.teacher, pupils, workshop)
+    return source.load(config.teacher, pupils_of(dataset), workshop)
 
 
 def pupils_of(dataset: Dataset) -> Pupils:

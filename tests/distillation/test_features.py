@@ -340,6 +340,19 @@ def test_the_bytes_of_the_cache_are_known_before_it_is_made(cached: tuple[Config
     assert known < whole < known + 5000 * len(files)  # what Arrow writes around them
 
 
+def test_features_that_the_disk_has_no_room_for_are_refused_before_any_is_made(
+    image_space: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = image_space(loss={"kind": "hint"})
+    told: list[str] = []
+    prepare(space, tmp_path / "first", told.append)
+    assert "the teacher's features (5): 1,150 samples, 589 kB" in told  # 16 x 4 x 4 numbers of two bytes, in one view
+    monkeypatch.setattr("distill_tune.room.free_bytes", lambda folder: 400_000)
+    with pytest.raises(ConfigError, match=r"589 kB are needed for the teacher's features \(5\), but .* teacher.mode"):
+        prepare(space, tmp_path / "second", told.append)
+    assert not list((tmp_path / "second").rglob("features-*"))
+
+
 def test_each_layer_and_each_augmentation_has_a_folder_of_its_own(
     cached: tuple[Config, Any, list[str]], image_space: Make
 ) -> None:
