@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ class TrialContext:
     space: Space
     prepared: Prepared
     result_folder: Path
+    group_of: Callable[[ResourcesConfig, Path, str], WorkerGroup] | None = None
+    """Makes another kind of group than `make_group` would, such as one that trains nothing and shows a search's own
+    cost (`benchmarks/scale.py`)."""
 
 
 class CheckpointSweeper(Watcher):
@@ -62,7 +66,7 @@ class Trial(tune.Trainable):
         self._context = context
         search = context.space.config.search
         self._rungs = search.chosen("scheduler").judge(search)
-        self._group = make_group(context.space.config.resources, context.result_folder, self.trial_id)
+        self._group = (context.group_of or make_group)(context.space.config.resources, context.result_folder, self.trial_id)
         self._group.start()
         ray.get(gathering.arrive.remote())
         self._assign(config)
