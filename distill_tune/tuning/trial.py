@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 
 from distill_tune.config import Space
@@ -61,14 +60,15 @@ class CheckpointSweeper(Watcher):
 class Trial(tune.Trainable):
     """Some epochs a step; a training that raises is a failed trial, not a crash."""
 
-    def setup(self, config: dict[str, Any], context: TrialContext, gathering: Any) -> None:  # type: ignore[override]
-        """Start the group, wait for the other places' actors, then take up the first configuration."""
+    def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
+        """Start the group, then take up the first configuration."""
         self._context = context
         search = context.space.config.search
         self._rungs = search.chosen("scheduler").judge(search)
-        self._group = (context.group_of or make_group)(context.space.config.resources, context.result_folder, self.trial_id)
+        self._group = (context.group_of or make_group)(
+            context.space.config.resources, context.result_folder, self.trial_id
+        )
         self._group.start()
-        ray.get(gathering.arrive.remote())
         self._assign(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -48,17 +48,10 @@ class ConductedSearcher(Searcher):
         self._conductor.goes_on(ours, result.get(REPORTS, []))
         self._conductor.ended(ours, result.get(FAILURE) or ("its worker died too often" if error else None))
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its searcher into its own experiment state, which is not used."""
-        return {}
-
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study's journal is the state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing; see `save`."""
-
-    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing; see `save`."""
 
 
@@ -70,15 +63,14 @@ class ConductedScheduler(FIFOScheduler):
         self._conductor = conductor
         self._controller: Any = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        """See `ConductedSearcher`."""
-        return {}
-
     @property
     def is_anybody_at_work(self) -> bool:
         """Whether a trial has an actor that is up."""
         live = [] if self._controller is None else self._controller.get_live_trials()
         return any(trial.status == TuneTrial.RUNNING for trial in live)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
+        """None: Tune starts waiting trials in their order by itself, and looks for one here among all, at each step."""
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Tune has taken up a trial."""
@@ -101,10 +93,6 @@ class Waiting(Stopper):
     def __init__(self, conductor: Conductor, scheduler: ConductedScheduler, say: Callable[[str], None]):
         self._conductor, self._scheduler, self._say = conductor, scheduler, say
         self._since_s: float | None = time.monotonic()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """See `ConductedSearcher`."""
-        return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """No trial is stopped here."""
