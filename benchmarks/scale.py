@@ -11,8 +11,8 @@ own cost. In this process, the driver, is measured for each thousand trials:
                      changes less
     memory           proportional and resident set size at its end; the growth a trial is the slope after the first
                      thousand, when everything has been imported and the sampler's memory is full
-    share of a part  seconds of the driver inside a proposal (Optuna), telling Optuna, saving (logbook and study's journal),
-                     TensorBoard, and waiting for the workers; the rest is Ray Tune's
+    share of a part  seconds of the driver inside a proposal (Optuna), telling Optuna, saving (logbook and study's
+                     journal), TensorBoard, and waiting for the workers; the rest is Ray Tune's
 
 Saving is part of proposing and telling too, and counted once, as saving.
 """
@@ -204,14 +204,14 @@ def _arguments() -> Namespace:
 
 
 def _watch(parts: Parts) -> None:
-    from ray.air.execution._internal.event_manager import RayEventManager
+    import ray
 
     parts.watch("Optuna: propose", Study, "ask")
     parts.watch("Optuna: tell", Study, "tell")
     parts.watch("saving", Logbook, "write")
     parts.watch("saving", SearchJournal, "append_logs")
     parts.watch("TensorBoard", TensorBoardWatcher, "trial_started", "trial_reported", "trial_ended")
-    parts.watch("waiting for workers", RayEventManager, "wait")
+    parts.watch("waiting for workers", ray, "wait", "get")
 
 
 def _search(space: Space, folder: Path, given: Namespace, meter: Meter) -> Ledger:
