@@ -29,8 +29,8 @@ from distill_tune.config import Space
 from distill_tune.config.load import load_space
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
-from distill_tune.distillation.materials import Prepared
 from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.prepared import Prepared
 
 _NUM_CPUS = 8
 """What Ray is told: workers of trials that were stopped train on for a while, and must not keep new ones waiting."""

@@ -20,7 +20,7 @@ from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
 from distill_tune.distillation.teacher_training import train_teacher
 from distill_tune.distillation.teacher_weights import refuse_without_network, write_weights

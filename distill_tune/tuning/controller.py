@@ -44,7 +44,7 @@ def run_trials(
     )
     proposals = SearchGenerator(searcher)
     proposals.add_configurations([experiment])
-    controller = Controller(
+    controller: Any = Controller(
         search_alg=proposals,
         scheduler=scheduler,
         stopper=stopper,
@@ -70,7 +70,7 @@ class Controller(TuneController):
     def _mark_trial_to_checkpoint(self, trial: TuneTrial) -> None:
         """Nothing; see `checkpoint`."""
 
-    def add_trial(self, trial: TuneTrial) -> None:
+    def add_trial(self, trial: Any) -> None:
         """Take up a trial, in the folder of all."""
         trial.relative_logdir = trial.storage.trial_dir_name = _FOLDER
         super().add_trial(trial)
@@ -83,7 +83,7 @@ class Controller(TuneController):
 
     def on_step_end(self) -> None:
         """Forget what has ended."""
-        super().on_step_end()
+        super().on_step_end()  # type: ignore[no-untyped-call]
         for ended in (self._stopped_trials, self._failed_trials):
             for trial in [trial for trial in ended if trial not in self._trial_to_actor]:
                 ended.remove(trial)

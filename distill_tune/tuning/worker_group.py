@@ -19,7 +19,7 @@ from typing import Any
 
 from distill_tune.atomic import new_file
 from distill_tune.config import Config
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.tuning.ledger import Report
 
 _CHECKPOINT_EVERY_S = 5.0
