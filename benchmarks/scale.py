@@ -188,7 +188,8 @@ def main() -> None:
     space = Space.parse({**SPACE, "resources": resources, "search": search})
     parts = Parts()
     meter = Meter(parts, min(given.every, given.trials))
-    with cluster.connected(None, space.config.resources):
+    with cluster.Connection(None, space.config.resources) as connection:
+        connection.wait()
         _watch(parts)
         ledger = _search(space, free_folder(given.storage, "scale"), given, meter)
     _tell(meter.looks, ledger, given)

@@ -1,4 +1,4 @@
-"""Ray Tune's loop over trials, without what makes it slow, large and unfair when there are many.
+"""Ray Tune's loop over trials, without what makes it slow and large when there are many.
 
 `tune.Tuner` wraps a `TuneController` in a state on disk, a table of results and a progress reporter. A search uses none
 of them: its logbook, study and ledger are the truth, and `Tuner.restore` is not how it is taken up again. So the
@@ -7,9 +7,7 @@ controller is run directly, and is mended where it suits a search of ten thousan
 - It keeps every trial for ever, some 20 KB each, and a folder for each. Here a trial is forgotten when it has ended,
   and all share one folder, in which nothing is written.
 - It writes all trials to disk at its first step, at its end and now and then; with a full disk that is a traceback.
-- It hands a waiting trial the first actor that another has left and stops the one that was being started for it. With
-  trials that are shorter than an actor's start, the second place never came up: 0.39 s a trial instead of 0.05 s on
-  digits. Here the actor that was left goes to the next trial, and a start that has begun is seen through.
+- Its schedulers look through all trials at each step (`ConductedScheduler.choose_trial_to_run` does not).
 """
 
 from __future__ import annotations
@@ -62,7 +60,7 @@ def run_trials(
 
 
 class Controller(TuneController):
-    """Forgets trials that have ended, writes nothing, and lets every actor come up that has been asked for."""
+    """Forgets trials that have ended, and writes nothing."""
 
     def checkpoint(self, force: bool = False, wait: bool = False) -> None:
         """Nothing: the search has its own state."""
@@ -74,12 +72,6 @@ class Controller(TuneController):
         """Take up a trial, in the folder of all."""
         trial.relative_logdir = trial.storage.trial_dir_name = _FOLDER
         super().add_trial(trial)
-
-    def _maybe_reuse_cached_actor(self, trial: TuneTrial) -> bool:
-        """Leave the actor to another trial where this one's own is being started, as long as another will come."""
-        if trial in self._trial_to_actor and trial not in self._resetting_trials and not self._search_alg.is_finished():
-            return False
-        return bool(super()._maybe_reuse_cached_actor(trial))
 
     def on_step_end(self) -> None:
         """Forget what has ended."""

@@ -70,7 +70,13 @@ class ConductedScheduler(FIFOScheduler):
         return any(trial.status == TuneTrial.RUNNING for trial in live)
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """None: Tune starts waiting trials in their order by itself, and looks for one here among all, at each step."""
+        """None: nobody goes first, and Tune starts waiting trials in their order, each with an actor of its own.
+
+        Tune's own schedulers look through all trials for one that waits, at each step, and Tune gives that one the
+        first actor that another has left and stops the one that was being started for it. With trials shorter than
+        an actor's start the second place so never came up: 0.39 s a trial instead of 0.05 s on digits.
+        """
+        return None
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Tune has taken up a trial."""
