@@ -154,7 +154,11 @@ class Sitting:
 
     def _write_trials(self) -> None:
         rows = [summary.row_of(record) for record in self.ledger.records.values()]
-        write_trials(self.claim.folder / "trials.parquet", rows)
+        try:
+            write_trials(self.claim.folder / "trials.parquet", rows)
+        except OSError:
+            if self.budget.ended_by is not Reason.STORAGE:  # else there is no room for it either, and that is said
+                raise
 
     def _watchers(self, logbook: Logbook) -> list[Watcher]:
         folder = self.claim.folder
