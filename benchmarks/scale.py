@@ -163,7 +163,7 @@ class Meter(Watcher):
             **{f"share: {part}": part_s / span_s for part, part_s in sorted(seconds.items())},
         }
         self.looks.append(look)
-        print({name: round(value, 4) for name, value in look.items()}, flush=True)
+        print(f"{self._ended} trials, {look['trials_per_s']:.1f} a second", flush=True)
         self._parts.taken()
         self._began_s, self._began_cpu_s = time.perf_counter(), _cpu_s()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.ledger import Report
 from distill_tune.tuning.ray_train_group import RayTrainGroup
-from distill_tune.tuning.trial import make_group
+from distill_tune.tuning.trial import WORKERS
 from distill_tune.tuning.worker_group import Assignment, WorkerGroup
 
 WAITED_FOR = 5
@@ -46,15 +46,13 @@ def untrained(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGrou
 class Telling(RayTrainGroup):
     """Writes down what its process has imported."""
 
-    folder: Path
-
     def next_report(self) -> Report:
         report = super().next_report()
-        (self.folder / MODULES).write_text("\n".join(sys.modules))
+        (self._storage.parent / MODULES).write_text("\n".join(sys.modules))
         return report
 
 
 def telling(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
-    group = make_group(resources, folder, name)
-    group.__class__, group.folder = Telling, folder  # type: ignore[attr-defined]
-    return group
+    return Telling(
+        resources.workers_per_trial, resources.cpus_per_worker, resources.gpus_per_worker, folder / WORKERS, name
+    )

@@ -125,15 +125,6 @@ def test_what_has_ended_is_forgotten_by_tune_and_leaves_no_folder(
     assert max(known) <= 2
 
 
-def test_a_trial_that_only_relays_does_not_load_pytorch(tmp_path: Path, preparation: Any) -> None:
-    conductor, context = searched(tmp_path, preparation, places=1, trials=1, max_epochs=2, workers=2)
-    run_search(conductor, replace(context, group_of=telling))
-    assert conductor.ledger.count(Status.COMPLETED) == 1
-    modules = set((tmp_path / MODULES).read_text().split())
-    assert "distill_tune.tuning.ray_train_group" in modules
-    assert not modules & {"torch", "optuna", "sklearn", "tensorboard"}
-
-
 def test_nothing_is_held_when_a_search_is_over(tmp_path: Path, preparation: Any) -> None:
     conductor, context = searched(tmp_path, preparation, trials=3)
     run_search(conductor, context)
@@ -216,7 +207,7 @@ def another_ray() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("another_ray")
-def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray(
+def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray_and_relays_without_pytorch(
     tmp_path: Path, preparation: Any
 ) -> None:
     class Kill(Meddler):
@@ -227,8 +218,11 @@ def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray(
     conductor, context = searched(
         tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=40, scheduler="none", workers=2
     )
-    run_search(conductor, context)
+    run_search(conductor, replace(context, group_of=telling))
     assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 2
+    modules = set((tmp_path / MODULES).read_text().split())
+    assert "distill_tune.tuning.ray_train_group" in modules
+    assert not modules & {"torch", "optuna", "sklearn", "tensorboard"}
 
 
 def actors_named(name: str) -> list[psutil.Process]:
