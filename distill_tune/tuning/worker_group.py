@@ -72,8 +72,10 @@ class InProcessGroup(WorkerGroup):
         self._reports: Generator[Report, None, None] | None = None
 
     def start(self) -> None:
-        """Load torch, and keep to this trial's share of the cores."""
+        """Load torch and the loop, and keep to this trial's share of the cores."""
         import torch
+
+        import distill_tune.distillation.loop  # noqa: F401  so that the first trial need not wait for it
 
         torch.set_num_threads(self._num_threads)
 
