@@ -142,7 +142,7 @@ def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
         say(f"go on with   {again}")
         return INTERRUPTED
     best = {**found["best"]["test"], "parameters": found["best"]["parameters"]}
-    baselines = {name: {**b["test"], "parameters": best["parameters"]} for name, b in found["baselines"].items()}
+    baselines = {name: {"parameters": best["parameters"], **b, **b["test"]} for name, b in found["baselines"].items()}
     teacher = {**found["teacher"]["test"], "parameters": found["teacher"]["parameters"]}
     say("")
     for sentence in verdict_sentences(found):

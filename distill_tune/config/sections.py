@@ -47,7 +47,9 @@ class DataConfig(Choosing):
     path: str | None = None
     """Where the data is; sources that know a place of their own need none."""
     validation: Fraction = 0.2
-    """Share of the samples that are not test; trials are compared on it."""
+    """Share of the samples that are not test; trials are compared on it. Not with `folds`."""
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """Cross-validation in so many folds of the samples that are not test: a trial trains a student a fold."""
     test: Fraction | None = None
     """Share of all samples; None takes the source's own test split, or 0.2 where it has none."""
     student_samples: CountOrShare | None = None
@@ -57,6 +59,13 @@ class DataConfig(Choosing):
     rest: Literal["hidden", "unlabelled"] = "hidden"
     """Whether the student sees the other training samples, without labels, through the teacher."""
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _one_way_to_validate(self) -> Self:
+        if self.folds is not None and "validation" in self.model_fields_set:
+            rule = f"cannot stand beside data.folds ({self.folds}), which validate on every sample that is not test."
+            raise BrokenRule(("validation",), rule, cure="Leave one of them out.")
+        return self
 
 
 class TeacherConfig(Choosing):
@@ -70,6 +79,8 @@ class TeacherConfig(Choosing):
     mode: Literal["cached", "live"] = "cached"
     views: Positive | None = None
     """Augmented views of each sample that the teacher labels; None: one without augmentation, else up to 8."""
+    keep: Positive | Literal["all"] | None = None
+    """Logits of a view that are cached, the largest; None: all, or 100 above 300 classes (`sparse_logits.py`)."""
     trust: bool = False
     """Allow code of the teacher's files to run."""
 

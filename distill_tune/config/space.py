@@ -167,6 +167,8 @@ class Space:
 def tables_of(config: Config) -> dict[str, Any]:
     """A configuration as plain TOML tables, all defaults written out, without what is None or does not exist."""
     dumped = config.model_dump(exclude_none=True)
+    if config.data.folds is not None:
+        del dumped["data"]["validation"]
     return {name: table for name, table in _without_unchosen(dumped).items() if table}
 
 

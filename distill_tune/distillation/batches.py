@@ -116,7 +116,7 @@ class Batches:
         columns = (
             mixed.inputs,
             self._labels[index],
-            None if self._teacher is None else self._teacher.logits(view)[index],
+            None if self._teacher is None else self._teacher.take(view, index),
             None if mixed.partner is None else self._labels[mixed.partner],
             mixed.share,
         )

@@ -27,7 +27,7 @@ from distill_tune.distillation.optimizers._direct import Optimizer
 from distill_tune.distillation.precision import forward_context
 from distill_tune.distillation.schedule import rate_share
 from distill_tune.distillation.seeds import seed_of
-from distill_tune.distillation.validation import evaluate, share_right
+from distill_tune.distillation.validation import Sums, evaluate, share_right, sums_of
 from distill_tune.errors import TrainingError
 
 Checkpoint = dict[str, Any]
@@ -43,6 +43,8 @@ class Epoch:
     """Takes a checkpoint; only valid until the generator is pulled again."""
     student: nn.Module
     """The bare student, not wrapped for data parallelism."""
+    validation: Sums
+    """What the report's `val/...` were computed from."""
 
 
 def distill(
@@ -99,9 +101,10 @@ class _Run:
         began_s, start_s = time.time(), time.perf_counter()
         report = self._train()
         report["samples_per_s"] = self.batches.samples_per_epoch / (time.perf_counter() - start_s)
-        report |= self._validate()
+        validation = self._evaluated()
+        report |= self._validate(validation)
         times = {"time/began_s": began_s, "time/training_s": time.perf_counter() - start_s}
-        return Epoch(report | {"epoch": self.epoch} | times, self.checkpoint, self.student)
+        return Epoch(report | {"epoch": self.epoch} | times, self.checkpoint, self.student, validation)
 
     def _train(self) -> dict[str, float]:
         self.forward.train()
@@ -145,14 +148,17 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _validate(self) -> dict[str, float]:
+    def _evaluated(self) -> Sums:
         materials = self.materials
         if self.shard.world_size > 1:
             _average_statistics(self.student, self.shard.world_size)
         teacher_logits = None if materials.teacher is None else materials.teacher.validation
-        metrics = evaluate(
+        return sums_of(
             self.student, materials.validation_inputs, materials.validation_labels, teacher_logits, self.shard
         )
+
+    def _validate(self, validation: Sums) -> dict[str, float]:
+        materials, metrics = self.materials, validation.metrics
         self._refuse_divergence("validation", metrics["loss"])
         report = {f"val/{name}": value for name, value in metrics.items()}
         if materials.corrupted is not None:

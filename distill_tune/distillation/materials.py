@@ -98,9 +98,9 @@ def student_for(config: Config, data: Dataset) -> nn.Module:
     return build_student(config.student.chosen("family"), data.input_shape, len(data.classes), data.mean, data.std)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=16)
 def _corrupted(data_folder: Path, device: str) -> tuple[Tensor, Tensor]:
-    """Made once a process, for all of its trials."""
+    """Made once a process (and fold), for all of its trials."""
     validation = open_dataset(data_folder).split("validation")
     inputs, labels = dealt_out(validation.inputs, validation.labels)
     return torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)

@@ -19,3 +19,5 @@ class Prepared:
     """None for a training without any teacher, such as that of a teacher."""
     live_teacher: nn.Module | None = None
     """The teacher itself, for `teacher.mode = "live"`."""
+    folds: tuple[Prepared, ...] = ()
+    """With `data.folds`, each fold's own data and teacher; those above are then of all folds together."""

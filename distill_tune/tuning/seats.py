@@ -175,7 +175,7 @@ class Seats:
         record, weights = self._known.get(candidate.run_name(seed)), self._weights(candidate, seed)
         if record is None or record.status is Status.RUNNING:
             return False
-        if record.status is Status.COMPLETED and not weights.exists():
+        if record.status is Status.COMPLETED and not weights.exists():  # the folds' are written before it
             return False
         self._ledger.know(record)
         if record.status is Status.COMPLETED:
