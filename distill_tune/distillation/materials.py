@@ -20,6 +20,7 @@ from distill_tune.data import Dataset, Split, open_dataset
 from distill_tune.distillation.anatomy import Anatomy
 from distill_tune.distillation.batches import UNLABELLED, Batches, Shard
 from distill_tune.distillation.feature_cache import ANATOMY, TeacherFeatures
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.distillation.teacher_cache import TeacherOutputs, as_tensor, at_rows, outputs_folder, visible_rows
 from distill_tune.distillation.teacher_weights import TeacherWeights
 from distill_tune.distillation.views import Views
@@ -27,19 +28,6 @@ from distill_tune.evaluation.corrupted import dealt_out
 from distill_tune.students import build_student
 
 CORRUPTED = "val/corrupted_accuracy"
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Where the prepared data and teacher are."""
-
-    data_folder: Path
-    teacher_folder: Path | None
-    """None for a training without any teacher, such as that of a teacher."""
-    live_teacher: nn.Module | None = None
-    """The teacher itself, for `teacher.mode = "live"`."""
-    folds: tuple[Prepared, ...] = ()
-    """With `data.folds`, each fold's own data and teacher; those above are then of all folds together."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from distill_tune.distillation.cache_size import CacheSize
 from distill_tune.distillation.feature_cache import ANATOMY, announce_features, write_features
 from distill_tune.distillation.feature_checks import check_feature_losses, feature_losses, teacher_layers
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
 from distill_tune.distillation.teacher_training import train_teacher
 from distill_tune.distillation.teacher_weights import refuse_without_network, write_weights

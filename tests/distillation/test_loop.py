@@ -370,7 +370,7 @@ def test_the_student_learns_from_samples_without_labels(table_space: Make, ready
 
 
 def test_materials_without_a_teacher_refuse_a_loss_that_needs_one(table_space: Make, ready: Ready) -> None:
-    from distill_tune.distillation.materials import Prepared
+    from distill_tune.distillation.prepared import Prepared
 
     config, preparation = ready(table_space())
     materials = Materials.open(Prepared(preparation.dataset.folder, None), config)
