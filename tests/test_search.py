@@ -171,6 +171,11 @@ def test_nothing_but_the_promised_is_left_in_the_folder(folder: Path) -> None:
         ),
         ({"kind": "sp", "soft_weight": 0.5, "schedule": "linear"}, "sp (soft_weight 0.5)"),
         ({"kind": "labels"}, "labels (no teacher)"),
+        ({"kind": "labels", "also": {"hint": 0.5, "vid": 0.0}}, "labels + 0.5 hint"),
+        (
+            {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9, "also": {"hint": 0.0312, "sp": 2.0}},
+            "soft_targets (T 4, soft_weight 0.9) + 0.0312 hint + 2 sp",
+        ),
     ],
 )
 def test_the_winners_loss_is_said_with_what_it_has(loss: dict[str, Any], said: str) -> None:

@@ -24,6 +24,7 @@ from distill_tune.registry import (
     TEACHERS,
     Options,
     Registry,
+    did_you_mean,
 )
 
 SEARCHED = ("student", "loss", "optim", "regularization", "augmentation")
@@ -110,6 +111,40 @@ class LossConfig(Choosing):
     """The weight in the last step, to which it moves from `soft_weight`; None keeps it."""
     schedule: Literal["linear", "cosine"] = "linear"
     """How the two move to their ends over the run's whole length."""
+    also: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """Further terms of the teacher's: the name of a loss to its weight, which is added to the total; 0: absent."""
+
+    @property
+    def added(self) -> dict[str, float]:
+        """`also` without what weighs nothing, or is the kind itself."""
+        return {name: weight for name, weight in self.also.items() if weight and name != self.kind}
+
+    def named(self, name: str) -> Any:
+        """The loss of that name with the options of its table."""
+        return LOSSES.get(name)(**self.tables.get(name, {}))
+
+    @classmethod
+    def without_unchosen(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Tables of what is added are kept too; the kind itself is not added again."""
+        kind = table.get("kind", cls.model_fields["kind"].default)
+        also = {name: weight for name, weight in table.get("also", {}).items() if name != kind}
+        kept = super().without_unchosen(table)
+        kept |= {name: table[name] for name, weight in also.items() if weight and name in table}
+        return {key: value for key, value in kept.items() if key != "also"} | ({"also": also} if also else {})
+
+    @model_validator(mode="after")
+    def _adds_terms_of_a_teacher(self) -> Self:
+        for name in self.also:
+            if name not in LOSSES:
+                cure = did_you_mean(name, [each for each in LOSSES.names if LOSSES.get(each).uses_teacher]).strip()
+                raise BrokenRule(("also", name), f"no loss is named {name!r}.", cure=cure)
+            try:
+                uses_teacher = LOSSES.get(name).uses_teacher
+            except ConfigError as error:
+                raise BrokenRule(("also", name), str(error)) from error
+            if not uses_teacher:
+                raise BrokenRule(("also", name), "has no term to add: it is of labels alone.")
+        return self
 
 
 class OptimConfig(Choosing):

@@ -24,9 +24,12 @@ from distill_tune.config.ranges import Choice
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.config.space import USE
 from distill_tune.data import Dataset, prepare_data
+from distill_tune.distillation.anatomy import anatomy_of
 from distill_tune.distillation.cache_size import CacheSize
+from distill_tune.distillation.feature_cache import ANATOMY, announce_features, write_features
+from distill_tune.distillation.feature_checks import check_feature_losses, feature_losses, teacher_layers
 from distill_tune.distillation.initialisation import Shapes, check_beginnings, check_teachers_weights
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
 from distill_tune.distillation.teacher_training import device_for, train_teacher
 from distill_tune.distillation.teacher_weights import refuse_without_network, write_weights
@@ -122,9 +125,11 @@ def _ready_member(
     elif not name:
         check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
         write_weights(folder, space, teacher.module)
+    layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
     with _on(device_for(config), teacher.module):
         for variant in variants:
             _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
+            write_features(folder, variant, dataset, teacher, layers, say)
     return teacher
 
 
@@ -174,6 +179,21 @@ def check_students(space: Space, dataset: Dataset) -> None:
     if not source.has_network or source.member_configs():
         refuse_without_network(space)
     check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
+    check_feature_losses(space, dataset)
+
+
+def _layers_to_compare(
+    folder: Path, space: Space, variants: list[Config], dataset: Dataset, teacher: LoadedTeacher, say: Say
+) -> list[str]:
+    """The teacher's layers that losses of the space compare with; what it has is left for the workers."""
+    if not feature_losses(space):
+        return []
+    assert teacher.module is not None, "checked before"
+    anatomy = anatomy_of(teacher.module, dataset.input_shape)
+    layers = teacher_layers(space, dataset, anatomy)
+    announce_features(folder, variants, dataset, anatomy, layers, say)
+    anatomy.write(folder / ANATOMY)
+    return layers
 
 
 def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset], name: str) -> str:

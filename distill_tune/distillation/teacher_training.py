@@ -15,8 +15,9 @@ from distill_tune.config import Config, tables_of
 from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
 from distill_tune.distillation.loop import Epoch, distill
-from distill_tune.distillation.materials import Materials, Prepared
+from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.precision import faster_precision, faster_threads, resolved, threads
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.distillation.teacher_cache import outputs_folder, write_outputs
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError, TrainingError

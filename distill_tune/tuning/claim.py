@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distill_tune.config import Space, load_space
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import link_tree, write_search_toml
 from distill_tune.tuning.history import History

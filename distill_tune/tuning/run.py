@@ -11,7 +11,7 @@ from ray import tune
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.gathering import gather
+from distill_tune.tuning.controller import run_trials
 from distill_tune.tuning.trial import WORKERS, Trial, TrialContext
 from distill_tune.tuning.tune_adapters import ConductedScheduler, ConductedSearcher, Waiting
 
@@ -25,30 +25,14 @@ def run_search(conductor: Conductor, context: TrialContext, say: Callable[[str],
 
 
 def _run_tune(conductor: Conductor, context: TrialContext, say: Callable[[str], None]) -> None:
-    folder, search = context.result_folder / "tune", context.space.config.search
+    folder = context.result_folder / "tune"
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(conductor.concurrency)
-    gathering = gather(conductor.concurrency)
-    trainable = tune.with_parameters(Trial, context=context, gathering=gathering)
+    config = context.space.config
+    trainable = tune.with_resources(tune.with_parameters(Trial, context=context), _resources(config.resources))
     scheduler = ConductedScheduler(conductor)
-    tuner = tune.Tuner(
-        tune.with_resources(trainable, _resources(context.space.config.resources)),
-        tune_config=tune.TuneConfig(
-            search_alg=ConductedSearcher(conductor),
-            scheduler=scheduler,
-            num_samples=-1,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(
-            name="trials",
-            storage_path=str(folder),
-            stop=Waiting(conductor, scheduler, say),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=search.retries),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-        ),
-    )
+    stopper = Waiting(conductor, scheduler, say)
     try:
-        tuner.fit()
+        run_trials(trainable, ConductedSearcher(conductor), scheduler, stopper, folder, config.search.retries)
     finally:
         for leftover in (folder, context.result_folder / WORKERS):
             shutil.rmtree(leftover, ignore_errors=True)

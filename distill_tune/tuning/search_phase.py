@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.export.trials_table import write_trials
@@ -126,7 +126,11 @@ class SearchPhase:
         if len(self.ledger.objectives) > 1:
             front = {record.number for record in front_of(self.ledger)}
             rows = [row | {"on_front": row["number"] in front} for row in rows]
-        write_trials(self.claim.folder / "trials.parquet", rows)
+        try:
+            write_trials(self.claim.folder / "trials.parquet", rows)
+        except OSError:
+            if self.budget.ended_by is not Reason.STORAGE:  # else there is no room for it either, and that is said
+                raise
 
     def _watchers(self, tensorboard: TensorBoardWatcher, title: str) -> list[Watcher]:
         watchers: list[Watcher] = [self.claim.logbook, tensorboard, CheckpointSweeper(self.claim.folder)]

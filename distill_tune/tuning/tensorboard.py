@@ -67,7 +67,7 @@ class TensorBoardWatcher(Watcher):
         self._open: dict[str, Run] = {}
         self._search = EventFile(folder / SEARCH_RUN)
         about = [] if is_beside else [experiment(self._columns, _metrics(objective, further))]
-        self._search.add(0, *about, layout(CHARTS), text("configuration", f"```toml\n{as_toml(space)}```"))
+        self._search.add(0, *about, layout(_charts(space)), text("configuration", f"```toml\n{as_toml(space)}```"))
         self._search.flush()
 
     def trial_known(self, record: TrialRecord) -> None:
@@ -175,6 +175,13 @@ class TensorBoardWatcher(Watcher):
             for trial_id, scores in best_first
         ]
         return _table(("trial", *objectives), rows)
+
+
+def _charts(space: Space) -> dict[str, dict[str, list[str]]]:
+    """`CHARTS`, with the further terms of the space's loss among the terms."""
+    further = [f"train/{name}_loss" for name in space.added]
+    terms = {title: [*tags, *further] for title, tags in CHARTS["Distillation"].items()}
+    return CHARTS | {"Distillation": terms}
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from distill_tune.atomic import new_file
 from distill_tune.config import Config
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.tuning.ledger import Report
 
 _CHECKPOINT_EVERY_S = 5.0
@@ -73,8 +73,10 @@ class InProcessGroup(WorkerGroup):
         self._reports: Generator[Report, None, None] | None = None
 
     def start(self) -> None:
-        """Load torch, and keep to this trial's share of the cores."""
+        """Load torch and the loop, and keep to this trial's share of the cores."""
         import torch
+
+        import distill_tune.distillation.loop  # noqa: F401  so that the first trial need not wait for it
 
         torch.set_num_threads(self._num_threads)
 

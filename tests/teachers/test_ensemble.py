@@ -278,10 +278,17 @@ def test_an_ensemble_that_cannot_be_is_refused(change: dict[str, Any], message: 
     assert "\n" not in str(caught.value)
 
 
+def test_losses_on_features_are_refused(tmp_path: Path) -> None:
+    base = run_space().tables | {"loss": {"kind": "hint"}}
+    with pytest.raises(ConfigError, match=r"^loss: 'hint' compares features, but source = 'ensemble' is several"):
+        prepare(space_of(base=base), tmp_path, print)
+    assert not list(tmp_path.glob("teacher-*"))
+
+
 @pytest.mark.parametrize("change", [{"student": {"init": "inherit"}}, {"regularization": {"norm_ratio": 1.0}}])
 def test_a_student_that_needs_the_weights_of_one_teacher_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     tables = run_space().tables
     base = {name: tables.get(name, {}) | change.get(name, {}) for name in tables | change}
-    with pytest.raises(InputError, match=r"needs the teacher's weights, but source = 'ensemble' is several teachers"):
+    with pytest.raises(InputError, match=r"needs the teacher's weights, but source = 'ensemble' is several"):
         prepare(space_of(base=base), tmp_path, print)
     assert not list(tmp_path.glob("teacher-*"))

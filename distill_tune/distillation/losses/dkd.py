@@ -5,7 +5,7 @@ Zhao, Cui, Song, Qiu, Liang, "Decoupled Knowledge Distillation", CVPR 2022, http
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from distill_tune.distillation.losses._base import Loss, Weight
 from distill_tune.registry import LOSSES
@@ -63,6 +63,7 @@ class Dkd(Loss):
     that the teacher finds likeliest: the teacher knows the sample, and the decomposition holds for any class.
     """
 
+    weights: ClassVar[tuple[str, ...]] = ("target_weight", "non_target_weight")
     target_weight: Weight = 1.0
     """The paper's alpha."""
     non_target_weight: Weight = 1.0
