@@ -11,7 +11,8 @@ from distill_tune.config.messages import dotted
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache_size import CacheSize
-from distill_tune.distillation.prepare import augmentation_variants, members_to_prepare
+from distill_tune.distillation.ready_teachers import members_to_prepare
+from distill_tune.distillation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.room import check_room, free_bytes, in_bytes
 from distill_tune.students import count_cost

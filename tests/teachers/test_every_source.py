@@ -15,7 +15,8 @@ from torch import nn
 
 from distill_tune.arrays import read_arrays
 from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import Preparation, prepare, pupils_of
+from distill_tune.distillation.prepare import Preparation, prepare
+from distill_tune.distillation.ready_teachers import pupils_of
 from distill_tune.distillation.teacher_cache import label_inputs
 from distill_tune.errors import TeacherError
 from distill_tune.registry import TEACHERS
