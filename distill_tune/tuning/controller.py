@@ -7,6 +7,7 @@ controller is run directly, and is mended where it suits a search of ten thousan
 - It keeps every trial for ever, some 20 KB each, and a folder for each. Here a trial is forgotten when it has ended,
   and all share one folder, in which nothing is written.
 - It writes all trials to disk at its first step, at its end and now and then; with a full disk that is a traceback.
+- It fails a trial whose actor dies while it is being handed over from another trial, however many retries there are.
 - Its schedulers look through all trials at each step (`ConductedScheduler.choose_trial_to_run` does not).
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.exceptions import RayActorError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Experiment
 from ray.tune.experiment import Trial as TuneTrial
@@ -72,6 +74,13 @@ class Controller(TuneController):
         """Take up a trial, in the folder of all."""
         trial.relative_logdir = trial.storage.trial_dir_name = _FOLDER
         super().add_trial(trial)
+
+    def _trial_task_failure(self, trial: Any, exception: Exception) -> None:
+        """Handle a failure, but not twice the death of an actor that a waiting trial was to take over."""
+        self._resetting_trials.discard(trial)
+        if trial in self._pending_trials and isinstance(exception, RayActorError):
+            return  # `_actor_failed` has it tried again, or soon will
+        super()._trial_task_failure(trial, exception)
 
     def on_step_end(self) -> None:
         """Forget what has ended."""

@@ -175,7 +175,7 @@ def test_a_killed_trial_actor_costs_no_trial(tmp_path: Path, preparation: Any) -
     class Kill(Meddler):
         def meddle(self, record: TrialRecord) -> None:
             children = psutil.Process().children(recursive=True)
-            actors = [p for p in children if "ray::" in " ".join(p.cmdline()) and ".train" in " ".join(p.cmdline())]
+            actors = [p for p in children if " ".join(p.cmdline()).startswith("ray::Trial")]
             assert actors, [p.cmdline() for p in children]
             actors[0].kill()
 
