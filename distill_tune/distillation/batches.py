@@ -96,12 +96,26 @@ class Batches:
         """Samples an epoch, over all workers together."""
         return self.steps_per_epoch * self.batch_size
 
+    @property
+    def mixes(self) -> bool:
+        """Whether batches have partners' labels."""
+        return self._views.mixes
+
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of epoch 1, 2, ...; each pass over the data shows the next view."""
         for turn in range((epoch - 1) * self._passes, epoch * self._passes):
             view = turn if self._teacher is None else turn % self._teacher.num_views
             for rows in self._order(turn).split(self._steps_per_chunk):
                 yield from self._chunk(rows, view)
+
+    def chunks(self, epoch: int, samples: int) -> Iterator[Batch]:
+        """The same batches, several in one: [steps, batch, ...] with at most `samples`, but one step at least."""
+        for turn in range((epoch - 1) * self._passes, epoch * self._passes):
+            view = turn if self._teacher is None else turn % self._teacher.num_views
+            for rows in self._order(turn).split(max(1, samples // self._part)):
+                columns = self._columns(rows.flatten().to(self._labels.device), view)
+                shaped = [None if c is None else c.unflatten(0, rows.shape) for c in columns]
+                yield Batch(*shaped, self._labelled_share)
 
     def _order(self, turn: int) -> Tensor:
         """int64 [steps, batch of this worker]."""
@@ -111,15 +125,18 @@ class Batches:
         return steps[:, self._shard.rank * self._part : (self._shard.rank + 1) * self._part]
 
     def _chunk(self, rows: Tensor, view: int) -> Iterator[Batch]:
-        index = rows.flatten().to(self._labels.device)
+        columns = self._columns(rows.flatten().to(self._labels.device), view)
+        split: list[Any] = [[None] * len(rows) if column is None else column.split(self._part) for column in columns]
+        for inputs, labels, logits, partner_labels, share in zip(*split, strict=True):
+            yield Batch(inputs, labels, logits, partner_labels, share, self._labelled_share)
+
+    def _columns(self, index: Tensor, view: int) -> tuple[Tensor | None, ...]:
+        """What a `Batch` has of each sample, in its order."""
         mixed = self._views.take(index, view)
-        columns = (
+        return (
             mixed.inputs,
             self._labels[index],
             None if self._teacher is None else self._teacher.logits(view)[index],
             None if mixed.partner is None else self._labels[mixed.partner],
             mixed.share,
         )
-        split: list[Any] = [[None] * len(rows) if column is None else column.split(self._part) for column in columns]
-        for inputs, labels, logits, partner_labels, share in zip(*split, strict=True):
-            yield Batch(inputs, labels, logits, partner_labels, share, self._labelled_share)

@@ -57,14 +57,16 @@ def distill(
     Raises:
         TrainingError: the loss is not finite; on every rank, in the epoch in which it happens.
     """
-    run = _Run(config, materials, seed, torch.device(device))
+    run = Run(config, materials, seed, torch.device(device))
     if resume is not None:
         run.restore(resume)
     while run.epoch < config.search.max_epochs:
         yield run.next_epoch()
 
 
-class _Run:
+class Run:
+    """One student's training between two epochs: all that `distill` holds; `lanes/` trains several of them as one."""
+
     def __init__(self, config: Config, materials: Materials, seed: int, device: torch.device):
         self.config, self.materials, self.seed, self.device = config, materials, seed, device
         self.shard = Shard(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Shard()
@@ -84,22 +86,29 @@ class _Run:
         self.epoch = 0
 
     def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint."""
         self.student.load_state_dict(checkpoint["student"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
         self.epoch = checkpoint["epoch"]
 
     def checkpoint(self) -> Checkpoint:
+        """What `restore` takes."""
         states = {"student": self.student.state_dict(), "optimizer": self.optimizer.state_dict()}
         return {"epoch": self.epoch, **states}
 
     def next_epoch(self) -> Epoch:
+        """Train one epoch.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
         self.epoch += 1
         # What is drawn in an epoch, such as dropout, hangs on nothing before it: a resumed epoch is the same epoch.
         torch.manual_seed(seed_of(self.seed, self.epoch, self.shard.rank, "training"))
         began_s, start_s = time.time(), time.perf_counter()
         report = self._train()
         report["samples_per_s"] = self.batches.samples_per_epoch / (time.perf_counter() - start_s)
-        report |= self._validate()
+        report |= self.validate()
         times = {"time/began_s": began_s, "time/training_s": time.perf_counter() - start_s}
         return Epoch(report | {"epoch": self.epoch} | times, self.checkpoint, self.student)
 
@@ -116,9 +125,14 @@ class _Run:
                 soft += terms.soft.detach()
         if self.shard.world_size > 1:
             dist.all_reduce(sums)
-        return self._losses(*(sums / (self.shard.world_size * steps)).tolist())
+        return self.losses(*(sums / (self.shard.world_size * steps)).tolist())
 
-    def _losses(self, total: float, hard: float, soft: float) -> dict[str, float]:
+    def losses(self, total: float, hard: float, soft: float) -> dict[str, float]:
+        """The report of an epoch's mean losses.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
         terms = {"train/hard_loss": hard} | ({"train/soft_loss": soft} if self.objective.uses_teacher else {})
         self._refuse_divergence("training", total)
         return {"train/loss": total, **terms, "learning_rate": self.optimizer.param_groups[0]["lr"]}
@@ -145,7 +159,12 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _validate(self) -> dict[str, float]:
+    def validate(self) -> dict[str, float]:
+        """The report of the student as it is now.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
         materials = self.materials
         if self.shard.world_size > 1:
             _average_statistics(self.student, self.shard.world_size)

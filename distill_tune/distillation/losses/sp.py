@@ -19,7 +19,7 @@ _TINY = 1e-8
 def similarities(logits: Tensor) -> Tensor:
     """[batch, batch]: products of all pairs of samples' logits, each row divided by its length."""
     products = logits @ logits.mT
-    lengths: Tensor = products.norm(dim=1, keepdim=True)
+    lengths: Tensor = products.norm(dim=-1, keepdim=True)
     return products / lengths.clamp_min(_TINY)
 
 
@@ -33,10 +33,11 @@ class Sp(Loss):
 
     uses_temperature: ClassVar[bool] = False
     compares_samples: ClassVar[bool] = True
+    over_lanes: ClassVar[bool] = True
     scale: Weight = 0.1
     """Small, since likeness does not say which class is which: the labels must be heard, at a weight of 0.1 too."""
 
-    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """See the class; `temperature` is not used."""
         difference = similarities(student_logits) - similarities(teacher_logits)
-        return difference.square().sum() * (self.scale / len(difference))
+        return difference.square().sum((-2, -1)) * (self.scale / difference.shape[-2])

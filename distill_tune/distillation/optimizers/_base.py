@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from torch.optim import Optimizer
+
+
+@dataclass(frozen=True)
+class LaneStep:
+    """One step of several students at once, each in a lane of its own with all of its weights in one row."""
+
+    weights: Tensor
+    """[lanes, weights]; moved in place."""
+    gradients: Tensor
+    """[lanes, weights]; may be overwritten."""
+    moments: dict[str, Tensor]
+    """[lanes, weights] each, under the names of the optimizer's own state; moved in place."""
+    rate: Tensor
+    """[lanes, 1]."""
+    decay: Tensor
+    """[lanes, weights]: the weight decay; 0 for biases."""
+    number: Tensor
+    """[lanes, 1]: of this step in each lane's training, from 1 on."""
 
 
 class OptimizerKind(Options):
@@ -16,6 +35,18 @@ class OptimizerKind(Options):
 
     def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> Optimizer:
         """The optimizer of all trainable weights of `module`."""
+        raise NotImplementedError
+
+    counts_steps: ClassVar[bool] = False
+    """Whether its state has the number of its steps, as "step"."""
+
+    @property
+    def lane_moments(self) -> tuple[str, ...] | None:
+        """The keys of its state that `step_lanes` needs; None where students cannot be stepped together."""
+        return None
+
+    def step_lanes(self, step: LaneStep) -> None:
+        """Do to every lane what the optimizer of `build` does to one student."""
         raise NotImplementedError
 
 
