@@ -16,6 +16,7 @@ from distill_tune.tuning.claim import Claim
 from distill_tune.tuning.display import Voice
 from distill_tune.tuning.fitting import Fitted, fit, known_to_fit
 from distill_tune.tuning.interrupts import Interrupt, heard
+from distill_tune.tuning.laning import with_lanes
 from distill_tune.tuning.order import Order
 from distill_tune.tuning.sitting import Sitting
 
@@ -58,6 +59,7 @@ class Job:
                 fitted, preparation = self._prepared()
                 self.clock.prepare_s, prepared_s = time.monotonic() - began_s, time.time()
                 places = self._connect(stack, fitted)
+                fitted = with_lanes(fitted, preparation.prepared, places, self.voice.tell)
                 stack.enter_context(self.interrupt.in_order())
                 claim = Claim.of_new(self.order.folder, fitted.space, self.order.command)
         else:

@@ -52,6 +52,10 @@ class Sitting:
         self.claim, self.fitted, self.preparation, self.places = claim, fitted, preparation, places
         self.prepared_s = prepared_s
         self.space, self.config = fitted.space, fitted.space.config
+        lanes = self.config.resources.lanes
+        assert lanes != "auto", "settled before a sitting"
+        self.lanes = min(lanes, -(-self.config.search.trials // places))
+        """Of each place; no more than there are trials for."""
         search = self.config.search
         self.times = Times.of(search)
         self.ledger = Ledger(search.objectives[0], say=self.voice.tell)
@@ -91,7 +95,7 @@ class Sitting:
     def effort(self) -> dict[str, Any]:
         """What the search has cost, and why it ended."""
         ended_by = self.ended_by or (Reason.USER if self.interrupt.requested else self.budget.ended_by)
-        return summary.effort(self.ledger, self.clock, self.places, self.judge.rungs, ended_by)
+        return summary.effort(self.ledger, self.clock, self.places, self.lanes, self.judge.rungs, ended_by)
 
     def _in_order(self) -> dict[str, Any]:
         self._search()
@@ -115,7 +119,7 @@ class Sitting:
             self.ledger,
             self.budget,
             self.fitted.limits,
-            self.places,
+            self.places * self.lanes,
             known_good,
             self.fitted.smallest,
         )
@@ -124,7 +128,8 @@ class Sitting:
         self.conductor.take_up(list(history.records.values()))
         try:
             if history.ended_by is None:
-                run_search(self.conductor, TrialContext(self.space, self.preparation.prepared, folder), self.voice.tell)
+                context = TrialContext(self.space, self.preparation.prepared, folder, self.lanes)
+                run_search(self.conductor, context, self.voice.tell)
         finally:
             self._write_trials()
             self.clock.searched(self.ledger, self.prepared_s, history.search_s)

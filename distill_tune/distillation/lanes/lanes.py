@@ -36,6 +36,12 @@ class Lanes:
             run.restore(resume)
         self._runs[name] = run
 
+    @property
+    def can_fuse(self) -> bool:
+        """Whether any two of them can be fused."""
+        keys = [key for run in self._runs.values() if (key := fusing_key(run)) is not None]
+        return len(set(keys)) < len(keys)
+
     def leave(self, name: str) -> None:
         """Drop a training, wherever it is."""
         self._runs.pop(name, None)
