@@ -16,7 +16,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from distill_tune.config import Config
 from distill_tune.distillation.batches import UNLABELLED, Batch, Shard
@@ -24,6 +23,7 @@ from distill_tune.distillation.holding import Hold
 from distill_tune.distillation.materials import CORRUPTED, Materials
 from distill_tune.distillation.norm_limit import NormLimit, norm_limit
 from distill_tune.distillation.objective import LossTerms, Objective
+from distill_tune.distillation.optimizers._direct import Optimizer
 from distill_tune.distillation.precision import forward_context
 from distill_tune.distillation.schedule import rate_share
 from distill_tune.distillation.seeds import seed_of
@@ -145,7 +145,7 @@ class Run:
             logits = self.forward(batch.inputs)
         terms = self.objective.terms(logits.float(), batch, teacher_logits, progress)
         loss = self.objective.weigh(*terms, progress)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()
         if self.config.optim.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.student.parameters(), self.config.optim.gradient_clip)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -37,13 +36,13 @@ def worst_class_accuracy(logits: Floats, labels: Labels) -> float:
 def nll(logits: Floats, labels: Labels) -> float:
     """Mean negative log-likelihood of the labels, in nats: the cross-entropy."""
     logits, labels = _checked(logits, labels)
-    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+    return float(-_log_softmax(logits)[np.arange(len(labels)), labels].mean())
 
 
 def brier(logits: Floats, labels: Labels) -> float:
     """Mean squared distance of probabilities to one-hot labels, summed over classes; in [0, 2]."""
     logits, labels = _checked(logits, labels)
-    distance = np.exp(log_softmax(logits, axis=1))
+    distance = np.exp(_log_softmax(logits))
     distance[np.arange(len(labels)), labels] -= 1
     return float((distance**2).sum(axis=1).mean())
 
@@ -55,7 +54,7 @@ def ece(logits: Floats, labels: Labels, bins: int = 15) -> float:
     bins, b / bins]; the result is the mean gap between accuracy and confidence of a bin, weighted by its
     share of samples.
     """
-    confidence = np.exp(log_softmax(_checked(logits, labels)[0], axis=1).max(axis=1))
+    confidence = np.exp(_log_softmax(_checked(logits, labels)[0]).max(axis=1))
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     surplus = np.bincount(bin_of, weights=correct(logits, labels) - confidence, minlength=bins)
     return float(np.abs(surplus).sum() / len(labels))
@@ -68,8 +67,8 @@ def agreement(student_logits: Floats, teacher_logits: Floats) -> float:
 
 def kl_to_teacher(student_logits: Floats, teacher_logits: Floats) -> float:
     """Mean KL(teacher || student) at temperature 1, in nats; never below 0 but for rounding."""
-    student = log_softmax(np.asarray(student_logits, dtype=np.float64), axis=1)
-    teacher = log_softmax(np.asarray(teacher_logits, dtype=np.float64), axis=1)
+    student = _log_softmax(np.asarray(student_logits, dtype=np.float64))
+    teacher = _log_softmax(np.asarray(teacher_logits, dtype=np.float64))
     return float((np.exp(teacher) * (teacher - student)).sum(axis=1).mean())
 
 
@@ -81,3 +80,10 @@ def _checked(logits: Floats, labels: Labels) -> tuple[NDArray[np.float64], Label
         shapes = f"{values.shape} and {labels.shape}"
         raise ValueError(f"logits [samples, classes] need labels [samples], but got {shapes}.")
     return values, labels
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    from scipy.special import log_softmax  # here, because every worker reads this file and none needs it
+
+    found: Floats = log_softmax(logits, axis=1)
+    return found

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from scipy.stats import spearmanr
-
 from distill_tune.tuning.ledger import Ledger, Status
 from distill_tune.tuning.schedulers._base import Rung
 
@@ -40,6 +38,8 @@ def rung_report(rungs: Iterable[Rung], ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def _compared(rung: Rung, final: dict[str, float]) -> dict[str, Any]:
+    from scipy.stats import spearmanr  # here: it takes half a second to load, and is wanted at the end of a search
+
     both = [(score, final[trial_id]) for trial_id, score in rung.scores.items() if trial_id in final]
     early, late = zip(*both, strict=True) if both else ((), ())
     varies = len(set(early)) > 1 and len(set(late)) > 1

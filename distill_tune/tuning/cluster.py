@@ -1,16 +1,18 @@
-"""The Ray cluster that a search runs on: one of its own on this machine, or one that is there already."""
+"""The Ray cluster that a search runs on: one of its own on this machine, or one that is there already.
+
+Starting one takes seconds in which the driver would only wait, so it is done in a thread while the rest of the search
+is loaded and its teacher is made ready.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
+import threading
+from types import TracebackType
 from typing import Any
-
-import ray
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError, one_line
@@ -54,34 +56,76 @@ def _named(address: str | None) -> str:
     return "--address" if address else "RAY_ADDRESS"
 
 
-@contextlib.contextmanager
-def connected(address: str | None, resources: ResourcesConfig) -> Iterator[None]:
-    """A connection to the cluster at `address`, at Ray's own RAY_ADDRESS, or to a new one on this machine."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    loud = os.environ.get(RAY_LOGS) == "1"
-    level = logging.INFO if loud else logging.ERROR
-    for name in ("ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(level)
-    existing = address or os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {} if existing else {"include_dashboard": resources.workers_per_trial > 1}
-    try:
-        ray.init(
-            address=existing or "local",
-            log_to_driver=loud,
-            logging_level=level,
-            configure_logging=True,
-            **options,
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"{_named(address)} {existing or 'local'}: Ray cannot be reached or started there ({one_line(error)}); "
-            "where its tokens are on, set RAY_AUTH_MODE=token."
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+class Connection:
+    """`with Connection(...) as connection: ...; connection.wait()`: made while the block goes on, closed at its end.
+
+    The thread that starts Ray's processes must live as long as they: the kernel ends them with it (PR_SET_PDEATHSIG).
+    """
+
+    def __init__(self, address: str | None, resources: ResourcesConfig):
+        """To the cluster at `address`, at Ray's own RAY_ADDRESS, or to a new one on this machine."""
+        self._address, self._resources = address, resources
+        self._made, self._over = threading.Event(), threading.Event()
+        self._fault: Exception | None = None
+        self._thread = threading.Thread(target=self._hold, name="Ray's start", daemon=True)
+
+    def __enter__(self) -> Connection:
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._made.wait()
+        if self._fault is None:
+            import ray
+
+            ray.shutdown()
+        self._over.set()
+        self._thread.join()
+
+    def wait(self) -> None:
+        """Return when the connection is there.
+
+        Raises:
+            ConfigError: Ray cannot be reached or started.
+        """
+        self._made.wait()
+        if self._fault is not None:
+            raise self._fault
+
+    def _hold(self) -> None:
+        try:
+            self._connect()
+        except Exception as fault:  # raised in `wait`, for the thread that waits
+            self._fault = fault
+            return
+        finally:
+            self._made.set()
+        self._over.wait()
+
+    def _connect(self) -> None:
+        import ray
+
+        loud = os.environ.get(RAY_LOGS) == "1"
+        level = logging.INFO if loud else logging.ERROR
+        for name in ("ray.tune", "ray.train"):
+            logging.getLogger(name).setLevel(level)
+        existing = self._address or os.environ.get("RAY_ADDRESS")
+        options: dict[str, Any] = {} if existing else {"include_dashboard": self._resources.workers_per_trial > 1}
+        try:
+            ray.init(
+                address=existing or "local",
+                log_to_driver=loud,
+                logging_level=level,
+                configure_logging=True,
+                **options,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise ConfigError(
+                f"{_named(self._address)} {existing or 'local'}: Ray cannot be reached or started there "
+                f"({one_line(error)}); where its tokens are on, set RAY_AUTH_MODE=token."
+            ) from error
 
 
 def places_of_this_machine(resources: ResourcesConfig) -> int:
@@ -96,6 +140,8 @@ def concurrency(resources: ResourcesConfig, trials: int) -> int:
     Raises:
         ConfigError: not even one trial fits.
     """
+    import ray
+
     available = ray.cluster_resources()
     needs = {"CPU": float(resources.cpus_per_worker), "GPU": resources.gpus_per_worker}
     room = min(

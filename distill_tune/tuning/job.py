@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distill_tune.distillation.prepare import Preparation, announced_data, prepare
 from distill_tune.errors import DistillTuneError
@@ -18,7 +18,9 @@ from distill_tune.tuning.fitting import Fitted, fit, known_to_fit
 from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.laning import with_lanes
 from distill_tune.tuning.order import Order
-from distill_tune.tuning.sitting import Sitting
+
+if TYPE_CHECKING:
+    from distill_tune.tuning.sitting import Sitting
 
 
 @dataclass
@@ -71,6 +73,8 @@ class Job:
             self.order.enter(claim, fitted.space)
         stack.callback(claim.logbook.release)
         preparation = replace(preparation, prepared=claim.link(preparation.prepared))
+        from distill_tune.tuning.sitting import Sitting
+
         name = self.order.space_name
         return Sitting(name, self.voice, self.interrupt, self.clock, claim, fitted, preparation, places, prepared_s)
 
@@ -90,5 +94,8 @@ class Job:
         """A cluster, and how many trials it has room for."""
         self.voice.say("Starting", "Ray, and a worker for each place")
         resources = fitted.space.config.resources
-        stack.enter_context(cluster.connected(self.order.address, resources))
+        connection = stack.enter_context(cluster.Connection(self.order.address, resources))
+        import distill_tune.tuning.sitting  # noqa: F401  takes a second, in which Ray can start
+
+        connection.wait()
         return cluster.concurrency(resources, fitted.space.config.search.trials)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from distill_tune.distillation.optimizers._base import weight_groups
 from distill_tune.registry import OPTIMIZERS
 
 
@@ -75,3 +76,31 @@ def test_a_training_goes_on_from_its_state_as_if_nothing_had_happened(build: Cal
     second = build(half)
     second.load_state_dict(first.state_dict())
     assert train(half, second, 3) == expected[3:]
+
+
+def test_a_weight_without_a_gradient_stays_and_the_others_go_on(build: Callable[..., Any]) -> None:
+    module, idle = network(), nn.Linear(3, 3)
+    both = nn.ModuleList([module, idle])
+    before = idle.weight.clone()
+    losses = train(module, build(both, weight_decay=0.1), 20)
+    assert torch.equal(idle.weight, before)
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "reference"),
+    [
+        ("adamw", lambda groups: torch.optim.AdamW(groups, lr=1e-2, betas=(0.8, 0.95), fused=True)),
+        ("sgd", lambda groups: torch.optim.SGD(groups, lr=1e-2, momentum=0.7, nesterov=True, fused=True)),
+        ("sgd", lambda groups: torch.optim.SGD(groups, lr=1e-2, momentum=0.0, fused=True)),
+    ],
+    ids=["adamw", "sgd with momentum", "plain sgd"],
+)
+def test_the_weights_are_those_of_torch_to_the_bit(options: str, reference: Callable[..., Any]) -> None:
+    ours, theirs = network(), network()
+    expected = reference(weight_groups(theirs, 0.1))
+    chosen = {"adamw": {"beta1": 0.8, "beta2": 0.95}, "sgd": {"momentum": expected.defaults.get("momentum")}}[options]
+    made = OPTIMIZERS.get(options)(**chosen).build(ours, 1e-2, 0.1)
+    assert train(ours, made, 10) == train(theirs, expected, 10)
+    for own, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(own, other)

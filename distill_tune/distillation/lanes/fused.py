@@ -23,6 +23,7 @@ from distill_tune.distillation.lanes.network import LaneNetwork
 from distill_tune.distillation.lanes.objective import Dials, parts_of
 from distill_tune.distillation.loop import Checkpoint, Epoch, Run
 from distill_tune.distillation.optimizers._base import LaneStep, OptimizerKind
+from distill_tune.distillation.optimizers._direct import DirectOptimizer
 from distill_tune.distillation.schedule import rate_share
 from distill_tune.errors import TrainingError
 
@@ -40,7 +41,7 @@ def fusing_key(run: Run) -> str | None:
     can = (
         chain is not None
         and run.objective.loss.over_lanes
-        and optimizer.lane_moments is not None
+        and optimizer.over_lanes
         and isinstance(run.precision, nullcontext)
         and run.hold.is_free
         and run.limit_norm.is_free
@@ -68,32 +69,34 @@ class Fused:
     def _load(self) -> None:
         """Take over what the runs' optimizers know."""
         network = self._network
-        self._moments = {name: torch.zeros_like(network.rows) for name in self._optimizer.lane_moments or ()}
+        count = len(self._running(0, self._chains[0].layers[0].weight)[0])
+        self._memories = [torch.zeros_like(network.rows) for _ in range(count)]
         self._decay = torch.zeros_like(network.rows)
         for lane, parameter, view in network.views(self._decay):
             view.fill_(self.runs[lane].config.optim.weight_decay if parameter.dim() > 1 else 0.0)
-        for name, rows in self._moments.items():
+        for number, rows in enumerate(self._memories):
             for lane, parameter, view in network.views(rows):
-                known = self.runs[lane].optimizer.state.get(parameter, {}).get(name)
-                if known is not None:
-                    view.copy_(known)
+                view.copy_(self._running(lane, parameter)[0][number])
         clips = [run.config.optim.gradient_clip for run in self.runs]
         self._clip = None
         if any(clip is not None for clip in clips):
             self._clip = torch.tensor([[clip or float("inf")] for clip in clips], device=self._device)
 
 
+    def _running(self, lane: int, parameter: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What a run's optimizer keeps of a weight."""
+        optimizer = self.runs[lane].optimizer
+        assert isinstance(optimizer, DirectOptimizer), "as `over_lanes` says"
+        return optimizer.running(parameter)
+
     @torch.no_grad()
     def release(self) -> None:
         """Give the runs' optimizers what they need to go on alone."""
-        for name, rows in self._moments.items():
+        for number, rows in enumerate(self._memories):
             for lane, parameter, view in self._network.views(rows):
-                self.runs[lane].optimizer.state[parameter][name] = view.clone(memory_format=torch.contiguous_format)
-        if self._optimizer.counts_steps:
-            for lane, parameter, _ in self._network.views(self._network.rows):
-                run = self.runs[lane]
-                count = torch.tensor(float(run.epoch * run.batches.steps_per_epoch), device=self._device)
-                run.optimizer.state[parameter]["step"] = count
+                memories, steps = self._running(lane, parameter)
+                memories[number].copy_(view)
+                steps.fill_(self.runs[lane].epoch * self.runs[lane].batches.steps_per_epoch)
 
     def next_epochs(self) -> Iterator[tuple[Run, Epoch | TrainingError]]:
         """Train one epoch of every lane; how each went, its students validated one by one."""
@@ -184,7 +187,7 @@ class Fused:
             norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
             gradients.mul_((self._clip / (norms + _CLIP_EPSILON)).clamp_(max=1.0))
         self._optimizer.step_lanes(
-            LaneStep(self._network.rows, gradients, self._moments, rates, self._decay, numbers)
+            LaneStep(self._network.rows, gradients, self._memories, rates, self._decay, numbers)
         )
 
     def _means(self, told: list[list[Any]]) -> list[list[float]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from torch.optim import Optimizer
+
+    from distill_tune.distillation.optimizers._direct import Optimizer
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class LaneStep:
     """[lanes, weights]; moved in place."""
     gradients: Tensor
     """[lanes, weights]; may be overwritten."""
-    moments: dict[str, Tensor]
-    """[lanes, weights] each, under the names of the optimizer's own state; moved in place."""
+    memories: list[Tensor]
+    """[lanes, weights] each: the running tensors, in the order of the optimizer of `build`; moved in place."""
     rate: Tensor
     """[lanes, 1]."""
     decay: Tensor
@@ -33,24 +34,19 @@ class LaneStep:
 class OptimizerKind(Options):
     """A kind of optimizer; its fields are its options beside the learning rate and the weight decay."""
 
+    over_lanes: ClassVar[bool] = False
+    """True where there is a `step_lanes`, and `build` makes a `DirectOptimizer`."""
+
     def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> Optimizer:
-        """The optimizer of all trainable weights of `module`."""
+        """The optimizer of all trainable weights of `module`: any of `torch.optim`, or what behaves like one."""
         raise NotImplementedError
-
-    counts_steps: ClassVar[bool] = False
-    """Whether its state has the number of its steps, as "step"."""
-
-    @property
-    def lane_moments(self) -> tuple[str, ...] | None:
-        """The keys of its state that `step_lanes` needs; None where students cannot be stepped together."""
-        return None
 
     def step_lanes(self, step: LaneStep) -> None:
         """Do to every lane what the optimizer of `build` does to one student."""
         raise NotImplementedError
 
 
-def weight_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+def weight_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Matrices and kernels decay; biases and norms, which only shift and scale, do not."""
     trained = [p for p in module.parameters() if p.requires_grad]
     groups = [

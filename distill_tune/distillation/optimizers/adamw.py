@@ -5,7 +5,7 @@ Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019, https://arxiv
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -14,17 +14,17 @@ from distill_tune.registry import OPTIMIZERS
 
 if TYPE_CHECKING:
     from torch import nn
-    from torch.optim import Optimizer
 
-_EPSILON = 1e-8
-"""PyTorch's."""
+    from distill_tune.distillation.optimizers._direct import Optimizer
+
+_EPS = 1e-8
 
 
 @OPTIMIZERS.register
 class AdamW(OptimizerKind):
-    """PyTorch's fused AdamW."""
+    """PyTorch's fused AdamW (`torch.optim.AdamW`, to the bit)."""
 
-    counts_steps: ClassVar[bool] = True
+    over_lanes: ClassVar[bool] = True
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.999, ge=0, lt=1)
 
@@ -32,19 +32,36 @@ class AdamW(OptimizerKind):
         """The optimizer of all trainable weights of `module`."""
         import torch
 
-        groups = weight_groups(module, weight_decay)
-        return torch.optim.AdamW(groups, lr=learning_rate, betas=(self.beta1, self.beta2), fused=True)
+        from distill_tune.distillation.optimizers._direct import DirectOptimizer, Tensors
 
-    @property
-    def lane_moments(self) -> tuple[str, ...]:
-        """Both of Adam's."""
-        return "exp_avg", "exp_avg_sq"
+        def update(
+            group: dict[str, Any], params: Tensors, grads: Tensors, memories: list[Tensors], steps: Tensors
+        ) -> None:
+            means, squares = memories
+            torch._foreach_add_(steps, 1)
+            torch._fused_adamw_(
+                params,
+                grads,
+                means,
+                squares,
+                [],
+                steps,
+                lr=float(group["lr"]),
+                beta1=self.beta1,
+                beta2=self.beta2,
+                weight_decay=group["weight_decay"],
+                eps=_EPS,
+                amsgrad=False,
+                maximize=False,
+            )
+
+        return DirectOptimizer(weight_groups(module, weight_decay), learning_rate, update, memories=2)
 
     def step_lanes(self, step: LaneStep) -> None:
-        """The paper's algorithm 2, its bias corrections drawn together with the rate."""
-        mean, square = step.moments["exp_avg"], step.moments["exp_avg_sq"]
+        """The paper's algorithm 2."""
+        mean, square = step.memories
         mean.lerp_(step.gradients, 1 - self.beta1)
         square.mul_(self.beta2).addcmul_(step.gradients, step.gradients, value=1 - self.beta2)
-        deviation = square.sqrt().div_((1 - self.beta2**step.number).sqrt_()).add_(_EPSILON)
-        step.weights.sub_(step.decay * step.weights * step.rate)
-        step.weights.sub_(deviation.reciprocal_().mul_(mean).mul_(step.rate / (1 - self.beta1**step.number)))
+        deviation = square.sqrt().div_((1 - self.beta2**step.number).sqrt_()).add_(_EPS)
+        step.weights.addcmul_(step.decay * step.rate, step.weights, value=-1)
+        step.weights.addcdiv_(mean * (step.rate / (1 - self.beta1**step.number)), deviation, value=-1)

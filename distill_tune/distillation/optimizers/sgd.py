@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -11,13 +11,15 @@ from distill_tune.registry import OPTIMIZERS
 
 if TYPE_CHECKING:
     from torch import nn
-    from torch.optim import Optimizer
+
+    from distill_tune.distillation.optimizers._direct import Optimizer
 
 
 @OPTIMIZERS.register
 class Sgd(OptimizerKind):
-    """PyTorch's fused SGD."""
+    """PyTorch's fused SGD (`torch.optim.SGD`, to the bit)."""
 
+    over_lanes: ClassVar[bool] = True
     momentum: float = Field(0.9, ge=0, lt=1)
     nesterov: bool = True
 
@@ -25,20 +27,31 @@ class Sgd(OptimizerKind):
         """The optimizer of all trainable weights of `module`."""
         import torch
 
-        nesterov = self.nesterov and self.momentum > 0
-        groups = weight_groups(module, weight_decay)
-        return torch.optim.SGD(groups, lr=learning_rate, momentum=self.momentum, nesterov=nesterov, fused=True)
+        from distill_tune.distillation.optimizers._direct import DirectOptimizer, Tensors
 
-    @property
-    def lane_moments(self) -> tuple[str, ...]:
-        """The velocity, where there is momentum."""
-        return ("momentum_buffer",) if self.momentum else ()
+        def update(
+            group: dict[str, Any], params: Tensors, grads: Tensors, memories: list[Tensors], steps: Tensors
+        ) -> None:
+            torch._fused_sgd_(
+                params,
+                grads,
+                memories[0] if memories else [],
+                lr=float(group["lr"]),
+                momentum=self.momentum,
+                dampening=0.0,
+                weight_decay=group["weight_decay"],
+                nesterov=self.nesterov and self.momentum > 0,
+                maximize=False,
+                is_first_step=False,  # a running tensor that begins at zero gives the same
+            )
+
+        memories = 1 if self.momentum else 0
+        return DirectOptimizer(weight_groups(module, weight_decay), learning_rate, update, memories)
 
     def step_lanes(self, step: LaneStep) -> None:
-        """PyTorch's form: decay is a part of the gradient, and the rate is a factor on the velocity."""
+        """PyTorch's form: the decay is a part of the gradient, and the rate a factor on the velocity."""
         move = step.gradients.addcmul_(step.decay, step.weights)
         if self.momentum:
-            velocity = step.moments["momentum_buffer"]
-            velocity.mul_(self.momentum).add_(move)
+            velocity = step.memories[0].mul_(self.momentum).add_(move)
             move = move.add_(velocity, alpha=self.momentum) if self.nesterov else velocity
-        step.weights.sub_(step.rate * move)
+        step.weights.addcmul_(step.rate, move, value=-1)
