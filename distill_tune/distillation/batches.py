@@ -114,8 +114,8 @@ class Batches:
             view = turn if self._teacher is None else turn % self._teacher.num_views
             for rows in self._order(turn).split(max(1, samples // self._part)):
                 columns = self._columns(rows.flatten().to(self._labels.device), view)
-                shaped = [None if c is None else c.unflatten(0, rows.shape) for c in columns]
-                yield Batch(*shaped, self._labelled_share)
+                shaped: Any = (None if c is None else c.unflatten(0, rows.shape) for c in columns)
+                yield Batch._make((*shaped, self._labelled_share))
 
     def _order(self, turn: int) -> Tensor:
         """int64 [steps, batch of this worker]."""

@@ -53,7 +53,7 @@ class LaneGroup:
 
     @property
     def trials(self) -> list[str]:
-        """The assignments in hand, by their trials' names."""
+        """Names of the assignments in hand."""
         return list(self._members)
 
     def join(self, assignment: Assignment) -> None:
@@ -74,6 +74,11 @@ class LaneGroup:
         """Drop an assignment."""
         self._lanes.leave(trial_id)
         self._members.pop(trial_id, None)
+
+    def shutdown(self) -> None:
+        """Drop everything."""
+        for trial in self.trials:
+            self.leave(trial)
 
     def next_reports(self, trials: Collection[str]) -> dict[str, list[Report] | Exception]:
         """Train one epoch of each of `trials`; what has not been told of each, or what it raised.

@@ -16,12 +16,11 @@ from ray import tune
 from distill_tune.errors import one_line
 from distill_tune.tuning.lane_desk import Turn
 from distill_tune.tuning.lane_group import LaneGroup
-from distill_tune.tuning.ledger import Report
+from distill_tune.tuning.ledger import Report, Told
 from distill_tune.tuning.trial import STEP_S, TrialContext
 
 LANES = "lanes"
-"""The key of a result with what each lane says: (trial, reports, why it failed or None)."""
-Told = tuple[str, list[Report], str | None]
+"""The key of a result with what each lane says."""
 _DIED = "its worker died too often"
 
 

@@ -77,9 +77,7 @@ def _alone(conductor: Conductor, context: TrialContext) -> _Cast:
     """A trial of ours is one of Tune's."""
     trainable = tune.with_parameters(Trial, context=context, gathering=gather(conductor.concurrency))
     retries = context.space.config.search.retries
-    return _Cast(
-        trainable, ConductedSearcher(conductor), ConductedScheduler(conductor), conductor.concurrency, retries
-    )
+    return _Cast(trainable, ConductedSearcher(conductor), ConductedScheduler(conductor), conductor.concurrency, retries)
 
 
 def _in_lanes(conductor: Conductor, context: TrialContext) -> _Cast:

@@ -1,11 +1,12 @@
-"""Seats: warm actors that train the confirmation's students, one training after another."""
+"""Seats: warm actors that train the confirmation's students, one after another or several in fused lanes."""
 
 from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -17,9 +18,10 @@ from distill_tune.distillation.materials import Prepared
 from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget
 from distill_tune.tuning.confirmation import Candidate, confirmation_record
-from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
+from distill_tune.tuning.lane_group import LaneGroup
+from distill_tune.tuning.ledger import Ledger, Report, Status, Told, TrialRecord
 from distill_tune.tuning.trial import CHECKPOINTS, WORKERS, make_group
-from distill_tune.tuning.worker_group import Assignment
+from distill_tune.tuning.worker_group import Assignment, WorkerGroup
 
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
@@ -27,20 +29,49 @@ _RESTARTS = 2
 """How often a seat whose process died is started again, for the trainings that wait."""
 
 
-class Seat:
-    """An actor that trains one assignment after another in a worker group of its own."""
+Training = tuple[Candidate, int]
+"""A candidate, and the seed to train it in."""
 
-    def __init__(self, resources: ResourcesConfig, folder: Path, name: str):
-        self._group = make_group(resources, folder, name)
+
+@dataclass(frozen=True)
+class _Hand:
+    """A training at work."""
+
+    candidate: Candidate
+    seed: int
+    record: TrialRecord
+    assignment: Assignment
+
+    @property
+    def is_complete(self) -> bool:
+        return self.record.epochs >= self.assignment.config.search.max_epochs
+
+
+def dealt(trainings: Sequence[Training], seats: int, lanes: int) -> list[list[Training]]:
+    """The trainings in parts of at most `lanes`, as equal as can be, and so many that all seats end together."""
+    count = len(trainings)
+    parts = min(count, -(-count // (seats * lanes)) * seats)
+    return [list(trainings[count * part // parts : count * (part + 1) // parts]) for part in range(parts)]
+
+
+class Seat:
+    """An actor that trains some assignments after others: one at a time in a worker group, or several in lanes."""
+
+    def __init__(self, resources: ResourcesConfig, folder: Path, name: str, lanes: int = 1):
+        self._group: WorkerGroup | LaneGroup = (
+            make_group(resources, folder, name)
+            if lanes == 1
+            else LaneGroup(resources.cpus_per_worker, resources.gpus_per_worker)
+        )
         self._group.start()
 
-    def train(self, assignment: Assignment) -> Iterator[Report]:
-        """Train to the end, a report an epoch."""
-        self._group.assign(assignment)
-        report: Report = {"epoch": 0}
-        while report["epoch"] < assignment.config.search.max_epochs:
-            report = dict(self._group.next_report())
-            yield report
+    def train(self, assignments: list[Assignment]) -> Iterator[Told]:
+        """Train all to their end; what each says after each epoch."""
+        if isinstance(self._group, LaneGroup):
+            yield from _in_lanes(self._group, assignments)
+        else:
+            for assignment in assignments:
+                yield from _alone(self._group, assignment)
 
     @ray.method(max_task_retries=-1)
     def ready(self) -> None:
@@ -49,6 +80,29 @@ class Seat:
     def close(self) -> None:
         """Give back everything that the group holds."""
         self._group.shutdown()
+
+
+def _alone(group: WorkerGroup, assignment: Assignment) -> Iterator[Told]:
+    report: Report = {"epoch": 0}
+    try:
+        group.assign(assignment)
+        while report["epoch"] < assignment.config.search.max_epochs:
+            report = dict(group.next_report())
+            yield assignment.trial_id, [report], None
+    except Exception as error:  # this training has failed, the others go on
+        yield assignment.trial_id, [], one_line(error)
+
+
+def _in_lanes(group: LaneGroup, assignments: list[Assignment]) -> Iterator[Told]:
+    group.shutdown()  # what an earlier call has left, that nobody has heard to its end
+    for assignment in assignments:
+        try:
+            group.join(assignment)
+        except Exception as error:  # this training has failed, the others go on
+            yield assignment.trial_id, [], one_line(error)
+    while group.trials:
+        for trial, found in group.next_reports(group.trials).items():
+            yield (trial, [], one_line(found)) if isinstance(found, Exception) else (trial, found, None)
 
 
 class Seats:
@@ -63,18 +117,20 @@ class Seats:
         ledger: Ledger,
         budget: Budget,
         known: Mapping[str, TrialRecord] | None = None,
+        lanes: int = 1,
     ):
         """`known` trainings of an earlier sitting are not run again, and those that had begun go on."""
         self._count, self._prepared, self._resources = count, prepared, resources
         self._folder, self._ledger, self._budget, self._known = folder, ledger, budget, known or {}
-        self._lock = threading.Lock()
+        self._lanes, self._lock = lanes, threading.Lock()
         self._seats: list[Any] = []
 
     def __enter__(self) -> Seats:
         alone = self._resources.workers_per_trial == 1
         cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
         seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_RESTARTS)
-        self._seats = [seat.remote(self._resources, self._folder, f"seat-{i}") for i in range(self._count)]
+        own = [(self._resources, self._folder, f"seat-{number}", self._lanes) for number in range(self._count)]
+        self._seats = [seat.remote(*each) for each in own]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
@@ -94,17 +150,16 @@ class Seats:
         Raises:
             DistillTuneError: a seat could not be kept running.
         """
-        waiting: SimpleQueue[tuple[Candidate, int]] = SimpleQueue()
-        for candidate in candidates:
-            for seed in candidate.seeds:
-                if not self._is_known(candidate, seed):
-                    waiting.put((candidate, seed))
+        asked = [(candidate, seed) for candidate in candidates for seed in candidate.seeds]
+        waiting: SimpleQueue[list[Training]] = SimpleQueue()
+        for some in dealt([each for each in asked if not self._is_known(*each)], self._count, self._lanes):
+            waiting.put(some)
         faults: list[Exception] = []
 
         def work(seat: Any) -> None:
             try:
                 while self._budget.ended_by is None and not faults:
-                    self._train_one(seat, *waiting.get_nowait())
+                    self._train_some(seat, waiting.get_nowait())
             except Empty:
                 return
             except Exception as error:  # raised again below, in the thread that asked
@@ -133,41 +188,59 @@ class Seats:
     def _weights(self, candidate: Candidate, seed: int) -> Path:
         return self._folder / WEIGHTS / f"{candidate.run_name(seed)}.safetensors"
 
-    def _train_one(self, seat: Any, candidate: Candidate, seed: int) -> None:
+    def _train_some(self, seat: Any, trainings: list[Training]) -> None:
+        """Train some side by side; those that a dead process leaves behind go on when it is up again."""
+        hands = {hand.record.trial_id: hand for hand in map(self._hand, trainings)}
+        for tries_left in range(_RESTARTS, -1, -1):
+            try:
+                return self._trained(seat, hands)
+            except ray.exceptions.RayActorError as error:  # its process died; Ray starts it again
+                if not tries_left or not _comes_back(seat):
+                    for hand in hands.values():
+                        self._end(hand.record, Status.FAILED, one_line(error))
+                    return None
+        return None
+
+    def _hand(self, training: Training) -> _Hand:
+        """Begin a training, or go on with one of an earlier sitting."""
+        candidate, seed = training
         record = confirmation_record(candidate, seed)
         known = self._known.get(record.trial_id)
         if known is not None and known.status is Status.RUNNING:
             record = known
         weights = self._weights(candidate, seed)
         checkpoint = self._folder / CHECKPOINTS / f"{record.trial_id}.pt"
-        assignment = Assignment(record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights)
         with self._lock:
             self._ledger.start(record)
-        for tries_left in range(_RESTARTS, -1, -1):
-            try:
-                if not self._trained(seat, assignment, record):
-                    return
-                break
-            except ray.exceptions.RayActorError as error:  # its process died; Ray starts it again
-                if not tries_left or not _comes_back(seat):
-                    return self._end(record, Status.FAILED, one_line(error))
-            except ray.exceptions.RayTaskError as error:
-                return self._end(record, Status.FAILED, one_line(error.cause))
-        candidate.weights[seed], candidate.reports[seed] = weights, record.last
-        self._end(record, Status.COMPLETED)
+        assignment = Assignment(record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights)
+        return _Hand(candidate, seed, record, assignment)
 
-    def _trained(self, seat: Any, assignment: Assignment, record: TrialRecord) -> bool:
-        """Train to the end, or, where the budget has ended, to the end of the epoch."""
-        for reference in seat.train.options(num_returns="streaming").remote(assignment):
-            report = ray.get(reference)
-            with self._lock:
-                if report["epoch"] > record.epochs:  # a seat that was started again repeats some
-                    self._ledger.report(record.trial_id, report)
+    def _trained(self, seat: Any, hands: dict[str, _Hand]) -> None:
+        """Train all of `hands` to the end, or, where the budget has ended, to the end of the epoch; empties it."""
+        asked = [hand.assignment for hand in hands.values()]
+        for reference in seat.train.options(num_returns="streaming").remote(asked):
+            trial_id, reports, failure = ray.get(reference)
+            self._hear(hands[trial_id], reports)
+            if failure is not None:
+                self._end(hands.pop(trial_id).record, Status.FAILED, failure)
+            elif hands[trial_id].is_complete:
+                self._complete(hands.pop(trial_id))
             if self._budget.ended_by is not None:
-                record.goes_on_later = True
-                self._end(record, Status.INTERRUPTED)
-                return False
-        return True
+                for hand in hands.values():
+                    hand.record.goes_on_later = True
+                    self._end(hand.record, Status.INTERRUPTED)
+                return
+
+    def _hear(self, hand: _Hand, reports: list[Report]) -> None:
+        with self._lock:
+            for report in reports:
+                if report["epoch"] > hand.record.epochs:  # a seat that was started again repeats some
+                    self._ledger.report(hand.record.trial_id, report)
+
+    def _complete(self, hand: _Hand) -> None:
+        hand.candidate.weights[hand.seed] = self._weights(hand.candidate, hand.seed)
+        hand.candidate.reports[hand.seed] = hand.record.last
+        self._end(hand.record, Status.COMPLETED)
 
     def _end(self, record: TrialRecord, status: Status, message: str = "") -> None:
         with self._lock:

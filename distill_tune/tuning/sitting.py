@@ -194,7 +194,14 @@ class Sitting:
         count, prepared = min(self.places, plan.num_runs), self.preparation.prepared
         budget = Budget(plan.num_runs, interrupt=self.interrupt)
         with Seats(
-            count, prepared, self.config.resources, self.claim.folder, watched, budget, history.confirmations
+            count,
+            prepared,
+            self.config.resources,
+            self.claim.folder,
+            watched,
+            budget,
+            history.confirmations,
+            self.lanes,
         ) as seats:
             confirmation = confirm(tops, seats.train, self.ledger.objective)
         self.clock.confirm_s = time.monotonic() - began_s

@@ -82,7 +82,6 @@ class Fused:
         if any(clip is not None for clip in clips):
             self._clip = torch.tensor([[clip or float("inf")] for clip in clips], device=self._device)
 
-
     def _running(self, lane: int, parameter: Tensor) -> tuple[list[Tensor], Tensor]:
         """What a run's optimizer keeps of a weight."""
         optimizer = self.runs[lane].optimizer
@@ -166,9 +165,7 @@ class Fused:
             parts = [_steps([chunks[lane] for lane in part.numbers]) for part in self._parts]
             yield from zip(inputs, (list(step) for step in zip(*parts, strict=True)), strict=True)
 
-    def _by_logits(
-        self, logits: Tensor, batches: list[Batch], dials: list[Dials], told: list[list[Any]]
-    ) -> Tensor:
+    def _by_logits(self, logits: Tensor, batches: list[Batch], dials: list[Dials], told: list[list[Any]]) -> Tensor:
         """The gradient of the lanes' losses by their logits; adds each part's losses to `told`."""
         logits.requires_grad_()
         total: Tensor | None = None
@@ -186,9 +183,7 @@ class Fused:
         if self._clip is not None:
             norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
             gradients.mul_((self._clip / (norms + _CLIP_EPSILON)).clamp_(max=1.0))
-        self._optimizer.step_lanes(
-            LaneStep(self._network.rows, gradients, self._memories, rates, self._decay, numbers)
-        )
+        self._optimizer.step_lanes(LaneStep(self._network.rows, gradients, self._memories, rates, self._decay, numbers))
 
     def _means(self, told: list[list[Any]]) -> list[list[float]]:
         means = torch.zeros(len(self.runs), 3, device=self._device)
@@ -216,10 +211,9 @@ def _rate(run: Run, step: int) -> float:
 
 
 def _steps(chunks: list[Batch]) -> Iterator[Batch]:
-    """Several lanes' chunks, step by step: [lanes, batch, ...]."""
-    columns: list[Any] = []
-    for column in zip(*(chunk[:-1] for chunk in chunks), strict=True):
+    """What several lanes' chunks have beside their inputs, step by step: [lanes, batch, ...]."""
+    columns: list[Any] = [repeat(chunks[0].inputs)]
+    for column in zip(*(chunk[1:-1] for chunk in chunks), strict=True):
         columns.append(repeat(None) if column[0] is None else torch.stack(column, 1).unbind())
-    columns[0] = repeat(None)
     for values in zip(*columns, strict=False):
-        yield Batch(*values, chunks[0].labelled_share)
+        yield Batch._make((*values, chunks[0].labelled_share))

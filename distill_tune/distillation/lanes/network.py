@@ -60,7 +60,7 @@ class LaneNetwork:
         for _, parameter, view in self.views(self.rows):
             view.copy_(parameter.detach())
 
-    def views(self, rows: Tensor) -> Iterator[tuple[int, nn.Parameter, Tensor]]:
+    def views(self, rows: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Each lane's each parameter, and where it is in [lanes, weights], as a view in the parameter's own shape."""
         for lane, chain in enumerate(self._chains):
             places = [*self._hidden[: chain.depth], self._heads[chain.depth]]
