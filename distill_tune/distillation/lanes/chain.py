@@ -45,6 +45,11 @@ class Chain:
         """Hidden layers."""
         return len(self.layers) - 1
 
+    @property
+    def num_weights(self) -> int:
+        """Of all layers, biases too."""
+        return sum((layer.in_features + 1) * layer.out_features for layer in self.layers)
+
 
 def chain_of(student: nn.Module) -> Chain | None:
     """The student as a chain on its own weights; None where it is none."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from distill_tune.distillation.batches import Batch
 from distill_tune.distillation.lanes.chain import chain_of
-from distill_tune.distillation.lanes.network import LaneNetwork
+from distill_tune.distillation.lanes.network import LaneNetwork, stacked
 from distill_tune.distillation.lanes.objective import Dials, parts_of
 from distill_tune.distillation.loop import Checkpoint, Epoch, Run
 from distill_tune.distillation.optimizers._base import LaneStep, OptimizerKind
@@ -57,10 +57,10 @@ class Fused:
     """Some runs with one `fusing_key`, in any order."""
 
     def __init__(self, runs: Sequence[Run]):
-        pairs = [(chain, run) for run in runs if (chain := chain_of(run.student)) is not None]
-        pairs.sort(key=lambda pair: (-pair[0].depth, pair[0].activation.__name__))
-        self.runs = [run for _, run in pairs]
-        self._device, self._chains = self.runs[0].device, [chain for chain, _ in pairs]
+        chains = [chain for run in runs if (chain := chain_of(run.student)) is not None]
+        order = [number for stack in stacked(chains) for number in stack]
+        self.runs, self._chains = [runs[number] for number in order], [chains[number] for number in order]
+        self._device = self.runs[0].device
         self._network = LaneNetwork(self._chains, self._device)
         self._optimizer: OptimizerKind = self.runs[0].config.optim.chosen("kind")
         self._parts = parts_of([run.objective for run in self.runs], self._device)

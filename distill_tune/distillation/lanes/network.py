@@ -1,9 +1,8 @@
 """The chains of several students as one network: each layer a batched product, and the chain rule written out.
 
-Widths may differ: a narrow layer is padded with zeros to the widest. A padded unit has no weight in or out, so its
-output is f(0) = 0 and so are all gradients around it: what is padded stays exactly zero, and the students are exactly
-what they are alone. Depths may differ: lanes are in the order of their depth, the deepest first, so the lanes that
-have a layer are the first ones, and those whose last hidden layer it was leave through a head.
+Lanes of one depth and of similar widths are a stack. In it a narrow layer is padded with zeros to the widest: a padded
+unit has no weight in or out, so its output is f(0) = 0 and so are all gradients around it. What is padded stays exactly
+zero, and the students are exactly what they are alone.
 
 All weights of a lane are one row and its gradients another: an optimizer's step is a few calls, whatever the layers
 are. The chain rule is written out because autograd would add up whole rows wherever it meets views of them.
@@ -12,139 +11,134 @@ are. The chain rule is written out because autograd would add up whole rows wher
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from distill_tune.distillation.lanes.chain import ACTIVATIONS, Chain
 
+_SPREAD = 2.0
+"""Of weights, from the smallest student of a stack to its largest: padding costs no more than another stack would."""
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a layer lies in the rows of some neighbouring lanes."""
 
-    first: int
-    last: int
-    """The lanes: from `first` to before `last`."""
-    inputs: int
-    outputs: int
-    start: int
-    """Of the layer's matrix in a row; its bias follows."""
+class _Layer(NamedTuple):
+    """Views of some lanes' rows."""
 
-    @property
-    def end(self) -> int:
-        return self.start + (self.inputs + 1) * self.outputs
+    matrix: Tensor
+    """[lanes, inputs, outputs]."""
+    bias: Tensor
+    """[lanes, 1, outputs]."""
 
-    def of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Views of [lanes, weights]: the matrix [its lanes, inputs, outputs] and the bias [its lanes, 1, outputs]."""
-        middle = self.start + self.inputs * self.outputs
-        own = rows[self.first : self.last]
-        return own[:, self.start : middle].unflatten(1, (self.inputs, self.outputs)), own[:, None, middle : self.end]
+
+def stacked(chains: Sequence[Chain]) -> list[list[int]]:
+    """The numbers of the chains by stack, and in it by activation: the order of the lanes of a `LaneNetwork`."""
+    stacks: list[list[int]] = []
+    for number in sorted(range(len(chains)), key=lambda n: (chains[n].depth, chains[n].num_weights)):
+        chain, smallest = chains[number], chains[stacks[-1][0]] if stacks else None
+        if smallest and smallest.depth == chain.depth and chain.num_weights <= _SPREAD * smallest.num_weights:
+            stacks[-1].append(number)
+        else:
+            stacks.append([number])
+    return [sorted(stack, key=lambda n: chains[n].activation.__name__) for stack in stacks]
+
+
+class _Stack:
+    """Neighbouring lanes of one depth."""
+
+    def __init__(self, first: int, chains: Sequence[Chain]):
+        self.chains, self.lanes = chains, slice(first, first + len(chains))
+        layers = zip(*(chain.layers for chain in chains), strict=True)
+        widths = [max(layer.out_features for layer in layer_of_each) for layer_of_each in layers]
+        self._shapes = list(zip([chains[0].layers[0].in_features, *widths], widths, strict=False))
+        self.num_weights = sum((inputs + 1) * outputs for inputs, outputs in self._shapes)
+        self._runs = list(_runs(chains))
+
+    def layers(self, rows: Tensor) -> list[_Layer]:
+        """Where the layers lie in [all lanes, weights]."""
+        found, start = list[_Layer](), 0
+        for inputs, outputs in self._shapes:
+            middle, end = start + inputs * outputs, start + (inputs + 1) * outputs
+            matrix = rows[self.lanes, start:middle].unflatten(1, (inputs, outputs))
+            found.append(_Layer(matrix, rows[self.lanes, None, middle:end]))
+            start = end
+        return found
+
+    def bind(self, rows: Tensor, gradients: Tensor) -> None:
+        """Work on these from now on."""
+        self._layers, self._gradients = self.layers(rows), self.layers(gradients)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[lanes, batch, features] to logits; keeps what `backward` needs."""
+        self._inputs, self._sums = [inputs], list[Tensor]()
+        for matrix, bias in self._layers[:-1]:
+            sums = torch.baddbmm(bias, self._inputs[-1], matrix)
+            self._sums.append(sums)
+            self._inputs.append(_joined([ACTIVATIONS[kind].forward(sums[lanes]) for kind, lanes in self._runs]))
+        return torch.baddbmm(self._layers[-1].bias, self._inputs[-1], self._layers[-1].matrix)
+
+    def backward(self, by_sums: Tensor) -> None:
+        """Set the gradients from that by the logits."""
+        for number in reversed(range(len(self._layers))):
+            torch.bmm(self._inputs[number].mT, by_sums, out=self._gradients[number].matrix)
+            torch.sum(by_sums, 1, keepdim=True, out=self._gradients[number].bias)
+            if number:
+                by_outputs, sums = torch.bmm(by_sums, self._layers[number].matrix.mT), self._sums[number - 1]
+                parts = [ACTIVATIONS[kind].backward(by_outputs[lanes], sums[lanes]) for kind, lanes in self._runs]
+                by_sums = _joined(parts)
 
 
 class LaneNetwork:
     """Inputs [lanes, batch, features] to logits [lanes, batch, classes]."""
 
     def __init__(self, chains: Sequence[Chain], device: torch.device):
-        """`chains` are in the order of their depth, the deepest first, of equally many inputs and classes."""
-        self._chains = chains
-        self._hidden = _hidden_places(chains)
-        self._heads = _head_places(chains, self._hidden)
-        self._runs = [_runs(chains[: place.last]) for place in self._hidden]
-        self.rows, self.gradients = (
-            torch.zeros(len(chains), max(head.end for head in self._heads.values()), device=device) for _ in range(2)
-        )
-        self._weights, self._weight_gradients = (self._by_layer(rows) for rows in (self.rows, self.gradients))
+        """`chains` are in the order of `stacked`, and of equally many inputs and classes."""
+        self._stacks = [_Stack(numbers[0], chains[numbers[0] : numbers[-1] + 1]) for numbers in _neighbours(chains)]
+        shape = len(chains), max(stack.num_weights for stack in self._stacks)
+        self.rows, self.gradients = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
+        for stack in self._stacks:
+            stack.bind(self.rows, self.gradients)
         for _, parameter, view in self.views(self.rows):
             view.copy_(parameter.detach())
 
     def views(self, rows: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Each lane's each parameter, and where it is in [lanes, weights], as a view in the parameter's own shape."""
-        for lane, chain in enumerate(self._chains):
-            places = [*self._hidden[: chain.depth], self._heads[chain.depth]]
-            for layer, place in zip(chain.layers, places, strict=True):
-                matrix, bias = (part[lane - place.first] for part in place.of(rows))
-                yield lane, layer.weight, matrix[: layer.in_features, : layer.out_features].T
-                yield lane, layer.bias, bias[0, : layer.out_features]
-
-    def _by_layer(self, rows: Tensor) -> tuple[list[tuple[Tensor, Tensor]], dict[int, tuple[Tensor, Tensor]]]:
-        return [place.of(rows) for place in self._hidden], {d: place.of(rows) for d, place in self._heads.items()}
+        for stack in self._stacks:
+            places = stack.layers(rows)
+            for number, chain in enumerate(stack.chains):
+                for layer, place in zip(chain.layers, places, strict=True):
+                    lane = stack.lanes.start + number
+                    yield lane, layer.weight, place.matrix[number, : layer.in_features, : layer.out_features].T
+                    yield lane, layer.bias, place.bias[number, 0, : layer.out_features]
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits; keeps what `backward` needs."""
-        hidden, heads = self._weights
-        self._outputs, self._sums = [inputs], list[Tensor]()
-        for place, runs, (matrix, bias) in zip(self._hidden, self._runs, hidden, strict=True):
-            self._sums.append(torch.baddbmm(bias, self._outputs[-1][: place.last], matrix))
-            sums = self._sums[-1]
-            self._outputs.append(_joined([ACTIVATIONS[kind].forward(sums[lanes]) for kind, lanes in runs]))
-        return _joined(
-            [
-                torch.baddbmm(bias, self._outputs[depth][self._heads[depth].first :], matrix)
-                for depth, (matrix, bias) in heads.items()
-            ]
-        )
+        return _joined([stack.forward(inputs[stack.lanes]) for stack in self._stacks])
 
     def backward(self, by_logits: Tensor) -> None:
         """Set `gradients` from the gradient by the logits of the last `forward`."""
-        hidden, heads = self._weights
-        hidden_gradients, head_gradients = self._weight_gradients
-        by_output: list[Tensor] = []
-        """Of the lanes that have come so far down the chain: those of deeper students, and those that begin here."""
-        for depth in range(len(self._hidden), 0, -1):
-            if depth in heads:
-                place = self._heads[depth]
-                own = by_logits[place.first : place.last]
-                _set_gradients(head_gradients[depth], self._outputs[depth][place.first :], own)
-                by_output.append(torch.bmm(own, heads[depth][0].mT))
-            whole, sums = _joined(by_output), self._sums[depth - 1]
-            runs = self._runs[depth - 1]
-            by_sum = _joined([ACTIVATIONS[kind].backward(whole[lanes], sums[lanes]) for kind, lanes in runs])
-            _set_gradients(hidden_gradients[depth - 1], self._outputs[depth - 1][: len(by_sum)], by_sum)
-            by_output = [torch.bmm(by_sum, hidden[depth - 1][0].mT)] if depth > 1 else []
+        for stack in self._stacks:
+            stack.backward(by_logits[stack.lanes])
 
 
-def _hidden_places(chains: Sequence[Chain]) -> list[_Place]:
-    places: list[_Place] = []
-    start, inputs = 0, chains[0].layers[0].in_features
-    for layer in range(chains[0].depth):
-        having = [chain for chain in chains if chain.depth > layer]
-        width = max(chain.layers[layer].out_features for chain in having)
-        places.append(_Place(0, len(having), inputs, width, start))
-        start, inputs = places[-1].end, width
-    return places
+def _neighbours(chains: Sequence[Chain]) -> Iterator[list[int]]:
+    """The numbers of the stacks of chains that are in order."""
+    start = 0
+    for stack in stacked(chains):
+        yield list(range(start, start + len(stack)))
+        start += len(stack)
 
 
-def _head_places(chains: Sequence[Chain], hidden: Sequence[_Place]) -> dict[int, _Place]:
-    """Depth to the head of the lanes that are so deep; heads begin at one place, since no lane has two."""
-    places, first = {}, 0
-    for depth, alike in groupby(chains, key=lambda chain: chain.depth):
-        last = first + len(list(alike))
-        places[depth] = _Place(
-            first, last, hidden[depth - 1].outputs, chains[0].layers[-1].out_features, hidden[-1].end
-        )
-        first = last
-    return places
-
-
-def _runs(chains: Sequence[Chain]) -> list[tuple[type[nn.Module], slice]]:
+def _runs(chains: Sequence[Chain]) -> Iterator[tuple[type[nn.Module], slice]]:
     """Neighbouring lanes with one activation."""
-    runs, first = [], 0
+    first = 0
     for kind, alike in groupby(chains, key=lambda chain: chain.activation):
         last = first + len(list(alike))
-        runs.append((kind, slice(first, last)))
+        yield kind, slice(first, last)
         first = last
-    return runs
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
     """Lanes one after the other, without a copy where it is one part."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _set_gradients(gradients: tuple[Tensor, Tensor], inputs: Tensor, by_outputs: Tensor) -> None:
-    """Of a layer: of its matrix and its bias, in place."""
-    torch.bmm(inputs.mT, by_outputs, out=gradients[0])
-    torch.sum(by_outputs, 1, keepdim=True, out=gradients[1])
