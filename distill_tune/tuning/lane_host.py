@@ -1,8 +1,7 @@
 """A place of a search with fused lanes: an actor under Tune that trains the trials which the place has in hand.
 
-To Tune a place is one long trial. A step of Tune costs some 20 ms of the driver, and a process for each lane would cost
-a gigabyte and half a minute to start on a laptop; so a result has the reports of all lanes, and the decisions on each
-are taken by the conductor as ever.
+To Tune a place is one long trial. A result costs the driver some 20 ms, and a process for each lane would have to load
+Ray; so one result has the reports of all lanes, and the conductor decides on each of them as ever.
 """
 
 from __future__ import annotations

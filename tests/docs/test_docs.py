@@ -325,7 +325,7 @@ def document(own_space: Space, preparation: Preparation, tmp_path_factory: pytes
     found = complete(
         {"name": "own", "space": "", "test_opened": 1}, confirmation, preparation, limits, ledger, folder / "best"
     )
-    return {**found, **summary.effort(ledger, summary.Clock(), 1, [Rung(1)], Reason.TRIALS), "versions": versions()}
+    return {**found, **summary.effort(ledger, summary.Clock(), 1, 1, [Rung(1)], Reason.TRIALS), "versions": versions()}
 
 
 def fields_of(document: dict[str, Any]) -> set[str]:
