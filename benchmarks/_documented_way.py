@@ -1,4 +1,6 @@
-"""The peer of `trial_cost.py`: Ray Train nested in Ray Tune as documented, a TorchTrainer started inside every trial.
+"""A peer of `trial_cost.py` and `search_race.py`: Ray Train nested in Ray Tune as documented.
+
+A TorchTrainer is started inside every trial.
 
 https://docs.ray.io/en/latest/train/user-guides/hyperparameter-optimization.html
 
@@ -14,23 +16,24 @@ import json
 import tempfile
 import time
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import ray
 import ray.train.torch
+import torch
+from _peers import Peer, outcome, peer_parser, test_accuracy
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from distill_tune.config import Space
-from distill_tune.config.load import load_space
+from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
+from distill_tune.data import open_dataset
 from distill_tune.distillation.materials import Prepared
-from distill_tune.distillation.prepare import prepare
+from distill_tune.tuning.limits import Limits
 
 _NUM_CPUS = 8
 """What Ray is told: workers of trials that were stopped train on for a while, and must not keep new ones waiting."""
@@ -40,6 +43,8 @@ class Stopwatch(tune.Callback):
     """First step, training time and end of each trial, as the driver learns of them."""
 
     def __init__(self) -> None:
+        self.made_s = time.time()
+        self.curve: list[tuple[float, float]] = []
         self.began_s: dict[str, float] = {}
         self.ended_s: dict[str, float] = {}
         self.first_step_s: dict[str, float] = {}
@@ -51,6 +56,8 @@ class Stopwatch(tune.Callback):
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
         """An epoch; Tune shows a trial's last one twice."""
+        if (trial.trial_id, result["epoch"]) not in self.training_s:
+            self.curve.append((time.time() - self.made_s, result["val/accuracy"]))
         self.training_s[trial.trial_id, result["epoch"]] = result["time/training_s"]
         self.first_step_s.setdefault(trial.trial_id, result["time/began_s"])
 
@@ -75,35 +82,38 @@ class Stopwatch(tune.Callback):
         return self.ended_s[trial] - self.began_s[trial] - trained_s
 
 
-def train(config: dict[str, Any], space: Space, prepared: Prepared) -> None:
+def train(config: dict[str, Any], space: Space, prepared: Prepared, weights: str) -> None:
     """What every worker of every trial runs: our loop, with Ray Train's process group around it."""
-    import torch
-
     from distill_tune.distillation.loop import distill
     from distill_tune.distillation.materials import Materials
 
     torch.set_num_threads(1)
-    run = space.at({name: _value(space, name, sampled) for name, sampled in config.items()})
+    run = _run(space, config)
     for epoch in distill(run, Materials.open(prepared, run), run.search.seed):
+        torch.save(epoch.student.state_dict(), weights)
         ray.train.report(epoch.report)
 
 
 def trial(config: dict[str, Any], space: Space, prepared: Prepared, workers: int, storage: str) -> None:
-    """What Tune runs for each trial."""
+    """What Tune runs for each trial; a student over the limits is given up at once."""
+    if Limits(space.config.limits, open_dataset(prepared.data_folder)).excess(_run(space, config)).share > 0:
+        tune.report({"val/accuracy": 0.0, "epoch": 1, "time/training_s": 0.0, "time/began_s": time.time()})
+        return
     name = tune.get_context().get_trial_id()
     ray.train.torch.TorchTrainer(
-        partial(train, space=space, prepared=prepared),
+        partial(train, space=space, prepared=prepared, weights=f"{storage}/{name}.pt"),
         train_loop_config=config,
         scaling_config=ray.train.ScalingConfig(num_workers=workers, resources_per_worker={"CPU": 1}),
         run_config=ray.train.RunConfig(name=name, storage_path=storage, callbacks=[TuneReportCallback()]),
     ).fit()
 
 
-def search(space: Space, prepared: Prepared, given: argparse.Namespace, storage: str) -> dict[str, float]:
-    """Run the trials; returns what they have cost."""
-    run, stopwatch = space.config.search, Stopwatch()
-    fixed = {"space": space, "prepared": prepared, "workers": given.workers, "storage": f"{storage}/train"}
-    tune.Tuner(
+def search(peer: Peer, given: argparse.Namespace, storage: str) -> dict[str, Any]:
+    """Run the trials; returns what they have cost and what they have reached."""
+    space, stopwatch = peer.space, Stopwatch()
+    run = space.config.search
+    fixed = {"space": space, "prepared": peer.prepared, "workers": given.workers, "storage": f"{storage}/train"}
+    found = tune.Tuner(
         tune.with_resources(partial(trial, **fixed), {"CPU": 0.1}),
         param_space={dotted(path): _domain(found) for path, found in space.ranges.items()},
         tune_config=tune.TuneConfig(
@@ -116,12 +126,18 @@ def search(space: Space, prepared: Prepared, given: argparse.Namespace, storage:
                 grace_period=run.min_epochs,
                 reduction_factor=run.reduction_factor,
             ),
-            num_samples=given.trials,
+            num_samples=-1 if given.seconds else given.trials,
+            time_budget_s=given.seconds,
             max_concurrent_trials=given.at_a_time,
         ),
         run_config=tune.RunConfig(name="tune", storage_path=storage, verbose=0, callbacks=[stopwatch]),
     ).fit()
-    return stopwatch.cost(given.at_a_time)
+    best = found.get_best_result("val/accuracy", "max", scope="last")
+    assert best.config
+    assert best.metrics
+    weights = torch.load(f"{storage}/train/{best.metrics['trial_id']}.pt")
+    reached = outcome(stopwatch.curve, len(found), test_accuracy(peer, _run(space, best.config), weights))
+    return stopwatch.cost(given.at_a_time) | reached
 
 
 def _domain(found: Range) -> Any:
@@ -134,6 +150,10 @@ def _domain(found: Range) -> Any:
     return tune.loguniform(found.low, found.high) if found.log else tune.uniform(found.low, found.high)
 
 
+def _run(space: Space, config: dict[str, Any]) -> Config:
+    return space.at({name: _value(space, name, sampled) for name, sampled in config.items()})
+
+
 def _value(space: Space, name: str, sampled: Any) -> Any:
     found = next(found for path, found in space.ranges.items() if dotted(path) == name)
     return found.values[sampled] if isinstance(found, Choice) else sampled
@@ -141,21 +161,16 @@ def _value(space: Space, name: str, sampled: Any) -> Any:
 
 def main() -> None:
     """Prepare as our search does, then search the documented way."""
-    made = argparse.ArgumentParser(description=__doc__)
-    made.add_argument("space", type=Path)
-    made.add_argument("--storage", type=Path, required=True)
-    made.add_argument("--trials", type=int, default=6)
+    made = peer_parser(__doc__)
+    made.add_argument("--trials", type=int, default=6, help="where no --seconds are given")
     made.add_argument("--workers", type=int, default=1)
-    made.add_argument("--at-a-time", type=int, default=2)
-    made.add_argument("--set", action="append", default=[], dest="settings")
     given = made.parse_args()
-    space = load_space(given.space, given.settings)
-    prepared = prepare(space, given.storage.resolve() / ".cache", print).prepared
+    peer = Peer.of(given)
     ray.init(num_cpus=_NUM_CPUS, log_to_driver=False)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as storage:
-        cost = search(space, prepared, given, storage)
+        found = search(peer, given, storage)
     ray.shutdown()
-    print(json.dumps(cost))
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ warm-up. That they did the same steps is checked at the end: the largest differe
 
 - Ours is `distill_tune.distillation.loop.distill`, the generator that a trial pulls an epoch from. Its validation
   is cut down to one sample, so that its time is the time of its steps; nothing is subtracted.
-- Bare is the loop below: what one writes in a notebook. Where nothing is augmented, its inputs are normalised
-  floats, prepared once and outside the measurement; where something is, it calls the same transforms batch by
-  batch. It keeps one running loss and does nothing else: no learning-rate schedule (both sides run at a constant
-  rate).
+- Bare is `_bare_loop.py`: what one writes in a notebook. It keeps one running loss and does nothing else: no
+  learning-rate schedule (both sides run at a constant rate). Its inputs are prepared outside the measurement.
 
 The ratio of an epoch of ours to the bare one after it is taken pair by pair, and the median of the ratios counts:
 above 1 we are faster. `CPU` is the same by the process's CPU time, which other programs on the machine disturb
@@ -30,7 +28,7 @@ from statistics import median
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from _bare_loop import Bare
 from _measure import PLAIN_TEACHER, ROOT, conclude, parser, show
 from torch import Tensor, nn
 
@@ -39,7 +37,6 @@ from distill_tune.config.load import load_space
 from distill_tune.distillation.loop import Epoch, distill
 from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.prepare import prepare
-from distill_tune.distillation.seeds import seed_of
 
 RECIPE = (
     "loss.kind='soft_targets'",
@@ -67,57 +64,6 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "fashion-resnet": (FASHION, RESNET + PLAIN),
     "fashion-convnet-augmented": (FASHION, CONVNET + AUGMENTED),
 }
-
-
-class Bare:
-    """The loop of a notebook."""
-
-    def __init__(self, config: Config, materials: Materials):
-        torch.manual_seed(seed_of(config.search.seed, "weights"))
-        self.config, self.labels = config, materials.labels
-        self.student = materials.build_student(config)
-        trained = list(self.student.parameters())
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in trained if p.dim() > 1], "weight_decay": config.optim.weight_decay},
-            {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.optim.learning_rate, fused=True)
-        assert materials.teacher is not None
-        self.logits = [materials.teacher.logits(view) for view in range(materials.teacher.num_views)]
-        self.forward, self.inputs = self._forward_and_inputs(materials)
-        self.epochs = 0
-
-    def _forward_and_inputs(self, materials: Materials) -> tuple[nn.Module, Callable[[Tensor, int], Tensor]]:
-        if any(self.config.augmentation.amounts.values()):
-            return self.student, lambda index, view: materials.views.take(index, view).inputs
-        normalise, network = self.student.get_submodule("normalise"), self.student.get_submodule("network")
-        prepared = normalise(materials.train_inputs)
-        return network, lambda index, view: prepared[index]
-
-    def epoch(self) -> Tensor:
-        """Train one; returns its mean loss."""
-        self.student.train()
-        batch, view = self.config.optim.batch_size, self.epochs % len(self.logits)
-        temperature, soft_weight = self.config.loss.temperature, self.config.loss.soft_weight
-        generator = torch.Generator().manual_seed(seed_of(self.config.search.seed, self.epochs, "order"))
-        steps = len(self.labels) // batch
-        running = torch.zeros(())
-        for index in torch.randperm(len(self.labels), generator=generator)[: steps * batch].split(batch):
-            logits = self.forward(self.inputs(index, view))
-            hard = F.cross_entropy(logits, self.labels[index])
-            soft = F.kl_div(
-                F.log_softmax(logits / temperature, 1),
-                F.log_softmax(self.logits[view][index] / temperature, 1),
-                reduction="batchmean",
-                log_target=True,
-            )
-            loss = (1 - soft_weight) * hard + soft_weight * temperature**2 * soft
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            running += loss.detach()
-        self.epochs += 1
-        return running / steps
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""What the peers of `search_race.py` share: the same space, prepared data and limits as ours, and one line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from _bare_loop import accuracy
+
+from distill_tune.config import Config, Space
+from distill_tune.config.load import load_space
+from distill_tune.data import Dataset
+from distill_tune.data.dataset import open_test
+from distill_tune.distillation.materials import Prepared, student_for
+from distill_tune.distillation.prepare import prepare
+from distill_tune.tuning.limits import Limits
+
+NAME = "race"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What a peer searches, and on what."""
+
+    space: Space
+    prepared: Prepared
+    dataset: Dataset
+    limits: Limits
+
+    @classmethod
+    def of(cls, given: argparse.Namespace) -> Peer:
+        """Prepared as our search prepares it; found in the cache."""
+        space = load_space(given.space, given.settings)
+        preparation = prepare(space, given.storage.resolve() / ".cache", lambda line: None)
+        return cls(space, preparation.prepared, preparation.dataset, Limits(space.config.limits, preparation.dataset))
+
+    def is_too_large(self, config: Config) -> bool:
+        """Whether the student breaks a limit."""
+        return self.limits.excess(config).share > 0
+
+
+def peer_parser(description: str | None) -> argparse.ArgumentParser:
+    """The command line of a peer."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("space", type=Path)
+    made.add_argument("--storage", type=Path, required=True)
+    made.add_argument("--seconds", type=float, help="how long to search")
+    made.add_argument("--at-a-time", type=int, default=2)
+    made.add_argument("--set", action="append", default=[], dest="settings")
+    return made
+
+
+def test_accuracy(peer: Peer, config: Config, weights: Mapping[str, Any]) -> float:
+    """Of a student, by its weights."""
+    student, test = student_for(config, peer.dataset), open_test(peer.dataset)
+    student.load_state_dict(weights)
+    return accuracy(student, torch.from_numpy(test.inputs.copy()), torch.from_numpy(test.labels.copy()))
+
+
+def outcome(curve: Sequence[tuple[float, float]], trials: int, test: float) -> dict[str, Any]:
+    """What a peer has reached: `curve` is (seconds since its start, validation accuracy) of each epoch."""
+    return {"curve": [point for point in curve if point[1]], "trials": trials, "test": test}
