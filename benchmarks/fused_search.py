@@ -4,11 +4,11 @@
 
 Real searches (Optuna, ASHA, TensorBoard, logbook: everything that a user's search does) on Letter, with students of
 1,000 to 2,500 parameters: MLPs of one or two hidden layers of any activation, temperature, soft weight, loss, rate and
-decay searched with them. They run in turns, with `resources.lanes` as given and with 1. Trials and epochs an hour are counted from the
-first trial's first step to the last one's end. With lanes more trials start before the first has ended, so the sampler
-knows less when it proposes and fewer trials train on: epochs an hour are the ratio of the work, and what it is worth is
-seen with `--time`, which gives both sides the same seconds and compares the best validation accuracy. The teacher is a
-small one: what it knows changes no time.
+decay searched with them. They run in turns, with `resources.lanes` as given and with 1. Trials and epochs an hour are
+counted from the first trial's first step to the last one's end. With lanes more trials start before the first has
+ended, so the sampler knows less when it proposes, and how many trials train on differs: the ratio of the work is that
+of epochs an hour. What it is worth is seen with `--time`, which gives both sides the same seconds and compares the best
+validation accuracy. The teacher is a small one: what it knows changes no time.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ class Hands:
             if proposal is None:
                 break
             hand[f"{proposal.number:04d}"] = json.dumps(proposal.values)
-        self._give(place, dict(hand))
+        if hand:
+            self._give(place, dict(hand))
         return bool(hand)
 
     def told(self, place: int, lanes: Sequence[Told]) -> bool:

@@ -21,6 +21,8 @@ class Lanes:
     def __init__(self, device: torch.device | str = "cpu"):
         self._device = torch.device(device)
         self._runs: dict[str, Run] = {}
+        self._keys: dict[str, str | None] = {}
+        """Of each run, its `fusing_key`."""
         self._fused: dict[str, Fused] = {}
         """By what its runs have in common."""
 
@@ -34,12 +36,12 @@ class Lanes:
         run = Run(config, materials, seed, self._device)
         if resume is not None:
             run.restore(resume)
-        self._runs[name] = run
+        self._runs[name], self._keys[name] = run, fusing_key(run)
 
     @property
     def can_fuse(self) -> bool:
         """Whether any two of them can be fused."""
-        keys = [key for run in self._runs.values() if (key := fusing_key(run)) is not None]
+        keys = [self._keys[name] for name in self._runs if self._keys[name] is not None]
         return len(set(keys)) < len(keys)
 
     def leave(self, name: str) -> None:
@@ -51,7 +53,7 @@ class Lanes:
         names_of = {id(run): name for name, run in self._runs.items() if names is None or name in names}
         alike: dict[str, list[Run]] = {}
         for name in names_of.values():
-            alike.setdefault(fusing_key(self._runs[name]) or name, []).append(self._runs[name])
+            alike.setdefault(self._keys[name] or name, []).append(self._runs[name])
         self._regroup(alike)
         outcomes: dict[str, Outcome] = {}
         for key, runs in alike.items():
