@@ -5,8 +5,8 @@
 
 import argparse
 import errno
-import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +79,11 @@ def local_folder(storage: str) -> Path:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir():
         raise ConfigError(f"--storage {storage}: must be a folder, but {there} is a file; choose another place.")
-    if not os.access(there, os.W_OK):
-        raise ConfigError(f"--storage {storage}: {there} cannot be written to; choose another place.")
+    try:
+        tempfile.TemporaryFile(dir=there).close()  # permissions alone say nothing of a read-only or remote disk
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ConfigError(
+            f"--storage {storage}: {there} cannot be written to ({why}); choose another place."
+        ) from error
     return folder

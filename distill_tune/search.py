@@ -52,9 +52,10 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     storage = local_folder(given.storage)
     order = _onward(given, storage, command) if given.resume or given.extend else _new(given, storage, command)
     if given.dry_run:
+        from distill_tune.tuning.cluster import is_there_already
         from distill_tune.tuning.dry_run import dry_run
 
-        return dry_run(order.space, order.folder)
+        return dry_run(order.space, order.folder, must_fit=not is_there_already(order.address))
 
     from distill_tune.tuning.display import SteadyConsole, Voice
     from distill_tune.tuning.job import Job
@@ -131,7 +132,7 @@ def find_space(text: str) -> Path:
 def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     """Say at the end what was found, and where it is."""
     from distill_tune.export.model_card import openings, verdict_sentences
-    from distill_tune.tuning.display import verdict_table
+    from distill_tune.tuning.display import front_table, verdict_table
 
     say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
     if found["status"] == "interrupted":
@@ -151,6 +152,9 @@ def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     say("")
     console.print(verdict_table({"best": best, **baselines, "teacher": teacher}))
     say(winner_in_words(found))
+    if found.get("front"):
+        say("")
+        console.print(front_table(found["front"]))
     say("")
     say(f"student      {folder / 'best'}")
     say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / 'tensorboard'))}")

@@ -362,6 +362,7 @@ def test_a_teacher_that_does_not_take_the_data_or_knows_other_classes(refuse_tor
         ),
         (["limits.max_multiply_adds=20"], "limits: no student of the space can meet them; the smallest found (mlp)"),
         (["augmentation.mixup={ uniform = [0.1, 1] }"], "augmentation.mixup: must be a value or { choice = [...] }"),
+        (["resources.cpus_per_worker=9999"], "resources: a trial needs 9999 CPU, but this machine has "),
         (["teacher.mode=live"], "teacher.mode: 'live' needs a teacher that can run, but source = 'logits' has only"),
     ],
 )  # fmt: skip
@@ -372,3 +373,11 @@ def test_parts_that_do_not_go_together(refuse: Refuse, settings: list[str], said
 def test_a_limit_that_no_student_meets_is_found_before_a_teacher_is_trained(refuse: Refuse) -> None:
     teacher = ["teacher.source=train", "teacher.family=mlp", "teacher.train.epochs=1"]
     assert "limits: no student" in refuse(*teacher, "limits.max_parameters=20")
+
+
+def test_more_views_than_the_disk_has_room_for_are_refused_before_a_teacher_is_trained(refuse: Refuse) -> None:
+    teacher = ["teacher.source=train", "teacher.family=mlp", "teacher.train.epochs=1", "augmentation.noise=0.1"]
+    said = refuse(*teacher, "teacher.views=900000000000")
+    assert "error: --storage: " in said
+    assert "teacher's cache of 900,000,000,000 views x 38 samples x 3 classes" in said
+    assert "free; lower teacher.views, make room, or name another --storage." in said

@@ -21,8 +21,19 @@ class LimitsConfig(Options):
     """Median time of one sample on one thread of this machine."""
 
 
-Objective = Literal["val/accuracy", "val/loss", "val/worst_class_accuracy", "val/corrupted_accuracy"]
-"""What every epoch reports, the last one where it is the objective; smaller is better where it ends in "loss"."""
+Objective = Literal[
+    "val/accuracy",
+    "val/loss",
+    "val/worst_class_accuracy",
+    "val/corrupted_accuracy",
+    "parameters",
+    "multiply_adds",
+    "latency_ms",
+]
+"""What every epoch reports (`val/corrupted_accuracy` where it is an objective), and what a student costs."""
+LATENCY = "latency_ms"
+COSTS = ("parameters", "multiply_adds", LATENCY)
+"""Objectives that are known of a student before it is trained; smaller is better, as where a name ends in "loss"."""
 
 
 def parse_duration_s(text: Any) -> float:
@@ -43,6 +54,10 @@ def _is_duration(text: Any) -> Any:
     return text
 
 
+def _listed(objectives: Any) -> Any:
+    return [objectives] if isinstance(objectives, str) else objectives
+
+
 class SearchConfig(Choosing):
     """How long and how to search."""
 
@@ -53,7 +68,7 @@ class SearchConfig(Choosing):
     epochs: Positive | None = None
     """Of all trials together; None: as many as the trials need."""
     target: Finite | None = None
-    """A value of the objective that is good enough: the search ends when an epoch of a trial reaches it."""
+    """A value of the first objective that is good enough: the search ends when an epoch of a trial reaches it."""
     patience: Positive | None = None
     """The search ends when so many trials in a row have ended without a better one among them."""
     min_epochs: Positive = 1
@@ -63,7 +78,8 @@ class SearchConfig(Choosing):
     """Of the trials that reach a rung, one in so many goes on."""
     sampler: str = "tpe"
     scheduler: str = "asha"
-    objectives: list[Objective] = Field(["val/accuracy"], min_length=1, max_length=1)
+    objectives: Annotated[list[Objective], BeforeValidator(_listed), Field(min_length=1)] = Field(["val/accuracy"])
+    """One, or several of which a front is searched; the winner is the best by the first."""
     start_with: list[dict[str, Any]] = Field([])
     """Known good settings, tried first: dotted names to values; what a table leaves out is sampled."""
     start_from: list[str] = Field([])
@@ -78,6 +94,28 @@ class SearchConfig(Choosing):
             rule = f"must be at most search.max_epochs ({self.max_epochs}), but got {self.min_epochs}."
             raise BrokenRule(("min_epochs",), rule)
         return self
+
+    @model_validator(mode="after")
+    def _objectives_go_together(self) -> Self:
+        names = self.objectives
+        if double := [name for place, name in enumerate(names) if name in names[:place]]:
+            raise BrokenRule(("objectives",), f"must name each objective once, but got {double[0]!r} twice.")
+        if names[0] in COSTS:
+            rule = (
+                f"must begin with a metric of validation, by which the winner is named, but begins with {names[0]!r}; "
+            )
+            raise BrokenRule(("objectives",), rule + f"write ['val/accuracy', {names[0]!r}].")
+        if len(names) > 1:
+            self._check_who_can_do_several()
+        return self
+
+    def _check_who_can_do_several(self) -> None:
+        for field, registry in self.chooses.items():
+            name = getattr(self, field)
+            if not registry.get(name).several_objectives:
+                able = [each for each in registry.names if registry.get(each).several_objectives]
+                rule = f"{name!r} knows one objective, but search.objectives has {len(self.objectives)}; use one of "
+                raise BrokenRule((field,), f"{rule}{', '.join(able)}.")
 
 
 def _is_number_of_lanes(value: int | str) -> int | str:

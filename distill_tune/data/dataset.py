@@ -22,6 +22,7 @@ from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.atomic import new_folder
 from distill_tune.checksum import sha256_of
 from distill_tune.errors import CacheError
+from distill_tune.room import check_room
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import DataConfig
@@ -122,7 +123,7 @@ def prepare_data(config: DataConfig, cache: Path) -> Dataset:
 
     Raises:
         DataError: the data breaks a rule; nothing has been written.
-        ConfigError: a key of `[data]` does.
+        ConfigError: a key of `[data]` does, or the disk has no room for them.
     """
     fingerprint = fingerprint_of(config)
     folder = cache / f"data-{fingerprint}"
@@ -167,6 +168,8 @@ def _canonical(document: dict[str, Any]) -> bytes:
 
 
 def _write(built: Built, config: DataConfig, fingerprint: str, folder: Path) -> None:
+    num_bytes = sum(array.nbytes for arrays in built.splits.values() for array in arrays.values())
+    check_room(folder.parent, num_bytes, "the prepared data")
     with new_folder(folder, is_whole=lambda folder: not _damage(folder)) as new:
         for name, arrays in built.splits.items():
             write_arrays(new / f"{name}.arrow", arrays)

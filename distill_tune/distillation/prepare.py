@@ -19,6 +19,7 @@ from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
 from distill_tune.data import Dataset, prepare_data
+from distill_tune.distillation.cache_size import CacheSize
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
@@ -57,7 +58,11 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
     check_students(space, dataset)
-    folder, teacher = _ready_teacher(config, dataset, cache, say)
+    folder = _teacher_folder(config, dataset, cache)
+    new = [variant for variant in variants if not outputs_folder(folder, variant).exists()]
+    if new and config.teacher.mode == "cached":
+        CacheSize.of(new, dataset).announce(cache, say)
+    teacher = _ready_teacher(config, dataset, folder, say)
     if teacher.module is None:
         _check_logits_suffice(variants)
         refuse_without_network(space)
@@ -146,14 +151,17 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
         yield space.at(dict(zip(names, values, strict=True)))
 
 
-def _ready_teacher(config: Config, dataset: Dataset, cache: Path, say: Say) -> tuple[Path, LoadedTeacher]:
-    """The teacher's folder, named after its identity, and the teacher."""
+def _teacher_folder(config: Config, dataset: Dataset, cache: Path) -> Path:
+    """The teacher's folder, named after its identity."""
     source: Teacher = config.teacher.chosen("source")
-    pupils = pupils_of(dataset)
-    identity = f"{config.teacher.source} {source.identity(config.teacher, pupils)} {dataset.fingerprint}"
-    folder = cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    identity = f"{config.teacher.source} {source.identity(config.teacher, pupils_of(dataset))} {dataset.fingerprint}"
+    return cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def _ready_teacher(config: Config, dataset: Dataset, folder: Path, say: Say) -> LoadedTeacher:
+    source: Teacher = config.teacher.chosen("source")
     workshop = Workshop(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
-    return folder, source.load(config.teacher, pupils, workshop)
+    return source.load(config.teacher, pupils_of(dataset), workshop)
 
 
 def pupils_of(dataset: Dataset) -> Pupils:

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import threading
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +22,7 @@ RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"
 """Set to 1 to see Ray's own messages."""
 
 _ANSWER_S = 5.0
+_LONGEST = 300
 
 QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the user's configuration keep their meaning
@@ -56,15 +58,24 @@ def _named(address: str | None) -> str:
     return "--address" if address else "RAY_ADDRESS"
 
 
+def is_there_already(address: str | None) -> bool:
+    """Whether the search is to join a cluster, and not to start its own on this machine."""
+    return bool(address or os.environ.get("RAY_ADDRESS"))
+
+
 class Connection:
     """`with Connection(...) as connection: ...; connection.wait()`: made while the block goes on, closed at its end.
 
     The thread that starts Ray's processes must live as long as they: the kernel ends them with it (PR_SET_PDEATHSIG).
     """
 
-    def __init__(self, address: str | None, resources: ResourcesConfig):
-        """To the cluster at `address`, at Ray's own RAY_ADDRESS, or to a new one on this machine."""
-        self._address, self._resources = address, resources
+    def __init__(self, address: str | None, resources: ResourcesConfig, say: Callable[[str], None] = lambda line: None):
+        """To the cluster at `address`, at Ray's own RAY_ADDRESS, or to a new one on this machine.
+
+        `say` hears, in a line each, of what Ray finds worth telling: a node that was lost, a worker that was killed
+        because memory was short.
+        """
+        self._address, self._resources, self._say = address, resources, say
         self._made, self._over = threading.Event(), threading.Event()
         self._fault: Exception | None = None
         self._thread = threading.Thread(target=self._hold, name="Ray's start", daemon=True)
@@ -110,7 +121,9 @@ class Connection:
         loud = os.environ.get(RAY_LOGS) == "1"
         level = logging.INFO if loud else logging.ERROR
         for name in ("ray.tune", "ray.train"):
-            logging.getLogger(name).setLevel(level)
+            logging.getLogger(name).setLevel(logging.INFO if loud else logging.CRITICAL)  # we say how trials end
+        if not loud:
+            _tell_in_brief(self._say)
         existing = self._address or os.environ.get("RAY_ADDRESS")
         options: dict[str, Any] = {} if existing else {"include_dashboard": self._resources.workers_per_trial > 1}
         try:
@@ -128,10 +141,42 @@ class Connection:
             ) from error
 
 
-def places_of_this_machine(resources: ResourcesConfig) -> int:
-    """How many trials this machine has cores for, at least one; an estimate for planning, before there is a cluster."""
+def _tell_in_brief(say: Callable[[str], None]) -> None:
+    """Of Ray's own messages to a driver, which go on with some forty lines of its logs, the first sentence, once."""
+    import ray._private.worker
+
+    told = set[str]()
+
+    def brief(data: dict[str, Any], ignore_prefix: bool) -> None:
+        for line in data["lines"]:
+            sentence = re.split(r"[.:]\s", " ".join(line.split()), maxsplit=1)[0][:_LONGEST]
+            if sentence and sentence not in told:
+                told.add(sentence)
+                say(f"Ray: {sentence}")
+
+    ray._private.worker.print_to_stdstream = brief
+
+
+def places_of_this_machine(resources: ResourcesConfig, must_fit: bool = False) -> int:
+    """How many trials this machine has cores for, at least one; for planning, before there is a cluster.
+
+    Raises:
+        ConfigError: not even one trial fits, and it `must_fit`.
+    """
+    if must_fit:
+        _room(resources, _of_this_machine(resources), "this machine")
     places = (os.cpu_count() or 1) // (resources.workers_per_trial * resources.cpus_per_worker)
     return min(max(1, places), resources.concurrent_trials or max(1, places))
+
+
+def _of_this_machine(resources: ResourcesConfig) -> dict[str, float]:
+    """CPUs and GPUs; Ray may find fewer, for example in a container."""
+    gpus = 0
+    if resources.gpus_per_worker:
+        from torch import cuda
+
+        gpus = cuda.device_count()
+    return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
 
 
 def concurrency(resources: ResourcesConfig, trials: int) -> int:
@@ -142,16 +187,34 @@ def concurrency(resources: ResourcesConfig, trials: int) -> int:
     """
     import ray
 
-    available = ray.cluster_resources()
+    room = _room(resources, ray.cluster_resources(), "the whole cluster")
+    return min(trials, room, resources.concurrent_trials or room)
+
+
+def _room(resources: ResourcesConfig, available: Mapping[str, float], where: str) -> int:
+    """How many trials fit.
+
+    Raises:
+        ConfigError: none.
+    """
     needs = {"CPU": float(resources.cpus_per_worker), "GPU": resources.gpus_per_worker}
     room = min(
         int(available.get(kind, 0.0) / (need * resources.workers_per_trial)) for kind, need in needs.items() if need
     )
     if room < 1:
-        have = ", ".join(f"{available.get(kind, 0.0):g} {kind}" for kind in needs)
+        have = ", ".join(f"{available.get(kind, 0.0):g} {kind}" for kind, need in needs.items() if need)
         want = ", ".join(f"{need * resources.workers_per_trial:g} {kind}" for kind, need in needs.items() if need)
         raise ConfigError(
-            f"resources: a trial needs {want}, but the whole cluster has {have}; lower workers_per_trial or "
-            "cpus_per_worker."
+            f"resources: a trial needs {want}, but {where} has {have}; lower workers_per_trial, cpus_per_worker or "
+            "gpus_per_worker."
         )
-    return min(trials, room, resources.concurrent_trials or room)
+    return room
+
+
+def free_places() -> str:
+    """What the cluster has free: "the cluster has 0 of 2 CPUs free"."""
+    import ray
+
+    have, free = ray.cluster_resources(), ray.available_resources()
+    parts = [f"{free.get(kind, 0):g} of {have[kind]:g} {kind}s" for kind in ("CPU", "GPU") if kind in have]
+    return f"the cluster has {' and '.join(parts) or 'nothing'} free"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 
 from distill_tune.config import Values
+from distill_tune.config.searching import LATENCY
 from distill_tune.errors import ConfigError, DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
@@ -96,7 +97,7 @@ class Conductor:
             return self._waiting.popleft()
         try:
             proposal = self._within_limits()
-            self.ledger.start(self._record(proposal))
+            self.ledger.start(self._record_with_latency(proposal))
         except OSError as error:
             self._end(Reason.STORAGE, one_line(error))
         except DistillTuneError as error:  # what has been trained, and is being trained, is not lost for that
@@ -151,10 +152,10 @@ class Conductor:
         """Show the judge a trial's epochs, in order."""
         passed = True
         for report in reports:
-            score = self.ledger.sign * report[self.ledger.objective]
-            passed &= self.judge.goes_on(record.trial_id, int(report["epoch"]), score)
-            if isfinite(score) and score > self._best:
-                self._best, self._ended_since_better = score, 0
+            scores = self.ledger.scores(record, report)
+            passed &= self.judge.goes_on(record.trial_id, int(report["epoch"]), *scores)
+            if all(map(isfinite, scores)) and scores[0] > self._best:
+                self._best, self._ended_since_better = scores[0], 0
         return passed
 
     def ended(self, trial_id: str, failure: str | None) -> None:
@@ -183,7 +184,7 @@ class Conductor:
             return Status.FAILED
         if not record.reports:
             return Status.FAILED if self.budget.ended_by is None else Status.INTERRUPTED
-        if not isfinite(record.last.get(self.ledger.objective, float("nan"))):
+        if not all(map(isfinite, self.ledger.scores(record, record.last))):
             return Status.FAILED
         if record.epochs >= self.judge.max_epochs:
             return Status.COMPLETED
@@ -211,6 +212,12 @@ class Conductor:
     def _end(self, reason: Reason, why: str) -> None:
         self.why = self.why or why
         self.budget.end(reason)
+
+    def _record_with_latency(self, proposal: Proposal) -> TrialRecord:
+        record = self._record(proposal)
+        if LATENCY in self.ledger.objectives:
+            record.latency_ms = self.limits.latency_ms(proposal.config)
+        return record
 
     def _record(self, proposal: Proposal) -> TrialRecord:
         trial_id = f"{proposal.number:04d}"

@@ -63,6 +63,8 @@ class Confirmation:
 
     winner: Candidate
     baselines: list[Candidate]
+    candidates: list[Candidate] = field(default_factory=list)
+    """Whoever came to its end in enough seeds, the winner among them."""
 
 
 def confirm(
@@ -82,7 +84,7 @@ def confirm(
     winner = max(able, key=lambda candidate: candidate.merit(objective))
     baselines = baselines_of(winner)
     train(baselines)
-    return Confirmation(winner, [baseline for baseline in baselines if baseline.is_confirmed])
+    return Confirmation(winner, [baseline for baseline in baselines if baseline.is_confirmed], able)
 
 
 def candidates_of(space: Space, records: list[TrialRecord], seeds: list[int]) -> list[Candidate]:

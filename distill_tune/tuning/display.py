@@ -11,10 +11,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from distill_tune.config.searching import COSTS
 from distill_tune.tuning.ledger import Status, TrialRecord
 from distill_tune.tuning.schedulers._base import Rung
 from distill_tune.tuning.tally import Tally
-from distill_tune.tuning.wording import duration, metric, rate, settings
+from distill_tune.tuning.wording import amount, duration, metric, rate, settings
 
 STYLES = {
     Status.RUNNING: "cyan",
@@ -81,7 +82,8 @@ def panel(title: str, tally: Tally, total: int, left_s: float | None, rungs: Seq
         record = tally.incumbent
         best = Text(f"  best {tally.objective} {metric(tally.best)}", style="bold green")
         size = f", {record.parameters:,} parameters" if record.parameters else ""
-        best.append(f"  {named(record)}, {record.epochs} epochs{size}", style="not bold default")
+        trains = ", still training" if record.status is Status.RUNNING else ""
+        best.append(f"  {named(record)}, {record.epochs} epochs{trains}{size}", style="not bold default")
         lines += [best, Text(f"  with {settings(record.values)}", style="dim")]
     if rungs:
         lines.append(_rungs(rungs, "≥" if tally.sign > 0 else "≤"))
@@ -110,6 +112,7 @@ def _how_far(title: str, tally: Tally, total: int, left_s: float | None) -> Tabl
 
 def _counts(tally: Tally) -> Text:
     parts = [Text(f"{tally.counts[s]:,} {s}", style) for s, style in STYLES.items() if tally.counts[s]]
+    parts += [Text(f"front of {len(tally.front):,}", "bold")] if tally.front else []
     return Text("  ").append_text(Text(" · ", "dim").join(parts))
 
 
@@ -119,6 +122,20 @@ def _rungs(rungs: Sequence[RungView], beyond: str) -> Text:
         for rung in rungs
     ]
     return Text("  reached epoch ", style="dim").append(" · ".join(parts))
+
+
+def front_table(front: Sequence[Mapping[str, Any]]) -> Table:
+    """The front of a search, as the summary has it; what was not confirmed has a dash."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("front")
+    metrics = [name for name in front[0]["values"] if name not in COSTS]
+    for head in (*front[0]["values"], *(f"{name} again" for name in metrics)):
+        table.add_column(head, justify="right")
+    for row in front:
+        again = (row["confirmed"] or {"values": {}})["values"]
+        numbers = [*row["values"].values(), *(again.get(name) for name in metrics)]
+        table.add_row(f"trial {row['trial']:04d}", *("-" if number is None else amount(number) for number in numbers))
+    return table
 
 
 def verdict_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:

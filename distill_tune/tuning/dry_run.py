@@ -22,13 +22,19 @@ from distill_tune.distillation.prepare import check_students, pupils_of
 from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.fitting import fit
+from distill_tune.tuning.footprint import Footprint
 from distill_tune.tuning.plan import NUM_BASELINES
 from distill_tune.tuning.schedulers._base import Rung
 from distill_tune.tuning.wording import duration
 
 
-def dry_run(space: Space, folder: Path) -> int:
+def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
     """Print the plan; returns the exit status.
+
+    Args:
+        space: what would be searched.
+        folder: the result folder.
+        must_fit: whether a trial must fit on this machine, since no cluster is given.
 
     Raises:
         InputError: whatever a search would refuse, but for what only its teacher can tell.
@@ -36,10 +42,13 @@ def dry_run(space: Space, folder: Path) -> int:
     console = Console(soft_wrap=True, highlight=False, markup=False)
     with tempfile.TemporaryDirectory() as temporary:
         dataset = prepare_data(space.config.data, Path(temporary))
-        space = fit(space, dataset, console.print).space
-        config = space.config
+        fitted = fit(space, dataset, console.print)
+        space, config = fitted.space, fitted.space.config
         check_students(space, dataset)
         config.teacher.chosen("source").identity(config.teacher, pupils_of(dataset))  # is what it names there?
+        storage, places = folder.parent, places_of_this_machine(config.resources, must_fit)
+        footprint = Footprint.of(space, dataset, fitted.limits, places)
+        footprint.check(storage)
         samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
     console.print("Configuration (each range at its first value)\n", style="bold")
     console.print(tomli_w.dumps(tables_of(config)))
@@ -52,7 +61,11 @@ def dry_run(space: Space, folder: Path) -> int:
         names = TableEncoder.from_dict(dataset.encoder).feature_names
         console.print(f"  features, in order: {', '.join(names)}")
     console.print("\nPlan\n", style="bold")
-    for line in [*_plan(config, epoch_s, samples), f"result folder {folder}; nothing has been started or written"]:
+    for line in [
+        *_plan(config, epoch_s, samples),
+        *footprint.lines(storage),
+        f"result folder {folder}; nothing has been started or written",
+    ]:
         console.print(f"  {line}")
     return 0
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from distill_tune.config import Space, Values, parse_duration_s
+from distill_tune.config.searching import COSTS
 from distill_tune.data import Dataset
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.cluster import places_of_this_machine
@@ -47,9 +48,10 @@ def known_to_fit(space: Space, dataset: Dataset) -> Fitted:
         ConfigError: no student of the space is within its limits, or its sampler cannot sample it.
     """
     space.config.search.chosen("sampler").check(space)
+    _check_costs_differ(space)
     for known_good in space.config.search.start_with:
         _check_known_good(space, known_good)
-    check_others(space.config.search.start_from)
+    check_others(space.config.search.start_from, len(space.config.search.objectives) > 1)
     limits = Limits(space.config.limits, dataset)
     return Fitted(space, limits, smallest_student(space, limits))
 
@@ -74,6 +76,15 @@ def _to_time(space: Space, dataset: Dataset, say: Callable[[str], None]) -> Spac
         return space
     say(f"{config.search.time} pay for {epochs} epochs a training, not {config.search.max_epochs}")
     return space.with_fixed("search", "max_epochs", epochs)
+
+
+def _check_costs_differ(space: Space) -> None:
+    costs = [name for name in space.config.search.objectives if name in COSTS]
+    if costs and len(space.families) == 1 and not space.ranges_of(space.families[0]):
+        raise ConfigError(
+            f"search.objectives: {costs[0]!r} is the same for every student of this space; give the student a range, "
+            "or leave it out."
+        )
 
 
 def _check_known_good(space: Space, values: Values) -> None:

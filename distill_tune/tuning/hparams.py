@@ -85,15 +85,24 @@ def columns_of(space: Space) -> list[Column]:
 def experiment(columns: list[Column], metrics: dict[str, str]) -> Any:
     """The description of the search; `metrics` maps scalar tags to display names, the most telling first."""
     names = short_names(column.name for column in columns)
-    scarce = sum(not column.optional for column in columns) < VISIBLE
-    first = [not column.optional or (scarce and column.as_words) for column in columns]
+    first = _first(columns)
     about = api_pb2.Experiment(
-        hparam_infos=[c.info(names[c.name], leads) for c, leads in zip(columns, first, strict=True)],
+        hparam_infos=[column.info(names[column.name], column in first) for column in columns],
         metric_infos=[
             api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=name) for tag, name in metrics.items()
         ],
     )
     return _value(metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=about))
+
+
+def _first(columns: list[Column]) -> list[Column]:
+    """The columns to be visible at first, in the space's own order, student first; the page sorts them by name.
+
+    Every trial must fill them; where too few are so, those join that every trial fills with words.
+    """
+    filled = [column for column in columns if not column.optional]
+    filled += [column for column in columns if column.optional and column.as_words] if len(filled) < VISIBLE else []
+    return filled[:VISIBLE]
 
 
 def session_start(record: TrialRecord, columns: Iterable[Column]) -> Any:

@@ -7,11 +7,12 @@ read from these records, so they can never disagree.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from distill_tune.config.searching import COSTS
 from distill_tune.errors import one_line
 
 Report = dict[str, float]
@@ -22,7 +23,7 @@ Told = tuple[str, list[Report], str | None]
 
 def sign_of(objective: str) -> int:
     """1 where larger is better, -1 where smaller is."""
-    return -1 if objective.endswith("loss") else 1
+    return -1 if objective.endswith("loss") or objective in COSTS else 1
 
 
 def merit_of(report: Report, objective: str) -> tuple[float, float]:
@@ -64,6 +65,8 @@ class TrialRecord:
     """Runs of one configuration with other seeds share it."""
     parameters: int = 0
     multiply_adds: int = 0
+    latency_ms: float | None = None
+    """Median time of one sample on one thread of this machine; only where it is an objective."""
     status: Status = Status.RUNNING
     started_s: float = field(default_factory=time.time)
     ended_s: float | None = None
@@ -100,10 +103,15 @@ class TrialRecord:
         """The highest rung (in epochs) that the trial has reached."""
         return max(self.rungs, default=None)
 
+    def value_of(self, objective: str, report: Report) -> float:
+        """An objective at a report: of it, or of the student; NaN where nobody has said."""
+        value = getattr(self, objective) if objective in COSTS else report.get(objective)
+        return math.nan if value is None else float(value)
+
     def rung_values(self, objective: str) -> dict[int, float]:
         """Epoch to objective at each rung that the trial has reached, and after its last epoch."""
         kept = {*self.rungs, self.epochs}
-        return {int(r["epoch"]): r[objective] for r in self.reports if int(r["epoch"]) in kept}
+        return {int(r["epoch"]): self.value_of(objective, r) for r in self.reports if int(r["epoch"]) in kept}
 
 
 class Watcher:
@@ -136,13 +144,15 @@ class Ledger:
         objective: str = "val/accuracy",
         watchers: Iterable[Watcher] = (),
         say: Callable[[str], None] = lambda line: None,
+        further: Sequence[str] = (),
     ):
-        """`say` hears of a watcher that is given up."""
+        """`say` hears of a watcher that is given up; `further` are the objectives after the first."""
         self.objective = objective
+        self.objectives = (objective, *further)
         self.sign = sign_of(objective)
         self.watchers = list(watchers)
         self.records: dict[str, TrialRecord] = {}
-        self._say = say
+        self.say = say
         self._counts: Counter[Status] = Counter()
 
     def know(self, record: TrialRecord) -> None:
@@ -182,8 +192,12 @@ class Ledger:
         """How many trials stand so; without arguments, all."""
         return sum(self._counts[status] for status in statuses or Status)
 
+    def scores(self, record: TrialRecord, report: Report) -> tuple[float, ...]:
+        """A trial at a report by each objective, the larger the better."""
+        return tuple(sign_of(objective) * record.value_of(objective, report) for objective in self.objectives)
+
     def ranked(self) -> list[TrialRecord]:
-        """Trained, not failed trials, the best first: by the objective after the last epoch, then by val/loss."""
+        """Trained, not failed trials, the best first: by the first objective after the last epoch, then by val/loss."""
         able = [r for r in self.records.values() if r.reports and r.status is not Status.FAILED]
         return sorted(able, key=lambda record: merit_of(record.last, self.objective), reverse=True)
 
@@ -205,4 +219,4 @@ class Ledger:
                 if watcher.is_essential:
                     raise
                 self.watchers.remove(watcher)
-                self._say(f"warning: {type(watcher).__name__} is given up: {one_line(error)}")
+                self.say(f"warning: {type(watcher).__name__} is given up: {one_line(error)}")

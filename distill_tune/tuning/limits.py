@@ -40,7 +40,7 @@ class Limits:
     def __init__(self, config: LimitsConfig, dataset: Dataset):
         self._config, self._dataset = config, dataset
         self._count = lru_cache(maxsize=4096)(self._count_cost)
-        self._time = lru_cache(maxsize=4096)(self._measure_latency_ms)
+        self._times_ms: dict[_Key, float] = {}
 
     def cost(self, config: Config) -> Cost:
         """Parameters and multiply-adds of the configured student."""
@@ -48,7 +48,14 @@ class Limits:
 
     def latency_ms(self, config: Config) -> float:
         """Median time of one sample on one thread of this machine."""
-        return self._time(_Key(config))
+        key = _Key(config)
+        if key not in self._times_ms:
+            self._times_ms[key] = self._measure_latency_ms(key)
+        return self._times_ms[key]
+
+    def know_latency(self, config: Config, ms: float) -> None:
+        """What an earlier sitting has measured, so that all trials of one architecture go on to have one latency."""
+        self._times_ms[_Key(config)] = ms
 
     def excess(self, config: Config) -> Excess:
         """What the student breaks most. A student that is too large is not timed."""

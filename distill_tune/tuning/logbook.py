@@ -96,7 +96,8 @@ class Logbook(Watcher):
 
 
 def _lasting(record: TrialRecord) -> dict[str, Any]:
-    return {name: value for name, value in asdict(record).items() if name not in OFTEN}
+    fields = {name: value for name, value in asdict(record).items() if name not in OFTEN}
+    return fields if record.latency_ms is not None else {n: v for n, v in fields.items() if n != "latency_ms"}
 
 
 def _as_json(value: float) -> float | str:

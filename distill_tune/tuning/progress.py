@@ -35,9 +35,13 @@ class ProgressWatcher(Watcher):
         rungs: Callable[[], Sequence[RungView]] = lambda: (),
         title: str = "Searching",
         clock: Callable[[], float] = time.monotonic,
+        further: Sequence[str] = (),
     ):
-        """`time_left_s`, what is left of the time budget, is asked from a thread of rich; `rungs` is not."""
-        self._console, self._objective, self._clock = console, objective, clock
+        """`time_left_s`, what is left of the time budget, is asked from a thread of rich; `rungs` is not.
+
+        With `further` objectives the size of the front is shown, until the next phase begins.
+        """
+        self._console, self._objective, self._clock, self._further = console, objective, clock, further
         self._time_left_s, self._rungs = time_left_s, rungs
         self._lock = threading.RLock()
         self._live: Live | None = None
@@ -47,12 +51,12 @@ class ProgressWatcher(Watcher):
     def begin(self, title: str, total: int) -> None:
         """Close what is shown and count anew, without rungs: `begin("Confirming", 15)`."""
         self.close()
-        self._rungs, self._seen_rungs = (lambda: ()), []
+        self._rungs, self._seen_rungs, self._further = (lambda: ()), [], ()
         self._begin(title, total)
 
     def _begin(self, title: str, total: int) -> None:
         self._title, self._total = title, total
-        self._tally = Tally(self._objective, clock=self._clock)
+        self._tally = Tally(self._objective, clock=self._clock, further=self._further)
         self._lines = _Lines(self._console, self._tally, total, self._clock)
 
     def trial_known(self, record: TrialRecord) -> None:
@@ -160,6 +164,7 @@ class _Lines:
         tally, self._said_s = self._tally, self._clock()
         best = "" if tally.incumbent is None else f" (best {metric(tally.best)} by {self._named(tally.incumbent)})"
         ended = f"{tally.trained} of {self._total} ended"
+        ended += f", front of {len(tally.front)}" if tally.front else ""
         speed = f", {rate(tally.trials_per_hour)}" if tally.trials_per_hour else ""
         self._console.print(f"{sentence}{best}, {ended}{speed}", markup=False, highlight=False, soft_wrap=True)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import ray
@@ -17,28 +18,38 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials import Prepared
 from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget
+from distill_tune.tuning.cluster import free_places
 from distill_tune.tuning.confirmation import Candidate, confirmation_record
 from distill_tune.tuning.lane_group import LaneGroup
 from distill_tune.tuning.ledger import Ledger, Report, Status, Told, TrialRecord
+from distill_tune.tuning.pile import Pile
 from distill_tune.tuning.trial import CHECKPOINTS, WORKERS, make_group
 from distill_tune.tuning.worker_group import Assignment, WorkerGroup
 
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
 _RESTARTS = 2
-"""How often a seat whose process died is started again, for the trainings that wait."""
+"""How often a seat whose process died is started again, and a training begun again whose seat died."""
+_PATIENCE_S = 60.0
+_LOOK_EVERY_S = 1.0
+"""While a seat is waited for, whether it is still needed."""
 
 
-Training = tuple[Candidate, int]
-"""A candidate, and the seed to train it in."""
+@dataclass(frozen=True)
+class _Training:
+    """One seed of one candidate."""
+
+    candidate: Candidate
+    seed: int
+    tries_left: int = _RESTARTS
+    why: str = "no worker could be kept running"
 
 
 @dataclass(frozen=True)
 class _Hand:
     """A training at work."""
 
-    candidate: Candidate
-    seed: int
+    training: _Training
     record: TrialRecord
     assignment: Assignment
 
@@ -47,7 +58,7 @@ class _Hand:
         return self.record.epochs >= self.assignment.config.search.max_epochs
 
 
-def dealt(trainings: Sequence[Training], seats: int, lanes: int) -> list[list[Training]]:
+def dealt(trainings: Sequence[_Training], seats: int, lanes: int) -> list[list[_Training]]:
     """The trainings in parts of at most `lanes`, as equal as can be, and so many that all seats end together."""
     count = len(trainings)
     parts = min(count, -(-count // (seats * lanes)) * seats)
@@ -124,6 +135,9 @@ class Seats:
         self._folder, self._ledger, self._budget, self._known = folder, ledger, budget, known or {}
         self._lanes, self._lock = lanes, threading.Lock()
         self._seats: list[Any] = []
+        self._up: set[Any] = set()
+        """Seats that have been up."""
+        self._up_s = time.monotonic()
 
     def __enter__(self) -> Seats:
         alone = self._resources.workers_per_trial == 1
@@ -135,7 +149,7 @@ class Seats:
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         for seat in self._seats:
-            if self._budget.ended_by is None and kind is None:  # else it may still be training
+            if seat in self._up and self._budget.ended_by is None and kind is None:  # else it may still be training
                 with suppress(ray.exceptions.RayActorError):  # it died: there is nothing left to give back
                     ray.get(seat.close.remote())
             ray.kill(seat)
@@ -150,35 +164,70 @@ class Seats:
         Raises:
             DistillTuneError: a seat could not be kept running.
         """
-        asked = [(candidate, seed) for candidate in candidates for seed in candidate.seeds]
-        waiting: SimpleQueue[list[Training]] = SimpleQueue()
-        for some in dealt([each for each in asked if not self._is_known(*each)], self._count, self._lanes):
-            waiting.put(some)
+        asked = [
+            _Training(candidate, seed)
+            for candidate in candidates
+            for seed in candidate.seeds
+            if not self._is_known(candidate, seed)
+        ]
+        pile = Pile(dealt(asked, self._count, self._lanes))
         faults: list[Exception] = []
-
-        def work(seat: Any) -> None:
-            try:
-                while self._budget.ended_by is None and not faults:
-                    self._train_some(seat, waiting.get_nowait())
-            except Empty:
-                return
-            except Exception as error:  # raised again below, in the thread that asked
-                faults.append(error)
-
-        threads = [threading.Thread(target=work, args=(seat,), daemon=True) for seat in self._seats]
+        threads = [threading.Thread(target=self._work, args=(seat, pile, faults), daemon=True) for seat in self._seats]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         if faults:
             raise DistillTuneError(f"the confirmation could not be finished: {one_line(faults[0])}") from faults[0]
+        for part in pile.clear() if self._budget.ended_by is None else []:  # no seat is left to do it
+            for training in part:
+                self._end(self._begun(training), Status.FAILED, training.why)
+
+    def _work(self, seat: Any, pile: Pile[list[_Training]], faults: list[Exception]) -> None:
+        """One seat's thread: train what waits, as long as the seat is up."""
+        try:
+            while self._is_up(seat, pile) and (part := pile.take()) is not None:
+                self._train_some(seat, part, pile)
+        except Exception as error:  # raised again in the thread that asked
+            faults.append(error)
+        if faults or self._budget.ended_by is not None:
+            pile.clear()
+
+    def _is_up(self, seat: Any, pile: Pile[list[_Training]]) -> bool:
+        """Wait for a seat to be up, or up again; False where Ray has given it up, or it is no longer needed.
+
+        On a cluster that has lost a node there may be no place for it until the others are done.
+        """
+        answer = seat.ready.remote()
+        while self._budget.ended_by is None and not pile.is_done:
+            if ray.wait([answer], timeout=_LOOK_EVERY_S)[0]:
+                return self._answers(seat, answer)
+            self._say_what_is_waited_for()
+        return False
+
+    def _say_what_is_waited_for(self) -> None:
+        """Once, after long enough without any seat that it is no slow start."""
+        with self._lock:
+            if self._up:
+                self._up_s = time.monotonic()
+            elif time.monotonic() - self._up_s > _PATIENCE_S:
+                self._up_s = math.inf
+                self._ledger.say(f"the confirmation waits for a place: {free_places()}")
+
+    def _answers(self, seat: Any, answer: Any) -> bool:
+        try:
+            ray.get(answer)
+        except ray.exceptions.RayActorError:
+            return False
+        self._up.add(seat)
+        return True
 
     def _is_known(self, candidate: Candidate, seed: int) -> bool:
         """Whether the training ended in an earlier sitting; then its outcome is taken from there."""
         record, weights = self._known.get(candidate.run_name(seed)), self._weights(candidate, seed)
         if record is None or record.status is Status.RUNNING:
             return False
-        if record.status is Status.COMPLETED and not weights.exists():
+        if record.status is Status.COMPLETED and not weights.exists():  # the folds' are written before it
             return False
         self._ledger.know(record)
         if record.status is Status.COMPLETED:
@@ -188,35 +237,48 @@ class Seats:
     def _weights(self, candidate: Candidate, seed: int) -> Path:
         return self._folder / WEIGHTS / f"{candidate.run_name(seed)}.safetensors"
 
-    def _train_some(self, seat: Any, trainings: list[Training]) -> None:
-        """Train some side by side; those that a dead process leaves behind go on when it is up again."""
-        hands = {hand.record.trial_id: hand for hand in map(self._hand, trainings)}
-        for tries_left in range(_RESTARTS, -1, -1):
-            try:
-                return self._trained(seat, hands)
-            except ray.exceptions.RayActorError as error:  # its process died; Ray starts it again
-                if not tries_left or not _comes_back(seat):
-                    for hand in hands.values():
-                        self._end(hand.record, Status.FAILED, one_line(error))
-                    return None
-        return None
-
-    def _hand(self, training: Training) -> _Hand:
-        """Begin a training, or go on with one of an earlier sitting."""
-        candidate, seed = training
-        record = confirmation_record(candidate, seed)
-        known = self._known.get(record.trial_id)
+    def _begun(self, training: _Training) -> TrialRecord:
+        """The record of a training that begins, goes on from an earlier sitting, or is begun again."""
+        name = training.candidate.run_name(training.seed)
+        known = self._ledger.records.get(name) or self._known.get(name)
         if known is not None and known.status is Status.RUNNING:
-            record = known
-        weights = self._weights(candidate, seed)
+            return known
+        return confirmation_record(training.candidate, training.seed)
+
+    def _train_some(self, seat: Any, part: list[_Training], pile: Pile[list[_Training]]) -> None:
+        """Train to their ends, or, if the seat's process or node dies, give back what had not come to its own."""
+        hands = {hand.record.trial_id: hand for hand in map(self._hand, part)}
+        try:
+            self._trained(seat, hands)
+        except ray.exceptions.RayActorError as error:
+            self._up.discard(seat)
+            why = one_line(error)
+            for hand in [hand for hand in hands.values() if not hand.training.tries_left]:
+                self._end(hands.pop(hand.record.trial_id).record, Status.FAILED, why)
+            if hands:
+                trainings = (hand.training for hand in hands.values())
+                return pile.put_back([replace(each, tries_left=each.tries_left - 1, why=why) for each in trainings])
+        except ray.exceptions.RayTaskError as error:
+            for hand in hands.values():
+                self._end(hand.record, Status.FAILED, one_line(error.cause))
+        pile.done()
+
+    def _hand(self, training: _Training) -> _Hand:
+        candidate, seed = training.candidate, training.seed
+        weights, record = self._weights(candidate, seed), self._begun(training)
         checkpoint = self._folder / CHECKPOINTS / f"{record.trial_id}.pt"
         with self._lock:
-            self._ledger.start(record)
+            if record.trial_id not in self._ledger.records:
+                self._ledger.start(record)
         assignment = Assignment(record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights)
-        return _Hand(candidate, seed, record, assignment)
+        return _Hand(training, record, assignment)
 
     def _trained(self, seat: Any, hands: dict[str, _Hand]) -> None:
-        """Train all of `hands` to the end, or, where the budget has ended, to the end of the epoch; empties it."""
+        """Train all to the end, or, where the budget has ended, to the end of the epoch; who has ended leaves `hands`.
+
+        Raises:
+            ray.exceptions.RayActorError: the seat's process died.
+        """
         asked = [hand.assignment for hand in hands.values()]
         for reference in seat.train.options(num_returns="streaming").remote(asked):
             trial_id, reports, failure = ray.get(reference)
@@ -238,19 +300,10 @@ class Seats:
                     self._ledger.report(hand.record.trial_id, report)
 
     def _complete(self, hand: _Hand) -> None:
-        hand.candidate.weights[hand.seed] = self._weights(hand.candidate, hand.seed)
-        hand.candidate.reports[hand.seed] = hand.record.last
+        candidate, seed = hand.training.candidate, hand.training.seed
+        candidate.weights[seed], candidate.reports[seed] = self._weights(candidate, seed), hand.record.last
         self._end(hand.record, Status.COMPLETED)
 
     def _end(self, record: TrialRecord, status: Status, message: str = "") -> None:
         with self._lock:
             self._ledger.end(record, status, message)
-
-
-def _comes_back(seat: Any) -> bool:
-    """Wait for a seat whose process died to be up again; False where Ray has given it up."""
-    try:
-        ray.get(seat.ready.remote())
-    except ray.exceptions.RayActorError:
-        return False
-    return True

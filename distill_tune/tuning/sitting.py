@@ -18,6 +18,7 @@ from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.confirmation import Confirmation, candidates_of, confirm, fresh_seeds
 from distill_tune.tuning.display import Voice
 from distill_tune.tuning.fitting import Fitted
+from distill_tune.tuning.front import candidates, front_in_words, front_of, front_rows
 from distill_tune.tuning.interrupts import Interrupt
 from distill_tune.tuning.ledger import Ledger, Status, Watcher
 from distill_tune.tuning.logbook import JOURNAL, Logbook
@@ -58,7 +59,7 @@ class Sitting:
         """Of each place; no more than there are trials for."""
         search = self.config.search
         self.times = Times.of(search)
-        self.ledger = Ledger(search.objectives[0], say=self.voice.tell)
+        self.ledger = Ledger(search.objectives[0], say=self.voice.tell, further=search.objectives[1:])
         self.judge = search.chosen("scheduler").judge(search)
         sign = self.ledger.sign
         self.budget = Budget(
@@ -123,6 +124,9 @@ class Sitting:
             known_good,
             self.fitted.smallest,
         )
+        for record in history.records.values():
+            if record.latency_ms is not None:
+                self.fitted.limits.know_latency(self.space.at(record.values), record.latency_ms)
         if not history.records:
             study.learn(trials_of_others(self.config.search.start_from, self.space))
         self.conductor.take_up(list(history.records.values()))
@@ -154,16 +158,21 @@ class Sitting:
         self.ended_by = ended_by
         if ended_by is not Reason.FAILURES:
             self.claim.logbook.write("searched", ended_by=str(ended_by))
+        if len(self.ledger.objectives) > 1:
+            self.voice.tell(front_in_words(self.ledger))
         if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):
             self.voice.tell(warning)
 
     def _write_trials(self) -> None:
         rows = [summary.row_of(record) for record in self.ledger.records.values()]
+        if len(self.ledger.objectives) > 1:
+            front = {record.number for record in front_of(self.ledger)}
+            rows = [row | {"on_front": row["number"] in front} for row in rows]
         write_trials(self.claim.folder / "trials.parquet", rows)
 
     def _watchers(self, logbook: Logbook) -> list[Watcher]:
         folder = self.claim.folder
-        tensorboard = TensorBoardWatcher(folder / "tensorboard", self.space, self.ledger.objective)
+        tensorboard = TensorBoardWatcher(folder / "tensorboard", self.space, self.ledger.objective, self.places)
         watchers: list[Watcher] = [logbook, tensorboard, CheckpointSweeper(folder)]
         if not self.voice.quiet:
             self.progress = ProgressWatcher(
@@ -172,13 +181,14 @@ class Sitting:
                 self.budget.trials,
                 lambda: self.budget.left_s,
                 lambda: display.rung_views(self.judge.rungs, self.ledger.sign),
+                further=self.ledger.objectives[1:],
             )
             watchers.append(self.progress)
         return watchers
 
     def _confirm(self) -> Confirmation | None:
         """Train the best again, then the winner's baselines; None where there is nothing to confirm."""
-        best, history = self.ledger.ranked(), self.claim.history
+        best, history = candidates(self.ledger), self.claim.history
         if not best:
             return None
         began_s = time.monotonic()
@@ -188,7 +198,8 @@ class Sitting:
         self.claim.logbook.write("confirming", plan=asdict(plan))
         if self.progress is not None:
             self.progress.begin("Confirming", plan.num_runs)
-        self.voice.say("Confirming", f"the best {plan.top}, and two baselines, in {plan.seeds} fresh seeds each")
+        whom = f"the best {plan.top}" if len(self.ledger.objectives) == 1 else f"{plan.top}, the front first"
+        self.voice.say("Confirming", f"{whom}, and two baselines, in {plan.seeds} fresh seeds each")
         tops = candidates_of(self.space, best[: plan.top], fresh_seeds(self.config, plan.seeds, history.rounds))
         watched = Ledger(self.ledger.objective, self.ledger.watchers, self.voice.tell)
         count, prepared = min(self.places, plan.num_runs), self.preparation.prepared
@@ -212,7 +223,7 @@ class Sitting:
             return self._failed()
         began_s = time.monotonic()
         self.claim.logbook.write("test opened")
-        head = {**self._head, "test_opened": self.claim.history.tests_opened + 1}
+        head = {**self._head, "test_opened": self.claim.history.tests_opened + 1, **self._front(confirmation)}
         best = self.claim.folder / "best"
         found = complete(head, confirmation, self.preparation, self.fitted.limits, self.ledger, best)
         self.clock.export_s = time.monotonic() - began_s
@@ -225,7 +236,12 @@ class Sitting:
         return {**self._head, **failed(f"no trial could be used; the first said: {first}")}
 
     def _interrupted(self) -> dict[str, Any]:
-        return {**self._head, **interrupted(self.ledger, self.space)}
+        return {**self._head, **interrupted(self.ledger, self.space), **self._front()}
+
+    def _front(self, confirmation: Confirmation | None = None) -> dict[str, Any]:
+        if len(self.ledger.objectives) == 1:
+            return {}
+        return {"front": front_rows(self.ledger, self.space, confirmation.candidates if confirmation else [])}
 
     @property
     def _head(self) -> dict[str, Any]:

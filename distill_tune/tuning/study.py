@@ -2,6 +2,11 @@
 
 A trial over a limit is told infeasible without being trained; one that was stopped at a rung is told PRUNED with the
 values it was seen at; one that failed is FAIL; one that will be taken up again stays RUNNING.
+
+Several objectives make it a study of several directions, whose `best_trials` are the search's front. There Optuna takes
+no values from a trial that has not come to its end, neither reported nor told: those of few epochs would stand beside
+those of many. So a stopped trial is PRUNED without values, and its values at the rungs are a user attribute
+(`samplers/tpe.py` reads it); GP and NSGA-II learn from complete trials, as they do with one objective.
 """
 
 from __future__ import annotations
@@ -9,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +23,13 @@ from typing import Any
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from distill_tune.config import Config, Space, Values
 from distill_tune.errors import DistillTuneError
-from distill_tune.tuning.ledger import Status, TrialRecord
-from distill_tune.tuning.samplers._base import EXHAUSTED, Sampler
+from distill_tune.tuning.ledger import Status, TrialRecord, sign_of
+from distill_tune.tuning.samplers._base import EXHAUSTED, RUNGS, Sampler
 
 _STATES = {
     Status.COMPLETED: TrialState.COMPLETE,
@@ -68,9 +74,13 @@ class Study:
     """One search's study, kept in a journal that opens with plain Optuna and optuna-dashboard."""
 
     def __init__(self, journal: Path, name: str, space: Space, maximize: bool, keep_bytes: int = 0):
-        """Make a study, or take up the one whose journal is at least `keep_bytes` long; the rest is cut off."""
+        """Make a study, or take up the one whose journal is at least `keep_bytes` long; the rest is cut off.
+
+        `maximize` is about the first of the space's objectives, that of `tell`.
+        """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._journal, self._space = journal, space
+        self._further = space.config.search.objectives[1:]
         self._sampler: Sampler = space.config.search.chosen("sampler")
         if keep_bytes:
             os.truncate(journal, keep_bytes)
@@ -78,12 +88,19 @@ class Study:
             journal.unlink(missing_ok=True)
         storage = JournalStorage(SearchJournal(journal))
         self._study = (
-            optuna.load_study(study_name=name, storage=storage)
-            if keep_bytes
-            else optuna.create_study(study_name=name, storage=storage, direction="maximize" if maximize else "minimize")
+            optuna.load_study(study_name=name, storage=storage) if keep_bytes else self._made(name, storage, maximize)
         )
         self._asked: dict[int, optuna.Trial] = {}
         self._next = len(self._study.get_trials(deepcopy=False))
+
+    def _made(self, name: str, storage: JournalStorage, maximize: bool) -> optuna.Study:
+        is_larger_better = [maximize, *(sign_of(objective) > 0 for objective in self._further)]
+        directions = [(StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)[larger] for larger in is_larger_better]
+        study = optuna.create_study(study_name=name, storage=storage, directions=directions)
+        if self._further:
+            with _calm():
+                study.set_metric_names(list(self._space.config.search.objectives))
+        return study
 
     @property
     def num_bytes(self) -> int:
@@ -127,9 +144,25 @@ class Study:
         state = _STATES[status]
         with _calm():
             trial.set_constraint("limits", excess)
-            for epoch, value in record.rung_values(objective).items():
+            told = told_of(record, [objective, *self._further], state)
+            for epoch, value in told.get("intermediate_values", {}).items():
                 trial.report(value, epoch)
-            self._study.tell(trial, record.last[objective] if state is TrialState.COMPLETE else None, state=state)
+            for name, value in told.get("user_attrs", {}).items():
+                trial.set_user_attr(name, value)
+            self._study.tell(trial, told["values"] if state is TrialState.COMPLETE else None, state=state)
+
+
+def told_of(record: TrialRecord, objectives: Sequence[str], state: TrialState) -> dict[str, Any]:
+    """What a study of these objectives is told of a trial, as arguments of `optuna.create_trial`."""
+    if len(objectives) == 1:
+        value = record.value_of(objectives[0], record.last)
+        return {"values": [value], "intermediate_values": record.rung_values(objectives[0])}
+    if state is TrialState.FAIL or not record.reports:
+        return {}
+    columns = [record.rung_values(objective) for objective in objectives]
+    rungs = {epoch: [column[epoch] for column in columns] for epoch in columns[0]}
+    values = [record.value_of(objective, record.last) for objective in objectives]
+    return {"values": values if state is TrialState.COMPLETE else None, "user_attrs": {RUNGS: rungs}}
 
 
 @contextmanager

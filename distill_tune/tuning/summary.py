@@ -174,6 +174,7 @@ def row_of(record: TrialRecord) -> dict[str, Any]:
         "training_s": record.training_s,
         "parameters": record.parameters,
         "multiply_adds": record.multiply_adds,
+        **({} if record.latency_ms is None else {"latency_ms": record.latency_ms}),
         "message": record.message,
         **numbers,
         **{f"config/{name}": value for name, value in record.values.items()},

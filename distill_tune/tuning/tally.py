@@ -8,8 +8,9 @@ behind at the end (trials.parquet, summary.json) is still read from the ledger.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from distill_tune.tuning.dominance import Scores, dominates
 from distill_tune.tuning.ledger import Status, TrialRecord, Watcher, merit_of, sign_of
 
 ENDED = tuple(status for status in Status if status is not Status.RUNNING)
@@ -18,19 +19,28 @@ ENDED = tuple(status for status in Status if status is not Status.RUNNING)
 class Tally(Watcher):
     """Counts of every record that it is told of."""
 
-    def __init__(self, objective: str, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, objective: str, clock: Callable[[], float] = time.monotonic, further: Sequence[str] = ()):
+        """`further` are the objectives after the first; with them there is a front."""
         self.objective = objective
+        self.objectives = (objective, *further)
         self.sign = sign_of(objective)
         self.counts: Counter[Status] = Counter()
         self.rungs: Counter[int] = Counter()
         """Trials that have reached each rung, by its epochs."""
         self.incumbent: TrialRecord | None = None
+        self.front: dict[str, Scores] = {}
+        """Of several objectives: the trials that came to their end and that none of the others dominates."""
         self._clock = clock
         self._records: dict[str, TrialRecord] = {}
         self._statuses: dict[str, Status] = {}
         self._num_rungs: Counter[str] = Counter()
-        self._merits: dict[str, tuple[float, float]] = {}
-        """Of each trial that can lead, after its last epoch."""
+        self._merits: dict[str, tuple[bool, tuple[float, float]]] = {}
+        """Of each trial that can lead, after its last epoch: whether it has ended, and by what it is ranked.
+
+        What still trains may fall again, and is judged by fewer epochs, so it leads only until a trial has ended: the
+        best that people see never gets worse.
+        """
+        self._training_s, self._first_step_s = 0.0, math.inf
         self._began_s: float | None = None
         self._known = 0
 
@@ -54,6 +64,14 @@ class Tally(Watcher):
         """Trained trials an hour since the first began; 0 before one has ended."""
         return 3600 * (self.trained - self._known) / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
+    def training_share(self, places: int, now_s: float) -> float | None:
+        """The share of the places' time since the first step that was spent training; None before one.
+
+        Of this sitting alone, as the workers measured it; `now_s` in seconds since 1970.
+        """
+        spent_s = places * (now_s - self._first_step_s)
+        return self._training_s / spent_s if spent_s > 0 else None
+
     @property
     def best(self) -> float | None:
         """The objective of the incumbent."""
@@ -68,7 +86,7 @@ class Tally(Watcher):
         return self.sign * max(self.sign * one, self.sign * other)
 
     def leaders(self, count: int) -> list[TrialRecord]:
-        """The best `count` trials, the best first, ranked as the ledger ranks."""
+        """The best `count` trials, the best first, ranked as the ledger ranks; those that have ended come first."""
         ranked = sorted(self._merits, key=self._merits.__getitem__, reverse=True)
         return [self._records[name] for name in ranked[:count]]
 
@@ -85,10 +103,20 @@ class Tally(Watcher):
         """Take note of its value, and of a rung that it has reached."""
         self._note_value(record)
         self._note_rungs(record)
+        self._training_s += record.last.get("time/training_s", 0.0)
+        self._first_step_s = min(self._first_step_s, record.last.get("time/began_s", math.inf))
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Count how it ended; a failed trial never leads."""
         self._enter(record)
+
+    def _note_front(self, record: TrialRecord) -> None:
+        if len(self.objectives) == 1 or record.status is not Status.COMPLETED:
+            return
+        scores = tuple(sign_of(name) * record.value_of(name, record.last) for name in self.objectives)
+        if not any(dominates(other, scores) for other in self.front.values()):
+            kept = {name: other for name, other in self.front.items() if not dominates(scores, other)}
+            self.front = {**kept, record.trial_id: scores}
 
     def _enter(self, record: TrialRecord) -> None:
         if self._began_s is None:
@@ -99,6 +127,7 @@ class Tally(Watcher):
         self._statuses[record.trial_id], self._records[record.trial_id] = record.status, record
         self._note_value(record)
         self._note_rungs(record)
+        self._note_front(record)
 
     def _note_rungs(self, record: TrialRecord) -> None:
         self.rungs.update(record.rungs[self._num_rungs[record.trial_id] :])
@@ -106,7 +135,9 @@ class Tally(Watcher):
 
     def _note_value(self, record: TrialRecord) -> None:
         able = math.isfinite(record.last.get(self.objective, math.nan)) and record.status is not Status.FAILED
-        before, now = self._merits.pop(record.trial_id, None), merit_of(record.last, self.objective) if able else None
+        has_ended = record.status is not Status.RUNNING
+        before = self._merits.pop(record.trial_id, None)
+        now = (has_ended, merit_of(record.last, self.objective)) if able else None
         if now is not None:
             self._merits[record.trial_id] = now
         if self.incumbent is not None and record.trial_id == self.incumbent.trial_id:

@@ -6,16 +6,20 @@ start, and the end says how it went.
 """
 
 import math
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
+from distill_tune.config.searching import COSTS
 from distill_tune.config.space import Space
 from distill_tune.config.writing import as_toml
 from distill_tune.tuning.events import PREFIX, EventFile, layout, scalars, text
 from distill_tune.tuning.hparams import columns_of, experiment, final_status, session_end, session_start
 from distill_tune.tuning.ledger import Report, Status, TrialRecord, Watcher, sign_of
 from distill_tune.tuning.tally import Tally
-from distill_tune.tuning.wording import metric, settings
+from distill_tune.tuning.wording import amount, metric, settings
 
 SEARCH_RUN = "search"
 LEADERS = 20
@@ -27,7 +31,8 @@ CHARTS = {
     },
     "Distillation": {"loss terms, labels and teacher": ["train/hard_loss", "train/soft_loss"]},
     "Search": {
-        "best trial so far, by trials ended": ["search/best"],
+        "best trial that has ended, by trials ended": ["search/best"],
+        "share of the places' time spent training": ["search/training_share"],
         "trials by status": [f"search/{status}" for status in Status],
     },
 }
@@ -45,13 +50,15 @@ class Run:
 class TensorBoardWatcher(Watcher):
     """Writes `folder/search/` and `folder/<trial_id>/`; `tensorboard --logdir folder` shows them."""
 
-    def __init__(self, folder: Path, space: Space, objective: str):
-        self._folder, self._objective = folder, objective
+    def __init__(self, folder: Path, space: Space, objective: str, places: int = 1):
+        """`places`: trainings at a time, of whose time `search/training_share` is a part."""
+        self._folder, self._objective, self._places = folder, objective, places
         self._columns = columns_of(space)
-        self._tally = Tally(objective)
+        further = space.config.search.objectives[1:]
+        self._tally = Tally(objective, further=further)
         self._open: dict[str, Run] = {}
         self._search = EventFile(folder / SEARCH_RUN)
-        about = experiment(self._columns, _metrics(objective))
+        about = experiment(self._columns, _metrics(objective, further))
         self._search.add(0, about, layout(CHARTS), text("configuration", f"```toml\n{as_toml(space)}```"))
         self._search.flush()
 
@@ -90,6 +97,8 @@ class TensorBoardWatcher(Watcher):
         for run in list(self._open.values()):
             self._finish(run)
         self._search.add(self._tally.ended, text("leaderboard", self._leaderboard()))
+        if self._tally.front:
+            self._search.add(self._tally.ended, text("front", self._front()))
         self._search.close()
 
     def _begin(self, record: TrialRecord) -> Run:
@@ -99,8 +108,8 @@ class TensorBoardWatcher(Watcher):
         for old in folder.glob(f"{PREFIX}*"):
             old.unlink()  # TensorBoard believes the first start and the first end that it reads of a run
         run = self._open[record.trial_id] = Run(record, EventFile(folder))
-        size = {"trial/parameters": record.parameters, "trial/multiply_adds": record.multiply_adds}
-        known = scalars({tag: count for tag, count in size.items() if count})
+        costs = {f"trial/{name}": getattr(record, name) for name in COSTS}
+        known = scalars({tag: cost for tag, cost in costs.items() if cost})
         run.events.add(0, session_start(record, self._columns), *known, wall_s=record.started_s)
         for report in record.reports:  # of before an interruption
             self._write_report(run, report)
@@ -126,7 +135,10 @@ class TensorBoardWatcher(Watcher):
         counts = {f"search/{status}": float(self._tally.counts[status]) for status in Status}
         rungs = {f"rungs/epoch_{epochs:04d}": float(count) for epochs, count in self._tally.rungs.items()}
         best = {} if self._tally.best is None else {"search/best": self._tally.best}
-        return counts | rungs | best | {"search/trials_per_hour": self._tally.trials_per_hour}
+        best |= {"search/front": float(len(self._tally.front))} if self._tally.front else {}
+        share = self._tally.training_share(self._places, time.time())
+        used = {} if share is None else {"search/training_share": share}
+        return counts | rungs | best | used | {"search/trials_per_hour": self._tally.trials_per_hour}
 
     def _incumbent(self) -> str:
         return "" if (record := self._tally.incumbent) is None else f"**{record.trial_id}** {settings(record.values)}"
@@ -145,20 +157,42 @@ class TensorBoardWatcher(Watcher):
             )
             for place, record in enumerate(self._tally.leaders(LEADERS), 1)
         ]
-        return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (heads, ["--"] * len(heads), *rows))
+        return _table(heads, rows)
+
+    def _front(self) -> str:
+        objectives = self._tally.objectives
+        best_first = sorted(self._tally.front.items(), key=itemgetter(1), reverse=True)
+        rows = [
+            (trial_id, *(amount(sign_of(name) * score) for name, score in zip(objectives, scores, strict=True)))
+            for trial_id, scores in best_first
+        ]
+        return _table(("trial", *objectives), rows)
 
 
-def _metrics(objective: str) -> dict[str, str]:
-    """The table's metrics by tag: TensorBoard shows their last values, and at first the first five."""
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """In Markdown."""
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (heads, ["--"] * len(heads), *rows))
+
+
+def _metrics(objective: str, further: Sequence[str]) -> dict[str, str]:
+    """The table's metrics by tag: TensorBoard shows their last values, and at first the first five.
+
+    These every trial has that has trained an epoch; its parallel coordinates would leave out the others, such as all
+    stopped ones for want of the gap, which is measured at a training's end.
+    """
     other = "val/accuracy" if sign_of(objective) < 0 else "val/loss"
     return {
         objective: objective,
+        **{
+            f"trial/{name}" if name in COSTS else name: name.replace("multiply_adds", "multiply-adds")
+            for name in further
+        },
         other: other,
-        "gap/accuracy": "gap/accuracy",
         "trial/epochs": "epochs",
         "trial/parameters": "parameters",
-        f"best/{objective}": f"best {objective}",
         "train/loss": "train/loss",
+        "gap/accuracy": "gap/accuracy",
+        f"best/{objective}": f"best {objective}",
         "val/agreement": "val/agreement",
         "trial/multiply_adds": "multiply-adds",
     }

@@ -1,14 +1,17 @@
 """Warm start: the trials of other searches, as far as their spaces agree with this one.
 
 Their values are believed as they are, so they should come from the same data, teacher and objective; a search whose
-space differs in what it fixes is still a hint for the sampler, and no more.
+space differs in what it fixes is still a hint for the sampler, and no more. A study of one objective is believed as it
+is; where either search has several, the values are read anew from the other's logbook, which has every metric and size.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
@@ -17,34 +20,54 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.config import Space
 from distill_tune.errors import ConfigError
-from distill_tune.tuning.logbook import JOURNAL
+from distill_tune.tuning.history import History
+from distill_tune.tuning.logbook import JOURNAL, LOGBOOK
+from distill_tune.tuning.study import told_of
 
 
-def check_others(folders: Iterable[str]) -> None:
-    """Refuse folders that hold no search.
+def check_others(folders: Iterable[str], has_several_objectives: bool = False) -> None:
+    """Refuse folders that hold no search, or not what several objectives are read from.
 
     Raises:
         ConfigError: which one.
     """
     for folder in folders:
-        if not (Path(folder) / JOURNAL).is_file():
-            raise ConfigError(f"search.start_from: {folder} holds no {JOURNAL}; name the result folder of a search.")
+        for name in (JOURNAL, LOGBOOK) if has_several_objectives else (JOURNAL,):
+            if not (Path(folder) / name).is_file():
+                raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
 
 
 def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
-    """The ended trials whose every value this space has, in the folders' order."""
-    found = (_as_ours(trial, space) for folder in folders for trial in _trials(Path(folder)))
+    """The ended trials whose every value this space has, and all objectives, in the folders' order."""
+    objectives = space.config.search.objectives
+    found = (_as_ours(trial, told, space) for f in folders for trial, told in _trials(Path(f), objectives))
     return [trial for trial in found if trial is not None]
 
 
-def _trials(folder: Path) -> Iterator[FrozenTrial]:
+def _trials(folder: Path, objectives: Sequence[str]) -> Iterator[tuple[FrozenTrial, dict[str, Any]]]:
+    """Each trial, and what a study of these objectives is told of it."""
     storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
-        yield from study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+        trials = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+        if len(objectives) == len(study.directions) == 1:
+            yield from ((t, {"value": t.value, "intermediate_values": t.intermediate_values}) for t in trials)
+        else:
+            yield from _read_anew(trials, folder, objectives)
 
 
-def _as_ours(trial: FrozenTrial, space: Space) -> FrozenTrial | None:
+def _read_anew(
+    trials: list[FrozenTrial], folder: Path, objectives: Sequence[str]
+) -> Iterator[tuple[FrozenTrial, dict[str, Any]]]:
+    """A trial that its search has from elsewhere is not in its logbook, and is left out."""
+    known = {record.number: record for record in History.of(folder).records.values() if record.reports}
+    for trial in trials:
+        record = known.get(trial.number)
+        if record is not None and all(isfinite(record.value_of(name, record.last)) for name in objectives):
+            yield trial, told_of(record, objectives, trial.state)
+
+
+def _as_ours(trial: FrozenTrial, told: dict[str, Any], space: Space) -> FrozenTrial | None:
     """The trial as this space would have sampled it; None where it could not."""
     fixed = optuna.trial.FixedTrial(trial.params)
     with warnings.catch_warnings():
@@ -55,8 +78,7 @@ def _as_ours(trial: FrozenTrial, space: Space) -> FrozenTrial | None:
             return None
     return optuna.create_trial(
         state=trial.state,
-        value=trial.value,
         params={name: trial.params[name] for name in fixed.distributions},
         distributions=fixed.distributions,
-        intermediate_values=trial.intermediate_values,
+        **told,
     )

@@ -36,6 +36,11 @@ def metric(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def amount(value: float) -> str:
+    """An objective of whatever unit: a count in full, anything else with four digits after the point."""
+    return f"{value:,.0f}" if abs(value) > 1 and value == int(value) else metric(value)
+
+
 def duration(seconds: float) -> str:
     """Seconds as 42 s, 3:07 min or 2:05 h."""
     whole = max(0, round(seconds))

@@ -79,8 +79,8 @@ search.trials = true
     search.trials: must be an integer, but got true.
 search.objectives = []
     search.objectives: must have at least 1 item, but got [].
-search.objectives = 'val/loss'
-    search.objectives: must be a list, but got 'val/loss'.
+search.objectives = 5
+    search.objectives: must be a list, but got 5.
 confirm.seeds = 1
     confirm.seeds: must be at least 2, but got 1.
 data.path = 5
@@ -106,6 +106,31 @@ search = { min_epochs = 9, max_epochs = 3 }
     search.min_epochs: must be at most search.max_epochs (3), but got 9.
 """)
 def test_a_value_of_a_wrong_kind_or_size(line: str, said: str) -> None:
+    check(line, said)
+
+
+METRICS = "'val/accuracy', 'val/loss', 'val/worst_class_accuracy', 'val/corrupted_accuracy'"
+BEGINS = "must begin with a metric of validation, by which the winner is named, but begins with"
+
+
+@cases(f"""
+search.objectives = 'val/los'
+    search.objectives: must be {METRICS}, 'parameters', 'multiply_adds' or 'latency_ms', but got 'val/los'.
+    Did you mean 'val/loss'?
+search.objectives = ['val/accuracy', 'parameter']
+    search.objectives[1]: must be {METRICS}, 'parameters', 'multiply_adds' or 'latency_ms', but got 'parameter'.
+    Did you mean 'parameters'?
+search.objectives = ['val/accuracy', 'parameters', 'val/accuracy']
+    search.objectives: must name each objective once, but got 'val/accuracy' twice.
+search.objectives = ['parameters', 'val/accuracy']
+    search.objectives: {BEGINS} 'parameters'; write ['val/accuracy', 'parameters'].
+search.objectives = 'multiply_adds'
+    search.objectives: {BEGINS} 'multiply_adds'; write ['val/accuracy', 'multiply_adds'].
+search = {{ objectives = ['val/accuracy', 'latency_ms'], sampler = 'cmaes' }}
+    search.sampler: 'cmaes' knows one objective, but search.objectives has 2;
+    use one of gp, grid, nsgaii, qmc, random, tpe.
+""")
+def test_objectives_that_do_not_go_together(line: str, said: str) -> None:
     check(line, said)
 
 

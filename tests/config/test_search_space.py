@@ -237,3 +237,8 @@ def test_every_sample_of_a_space_that_was_accepted_is_a_valid_run(
     except ConfigError:
         return
     assert space.at(sample(space, seed)).optim.batch_size % workers == 0
+
+
+def test_one_objective_may_stand_without_a_list() -> None:
+    alone, listed = (Space.parse({**BASE, "search": {"objectives": o}}).config for o in ("val/loss", ["val/loss"]))
+    assert alone == listed

@@ -21,6 +21,7 @@ from distill_tune.cli import BAD_INPUT, INTERRUPTED
 from distill_tune.config import Config, Space, load_space
 from distill_tune.config.choosing import Choosing
 from distill_tune.config.ranges import KINDS
+from distill_tune.config.searching import LATENCY
 from distill_tune.config.sections import SEARCHED, SECTIONS
 from distill_tune.distillation.loop import distill
 from distill_tune.distillation.materials import CORRUPTED, Materials
@@ -31,6 +32,7 @@ from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, Options
 from distill_tune.tuning import summary
 from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of
+from distill_tune.tuning.front import front_rows
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
 from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.outcome import complete, failed, interrupted
@@ -350,11 +352,14 @@ def documented_in_results(head: str, heading: str) -> set[str]:
     return {first_name(row[head]) for row in rows if head in row}
 
 
-def test_results_has_every_field_of_the_summary_and_no_other(document: dict[str, Any]) -> None:
+def test_results_has_every_field_of_the_summary_and_no_other(document: dict[str, Any], own_space: Space) -> None:
     told = documented_in_results("field", "summary.json")
     rungs = {f"rungs.{name}" for name in document["rungs"][0]}
+    ledger = Ledger(further=["parameters"])
+    ledger.end(TrialRecord(0, "0000", own_space.suggest(Middle()), reports=[{"val/accuracy": 0.9}]), Status.COMPLETED)
+    front = {f"front.{name}" for name in front_rows(ledger, own_space, [])[0]}
     others = {"best.validation.agreement", *failed("why")} - {"best"}
-    assert told == (fields_of(document) - {"rungs"}) | rungs | others
+    assert told == (fields_of(document) - {"rungs"}) | rungs | front | others
 
 
 def test_an_interrupted_search_adds_the_agreement_of_its_best_trial_and_nothing_else(
@@ -372,7 +377,8 @@ def test_results_has_every_column_of_the_table_of_trials_and_no_other(
 ) -> None:
     record = TrialRecord(0, "0000", {"NAME": 1.0}, reports=next(iter(trained.values())))
     told = documented_in_results("column", "trials.parquet")
-    assert told - set(summary.row_of(record)) == {CORRUPTED}  # which is there where it is the objective
+    where_an_objective = {CORRUPTED, LATENCY, "on_front"}
+    assert told - set(summary.row_of(record)) == where_an_objective
     assert told >= set(summary.row_of(record))
 
 

@@ -52,6 +52,22 @@ def test_ranges_and_everything_else_stay_as_they_were(preparation: Any) -> None:
     assert found.space.config.model_copy(update={"optim": space.config.optim}) == space.config
 
 
+def test_a_cost_that_no_range_changes_is_no_objective(preparation: Any) -> None:
+    student = {"mlp": {"widths": [8]}}
+    objectives = {"objectives": ["val/accuracy", "multiply_adds"]}
+    with pytest.raises(ConfigError, match=r"search\.objectives: 'multiply_adds' is the same for every student"):
+        fitted(preparation, student=student, search=objectives)
+    fitted(preparation, student=student, search={"objectives": ["val/accuracy", "val/loss"]})
+    fitted(preparation, search=objectives)
+
+
+def test_a_latency_that_is_known_is_not_measured_again(preparation: Any) -> None:
+    space = space_with()
+    limits, config = Limits(space.config.limits, preparation.dataset), space.config
+    limits.know_latency(config, 12.5)
+    assert limits.latency_ms(config) == 12.5
+
+
 @pytest.mark.parametrize(("total_s", "epochs"), [(1e9, 27), (60.0, 6), (1.0, 3)])
 def test_affordable_epochs_are_between_the_first_comparison_and_what_was_asked(total_s: float, epochs: int) -> None:
     space = space_with(search={"max_epochs": 27})

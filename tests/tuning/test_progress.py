@@ -73,7 +73,8 @@ def test_a_plain_line_says_how_a_trial_ended_and_where_the_search_stands() -> No
     clock.now_s += 30
     run(ledger, trial(7), [0.5, 0.6, 0.912], Status.STOPPED)
     assert lines(plain)[-1] == (
-        "trial 0007 stopped at epoch 3: val/accuracy 0.9120 (best 0.9510 by 0003), 1 of 64 ended, 120 trials/h"
+        "trial 0007 stopped at epoch 3: val/accuracy 0.9120 (best 0.9120 by 0007: family mlp, mlp.widths 20-20-20, "
+        "temperature 3.21), 1 of 64 ended, 120 trials/h"
     )
 
 
@@ -154,7 +155,7 @@ def test_the_panel_counts_every_status() -> None:
 
 def test_the_panel_names_the_best_trial_with_its_settings_and_the_speed() -> None:
     text = drawn(busy_tally(Clock()), left_s=260)
-    assert "best val/accuracy 0.5600  trial 0006, 3 epochs, 8,450 parameters" in text
+    assert "best val/accuracy 0.5400  trial 0004, 3 epochs, 8,450 parameters" in text
     assert "with family mlp, mlp.widths 20-20-20, temperature 3.21" in text
     assert "300 trials/h" in text
     assert "~4:20 min left" in text
@@ -178,6 +179,31 @@ def test_rung_views_give_the_cutoff_in_the_objectives_own_sense() -> None:
     for number, loss in enumerate((0.5, 1.0, 2.0)):
         judge.goes_on(f"{number:04d}", 1, -loss)
     assert rung_views(judge.rungs, sign=-1) == [RungView(1, 3, 0.5), RungView(3, 0, None)]
+
+
+def test_the_best_that_is_shown_never_falls_once_a_trial_has_ended() -> None:
+    tally = Tally("val/accuracy")
+    ledger = Ledger(watchers=[tally])
+    run(ledger, trial(0), [0.9], None)
+    assert "best val/accuracy 0.9000  trial 0000, 1 epochs, still training" in drawn(tally)
+    run(ledger, trial(1), [0.6, 0.7], Status.STOPPED)
+    assert "best val/accuracy 0.7000  trial 0001, 2 epochs, 8,450 parameters" in drawn(tally)
+    ledger.report("0000", {"epoch": 2, "val/accuracy": 0.5})
+    assert tally.best == 0.7
+    ledger.report("0000", {"epoch": 3, "val/accuracy": 0.8})
+    ledger.end(ledger.records["0000"], Status.COMPLETED)
+    assert tally.best == 0.8
+
+
+def test_the_training_share_is_of_the_places_time_since_the_first_step() -> None:
+    tally = Tally("val/accuracy")
+    ledger = Ledger(watchers=[tally])
+    assert tally.training_share(2, now_s=1000.0) is None
+    ledger.start(trial(0))
+    for epoch in (1, 2):
+        times = {"time/began_s": 1000.0 + epoch, "time/training_s": 3.0}
+        ledger.report("0000", {"epoch": epoch, "val/accuracy": 0.5, **times})
+    assert tally.training_share(2, now_s=1005.0) == pytest.approx(6 / (2 * 4))
 
 
 # The watcher in a terminal
@@ -270,6 +296,10 @@ events = st.lists(
 )
 
 
+def ended_first(ledger: Ledger) -> list[TrialRecord]:
+    return sorted(ledger.ranked(), key=lambda record: record.status is Status.RUNNING)
+
+
 @given(events, st.sampled_from(["val/accuracy", "val/loss"]))
 def test_the_tally_agrees_with_the_ledger(events: list[tuple[int, float | Status]], objective: str) -> None:
     tally = Tally(objective)
@@ -286,11 +316,11 @@ def test_the_tally_agrees_with_the_ledger(events: list[tuple[int, float | Status
         else:
             epoch = record.epochs + 1
             ledger.report(record.trial_id, {"epoch": epoch, objective: event}, is_rung=epoch == 3)
-        best = ledger.incumbent
+        best = next(iter(ended_first(ledger)), None)
         assert tally.best == (best.last[objective] if best else None)
         assert {status: tally.counts[status] for status in Status} == {s: ledger.count(s) for s in Status}
     assert tally.rungs[3] == sum(record.rung == 3 for record in ledger.records.values())
-    ranked = [record.last[objective] for record in ledger.ranked()]
+    ranked = [record.last[objective] for record in ended_first(ledger)]
     assert [record.last[objective] for record in tally.leaders(99)] == ranked
 
 

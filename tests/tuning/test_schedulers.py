@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from distill_tune.config.searching import SearchConfig
 from distill_tune.registry import SCHEDULERS
+from distill_tune.tuning.dominance import dominates
 from distill_tune.tuning.schedulers._base import Judge
 
 
@@ -102,6 +103,57 @@ def test_the_same_reports_in_the_same_order_rebuild_the_same_judge(scheduler: st
         return [made.goes_on(f"{number:04d}", 1, value) for number, value in enumerate(values)]
 
     assert decisions() == decisions()
+
+
+@each_scheduler
+@given(values=st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_an_objective_in_which_all_are_equal_changes_no_decision(scheduler: str, values: list[float]) -> None:
+    one, two = (judge(scheduler=scheduler, max_epochs=9) for _ in range(2))
+    for number, value in enumerate(values):
+        for epoch in (1, 2, 3):
+            assert two.goes_on(str(number), epoch, value, -100.0) == one.goes_on(str(number), epoch, value)
+    assert [rung.scores for rung in two.rungs] == [rung.scores for rung in one.rungs]
+
+
+@each_scheduler
+@given(pairs=st.lists(st.tuples(st.floats(0, 1), st.sampled_from([-100.0, -200.0, -400.0])), min_size=1, max_size=40))
+def test_whoever_nobody_dominates_is_never_stopped(scheduler: str, pairs: list[tuple[float, float]]) -> None:
+    made = judge(scheduler=scheduler, max_epochs=9)
+    for number, pair in enumerate(pairs):
+        if not made.goes_on(f"{number:04d}", 1, *pair):
+            assert any(dominates(other, pair) for other in pairs[:number])
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_a_small_student_goes_on_beside_more_accurate_large_ones_and_not_beside_better_small_ones(
+    scheduler: str,
+) -> None:
+    made = judge(scheduler=scheduler, max_epochs=9)
+    for number in range(12):
+        made.goes_on(f"large {number}", 1, 0.9 + number / 1000, -10_000.0)
+    assert made.goes_on("small", 1, 0.5, -100.0)
+    for number in range(12):
+        made.goes_on(f"better small {number}", 1, 0.7 + number / 1000, -100.0)
+    assert not made.goes_on("another small", 1, 0.5, -100.0)
+
+
+@each_scheduler
+@given(pairs=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30))
+def test_asking_again_changes_nothing_with_two_objectives_either(
+    scheduler: str, pairs: list[tuple[float, float]]
+) -> None:
+    once, twice = (judge(scheduler=scheduler, max_epochs=9) for _ in range(2))
+    for number, pair in enumerate(pairs):
+        for epoch in (1, 2, 3):
+            answers = {twice.goes_on(str(number), epoch, *pair) for _ in range(2)}
+            assert answers == {once.goes_on(str(number), epoch, *pair)}
+
+
+@each_scheduler
+def test_a_further_score_that_is_not_finite_never_goes_on(scheduler: str) -> None:
+    made = judge(scheduler=scheduler, max_epochs=9)
+    assert [made.goes_on("diverged", epoch, 0.9, math.nan) for epoch in (1, 2)] == [False, False]
+    assert all("diverged" not in rung.scores for rung in made.rungs)
 
 
 def test_hyperband_deals_trials_to_all_brackets_and_the_seed_decides() -> None:

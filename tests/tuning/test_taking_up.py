@@ -52,7 +52,9 @@ class TooWide:
         return Excess(0.5, "max_parameters", "over max_parameters 100 (150)") if wide else NO_EXCESS
 
     def cost(self, config: Config) -> Cost:
-        return Cost(100, 90)
+        family = config.student.chosen("family")
+        size = family.width if config.student.family == "convnet" else sum(family.widths)
+        return Cost(10 * size, 9 * size)
 
 
 def report_of(conductor: Conductor, trial_id: str, epoch: int) -> Report:
@@ -78,7 +80,7 @@ class Sitting:
         study = Study(folder / JOURNAL, "s", space, True, history.study_bytes)
         self.logbook.study_bytes = lambda: study.num_bytes
         judge = config.chosen("scheduler").judge(config)
-        ledger = Ledger(watchers=[self.logbook])
+        ledger = Ledger(config.objectives[0], [self.logbook], further=config.objectives[1:])
         limits: Any = TooWide()
         known_good = deque(config.start_with)
         self.conductor = Conductor(study, judge, ledger, Budget(config.trials), limits, 1, known_good)
@@ -116,6 +118,15 @@ def cut_copy(source: Path, target: Path, num_bytes: int) -> None:
         file.truncate(num_bytes)
 
 
+TWO = {"objectives": ["val/accuracy", "parameters"]}
+
+
+@pytest.fixture(scope="module")
+def undisturbed_front(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    folder = tmp_path_factory.mktemp("front")
+    return folder, Sitting(folder, **TWO).run()
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
     folder = tmp_path_factory.mktemp("whole")
@@ -138,12 +149,27 @@ def test_wherever_it_is_killed_it_ends_with_the_same_trials(
     assert Sitting(copy).run() == whole
 
 
+@settings(max_examples=40)
+@given(share=st.floats(0, 1))
+def test_with_two_objectives_too(
+    undisturbed_front: tuple[Path, list[Any]], share: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, whole = undisturbed_front
+    copy = tmp_path_factory.getbasetemp() / "cut-front"
+    cut_copy(folder, copy, round(share * (folder / LOGBOOK).stat().st_size))
+    assert Sitting(copy, **TWO).run() == whole
+
+
+@pytest.mark.parametrize("objectives", [["val/accuracy"], ["val/accuracy", "parameters"]], ids=["one", "two"])
 @pytest.mark.parametrize("sampler", [name for name in SAMPLERS.names if name != "grid"])  # which needs another space
 @pytest.mark.parametrize("scheduler", SCHEDULERS.names)
 def test_every_sampler_and_scheduler_goes_on_as_if_nothing_had_happened(
-    sampler: str, scheduler: str, tmp_path: Path
+    sampler: str, scheduler: str, objectives: list[str], tmp_path: Path
 ) -> None:
-    search = {"sampler": sampler, "scheduler": scheduler, "trials": 14}
+    if len(objectives) > 1 and not SAMPLERS.get(sampler).several_objectives:
+        pytest.skip("it is refused for several objectives")
+    trials = 12 if sampler == "gp" else 14  # which is slow once it learns, from the eleventh on
+    search = {"sampler": sampler, "scheduler": scheduler, "trials": trials, "objectives": objectives}
     (tmp_path / "whole").mkdir()
     whole = Sitting(tmp_path / "whole", **search).run()
     size = (tmp_path / "whole" / LOGBOOK).stat().st_size

@@ -389,3 +389,23 @@ def ask_for_groups(server: "subprocess.Popen[bytes]", log: Path, count: int) -> 
         if len(groups) >= count and all(group["sessions"][0].get("metricValues") for group in groups):
             return groups
     raise AssertionError(f"TensorBoard did not serve {count} trials: {log.read_text()}")
+
+
+def test_a_search_of_several_objectives_shows_them_all_first_and_its_front(tmp_path: Path) -> None:
+    space = Space.parse({**TABLES, "search": {"objectives": ["val/accuracy", "latency_ms", "val/loss"]}})
+    watcher = TensorBoardWatcher(tmp_path, space, "val/accuracy")
+    ledger = Ledger("val/accuracy", [watcher], further=space.config.search.objectives[1:])
+    for number, (accuracy, latency_ms) in enumerate([(0.9, 0.5), (0.8, 0.25), (0.7, 0.75)]):
+        record = trial(space, number, latency_ms=latency_ms)
+        ledger.start(record)
+        ledger.report(record.trial_id, report(1, accuracy, **{"val/loss": 1 - accuracy}))
+        ledger.end(record, Status.COMPLETED)
+    ledger.close()
+    about, groups = hparams_backend(tmp_path)
+    assert [info.name.tag for info in about.metric_infos][:3] == ["val/accuracy", "trial/latency_ms", "val/loss"]
+    shown = {value.name.tag: value.value for value in groups["0001"].metric_values}
+    assert (shown["trial/latency_ms"], shown["val/accuracy"]) == (0.25, pytest.approx(0.8))
+    assert series(tmp_path / "search", "search/front")[-1] == (3, 2.0)
+    front = words(tmp_path / "search", "front").splitlines()
+    assert front[0] == "| trial | val/accuracy | latency_ms | val/loss |"
+    assert front[2:] == ["| 0000 | 0.9000 | 0.5000 | 0.1000 |", "| 0001 | 0.8000 | 0.2500 | 0.2000 |"]

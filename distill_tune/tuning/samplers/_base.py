@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.registry import Options
 
@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 EXHAUSTED = "distill_tune:exhausted"
 """A user attribute of a study whose sampler has nothing left to propose."""
+RUNGS = "distill_tune:rungs"
+"""A user attribute of each trial of a study with several objectives: epochs to its values at that rung."""
 
 
 class Sampler(Options, ABC):
     """A sampler's options, from `[search.<name>]`."""
+
+    several_objectives: ClassVar[bool] = False
+    """Whether it can propose for more than one."""
 
     @abstractmethod
     def build(self, seed: int, number: int) -> BaseSampler:

@@ -2,12 +2,13 @@
 
 Ament et al., "Unexpected Improvements to Expected Improvement", NeurIPS 2023, https://arxiv.org/abs/2310.20708. Strong
 for few and long trials; a proposal takes time that grows with the cube of the number of trials. It learns from
-parameters that every trial has; conditional ones are drawn at random.
+parameters that every trial has; conditional ones are drawn at random. With several objectives it seeks what makes the
+volume below the front larger (Daulton et al., NeurIPS 2020, https://arxiv.org/abs/2006.05078).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 @SAMPLERS.register
 class Gp(Sampler):
     """For searches of up to some hundred trials."""
+
+    several_objectives: ClassVar[bool] = True
 
     startup_trials: Annotated[int, Field(ge=1)] = 10
     """At random before it learns."""

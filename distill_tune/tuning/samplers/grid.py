@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.config import Space
 from distill_tune.config.messages import dotted
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @SAMPLERS.register
 class Grid(Sampler):
     """For spaces of choices and integers."""
+
+    several_objectives: ClassVar[bool] = True
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """What has been tried is in the study; the order is reseeded for each trial."""

@@ -6,7 +6,7 @@ the study; it learns from trials that came to their end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 @SAMPLERS.register
 class Nsgaii(Sampler):
     """For fronts, and searches of many trials."""
+
+    several_objectives: ClassVar[bool] = True
 
     population: Annotated[int, Field(ge=2)] = 50
     """Trials a generation."""

@@ -6,7 +6,7 @@ is kept in the study. Conditional parameters are drawn at random.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.samplers._base import Sampler, proposal_seed
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @SAMPLERS.register
 class Qmc(Sampler):
     """Covers the space evenly, and learns nothing."""
+
+    several_objectives: ClassVar[bool] = True
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """The sequence is the search's; what is drawn beside it is reseeded for each trial."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.samplers._base import Sampler, proposal_seed
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 @SAMPLERS.register
 class Random(Sampler):
     """Independent draws."""
+
+    several_objectives: ClassVar[bool] = True
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """Reseeded for each trial."""

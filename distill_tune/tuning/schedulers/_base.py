@@ -2,6 +2,9 @@
 
 A judge is plain data without Ray, so a search that is taken up again rebuilds it by showing it the same reports. It
 decides from the scores alone; a score that is not finite never goes on, under any scheduler.
+
+A search of several objectives shows a judge several scores. Whoever is worse by the first of them may still be what
+the search is after, a small student beside a large one, so such a judge asks who is dominated (`dominance.py`).
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.registry import Options
 
@@ -23,9 +26,10 @@ class Rung:
 
     epochs: int
     scores: dict[str, float] = field(default_factory=dict)
-    """Trial to its score when it arrived; larger is better."""
+    """Trial to its score when it arrived, by the first objective; larger is better."""
     cutoff: float | None = None
-    """The score below which an arriving trial is stopped; None while too few have arrived to say."""
+    """The score below which an arriving trial is stopped; None while too few have arrived to say, and where several
+    objectives have no single one."""
 
 
 class Judge(ABC):
@@ -39,22 +43,31 @@ class Judge(ABC):
         """Whether trials are compared after so many epochs."""
         return epochs in self._rung_epochs
 
-    def goes_on(self, trial_id: str, epochs: int, score: float) -> bool:
-        """Whether the trial trains beyond `epochs`; `score` is larger where better, and not finite where diverged.
+    def goes_on(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
+        """Whether the trial trains beyond `epochs`; a score is larger where better, and not finite where diverged.
 
         Asked once an epoch, in order; asking again for the same epoch changes nothing.
+
+        Args:
+            trial_id: whose.
+            epochs: that it has trained.
+            score: by the first objective.
+            further: by each other one.
         """
-        if not isfinite(score):
+        if not all(map(isfinite, (score, *further))):
             return False
-        return not self.is_rung(epochs) or self._passes(trial_id, epochs, score)
+        return not self.is_rung(epochs) or self._passes(trial_id, epochs, score, *further)
 
     @abstractmethod
-    def _passes(self, trial_id: str, epochs: int, score: float) -> bool:
+    def _passes(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
         """Whether a trial at a rung goes on."""
 
 
 class Scheduler(Options, ABC):
     """A scheduler's options, from `[search.<name>]`."""
+
+    several_objectives: ClassVar[bool] = False
+    """Whether its judge takes `further` scores."""
 
     @abstractmethod
     def judge(self, search: SearchConfig) -> Judge:

@@ -7,6 +7,8 @@ rank badly by giving part of the trials more epochs before they are judged.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from distill_tune.config.searching import SearchConfig
 from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.schedulers._base import Judge, Scheduler, ladder
@@ -16,6 +18,8 @@ from distill_tune.tuning.schedulers.asha import Asha
 @SCHEDULERS.register
 class Hyperband(Scheduler):
     """ASHA with every bracket."""
+
+    several_objectives: ClassVar[bool] = True
 
     def judge(self, search: SearchConfig) -> Judge:
         """As many brackets as rungs, and one that judges nobody."""

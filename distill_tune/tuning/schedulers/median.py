@@ -2,19 +2,24 @@
 
 Golovin et al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2.1. A trial ends at a rung
 if the best that it has reached is below the median of what the others had on average up to the same epoch.
+
+With several objectives "the others" are those that are at least as good in every objective but the first: a student is
+measured against those that cost no more.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from math import isfinite
+from operator import ge
 from statistics import median
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from distill_tune.config.searching import SearchConfig
 from distill_tune.registry import SCHEDULERS
+from distill_tune.tuning.dominance import Scores
 from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, ladder
 
 
@@ -22,8 +27,10 @@ from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, ladder
 class Median(Scheduler):
     """Stop what is worse than half of the others."""
 
+    several_objectives: ClassVar[bool] = True
+
     startup_trials: Annotated[int, Field(ge=1)] = 4
-    """So many others must have reached a rung before anybody is stopped there."""
+    """So many others that it is measured against must have reached a rung before anybody is stopped there."""
 
     def judge(self, search: SearchConfig) -> Judge:
         """Judged at the rungs alone."""
@@ -36,20 +43,23 @@ class MedianJudge(Judge):
     def __init__(self, rungs: list[Rung], max_epochs: int, startup_trials: int):
         super().__init__(rungs, max_epochs)
         self._startup_trials = startup_trials
-        self._scores: dict[str, dict[int, float]] = defaultdict(dict)
-        self._averages: dict[int, dict[str, float]] = defaultdict(dict)
+        self._scores: dict[str, dict[int, Scores]] = defaultdict(dict)
+        self._averages: dict[int, dict[str, Scores]] = defaultdict(dict)
 
-    def goes_on(self, trial_id: str, epochs: int, score: float) -> bool:
+    def goes_on(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
         """Epochs between the rungs count too."""
-        if isfinite(score):
-            self._scores[trial_id][epochs] = score
-        return super().goes_on(trial_id, epochs, score)
+        if all(map(isfinite, (score, *further))):
+            self._scores[trial_id][epochs] = score, *further
+        return super().goes_on(trial_id, epochs, score, *further)
 
-    def _passes(self, trial_id: str, epochs: int, score: float) -> bool:
+    def _passes(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
         rung = next(rung for rung in self.rungs if rung.epochs == epochs)
-        so_far = [value for epoch, value in self._scores[trial_id].items() if epoch <= epochs]
+        so_far = [scores for epoch, scores in self._scores[trial_id].items() if epoch <= epochs]
+        best, *bests = map(max, zip(*so_far, strict=True))
         others = [average for other, average in self._averages[epochs].items() if other != trial_id]
+        rivals = [first for first, *rest in others if all(map(ge, rest, bests))]
         rung.scores[trial_id] = score
-        self._averages[epochs][trial_id] = sum(so_far) / len(so_far)
-        rung.cutoff = median(others) if len(others) >= self._startup_trials else None
-        return rung.cutoff is None or max(so_far) >= rung.cutoff
+        self._averages[epochs][trial_id] = tuple(sum(column) / len(column) for column in zip(*so_far, strict=True))
+        cutoff = median(rivals) if len(rivals) >= self._startup_trials else None
+        rung.cutoff = None if further else cutoff
+        return cutoff is None or best >= cutoff

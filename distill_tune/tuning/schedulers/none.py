@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from distill_tune.config.searching import SearchConfig
 from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.schedulers._base import Judge, Scheduler
@@ -11,6 +13,8 @@ from distill_tune.tuning.schedulers._base import Judge, Scheduler
 class NoScheduler(Scheduler):
     """Stop nobody but what has diverged."""
 
+    several_objectives: ClassVar[bool] = True
+
     def judge(self, search: SearchConfig) -> Judge:
         """Without rungs."""
         return EverybodyPasses([], search.max_epochs)
@@ -19,5 +23,5 @@ class NoScheduler(Scheduler):
 class EverybodyPasses(Judge):
     """There is no rung at which it could be asked."""
 
-    def _passes(self, trial_id: str, epochs: int, score: float) -> bool:
+    def _passes(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
         return True

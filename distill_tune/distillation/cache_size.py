@@ -1,0 +1,71 @@
+"""How large the teacher's cache will be: known from shapes alone, and said before anything of it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill_tune.config import Config
+from distill_tune.data import Dataset
+from distill_tune.distillation.teacher_cache import number_of_views, visible_rows
+from distill_tune.room import check_room, in_bytes
+
+_LOGIT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class CacheSize:
+    """What the teacher is run over, for all augmentations of a space together."""
+
+    views: int
+    samples: int
+    """That the student may see."""
+    classes: int
+    validation_samples: int
+    """Labelled as they are, once for each augmentation."""
+    augmentations: int = 1
+
+    @classmethod
+    def of(cls, variants: list[Config], dataset: Dataset) -> CacheSize:
+        """The size for configurations that differ in their augmentation."""
+        return cls(
+            sum(map(number_of_views, variants)),
+            len(visible_rows(dataset.split("train"), dataset.rest)),
+            len(dataset.classes),
+            dataset.num_rows["validation"],
+            len(variants),
+        )
+
+    @property
+    def num_bytes(self) -> int:
+        """On disk, and in memory while it is built."""
+        rows = self.views * self.samples + self.augmentations * self.validation_samples
+        return rows * self.classes * _LOGIT_BYTES
+
+    def __str__(self) -> str:
+        """For people: "the teacher's cache: 120 views x 1,437 samples x 10 classes, 6.9 MB"."""
+        return f"the teacher's cache: {self.counts}, {in_bytes(self.num_bytes)}"
+
+    @property
+    def counts(self) -> str:
+        """What it is a product of: "120 views x 1,437 samples x 10 classes"."""
+        return f"{_count(self.views, 'view')} x {_count(self.samples, 'sample')} x {self.classes:,} classes"
+
+    @property
+    def way_out(self) -> str:
+        """What makes it smaller, where something can."""
+        return "lower teacher.views, " if self.views > self.augmentations else ""
+
+    def announce(self, folder: Path, say: Callable[[str], None]) -> None:
+        """Say it, unless the disk of `folder` has no room for it.
+
+        Raises:
+            ConfigError: it has not.
+        """
+        check_room(folder, self.num_bytes, f"the teacher's cache ({self.counts})", self.way_out)
+        say(str(self))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -1,0 +1,42 @@
+"""Room on a disk, asked for before something is built there."""
+
+import shutil
+from pathlib import Path
+
+from distill_tune.errors import ConfigError
+
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def in_bytes(count: float) -> str:
+    """A number of bytes as people say it, in powers of 1,000: 812 bytes, 6.9 MB, 120 GB."""
+    power = 0
+    while count >= 999.5 and power < len(_UNITS) - 1:
+        count, power = count / 1000, power + 1
+    return f"{count:,.0f} {_UNITS[power]}" if power == 0 or count >= 99.5 else f"{count:.2g} {_UNITS[power]}"
+
+
+def free_bytes(folder: Path) -> int:
+    """What an ordinary user may still write on the disk that `folder` is on, or will be."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free
+
+
+def check_room(folder: Path, num_bytes: int, what: str, way_out: str = "") -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Args:
+        folder: where it will be; it need not exist.
+        num_bytes: how much it will be.
+        what: and what, such as "the prepared data".
+        way_out: something better than other storage, such as "lower teacher.views, ".
+
+    Raises:
+        ConfigError: the disk has less.
+    """
+    free = free_bytes(folder)
+    if num_bytes > free:
+        raise ConfigError(
+            f"--storage: {in_bytes(num_bytes)} are needed for {what}, but the disk of {folder} has {in_bytes(free)} "
+            f"free; {way_out}make room, or name another --storage."
+        )

@@ -1,0 +1,101 @@
+"""What a search will write, told before it begins: room on the disk is cheaper to ask for than to run out of."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill_tune.config import Config, Space
+from distill_tune.config.messages import dotted
+from distill_tune.data import Dataset
+from distill_tune.distillation.cache_size import CacheSize
+from distill_tune.distillation.prepare import augmentation_variants
+from distill_tune.errors import ConfigError
+from distill_tune.room import check_room, free_bytes, in_bytes
+from distill_tune.students import count_cost
+from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.plan import ConfirmationPlan
+
+_NUMBER_BYTES = 4
+_CHECKPOINT_COPIES = 2 * 3
+"""Weights and an optimizer's two moments; a new checkpoint is whole before the one before it goes."""
+_TRIAL_BYTES, _EPOCH_BYTES = 8_000, 1_500
+"""Of a trial, and of each of its epochs: study, ledger and TensorBoard; searches of digits had a third of it."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes by what they are for; the prepared data are there already."""
+
+    cache: CacheSize
+    teacher: int
+    """Its weights, where it is trained here."""
+    checkpoints: int
+    """Of the trainings at work at a time, and the confirmation's students."""
+    records: int
+    """Study, ledger, TensorBoard."""
+
+    @classmethod
+    def of(cls, space: Space, dataset: Dataset, limits: Limits, places: int) -> Footprint:
+        """What a search of `space` will need at most, `places` trainings at a time."""
+        search, confirm = space.config.search, space.config.confirm
+        runs = ConfirmationPlan(confirm.top, confirm.seeds).num_runs
+        student = _NUMBER_BYTES * _largest_student(space, limits)
+        return cls(
+            CacheSize.of(list(augmentation_variants(space)), dataset),
+            _NUMBER_BYTES * _teacher_parameters(space.config, dataset),
+            student * (_CHECKPOINT_COPIES * places + runs + 1),
+            (search.trials + runs) * _TRIAL_BYTES + (search.trials + runs) * search.max_epochs * _EPOCH_BYTES,
+        )
+
+    @property
+    def num_bytes(self) -> int:
+        """All of it."""
+        return self.cache.num_bytes + self.teacher + self.checkpoints + self.records
+
+    def check(self, storage: Path) -> None:
+        """Refuse a disk that it does not fit on.
+
+        Raises:
+            ConfigError: there is less room.
+        """
+        is_of_the_cache = 2 * self.cache.num_bytes > self.num_bytes
+        check_room(
+            storage, self.num_bytes, f"the search ({self._parts})", self.cache.way_out if is_of_the_cache else ""
+        )
+
+    def lines(self, storage: Path) -> list[str]:
+        """The cache, and the whole beside what the disk has."""
+        whole = (
+            f"up to {in_bytes(self.num_bytes)} ({self._parts}) below {storage}, {in_bytes(free_bytes(storage))} free"
+        )
+        return [str(self.cache), f"disk: {whole}"]
+
+    @property
+    def _parts(self) -> str:
+        parts = {
+            f"teacher's cache of {self.cache.counts}": self.cache.num_bytes,
+            "teacher": self.teacher,
+            "checkpoints and students": self.checkpoints,
+            "study, ledger and TensorBoard": self.records,
+        }
+        return ", ".join(f"{name} {in_bytes(count)}" for name, count in parts.items() if count)
+
+
+def _largest_student(space: Space, limits: Limits) -> int:
+    """Parameters with every range at its last corner, within the limit; one that cannot be built has none."""
+    found = [0]
+    for family in space.families:
+        corners = {dotted(path): found.corners()[-1] for path, found in space.ranges_of(family).items()}
+        with suppress(ConfigError):
+            found.append(limits.cost(space.at({"student.family": family, **corners})).parameters)
+    limit = space.config.limits.max_parameters
+    return max(found) if limit is None else min(limit, max(found))
+
+
+def _teacher_parameters(config: Config, dataset: Dataset) -> int:
+    """Of a teacher that is trained here; other teachers stay where they are."""
+    if config.teacher.source != "train":
+        return 0
+    return count_cost(config.teacher.chosen("family"), dataset.input_shape, len(dataset.classes)).parameters

@@ -1,0 +1,114 @@
+"""The nodes of a cluster, looked at before anything is prepared for them: one storage, and one set of versions.
+
+The prepared data, the teacher's outputs and every checkpoint are files below --storage that all nodes read and write. A
+node on which that is another disk would train nothing, or lose what it has trained; so each is asked, through Ray, to
+read what the driver has written there, and to write what the driver then reads. Nodes that join later are not asked.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from distill_tune.errors import ConfigError, one_line
+from distill_tune.export.versions import versions
+
+_ANSWER_S = 120.0
+"""For a worker process to come up on a busy node, a runtime environment to be installed there included."""
+_MUST_AGREE = ("distill_tune", "python", "ray", "torch")
+_TOKEN = "driver"
+_SHARED = "it must be a folder that all nodes share: mount it there, or name one that is"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a node says of itself."""
+
+    read: str
+    """What it has read in the storage."""
+    problem: str = ""
+    """Why it could not read or write there."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def ask_from_here(folder: str, token: str) -> Answer:
+    """Read the driver's token in `folder`, and write `token` to a file of its name; what runs on a node."""
+    found = {name: version for name, version in versions().items() if name in _MUST_AGREE}
+    try:
+        read = (Path(folder) / _TOKEN).read_text(encoding="utf-8")
+        (Path(folder) / token).write_text(token, encoding="utf-8")
+    except OSError as error:
+        return Answer("", error.strerror or str(error), found)
+    return Answer(read, "", found)
+
+
+def check_nodes(storage: Path) -> int:
+    """Ask every other node that is alive; on a single node nothing is asked. Returns how many there are.
+
+    Raises:
+        ConfigError: a node does not share the storage, has other versions, or does not answer.
+    """
+    here = ray.get_runtime_context().get_node_id()
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    others = [node for node in alive if node["NodeID"] != here]
+    if others:
+        storage.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=storage, prefix=".preflight-") as folder:
+            _ask(others, storage, Path(folder))
+    return len(alive)
+
+
+def _ask(nodes: list[dict[str, Any]], storage: Path, folder: Path) -> None:
+    token = uuid.uuid4().hex
+    (folder / _TOKEN).write_text(token, encoding="utf-8")
+    ask = ray.remote(ask_from_here)
+    answers = []
+    for node in nodes:
+        pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        answers.append(
+            ask.options(num_cpus=0, max_retries=0, scheduling_strategy=pinned).remote(str(folder), node["NodeID"])
+        )
+    for node, answer in zip(nodes, answers, strict=True):
+        _judge(_named(node), _answer_of(_named(node), answer), storage, token, folder / node["NodeID"])
+
+
+def _named(node: dict[str, Any]) -> str:
+    return f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+
+
+def _answer_of(node: str, reference: Any) -> Answer:
+    try:
+        answer: Answer = ray.get(reference, timeout=_ANSWER_S)
+    except ray.exceptions.GetTimeoutError as error:
+        raise ConfigError(f"--address: {node} has not answered for {_ANSWER_S:g} s; see `ray status`.") from error
+    except ray.exceptions.RayError as error:
+        why = one_line(getattr(error, "cause", None) or error)
+        raise ConfigError(
+            f"--address: {node} cannot run this package ({why}); install it there, or submit with cluster/submit.sh."
+        ) from error
+    return answer
+
+
+def _judge(node: str, answer: Answer, storage: Path, token: str, written: Path) -> None:
+    """Refuse what a node has said.
+
+    Raises:
+        ConfigError: it does not go with this machine.
+    """
+    ours = {name: version for name, version in versions().items() if name in _MUST_AGREE}
+    for name, version in ours.items():
+        if answer.versions.get(name) != version:
+            raise ConfigError(
+                f"--address: {node} has {name} {answer.versions.get(name)}, but this machine {version}; install the "
+                "same there."
+            )
+    if answer.problem:
+        raise ConfigError(f"--storage {storage}: {node} cannot use it ({answer.problem}); {_SHARED}.")
+    if answer.read != token or not written.exists():
+        raise ConfigError(f"--storage {storage}: is another disk on {node}; {_SHARED}.")

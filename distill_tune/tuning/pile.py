@@ -1,0 +1,54 @@
+"""A pile of work that several threads take from, each for a worker that may be lost.
+
+Whoever loses its worker puts its piece back, so nobody who still has one may leave before all pieces are done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+Piece = TypeVar("Piece")
+
+
+class Pile(Generic[Piece]):
+    """Pieces that wait, and pieces at work."""
+
+    def __init__(self, pieces: Iterable[Piece]):
+        self._waiting = deque(pieces)
+        self._left = len(self._waiting)
+        self._changed = threading.Condition()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing waits and nothing is at work."""
+        return not self._left
+
+    def take(self) -> Piece | None:
+        """The next piece, or, once all are done, None; waits while others are at work on the last ones."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or not self._left)
+            return self._waiting.popleft() if self._waiting else None
+
+    def done(self) -> None:
+        """A piece that was taken has come to its end."""
+        with self._changed:
+            self._left -= 1
+            self._changed.notify_all()
+
+    def put_back(self, piece: Piece) -> None:
+        """A piece that was taken must be begun again, and is the next."""
+        with self._changed:
+            self._waiting.appendleft(piece)
+            self._changed.notify_all()
+
+    def clear(self) -> list[Piece]:
+        """Take away what waits; what is at work may still end. Returns what nobody will do now."""
+        with self._changed:
+            gone = list(self._waiting)
+            self._waiting.clear()
+            self._left -= len(gone)
+            self._changed.notify_all()
+            return gone

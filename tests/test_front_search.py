@@ -1,0 +1,81 @@
+"""A search of several objectives as a user runs it: what it says, what it leaves, and who is confirmed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pyarrow.parquet as pq
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+
+OBJECTIVES = ["val/accuracy", "parameters", "latency_ms"]
+SMALL = [
+    *("--set", "teacher.family='mlp'", "--set", "teacher.mlp.widths=[64]", "--set", "teacher.train.epochs=4"),
+    *("--set", "teacher.views=1", "--set", "search.max_epochs=4", "--set", "augmentation.shift=0"),
+    *("--set", "confirm.top=2", "--set", "confirm.seeds=2", "--trials", "8"),
+    *("--set", f"search.objectives={json.dumps(OBJECTIVES)}"),
+]
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def said(storage: Path) -> str:
+    space = "search_spaces/digits_front.toml"
+    command = [sys.executable, "-m", "distill_tune.search", space, "--storage", str(storage), "--name", "front"]
+    done = subprocess.run([*command, *SMALL], capture_output=True, text=True, timeout=200, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def summary(storage: Path, said: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((storage / "front" / "summary.json").read_text())
+    return found
+
+
+def test_front_of_summary_table_and_plain_optuna_are_one(storage: Path, summary: dict[str, Any]) -> None:
+    rows = pq.read_table(storage / "front" / "trials.parquet").to_pylist()
+    journal = JournalFileBackend(str(storage / "front" / "study.journal"))
+    study = optuna.load_study(study_name="front", storage=JournalStorage(journal))
+    front = {member["trial"]: member["values"] for member in summary["front"]}
+    assert study.metric_names == OBJECTIVES
+    assert {trial.number: trial.values for trial in study.best_trials} == {
+        number: list(values.values()) for number, values in front.items()
+    }
+    assert {row["number"] for row in rows if row["on_front"]} == set(front)
+    for row in rows:
+        if row["on_front"]:
+            assert front[row["number"]] == {name: row[name] for name in OBJECTIVES}
+    assert [v["val/accuracy"] for v in front.values()] == sorted(v["val/accuracy"] for v in front.values())[::-1]
+
+
+def test_the_front_is_confirmed_and_the_best_of_it_is_named(summary: dict[str, Any]) -> None:
+    confirmed = [member for member in summary["front"] if member["confirmed"]]
+    assert confirmed[0] == summary["front"][0]
+    assert len(confirmed) == min(2, len(summary["front"]))
+    assert all(member["confirmed"]["seeds"] == 2 for member in confirmed)
+    best = max(confirmed, key=lambda member: member["confirmed"]["values"]["val/accuracy"])
+    means = best["confirmed"]["values"]["val/accuracy"], summary["best"]["validation"]["accuracy"]
+    assert means[0] <= means[1] + 1e-9
+    if len(confirmed) == 2:
+        assert means[0] == pytest.approx(means[1])
+    assert summary["status"] == "complete"
+    assert set(summary["verdict"]) == {"no_teacher", "default_distillation"}
+
+
+def test_it_says_the_front(said: str, summary: dict[str, Any]) -> None:
+    count = len(summary["front"])
+    assert f"the front: {count} student{'s' * (count > 1)}, val/accuracy " in said
+    assert f"front of {count}" in said
+    assert "val/accuracy again" in said
+    assert f"trial {summary['front'][0]['trial']:04d}" in said.rpartition("val/accuracy again")[2]

@@ -1,0 +1,107 @@
+"""A search on a cluster of two nodes, real processes on this machine: a lost raylet, a storage that is not shared."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from ray.cluster_utils import Cluster
+from test_going_on import SMALL, entries, is_worker, summary, trials
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
+
+HERE = [*SMALL, "--set", "resources.concurrent_trials=2", "--trials", "16"]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head with one place for a trial."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield made
+    made.shutdown()
+
+
+def command(cluster: Cluster, storage: Path) -> list[str]:
+    to = ["--address", cluster.address, "--storage", str(storage), "--name", "two"]
+    return [sys.executable, "-m", "distill_tune.search", *to, *HERE]
+
+
+def test_a_search_whose_second_node_dies_goes_on_on_the_first(cluster: Cluster, tmp_path: Path) -> None:
+    second = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    (raylet,) = (kept.process for kept in second.all_processes["raylet"])
+    with subprocess.Popen(
+        command(cluster, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as search:
+        assert search.stdout is not None
+        said = []
+        for line in search.stdout:
+            said.append(line)
+            if " leads at epoch " in line:
+                break
+        lost = [each for each in psutil.Process(raylet.pid).children(recursive=True) if is_worker(each)]
+        raylet.send_signal(signal.SIGKILL)
+        raylet.wait()  # workers ask whether it lives, and would take a zombie for it
+        rest, errors = search.communicate(timeout=200)
+    assert (search.returncode, errors) == (0, "")
+    assert "Ray: The node with node id" in rest
+    assert "log_dir" not in "".join([*said, rest])
+    found, rows = summary(tmp_path / "two"), trials(tmp_path / "two")
+    assert found["status"] == "complete"
+    assert found["concurrent_trials"] == 2
+    assert found["trials"]["completed"] + found["trials"]["stopped"] == found["trials"]["total"] == 16
+    assert len({row["trial"] for row in rows}) == len(rows)
+    ends = Counter(
+        each["trial_id"] for each in entries(tmp_path / "two") if each["entry"] == "ended" and "trial_id" in each
+    )
+    assert set(ends.values()) == {1}
+    assert lost, "no trial was at work on the node that was killed"
+    assert psutil.wait_procs(lost, timeout=60)[1] == []
+
+
+@pytest.fixture
+def away(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
+    """A folder that is another disk on the cluster's second node."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    mount = f"mount -t tmpfs none {shlex.quote(str(folder))}"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode:
+        pytest.skip("only a superuser may give a process another disk")
+    join = (
+        f"{shlex.quote(sys.executable)} -m ray.scripts.scripts start --address {cluster.address} --num-cpus 1 --block"
+    )
+    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
+    node = subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", f"{mount} && exec {join}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    with node:
+        assert node.stdout is not None
+        next(line for line in node.stdout if "Ray runtime started" in line)
+        yield folder
+        family = [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]
+        for each in family:
+            each.kill()
+        psutil.wait_procs(family, timeout=30)
+
+
+def test_a_node_whose_storage_is_another_disk_is_named_before_anything_is_prepared(
+    cluster: Cluster, away: Path
+) -> None:
+    refused = subprocess.run(command(cluster, away), capture_output=True, text=True, timeout=200, check=False)
+    assert refused.returncode == 2
+    assert "Preparing" not in refused.stdout
+    assert refused.stderr.startswith(f"error: --storage {away}: node ")
+    assert "it must be a folder that all nodes share" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert list(away.iterdir()) == []

@@ -1,0 +1,285 @@
+"""Searches of several objectives, without Ray: what the study is told, who is on the front, who is confirmed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from distill_tune.config import Config, Space
+from distill_tune.registry import SAMPLERS, SCHEDULERS
+from distill_tune.students import Cost
+from distill_tune.tuning.budget import Budget, Reason
+from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.confirmation import Candidate
+from distill_tune.tuning.dominance import dominates
+from distill_tune.tuning.front import candidates, front_in_words, front_of, front_rows
+from distill_tune.tuning.history import History
+from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+from distill_tune.tuning.limits import NO_EXCESS, Excess
+from distill_tune.tuning.logbook import JOURNAL, Logbook
+from distill_tune.tuning.samplers._base import RUNGS
+from distill_tune.tuning.samplers.tpe import Recent
+from distill_tune.tuning.study import Study
+from distill_tune.tuning.tally import Tally
+from distill_tune.tuning.warm_start import trials_of_others
+
+TWO = ["val/accuracy", "parameters"]
+TABLES: dict[str, Any] = {
+    "data": {"source": "digits"},
+    "student": {"family": "mlp", "mlp": {"widths": {"choice": [[4], [8], [16], [32], [64]]}}},
+    "optim": {"batch_size": {"choice": [16, 32, 64, 128]}},
+    "search": {"max_epochs": 9, "trials": 16, "seed": 3, "objectives": TWO},
+}
+
+
+@dataclass
+class Counted:
+    """A width costs ten parameters and a microsecond; the widest is over the limit."""
+
+    most: int = 320
+
+    def excess(self, config: Config) -> Excess:
+        return Excess(0.5, "max_parameters", "over it") if self.cost(config).parameters > self.most else NO_EXCESS
+
+    def cost(self, config: Config) -> Cost:
+        width = sum(config.student.chosen("family").widths)
+        return Cost(10 * width, 9 * width)
+
+    def latency_ms(self, config: Config) -> float:
+        return self.cost(config).parameters / 1e4
+
+
+def accuracy_of(record: TrialRecord, epoch: int) -> float:
+    """The wider the better, but for what the batch takes from it; one combination diverges."""
+    width, batch = record.values["student.mlp.widths"][0], record.values["optim.batch_size"]
+    return float("nan") if (width, batch) == (16, 64) else (1 - 1 / width - batch / 300) * (1 - 0.5**epoch)
+
+
+COUNTED = Counted()
+
+
+def played(folder: Path, limits: Any = COUNTED, **search: Any) -> Conductor:
+    """A whole search in one place."""
+    space = Space.parse({**TABLES, "search": TABLES["search"] | search})
+    config = space.config.search
+    logbook = Logbook(folder)
+    study = Study(folder / JOURNAL, "s", space, True)
+    logbook.study_bytes = lambda: study.num_bytes
+    ledger = Ledger(config.objectives[0], [logbook], further=config.objectives[1:])
+    target = float("inf") if config.target is None else config.target
+    budget = Budget(config.trials, target=target, patience=config.patience)
+    conductor = Conductor(study, config.chosen("scheduler").judge(config), ledger, budget, limits, 1)
+    while not conductor.is_over and (proposal := conductor.propose()) is not None:
+        record = ledger.records[f"{proposal.number:04d}"]
+        for epoch in range(1, config.max_epochs + 1):
+            score = accuracy_of(record, epoch)
+            report = {"epoch": epoch, "val/accuracy": score, "val/loss": 1 - score, "time/training_s": 0.1}
+            if not conductor.goes_on(record.trial_id, [report]):
+                break
+        conductor.ended(record.trial_id, None)
+    logbook.release()
+    return conductor
+
+
+def reopened(folder: Path) -> optuna.Study:
+    return optuna.load_study(study_name="s", storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL))))
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Conductor]:
+    folder = tmp_path_factory.mktemp("two")
+    return folder, played(folder)
+
+
+able = [name for name in SAMPLERS.names if SAMPLERS.get(name).several_objectives]
+
+
+@pytest.mark.parametrize("sampler", able)
+@pytest.mark.parametrize("scheduler", SCHEDULERS.names)
+def test_every_trial_is_accounted_for_and_the_front_is_that_of_plain_optuna(
+    sampler: str, scheduler: str, tmp_path: Path
+) -> None:
+    slow = sampler == "gp"  # once it learns, from ten on; and it goes on asking for what is over a limit
+    limits = Counted(10_000) if slow else COUNTED
+    ledger = played(tmp_path, limits, sampler=sampler, scheduler=scheduler, trials=11 if slow else 14).ledger
+    study = reopened(tmp_path)
+    assert study.metric_names == TWO
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    states = {"completed": "COMPLETE", "stopped": "PRUNED", "infeasible": "PRUNED", "failed": "FAIL"}
+    assert [trial.state.name for trial in study.trials] == [states[r.status] for r in ledger.records.values()]
+    assert {trial.number for trial in study.best_trials} == {record.number for record in front_of(ledger)} != set()
+    for trial in study.get_trials(states=[TrialState.COMPLETE]):
+        record = ledger.records[f"{trial.number:04d}"]
+        assert trial.values == [record.last["val/accuracy"], record.parameters]
+
+
+def test_there_are_able_samplers_and_one_that_is_not() -> None:
+    assert set(SAMPLERS.names) - set(able) == {"cmaes"}
+    assert all(SCHEDULERS.get(name).several_objectives for name in SCHEDULERS.names)
+
+
+def test_a_stopped_trial_is_told_pruned_without_values_and_its_rungs_are_an_attribute(
+    search: tuple[Path, Conductor],
+) -> None:
+    folder, conductor = search
+    stopped = [r for r in conductor.ledger.records.values() if r.status is Status.STOPPED]
+    told = reopened(folder).trials
+    assert stopped
+    for record in stopped:
+        trial = told[record.number]
+        assert (trial.state, trial.values, trial.intermediate_values) == (TrialState.PRUNED, None, {})
+        last = trial.user_attrs[RUNGS][str(record.epochs)]
+        assert last == [record.last["val/accuracy"], record.parameters]
+    infeasible = next(r for r in conductor.ledger.records.values() if r.status is Status.INFEASIBLE)
+    assert told[infeasible.number].constraints == {"limits": 0.5}
+
+
+def test_tpe_is_shown_complete_trials_first_and_stopped_ones_by_how_far_they_came_and_how_good_they_were() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    stopped = [{"1": [0.9, 100.0]}, {"3": [0.1, 100.0]}, {"1": [0.9, 200.0]}, {"3": [0.2, 100.0]}, {"1": [0.95, 300.0]}]
+    study.add_trials([optuna.create_trial(state=TrialState.PRUNED, user_attrs={RUNGS: rungs}) for rungs in stopped])
+    study.add_trial(optuna.create_trial(values=[0.5, 100.0]))
+    assert [trial.number for trial in Recent(study, 100)._get_trials()] == [5, 3, 1, 4, 0, 2]
+
+
+def test_of_the_complete_trials_before_its_memory_tpe_sees_the_first_layers(tmp_path: Path) -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.add_trials([optuna.create_trial(values=[number % 60 / 60, float(number)]) for number in range(300)])
+    seen = [trial.number for trial in Recent(study, 100)._get_trials()]
+    assert seen[100:] == list(range(200, 300))
+    assert seen[:60] == list(range(60)), "nobody is as small and as good"
+
+
+ends = st.sampled_from([Status.COMPLETED, Status.STOPPED, Status.FAILED, Status.INTERRUPTED])
+trials = st.tuples(st.sampled_from([0.1, 0.5, 0.9]) | st.floats(0, 1), st.sampled_from([100, 200, 400]), ends)
+
+
+@given(st.lists(trials, max_size=30))
+def test_no_member_of_the_front_is_dominated_every_other_is_and_the_tally_agrees(
+    outcomes: list[tuple[float, int, Status]],
+) -> None:
+    tally = Tally("val/accuracy", further=["parameters"])
+    ledger = Ledger("val/accuracy", [tally], further=["parameters"])
+    for number, (accuracy, parameters, status) in enumerate(outcomes):
+        record = TrialRecord(number, f"{number:04d}", {}, parameters=parameters)
+        ledger.start(record)
+        ledger.report(record.trial_id, {"epoch": 1, "val/accuracy": accuracy})
+        ledger.end(record, status)
+    front = front_of(ledger)
+    scores = {r.trial_id: ledger.scores(r, r.last) for r in ledger.records.values() if r.status is Status.COMPLETED}
+    members = {record.trial_id for record in front}
+    for name, mine in scores.items():
+        assert (name in members) != any(dominates(scores[other], mine) for other in members)
+    assert tally.front == {name: scores[name] for name in members}
+    assert [r.last["val/accuracy"] for r in front] == sorted((r.last["val/accuracy"] for r in front), reverse=True)
+
+
+def ledger_of(*outcomes: tuple[float, int, Status]) -> Ledger:
+    ledger = Ledger("val/accuracy", further=["parameters"])
+    for number, (accuracy, parameters, status) in enumerate(outcomes):
+        record = TrialRecord(number, f"{number:04d}", {}, parameters=parameters)
+        ledger.start(record)
+        ledger.report(record.trial_id, {"epoch": 1, "val/accuracy": accuracy, "val/loss": 1 - accuracy})
+        ledger.end(record, status)
+    return ledger
+
+
+DONE = Status.COMPLETED
+FRONT = [(0.5, 50, DONE), (0.9, 400, DONE), (0.8, 300, DONE), (0.7, 200, DONE), (0.6, 100, DONE), (0.85, 900, DONE)]
+
+
+def test_candidates_are_the_best_then_the_other_end_of_the_front_then_between_and_then_the_rest() -> None:
+    assert [record.number for record in candidates(ledger_of(*FRONT))] == [1, 0, 3, 2, 4, 5]
+
+
+def test_whoever_time_has_cut_short_leads_the_candidates_only_where_it_is_better_than_the_front() -> None:
+    cut = ledger_of(*FRONT, (0.95, 900, Status.INTERRUPTED), (0.4, 20, Status.STOPPED))
+    assert [record.number for record in candidates(cut)][:3] == [6, 1, 0]
+    behind = ledger_of(*FRONT, (0.9, 900, Status.INTERRUPTED))
+    assert [record.number for record in candidates(behind)][:2] == [1, 0]
+
+
+def test_with_one_objective_candidates_are_as_they_rank() -> None:
+    ledger = Ledger()
+    ledger.records = ledger_of(*FRONT).records
+    assert candidates(ledger) == ledger.ranked()
+    assert candidates(Ledger("val/accuracy", further=["parameters"])) == []
+
+
+def test_the_front_in_words_has_its_ends() -> None:
+    assert (
+        front_in_words(ledger_of(*FRONT))
+        == "the front: 5 students, val/accuracy 0.9000 to 0.5000, parameters 400 to 50"
+    )
+    assert front_in_words(ledger_of(FRONT[1])) == "the front: 1 student, val/accuracy 0.9000, parameters 400"
+    assert front_in_words(ledger_of()) == "the front is empty: no trial came to its end"
+
+
+def test_the_summary_says_of_each_member_what_it_was_and_what_it_is_in_fresh_seeds(
+    search: tuple[Path, Conductor],
+) -> None:
+    ledger, space = search[1].ledger, Space.parse(TABLES)
+    first, *others = front_of(ledger)
+    candidate = Candidate(f"trial-{first.trial_id}", space.at(first.values), [1, 2], first)
+    candidate.reports = {1: {"val/accuracy": 0.5}, 2: {"val/accuracy": 0.7}}
+    row, *rest = front_rows(ledger, space, [candidate])
+    assert row["values"] == {"val/accuracy": first.last["val/accuracy"], "parameters": first.parameters}
+    assert row["confirmed"] == {"seeds": 2, "values": {"val/accuracy": pytest.approx(0.6)}}
+    assert row["config"]["optim"]["batch_size"] == first.values["optim.batch_size"]
+    assert [(each["trial"], each["confirmed"]) for each in rest] == [(record.number, None) for record in others]
+    json.dumps([row, *rest], allow_nan=False)
+
+
+def test_target_and_patience_speak_of_the_first_objective(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir(), (tmp_path / "patience").mkdir()
+    reached = played(tmp_path / "target", target=0.5)
+    assert reached.budget.ended_by is Reason.TARGET
+    patient = played(tmp_path / "patience", patience=3, trials=60)
+    best = max(patient.ledger.records.values(), key=lambda r: max((x["val/accuracy"] for x in r.reports), default=0))
+    later = [r for r in patient.ledger.records.values() if r.number > best.number and r.status is not Status.INFEASIBLE]
+    assert (patient.budget.ended_by, len(later)) == (Reason.PATIENCE, 2), "the best one's own end is the first"
+
+
+def test_any_objective_that_is_not_a_number_fails_the_trial(tmp_path: Path) -> None:
+    conductor = played(tmp_path, objectives=["val/accuracy", "val/loss"], trials=1)
+    record = TrialRecord(99, "0099", {}, reports=[{"epoch": 9, "val/accuracy": 0.9, "val/loss": float("nan")}])
+    assert conductor._status(record, None) is Status.FAILED
+
+
+def test_latency_is_measured_once_a_trial_and_survives_in_the_logbook(tmp_path: Path) -> None:
+    ledger = played(tmp_path, objectives=["val/accuracy", "latency_ms", "val/loss"], trials=8).ledger
+    trained = [record for record in ledger.records.values() if record.status is not Status.INFEASIBLE]
+    assert all(record.latency_ms == record.parameters / 1e4 for record in trained)
+    known = History.of(tmp_path).records
+    assert {name: r.latency_ms for name, r in known.items()} == {n: r.latency_ms for n, r in ledger.records.items()}
+    study = reopened(tmp_path)
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+
+
+def test_a_search_of_two_objectives_starts_from_one_of_one_and_the_other_way_round(
+    search: tuple[Path, Conductor], tmp_path: Path
+) -> None:
+    (tmp_path / "one").mkdir()
+    one = played(tmp_path / "one", objectives="val/accuracy").ledger
+    two, to_one = Space.parse(TABLES), Space.parse({**TABLES, "search": {"objectives": "val/accuracy"}})
+    records = {tuple(map(str, r.values.values())): r for r in one.records.values() if r.status is Status.COMPLETED}
+    learned = trials_of_others([str(tmp_path / "one")], two)
+    complete = [trial for trial in learned if trial.state is TrialState.COMPLETE]
+    assert len(complete) == one.count(Status.COMPLETED) > 0
+    assert {tuple(t.values) for t in complete} == {(r.last["val/accuracy"], r.parameters) for r in records.values()}
+    assert sum(RUNGS in trial.user_attrs for trial in learned) == one.count(Status.COMPLETED, Status.STOPPED)
+    study = Study(tmp_path / "journal", "s", two, True)
+    study.learn(learned)
+    assert study.ask().number == len(learned)
+    back = [trial for trial in trials_of_others([str(search[0])], to_one) if trial.state is TrialState.COMPLETE]
+    done = [record for record in search[1].ledger.records.values() if record.status is Status.COMPLETED]
+    assert [trial.value for trial in back] == [record.last["val/accuracy"] for record in done]
+    assert all(trial.intermediate_values for trial in back)

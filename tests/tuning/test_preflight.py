@@ -1,0 +1,121 @@
+"""What is looked at before anything is prepared: room on the disk, versions, storage."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distill_tune.cli import local_folder
+from distill_tune.config.space import Space
+from distill_tune.distillation.cache_size import CacheSize
+from distill_tune.distillation.prepare import augmentation_variants
+from distill_tune.distillation.teacher_cache import outputs_folder
+from distill_tune.errors import ConfigError
+from distill_tune.export.versions import versions
+from distill_tune.room import check_room, free_bytes, in_bytes
+from distill_tune.tuning.footprint import Footprint
+from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.nodes import Answer, _judge, ask_from_here
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "0 bytes"),
+        (812, "812 bytes"),
+        (6_897_600, "6.9 MB"),
+        (999_700, "1 MB"),
+        (123e9, "123 GB"),
+        (5e15, "5,000 TB"),
+    ],
+)
+def test_bytes_are_said_as_people_do(count: float, said: str) -> None:
+    assert in_bytes(count) == said
+
+
+def test_the_teachers_cache_is_announced_with_what_it_is_a_product_of() -> None:
+    size = CacheSize(views=120, samples=1437, classes=10, validation_samples=360)
+    assert str(size) == "the teacher's cache: 120 views x 1,437 samples x 10 classes, 6.9 MB"
+
+
+@pytest.mark.parametrize("augmentation", [{}, {"mixup": {"choice": [0.0, 0.2]}}, {"noise": 0.1}])
+def test_the_cache_is_as_large_as_it_was_said_to_be(table_space: Any, ready: Any, augmentation: dict[str, Any]) -> None:
+    space: Space = table_space(augmentation=augmentation, teacher={"views": 5})
+    _, preparation = ready(space)
+    variants = list(augmentation_variants(space))
+    size = CacheSize.of(variants, preparation.dataset)
+    folders = [outputs_folder(preparation.prepared.teacher_folder, variant) for variant in variants]
+    written = sum(path.stat().st_size for folder in folders for path in folder.glob("*.arrow"))
+    assert size.num_bytes <= written <= size.num_bytes + 8_000 * len(variants)  # what Arrow says of its columns
+
+
+def test_more_views_than_the_disk_has_room_for_are_refused_in_one_line(tmp_path: Path) -> None:
+    said = list[str]()
+    with pytest.raises(
+        ConfigError, match=r"^--storage: 40,000 TB are needed for the teacher's cache .*; lower teacher"
+    ):
+        CacheSize(views=10**12, samples=1000, classes=10, validation_samples=100).announce(tmp_path, said.append)
+    assert said == []
+
+
+@given(st.integers(0, 10**18))
+def test_what_fits_is_let_pass_and_what_does_not_is_refused(num_bytes: int) -> None:
+    free = free_bytes(Path("/nowhere/at/all"))
+    if num_bytes < free / 2:
+        check_room(Path("/nowhere/at/all"), num_bytes, "it")
+    elif num_bytes > 2 * free:
+        with pytest.raises(ConfigError, match=r"are needed for it, but the disk of /nowhere/at/all has .* free; make"):
+            check_room(Path("/nowhere/at/all"), num_bytes, "it")
+
+
+def test_a_search_needs_more_room_the_more_it_keeps(small_space: Space, preparation: Any) -> None:
+    limits = Limits(small_space.config.limits, preparation.dataset)
+    small = Footprint.of(small_space, preparation.dataset, limits, places=1)
+    wide = Footprint.of(small_space, preparation.dataset, limits, places=4)
+    longer = small_space.with_fixed("search", "trials", 10 * small_space.config.search.trials)
+    assert small.checkpoints < wide.checkpoints
+    assert small.records < Footprint.of(longer, preparation.dataset, limits, places=1).records
+    assert small.teacher == 4 * preparation.teacher.parameters
+    small.check(Path.cwd())
+    assert any(line.startswith("the teacher's cache: ") for line in small.lines(Path.cwd()))
+
+
+def test_a_node_reads_what_the_driver_wrote_and_leaves_its_own_word(tmp_path: Path) -> None:
+    (tmp_path / "driver").write_text("token")
+    answer = ask_from_here(str(tmp_path), "node")
+    assert (answer.read, answer.problem) == ("token", "")
+    assert answer.versions["torch"] == versions()["torch"]
+    _judge("node a", answer, tmp_path, "token", tmp_path / "node")
+
+
+def test_a_node_without_the_storage_says_why(tmp_path: Path) -> None:
+    answer = ask_from_here(str(tmp_path / "gone"), "node")
+    with pytest.raises(
+        ConfigError, match=r"--storage \S+: node a cannot use it \(No such file or directory\); it must"
+    ):
+        _judge("node a", answer, tmp_path, "token", tmp_path / "node")
+
+
+@pytest.mark.parametrize(("read", "writes"), [("another", True), ("token", False)])
+def test_a_node_whose_files_are_not_ours_is_refused(tmp_path: Path, read: str, writes: bool) -> None:
+    (tmp_path / "driver").write_text(read)
+    answer = ask_from_here(str(tmp_path), "node")
+    if not writes:
+        (tmp_path / "node").unlink()
+    with pytest.raises(ConfigError, match="is another disk on node a; it must be a folder that all nodes share"):
+        _judge("node a", answer, tmp_path, "token", tmp_path / "node")
+
+
+def test_a_node_with_another_version_is_refused(tmp_path: Path) -> None:
+    theirs = {name: versions()[name] for name in ("distill_tune", "python", "ray")} | {"torch": "1.13.1"}
+    with pytest.raises(ConfigError, match=r"--address: node a has torch 1\.13\.1, but this machine \d"):
+        _judge("node a", Answer("token", "", theirs), tmp_path, "token", tmp_path)
+
+
+def test_a_storage_that_takes_no_files_is_refused_with_the_systems_own_reason() -> None:
+    with pytest.raises(
+        ConfigError, match=r"--storage /proc/x: /proc cannot be written to \(.+\); choose another place"
+    ):
+        local_folder("/proc/x")
