@@ -32,7 +32,7 @@ from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import open_dataset
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.tuning.limits import Limits
 
 _NUM_CPUS = 8

@@ -105,9 +105,11 @@ def winner_in_words(found: dict[str, Any]) -> str:
     begun = "" if init == "default" else f"init {init}, "
     options = ", ".join(f"{name} {value}" for name, value in config["student"].get(family, {}).items())
     taught = {"T": "temperature", "soft_weight": "soft_weight"}
-    teaching = ", ".join(f"{short} {_way(loss, key)}" for short, key in taught.items() if key in loss) or "no teacher"
+    further = "".join(f" + {weight:.3g} {name}" for name, weight in loss.get("also", {}).items() if weight)
+    said = [f"{short} {_way(loss, key)}" for short, key in taught.items() if key in loss]
+    teaching = f" ({', '.join(said)})" if said else "" if further else " (no teacher)"
     rates = f"learning_rate {optim['learning_rate']:.3g}, weight_decay {optim['weight_decay']:.3g}"
-    return f"best: trial {best['trial']:04d}, {family} ({options}), {begun}{loss['kind']} ({teaching}), {rates}"
+    return f"best: trial {best['trial']:04d}, {family} ({options}), {begun}{loss['kind']}{teaching}{further}, {rates}"
 
 
 def _way(loss: dict[str, Any], key: str) -> str:
@@ -142,7 +144,7 @@ def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
         say(f"go on with   {again}")
         return INTERRUPTED
     best = {**found["best"]["test"], "parameters": found["best"]["parameters"]}
-    baselines = {name: {**b["test"], "parameters": best["parameters"]} for name, b in found["baselines"].items()}
+    baselines = {name: {"parameters": best["parameters"], **b, **b["test"]} for name, b in found["baselines"].items()}
     teacher = {**found["teacher"]["test"], "parameters": found["teacher"]["parameters"]}
     say("")
     for sentence in verdict_sentences(found):

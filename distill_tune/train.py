@@ -73,22 +73,20 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
 def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int) -> dict[str, Any]:
     from safetensors.torch import save_file
 
-    from distill_tune.distillation.loop import distill
-    from distill_tune.distillation.materials import Materials
+    from distill_tune.distillation.folds import train_students
     from distill_tune.distillation.precision import threads
     from distill_tune.export.student_folder import write_student_folder
 
     began_s = time.monotonic()
-    materials = Materials.open(preparation.prepared, space.config)
     with threads(space.config.resources.cpus_per_worker):  # as a trial does, so that its weights come out again
-        for epoch in distill(space.config, materials, seed):
+        for epoch in train_students(space.config, preparation.prepared, seed, refit=True):
             report = epoch.report
             number, last = int(report["epoch"]), space.config.search.max_epochs
             if number == last or number % max(1, last // _NUM_LINES) == 0:
                 loss, accuracy = report["train/loss"], report["val/accuracy"]
                 _say(f"seed {seed} epoch {number} of {last}: loss {loss:.4f}, val/accuracy {accuracy:.4f}")
     weights = folder / f".seed-{seed}.safetensors"
-    save_file(epoch.student.state_dict(), weights)
+    save_file(epoch.students.student.state_dict(), weights)
     card = f"# Student of {folder.name}, seed {seed}\n\nval/accuracy {report['val/accuracy']:.4f}\n"
     write_student_folder(folder / f"seed-{seed}", space.config, preparation.dataset, weights, card)
     weights.unlink()

@@ -19,6 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from distill_tune.export.student_folder import open_student_folder
 from distill_tune.search import winner_in_words
+from distill_tune.train import main as train
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
@@ -170,6 +171,11 @@ def test_nothing_but_the_promised_is_left_in_the_folder(folder: Path) -> None:
         ),
         ({"kind": "sp", "soft_weight": 0.5, "schedule": "linear"}, "sp (soft_weight 0.5)"),
         ({"kind": "labels"}, "labels (no teacher)"),
+        ({"kind": "labels", "also": {"hint": 0.5, "vid": 0.0}}, "labels + 0.5 hint"),
+        (
+            {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9, "also": {"hint": 0.0312, "sp": 2.0}},
+            "soft_targets (T 4, soft_weight 0.9) + 0.0312 hint + 2 sp",
+        ),
     ],
 )
 def test_the_winners_loss_is_said_with_what_it_has(loss: dict[str, Any], said: str) -> None:
@@ -219,3 +225,33 @@ def test_the_winner_in_words_says_how_it_began_where_it_was_told_to() -> None:
     assert winner_in_words({"best": {"trial": 3, "config": config}}) == said
     student["init"] = "default"
     assert winner_in_words({"best": {"trial": 3, "config": config}}) == said.replace("init inherit, ", "")
+
+
+def test_a_search_with_folds_exports_a_student_of_all_of_them_that_can_be_trained_again(tmp_path: Path) -> None:
+    space = tmp_path / "few.toml"
+    space.write_text(
+        '[data]\nsource = "blobs"\nfolds = 3\n[data.blobs]\nsamples = 400\nclasses = 4\nseparation = 2.0\n'
+        '[teacher]\nfamily = "mlp"\n[teacher.train]\nepochs = 5\n[student]\nfamily = "mlp"\n[student.mlp]\n'
+        "widths = { choice = [[8], [12]] }\n[optim]\nlearning_rate = 0.02\nprecision = 'float32'\n"
+        "[search]\nmax_epochs = 3\ntrials = 2\n[confirm]\ntop = 1\nseeds = 2\n"
+    )
+    arguments = ["--storage", str(tmp_path), "--name", "few"]
+    done = subprocess.run(
+        [sys.executable, "-m", "distill_tune.search", str(space), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "320 samples in 3 folds, 80 to test" in done.stdout
+    found = json.loads((tmp_path / "few" / "summary.json").read_text())
+    assert "3-fold cross-validation, trained on all of its folds" in (tmp_path / "few/best/README.md").read_text()
+    exported = (tmp_path / "few/best/student.safetensors").read_bytes()
+    winner = f"confirm-trial-{found['best']['trial']:04d}-seed"
+    kept = {path.stem: path for path in (tmp_path / "few" / "confirmation").glob(f"{winner}*")}
+    assert len(kept) == 2 * (1 + 3)
+    (seed,) = (name.rpartition("seed")[2] for name, path in kept.items() if path.read_bytes() == exported)
+    run = [str(tmp_path / "few/best/run.toml"), "--set", f"search.seed={seed}", "--storage", str(tmp_path)]
+    assert train([*run, "--name", "again"]) == 0
+    assert (tmp_path / f"again/seed-{seed}/student.safetensors").read_bytes() == exported

@@ -149,3 +149,5 @@ class ConfirmConfig(Options):
     top: Positive = 3
     seeds: Annotated[int, Field(ge=2)] = 5
     """Fresh seeds a configuration; two are the least that an interval can be computed from."""
+    baseline_search: bool = False
+    """Search once more, in the same space and budget, with losses that need no teacher, and compare the winners."""

@@ -24,6 +24,7 @@ from distill_tune.registry import (
     TEACHERS,
     Options,
     Registry,
+    did_you_mean,
 )
 
 SEARCHED = ("student", "loss", "optim", "regularization", "augmentation")
@@ -47,7 +48,9 @@ class DataConfig(Choosing):
     path: str | None = None
     """Where the data is; sources that know a place of their own need none."""
     validation: Fraction = 0.2
-    """Share of the samples that are not test; trials are compared on it."""
+    """Share of the samples that are not test; trials are compared on it. Not with `folds`."""
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """Cross-validation in so many folds of the samples that are not test: a trial trains a student a fold."""
     test: Fraction | None = None
     """Share of all samples; None takes the source's own test split, or 0.2 where it has none."""
     student_samples: CountOrShare | None = None
@@ -57,6 +60,13 @@ class DataConfig(Choosing):
     rest: Literal["hidden", "unlabelled"] = "hidden"
     """Whether the student sees the other training samples, without labels, through the teacher."""
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _one_way_to_validate(self) -> Self:
+        if self.folds is not None and "validation" in self.model_fields_set:
+            rule = f"cannot stand beside data.folds ({self.folds}), which validate on every sample that is not test."
+            raise BrokenRule(("validation",), rule, cure="Leave one of them out.")
+        return self
 
 
 class TeacherConfig(Choosing):
@@ -70,6 +80,8 @@ class TeacherConfig(Choosing):
     mode: Literal["cached", "live"] = "cached"
     views: Positive | None = None
     """Augmented views of each sample that the teacher labels; None: one without augmentation, else up to 8."""
+    keep: Positive | Literal["all"] | None = None
+    """Logits of a view that are cached, the largest; None: all, or 100 above 300 classes (`sparse_logits.py`)."""
     trust: bool = False
     """Allow code of the teacher's files to run."""
 
@@ -97,6 +109,40 @@ class LossConfig(Choosing):
     """The weight in the last step, to which it moves from `soft_weight`; None keeps it."""
     schedule: Literal["linear", "cosine"] = "linear"
     """How the two move to their ends over the run's whole length."""
+    also: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """Further terms of the teacher's: the name of a loss to its weight, which is added to the total; 0: absent."""
+
+    @property
+    def added(self) -> dict[str, float]:
+        """`also` without what weighs nothing, or is the kind itself."""
+        return {name: weight for name, weight in self.also.items() if weight and name != self.kind}
+
+    def named(self, name: str) -> Any:
+        """The loss of that name with the options of its table."""
+        return LOSSES.get(name)(**self.tables.get(name, {}))
+
+    @classmethod
+    def without_unchosen(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Tables of what is added are kept too; the kind itself is not added again."""
+        kind = table.get("kind", cls.model_fields["kind"].default)
+        also = {name: weight for name, weight in table.get("also", {}).items() if name != kind}
+        kept = super().without_unchosen(table)
+        kept |= {name: table[name] for name, weight in also.items() if weight and name in table}
+        return {key: value for key, value in kept.items() if key != "also"} | ({"also": also} if also else {})
+
+    @model_validator(mode="after")
+    def _adds_terms_of_a_teacher(self) -> Self:
+        for name in self.also:
+            if name not in LOSSES:
+                cure = did_you_mean(name, [each for each in LOSSES.names if LOSSES.get(each).uses_teacher]).strip()
+                raise BrokenRule(("also", name), f"no loss is named {name!r}.", cure=cure)
+            try:
+                uses_teacher = LOSSES.get(name).uses_teacher
+            except ConfigError as error:
+                raise BrokenRule(("also", name), str(error)) from error
+            if not uses_teacher:
+                raise BrokenRule(("also", name), "has no term to add: it is of labels alone.")
+        return self
 
 
 class OptimConfig(Choosing):
@@ -166,6 +212,13 @@ class Config(Options):
     search: SearchConfig = SearchConfig()
     resources: ResourcesConfig = ResourcesConfig()
     confirm: ConfirmConfig = ConfirmConfig()
+
+    @model_validator(mode="after")
+    def _lanes_have_no_folds(self) -> Self:
+        if self.data.folds is not None and self.resources.lanes not in (1, "auto"):
+            rule = f"must be 1 beside data.folds ({self.data.folds}), but got {self.resources.lanes}."
+            raise BrokenRule(("resources", "lanes"), rule, cure="Leave one of them out.")
+        return self
 
     @model_validator(mode="after")
     def _batches_can_be_dealt_out(self) -> Self:

@@ -2,12 +2,12 @@
 
 A parameter of a family, initialisation, loss or optimizer that a trial did not choose does not exist for that trial,
 and neither do the temperature and the weight of a loss that has no teacher, nor the temperature of one that does not
-look at it.
+look at it. A term of `[loss.also]` that weighs nothing, or is the kind of the loss anyway, is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +34,9 @@ NAMES = {"student": ("family", "init"), "loss": ("kind",), "optim": ("kind",)}
 """The keys of a section that choose; a plain list there means: choose one."""
 OF_THE_TEMPERATURE = ("temperature", "temperature_end")
 """Keys of `[loss]` that a loss without a temperature does not have."""
-OF_THE_TEACHER = (*OF_THE_TEMPERATURE, "soft_weight", "soft_weight_end", "schedule")
+OF_THE_SOFT_TERM = ("soft_weight", "soft_weight_end")
+"""Keys of `[loss]` that a kind of loss without a teacher does not have."""
+OF_THE_TEACHER = (*OF_THE_TEMPERATURE, *OF_THE_SOFT_TERM, "schedule")
 """Keys of `[loss]` that a loss without a teacher does not have."""
 
 Path = tuple[str, ...]
@@ -112,6 +114,17 @@ class Space:
         """The initialisations to choose from."""
         return self._names("student", "init")
 
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of loss to choose from."""
+        return self._names("loss", "kind")
+
+    @property
+    def added(self) -> list[str]:
+        """The further terms of the loss that some trial may have."""
+        weights = {name: self.ranges.get(("loss", "also", name)) for name in self._also}
+        return [name for name, found in weights.items() if (any(found.corners()) if found else self._also[name])]
+
     def _names(self, section: str, key: str) -> list[str]:
         found = self.ranges.get((section, key))
         return [getattr(getattr(self.config, section), key)] if found is None else list(found.corners())
@@ -136,9 +149,9 @@ class Space:
         return {name: ranges[name].as_optuna(value) for name, value in values.items()}
 
     def suggest(self, trial: Suggests) -> Values:
-        """Sample every parameter that exists for this trial: names first, then what they have, as the file has them."""
+        """Sample every parameter that exists for this trial, as the file has them: what others hang on comes first."""
         values: Values = {}
-        for path in sorted(self.ranges, key=_is_name, reverse=True):
+        for path in sorted(self.ranges, key=_turn):
             if self._exists(path, values):
                 values[dotted(path)] = self.ranges[path].suggest(trial, dotted(path))
         return values
@@ -153,11 +166,24 @@ class Space:
 
     def _exists(self, path: Path, values: Values) -> bool:
         section = path[0]
-        if section == "loss" and len(path) == 2:
-            return path[1] not in _lacking(self._name(section, "kind", values))
+        if section == "loss":
+            return self._exists_in_loss(path, values)
         if section in NAMES and len(path) > 2:
             return path[1] in (self._name(section, key, values) for key in NAMES[section])
         return True
+
+    def _exists_in_loss(self, path: Path, values: Values) -> bool:
+        kind = self._name("loss", "kind", values)
+        if path[1] == "also":
+            return path[2] != kind
+        weights = {name: values.get(dotted(("loss", "also", name)), fixed) for name, fixed in self._also.items()}
+        added = [name for name, weight in weights.items() if weight and name != kind]
+        return path[1] not in _lacking(kind, added) if len(path) == 2 else path[1] in (kind, *added)
+
+    @property
+    def _also(self) -> dict[str, float]:
+        """The further terms of the loss, each with the first corner of its weight."""
+        return self.config.loss.also
 
     def _name(self, section: str, key: str, values: Values) -> str:
         fixed: str = getattr(getattr(self.config, section), key)
@@ -167,6 +193,8 @@ class Space:
 def tables_of(config: Config) -> dict[str, Any]:
     """A configuration as plain TOML tables, all defaults written out, without what is None or does not exist."""
     dumped = config.model_dump(exclude_none=True)
+    if config.data.folds is not None:
+        del dumped["data"]["validation"]
     return {name: table for name, table in _without_unchosen(dumped).items() if table}
 
 
@@ -178,17 +206,25 @@ def _without_unchosen(tables: dict[str, Any]) -> dict[str, Any]:
             kept[name] = model.without_unchosen(table)
     loss = kept.get("loss", {})
     if "kind" in loss:
-        lacking = _lacking(loss["kind"])
+        lacking = _lacking(loss["kind"], [name for name, weight in loss.get("also", {}).items() if weight])
         kept["loss"] = {key: value for key, value in loss.items() if key not in lacking}
     return kept
 
 
-def _lacking(loss: str) -> tuple[str, ...]:
-    """The keys of `[loss]` that do not exist for a kind of loss."""
-    entry = LOSSES.get(loss)
-    if not entry.uses_teacher:
-        return OF_THE_TEACHER
-    return () if entry.uses_temperature else OF_THE_TEMPERATURE
+def _lacking(kind: str, added: Iterable[str]) -> tuple[str, ...]:
+    """The keys of `[loss]` that do not exist for a kind of loss and what is added to it."""
+    entry = LOSSES.get(kind)
+    softened = any(LOSSES.get(name).uses_temperature for name in added) or (
+        entry.uses_teacher and entry.uses_temperature
+    )
+    if softened:
+        return () if entry.uses_teacher else OF_THE_SOFT_TERM
+    return OF_THE_TEMPERATURE if entry.uses_teacher else OF_THE_TEACHER
+
+
+def _turn(path: Path) -> int:
+    """Names first, then the weights of further terms, then everything else."""
+    return 0 if _is_name(path) else 1 if path[:2] == ("loss", "also") else 2
 
 
 def _is_name(path: Path) -> bool:

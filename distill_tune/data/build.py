@@ -11,7 +11,7 @@ import numpy.typing as npt
 from distill_tune.arrays import Arrays
 from distill_tune.data.encoder import TableEncoder, check_table
 from distill_tune.data.raw import RawImages, RawTable
-from distill_tune.data.splits import Rows, labelled_rows, split_rows
+from distill_tune.data.splits import Fold, Rows, labelled_rows, split_rows
 from distill_tune.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class _Inputs:
     notes: tuple[str, ...] = ()
 
 
-def build(config: DataConfig) -> Built:
-    """Load, check, split and encode.
+def build(config: DataConfig, fold: int | None = None) -> Built:
+    """Load, check, split and encode; `fold` of `data.folds` is validated on, and has no test split.
 
     Raises:
         DataError: the data breaks a rule.
@@ -57,10 +57,11 @@ def build(config: DataConfig) -> Built:
     raw: RawImages | RawTable = config.chosen("source").load(config)
     if isinstance(raw, RawTable):
         check_table(raw.frame, raw.where, f"leave it out (data.{config.source}.ignore)")
-    rows = split_rows(raw, config.validation, config.test, config.seed)
+    part = None if config.folds is None else Fold(config.folds, fold)
+    rows = split_rows(raw, config.validation, config.test, config.seed, part)
     inputs = _of_table(raw, rows) if isinstance(raw, RawTable) else _of_images(raw, rows)
     return Built(
-        splits=_arrays(raw, rows, inputs.by_split, config),
+        splits={n: a for n, a in _arrays(raw, rows, inputs.by_split, config).items() if fold is None or n != "test"},
         classes=raw.classes,
         input_shape=inputs.by_split["train"].shape[1:],
         mean=inputs.mean,

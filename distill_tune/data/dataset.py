@@ -74,6 +74,16 @@ class Dataset:
     """Samples of each split, by its name."""
     num_source_rows: int
     """Rows of the source, its own test split included: what a file of the teacher's logits must have."""
+    folds: int | None = None
+    """`data.folds`; then this is one fold's split, which has no test, or that of all of them, which has no validation
+    split of its own (`splits.py`)."""
+    fold: int | None = None
+    """Which fold is validated on."""
+
+    @property
+    def has_no_validation(self) -> bool:
+        """Whether the validation split is part of the training split, as that of all folds together is."""
+        return self.folds is not None and self.fold is None
 
     @property
     def is_image(self) -> bool:
@@ -107,32 +117,33 @@ def open_dataset(folder: Path) -> Dataset:
         CacheError: `data.json` is missing or damaged.
     """
     document = _read_document(folder)
-    kept = {field.name: document[field.name] for field in fields(Dataset) if field.name != "folder"}
+    kept = {field.name: document[field.name] for field in fields(Dataset) if field.name in document}
     as_tuples: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()
     }
     return Dataset(folder=folder, **as_tuples)
 
 
-def prepare_data(config: DataConfig, cache: Path) -> Dataset:
+def prepare_data(config: DataConfig, cache: Path, fold: int | None = None) -> Dataset:
     """The data set that `[data]` describes: from `cache/data-<fingerprint>/`, or built and written there.
 
     Args:
         config: the `[data]` section.
         cache: the folder of caches; created when there is something to write.
+        fold: which of `data.folds` is validated on; None trains on all of them.
 
     Raises:
         DataError: the data breaks a rule; nothing has been written.
         ConfigError: a key of `[data]` does, or the disk has no room for them.
     """
-    fingerprint = fingerprint_of(config)
+    fingerprint = fingerprint_of(config, fold)
     folder = cache / f"data-{fingerprint}"
     damage = _damage(folder) if folder.exists() else "missing"
     if not damage:
         return open_dataset(folder)
     from distill_tune.data.build import build  # brings pandas, which those that only read do without
 
-    _write(build(config), config, fingerprint, folder)
+    _write(build(config, fold), config, fingerprint, folder, fold)
     dataset = open_dataset(folder)
     rebuilt = () if damage == "missing" else (f"the data cache was damaged ({damage}) and has been rebuilt",)
     return replace(dataset, notes=(*dataset.notes, *rebuilt))
@@ -150,13 +161,15 @@ def check_data(config: DataConfig) -> tuple[str, ...]:
     return build(config).notes
 
 
-def fingerprint_of(config: DataConfig) -> str:
+def fingerprint_of(config: DataConfig, fold: int | None = None) -> str:
     """16 hexadecimal digits of everything that decides what the prepared data are."""
     source = config.chosen("source")
-    section = config.model_dump(include=set(type(config).model_fields) - {"passes"})
+    section = config.model_dump(include=set(type(config).model_fields) - {"passes", "folds"})
+    folds = {} if config.folds is None else {"folds": config.folds, "fold": fold}
     told = {
         "format": FORMAT,
         **section,
+        **folds,
         "options": source.model_dump(mode="json"),
         "content": source.content(config),
     }
@@ -167,7 +180,7 @@ def _canonical(document: dict[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True).encode()
 
 
-def _write(built: Built, config: DataConfig, fingerprint: str, folder: Path) -> None:
+def _write(built: Built, config: DataConfig, fingerprint: str, folder: Path, fold: int | None) -> None:
     num_bytes = sum(array.nbytes for arrays in built.splits.values() for array in arrays.values())
     check_room(folder.parent, num_bytes, "the prepared data")
     with new_folder(folder, is_whole=lambda folder: not _damage(folder)) as new:
@@ -175,6 +188,7 @@ def _write(built: Built, config: DataConfig, fingerprint: str, folder: Path) -> 
             write_arrays(new / f"{name}.arrow", arrays)
         document = {name: value for name, value in vars(built).items() if name != "splits"}
         document |= {"format": FORMAT, "fingerprint": fingerprint, "rest": config.rest}
+        document |= {"folds": config.folds, "fold": fold}
         document["sha256"] = {path.name: sha256_of(path) for path in sorted(new.iterdir())}
         document["checksum"] = hashlib.sha256(_canonical(document)).hexdigest()
         (new / "data.json").write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -2,6 +2,10 @@
 
 Rows with the same inputs form a group, and groups are what is dealt out: a test row that was also trained on
 measures memory. A group with several labels stays together. Everything follows from the seed.
+
+With folds there is no one validation split: what is not test is dealt into folds, each of which is the validation split
+of one split of its own. The split of all of them trains on everything that is not test; its validation split, the first
+fold, is part of what it trains on and measures nothing.
 """
 
 from dataclasses import dataclass
@@ -27,17 +31,27 @@ class Rows:
     notes: tuple[str, ...] = ()
 
 
-def split_rows(raw: Raw, validation: float, test: float | None, seed: int) -> Rows:
+@dataclass(frozen=True)
+class Fold:
+    """Which of how many folds is validated on."""
+
+    folds: int
+    number: int | None = None
+    """From 0 on; None trains on all of them."""
+
+
+def split_rows(raw: Raw, validation: float, test: float | None, seed: int, fold: Fold | None = None) -> Rows:
     """Deal the rows of `raw` out.
 
     Args:
         raw: the data; its own test split is kept where `test` is None.
-        validation: share of the rows that are not test.
+        validation: share of the rows that are not test; means nothing with a fold.
         test: share of all rows; None takes the own test split, or 0.2 where there is none.
         seed: the same seed gives the same split.
+        fold: the fold to validate on.
 
     Raises:
-        DataError: a class has too few distinct samples for one in each split.
+        DataError: a class has too few distinct samples for one in each split, or fold.
     """
     rng = np.random.default_rng(seed)
     groups = np.unique(raw.row_hashes(), return_inverse=True)[1]
@@ -47,22 +61,35 @@ def split_rows(raw: Raw, validation: float, test: float | None, seed: int) -> Ro
         everything, test_rows, said = _own_test(raw, groups)
         notes += said
         _check_enough(raw, groups, test_rows, 1, "its own test split")
-        _check_enough(raw, groups, everything, 2, "training and validation")
+        _check_enough(raw, groups, everything, *(_each_part(fold) or (2, "training and validation")))
     else:
         notes += ["the source's own test split was mixed in and drawn anew (data.test)"] if raw.own_test else []
-        _check_enough(raw, groups, everything, 3, "training, validation and test")
+        least, splits = _each_part(fold) or (2, "training, validation")
+        _check_enough(raw, groups, everything, least + 1, f"{splits} and test")
     strata = _strata(raw.labels, groups, everything)
     for _ in range(ATTEMPTS):
         rest = everything
         if not own_test:
-            rest, test_rows = _deal(rest, strata, groups, test or DEFAULT_TEST, 2, rng)
-        train, held_out = _deal(rest, strata, groups, validation, 1, rng)
-        if all(len(np.unique(raw.labels[part])) == len(raw.classes) for part in (train, held_out, test_rows)):
-            return Rows(train, held_out, test_rows, tuple(notes))
+            stay = 2 if fold is None else fold.folds
+            rest, test_rows = _deal(rest, strata, groups, test or DEFAULT_TEST, stay, rng)
+        if fold is None:
+            parts = [_deal(rest, strata, groups, validation, 1, rng)[1]]
+        else:
+            parts = _deal_folds(rest, strata, groups, fold.folds, rng)
+        trained = [np.setdiff1d(rest, part) for part in parts]
+        if all(len(np.unique(raw.labels[part])) == len(raw.classes) for part in (*trained, *parts, test_rows)):
+            number = 0 if fold is None or fold.number is None else fold.number
+            train = rest if fold is not None and fold.number is None else trained[number]
+            return Rows(train, parts[number], test_rows, tuple(notes))
     raise DataError(
         f"{raw.where}: no split has every class on each side, because too many equal inputs have different "
         "labels; add samples, or columns that tell them apart."
     )
+
+
+def _each_part(fold: Fold | None) -> tuple[int, str] | None:
+    """How many distinct samples of a class the folds need, and what for."""
+    return None if fold is None else (fold.folds, f"{fold.folds} folds (data.folds)")
 
 
 def _own_test(raw: Raw, groups: Ints) -> tuple[Ints, Ints, list[str]]:
@@ -134,6 +161,24 @@ def _deal(
         chosen[order[: last + 1]] = True
         carry = float(np.clip(want - reached[last], -0.5, 0.5))
     return rows[~chosen[group]], rows[chosen[group]]
+
+
+def _deal_folds(rows: Ints, strata: Ints, groups: Ints, folds: int, rng: np.random.Generator) -> list[Ints]:
+    """`rows` in so many parts, in whole groups: each group goes where its class has the fewest rows so far.
+
+    The first groups of a class so go to different folds, and every fold has it if there are enough; where several have
+    as few, the smallest of them gets the group.
+    """
+    found, first, group, sizes = np.unique(groups[rows], return_index=True, return_inverse=True, return_counts=True)
+    stratum, where, filled = strata[rows][first], np.zeros(len(found), dtype=np.int64), np.zeros(folds)
+    for label in np.unique(stratum):
+        of_class = np.zeros(folds)
+        for member in rng.permutation(np.flatnonzero(stratum == label)):
+            fold = np.lexsort((filled, of_class))[0]
+            where[member] = fold
+            of_class[fold] += sizes[member]
+            filled[fold] += sizes[member]
+    return [rows[where[group] == fold] for fold in range(folds)]
 
 
 def labelled_rows(labels: Ints, samples: float | None, seed: int, where: str) -> npt.NDArray[np.bool_]:

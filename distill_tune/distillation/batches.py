@@ -5,13 +5,14 @@ rank r of w takes the r-th part of each batch, so w workers together see what on
 and matched with the teacher's outputs some steps at a time: a gather a step costs more than it moves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from distill_tune.distillation.feature_cache import TeacherFeatures
 from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.teacher_cache import TeacherOutputs
 from distill_tune.distillation.views import Views
@@ -40,6 +41,8 @@ class Batch(NamedTuple):
     """float32 [batch]: weight of `labels` against `partner_labels`."""
     labelled_share: float
     """Of all samples that a view may show, not of this batch; 1 where every label is known."""
+    teacher_features: tuple[Tensor, ...] = ()
+    """float32 [batch, *shape] of each layer that the loss compares; none where the teacher runs live."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Batches:
         seed: int,
         passes: int = 1,
         shard: Shard | None = None,
+        features: TeacherFeatures | None = None,
     ):
         """`teacher` is None, or has no views, where its logits are not to be replayed.
 
@@ -70,6 +74,7 @@ class Batches:
         """
         self._views, self._labels, self._seed, self._passes = views, labels, seed, passes
         self._teacher = teacher if teacher is not None and teacher.num_views else None
+        self._features = features
         self._shard = shard or Shard()
         self._part = min(batch_size, len(labels)) // self._shard.world_size
         if not self._part:
@@ -77,7 +82,8 @@ class Batches:
                 f"optim.batch_size: {self._shard.world_size} workers need a sample each, but a batch has "
                 f"{min(batch_size, len(labels))}; lower resources.workers_per_trial."
             )
-        samples = min(_CHUNK_SAMPLES, _CHUNK_BYTES // views.sample_bytes)
+        sample_bytes = views.sample_bytes + (0 if features is None else features.sample_bytes)
+        samples = min(_CHUNK_SAMPLES, _CHUNK_BYTES // sample_bytes)
         self._steps_per_chunk = max(1, samples // self._part)
         self._labelled_share = (labels != UNLABELLED).double().mean().item()
 
@@ -109,13 +115,13 @@ class Batches:
                 yield from self._chunk(rows, view)
 
     def chunks(self, epoch: int, samples: int) -> Iterator[Batch]:
-        """The same batches, several in one: [steps, batch, ...] with at most `samples`, but one step at least."""
+        """The same batches without features, several in one: [steps, batch, ...], one step at least, of `samples`."""
         for turn in range((epoch - 1) * self._passes, epoch * self._passes):
             view = turn if self._teacher is None else turn % self._teacher.num_views
             for rows in self._order(turn).split(max(1, samples // self._part)):
                 columns = self._columns(rows.flatten().to(self._labels.device), view)
                 shaped: Any = (None if c is None else c.unflatten(0, rows.shape) for c in columns)
-                yield Batch._make((*shaped, self._labelled_share))
+                yield Batch._make((*shaped, self._labelled_share, ()))
 
     def _order(self, turn: int) -> Tensor:
         """int64 [steps, batch of this worker]."""
@@ -125,18 +131,28 @@ class Batches:
         return steps[:, self._shard.rank * self._part : (self._shard.rank + 1) * self._part]
 
     def _chunk(self, rows: Tensor, view: int) -> Iterator[Batch]:
-        columns = self._columns(rows.flatten().to(self._labels.device), view)
+        index = rows.flatten().to(self._labels.device)
+        columns = self._columns(index, view)
         split: list[Any] = [[None] * len(rows) if column is None else column.split(self._part) for column in columns]
-        for inputs, labels, logits, partner_labels, share in zip(*split, strict=True):
-            yield Batch(inputs, labels, logits, partner_labels, share, self._labelled_share)
+        features = self._features_of(index, view, len(rows))
+        for (inputs, labels, logits, partner_labels, share), layers in zip(
+            zip(*split, strict=True), features, strict=True
+        ):
+            yield Batch(inputs, labels, logits, partner_labels, share, self._labelled_share, layers)
 
     def _columns(self, index: Tensor, view: int) -> tuple[Tensor | None, ...]:
-        """What a `Batch` has of each sample, in its order."""
+        """What a `Batch` has of each sample before its features, in its order."""
         mixed = self._views.take(index, view)
         return (
             mixed.inputs,
             self._labels[index],
-            None if self._teacher is None else self._teacher.logits(view)[index],
+            None if self._teacher is None else self._teacher.take(view, index),
             None if mixed.partner is None else self._labels[mixed.partner],
             mixed.share,
         )
+
+    def _features_of(self, index: Tensor, view: int, steps: int) -> Iterable[tuple[Tensor, ...]]:
+        """The teacher's features for each step of a chunk."""
+        if self._features is None:
+            return ((),) * steps
+        return zip(*(layer.split(self._part) for layer in self._features.at(view, index)), strict=True)

@@ -19,19 +19,24 @@ from torch import Tensor, nn
 
 from distill_tune.config import Config
 from distill_tune.distillation.batches import UNLABELLED, Batch, Shard
+from distill_tune.distillation.feature_terms import LiveTeacher, WithFeatures, with_features
 from distill_tune.distillation.holding import Hold
 from distill_tune.distillation.materials import CORRUPTED, Materials
 from distill_tune.distillation.norm_limit import NormLimit, norm_limit
-from distill_tune.distillation.objective import LossTerms, Objective
+from distill_tune.distillation.objective import NO_FEATURES, LossTerms, Objective
+from distill_tune.distillation.optimizers._base import weight_groups
 from distill_tune.distillation.optimizers._direct import Optimizer
 from distill_tune.distillation.precision import forward_context
 from distill_tune.distillation.schedule import rate_share
 from distill_tune.distillation.seeds import seed_of
-from distill_tune.distillation.validation import evaluate, share_right
+from distill_tune.distillation.validation import Sums, evaluate, share_right, sums_of
 from distill_tune.errors import TrainingError
 
 Checkpoint = dict[str, Any]
-"""`epoch`, `student` and `optimizer`: all that the next epoch depends on, since its order is a function of the seed."""
+"""`epoch`, `student` and `optimizer`: all that the next epoch depends on, since its order is a function of the seed.
+
+`projector` too, where a loss on features has learned one.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Epoch:
     """Takes a checkpoint; only valid until the generator is pulled again."""
     student: nn.Module
     """The bare student, not wrapped for data parallelism."""
+    validation: Sums
+    """What the report's `val/...` were computed from."""
 
 
 def distill(
@@ -58,10 +65,13 @@ def distill(
         TrainingError: the loss is not finite; on every rank, in the epoch in which it happens.
     """
     run = Run(config, materials, seed, torch.device(device))
-    if resume is not None:
-        run.restore(resume)
-    while run.epoch < config.search.max_epochs:
-        yield run.next_epoch()
+    try:
+        if resume is not None:
+            run.restore(resume)
+        while run.epoch < config.search.max_epochs:
+            yield run.next_epoch()
+    finally:
+        run.close()
 
 
 class Run:
@@ -74,27 +84,39 @@ class Run:
         self.student = materials.build_student(config).to(device)
         self.hold = config.student.chosen("init").begin(self.student, config, materials) or Hold(self.student)
         self.limit_norm = NormLimit(self.student, norm_limit(config, materials.teacher_weights))
-        self.forward = _data_parallel(self.student, self.shard, device)
-        self.optimizer: Optimizer = config.optim.chosen("kind").build(
-            self.student, config.optim.learning_rate, config.optim.weight_decay
-        )
         self.objective = Objective(config)
-        self.teacher = materials.live_teacher if self.objective.uses_teacher else None
+        self.taught = with_features(self.objective.on_features, self.student, materials)
+        self.trained: nn.Module = self.student if self.taught is None else self.taught
+        self.forward = _data_parallel(self.trained, self.shard, device)
+        self.optimizer = _optimizer(config, self.student, self.taught)
+        layers = () if self.taught is None else self.taught.teacher_layers
+        live = materials.live_teacher if self.objective.uses_teacher else None
+        self.teacher = None if live is None else LiveTeacher(live, layers)
         self.precision = forward_context(config.optim.precision, device)
-        self.batches = materials.batches(config, seed, self.shard, self.objective.uses_teacher)
+        self.batches = materials.batches(config, seed, self.shard, self.objective.uses_teacher, layers)
         self.total_steps = config.search.max_epochs * self.batches.steps_per_epoch
         self.epoch = 0
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint."""
         self.student.load_state_dict(checkpoint["student"])
+        if self.taught is not None:
+            self.taught.terms.load_state_dict(checkpoint["projector"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
         self.epoch = checkpoint["epoch"]
 
     def checkpoint(self) -> Checkpoint:
         """What `restore` takes."""
         states = {"student": self.student.state_dict(), "optimizer": self.optimizer.state_dict()}
+        if self.taught is not None:
+            states["projector"] = self.taught.terms.state_dict()
         return {"epoch": self.epoch, **states}
+
+    def close(self) -> None:
+        """Take away what was hung on student and teacher."""
+        for each in (self.taught, self.teacher):
+            if each is not None:
+                each.close()
 
     def next_epoch(self) -> Epoch:
         """Train one epoch.
@@ -108,47 +130,57 @@ class Run:
         began_s, start_s = time.time(), time.perf_counter()
         report = self._train()
         report["samples_per_s"] = self.batches.samples_per_epoch / (time.perf_counter() - start_s)
-        report |= self.validate()
+        validation = self.evaluated()
+        report |= self.validate(validation)
         times = {"time/began_s": began_s, "time/training_s": time.perf_counter() - start_s}
-        return Epoch(report | {"epoch": self.epoch} | times, self.checkpoint, self.student)
+        return Epoch(report | {"epoch": self.epoch} | times, self.checkpoint, self.student, validation)
 
     def _train(self) -> dict[str, float]:
         self.forward.train()
         steps = self.batches.steps_per_epoch
-        sums = torch.zeros(3, device=self.device)
-        total, hard, soft = sums[0], sums[1], sums[2]
+        sums = torch.zeros(3 + len(self.objective.also), device=self.device)
+        total, hard, soft, *also = sums.unbind()
         for step, batch in enumerate(self.batches.epoch(self.epoch), start=(self.epoch - 1) * steps):
             loss, terms = self._step(batch, step)
             total += loss.detach()
             hard += terms.hard.detach()
             if terms.soft is not None:
                 soft += terms.soft.detach()
+            for its_sum, term in zip(also, terms.also, strict=True):
+                its_sum += term.detach()
         if self.shard.world_size > 1:
             dist.all_reduce(sums)
         return self.losses(*(sums / (self.shard.world_size * steps)).tolist())
 
-    def losses(self, total: float, hard: float, soft: float) -> dict[str, float]:
+    def losses(self, total: float, hard: float, soft: float, *also: float) -> dict[str, float]:
         """The report of an epoch's mean losses.
 
         Raises:
             TrainingError: the loss is not finite.
         """
-        terms = {"train/hard_loss": hard} | ({"train/soft_loss": soft} if self.objective.uses_teacher else {})
+        terms = {"train/hard_loss": hard} | ({"train/soft_loss": soft} if self.objective.has_soft else {})
+        terms |= {f"train/{name}_loss": value for name, value in zip(self.objective.also, also, strict=True)}
         self._refuse_divergence("training", total)
         return {"train/loss": total, **terms, "learning_rate": self.optimizer.param_groups[0]["lr"]}
 
     def _step(self, batch: Batch, step: int) -> tuple[Tensor, LossTerms]:
         self._set_rate(step)
         progress = step / max(1, self.total_steps - 1)
-        teacher_logits = batch.teacher_logits if self.teacher is None else _logits_of(self.teacher, batch.inputs)
+        teacher_logits, features = batch.teacher_logits, batch.teacher_features
+        if self.teacher is not None:
+            teacher_logits, features = self.teacher(batch.inputs)
+        on_features = NO_FEATURES
         with self.precision:
-            logits = self.forward(batch.inputs)
-        terms = self.objective.terms(logits.float(), batch, teacher_logits, progress)
+            if self.taught is None:
+                logits = self.forward(batch.inputs)
+            else:
+                logits, on_features = self.forward(batch.inputs, features)
+        terms = self.objective.terms(logits.float(), batch, teacher_logits, progress, on_features)
         loss = self.objective.weigh(*terms, progress)
         self.optimizer.zero_grad()
         loss.backward()
         if self.config.optim.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.student.parameters(), self.config.optim.gradient_clip)
+            nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.optim.gradient_clip)
         with self.hold.at(step / self.total_steps):
             self.optimizer.step()
         self.limit_norm()
@@ -159,19 +191,23 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def validate(self) -> dict[str, float]:
-        """The report of the student as it is now.
+    def evaluated(self) -> Sums:
+        """The student, as it is now, on the validation samples."""
+        materials = self.materials
+        if self.shard.world_size > 1:
+            _average_statistics(self.trained, self.shard.world_size)
+        teacher_logits = None if materials.teacher is None else materials.teacher.validation
+        return sums_of(
+            self.student, materials.validation_inputs, materials.validation_labels, teacher_logits, self.shard
+        )
+
+    def validate(self, validation: Sums) -> dict[str, float]:
+        """The report of it.
 
         Raises:
             TrainingError: the loss is not finite.
         """
-        materials = self.materials
-        if self.shard.world_size > 1:
-            _average_statistics(self.student, self.shard.world_size)
-        teacher_logits = None if materials.teacher is None else materials.teacher.validation
-        metrics = evaluate(
-            self.student, materials.validation_inputs, materials.validation_labels, teacher_logits, self.shard
-        )
+        materials, metrics = self.materials, validation.metrics
         self._refuse_divergence("validation", metrics["loss"])
         report = {f"val/{name}": value for name, value in metrics.items()}
         if materials.corrupted is not None:
@@ -192,10 +228,14 @@ class Run:
             raise TrainingError(f"the {which} loss is {loss} in epoch {self.epoch}; the run has diverged.")
 
 
-@torch.no_grad()
-def _logits_of(teacher: nn.Module, inputs: Tensor) -> Tensor:
-    logits: Tensor = teacher(inputs).float()
-    return logits
+def _optimizer(config: Config, student: nn.Module, taught: WithFeatures | None) -> Optimizer:
+    """Of the student, and in groups of their own with the same settings, of what is trained beside it."""
+    rate, decay = config.optim.learning_rate, config.optim.weight_decay
+    optimizer: Optimizer = config.optim.chosen("kind").build(student, rate, decay)
+    if taught is not None:
+        for group in weight_groups(taught.terms, decay):
+            optimizer.add_param_group(group)
+    return optimizer
 
 
 def _data_parallel(student: nn.Module, shard: Shard, device: torch.device) -> nn.Module:

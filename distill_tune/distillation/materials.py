@@ -6,6 +6,7 @@ worker does it for each trial, and what two trials map is in memory once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,10 @@ from torch import Tensor, nn
 
 from distill_tune.config import Config
 from distill_tune.data import Dataset, Split, open_dataset
+from distill_tune.distillation.anatomy import Anatomy
 from distill_tune.distillation.batches import UNLABELLED, Batches, Shard
+from distill_tune.distillation.feature_cache import ANATOMY, TeacherFeatures
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.distillation.teacher_cache import TeacherOutputs, as_tensor, at_rows, outputs_folder, visible_rows
 from distill_tune.distillation.teacher_weights import TeacherWeights
 from distill_tune.distillation.views import Views
@@ -24,17 +28,6 @@ from distill_tune.evaluation.corrupted import dealt_out
 from distill_tune.students import build_student
 
 CORRUPTED = "val/corrupted_accuracy"
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Where the prepared data and teacher are."""
-
-    data_folder: Path
-    teacher_folder: Path | None
-    """None for a training without any teacher, such as that of a teacher."""
-    live_teacher: nn.Module | None = None
-    """The teacher itself, for `teacher.mode = "live"`."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +48,8 @@ class Materials:
     """Where the teacher's weights are, if something of the space asks for them."""
     corrupted: tuple[Tensor, Tensor] | None = None
     """Worsened validation samples and their labels, where the search is about them (`evaluation/corrupted.py`)."""
+    teacher_folder: Path | None = None
+    """Where everything of the teacher is."""
 
     @classmethod
     def open(
@@ -78,13 +73,33 @@ class Materials:
             train_inputs=inputs,
             teacher_weights=None if folder is None else TeacherWeights(folder),
             corrupted=_corrupted(prepared.data_folder, str(device)) if CORRUPTED in config.search.objectives else None,
+            teacher_folder=folder,
         )
 
-    def batches(self, config: Config, seed: int, shard: Shard, use_teacher: bool) -> Batches:
-        """The epochs of a training with this configuration; `use_teacher` where its loss looks at the teacher's logits.
+    def teacher_anatomy(self) -> Anatomy:
+        """The layers that the teacher has.
+
+        Raises:
+            CacheError: prepared for a space in which no loss compares features.
+        """
+        assert self.teacher_folder is not None, "prepared with a teacher"
+        return Anatomy.read(self.teacher_folder / ANATOMY)
+
+    def batches(
+        self, config: Config, seed: int, shard: Shard, use_teacher: bool, teacher_layers: Sequence[str] = ()
+    ) -> Batches:
+        """The epochs of a training with this configuration.
+
+        Args:
+            config: of the training.
+            seed: of the order of the samples.
+            shard: this worker's part.
+            use_teacher: whether its loss looks at the teacher.
+            teacher_layers: whose features its loss compares; they are replayed unless the teacher runs live.
 
         Raises:
             ValueError: they were opened without a teacher.
+            CacheError: the features of a layer are missing or damaged.
         """
         if use_teacher and self.teacher is None:
             raise ValueError(f"loss {config.loss.kind!r} needs a teacher, but these materials have none.")
@@ -96,7 +111,14 @@ class Materials:
             seed,
             passes=config.data.passes,
             shard=shard,
+            features=self._features(config, teacher_layers),
         )
+
+    def _features(self, config: Config, layers: Sequence[str]) -> TeacherFeatures | None:
+        if not layers or self.live_teacher is not None:
+            return None
+        assert self.teacher_folder is not None, "prepared with a teacher"
+        return TeacherFeatures(self.teacher_folder, config, layers, self.labels.device)
 
     def build_student(self, config: Config) -> nn.Module:
         """The configured student for this data, newly initialised from torch's global generator."""
@@ -108,9 +130,9 @@ def student_for(config: Config, data: Dataset) -> nn.Module:
     return build_student(config.student.chosen("family"), data.input_shape, len(data.classes), data.mean, data.std)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=16)
 def _corrupted(data_folder: Path, device: str) -> tuple[Tensor, Tensor]:
-    """Made once a process, for all of its trials."""
+    """Made once a process (and fold), for all of its trials."""
     validation = open_dataset(data_folder).split("validation")
     inputs, labels = dealt_out(validation.inputs, validation.labels)
     return torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)

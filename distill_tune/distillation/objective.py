@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 import torch.nn.functional as F
@@ -9,10 +11,11 @@ from torch import Tensor
 
 from distill_tune.config import Config
 from distill_tune.distillation.batches import UNLABELLED, Batch
-from distill_tune.distillation.losses import Loss
+from distill_tune.distillation.losses import FeatureLoss, Loss
 from distill_tune.distillation.schedule import between
 
 _Number = TypeVar("_Number", Tensor, float)
+NO_FEATURES: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class LossTerms(NamedTuple):
@@ -20,6 +23,8 @@ class LossTerms(NamedTuple):
 
     hard: Tensor
     soft: Tensor | None
+    also: tuple[Tensor, ...] = ()
+    """Of `loss.also`, in its order."""
 
 
 class Objective:
@@ -28,13 +33,32 @@ class Objective:
     def __init__(self, config: Config):
         self.loss: Loss = config.loss.chosen("kind")
         self._config = config.loss
+        self.also: dict[str, Loss] = {name: config.loss.named(name) for name in config.loss.added}
+        """The further terms of `loss.also` that have a weight."""
+        self._also_weights = tuple(config.loss.added.values())
         own, general = self.loss.smoothing_of_labels, config.optim.label_smoothing
         self.label_smoothing = own + general - own * general  # labels that are smoothed by one and then by the other
 
     @property
     def uses_teacher(self) -> bool:
-        """Whether the teacher's logits are looked at, in any step."""
+        """Whether the teacher is looked at, in any step."""
+        return self.has_soft or bool(self.also)
+
+    @property
+    def has_soft(self) -> bool:
+        """Whether the term of `loss.kind` is one with a teacher, and has a weight in any step."""
         return self.loss.uses_teacher and max(self._config.soft_weight, self._config.soft_weight_end or 0.0) > 0
+
+    @property
+    def on_features(self) -> dict[str, FeatureLoss]:
+        """Name to loss of the terms that are computed from features."""
+        terms = ({self._config.kind: self.loss} if self.has_soft else {}) | self.also
+        return {name: loss for name, loss in terms.items() if isinstance(loss, FeatureLoss) and loss.reads_features}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the teacher has one term at most, and that on logits."""
+        return not self.also and not self.on_features
 
     def temperature(self, progress: float = 0.0) -> float:
         """T at `progress`: 0 in the first step of a training, 1 in the last."""
@@ -46,22 +70,42 @@ class Objective:
             return 0.0
         return between(self._config.soft_weight, self._config.soft_weight_end, self._config.schedule, progress)
 
-    def terms(self, logits: Tensor, batch: Batch, teacher_logits: Tensor | None, progress: float = 0.0) -> LossTerms:
-        """The two terms of one batch; `logits` are [batch, classes].
+    def terms(
+        self,
+        logits: Tensor,
+        batch: Batch,
+        teacher_logits: Tensor | None,
+        progress: float = 0.0,
+        on_features: Mapping[str, Tensor] = NO_FEATURES,
+    ) -> LossTerms:
+        """The terms of one batch; `logits` are [batch, classes].
 
-        `teacher_logits` may be None where `uses_teacher` is false.
+        `teacher_logits` may be None where `uses_teacher` is false; `on_features` has the terms that are computed from
+        features.
         """
         hard = hard_loss(logits, batch, self.label_smoothing)
         if teacher_logits is None:
             return LossTerms(hard, None)
         labels = batch.labels if batch.share is None else None
-        soft = self.loss.soft_with_labels(logits, teacher_logits, self.temperature(progress), labels)
-        return LossTerms(hard, soft)
+        temperature = self.temperature(progress)
 
-    def weigh(self, hard: _Number, soft: _Number | None, progress: float = 0.0) -> _Number:
-        """The total of two terms."""
+        def term(name: str, loss: Loss) -> Tensor:
+            if name in on_features:
+                return on_features[name]
+            return loss.soft_with_labels(logits, teacher_logits, temperature, labels)
+
+        soft = term(self._config.kind, self.loss) if self.has_soft else None
+        return LossTerms(hard, soft, tuple(term(name, loss) for name, loss in self.also.items()))
+
+    def weigh(
+        self, hard: _Number, soft: _Number | None, also: tuple[_Number, ...] = (), progress: float = 0.0
+    ) -> _Number:
+        """The total of the terms."""
         weight = self.soft_weight(progress)
-        return hard if soft is None else (1 - weight) * hard + weight * soft
+        total = hard if soft is None else (1 - weight) * hard + weight * soft
+        for value, its_weight in zip(also, self._also_weights, strict=True):
+            total = total + its_weight * value
+        return total
 
 
 def hard_loss(logits: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,12 @@ from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
 from distill_tune.data import Dataset, prepare_data
+from distill_tune.distillation.anatomy import anatomy_of
 from distill_tune.distillation.cache_size import CacheSize
+from distill_tune.distillation.feature_cache import ANATOMY, announce_features, write_features
+from distill_tune.distillation.feature_checks import check_feature_losses, feature_losses, teacher_layers
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
 from distill_tune.distillation.teacher_training import train_teacher
 from distill_tune.distillation.teacher_weights import refuse_without_network, write_weights
@@ -55,6 +58,23 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
     """
     config, variants = space.config, list(augmentation_variants(space))
     dataset = dataset or announced_data(config, cache, say)
+    whole, outputs = _prepare(space, variants, cache, say, dataset)
+    if config.data.folds is None:
+        say(how_good_the_teacher_is([outputs], [dataset]))
+        return whole
+    numbers = range(config.data.folds)
+    parts = [_prepare(space, variants, cache, _of_fold(say, n), prepare_data(config.data, cache, n)) for n in numbers]
+    say(how_good_the_teacher_is([outputs for _, outputs in parts], [part.dataset for part, _ in parts]))
+    return replace(whole, prepared=replace(whole.prepared, folds=tuple(part.prepared for part, _ in parts)))
+
+
+def _of_fold(say: Say, number: int) -> Say:
+    return lambda line: say(f"fold {number + 1}: {line}")
+
+
+def _prepare(space: Space, variants: list[Config], cache: Path, say: Say, dataset: Dataset) -> tuple[Preparation, Path]:
+    """One split's teacher and its outputs, and where those without a choice of augmentation are."""
+    config = space.config
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
     check_students(space, dataset)
@@ -68,11 +88,12 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
         refuse_without_network(space)
     else:
         write_weights(folder, space, dataset, teacher.module)
+    layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
     for variant in variants:
         _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
-    say(how_good_the_teacher_is(outputs_folder(folder, variants[0]), dataset))
+        write_features(folder, variant, dataset, teacher, layers, say)
     live = teacher.module if config.teacher.mode == "live" else None
-    return Preparation(Prepared(dataset.folder, folder, live), dataset, teacher)
+    return Preparation(Prepared(dataset.folder, folder, live), dataset, teacher), outputs_folder(folder, variants[0])
 
 
 def check_students(space: Space, dataset: Dataset) -> None:
@@ -84,16 +105,35 @@ def check_students(space: Space, dataset: Dataset) -> None:
     if not space.config.teacher.chosen("source").has_network:
         refuse_without_network(space)
     check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
+    check_feature_losses(space, dataset)
 
 
-def how_good_the_teacher_is(outputs: Path, dataset: Dataset) -> str:
+def _layers_to_compare(
+    folder: Path, space: Space, variants: list[Config], dataset: Dataset, teacher: LoadedTeacher, say: Say
+) -> list[str]:
+    """The teacher's layers that losses of the space compare with; what it has is left for the workers."""
+    if not feature_losses(space):
+        return []
+    assert teacher.module is not None, "checked before"
+    anatomy = anatomy_of(teacher.module, dataset.input_shape)
+    layers = teacher_layers(space, dataset, anatomy)
+    announce_features(folder, variants, dataset, anatomy, layers, say)
+    anatomy.write(folder / ANATOMY)
+    return layers
+
+
+def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset]) -> str:
     """The teacher's validation accuracy in a line, with a warning where it knows no more than the commonest class.
+
+    With folds there is a teacher for each, and all of their validation samples count together.
 
     A teacher whose classes are in another order, or whose weights are not the trained ones, labels everything wrong and
     raises nothing; a search with it would end in a verdict all the same.
     """
-    labels = dataset.split("validation").labels
-    accuracy = float((read_arrays(outputs / "validation.arrow")["logits"].argmax(1) == labels).mean())
+    dataset = datasets[0]
+    labels = np.concatenate([each.split("validation").labels for each in datasets])
+    chosen = np.concatenate([read_arrays(each / "validation.arrow")["logits"].argmax(1) for each in outputs])
+    accuracy = float((chosen == labels).mean())
     commonest = np.bincount(labels).max() / len(labels)
     line = f"teacher: val/accuracy {accuracy:.4f}"
     if accuracy > commonest:
@@ -111,11 +151,17 @@ def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
         InputError: the data cannot be used.
     """
     dataset = prepare_data(config.data, cache)
-    counts = "/".join(f"{count:,}" for count in dataset.num_rows.values())
-    say(f"{counts} samples to train, validate and test, of shape {dataset.input_shape}, {len(dataset.classes)} classes")
+    say(f"{_dealt_out(dataset)}, of shape {dataset.input_shape}, {len(dataset.classes)} classes")
     for note in dataset.notes:
         say(note)
     return dataset
+
+
+def _dealt_out(dataset: Dataset) -> str:
+    rows = dataset.num_rows
+    if dataset.folds is not None:
+        return f"{rows['train']:,} samples in {dataset.folds} folds, {rows['test']:,} to test"
+    return "/".join(f"{count:,}" for count in rows.values()) + " samples to train, validate and test"
 
 
 def _check_logits_suffice(variants: list[Config]) -> None:

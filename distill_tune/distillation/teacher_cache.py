@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distill_tune.arrays import read_arrays, write_arrays
+from distill_tune.arrays import Arrays, read_arrays, write_arrays
 from distill_tune.atomic import new_folder
 from distill_tune.checksum import sha256_of
 from distill_tune.config import Config
 from distill_tune.data import Dataset, Split
+from distill_tune.distillation.sparse_logits import SparseLogits, kept, sample_bytes
 from distill_tune.distillation.views import Views
 from distill_tune.errors import TeacherError
 from distill_tune.registry import AUGMENTATIONS
@@ -28,6 +29,8 @@ from distill_tune.teachers import LoadedTeacher, source_of
 
 _FORMAT = 1
 """Raised when the same augmentation shows other views, or files look different."""
+_VIEW, _INDEX, _TAIL = "view_", "index_", "tail_"
+"""How the names of columns begin; the last two are there where not all logits are kept."""
 _DEFAULT_VIEWS = 8
 _LABEL_BATCH = 1000
 
@@ -42,9 +45,11 @@ class TeacherOutputs:
             CacheError: they are missing or damaged.
         """
         train = read_arrays(folder / "train.arrow") if (folder / "train.arrow").exists() else {}
-        self._views = [as_tensor(train[name], device) for name in sorted(train)]
+        columns = {name: as_tensor(array, device) for name, array in train.items()}
         self.validation = as_tensor(read_arrays(folder / "validation.arrow")["logits"], device)
         """float32 [validation samples, classes]."""
+        names = sorted(name.removeprefix(_VIEW) for name in columns if name.startswith(_VIEW))
+        self._views = [_view(columns, name, self.validation.shape[1]) for name in names]
 
     @property
     def num_views(self) -> int:
@@ -52,8 +57,19 @@ class TeacherOutputs:
         return len(self._views)
 
     def logits(self, view: int) -> Tensor:
-        """float32 [visible training samples, classes], raw."""
-        return self._views[view]
+        """float32 [visible training samples, classes], raw; `take` where some samples do."""
+        found = self._views[view]
+        return found if isinstance(found, Tensor) else found.dense()
+
+    def take(self, view: int, index: Tensor) -> Tensor:
+        """float32 [batch, classes], raw: of the samples at `index`, int64 [batch]."""
+        found = self._views[view]
+        return found[index] if isinstance(found, Tensor) else found.dense(index)
+
+
+def _view(columns: dict[str, Tensor], name: str, classes: int) -> Tensor | SparseLogits:
+    largest, index = columns[f"{_VIEW}{name}"], columns.get(f"{_INDEX}{name}")
+    return largest if index is None else SparseLogits(largest, index, columns[f"{_TAIL}{name}"], classes)
 
 
 def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
@@ -75,7 +91,8 @@ def outputs_folder(teacher_folder: Path, config: Config) -> Path:
     count = number_of_views(config)
     amounts = sorted((name, amount) for name, amount in config.augmentation.amounts.items() if amount and count)
     own = [source_of(AUGMENTATIONS.get(name)) for name, _ in amounts if ":" in name]
-    what = json.dumps([_FORMAT, amounts, own, count, config.data.seed])
+    keep = [] if config.teacher.keep is None or not count else [config.teacher.keep]
+    what = json.dumps([_FORMAT, amounts, own, count, config.data.seed, *keep])
     return teacher_folder / f"views-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
@@ -126,8 +143,32 @@ def _label_train(
     rows = visible_rows(train, dataset.rest)
     views = Views(config.augmentation, at_rows(as_tensor(train.inputs), rows), dataset.mean, config.data.seed)
     count, source_rows = number_of_views(config), train.index[rows.numpy()]
-    say(f"teacher labels {len(rows):,} samples in {count} view{'s' * (count > 1)}")
-    return {f"view_{view:05d}": label_view(teacher, views, view, source_rows) for view in range(count)}
+    classes = len(dataset.classes)
+    keep = kept(config.teacher.keep, classes)
+    saved = _in_words(keep, classes, len(rows) * count)
+    say(f"teacher labels {len(rows):,} samples in {count} view{'s' * (count > 1)}{saved}")
+    columns: Arrays = {}
+    for view in range(count):
+        columns |= _columns(f"{view:05d}", label_view(teacher, views, view, source_rows), keep)
+    return columns
+
+
+def _columns(name: str, logits: np.ndarray, keep: int | None) -> Arrays:
+    if keep is None:
+        return {f"{_VIEW}{name}": logits}
+    parts = [SparseLogits.of(part, keep) for part in torch.from_numpy(logits).split(_LABEL_BATCH)]
+    largest, index, tail = (
+        torch.cat([getattr(part, what) for part in parts]).numpy() for what in ("largest", "index", "tail")
+    )
+    return {f"{_VIEW}{name}": largest, f"{_INDEX}{name}": index, f"{_TAIL}{name}": tail}
+
+
+def _in_words(keep: int | None, classes: int, labelled: int) -> str:
+    """What is left out, where something is."""
+    if keep is None:
+        return ""
+    all_mb, kept_mb = (labelled * sample_bytes(classes, k) / 1e6 for k in (None, keep))
+    return f", and keeps {keep:,} of {classes:,} logits: {kept_mb:,.1f} MB, not {all_mb:,.1f} (teacher.keep)"
 
 
 def label_view(teacher: LoadedTeacher, views: Views, view: int, source_rows: np.ndarray) -> np.ndarray:

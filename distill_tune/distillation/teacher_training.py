@@ -13,8 +13,9 @@ from distill_tune.config import Config, tables_of
 from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
 from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials, Prepared
+from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.precision import faster_precision, faster_threads, threads
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError, TrainingError
 
@@ -52,13 +53,14 @@ def _train(config: Config, dataset: Dataset, say: Callable[[str], None]) -> nn.M
     materials = Materials.open(Prepared(dataset.folder, None), config, see_all=True)
     precision, num_threads = _fastest(config, materials)
     config = config.model_copy(update={"optim": config.optim.model_copy(update={"precision": precision})})
-    epochs = config.search.max_epochs
+    epochs, lines = config.search.max_epochs, _NUM_LINES if materials.dataset.fold is None else 1
     say(f"training the teacher ({config.student.family}) for {epochs} epochs in {precision}")
     with threads(num_threads):
         for epoch in distill(config, materials, config.search.seed):
             number = int(epoch.report["epoch"])
-            if number % max(1, epochs // _NUM_LINES) == 0:
-                say(f"teacher epoch {number} of {epochs}: val/accuracy {epoch.report['val/accuracy']:.4f}")
+            if number % max(1, epochs // lines) == 0:
+                seen = " (on samples of its training)" if materials.dataset.has_no_validation else ""
+                say(f"teacher epoch {number} of {epochs}: val/accuracy {epoch.report['val/accuracy']:.4f}{seen}")
     return epoch.student
 
 

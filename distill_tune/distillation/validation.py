@@ -5,7 +5,10 @@ of the worst class is that of the worst group of Sagawa et al., "Distributionall
 (https://arxiv.org/abs/1911.08731), with classes for groups.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
@@ -17,13 +20,52 @@ from distill_tune.distillation.batches import Shard
 _BATCH = 1000
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Sums:
+    """What an evaluation counts, so that several can be added before anything is divided."""
+
+    loss: float
+    """Cross-entropy (nats), summed over samples."""
+    agreed: float | None
+    """Samples that get the teacher's class; None without a teacher."""
+    hits: Tensor
+    """float64 [classes]: samples of each class that are right."""
+    counts: Tensor
+    """float64 [classes]: samples of each class."""
+
+    def __add__(self, other: Sums) -> Sums:
+        """Of both evaluations together."""
+        agreed = None if self.agreed is None or other.agreed is None else self.agreed + other.agreed
+        return Sums(self.loss + other.loss, agreed, self.hits + other.hits, self.counts + other.counts)
+
+    @property
+    def count(self) -> float:
+        """Samples."""
+        return self.counts.sum().item()
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """`accuracy`, `loss` (nats), `worst_class_accuracy`, `agreement`.
+
+        The last is there with a teacher; the one before it is the lowest over the classes that have samples.
+        """
+        present = self.counts > 0
+        worst = (self.hits[present] / self.counts[present]).min().item()
+        accuracy, loss = self.hits.sum().item() / self.count, self.loss / self.count
+        metrics = {"accuracy": accuracy, "loss": loss, "worst_class_accuracy": worst}
+        return metrics if self.agreed is None else metrics | {"agreement": self.agreed / self.count}
+
+
 def evaluate(
     student: nn.Module, inputs: Tensor, labels: Tensor, teacher_logits: Tensor | None, shard: Shard
 ) -> dict[str, float]:
-    """Over all workers' shards of the samples together: `accuracy`, `loss` (nats), `worst_class_accuracy`, `agreement`.
+    """The metrics of `Sums`; arguments as for `sums_of`."""
+    return sums_of(student, inputs, labels, teacher_logits, shard).metrics
 
-    The last is there with a teacher; the one before it is the lowest over the classes that have samples.
+
+@torch.inference_mode()
+def sums_of(student: nn.Module, inputs: Tensor, labels: Tensor, teacher_logits: Tensor | None, shard: Shard) -> Sums:
+    """Over all workers' shards of the samples together.
 
     Args:
         student: stored-unit inputs to logits; left in eval mode.
@@ -41,11 +83,8 @@ def evaluate(
         sums += _sums(logits, labels[rows], some_teacher_logits, len(counts))
     if shard.world_size > 1:
         dist.all_reduce(sums)
-    loss, agreed = (sums[:2] / len(labels)).tolist()
-    hits, present = sums[2:], counts > 0
-    worst = (hits[present] / counts[present]).min().item()
-    metrics = {"accuracy": hits.sum().item() / len(labels), "loss": loss, "worst_class_accuracy": worst}
-    return metrics if teacher_logits is None else metrics | {"agreement": agreed}
+    loss, agreed = sums[:2].tolist()
+    return Sums(loss, None if teacher_logits is None else agreed, sums[2:].cpu(), counts.cpu())
 
 
 @torch.inference_mode()

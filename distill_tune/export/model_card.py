@@ -10,6 +10,7 @@ from typing import Any
 _BASELINES = {
     "no_teacher": "the same student without a teacher",
     "default_distillation": "the same student with default distillation",
+    "searched_no_teacher": "the best student of an equal search without a teacher",
 }
 
 _CARD = """\
@@ -19,7 +20,7 @@ _CARD = """\
 {bytes:,} bytes of weights.
 
 Test accuracy {mean:.2%} (95 % interval {low:.2%} to {high:.2%}, {seeds} seeds; this folder holds the seed with the \
-best validation).
+best validation{folds}).
 
 {verdict}
 
@@ -44,19 +45,24 @@ Chosen on validation data among {num_trials} trials; the test split was opened {
 def model_card(summary: dict[str, Any]) -> str:
     """Markdown, written from nothing but `summary.json`."""
     best, teacher = summary["best"], summary["teacher"]
-    tests = {"**this student**": best["test"]}
-    tests |= {_BASELINES[name]: baseline["test"] for name, baseline in summary["baselines"].items()}
-    rows = [_row(name, test, best["parameters"]) for name, test in tests.items()]
+    students = {"**this student**": best}
+    students |= {_BASELINES[name]: best | baseline for name, baseline in summary["baselines"].items()}
+    rows = [_row(name, student["test"], student["parameters"]) for name, student in students.items()]
     rows.append(f"| teacher | {teacher['test']['accuracy']:.2%} | | | | {teacher['parameters']:,} |")
     return _CARD.format(
         **best,
         **best["test"]["accuracy"],
         name=summary["name"],
         num_trials=summary["trials"]["total"],
+        folds=_of_folds(best["config"]["data"].get("folds")),
         openings=openings(summary),
         verdict="\n".join(verdict_sentences(summary)),
         rows="\n".join(rows),
     )
+
+
+def _of_folds(folds: int | None) -> str:
+    return "" if folds is None else f" in {folds}-fold cross-validation, trained on all of its folds together"
 
 
 def openings(summary: dict[str, Any]) -> str:

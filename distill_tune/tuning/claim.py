@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distill_tune.config import Space, load_space
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import link_tree, write_search_toml
 from distill_tune.tuning.history import History
@@ -26,6 +26,8 @@ class Claim:
     folder: Path
     logbook: Logbook
     history: History = field(default_factory=History)
+    command: str = ""
+    """Of this sitting."""
 
     @classmethod
     def of_new(cls, folder: Path, space: Space, command: str) -> Claim:
@@ -40,7 +42,7 @@ class Claim:
             raise ConfigError(f"--name {folder.name}: {folder} holds another search; choose another name.")
         logbook.write("sitting", command=command)
         write_search_toml(folder, space, command)
-        return cls(folder, logbook)
+        return cls(folder, logbook, command=command)
 
     @classmethod
     def of_old(cls, folder: Path, command: str) -> Claim:
@@ -55,7 +57,7 @@ class Claim:
         logbook.cut(history.logbook_bytes)
         logbook.knows([*history.records, *history.confirmations])
         logbook.write("sitting", command=command)
-        return cls(folder, logbook, history)
+        return cls(folder, logbook, history, command)
 
     def link(self, prepared: Prepared) -> Prepared:
         """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it."""
@@ -64,7 +66,10 @@ class Claim:
             if shared.parent != own:
                 link_tree(shared, own / shared.name)
         teacher_folder = prepared.teacher_folder and own / prepared.teacher_folder.name
-        return replace(prepared, data_folder=own / prepared.data_folder.name, teacher_folder=teacher_folder)
+        folds = tuple(self.link(fold) for fold in prepared.folds)
+        return replace(
+            prepared, data_folder=own / prepared.data_folder.name, teacher_folder=teacher_folder, folds=folds
+        )
 
 
 def space_of(folder: Path) -> Space:

@@ -28,10 +28,7 @@ QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the user's configuration keep their meaning
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # ours is tensorboard.py
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the budget ends a search, through the same path as everything
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial reports no metric
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the study's journal is the state; Tune's own is not used
     "TUNE_WARN_THRESHOLD_S": "5",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_METRICS_ENABLED": "0",

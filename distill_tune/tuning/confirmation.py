@@ -3,13 +3,14 @@
 The best of many noisy validation results looks better than it is (the winner's curse; Schneider et al., "Overtuning in
 Hyperparameter Optimization", AutoML 2025, https://arxiv.org/abs/2506.19540), so the winner is named by the mean of its
 re-trainings. Baselines share the winner's seeds, architecture and optimizer: no teacher, and distillation as everybody
-does it (T = 4, soft_weight = 0.9).
+does it (T = 4, soft_weight = 0.9). Where the space was searched without a teacher too, that search's best are confirmed
+and chosen from in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from distill_tune.config.validate import validate
 from distill_tune.tuning.ledger import CONFIRMATION, Report, TrialRecord, merit_of
 
 DEFAULT_DISTILLATION = {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}
+SEARCHED_NO_TEACHER = "searched_no_teacher"
+"""The name of the winner of the search without a teacher."""
 _SEED_OFFSET = 1000
 """Seeds start so far above those of the search, or of the confirmation before, so that no trial has seen them."""
 
@@ -27,7 +30,7 @@ class Candidate:
     """One configuration over several seeds."""
 
     name: str
-    """"trial-0007", "no_teacher" or "default_distillation"."""
+    """"trial-0007", "no_teacher", "default_distillation", or of the search beside "searched_no_teacher"."""
     config: Config
     seeds: list[int]
     source: TrialRecord
@@ -68,7 +71,10 @@ class Confirmation:
 
 
 def confirm(
-    candidates: list[Candidate], train: Callable[[list[Candidate]], None], objective: str
+    candidates: list[Candidate],
+    train: Callable[[list[Candidate]], None],
+    objective: str,
+    rivals: Sequence[Candidate] = (),
 ) -> Confirmation | None:
     """The winner by its mean over fresh seeds, and its baselines; None where too few trainings came to their end.
 
@@ -76,20 +82,33 @@ def confirm(
         candidates: the best trials.
         train: trains candidates in all of their seeds, and fills their `weights` and `reports`.
         objective: what the winner is best in.
+        rivals: the best trials of the search without a teacher; the best of them becomes a baseline.
     """
-    train(candidates)
-    able = [candidate for candidate in candidates if candidate.is_confirmed]
-    if not able:
+    train([*candidates, *rivals])
+    winner = _best_of(candidates, objective)
+    if winner is None:
         return None
-    winner = max(able, key=lambda candidate: candidate.merit(objective))
     baselines = baselines_of(winner)
     train(baselines)
+    if (rival := _best_of(rivals, objective)) is not None:
+        baselines.append(replace(rival, name=SEARCHED_NO_TEACHER))
+    able = [candidate for candidate in candidates if candidate.is_confirmed]
     return Confirmation(winner, [baseline for baseline in baselines if baseline.is_confirmed], able)
+
+
+def _best_of(candidates: Iterable[Candidate], objective: str) -> Candidate | None:
+    able = (candidate for candidate in candidates if candidate.is_confirmed)
+    return max(able, key=lambda candidate: candidate.merit(objective), default=None)
 
 
 def candidates_of(space: Space, records: list[TrialRecord], seeds: list[int]) -> list[Candidate]:
     """The trials as candidates, each in the same fresh seeds."""
     return [Candidate(f"trial-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
+
+
+def rivals_of(space: Space, records: list[TrialRecord], seeds: list[int]) -> list[Candidate]:
+    """The trials of the search without a teacher as candidates, under names of their own."""
+    return [Candidate(f"{SEARCHED_NO_TEACHER}-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
 
 
 def baselines_of(winner: Candidate) -> list[Candidate]:

@@ -23,7 +23,7 @@ from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.fitting import fit
 from distill_tune.tuning.footprint import Footprint
-from distill_tune.tuning.plan import NUM_BASELINES
+from distill_tune.tuning.plan import ConfirmationPlan
 from distill_tune.tuning.schedulers._base import Rung
 from distill_tune.tuning.wording import duration
 
@@ -71,13 +71,16 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
 
 
 def _plan(config: Config, epoch_s: float, samples: int) -> list[str]:
-    search, confirm, workers = config.search, config.confirm, config.resources.workers_per_trial
+    search, workers, confirmation = config.search, config.resources.workers_per_trial, ConfirmationPlan.of(config)
     places = min(places_of_this_machine(config.resources), search.trials)
     epochs = _expected_epochs(config)
-    runs = (confirm.top + NUM_BASELINES) * confirm.seeds
-    search_s = search.trials * epochs * epoch_s / places
+    runs, searches = confirmation.num_runs, confirmation.searches
+    search_s = searches * search.trials * epochs * epoch_s / places
     confirm_s = -(-runs // places) * search.max_epochs * epoch_s
-    budget = f"{search.trials} trials" + (f", at most {search.time} with the confirmation" if search.time else "")
+    beside = ", as many again without a teacher" if searches > 1 else ""
+    budget = f"{search.trials} trials{beside}" + (
+        f", at most {search.time} with the confirmation" if search.time else ""
+    )
     return [
         f"{budget}; {places} at a time on this machine's {os.cpu_count()} cores, {workers} worker(s) each",
         f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student",

@@ -18,8 +18,12 @@ from distill_tune.distillation.teacher_cache import visible_rows
 
 
 def samples_per_epoch(config: Config, dataset: Dataset) -> int:
-    """What a student sees in an epoch."""
-    return len(visible_rows(dataset.split("train"), dataset.rest)) * config.data.passes
+    """What a training sees in an epoch.
+
+    With k folds these are k students on (k - 1)/k of the samples each, and in a confirmation one more on all of them: k
+    times all is never too little.
+    """
+    return len(visible_rows(dataset.split("train"), dataset.rest)) * config.data.passes * (config.data.folds or 1)
 
 
 def estimated_epoch_s(space: Space, dataset: Dataset) -> float:

@@ -5,10 +5,11 @@ This is the only place in the program that calls `open_test`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors.torch import load_file
@@ -26,6 +27,7 @@ from distill_tune.evaluation.intervals import Interval, mean_interval
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.confirmation import Candidate
+from distill_tune.tuning.worker_group import fold_weights
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,60 @@ class Examination:
     num_samples: int
 
 
-def examine(candidates: list[Candidate], teacher: LoadedTeacher, dataset: Dataset) -> Examination:
-    """Open the test split and measure every candidate in every seed that it was trained in."""
-    test, validation = open_test(dataset), dataset.split("validation")
+class Answers(NamedTuple):
+    """What is known of one seed beside test."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+
+
+def examine(
+    candidates: list[Candidate], teacher: LoadedTeacher, dataset: Dataset, folds: Sequence[Dataset] = ()
+) -> Examination:
+    """Open the test split and measure every candidate in every seed that it was trained in.
+
+    With `folds`, the students are those of all folds together, and what is fitted on validation is fitted on each
+    fold's samples as its own student, which has not seen them, answers them.
+    """
+    test = open_test(dataset)
     teacher_logits = label_inputs(teacher, test.inputs, test.index)
     students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
     corrupted = _corrupted(students, test)
     return Examination(
         by_candidate={
-            c.name: _examine(_seeds(c), students[c.name], corrupted[c.name], test, validation, teacher_logits)
+            c.name: _examine(
+                _seeds(c),
+                students[c.name],
+                corrupted[c.name],
+                test,
+                _known(c, students[c.name], dataset, folds),
+                teacher_logits,
+            )
             for c in candidates
         },
         teacher_accuracy=metrics.accuracy(teacher_logits, test.labels),
         num_samples=len(test.labels),
     )
+
+
+def _known(
+    candidate: Candidate, students: list[nn.Module], dataset: Dataset, folds: Sequence[Dataset]
+) -> list[Answers]:
+    """In each seed, the logits of validation samples, from a student that has not seen them."""
+    if not folds:
+        validation = dataset.split("validation")
+        return [Answers(predict_logits(student, validation.inputs), validation.labels) for student in students]
+    return [_out_of_fold(candidate, seed, folds) for seed in _seeds(candidate)]
+
+
+def _out_of_fold(candidate: Candidate, seed: int, folds: Sequence[Dataset]) -> Answers:
+    logits, labels = list[np.ndarray](), list[np.ndarray]()
+    for number, dataset in enumerate(folds):
+        student = load_student(candidate.config, dataset, fold_weights(candidate.weights[seed], number))
+        validation = dataset.split("validation")
+        logits.append(predict_logits(student, validation.inputs))
+        labels.append(validation.labels)
+    return Answers(np.concatenate(logits), np.concatenate(labels))
 
 
 def _seeds(candidate: Candidate) -> list[int]:
@@ -97,11 +139,11 @@ def _examine(
     students: list[nn.Module],
     corrupted: list[dict[str, float]],
     test: Split,
-    validation: Split,
+    known: list[Answers],
     teacher_logits: np.ndarray,
 ) -> Examined:
     logits = [predict_logits(student, test.inputs) for student in students]
-    temperatures, scaled = _scaled(students, logits, validation)
+    temperatures, scaled = _scaled(logits, known)
     correct = np.stack([metrics.correct(each, test.labels) for each in logits])
     by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
 
@@ -128,10 +170,7 @@ def _examine(
     )
 
 
-def _scaled(
-    students: list[nn.Module], logits: list[np.ndarray], validation: Split
-) -> tuple[list[float], list[np.ndarray]]:
+def _scaled(logits: list[np.ndarray], known: list[Answers]) -> tuple[list[float], list[np.ndarray]]:
     """Each student's temperature, fitted on validation, and its test logits divided by it."""
-    known = [predict_logits(student, validation.inputs) for student in students]
-    temperatures = [fitted_temperature(each, validation.labels) for each in known]
+    temperatures = [fitted_temperature(each.logits, each.labels) for each in known]
     return temperatures, [each / temperature for each, temperature in zip(logits, temperatures, strict=True)]

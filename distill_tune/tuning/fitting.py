@@ -19,6 +19,7 @@ from distill_tune.tuning.estimate import chosen_precision, estimated_epoch_s
 from distill_tune.tuning.limits import Limits, smallest_student
 from distill_tune.tuning.plan import affordable_epochs
 from distill_tune.tuning.warm_start import check_others
+from distill_tune.tuning.without_teacher import space_without_teacher
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,16 @@ class Fitted:
     limits: Limits
     smallest: Values
     """The smallest student, by its sampled values; it is within the limits."""
+
+    def without_teacher(self) -> Fitted:
+        """What is searched for `confirm.baseline_search`.
+
+        Raises:
+            ConfigError: the sampler cannot sample that space.
+        """
+        space = space_without_teacher(self.space)
+        space.config.search.chosen("sampler").check(space)
+        return Fitted(space, self.limits, smallest_student(space, self.limits))
 
 
 def fit(space: Space, dataset: Dataset, say: Callable[[str], None]) -> Fitted:
@@ -53,7 +64,10 @@ def known_to_fit(space: Space, dataset: Dataset) -> Fitted:
         _check_known_good(space, known_good)
     check_others(space.config.search.start_from, len(space.config.search.objectives) > 1)
     limits = Limits(space.config.limits, dataset)
-    return Fitted(space, limits, smallest_student(space, limits))
+    fitted = Fitted(space, limits, smallest_student(space, limits))
+    if space.config.confirm.baseline_search:
+        fitted.without_teacher()
+    return fitted
 
 
 def _to_machine(space: Space, dataset: Dataset) -> Space:

@@ -35,6 +35,8 @@ class History:
     """How often the test split was opened."""
     ended_by: str | None = None
     """Why the search itself was over, if it was."""
+    extensions: int = 0
+    """How often it was extended."""
     is_finished: bool = False
     """Whether it came to a verdict, and has not been extended since."""
     logbook_bytes: int = 0
@@ -64,6 +66,10 @@ class History:
         """Trials that had begun and not ended."""
         return [record for record in self.records.values() if record.status is Status.RUNNING]
 
+    def extend(self) -> None:
+        """The search has become a longer one; its time is counted anew."""
+        self.extensions, self.ended_by, self.is_finished, self.spent_s = self.extensions + 1, None, False, 0.0
+
     def _take(self, entry: dict[str, Any]) -> None:
         self.study_bytes = max(self.study_bytes, entry.get("study_bytes", 0))
         match entry["entry"]:
@@ -87,7 +93,7 @@ class History:
             case "finished":
                 self.rounds, self.plan, self.is_finished = self.rounds + 1, None, True
             case "extended":
-                self.ended_by, self.is_finished, self.spent_s = None, False, 0.0
+                self.extend()
 
     def _record(self, entry: dict[str, Any]) -> TrialRecord:
         """The record that an entry is about: one that it brings, or one by its name."""

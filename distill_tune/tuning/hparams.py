@@ -11,6 +11,7 @@ first five are visible at first.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -146,25 +147,35 @@ def _kind(value: Any) -> type:
 
 
 def _in_every_trial(space: Space) -> set[str]:
-    """Names that exist whatever is chosen; existence hangs on one choice at a time, so each is made once."""
-    most = max((len(found.values) for found in space.ranges.values() if isinstance(found, Choice)), default=1)
-    return set.intersection(*(set(space.suggest(_Nth(turn))) for turn in range(most)))
+    """Names that exist whatever is chosen.
+
+    Existence hangs on one choice at a time, for terms of a loss on its weight too, so each pair of them is made once.
+    """
+    choices = {path: len(found.values) for path, found in space.ranges.items() if isinstance(found, Choice)}
+    most = max((count for path, count in choices.items() if not _is_weight(dotted(path))), default=1)
+    weights = max((count for path, count in choices.items() if _is_weight(dotted(path))), default=1)
+    turns = product(range(most), range(weights))
+    return set.intersection(*(set(space.suggest(_Nth(*pair))) for pair in turns))
+
+
+def _is_weight(name: str) -> bool:
+    return name.startswith("loss.also.")
 
 
 class _Nth:
-    """Stands for a trial that makes the nth choice everywhere."""
+    """Stands for a trial that makes the nth choice everywhere, and the mth of each weight of a further term."""
 
-    def __init__(self, turn: int):
-        self._turn = turn
+    def __init__(self, turn: int, weight: int):
+        self._turn, self._weight = turn, weight
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
-        return choices[self._turn % len(choices)]
+        return choices[(self._weight if _is_weight(name) else self._turn) % len(choices)]
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
         return low
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        return low
+        return high if _is_weight(name) else low  # a weight of exactly 0 is not drawn
 
 
 def _value(tag: str, content: Any) -> Any:

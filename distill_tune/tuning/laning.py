@@ -14,7 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.config import Config
-from distill_tune.distillation.materials import Materials, Prepared
+from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ def with_lanes(fitted: Fitted, prepared: Prepared, places: int, say: Callable[[s
     config = fitted.space.config
     if config.resources.lanes != "auto":
         return fitted
-    most = config.search.trials // (_TRIALS_A_LANE * places) if config.resources.workers_per_trial == 1 else 1
+    most = (
+        config.search.trials // (_TRIALS_A_LANE * places)
+        if config.resources.workers_per_trial == 1 and config.data.folds is None
+        else 1
+    )
     long = max(config.search.max_epochs, _TURNS + 1)  # the last epoch of a training measures more than others
     timed = replace(fitted, space=fitted.space.with_fixed("search", "max_epochs", long))
     lanes = _fastest(timed, prepared, [count for count in _CHOICES if count <= most], say)

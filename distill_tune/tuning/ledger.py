@@ -5,6 +5,7 @@ read from these records, so they can never disagree.
 """
 
 import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,11 @@ Report = dict[str, float]
 """One epoch of one trial: "epoch", "val/accuracy", "train/loss", ...; numbers only."""
 Told = tuple[str, list[Report], str | None]
 """What a training in a lane says: its name, its latest epochs, and why it failed if it did."""
+
+
+def with_shared_names(report: Report) -> Report:
+    """The same; its names, which came from another process or a file, are one copy for all reports: a third of it."""
+    return {sys.intern(name): value for name, value in report.items()}
 
 
 def sign_of(objective: str) -> int:
@@ -168,7 +174,7 @@ class Ledger:
     def report(self, trial_id: str, report: Report, is_rung: bool = False) -> None:
         """A trial has finished an epoch, and with it perhaps a rung."""
         record = self.records[trial_id]
-        record.reports.append(report)
+        record.reports.append(with_shared_names(report))
         if is_rung:
             record.rungs.append(record.epochs)
         self._tell(lambda watcher: watcher.trial_reported(record))

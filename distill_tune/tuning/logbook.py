@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.errors import ConfigError
-from distill_tune.tuning.ledger import Report, TrialRecord, Watcher
+from distill_tune.tuning.ledger import Report, TrialRecord, Watcher, with_shared_names
 
 LOGBOOK = "ledger.jsonl"
 JOURNAL = "study.journal"
@@ -106,4 +106,4 @@ def _as_json(value: float) -> float | str:
 
 def as_report(numbers: dict[str, Any]) -> Report:
     """A report as it was before `trial_reported` wrote it: JSON has no NaN."""
-    return {name: float(value) if isinstance(value, str) else value for name, value in numbers.items()}
+    return with_shared_names({n: float(value) if isinstance(value, str) else value for n, value in numbers.items()})

@@ -29,7 +29,7 @@ class Order:
         """Write down that an old search has become a longer one."""
         if self.more_trials is not None:
             claim.logbook.write("extended", trials=self.more_trials)
-            claim.history.ended_by, claim.history.spent_s = None, 0.0
+            claim.history.extend()
             write_search_toml(self.folder, space, self.command)
 
 

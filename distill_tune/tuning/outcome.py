@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.config import Space, tables_of
+from distill_tune.data import open_dataset
 from distill_tune.distillation.prepare import Preparation
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.export.model_card import model_card
@@ -28,7 +29,8 @@ def complete(
 ) -> dict[str, Any]:
     """Examine winner and baselines on the test split, write the winner's folder, and say what was found."""
     winner, baselines = confirmation.winner, confirmation.baselines
-    examination = examine([winner, *baselines], preparation.teacher, preparation.dataset)
+    folds = [open_dataset(fold.data_folder) for fold in preparation.prepared.folds]
+    examination = examine([winner, *baselines], preparation.teacher, preparation.dataset, folds)
     weights = _best_weights(winner, ledger)
     found = {
         **head,
@@ -38,7 +40,7 @@ def complete(
             "test": {"accuracy": examination.teacher_accuracy},
             "parameters": preparation.teacher.parameters,
         },
-        "baselines": {b.name: {"test": summary.test_of(examination.by_candidate[b.name])} for b in baselines},
+        "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
         "verdict": summary.verdicts_of(winner, [b.name for b in baselines], examination),
         "selection_bias": summary.selection_bias(winner, ledger.objective, ledger.sign),
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distill_tune.config import Config, parse_duration_s
-from distill_tune.config.searching import SearchConfig
+from distill_tune.config.searching import ConfirmConfig, SearchConfig
 
 CONFIRMATION_SHARE = 1 / 3
 """Of `--time`: kept back for the confirmation."""
@@ -19,11 +19,24 @@ class ConfirmationPlan:
 
     top: int
     seeds: int
+    searches: int = 1
+    """Searches whose best are trained again: two where one without a teacher stands beside the search."""
+
+    @classmethod
+    def of(cls, config: Config, top: int | None = None, seeds: int | None = None) -> ConfirmationPlan:
+        """What is configured, with other numbers where they are given."""
+        confirm = config.confirm
+        return cls(top or confirm.top, seeds or confirm.seeds, num_searches(confirm))
 
     @property
     def num_runs(self) -> int:
         """Trainings, the baselines among them."""
-        return (self.top + NUM_BASELINES) * self.seeds
+        return (self.searches * self.top + NUM_BASELINES) * self.seeds
+
+
+def num_searches(confirm: ConfirmConfig) -> int:
+    """How many searches are made."""
+    return 2 if confirm.baseline_search else 1
 
 
 @dataclass(frozen=True)
@@ -32,14 +45,15 @@ class Times:
 
     total_s: float | None
     search_s: float | None
+    """Of one search; where there are two, each has as much."""
 
     @classmethod
-    def of(cls, search: SearchConfig) -> Times:
-        """The whole, and the search's part of it."""
+    def of(cls, search: SearchConfig, searches: int = 1) -> Times:
+        """The whole, and each search's part of it."""
         if search.time is None:
             return cls(None, None)
         total_s = parse_duration_s(search.time)
-        return cls(total_s, total_s * (1 - CONFIRMATION_SHARE))
+        return cls(total_s, total_s * (1 - CONFIRMATION_SHARE) / searches)
 
 
 def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: int) -> int:
@@ -53,7 +67,7 @@ def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: in
         total_s: the whole time budget.
         places: trainings at a time.
     """
-    least = ConfirmationPlan(1, _LEAST_SEEDS)
+    least = ConfirmationPlan.of(config, 1, _LEAST_SEEDS)
     turns = -(-least.num_runs // places)
     epochs = int(total_s * CONFIRMATION_SHARE / (turns * epoch_s))
     floor = min(config.search.max_epochs, config.search.min_epochs * config.search.reduction_factor)
@@ -70,14 +84,14 @@ def plan_confirmation(
 
     Args:
         config: its `[confirm]` is the most.
-        num_candidates: trials that there are to confirm.
+        num_candidates: trials of the search that there are to confirm.
         run_s: seconds of one full training.
         left_s: seconds left; None without a time budget.
         places: trainings at a time.
     """
-    most = ConfirmationPlan(min(config.confirm.top, num_candidates), config.confirm.seeds)
+    most = ConfirmationPlan.of(config, min(config.confirm.top, num_candidates))
     if left_s is None:
         return most
-    plans = [ConfirmationPlan(top, most.seeds) for top in range(most.top, 0, -1)]
-    plans += [ConfirmationPlan(1, seeds) for seeds in range(most.seeds - 1, _LEAST_SEEDS - 1, -1)]
+    plans = [replace(most, top=top) for top in range(most.top, 0, -1)]
+    plans += [replace(most, top=1, seeds=seeds) for seeds in range(most.seeds - 1, _LEAST_SEEDS - 1, -1)]
     return next((plan for plan in plans if -(-plan.num_runs // places) * run_s <= left_s), plans[-1])

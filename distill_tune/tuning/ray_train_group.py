@@ -19,10 +19,11 @@ from typing import Any
 
 import ray
 import ray.train
-import ray.train.torch
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from distill_tune.errors import DistillTuneError, TrainingError, one_line
 from distill_tune.tuning.ledger import Report
+from distill_tune.tuning.torch_backend import LateTorchConfig
 from distill_tune.tuning.worker_group import Assignment, WorkerGroup, train
 
 _TRIES = 2
@@ -137,9 +138,10 @@ class RayTrainGroup(WorkerGroup):
         _name_the_cluster()
         self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote()
         resources = {"CPU": float(self._num_cpus)} | ({"GPU": self._num_gpus} if self._num_gpus else {})
-        trainer = ray.train.torch.TorchTrainer(
+        trainer = DataParallelTrainer(
             serve,
             train_loop_config={"mailbox": self._mailbox, "threads": self._num_cpus},
+            backend_config=LateTorchConfig("nccl" if self._num_gpus else "gloo"),
             scaling_config=ray.train.ScalingConfig(
                 num_workers=self._num_workers, use_gpu=self._num_gpus > 0, resources_per_worker=resources
             ),
@@ -198,6 +200,7 @@ def _failure_config() -> Any:
 
 def serve(config: dict[str, Any]) -> None:
     """The train function: every rank serves assignments until the mailbox is closed."""
+    import ray.train.torch
     import torch
 
     torch.set_num_threads(config["threads"])

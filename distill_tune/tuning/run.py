@@ -14,7 +14,7 @@ from ray import tune
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.gathering import gather
+from distill_tune.tuning.controller import run_trials
 from distill_tune.tuning.lane_adapters import Hands, LaneScheduler, LaneSearcher
 from distill_tune.tuning.lane_desk import LaneDesk
 from distill_tune.tuning.lane_host import LaneHost
@@ -37,25 +37,10 @@ def _run_tune(conductor: Conductor, context: TrialContext, say: Callable[[str], 
     folder = context.result_folder / "tune"
     cast = _in_lanes(conductor, context) if context.lanes > 1 else _alone(conductor, context)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(cast.places)
-    tuner = tune.Tuner(
-        tune.with_resources(cast.trainable, _resources(context.space.config.resources)),
-        tune_config=tune.TuneConfig(
-            search_alg=cast.searcher,
-            scheduler=cast.scheduler,
-            num_samples=-1,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(
-            name="trials",
-            storage_path=str(folder),
-            stop=Waiting(conductor, cast.scheduler, say),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=cast.max_failures),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-        ),
-    )
+    trainable = tune.with_resources(cast.trainable, _resources(context.space.config.resources))
+    stopper = Waiting(conductor, cast.scheduler, say)
     try:
-        tuner.fit()
+        run_trials(trainable, cast.searcher, cast.scheduler, stopper, folder, cast.max_failures)
     finally:
         for leftover in (folder, context.result_folder / WORKERS):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -75,9 +60,9 @@ class _Cast:
 
 def _alone(conductor: Conductor, context: TrialContext) -> _Cast:
     """A trial of ours is one of Tune's."""
-    trainable = tune.with_parameters(Trial, context=context, gathering=gather(conductor.concurrency))
-    retries = context.space.config.search.retries
-    return _Cast(trainable, ConductedSearcher(conductor), ConductedScheduler(conductor), conductor.concurrency, retries)
+    searcher, scheduler = ConductedSearcher(conductor), ConductedScheduler(conductor)
+    trainable, retries = tune.with_parameters(Trial, context=context), context.space.config.search.retries
+    return _Cast(trainable, searcher, scheduler, conductor.concurrency, retries)
 
 
 def _in_lanes(conductor: Conductor, context: TrialContext) -> _Cast:

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 from distill_tune.distillation.prepare import Preparation
-from distill_tune.errors import DistillTuneError
-from distill_tune.export.trials_table import write_trials
-from distill_tune.tuning import display, summary
-from distill_tune.tuning.agreement import rung_report, warning_of
-from distill_tune.tuning.budget import SENTENCES, Budget, Reason
+from distill_tune.tuning import summary
+from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.claim import Claim
-from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.confirmation import Confirmation, candidates_of, confirm, fresh_seeds
+from distill_tune.tuning.confirmation import Confirmation, candidates_of, confirm, fresh_seeds, rivals_of
 from distill_tune.tuning.display import Voice
 from distill_tune.tuning.fitting import Fitted
-from distill_tune.tuning.front import candidates, front_in_words, front_of, front_rows
+from distill_tune.tuning.front import candidates, front_rows
 from distill_tune.tuning.interrupts import Interrupt
-from distill_tune.tuning.ledger import Ledger, Status, Watcher
-from distill_tune.tuning.logbook import JOURNAL, Logbook
+from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, sign_of
 from distill_tune.tuning.outcome import complete, failed, interrupted
-from distill_tune.tuning.plan import Times, plan_confirmation
-from distill_tune.tuning.progress import ProgressWatcher
-from distill_tune.tuning.run import run_search
+from distill_tune.tuning.plan import ConfirmationPlan, Times, num_searches, plan_confirmation
+from distill_tune.tuning.search_phase import BESIDE, SearchPhase, claim_beside
 from distill_tune.tuning.seats import Seats
-from distill_tune.tuning.study import Study
 from distill_tune.tuning.tensorboard import TensorBoardWatcher
-from distill_tune.tuning.trial import CheckpointSweeper, TrialContext
-from distill_tune.tuning.warm_start import trials_of_others
 
 
 class Sitting:
@@ -53,28 +44,23 @@ class Sitting:
         self.claim, self.fitted, self.preparation, self.places = claim, fitted, preparation, places
         self.prepared_s = prepared_s
         self.space, self.config = fitted.space, fitted.space.config
-        lanes = self.config.resources.lanes
-        assert lanes != "auto", "settled before a sitting"
-        self.lanes = min(lanes, -(-self.config.search.trials // places))
-        """Of each place; no more than there are trials for."""
-        search = self.config.search
-        self.times = Times.of(search)
-        self.ledger = Ledger(search.objectives[0], say=self.voice.tell, further=search.objectives[1:])
-        self.judge = search.chosen("scheduler").judge(search)
-        sign = self.ledger.sign
-        self.budget = Budget(
+        self.times = Times.of(self.config.search, num_searches(self.config.confirm))
+        self.main = SearchPhase(claim, fitted, self._budget(), places, voice)
+        self.ledger = self.main.ledger
+        self.beside: SearchPhase | None = None
+        """The search without a teacher, where there is one and it has begun."""
+
+    def _budget(self) -> Budget:
+        search, sign = self.config.search, sign_of(self.config.search.objectives[0])
+        return Budget(
             search.trials,
             self.times.search_s,
             search.epochs,
-            sign * search.target if search.target is not None else float("inf"),
+            sign * search.target if search.target is not None else inf,
             search.patience,
-            interrupt,
-            claim.history.spent_s,
+            self.interrupt,
+            self.claim.history.spent_s,
         )
-        self.ended_by: Reason | None = None
-        """Why the search was over, where it was."""
-        self.progress: ProgressWatcher | None = None
-        self.conductor: Conductor | None = None
 
     def work(self) -> dict[str, Any]:
         """Do what is left to do; returns what the summary says of it, `effort` apart.
@@ -86,20 +72,27 @@ class Sitting:
             return self._in_order()
         except KeyboardInterrupt:  # the second one: whatever is at work is left as it is
             self.interrupt.requested = True
-            if self.conductor is not None:
-                self.conductor.end_the_rest()
-            self._write_trials()
+            for phase in filter(None, (self.main, self.beside)):
+                phase.end_the_rest()
             return self._interrupted()
         finally:
             self.ledger.close()  # the panel hides the cursor until it is closed
 
     def effort(self) -> dict[str, Any]:
         """What the search has cost, and why it ended."""
-        ended_by = self.ended_by or (Reason.USER if self.interrupt.requested else self.budget.ended_by)
-        return summary.effort(self.ledger, self.clock, self.places, self.lanes, self.judge.rungs, ended_by)
+        main, beside = self.main, self.beside
+        ended_by = main.ended_by or (Reason.USER if self.interrupt.requested else main.budget.ended_by)
+        spent = summary.effort(self.ledger, self.clock, self.places, main.lanes, main.judge.rungs, ended_by)
+        if beside is None:
+            return spent
+        return spent | {
+            "baseline_search": summary.effort_beside(beside.ledger, beside.ended_by or beside.budget.ended_by)
+        }
 
     def _in_order(self) -> dict[str, Any]:
         self._search()
+        if not self.interrupt.requested and self.config.confirm.baseline_search and self.ledger.ranked():
+            self._search_beside()
         if self.interrupt.requested:
             return self._interrupted()
         confirmation = self._confirm()
@@ -109,82 +102,35 @@ class Sitting:
         return self._outcome(confirmation)
 
     def _search(self) -> None:
-        folder, history, logbook = self.claim.folder, self.claim.history, self.claim.logbook
-        self.ledger.watchers += self._watchers(logbook)
-        study = Study(folder / JOURNAL, folder.name, self.space, self.ledger.sign > 0, history.study_bytes)
-        logbook.study_bytes = lambda: study.num_bytes
-        known_good = deque(self.config.search.start_with)
-        self.conductor = Conductor(
-            study,
-            self.judge,
-            self.ledger,
-            self.budget,
-            self.fitted.limits,
-            self.places * self.lanes,
-            known_good,
-            self.fitted.smallest,
+        tensorboard = TensorBoardWatcher(
+            self.claim.folder / "tensorboard", self.space, self.ledger.objective, self.places
         )
-        for record in history.records.values():
-            if record.latency_ms is not None:
-                self.fitted.limits.know_latency(self.space.at(record.values), record.latency_ms)
-        if not history.records:
-            study.learn(trials_of_others(self.config.search.start_from, self.space))
-        self.conductor.take_up(list(history.records.values()))
         try:
-            if history.ended_by is None:
-                context = TrialContext(self.space, self.preparation.prepared, folder, self.lanes)
-                run_search(self.conductor, context, self.voice.tell)
+            self.main.run(self.preparation.prepared, tensorboard)
         finally:
-            self._write_trials()
-            self.clock.searched(self.ledger, self.prepared_s, history.search_s)
-        self._say_how_it_ended(self.conductor)
+            self.clock.searched(self.ledger, self.prepared_s, self.claim.history.search_s)
 
-    def _say_how_it_ended(self, conductor: Conductor) -> None:
-        """Say why the search is over, and write it down unless it may be taken up again for more."""
-        if self.claim.history.ended_by is not None:
-            self.ended_by = Reason(self.claim.history.ended_by)
-            return
-        ended_by = self.budget.ended_by
-        assert ended_by is not None, "every search ends for a reason"
-        why = conductor.exhausted or conductor.why
-        if self.progress is not None:
-            self.progress.close()
-        if ended_by is not Reason.TRIALS:
-            self.voice.tell(f"the search ends: {SENTENCES[ended_by]}" + (f" ({why})" if why else ""))
-        if ended_by is Reason.STORAGE:
-            raise DistillTuneError(f"{self.claim.folder}: {why}; make room and go on with --resume.")
-        if ended_by is Reason.USER:
-            return
-        self.ended_by = ended_by
-        if ended_by is not Reason.FAILURES:
-            self.claim.logbook.write("searched", ended_by=str(ended_by))
-        if len(self.ledger.objectives) > 1:
-            self.voice.tell(front_in_words(self.ledger))
-        if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):
-            self.voice.tell(warning)
-
-    def _write_trials(self) -> None:
-        rows = [summary.row_of(record) for record in self.ledger.records.values()]
-        if len(self.ledger.objectives) > 1:
-            front = {record.number for record in front_of(self.ledger)}
-            rows = [row | {"on_front": row["number"] in front} for row in rows]
-        write_trials(self.claim.folder / "trials.parquet", rows)
-
-    def _watchers(self, logbook: Logbook) -> list[Watcher]:
-        folder = self.claim.folder
-        tensorboard = TensorBoardWatcher(folder / "tensorboard", self.space, self.ledger.objective, self.places)
-        watchers: list[Watcher] = [logbook, tensorboard, CheckpointSweeper(folder)]
-        if not self.voice.quiet:
-            self.progress = ProgressWatcher(
-                self.voice.console,
-                self.ledger.objective,
-                self.budget.trials,
-                lambda: self.budget.left_s,
-                lambda: display.rung_views(self.judge.rungs, self.ledger.sign),
-                further=self.ledger.objectives[1:],
-            )
-            watchers.append(self.progress)
-        return watchers
+    def _search_beside(self) -> None:
+        """The same search without a teacher: as many trials, as much time."""
+        began_s, trained = time.time(), self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
+        claim, fitted = claim_beside(self.claim, self.fitted.without_teacher(), trained)
+        times, epochs = self.times, self.config.search.epochs
+        budget = Budget(trained, times.search_s, epochs, interrupt=self.interrupt, spent_s=claim.history.spent_s)
+        self.beside = beside = SearchPhase(claim, fitted, budget, min(self.places, trained), self.voice)
+        tensorboard = TensorBoardWatcher(
+            self.claim.folder / "tensorboard" / BESIDE,
+            beside.space,
+            self.ledger.objective,
+            beside.places,
+            is_beside=True,
+        )
+        self.voice.say("Searching", "the same space without a teacher")
+        try:
+            beside.run(self.preparation.prepared, tensorboard, "Without a teacher")
+        finally:
+            beside.ledger.close()
+            claim.logbook.release()
+            self.clock.baseline_search_s = summary.searched_s(beside.ledger, began_s, claim.history.search_s)
 
     def _confirm(self) -> Confirmation | None:
         """Train the best again, then the winner's baselines; None where there is nothing to confirm."""
@@ -192,15 +138,16 @@ class Sitting:
         if not best:
             return None
         began_s = time.monotonic()
-        run_s = self.config.search.max_epochs * best[0].training_s / best[0].epochs
-        left_s = None if self.times.total_s is None else self.times.total_s - self.budget.used_s
-        plan = history.plan or plan_confirmation(self.config, len(best), run_s, left_s, self.places)
+        plan = history.plan or self._plan(best)
         self.claim.logbook.write("confirming", plan=asdict(plan))
-        if self.progress is not None:
-            self.progress.begin("Confirming", plan.num_runs)
+        if self.main.progress is not None:
+            self.main.progress.begin("Confirming", plan.num_runs)
         whom = f"the best {plan.top}" if len(self.ledger.objectives) == 1 else f"{plan.top}, the front first"
-        self.voice.say("Confirming", f"{whom}, and two baselines, in {plan.seeds} fresh seeds each")
-        tops = candidates_of(self.space, best[: plan.top], fresh_seeds(self.config, plan.seeds, history.rounds))
+        of_each = " of each search" if plan.searches > 1 else ""
+        self.voice.say("Confirming", f"{whom}{of_each}, and two baselines, in {plan.seeds} fresh seeds each")
+        seeds = fresh_seeds(self.config, plan.seeds, history.rounds)
+        tops = candidates_of(self.space, best[: plan.top], seeds)
+        rivals = [] if self.beside is None else rivals_of(self.beside.space, self._best_beside(plan), seeds)
         watched = Ledger(self.ledger.objective, self.ledger.watchers, self.voice.tell)
         count, prepared = min(self.places, plan.num_runs), self.preparation.prepared
         budget = Budget(plan.num_runs, interrupt=self.interrupt)
@@ -212,11 +159,26 @@ class Sitting:
             watched,
             budget,
             history.confirmations,
-            self.lanes,
+            self.main.lanes,
         ) as seats:
-            confirmation = confirm(tops, seats.train, self.ledger.objective)
+            confirmation = confirm(tops, seats.train, self.ledger.objective, rivals)
         self.clock.confirm_s = time.monotonic() - began_s
         return confirmation
+
+    def _plan(self, best: list[TrialRecord]) -> ConfirmationPlan:
+        run_s = self.config.search.max_epochs * best[0].training_s / best[0].epochs
+        if folds := self.config.data.folds:
+            run_s *= folds / (folds - 1)  # the student of all folds is trained too
+        used_s = sum(phase.used_s for phase in (self.main, self.beside) if phase is not None)
+        left_s = None if self.times.total_s is None else self.times.total_s - used_s
+        return plan_confirmation(self.config, len(best), run_s, left_s, self.places)
+
+    def _best_beside(self, plan: ConfirmationPlan) -> list[TrialRecord]:
+        assert self.beside is not None
+        best = self.beside.ledger.ranked()
+        if not best:
+            self.voice.tell("warning: no trial of the search without a teacher could be used; nothing is said of it")
+        return best[: plan.top]
 
     def _outcome(self, confirmation: Confirmation | None) -> dict[str, Any]:
         if confirmation is None:
@@ -231,8 +193,8 @@ class Sitting:
 
     def _failed(self) -> dict[str, Any]:
         messages = (r.message for r in self.ledger.records.values() if r.status is Status.FAILED)
-        assert self.conductor is not None
-        first = next(messages, self.conductor.exhausted or "no trial came to its end in two seeds")
+        assert self.main.conductor is not None
+        first = next(messages, self.main.conductor.exhausted or "no trial came to its end in two seeds")
         return {**self._head, **failed(f"no trial could be used; the first said: {first}")}
 
     def _interrupted(self) -> dict[str, Any]:

@@ -29,6 +29,8 @@ class Clock:
     """From the end of preparation to the first trial's first step."""
     search_s: float = 0.0
     """From the first trial's first step to the last trial's end."""
+    baseline_search_s: float = 0.0
+    """Of the search without a teacher, likewise."""
     confirm_s: float = 0.0
     export_s: float = 0.0
 
@@ -40,9 +42,14 @@ class Clock:
             prepared_s: when preparation ended, in seconds since 1970.
             earlier_s: seconds of searching in earlier sittings.
         """
-        first_s, last_s = first_step_s(ledger, prepared_s), last_end_s(ledger, prepared_s)
-        self.start_s = (first_s or time.time()) - prepared_s
-        self.search_s = earlier_s + (max(0.0, last_s - first_s) if first_s and last_s else 0.0)
+        self.start_s = (first_step_s(ledger, prepared_s) or time.time()) - prepared_s
+        self.search_s = searched_s(ledger, prepared_s, earlier_s)
+
+
+def searched_s(ledger: Ledger, since_s: float, earlier_s: float = 0.0) -> float:
+    """Seconds from the first trial's first step since `since_s` to the last trial's end, beside the earlier ones."""
+    first_s, last_s = first_step_s(ledger, since_s), last_end_s(ledger, since_s)
+    return earlier_s + (max(0.0, last_s - first_s) if first_s and last_s else 0.0)
 
 
 def first_step_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
@@ -96,20 +103,49 @@ def effort(
     }
 
 
+def effort_beside(ledger: Ledger, ended_by: Reason | None) -> dict[str, Any]:
+    """`baseline_search` of the summary."""
+    return {
+        "trials": trial_counts(ledger),
+        "epochs_trained": sum(record.epochs for record in ledger.records.values()),
+        "ended_by": None if ended_by is None else str(ended_by),
+    }
+
+
 def best_of(winner: Candidate, examination: Examination, cost: dict[str, Any]) -> dict[str, Any]:
     """`best` of the summary; `cost` has parameters, multiply_adds, latency_ms and bytes."""
-    validation = {
-        "accuracy": winner.mean("val/accuracy"),
-        "loss": winner.mean("val/loss"),
-        "worst_class_accuracy": winner.mean("val/worst_class_accuracy"),
-        "gap": winner.mean("gap/accuracy"),
-    }
     return {
         "trial": winner.source.number,
         "config": tables_of(winner.config),
         **cost,
-        "validation": validation,
+        "validation": validation_of(winner),
         "test": test_of(examination.by_candidate[winner.name]),
+    }
+
+
+def baseline_of(baseline: Candidate, winner: Candidate, examination: Examination, ledger: Ledger) -> dict[str, Any]:
+    """A baseline of the summary: how it did on test; of one that was searched for, what it is too."""
+    test = {"test": test_of(examination.by_candidate[baseline.name])}
+    if baseline.source is winner.source:
+        return test
+    return {
+        "trial": baseline.source.number,
+        "config": tables_of(baseline.config),
+        "parameters": baseline.source.parameters,
+        "multiply_adds": baseline.source.multiply_adds,
+        "validation": validation_of(baseline),
+        **test,
+        "selection_bias": selection_bias(baseline, ledger.objective, ledger.sign),
+    }
+
+
+def validation_of(candidate: Candidate) -> dict[str, float]:
+    """`validation` of one configuration: means over its seeds."""
+    return {
+        "accuracy": candidate.mean("val/accuracy"),
+        "loss": candidate.mean("val/loss"),
+        "worst_class_accuracy": candidate.mean("val/worst_class_accuracy"),
+        "gap": candidate.mean("gap/accuracy"),
     }
 
 

@@ -50,16 +50,24 @@ class Run:
 class TensorBoardWatcher(Watcher):
     """Writes `folder/search/` and `folder/<trial_id>/`; `tensorboard --logdir folder` shows them."""
 
-    def __init__(self, folder: Path, space: Space, objective: str, places: int = 1):
-        """`places`: trainings at a time, of whose time `search/training_share` is a part."""
+    def __init__(self, folder: Path, space: Space, objective: str, places: int = 1, is_beside: bool = False):
+        """What `folder` shows of a search.
+
+        Args:
+            folder: where the runs are.
+            space: whose parameters are the columns.
+            objective: the first, if there are several.
+            places: trainings at a time, of whose time `search/training_share` is a part.
+            is_beside: another search is in the folder above: the page takes its columns from one, and from it.
+        """
         self._folder, self._objective, self._places = folder, objective, places
         self._columns = columns_of(space)
         further = space.config.search.objectives[1:]
         self._tally = Tally(objective, further=further)
         self._open: dict[str, Run] = {}
         self._search = EventFile(folder / SEARCH_RUN)
-        about = experiment(self._columns, _metrics(objective, further))
-        self._search.add(0, about, layout(CHARTS), text("configuration", f"```toml\n{as_toml(space)}```"))
+        about = [] if is_beside else [experiment(self._columns, _metrics(objective, further))]
+        self._search.add(0, *about, layout(_charts(space)), text("configuration", f"```toml\n{as_toml(space)}```"))
         self._search.flush()
 
     def trial_known(self, record: TrialRecord) -> None:
@@ -167,6 +175,13 @@ class TensorBoardWatcher(Watcher):
             for trial_id, scores in best_first
         ]
         return _table(("trial", *objectives), rows)
+
+
+def _charts(space: Space) -> dict[str, dict[str, list[str]]]:
+    """`CHARTS`, with the further terms of the space's loss among the terms."""
+    further = [f"train/{name}_loss" for name in space.added]
+    terms = {title: [*tags, *further] for title, tags in CHARTS["Distillation"].items()}
+    return CHARTS | {"Distillation": terms}
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 
 from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import one_line
 from distill_tune.tuning.ledger import Report, TrialRecord, Watcher
 from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
@@ -43,6 +43,9 @@ class TrialContext:
     result_folder: Path
     lanes: int = 1
     """Trials of one place that are at work at a time."""
+    group_of: Callable[[ResourcesConfig, Path, str], WorkerGroup] | None = None
+    """Makes another kind of group than `make_group` would, such as one that trains nothing and shows a search's own
+    cost (`benchmarks/scale.py`)."""
 
     def assignment(self, trial_id: str, values: str) -> Assignment:
         """What a trial trains; `values` are its sampled values, as JSON."""
@@ -72,14 +75,15 @@ class CheckpointSweeper(Watcher):
 class Trial(tune.Trainable):
     """Some epochs a step; a training that raises is a failed trial, not a crash."""
 
-    def setup(self, config: dict[str, Any], context: TrialContext, gathering: Any) -> None:  # type: ignore[override]
-        """Start the group, wait for the other places' actors, then take up the first configuration."""
+    def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
+        """Start the group, then take up the first configuration."""
         self._context = context
         search = context.space.config.search
         self._rungs = search.chosen("scheduler").judge(search)
-        self._group = make_group(context.space.config.resources, context.result_folder, self.trial_id)
+        self._group = (context.group_of or make_group)(
+            context.space.config.resources, context.result_folder, self.trial_id
+        )
         self._group.start()
-        ray.get(gathering.arrive.remote())
         self._assign(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 from distill_tune.atomic import new_file
 from distill_tune.config import Config
-from distill_tune.distillation.materials import Prepared
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.tuning.ledger import Report
 
 CHECKPOINT_EVERY_S = 5.0
@@ -39,7 +39,8 @@ class Assignment:
     checkpoint: Path | None = None
     """Where to keep a checkpoint, and to resume from if there is one."""
     keep: Path | None = None
-    """Where to write the student's weights (safetensors) after the last epoch."""
+    """Where to write the student's weights (safetensors) after the last epoch; with folds, a student is trained on all
+    of them for this, and each fold's is written beside it."""
 
 
 class WorkerGroup:
@@ -72,8 +73,10 @@ class InProcessGroup(WorkerGroup):
         self._reports: Generator[Report, None, None] | None = None
 
     def start(self) -> None:
-        """Load torch, and keep to this trial's share of the cores."""
+        """Load torch and the loop, and keep to this trial's share of the cores."""
         import torch
+
+        import distill_tune.distillation.loop  # noqa: F401  so that the first trial need not wait for it
 
         torch.set_num_threads(self._num_threads)
 
@@ -100,26 +103,36 @@ def train(assignment: Assignment, device: str, is_first: bool = True) -> Generat
     Raises:
         TrainingError: the loss is not finite.
     """
-    from distill_tune.distillation.loop import distill
-    from distill_tune.distillation.materials import Materials
+    from distill_tune.distillation.folds import train_students
 
-    materials = Materials.open(assignment.prepared, assignment.config, device)
+    keep = assignment.keep
     resume = read_checkpoint(assignment.checkpoint, device)
     reports: list[Report] = resume.pop("reports", [])
     yield from reports  # whoever asks may have been told of none of them, or of some
     saved_s = time.monotonic()
-    with closing(distill(assignment.config, materials, assignment.seed, device, resume or None)) as epochs:
+    with closing(
+        train_students(
+            assignment.config, assignment.prepared, assignment.seed, device, resume or None, keep is not None
+        )
+    ) as epochs:
         for epoch in epochs:
             reports.append(epoch.report)
             is_last = epoch.report["epoch"] >= assignment.config.search.max_epochs
-            if is_first and is_last and assignment.keep is not None:
-                write_student(assignment.keep, epoch.student.state_dict())
+            if is_first and is_last and keep is not None:
+                for number, student in enumerate(epoch.students.folds):
+                    write_student(fold_weights(keep, number), student.state_dict())
+                write_student(keep, epoch.students.student.state_dict())
             elif is_first and assignment.checkpoint is not None and time.monotonic() - saved_s > CHECKPOINT_EVERY_S:
                 write_checkpoint(assignment.checkpoint, {**epoch.checkpoint(), "reports": reports})
                 saved_s = time.monotonic()
             yield epoch.report
     if is_first and assignment.checkpoint is not None:
         assignment.checkpoint.unlink(missing_ok=True)
+
+
+def fold_weights(keep: Path, number: int) -> Path:
+    """Where the student of a fold is, beside the one that was trained on all folds."""
+    return keep.with_name(f"{keep.stem}-fold{number + 1}{keep.suffix}")
 
 
 def write_student(path: Path, weights: dict[str, Any]) -> None:

@@ -19,9 +19,12 @@ SMALLEST = "data.source = 'digits'\nstudent.family = 'mlp'\n"
 KINDS = "Known: choice, int, log, log_int, uniform."
 SECTION_NAMES = "data, teacher, student, loss, optim, regularization, augmentation, limits, search, resources, confirm"
 STUDENT_KEYS = "family, init, convnet, mlp, resnet, default, gaussian, inherit, inherit_progressive, truncate"
+TEACHERS_LOSSES = "attention, crd, dist, dkd, hint, logit_standardization, mlkd, mse_logits, pkt, reviewkd, rkd, "
+TEACHERS_LOSSES += "soft_targets, sp, vid"
 LOSS_KEYS = (
-    "Known: kind, temperature, temperature_end, soft_weight, soft_weight_end, schedule, dist, dkd, label_smoothing, "
-    "labels, logit_standardization, mlkd, mse_logits, rkd, soft_targets, sp."
+    "Known: kind, temperature, temperature_end, soft_weight, soft_weight_end, schedule, also, attention, crd, dist, "
+    "dkd, hint, label_smoothing, labels, logit_standardization, mlkd, mse_logits, pkt, reviewkd, rkd, soft_targets, "
+    "sp, vid."
 )
 TRANSFORMS = "color, crop, cutmix, cutout, flip, mixup, noise, rotation, shift, swap"
 
@@ -149,6 +152,14 @@ loss.temprature = {{ log = [1, 2] }}
     loss.temprature: unknown key. Did you mean 'temperature'? {LOSS_KEYS}
 loss.batch_size = 3
     loss.batch_size: unknown key. {LOSS_KEYS} Did you mean optim.batch_size?
+loss.also.hnit = 1
+    loss.also.hnit: no loss is named 'hnit'. Did you mean 'hint'? Known: {TEACHERS_LOSSES}.
+loss.also.labels = 1
+    loss.also.labels: has no term to add: it is of labels alone.
+loss.also.hint = -1
+    loss.also.hint: must be at least 0, but got -1.
+loss.also = 'hint'
+    loss.also: must be a table, but got 'hint'.
 augmentation.shfit = 1
     augmentation.shfit: unknown key. Did you mean 'shift'? Known: {TRANSFORMS}.
 student.kernel = 3

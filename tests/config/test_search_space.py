@@ -149,6 +149,62 @@ def test_the_options_of_a_loss_are_searched_where_it_is_chosen() -> None:
     assert sampled == {frozenset({"loss.kind", f"loss.{key}"}) for key in ("dkd.non_target_weight", "sp.scale")}
 
 
+ALSO = {
+    "kind": ["soft_targets", "hint", "labels"],
+    "temperature": {"log": [1.0, 20.0]},
+    "soft_weight": {"uniform": [0.0, 1.0]},
+    "also": {"hint": {"log": [0.01, 10.0]}, "attention": {"choice": [0.0, 1.0]}, "dkd": 0.0},
+    "hint": {"student_layers": {"choice": [["1"], ["2"]]}},
+    "attention": {"scale": {"log": [1.0, 100.0]}},
+}
+
+
+@given(SEEDS)
+def test_a_further_term_exists_where_it_has_a_weight_and_is_not_the_kind_itself(seed: int) -> None:
+    space = Space.parse({**BASE, "loss": ALSO})
+    values = sample(space, seed)
+    kind, attention = values["loss.kind"], values["loss.also.attention"]
+    expected = {"loss.kind", "loss.also.attention", "loss.hint.student_layers"}  # hint is there in either way
+    expected |= {"loss.also.hint"} if kind != "hint" else set()
+    expected |= {"loss.attention.scale"} if attention else set()
+    expected |= {"loss.soft_weight"} if kind != "labels" else set()
+    expected |= {"loss.temperature"} if kind == "soft_targets" else set()
+    assert set(values) == expected
+    loss = space.at(values).loss
+    assert list(loss.added) == [name for name in ("hint", "attention") if values.get(f"loss.also.{name}")]
+    assert {key: value_at(tables_of(space.at(values)), key) for key in values} == values
+    assert Space.parse(tomllib.loads(tomli_w.dumps(tables_of(space.at(values))))).config.loss == loss
+
+
+def test_weights_are_sampled_before_what_hangs_on_them_whatever_the_order_of_the_file() -> None:
+    space = Space.parse({**BASE, "loss": dict(reversed(ALSO.items()))})
+    for seed in range(20):
+        names = list(sample(space, seed))
+        if "loss.attention.scale" in names:
+            assert names.index("loss.also.attention") < names.index("loss.attention.scale")
+    assert space.kinds == ["soft_targets", "hint", "labels"]
+    assert space.added == ["hint", "attention"]
+
+
+def test_a_term_that_reads_the_temperature_brings_it_back() -> None:
+    space = Space.parse({**BASE, "loss": {"kind": "hint", "temperature": {"log": [1.0, 9.0]}, "also": {"dkd": 1.0}}})
+    assert set(sample(space)) == {"loss.temperature"}
+    alone = Space.parse({**BASE, "loss": {"kind": "labels", "temperature": {"log": [1.0, 9.0]}, "also": {"dkd": 1.0}}})
+    config = alone.at(sample(alone))
+    assert tables_of(config)["loss"].keys() == {"kind", "temperature", "schedule", "also"}
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [(n, LOSSES.get(n).weights) for n in LOSSES.names if LOSSES.get(n).weights],
+)
+def test_weights_that_leave_nothing_of_a_term_are_refused(name: str, weights: tuple[str, ...]) -> None:
+    nothing = dict.fromkeys(weights, 0.0)
+    with pytest.raises(ConfigError, match=rf"loss.{name}.{weights[0]}: must not be 0.*: nothing would be left"):
+        Space.parse({**BASE, "loss": {"kind": name, name: nothing}})
+    assert Space.parse({**BASE, "loss": {"kind": name, name: nothing | {weights[-1]: 0.1}}})
+
+
 def test_names_are_sampled_before_what_depends_on_them_and_all_else_in_the_order_of_the_file() -> None:
     orders = {tuple(sample(everything(), seed)) for seed in range(20)}
     longest = ["student.family", "loss.kind", "optim.kind", "student.mlp.width", "student.convnet.width"]

@@ -162,8 +162,8 @@ def test_a_whole_cache_of_another_process_is_taken(prepare: Prepare, cache: Path
     dataset.folder.rename(aside)
     build = module.build
 
-    def slow_build(config: DataConfig) -> module.Built:
-        built = build(config)
+    def slow_build(config: DataConfig, fold: int | None) -> module.Built:
+        built = build(config, fold)
         shutil.copytree(aside, dataset.folder)
         return built
 

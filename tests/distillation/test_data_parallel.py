@@ -16,7 +16,8 @@ from runs import IMAGES, run_space
 from distill_tune.config import Space
 from distill_tune.config.validate import validate
 from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials, Prepared
+from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import TrainingError
 
 
@@ -27,7 +28,8 @@ def train(tables: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
     try:
         for epoch in distill(config, Materials.open(prepared, config), 0):
             reports.append({k: v for k, v in epoch.report.items() if "time/" not in k and k != "samples_per_s"})
-            weights = torch.cat([weight.flatten() for weight in epoch.student.state_dict().values()]).tolist()
+            state = epoch.student.state_dict() | epoch.checkpoint().get("projector", {})
+            weights = torch.cat([weight.flatten() for weight in state.values()]).tolist()
             student = weakref.ref(epoch.student)
             del epoch
     except TrainingError as error:
@@ -59,6 +61,14 @@ SPACES = {
         optim={"weight_decay": 0.1, "batch_size": 64},
         regularization={"norm_ratio": 0.4},
     ),
+    "features": run_space(
+        loss={"kind": "hint", "also": {"vid": 0.5, "dkd": 0.5}}, augmentation={"mixup": 0.5}, optim={"batch_size": 64}
+    ),
+    "relations": run_space(
+        IMAGES,
+        loss={"kind": "crd", "also": {"pkt": 1.0, "sp": 1.0, "rkd": 1.0, "reviewkd": 1.0, "attention": 1.0}}
+        | {name: {"on": "features"} for name in ("sp", "rkd")},
+    ),
     "diverging": run_space(optim={"kind": "sgd", "learning_rate": 1e12}),
     "batch statistics": run_space(IMAGES, augmentation={"shift": 1}),
 }
@@ -78,11 +88,11 @@ def told_by_two(runs: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return {name: [each[name] for each in told] for name in runs}
 
 
-@pytest.mark.parametrize("name", ["plain", "everything", "inherited"])
+@pytest.mark.parametrize("name", ["plain", "everything", "inherited", "features"])
 def test_two_workers_report_what_one_reports(name: str, runs: Any, told_by_two: Any) -> None:
     """With everything: samples without labels, mixed inputs, smoothed labels, clipped gradients, corrupted inputs.
 
-    Inherited: with units that stand still for a while, and a limit on the norm.
+    Inherited: with units that stand still for a while, and a limit on the norm. Features: with projectors.
     """
     alone, (first, second) = train(*runs[name]), told_by_two[name]
     assert len(first["reports"]) == 3
@@ -100,6 +110,16 @@ def test_two_workers_keep_one_student_with_batch_statistics(runs: Any, told_by_t
     assert last["train/loss"] == pytest.approx(expected["train/loss"], rel=0.15)
     assert last["val/loss"] == pytest.approx(expected["val/loss"], rel=0.15)
     assert last["val/accuracy"] == pytest.approx(expected["val/accuracy"], abs=0.05)
+
+
+def test_two_workers_that_compare_samples_keep_one_student_and_one_projector(runs: Any, told_by_two: Any) -> None:
+    """Each compares those of its own half of a batch, so the losses are others; contrasts have half the negatives."""
+    alone, (first, second) = train(*runs["relations"]), told_by_two["relations"]
+    assert first == second
+    for name in ("crd", "pkt", "sp", "rkd", "reviewkd", "attention"):
+        term = "train/soft_loss" if name == "crd" else f"train/{name}_loss"
+        assert first["reports"][0][term] == pytest.approx(alone["reports"][0][term], rel=0.5)
+    assert len(first["weights"]) == len(alone["weights"])
 
 
 def test_all_workers_leave_a_diverged_run(told_by_two: Any) -> None:

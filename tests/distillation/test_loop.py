@@ -278,12 +278,15 @@ def test_a_loss_of_ones_own_is_trained_with(table_space: Make, ready: Ready) -> 
 @pytest.mark.parametrize("kind", LOSSES.names)
 @pytest.mark.parametrize("augmentation", [{}, {"mixup": 0.5}], ids=str)
 def test_every_loss_trains_a_student_that_has_few_labels(
-    table_space: Make, ready: Ready, kind: str, augmentation: dict[str, Any]
+    table_space: Make, image_space: Make, ready: Ready, kind: str, augmentation: dict[str, Any]
 ) -> None:
     few = {"data": {"student_samples": 100, "rest": "unlabelled"}, "search": {"max_epochs": 8}}
     loss = {"kind": kind, "soft_weight": 0.5}
-    reports = reports_of(ready(table_space(loss=loss, augmentation=augmentation, **few)))
-    assert reports[-1]["val/accuracy"] > 0.4  # of four classes
+    space, classes = table_space, 4
+    if kind == "attention":  # which needs maps
+        space, classes, few["optim"] = image_space, 10, {"batch_size": 64}
+    reports = reports_of(ready(space(loss=loss, augmentation=augmentation, **few)))
+    assert reports[-1]["val/accuracy"] > 1.6 / classes
     assert ("train/soft_loss" in reports[0]) == LOSSES.get(kind).uses_teacher
 
 
@@ -367,7 +370,7 @@ def test_the_student_learns_from_samples_without_labels(table_space: Make, ready
 
 
 def test_materials_without_a_teacher_refuse_a_loss_that_needs_one(table_space: Make, ready: Ready) -> None:
-    from distill_tune.distillation.materials import Prepared
+    from distill_tune.distillation.prepared import Prepared
 
     config, preparation = ready(table_space())
     materials = Materials.open(Prepared(preparation.dataset.folder, None), config)

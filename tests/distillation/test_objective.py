@@ -156,6 +156,42 @@ def test_a_teacher_is_looked_at_where_it_has_a_weight_in_any_step(weights: tuple
     assert objective(soft_weight=weights[0], **end).uses_teacher == looks
 
 
+@pytest.mark.parametrize(
+    ("loss", "on_features", "plain"),
+    [
+        ({"kind": "dkd"}, [], True),
+        ({"kind": "labels"}, [], True),
+        ({"kind": "sp"}, [], True),
+        ({"kind": "sp", "sp": {"on": "features"}}, ["sp"], False),
+        ({"kind": "hint", "soft_weight": 0.0}, [], True),
+        ({"kind": "hint", "soft_weight": 0.0, "soft_weight_end": 0.1}, ["hint"], False),
+        ({"kind": "dkd", "also": {"hint": 0.0, "dkd": 1.0}}, [], True),
+        ({"kind": "labels", "also": {"mlkd": 0.1, "vid": 0.1}}, ["vid"], False),
+    ],
+    ids=str,
+)
+def test_an_objective_knows_which_of_its_terms_are_on_features(
+    loss: dict[str, Any], on_features: list[str], plain: bool
+) -> None:
+    found = objective(**loss)
+    assert list(found.on_features) == on_features
+    assert found.is_plain == plain
+    assert found.uses_teacher == (bool(on_features) or loss["kind"] in ("dkd", "sp"))
+
+
+def test_further_terms_are_added_with_their_weights_to_what_the_kind_weighs() -> None:
+    logits, batch = batch_of(6, 10)
+    assert batch.teacher_logits is not None
+    both = objective(kind="dkd", soft_weight=0.25, temperature=3.0, also={"soft_targets": 0.5, "hint": 2.0})
+    hint = torch.tensor(7.0)
+    terms = both.terms(logits, batch, batch.teacher_logits, on_features={"hint": hint})
+    hard = torch.nn.functional.cross_entropy(logits, batch.labels)
+    dkd = Dkd().soft_with_labels(logits, batch.teacher_logits, 3.0, batch.labels)
+    soft = soft_target_loss(logits, batch.teacher_logits, 3.0)
+    torch.testing.assert_close(torch.stack(terms.also), torch.stack([soft, hint]))
+    torch.testing.assert_close(both.weigh(*terms), 0.75 * hard + 0.25 * dkd + 0.5 * soft + 2 * hint)
+
+
 def test_a_loss_that_asks_for_labels_gets_them_unless_inputs_are_mixed() -> None:
     for mixed in (False, True):
         logits, batch = batch_of(8, 8, unlabelled=True, mixed=mixed)
@@ -169,6 +205,6 @@ def test_a_loss_that_asks_for_labels_gets_them_unless_inputs_are_mixed() -> None
 def test_label_smoothing_by_the_loss_is_that_of_the_labels_term(own: float, general: float, both: float) -> None:
     logits, batch = batch_of(6, 9)
     smoothed = objective(general, kind="label_smoothing", label_smoothing={"smoothing": own})
-    hard, soft = smoothed.terms(logits, batch, None)
+    hard, soft, _ = smoothed.terms(logits, batch, None)
     assert soft is None
     assert hard.item() == pytest.approx(numpy_hard_loss(logits, batch, both), rel=1e-5)

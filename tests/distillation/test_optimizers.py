@@ -87,6 +87,15 @@ def test_a_weight_without_a_gradient_stays_and_the_others_go_on(build: Callable[
     assert losses[-1] < losses[0]
 
 
+def test_a_group_that_is_added_is_trained_as_the_others_are(build: Callable[..., Any]) -> None:
+    together, apart = network(), network()
+    expected = train(together, build(together, weight_decay=0.1), 10)
+    added = build(apart[0], weight_decay=0.1)  # type: ignore[index]
+    for group in weight_groups(nn.ModuleList(apart[1:]), 0.1):  # type: ignore[index]
+        added.add_param_group(group)
+    assert train(apart, added, 10) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     ("options", "reference"),
     [

@@ -314,7 +314,8 @@ def document(own_space: Space, preparation: Preparation, tmp_path_factory: pytes
     values = own_space.suggest(Middle("my_parts:Waves", "my_parts:Between"))
     record = TrialRecord(0, "0000", values)
     winner = Candidate("trial-0000", own_space.at(values), [1, 2], record)
-    confirmation = Confirmation(winner, baselines_of(winner))
+    searched = Candidate("searched_no_teacher", winner.config, [1, 2], TrialRecord(1, "0001", values))
+    confirmation = Confirmation(winner, [*baselines_of(winner), searched])
     for candidate, seed in product([winner, *confirmation.baselines], winner.seeds):
         weights = folder / f"{candidate.name}-{seed}.safetensors"
         reports = train(Assignment(candidate.name, candidate.config, seed, preparation.prepared, keep=weights), "cpu")
@@ -322,23 +323,29 @@ def document(own_space: Space, preparation: Preparation, tmp_path_factory: pytes
     ledger = Ledger()
     ledger.start(record)
     ledger.report("0000", winner.reports[1])
+    searched.source.reports.append(searched.reports[1])
     ledger.end(record, Status.COMPLETED)
     limits = Limits(own_space.config.limits, preparation.dataset)
     found = complete(
         {"name": "own", "space": "", "test_opened": 1}, confirmation, preparation, limits, ledger, folder / "best"
     )
-    return {**found, **summary.effort(ledger, summary.Clock(), 1, 1, [Rung(1)], Reason.TRIALS), "versions": versions()}
+    spent = summary.effort(ledger, summary.Clock(), 1, 1, [Rung(1)], Reason.TRIALS)
+    beside = {"baseline_search": summary.effort_beside(ledger, Reason.TRIALS)}
+    return {**found, **spent, **beside, "versions": versions()}
 
 
 def fields_of(document: dict[str, Any]) -> set[str]:
     """Dotted names of a summary as the page has them: NAME for a baseline's, test blocks once."""
-    kept = {name: value for name, value in document.items() if name not in ("baselines", "verdict")}
+    kept = {name: value for name, value in document.items() if name not in ("baselines", "verdict", "baseline_search")}
     blocks = {"best.test": document["best"]["test"]}
-    blocks |= {f"baselines.NAME.{key}": each[key] for each in document["baselines"].values() for key in each}
+    blocks |= {f"baselines.NAME.{key}": each[key] for each in document["baselines"].values() for key in ("test",)}
+    searched = document["baselines"]["searched_no_teacher"].keys() - {"test"}
     best = {name: value for name, value in document["best"].items() if name != "test"}
     verdicts = {f"verdict.NAME.{name}" for each in document["verdict"].values() for name in each}
     (tests,) = {tuple(flat(block, "test.")) for block in blocks.values()}
-    return {*flat({**kept, "best": best}), *blocks, *verdicts, *tests}
+    beside = {f"baselines.searched_no_teacher.{key}" for key in searched}
+    beside |= {f"baseline_search.{key}" for key in document["baseline_search"]}
+    return {*flat({**kept, "best": best}), *blocks, *verdicts, *tests, *beside}
 
 
 def flat(tables: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -378,7 +385,7 @@ def test_results_has_every_column_of_the_table_of_trials_and_no_other(
     record = TrialRecord(0, "0000", {"NAME": 1.0}, reports=next(iter(trained.values())))
     told = documented_in_results("column", "trials.parquet")
     where_an_objective = {CORRUPTED, LATENCY, "on_front"}
-    assert told - set(summary.row_of(record)) == where_an_objective
+    assert told - set(summary.row_of(record)) == where_an_objective | {"train/NAME_loss"}
     assert told >= set(summary.row_of(record))
 
 

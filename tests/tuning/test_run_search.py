@@ -6,19 +6,22 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import ray
+from odd_groups import MODULES, telling, untrained
 from small import TABLES
 
 from distill_tune.config.space import Space
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.controller import Controller
 from distill_tune.tuning.interrupts import heard
 from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
 from distill_tune.tuning.limits import Limits
@@ -70,15 +73,56 @@ class Meddler(Watcher):
         raise NotImplementedError
 
 
-def test_all_trials_run_over_all_places_and_end_in_the_ledger(tmp_path: Path, preparation: Any) -> None:
+def test_all_trials_end_in_the_ledger(tmp_path: Path, preparation: Any) -> None:
     conductor, context = searched(tmp_path, preparation, trials=12)
     run_search(conductor, context)
     ledger = conductor.ledger
     assert ledger.count(Status.COMPLETED, Status.STOPPED) == ledger.count() == 12
     assert ledger.count(Status.COMPLETED) >= 1
-    spans = sorted((r.reports[0]["time/began_s"], r.ended_s or 0.0) for r in ledger.records.values())
-    overlaps = sum(later[0] < earlier[1] for earlier, later in pairwise(spans))
-    assert overlaps >= 3, "the trials ran one after another in two places"
+
+
+class LookAtPlaces(Watcher):
+    """Which places there are, and whether they all live, whenever a trial begins."""
+
+    def __init__(self) -> None:
+        self.places: set[int] = set()
+        self.gone: set[int] = set()
+
+    def trial_started(self, record: TrialRecord) -> None:
+        self.gone |= {place for place in self.places if not psutil.pid_exists(place)}
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        self.places.add(int(record.last["place"]))
+
+
+def test_a_place_that_comes_up_late_is_used_and_none_goes_away_while_trials_remain(
+    tmp_path: Path, preparation: Any
+) -> None:
+    look = LookAtPlaces()
+    conductor, context = searched(tmp_path, preparation, look, trials=40, scheduler="none")
+    run_search(conductor, replace(context, group_of=untrained))
+    served = Counter(int(record.last["place"]) for record in conductor.ledger.records.values())
+    assert sum(served.values()) == conductor.ledger.count(Status.COMPLETED) == 40
+    assert len(served) == 2, f"the trials of each place: {served}"
+    assert look.gone == set()
+
+
+def test_what_has_ended_is_forgotten_by_tune_and_leaves_no_folder(
+    tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[int] = []
+
+    class Counting(Controller):
+        def on_step_end(self) -> None:
+            super().on_step_end()
+            known.append(len(self._trials) + len(self._stopped_trials) + len(self._trials_to_cache))
+            assert [path.name for path in Path(self._storage.experiment_driver_staging_path).iterdir()] == ["trials"]
+
+    monkeypatch.setattr("distill_tune.tuning.controller.Controller", Counting)
+    conductor, context = searched(tmp_path, preparation, trials=20, scheduler="none")
+    run_search(conductor, replace(context, group_of=untrained))
+    assert conductor.ledger.count(Status.COMPLETED) == 20
+    assert max(known) <= 2
 
 
 def test_nothing_is_held_when_a_search_is_over(tmp_path: Path, preparation: Any) -> None:
@@ -163,7 +207,7 @@ def another_ray() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("another_ray")
-def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray(
+def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray_and_relays_without_pytorch(
     tmp_path: Path, preparation: Any
 ) -> None:
     class Kill(Meddler):
@@ -174,8 +218,11 @@ def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray(
     conductor, context = searched(
         tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=40, scheduler="none", workers=2
     )
-    run_search(conductor, context)
+    run_search(conductor, replace(context, group_of=telling))
     assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 2
+    modules = set((tmp_path / MODULES).read_text().split())
+    assert "distill_tune.tuning.ray_train_group" in modules
+    assert not modules & {"torch", "optuna", "sklearn", "tensorboard"}
 
 
 def actors_named(name: str) -> list[psutil.Process]:

@@ -1,5 +1,7 @@
 """What the samplers propose, and what they refuse to sample."""
 
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +28,14 @@ def space_with(**search: Any) -> Space:
     return Space.parse({**NUMBERS, "search": search})
 
 
-def grown(study: Study, count: int) -> list[dict[str, Any]]:
+def grown(study: Study, count: int, ends: Sequence[Status] = (Status.COMPLETED,)) -> list[dict[str, Any]]:
     """Proposals of a study that is told how good each was: the closer to a rate of 0.01, the better."""
     proposals = []
-    for _ in range(count):
+    for status, _ in zip(cycle(ends), range(count), strict=False):
         proposal = study.ask()
         score = 1 - abs(proposal.values["optim.learning_rate"] - 0.01)
         record = TrialRecord(proposal.number, "t", proposal.values, reports=[{"epoch": 1, "val/accuracy": score}])
-        study.tell(record, Status.COMPLETED, "val/accuracy")
+        study.tell(record, status, "val/accuracy")
         proposals.append(proposal.values)
     return proposals
 
@@ -54,10 +56,15 @@ def test_tpe_learns_where_the_good_trials_are(tmp_path: Path) -> None:
     assert sum(abs(rate - 0.01) for rate in late) / 20 < sum(abs(rate - 0.01) for rate in early) / 10
 
 
+CONDITIONAL = {**NUMBERS, "student": {"family": ["mlp", "convnet"], "convnet": {"width": {"choice": [4, 8, 16]}}}}
+
+
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_up_to_its_memory_tpe_is_optunas_own(tmp_path: Path) -> None:
-    study = Study(tmp_path / "j", "s", space_with(), True)
-    grown(study, 30)
+@pytest.mark.parametrize("tables", [NUMBERS, CONDITIONAL])
+def test_up_to_its_memory_tpe_is_optunas_own(tables: dict[str, Any], tmp_path: Path) -> None:
+    space = Space.parse(tables)
+    study = Study(tmp_path / "j", "s", space, True)
+    grown(study, 30, [Status.FAILED, Status.COMPLETED, Status.STOPPED])
     own = optuna.samplers.TPESampler(
         n_startup_trials=10, multivariate=True, group=True, constant_liar=True, seed=proposal_seed(0, 30)
     )
@@ -65,7 +72,7 @@ def test_up_to_its_memory_tpe_is_optunas_own(tmp_path: Path) -> None:
     for sampler in (Tpe().build(0, 30), own):
         copy = optuna.create_study(direction="maximize", sampler=sampler)
         copy.add_trials(study._study.trials)
-        proposed.append(space_with().suggest(copy.ask()))
+        proposed.append(space.suggest(copy.ask()))
     assert proposed[0] == proposed[1]
 
 
@@ -79,6 +86,22 @@ def test_beyond_its_memory_tpe_sees_the_latest_and_the_best(tmp_path: Path) -> N
     assert len(numbers) == 200
     older = sorted(study._study.trials[:150], key=lambda trial: -(trial.value or 0))
     assert {trial.number for trial in older[:100]} == set(numbers) - set(range(150, 250))
+
+
+def test_what_tpe_remembers_from_proposal_to_proposal_is_what_a_look_at_all_trials_finds(tmp_path: Path) -> None:
+    study, memory = Study(tmp_path / "j", "s", space_with(sampler="random"), False), 10
+    in_hand = study.ask()
+    for _ in range(60):
+        grown(study, 5, [Status.COMPLETED, Status.COMPLETED, Status.STOPPED])
+        trials = study._study.trials
+        ended = [trial for trial in trials[:-memory] if trial.state is optuna.trial.TrialState.COMPLETE]
+        best = sorted(ended, key=lambda trial: (trial.value or 0, trial.number))[:100]
+        seen = Recent(study._study, memory)._get_trials()
+        assert [t.number for t in seen] == [*sorted(t.number for t in best), *(t.number for t in trials[-memory:])]
+        if len(trials) == 201:  # a trial that ends long after it has become one of the older
+            report = {"epoch": 1, "val/accuracy": 0.0}
+            study.tell(TrialRecord(0, "t", in_hand.values, reports=[report]), Status.COMPLETED, "val/accuracy")
+    assert best[0].number == 0
 
 
 @pytest.mark.parametrize(

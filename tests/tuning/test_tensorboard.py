@@ -25,6 +25,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 
 from distill_tune.config.space import Space
 from distill_tune.config.writing import as_toml
+from distill_tune.tuning.hparams import columns_of
 from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
 from distill_tune.tuning.tensorboard import TensorBoardWatcher
 
@@ -319,6 +320,25 @@ def test_charts_lay_training_beside_validation_and_labels_beside_teacher(ledger:
     lines = [list(chart.multiline.tag) for category in layout.category for chart in category.chart]
     assert ["^train/loss$", "^val/loss$"] in lines
     assert ["^train/hard_loss$", "^train/soft_loss$"] in lines
+
+
+def test_a_column_is_optional_where_a_choice_or_a_weight_together_with_it_takes_it_away() -> None:
+    """No temperature with `hint` as the kind and without `dkd`; a weight between 0 and 1 is never exactly 0."""
+    loss: dict[str, Any] = {"kind": ["hint", "soft_targets"], "temperature": {"log": [1.0, 4.0]}}
+    loss["also"] = {"dkd": {"choice": [1.0, 0.0]}, "vid": {"uniform": [0.0, 1.0]}, "hint": {"log": [0.1, 1.0]}}
+    loss["vid"] = {"scale": {"log": [0.1, 1.0]}}
+    columns = columns_of(Space.parse({"data": {"source": "digits"}, "student": {"family": "mlp"}, "loss": loss}))
+    assert {c.name for c in columns if c.optional} == {"loss.temperature", "loss.also.hint"}
+
+
+def test_further_terms_of_the_loss_are_charted_with_the_others(tmp_path: Path) -> None:
+    tables = {"data": {"source": "digits"}, "student": {"family": "mlp"}}
+    space = Space.parse({**tables, "loss": {"also": {"hint": {"log": [0.1, 1.0]}, "sp": 0.0}}})
+    Ledger("val/accuracy", [TensorBoardWatcher(tmp_path, space, "val/accuracy")]).close()
+    event = read(tmp_path / "search").Tensors("custom_scalars__config__")[0]
+    layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
+    lines = [list(chart.multiline.tag) for category in layout.category for chart in category.chart]
+    assert ["^train/hard_loss$", "^train/soft_loss$", "^train/hint_loss$"] in lines
 
 
 def test_only_running_trials_hold_a_file_open(ledger: Ledger, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def fusing_key(run: Run) -> str | None:
         and run.hold.is_free
         and run.limit_norm.is_free
         and run.teacher is None
+        and run.objective.is_plain
         and run.shard.world_size == 1
     )
     if not can:
@@ -114,9 +115,12 @@ class Fused:
     def _epoch(self, run: Run, means: list[float], began_s: float, share_s: float) -> Epoch:
         """`share_s` is the lane's share of the time of all: what its training has cost."""
         start_s = time.perf_counter()
-        report = run.losses(*means) | {"samples_per_s": run.batches.samples_per_epoch / share_s} | run.validate()
+        report = run.losses(*means) | {"samples_per_s": run.batches.samples_per_epoch / share_s}
+        validation = run.evaluated()
+        report |= run.validate(validation)
         times = {"time/began_s": began_s, "time/training_s": share_s + time.perf_counter() - start_s}
-        return Epoch(report | {"epoch": run.epoch} | times, partial(self._checkpoint, run), run.student)
+        checkpoint = partial(self._checkpoint, run)
+        return Epoch(report | {"epoch": run.epoch} | times, checkpoint, run.student, validation)
 
     def _checkpoint(self, run: Run) -> Checkpoint:
         self.release()
@@ -213,7 +217,7 @@ def _rate(run: Run, step: int) -> float:
 def _steps(chunks: list[Batch]) -> Iterator[Batch]:
     """What several lanes' chunks have beside their inputs, step by step: [lanes, batch, ...]."""
     columns: list[Any] = [repeat(chunks[0].inputs)]
-    for column in zip(*(chunk[1:-1] for chunk in chunks), strict=True):
+    for column in zip(*(chunk[1:5] for chunk in chunks), strict=True):
         columns.append(repeat(None) if column[0] is None else torch.stack(column, 1).unbind())
     for values in zip(*columns, strict=False):
-        yield Batch._make((*values, chunks[0].labelled_share))
+        yield Batch._make((*values, chunks[0].labelled_share, ()))

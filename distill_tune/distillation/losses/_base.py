@@ -7,9 +7,9 @@ Losses use tensor methods only, or import torch inside, so that reading a config
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from distill_tune.registry import Options
 
@@ -41,6 +41,23 @@ class Loss(Options):
     """True where several students' terms can be had at once: from logits [lanes, batch, classes], temperatures [lanes]
     and labels [lanes, batch], a term a lane, [lanes]. Such students train together (`distillation/lanes/`).
     """
+    weights: ClassVar[tuple[str, ...]] = ()
+    """Fields that weigh the parts of the term, of which one at least must be above 0."""
+
+    @model_validator(mode="after")
+    def _weighs_something(self) -> Self:
+        if self.weights and not any(getattr(self, name) for name in self.weights):
+            from distill_tune.config.messages import BrokenRule  # whose package makes a loss when it is imported
+
+            verb = "is" if len(self.weights) == 2 else "are"
+            others = f" where {' and '.join(self.weights[1:])} {verb} too" if self.weights[1:] else ""
+            raise BrokenRule(self.weights[:1], f"must not be 0{others}: nothing would be left of the term.")
+        return self
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether it is computed from features, and not from logits."""
+        return False
 
     @property
     def smoothing_of_labels(self) -> float:

@@ -42,6 +42,7 @@ class Dist(Loss):
 
     compares_samples: ClassVar[bool] = True
     over_lanes: ClassVar[bool] = True
+    weights: ClassVar[tuple[str, ...]] = ("inter_weight", "intra_weight")
     inter_weight: Weight = 2.0
     """The paper's beta; of the relation between classes."""
     intra_weight: Weight = 2.0

@@ -64,6 +64,7 @@ class Dkd(Loss):
     """
 
     over_lanes: ClassVar[bool] = True
+    weights: ClassVar[tuple[str, ...]] = ("target_weight", "non_target_weight")
     target_weight: Weight = 1.0
     """The paper's alpha."""
     non_target_weight: Weight = 1.0

@@ -50,6 +50,7 @@ class Mlkd(Loss):
     uses_temperature: ClassVar[bool] = False
     over_lanes: ClassVar[bool] = True
     compares_samples: ClassVar[bool] = True
+    weights: ClassVar[tuple[str, ...]] = ("instance_weight", "batch_weight", "class_weight")
     temperatures: list[Annotated[float, Field(gt=0)]] = Field([2.0, 3.0, 4.0, 5.0, 6.0], min_length=1, max_length=16)
     """All of them at once, in place of `loss.temperature`."""
     instance_weight: Weight = 1.0

@@ -5,11 +5,12 @@ Park, Kim, Lu, Cho, "Relational Knowledge Distillation", CVPR 2019, https://arxi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from distill_tune.distillation.losses._base import Loss, Weight
+from distill_tune.distillation.losses._base import Weight
+from distill_tune.distillation.losses._features import TIMES_ON_FEATURES, FeatureLoss
 from distill_tune.registry import LOSSES
 
 if TYPE_CHECKING:
@@ -19,34 +20,37 @@ _TINY = 1e-6
 """Samples that are closer have no direction from one to the other."""
 
 
-def distances(logits: Tensor) -> Tensor:
+def distances(rows: Tensor) -> Tensor:
     """[batch, batch]: Euclidean, in units of their mean over pairs that differ."""
     import torch
 
-    found = torch.cdist(logits, logits, compute_mode="donot_use_mm_for_euclid_dist")
+    found = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
     mean = found.sum() / (found > 0).sum().clamp_min(1)
     return found / mean.clamp_min(_TINY)
 
 
-def angles(logits: Tensor) -> Tensor:
+def angles(rows: Tensor) -> Tensor:
     """[batch, batch, batch]: the cosine of the angle at the first sample between the ways to the two others."""
-    ways = logits[None] - logits[:, None]
+    ways = rows[None] - rows[:, None]
     lengths: Tensor = ways.norm(dim=-1, keepdim=True)
     directions = ways / lengths.where(lengths > _TINY, 1)
     return directions @ directions.mT
 
 
 @LOSSES.register
-class Rkd(Loss):
+class Rkd(FeatureLoss):
     """distance_weight * huber(distances) + angle_weight * huber(angles), each averaged over all pairs and triples.
 
     huber(x) of the difference between student and teacher is x^2 / 2 up to 1 and |x| - 1/2 beyond. The paper takes
-    features, below a last layer that is free; relations of logits do not say which class is which, so here the weights
-    are small, and the labels' term is heard. Of several workers, each compares the samples of its own part.
+    features, below a last layer that is free: there the weights count a hundredfold, near the paper's 25 and 50.
+    Relations of logits do not say which class is which, so they are small, and the labels' term is heard. Of several
+    workers, each compares the samples of its own part.
     """
 
-    uses_temperature: ClassVar[bool] = False
     compares_samples: ClassVar[bool] = True
+    weights: ClassVar[tuple[str, ...]] = ("distance_weight", "angle_weight")
+    on: Literal["logits", "features"] = "logits"
+    """What of the samples is compared."""
     distance_weight: Weight = 0.2
     angle_weight: Weight = 0.4
     """Twice the other, as in the paper."""
@@ -54,11 +58,23 @@ class Rkd(Loss):
     """Angles are taken among the first so many samples of a batch, which is in random order: there are cubically many.
     """
 
+    @property
+    def reads_features(self) -> bool:
+        """Where it is told to."""
+        return self.on == "features"
+
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
         """See the class; `temperature` is not used."""
+        return self._relations(student_logits, teacher_logits)
+
+    def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
+        """See the class."""
+        return TIMES_ON_FEATURES * self._relations(student.flatten(1), teacher.flatten(1))
+
+    def _relations(self, student: Tensor, teacher: Tensor) -> Tensor:
         from torch.nn.functional import smooth_l1_loss
 
         some = slice(0, self.angle_samples)
-        distance = smooth_l1_loss(distances(student_logits), distances(teacher_logits))
-        angle = smooth_l1_loss(angles(student_logits[some]), angles(teacher_logits[some]))
+        distance = smooth_l1_loss(distances(student), distances(teacher))
+        angle = smooth_l1_loss(angles(student[some]), angles(teacher[some]))
         return self.distance_weight * distance + self.angle_weight * angle

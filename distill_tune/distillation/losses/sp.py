@@ -5,9 +5,10 @@ Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, https://a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from distill_tune.distillation.losses._base import Loss, Weight
+from distill_tune.distillation.losses._base import Weight
+from distill_tune.distillation.losses._features import TIMES_ON_FEATURES, FeatureLoss
 from distill_tune.registry import LOSSES
 
 if TYPE_CHECKING:
@@ -16,28 +17,45 @@ if TYPE_CHECKING:
 _TINY = 1e-8
 
 
-def similarities(logits: Tensor) -> Tensor:
-    """[batch, batch]: products of all pairs of samples' logits, each row divided by its length."""
-    products = logits @ logits.mT
-    lengths: Tensor = products.norm(dim=-1, keepdim=True)
+def similarities(rows: Tensor) -> Tensor:
+    """[batch, batch]: products of all pairs of samples' logits or features, each row divided by its length."""
+    products = rows.flatten(1) @ rows.flatten(1).mT
+    lengths: Tensor = products.norm(dim=1, keepdim=True)
     return products / lengths.clamp_min(_TINY)
 
 
-@LOSSES.register
-class Sp(Loss):
-    """scale * ||G_student - G_teacher||^2 / batch, where G are the `similarities` of the logits.
+def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """||G_student - G_teacher||^2 / batch, where G are the `similarities`: between 0 and 4.
 
-    The paper takes features, below a last layer that is free, and so its weight is large; it divides by batch^2, which
-    makes the term's size depend on that of the batch. Of several workers, each compares the samples of its own part.
+    The paper divides by batch^2, which makes the term's size depend on that of the batch.
+    """
+    return (similarities(student) - similarities(teacher)).square().sum() / len(student)
+
+
+@LOSSES.register
+class Sp(FeatureLoss):
+    """scale * `sp_loss`, of logits or of features.
+
+    The paper takes features, below a last layer that is free; there the weight is a hundred times as large, which at
+    batches of 128 is near the paper's 3000 / batch. Of several workers, each compares the samples of its own part.
     """
 
-    uses_temperature: ClassVar[bool] = False
     compares_samples: ClassVar[bool] = True
-    over_lanes: ClassVar[bool] = True
+    weights: ClassVar[tuple[str, ...]] = ("scale",)
+    on: Literal["logits", "features"] = "logits"
+    """What of the samples is compared."""
     scale: Weight = 0.1
     """Small, since likeness does not say which class is which: the labels must be heard, at a weight of 0.1 too."""
 
-    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
+    @property
+    def reads_features(self) -> bool:
+        """Where it is told to."""
+        return self.on == "features"
+
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
         """See the class; `temperature` is not used."""
-        difference = similarities(student_logits) - similarities(teacher_logits)
-        return difference.square().sum((-2, -1)) * (self.scale / difference.shape[-2])
+        return self.scale * sp_loss(student_logits, teacher_logits)
+
+    def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
+        """See the class."""
+        return TIMES_ON_FEATURES * self.scale * sp_loss(student, teacher)

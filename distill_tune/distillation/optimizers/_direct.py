@@ -26,6 +26,9 @@ class Optimizer(Protocol):
     def zero_grad(self) -> None:
         """Forget the gradients."""
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Change further weights, `params`, with the settings of the others where the group has none of its own."""
+
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` takes."""
 
@@ -53,15 +56,17 @@ class DirectOptimizer:
     """Groups of weights, each with its `lr`, its `weight_decay` and so many running tensors a weight."""
 
     def __init__(self, groups: list[dict[str, Any]], learning_rate: float, update: Update, memories: int):
-        self._update = update
-        self.param_groups = [{**group, "lr": learning_rate} for group in groups]
-        self._states = [
-            _State(
-                [[torch.zeros_like(p) for p in group["params"]] for _ in range(memories)],
-                [torch.zeros((), device=p.device) for p in group["params"]],
-            )
-            for group in groups
-        ]
+        self._update, self._learning_rate, self._memories = update, learning_rate, memories
+        self.param_groups: list[dict[str, Any]] = []
+        self._states: list[_State] = []
+        for group in groups:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Change further weights, with the same rate and their own `weight_decay`."""
+        self.param_groups.append({**param_group, "lr": self._learning_rate})
+        memories = [[torch.zeros_like(p) for p in param_group["params"]] for _ in range(self._memories)]
+        self._states.append(_State(memories, [torch.zeros((), device=p.device) for p in param_group["params"]]))
 
     def running(self, parameter: Tensor) -> tuple[Tensors, Tensor]:
         """What is kept of a weight: its running tensors, and the count of its steps."""

@@ -64,8 +64,8 @@ class Train(Teacher):
         else:
             if kept.exists():
                 workshop.say("the kept teacher does not match its checksum; it is trained again")
-            for outputs in workshop.folder.glob("views-*"):  # of weights that are no more
-                shutil.rmtree(outputs)
+            for outputs in (*workshop.folder.glob("views-*"), *workshop.folder.glob("features-*")):
+                shutil.rmtree(outputs)  # of weights that are no more
             module = workshop.fit(recipe)
             _keep(module, kept)
         module.eval().requires_grad_(False)

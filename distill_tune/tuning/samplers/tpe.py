@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from pydantic import Field
 
@@ -65,21 +66,37 @@ class Tpe(Sampler):
         return made
 
 
-class Recent:
-    """A study in which only the latest and the best trials can be seen, as they are when it is made."""
+class Shown:
+    """A study in which only some trials can be seen."""
 
-    def __init__(self, study: Study, memory: int):
-        self._study = study
-        trials = study._get_trials(deepcopy=False)
-        older, latest = trials[:-memory], trials[-memory:]
-        ended = [trial for trial in older if trial.state.name == "COMPLETE"]
-        self._signs = [1 if direction.name == "MAXIMIZE" else -1 for direction in study.directions]
-        self._trials = sorted(self._best_of(ended), key=lambda trial: trial.number) + latest
-        if len(self._signs) > 1:
-            self._trials = self._in_order(self._trials)
+    def __init__(self, study: Study, trials: list[FrozenTrial]):
+        self._study, self._trials = study, trials
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
+
+    def _get_trials(self, states: Container[TrialState] | None = None, **options: Any) -> list[FrozenTrial]:
+        return [trial for trial in self._trials if states is None or trial.state in states]
+
+    def one_a_space(self) -> Shown:
+        """The same with the first trial of each set of parameters: the others say nothing more of what the sets are."""
+        firsts: dict[frozenset[str], FrozenTrial] = {}
+        for trial in self._trials:
+            if trial.state.name in ("COMPLETE", "PRUNED"):
+                firsts.setdefault(frozenset(trial.distributions), trial)
+        return Shown(self._study, list(firsts.values()))
+
+
+class Recent(Shown):
+    """A study in which only the latest and the best trials can be seen, as they are when it is made."""
+
+    def __init__(self, study: Study, memory: int):
+        trials = study._get_trials(deepcopy=False)
+        older, latest = trials[:-memory], trials[-memory:]
+        ended = _older_of.setdefault(study, Older()).ended(study, older)
+        self._signs = [1 if direction.name == "MAXIMIZE" else -1 for direction in study.directions]
+        seen = sorted(self._best_of(ended), key=lambda trial: trial.number) + latest
+        super().__init__(study, self._in_order(seen) if len(self._signs) > 1 else seen)
 
     def _best_of(self, ended: list[FrozenTrial]) -> list[FrozenTrial]:
         if len(self._signs) == 1:
@@ -102,8 +119,37 @@ class Recent:
     def _scores(self, values: Sequence[float]) -> Scores:
         return tuple(sign * value for sign, value in zip(self._signs, values, strict=True))
 
-    def _get_trials(self, states: Container[TrialState] | None = None, **options: Any) -> list[FrozenTrial]:
-        return [trial for trial in self._trials if states is None or trial.state in states]
+
+class Older:
+    """Those of a study's older trials that can be among the best, kept from one proposal to the next.
+
+    Looking at all of them for each proposal takes 6 ms after nine thousand. What is kept changes nothing: the best of
+    many are the best of the best of some and of the others.
+    """
+
+    def __init__(self) -> None:
+        self._num_settled = 0
+        self._best: list[FrozenTrial] = []
+
+    def ended(self, study: Study, older: list[FrozenTrial]) -> list[FrozenTrial]:
+        """The complete ones in their order; with one objective, without those that a hundred are better than."""
+        if len(study.directions) > 1:
+            return _complete(older)
+        while self._num_settled < len(older) and older[self._num_settled].state.is_finished():
+            self._best += _complete(older[self._num_settled : self._num_settled + 1])
+            self._num_settled += 1
+        if len(self._best) > 2 * _BEST:
+            sign = 1 if study.direction.name == "MAXIMIZE" else -1
+            best = sorted(self._best, key=lambda trial: -sign * trial.values[0])[:_BEST]
+            self._best = sorted(best, key=lambda trial: trial.number)
+        return self._best + _complete(older[self._num_settled :])
+
+
+_older_of: WeakKeyDictionary[Study, Older] = WeakKeyDictionary()
+
+
+def _complete(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    return [trial for trial in trials if trial.state.name == "COMPLETE"]
 
 
 def _stopped(trial: FrozenTrial) -> bool:
@@ -126,7 +172,7 @@ def _forgetful() -> Any:
             self._recent = Recent(study, self._memory)
 
         def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Any:
-            return super().infer_relative_search_space(self._recent, trial)
+            return super().infer_relative_search_space(self._recent.one_a_space(), trial)
 
         def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Any) -> Any:
             return super().sample_relative(self._recent, trial, search_space)

@@ -1,0 +1,263 @@
+"""The search engine at ten thousand trials: what it costs where training costs nothing.
+
+    .venv/bin/python benchmarks/scale.py [--trials 10000] [--sampler tpe]        (Linux: it reads /proc/self)
+
+The product's own search (Ray Tune around the conductor, Optuna's study with its journal, logbook, TensorBoard; no
+display) runs with a worker group that trains nothing: seven parameters, four reports a trial, two places. Each report
+is a step of its own for Tune, as where an epoch takes longer than a fraction of a second. What is left is the search's
+own cost. In this process, the driver, is measured for each thousand trials:
+
+    trials/s         by the clock, and per second of the driver's own processor time, which other programs' load
+                     changes less
+    memory           proportional and resident set size at its end; the growth a trial is the slope after the first
+                     thousand, when everything has been imported and the sampler's memory is full
+    share of a part  seconds of the driver inside a proposal (Optuna), telling Optuna, saving (logbook and study's
+                     journal), TensorBoard, and waiting for the workers; the rest is Ray Tune's
+
+Saving is part of proposing and telling too, and counted once, as saving.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import time
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from _measure import conclude, free_folder, parser, show
+
+from distill_tune.config import Space
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.distillation.prepare import prepare
+from distill_tune.tuning import cluster
+from distill_tune.tuning.budget import Budget
+from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord, Watcher
+from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.logbook import JOURNAL, Logbook
+from distill_tune.tuning.run import run_search
+from distill_tune.tuning.study import SearchJournal, Study
+from distill_tune.tuning.tensorboard import TensorBoardWatcher
+from distill_tune.tuning.trial import CheckpointSweeper, TrialContext
+from distill_tune.tuning.worker_group import Assignment, WorkerGroup
+
+EPOCHS = 4
+KIBIBYTE = 1024
+WANTED = {"trials_per_s": 25.0, "growth_kib": 30.0, "saving_share": 0.05, "mib_at_1000": 500.0}
+SPACE: dict[str, Any] = {
+    "data": {"source": "digits"},
+    "teacher": {"source": "train", "family": "mlp", "mlp": {"widths": [16]}, "views": 1, "train": {"epochs": 1}},
+    "student": {
+        "family": "mlp",
+        "mlp": {"widths": {"choice": [[8], [16], [24], [16, 16]]}, "activation": {"choice": ["relu", "gelu"]}},
+    },
+    "loss": {"temperature": {"log": [1.0, 10.0]}, "soft_weight": {"uniform": [0.0, 1.0]}},
+    "optim": {
+        "learning_rate": {"log": [1e-3, 1e-1]},
+        "weight_decay": {"log": [1e-5, 1e-1]},
+        "label_smoothing": {"uniform": [0.0, 0.2]},
+    },
+}
+
+
+class IdleGroup(WorkerGroup):
+    """Reports what a student might have reached, without training one."""
+
+    def start(self) -> None:
+        """Let every report be a step of Tune's."""
+        from distill_tune.tuning import trial
+
+        trial._STEP_S = 0.0
+
+    def assign(self, assignment: Assignment) -> None:
+        """Begin another student."""
+        self._config, self._epoch = assignment.config, 0
+
+    def next_report(self) -> Report:
+        """As many numbers as a training reports, the objective from a smooth function of four parameters."""
+        self._epoch += 1
+        loss, optim = self._config.loss, self._config.optim
+        miss = math.log10(optim.learning_rate / 0.01) ** 2 + math.log(loss.temperature / 4) ** 2
+        accuracy = math.exp(-miss / 4 - (loss.soft_weight - 0.7) ** 2) * self._epoch / EPOCHS
+        numbers = ("train/loss", "train/hard_loss", "train/soft_loss", "val/loss", "val/ece", "val/nll", "val/kl")
+        shares = ("train/accuracy", "val/agreement", "gap/accuracy", "learning_rate", "train/samples_per_s")
+        return {
+            "epoch": self._epoch,
+            "val/accuracy": accuracy,
+            **dict.fromkeys(numbers, 1 - accuracy),
+            **dict.fromkeys(shares, accuracy),
+            "time/began_s": time.time(),
+            "time/training_s": 1e-6,
+        }
+
+
+def idle(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
+    """For `TrialContext.group_of`."""
+    return IdleGroup()
+
+
+class Parts:
+    """Seconds spent in named parts of the driver; a part inside another is taken out of it."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._inside: list[str] = []
+        self._since_s = time.perf_counter()
+
+    def watch(self, part: str, owner: Any, *methods: str) -> None:
+        """Time these methods from now on."""
+        for method in methods:
+            setattr(owner, method, self._timed(part, getattr(owner, method)))
+
+    def _timed(self, part: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*positional: Any, **named: Any) -> Any:
+            self._turn()
+            self._inside.append(part)
+            try:
+                return method(*positional, **named)
+            finally:
+                self._turn()
+                self._inside.pop()
+
+        return timed
+
+    def _turn(self) -> None:
+        now_s = time.perf_counter()
+        self.seconds[self._inside[-1] if self._inside else "Ray Tune"] += now_s - self._since_s
+        self._since_s = now_s
+
+    def taken(self) -> Counter[str]:
+        """The seconds since the last call."""
+        self._turn()
+        seconds, self.seconds = self.seconds, Counter()
+        return seconds
+
+
+class Meter(Watcher):
+    """Looks at the driver after every so many trials."""
+
+    def __init__(self, parts: Parts, every: int):
+        self._parts, self._every, self._ended = parts, every, 0
+        self.looks: list[dict[str, float]] = []
+        self._began_s, self._began_cpu_s = time.perf_counter(), _cpu_s()
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """A look at the driver, perhaps."""
+        self._ended += 1
+        if self._ended % self._every:
+            return
+        now_s, cpu_s = time.perf_counter(), _cpu_s()
+        span_s, seconds = now_s - self._began_s, self._parts.taken()
+        look = {
+            "trials": float(self._ended),
+            "trials_per_s": self._every / span_s,
+            "trials_per_cpu_s": self._every / (cpu_s - self._began_cpu_s),
+            "proposal_ms": 1000 * seconds["Optuna: propose"] / self._every,
+            **_memory_kib(),
+            **{f"share: {part}": part_s / span_s for part, part_s in sorted(seconds.items())},
+        }
+        self.looks.append(look)
+        print(f"{self._ended} trials, {look['trials_per_s']:.1f} a second", flush=True)
+        self._parts.taken()
+        self._began_s, self._began_cpu_s = time.perf_counter(), _cpu_s()
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _memory_kib() -> dict[str, float]:
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
+    sizes = {line.split(":")[0]: float(line.split()[1]) for line in lines}
+    return {"pss_kib": sizes["Pss"], "rss_kib": sizes["Rss"]}
+
+
+def main() -> None:
+    """Run the search and show each thousand."""
+    given = _arguments()
+    given.storage.mkdir(parents=True, exist_ok=True)
+    resources = {"workers_per_trial": 1, "concurrent_trials": 2}
+    search = {"trials": given.trials, "sampler": given.sampler, "scheduler": given.scheduler, "max_epochs": EPOCHS}
+    space = Space.parse({**SPACE, "resources": resources, "search": search})
+    parts = Parts()
+    meter = Meter(parts, min(given.every, given.trials))
+    with cluster.Connection(None, space.config.resources) as connection:
+        connection.wait()
+        _watch(parts)
+        ledger = _search(space, free_folder(given.storage, "scale"), given, meter)
+    _tell(meter.looks, ledger, given)
+
+
+def _arguments() -> Namespace:
+    made = parser(__doc__)
+    made.add_argument("--trials", type=int, default=10_000)
+    made.add_argument("--every", type=int, default=1000, help="trials between two looks at the driver")
+    made.add_argument("--sampler", default="tpe")
+    made.add_argument("--scheduler", default="none", help="none lets every trial make its four reports")
+    return made.parse_args()
+
+
+def _watch(parts: Parts) -> None:
+    import ray
+
+    parts.watch("Optuna: propose", Study, "ask")
+    parts.watch("Optuna: tell", Study, "tell")
+    parts.watch("saving", Logbook, "write")
+    parts.watch("saving", SearchJournal, "append_logs")
+    parts.watch("TensorBoard", TensorBoardWatcher, "trial_started", "trial_reported", "trial_ended")
+    parts.watch("waiting for workers", ray, "wait", "get")
+
+
+def _search(space: Space, folder: Path, given: Namespace, meter: Meter) -> Ledger:
+    """As `tuning/sitting.py` does it."""
+    preparation = prepare(space, given.storage / "cache", lambda line: None)
+    search = space.config.search
+    with _logbook(folder) as logbook:
+        ledger = Ledger(search.objectives[0], say=print)
+        tensorboard = TensorBoardWatcher(folder / "tensorboard", space, ledger.objective)
+        ledger.watchers += [logbook, tensorboard, CheckpointSweeper(folder), meter]
+        study = Study(folder / JOURNAL, folder.name, space, maximize=True)
+        logbook.study_bytes = lambda: study.num_bytes
+        judge, limits = search.chosen("scheduler").judge(search), Limits(space.config.limits, preparation.dataset)
+        conductor = Conductor(study, judge, ledger, Budget(search.trials), limits, concurrency=2)
+        run_search(conductor, TrialContext(space, preparation.prepared, folder, idle), print)
+        ledger.close()
+    return ledger
+
+
+@contextmanager
+def _logbook(folder: Path) -> Iterator[Logbook]:
+    logbook = Logbook(folder)
+    try:
+        yield logbook
+    finally:
+        logbook.release()
+
+
+def _tell(looks: list[dict[str, float]], ledger: Ledger, given: Namespace) -> None:
+    names = ("trials", "trials_per_s", "trials_per_cpu_s", "proposal_ms", "pss_kib")
+    shares = sorted({name for look in looks for name in look if name.startswith("share")})
+    show([*names, *shares], [[f"{look.get(name, 0.0):.4g}" for name in (*names, *shares)] for look in looks])
+    first, last = looks[0], looks[-1]
+    between = max(1.0, last["trials"] - first["trials"])
+    found = {
+        "trials_per_s": last["trials_per_s"],
+        "growth_kib": (last["pss_kib"] - first["pss_kib"]) / between,
+        "saving_share": last["share: saving"],
+        "mib_at_1000": min(looks, key=lambda look: abs(look["trials"] - 1000))["pss_kib"] / KIBIBYTE,
+    }
+    show(("", "found", "wanted"), [(name, f"{found[name]:.4g}", WANTED[name]) for name in WANTED])
+    ended = {str(status): ledger.count(status) for status in Status}
+    conclude("scale", sampler=given.sampler, scheduler=given.scheduler, ended=ended, found=found, looks=looks)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()

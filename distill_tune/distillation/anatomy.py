@@ -1,0 +1,155 @@
+"""A network's layers, as one pass of blank samples shows them, and which of them are compared by themselves.
+
+For any network alike: the stages of a convolutional one are where the size of its maps changes, those of another its
+hidden layers, and its last feature is what the last layer sees. A module that is called several times in a pass stands
+for its last call.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distill_tune.atomic import new_file
+from distill_tune.distillation.features import Shape, bounded, feature_of, network_in
+from distill_tune.errors import CacheError, ConfigError
+from distill_tune.registry import closest
+
+_LISTED = 40
+"""Names of layers that an error lists."""
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The features of a network, in the order in which they come about."""
+
+    shapes: dict[str, Shape]
+    """Name of a layer to the shape of its feature."""
+    maps: tuple[str, ...]
+    """The last layer of each size of map, that is of each stage of a convolutional network."""
+    vectors: tuple[str, ...]
+    """The layers of the network's own level that hand vectors to a layer with weights: hidden layers."""
+    last: str | None
+    """The layer that the last one sees."""
+
+    def known(self, key: str, whose: str, name: str) -> str:
+        """The name itself.
+
+        Raises:
+            ConfigError: no layer is called so.
+        """
+        if name in self.shapes:
+            return name
+        names, near = list(self.shapes), closest(name, list(self.shapes))
+        listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+        hint = f" Did you mean {near!r}?" if near else ""
+        raise ConfigError(f"{key}: the {whose} has no feature {name!r}.{hint} Known: {listed}.")
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, atomically."""
+        with new_file(path) as temporary:
+            temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Anatomy:
+        """What `write` wrote.
+
+        Raises:
+            CacheError: the file is missing or damaged.
+        """
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            shapes = {name: tuple(shape) for name, shape in known["shapes"].items()}
+            return cls(shapes, tuple(known["maps"]), tuple(known["vectors"]), known["last"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CacheError(f"{path}: is missing or damaged; start again.") from error
+
+    def kept(self) -> Anatomy:
+        """The same with the shapes in which a teacher's features are kept."""
+        shapes = {name: bounded(shape) for name, shape in self.shapes.items()}
+        return Anatomy(shapes, self.maps, self.vectors, self.last)
+
+
+@dataclass
+class _Watch:
+    """What was seen in one pass."""
+
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    """Of all modules, by when they ended; a module that is called again is where it ended last."""
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def see(self, name: str, output: Any) -> None:
+        if name in self.outputs:
+            self.order.remove(name)
+        self.order.append(name)
+        self.outputs[name] = output
+
+
+@torch.no_grad()
+def anatomy_of(module: nn.Module, input_shape: tuple[int, ...]) -> Anatomy:
+    """Run two blank samples through a module, in eval mode, and look at what its network's layers put out."""
+    network, was_training = network_in(module), module.training
+    modules = {name: each for name, each in network.named_modules() if name}
+    watch = _Watch()
+    handles = [each.register_forward_hook(_see(watch, name)) for name, each in modules.items()]
+    parameter = next(module.parameters(), torch.empty(0))
+    try:
+        with _as_written():
+            logits = module.eval()(torch.zeros(2, *input_shape, device=parameter.device))
+    finally:
+        module.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return _read(watch, modules, _own_level(network), logits)
+
+
+def _as_written() -> AbstractContextManager[Any]:
+    """Compiled modules run as they are written: what is compiled now would know these hooks, and no others later.
+
+    Without TorchDynamo, whose loading takes most of a second, nothing can be compiled.
+    """
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+
+
+def _see(watch: _Watch, name: str) -> Any:
+    return lambda module, inputs, output: watch.see(name, output)
+
+
+def _own_level(network: nn.Module, prefix: str = "") -> list[str]:
+    """Names of the layers of the highest level that has several."""
+    children = list(network.named_children())
+    if len(children) == 1:
+        (name, child) = children[0]
+        return _own_level(child, f"{prefix}{name}.") or [f"{prefix}{name}"]
+    return [f"{prefix}{name}" for name, _ in children]
+
+
+def _read(watch: _Watch, modules: dict[str, nn.Module], own_level: list[str], logits: Tensor) -> Anatomy:
+    shapes: dict[str, Shape] = {}
+    has_weights = False
+    for name in watch.order:
+        has_weights = has_weights or next(modules[name].parameters(), None) is not None
+        feature, output = feature_of(watch.outputs[name]), watch.outputs[name]
+        if has_weights and feature is not None and output is not logits and len(feature) == 2:
+            shapes[name] = tuple(feature.shape[1:])
+    sizes: dict[Shape, str] = {}
+    for name, shape in shapes.items():
+        if len(shape) == 3 and shape[1] * shape[2] > 1:
+            sizes.pop(shape[1:], None)
+            sizes[shape[1:]] = name
+    level = [name for name in watch.order if name in own_level]
+    vectors = [
+        name
+        for name, after in pairwise(level)
+        if len(shapes.get(name, ())) == 1 and next(modules[after].parameters(), None) is not None
+    ]
+    return Anatomy(shapes, tuple(sizes.values()), tuple(vectors), next(reversed(shapes), None))

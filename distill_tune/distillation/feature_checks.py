@@ -1,0 +1,106 @@
+"""What a space asks of features, looked at before anything is trained: which layers, and do they fit.
+
+As far as the teacher is known beforehand (one that is trained here is, by its family) everything is refused before it
+is made ready; what only a loaded teacher can tell is refused once it is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import torch
+
+from distill_tune.config import Config, Space
+from distill_tune.config.messages import dotted
+from distill_tune.data import Dataset
+from distill_tune.distillation.anatomy import Anatomy, anatomy_of
+from distill_tune.distillation.feature_terms import paired
+from distill_tune.distillation.losses import FeatureLoss
+from distill_tune.errors import ConfigError
+from distill_tune.registry import LOSSES
+from distill_tune.students import Student, build_student
+
+_WHERE = ("on", "student_layers", "teacher_layers")
+"""Options of a loss that say what it compares."""
+
+
+def feature_losses(space: Space) -> list[tuple[str, FeatureLoss]]:
+    """Name and loss for everything that trials of the space compare features by, in each way that they may."""
+    found = []
+    for name in dict.fromkeys([*space.kinds, *space.added]):
+        ranges = {p[2]: r for p, r in space.ranges.items() if p[:2] == ("loss", name) and p[2] in _WHERE}
+        for values in product(*(each.corners() for each in ranges.values())):
+            table = {**space.config.loss.tables.get(name, {}), **dict(zip(ranges, values, strict=True))}
+            loss = LOSSES.get(name)(**table)
+            if isinstance(loss, FeatureLoss) and loss.reads_features:
+                found.append((name, loss))
+    return found
+
+
+def check_feature_losses(space: Space, dataset: Dataset) -> None:
+    """Look at the losses on features of a space before its teacher is made ready.
+
+    Raises:
+        ConfigError: the teacher has only logits, or a layer is not there, or cannot be compared with its counterpart.
+    """
+    losses, config = feature_losses(space), space.config
+    if not losses:
+        return
+    source = config.teacher.chosen("source")
+    if not source.has_network:
+        raise ConfigError(
+            f"loss: {losses[0][0]!r} compares features, but source = {config.teacher.source!r} has only logits; name a "
+            "teacher that can run, or choose another loss."
+        )
+    if "family" in source.needs:
+        teacher_layers(space, dataset, _anatomy(config.teacher.chosen("family"), dataset))
+        return
+    for name, loss in losses:
+        for family, student in _students(space, dataset):
+            for layer in loss.student_layers:
+                student.known(f"loss.{name}.student_layers", f"student {family!r}", layer)
+
+
+def teacher_layers(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str]:
+    """Those layers of the teacher that trials of the space compare with, sorted.
+
+    Raises:
+        ConfigError: a student and the teacher have no layers that can be compared.
+    """
+    losses = feature_losses(space)
+    students = list(_students(space, dataset)) if losses else []
+    pairings = [paired(name, loss, ours, teacher, family) for name, loss in losses for family, ours in students]
+    return sorted({layer for pairing in pairings for layer in pairing.teacher})
+
+
+def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:
+    """Of each family: all ranges at their first corner, all at their last, and each at every corner between the two.
+
+    What trials pair by themselves they pair from the end, and so a student in between pairs what one of these does.
+    """
+    for config in _corners(space):
+        yield config.student.family, _anatomy(config.student.chosen("family"), dataset)
+
+
+def _corners(space: Space) -> Iterator[Config]:
+    for family in space.families:
+        ranges = {dotted(path): found.corners() for path, found in space.ranges_of(family).items()}
+        ends = [{name: corners[end] for name, corners in ranges.items()} for end in (0, -1)]
+        between = [{**ends[0], name: corner} for name, corners in ranges.items() for corner in corners[1:]]
+        for values in [*ends, *between]:
+            yield space.at({"student.family": family, **values})
+
+
+def _anatomy(family: Student, dataset: Dataset) -> Anatomy:
+    try:
+        return _anatomy_on(torch.device("meta"), family, dataset)
+    except RuntimeError:  # perhaps because a user's network looks at numbers, which meta has not
+        with torch.random.fork_rng(devices=[]):
+            return _anatomy_on(torch.device("cpu"), family, dataset)
+
+
+def _anatomy_on(device: torch.device, family: Student, dataset: Dataset) -> Anatomy:
+    shape, classes = dataset.input_shape, len(dataset.classes)
+    with device:
+        return anatomy_of(build_student(family, shape, classes, dataset.mean, dataset.std), shape)

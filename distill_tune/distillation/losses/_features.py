@@ -1,0 +1,72 @@
+"""What a loss on features is: the teacher's term, computed from what layers of the two networks put out.
+
+A projector that joins the two shapes is made for it, is trained with the student, and is never part of it; the layers
+are named, or found by themselves (`distillation/feature_terms.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from distill_tune.distillation.losses._base import Loss
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+Layers = Annotated[list[str], Field(max_length=16)]
+Shape = tuple[int, ...]
+"""Of one sample's feature: (channels,) or (channels, height, width)."""
+TIMES_ON_FEATURES = 100
+"""How much more than on logits the weights count of a loss that can be on either: no class hangs on a feature."""
+
+
+class FeatureLoss(Loss):
+    """A loss on features; `scale` and the like are its subclasses' own."""
+
+    uses_temperature: ClassVar[bool] = False
+    takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "last"
+    """The layers that are taken where none are named: the one that the last layer sees; the last stage of each network;
+    every stage, paired from the end; or that, of feature maps alone."""
+    student_layers: Layers = Field(default_factory=list)
+    """Names of the student's layers, as `named_modules()` has them; none: found by themselves."""
+    teacher_layers: Layers = Field(default_factory=list)
+    """Names of the teacher's layers, each compared with the student's layer in the same place."""
+
+    @model_validator(mode="after")
+    def _layers_come_in_pairs(self) -> Self:
+        ours, theirs = len(self.student_layers), len(self.teacher_layers)
+        if ours and theirs and ours != theirs:
+            from distill_tune.config.messages import BrokenRule
+
+            rule = f"each is compared with the student's layer in the same place, but got {theirs} for {ours}."
+            raise BrokenRule(("teacher_layers",), rule)
+        return self
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether it is computed from features, and not from logits."""
+        return True
+
+    def joins(self, student: Shape, teacher: Shape) -> bool:
+        """Whether features of these shapes can be compared."""
+        return True
+
+    def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module | None:
+        """What brings the features of the pairs together; None where nothing need be learned.
+
+        Args:
+            student: the shapes of the student's features.
+            teacher: of the teacher's, in the same order.
+
+        Returns:
+            A module from two lists of features to a list of what `compare` takes, one a pair.
+        """
+        return None
+
+    def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
+        """The term of one pair: scalar; the term of several is their mean."""
+        raise NotImplementedError

@@ -1,0 +1,65 @@
+"""Contrastive representation distillation: student and teacher shall agree which two features are of one sample.
+
+Tian, Krishnan, Isola, "Contrastive Representation Distillation", ICLR 2020, https://arxiv.org/abs/1910.10699
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from distill_tune.distillation.losses._base import Weight
+from distill_tune.distillation.losses._features import FeatureLoss, Shape
+from distill_tune.registry import LOSSES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+
+def crd_loss(student: Tensor, teacher: Tensor, tau: float) -> Tensor:
+    """-log h(own pair) - the sum over the other pairs of a sample of log(1 - h), averaged over the batch.
+
+    h = exp(<s, t> / tau) / (exp(<s, t> / tau) + c) is the critic of equation 19, and both are [batch, dimensions] of
+    length 1. The negatives of a sample are the N other samples of its batch, in place of 16,384 from a memory. In the
+    paper c = N / M of M training samples, and the authors' code divides the exponentials by M times their mean in its
+    first batch. Here that mean is what random directions have, exp(1 / (2 tau^2 dimensions)), so c is N times that.
+    """
+    batch, dimensions = student.shape
+    scores = student @ teacher.mT / tau - (log(max(1, batch - 1)) + 1 / (2 * tau**2 * dimensions))
+    if batch == 1:  # no negatives: c = 0, and h = 1 whatever the pair
+        return scores.sum() * 0
+    zero = scores.new_zeros(())
+    own = scores.diagonal()
+    return ((-own).logaddexp(zero) - own.logaddexp(zero) + scores.logaddexp(zero).sum(1)).mean()
+
+
+@LOSSES.register
+class Crd(FeatureLoss):
+    """scale * `crd_loss` of the two features, each through a linear layer onto a sphere; both layers are learned.
+
+    Of several workers, each takes its negatives from its own part of the batch.
+    """
+
+    compares_samples: ClassVar[bool] = True
+    weights: ClassVar[tuple[str, ...]] = ("scale",)
+    scale: Weight = 0.1
+    """The authors' is 0.8, in trainings of 240 epochs; the term is several times the labels' at first."""
+    tau: Annotated[float, Field(ge=0.01)] = 0.07
+    """Divides the cosines; smaller, and hard negatives count for more."""
+    dimensions: Annotated[int, Field(ge=2, le=4096)] = 128
+    """Of the sphere's space."""
+
+    def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module:
+        """Two linear layers a pair."""
+        from distill_tune.distillation.losses._projectors import Each, Embeddings
+
+        pairs = zip(student, teacher, strict=True)
+        return Each([Embeddings(ours, theirs, self.dimensions) for ours, theirs in pairs])
+
+    def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
+        """See `crd_loss`."""
+        return self.scale * crd_loss(student, teacher, self.tau)

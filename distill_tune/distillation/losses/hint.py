@@ -1,0 +1,47 @@
+"""Hints: the student's feature, through a regressor that is learned with it, shall equal the teacher's.
+
+Romero, Ballas, Kahou, Chassang, Gatta, Bengio, "FitNets: Hints for Thin Deep Nets", ICLR 2015,
+https://arxiv.org/abs/1412.6550
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from distill_tune.distillation.losses._base import Weight
+from distill_tune.distillation.losses._features import FeatureLoss, Shape
+from distill_tune.registry import LOSSES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+
+def hint_loss(projected: Tensor, teacher: Tensor) -> Tensor:
+    """Half the squared difference, averaged over all numbers of all samples; the paper sums over a sample's."""
+    return (projected - teacher).square().mean() / 2
+
+
+@LOSSES.register
+class Hint(FeatureLoss):
+    """scale * 1/2 * mean of (regressor(student) - teacher)^2; see `hint_loss`.
+
+    The regressor is linear, for maps a 1x1 convolution. The paper trains up to the hint first and then the whole
+    network; here, as is usual since, the term is minimised with the others.
+    """
+
+    takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "stage"
+    weights: ClassVar[tuple[str, ...]] = ("scale",)
+    scale: Weight = 1.0
+    """The term grows with the square of the teacher's features; raise it where those are small."""
+
+    def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module:
+        """A regressor a pair."""
+        from distill_tune.distillation.losses._projectors import Each, Regressor
+
+        return Each([Regressor(ours, theirs) for ours, theirs in zip(student, teacher, strict=True)])
+
+    def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
+        """See `hint_loss`."""
+        return self.scale * hint_loss(student, teacher)

@@ -1,0 +1,53 @@
+"""Probabilistic knowledge transfer: how likely each sample picks each other as its neighbour, as the teacher has it.
+
+Passalis, Tefas, "Learning Deep Representations with Probabilistic Knowledge Transfer", ECCV 2018,
+https://arxiv.org/abs/1803.10837
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from distill_tune.distillation.losses._base import Weight
+from distill_tune.distillation.losses._features import FeatureLoss
+from distill_tune.registry import LOSSES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_TINY = 1e-7
+
+
+def neighbour_probabilities(features: Tensor) -> Tensor:
+    """[batch, batch]: row i says how likely sample i picks each other one, by (cosine + 1) / 2; never itself."""
+    rows = features.flatten(1)
+    lengths: Tensor = rows.norm(dim=1, keepdim=True)
+    directions = rows / lengths.clamp_min(_TINY)
+    likeness = (directions @ directions.mT + 1) / 2
+    likeness = likeness.clamp_min(_TINY).tril(-1) + likeness.clamp_min(_TINY).triu(1)
+    return likeness / likeness.sum(1, keepdim=True).clamp_min(_TINY)
+
+
+def pkt_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """KL(teacher || student) of the `neighbour_probabilities`, averaged over the samples, in nats."""
+    ours, theirs = neighbour_probabilities(student), neighbour_probabilities(teacher)
+    ratios = theirs.clamp_min(_TINY).log() - ours.clamp_min(_TINY).log()
+    return (theirs * ratios).sum() / len(student)
+
+
+@LOSSES.register
+class Pkt(FeatureLoss):
+    """scale * `pkt_loss`.
+
+    Nothing is learned for it: only cosines are compared, so numbers of channels may differ. Of several workers, each
+    compares the samples of its own part of the batch.
+    """
+
+    compares_samples: ClassVar[bool] = True
+    weights: ClassVar[tuple[str, ...]] = ("scale",)
+    scale: Weight = 100.0
+    """Cosines differ little, and so the divergence is small."""
+
+    def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
+        """See `pkt_loss`."""
+        return self.scale * pkt_loss(student, teacher)

@@ -1,0 +1,23 @@
+"""What travels to workers: where the prepared data and teacher are. Free of PyTorch, for those that only pass it on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Where the prepared data and teacher are."""
+
+    data_folder: Path
+    teacher_folder: Path | None
+    """None for a training without any teacher, such as that of a teacher."""
+    live_teacher: nn.Module | None = None
+    """The teacher itself, for `teacher.mode = "live"`."""
+    folds: tuple[Prepared, ...] = ()
+    """With `data.folds`, each fold's own data and teacher; those above are then of all folds together."""

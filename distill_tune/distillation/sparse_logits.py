@@ -1,0 +1,67 @@
+"""A teacher's logits over many classes, kept short: the k largest, and one number for all others.
+
+The others' probability is kept and spread evenly over them, as in Shen, Xing, "A Fast Knowledge Distillation Framework
+for Visual Recognition", ECCV 2022, https://arxiv.org/abs/2112.01528 (marginal smoothing), but of raw logits, since the
+temperature is searched: each of the rest gets the logit log(mean(exp(rest))). At temperature 1 the k largest keep their
+probabilities exactly, and the tail its mass m; what is lost is the tail's shape:
+
+    KL(teacher || kept) = m * (log(classes - k) - H(tail)) <= m * log(classes - k)     nats
+
+At T > 1 the tail's mass is overstated (a mean of powers is below the power of the mean), at T < 1 understated, and the
+k largest share what is left in their true proportions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+AUTO_ABOVE = 300
+"""Up to so many classes all logits are kept, unless a number is asked for."""
+AUTO_KEEP = 100
+_LARGEST_INT16 = 1 << 15
+
+
+@dataclass(frozen=True)
+class SparseLogits:
+    """The logits of n samples."""
+
+    largest: Tensor
+    """float32 [n, k], descending."""
+    index: Tensor
+    """int16 or int32 [n, k]: the classes of `largest`."""
+    tail: Tensor
+    """float32 [n]: the logit of each other class."""
+    classes: int
+
+    @classmethod
+    def of(cls, logits: Tensor, keep: int) -> SparseLogits:
+        """The `keep` largest of each row of `logits`, float [n, classes], and the rest's mass; keep < classes."""
+        largest, index = logits.topk(keep, dim=1)
+        classes = logits.shape[1]
+        rest = logits.double().scatter(1, index, -torch.inf).logsumexp(1) - log(classes - keep)
+        small = torch.int16 if classes <= _LARGEST_INT16 else torch.int32
+        return cls(largest.float(), index.to(small), rest.float(), classes)
+
+    def dense(self, rows: Tensor | slice = slice(None)) -> Tensor:
+        """float32 [rows, classes]: as losses see them."""
+        tail = self.tail[rows].unsqueeze(1).repeat(1, self.classes)
+        return tail.scatter_(1, self.index[rows].long(), self.largest[rows])
+
+
+def kept(keep: int | Literal["all"] | None, classes: int) -> int | None:
+    """How many logits `teacher.keep` keeps of so many classes; None where all are."""
+    if keep is None:
+        keep = AUTO_KEEP if classes > AUTO_ABOVE else "all"
+    return None if keep == "all" or keep >= classes else keep
+
+
+def sample_bytes(classes: int, keep: int | None) -> int:
+    """What a view of one sample takes in the cache."""
+    if keep is None:
+        return 4 * classes
+    return keep * (4 + (2 if classes <= _LARGEST_INT16 else 4)) + 4

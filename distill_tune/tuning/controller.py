@@ -1,0 +1,83 @@
+"""Ray Tune's loop over trials, without what makes it slow and large when there are many.
+
+`tune.Tuner` wraps a `TuneController` in a state on disk, a table of results and a progress reporter. A search uses none
+of them: its logbook, study and ledger are the truth, and `Tuner.restore` is not how it is taken up again. So the
+controller is run directly, and is mended where it suits a search of ten thousand short trials badly (Ray 2.60):
+
+- It keeps every trial for ever, some 20 KB each, and a folder for each. Here a trial is forgotten when it has ended,
+  and all share one folder, in which nothing is written.
+- It writes all trials to disk at its first step, at its end and now and then; with a full disk that is a traceback.
+- Its schedulers look through all trials at each step (`ConductedScheduler.choose_trial_to_run` does not).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Experiment
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher, SearchGenerator
+from ray.tune.stopper import Stopper
+
+_FOLDER = "trials"
+
+
+def run_trials(
+    trainable: Any, searcher: Searcher, scheduler: TrialScheduler, stopper: Stopper, folder: Path, max_failures: int
+) -> None:
+    """Run what the searcher proposes until it is finished; `folder` is Tune's own, of no use afterwards."""
+    experiment = Experiment(
+        _FOLDER,
+        trainable,
+        stop=stopper,
+        num_samples=sys.maxsize,
+        storage_path=str(folder),
+        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        max_failures=max_failures,
+    )
+    proposals = SearchGenerator(searcher)
+    proposals.add_configurations([experiment])
+    controller: Any = Controller(
+        search_alg=proposals,
+        scheduler=scheduler,
+        stopper=stopper,
+        trial_checkpoint_config=experiment.checkpoint_config,
+        storage=experiment.storage,
+        reuse_actors=True,
+    )
+    try:
+        while not controller.is_finished():
+            controller.step()
+    except Exception:
+        controller.cleanup()
+        raise
+    controller.cleanup()  # a second Ctrl-C waits for nobody
+
+
+class Controller(TuneController):
+    """Forgets trials that have ended, and writes nothing."""
+
+    def checkpoint(self, force: bool = False, wait: bool = False) -> None:
+        """Nothing: the search has its own state."""
+
+    def _mark_trial_to_checkpoint(self, trial: TuneTrial) -> None:
+        """Nothing; see `checkpoint`."""
+
+    def add_trial(self, trial: Any) -> None:
+        """Take up a trial, in the folder of all."""
+        trial.relative_logdir = trial.storage.trial_dir_name = _FOLDER
+        super().add_trial(trial)
+
+    def on_step_end(self) -> None:
+        """Forget what has ended."""
+        super().on_step_end()  # type: ignore[no-untyped-call]
+        for ended in (self._stopped_trials, self._failed_trials):
+            for trial in [trial for trial in ended if trial not in self._trial_to_actor]:
+                ended.remove(trial)
+                self._live_trials.discard(trial)
+                self._trials.remove(trial)

@@ -1,0 +1,168 @@
+"""A search in a folder of its own, from wherever an earlier sitting has left it: study, logbook, rungs, budget, panels.
+
+A sitting has one, and where `confirm.baseline_search` asks for it a second one beside it, in the folder `baseline/`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+from distill_tune.distillation.prepared import Prepared
+from distill_tune.errors import DistillTuneError
+from distill_tune.export.result_folder import write_search_toml
+from distill_tune.export.trials_table import write_trials
+from distill_tune.tuning import display, summary
+from distill_tune.tuning.agreement import rung_report, warning_of
+from distill_tune.tuning.budget import SENTENCES, Budget, Reason
+from distill_tune.tuning.claim import Claim
+from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.display import Voice
+from distill_tune.tuning.fitting import Fitted
+from distill_tune.tuning.front import front_in_words, front_of
+from distill_tune.tuning.ledger import Ledger, Watcher
+from distill_tune.tuning.logbook import JOURNAL, LOGBOOK
+from distill_tune.tuning.progress import ProgressWatcher
+from distill_tune.tuning.run import run_search
+from distill_tune.tuning.study import Study
+from distill_tune.tuning.tensorboard import TensorBoardWatcher
+from distill_tune.tuning.trial import CheckpointSweeper, TrialContext
+from distill_tune.tuning.warm_start import trials_of_others
+
+BESIDE = "baseline"
+"""The folder, in that of a search, of the search without a teacher beside it."""
+
+
+class SearchPhase:
+    """One search: made, run once, and asked for its trials."""
+
+    def __init__(self, claim: Claim, fitted: Fitted, budget: Budget, places: int, voice: Voice):
+        """`budget` is this search's own; what earlier sittings have spent of it is in there."""
+        self.claim, self.fitted, self.budget, self.places, self.voice = claim, fitted, budget, places, voice
+        self.space = fitted.space
+        search, lanes = self.space.config.search, self.space.config.resources.lanes
+        assert lanes != "auto", "settled before a search"
+        self.lanes = min(lanes, -(-budget.trials // places))
+        """Of each place; no more than there are trials for."""
+        self.ledger = Ledger(search.objectives[0], say=voice.tell, further=search.objectives[1:])
+        self.judge = search.chosen("scheduler").judge(search)
+        self.ended_by: Reason | None = None
+        """Why the search was over, where it was."""
+        self.progress: ProgressWatcher | None = None
+        self.conductor: Conductor | None = None
+        self.used_s = budget.spent_s
+        """Of the time budget, by all sittings together."""
+
+    def run(self, prepared: Prepared, tensorboard: TensorBoardWatcher, title: str = "Searching") -> None:
+        """Search until the budget is used up, or the user has said so; every trial has then ended in the ledger.
+
+        Raises:
+            DistillTuneError: the folder cannot be written.
+        """
+        history = self.claim.history
+        self.ledger.watchers += self._watchers(tensorboard, title)
+        self.conductor = self._take_up()
+        try:
+            if history.ended_by is None:
+                context = TrialContext(self.space, prepared, self.claim.folder, self.lanes)
+                run_search(self.conductor, context, self.voice.tell)
+                self.used_s = self.budget.used_s
+        finally:
+            self.write_trials()
+        self._say_how_it_ended(self.conductor)
+
+    def _take_up(self) -> Conductor:
+        folder, history, logbook = self.claim.folder, self.claim.history, self.claim.logbook
+        study = Study(folder / JOURNAL, folder.name, self.space, self.ledger.sign > 0, history.study_bytes)
+        logbook.study_bytes = lambda: study.num_bytes
+        search = self.space.config.search
+        conductor = Conductor(
+            study,
+            self.judge,
+            self.ledger,
+            self.budget,
+            self.fitted.limits,
+            self.places * self.lanes,
+            deque(search.start_with),
+            self.fitted.smallest,
+        )
+        for record in history.records.values():
+            if record.latency_ms is not None:
+                self.fitted.limits.know_latency(self.space.at(record.values), record.latency_ms)
+        if not history.records:
+            study.learn(trials_of_others(search.start_from, self.space))
+        conductor.take_up(list(history.records.values()))
+        return conductor
+
+    def _say_how_it_ended(self, conductor: Conductor) -> None:
+        """Say why the search is over, and write it down unless it may be taken up again for more."""
+        if self.claim.history.ended_by is not None:
+            self.ended_by = Reason(self.claim.history.ended_by)
+            return
+        ended_by = self.budget.ended_by
+        assert ended_by is not None, "every search ends for a reason"
+        why = conductor.exhausted or conductor.why
+        if self.progress is not None:
+            self.progress.close()
+        if ended_by is not Reason.TRIALS:
+            self.voice.tell(f"the search ends: {SENTENCES[ended_by]}" + (f" ({why})" if why else ""))
+        if ended_by is Reason.STORAGE:
+            raise DistillTuneError(f"{self.claim.folder}: {why}; make room and go on with --resume.")
+        if ended_by is Reason.USER:
+            return
+        self.ended_by = ended_by
+        if ended_by is not Reason.FAILURES:
+            self.claim.logbook.write("searched", ended_by=str(ended_by))
+        if len(self.ledger.objectives) > 1:
+            self.voice.tell(front_in_words(self.ledger))
+        if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):
+            self.voice.tell(warning)
+
+    def end_the_rest(self) -> None:
+        """Whatever is at work is left as it is."""
+        if self.conductor is not None:
+            self.conductor.end_the_rest()
+            self.write_trials()
+
+    def write_trials(self) -> None:
+        """Write `trials.parquet`."""
+        rows = [summary.row_of(record) for record in self.ledger.records.values()]
+        if len(self.ledger.objectives) > 1:
+            front = {record.number for record in front_of(self.ledger)}
+            rows = [row | {"on_front": row["number"] in front} for row in rows]
+        try:
+            write_trials(self.claim.folder / "trials.parquet", rows)
+        except OSError:
+            if self.budget.ended_by is not Reason.STORAGE:  # else there is no room for it either, and that is said
+                raise
+
+    def _watchers(self, tensorboard: TensorBoardWatcher, title: str) -> list[Watcher]:
+        watchers: list[Watcher] = [self.claim.logbook, tensorboard, CheckpointSweeper(self.claim.folder)]
+        if not self.voice.quiet:
+            self.progress = ProgressWatcher(
+                self.voice.console,
+                self.ledger.objective,
+                self.budget.trials,
+                lambda: self.budget.left_s,
+                lambda: display.rung_views(self.judge.rungs, self.ledger.sign),
+                title,
+                further=self.ledger.objectives[1:],
+            )
+            watchers.append(self.progress)
+        return watchers
+
+
+def claim_beside(claim: Claim, fitted: Fitted, trials: int) -> tuple[Claim, Fitted]:
+    """The claim to `baseline/` for as many trials as the search itself has trained, and the space with that number.
+
+    It is found as an earlier sitting has left it; where the search has been extended since, so is this one.
+    """
+    folder, command = claim.folder / BESIDE, claim.command
+    fitted = replace(fitted, space=fitted.space.with_fixed("search", "trials", trials))
+    is_new = not (folder / LOGBOOK).exists() or not (folder / LOGBOOK).stat().st_size
+    beside = Claim.of_new(folder, fitted.space, command) if is_new else Claim.of_old(folder, command)
+    for _ in range(claim.history.extensions - beside.history.extensions):
+        beside.logbook.write("extended", trials=trials)
+        beside.history.extend()
+    write_search_toml(folder, fitted.space, command)
+    return beside, fitted

@@ -1,0 +1,74 @@
+"""The fair question: how good would the same search have been without a teacher?
+
+A tuned student against an untuned baseline shows what tuning is worth, not what the teacher is. So the space is
+searched once more, with as many trials and as much time, by losses that need no teacher: same students, optimizers and
+augmentations. What such comparisons find elsewhere: Musgrave, Belongie, Lim, "A Metric Learning Reality Check",
+ECCV 2020, https://arxiv.org/abs/2003.08505
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from distill_tune.config import Space, Values
+from distill_tune.config.messages import dotted
+from distill_tune.config.ranges import Choice, Range
+from distill_tune.registry import INITIALISATIONS, LOSSES
+
+_SMOOTHING = ("loss", "label_smoothing", "smoothing")
+_SMOOTHINGS = Choice((0.05, 0.1, 0.2))
+"""Searched where the space says nothing of it; values, since a grid has no other ranges."""
+
+Ranges = dict[tuple[str, ...], Range]
+
+
+def space_without_teacher(space: Space) -> Space:
+    """The same space with the losses that need no teacher, and without what else a student has from its teacher.
+
+    Its own search is only that: it ends with its trials or its time, and has no other beside it.
+    """
+    tables, ranges = deepcopy(space.tables), dict(space.ranges)
+    _replace_losses(space, tables, ranges)
+    _drop_inits(space, tables, ranges)
+    tables.get("regularization", {}).pop("norm_ratio", None)
+    ranges.pop(("regularization", "norm_ratio"), None)
+    tables.get("confirm", {}).pop("baseline_search", None)
+    for key in ("target", "patience"):
+        tables.get("search", {}).pop(key, None)
+    bare = Space(tables, ranges)
+    start_with = [known for values in space.config.search.start_with if (known := _known(bare, values))]
+    return bare.with_fixed("search", "start_with", start_with)
+
+
+def _replace_losses(space: Space, tables: dict[str, Any], ranges: Ranges) -> None:
+    """Every loss of ours without a teacher, and of the user's own those that the space names."""
+    chosen = ranges.get(("loss", "kind"))
+    named = list(chosen.corners()) if chosen is not None else [space.config.loss.kind]
+    kinds = tuple(kind for kind in dict.fromkeys([*LOSSES.names, *named]) if not LOSSES.get(kind).uses_teacher)
+    options = {name: table for name, table in tables.get("loss", {}).items() if name in kinds}
+    for path in [path for path in ranges if path[0] == "loss" and path[1] not in kinds]:
+        del ranges[path]
+    tables["loss"] = {"kind": kinds[0], **options}
+    ranges["loss", "kind"] = Choice(kinds)
+    smoothing = tables["loss"].setdefault("label_smoothing", {})
+    if "smoothing" not in smoothing:
+        smoothing["smoothing"], ranges[_SMOOTHING] = _SMOOTHINGS.values[0], _SMOOTHINGS
+
+
+def _drop_inits(space: Space, tables: dict[str, Any], ranges: Ranges) -> None:
+    """Only the initialisations that need no teacher; PyTorch's own where there is no other."""
+    able = [name for name in space.inits if not INITIALISATIONS.get(name).needs_teacher] or ["default"]
+    for name in set(space.inits) - set(able):
+        tables["student"].pop(name, None)
+        for path in [path for path in ranges if path[:2] == ("student", name)]:
+            del ranges[path]
+    tables["student"]["init"] = able[0]
+    if ranges.pop(("student", "init"), None) is not None and len(able) > 1:
+        ranges["student", "init"] = Choice(tuple(able))
+
+
+def _known(space: Space, values: Values) -> Values:
+    """What the space has of known good settings."""
+    ranges = {dotted(path): found for path, found in space.ranges.items()}
+    return {name: value for name, value in values.items() if name in ranges and ranges[name].contains(value)}

@@ -1,0 +1,115 @@
+"""A search with one without a teacher beside it, killed in the midst of the latter, taken up again and extended."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from test_going_on import ended, entries, run, summary, trials
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
+
+SMALL = [
+    *("--set", "teacher.family='mlp'", "--set", "teacher.mlp.widths=[64]", "--set", "teacher.train.epochs=8"),
+    *("--set", "teacher.views=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2", "--set", "search.max_epochs=9"),
+    *("--set", "resources.concurrent_trials=1", "--set", "optim.precision=float32", "--trials", "12"),
+    *("--set", "data.passes=5", "--set", "confirm.baseline_search=true"),
+]
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(storage: Path) -> Path:
+    done = run(storage, "--name", "undisturbed", *SMALL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "an equal search without a teacher" in done.stdout
+    return storage / "undisturbed"
+
+
+def in_the_midst_of_the_second() -> Any:
+    seen = []
+
+    def when(line: str) -> bool:
+        seen.append(line.startswith("Searching  the same space without a teacher"))
+        return any(seen[:-1]) and "leads at epoch" in line
+
+    return when
+
+
+@pytest.fixture(scope="module")
+def killed(storage: Path, undisturbed: Path) -> Path:
+    status, said = ended(storage, signal.SIGKILL, in_the_midst_of_the_second(), "--name", "killed", *SMALL)
+    assert status == -signal.SIGKILL, said
+    folder = storage / "killed"
+    assert entries(folder)[-1]["entry"] == "searched"
+    assert not [entry for entry in entries(folder / "baseline") if entry["entry"] == "searched"]
+    again = run(storage, "--resume", "--name", "killed")
+    assert again.returncode == 0, again.stdout + again.stderr
+    return folder
+
+
+def test_the_winner_without_a_teacher_stands_beside_the_others(undisturbed: Path) -> None:
+    found = summary(undisturbed)
+    assert (
+        set(found["baselines"])
+        == set(found["verdict"])
+        == {*("no_teacher", "default_distillation", "searched_no_teacher")}
+    )
+    searched = found["baselines"]["searched_no_teacher"]
+    assert searched["config"]["loss"]["kind"] in ("labels", "label_smoothing")
+    assert searched["test"]["accuracy"]["seeds"] == found["best"]["test"]["accuracy"]["seeds"] == 2
+    assert searched["parameters"] <= found["best"]["config"]["limits"]["max_parameters"]
+    card = (undisturbed / "best" / "README.md").read_text()
+    assert "| the best student of an equal search without a teacher |" in card
+    assert f"{searched['parameters']:,} |" in card
+
+
+def test_both_searches_have_trained_as_many_trials(undisturbed: Path) -> None:
+    found = summary(undisturbed)
+    assert found["baseline_search"]["trials"]["total"] == found["trials"]["total"] == 12
+    assert found["baseline_search"]["ended_by"] == "trials"
+    rows = trials(undisturbed / "baseline")
+    assert {row["config/loss.kind"] for row in rows} <= {"labels", "label_smoothing"}
+    study = optuna.load_study(
+        study_name="baseline", storage=JournalStorage(JournalFileBackend(str(undisturbed / "baseline/study.journal")))
+    )
+    assert len(study.trials) == len(rows)
+
+
+def test_tensorboard_has_it_in_a_folder_and_takes_its_columns_from_the_search(undisturbed: Path) -> None:
+    shown = EventMultiplexer().AddRunsFromDirectory(str(undisturbed / "tensorboard")).Reload()
+    runs = shown.Runs()
+    trained = {row["trial"] for row in trials(undisturbed / "baseline") if row["status"] != "infeasible"}
+    assert {f"baseline/{trial}" for trial in trained} <= set(runs)
+    described = shown.PluginRunToTagToContent("hparams")
+    assert [name for name, tags in described.items() if "_hparams_/experiment" in tags] == ["search"]
+
+
+def test_killed_in_the_midst_of_it_a_search_ends_as_if_nothing_had_happened(undisturbed: Path, killed: Path) -> None:
+    assert trials(killed) == trials(undisturbed)
+    assert trials(killed / "baseline") == trials(undisturbed / "baseline")
+    ours, whole = summary(killed), summary(undisturbed)
+    assert ours["verdict"] == whole["verdict"]
+    assert ours["baselines"] == whole["baselines"]
+    assert ours["test_opened"] == 1
+
+
+def test_extended_both_searches_are_longer_by_as_much(storage: Path, killed: Path) -> None:
+    before = trials(killed / "baseline")
+    more = run(storage, "--extend", "3", "--name", "killed")
+    assert more.returncode == 0, more.stdout + more.stderr
+    found = summary(killed)
+    assert found["trials"]["total"] == found["baseline_search"]["trials"]["total"] == 15
+    assert trials(killed / "baseline")[: len(before)] == before
+    assert found["test_opened"] == 2
+    told = json.dumps(found["baselines"]["searched_no_teacher"]["config"])
+    assert "temperature" not in told

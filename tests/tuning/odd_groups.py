@@ -1,0 +1,58 @@
+"""Worker groups that are not the product's, for `TrialContext.group_of`; a trial's actor imports them from here."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.tuning.ledger import Report
+from distill_tune.tuning.ray_train_group import RayTrainGroup
+from distill_tune.tuning.trial import WORKERS
+from distill_tune.tuning.worker_group import Assignment, WorkerGroup
+
+WAITED_FOR = 5
+MODULES = "modules.txt"
+
+
+class Untrained(WorkerGroup):
+    """Two places of which the second comes up only when the first has begun `WAITED_FOR` trials; none trains."""
+
+    def __init__(self, folder: Path):
+        self._pipe, self._begun, self._is_first = folder / "pipe", 0, False
+
+    def start(self) -> None:
+        try:
+            os.mkfifo(self._pipe)
+            self._is_first = True
+        except FileExistsError:
+            self._pipe.read_bytes()  # until the first has written to its other end
+
+    def assign(self, assignment: Assignment) -> None:
+        self._begun, self._epoch = self._begun + 1, 0
+        if self._is_first and self._begun == WAITED_FOR:
+            self._pipe.write_bytes(b"come up")  # and not before the other reads
+
+    def next_report(self) -> Report:
+        self._epoch += 1
+        numbers = {"val/accuracy": 0.5, "val/loss": 0.5, "time/began_s": time.time(), "time/training_s": 0.0}
+        return {"epoch": self._epoch, **numbers, "place": os.getpid()}
+
+
+def untrained(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
+    return Untrained(folder)
+
+
+class Telling(RayTrainGroup):
+    """Writes down what its process has imported."""
+
+    def next_report(self) -> Report:
+        report = super().next_report()
+        (self._storage.parent / MODULES).write_text("\n".join(sys.modules))
+        return report
+
+
+def telling(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
+    return Telling(
+        resources.workers_per_trial, resources.cpus_per_worker, resources.gpus_per_worker, folder / WORKERS, name
+    )
