@@ -140,7 +140,7 @@ def test_a_refused_command_says_it_in_one_line_to_whoever_runs_it(tmp_path: Path
         ("optim.learning_rate={ log = [0, 1] }", "optim.learning_rate: low > 0 must hold for log, but got"),
         ("student.family=mpl", "no student family is named 'mpl'. Did you mean 'mlp'? Known: convnet, mlp, resnet."),
         ("data.source=cvs", "data.source: no data source is named 'cvs'. Did you mean 'csv'? Known: blobs, csv, "),
-        ("teacher.source=keras3", "teacher.source: no teacher source is named 'keras3'. Known: logits, torch, train."),
+        ("teacher.source=keras3", "teacher.source: no teacher source is named 'keras3'. Did you mean 'keras'?"),
         ("student.family=absent:net", "student.family: 'absent:net': there is no module 'absent' in "),
         ("search.trials={ int = [1, 9] }", "[search] is the same for every trial; [student], [loss], [optim], ["),
         ("confirm.seeds=1", "confirm.seeds: must be at least 2, but got 1."),

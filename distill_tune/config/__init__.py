@@ -1,8 +1,9 @@
 """One file format: a run is a configuration; a search space is a configuration in which some values are ranges."""
 
+from distill_tune.config.existing import tables_of
 from distill_tune.config.load import load_space, read_toml
 from distill_tune.config.searching import parse_duration_s
 from distill_tune.config.sections import Config
-from distill_tune.config.space import Space, Values, tables_of
+from distill_tune.config.space import Space, Values
 
 __all__ = ["Config", "Space", "Values", "load_space", "parse_duration_s", "read_toml", "tables_of"]

@@ -29,6 +29,8 @@ from distill_tune.registry import (
 
 SEARCHED = ("student", "loss", "optim", "regularization", "augmentation")
 """The sections in which ranges may stand; the others are the same for every trial."""
+SEARCHED_OF_TEACHERS = (("teacher", "ensemble", "weights"), ("teacher", "ensemble", "use"))
+"""Where ranges may stand beside: how the outputs of several teachers are mixed, which costs no teacher a run."""
 
 
 def _is_count_or_share(value: float) -> float:

@@ -7,39 +7,23 @@ look at it. A term of `[loss.also]` that weighs nothing, or is the kind of the l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from distill_tune.config.choosing import Choosing
-from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule, dotted, shown
-from distill_tune.config.ranges import (
-    Interval,
-    Range,
-    Suggests,
-    is_range,
-    looks_like_range,
-    parse_choice,
-    parse_range,
-    unknown_kind,
-)
-from distill_tune.config.sections import SEARCHED, SECTIONS, Config
+from distill_tune.config.existing import lacking, without_unchosen
+from distill_tune.config.leaves import NAMES, Path, cure, found_at, is_name, leaves, put, range_at
+from distill_tune.config.messages import BrokenRule, dotted, shown
+from distill_tune.config.ranges import Range, Suggests
+from distill_tune.config.sections import Config
 from distill_tune.config.validate import validate
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES, did_you_mean
 
-NAMES = {"student": ("family", "init"), "loss": ("kind",), "optim": ("kind",)}
-"""The keys of a section that choose; a plain list there means: choose one."""
-OF_THE_TEMPERATURE = ("temperature", "temperature_end")
-"""Keys of `[loss]` that a loss without a temperature does not have."""
-OF_THE_SOFT_TERM = ("soft_weight", "soft_weight_end")
-"""Keys of `[loss]` that a kind of loss without a teacher does not have."""
-OF_THE_TEACHER = (*OF_THE_TEMPERATURE, *OF_THE_SOFT_TERM, "schedule")
-"""Keys of `[loss]` that a loss without a teacher does not have."""
+USE = ("teacher", "ensemble", "use")
+"""The key that says which members of an ensemble take part."""
 
-Path = tuple[str, ...]
 Values = dict[str, Any]
 """A trial's sampled values by their dotted name, such as {"loss.temperature": 3.2}."""
 
@@ -60,9 +44,9 @@ class Space:
             ConfigError: one line with the key, the rule, the value and the way out.
         """
         fixed = deepcopy(tables)
-        ranges = {path: found for path, value in _leaves(tables) if (found := _range_at(path, value)) is not None}
+        ranges = {path: found for path, value in leaves(tables) if (found := range_at(path, value)) is not None}
         for path, found in ranges.items():
-            _put(fixed, path, found.corners()[0])
+            put(fixed, path, found.corners()[0])
         space = cls(fixed, ranges)
         space._check_corners()
         return space
@@ -72,7 +56,7 @@ class Space:
         for path, found in self.ranges.items():
             for value in found.probes()[1:]:
                 tables = deepcopy(self.tables)
-                _put(tables, path, value)
+                put(tables, path, value)
                 self._check(tables)
 
     def _check(self, tables: dict[str, Any]) -> None:
@@ -80,7 +64,7 @@ class Space:
             validate(tables)
         except BrokenRule as error:
             culprit = next((found for path, found in self.ranges.items() if error.path[: len(path)] == path), None)
-            raise error.advised(_cure(culprit, error)) from error
+            raise error.advised(cure(culprit, error)) from error
 
     @cached_property
     def config(self) -> Config:
@@ -161,24 +145,39 @@ class Space:
         tables = deepcopy(self.tables)
         for path in self.ranges:
             if dotted(path) in values:
-                _put(tables, path, values[dotted(path)])
-        return validate(_without_unchosen(tables))
+                put(tables, path, values[dotted(path)])
+        return validate(without_unchosen(tables))
 
     def _exists(self, path: Path, values: Values) -> bool:
         section = path[0]
+        if section == "teacher":
+            return self._mixes(path, values)
         if section == "loss":
             return self._exists_in_loss(path, values)
         if section in NAMES and len(path) > 2:
             return path[1] in (self._name(section, key, values) for key in NAMES[section])
         return True
 
+    def _mixes(self, path: Path, values: Values) -> bool:
+        """Whether a trial has the member or the weight at `path` of an ensemble: it mixes more than one, of those."""
+        terms = [self._name("loss", "kind", values), *self._added(values)]
+        if self.config.teacher.source != "ensemble" or not any(LOSSES.get(name).uses_teacher for name in terms):
+            return False
+        chosen = found_at(self.tables, USE) if USE not in self.ranges else values.get(dotted(USE))
+        used = [chosen] if isinstance(chosen, str) else chosen
+        return path == USE or used is None or (len(used) > 1 and path[-1] in used)
+
     def _exists_in_loss(self, path: Path, values: Values) -> bool:
         kind = self._name("loss", "kind", values)
         if path[1] == "also":
             return path[2] != kind
+        added = [name for name in self._added(values) if name != kind]
+        return path[1] not in lacking(kind, added) if len(path) == 2 else path[1] in (kind, *added)
+
+    def _added(self, values: Values) -> list[str]:
+        """The further terms that a trial has."""
         weights = {name: values.get(dotted(("loss", "also", name)), fixed) for name, fixed in self._also.items()}
-        added = [name for name, weight in weights.items() if weight and name != kind]
-        return path[1] not in _lacking(kind, added) if len(path) == 2 else path[1] in (kind, *added)
+        return [name for name, weight in weights.items() if weight]
 
     @property
     def _also(self) -> dict[str, float]:
@@ -190,86 +189,6 @@ class Space:
         return str(values.get(dotted((section, key)), fixed))
 
 
-def tables_of(config: Config) -> dict[str, Any]:
-    """A configuration as plain TOML tables, all defaults written out, without what is None or does not exist."""
-    dumped = config.model_dump(exclude_none=True)
-    if config.data.folds is not None:
-        del dumped["data"]["validation"]
-    return {name: table for name, table in _without_unchosen(dumped).items() if table}
-
-
-def _without_unchosen(tables: dict[str, Any]) -> dict[str, Any]:
-    kept = dict(tables)
-    for name, table in tables.items():
-        model = SECTIONS[name]
-        if issubclass(model, Choosing):
-            kept[name] = model.without_unchosen(table)
-    loss = kept.get("loss", {})
-    if "kind" in loss:
-        lacking = _lacking(loss["kind"], [name for name, weight in loss.get("also", {}).items() if weight])
-        kept["loss"] = {key: value for key, value in loss.items() if key not in lacking}
-    return kept
-
-
-def _lacking(kind: str, added: Iterable[str]) -> tuple[str, ...]:
-    """The keys of `[loss]` that do not exist for a kind of loss and what is added to it."""
-    entry = LOSSES.get(kind)
-    softened = any(LOSSES.get(name).uses_temperature for name in added) or (
-        entry.uses_teacher and entry.uses_temperature
-    )
-    if softened:
-        return () if entry.uses_teacher else OF_THE_SOFT_TERM
-    return OF_THE_TEMPERATURE if entry.uses_teacher else OF_THE_TEACHER
-
-
 def _turn(path: Path) -> int:
-    """Names first, then the weights of further terms, then everything else."""
-    return 0 if _is_name(path) else 1 if path[:2] == ("loss", "also") else 2
-
-
-def _is_name(path: Path) -> bool:
-    return len(path) == 2 and path[1] in NAMES.get(path[0], ())
-
-
-def _leaves(tables: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
-    """Path and value of everything below the searched sections that is no table, or is a range."""
-    for section in SEARCHED:
-        if isinstance(tables.get(section), dict):
-            for key, value in tables[section].items():
-                yield from _leaves_below((section, key), value)
-
-
-def _leaves_below(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
-    if isinstance(value, dict) and not is_range(value) and not looks_like_range(value):
-        for key, below in value.items():
-            yield from _leaves_below((*path, key), below)
-    else:
-        yield path, value
-
-
-def _range_at(path: Path, value: Any) -> Range | None:
-    if looks_like_range(value):
-        raise BrokenRule(path, unknown_kind(value))
-    if is_range(value):
-        return parse_range(path, value)
-    return parse_choice(path, value) if _is_name(path) and isinstance(value, list) else None
-
-
-def _cure(culprit: Range | None, broken: BrokenRule) -> str:
-    """What to do about a range one of whose values breaks a rule."""
-    if not isinstance(culprit, Interval) or broken.kind == UNKNOWN_KEY:
-        return ""
-    if broken.kind in NUMBER_RULES:
-        integers = culprit.with_integers()
-        return f"Write {integers}." if integers else f"There are no two integers in {culprit}."
-    if broken.kind == "bool_type":
-        return "Write { choice = [false, true] }."
-    if broken.kind in ("string_type", "literal_error"):
-        return "Write { choice = [...] } with those to choose from."
-    return f"Every value of {culprit} must be allowed."
-
-
-def _put(tables: dict[str, Any], path: Path, value: Any) -> None:
-    for part in path[:-1]:
-        tables = tables[part]
-    tables[path[-1]] = value
+    """Names first, then the weights of further terms, then who of an ensemble takes part, then everything else."""
+    return 0 if is_name(path) else 1 if path[:2] == ("loss", "also") else 2 if path == USE else 3

@@ -4,8 +4,9 @@ from typing import Any
 
 import tomli_w
 
+from distill_tune.config.leaves import Path
 from distill_tune.config.ranges import Choice, Range
-from distill_tune.config.space import Path, Space
+from distill_tune.config.space import Space
 
 
 def as_toml(space: Space) -> str:

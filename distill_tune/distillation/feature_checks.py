@@ -53,6 +53,11 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
             f"loss: {losses[0][0]!r} compares features, but source = {config.teacher.source!r} has only logits; name a "
             "teacher that can run, or choose another loss."
         )
+    if source.member_configs():
+        raise ConfigError(
+            f"loss: {losses[0][0]!r} compares features, but source = {config.teacher.source!r} is several teachers, "
+            "whose features are not each other's; name one teacher, or choose another loss."
+        )
     if "family" in source.needs:
         teacher_layers(space, dataset, _anatomy(config.teacher.chosen("family"), dataset))
         return

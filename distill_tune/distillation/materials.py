@@ -20,12 +20,14 @@ from distill_tune.data import Dataset, Split, open_dataset
 from distill_tune.distillation.anatomy import Anatomy
 from distill_tune.distillation.batches import UNLABELLED, Batches, Shard
 from distill_tune.distillation.feature_cache import ANATOMY, TeacherFeatures
+from distill_tune.distillation.mixed_outputs import MixedOutputs
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.distillation.teacher_cache import TeacherOutputs, as_tensor, at_rows, outputs_folder, visible_rows
 from distill_tune.distillation.teacher_weights import TeacherWeights
 from distill_tune.distillation.views import Views
 from distill_tune.evaluation.corrupted import dealt_out
 from distill_tune.students import build_student
+from distill_tune.teachers._mixing import Mix, MixedNetwork
 
 CORRUPTED = "val/corrupted_accuracy"
 
@@ -68,8 +70,8 @@ class Materials:
             labels=labels,
             validation_inputs=as_tensor(validation.inputs, device),
             validation_labels=as_tensor(validation.labels, device),
-            teacher=None if folder is None else TeacherOutputs(outputs_folder(folder, config), device),
-            live_teacher=None if prepared.live_teacher is None else prepared.live_teacher.to(device),
+            teacher=_outputs(prepared, config, device),
+            live_teacher=_live(prepared, config, device),
             train_inputs=inputs,
             teacher_weights=None if folder is None else TeacherWeights(folder),
             corrupted=_corrupted(prepared.data_folder, str(device)) if CORRUPTED in config.search.objectives else None,
@@ -123,6 +125,30 @@ class Materials:
     def build_student(self, config: Config) -> nn.Module:
         """The configured student for this data, newly initialised from torch's global generator."""
         return student_for(config, self.dataset)
+
+
+def _outputs(prepared: Prepared, config: Config, device: torch.device | str) -> TeacherOutputs | None:
+    """The teacher's outputs; of several, of those that take part in this run, mixed as it says."""
+    if prepared.member_folders:
+        mix = mix_of(config)
+        folders = {name: outputs_folder(prepared.member_folders[name], config) for name in mix.weights}
+        return MixedOutputs({name: TeacherOutputs(folder, device) for name, folder in folders.items()}, mix)
+    folder = prepared.teacher_folder
+    return None if folder is None else TeacherOutputs(outputs_folder(folder, config), device)
+
+
+def mix_of(config: Config) -> Mix:
+    """How this run mixes several teachers."""
+    mix = config.teacher.chosen("source").mix()
+    assert isinstance(mix, Mix), "several were prepared"
+    return mix
+
+
+def _live(prepared: Prepared, config: Config, device: torch.device | str) -> nn.Module | None:
+    network: nn.Module | None = prepared.live_teacher
+    if isinstance(network, MixedNetwork):
+        network = network.mixed(mix_of(config))
+    return None if network is None else network.to(device)
 
 
 def student_for(config: Config, data: Dataset) -> nn.Module:

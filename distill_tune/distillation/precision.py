@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,13 +25,18 @@ _WORTH_IT = 1.15
 
 def forward_context(wanted: str, device: torch.device) -> AbstractContextManager[Any]:
     """The context of a forward pass; "auto" that nobody has resolved is bfloat16 on a GPU that has it, else float32."""
-    pays = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    if wanted == "bfloat16" or (wanted == "auto" and pays):
+    if resolved(wanted, device) == "bfloat16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
 
 
-def faster_precision(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> str:
+def resolved(wanted: str, device: torch.device) -> Literal["float32", "bfloat16"]:
+    """The precision that `wanted` means on a device where nothing is measured."""
+    pays = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if wanted == "bfloat16" or (wanted == "auto" and pays) else "float32"
+
+
+def faster_precision(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> Literal["float32", "bfloat16"]:
     """Answer "bfloat16" where training steps on the CPU are clearly faster so, else "float32".
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,5 +19,7 @@ class Prepared:
     """None for a training without any teacher, such as that of a teacher."""
     live_teacher: nn.Module | None = None
     """The teacher itself, for `teacher.mode = "live"`."""
+    member_folders: dict[str, Path] = field(default_factory=dict)
+    """Of several teachers, each one's folder; `teacher_folder` is None then."""
     folds: tuple[Prepared, ...] = ()
     """With `data.folds`, each fold's own data and teacher; those above are then of all folds together."""

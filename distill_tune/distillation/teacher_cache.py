@@ -182,6 +182,9 @@ def label_view(teacher: LoadedTeacher, views: Views, view: int, source_rows: np.
 
 def label_inputs(teacher: LoadedTeacher, inputs: np.ndarray, source_rows: np.ndarray) -> np.ndarray:
     """float32 [n, classes]: the teacher's logits for inputs as they are."""
+    if teacher.mix is not None:
+        logits = {name: label_inputs(teacher.members[name], inputs, source_rows) for name in teacher.mix.weights}
+        return np.asarray(teacher.mix.of({name: torch.from_numpy(each) for name, each in logits.items()}).numpy())
     if teacher.table is not None:
         return np.asarray(teacher.table[source_rows])
     assert teacher.module is not None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,12 +14,16 @@ from torch import nn
 from distill_tune.config import Config, tables_of
 from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
-from distill_tune.distillation.loop import distill
+from distill_tune.distillation.loop import Epoch, distill
 from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.precision import faster_precision, faster_threads, threads
+from distill_tune.distillation.precision import faster_precision, faster_threads, resolved, threads
 from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.teacher_cache import outputs_folder, write_outputs
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError, TrainingError
+from distill_tune.teachers import LoadedTeacher, Trained
+
+Say = Callable[[str], None]
 
 _NUM_LINES = 5
 """How often the training says how it is getting on."""
@@ -29,11 +35,11 @@ _KEYS = {
 """Where the user wrote what the teacher's own configuration has elsewhere."""
 
 
-def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say: Callable[[str], None]) -> nn.Module:
+def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say: Say) -> Trained:
     """A teacher trained to the end.
 
     Args:
-        recipe: the sections of its configuration, and `passes`.
+        recipe: the sections of its configuration, and `passes` and `generations`.
         config: of the run that it is for; its data are the teacher's too.
         dataset: that data.
         say: is told how it is getting on.
@@ -42,34 +48,63 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
         TeacherError: the recipe does not fit the data, or the training diverged.
     """
     data = {**tables_of(config)["data"], "passes": recipe["passes"]}
-    sections = {name: table for name, table in recipe.items() if name != "passes"}
+    sections = {name: table for name, table in recipe.items() if name not in ("passes", "generations")}
     with _said_of_the_teacher():
         own = validate({"data": data, **sections})
         check_augmentation(own.augmentation, dataset)
-        return _train(own, dataset, say)
+        materials = Materials.open(Prepared(dataset.folder, None), own, device := device_for(config), see_all=True)
+        precision, num_threads = _fastest(own, materials)
+        own = own.model_copy(update={"optim": own.optim.model_copy(update={"precision": precision})})
+        where = f"in {precision} on {device}"
+        say(f"training the teacher ({own.student.family}) for {own.search.max_epochs} epochs {where}")
+        with threads(num_threads):
+            epochs = [_train(own, materials, device, say)]
+            for generation in range(1, recipe["generations"] + 1):
+                say(f"generation {generation} of {recipe['generations']}")
+                epochs.append(_born_again(own, generation, epochs[-1].student, dataset, device, say))
+    accuracies = [epoch.report["val/accuracy"] for epoch in epochs]
+    record = {"precision": precision, "device": device, "validation_accuracies": accuracies}
+    return Trained(epochs[-1].student.cpu(), record)
 
 
-def _train(config: Config, dataset: Dataset, say: Callable[[str], None]) -> nn.Module:
-    materials = Materials.open(Prepared(dataset.folder, None), config, see_all=True)
-    precision, num_threads = _fastest(config, materials)
-    config = config.model_copy(update={"optim": config.optim.model_copy(update={"precision": precision})})
+def device_for(config: Config) -> str:
+    """Where a teacher runs in this process: as the trials do, on a GPU if they have some and one is here."""
+    return "cuda" if config.resources.gpus_per_worker and torch.cuda.is_available() else "cpu"
+
+
+def _train(config: Config, materials: Materials, device: str, say: Say) -> Epoch:
+    """The last epoch of a training."""
     epochs, lines = config.search.max_epochs, _NUM_LINES if materials.dataset.fold is None else 1
-    say(f"training the teacher ({config.student.family}) for {epochs} epochs in {precision}")
-    with threads(num_threads):
-        for epoch in distill(config, materials, config.search.seed):
-            number = int(epoch.report["epoch"])
-            if number % max(1, epochs // lines) == 0:
-                seen = " (on samples of its training)" if materials.dataset.has_no_validation else ""
-                say(f"teacher epoch {number} of {epochs}: val/accuracy {epoch.report['val/accuracy']:.4f}{seen}")
-    return epoch.student
+    for epoch in distill(config, materials, config.search.seed, device):
+        number = int(epoch.report["epoch"])
+        if number % max(1, epochs // lines) == 0:
+            seen = " (on samples of its training)" if materials.dataset.has_no_validation else ""
+            say(f"teacher epoch {number} of {epochs}: val/accuracy {epoch.report['val/accuracy']:.4f}{seen}")
+    return epoch
+
+
+def _born_again(own: Config, generation: int, before: nn.Module, dataset: Dataset, device: str, say: Say) -> Epoch:
+    """The next generation, from a seed of its own: half on the labels, half on the one before, which runs live."""
+    tables = tables_of(own)
+    tables["loss"] = {"kind": "soft_targets", "temperature": 1.0, "soft_weight": 0.5}
+    tables["teacher"] = {"source": "train", "family": "mlp", "mode": "live"}
+    tables["search"]["seed"] = (own.search.seed + generation) % 2**32
+    config, before = validate(tables), before.eval().requires_grad_(False)
+    with tempfile.TemporaryDirectory() as folder:
+        write_outputs(outputs_folder(Path(folder), config), config, dataset, LoadedTeacher(0, before), say)
+        prepared = Prepared(dataset.folder, Path(folder), before)
+        return _train(config, Materials.open(prepared, config, device, see_all=True), device, say)
 
 
 def _fastest(config: Config, materials: Materials) -> tuple[str, int]:
-    """The precision and the number of threads in which this teacher trains fastest."""
+    """The precision that is asked for or trains this teacher fastest, and the number of threads that does."""
     batch = slice(0, config.optim.batch_size)
-    inputs, labels = materials.train_inputs[batch], materials.labels[batch]
+    inputs, labels, precision = materials.train_inputs[batch], materials.labels[batch], config.optim.precision
+    if inputs.device.type == "cuda":
+        return resolved(precision, inputs.device), torch.get_num_threads()
     with torch.random.fork_rng():
-        precision = faster_precision(lambda: materials.build_student(config), inputs, labels)
+        if precision == "auto":
+            precision = faster_precision(lambda: materials.build_student(config), inputs, labels)
         num_threads = faster_threads(lambda: materials.build_student(config), inputs, labels, precision)
     return precision, num_threads
 

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from distill_tune.atomic import new_file
 from distill_tune.config import Config, Space
-from distill_tune.data import Dataset
 from distill_tune.errors import CacheError, ConfigError, TeacherError, one_line
 from distill_tune.registry import INITIALISATIONS
 from distill_tune.students import build_student
@@ -85,29 +84,25 @@ def key_that_needs_weights(space: Space) -> str | None:
 
 
 def refuse_without_network(space: Space) -> None:
-    """Refuse a space that asks for the weights of a teacher that has only logits.
+    """Refuse a space that asks for the weights of a teacher that has only logits, or is several.
 
     Raises:
         ConfigError: it does.
     """
     if key := key_that_needs_weights(space):
-        colon = "" if ":" in key else ":"
+        colon, source = "" if ":" in key else ":", space.config.teacher.source
+        several = bool(space.config.teacher.chosen("source").member_configs())
+        has, one = ("is several teachers", "one") if several else ("has only logits", "a")
         raise ConfigError(
-            f"{key}{colon} needs the teacher's weights, but source = {space.config.teacher.source!r} has only logits; "
-            "name a teacher that can run, or leave it out."
+            f"{key}{colon} needs the teacher's weights, but source = {source!r} {has}; name {one} teacher that can "
+            "run, or leave it out."
         )
 
 
-def write_weights(folder: Path, space: Space, dataset: Dataset, teacher: nn.Module) -> None:
-    """Leave the teacher's weights in its folder, if a training of the space asks for them.
-
-    Raises:
-        TeacherError: a student shall begin with them, and they do not fit the teacher's family.
-    """
+def write_weights(folder: Path, space: Space, teacher: nn.Module) -> None:
+    """Leave the teacher's weights in its folder, if a training of the space asks for them."""
     if key_that_needs_weights(space) is None:
         return
-    if any(INITIALISATIONS.get(name).needs_teacher for name in space.inits):
-        _check_fits(space.config, dataset, teacher)
     weights = {
         n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in teacher.state_dict().items()
     }
@@ -131,11 +126,15 @@ def teacher_network(config: Config, materials: Materials) -> nn.Module:
     return teacher.requires_grad_(False).eval().to(materials.train_inputs.device)
 
 
-def _check_fits(config: Config, dataset: Dataset, teacher: nn.Module) -> None:
-    """Whether the weights are those of `teacher.family`; of a teacher trained here they are."""
+def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teacher: nn.Module) -> None:
+    """Whether the weights are those of `teacher.family`; of a teacher trained here they are.
+
+    Raises:
+        TeacherError: they are not.
+    """
     try:
         with torch.device("meta"):
-            network = config.teacher.chosen("family").build(dataset.input_shape, len(dataset.classes))
+            network = config.teacher.chosen("family").build(input_shape, classes)
         network.load_state_dict(network_of(teacher).state_dict(), assign=True)
     except (RuntimeError, AttributeError) as error:
         raise TeacherError(

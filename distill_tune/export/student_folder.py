@@ -1,79 +1,34 @@
 """The student's folder, `best/`: what it takes to use the student, to train it again, and to know what it is.
 
-run.toml               the configuration, without ranges
-student.safetensors    the weights, the input normalisation among them
-student.json           input shape, classes, and how rows of a table are encoded
-README.md              the model card
+`students/_folder.py` says what the files are, and reads them; README.md is the model card.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
 from distill_tune.atomic import new_folder
-from distill_tune.config import Config, read_toml, tables_of
-from distill_tune.config.validate import validate
+from distill_tune.config import Config, tables_of
 from distill_tune.data import Dataset
-from distill_tune.errors import InputError, one_line
-from distill_tune.students import build_student
+from distill_tune.students._folder import StudentFolder, open_student_folder
 
-if TYPE_CHECKING:
-    from torch import nn
-
-
-@dataclass(frozen=True)
-class StudentFolder:
-    """A student's folder, opened."""
-
-    config: Config
-    input_shape: tuple[int, ...]
-    classes: tuple[str, ...]
-    encoder: dict[str, Any] | None
-    student: nn.Module
+__all__ = ["StudentFolder", "open_student_folder", "write_student_folder"]
 
 
 def write_student_folder(folder: Path, config: Config, dataset: Dataset, weights: Path, card: str) -> None:
     """Write all files, or none; they take the place of an older folder's."""
-    description = {"input_shape": dataset.input_shape, "classes": dataset.classes, "encoder": dataset.encoder}
+    description = {
+        "input_shape": dataset.input_shape,
+        "classes": dataset.classes,
+        "encoder": dataset.encoder,
+        "data_fingerprint": dataset.fingerprint,
+    }
     with new_folder(folder) as new:
         (new / "run.toml").write_text(tomli_w.dumps(tables_of(config)), encoding="utf-8")
         shutil.copyfile(weights, new / "student.safetensors")
         (new / "student.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
         (new / "README.md").write_text(card, encoding="utf-8")
-
-
-def open_student_folder(folder: Path) -> StudentFolder:
-    """The student of a folder, in eval mode; needs neither Ray nor the data.
-
-    Raises:
-        InputError: the folder is no student's folder, or a file of it is damaged.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    for name in ("run.toml", "student.json", "student.safetensors"):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder}: is no student's folder, {name} is missing; give the folder best/ of a result.")
-    config = validate(read_toml(folder / "run.toml"))
-    try:
-        description = json.loads((folder / "student.json").read_text(encoding="utf-8"))
-        weights = load_file(folder / "student.safetensors")
-        shape, classes = tuple(description["input_shape"]), tuple(description["classes"])
-        mean, std = _normalisation(weights, shape)
-        student = build_student(config.student.chosen("family"), shape, len(classes), mean, std)
-        student.load_state_dict(weights)
-    except (SafetensorError, RuntimeError, json.JSONDecodeError, KeyError) as error:
-        raise InputError(f"{folder}: the student cannot be read ({one_line(error)}); copy the folder again.") from error
-    return StudentFolder(config, shape, classes, description["encoder"], student.eval())
-
-
-def _normalisation(weights: dict[str, Any], shape: tuple[int, ...]) -> tuple[list[float], list[float]]:
-    """Values of the right shape for the network's normalisation; the weights then bring their own."""
-    has_own = any(name.startswith("normalise.") for name in weights)
-    return ([0.0] * shape[0], [1.0] * shape[0]) if has_own else ([], [])

@@ -6,6 +6,6 @@ torch.
 """
 
 from distill_tune.students._base import Student, behind_normalisation, build_student, from_callable
-from distill_tune.students._cost import Cost, count_cost
+from distill_tune.students._cost import Cost, count_cost, multiply_adds
 
-__all__ = ["Cost", "Student", "behind_normalisation", "build_student", "count_cost", "from_callable"]
+__all__ = ["Cost", "Student", "behind_normalisation", "build_student", "count_cost", "from_callable", "multiply_adds"]

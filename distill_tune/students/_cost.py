@@ -43,6 +43,17 @@ def count_cost(family: Student, input_shape: tuple[int, ...], classes: int) -> C
             return _count(family, input_shape, classes, torch.device("cpu"))
 
 
+def multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """Of a network that exists, for one sample."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    device = next(network.parameters(), torch.zeros(())).device
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, *input_shape, device=device))
+    return int(counter.get_total_flops() // 2)
+
+
 def _count(family: Student, input_shape: tuple[int, ...], classes: int, device: torch.device) -> Cost:
     import torch
     from torch.utils.flop_counter import FlopCounterMode

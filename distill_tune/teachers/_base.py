@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from distill_tune.config.sections import TeacherConfig
+    from distill_tune.teachers._mixing import Mix
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,31 @@ class LoadedTeacher:
     """Stored-unit inputs [batch, *input_shape] to raw logits [batch, classes]; frozen, in eval mode."""
     table: np.ndarray | None = None
     """float32 [source rows, classes]."""
+    members: dict[str, LoadedTeacher] = field(default_factory=dict)
+    """Of several teachers, all of them by their names."""
+    mix: Mix | None = None
+    """Of several teachers, how they are mixed."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """How it came to be, as `summary.json` tells it."""
+
+    def mixed(self, mix: Mix | None) -> LoadedTeacher:
+        """The same teachers in another mix, with the parameters of those that take part; itself if it is one."""
+        if mix is None or not self.members:
+            return self
+        from distill_tune.teachers._mixing import MixedNetwork
+
+        module = self.module.mixed(mix) if isinstance(self.module, MixedNetwork) else None
+        parameters = sum(self.members[name].parameters for name in mix.weights)
+        return replace(self, parameters=parameters, module=module, mix=mix)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that has just been trained."""
+
+    module: nn.Module
+    record: dict[str, Any]
+    """How: precision, device, and validation accuracy after each generation."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +74,7 @@ class Workshop:
 
     folder: Path
     """A folder of this teacher's own; what is kept there is found again while its identity holds."""
-    fit: Callable[[dict[str, Any]], nn.Module]
+    fit: Callable[[dict[str, Any]], Trained]
     """Trains a student family to the end on the labels; given the sections of a configuration."""
     say: Callable[[str], None]
     """Tells the user something in a line."""
@@ -91,8 +117,16 @@ class Teacher(Options):
         """
         raise NotImplementedError
 
+    def member_configs(self) -> dict[str, TeacherConfig]:
+        """Of a source that is several teachers, the section of each by its name; of others nothing."""
+        return {}
+
+    def mix(self) -> Mix | None:
+        """How several teachers are mixed; None of one."""
+        return None
+
     def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
-        """Make the teacher ready.
+        """Make the teacher ready; not called for several, whose members are.
 
         Raises:
             TeacherError: it cannot be loaded or does not fit the data.

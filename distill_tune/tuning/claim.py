@@ -62,13 +62,17 @@ class Claim:
     def link(self, prepared: Prepared) -> Prepared:
         """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it."""
         own = self.folder / "cache"
-        for shared in filter(None, (prepared.data_folder, prepared.teacher_folder)):
+        members = prepared.member_folders
+        for shared in filter(None, (prepared.data_folder, prepared.teacher_folder, *members.values())):
             if shared.parent != own:
                 link_tree(shared, own / shared.name)
         teacher_folder = prepared.teacher_folder and own / prepared.teacher_folder.name
-        folds = tuple(self.link(fold) for fold in prepared.folds)
         return replace(
-            prepared, data_folder=own / prepared.data_folder.name, teacher_folder=teacher_folder, folds=folds
+            prepared,
+            data_folder=own / prepared.data_folder.name,
+            teacher_folder=teacher_folder,
+            member_folders={name: own / folder.name for name, folder in members.items()},
+            folds=tuple(self.link(fold) for fold in prepared.folds),
         )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +115,11 @@ def rivals_of(space: Space, records: list[TrialRecord], seeds: list[int]) -> lis
 def baselines_of(winner: Candidate) -> list[Candidate]:
     """The winner's student and optimizer in the winner's seeds: without a teacher, and with default distillation.
 
-    Both begin as PyTorch begins, without the teacher's weights or norm: neither is what these words mean otherwise.
+    Both begin as PyTorch begins, without the teacher's weights or norm: neither is what these words mean otherwise. Of
+    several teachers they have what the file says for all trials, not the mix that was found.
     """
     losses: dict[str, dict[str, Any]] = {"no_teacher": {"kind": "labels"}, "default_distillation": DEFAULT_DISTILLATION}
-    tables, anew = _begun_anew(winner.config)
+    tables, anew = _begun_anew(winner)
     return [
         Candidate(
             name,
@@ -130,9 +132,14 @@ def baselines_of(winner: Candidate) -> list[Candidate]:
     ]
 
 
-def _begun_anew(config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The tables of a configuration without what it has from the teacher's weights, and what that changes."""
+def _begun_anew(winner: Candidate) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The winner's tables without what it has from the teacher's weights or a mix found, and what that changes."""
+    config = winner.config
     tables, changes = tables_of(config), dict[str, Any]()
+    for name in [name for name in winner.source.values if name.startswith("teacher.")]:
+        *outer, key = name.split(".")
+        reduce(dict.__getitem__, outer, tables).pop(key)
+        changes[name] = None
     if config.student.chosen("init").needs_teacher:
         own = tables["student"]
         changes["student.init"] = own["init"] = "default"

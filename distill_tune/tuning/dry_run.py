@@ -18,7 +18,8 @@ from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import prepare_data
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.distillation.prepare import check_students, pupils_of
+from distill_tune.distillation.prepare import check_students
+from distill_tune.distillation.ready_teachers import pupils_of
 from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.fitting import fit

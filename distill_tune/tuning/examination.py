@@ -57,6 +57,8 @@ class Examination:
 
     by_candidate: dict[str, Examined]
     teacher_accuracy: float
+    member_accuracies: dict[str, float]
+    """Of several teachers, each one's alone."""
     num_samples: int
 
 
@@ -92,6 +94,10 @@ def examine(
             for c in candidates
         },
         teacher_accuracy=metrics.accuracy(teacher_logits, test.labels),
+        member_accuracies={
+            name: metrics.accuracy(label_inputs(member, test.inputs, test.index), test.labels)
+            for name, member in teacher.members.items()
+        },
         num_samples=len(test.labels),
     )
 

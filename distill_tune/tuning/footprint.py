@@ -6,11 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_tune.config import Config, Space
+from distill_tune.config import Space
 from distill_tune.config.messages import dotted
+from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache_size import CacheSize
-from distill_tune.distillation.prepare import augmentation_variants
+from distill_tune.distillation.ready_teachers import members_to_prepare
+from distill_tune.distillation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.room import check_room, free_bytes, in_bytes
 from distill_tune.students import count_cost
@@ -43,8 +45,8 @@ class Footprint:
         runs = ConfirmationPlan(confirm.top, confirm.seeds).num_runs
         student = _NUMBER_BYTES * _largest_student(space, limits)
         return cls(
-            CacheSize.of(list(augmentation_variants(space)), dataset),
-            _NUMBER_BYTES * _teacher_parameters(space.config, dataset),
+            CacheSize.of(list(augmentation_variants(space)) * max(1, len(members_to_prepare(space))), dataset),
+            _NUMBER_BYTES * _teacher_parameters(space, dataset),
             student * (_CHECKPOINT_COPIES * places + runs + 1),
             (search.trials + runs) * _TRIAL_BYTES + (search.trials + runs) * search.max_epochs * _EPOCH_BYTES,
         )
@@ -94,8 +96,13 @@ def _largest_student(space: Space, limits: Limits) -> int:
     return max(found) if limit is None else min(limit, max(found))
 
 
-def _teacher_parameters(config: Config, dataset: Dataset) -> int:
-    """Of a teacher that is trained here; other teachers stay where they are."""
-    if config.teacher.source != "train":
+def _teacher_parameters(space: Space, dataset: Dataset) -> int:
+    """Of teachers that are trained here; others stay where they are."""
+    teachers = list(members_to_prepare(space).values()) or [space.config.teacher]
+    return sum(_parameters(teacher, dataset) for teacher in teachers)
+
+
+def _parameters(teacher: TeacherConfig, dataset: Dataset) -> int:
+    if teacher.source != "train":
         return 0
-    return count_cost(config.teacher.chosen("family"), dataset.input_shape, len(dataset.classes)).parameters
+    return count_cost(teacher.chosen("family"), dataset.input_shape, len(dataset.classes)).parameters

@@ -29,17 +29,15 @@ def complete(
 ) -> dict[str, Any]:
     """Examine winner and baselines on the test split, write the winner's folder, and say what was found."""
     winner, baselines = confirmation.winner, confirmation.baselines
+    teacher = preparation.teacher.mixed(winner.config.teacher.chosen("source").mix())
     folds = [open_dataset(fold.data_folder) for fold in preparation.prepared.folds]
-    examination = examine([winner, *baselines], preparation.teacher, preparation.dataset, folds)
+    examination = examine([winner, *baselines], teacher, preparation.dataset, folds)
     weights = _best_weights(winner, ledger)
     found = {
         **head,
         "status": "complete",
         "best": summary.best_of(winner, examination, _cost(winner, weights, limits, preparation)),
-        "teacher": {
-            "test": {"accuracy": examination.teacher_accuracy},
-            "parameters": preparation.teacher.parameters,
-        },
+        "teacher": summary.teacher_of(teacher, examination, preparation.dataset.input_shape),
         "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
         "verdict": summary.verdicts_of(winner, [b.name for b in baselines], examination),
         "selection_bias": summary.selection_bias(winner, ledger.objective, ledger.sign),

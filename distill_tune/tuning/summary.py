@@ -11,6 +11,8 @@ from distill_tune.config import tables_of
 from distill_tune.evaluation.intervals import paired_difference
 from distill_tune.evaluation.significance import holm, pooled_mcnemar
 from distill_tune.evaluation.verdict import judge
+from distill_tune.students import multiply_adds
+from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.agreement import rung_report
 from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.confirmation import Candidate
@@ -120,6 +122,32 @@ def best_of(winner: Candidate, examination: Examination, cost: dict[str, Any]) -
         **cost,
         "validation": validation_of(winner),
         "test": test_of(examination.by_candidate[winner.name]),
+    }
+
+
+def teacher_of(teacher: LoadedTeacher, examination: Examination, input_shape: tuple[int, ...]) -> dict[str, Any]:
+    """`teacher` of the summary: of several, of the winner's mix, and each member's own."""
+    told = {"test": {"accuracy": examination.teacher_accuracy}, **_cost_of(teacher, input_shape), **teacher.record}
+    if teacher.mix is None:
+        return told
+    return told | {
+        "members": {
+            name: {
+                "weight": teacher.mix.weights.get(name, 0.0),
+                "test": {"accuracy": examination.member_accuracies[name]},
+                **_cost_of(member, input_shape),
+                **member.record,
+            }
+            for name, member in teacher.members.items()
+        }
+    }
+
+
+def _cost_of(teacher: LoadedTeacher, input_shape: tuple[int, ...]) -> dict[str, int]:
+    module = teacher.module
+    return {
+        "parameters": teacher.parameters,
+        "multiply_adds": 0 if module is None else multiply_adds(module, input_shape),
     }
 
 

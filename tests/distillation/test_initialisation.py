@@ -459,7 +459,7 @@ def test_a_space_is_refused_for_any_width_of_it(tmp_path: Path) -> None:
     assert said.endswith("write student.convnet.width = 4.")
 
 
-@pytest.mark.parametrize("init", NEEDY)
+@pytest.mark.parametrize("init", ["inherit", "inherit_progressive"])
 def test_a_family_of_ones_own_is_refused(init: str, tmp_path: Path) -> None:
     name = "test_initialisation:plain"
     space = run_space(TABLE, student={"family": name, "init": init}, teacher={"family": name})

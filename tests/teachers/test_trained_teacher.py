@@ -1,6 +1,7 @@
 """A teacher that is trained here: once, on all labels, and again only when something of it has changed."""
 
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from distill_tune.distillation.prepare import prepare
 from distill_tune.errors import TeacherError
 
 Make = Callable[..., Space]
-FAST: dict[str, Any] = {"train": {"epochs": 2}}
+FAST: dict[str, Any] = {"train": {"epochs": 2, "precision": "float32"}}
+"""Of which the same weights come out again, whatever is measured to be faster."""
 
 
 def kept_by(space: Space, cache: Path) -> tuple[Path, list[str]]:
@@ -44,6 +46,7 @@ def test_a_teacher_is_kept_and_used_again(table_space: Make, tmp_path: Path) -> 
     [
         {"teacher": {"train": {"epochs": 3}}},
         {"teacher": {"train": {"epochs": 2, "learning_rate": 1e-3}}},
+        {"teacher": {"train": {"epochs": 2, "generations": 1}}},
         {"teacher": {"train": {"epochs": 2, "augmentation": {"mixup": 0.2}}}},
         {"teacher": {**FAST, "mlp": {"widths": [16]}}},
         {"teacher": FAST, "data": {"validation": 0.3}},
@@ -108,6 +111,28 @@ def test_a_kept_teacher_damaged_by_one_byte_is_trained_again_and_said(
     _, said = kept_by(space, tmp_path)
     assert "the kept teacher does not match its checksum; it is trained again" in said
     assert kept.read_bytes() == whole
+
+
+@pytest.mark.parametrize("generations", [0, 2])
+def test_what_it_was_trained_in_is_recorded_and_kept(table_space: Make, tmp_path: Path, generations: int) -> None:
+    space = table_space(teacher={"train": {"epochs": 2, "precision": "bfloat16", "generations": generations}})
+    first, again = (prepare(space, tmp_path, lambda line: None).teacher.record["training"] for _ in range(2))
+    assert first == again
+    assert (first["precision"], first["device"]) == ("bfloat16", "cpu")
+    assert len(first["validation_accuracies"]) == 1 + generations
+
+
+def test_each_generation_is_a_new_network_that_learned_from_the_one_before(table_space: Make, tmp_path: Path) -> None:
+    """Told apart from one that was trained on labels with the same seed, which hears nothing of a predecessor."""
+    born: list[Tensor] = []
+    for generations in range(3):
+        train = {"epochs": 2, "precision": "float32", "generations": generations}
+        kept, said = kept_by(table_space(teacher={"train": train}), tmp_path)
+        born.append(load_file(kept)["network.1.weight"])
+        assert sum(line.startswith("generation") for line in said) == generations
+    seeded = {"train": {"epochs": 2, "precision": "float32", "seed": 1}}
+    born.append(load_file(kept_by(table_space(teacher=seeded), tmp_path)[0])["network.1.weight"])
+    assert not any(torch.equal(one, other) for one, other in combinations(born, 2))
 
 
 def test_a_diverged_teacher_is_refused_with_the_way_out(table_space: Make, tmp_path: Path) -> None:

@@ -43,3 +43,4 @@ def a_ray() -> Iterator[str]:
         )
         yield f"http://{context.dashboard_url}"
         ray.shutdown()
+        os.environ.pop("RAY_ADDRESS", None)  # a worker group of several in this process has named the cluster

@@ -47,6 +47,16 @@ class Initialisation(Options):
             ConfigError: this student cannot begin so.
         """
 
+    def check_weights(self, config: Config, shapes: Shapes, teacher: nn.Module) -> None:
+        """Look at the teacher itself, before any student is trained; called where `needs_teacher`.
+
+        Raises:
+            TeacherError: a student of this configuration cannot begin with these weights.
+        """
+        from distill_tune.distillation.teacher_weights import check_fits
+
+        check_fits(config, shapes.input_shape, shapes.classes, teacher)
+
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> Hold | None:
         """Set the weights of `student`, newly built from the seed, in place; the same on every worker of a trial.
 
@@ -64,6 +74,16 @@ def check_beginnings(space: Space, shapes: Shapes) -> None:
     """
     for config in islice(_students(space), _MOST_STUDENTS):
         config.student.chosen("init").check(config, shapes)
+
+
+def check_teachers_weights(space: Space, shapes: Shapes, teacher: nn.Module) -> None:
+    """Refuse a teacher with whose weights a student of the space could not begin as it is told to.
+
+    Raises:
+        TeacherError: they do not go together.
+    """
+    for config in islice(_students(space), _MOST_STUDENTS):
+        config.student.chosen("init").check_weights(config, shapes, teacher)
 
 
 def _students(space: Space) -> Iterator[Config]:

@@ -2,7 +2,9 @@
 
 Sanh et al. 2019, "DistilBERT" (https://arxiv.org/abs/1910.01108) began a student with layers of its teacher; that early
 layers are the most general is Yosinski et al. 2014 (https://arxiv.org/abs/1411.1792). Layers are hidden layers of an
-mlp, stages of a convnet, and of a resnet the stem and then its blocks.
+mlp, stages of a convnet, and of a resnet the stem and then its blocks. Of a user's own student they are the blocks of
+`_named_blocks.py`, whose names the teacher's weights must have too: timm's and Hugging Face's networks of one kind and
+another depth do.
 """
 
 from __future__ import annotations
@@ -12,14 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from distill_tune.distillation.initialisation._base import Initialisation, Shapes, check_family
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import INITIALISATIONS
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from distill_tune.config import Config
     from distill_tune.distillation.materials import Materials
+    from distill_tune.students import Student
 
 _FREE = {"widths", "depth", "stages", "activation", "dropout"}
 """Options that do not change what a layer's weights look like, or that are told as widths."""
@@ -37,10 +40,12 @@ class Truncate(Initialisation):
         """The student's first layers must have the shapes of the teacher's."""
         import torch
 
-        from distill_tune.distillation.initialisation._wiring import check_known, first_layers
+        from distill_tune.distillation.initialisation._wiring import first_layers
 
+        if is_users_own(config):
+            self._check_blocks(config, shapes)
+            return
         check_family(config)
-        check_known(config)
         families = config.teacher.chosen("family"), config.student.chosen("family")
         with torch.device("meta"):
             networks = [family.build(shapes.input_shape, shapes.classes) for family in families]
@@ -53,11 +58,54 @@ class Truncate(Initialisation):
         if theirs[: self.layers] != ours[: self.layers]:
             raise ConfigError(self._refusal(config, theirs))
 
+    def _check_blocks(self, config: Config, shapes: Shapes) -> None:
+        from distill_tune.distillation.initialisation._named_blocks import number_of_blocks
+
+        student = _built(config.student.chosen("family"), shapes)
+        if self.layers > (most := number_of_blocks(student)):
+            raise ConfigError(
+                f"student.truncate.layers: must be at most {most}, the blocks that {config.student.family!r} has "
+                f"before its head, but got {self.layers}."
+            )
+        if config.teacher.family is not None:  # so that nothing is trained for a student that cannot begin with it
+            self._compare(student, _built(config.teacher.chosen("family"), shapes).state_dict())
+
+    def check_weights(self, config: Config, shapes: Shapes, teacher: nn.Module) -> None:
+        """Of a student of one's own: its first blocks must be among the teacher's weights, by name and shape."""
+        if not is_users_own(config):
+            super().check_weights(config, shapes, teacher)
+            return
+        from distill_tune.distillation.teacher_weights import network_of
+
+        self._compare(_built(config.student.chosen("family"), shapes), network_of(teacher).state_dict())
+
+    def _compare(self, student: nn.Module, theirs: dict[str, Tensor]) -> None:
+        for name, tensor in self._first_blocks(student).items():
+            found = theirs.get(name)
+            if found is None or found.shape != tensor.shape:
+                has = "no such weight" if found is None else f"it as {list(found.shape)}"
+                raise TeacherError(
+                    f"student.init: 'truncate' takes {name!r} {list(tensor.shape)} of the teacher, which has {has}; "
+                    "build both by the same code with the same widths, or lower student.truncate.layers."
+                )
+
+    def _first_blocks(self, network: nn.Module) -> dict[str, Tensor]:
+        from distill_tune.distillation.initialisation._named_blocks import entries_of_first
+
+        state = network.state_dict()
+        return {name: state[name] for name in entries_of_first(network, self.layers)}
+
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> None:
         """Copy the first layers, batch statistics included."""
         from distill_tune.distillation.initialisation._wiring import first_layers
         from distill_tune.distillation.teacher_weights import network_of, teacher_network
 
+        if is_users_own(config):
+            assert materials.teacher_weights is not None, "prepared for a space that needs them"
+            theirs_by_name = materials.teacher_weights.state()
+            for name, tensor in self._first_blocks(network_of(student)).items():
+                tensor.copy_(theirs_by_name[f"network.{name}"])
+            return
         theirs = first_layers(network_of(teacher_network(config, materials)))
         ours = first_layers(network_of(student))
         for their_layer, our_layer in zip(theirs[: self.layers], ours, strict=False):
@@ -79,6 +127,21 @@ class Truncate(Initialisation):
             if key not in _FREE and teacher[key] != student[key]
         )
         return f"{what}, but the student's look otherwise; write {written or 'the same depth and stages'}."
+
+
+def is_users_own(config: Config) -> bool:
+    """Whether the student is of a family whose layers are not known by their kinds."""
+    from distill_tune.distillation.initialisation._wiring import KNOWN
+
+    return config.student.family not in KNOWN
+
+
+def _built(family: Student, shapes: Shapes) -> nn.Module:
+    """A family's network, to look at; draws nothing from the generators of the training."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        return family.build(shapes.input_shape, shapes.classes)
 
 
 def _shapes_of(layer: list[nn.Module]) -> list[tuple[int, ...]]:

@@ -13,18 +13,17 @@ from pydantic import Field
 
 from distill_tune.errors import ConfigError, TeacherError, one_line
 from distill_tune.registry import TEACHERS, load_dotted
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, existing_file, source_of
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Workshop, existing_file, source_of
+from distill_tune.teachers._network import NetworkTeacher
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import nn
 
     from distill_tune.config.sections import TeacherConfig
 
 
 @TEACHERS.register
-class Torch(Teacher):
+class Torch(NetworkTeacher):
     """`[teacher] source = "torch", path = "weights.safetensors"` and `[teacher.torch] factory = "my_models:build"`."""
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
@@ -32,10 +31,6 @@ class Torch(Teacher):
     """Dotted path of a function that makes the network."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the factory."""
-    mean: list[float] | None = None
-    """With `std`: the teacher's own normalisation of images, of pixels divided by 255, one number a channel. Without:
-    its inputs are normalised by the training data's own mean and deviation, as a student's are."""
-    std: list[float] | None = None
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """The weights' checksum, the source of the factory's module, and the options."""
@@ -45,14 +40,10 @@ class Torch(Teacher):
 
     def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
         """Build the network, fill it, put its normalisation in front, and try two samples."""
-        mean, std = self._normalisation(pupils)
+        self.normalisation(pupils)  # refused before the network is built
         network = self._network()
         _fill(network, existing_file(config), config.trust)
-        from distill_tune.students import behind_normalisation
-
-        module = behind_normalisation(network, pupils.input_shape, mean, std).eval().requires_grad_(False)
-        _try(module, pupils)
-        return LoadedTeacher(parameters=sum(p.numel() for p in network.parameters()), module=module)
+        return self.ready(network, pupils)
 
     def _factory(self) -> Any:
         if ":" not in self.factory:
@@ -85,22 +76,6 @@ class Torch(Teacher):
             )
         return network
 
-    def _normalisation(self, pupils: Pupils) -> tuple[Sequence[float], Sequence[float]]:
-        """Mean and deviation of each channel in stored units."""
-        if self.mean is None and self.std is None:
-            return pupils.mean, pupils.std
-        channels = pupils.input_shape[0]
-        if len(pupils.input_shape) != 3:
-            raise TeacherError("teacher.torch.mean: is for images; the features of a table are standardised already.")
-        if self.mean is None or self.std is None or not len(self.mean) == len(self.std) == channels:
-            raise TeacherError(
-                f"teacher.torch.mean: mean and std belong together, {channels} number{'s' * (channels > 1)} each for "
-                f"these images, but got mean = {self.mean} and std = {self.std}."
-            )
-        if min(self.std) <= 0:
-            raise TeacherError(f"teacher.torch.std: must be greater than 0, but got {self.std}.")
-        return [255 * value for value in self.mean], [255 * value for value in self.std]
-
 
 def _fill(network: nn.Module, path: Path, trust: bool) -> None:
     weights = _read_weights(path, trust)
@@ -128,22 +103,3 @@ def _read_weights(path: Path, trust: bool) -> dict[str, Any]:
     if not isinstance(weights, dict):
         raise TeacherError(f"teacher.path: {path.name!r} must hold a state dict, but holds a {type(weights).__name__}.")
     return weights
-
-
-def _try(module: nn.Module, pupils: Pupils) -> None:
-    import torch
-
-    try:
-        with torch.inference_mode():
-            logits = module(torch.zeros(2, *pupils.input_shape))
-    except Exception as error:  # whatever the user's network raises
-        raise TeacherError(
-            f"teacher.torch: the network cannot take inputs of shape {pupils.input_shape} ({one_line(error)})."
-        ) from error
-    classes = len(pupils.classes)
-    if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
-        got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise TeacherError(
-            f"teacher.torch: the network must return logits [batch, {classes}] for the {classes} classes of the data, "
-            f"but returned {got} for a batch of 2."
-        )

@@ -1,9 +1,15 @@
-"""A teacher that is trained here, on the labels, to the end; kept, and found again while nothing of it has changed."""
+"""A teacher that is trained here, on the labels, to the end; kept, and found again while nothing of it has changed.
+
+It may be born again (`generations`): Furlanello et al. 2018, "Born-Again Neural Networks"
+(https://arxiv.org/abs/1805.04770), train a network of the same kind on its predecessor's outputs and the labels.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -11,7 +17,7 @@ from pydantic import AfterValidator, Field
 
 from distill_tune.atomic import new_file
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, source_of
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Trained, Workshop, source_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,8 +26,8 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 """Raised when the same recipe comes to give another teacher."""
-_DIGEST = "sha256"
-"""The key in the kept file's metadata."""
+_KEY, _DIGEST = "training", "sha256"
+"""The key in the kept file's metadata (one: several have no order), and the key of the digest in what stands there."""
 
 
 def _known_optimizer(name: str) -> str:
@@ -45,6 +51,11 @@ class Train(Teacher):
     """Kept at 0: a teacher trained on smoothed labels has less to tell (Mueller et al. 2019, arXiv 1906.02629)."""
     augmentation: dict[str, float | int] = Field(default_factory=dict)
     passes: int = Field(1, ge=1)
+    generations: int = Field(0, ge=0)
+    """So often a network of the same family is trained anew, half on the labels and half on the one before (T = 1), and
+    takes its place."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """As `optim.precision`; auto is measured, and the kept teacher says what it was."""
     seed: int = Field(0, ge=0, lt=2**32)
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
@@ -57,19 +68,21 @@ class Train(Teacher):
         """Its kept weights, or a training from the start."""
         recipe = self._recipe(config)
         kept = workshop.folder / "teacher.safetensors"
-        weights = _read_kept(kept)
-        if weights is not None:
-            module = _build(config, pupils)
-            module.load_state_dict(weights)
+        found = _read_kept(kept)
+        if found is not None:
+            module, record = _build(config, pupils), found.record
+            module.load_state_dict(found.weights)
         else:
             if kept.exists():
                 workshop.say("the kept teacher does not match its checksum; it is trained again")
             for outputs in (*workshop.folder.glob("views-*"), *workshop.folder.glob("features-*")):
                 shutil.rmtree(outputs)  # of weights that are no more
-            module = workshop.fit(recipe)
-            _keep(module, kept)
+            trained = workshop.fit(recipe)
+            module, record = trained.module, trained.record
+            _keep(trained, kept)
         module.eval().requires_grad_(False)
-        return LoadedTeacher(parameters=sum(p.numel() for p in module.parameters()), module=module)
+        parameters = sum(p.numel() for p in module.parameters())
+        return LoadedTeacher(parameters=parameters, module=module, record={"training": record})
 
     def _recipe(self, config: TeacherConfig) -> dict[str, Any]:
         """The sections of a configuration that trains this teacher."""
@@ -85,10 +98,12 @@ class Train(Teacher):
                 "batch_size": self.batch_size,
                 "schedule": self.schedule,
                 "label_smoothing": self.label_smoothing,
+                "precision": self.precision,
             },
             "augmentation": self.augmentation,
             "search": {"max_epochs": self.epochs, "seed": self.seed},
             "passes": self.passes,
+            "generations": self.generations,
         }
 
 
@@ -98,27 +113,35 @@ def _build(config: TeacherConfig, pupils: Pupils) -> nn.Module:
     return build_student(config.chosen("family"), pupils.input_shape, len(pupils.classes), pupils.mean, pupils.std)
 
 
-def _keep(module: nn.Module, path: Path) -> None:
-    """Write the weights and their digest, atomically; two programs may do so at a time."""
+@dataclass(frozen=True)
+class _Kept:
+    weights: dict[str, Tensor]
+    record: dict[str, Any]
+
+
+def _keep(trained: Trained, path: Path) -> None:
+    """Write the weights, their digest and their record, atomically; two programs may do so at a time."""
     import torch
     from safetensors.torch import save_file
 
     weights = {
-        name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in module.state_dict().items()
+        name: tensor.clone(memory_format=torch.contiguous_format)
+        for name, tensor in trained.module.state_dict().items()
     }
     with new_file(path) as temporary:
-        save_file(weights, temporary, {_DIGEST: _digest(weights)})
+        save_file(weights, temporary, {_KEY: json.dumps({_DIGEST: _digest(weights), **trained.record})})
 
 
-def _read_kept(path: Path) -> dict[str, Tensor] | None:
+def _read_kept(path: Path) -> _Kept | None:
     """The kept weights; None where there are none, or they are damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return weights if (file.metadata() or {}).get(_DIGEST) == _digest(weights) else None
-    except (OSError, SafetensorError):
+            record: dict[str, Any] = json.loads((file.metadata() or {})[_KEY])
+            return _Kept(weights, record) if record.pop(_DIGEST) == _digest(weights) else None
+    except (OSError, SafetensorError, KeyError, ValueError):
         return None
 
 

@@ -1,0 +1,89 @@
+"""Where a configuration's values and ranges stand: tables walked from their section down to what is no table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule
+from distill_tune.config.ranges import (
+    Interval,
+    Range,
+    is_range,
+    looks_like_range,
+    parse_choice,
+    parse_range,
+    unknown_kind,
+)
+from distill_tune.config.sections import SEARCHED, SEARCHED_OF_TEACHERS
+
+NAMES = {"student": ("family", "init"), "loss": ("kind",), "optim": ("kind",)}
+"""The keys of a section that choose; a plain list there means: choose one."""
+
+Path = tuple[str, ...]
+"""Section, then key by key."""
+
+
+def leaves(tables: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Path and value of everything below the searched sections that is no table, or is a range."""
+    for section in SEARCHED:
+        if isinstance(tables.get(section), dict):
+            for key, value in tables[section].items():
+                yield from _below((section, key), value)
+    for path in SEARCHED_OF_TEACHERS:
+        if (value := found_at(tables, path)) is not None:
+            yield from _below(path, value)
+
+
+def _below(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, dict) and not is_range(value) and not looks_like_range(value):
+        for key, below in value.items():
+            yield from _below((*path, key), below)
+    else:
+        yield path, value
+
+
+def range_at(path: Path, value: Any) -> Range | None:
+    """The range that a value stands for; None where it is a fixed value.
+
+    Raises:
+        BrokenRule: it looks like a range and is none.
+    """
+    if looks_like_range(value):
+        raise BrokenRule(path, unknown_kind(value))
+    if is_range(value):
+        return parse_range(path, value)
+    return parse_choice(path, value) if is_name(path) and isinstance(value, list) else None
+
+
+def found_at(tables: Any, path: Path) -> Any:
+    """What stands at `path`; None where nothing does."""
+    for part in path:
+        tables = tables.get(part) if isinstance(tables, dict) else None
+    return tables
+
+
+def put(tables: dict[str, Any], path: Path, value: Any) -> None:
+    """Write a value into tables, at a path whose tables exist."""
+    for part in path[:-1]:
+        tables = tables[part]
+    tables[path[-1]] = value
+
+
+def is_name(path: Path) -> bool:
+    """Whether the key at a path is one that chooses."""
+    return len(path) == 2 and path[1] in NAMES.get(path[0], ())
+
+
+def cure(culprit: Range | None, broken: BrokenRule) -> str:
+    """What to do about a range one of whose values breaks a rule."""
+    if not isinstance(culprit, Interval) or broken.kind == UNKNOWN_KEY:
+        return ""
+    if broken.kind in NUMBER_RULES:
+        integers = culprit.with_integers()
+        return f"Write {integers}." if integers else f"There are no two integers in {culprit}."
+    if broken.kind == "bool_type":
+        return "Write { choice = [false, true] }."
+    if broken.kind in ("string_type", "literal_error"):
+        return "Write { choice = [...] } with those to choose from."
+    return f"Every value of {culprit} must be allowed."

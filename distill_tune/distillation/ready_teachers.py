@@ -1,0 +1,130 @@
+"""A teacher made ready: found or trained, run over every view that a student may see, its layers compared where asked.
+
+Of several teachers each is made ready and cached alone; a trial mixes what they said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from distill_tune.config import Config, Space
+from distill_tune.config.sections import TeacherConfig
+from distill_tune.config.space import USE
+from distill_tune.data import Dataset
+from distill_tune.distillation.anatomy import anatomy_of
+from distill_tune.distillation.feature_cache import ANATOMY, announce_features, write_features
+from distill_tune.distillation.feature_checks import feature_losses, teacher_layers
+from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
+from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
+from distill_tune.distillation.teacher_training import device_for, train_teacher
+from distill_tune.distillation.teacher_weights import refuse_without_network, write_weights
+from distill_tune.distillation.variants import check_logits_suffice
+from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Workshop
+from distill_tune.teachers._mixing import MixedNetwork
+
+Say = Callable[[str], None]
+
+
+def ready_member(
+    name: str, member: TeacherConfig, folder: Path, space: Space, variants: list[Config], dataset: Dataset, say: Say
+) -> LoadedTeacher:
+    """Make one teacher ready, the only one or the member called `name`, and run it."""
+    config = space.config
+    teacher = _ready_teacher(member, config, dataset, folder, say)
+    if teacher.module is None:
+        check_logits_suffice(variants)
+        refuse_without_network(space)
+    elif not name:
+        check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
+        write_weights(folder, space, teacher.module)
+    layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
+    with _on(device_for(config), teacher.module):
+        for variant in variants:
+            _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
+            write_features(folder, variant, dataset, teacher, layers, say)
+    return teacher
+
+
+@contextmanager
+def _on(device: str, network: nn.Module | None) -> Iterator[None]:
+    """Runs a network on a device for a while; afterwards the memory there belongs to the trials."""
+    if network is None or device == "cpu":
+        yield
+        return
+    network.to(device)
+    try:
+        yield
+    finally:
+        network.cpu()
+        torch.cuda.empty_cache()
+
+
+def _layers_to_compare(
+    folder: Path, space: Space, variants: list[Config], dataset: Dataset, teacher: LoadedTeacher, say: Say
+) -> list[str]:
+    """The teacher's layers that losses of the space compare with; what it has is left for the workers."""
+    if not feature_losses(space):
+        return []
+    assert teacher.module is not None, "checked before"
+    anatomy = anatomy_of(teacher.module, dataset.input_shape)
+    layers = teacher_layers(space, dataset, anatomy)
+    announce_features(folder, variants, dataset, anatomy, layers, say)
+    anatomy.write(folder / ANATOMY)
+    return layers
+
+
+def members_to_prepare(space: Space) -> dict[str, TeacherConfig]:
+    """Of several teachers, those that may take part in a training: all, where who does is searched."""
+    source: Teacher = space.config.teacher.chosen("source")
+    mix, members = source.mix(), source.member_configs()
+    if mix is None or USE in space.ranges:
+        return members
+    return {name: members[name] for name in mix.weights}
+
+
+def together(members: dict[str, LoadedTeacher], source: Teacher) -> LoadedTeacher:
+    """Several teachers as one, mixed as `source` says."""
+    mix = source.mix()
+    assert mix is not None, "several are mixed"
+    networks = {name: teacher.module for name, teacher in members.items() if teacher.module is not None}
+    module = MixedNetwork(networks, mix) if len(networks) == len(members) else None
+    return LoadedTeacher(parameters=0, module=module, members=members).mixed(mix)
+
+
+def teacher_folder(section: TeacherConfig, dataset: Dataset, cache: Path) -> Path:
+    """The folder of the teacher of a section, named after its identity."""
+    source: Teacher = section.chosen("source")
+    identity = f"{section.source} {source.identity(section, pupils_of(dataset))} {dataset.fingerprint}"
+    return cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def _ready_teacher(section: TeacherConfig, config: Config, dataset: Dataset, folder: Path, say: Say) -> LoadedTeacher:
+    source: Teacher = section.chosen("source")
+    workshop = Workshop(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
+    return source.load(section, pupils_of(dataset), workshop)
+
+
+def pupils_of(dataset: Dataset) -> Pupils:
+    """What the teacher must fit."""
+    return Pupils(
+        dataset.classes,
+        dataset.input_shape,
+        dataset.mean,
+        dataset.std,
+        dataset.fingerprint,
+        dataset.num_source_rows,
+    )
+
+
+def _label(folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say) -> None:
+    if outputs_are_whole(folder):
+        return
+    if folder.exists():
+        say(f"the cached teacher outputs in {folder.name} do not match their checksums; they are made again")
+    write_outputs(folder, config, dataset, teacher, say)

@@ -1,0 +1,225 @@
+"""Keras models as PyTorch networks that return logits: Keras 3 (https://keras.io) on its torch backend.
+
+Keras models read channels last and end in a softmax more often than not. The network here takes samples as they are
+stored, [batch, channels, height, width] or [batch, features], arranges them as the model wants them, and gives raw
+logits: a last softmax, or sigmoid, is taken off. Where it is no activation of a last layer, so that it cannot be taken
+off, the logarithms of the probabilities stand for the logits; they differ by one number a sample, which no softmax
+sees, whatever its temperature.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distill_tune.errors import TeacherError, one_line
+from distill_tune.registry import load_dotted
+
+_OLDEST = (3, 11, 3)
+"""Before it, .h5 files were read without safe_mode, so that a Lambda layer's code ran (CVE-2025-9905)."""
+_PROBES = 8
+
+
+@dataclass(frozen=True)
+class KerasFile:
+    """A .h5 or .keras file in memory, which opens alike in every process."""
+
+    name: str
+    content: bytes
+    custom_objects: dict[str, str] = field(default_factory=dict)
+    """Name in the file to the dotted path of the user's own class."""
+    trust: bool = False
+
+
+class KerasNetwork(nn.Module):
+    """Normalised samples [batch, *input_shape] to raw logits [batch, classes]; travels to workers as its file."""
+
+    def __init__(self, file: KerasFile, input_shape: tuple[int, ...], classes: int):
+        """Open the file and find out how the model reads and what it gives.
+
+        Raises:
+            TeacherError: Keras is missing, cannot read the file, or its model does not fit the data.
+        """
+        super().__init__()
+        self._made_of = (file, input_shape, classes)
+        keras = import_keras()
+        with keras.device("cpu"):
+            model, self.taken_off = _without_ending(keras, _opened(keras, file))
+        self._hidden = (model,)
+        for number, variable in enumerate(model.trainable_weights):
+            self.register_parameter(f"weight_{number}", variable.value)
+        self._order, self._shape = _arrangement(input_shape, _shape_read_by(self.model, file.name), file.name)
+        self._ending = "logits"
+        self._ending = self._found_ending(input_shape, classes)
+
+    @property
+    def model(self) -> Any:
+        """The Keras model; no submodule, since on torch it counts its statistics and random state among its weights."""
+        return self._hidden[0]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits."""
+        with import_keras().device(str(inputs.device)):
+            outputs = self.model(inputs.permute(self._order).reshape(-1, *self._shape), training=False)
+        if self._ending == "probabilities":
+            return torch.log(outputs.clamp(min=torch.finfo(outputs.dtype).tiny))
+        if self._ending == "one logit":
+            return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+        return outputs if self._ending == "logits" else torch.cat([torch.log1p(-outputs), torch.log(outputs)], dim=1)
+
+    @property
+    def says(self) -> str:
+        """What is made of the model's last layer, in words."""
+        if self.taken_off:
+            return f"the last {self.taken_off} is taken off, so that its outputs are raw logits"
+        if self._ending == "logits":
+            return ""
+        return "its outputs are probabilities; their logarithms stand for the logits"
+
+    def _found_ending(self, input_shape: tuple[int, ...], classes: int) -> str:
+        generator = torch.Generator().manual_seed(0)
+        with torch.inference_mode():
+            outputs = self(torch.randn(_PROBES, *input_shape, generator=generator))
+        if not isinstance(outputs, Tensor):
+            return "logits"  # refused where the network is tried
+        if classes == 2 and outputs.shape == (_PROBES, 1):
+            return "one logit" if self.taken_off or bool((outputs < 0).any() | (outputs > 1).any()) else "one share"
+        is_share = outputs.dim() == 2 and bool((outputs >= 0).all())
+        return "probabilities" if is_share and torch.allclose(outputs.sum(1), torch.ones(()), atol=1e-3) else "logits"
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> KerasNetwork:
+        for variable in self.model.non_trainable_variables:
+            variable.value.data = fn(variable.value.data)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _revived, self._made_of
+
+
+def _revived(file: KerasFile, input_shape: tuple[int, ...], classes: int) -> KerasNetwork:
+    return KerasNetwork(file, input_shape, classes).eval().requires_grad_(False)
+
+
+def import_keras() -> Any:
+    """Keras on torch, which is settled once a process, before its first import.
+
+    Raises:
+        TeacherError: it is not installed, too old, or imported already on something else.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "torch"
+    try:
+        import keras
+    except ImportError as error:
+        raise TeacherError(
+            f"teacher.source: 'keras' needs Keras ({one_line(error)}); `pip install 'distill_tune[keras]'` installs it."
+        ) from error
+    if keras.backend.backend() != "torch":
+        raise TeacherError(
+            f"teacher.source: 'keras' runs Keras on torch, but this program has imported it on "
+            f"{keras.backend.backend()}; set the environment variable KERAS_BACKEND=torch before."
+        )
+    if tuple(int(part) for part in keras.__version__.split(".")[:3] if part.isdigit()) < _OLDEST:
+        raise TeacherError(
+            f"teacher.source: 'keras' needs Keras {'.'.join(map(str, _OLDEST))} or later, but {keras.__version__} is "
+            "installed; `pip install -U 'distill_tune[keras]'` installs it."
+        )
+    return keras
+
+
+def _opened(keras: Any, file: KerasFile) -> Any:
+    own = {name: load_dotted(path) for name, path in file.custom_objects.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"model{Path(file.name).suffix}")
+        path.write_bytes(file.content)
+        known = (_of_keras_2(keras) if path.suffix == ".h5" else {}) | own
+        try:
+            return keras.saving.load_model(path, custom_objects=known, compile=False, safe_mode=not file.trust)
+        except Exception as error:  # h5py, zipfile and every layer have errors of their own
+            raise TeacherError(
+                f"teacher.path: {file.name!r} cannot be read by Keras {keras.__version__} ({one_line(error)})"
+                f"{_cure(str(error))}."
+            ) from error
+
+
+def _cure(error: str) -> str:
+    if "Lambda" in error or "safe_mode" in error or "unsafe" in error:
+        return "; teacher.trust = true lets the file's own code run"
+    if "Could not locate" in error or "Unknown layer" in error:
+        return "; name the class in teacher.keras.custom_objects, as { Name = 'package.module:Class' }"
+    return ""
+
+
+def _of_keras_2(keras: Any) -> dict[str, Any]:
+    """Layers whose files by Keras 2 have keys that Keras 3 refuses, though they say nothing.
+
+    A depthwise convolution has no groups and no kernel but its depthwise and pointwise ones; Keras 2 wrote them.
+    """
+    kernel = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
+    left_over = {"DepthwiseConv2D": ("groups",), "SeparableConv2D": ("groups", *kernel)}
+    return {name: _reading_without(getattr(keras.layers, name), keys) for name, keys in left_over.items()}
+
+
+def _reading_without(layer: Any, keys: tuple[str, ...]) -> Any:
+    def from_config(cls: Any, config: dict[str, Any]) -> Any:
+        return layer.from_config({key: value for key, value in config.items() if key not in keys})
+
+    return type(layer.__name__, (layer,), {"from_config": classmethod(from_config)})
+
+
+def _without_ending(keras: Any, model: Any) -> tuple[Any, str]:
+    """The model without a softmax or sigmoid at its end, and the name of what was taken off; empty if nothing was."""
+    last = _last_layer(model)
+    if isinstance(last, keras.Model):
+        inner, taken_off = _without_ending(keras, last)
+        return (model, taken_off) if inner is last else (model, "")
+    endings = {keras.activations.softmax: "softmax", keras.activations.sigmoid: "sigmoid"}
+    if (taken_off := endings.get(getattr(last, "activation", None), "")) != "":
+        last.activation = keras.activations.linear
+        return model, taken_off
+    if isinstance(last, keras.layers.Softmax):
+        return keras.Model(model.inputs, last.input), "softmax"
+    return model, ""
+
+
+def _last_layer(model: Any) -> Any:
+    """The layer that gives the model's only output; None where it is not known."""
+    outputs = getattr(model, "outputs", None) or []
+    return outputs[0]._keras_history.operation if len(outputs) == 1 else None
+
+
+def _shape_read_by(model: Any, name: str) -> tuple[int | None, ...]:
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) != 1 or not isinstance(getattr(model, "outputs", None), list) or len(model.outputs) != 1:
+        raise TeacherError(
+            f"teacher.path: the model of {name!r} must have one input and one output, but has {len(inputs)} and "
+            f"{len(getattr(model, 'outputs', None) or [])}."
+        )
+    return tuple(inputs[0].shape[1:])
+
+
+def _arrangement(
+    given: tuple[int, ...], wanted: tuple[int | None, ...], name: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """How a batch of samples is permuted, and what shape a sample then has, for a model that reads `wanted`."""
+    candidates = [((0, *range(1, len(given) + 1)), given)]
+    if len(given) == 3:
+        channels, height, width = given
+        last = (0, 2, 3, 1)
+        candidates.insert(0, (last, (height, width, channels)))
+        candidates += [(last, (height, width))] * (channels == 1) + [(last, (channels * height * width,))]
+    for order, shape in candidates:
+        if len(shape) == len(wanted) and all(w in (None, s) for w, s in zip(wanted, shape, strict=True)):
+            return order, shape
+    raise TeacherError(
+        f"teacher.path: the model of {name!r} reads samples of shape {wanted}, but the data have {given}."
+    )

@@ -1,0 +1,93 @@
+"""The weights of a Keras model in a network of ours that is built alike, so that a student can begin with them.
+
+Layers with weights are taken in their order: Dense kernels [inputs, outputs] and convolutions [height, width, inputs,
+outputs] are turned to PyTorch's [outputs, inputs, ...]. That the two networks do the same is not believed but seen:
+their logits must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from distill_tune.errors import TeacherError, one_line
+from distill_tune.teachers._base import Pupils
+from distill_tune.teachers._keras import KerasNetwork, import_keras
+
+if TYPE_CHECKING:
+    from distill_tune.config.sections import TeacherConfig
+
+_SAMPLES = 32
+_CLOSE = 1e-3
+"""Largest difference of two logits; float32 in another order of summation differs by far less."""
+
+
+def as_family(network: KerasNetwork, config: TeacherConfig, pupils: Pupils) -> nn.Module:
+    """The network of `teacher.family` with the weights of a Keras model.
+
+    Raises:
+        TeacherError: the two are not built alike.
+    """
+    ours: nn.Module = config.chosen("family").build(pupils.input_shape, len(pupils.classes)).eval()
+    try:
+        _fill(ours, list(_layers(network.model)))
+        difference = _difference(ours, network, pupils.input_shape)
+    except (RuntimeError, ValueError) as error:
+        raise TeacherError(
+            f"{_not_alike(config)} ({one_line(error)}); set both to what it is, or leave them out."
+        ) from error
+    if difference > _CLOSE:
+        raise TeacherError(
+            f"{_not_alike(config)}: with the same weights their logits differ by {difference:.2g}; set both to what it "
+            "is, or leave them out."
+        )
+    return ours
+
+
+def _not_alike(config: TeacherConfig) -> str:
+    return f"teacher.family: the Keras model is not built like {config.family!r} with the options of its table"
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    """The layers that have weights, in order, those of models within the model among them."""
+    keras = import_keras()
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        elif layer.weights:
+            yield layer
+
+
+def _fill(network: nn.Module, layers: list[Any]) -> None:
+    own = [module for module in network.modules() if next(module.parameters(recurse=False), None) is not None]
+    for module, layer in zip(own, layers, strict=True):
+        module.load_state_dict(_state(module, layer), strict=False)
+
+
+def _state(module: nn.Module, layer: Any) -> dict[str, Tensor]:
+    """The state of a module with the weights of a Keras layer.
+
+    Raises:
+        ValueError: they are of different kinds.
+    """
+    weights = [torch.as_tensor(variable.numpy()) for variable in layer.weights]
+    kind, names = type(layer).__name__, ("weight", "bias", "running_mean", "running_var")
+    if isinstance(module, nn.Linear) and kind == "Dense":
+        weights[0] = weights[0].T
+    elif isinstance(module, nn.Conv2d) and module.groups == 1 and kind == "Conv2D":
+        weights[0] = weights[0].permute(3, 2, 0, 1)
+    elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and kind == "BatchNormalization":
+        weights[3] = weights[3] + (layer.epsilon - module.eps)  # which are added to it before the root
+    else:
+        raise ValueError(f"its layer {layer.name!r} is a {kind}, where a {type(module).__name__} is expected")
+    return dict(zip(names, weights, strict=False))
+
+
+@torch.inference_mode()
+def _difference(ours: nn.Module, theirs: nn.Module, input_shape: tuple[int, ...]) -> float:
+    samples = torch.randn(_SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0))
+    one, other = ours(samples), theirs(samples)
+    return float((one - one.mean(1, True) - other + other.mean(1, True)).abs().max())

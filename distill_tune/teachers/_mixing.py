@@ -1,0 +1,60 @@
+"""Several teachers as one: a weighted mean of their logits, or the logarithm of that of their probabilities.
+
+Ensembles as teachers: Hinton et al. 2015 (https://arxiv.org/abs/1503.02531); You et al. 2017, "Learning from Multiple
+Teacher Networks" (https://doi.org/10.1145/3097983.3098135); weighted by how good each is: Fukuda et al. 2017,
+"Efficient Knowledge Distillation from an Ensemble of Teachers" (https://doi.org/10.21437/Interspeech.2017-614).
+
+    logits          z = sum_i w_i z_i                  at every T, softmax(z / T) is the normalised geometric mean of
+                                                       the members' softened probabilities
+    probabilities   z = log sum_i w_i softmax(z_i)     the ensemble's own prediction, at T = 1 alone
+
+The first commutes with the temperature, which is searched; a member that is surer than others weighs more in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Average = Literal["logits", "probabilities"]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Which members take part, and how much."""
+
+    weights: dict[str, float]
+    """Member to its weight; they sum to 1."""
+    average: Average
+
+    def of(self, logits: dict[str, Tensor]) -> Tensor:
+        """[n, classes]: the logits of the mix from the members', which may be more than take part."""
+        if len(self.weights) == 1:
+            return logits[next(iter(self.weights))]
+        parts = [(weight, logits[name]) for name, weight in self.weights.items()]
+        if self.average == "logits":
+            return torch.stack([weight * each for weight, each in parts]).sum(0)
+        shares = torch.stack([each.log_softmax(1) + torch.tensor(weight).log() for weight, each in parts])
+        return shares.logsumexp(0)
+
+
+class MixedNetwork(nn.Module):
+    """The members' networks side by side: inputs [batch, *input_shape] to the mix's logits [batch, classes]."""
+
+    def __init__(self, networks: dict[str, nn.Module], mix: Mix):
+        super().__init__()
+        self.names, self.mix = tuple(networks), mix
+        self.networks = nn.ModuleList(networks.values())
+        self.eval()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits."""
+        networks = dict(zip(self.names, self.networks, strict=True))
+        return self.mix.of({name: networks[name](inputs) for name in self.mix.weights})
+
+    def mixed(self, mix: Mix) -> MixedNetwork:
+        """The same networks in another mix; those that take no part do not run."""
+        return MixedNetwork(dict(zip(self.names, self.networks, strict=True)), mix)

@@ -1,0 +1,86 @@
+"""What sources of networks share: the normalisation in front of the network, and a first try of two samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from distill_tune.errors import TeacherError, one_line
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+
+class NetworkTeacher(Teacher):
+    """A source that makes a network, which reads images in units of its own."""
+
+    mean: list[float] | None = None
+    """With `std`: the teacher's own normalisation of images, of pixels divided by 255, one number a channel. Without:
+    its inputs are normalised by the training data's own mean and deviation, as a student's are."""
+    std: list[float] | None = None
+
+    def normalisation(self, pupils: Pupils) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and deviation of each channel in stored units.
+
+        Raises:
+            TeacherError: they do not fit the data.
+        """
+        if self.mean is None and self.std is None:
+            return pupils.mean, pupils.std
+        channels = pupils.input_shape[0]
+        if len(pupils.input_shape) != 3:
+            raise TeacherError(f"{self.table}.mean: is for images; the features of a table are standardised already.")
+        if self.mean is None or self.std is None or not len(self.mean) == len(self.std) == channels:
+            raise TeacherError(
+                f"{self.table}.mean: mean and std belong together, {channels} number{'s' * (channels > 1)} each for "
+                f"these images, but got mean = {self.mean} and std = {self.std}."
+            )
+        if min(self.std) <= 0:
+            raise TeacherError(f"{self.table}.std: must be greater than 0, but got {self.std}.")
+        return [255 * value for value in self.mean], [255 * value for value in self.std]
+
+    @property
+    def table(self) -> str:
+        """The table of its options, for errors."""
+        return f"teacher.{type(self).__module__.rpartition('.')[2]}"
+
+    def ready(self, network: nn.Module, pupils: Pupils) -> LoadedTeacher:
+        """The teacher that a network is: behind its normalisation, frozen, in eval mode, and tried on two samples.
+
+        Raises:
+            TeacherError: it does not fit the data.
+        """
+        from distill_tune.students import behind_normalisation
+
+        mean, std = self.normalisation(pupils)
+        module = behind_normalisation(network, pupils.input_shape, mean, std).eval().requires_grad_(False)
+        try_two(module, pupils, self.table)
+        return LoadedTeacher(parameters=sum(p.numel() for p in network.parameters()), module=module)
+
+
+def try_two(module: nn.Module, pupils: Pupils, table: str) -> None:
+    """Run two samples through a network.
+
+    Raises:
+        TeacherError: it cannot take them, or does not return logits for the data's classes.
+    """
+    import torch
+
+    try:
+        with torch.inference_mode():
+            logits = module(torch.zeros(2, *pupils.input_shape))
+    except TeacherError:
+        raise
+    except Exception as error:  # whatever the user's network raises
+        raise TeacherError(
+            f"{table}: the network cannot take inputs of shape {pupils.input_shape} ({one_line(error)})."
+        ) from error
+    classes = len(pupils.classes)
+    if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
+        got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise TeacherError(
+            f"{table}: the network must return logits [batch, {classes}] for the {classes} classes of the data, "
+            f"but returned {got} for a batch of 2."
+        )

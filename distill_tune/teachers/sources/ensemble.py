@@ -1,0 +1,109 @@
+"""Several teachers: each is prepared and runs once, and trials mix their logits; see `teachers/_mixing.py`.
+
+What is mixed may be searched: `weights`, and who takes part (`use`), which makes the choice of a teacher a dimension.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from distill_tune.config.messages import BrokenRule, broken_rule, shown
+from distill_tune.registry import TEACHERS, closest
+from distill_tune.teachers._base import Pupils, Teacher
+
+if TYPE_CHECKING:
+    from distill_tune.config.sections import TeacherConfig
+    from distill_tune.teachers._mixing import Mix
+
+_OF_THE_WHOLE = ("mode", "views")
+"""Keys of `[teacher]` that no member can have for itself."""
+
+
+@TEACHERS.register
+class Ensemble(Teacher):
+    """`[teacher.ensemble.members.NAME]`, at least two: each a `[teacher]` of its own."""
+
+    members: dict[str, Any] = Field(min_length=1)
+    """Name to the keys and tables of its `[teacher]`."""
+    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Of a member; one that is not named has 1. Each may be a range."""
+    use: str | list[str] | None = None
+    """The members that take part, a name or a list of names; may be a choice. None: all."""
+    average: Literal["logits", "probabilities"] = "logits"
+
+    @model_validator(mode="after")
+    def _members_are_teachers(self) -> Self:
+        for name, table in self.members.items():
+            _check_member(name, table)
+        for name in self.weights:
+            self._refuse_stranger(("weights", name), name)
+        for name in self.used:
+            self._refuse_stranger(("use",), name)
+        if not self.used or len(set(self.used)) < len(self.used):
+            raise BrokenRule(("use",), f"must name each member that takes part once, but got {shown(self.use)}.")
+        return self
+
+    @property
+    def used(self) -> list[str]:
+        """The names of those that take part."""
+        if self.use is None:
+            return list(self.members)
+        return [self.use] if isinstance(self.use, str) else self.use
+
+    def member_configs(self) -> dict[str, TeacherConfig]:
+        """Name to its section."""
+        return {name: _section(table) for name, table in self.members.items()}
+
+    def mix(self) -> Mix:
+        """How a trial mixes them."""
+        from distill_tune.teachers._mixing import Mix
+
+        weights = {name: self.weights.get(name, 1.0) for name in self.used}
+        total = sum(weights.values())
+        return Mix({name: weight / total for name, weight in weights.items()}, self.average)
+
+    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+        """Of all members; each has one of its own, by which it is kept."""
+        members = self.member_configs()
+        told = [
+            f"{name} {each.source} {each.chosen('source').identity(each, pupils)}" for name, each in members.items()
+        ]
+        return hashlib.sha256(" ".join(told).encode()).hexdigest()
+
+    def _refuse_stranger(self, path: tuple[str, ...], name: str) -> None:
+        if name not in self.members:
+            near = closest(name, list(self.members))
+            hint = f"Did you mean {near!r}?" if near else ""
+            raise BrokenRule(path, f"no member is named {name!r}; there are {', '.join(self.members)}.", cure=hint)
+
+
+def _section(table: Any) -> TeacherConfig:
+    from distill_tune.config.sections import TeacherConfig
+
+    return TeacherConfig.model_validate(table)
+
+
+def _check_member(name: str, table: Any) -> None:
+    from distill_tune.config.sections import TeacherConfig
+
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise BrokenRule(("members", name), "a member's name has letters, digits, - and _ alone.")
+    if not isinstance(table, dict):
+        raise BrokenRule(("members", name), f"must be a table like [teacher], but got {shown(table)}.")
+    try:
+        member = _section(table)
+    except BrokenRule as error:
+        raise error.within("members", name) from error
+    except ValidationError as error:
+        raise broken_rule(error, table, list(TeacherConfig.model_fields)).within("members", name) from error
+    for key in _OF_THE_WHOLE:
+        if key in member.model_fields_set:
+            raise BrokenRule(("members", name, key), f"is the same for all members; write teacher.{key}.")
+    if member.chosen("source").member_configs():
+        raise BrokenRule(
+            ("members", name, "source"), "a member cannot be several teachers itself; name its members here."
+        )

@@ -1,0 +1,72 @@
+"""A Keras teacher: a whole model in a .h5 or .keras file, read through Keras 3 on its torch backend.
+
+No code of the file runs (Keras' `safe_mode`), unless `teacher.trust` allows it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from distill_tune.errors import ConfigError, TeacherError
+from distill_tune.registry import TEACHERS, load_dotted
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Workshop, existing_file, source_of
+from distill_tune.teachers._network import NetworkTeacher
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from distill_tune.config.sections import TeacherConfig
+
+
+@TEACHERS.register
+class Keras(NetworkTeacher):
+    """`[teacher] source = "keras", path = "high_dimensional_model.h5"`."""
+
+    needs: ClassVar[tuple[str, ...]] = ("path",)
+    custom_objects: dict[str, str] = Field(default_factory=dict)
+    """Name of a layer in the file to the dotted path of its class, which is the user's own."""
+
+    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+        """The file's checksum, the options, and the source of the user's own layers."""
+        from distill_tune.checksum import sha256_of
+        from distill_tune.teachers._keras import import_keras
+
+        import_keras()
+        return f"{sha256_of(_file(config))} {self.model_dump_json()} {config.trust} {self._own_sources()}"
+
+    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+        """Open the model, take its softmax off, arrange its inputs, and try two samples.
+
+        Where `teacher.family` says what it is built like, the network is that family's, with the model's weights.
+        """
+        from distill_tune.teachers._keras import KerasFile, KerasNetwork
+
+        self.normalisation(pupils)  # refused before the model is opened
+        path = _file(config)
+        file = KerasFile(path.name, path.read_bytes(), self.custom_objects, config.trust)
+        network = KerasNetwork(file, pupils.input_shape, len(pupils.classes))
+        if network.says:
+            workshop.say(f"teacher: {network.says}")
+        if config.family is None:
+            return self.ready(network, pupils)
+        from distill_tune.teachers._keras_weights import as_family
+
+        return self.ready(as_family(network, config, pupils), pupils)
+
+    def _own_sources(self) -> list[str]:
+        try:
+            return [source_of(load_dotted(path)) for path in self.custom_objects.values()]
+        except ConfigError as error:
+            raise TeacherError(f"teacher.keras.custom_objects: {error}") from error
+
+
+def _file(config: TeacherConfig) -> Path:
+    path = existing_file(config)
+    if path.suffix not in (".h5", ".keras"):
+        raise TeacherError(
+            f"teacher.path: Keras models are read from .h5 and .keras files, but got {path.name!r}; save it as one of "
+            "them with model.save()."
+        )
+    return path

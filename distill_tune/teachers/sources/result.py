@@ -1,0 +1,93 @@
+"""The student of an earlier search or training as the teacher: chains of results.
+
+A student of its own size that learns from it is born again (Furlanello et al. 2018, "Born-Again Neural Networks",
+https://arxiv.org/abs/1805.04770); one between a large teacher and a small student is a teacher assistant (Mirzadeh et
+al. 2020, "Improved Knowledge Distillation via Teacher Assistant", https://arxiv.org/abs/1902.03393). Each link has a
+search, a verdict and a folder of its own.
+
+The data must be the same, split alike: a teacher that has learned a later student's test samples would hand them on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from distill_tune.errors import InputError, TeacherError
+from distill_tune.registry import STUDENTS, TEACHERS
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, source_of
+
+if TYPE_CHECKING:
+    from distill_tune.config.sections import TeacherConfig
+    from distill_tune.students._folder import StudentFolder
+
+
+@TEACHERS.register
+class Result(Teacher):
+    """`[teacher] source = "result", path = "results/earlier"`."""
+
+    needs: ClassVar[tuple[str, ...]] = ("path",)
+
+    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+        """The weights' checksum and the family, with the source of one's own; all is checked here."""
+        from distill_tune.checksum import sha256_of
+
+        folder = _folder(config)
+        student = _opened(folder, pupils).config.student
+        own = source_of(STUDENTS.get(student.family)) if ":" in student.family else ""
+        return f"{sha256_of(folder / 'student.safetensors')} {student.model_dump_json()} {own}"
+
+    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+        """The exported student, frozen."""
+        module = _opened(_folder(config), pupils).student.requires_grad_(False)
+        return LoadedTeacher(parameters=sum(p.numel() for p in module.parameters()), module=module)
+
+
+def _folder(config: TeacherConfig) -> Path:
+    """The student's folder at `teacher.path`: the path itself, or best/ or the only seed-N/ in it."""
+    assert config.path is not None, "this source needs it"
+    path = Path(config.path)
+    seeds = sorted(path.glob("seed-*"))
+    if len(seeds) > 1:
+        raise TeacherError(
+            f"teacher.path: {config.path!r} holds {len(seeds)} students; name one of them, such as {str(seeds[0])!r}."
+        )
+    found = [each for each in (path, path / "best", *seeds) if (each / "student.json").is_file()]
+    if not found:
+        raise TeacherError(
+            f"teacher.path: {config.path!r} holds no student; give the folder of a search that has come to its "
+            "verdict, or of a training."
+        )
+    return found[0]
+
+
+def _opened(folder: Path, pupils: Pupils) -> StudentFolder:
+    from distill_tune.students._folder import open_student_folder
+
+    try:
+        opened = open_student_folder(folder)
+    except TeacherError:
+        raise
+    except InputError as error:
+        raise TeacherError(f"teacher.path: {error}") from error
+    _check(folder, opened, pupils)
+    return opened
+
+
+def _check(folder: Path, opened: StudentFolder, pupils: Pupils) -> None:
+    who = f"teacher.path: the student in {str(folder)!r}"
+    if opened.classes != pupils.classes:
+        theirs, ours = (", ".join(each[:5]) + ", ..." * (len(each) > 5) for each in (opened.classes, pupils.classes))
+        raise TeacherError(
+            f"{who} knows {len(opened.classes)} classes ({theirs}), but the data have {len(pupils.classes)} ({ours}), "
+            "and they must be the same in the same order."
+        )
+    if opened.input_shape != pupils.input_shape:
+        raise TeacherError(
+            f"{who} reads samples of shape {opened.input_shape}, but the data have {pupils.input_shape}."
+        )
+    if opened.data_fingerprint != pupils.data_fingerprint:
+        raise TeacherError(
+            f"{who} has learned other data, or another split of them, so that it may know test samples; use [data] "
+            f"as in {str(folder / 'run.toml')!r} (but for passes)."
+        )

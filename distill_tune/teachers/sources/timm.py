@@ -1,0 +1,74 @@
+"""A teacher of timm's networks (https://github.com/huggingface/pytorch-image-models): a name, and weights from a file.
+
+timm reads .safetensors and state dicts without running code of the file. Nothing is fetched: weights that timm knows
+under a name were trained on other classes than those of the data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from distill_tune.errors import TeacherError, one_line
+from distill_tune.registry import TEACHERS, did_you_mean
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Workshop, existing_file
+from distill_tune.teachers._network import NetworkTeacher
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from distill_tune.config.sections import TeacherConfig
+
+
+@TEACHERS.register
+class Timm(NetworkTeacher):
+    """`[teacher] source = "timm", path = "weights.safetensors"` and `[teacher.timm] model = "resnet18"`."""
+
+    needs: ClassVar[tuple[str, ...]] = ("path",)
+    model: str
+    """Name of the network, as `timm.list_models()` has it."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of `timm.create_model`, beside `in_chans` and `num_classes`, which the data give."""
+
+    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+        """The weights' checksum and the options."""
+        from distill_tune.checksum import sha256_of
+
+        self._check_name(_timm())
+        return f"{sha256_of(existing_file(config))} {self.model_dump_json()}"
+
+    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+        """Build the network, fill it, put its normalisation in front, and try two samples."""
+        timm = _timm()
+        self._check_name(timm)
+        self.normalisation(pupils)  # refused before the network is built
+        return self.ready(self._network(timm, existing_file(config), pupils), pupils)
+
+    def _check_name(self, timm: Any) -> None:
+        if not timm.is_model(self.model):
+            near = did_you_mean(self.model.split(".")[0], timm.list_models()).split(" Known:")[0]
+            raise TeacherError(f"teacher.timm.model: timm {timm.__version__} has no {self.model!r}.{near}")
+
+    def _network(self, timm: Any, path: Path, pupils: Pupils) -> nn.Module:
+        if len(pupils.input_shape) != 3:
+            raise TeacherError("teacher.source: timm's networks read images, but the data are rows of a table.")
+        given = {"in_chans": pupils.input_shape[0], "num_classes": len(pupils.classes)} | self.arguments
+        try:
+            network: nn.Module = timm.create_model(self.model, checkpoint_path=str(path), **given)
+        except Exception as error:  # of torch, safetensors, the file or the network's own
+            raise TeacherError(
+                f"teacher.path: timm cannot make {self.model!r} of {path.name!r} with {given} ({one_line(error)})."
+            ) from error
+        return network
+
+
+def _timm() -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise TeacherError(
+            f"teacher.source: 'timm' needs timm ({one_line(error)}); `pip install 'distill_tune[vision]'` installs it."
+        ) from error
+    return timm

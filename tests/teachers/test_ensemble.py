@@ -1,0 +1,294 @@
+"""Several teachers: each runs once and is kept by itself, and trials mix them, in a mix that may be searched."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna import create_study
+from optuna.samplers import RandomSampler
+from runs import IMAGES, run_space
+from torch import Tensor
+
+from distill_tune.config import Config, Space, tables_of
+from distill_tune.data import Dataset
+from distill_tune.data.dataset import open_test
+from distill_tune.distillation.loop import distill
+from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.teacher_cache import label_inputs
+from distill_tune.errors import ConfigError, InputError
+from distill_tune.teachers._mixing import Mix
+from distill_tune.tuning.claim import Claim
+from distill_tune.tuning.confirmation import Candidate, baselines_of
+from distill_tune.tuning.examination import examine
+from distill_tune.tuning.footprint import _teacher_parameters
+from distill_tune.tuning.ledger import TrialRecord
+from distill_tune.tuning.logbook import Logbook
+from distill_tune.tuning.summary import teacher_of
+
+Ready = Callable[[Space], tuple[Config, Any]]
+FLOAT32 = {"epochs": 4, "precision": "float32"}
+BIG = {"source": "train", "family": "mlp", "mlp": {"widths": [24]}, "train": FLOAT32}
+SMALL = {"source": "train", "family": "mlp", "mlp": {"widths": [6]}, "train": FLOAT32}
+MEMBERS = {"big": BIG, "small": SMALL}
+
+
+def space_of(
+    members: dict[str, Any] | None = None, teacher: dict[str, Any] | None = None, base: Any = None, **ensemble: Any
+) -> Space:
+    section = {"source": "ensemble", "ensemble": {"members": MEMBERS if members is None else members, **ensemble}}
+    sections = dict(base or run_space().tables)
+    return Space.parse({**sections, "teacher": section | (teacher or {})})
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    raised = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(raised / raised.sum(1, keepdims=True))
+
+
+logits_of_two = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).normal(size=(2, 5, 3)) * 4)
+
+
+# The mix
+
+
+@given(logits=logits_of_two, share=st.floats(0.01, 0.99), temperature=st.floats(0.5, 20))
+def test_a_mean_of_logits_is_the_geometric_mean_of_softened_probabilities(
+    logits: np.ndarray, share: float, temperature: float
+) -> None:
+    one, other = logits
+    mixed = mix_of({"a": share, "b": 1 - share}, "logits", one, other)
+    product = softmax(one / temperature) ** share * softmax(other / temperature) ** (1 - share)
+    np.testing.assert_allclose(softmax(mixed / temperature), product / product.sum(1, keepdims=True), atol=1e-9)
+
+
+@given(logits=logits_of_two, share=st.floats(0.01, 0.99))
+def test_a_mean_of_probabilities_is_that(logits: np.ndarray, share: float) -> None:
+    one, other = logits
+    mixed = mix_of({"a": share, "b": 1 - share}, "probabilities", one, other)
+    np.testing.assert_allclose(softmax(mixed), share * softmax(one) + (1 - share) * softmax(other), atol=1e-6)
+
+
+@pytest.mark.parametrize("average", ["logits", "probabilities"])
+def test_one_alone_is_itself(average: str) -> None:
+    one, other = np.random.default_rng(0).normal(size=(2, 5, 3))
+    np.testing.assert_array_equal(mix_of({"b": 1.0}, average, one, other), other)
+
+
+def mix_of(weights: dict[str, float], average: Any, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return Mix(weights, average).of({"a": torch.from_numpy(one), "b": torch.from_numpy(other)}).numpy()
+
+
+# What is prepared
+
+
+def test_each_member_is_kept_by_itself_and_is_the_one_that_it_would_be_alone(tmp_path: Path) -> None:
+    said: list[str] = []
+    alone = prepare(run_space(teacher=BIG), tmp_path, said.append).prepared.teacher_folder
+    several = prepare(space_of(), tmp_path, said.append).prepared
+    assert sum("training the teacher" in line for line in said) == 2
+    assert several.member_folders["big"] == alone
+    assert several.member_folders["small"] != alone
+    assert [line.split(":")[0] for line in said if "val/accuracy" in line and "epoch" not in line] == [
+        "teacher",
+        "teacher big",
+        "teacher small",
+    ]
+    before = len(said)
+    prepare(space_of(weights={"big": 3.0}, average="probabilities", use=["big", "small"]), tmp_path, said.append)
+    assert not any("training" in line or "labels" in line for line in said[before:])
+
+
+def test_a_result_has_each_members_outputs_under_its_own_name(ready: Ready, tmp_path: Path) -> None:
+    """So that it can be taken up again when the shared cache is gone."""
+    config, preparation = ready(space_of())
+    logbook = Logbook(tmp_path / "result")
+    linked = Claim(tmp_path / "result", logbook).link(preparation.prepared)
+    logbook.release()
+    assert all(folder.parent == tmp_path / "result" / "cache" for folder in linked.member_folders.values())
+    own, shared = (Materials.open(each, config).teacher for each in (linked, preparation.prepared))
+    assert own is not None
+    assert shared is not None
+    assert torch.equal(own.validation, shared.validation)
+
+
+def test_a_trial_learns_from_the_mix_that_it_says(ready: Ready) -> None:
+    single = {name: logits_seen(ready(run_space(teacher=table))) for name, table in (("big", BIG), ("small", SMALL))}
+    mixed = logits_seen(ready(space_of(weights={"big": 3.0})))
+    for view in mixed:
+        torch.testing.assert_close(mixed[view], 0.75 * single["big"][view] + 0.25 * single["small"][view])
+    only = logits_seen(ready(space_of(use="small", weights={"small": 5.0})))
+    assert all(torch.equal(only[view], single["small"][view]) for view in only)
+
+
+def logits_seen(run: tuple[Config, Any]) -> dict[str, Tensor]:
+    config, preparation = run
+    outputs = Materials.open(preparation.prepared, config).teacher
+    assert outputs is not None
+    return {"validation": outputs.validation, **{str(view): outputs.logits(view) for view in range(outputs.num_views)}}
+
+
+@pytest.mark.parametrize("average", ["logits", "probabilities"])
+def test_live_members_give_the_losses_of_cached_ones(ready: Ready, average: str) -> None:
+    base = {**run_space(IMAGES).tables, "augmentation": {"shift": 1}}
+    small = {"family": "mlp", "mlp": {"widths": [8]}, "train": FLOAT32}
+    losses = []
+    for mode in ("cached", "live"):
+        space = space_of({"a": small, "b": BIG}, {"mode": mode}, base, weights={"a": 2.0}, average=average)
+        config, preparation = ready(space)
+        materials = Materials.open(preparation.prepared, config)
+        losses.append([epoch.report["train/soft_loss"] for epoch in distill(config, materials, 0)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_a_member_may_be_a_file_of_logits(ready: Ready, tmp_path: Path) -> None:
+    _, preparation = ready(run_space(teacher=BIG))
+    table = np.random.default_rng(0).normal(size=(preparation.dataset.num_source_rows, 4)).astype(np.float32)
+    np.save(tmp_path / "logits.npy", table)
+    members = {"big": BIG, "file": {"source": "logits", "path": str(tmp_path / "logits.npy")}}
+    _, several = ready(space_of(members))
+    split = several.dataset.split("validation")
+    expected = (label_inputs(preparation.teacher, split.inputs, split.index) + table[split.index]) / 2
+    np.testing.assert_allclose(label_inputs(several.teacher, split.inputs, split.index), expected, rtol=1e-5, atol=1e-5)
+    base = {**run_space().tables, "augmentation": {"mixup": 0.2}}
+    with pytest.raises(ConfigError, match="the teacher must label what the student sees"):
+        ready(space_of(members, base=base))
+
+
+def test_the_room_that_is_asked_for_counts_every_member() -> None:
+    several, alone = space_of(), run_space(teacher=BIG)
+    data = Dataset(Path(), tuple("abcd"), (8,), (), (), None, "", (), "hidden", {"train": 9, "validation": 3}, 12)
+    assert _teacher_parameters(alone, data) == 316
+    assert _teacher_parameters(several, data) == 316 + 82
+    assert _teacher_parameters(space_of(use="small"), data) == 82
+
+
+# The search
+
+SEARCHED = {
+    "use": {"choice": ["big", "small", ["big", "small"]]},
+    "weights": {"big": {"uniform": [0.1, 1.0]}},
+}
+
+
+def test_who_takes_part_is_a_dimension_and_a_weight_exists_only_in_a_mix() -> None:
+    space, study = space_of(**SEARCHED), create_study(sampler=RandomSampler(seed=0))
+    seen = set()
+    for _ in range(30):
+        values = space.suggest(study.ask())
+        config = space.at(values)
+        mix = config.teacher.chosen("source").mix()
+        used = values["teacher.ensemble.use"]
+        assert list(mix.weights) == ([used] if isinstance(used, str) else used)
+        assert ("teacher.ensemble.weights.big" in values) == (len(mix.weights) > 1)
+        if len(mix.weights) > 1:
+            weight = values["teacher.ensemble.weights.big"]
+            assert mix.weights["big"] == pytest.approx(weight / (weight + 1))
+        assert Space.parse(tables_of(config)).config.teacher.chosen("source").mix() == mix
+        seen.add(str(used))
+    assert len(seen) == 3
+
+
+def test_a_trial_without_a_teacher_has_no_mix() -> None:
+    base = {**run_space().tables, "loss": {"kind": ["labels", "soft_targets"]}}
+    space, study = space_of(base=base, **SEARCHED), create_study(sampler=RandomSampler(seed=0))
+    for _ in range(20):
+        values = space.suggest(study.ask())
+        assert ("teacher.ensemble.use" in values) == (values["loss.kind"] == "soft_targets")
+
+
+def test_baselines_have_what_the_file_says_and_not_the_mix_that_was_found() -> None:
+    weights = {"big": {"uniform": [0.1, 1.0]}, "small": 2.0}
+    space = space_of(average="probabilities", weights=weights, use=SEARCHED["use"])
+    values = {"teacher.ensemble.use": ["small", "big"], "teacher.ensemble.weights.big": 0.5}
+    winner = Candidate("trial-0", space.at(values), [1, 2], TrialRecord(0, "0000", values))
+    for baseline in baselines_of(winner):
+        mix = baseline.config.teacher.chosen("source").mix()
+        assert mix == Mix({"big": 1 / 3, "small": 2 / 3}, "probabilities")
+        assert baseline.changes.items() >= dict.fromkeys(values).items()
+
+
+def test_the_summary_tells_the_winners_mix_and_each_member(ready: Ready) -> None:
+    space = space_of(weights={"big": {"uniform": [1.0, 9.0]}})
+    _, preparation = ready(space)
+    dataset = preparation.dataset
+    config = space.at({"teacher.ensemble.weights.big": 9.0})
+    teacher = preparation.teacher.mixed(config.teacher.chosen("source").mix())
+    told = teacher_of(teacher, examine_nobody(teacher, dataset), dataset.input_shape)
+    test = open_test(dataset)
+    logits = {name: label_inputs(each, test.inputs, test.index) for name, each in teacher.members.items()}
+    right = {name: float((each.argmax(1) == test.labels).mean()) for name, each in logits.items()}
+    mixed = float(((0.9 * logits["big"] + 0.1 * logits["small"]).argmax(1) == test.labels).mean())
+    assert told["test"]["accuracy"] == pytest.approx(mixed)
+    assert {name: each["test"]["accuracy"] for name, each in told["members"].items()} == pytest.approx(right)
+    assert {name: each["weight"] for name, each in told["members"].items()} == pytest.approx({"big": 0.9, "small": 0.1})
+    costs = {name: (each["parameters"], each["multiply_adds"]) for name, each in told["members"].items()}
+    assert costs == {"big": (8 * 24 + 24 + 24 * 4 + 4, 8 * 24 + 24 * 4), "small": (8 * 6 + 6 + 6 * 4 + 4, 12 * 6)}
+    assert (told["parameters"], told["multiply_adds"]) == tuple(map(sum, zip(*costs.values(), strict=True)))
+    assert told["members"]["big"]["training"]["precision"] == "float32"
+
+
+def examine_nobody(teacher: Any, dataset: Any) -> Any:
+    return examine([], teacher, dataset)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"members": {}}, r"^teacher\.ensemble\.members: "),
+        ({"members": {"a": 3}}, r"^teacher\.ensemble\.members\.a: must be a table like \[teacher\], but got 3\.$"),
+        ({"members": {"a b": BIG}}, r'^teacher\.ensemble\.members\."a b": a member\'s name has letters'),
+        ({"members": {"a": {"source": "tran"}}}, r"^teacher\.ensemble\.members\.a\.source: .*Did you mean 'train'"),
+        ({"members": {"a": {"source": "logits"}}}, r"^teacher\.ensemble\.members\.a\.path: this key is required"),
+        ({"members": {"a": BIG | {"path": 3}}}, r"^teacher\.ensemble\.members\.a\.path: must be a string, but got 3\."),
+        (
+            {"members": {"a": BIG | {"mode": "live"}}},
+            r"^teacher\.ensemble\.members\.a\.mode: .* write teacher\.mode\.$",
+        ),
+        (
+            {"members": {"a": {"source": "ensemble", "ensemble": {"members": {"b": BIG}}}}},
+            r"^teacher\.ensemble\.members\.a\.source: a member cannot be several teachers itself",
+        ),
+        ({"weights": {"bug": 1.0}}, r"^teacher\.ensemble\.weights\.bug: no member is named 'bug'.*Did you mean 'big'"),
+        ({"weights": {"big": 0.0}}, r"^teacher\.ensemble\.weights\.big: must be greater than 0, but got 0\.0\."),
+        ({"weights": {"big": {"uniform": [0.0, 1.0]}}}, r"^teacher\.ensemble\.weights\.big: must be greater than 0"),
+        ({"use": []}, r"^teacher\.ensemble\.use: must name each member that takes part once, but got \[\]\.$"),
+        ({"use": ["big", "big"]}, r"^teacher\.ensemble\.use: must name each member that takes part once"),
+        (
+            {"use": {"choice": ["big", "huge"]}},
+            r"^teacher\.ensemble\.use: no member is named 'huge'; there are big, small",
+        ),
+        (
+            {"average": {"choice": ["logits", "probabilities"]}},
+            r"^teacher\.ensemble\.average: .*the same for every trial",
+        ),
+    ],
+)
+def test_an_ensemble_that_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        space_of(**{"members": {"big": BIG, "small": SMALL}, **change})
+    assert "\n" not in str(caught.value)
+
+
+def test_losses_on_features_are_refused(tmp_path: Path) -> None:
+    base = run_space().tables | {"loss": {"kind": "hint"}}
+    with pytest.raises(ConfigError, match=r"^loss: 'hint' compares features, but source = 'ensemble' is several"):
+        prepare(space_of(base=base), tmp_path, print)
+    assert not list(tmp_path.glob("teacher-*"))
+
+
+@pytest.mark.parametrize("change", [{"student": {"init": "inherit"}}, {"regularization": {"norm_ratio": 1.0}}])
+def test_a_student_that_needs_the_weights_of_one_teacher_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    tables = run_space().tables
+    base = {name: tables.get(name, {}) | change.get(name, {}) for name in tables | change}
+    with pytest.raises(InputError, match=r"needs the teacher's weights, but source = 'ensemble' is several"):
+        prepare(space_of(base=base), tmp_path, print)
+    assert not list(tmp_path.glob("teacher-*"))
