@@ -4,7 +4,7 @@ import re
 from math import isfinite
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from distill_tune.config.choosing import Choosing
 from distill_tune.config.messages import BrokenRule
@@ -118,6 +118,12 @@ class SearchConfig(Choosing):
                 raise BrokenRule((field,), f"{rule}{', '.join(able)}.")
 
 
+def _is_number_of_lanes(value: int | str) -> int | str:
+    if value != "auto" and (isinstance(value, str) or not 1 <= value <= 64):
+        raise ValueError("must be a number from 1 to 64, or 'auto'")
+    return value
+
+
 class ResourcesConfig(Options):
     """What a trial gets and how many run at a time."""
 
@@ -126,6 +132,15 @@ class ResourcesConfig(Options):
     """None: as many as the cluster has room for."""
     cpus_per_worker: Positive = 1
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
+    lanes: Annotated[int | Literal["auto"], AfterValidator(_is_number_of_lanes)] = 1
+    """Trials that train as one in each place; auto: as many as a short measured training finds fastest."""
+
+    @model_validator(mode="after")
+    def _lanes_are_of_one_worker(self) -> Self:
+        if self.lanes not in (1, "auto") and self.workers_per_trial > 1:
+            rule = f"must be 1 where a trial has {self.workers_per_trial} workers, but got {self.lanes}."
+            raise BrokenRule(("lanes",), rule, cure="Set resources.workers_per_trial to 1, or leave lanes out.")
+        return self
 
 
 class ConfirmConfig(Options):

@@ -216,6 +216,13 @@ class Config(Options):
     confirm: ConfirmConfig = ConfirmConfig()
 
     @model_validator(mode="after")
+    def _lanes_have_no_folds(self) -> Self:
+        if self.data.folds is not None and self.resources.lanes not in (1, "auto"):
+            rule = f"must be 1 beside data.folds ({self.data.folds}), but got {self.resources.lanes}."
+            raise BrokenRule(("resources", "lanes"), rule, cure="Leave one of them out.")
+        return self
+
+    @model_validator(mode="after")
     def _batches_can_be_dealt_out(self) -> Self:
         batch, workers = self.optim.batch_size, self.resources.workers_per_trial
         if batch % workers:

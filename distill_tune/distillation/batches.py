@@ -102,12 +102,26 @@ class Batches:
         """Samples an epoch, over all workers together."""
         return self.steps_per_epoch * self.batch_size
 
+    @property
+    def mixes(self) -> bool:
+        """Whether batches have partners' labels."""
+        return self._views.mixes
+
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of epoch 1, 2, ...; each pass over the data shows the next view."""
         for turn in range((epoch - 1) * self._passes, epoch * self._passes):
             view = turn if self._teacher is None else turn % self._teacher.num_views
             for rows in self._order(turn).split(self._steps_per_chunk):
                 yield from self._chunk(rows, view)
+
+    def chunks(self, epoch: int, samples: int) -> Iterator[Batch]:
+        """The same batches without features, several in one: [steps, batch, ...], one step at least, of `samples`."""
+        for turn in range((epoch - 1) * self._passes, epoch * self._passes):
+            view = turn if self._teacher is None else turn % self._teacher.num_views
+            for rows in self._order(turn).split(max(1, samples // self._part)):
+                columns = self._columns(rows.flatten().to(self._labels.device), view)
+                shaped: Any = (None if c is None else c.unflatten(0, rows.shape) for c in columns)
+                yield Batch._make((*shaped, self._labelled_share, ()))
 
     def _order(self, turn: int) -> Tensor:
         """int64 [steps, batch of this worker]."""
@@ -118,20 +132,24 @@ class Batches:
 
     def _chunk(self, rows: Tensor, view: int) -> Iterator[Batch]:
         index = rows.flatten().to(self._labels.device)
-        mixed = self._views.take(index, view)
-        columns = (
-            mixed.inputs,
-            self._labels[index],
-            None if self._teacher is None else self._teacher.take(view, index),
-            None if mixed.partner is None else self._labels[mixed.partner],
-            mixed.share,
-        )
+        columns = self._columns(index, view)
         split: list[Any] = [[None] * len(rows) if column is None else column.split(self._part) for column in columns]
         features = self._features_of(index, view, len(rows))
         for (inputs, labels, logits, partner_labels, share), layers in zip(
             zip(*split, strict=True), features, strict=True
         ):
             yield Batch(inputs, labels, logits, partner_labels, share, self._labelled_share, layers)
+
+    def _columns(self, index: Tensor, view: int) -> tuple[Tensor | None, ...]:
+        """What a `Batch` has of each sample before its features, in its order."""
+        mixed = self._views.take(index, view)
+        return (
+            mixed.inputs,
+            self._labels[index],
+            None if self._teacher is None else self._teacher.take(view, index),
+            None if mixed.partner is None else self._labels[mixed.partner],
+            mixed.share,
+        )
 
     def _features_of(self, index: Tensor, view: int, steps: int) -> Iterable[tuple[Tensor, ...]]:
         """The teacher's features for each step of a chunk."""

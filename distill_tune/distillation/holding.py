@@ -33,6 +33,11 @@ class Hold:
         self._rows = [(parameters[name], count) for name, count in rows.items()]
         self._free_by = free_by
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is ever held."""
+        return not self._rows
+
     def held(self, progress: float) -> list[Tensor]:
         """The rows that stand still at `progress`, in [0, 1): views of the parameters."""
         share = progress / self._free_by

@@ -64,7 +64,7 @@ def distill(
     Raises:
         TrainingError: the loss is not finite; on every rank, in the epoch in which it happens.
     """
-    run = _Run(config, materials, seed, torch.device(device))
+    run = Run(config, materials, seed, torch.device(device))
     try:
         if resume is not None:
             run.restore(resume)
@@ -74,7 +74,9 @@ def distill(
         run.close()
 
 
-class _Run:
+class Run:
+    """One student's training between two epochs: all that `distill` holds; `lanes/` trains several of them as one."""
+
     def __init__(self, config: Config, materials: Materials, seed: int, device: torch.device):
         self.config, self.materials, self.seed, self.device = config, materials, seed, device
         self.shard = Shard(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Shard()
@@ -96,6 +98,7 @@ class _Run:
         self.epoch = 0
 
     def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint."""
         self.student.load_state_dict(checkpoint["student"])
         if self.taught is not None:
             self.taught.terms.load_state_dict(checkpoint["projector"])
@@ -103,25 +106,32 @@ class _Run:
         self.epoch = checkpoint["epoch"]
 
     def checkpoint(self) -> Checkpoint:
+        """What `restore` takes."""
         states = {"student": self.student.state_dict(), "optimizer": self.optimizer.state_dict()}
         if self.taught is not None:
             states["projector"] = self.taught.terms.state_dict()
         return {"epoch": self.epoch, **states}
 
     def close(self) -> None:
+        """Take away what was hung on student and teacher."""
         for each in (self.taught, self.teacher):
             if each is not None:
                 each.close()
 
     def next_epoch(self) -> Epoch:
+        """Train one epoch.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
         self.epoch += 1
         # What is drawn in an epoch, such as dropout, hangs on nothing before it: a resumed epoch is the same epoch.
         torch.manual_seed(seed_of(self.seed, self.epoch, self.shard.rank, "training"))
         began_s, start_s = time.time(), time.perf_counter()
         report = self._train()
         report["samples_per_s"] = self.batches.samples_per_epoch / (time.perf_counter() - start_s)
-        validation = self._evaluated()
-        report |= self._validate(validation)
+        validation = self.evaluated()
+        report |= self.validate(validation)
         times = {"time/began_s": began_s, "time/training_s": time.perf_counter() - start_s}
         return Epoch(report | {"epoch": self.epoch} | times, self.checkpoint, self.student, validation)
 
@@ -140,9 +150,14 @@ class _Run:
                 its_sum += term.detach()
         if self.shard.world_size > 1:
             dist.all_reduce(sums)
-        return self._losses(*(sums / (self.shard.world_size * steps)).tolist())
+        return self.losses(*(sums / (self.shard.world_size * steps)).tolist())
 
-    def _losses(self, total: float, hard: float, soft: float, *also: float) -> dict[str, float]:
+    def losses(self, total: float, hard: float, soft: float, *also: float) -> dict[str, float]:
+        """The report of an epoch's mean losses.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
         terms = {"train/hard_loss": hard} | ({"train/soft_loss": soft} if self.objective.has_soft else {})
         terms |= {f"train/{name}_loss": value for name, value in zip(self.objective.also, also, strict=True)}
         self._refuse_divergence("training", total)
@@ -176,7 +191,8 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _evaluated(self) -> Sums:
+    def evaluated(self) -> Sums:
+        """The student, as it is now, on the validation samples."""
         materials = self.materials
         if self.shard.world_size > 1:
             _average_statistics(self.trained, self.shard.world_size)
@@ -185,7 +201,12 @@ class _Run:
             self.student, materials.validation_inputs, materials.validation_labels, teacher_logits, self.shard
         )
 
-    def _validate(self, validation: Sums) -> dict[str, float]:
+    def validate(self, validation: Sums) -> dict[str, float]:
+        """The report of it.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
         materials, metrics = self.materials, validation.metrics
         self._refuse_divergence("validation", metrics["loss"])
         report = {f"val/{name}": value for name, value in metrics.items()}

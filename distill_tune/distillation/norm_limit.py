@@ -25,6 +25,11 @@ class NormLimit:
         self._limit = limit
         self()
 
+    @property
+    def is_free(self) -> bool:
+        """Whether there is no limit."""
+        return self._limit is None
+
     def __call__(self) -> None:
         """Scale the weights back where they are outside; no worker waits for its device."""
         if self._limit is not None:

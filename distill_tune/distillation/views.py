@@ -45,6 +45,11 @@ class Views:
         """Of one sample as it is stored."""
         return self._inputs[0].numel() * self._inputs.element_size()
 
+    @property
+    def mixes(self) -> bool:
+        """Whether samples are blended with partners."""
+        return bool(self._mixing)
+
     def take(self, index: Tensor, view: int) -> Mixed:
         """The inputs of the samples at `index` (int64 [batch]) in `view`."""
         inputs = self._transformed(index, view)

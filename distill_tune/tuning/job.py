@@ -18,6 +18,7 @@ from distill_tune.tuning.display import Voice
 from distill_tune.tuning.fitting import Fitted, fit, known_to_fit
 from distill_tune.tuning.footprint import Footprint
 from distill_tune.tuning.interrupts import Interrupt, heard
+from distill_tune.tuning.laning import with_lanes
 from distill_tune.tuning.order import Order
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Job:
             places = places if joins else self._connect(stack)
             stack.enter_context(self.interrupt.in_order())
             if self.order.is_new:
+                fitted = with_lanes(fitted, preparation.prepared, places, self.voice.tell)
                 claim = Claim.of_new(self.order.folder, fitted.space, self.order.command)
             else:
                 self.order.enter(claim, fitted.space)

@@ -18,6 +18,8 @@ from distill_tune.errors import one_line
 
 Report = dict[str, float]
 """One epoch of one trial: "epoch", "val/accuracy", "train/loss", ...; numbers only."""
+Told = tuple[str, list[Report], str | None]
+"""What a training in a lane says: its name, its latest epochs, and why it failed if it did."""
 
 
 def with_shared_names(report: Report) -> Report:

@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
+import ray
 from ray import tune
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.controller import run_trials
+from distill_tune.tuning.lane_adapters import Hands, LaneScheduler, LaneSearcher
+from distill_tune.tuning.lane_desk import LaneDesk
+from distill_tune.tuning.lane_host import LaneHost
 from distill_tune.tuning.trial import WORKERS, Trial, TrialContext
 from distill_tune.tuning.tune_adapters import ConductedScheduler, ConductedSearcher, Waiting
+
+_DEATHS_OF_A_PLACE = 10
+"""For each retry of a trial: so often may the process of a place with lanes die before the place is given up."""
 
 
 def run_search(conductor: Conductor, context: TrialContext, say: Callable[[str], None] = lambda line: None) -> None:
@@ -26,16 +35,44 @@ def run_search(conductor: Conductor, context: TrialContext, say: Callable[[str],
 
 def _run_tune(conductor: Conductor, context: TrialContext, say: Callable[[str], None]) -> None:
     folder = context.result_folder / "tune"
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(conductor.concurrency)
-    config = context.space.config
-    trainable = tune.with_resources(tune.with_parameters(Trial, context=context), _resources(config.resources))
-    scheduler = ConductedScheduler(conductor)
-    stopper = Waiting(conductor, scheduler, say)
+    cast = _in_lanes(conductor, context) if context.lanes > 1 else _alone(conductor, context)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(cast.places)
+    trainable = tune.with_resources(cast.trainable, _resources(context.space.config.resources))
+    stopper = Waiting(conductor, cast.scheduler, say)
     try:
-        run_trials(trainable, ConductedSearcher(conductor), scheduler, stopper, folder, config.search.retries)
+        run_trials(trainable, cast.searcher, cast.scheduler, stopper, folder, cast.max_failures)
     finally:
         for leftover in (folder, context.result_folder / WORKERS):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Cast:
+    """Who plays which part for Tune."""
+
+    trainable: Any
+    searcher: ConductedSearcher
+    scheduler: ConductedScheduler
+    places: int
+    max_failures: int
+    """Of one of Tune's trials."""
+
+
+def _alone(conductor: Conductor, context: TrialContext) -> _Cast:
+    """A trial of ours is one of Tune's."""
+    searcher, scheduler = ConductedSearcher(conductor), ConductedScheduler(conductor)
+    trainable, retries = tune.with_parameters(Trial, context=context), context.space.config.search.retries
+    return _Cast(trainable, searcher, scheduler, conductor.concurrency, retries)
+
+
+def _in_lanes(conductor: Conductor, context: TrialContext) -> _Cast:
+    """A place is one of Tune's trials, and has several of ours in its lanes."""
+    retries = context.space.config.search.retries
+    desk: Any = ray.remote(LaneDesk).options(num_cpus=0).remote(retries)
+    hands = Hands(conductor, context.lanes, lambda place, hand: ray.get(desk.give.remote(place, hand)))
+    trainable = tune.with_parameters(LaneHost, context=context, desk=desk)
+    searcher, scheduler = LaneSearcher(conductor, hands), LaneScheduler(conductor, hands)
+    return _Cast(trainable, searcher, scheduler, conductor.concurrency // context.lanes, retries * _DEATHS_OF_A_PLACE)
 
 
 def _resources(resources: ResourcesConfig) -> dict[str, float]:

@@ -40,7 +40,10 @@ class SearchPhase:
         """`budget` is this search's own; what earlier sittings have spent of it is in there."""
         self.claim, self.fitted, self.budget, self.places, self.voice = claim, fitted, budget, places, voice
         self.space = fitted.space
-        search = self.space.config.search
+        search, lanes = self.space.config.search, self.space.config.resources.lanes
+        assert lanes != "auto", "settled before a search"
+        self.lanes = min(lanes, -(-budget.trials // places))
+        """Of each place; no more than there are trials for."""
         self.ledger = Ledger(search.objectives[0], say=voice.tell, further=search.objectives[1:])
         self.judge = search.chosen("scheduler").judge(search)
         self.ended_by: Reason | None = None
@@ -61,7 +64,8 @@ class SearchPhase:
         self.conductor = self._take_up()
         try:
             if history.ended_by is None:
-                run_search(self.conductor, TrialContext(self.space, prepared, self.claim.folder), self.voice.tell)
+                context = TrialContext(self.space, prepared, self.claim.folder, self.lanes)
+                run_search(self.conductor, context, self.voice.tell)
                 self.used_s = self.budget.used_s
         finally:
             self.write_trials()
@@ -78,7 +82,7 @@ class SearchPhase:
             self.ledger,
             self.budget,
             self.fitted.limits,
-            self.places,
+            self.places * self.lanes,
             deque(search.start_with),
             self.fitted.smallest,
         )

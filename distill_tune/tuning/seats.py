@@ -1,4 +1,4 @@
-"""Seats: warm actors that train the confirmation's students, one training after another."""
+"""Seats: warm actors that train the confirmation's students, one after another or several in fused lanes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,10 +20,11 @@ from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget
 from distill_tune.tuning.cluster import free_places
 from distill_tune.tuning.confirmation import Candidate, confirmation_record
-from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
+from distill_tune.tuning.lane_group import LaneGroup
+from distill_tune.tuning.ledger import Ledger, Report, Status, Told, TrialRecord
 from distill_tune.tuning.pile import Pile
 from distill_tune.tuning.trial import CHECKPOINTS, WORKERS, make_group
-from distill_tune.tuning.worker_group import Assignment
+from distill_tune.tuning.worker_group import Assignment, WorkerGroup
 
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
@@ -44,20 +45,44 @@ class _Training:
     why: str = "no worker could be kept running"
 
 
-class Seat:
-    """An actor that trains one assignment after another in a worker group of its own."""
+@dataclass(frozen=True)
+class _Hand:
+    """A training at work."""
 
-    def __init__(self, resources: ResourcesConfig, folder: Path, name: str):
-        self._group = make_group(resources, folder, name)
+    training: _Training
+    record: TrialRecord
+    assignment: Assignment
+
+    @property
+    def is_complete(self) -> bool:
+        return self.record.epochs >= self.assignment.config.search.max_epochs
+
+
+def dealt(trainings: Sequence[_Training], seats: int, lanes: int) -> list[list[_Training]]:
+    """The trainings in parts of at most `lanes`, as equal as can be, and so many that all seats end together."""
+    count = len(trainings)
+    parts = min(count, -(-count // (seats * lanes)) * seats)
+    return [list(trainings[count * part // parts : count * (part + 1) // parts]) for part in range(parts)]
+
+
+class Seat:
+    """An actor that trains some assignments after others: one at a time in a worker group, or several in lanes."""
+
+    def __init__(self, resources: ResourcesConfig, folder: Path, name: str, lanes: int = 1):
+        self._group: WorkerGroup | LaneGroup = (
+            make_group(resources, folder, name)
+            if lanes == 1
+            else LaneGroup(resources.cpus_per_worker, resources.gpus_per_worker)
+        )
         self._group.start()
 
-    def train(self, assignment: Assignment) -> Iterator[Report]:
-        """Train to the end, a report an epoch."""
-        self._group.assign(assignment)
-        report: Report = {"epoch": 0}
-        while report["epoch"] < assignment.config.search.max_epochs:
-            report = dict(self._group.next_report())
-            yield report
+    def train(self, assignments: list[Assignment]) -> Iterator[Told]:
+        """Train all to their end; what each says after each epoch."""
+        if isinstance(self._group, LaneGroup):
+            yield from _in_lanes(self._group, assignments)
+        else:
+            for assignment in assignments:
+                yield from _alone(self._group, assignment)
 
     @ray.method(max_task_retries=-1)
     def ready(self) -> None:
@@ -66,6 +91,29 @@ class Seat:
     def close(self) -> None:
         """Give back everything that the group holds."""
         self._group.shutdown()
+
+
+def _alone(group: WorkerGroup, assignment: Assignment) -> Iterator[Told]:
+    report: Report = {"epoch": 0}
+    try:
+        group.assign(assignment)
+        while report["epoch"] < assignment.config.search.max_epochs:
+            report = dict(group.next_report())
+            yield assignment.trial_id, [report], None
+    except Exception as error:  # this training has failed, the others go on
+        yield assignment.trial_id, [], one_line(error)
+
+
+def _in_lanes(group: LaneGroup, assignments: list[Assignment]) -> Iterator[Told]:
+    group.shutdown()  # what an earlier call has left, that nobody has heard to its end
+    for assignment in assignments:
+        try:
+            group.join(assignment)
+        except Exception as error:  # this training has failed, the others go on
+            yield assignment.trial_id, [], one_line(error)
+    while group.trials:
+        for trial, found in group.next_reports(group.trials).items():
+            yield (trial, [], one_line(found)) if isinstance(found, Exception) else (trial, found, None)
 
 
 class Seats:
@@ -80,11 +128,12 @@ class Seats:
         ledger: Ledger,
         budget: Budget,
         known: Mapping[str, TrialRecord] | None = None,
+        lanes: int = 1,
     ):
         """`known` trainings of an earlier sitting are not run again, and those that had begun go on."""
         self._count, self._prepared, self._resources = count, prepared, resources
         self._folder, self._ledger, self._budget, self._known = folder, ledger, budget, known or {}
-        self._lock = threading.Lock()
+        self._lanes, self._lock = lanes, threading.Lock()
         self._seats: list[Any] = []
         self._up: set[Any] = set()
         """Seats that have been up."""
@@ -94,7 +143,8 @@ class Seats:
         alone = self._resources.workers_per_trial == 1
         cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
         seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_RESTARTS)
-        self._seats = [seat.remote(self._resources, self._folder, f"seat-{i}") for i in range(self._count)]
+        own = [(self._resources, self._folder, f"seat-{number}", self._lanes) for number in range(self._count)]
+        self._seats = [seat.remote(*each) for each in own]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
@@ -114,12 +164,13 @@ class Seats:
         Raises:
             DistillTuneError: a seat could not be kept running.
         """
-        pile = Pile(
+        asked = [
             _Training(candidate, seed)
             for candidate in candidates
             for seed in candidate.seeds
             if not self._is_known(candidate, seed)
-        )
+        ]
+        pile = Pile(dealt(asked, self._count, self._lanes))
         faults: list[Exception] = []
         threads = [threading.Thread(target=self._work, args=(seat, pile, faults), daemon=True) for seat in self._seats]
         for thread in threads:
@@ -128,20 +179,21 @@ class Seats:
             thread.join()
         if faults:
             raise DistillTuneError(f"the confirmation could not be finished: {one_line(faults[0])}") from faults[0]
-        for training in pile.clear() if self._budget.ended_by is None else []:  # no seat is left to do it
-            self._end(self._begun(training), Status.FAILED, training.why)
+        for part in pile.clear() if self._budget.ended_by is None else []:  # no seat is left to do it
+            for training in part:
+                self._end(self._begun(training), Status.FAILED, training.why)
 
-    def _work(self, seat: Any, pile: Pile[_Training], faults: list[Exception]) -> None:
+    def _work(self, seat: Any, pile: Pile[list[_Training]], faults: list[Exception]) -> None:
         """One seat's thread: train what waits, as long as the seat is up."""
         try:
-            while self._is_up(seat, pile) and (training := pile.take()) is not None:
-                self._train_one(seat, training, pile)
+            while self._is_up(seat, pile) and (part := pile.take()) is not None:
+                self._train_some(seat, part, pile)
         except Exception as error:  # raised again in the thread that asked
             faults.append(error)
         if faults or self._budget.ended_by is not None:
             pile.clear()
 
-    def _is_up(self, seat: Any, pile: Pile[_Training]) -> bool:
+    def _is_up(self, seat: Any, pile: Pile[list[_Training]]) -> bool:
         """Wait for a seat to be up, or up again; False where Ray has given it up, or it is no longer needed.
 
         On a cluster that has lost a node there may be no place for it until the others are done.
@@ -193,40 +245,64 @@ class Seats:
             return known
         return confirmation_record(training.candidate, training.seed)
 
-    def _train_one(self, seat: Any, training: _Training, pile: Pile[_Training]) -> None:
-        """Train to an end, or, if the seat's process or node dies, give the training back."""
+    def _train_some(self, seat: Any, part: list[_Training], pile: Pile[list[_Training]]) -> None:
+        """Train to their ends, or, if the seat's process or node dies, give back what had not come to its own."""
+        hands = {hand.record.trial_id: hand for hand in map(self._hand, part)}
+        try:
+            self._trained(seat, hands)
+        except ray.exceptions.RayActorError as error:
+            self._up.discard(seat)
+            why = one_line(error)
+            for hand in [hand for hand in hands.values() if not hand.training.tries_left]:
+                self._end(hands.pop(hand.record.trial_id).record, Status.FAILED, why)
+            if hands:
+                trainings = (hand.training for hand in hands.values())
+                return pile.put_back([replace(each, tries_left=each.tries_left - 1, why=why) for each in trainings])
+        except ray.exceptions.RayTaskError as error:
+            for hand in hands.values():
+                self._end(hand.record, Status.FAILED, one_line(error.cause))
+        pile.done()
+
+    def _hand(self, training: _Training) -> _Hand:
         candidate, seed = training.candidate, training.seed
         weights, record = self._weights(candidate, seed), self._begun(training)
         checkpoint = self._folder / CHECKPOINTS / f"{record.trial_id}.pt"
-        assignment = Assignment(record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights)
         with self._lock:
             if record.trial_id not in self._ledger.records:
                 self._ledger.start(record)
-        try:
-            if self._trained(seat, assignment, record):
-                candidate.weights[seed], candidate.reports[seed] = weights, record.last
-                self._end(record, Status.COMPLETED)
-        except ray.exceptions.RayActorError as error:
-            self._up.discard(seat)
-            if training.tries_left:
-                return pile.put_back(replace(training, tries_left=training.tries_left - 1, why=one_line(error)))
-            self._end(record, Status.FAILED, one_line(error))
-        except ray.exceptions.RayTaskError as error:
-            self._end(record, Status.FAILED, one_line(error.cause))
-        pile.done()
+        assignment = Assignment(record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights)
+        return _Hand(training, record, assignment)
 
-    def _trained(self, seat: Any, assignment: Assignment, record: TrialRecord) -> bool:
-        """Train to the end, or, where the budget has ended, to the end of the epoch."""
-        for reference in seat.train.options(num_returns="streaming").remote(assignment):
-            report = ray.get(reference)
-            with self._lock:
-                if report["epoch"] > record.epochs:  # a seat that was started again repeats some
-                    self._ledger.report(record.trial_id, report)
+    def _trained(self, seat: Any, hands: dict[str, _Hand]) -> None:
+        """Train all to the end, or, where the budget has ended, to the end of the epoch; who has ended leaves `hands`.
+
+        Raises:
+            ray.exceptions.RayActorError: the seat's process died.
+        """
+        asked = [hand.assignment for hand in hands.values()]
+        for reference in seat.train.options(num_returns="streaming").remote(asked):
+            trial_id, reports, failure = ray.get(reference)
+            self._hear(hands[trial_id], reports)
+            if failure is not None:
+                self._end(hands.pop(trial_id).record, Status.FAILED, failure)
+            elif hands[trial_id].is_complete:
+                self._complete(hands.pop(trial_id))
             if self._budget.ended_by is not None:
-                record.goes_on_later = True
-                self._end(record, Status.INTERRUPTED)
-                return False
-        return True
+                for hand in hands.values():
+                    hand.record.goes_on_later = True
+                    self._end(hand.record, Status.INTERRUPTED)
+                return
+
+    def _hear(self, hand: _Hand, reports: list[Report]) -> None:
+        with self._lock:
+            for report in reports:
+                if report["epoch"] > hand.record.epochs:  # a seat that was started again repeats some
+                    self._ledger.report(hand.record.trial_id, report)
+
+    def _complete(self, hand: _Hand) -> None:
+        candidate, seed = hand.training.candidate, hand.training.seed
+        candidate.weights[seed], candidate.reports[seed] = self._weights(candidate, seed), hand.record.last
+        self._end(hand.record, Status.COMPLETED)
 
     def _end(self, record: TrialRecord, status: Status, message: str = "") -> None:
         with self._lock:

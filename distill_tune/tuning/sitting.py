@@ -82,7 +82,7 @@ class Sitting:
         """What the search has cost, and why it ended."""
         main, beside = self.main, self.beside
         ended_by = main.ended_by or (Reason.USER if self.interrupt.requested else main.budget.ended_by)
-        spent = summary.effort(self.ledger, self.clock, self.places, main.judge.rungs, ended_by)
+        spent = summary.effort(self.ledger, self.clock, self.places, main.lanes, main.judge.rungs, ended_by)
         if beside is None:
             return spent
         return spent | {
@@ -152,7 +152,14 @@ class Sitting:
         count, prepared = min(self.places, plan.num_runs), self.preparation.prepared
         budget = Budget(plan.num_runs, interrupt=self.interrupt)
         with Seats(
-            count, prepared, self.config.resources, self.claim.folder, watched, budget, history.confirmations
+            count,
+            prepared,
+            self.config.resources,
+            self.claim.folder,
+            watched,
+            budget,
+            history.confirmations,
+            self.main.lanes,
         ) as seats:
             confirmation = confirm(tops, seats.train, self.ledger.objective, rivals)
         self.clock.confirm_s = time.monotonic() - began_s

@@ -66,10 +66,13 @@ def last_end_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
     return max((ended_s for ended_s in ended if ended_s >= since_s), default=None)
 
 
-def training_share(ledger: Ledger, concurrency: int, search_s: float) -> float:
-    """The share of the workers' time, first step to last end, that was spent in training and validation steps."""
+def training_share(ledger: Ledger, places: int, search_s: float) -> float:
+    """The share of the workers' time, first step to last end, that was spent in training and validation steps.
+
+    A trial in a lane has its share of the time of its place.
+    """
     trained_s = sum(record.training_s for record in ledger.records.values())
-    return trained_s / (concurrency * search_s) if search_s > 0 else 0.0
+    return trained_s / (places * search_s) if search_s > 0 else 0.0
 
 
 def trial_counts(ledger: Ledger) -> dict[str, int]:
@@ -85,17 +88,18 @@ def trial_counts(ledger: Ledger) -> dict[str, int]:
 
 
 def effort(
-    ledger: Ledger, clock: Clock, concurrency: int, rungs: Sequence[Rung], ended_by: Reason | None
+    ledger: Ledger, clock: Clock, places: int, lanes: int, rungs: Sequence[Rung], ended_by: Reason | None
 ) -> dict[str, Any]:
     """What the search has cost, why it ended, and what its rungs were worth."""
     ended = sum(count for name, count in trial_counts(ledger).items() if name in ("completed", "stopped", "failed"))
     return {
         "trials": trial_counts(ledger),
         "epochs_trained": sum(record.epochs for record in ledger.records.values()),
-        "concurrent_trials": concurrency,
+        "concurrent_trials": places * lanes,
+        "lanes": lanes,
         "time": {name: round(value, 3) for name, value in asdict(clock).items()},
         "trials_per_hour": 3600 * ended / clock.search_s if clock.search_s else 0.0,
-        "training_share": training_share(ledger, concurrency, clock.search_s),
+        "training_share": training_share(ledger, places, clock.search_s),
         "ended_by": None if ended_by is None else str(ended_by),
         "rungs": rung_report(rungs, ledger),
     }

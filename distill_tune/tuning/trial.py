@@ -30,7 +30,8 @@ REPORTS = "reports"
 """The key of a result with the reports of its epochs."""
 FAILURE = "failure"
 """The key of a result that says why a trial failed."""
-_STEP_S = 0.3
+STEP_S = 0.3
+"""A step lasts about so long, where nothing is decided before."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,23 @@ class TrialContext:
     space: Space
     prepared: Prepared
     result_folder: Path
+    lanes: int = 1
+    """Trials of one place that are at work at a time."""
     group_of: Callable[[ResourcesConfig, Path, str], WorkerGroup] | None = None
     """Makes another kind of group than `make_group` would, such as one that trains nothing and shows a search's own
     cost (`benchmarks/scale.py`)."""
+
+    def assignment(self, trial_id: str, values: str) -> Assignment:
+        """What a trial trains; `values` are its sampled values, as JSON."""
+        run = self.space.at(json.loads(values))
+        checkpoint = self.result_folder / CHECKPOINTS / f"{trial_id}.pt"
+        return Assignment(trial_id, run, run.search.seed, self.prepared, checkpoint)
+
+    def log(self, trial_id: str, error: Exception) -> None:
+        """Keep what a trial's training raised."""
+        log = self.result_folder / "logs" / f"{trial_id}.txt"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(traceback.format_exception(error)))
 
 
 class CheckpointSweeper(Watcher):
@@ -77,18 +92,18 @@ class Trial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train to the next rung, but at least one epoch and not much longer than `_STEP_S`; returns their reports.
+        """Train to the next rung, but at least one epoch and not much longer than `STEP_S`; returns their reports.
 
         A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs nothing is decided.
         """
         reports: list[Report] = []
         result: dict[str, Any] = {REPORTS: reports}
-        until_s = time.monotonic() + _STEP_S
+        until_s = time.monotonic() + STEP_S
         try:
             while not reports or (time.monotonic() < until_s and self._is_undecided(int(reports[-1]["epoch"]))):
                 reports.append(dict(self._group.next_report()))
         except Exception as error:  # whatever a user's own loss or student raises: this trial fails, the search goes on
-            self._log(traceback.format_exc())
+            self._context.log(self._assignment.trial_id, error)
             return {**result, FAILURE: one_line(error), "done": True}
         return {**result, "done": reports[-1]["epoch"] >= self._assignment.config.search.max_epochs}
 
@@ -106,20 +121,8 @@ class Trial(tune.Trainable):
         """Nothing; see `save_checkpoint`."""
 
     def _assign(self, config: dict[str, Any]) -> None:
-        run = self._context.space.at(json.loads(config["values"]))
-        self._assignment = Assignment(
-            trial_id=config["trial"],
-            config=run,
-            seed=run.search.seed,
-            prepared=self._context.prepared,
-            checkpoint=self._context.result_folder / CHECKPOINTS / f"{config['trial']}.pt",
-        )
+        self._assignment = self._context.assignment(config["trial"], config["values"])
         self._group.assign(self._assignment)
-
-    def _log(self, text: str) -> None:
-        log = self._context.result_folder / "logs" / f"{self._assignment.trial_id}.txt"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(text)
 
 
 def make_group(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:

@@ -22,7 +22,7 @@ from distill_tune.config import Config
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.tuning.ledger import Report
 
-_CHECKPOINT_EVERY_S = 5.0
+CHECKPOINT_EVERY_S = 5.0
 """A killed worker costs at most so much training; taken at the first end of an epoch after it."""
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -106,7 +106,7 @@ def train(assignment: Assignment, device: str, is_first: bool = True) -> Generat
     from distill_tune.distillation.folds import train_students
 
     keep = assignment.keep
-    resume = _read_checkpoint(assignment.checkpoint, device)
+    resume = read_checkpoint(assignment.checkpoint, device)
     reports: list[Report] = resume.pop("reports", [])
     yield from reports  # whoever asks may have been told of none of them, or of some
     saved_s = time.monotonic()
@@ -122,8 +122,8 @@ def train(assignment: Assignment, device: str, is_first: bool = True) -> Generat
                 for number, student in enumerate(epoch.students.folds):
                     write_student(fold_weights(keep, number), student.state_dict())
                 write_student(keep, epoch.students.student.state_dict())
-            elif is_first and assignment.checkpoint is not None and time.monotonic() - saved_s > _CHECKPOINT_EVERY_S:
-                _write_checkpoint(assignment.checkpoint, {**epoch.checkpoint(), "reports": reports})
+            elif is_first and assignment.checkpoint is not None and time.monotonic() - saved_s > CHECKPOINT_EVERY_S:
+                write_checkpoint(assignment.checkpoint, {**epoch.checkpoint(), "reports": reports})
                 saved_s = time.monotonic()
             yield epoch.report
     if is_first and assignment.checkpoint is not None:
@@ -143,7 +143,7 @@ def write_student(path: Path, weights: dict[str, Any]) -> None:
         save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, temporary)
 
 
-def _write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
+def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
     """The checkpoint behind the digest of its bytes."""
     import torch
 
@@ -153,7 +153,7 @@ def _write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
         temporary.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
 
 
-def _read_checkpoint(path: Path | None, device: str) -> dict[str, Any]:
+def read_checkpoint(path: Path | None, device: str) -> dict[str, Any]:
     """The checkpoint; empty where there is none, or a damaged one: then the training begins anew."""
     import torch
 

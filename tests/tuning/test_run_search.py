@@ -36,7 +36,7 @@ def searched(
     tmp_path: Path, preparation: Any, watcher: Watcher | None = None, places: int = 2, **search: Any
 ) -> tuple[Conductor, TrialContext]:
     tables = json.loads(json.dumps(TABLES))
-    loss = search.pop("loss", None)
+    loss, lanes = search.pop("loss", None), search.pop("lanes", 1)
     tables["resources"] = {"workers_per_trial": search.pop("workers", 1)}
     tables["search"] |= search
     if loss is not None:
@@ -50,11 +50,11 @@ def searched(
         ledger,
         Budget(settings.trials),
         Limits(space.config.limits, preparation.dataset),
-        places,
+        places * lanes,
     )
     if isinstance(watcher, Meddler):
         watcher.conductor = conductor
-    return conductor, TrialContext(space, preparation.prepared, tmp_path)
+    return conductor, TrialContext(space, preparation.prepared, tmp_path, lanes)
 
 
 class Meddler(Watcher):

@@ -20,6 +20,11 @@ Weight = Annotated[float, Field(ge=0)]
 """Of one of several parts of a term."""
 
 
+def a_row(number: float | Tensor) -> float | Tensor:
+    """A number as it is, or one a lane, [lanes], in the shape that meets [lanes, batch, classes]."""
+    return number if isinstance(number, float | int) else number[:, None, None]
+
+
 class Loss(Options):
     """A kind of loss; its fields are its options beside `loss.temperature` and `loss.soft_weight`."""
 
@@ -31,6 +36,10 @@ class Loss(Options):
     """True where a sample's part of the term depends on the others in the batch.
 
     Of several workers, each compares the samples of its own part of the batch alone.
+    """
+    over_lanes: ClassVar[bool] = False
+    """True where several students' terms can be had at once: from logits [lanes, batch, classes], temperatures [lanes]
+    and labels [lanes, batch], a term a lane, [lanes]. Such students train together (`distillation/lanes/`).
     """
     weights: ClassVar[tuple[str, ...]] = ()
     """Fields that weigh the parts of the term, of which one at least must be above 0."""

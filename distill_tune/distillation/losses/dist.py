@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from distill_tune.distillation.losses._base import Loss, Weight
+from distill_tune.distillation.losses._base import Loss, Weight, a_row
 from distill_tune.registry import LOSSES
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _TINY = 1e-8
 
 def pearson_distance(ours: Tensor, theirs: Tensor, dim: int) -> Tensor:
     """1 - Pearson's correlation along `dim`, averaged: 0 for equal, 2 for opposite; 1 where one side is constant."""
-    return 1 - (_centred(ours, dim) * _centred(theirs, dim)).sum(dim).mean()
+    return 1 - (_centred(ours, dim) * _centred(theirs, dim)).sum(dim).mean(-1)
 
 
 def _centred(values: Tensor, dim: int) -> Tensor:
@@ -41,14 +41,16 @@ class Dist(Loss):
     """
 
     compares_samples: ClassVar[bool] = True
+    over_lanes: ClassVar[bool] = True
     weights: ClassVar[tuple[str, ...]] = ("inter_weight", "intra_weight")
     inter_weight: Weight = 2.0
     """The paper's beta; of the relation between classes."""
     intra_weight: Weight = 2.0
     """The paper's gamma; of the relation between samples."""
 
-    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """See the class."""
-        student, teacher = (student_logits / temperature).softmax(-1), (teacher_logits / temperature).softmax(-1)
-        inter, intra = pearson_distance(student, teacher, 1), pearson_distance(student, teacher, 0)
+        by = a_row(temperature)
+        student, teacher = (student_logits / by).softmax(-1), (teacher_logits / by).softmax(-1)
+        inter, intra = pearson_distance(student, teacher, -1), pearson_distance(student, teacher, -2)
         return self.inter_weight * inter + self.intra_weight * intra

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from distill_tune.distillation.losses._base import Loss, Weight
+from distill_tune.distillation.losses._base import Loss, Weight, a_row
 from distill_tune.registry import LOSSES
 
 if TYPE_CHECKING:
@@ -18,23 +18,23 @@ class _Decoupled(NamedTuple):
     """Log-probabilities of softened logits."""
 
     target: Tensor
-    """[batch, 2]: of the target, and of all other classes together."""
+    """[..., batch, 2]: of the target, and of all other classes together."""
     others: Tensor
-    """[batch, classes - 1]: of the others among themselves."""
+    """[..., batch, classes - 1]: of the others among themselves."""
 
 
 def _decoupled(logits: Tensor, is_target: Tensor) -> _Decoupled:
-    target = logits[is_target].view(len(logits), 1)
-    others = logits[~is_target].view(len(logits), -1)
+    target = logits[is_target].view(*logits.shape[:-1], 1)
+    others = logits[~is_target].view(*logits.shape[:-1], -1)
     together = others.logsumexp(-1, keepdim=True)
     either = target.logaddexp(together)
-    both = (target - either).expand(-1, 2).clone()
-    both[:, 1:] = together - either
+    both = (target - either).expand(*target.shape[:-1], 2).clone()
+    both[..., 1:] = together - either
     return _Decoupled(both, others - together)
 
 
 def decoupled_losses(
-    student_logits: Tensor, teacher_logits: Tensor, temperature: float, targets: Tensor
+    student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor, targets: Tensor
 ) -> tuple[Tensor, Tensor]:
     """T^2 * KL(teacher || student) of target against the rest (TCKD), and among the others (NCKD): means, in nats.
 
@@ -42,16 +42,16 @@ def decoupled_losses(
     surer it is, the less of its ranking is passed on.
 
     Args:
-        student_logits: [batch, classes].
-        teacher_logits: [batch, classes].
-        temperature: T > 0.
-        targets: int64 [batch].
+        student_logits: [batch, classes], or [lanes, batch, classes].
+        teacher_logits: likewise.
+        temperature: T > 0, or [lanes].
+        targets: int64 [batch], or [lanes, batch].
     """
-    is_target = teacher_logits.new_zeros(teacher_logits.shape).bool().scatter(1, targets[:, None], True)
-    student = _decoupled(student_logits / temperature, is_target)
-    teacher = _decoupled(teacher_logits / temperature, is_target)
-    scale = temperature**2 / len(targets)
-    target, others = ((t.exp() * (t - s)).sum() * scale for s, t in zip(student, teacher, strict=True))
+    is_target = teacher_logits.new_zeros(teacher_logits.shape).bool().scatter(-1, targets[..., None], True)
+    student = _decoupled(student_logits / a_row(temperature), is_target)
+    teacher = _decoupled(teacher_logits / a_row(temperature), is_target)
+    scale = temperature**2 / targets.shape[-1]
+    target, others = ((t.exp() * (t - s)).sum((-2, -1)) * scale for s, t in zip(student, teacher, strict=True))
     return target, others
 
 
@@ -63,18 +63,19 @@ class Dkd(Loss):
     that the teacher finds likeliest: the teacher knows the sample, and the decomposition holds for any class.
     """
 
+    over_lanes: ClassVar[bool] = True
     weights: ClassVar[tuple[str, ...]] = ("target_weight", "non_target_weight")
     target_weight: Weight = 1.0
     """The paper's alpha."""
     non_target_weight: Weight = 1.0
     """The paper's beta; it chose between 0.5 and 8, the larger the surer the teacher."""
 
-    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """The term without any label."""
         return self.soft_with_labels(student_logits, teacher_logits, temperature, None)
 
     def soft_with_labels(
-        self, student_logits: Tensor, teacher_logits: Tensor, temperature: float, labels: Tensor | None
+        self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor, labels: Tensor | None
     ) -> Tensor:
         """See the class."""
         likeliest = teacher_logits.argmax(-1)

@@ -24,6 +24,7 @@ class LabelSmoothing(Loss):
     """
 
     uses_teacher: ClassVar[bool] = False
+    over_lanes: ClassVar[bool] = True
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of a label's weight that is spread evenly over all classes."""
 

@@ -11,3 +11,4 @@ class Labels(Loss):
     """The labels' term alone; `soft_weight` counts as 0."""
 
     uses_teacher: ClassVar[bool] = False
+    over_lanes: ClassVar[bool] = True

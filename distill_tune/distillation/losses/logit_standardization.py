@@ -34,9 +34,10 @@ class LogitStandardization(Loss):
     """
 
     uses_temperature: ClassVar[bool] = False
+    over_lanes: ClassVar[bool] = True
     base_temperature: Annotated[float, Field(gt=0)] = 2.0
     """tau: z-scores have deviation 1, whatever the network, so good values lie near 2 (the paper's)."""
 
-    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """See the class; `temperature` is not used."""
         return soft_target_loss(standardized(student_logits), standardized(teacher_logits), self.base_temperature)

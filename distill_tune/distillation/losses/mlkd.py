@@ -26,7 +26,7 @@ def batch_level_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
     Both are probabilities, [batch, classes]. It is the paper's ||P P' - Q Q'||^2 / B at B = 64.
     """
-    return (student @ student.mT - teacher @ teacher.mT).square().mean() * _PAPERS_BATCH
+    return (student @ student.mT - teacher @ teacher.mT).square().mean((-2, -1)) * _PAPERS_BATCH
 
 
 def class_level_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -34,9 +34,9 @@ def class_level_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
     Both are probabilities, [batch, classes]. It is the paper's ||P' P - Q' Q||^2 / classes at B = 64.
     """
-    batch, classes = student.shape
+    batch, classes = student.shape[-2:]
     difference = (student.mT @ student - teacher.mT @ teacher) / batch
-    return difference.square().sum() * (_PAPERS_BATCH**2 / classes)
+    return difference.square().sum((-2, -1)) * (_PAPERS_BATCH**2 / classes)
 
 
 @LOSSES.register
@@ -48,6 +48,7 @@ class Mlkd(Loss):
     """
 
     uses_temperature: ClassVar[bool] = False
+    over_lanes: ClassVar[bool] = True
     compares_samples: ClassVar[bool] = True
     weights: ClassVar[tuple[str, ...]] = ("instance_weight", "batch_weight", "class_weight")
     temperatures: list[Annotated[float, Field(gt=0)]] = Field([2.0, 3.0, 4.0, 5.0, 6.0], min_length=1, max_length=16)
@@ -57,7 +58,7 @@ class Mlkd(Loss):
     class_weight: Weight = 0.1
     """1 is the paper's, which trains twice as long as others and outweighs the labels in a short training."""
 
-    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """See the class; `temperature` is not used."""
         levels = [self._at(student_logits, teacher_logits, each) for each in self.temperatures]
         return sum(levels[1:], levels[0]) / len(levels)

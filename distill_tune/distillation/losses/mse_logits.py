@@ -25,7 +25,8 @@ class MseLogits(Loss):
     """
 
     uses_temperature: ClassVar[bool] = False
+    over_lanes: ClassVar[bool] = True
 
-    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """See the class; `temperature` is not used."""
-        return (student_logits - teacher_logits).square().mean() / 2
+        return (student_logits - teacher_logits).square().mean((-2, -1)) / 2

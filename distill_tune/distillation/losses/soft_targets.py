@@ -5,36 +5,38 @@ Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, htt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from distill_tune.distillation.losses._base import Loss
+from distill_tune.distillation.losses._base import Loss, a_row
 from distill_tune.registry import LOSSES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
     """T^2 * KL(teacher || student) at `temperature`, averaged over the batch, in nats.
 
     The factor T^2 keeps the gradient's size while the temperature is searched (section 2 of the paper); without it a
     hotter trial would also be a slower one.
 
     Args:
-        student_logits: [batch, classes].
-        teacher_logits: [batch, classes].
-        temperature: T > 0.
+        student_logits: [batch, classes], or [lanes, batch, classes].
+        teacher_logits: likewise.
+        temperature: T > 0, or [lanes].
     """
-    log_student = (student_logits / temperature).log_softmax(-1)
-    log_teacher = (teacher_logits / temperature).log_softmax(-1)
-    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum()
-    return divergence * (temperature**2 / len(student_logits))
+    log_student = (student_logits / a_row(temperature)).log_softmax(-1)
+    log_teacher = (teacher_logits / a_row(temperature)).log_softmax(-1)
+    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum((-2, -1))
+    return divergence * (temperature**2 / student_logits.shape[-2])
 
 
 @LOSSES.register
 class SoftTargets(Loss):
     """`soft_target_loss` as a configured loss."""
 
-    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    over_lanes: ClassVar[bool] = True
+
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """See `soft_target_loss`."""
         return soft_target_loss(student_logits, teacher_logits, temperature)

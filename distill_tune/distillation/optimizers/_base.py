@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from distill_tune.distillation.optimizers._direct import Optimizer
+
+
+@dataclass(frozen=True)
+class LaneStep:
+    """One step of several students at once, each in a lane of its own with all of its weights in one row."""
+
+    weights: Tensor
+    """[lanes, weights]; moved in place."""
+    gradients: Tensor
+    """[lanes, weights]; may be overwritten."""
+    memories: list[Tensor]
+    """[lanes, weights] each: the running tensors, in the order of the optimizer of `build`; moved in place."""
+    rate: Tensor
+    """[lanes, 1]."""
+    decay: Tensor
+    """[lanes, weights]: the weight decay; 0 for biases."""
+    number: Tensor
+    """[lanes, 1]: of this step in each lane's training, from 1 on."""
 
 
 class OptimizerKind(Options):
     """A kind of optimizer; its fields are its options beside the learning rate and the weight decay."""
 
+    over_lanes: ClassVar[bool] = False
+    """True where there is a `step_lanes`, and `build` makes a `DirectOptimizer`."""
+
     def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> Optimizer:
         """The optimizer of all trainable weights of `module`: any of `torch.optim`, or what behaves like one."""
+        raise NotImplementedError
+
+    def step_lanes(self, step: LaneStep) -> None:
+        """Do to every lane what the optimizer of `build` does to one student."""
         raise NotImplementedError
 
 

@@ -68,6 +68,14 @@ class DirectOptimizer:
         memories = [[torch.zeros_like(p) for p in param_group["params"]] for _ in range(self._memories)]
         self._states.append(_State(memories, [torch.zeros((), device=p.device) for p in param_group["params"]]))
 
+    def running(self, parameter: Tensor) -> tuple[Tensors, Tensor]:
+        """What is kept of a weight: its running tensors, and the count of its steps."""
+        for group, (memories, steps) in zip(self.param_groups, self._states, strict=True):
+            for place, each in enumerate(group["params"]):
+                if each is parameter:
+                    return [memory[place] for memory in memories], steps[place]
+        raise KeyError("not a weight of this optimizer")
+
     @torch.no_grad()
     def step(self) -> None:
         """Change all weights that have a gradient."""

@@ -5,11 +5,11 @@ Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019, https://arxiv
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from distill_tune.distillation.optimizers._base import OptimizerKind, weight_groups
+from distill_tune.distillation.optimizers._base import LaneStep, OptimizerKind, weight_groups
 from distill_tune.registry import OPTIMIZERS
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _EPS = 1e-8
 class AdamW(OptimizerKind):
     """PyTorch's fused AdamW (`torch.optim.AdamW`, to the bit)."""
 
+    over_lanes: ClassVar[bool] = True
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.999, ge=0, lt=1)
 
@@ -55,3 +56,12 @@ class AdamW(OptimizerKind):
             )
 
         return DirectOptimizer(weight_groups(module, weight_decay), learning_rate, update, memories=2)
+
+    def step_lanes(self, step: LaneStep) -> None:
+        """The paper's algorithm 2."""
+        mean, square = step.memories
+        mean.lerp_(step.gradients, 1 - self.beta1)
+        square.mul_(self.beta2).addcmul_(step.gradients, step.gradients, value=1 - self.beta2)
+        deviation = square.sqrt().div_((1 - self.beta2**step.number).sqrt_()).add_(_EPS)
+        step.weights.addcmul_(step.decay * step.rate, step.weights, value=-1)
+        step.weights.addcdiv_(mean * (step.rate / (1 - self.beta1**step.number)), deviation, value=-1)

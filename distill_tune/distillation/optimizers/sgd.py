@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from distill_tune.distillation.optimizers._base import OptimizerKind, weight_groups
+from distill_tune.distillation.optimizers._base import LaneStep, OptimizerKind, weight_groups
 from distill_tune.registry import OPTIMIZERS
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Sgd(OptimizerKind):
     """PyTorch's fused SGD (`torch.optim.SGD`, to the bit)."""
 
+    over_lanes: ClassVar[bool] = True
     momentum: float = Field(0.9, ge=0, lt=1)
     nesterov: bool = True
 
@@ -46,3 +47,11 @@ class Sgd(OptimizerKind):
 
         memories = 1 if self.momentum else 0
         return DirectOptimizer(weight_groups(module, weight_decay), learning_rate, update, memories)
+
+    def step_lanes(self, step: LaneStep) -> None:
+        """PyTorch's form: the decay is a part of the gradient, and the rate a factor on the velocity."""
+        move = step.gradients.addcmul_(step.decay, step.weights)
+        if self.momentum:
+            velocity = step.memories[0].mul_(self.momentum).add_(move)
+            move = move.add_(velocity, alpha=self.momentum) if self.nesterov else velocity
+        step.weights.addcmul_(step.rate, move, value=-1)

@@ -1,0 +1,223 @@
+"""Runs that train as one: their students lie in the lanes of one network until they are released.
+
+Between two epochs each lane is a `Run` again, as `distill` has it: its student has its weights, and after `release`
+its optimizer has its moments. So lanes are built, validated, kept as a checkpoint and resumed by the code that does so
+for a run alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from distill_tune.distillation.batches import Batch
+from distill_tune.distillation.lanes.chain import chain_of
+from distill_tune.distillation.lanes.network import LaneNetwork, stacked
+from distill_tune.distillation.lanes.objective import Dials, parts_of
+from distill_tune.distillation.loop import Checkpoint, Epoch, Run
+from distill_tune.distillation.optimizers._base import LaneStep, OptimizerKind
+from distill_tune.distillation.optimizers._direct import DirectOptimizer
+from distill_tune.distillation.schedule import rate_share
+from distill_tune.errors import TrainingError
+
+_CHUNK_SAMPLES = 4096
+"""Of a lane."""
+_CHUNK_BYTES = 1 << 24
+"""Of the inputs of all lanes together, as floats."""
+_CLIP_EPSILON = 1e-6
+"""As `torch.nn.utils.clip_grad_norm_` has it."""
+
+
+def fusing_key(run: Run) -> str | None:
+    """Runs with one key can be fused; None for a run that cannot be fused with any."""
+    chain, optimizer = chain_of(run.student), run.config.optim.chosen("kind")
+    can = (
+        chain is not None
+        and run.objective.loss.over_lanes
+        and optimizer.over_lanes
+        and isinstance(run.precision, nullcontext)
+        and run.hold.is_free
+        and run.limit_norm.is_free
+        and run.teacher is None
+        and run.objective.is_plain
+        and run.shard.world_size == 1
+    )
+    if not can:
+        return None
+    return f"{run.batches.batch_size} {run.batches.steps_per_epoch} {type(optimizer)} {optimizer!r} {run.batches.mixes}"
+
+
+class Fused:
+    """Some runs with one `fusing_key`, in any order."""
+
+    def __init__(self, runs: Sequence[Run]):
+        chains = [chain for run in runs if (chain := chain_of(run.student)) is not None]
+        order = [number for stack in stacked(chains) for number in stack]
+        self.runs, self._chains = [runs[number] for number in order], [chains[number] for number in order]
+        self._device = self.runs[0].device
+        self._network = LaneNetwork(self._chains, self._device)
+        self._optimizer: OptimizerKind = self.runs[0].config.optim.chosen("kind")
+        self._parts = parts_of([run.objective for run in self.runs], self._device)
+        self._load()
+
+    def _load(self) -> None:
+        """Take over what the runs' optimizers know."""
+        network = self._network
+        count = len(self._running(0, self._chains[0].layers[0].weight)[0])
+        self._memories = [torch.zeros_like(network.rows) for _ in range(count)]
+        self._decay = torch.zeros_like(network.rows)
+        for lane, parameter, view in network.views(self._decay):
+            view.fill_(self.runs[lane].config.optim.weight_decay if parameter.dim() > 1 else 0.0)
+        for number, rows in enumerate(self._memories):
+            for lane, parameter, view in network.views(rows):
+                view.copy_(self._running(lane, parameter)[0][number])
+        clips = [run.config.optim.gradient_clip for run in self.runs]
+        self._clip = None
+        if any(clip is not None for clip in clips):
+            self._clip = torch.tensor([[clip or float("inf")] for clip in clips], device=self._device)
+
+    def _running(self, lane: int, parameter: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What a run's optimizer keeps of a weight."""
+        optimizer = self.runs[lane].optimizer
+        assert isinstance(optimizer, DirectOptimizer), "as `over_lanes` says"
+        return optimizer.running(parameter)
+
+    @torch.no_grad()
+    def release(self) -> None:
+        """Give the runs' optimizers what they need to go on alone."""
+        for number, rows in enumerate(self._memories):
+            for lane, parameter, view in self._network.views(rows):
+                memories, steps = self._running(lane, parameter)
+                memories[number].copy_(view)
+                steps.fill_(self.runs[lane].epoch * self.runs[lane].batches.steps_per_epoch)
+
+    def next_epochs(self) -> Iterator[tuple[Run, Epoch | TrainingError]]:
+        """Train one epoch of every lane; how each went, its students validated one by one."""
+        began_s, start_s = time.time(), time.perf_counter()
+        for run in self.runs:
+            run.epoch += 1
+        losses = self._train()
+        self._store()
+        share_s = (time.perf_counter() - start_s) / len(self.runs)
+        for run, means in zip(self.runs, losses, strict=True):
+            try:
+                yield run, self._epoch(run, means, began_s, share_s)
+            except TrainingError as error:
+                yield run, error
+
+    def _epoch(self, run: Run, means: list[float], began_s: float, share_s: float) -> Epoch:
+        """`share_s` is the lane's share of the time of all: what its training has cost."""
+        start_s = time.perf_counter()
+        report = run.losses(*means) | {"samples_per_s": run.batches.samples_per_epoch / share_s}
+        validation = run.evaluated()
+        report |= run.validate(validation)
+        times = {"time/began_s": began_s, "time/training_s": share_s + time.perf_counter() - start_s}
+        checkpoint = partial(self._checkpoint, run)
+        return Epoch(report | {"epoch": run.epoch} | times, checkpoint, run.student, validation)
+
+    def _checkpoint(self, run: Run) -> Checkpoint:
+        self.release()
+        return run.checkpoint()
+
+    @torch.no_grad()
+    def _store(self) -> None:
+        """Give each student its weights."""
+        for _, parameter, view in self._network.views(self._network.rows):
+            parameter.copy_(view)
+
+    @torch.no_grad()
+    def _train(self) -> list[list[float]]:
+        """One epoch; the means over its steps of each lane's three losses."""
+        plan = self._plan()
+        told: list[list[tuple[Tensor, Tensor, Tensor | None]]] = [[] for _ in self._parts]
+        for step, (inputs, batches) in enumerate(self._batches()):
+            logits = self._network.forward(inputs)
+            by_logits = self._by_logits(logits, batches, [dials[step] for dials in plan.dials], told)
+            self._network.backward(by_logits)
+            self._move(plan.rates[step], plan.numbers[step])
+        return self._means(told)
+
+    def _plan(self) -> _Plan:
+        """What the schedules say of each step of this epoch, of each lane."""
+        steps = self.runs[0].batches.steps_per_epoch
+        at = [[(run.epoch - 1) * steps + step for run in self.runs] for step in range(steps)]
+        progress = [[n / max(1, run.total_steps - 1) for n, run in zip(ns, self.runs, strict=True)] for ns in at]
+        rates = [[_rate(run, n) for n, run in zip(ns, self.runs, strict=True)] for ns in at]
+        for run, rate in zip(self.runs, rates[-1], strict=True):
+            for group in run.optimizer.param_groups:
+                group["lr"] = rate
+        return _Plan(
+            torch.tensor(rates, device=self._device).unsqueeze(-1),
+            (torch.tensor(at, device=self._device) + 1).float().unsqueeze(-1),
+            [part.dials(progress, self._device) for part in self._parts],
+        )
+
+    def _batches(self) -> Iterator[tuple[Tensor, list[Batch]]]:
+        """Each step's inputs, [lanes, batch, features], and what each part compares their logits with."""
+        floats = self._chains[0].layers[0].in_features * len(self.runs)
+        samples = min(_CHUNK_SAMPLES, _CHUNK_BYTES // (4 * floats))
+        streams = [run.batches.chunks(run.epoch, samples) for run in self.runs]
+        for chunks in zip(*streams, strict=True):
+            inputs = self._chains[0].normalise(torch.stack([chunk.inputs for chunk in chunks], 1)).flatten(3)
+            parts = [_steps([chunks[lane] for lane in part.numbers]) for part in self._parts]
+            yield from zip(inputs, (list(step) for step in zip(*parts, strict=True)), strict=True)
+
+    def _by_logits(self, logits: Tensor, batches: list[Batch], dials: list[Dials], told: list[list[Any]]) -> Tensor:
+        """The gradient of the lanes' losses by their logits; adds each part's losses to `told`."""
+        logits.requires_grad_()
+        total: Tensor | None = None
+        with torch.enable_grad():
+            for part, batch, own, losses in zip(self._parts, batches, dials, told, strict=True):
+                terms = part.terms(part.of(logits), batch, own)
+                total = terms[0].sum() if total is None else total + terms[0].sum()
+                losses.append([None if term is None else term.detach() for term in terms])
+        assert total is not None
+        (gradient,) = torch.autograd.grad(total, logits)
+        return gradient
+
+    def _move(self, rates: Tensor, numbers: Tensor) -> None:
+        gradients = self._network.gradients
+        if self._clip is not None:
+            norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
+            gradients.mul_((self._clip / (norms + _CLIP_EPSILON)).clamp_(max=1.0))
+        self._optimizer.step_lanes(LaneStep(self._network.rows, gradients, self._memories, rates, self._decay, numbers))
+
+    def _means(self, told: list[list[Any]]) -> list[list[float]]:
+        means = torch.zeros(len(self.runs), 3, device=self._device)
+        for part, losses in zip(self._parts, told, strict=True):
+            for column, values in enumerate(zip(*losses, strict=True)):
+                if values[0] is not None:
+                    means[part.numbers, column] = torch.stack(values).mean(0)
+        found: list[list[float]] = means.tolist()
+        return found
+
+
+class _Plan(NamedTuple):
+    """Of an epoch."""
+
+    rates: Tensor
+    """[steps, lanes, 1]."""
+    numbers: Tensor
+    """[steps, lanes, 1]: of each step in its lane's training, from 1 on."""
+    dials: list[list[Dials]]
+    """Of each part, at each step."""
+
+
+def _rate(run: Run, step: int) -> float:
+    return run.config.optim.learning_rate * rate_share(run.config.optim.schedule, step, run.total_steps)
+
+
+def _steps(chunks: list[Batch]) -> Iterator[Batch]:
+    """What several lanes' chunks have beside their inputs, step by step: [lanes, batch, ...]."""
+    columns: list[Any] = [repeat(chunks[0].inputs)]
+    for column in zip(*(chunk[1:5] for chunk in chunks), strict=True):
+        columns.append(repeat(None) if column[0] is None else torch.stack(column, 1).unbind())
+    for values in zip(*columns, strict=False):
+        yield Batch._make((*values, chunks[0].labelled_share, ()))

@@ -1,0 +1,82 @@
+"""Trainings side by side: each joins, is reported and leaves by itself; those that can be fused are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+
+from distill_tune.config import Config
+from distill_tune.distillation.lanes.fused import Fused, fusing_key
+from distill_tune.distillation.loop import Checkpoint, Epoch, Run
+from distill_tune.distillation.materials import Materials
+
+Outcome = Epoch | Exception
+"""Of an epoch: what is known after it, or what its training raised."""
+
+
+class Lanes:
+    """Any trainings; one that can be fused with no other trains alone, as `distill` does."""
+
+    def __init__(self, device: torch.device | str = "cpu"):
+        self._device = torch.device(device)
+        self._runs: dict[str, Run] = {}
+        self._keys: dict[str, str | None] = {}
+        """Of each run, its `fusing_key`."""
+        self._fused: dict[str, Fused] = {}
+        """By what its runs have in common."""
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def join(
+        self, name: str, config: Config, materials: Materials, seed: int, resume: Checkpoint | None = None
+    ) -> None:
+        """Begin a training, or go on with one."""
+        run = Run(config, materials, seed, self._device)
+        if resume is not None:
+            run.restore(resume)
+        self._runs[name], self._keys[name] = run, fusing_key(run)
+
+    @property
+    def can_fuse(self) -> bool:
+        """Whether any two of them can be fused."""
+        keys = [self._keys[name] for name in self._runs if self._keys[name] is not None]
+        return len(set(keys)) < len(keys)
+
+    def leave(self, name: str) -> None:
+        """Drop a training, wherever it is."""
+        self._runs.pop(name, None)
+
+    def next_epochs(self, names: Collection[str] | None = None) -> dict[str, Outcome]:
+        """Train one epoch of each, or of each of `names`; a training that raised should leave."""
+        names_of = {id(run): name for name, run in self._runs.items() if names is None or name in names}
+        alike: dict[str, list[Run]] = {}
+        for name in names_of.values():
+            alike.setdefault(self._keys[name] or name, []).append(self._runs[name])
+        self._regroup(alike)
+        outcomes: dict[str, Outcome] = {}
+        for key, runs in alike.items():
+            for run, outcome in _trained(runs, self._fused.get(key)):
+                outcomes[names_of[id(run)]] = outcome
+        return {name: outcomes[name] for name in names_of.values()}
+
+    def _regroup(self, alike: dict[str, list[Run]]) -> None:
+        """Fuse anew what is not together as it was."""
+        known, self._fused = self._fused, {}
+        for key, fused in list(known.items()):
+            if set(map(id, alike.get(key, []))) == set(map(id, fused.runs)):
+                self._fused[key] = fused
+            else:
+                fused.release()
+        for key, runs in alike.items():
+            if len(runs) > 1 and key not in self._fused:
+                self._fused[key] = Fused(runs)
+
+
+def _trained(runs: list[Run], fused: Fused | None) -> list[tuple[Run, Outcome]]:
+    """One epoch of runs that are fused, or of one alone; whatever a user's own part raises ends these and no others."""
+    try:
+        return [(runs[0], runs[0].next_epoch())] if fused is None else list(fused.next_epochs())
+    except Exception as error:
+        return [(run, error) for run in runs]

@@ -1,0 +1,144 @@
+"""The chains of several students as one network: each layer a batched product, and the chain rule written out.
+
+Lanes of one depth and of similar widths are a stack. In it a narrow layer is padded with zeros to the widest: a padded
+unit has no weight in or out, so its output is f(0) = 0 and so are all gradients around it. What is padded stays exactly
+zero, and the students are exactly what they are alone.
+
+All weights of a lane are one row and its gradients another: an optimizer's step is a few calls, whatever the layers
+are. The chain rule is written out because autograd would add up whole rows wherever it meets views of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from distill_tune.distillation.lanes.chain import ACTIVATIONS, Chain
+
+_SPREAD = 2.0
+"""Of weights, from the smallest student of a stack to its largest: padding costs no more than another stack would."""
+
+
+class _Layer(NamedTuple):
+    """Views of some lanes' rows."""
+
+    matrix: Tensor
+    """[lanes, inputs, outputs]."""
+    bias: Tensor
+    """[lanes, 1, outputs]."""
+
+
+def stacked(chains: Sequence[Chain]) -> list[list[int]]:
+    """The numbers of the chains by stack, and in it by activation: the order of the lanes of a `LaneNetwork`."""
+    stacks: list[list[int]] = []
+    for number in sorted(range(len(chains)), key=lambda n: (chains[n].depth, chains[n].num_weights)):
+        chain, smallest = chains[number], chains[stacks[-1][0]] if stacks else None
+        if smallest and smallest.depth == chain.depth and chain.num_weights <= _SPREAD * smallest.num_weights:
+            stacks[-1].append(number)
+        else:
+            stacks.append([number])
+    return [sorted(stack, key=lambda n: chains[n].activation.__name__) for stack in stacks]
+
+
+class _Stack:
+    """Neighbouring lanes of one depth."""
+
+    def __init__(self, first: int, chains: Sequence[Chain]):
+        self.chains, self.lanes = chains, slice(first, first + len(chains))
+        layers = zip(*(chain.layers for chain in chains), strict=True)
+        widths = [max(layer.out_features for layer in layer_of_each) for layer_of_each in layers]
+        self._shapes = list(zip([chains[0].layers[0].in_features, *widths], widths, strict=False))
+        self.num_weights = sum((inputs + 1) * outputs for inputs, outputs in self._shapes)
+        self._runs = list(_runs(chains))
+
+    def layers(self, rows: Tensor) -> list[_Layer]:
+        """Where the layers lie in [all lanes, weights]."""
+        found, start = list[_Layer](), 0
+        for inputs, outputs in self._shapes:
+            middle, end = start + inputs * outputs, start + (inputs + 1) * outputs
+            matrix = rows[self.lanes, start:middle].unflatten(1, (inputs, outputs))
+            found.append(_Layer(matrix, rows[self.lanes, None, middle:end]))
+            start = end
+        return found
+
+    def bind(self, rows: Tensor, gradients: Tensor) -> None:
+        """Work on these from now on."""
+        self._layers, self._gradients = self.layers(rows), self.layers(gradients)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[lanes, batch, features] to logits; keeps what `backward` needs."""
+        self._inputs, self._sums = [inputs], list[Tensor]()
+        for matrix, bias in self._layers[:-1]:
+            sums = torch.baddbmm(bias, self._inputs[-1], matrix)
+            self._sums.append(sums)
+            self._inputs.append(_joined([ACTIVATIONS[kind].forward(sums[lanes]) for kind, lanes in self._runs]))
+        return torch.baddbmm(self._layers[-1].bias, self._inputs[-1], self._layers[-1].matrix)
+
+    def backward(self, by_sums: Tensor) -> None:
+        """Set the gradients from that by the logits."""
+        for number in reversed(range(len(self._layers))):
+            torch.bmm(self._inputs[number].mT, by_sums, out=self._gradients[number].matrix)
+            torch.sum(by_sums, 1, keepdim=True, out=self._gradients[number].bias)
+            if number:
+                by_outputs, sums = torch.bmm(by_sums, self._layers[number].matrix.mT), self._sums[number - 1]
+                parts = [ACTIVATIONS[kind].backward(by_outputs[lanes], sums[lanes]) for kind, lanes in self._runs]
+                by_sums = _joined(parts)
+
+
+class LaneNetwork:
+    """Inputs [lanes, batch, features] to logits [lanes, batch, classes]."""
+
+    def __init__(self, chains: Sequence[Chain], device: torch.device):
+        """`chains` are in the order of `stacked`, and of equally many inputs and classes."""
+        self._stacks = [_Stack(numbers[0], chains[numbers[0] : numbers[-1] + 1]) for numbers in _neighbours(chains)]
+        shape = len(chains), max(stack.num_weights for stack in self._stacks)
+        self.rows, self.gradients = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
+        for stack in self._stacks:
+            stack.bind(self.rows, self.gradients)
+        for _, parameter, view in self.views(self.rows):
+            view.copy_(parameter.detach())
+
+    def views(self, rows: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Each lane's each parameter, and where it is in [lanes, weights], as a view in the parameter's own shape."""
+        for stack in self._stacks:
+            places = stack.layers(rows)
+            for number, chain in enumerate(stack.chains):
+                for layer, place in zip(chain.layers, places, strict=True):
+                    lane = stack.lanes.start + number
+                    yield lane, layer.weight, place.matrix[number, : layer.in_features, : layer.out_features].T
+                    yield lane, layer.bias, place.bias[number, 0, : layer.out_features]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits; keeps what `backward` needs."""
+        return _joined([stack.forward(inputs[stack.lanes]) for stack in self._stacks])
+
+    def backward(self, by_logits: Tensor) -> None:
+        """Set `gradients` from the gradient by the logits of the last `forward`."""
+        for stack in self._stacks:
+            stack.backward(by_logits[stack.lanes])
+
+
+def _neighbours(chains: Sequence[Chain]) -> Iterator[list[int]]:
+    """The numbers of the stacks of chains that are in order."""
+    start = 0
+    for stack in stacked(chains):
+        yield list(range(start, start + len(stack)))
+        start += len(stack)
+
+
+def _runs(chains: Sequence[Chain]) -> Iterator[tuple[type[nn.Module], slice]]:
+    """Neighbouring lanes with one activation."""
+    first = 0
+    for kind, alike in groupby(chains, key=lambda chain: chain.activation):
+        last = first + len(list(alike))
+        yield kind, slice(first, last)
+        first = last
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Lanes one after the other, without a copy where it is one part."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

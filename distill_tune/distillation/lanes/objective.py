@@ -1,0 +1,95 @@
+"""The losses of several lanes: lanes with one loss together, whatever their temperatures and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from distill_tune.distillation.batches import UNLABELLED, Batch
+from distill_tune.distillation.objective import Objective
+
+
+class Dials(NamedTuple):
+    """What differs between the lanes of a part and moves from step to step."""
+
+    temperature: Tensor
+    """[lanes]."""
+    soft_weight: Tensor
+    """[lanes]."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Lanes whose loss is one but for its dials."""
+
+    objectives: list[Objective]
+    numbers: list[int]
+    """Of its lanes."""
+    index: Tensor | None
+    """The same, int64; None for all lanes."""
+
+    @property
+    def uses_teacher(self) -> bool:
+        """Whether these lanes look at the teacher's logits."""
+        return self.objectives[0].uses_teacher
+
+    def dials(self, progress: Sequence[Sequence[float]], device: torch.device) -> list[Dials]:
+        """At each step; `progress` is each lane's at each step, of all lanes."""
+        pairs = list(zip(self.numbers, self.objectives, strict=True))
+        temperatures = [[own.temperature(step[lane]) for lane, own in pairs] for step in progress]
+        weights = [[own.soft_weight(step[lane]) for lane, own in pairs] for step in progress]
+        both = (torch.tensor(values, device=device).unbind() for values in (temperatures, weights))
+        return [Dials(*pair) for pair in zip(*both, strict=True)]
+
+    def of(self, logits: Tensor) -> Tensor:
+        """The part's lanes of [lanes, ...]."""
+        return logits if self.index is None else logits[self.index]
+
+    def terms(self, logits: Tensor, batch: Batch, dials: Dials) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Total, labels' term and teacher's term of each lane, [lanes]; `logits` are [lanes, batch, classes]."""
+        first = self.objectives[0]
+        hard = _hard_loss(logits, batch, first.label_smoothing)
+        if batch.teacher_logits is None:
+            return hard, hard, None
+        loss: Any = first.loss  # which takes lanes, as `over_lanes` says
+        labels = batch.labels if batch.share is None else None
+        soft: Tensor = loss.soft_with_labels(logits, batch.teacher_logits, dials.temperature, labels)
+        return torch.lerp(hard, soft, dials.soft_weight), hard, soft
+
+
+def parts_of(objectives: Sequence[Objective], device: torch.device) -> list[Part]:
+    """The lanes by their loss."""
+    alike: dict[str, list[int]] = {}
+    for lane, objective in enumerate(objectives):
+        what = f"{type(objective.loss)} {objective.loss!r} {objective.label_smoothing} {objective.uses_teacher}"
+        alike.setdefault(what, []).append(lane)
+    return [
+        Part([objectives[n] for n in lanes], lanes, torch.tensor(lanes, device=device) if len(alike) > 1 else None)
+        for lanes in alike.values()
+    ]
+
+
+def _hard_loss(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
+    """`objective.hard_loss` of each lane, [lanes]."""
+    own = _each(logits, batch.labels, label_smoothing)
+    if batch.partner_labels is not None and batch.share is not None:
+        partners = _each(logits, batch.partner_labels, label_smoothing)
+        own = own * batch.share + partners * (1 - batch.share)
+    return own.mean(-1) / batch.labelled_share
+
+
+def _each(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """[lanes, batch]: 0 for unlabelled samples."""
+    flat = F.cross_entropy(
+        logits.flatten(0, 1),
+        labels.flatten(),
+        label_smoothing=label_smoothing,
+        reduction="none",
+        ignore_index=UNLABELLED,
+    )
+    return flat.view_as(labels)

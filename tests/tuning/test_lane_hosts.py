@@ -1,0 +1,97 @@
+"""Places with fused lanes on a real Ray: each trial is reported, stopped, replaced and retried by itself."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_run_search import Meddler, actors_named, searched
+
+from distill_tune.tuning.budget import Reason
+from distill_tune.tuning.ledger import Status, TrialRecord
+from distill_tune.tuning.run import run_search
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
+
+
+def test_one_place_with_eight_lanes_accounts_for_thirty_two_trials(tmp_path: Path, preparation: Any) -> None:
+    conductor, context = searched(tmp_path, preparation, places=1, lanes=8, trials=32)
+    run_search(conductor, context)
+    ledger = conductor.ledger
+    assert ledger.count(Status.COMPLETED, Status.STOPPED) == ledger.count() == 32
+    assert min(ledger.count(Status.COMPLETED), ledger.count(Status.STOPPED)) >= 1
+    for record in ledger.records.values():
+        assert [report["epoch"] for report in record.reports] == list(range(1, record.epochs + 1))
+        assert (record.epochs == 9) == (record.status is Status.COMPLETED)
+    at_a_time = [_at_work(ledger.records.values(), record.started_s) for record in ledger.records.values()]
+    assert max(at_a_time) == 8, "each that was stopped made room for another"
+
+
+def _at_work(records: Any, at_s: float) -> int:
+    return sum(record.started_s <= at_s < record.ended_s for record in records)
+
+
+def test_the_first_lanes_of_one_seed_are_the_same_to_the_bit(tmp_path: Path, preparation: Any) -> None:
+    def outcome(name: str) -> list[Any]:
+        conductor, context = searched(tmp_path / name, preparation, places=1, lanes=4, trials=8, min_epochs=3)
+        run_search(conductor, context)
+        return [(r.trial_id, r.values, r.last["val/loss"]) for r in conductor.ledger.records.values() if r.epochs == 3]
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, other = outcome("a"), outcome("b")
+    assert one[:4] == other[:4]
+
+
+def test_a_killed_host_costs_no_trial(tmp_path: Path, preparation: Any) -> None:
+    class Kill(Meddler):
+        def meddle(self, record: TrialRecord) -> None:
+            actors_named("ray::LaneHost")[0].kill()
+
+    killer = Kill()
+    conductor, context = searched(
+        tmp_path, preparation, killer, places=1, lanes=3, trials=6, max_epochs=40, scheduler="none"
+    )
+    run_search(conductor, context)
+    assert killer.done
+    assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 6
+    for record in conductor.ledger.records.values():
+        assert [report["epoch"] for report in record.reports] == list(range(1, 41))
+
+
+def test_a_trial_that_ends_its_process_again_and_again_takes_no_other_lane_along(
+    tmp_path: Path, preparation: Any
+) -> None:
+    loss = {"kind": "broken_loss:Deadly", "temperature": {"choice": [1.0, 2.0]}}
+    conductor, context = searched(
+        tmp_path, preparation, places=1, lanes=3, trials=3, loss=loss, scheduler="none", max_epochs=3, retries=1
+    )
+    conductor.known_good.extend({"loss.temperature": each} for each in (1.0, 2.0, 1.0))
+    run_search(conductor, context)
+    first, deadly, third = conductor.ledger.records.values()
+    assert first.status is third.status is Status.COMPLETED
+    assert deadly.status is Status.FAILED
+    assert deadly.message == "its worker died too often"
+
+
+def test_a_loss_that_raises_fails_in_its_lane_and_five_alike_end_the_search(tmp_path: Path, preparation: Any) -> None:
+    conductor, context = searched(
+        tmp_path, preparation, places=1, lanes=4, trials=30, loss={"kind": "broken_loss:Broken"}
+    )
+    run_search(conductor, context)
+    assert conductor.budget.ended_by is Reason.FAILURES
+    failed = [r for r in conductor.ledger.records.values() if r.status is Status.FAILED]
+    assert 5 <= len(failed) <= 8
+    assert all("ValueError: this loss is broken" in r.message for r in failed)
+    assert "Traceback" in (tmp_path / "logs" / f"{failed[0].trial_id}.txt").read_text()
+
+
+def test_a_budget_that_ends_leaves_no_lane_running(tmp_path: Path, preparation: Any) -> None:
+    class End(Meddler):
+        def meddle(self, record: TrialRecord) -> None:
+            assert self.conductor is not None
+            self.conductor.budget.end(Reason.TIME)
+
+    conductor, context = searched(tmp_path, preparation, End(), places=1, lanes=4, trials=500)
+    run_search(conductor, context)
+    assert conductor.ledger.count(Status.RUNNING) == 0
+    assert conductor.ledger.count() == 4

@@ -1,0 +1,57 @@
+"""How many lanes a place gets."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from small import TABLES
+
+from distill_tune.config.space import Space
+from distill_tune.errors import ConfigError
+from distill_tune.tuning.fitting import Fitted, known_to_fit
+from distill_tune.tuning.laning import with_lanes
+
+
+def fitted(preparation: Any, **sections: dict[str, Any]) -> Fitted:
+    tables = json.loads(json.dumps(TABLES))
+    for name, keys in {"resources": {"lanes": "auto"}, **sections}.items():
+        tables[name] = tables.get(name, {}) | keys
+    return known_to_fit(Space.parse(tables), preparation.dataset)
+
+
+def lanes_of(preparation: Any, places: int = 1, **sections: dict[str, Any]) -> Any:
+    found = with_lanes(fitted(preparation, **sections), preparation.prepared, places, lambda line: None)
+    return found.space.config.resources.lanes
+
+
+def test_a_number_stays_what_it_is(preparation: Any) -> None:
+    assert lanes_of(preparation, resources={"lanes": 3}) == 3
+
+
+def test_students_that_cannot_be_fused_get_one_lane(preparation: Any) -> None:
+    dropping = {"mlp": {"widths": {"choice": [[8], [12]]}, "dropout": 0.5}}
+    assert lanes_of(preparation, student=dropping, search={"trials": 500}) == 1
+
+
+def test_few_trials_get_one_lane(preparation: Any) -> None:
+    assert lanes_of(preparation, search={"trials": 31}, places=2) == 1
+
+
+def test_what_is_measured_leaves_four_trials_a_lane_and_the_space_as_it_was(preparation: Any) -> None:
+    before = fitted(preparation, search={"trials": 64, "max_epochs": 2})
+    after = with_lanes(before, preparation.prepared, 2, lambda line: None).space
+    assert after.config.resources.lanes in (1, 4, 8)
+    assert replace(after, tables=before.space.tables) == before.space
+    assert after.config.search == before.space.config.search
+
+
+@pytest.mark.parametrize("lanes", [0, 65, "many"])
+def test_what_is_no_number_of_lanes_is_refused(lanes: Any, preparation: Any) -> None:
+    with pytest.raises(ConfigError, match=r"resources\.lanes"):
+        fitted(preparation, resources={"lanes": lanes})
+
+
+def test_lanes_of_several_workers_are_refused(preparation: Any) -> None:
+    with pytest.raises(ConfigError, match=r"resources\.lanes.*2 workers"):
+        fitted(preparation, resources={"lanes": 4, "workers_per_trial": 2})
