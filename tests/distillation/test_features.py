@@ -26,7 +26,7 @@ from distill_tune.distillation.feature_cache import (
 from distill_tune.distillation.feature_checks import teacher_layers
 from distill_tune.distillation.feature_terms import WithFeatures, paired, with_features
 from distill_tune.distillation.features import Tap, bounded, bring_down, feature_of
-from distill_tune.distillation.loop import Checkpoint, Epoch, _Run, distill
+from distill_tune.distillation.loop import Checkpoint, Epoch, Run, distill
 from distill_tune.distillation.losses import FeatureLoss
 from distill_tune.distillation.losses.attention import Attention
 from distill_tune.distillation.losses.hint import Hint
@@ -476,7 +476,7 @@ def test_a_projector_has_groups_of_its_own_in_the_optimizer_with_the_students_se
     image_space: Make, ready: Ready
 ) -> None:
     config, preparation = ready(image_space(loss={"kind": "hint"}, optim={"weight_decay": 0.1}))
-    run = _Run(config, Materials.open(preparation.prepared, config), 0, torch.device("cpu"))
+    run = Run(config, Materials.open(preparation.prepared, config), 0, torch.device("cpu"))
     assert run.taught is not None
     run._set_rate(3)
     *students, matrices, biases = run.optimizer.param_groups
@@ -500,7 +500,7 @@ def test_what_compares_no_features_has_no_hooks_and_what_did_leaves_none(image_s
 
 def test_a_clipped_gradient_is_that_of_student_and_projector_together(image_space: Make, ready: Ready) -> None:
     config, preparation = ready(image_space(loss={"kind": "hint"}, optim={"gradient_clip": 0.01}))
-    run = _Run(config, Materials.open(preparation.prepared, config), 0, torch.device("cpu"))
+    run = Run(config, Materials.open(preparation.prepared, config), 0, torch.device("cpu"))
     run._step(next(run.batches.epoch(1)), 0)
     gradients = [p.grad for p in run.trained.parameters() if p.grad is not None]
     assert len(gradients) == len(list(run.student.parameters())) + 2
@@ -511,7 +511,7 @@ def test_a_students_weights_begin_the_same_with_and_without_a_projector(image_sp
     states = []
     for loss in ({"kind": "hint"}, {"kind": "soft_targets"}):
         config, preparation = ready(image_space(loss=loss))
-        run = _Run(config, Materials.open(preparation.prepared, config), 0, torch.device("cpu"))
+        run = Run(config, Materials.open(preparation.prepared, config), 0, torch.device("cpu"))
         states.append(run.student.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
