@@ -4,7 +4,9 @@
 
 Both sides train the same student from the same weights with the same optimizer, loss, batch size and order of
 samples, on one thread of one process, an epoch in turn: ours, bare, ours, bare. The first epoch of each is a
-warm-up. That they did the same steps is checked at the end: the largest difference between their weights is shown.
+warm-up. Ours is in the precision and memory format that a search would have chosen after its short timing, the bare
+loop in float32 as one writes it. With --plain ours is too; that both did the same steps then shows at the end, in the
+largest difference between their weights.
 
 - Ours is `distill_tune.distillation.loop.distill`, the generator that a trial pulls an epoch from. Its validation
   is cut down to one sample, so that its time is the time of its steps; nothing is subtracted.
@@ -36,7 +38,9 @@ from distill_tune.config import Config
 from distill_tune.config.load import load_space
 from distill_tune.distillation.loop import Epoch, distill
 from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.pace import Pace
 from distill_tune.distillation.prepare import prepare
+from distill_tune.tuning.estimate import chosen_pace
 
 RECIPE = (
     "loss.kind='soft_targets'",
@@ -79,7 +83,7 @@ def main() -> None:
     given = _arguments()
     torch.set_num_threads(1)
     cases = {name: _measure(name, given) for name in given.case or CASES}
-    heads = ("case", "parameters", "ours, samples/s", "bare, samples/s", "ratio", "CPU", "weights differ by")
+    heads = ("case", "pace", "parameters", "ours, samples/s", "bare, samples/s", "ratio", "CPU", "weights differ by")
     show(heads, [_row(name, found) for name, found in cases.items()])
     conclude("step_throughput", repeats=given.repeats, torch=torch.__version__, cases=cases)
 
@@ -88,11 +92,12 @@ def _arguments() -> Namespace:
     made = parser(__doc__)
     made.add_argument("--case", action="append", choices=list(CASES), help="one of them; all, unless given")
     made.add_argument("--repeats", type=int, default=7, help="epochs of each side, after the warm-up")
+    made.add_argument("--plain", action="store_true", help="ours in float32 and contiguous memory, whatever is faster")
     return made.parse_args()
 
 
-def _measure(name: str, given: Namespace) -> dict[str, float]:
-    config, materials = _case(name, given.storage, given.repeats)
+def _measure(name: str, given: Namespace) -> dict[str, Any]:
+    config, materials = _case(name, given.storage, given.repeats, given.plain)
     bare = Bare(config, materials)
     ours: list[Timing] = []
     theirs: list[Timing] = []
@@ -105,12 +110,15 @@ def _measure(name: str, given: Namespace) -> dict[str, float]:
     return _figures(ours[1:], theirs[1:], config, materials) | {"difference": difference}
 
 
-def _case(name: str, storage: Path, repeats: int) -> tuple[Config, Materials]:
+def _case(name: str, storage: Path, repeats: int, is_plain: bool) -> tuple[Config, Materials]:
     path, chosen = CASES[name]
     length = f"search.max_epochs={repeats + 2}"  # the last epoch of a training measures the gap as well
     space = load_space(ROOT / path, [*PLAIN_TEACHER, *RECIPE, *chosen, length])
-    prepared = prepare(space, storage / ".cache", print).prepared
-    return space.at({}), Materials.open(prepared, space.at({}))
+    preparation = prepare(space, storage / ".cache", print)
+    pace = Pace("float32", "contiguous") if is_plain else chosen_pace(space, preparation.dataset)
+    for key, value in pace._asdict().items():
+        space = space.with_fixed("optim", key, value)
+    return space.at({}), Materials.open(preparation.prepared, space.at({}))
 
 
 def _hardly_validated(materials: Materials) -> Materials:
@@ -127,10 +135,11 @@ def _timed(work: Callable[[], Any]) -> tuple[Timing, Any]:
     return Timing(time.perf_counter() - wall_s, time.process_time() - cpu_s), done
 
 
-def _figures(ours: list[Timing], bare: list[Timing], config: Config, materials: Materials) -> dict[str, float]:
+def _figures(ours: list[Timing], bare: list[Timing], config: Config, materials: Materials) -> dict[str, Any]:
     samples = len(materials.labels) // config.optim.batch_size * config.optim.batch_size
     pairs = list(zip(ours, bare, strict=True))
     return {
+        "pace": f"{config.optim.precision} {config.optim.memory_format}",
         "parameters": sum(p.numel() for p in materials.build_student(config).parameters()),
         "ours_samples_per_s": samples / median(one.wall_s for one in ours),
         "bare_samples_per_s": samples / median(one.wall_s for one in bare),
@@ -145,10 +154,10 @@ def _largest_difference(epoch: Epoch, bare: nn.Module) -> float:
     return max(float((one - other).abs().max()) for one, other in pairs)
 
 
-def _row(name: str, found: dict[str, float]) -> tuple[object, ...]:
+def _row(name: str, found: dict[str, Any]) -> tuple[object, ...]:
     speeds = (f"{found[side]:,.0f}" for side in ("ours_samples_per_s", "bare_samples_per_s"))
     ratios = (f"{found[key]:.3f}" for key in ("ratio", "cpu_ratio"))
-    return name, f"{found['parameters']:,}", *speeds, *ratios, f"{found['difference']:.1e}"
+    return name, found["pace"], f"{found['parameters']:,}", *speeds, *ratios, f"{found['difference']:.1e}"
 
 
 if __name__ == "__main__":

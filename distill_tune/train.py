@@ -74,7 +74,7 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
     from safetensors.torch import save_file
 
     from distill_tune.distillation.folds import train_students
-    from distill_tune.distillation.precision import threads
+    from distill_tune.distillation.pace import threads
     from distill_tune.export.student_folder import write_student_folder
 
     began_s = time.monotonic()
@@ -86,7 +86,8 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
                 loss, accuracy = report["train/loss"], report["val/accuracy"]
                 _say(f"seed {seed} epoch {number} of {last}: loss {loss:.4f}, val/accuracy {accuracy:.4f}")
     weights = folder / f".seed-{seed}.safetensors"
-    save_file(epoch.students.student.state_dict(), weights)
+    state = {name: tensor.contiguous() for name, tensor in epoch.students.student.state_dict().items()}
+    save_file(state, weights)
     card = f"# Student of {folder.name}, seed {seed}\n\nval/accuracy {report['val/accuracy']:.4f}\n"
     write_student_folder(folder / f"seed-{seed}", space.config, preparation.dataset, weights, card)
     weights.unlink()

@@ -26,6 +26,7 @@ from distill_tune.distillation.norm_limit import NormLimit, norm_limit
 from distill_tune.distillation.objective import NO_FEATURES, LossTerms, Objective
 from distill_tune.distillation.optimizers._base import weight_groups
 from distill_tune.distillation.optimizers._direct import Optimizer
+from distill_tune.distillation.pace import laid_out
 from distill_tune.distillation.precision import forward_context
 from distill_tune.distillation.schedule import rate_share
 from distill_tune.distillation.seeds import seed_of
@@ -81,7 +82,7 @@ class Run:
         self.config, self.materials, self.seed, self.device = config, materials, seed, device
         self.shard = Shard(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Shard()
         torch.manual_seed(seed_of(seed, "weights"))
-        self.student = materials.build_student(config).to(device)
+        self.student = laid_out(materials.build_student(config).to(device), config.optim.memory_format)
         self.hold = config.student.chosen("init").begin(self.student, config, materials) or Hold(self.student)
         self.limit_norm = NormLimit(self.student, norm_limit(config, materials.teacher_weights))
         self.objective = Objective(config)

@@ -16,7 +16,8 @@ from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
 from distill_tune.distillation.loop import Epoch, distill
 from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.precision import faster_precision, faster_threads, resolved, threads
+from distill_tune.distillation.pace import Pace, faster_threads, fastest, paces_s, threads
+from distill_tune.distillation.precision import resolved
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.distillation.teacher_cache import outputs_folder, write_outputs
 from distill_tune.distillation.views import check_augmentation
@@ -53,9 +54,9 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
         own = validate({"data": data, **sections})
         check_augmentation(own.augmentation, dataset)
         materials = Materials.open(Prepared(dataset.folder, None), own, device := device_for(config), see_all=True)
-        precision, num_threads = _fastest(own, materials)
-        own = own.model_copy(update={"optim": own.optim.model_copy(update={"precision": precision})})
-        where = f"in {precision} on {device}"
+        pace, num_threads = _fastest(own, materials)
+        own = own.model_copy(update={"optim": own.optim.model_copy(update=pace._asdict())})
+        where = f"in {pace.precision} on {device}"
         say(f"training the teacher ({own.student.family}) for {own.search.max_epochs} epochs {where}")
         with threads(num_threads):
             epochs = [_train(own, materials, device, say)]
@@ -63,7 +64,7 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
                 say(f"generation {generation} of {recipe['generations']}")
                 epochs.append(_born_again(own, generation, epochs[-1].student, dataset, device, say))
     accuracies = [epoch.report["val/accuracy"] for epoch in epochs]
-    record = {"precision": precision, "device": device, "validation_accuracies": accuracies}
+    record = {**pace._asdict(), "device": device, "validation_accuracies": accuracies}
     return Trained(epochs[-1].student.cpu(), record)
 
 
@@ -96,17 +97,18 @@ def _born_again(own: Config, generation: int, before: nn.Module, dataset: Datase
         return _train(config, Materials.open(prepared, config, device, see_all=True), device, say)
 
 
-def _fastest(config: Config, materials: Materials) -> tuple[str, int]:
+def _fastest(config: Config, materials: Materials) -> tuple[Pace, int]:
     """The precision that is asked for or trains this teacher fastest, and the number of threads that does."""
     batch = slice(0, config.optim.batch_size)
-    inputs, labels, precision = materials.train_inputs[batch], materials.labels[batch], config.optim.precision
+    inputs, labels = materials.train_inputs[batch], materials.labels[batch]
+    pace = Pace(resolved(config.optim.precision, inputs.device), "contiguous")
     if inputs.device.type == "cuda":
-        return resolved(precision, inputs.device), torch.get_num_threads()
+        return pace, torch.get_num_threads()
     with torch.random.fork_rng():
-        if precision == "auto":
-            precision = faster_precision(lambda: materials.build_student(config), inputs, labels)
-        num_threads = faster_threads(lambda: materials.build_student(config), inputs, labels, precision)
-    return precision, num_threads
+        if config.optim.precision == "auto":
+            pace = fastest([paces_s(lambda: materials.build_student(config), inputs, labels)])
+        num_threads = faster_threads(lambda: materials.build_student(config), inputs, labels, pace)
+    return pace, num_threads
 
 
 @contextmanager

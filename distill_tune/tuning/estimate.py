@@ -13,7 +13,7 @@ from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset
 from distill_tune.distillation.materials import student_for
-from distill_tune.distillation.precision import faster_precision, step_s, threads
+from distill_tune.distillation.pace import Pace, fastest, laid_out, paces_s, step_s, threads
 from distill_tune.distillation.teacher_cache import visible_rows
 
 
@@ -31,18 +31,19 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float:
     config = space.config
     batch = _batch(config, dataset)
     with threads(config.resources.cpus_per_worker), torch.random.fork_rng():
-        each_s = [step_s(student_for(middle, dataset), *batch, config.optim.precision) for middle in _middles(space)]
+        optim = config.optim
+        students = [laid_out(student_for(middle, dataset), optim.memory_format) for middle in _middles(space)]
+        each_s = [step_s(student, *batch, optim.precision) for student in students]
     steps = samples_per_epoch(config, dataset) / len(batch[1])
     return steps * sum(each_s) / len(each_s) / config.resources.workers_per_trial
 
 
-def chosen_precision(space: Space, dataset: Dataset) -> str:
-    """What `optim.precision = "auto"` comes to on this machine's CPU: bfloat16 where it is faster for every family."""
+def chosen_pace(space: Space, dataset: Dataset) -> Pace:
+    """What trains the families of a space fastest on this machine's CPU."""
     config = space.config
     batch = _batch(config, dataset)
     with threads(config.resources.cpus_per_worker), torch.random.fork_rng():
-        found = {faster_precision(partial(student_for, middle, dataset), *batch) for middle in _middles(space)}
-    return "bfloat16" if found == {"bfloat16"} else "float32"
+        return fastest([paces_s(partial(student_for, middle, dataset), *batch) for middle in _middles(space)])
 
 
 def _middles(space: Space) -> Iterator[Config]:

@@ -15,7 +15,7 @@ from distill_tune.config.searching import COSTS
 from distill_tune.data import Dataset
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.cluster import places_of_this_machine
-from distill_tune.tuning.estimate import chosen_precision, estimated_epoch_s
+from distill_tune.tuning.estimate import chosen_pace, estimated_epoch_s
 from distill_tune.tuning.limits import Limits, smallest_student
 from distill_tune.tuning.plan import affordable_epochs
 from distill_tune.tuning.warm_start import check_others
@@ -71,12 +71,15 @@ def known_to_fit(space: Space, dataset: Dataset) -> Fitted:
 
 
 def _to_machine(space: Space, dataset: Dataset) -> Space:
-    """On GPUs each worker knows its precision by itself; on CPUs it is measured."""
+    """On GPUs each worker knows its precision by itself; on CPUs it is measured, and the memory format with it."""
     config = space.config
     is_open = config.optim.precision == "auto" and ("optim", "precision") not in space.ranges
     if not is_open or config.resources.gpus_per_worker:
         return space
-    return space.with_fixed("optim", "precision", chosen_precision(space, dataset))
+    pace = chosen_pace(space, dataset)
+    if config.optim.memory_format == "auto" and ("optim", "memory_format") not in space.ranges:
+        space = space.with_fixed("optim", "memory_format", pace.memory_format)
+    return space.with_fixed("optim", "precision", pace.precision)
 
 
 def _to_time(space: Space, dataset: Dataset, say: Callable[[str], None]) -> Space:

@@ -55,7 +55,7 @@ def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Ca
     import torch
 
     from distill_tune.distillation.memory import freed_memory_kept
-    from distill_tune.distillation.precision import threads
+    from distill_tune.distillation.pace import threads
 
     resources = fitted.space.config.resources
     if not choices or (resources.gpus_per_worker and not torch.cuda.is_available()):
