@@ -1,0 +1,92 @@
+"""Does distillation help? The rows of docs/experiments.md: each a search beside an equal one without a teacher.
+
+    .venv/bin/python benchmarks/experiments.py [--row letter-1000] [--trials 64] [--seeds 5]
+
+Each row is `python -m distill_tune.search` with `confirm.baseline_search`: a search with the teacher and one in the
+same space without, as many trials and epochs each; the best of both are trained again in the same fresh seeds, and test
+is opened once. So what "no teacher" stands for is the best that the same effort finds without one, its architecture,
+augmentation, rate and regularisation tuned too.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from _measure import conclude, parser, run_search, settings, show
+
+LETTER, LETTER_FEW = "search_spaces/letter.toml", "search_spaces/letter_few.toml"
+FASHION, FASHION_FEW = "search_spaces/fashion_mnist.toml", "search_spaces/fashion_mnist_few.toml"
+ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "letter-1000-2500": (LETTER_FEW, ("limits.max_parameters=2600", "student.mlp.width={log_int=[20,44]}")),
+    "letter-1000-20000": (LETTER_FEW, ()),
+    "letter-1000": (LETTER, ("limits.max_parameters=1100", "student.mlp.width={log_int=[14,24]}")),
+    "letter-2500": (LETTER, ("limits.max_parameters=2600", "student.mlp.width={log_int=[20,44]}")),
+    "letter-20000": (LETTER, ()),
+    "digits": ("search_spaces/digits.toml", ()),
+    "fashion-2000-25000": (FASHION_FEW, ()),
+    "fashion-5000": (FASHION, ("limits.max_parameters=5000",)),
+    "fashion-25000": (FASHION, ()),
+    "fashion-100000": (FASHION, ("limits.max_parameters=100000",)),
+}
+"""By name: data, samples that the student sees labelled if not all, most parameters; the search space; what differs."""
+NAMES = {
+    "best": "distilled",
+    "searched_no_teacher": "no teacher, searched as long",
+    "no_teacher": "the same student without a teacher",
+    "default_distillation": "the same with T = 4, soft_weight = 0.9",
+}
+
+
+def main() -> None:
+    """Search, row by row."""
+    given = _arguments()
+    found = {}
+    for name in given.row or ROWS:
+        found[name] = _row(name, given)
+        print(name, _told(found[name]), flush=True)
+    show(
+        ("row", *NAMES.values(), "teacher", "gain over the search without", "word"),
+        [(name, *_told(row)) for name, row in found.items()],
+    )
+    conclude("experiments", rows=found)
+
+
+def _arguments() -> Namespace:
+    made = parser(__doc__)
+    made.add_argument("--row", action="append", choices=list(ROWS), help="one of them; all, unless given")
+    made.add_argument("--trials", type=int, default=64, help="of each search")
+    made.add_argument("--seeds", type=int, default=5, help="of the confirmation")
+    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
+    return made.parse_args()
+
+
+def _row(name: str, given: Namespace) -> dict[str, Any]:
+    space, chosen = ROWS[name]
+    fixed = settings(f"confirm.seeds={given.seeds}", "confirm.baseline_search=true", *chosen, *given.settings)
+    search = run_search(space, given.storage, "--trials", str(given.trials), *fixed)
+    summary = search.summary
+    parts = {"best": summary["best"], **summary["baselines"]}
+    return {
+        "accuracy": {part: one["test"]["accuracy"] for part, one in parts.items()},
+        "teacher": summary["teacher"]["test"]["accuracy"],
+        "parameters": summary["best"]["parameters"],
+        "config": summary["best"]["config"],
+        "verdict": summary["verdict"],
+        "wall_s": search.wall_s,
+    }
+
+
+def _told(row: dict[str, Any]) -> tuple[str, ...]:
+    accuracies = [_accuracy(row["accuracy"].get(part)) for part in NAMES]
+    verdict = row["verdict"]["searched_no_teacher"]
+    gain = " ".join(f"{100 * verdict[key]:+.2f}" for key in ("difference", "low", "high"))
+    return (*accuracies, f"{row['teacher']:.2%}", gain, verdict["word"])
+
+
+def _accuracy(found: dict[str, float] | None) -> str:
+    return "-" if found is None else f"{found['mean']:.2%} [{100 * found['low']:.2f}, {100 * found['high']:.2f}]"
+
+
+if __name__ == "__main__":
+    main()
