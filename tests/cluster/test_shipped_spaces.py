@@ -27,7 +27,16 @@ def head_of(path: Path) -> str:
 
 
 def test_the_spaces_that_the_documents_name_are_there():
-    named = {"digits", "digits_front", "fashion_mnist", "fashion_mnist_few", "letter", "letter_few", "original_mlp", "original_request"}
+    named = {
+        "digits",
+        "digits_front",
+        "fashion_mnist",
+        "fashion_mnist_few",
+        "letter",
+        "letter_few",
+        "original_mlp",
+        "original_request",
+    }
     assert named <= {path.stem for path in SPACES}
 
 

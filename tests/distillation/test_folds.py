@@ -130,7 +130,7 @@ def test_no_fold_hears_of_its_validation_labels_through_its_teacher(tmp_path: Pa
 def test_an_assignment_goes_on_from_its_checkpoint_and_keeps_every_student(
     folded: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_group, "_CHECKPOINT_EVERY_S", -1.0)
+    monkeypatch.setattr(worker_group, "CHECKPOINT_EVERY_S", -1.0)
     config, preparation = folded
     keep = tmp_path / "kept.safetensors"
     assignment = Assignment("0001", config, 0, preparation.prepared, tmp_path / "0001.pt", keep)
