@@ -227,7 +227,7 @@ def _search(space: Space, folder: Path, given: Namespace, meter: Meter) -> Ledge
         logbook.study_bytes = lambda: study.num_bytes
         judge, limits = search.chosen("scheduler").judge(search), Limits(space.config.limits, preparation.dataset)
         conductor = Conductor(study, judge, ledger, Budget(search.trials), limits, concurrency=2)
-        run_search(conductor, TrialContext(space, preparation.prepared, folder, idle), print)
+        run_search(conductor, TrialContext(space, preparation.prepared, folder, group_of=idle), print)
         ledger.close()
     return ledger
 
