@@ -17,12 +17,23 @@ from _measure import conclude, parser, run_search, settings, show
 
 LETTER, LETTER_FEW = "search_spaces/letter.toml", "search_spaces/letter_few.toml"
 FASHION, FASHION_FEW = "search_spaces/fashion_mnist.toml", "search_spaces/fashion_mnist_few.toml"
+TAUGHT = ("loss.kind='soft_targets'",)
+"""Else the search with the teacher may find a student that has none."""
 ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "letter-1000-2500": (LETTER_FEW, ("limits.max_parameters=2600", "student.mlp.width={log_int=[20,44]}")),
+    "letter-1000-2500-unlabelled": (
+        LETTER_FEW,
+        (
+            "limits.max_parameters=2600",
+            "student.mlp.width={log_int=[20,44]}",
+            "data.rest='unlabelled'",
+            "data.passes=1",
+        ),
+    ),
     "letter-1000-20000": (LETTER_FEW, ()),
-    "letter-1000": (LETTER, ("limits.max_parameters=1100", "student.mlp.width={log_int=[14,24]}")),
-    "letter-2500": (LETTER, ("limits.max_parameters=2600", "student.mlp.width={log_int=[20,44]}")),
-    "letter-20000": (LETTER, ()),
+    "letter-1000": (LETTER, (*TAUGHT, "limits.max_parameters=1100", "student.mlp.width={log_int=[14,24]}")),
+    "letter-2500": (LETTER, (*TAUGHT, "limits.max_parameters=2600", "student.mlp.width={log_int=[20,44]}")),
+    "letter-20000": (LETTER, TAUGHT),
     "digits": ("search_spaces/digits.toml", ()),
     "fashion-2000-25000": (FASHION_FEW, ()),
     "fashion-5000": (FASHION, ("limits.max_parameters=5000",)),
