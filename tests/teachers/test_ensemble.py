@@ -254,6 +254,10 @@ def examine_nobody(teacher: Any, dataset: Any) -> Any:
             r"^teacher\.ensemble\.members\.a\.mode: .* write teacher\.mode\.$",
         ),
         (
+            {"members": {"a": BIG | {"keep": 3}}},
+            r"^teacher\.ensemble\.members\.a\.keep: .* write teacher\.keep\.$",
+        ),
+        (
             {"members": {"a": {"source": "ensemble", "ensemble": {"members": {"b": BIG}}}}},
             r"^teacher\.ensemble\.members\.a\.source: a member cannot be several teachers itself",
         ),

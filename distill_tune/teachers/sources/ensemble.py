@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
     from distill_tune.teachers._mixing import Mix
 
-_OF_THE_WHOLE = ("mode", "views")
+_OF_THE_WHOLE = ("mode", "views", "keep")
 """Keys of `[teacher]` that no member can have for itself."""
 
 
