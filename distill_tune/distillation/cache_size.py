@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from distill_tune.data import Dataset
 from distill_tune.distillation.sparse_logits import kept, sample_bytes
 from distill_tune.distillation.teacher_cache import number_of_views, visible_rows
 from distill_tune.room import check_room, in_bytes
+from distill_tune.teachers import Say
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class CacheSize:
         """What makes it smaller, where something can."""
         return "lower teacher.views, " if self.views > self.augmentations else ""
 
-    def announce(self, folder: Path, say: Callable[[str], None]) -> None:
+    def announce(self, folder: Path, say: Say) -> None:
         """Say it, unless the disk of `folder` has no room for it.
 
         Raises:

@@ -22,7 +22,7 @@ from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.prepare import prepare
 from distill_tune.distillation.teacher_cache import label_inputs
 from distill_tune.errors import ConfigError, InputError
-from distill_tune.teachers._mixing import Mix
+from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning.claim import Claim
 from distill_tune.tuning.confirmation import Candidate, baselines_of
 from distill_tune.tuning.examination import examine
