@@ -6,7 +6,7 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from distill_tune.tuning.budget import Budget
 from distill_tune.tuning.cluster import free_places
 from distill_tune.tuning.confirmation import Candidate, confirmation_record
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
-from distill_tune.tuning.pile import Pile
+from distill_tune.tuning.pile import Pile, dealt
 from distill_tune.tuning.seat import Seat
 from distill_tune.tuning.trial import CHECKPOINTS, WORKERS
 from distill_tune.tuning.worker_group import Assignment
@@ -56,13 +56,6 @@ class _Hand:
     @property
     def is_complete(self) -> bool:
         return self.record.epochs >= self.assignment.config.search.max_epochs
-
-
-def dealt(trainings: Sequence[_Training], seats: int, lanes: int) -> list[list[_Training]]:
-    """The trainings in parts of at most `lanes`, as equal as can be, and so many that all seats end together."""
-    count = len(trainings)
-    parts = min(count, -(-count // (seats * lanes)) * seats)
-    return [list(trainings[count * part // parts : count * (part + 1) // parts]) for part in range(parts)]
 
 
 class Seats:
