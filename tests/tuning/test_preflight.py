@@ -90,6 +90,23 @@ def test_a_search_needs_more_room_the_more_it_keeps(small_space: Space, preparat
     assert any(line.startswith("the teacher's cache: ") for line in small.lines(Path.cwd()))
 
 
+def test_folds_and_a_search_beside_are_counted_in_the_room_that_is_asked_for(
+    small_space: Space, preparation: Any
+) -> None:
+    def footprint(space: Space) -> Footprint:
+        return Footprint.of(space, preparation.dataset, Limits(space.config.limits, preparation.dataset), places=1)
+
+    one, folded = (
+        footprint(small_space),
+        footprint(small_space.without("data", "validation").with_fixed("data", "folds", 3)),
+    )
+    assert folded.cache.num_bytes == 4 * one.cache.num_bytes
+    assert (folded.teacher, folded.checkpoints) == (4 * one.teacher, 4 * one.checkpoints)
+    beside = footprint(small_space.with_fixed("confirm", "baseline_search", True))
+    assert beside.checkpoints > one.checkpoints
+    assert beside.records > one.records
+
+
 def test_a_node_reads_what_the_driver_wrote_and_leaves_its_own_word(tmp_path: Path) -> None:
     (tmp_path / "driver").write_text("token")
     answer = ask_from_here(str(tmp_path), "node")
