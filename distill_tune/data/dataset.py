@@ -149,18 +149,6 @@ def prepare_data(config: DataConfig, cache: Path, fold: int | None = None) -> Da
     return replace(dataset, notes=(*dataset.notes, *rebuilt))
 
 
-def check_data(config: DataConfig) -> tuple[str, ...]:
-    """Everything that `prepare_data` would refuse is refused, and nothing is written; returns the notes.
-
-    Raises:
-        DataError: the data breaks a rule.
-        ConfigError: a key of `[data]` does.
-    """
-    from distill_tune.data.build import build
-
-    return build(config).notes
-
-
 def fingerprint_of(config: DataConfig, fold: int | None = None) -> str:
     """16 hexadecimal digits of everything that decides what the prepared data are."""
     source = config.chosen("source")

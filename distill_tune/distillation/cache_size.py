@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from distill_tune.config import Config
 from distill_tune.data import Dataset
+from distill_tune.distillation.sparse_logits import kept, sample_bytes
 from distill_tune.distillation.teacher_cache import number_of_views, visible_rows
 from distill_tune.room import check_room, in_bytes
-
-_LOGIT_BYTES = 4
+from distill_tune.teachers import Say
 
 
 @dataclass(frozen=True)
@@ -25,23 +24,27 @@ class CacheSize:
     validation_samples: int
     """Labelled as they are, once for each augmentation."""
     augmentations: int = 1
+    keep: int | None = None
+    """Logits of a view that are kept; None: all."""
 
     @classmethod
     def of(cls, variants: list[Config], dataset: Dataset) -> CacheSize:
         """The size for configurations that differ in their augmentation."""
+        classes = len(dataset.classes)
         return cls(
             sum(map(number_of_views, variants)),
             len(visible_rows(dataset.split("train"), dataset.rest)),
-            len(dataset.classes),
+            classes,
             dataset.num_rows["validation"],
             len(variants),
+            kept(variants[0].teacher.keep, classes),
         )
 
     @property
     def num_bytes(self) -> int:
         """On disk, and in memory while it is built."""
-        rows = self.views * self.samples + self.augmentations * self.validation_samples
-        return rows * self.classes * _LOGIT_BYTES
+        whole = self.augmentations * self.validation_samples * sample_bytes(self.classes, None)
+        return self.views * self.samples * sample_bytes(self.classes, self.keep) + whole
 
     def __str__(self) -> str:
         """For people: "the teacher's cache: 120 views x 1,437 samples x 10 classes, 6.9 MB"."""
@@ -50,14 +53,15 @@ class CacheSize:
     @property
     def counts(self) -> str:
         """What it is a product of: "120 views x 1,437 samples x 10 classes"."""
-        return f"{_count(self.views, 'view')} x {_count(self.samples, 'sample')} x {self.classes:,} classes"
+        of_each = "" if self.keep is None else f"{self.keep:,} of "
+        return f"{_count(self.views, 'view')} x {_count(self.samples, 'sample')} x {of_each}{self.classes:,} classes"
 
     @property
     def way_out(self) -> str:
         """What makes it smaller, where something can."""
         return "lower teacher.views, " if self.views > self.augmentations else ""
 
-    def announce(self, folder: Path, say: Callable[[str], None]) -> None:
+    def announce(self, folder: Path, say: Say) -> None:
         """Say it, unless the disk of `folder` has no room for it.
 
         Raises:

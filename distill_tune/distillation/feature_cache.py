@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from math import prod
 from pathlib import Path
@@ -21,7 +21,6 @@ from torch import Tensor
 
 from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.atomic import new_folder
-from distill_tune.checksum import sha256_of
 from distill_tune.config import Config
 from distill_tune.data import Dataset
 from distill_tune.distillation.anatomy import Anatomy
@@ -33,11 +32,12 @@ from distill_tune.distillation.teacher_cache import (
     outputs_are_whole,
     outputs_folder,
     visible_rows,
+    write_checksums,
 )
 from distill_tune.distillation.views import Views
 from distill_tune.errors import CacheError, TeacherError
 from distill_tune.room import check_room, in_bytes
-from distill_tune.teachers import LoadedTeacher
+from distill_tune.teachers import LoadedTeacher, Say
 
 ANATOMY = "anatomy.json"
 """In the teacher's folder: what layers it has."""
@@ -60,7 +60,7 @@ def announce_features(
     dataset: Dataset,
     anatomy: Anatomy,
     layers: Sequence[str],
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Say how large the features are that are still to be made, of all augmentations of a space together.
 
@@ -90,7 +90,7 @@ def write_features(
     dataset: Dataset,
     teacher: LoadedTeacher,
     layers: Sequence[str],
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Run the teacher over every view once more and keep what these layers put out; what is there and whole stays.
 
@@ -112,8 +112,7 @@ def write_features(
             for layer, array in _features(teacher, views, view, len(rows), missing).items():
                 write_arrays(news[layer] / f"view_{view:05d}.arrow", {"features": array})
         for new in news.values():
-            checksums = {path.name: sha256_of(path) for path in sorted(new.glob("*.arrow"))}
-            (new / "checksums.json").write_text(json.dumps(checksums), encoding="utf-8")
+            write_checksums(new)
 
 
 def _features(

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from distill_tune.distillation.anatomy import Anatomy, anatomy_of
 from distill_tune.distillation.feature_cache import run_teacher
-from distill_tune.distillation.features import Shape, Tap
-from distill_tune.distillation.losses._features import FeatureLoss
+from distill_tune.distillation.features import Tap
+from distill_tune.distillation.losses import FeatureLoss, Shape
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -14,10 +14,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from distill_tune.distillation.losses import Shape
 from distill_tune.errors import TrainingError
-
-Shape = tuple[int, ...]
-"""Of one sample's feature: (channels,) or (channels, height, width)."""
 
 MOST_PLACES = 64
 """A teacher's map with more places is averaged down before it is kept or compared."""

@@ -27,7 +27,7 @@ from distill_tune.distillation.teacher_weights import TeacherWeights
 from distill_tune.distillation.views import Views
 from distill_tune.evaluation.corrupted import dealt_out
 from distill_tune.students import build_student
-from distill_tune.teachers._mixing import Mix, MixedNetwork
+from distill_tune.teachers.mixing import Mix, MixedNetwork
 
 CORRUPTED = "val/corrupted_accuracy"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from distill_tune.distillation.teacher_cache import TeacherOutputs
-from distill_tune.teachers._mixing import Mix
+from distill_tune.teachers.mixing import Mix
 
 
 class MixedOutputs(TeacherOutputs):

@@ -6,7 +6,7 @@ when it is damaged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,9 +25,7 @@ from distill_tune.distillation.teacher_cache import outputs_folder
 from distill_tune.distillation.teacher_weights import refuse_without_network
 from distill_tune.distillation.variants import augmentation_variants
 from distill_tune.distillation.views import check_augmentation
-from distill_tune.teachers import LoadedTeacher, Teacher
-
-Say = Callable[[str], None]
+from distill_tune.teachers import LoadedTeacher, Say, Teacher
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Of several teachers each is made ready and cached alone; a trial mixes what they
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,10 +25,8 @@ from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_f
 from distill_tune.distillation.teacher_training import device_for, train_teacher
 from distill_tune.distillation.teacher_weights import refuse_without_network, write_weights
 from distill_tune.distillation.variants import check_logits_suffice
-from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Workshop
-from distill_tune.teachers._mixing import MixedNetwork
-
-Say = Callable[[str], None]
+from distill_tune.teachers import LoadedTeacher, Pupils, Say, Teacher, Workshop
+from distill_tune.teachers.mixing import MixedNetwork
 
 
 def ready_member(

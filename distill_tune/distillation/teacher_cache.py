@@ -9,7 +9,6 @@ https://arxiv.org/abs/2207.10666).
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +24,13 @@ from distill_tune.distillation.sparse_logits import SparseLogits, kept, sample_b
 from distill_tune.distillation.views import Views
 from distill_tune.errors import TeacherError
 from distill_tune.registry import AUGMENTATIONS
-from distill_tune.teachers import LoadedTeacher, source_of
+from distill_tune.teachers import LoadedTeacher, Say, source_of
 
 _FORMAT = 1
 """Raised when the same augmentation shows other views, or files look different."""
 _VIEW, _INDEX, _TAIL = "view_", "index_", "tail_"
 """How the names of columns begin; the last two are there where not all logits are kept."""
+_CHECKSUMS = "checksums.json"
 _DEFAULT_VIEWS = 8
 _LABEL_BATCH = 1000
 
@@ -99,15 +99,19 @@ def outputs_folder(teacher_folder: Path, config: Config) -> Path:
 def outputs_are_whole(folder: Path) -> bool:
     """Whether the outputs are there and match their checksums."""
     try:
-        checksums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
+        checksums = json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8"))
         return bool(checksums) and all(sha256_of(folder / name) == kept for name, kept in checksums.items())
     except (OSError, ValueError, AttributeError):
         return False
 
 
-def write_outputs(
-    folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Callable[[str], None]
-) -> None:
+def write_checksums(folder: Path) -> None:
+    """Write what `outputs_are_whole` compares the folder's Arrow files with."""
+    checksums = {path.name: sha256_of(path) for path in sorted(folder.glob("*.arrow"))}
+    (folder / _CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
+
+
+def write_outputs(folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say) -> None:
     """Run the teacher over every view of the training samples, and over the validation samples as they are.
 
     The folder appears when it is whole; two programs may make it at a time.
@@ -120,8 +124,7 @@ def write_outputs(
             write_arrays(new / "train.arrow", _label_train(config, dataset, teacher, say))
         validation = dataset.split("validation")
         write_arrays(new / "validation.arrow", {"logits": label_inputs(teacher, validation.inputs, validation.index)})
-        checksums = {path.name: sha256_of(path) for path in sorted(new.glob("*.arrow"))}
-        (new / "checksums.json").write_text(json.dumps(checksums), encoding="utf-8")
+        write_checksums(new)
 
 
 def visible_rows(train: Split, rest: str) -> Tensor:
@@ -135,9 +138,7 @@ def at_rows(tensor: Tensor, rows: Tensor) -> Tensor:
     return tensor if len(rows) == len(tensor) else tensor[rows]
 
 
-def _label_train(
-    config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Callable[[str], None]
-) -> dict[str, np.ndarray]:
+def _label_train(config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say) -> dict[str, np.ndarray]:
     """Name of a view to float32 [visible samples, classes]."""
     train = dataset.split("train")
     rows = visible_rows(train, dataset.rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,7 @@ from distill_tune.distillation.prepared import Prepared
 from distill_tune.distillation.teacher_cache import outputs_folder, write_outputs
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError, TrainingError
-from distill_tune.teachers import LoadedTeacher, Trained
-
-Say = Callable[[str], None]
+from distill_tune.teachers import LoadedTeacher, Say, Trained
 
 _NUM_LINES = 5
 """How often the training says how it is getting on."""

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from distill_tune.config.sections import TeacherConfig
-    from distill_tune.teachers._mixing import Mix
+    from distill_tune.teachers.mixing import Mix
+
+
+Say = Callable[[str], None]
+"""Tells the user something in a line."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class LoadedTeacher:
         """The same teachers in another mix, with the parameters of those that take part; itself if it is one."""
         if mix is None or not self.members:
             return self
-        from distill_tune.teachers._mixing import MixedNetwork
+        from distill_tune.teachers.mixing import MixedNetwork
 
         module = self.module.mixed(mix) if isinstance(self.module, MixedNetwork) else None
         parameters = sum(self.members[name].parameters for name in mix.weights)
@@ -76,8 +80,7 @@ class Workshop:
     """A folder of this teacher's own; what is kept there is found again while its identity holds."""
     fit: Callable[[dict[str, Any]], Trained]
     """Trains a student family to the end on the labels; given the sections of a configuration."""
-    say: Callable[[str], None]
-    """Tells the user something in a line."""
+    say: Say
 
 
 def source_of(thing: Any) -> str:

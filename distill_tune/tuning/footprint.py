@@ -41,14 +41,16 @@ class Footprint:
     @classmethod
     def of(cls, space: Space, dataset: Dataset, limits: Limits, places: int) -> Footprint:
         """What a search of `space` will need at most, `places` trainings at a time."""
-        search, confirm = space.config.search, space.config.confirm
-        runs = ConfirmationPlan(confirm.top, confirm.seeds).num_runs
-        student = _NUMBER_BYTES * _largest_student(space, limits)
+        search, plan = space.config.search, ConfirmationPlan.of(space.config)
+        runs, recorded = plan.num_runs, plan.searches * search.trials + plan.num_runs
+        parts = 1 + (space.config.data.folds or 0)  # with folds there is all of it for each, and for all together
+        student = _NUMBER_BYTES * _largest_student(space, limits) * parts
+        teachers = max(1, len(members_to_prepare(space))) * parts
         return cls(
-            CacheSize.of(list(augmentation_variants(space)) * max(1, len(members_to_prepare(space))), dataset),
-            _NUMBER_BYTES * _teacher_parameters(space, dataset),
+            CacheSize.of(list(augmentation_variants(space)) * teachers, dataset),
+            _NUMBER_BYTES * _teacher_parameters(space, dataset) * parts,
             student * (_CHECKPOINT_COPIES * places + runs + 1),
-            (search.trials + runs) * _TRIAL_BYTES + (search.trials + runs) * search.max_epochs * _EPOCH_BYTES,
+            recorded * (_TRIAL_BYTES + search.max_epochs * _EPOCH_BYTES),
         )
 
     @property

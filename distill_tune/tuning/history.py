@@ -61,11 +61,6 @@ class History:
             history.logbook_bytes = end
         return history
 
-    @property
-    def in_hand(self) -> list[TrialRecord]:
-        """Trials that had begun and not ended."""
-        return [record for record in self.records.values() if record.status is Status.RUNNING]
-
     def extend(self) -> None:
         """The search has become a longer one; its time is counted anew."""
         self.extensions, self.ended_by, self.is_finished, self.spent_s = self.extensions + 1, None, False, 0.0

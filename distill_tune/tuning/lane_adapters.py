@@ -15,6 +15,7 @@ from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.lane_desk import Hand
 from distill_tune.tuning.lane_host import LANES
 from distill_tune.tuning.ledger import Told
+from distill_tune.tuning.trial import DIED
 from distill_tune.tuning.tune_adapters import ConductedScheduler, ConductedSearcher
 
 
@@ -84,7 +85,7 @@ class LaneSearcher(ConductedSearcher):
         """A place is at its end; where its process died too often, its lanes have failed."""
         place = self._places.get(trial_id)
         if place is not None and error:
-            self._hands.end(place, "its worker died too often")
+            self._hands.end(place, DIED)
 
 
 class LaneScheduler(ConductedScheduler):

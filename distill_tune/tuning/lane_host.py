@@ -16,11 +16,10 @@ from distill_tune.errors import one_line
 from distill_tune.tuning.lane_desk import Turn
 from distill_tune.tuning.lane_group import LaneGroup
 from distill_tune.tuning.ledger import Report, Told
-from distill_tune.tuning.trial import STEP_S, TrialContext
+from distill_tune.tuning.trial import DIED, STEP_S, TrialContext
 
 LANES = "lanes"
 """The key of a result with what each lane says."""
-_DIED = "its worker died too often"
 
 
 class LaneHost(tune.Trainable):
@@ -30,7 +29,7 @@ class LaneHost(tune.Trainable):
         """Start the group; `config` has the number of the place."""
         self._context, self._desk, self._place = context, desk, config["place"]
         search, resources = context.space.config.search, context.space.config.resources
-        self._rungs = search.chosen("scheduler").judge(search)
+        self._judge = search.chosen("scheduler").judge(search)
         self._max_epochs = search.max_epochs
         self._group = LaneGroup(resources.cpus_per_worker, resources.gpus_per_worker)
         self._group.start()
@@ -40,7 +39,7 @@ class LaneHost(tune.Trainable):
         """Train those who are due until something can be decided on one of them, or for about `STEP_S`."""
         turn: Turn = ray.get(self._desk.take.remote(self._place, self._is_new))
         self._is_new = False
-        told: dict[str, Told] = {trial: (trial, [], _DIED) for trial in turn.given_up}
+        told: dict[str, Told] = {trial: (trial, [], DIED) for trial in turn.given_up}
         self._take_up(turn, told)
         due, until_s = [trial for trial in turn.due if trial not in told], time.monotonic() + STEP_S
         while due:
@@ -73,7 +72,7 @@ class LaneHost(tune.Trainable):
     def _is_decided(self, told: Told) -> bool:
         _, reports, failure = told
         epoch = int(reports[-1]["epoch"]) if reports else 0
-        return failure is not None or epoch >= self._max_epochs or self._rungs.is_rung(epoch)
+        return failure is not None or epoch >= self._max_epochs or self._judge.is_rung(epoch)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: the group keeps a checkpoint of each lane, where a new process finds it."""

@@ -4,6 +4,8 @@ Everything that a search shows or leaves behind about its trials (display, Tenso
 read from these records, so they can never disagree.
 """
 
+from __future__ import annotations
+
 import math
 import sys
 import time
@@ -35,6 +37,11 @@ def sign_of(objective: str) -> int:
 def merit_of(report: Report, objective: str) -> tuple[float, float]:
     """By what everybody ranks, the larger the better: the objective, and where that is equal the validation loss."""
     return sign_of(objective) * report[objective], -report.get("val/loss", math.inf)
+
+
+def scores_of(record: TrialRecord, report: Report, objectives: Sequence[str]) -> tuple[float, ...]:
+    """A trial at a report by each objective, the larger the better."""
+    return tuple(sign_of(objective) * record.value_of(objective, report) for objective in objectives)
 
 
 CONFIRMATION = "confirm-"
@@ -199,8 +206,8 @@ class Ledger:
         return sum(self._counts[status] for status in statuses or Status)
 
     def scores(self, record: TrialRecord, report: Report) -> tuple[float, ...]:
-        """A trial at a report by each objective, the larger the better."""
-        return tuple(sign_of(objective) * record.value_of(objective, report) for objective in self.objectives)
+        """As `scores_of`, by this search's objectives."""
+        return scores_of(record, report, self.objectives)
 
     def ranked(self) -> list[TrialRecord]:
         """Trained, not failed trials, the best first: by the first objective after the last epoch, then by val/loss."""

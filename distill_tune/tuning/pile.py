@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 Piece = TypeVar("Piece")
+
+
+def dealt(work: Sequence[Piece], takers: int, most: int) -> list[list[Piece]]:
+    """The work in parts of at most `most`, as equal as can be, and so many that all takers end together."""
+    count = len(work)
+    parts = min(count, -(-count // (takers * most)) * takers)
+    return [list(work[count * part // parts : count * (part + 1) // parts]) for part in range(parts)]
 
 
 class Pile(Generic[Piece]):

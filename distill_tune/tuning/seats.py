@@ -1,4 +1,4 @@
-"""Seats: warm actors that train the confirmation's students, one after another or several in fused lanes."""
+"""Seats: so many warm actors train the confirmation's students between them, also where some of them die."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,11 +20,11 @@ from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget
 from distill_tune.tuning.cluster import free_places
 from distill_tune.tuning.confirmation import Candidate, confirmation_record
-from distill_tune.tuning.lane_group import LaneGroup
-from distill_tune.tuning.ledger import Ledger, Report, Status, Told, TrialRecord
-from distill_tune.tuning.pile import Pile
-from distill_tune.tuning.trial import CHECKPOINTS, WORKERS, make_group
-from distill_tune.tuning.worker_group import Assignment, WorkerGroup
+from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
+from distill_tune.tuning.pile import Pile, dealt
+from distill_tune.tuning.seat import Seat
+from distill_tune.tuning.trial import CHECKPOINTS, WORKERS
+from distill_tune.tuning.worker_group import Assignment
 
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
@@ -56,64 +56,6 @@ class _Hand:
     @property
     def is_complete(self) -> bool:
         return self.record.epochs >= self.assignment.config.search.max_epochs
-
-
-def dealt(trainings: Sequence[_Training], seats: int, lanes: int) -> list[list[_Training]]:
-    """The trainings in parts of at most `lanes`, as equal as can be, and so many that all seats end together."""
-    count = len(trainings)
-    parts = min(count, -(-count // (seats * lanes)) * seats)
-    return [list(trainings[count * part // parts : count * (part + 1) // parts]) for part in range(parts)]
-
-
-class Seat:
-    """An actor that trains some assignments after others: one at a time in a worker group, or several in lanes."""
-
-    def __init__(self, resources: ResourcesConfig, folder: Path, name: str, lanes: int = 1):
-        self._group: WorkerGroup | LaneGroup = (
-            make_group(resources, folder, name)
-            if lanes == 1
-            else LaneGroup(resources.cpus_per_worker, resources.gpus_per_worker)
-        )
-        self._group.start()
-
-    def train(self, assignments: list[Assignment]) -> Iterator[Told]:
-        """Train all to their end; what each says after each epoch."""
-        if isinstance(self._group, LaneGroup):
-            yield from _in_lanes(self._group, assignments)
-        else:
-            for assignment in assignments:
-                yield from _alone(self._group, assignment)
-
-    @ray.method(max_task_retries=-1)
-    def ready(self) -> None:
-        """Answers as soon as the seat is up, or up again: other calls fail at once while it is being restarted."""
-
-    def close(self) -> None:
-        """Give back everything that the group holds."""
-        self._group.shutdown()
-
-
-def _alone(group: WorkerGroup, assignment: Assignment) -> Iterator[Told]:
-    report: Report = {"epoch": 0}
-    try:
-        group.assign(assignment)
-        while report["epoch"] < assignment.config.search.max_epochs:
-            report = dict(group.next_report())
-            yield assignment.trial_id, [report], None
-    except Exception as error:  # this training has failed, the others go on
-        yield assignment.trial_id, [], one_line(error)
-
-
-def _in_lanes(group: LaneGroup, assignments: list[Assignment]) -> Iterator[Told]:
-    group.shutdown()  # what an earlier call has left, that nobody has heard to its end
-    for assignment in assignments:
-        try:
-            group.join(assignment)
-        except Exception as error:  # this training has failed, the others go on
-            yield assignment.trial_id, [], one_line(error)
-    while group.trials:
-        for trial, found in group.next_reports(group.trials).items():
-            yield (trial, [], one_line(found)) if isinstance(found, Exception) else (trial, found, None)
 
 
 class Seats:

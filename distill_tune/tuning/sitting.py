@@ -134,36 +134,39 @@ class Sitting:
 
     def _confirm(self) -> Confirmation | None:
         """Train the best again, then the winner's baselines; None where there is nothing to confirm."""
-        best, history = candidates(self.ledger), self.claim.history
+        best = candidates(self.ledger)
         if not best:
             return None
         began_s = time.monotonic()
-        plan = history.plan or self._plan(best)
+        plan = self.claim.history.plan or self._plan(best)
         self.claim.logbook.write("confirming", plan=asdict(plan))
+        self._announce(plan)
+        confirmation = self._confirmed(best[: plan.top], plan)
+        self.clock.confirm_s = time.monotonic() - began_s
+        return confirmation
+
+    def _announce(self, plan: ConfirmationPlan) -> None:
         if self.main.progress is not None:
             self.main.progress.begin("Confirming", plan.num_runs)
         whom = f"the best {plan.top}" if len(self.ledger.objectives) == 1 else f"{plan.top}, the front first"
         of_each = " of each search" if plan.searches > 1 else ""
         self.voice.say("Confirming", f"{whom}{of_each}, and two baselines, in {plan.seeds} fresh seeds each")
+
+    def _confirmed(self, best: list[TrialRecord], plan: ConfirmationPlan) -> Confirmation | None:
+        history = self.claim.history
         seeds = fresh_seeds(self.config, plan.seeds, history.rounds)
-        tops = candidates_of(self.space, best[: plan.top], seeds)
         rivals = [] if self.beside is None else rivals_of(self.beside.space, self._best_beside(plan), seeds)
-        watched = Ledger(self.ledger.objective, self.ledger.watchers, self.voice.tell)
-        count, prepared = min(self.places, plan.num_runs), self.preparation.prepared
-        budget = Budget(plan.num_runs, interrupt=self.interrupt)
         with Seats(
-            count,
-            prepared,
+            min(self.places, plan.num_runs),
+            self.preparation.prepared,
             self.config.resources,
             self.claim.folder,
-            watched,
-            budget,
+            Ledger(self.ledger.objective, self.ledger.watchers, self.voice.tell),
+            Budget(plan.num_runs, interrupt=self.interrupt),
             history.confirmations,
             self.main.lanes,
         ) as seats:
-            confirmation = confirm(tops, seats.train, self.ledger.objective, rivals)
-        self.clock.confirm_s = time.monotonic() - began_s
-        return confirmation
+            return confirm(candidates_of(self.space, best, seeds), seats.train, self.ledger.objective, rivals)
 
     def _plan(self, best: list[TrialRecord]) -> ConfirmationPlan:
         run_s = self.config.search.max_epochs * best[0].training_s / best[0].epochs

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from distill_tune.tuning.dominance import Scores, dominates
-from distill_tune.tuning.ledger import Status, TrialRecord, Watcher, merit_of, sign_of
+from distill_tune.tuning.ledger import Status, TrialRecord, Watcher, merit_of, scores_of, sign_of
 
 ENDED = tuple(status for status in Status if status is not Status.RUNNING)
 
@@ -113,7 +113,7 @@ class Tally(Watcher):
     def _note_front(self, record: TrialRecord) -> None:
         if len(self.objectives) == 1 or record.status is not Status.COMPLETED:
             return
-        scores = tuple(sign_of(name) * record.value_of(name, record.last) for name in self.objectives)
+        scores = scores_of(record, record.last, self.objectives)
         if not any(dominates(other, scores) for other in self.front.values()):
             kept = {name: other for name, other in self.front.items() if not dominates(scores, other)}
             self.front = {**kept, record.trial_id: scores}

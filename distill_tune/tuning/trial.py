@@ -30,6 +30,8 @@ REPORTS = "reports"
 """The key of a result with the reports of its epochs."""
 FAILURE = "failure"
 """The key of a result that says why a trial failed."""
+DIED = "its worker died too often"
+"""What is said of a trial that `search.retries` has not helped."""
 STEP_S = 0.3
 """A step lasts about so long, where nothing is decided before."""
 
@@ -79,7 +81,7 @@ class Trial(tune.Trainable):
         """Start the group, then take up the first configuration."""
         self._context = context
         search = context.space.config.search
-        self._rungs = search.chosen("scheduler").judge(search)
+        self._judge = search.chosen("scheduler").judge(search)
         self._group = (context.group_of or make_group)(
             context.space.config.resources, context.result_folder, self.trial_id
         )
@@ -108,7 +110,7 @@ class Trial(tune.Trainable):
         return {**result, "done": reports[-1]["epoch"] >= self._assignment.config.search.max_epochs}
 
     def _is_undecided(self, epoch: int) -> bool:
-        return epoch < self._assignment.config.search.max_epochs and not self._rungs.is_rung(epoch)
+        return epoch < self._assignment.config.search.max_epochs and not self._judge.is_rung(epoch)
 
     def cleanup(self) -> None:
         """Give back everything that the group holds."""

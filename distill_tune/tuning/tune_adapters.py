@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import ray
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
+from distill_tune.tuning.cluster import free_places
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.ledger import Status
-from distill_tune.tuning.trial import FAILURE, REPORTS
+from distill_tune.tuning.trial import DIED, FAILURE, REPORTS
 
 PATIENCE_S = 20.0
 """How long no trial begins before the user is told what the search waits for."""
@@ -46,7 +46,7 @@ class ConductedSearcher(Searcher):
             return
         result = result or {}
         self._conductor.goes_on(ours, result.get(REPORTS, []))
-        self._conductor.ended(ours, result.get(FAILURE) or ("its worker died too often" if error else None))
+        self._conductor.ended(ours, result.get(FAILURE) or (DIED if error else None))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study's journal is the state."""
@@ -116,6 +116,4 @@ class Waiting(Stopper):
         elif self._since_s is not None and time.monotonic() - self._since_s > PATIENCE_S:
             self._since_s = None
             if self._conductor.ledger.count(Status.RUNNING) and not self._scheduler.is_anybody_at_work:
-                have, free = ray.cluster_resources(), ray.available_resources()
-                parts = [f"{free.get(kind, 0):g} of {have[kind]:g} {kind}s" for kind in ("CPU", "GPU") if kind in have]
-                self._say(f"waiting for a place: the cluster has {' and '.join(parts)} free")
+                self._say(f"waiting for a place: {free_places()}")

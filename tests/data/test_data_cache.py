@@ -12,7 +12,8 @@ import pytest
 from distill_tune.arrays import map_buffer, read_arrays
 from distill_tune.config.sections import DataConfig
 from distill_tune.data import Dataset, open_dataset, prepare_data
-from distill_tune.data.dataset import check_data, open_test
+from distill_tune.data.build import build
+from distill_tune.data.dataset import open_test
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.errors import CacheError, DataError
 
@@ -213,15 +214,15 @@ def test_refused_data_leave_nothing_behind(cache: Path) -> None:
     assert not cache.exists()
 
 
-def test_check_data_refuses_and_writes_nothing(tmp_path: Path, save_npz: SaveNpz) -> None:
+def test_what_is_built_is_refused_or_described_and_nothing_is_written(tmp_path: Path, save_npz: SaveNpz) -> None:
     path = save_npz(inputs=np.repeat(np.arange(30), 2)[:, None])
     before = set(tmp_path.iterdir())
-    assert check_data(DataConfig(source="npz", path=str(path))) == (
+    assert build(DataConfig(source="npz", path=str(path))).notes == (
         "30 exact duplicates kept on one side",
         "30 distinct inputs appear with more than one label",
     )
     with pytest.raises(DataError, match="student_samples"):
-        check_data(DataConfig(source="npz", path=str(path), student_samples=5000))
+        build(DataConfig(source="npz", path=str(path), student_samples=5000))
     assert set(tmp_path.iterdir()) == before
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from distill_tune.config.sections import DataConfig
 from distill_tune.data import Dataset
-from distill_tune.data.dataset import check_data, open_test
+from distill_tune.data.build import build
+from distill_tune.data.dataset import open_test
 from distill_tune.errors import ConfigError, DataError, InputError
 
 Prepare = Callable[..., Dataset]
@@ -21,7 +22,7 @@ PEOPLE = "age,city,kind\n" + "".join(f"{20 + i},{'ab'[i % 2]},{'yes' if i % 3 el
 
 def refuse(source: str, path: Path | None, said: str, error: type[InputError] = DataError, **keys: Any) -> None:
     with pytest.raises(error, match=said) as caught:
-        check_data(DataConfig(source=source, path=path and str(path), **keys))
+        build(DataConfig(source=source, path=path and str(path), **keys))
     assert "\n" not in str(caught.value)
     assert path is None or path.name in str(caught.value)
 

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from distill_tune.config.messages import BrokenRule
 from distill_tune.config.sections import DataConfig
 from distill_tune.data import Dataset
-from distill_tune.data.dataset import check_data, open_test
+from distill_tune.data.build import build
+from distill_tune.data.dataset import open_test
 from distill_tune.data.sources import fashion_mnist, letter
 from distill_tune.errors import ConfigError, DataError
 from distill_tune.registry import DATA_SOURCES
@@ -84,7 +85,7 @@ def test_options_of_a_wrong_type_are_refused() -> None:
 
 def test_more_classes_than_samples_for_them_are_refused() -> None:
     with pytest.raises(DataError, match=r"blobs: class '\d+' has \d samples"):
-        check_data(DataConfig(source="blobs", blobs={"samples": 45, "classes": 20}))
+        build(DataConfig(source="blobs", blobs={"samples": 45, "classes": 20}))
 
 
 # Letter
@@ -114,20 +115,20 @@ def test_the_label_of_letter_may_stand_last_if_it_is_named(prepare: Prepare, sav
 
 def test_letter_with_another_number_of_features_is_refused(save_text: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match="Letter has 16 features, but this file has 1"):
-        check_data(DataConfig(source="letter", path=str(save_text("lettr,x\nA,1\nB,2\n"))))
+        build(DataConfig(source="letter", path=str(save_text("lettr,x\nA,1\nB,2\n"))))
 
 
 def test_letter_that_is_nowhere_says_how_to_get_it(monkeypatch: Any) -> None:
     monkeypatch.setattr(letter, "PLACES", ())
     with pytest.raises(DataError, match=r"apt-get install r-cran-mlbench`, `make data`"):
-        check_data(DataConfig(source="letter"))
+        build(DataConfig(source="letter"))
 
 
 def test_letter_without_rdata_says_what_to_install(monkeypatch: Any, tmp_path: Path) -> None:
     (tmp_path / "a.rda").write_bytes(gzip.compress(b"RDX3\n"))
     monkeypatch.setitem(sys.modules, "rdata", None)
     with pytest.raises(DataError, match=r"pip install 'distill_tune\[letter\]'"):
-        check_data(DataConfig(source="letter", path=str(tmp_path / "a.rda")))
+        build(DataConfig(source="letter", path=str(tmp_path / "a.rda")))
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", gzip.compress(b"RDX3\nX\n"), gzip.compress(b"no R")[:-4]])
@@ -135,7 +136,7 @@ def test_a_bad_rda_is_refused_in_one_line(tmp_path: Path, content: bytes) -> Non
     pytest.importorskip("rdata")
     (tmp_path / "a.rda").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.rda: is no \.rda file, or a truncated one") as caught:
-        check_data(DataConfig(source="letter", path=str(tmp_path / "a.rda")))
+        build(DataConfig(source="letter", path=str(tmp_path / "a.rda")))
     assert "\n" not in str(caught.value)
 
 
@@ -209,13 +210,13 @@ def cut(path: Path, kept: int) -> None:
 def test_harmed_idx_files_are_refused_in_one_line(small_fashion: Path, harm: Callable[[Path], Any], said: str) -> None:
     harm(small_fashion / fashion_mnist.FILES[0])
     with pytest.raises(DataError, match=said) as caught:
-        check_data(DataConfig(source="fashion_mnist", path=str(small_fashion)))
+        build(DataConfig(source="fashion_mnist", path=str(small_fashion)))
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere: no such folder; data\.path must name the folder"):
-        check_data(DataConfig(source="fashion_mnist", path=str(tmp_path / "nowhere")))
+        build(DataConfig(source="fashion_mnist", path=str(tmp_path / "nowhere")))
 
 
 def test_fashion_mnist_that_is_nowhere_says_how_to_get_it(monkeypatch: Any) -> None:
@@ -223,7 +224,7 @@ def test_fashion_mnist_that_is_nowhere_says_how_to_get_it(monkeypatch: Any) -> N
     monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(DataError, match=r"apt-get install dataset-fashion-mnist`, `make data`, .*\[vision\]"):
-        check_data(DataConfig(source="fashion_mnist"))
+        build(DataConfig(source="fashion_mnist"))
 
 
 @pytest.mark.skipif(not DEBIAN_FASHION.exists(), reason="Debian's dataset-fashion-mnist is not installed")

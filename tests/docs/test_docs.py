@@ -30,7 +30,7 @@ from distill_tune.evaluation.verdict import Word
 from distill_tune.export.versions import versions
 from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, Options
 from distill_tune.teachers import LoadedTeacher
-from distill_tune.teachers._mixing import Mix
+from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning import summary
 from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of

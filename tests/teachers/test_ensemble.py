@@ -22,7 +22,7 @@ from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.prepare import prepare
 from distill_tune.distillation.teacher_cache import label_inputs
 from distill_tune.errors import ConfigError, InputError
-from distill_tune.teachers._mixing import Mix
+from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning.claim import Claim
 from distill_tune.tuning.confirmation import Candidate, baselines_of
 from distill_tune.tuning.examination import examine
@@ -252,6 +252,10 @@ def examine_nobody(teacher: Any, dataset: Any) -> Any:
         (
             {"members": {"a": BIG | {"mode": "live"}}},
             r"^teacher\.ensemble\.members\.a\.mode: .* write teacher\.mode\.$",
+        ),
+        (
+            {"members": {"a": BIG | {"keep": 3}}},
+            r"^teacher\.ensemble\.members\.a\.keep: .* write teacher\.keep\.$",
         ),
         (
             {"members": {"a": {"source": "ensemble", "ensemble": {"members": {"b": BIG}}}}},

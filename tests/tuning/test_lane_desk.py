@@ -1,7 +1,7 @@
 """The desk between a search and its lane hosts: who is due, and who is suspected when a process dies."""
 
 from distill_tune.tuning.lane_desk import LaneDesk
-from distill_tune.tuning.seats import dealt
+from distill_tune.tuning.pile import dealt
 
 HAND = {"0000": "{}", "0001": "{}", "0002": "{}"}
 
@@ -57,7 +57,7 @@ def test_without_retries_a_death_gives_up_all_that_were_at_work() -> None:
 
 def test_trainings_are_dealt_to_seats_in_equal_parts() -> None:
     trainings = [(None, seed) for seed in range(25)]
-    parts = dealt(trainings, seats=2, lanes=8)  # type: ignore[arg-type]
+    parts = dealt(trainings, takers=2, most=8)  # type: ignore[arg-type]
     assert sorted(map(len, parts)) == [6, 6, 6, 7]
     assert [each for part in parts for each in part] == trainings
     assert [len(part) for part in dealt(trainings, 2, 1)] == [1] * 25  # type: ignore[arg-type]

@@ -40,15 +40,23 @@ def test_the_teachers_cache_is_announced_with_what_it_is_a_product_of() -> None:
     assert str(size) == "the teacher's cache: 120 views x 1,437 samples x 10 classes, 6.9 MB"
 
 
+def test_of_logits_of_which_some_are_kept_the_size_says_so() -> None:
+    size = CacheSize(views=10, samples=1000, classes=1000, validation_samples=100, keep=100)
+    assert str(size) == "the teacher's cache: 10 views x 1,000 samples x 100 of 1,000 classes, 6.4 MB"
+
+
+@pytest.mark.parametrize("keep", [{}, {"keep": 1}])
 @pytest.mark.parametrize("augmentation", [{}, {"mixup": {"choice": [0.0, 0.2]}}, {"noise": 0.1}])
-def test_the_cache_is_as_large_as_it_was_said_to_be(table_space: Any, ready: Any, augmentation: dict[str, Any]) -> None:
-    space: Space = table_space(augmentation=augmentation, teacher={"views": 5})
+def test_the_cache_is_as_large_as_it_was_said_to_be(
+    table_space: Any, ready: Any, augmentation: dict[str, Any], keep: dict[str, Any]
+) -> None:
+    space: Space = table_space(augmentation=augmentation, teacher={"views": 5, **keep})
     _, preparation = ready(space)
     variants = list(augmentation_variants(space))
     size = CacheSize.of(variants, preparation.dataset)
     folders = [outputs_folder(preparation.prepared.teacher_folder, variant) for variant in variants]
     written = sum(path.stat().st_size for folder in folders for path in folder.glob("*.arrow"))
-    assert size.num_bytes <= written <= size.num_bytes + 8_000 * len(variants)  # what Arrow says of its columns
+    assert size.num_bytes <= written <= size.num_bytes + 12_000 * len(variants)  # what Arrow says of its columns
 
 
 def test_more_views_than_the_disk_has_room_for_are_refused_in_one_line(tmp_path: Path) -> None:
@@ -80,6 +88,23 @@ def test_a_search_needs_more_room_the_more_it_keeps(small_space: Space, preparat
     assert small.teacher == 4 * preparation.teacher.parameters
     small.check(Path.cwd())
     assert any(line.startswith("the teacher's cache: ") for line in small.lines(Path.cwd()))
+
+
+def test_folds_and_a_search_beside_are_counted_in_the_room_that_is_asked_for(
+    small_space: Space, preparation: Any
+) -> None:
+    def footprint(space: Space) -> Footprint:
+        return Footprint.of(space, preparation.dataset, Limits(space.config.limits, preparation.dataset), places=1)
+
+    one, folded = (
+        footprint(small_space),
+        footprint(small_space.without("data", "validation").with_fixed("data", "folds", 3)),
+    )
+    assert folded.cache.num_bytes == 4 * one.cache.num_bytes
+    assert (folded.teacher, folded.checkpoints) == (4 * one.teacher, 4 * one.checkpoints)
+    beside = footprint(small_space.with_fixed("confirm", "baseline_search", True))
+    assert beside.checkpoints > one.checkpoints
+    assert beside.records > one.records
 
 
 def test_a_node_reads_what_the_driver_wrote_and_leaves_its_own_word(tmp_path: Path) -> None:

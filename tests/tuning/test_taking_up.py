@@ -230,7 +230,7 @@ def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(
     sitting.conductor.ended(name, None)
     sitting.logbook.release()
     assert sitting.conductor.ledger.records[name].status is Status.INTERRUPTED
-    assert [record.trial_id for record in History.of(tmp_path).in_hand] == [name]
+    assert {n: record.status for n, record in History.of(tmp_path).records.items()} == {name: Status.RUNNING}
     assert Sitting(tmp_path).run() == undisturbed[1]
 
 

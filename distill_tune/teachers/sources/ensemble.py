@@ -1,4 +1,4 @@
-"""Several teachers: each is prepared and runs once, and trials mix their logits; see `teachers/_mixing.py`.
+"""Several teachers: each is prepared and runs once, and trials mix their logits; see `teachers/mixing.py`.
 
 What is mixed may be searched: `weights`, and who takes part (`use`), which makes the choice of a teacher a dimension.
 """
@@ -17,9 +17,9 @@ from distill_tune.teachers._base import Pupils, Teacher
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
-    from distill_tune.teachers._mixing import Mix
+    from distill_tune.teachers.mixing import Mix
 
-_OF_THE_WHOLE = ("mode", "views")
+_OF_THE_WHOLE = ("mode", "views", "keep")
 """Keys of `[teacher]` that no member can have for itself."""
 
 
@@ -60,7 +60,7 @@ class Ensemble(Teacher):
 
     def mix(self) -> Mix:
         """How a trial mixes them."""
-        from distill_tune.teachers._mixing import Mix
+        from distill_tune.teachers.mixing import Mix
 
         weights = {name: self.weights.get(name, 1.0) for name in self.used}
         total = sum(weights.values())

@@ -1,0 +1,66 @@
+"""A seat: a warm actor that trains the confirmation's students, one after another or several in fused lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import ray
+
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.errors import one_line
+from distill_tune.tuning.lane_group import LaneGroup
+from distill_tune.tuning.ledger import Report, Told
+from distill_tune.tuning.trial import make_group
+from distill_tune.tuning.worker_group import Assignment, WorkerGroup
+
+
+class Seat:
+    """Trains some assignments after others: one at a time in a worker group, or several in lanes."""
+
+    def __init__(self, resources: ResourcesConfig, folder: Path, name: str, lanes: int = 1):
+        self._group: WorkerGroup | LaneGroup = (
+            make_group(resources, folder, name)
+            if lanes == 1
+            else LaneGroup(resources.cpus_per_worker, resources.gpus_per_worker)
+        )
+        self._group.start()
+
+    def train(self, assignments: list[Assignment]) -> Iterator[Told]:
+        """Train all to their end; what each says after each epoch."""
+        if isinstance(self._group, LaneGroup):
+            yield from _in_lanes(self._group, assignments)
+        else:
+            for assignment in assignments:
+                yield from _alone(self._group, assignment)
+
+    @ray.method(max_task_retries=-1)
+    def ready(self) -> None:
+        """Answers as soon as the seat is up, or up again: other calls fail at once while it is being restarted."""
+
+    def close(self) -> None:
+        """Give back everything that the group holds."""
+        self._group.shutdown()
+
+
+def _alone(group: WorkerGroup, assignment: Assignment) -> Iterator[Told]:
+    report: Report = {"epoch": 0}
+    try:
+        group.assign(assignment)
+        while report["epoch"] < assignment.config.search.max_epochs:
+            report = dict(group.next_report())
+            yield assignment.trial_id, [report], None
+    except Exception as error:  # this training has failed, the others go on
+        yield assignment.trial_id, [], one_line(error)
+
+
+def _in_lanes(group: LaneGroup, assignments: list[Assignment]) -> Iterator[Told]:
+    group.shutdown()  # what an earlier call has left, that nobody has heard to its end
+    for assignment in assignments:
+        try:
+            group.join(assignment)
+        except Exception as error:  # this training has failed, the others go on
+            yield assignment.trial_id, [], one_line(error)
+    while group.trials:
+        for trial, found in group.next_reports(group.trials).items():
+            yield (trial, [], one_line(found)) if isinstance(found, Exception) else (trial, found, None)
