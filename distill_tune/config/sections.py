@@ -229,7 +229,9 @@ class Config(Options):
         source = self.teacher.chosen("source")
         for section in [self.teacher, *source.member_configs().values()] if self.data.folds is not None else []:
             if not section.chosen("source").fits_folds:
-                rule = f"cannot stand beside teacher.source = {section.source!r}, a student that has learned every fold."
+                rule = (
+                    f"cannot stand beside teacher.source = {section.source!r}, a student that has learned every fold."
+                )
                 raise BrokenRule(("data", "folds"), rule, cure="Leave it out, or name another teacher.")
         return self
 
