@@ -391,6 +391,10 @@ TRAINED = ("teacher.source=train", "teacher.family=mlp", "teacher.train.epochs=1
         ),
         (["loss.kind=['dkd', 'attention']"], "loss: 'attention' compares features, but the student 'mlp' has no"),
         (["loss.kind=attention", "loss.attention.student_layers=['2']"], "but the teacher has no feature map; choose"),
+        (
+            ["loss.also.reviewkd=0.1", "optim.batch_size={ choice = [64, 2] }", "resources.workers_per_trial=2"],
+            "optim.batch_size: loss 'reviewkd' needs 2 samples a step for each worker (there are 2), but got 2; write",
+        ),
     ],
 )  # fmt: skip
 def test_features_that_cannot_be_compared_are_found_before_a_teacher_is_trained(

@@ -225,6 +225,17 @@ class Config(Options):
         return self
 
     @model_validator(mode="after")
+    def _teacher_fits_folds(self) -> Self:
+        source = self.teacher.chosen("source")
+        for section in [self.teacher, *source.member_configs().values()] if self.data.folds is not None else []:
+            if not section.chosen("source").fits_folds:
+                rule = (
+                    f"cannot stand beside teacher.source = {section.source!r}, a student that has learned every fold."
+                )
+                raise BrokenRule(("data", "folds"), rule, cure="Leave it out, or name another teacher.")
+        return self
+
+    @model_validator(mode="after")
     def _batches_can_be_dealt_out(self) -> Self:
         batch, workers = self.optim.batch_size, self.resources.workers_per_trial
         if batch % workers:

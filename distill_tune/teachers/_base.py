@@ -111,6 +111,8 @@ class Teacher(Options):
     """Keys of `[teacher]` that this source cannot do without."""
     has_network: ClassVar[bool] = True
     """False for a source that hands over logits alone."""
+    fits_folds: ClassVar[bool] = True
+    """False for a source whose teacher reads data as they were encoded for it, which those of each fold are not."""
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """What the outputs depend on; another identity is another teacher.

@@ -74,6 +74,12 @@ class LaneHost(tune.Trainable):
         epoch = int(reports[-1]["epoch"]) if reports else 0
         return failure is not None or epoch >= self._max_epochs or self._judge.is_rung(epoch)
 
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Be another place, which had no process yet when this one was done: what this one held is dropped."""
+        self._group.shutdown()
+        self._place, self._is_new = new_config["place"], True
+        return True
+
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: the group keeps a checkpoint of each lane, where a new process finds it."""
 

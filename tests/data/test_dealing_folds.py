@@ -111,6 +111,21 @@ def test_folds_that_cannot_be_are_refused(data: dict[str, object], says: str) ->
         Space.parse({"data": {"source": "digits", **data}, "student": {"family": "mlp"}})
 
 
+RESULT = {"source": "result", "path": "results/earlier"}
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [RESULT, {"source": "ensemble", "ensemble": {"members": {"a": {"source": "train", "family": "mlp"}, "b": RESULT}}}],
+    ids=["alone", "among several"],
+)
+def test_a_results_student_which_knows_every_fold_teaches_none(teacher: dict[str, object]) -> None:
+    tables = {"data": {"source": "digits"}, "student": {"family": "mlp"}, "teacher": teacher}
+    assert Space.parse(tables).config.teacher.source == teacher["source"]
+    with pytest.raises(ConfigError, match=r"data.folds: cannot stand beside teacher.source = 'result'"):
+        Space.parse({**tables, "data": {"source": "digits", "folds": 3}})
+
+
 def test_a_configuration_with_folds_can_be_written_down_and_read() -> None:
     config = Space.parse({"data": {"source": "digits", "folds": 5}, "student": {"family": "mlp"}}).config
     assert Space.parse(tables_of(config)).config.data.folds == 5

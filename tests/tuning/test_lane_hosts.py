@@ -58,6 +58,18 @@ def test_a_killed_host_costs_no_trial(tmp_path: Path, preparation: Any) -> None:
         assert [report["epoch"] for report in record.reports] == list(range(1, 41))
 
 
+def test_a_place_that_waits_for_room_takes_over_the_process_of_one_that_is_done(
+    tmp_path: Path, preparation: Any
+) -> None:
+    conductor, context = searched(  # there is room for three at a time
+        tmp_path, preparation, places=4, lanes=2, trials=8, max_epochs=2, scheduler="none"
+    )
+    run_search(conductor, context)
+    assert {r.trial_id: (r.status, r.epochs) for r in conductor.ledger.records.values()} == {
+        f"{number:04d}": (Status.COMPLETED, 2) for number in range(8)
+    }
+
+
 def test_a_trial_that_ends_its_process_again_and_again_takes_no_other_lane_along(
     tmp_path: Path, preparation: Any
 ) -> None:

@@ -45,6 +45,7 @@ class ReviewKD(FeatureLoss):
 
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "stages"
     weights: ClassVar[tuple[str, ...]] = ("scale",)
+    fewest_samples: ClassVar[int] = 2  # its batch normalisation has a variance of no fewer
     scale: Weight = 1.0
 
     def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module:

@@ -27,6 +27,7 @@ class Result(Teacher):
     """`[teacher] source = "result", path = "results/earlier"`."""
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
+    fits_folds: ClassVar[bool] = False
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """The weights' checksum and the family, with the source of one's own; all is checked here."""
