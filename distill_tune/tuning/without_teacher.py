@@ -14,6 +14,7 @@ from typing import Any
 from distill_tune.config import Space, Values
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
+from distill_tune.errors import ConfigError
 from distill_tune.registry import INITIALISATIONS, LOSSES
 
 _SMOOTHING = ("loss", "label_smoothing", "smoothing")
@@ -27,7 +28,15 @@ def space_without_teacher(space: Space) -> Space:
     """The same space with the losses that need no teacher, and without what else a student has from its teacher.
 
     Its own search is only that: it ends with its trials or its time, and has no other beside it.
+
+    Raises:
+        ConfigError: the space has no teacher to begin with.
     """
+    if not space.added and not any(LOSSES.get(kind).uses_teacher for kind in space.kinds):
+        raise ConfigError(
+            f"confirm.baseline_search: no loss of the space ({', '.join(space.kinds)}) has a teacher, so a search "
+            "without one is no other search; set it to false."
+        )
     tables, ranges = deepcopy(space.tables), dict(space.ranges)
     _replace_losses(space, tables, ranges)
     _drop_inits(space, tables, ranges)

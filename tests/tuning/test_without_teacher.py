@@ -158,3 +158,9 @@ def test_without_a_usable_rival_there_are_the_two_baselines() -> None:
     found = confirm([winner], train, "val/accuracy", rivals_of(bare, candidates(bare, [0.5])[0], [5, 6]))
     assert found is not None
     assert [baseline.name for baseline in found.baselines] == ["no_teacher", "default_distillation"]
+
+
+def test_a_space_without_any_teacher_has_no_other_beside_it() -> None:
+    with pytest.raises(ConfigError, match="no loss of the space \\(labels, label_smoothing\\) has a teacher"):
+        space_without_teacher(Space.parse({**TABLES, "loss": {"kind": ["labels", "label_smoothing"]}}))
+    assert space_without_teacher(Space.parse({**TABLES, "loss": {"kind": "labels", "also": {"hint": 1.0}}}))
