@@ -56,7 +56,7 @@ def test_a_search_whose_second_node_dies_goes_on_on_the_first(cluster: Cluster, 
                 break
         raylet.send_signal(signal.SIGKILL)
         raylet.wait()  # workers ask whether it lives, and would take a zombie for it
-        rest, errors = search.communicate(timeout=200)
+        rest, errors = search.communicate(timeout=240)
     assert (search.returncode, errors) == (0, "")
     assert "log_dir" not in "".join([*said, rest])
     found, rows = summary(tmp_path / "two"), trials(tmp_path / "two")

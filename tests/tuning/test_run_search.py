@@ -29,7 +29,7 @@ from distill_tune.tuning.run import run_search
 from distill_tune.tuning.study import Study
 from distill_tune.tuning.trial import TrialContext
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]
 
 
 def searched(
