@@ -223,7 +223,7 @@ def _search(space: Space, folder: Path, given: Namespace, meter: Meter) -> Ledge
         ledger = Ledger(search.objectives[0], say=print)
         tensorboard = TensorBoardWatcher(folder / "tensorboard", space, ledger.objective)
         ledger.watchers += [logbook, tensorboard, CheckpointSweeper(folder), meter]
-        study = Study(folder / JOURNAL, folder.name, space, maximize=True)
+        study = Study(folder / JOURNAL, folder.name, space)
         logbook.study_bytes = lambda: study.num_bytes
         judge, limits = search.chosen("scheduler").judge(search), Limits(space.config.limits, preparation.dataset)
         conductor = Conductor(study, judge, ledger, Budget(search.trials), limits, concurrency=2)

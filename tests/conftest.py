@@ -16,6 +16,12 @@ settings.register_profile("no_clock", deadline=None)  # how fast an example runs
 settings.load_profile("no_clock")
 
 
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the searches of a file's tests leave their results."""
+    return tmp_path_factory.mktemp("results")
+
+
 @pytest.fixture
 def table_space() -> Callable[..., Space]:
     """`table_space(loss={"temperature": 2.0})`: a small run on made-up rows with a trained teacher."""

@@ -24,11 +24,6 @@ SMALL = [
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("results")
-
-
-@pytest.fixture(scope="module")
 def said(storage: Path) -> str:
     space = "search_spaces/digits_front.toml"
     command = [sys.executable, "-m", "distill_tune.search", space, "--storage", str(storage), "--name", "front"]

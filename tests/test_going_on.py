@@ -80,11 +80,6 @@ def entries(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("results")
-
-
-@pytest.fixture(scope="module")
 def undisturbed(storage: Path) -> Path:
     done = run(storage, "--name", "undisturbed", "--quiet", *SMALL)
     assert done.returncode == 0, done.stdout + done.stderr

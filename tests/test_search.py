@@ -35,11 +35,6 @@ def command(storage: Path, name: str, *arguments: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("results")
-
-
-@pytest.fixture(scope="module")
 def done(storage: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(storage, "small", "--trials", "8", *SMALL), capture_output=True, text=True, timeout=200, check=False

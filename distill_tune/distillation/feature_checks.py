@@ -62,7 +62,7 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
             "whose features are not each other's; name one teacher, or choose another loss."
         )
     if "family" in source.needs:
-        teacher_layers(space, dataset, _anatomy(config.teacher.chosen("family"), dataset))
+        teacher_layers(space, dataset, anatomy_of_family(config.teacher.chosen("family"), dataset))
         return
     for name, loss in losses:
         for family, student in _students(space, dataset):
@@ -98,7 +98,7 @@ def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:
     What trials pair by themselves they pair from the end, and so a student in between pairs what one of these does.
     """
     for config in _corners(space):
-        yield config.student.family, _anatomy(config.student.chosen("family"), dataset)
+        yield config.student.family, anatomy_of_family(config.student.chosen("family"), dataset)
 
 
 def _corners(space: Space) -> Iterator[Config]:
@@ -110,7 +110,8 @@ def _corners(space: Space) -> Iterator[Config]:
             yield space.at({"student.family": family, **values})
 
 
-def _anatomy(family: Student, dataset: Dataset) -> Anatomy:
+def anatomy_of_family(family: Student, dataset: Dataset) -> Anatomy:
+    """The features of a network of this family, which is made for a moment and, where it can be, without memory."""
     try:
         return _anatomy_on(torch.device("meta"), family, dataset)
     except RuntimeError:  # perhaps because a user's network looks at numbers, which meta has not

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from distill_tune.config import Config
 from distill_tune.distillation.batches import UNLABELLED, Batch, Shard
+from distill_tune.distillation.data_parallel import average_statistics, data_parallel
 from distill_tune.distillation.feature_terms import LiveTeacher, WithFeatures, with_features
 from distill_tune.distillation.holding import Hold
 from distill_tune.distillation.materials import CORRUPTED, Materials
@@ -88,7 +89,7 @@ class Run:
         self.objective = Objective(config)
         self.taught = with_features(self.objective.on_features, self.student, materials)
         self.trained: nn.Module = self.student if self.taught is None else self.taught
-        self.forward = _data_parallel(self.trained, self.shard, device)
+        self.forward = data_parallel(self.trained, self.shard, device)
         self.optimizer = _optimizer(config, self.student, self.taught)
         layers = () if self.taught is None else self.taught.teacher_layers
         live = materials.live_teacher if self.objective.uses_teacher else None
@@ -196,7 +197,7 @@ class Run:
         """The student, as it is now, on the validation samples."""
         materials = self.materials
         if self.shard.world_size > 1:
-            _average_statistics(self.trained, self.shard.world_size)
+            average_statistics(self.trained, self.shard.world_size)
         teacher_logits = None if materials.teacher is None else materials.teacher.validation
         return sums_of(
             self.student, materials.validation_inputs, materials.validation_labels, teacher_logits, self.shard
@@ -237,22 +238,3 @@ def _optimizer(config: Config, student: nn.Module, taught: WithFeatures | None) 
         for group in weight_groups(taught.terms, decay):
             optimizer.add_param_group(group)
     return optimizer
-
-
-def _data_parallel(student: nn.Module, shard: Shard, device: torch.device) -> nn.Module:
-    if shard.world_size == 1:
-        return student
-    return nn.parallel.DistributedDataParallel(
-        student,
-        device_ids=[device] if device.type == "cuda" else None,
-        broadcast_buffers=False,  # at every step; once an epoch is enough, see `_average_statistics`
-    )
-
-
-def _average_statistics(student: nn.Module, world_size: int) -> None:
-    """Batch statistics, of which each rank saw its part, become their mean over ranks; equal numbers stay equal."""
-    for buffer in student.buffers():
-        if buffer.is_floating_point():
-            mean = buffer.double()  # in which a sum of equal float32 numbers is exact
-            dist.all_reduce(mean)
-            buffer.copy_(mean / world_size)

@@ -1,7 +1,7 @@
 """The Ray cluster that a search runs on: one of its own on this machine, or one that is there already.
 
 Starting one takes seconds in which the driver would only wait, so it is done in a thread while the rest of the search
-is loaded and its teacher is made ready.
+is loaded.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class Connection:
         self._address, self._resources, self._say = address, resources, say
         self._made, self._over = threading.Event(), threading.Event()
         self._fault: Exception | None = None
+        self._undo: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._hold, name="Ray's start", daemon=True)
 
     def __enter__(self) -> Connection:
@@ -89,6 +90,7 @@ class Connection:
             import ray
 
             ray.shutdown()
+        self._undo()
         self._over.set()
         self._thread.join()
 
@@ -120,7 +122,7 @@ class Connection:
         for name in ("ray.tune", "ray.train"):
             logging.getLogger(name).setLevel(logging.INFO if loud else logging.CRITICAL)  # we say how trials end
         if not loud:
-            _tell_in_brief(self._say)
+            self._undo = _tell_in_brief(self._say)
         existing = self._address or os.environ.get("RAY_ADDRESS")
         options: dict[str, Any] = {} if existing else {"include_dashboard": self._resources.workers_per_trial > 1}
         try:
@@ -138,11 +140,14 @@ class Connection:
             ) from error
 
 
-def _tell_in_brief(say: Callable[[str], None]) -> None:
-    """Of Ray's own messages to a driver, which go on with some forty lines of its logs, the first sentence, once."""
-    import ray._private.worker
+def _tell_in_brief(say: Callable[[str], None]) -> Callable[[], None]:
+    """Of Ray's own messages to a driver, which go on with some forty lines of its logs, the first sentence, once.
 
-    told = set[str]()
+    Returns what has them told as before.
+    """
+    from ray._private import worker
+
+    told, before = set[str](), worker.print_to_stdstream
 
     def brief(data: dict[str, Any], ignore_prefix: bool) -> None:
         for line in data["lines"]:
@@ -151,7 +156,8 @@ def _tell_in_brief(say: Callable[[str], None]) -> None:
                 told.add(sentence)
                 say(f"Ray: {sentence}")
 
-    ray._private.worker.print_to_stdstream = brief
+    worker.print_to_stdstream = brief
+    return lambda: setattr(worker, "print_to_stdstream", before)
 
 
 def places_of_this_machine(resources: ResourcesConfig, must_fit: bool = False) -> int:

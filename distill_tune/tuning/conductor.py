@@ -129,7 +129,7 @@ class Conductor:
 
     def _refuse(self, proposal: Proposal, excess: Excess) -> None:
         record = self._record(proposal)
-        self.study.tell(record, Status.INFEASIBLE, self.ledger.objective, excess.share)
+        self.study.tell(record, Status.INFEASIBLE, excess.share)
         self.ledger.end(record, Status.INFEASIBLE, excess.why)
 
     def goes_on(self, trial_id: str, reports: Sequence[Report]) -> bool:
@@ -171,7 +171,7 @@ class Conductor:
 
     def _tell(self, record: TrialRecord, status: Status, message: str) -> None:
         if not record.goes_on_later:
-            self.study.tell(record, status, self.ledger.objective)
+            self.study.tell(record, status)
         self.ledger.end(record, status, message)
 
     def end_the_rest(self) -> None:

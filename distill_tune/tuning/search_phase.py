@@ -73,7 +73,7 @@ class SearchPhase:
 
     def _take_up(self) -> Conductor:
         folder, history, logbook = self.claim.folder, self.claim.history, self.claim.logbook
-        study = Study(folder / JOURNAL, folder.name, self.space, self.ledger.sign > 0, history.study_bytes)
+        study = Study(folder / JOURNAL, folder.name, self.space, history.study_bytes)
         logbook.study_bytes = lambda: study.num_bytes
         search = self.space.config.search
         conductor = Conductor(

@@ -73,33 +73,28 @@ class SearchJournal(BaseJournalBackend):
 class Study:
     """One search's study, kept in a journal that opens with plain Optuna and optuna-dashboard."""
 
-    def __init__(self, journal: Path, name: str, space: Space, maximize: bool, keep_bytes: int = 0):
-        """Make a study, or take up the one whose journal is at least `keep_bytes` long; the rest is cut off.
-
-        `maximize` is about the first of the space's objectives, that of `tell`.
-        """
+    def __init__(self, journal: Path, name: str, space: Space, keep_bytes: int = 0):
+        """Make a study, or take up the one whose journal is at least `keep_bytes` long; the rest is cut off."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._journal, self._space = journal, space
-        self._further = space.config.search.objectives[1:]
+        self._objectives: list[str] = [*space.config.search.objectives]
         self._sampler: Sampler = space.config.search.chosen("sampler")
         if keep_bytes:
             os.truncate(journal, keep_bytes)
         else:
             journal.unlink(missing_ok=True)
         storage = JournalStorage(SearchJournal(journal))
-        self._study = (
-            optuna.load_study(study_name=name, storage=storage) if keep_bytes else self._made(name, storage, maximize)
-        )
+        self._study = optuna.load_study(study_name=name, storage=storage) if keep_bytes else self._made(name, storage)
         self._asked: dict[int, optuna.Trial] = {}
         self._next = len(self._study.get_trials(deepcopy=False))
 
-    def _made(self, name: str, storage: JournalStorage, maximize: bool) -> optuna.Study:
-        is_larger_better = [maximize, *(sign_of(objective) > 0 for objective in self._further)]
-        directions = [(StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)[larger] for larger in is_larger_better]
+    def _made(self, name: str, storage: JournalStorage) -> optuna.Study:
+        signs = (sign_of(objective) for objective in self._objectives)
+        directions = [StudyDirection.MAXIMIZE if sign > 0 else StudyDirection.MINIMIZE for sign in signs]
         study = optuna.create_study(study_name=name, storage=storage, directions=directions)
-        if self._further:
+        if len(self._objectives) > 1:
             with _calm():
-                study.set_metric_names(list(self._space.config.search.objectives))
+                study.set_metric_names(self._objectives)
         return study
 
     @property
@@ -136,7 +131,7 @@ class Study:
         self._study.add_trials(trials)
         self._next += len(trials)
 
-    def tell(self, record: TrialRecord, status: Status, objective: str, excess: float = 0.0) -> None:
+    def tell(self, record: TrialRecord, status: Status, excess: float = 0.0) -> None:
         """How a trial ended; `excess` is by what share an infeasible student breaks the limits."""
         trial = self._asked.pop(record.number, None)
         if trial is None:
@@ -144,7 +139,7 @@ class Study:
         state = _STATES[status]
         with _calm():
             trial.set_constraint("limits", excess)
-            told = told_of(record, [objective, *self._further], state)
+            told = told_of(record, self._objectives, state)
             for epoch, value in told.get("intermediate_values", {}).items():
                 trial.report(value, epoch)
             for name, value in told.get("user_attrs", {}).items():

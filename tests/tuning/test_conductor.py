@@ -54,7 +54,7 @@ Make = Callable[..., Conductor]
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     def conductor(trials: int = 100, refused: str | None = None, concurrency: int = 2) -> Conductor:
-        study = Study(tmp_path / "study.journal", "s", SPACE, maximize=True)
+        study = Study(tmp_path / "study.journal", "s", SPACE)
         limits = FakeLimits(refused)
         return Conductor(study, Asha().judge(SPACE.config.search), Ledger(), Budget(trials), limits, concurrency)  # type: ignore[arg-type]
 
@@ -215,7 +215,7 @@ def test_one_success_among_the_first_is_enough_to_go_on_past_failures(make: Make
 
 def test_the_same_seed_proposes_the_same_trials(tmp_path: Path) -> None:
     def values(name: str) -> list[dict[str, object]]:
-        study = Study(tmp_path / name, "s", SPACE, maximize=True)
+        study = Study(tmp_path / name, "s", SPACE)
         return [study.ask().values for _ in range(12)]
 
     assert values("a") == values("b")

@@ -71,7 +71,7 @@ def played(folder: Path, limits: Any = COUNTED, **search: Any) -> Conductor:
     space = Space.parse({**TABLES, "search": TABLES["search"] | search})
     config = space.config.search
     logbook = Logbook(folder)
-    study = Study(folder / JOURNAL, "s", space, True)
+    study = Study(folder / JOURNAL, "s", space)
     logbook.study_bytes = lambda: study.num_bytes
     ledger = Ledger(config.objectives[0], [logbook], further=config.objectives[1:])
     target = float("inf") if config.target is None else config.target
@@ -276,7 +276,7 @@ def test_a_search_of_two_objectives_starts_from_one_of_one_and_the_other_way_rou
     assert len(complete) == one.count(Status.COMPLETED) > 0
     assert {tuple(t.values) for t in complete} == {(r.last["val/accuracy"], r.parameters) for r in records.values()}
     assert sum(RUNGS in trial.user_attrs for trial in learned) == one.count(Status.COMPLETED, Status.STOPPED)
-    study = Study(tmp_path / "journal", "s", two, True)
+    study = Study(tmp_path / "journal", "s", two)
     study.learn(learned)
     assert study.ask().number == len(learned)
     back = [trial for trial in trials_of_others([str(search[0])], to_one) if trial.state is TrialState.COMPLETE]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from distill_tune.cli import local_folder
 from distill_tune.config.space import Space
 from distill_tune.distillation.cache_size import CacheSize
+from distill_tune.distillation.prepare import prepare
 from distill_tune.distillation.teacher_cache import outputs_folder
 from distill_tune.distillation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
@@ -57,6 +58,20 @@ def test_the_cache_is_as_large_as_it_was_said_to_be(
     folders = [outputs_folder(preparation.prepared.teacher_folder, variant) for variant in variants]
     written = sum(path.stat().st_size for folder in folders for path in folder.glob("*.arrow"))
     assert size.num_bytes <= written <= size.num_bytes + 12_000 * len(variants)  # what Arrow says of its columns
+
+
+@pytest.mark.parametrize("kind", [["hint"], ["hint", "crd"], ["soft_targets"]])
+def test_features_are_as_large_as_was_asked_for_before_their_teacher_was_trained(
+    image_space: Any, tmp_path: Path, kind: list[str]
+) -> None:
+    space: Space = image_space(teacher={"views": 3}, loss={"kind": kind}, augmentation={"shift": 1})
+    preparation = prepare(space, tmp_path, lambda line: None)
+    asked = Footprint.of(
+        space, preparation.dataset, Limits(space.config.limits, preparation.dataset), places=1
+    ).features
+    written = sum(path.stat().st_size for path in tmp_path.glob("teacher-*/features-*/*.arrow"))
+    assert asked <= written <= 1.05 * asked
+    assert (asked > 0) == (kind != ["soft_targets"])
 
 
 def test_more_views_than_the_disk_has_room_for_are_refused_in_one_line(tmp_path: Path) -> None:

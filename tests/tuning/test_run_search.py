@@ -45,7 +45,7 @@ def searched(
     settings = space.config.search
     ledger = Ledger(watchers=[watcher] if watcher else [])
     conductor = Conductor(
-        Study(tmp_path / "study.journal", "s", space, maximize=True),
+        Study(tmp_path / "study.journal", "s", space),
         settings.chosen("scheduler").judge(settings),
         ledger,
         Budget(settings.trials),
@@ -149,11 +149,15 @@ def test_one_place_and_one_seed_give_the_same_trials_to_the_bit(tmp_path: Path, 
 def test_a_loss_that_raises_is_a_failed_trial_and_five_alike_end_the_search(tmp_path: Path, preparation: Any) -> None:
     conductor, context = searched(tmp_path, preparation, trials=30, loss={"kind": "broken_loss:Broken"})
     run_search(conductor, context)
+    ended_by_failures(conductor, tmp_path, most=7)
+
+
+def ended_by_failures(conductor: Conductor, folder: Path, most: int) -> None:
     assert conductor.budget.ended_by is Reason.FAILURES
     failed = [r for r in conductor.ledger.records.values() if r.status is Status.FAILED]
-    assert 5 <= len(failed) <= 7
+    assert 5 <= len(failed) <= most
     assert all("ValueError: this loss is broken" in r.message for r in failed)
-    assert "Traceback" in (tmp_path / "logs" / f"{failed[0].trial_id}.txt").read_text()
+    assert "Traceback" in (folder / "logs" / f"{failed[0].trial_id}.txt").read_text()
 
 
 def test_a_user_who_interrupts_gets_every_trial_ended_and_accounted_for(tmp_path: Path, preparation: Any) -> None:

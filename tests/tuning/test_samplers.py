@@ -34,8 +34,10 @@ def grown(study: Study, count: int, ends: Sequence[Status] = (Status.COMPLETED,)
     for status, _ in zip(cycle(ends), range(count), strict=False):
         proposal = study.ask()
         score = 1 - abs(proposal.values["optim.learning_rate"] - 0.01)
-        record = TrialRecord(proposal.number, "t", proposal.values, reports=[{"epoch": 1, "val/accuracy": score}])
-        study.tell(record, status, "val/accuracy")
+        record = TrialRecord(
+            proposal.number, "t", proposal.values, reports=[{"epoch": 1, "val/accuracy": score, "val/loss": score}]
+        )
+        study.tell(record, status)
         proposals.append(proposal.values)
     return proposals
 
@@ -43,7 +45,7 @@ def grown(study: Study, count: int, ends: Sequence[Status] = (Status.COMPLETED,)
 @pytest.mark.parametrize("sampler", [name for name in SAMPLERS.names if name != "grid"])
 def test_what_is_proposed_hangs_on_the_seed_and_the_study_alone(sampler: str, tmp_path: Path) -> None:
     def proposals(name: str, seed: int) -> list[dict[str, Any]]:
-        return grown(Study(tmp_path / name, "s", space_with(sampler=sampler, seed=seed), True), 14)
+        return grown(Study(tmp_path / name, "s", space_with(sampler=sampler, seed=seed)), 14)
 
     first = proposals("a", 1)
     assert first == proposals("b", 1)
@@ -51,7 +53,7 @@ def test_what_is_proposed_hangs_on_the_seed_and_the_study_alone(sampler: str, tm
 
 
 def test_tpe_learns_where_the_good_trials_are(tmp_path: Path) -> None:
-    rates = [values["optim.learning_rate"] for values in grown(Study(tmp_path / "j", "s", space_with(), True), 60)]
+    rates = [values["optim.learning_rate"] for values in grown(Study(tmp_path / "j", "s", space_with()), 60)]
     early, late = rates[:10], rates[-20:]
     assert sum(abs(rate - 0.01) for rate in late) / 20 < sum(abs(rate - 0.01) for rate in early) / 10
 
@@ -63,7 +65,7 @@ CONDITIONAL = {**NUMBERS, "student": {"family": ["mlp", "convnet"], "convnet": {
 @pytest.mark.parametrize("tables", [NUMBERS, CONDITIONAL])
 def test_up_to_its_memory_tpe_is_optunas_own(tables: dict[str, Any], tmp_path: Path) -> None:
     space = Space.parse(tables)
-    study = Study(tmp_path / "j", "s", space, True)
+    study = Study(tmp_path / "j", "s", space)
     grown(study, 30, [Status.FAILED, Status.COMPLETED, Status.STOPPED])
     own = optuna.samplers.TPESampler(
         n_startup_trials=10, multivariate=True, group=True, constant_liar=True, seed=proposal_seed(0, 30)
@@ -77,7 +79,7 @@ def test_up_to_its_memory_tpe_is_optunas_own(tables: dict[str, Any], tmp_path: P
 
 
 def test_beyond_its_memory_tpe_sees_the_latest_and_the_best(tmp_path: Path) -> None:
-    study = Study(tmp_path / "j", "s", space_with(sampler="random"), True)
+    study = Study(tmp_path / "j", "s", space_with(sampler="random"))
     grown(study, 250)
     seen = Recent(study._study, memory=100)._get_trials()
     numbers = [trial.number for trial in seen]
@@ -89,7 +91,7 @@ def test_beyond_its_memory_tpe_sees_the_latest_and_the_best(tmp_path: Path) -> N
 
 
 def test_what_tpe_remembers_from_proposal_to_proposal_is_what_a_look_at_all_trials_finds(tmp_path: Path) -> None:
-    study, memory = Study(tmp_path / "j", "s", space_with(sampler="random"), False), 10
+    study, memory = Study(tmp_path / "j", "s", space_with(sampler="random", objectives="val/loss")), 10
     in_hand = study.ask()
     for _ in range(60):
         grown(study, 5, [Status.COMPLETED, Status.COMPLETED, Status.STOPPED])
@@ -99,8 +101,8 @@ def test_what_tpe_remembers_from_proposal_to_proposal_is_what_a_look_at_all_tria
         seen = Recent(study._study, memory)._get_trials()
         assert [t.number for t in seen] == [*sorted(t.number for t in best), *(t.number for t in trials[-memory:])]
         if len(trials) == 201:  # a trial that ends long after it has become one of the older
-            report = {"epoch": 1, "val/accuracy": 0.0}
-            study.tell(TrialRecord(0, "t", in_hand.values, reports=[report]), Status.COMPLETED, "val/accuracy")
+            report = {"epoch": 1, "val/loss": 0.0}
+            study.tell(TrialRecord(0, "t", in_hand.values, reports=[report]), Status.COMPLETED)
     assert best[0].number == 0
 
 
@@ -118,7 +120,7 @@ def test_a_space_that_a_sampler_cannot_sample_is_refused(sampler: str, tables: d
 
 
 def test_known_good_settings_come_first_and_what_they_leave_out_is_sampled(tmp_path: Path) -> None:
-    study = Study(tmp_path / "j", "s", space_with(), True)
+    study = Study(tmp_path / "j", "s", space_with())
     proposal = study.ask({"optim.learning_rate": 0.02})
     assert proposal.values["optim.learning_rate"] == 0.02
     assert 1e-6 <= proposal.values["optim.weight_decay"] <= 1e-2
@@ -128,7 +130,7 @@ def test_known_good_settings_come_first_and_what_they_leave_out_is_sampled(tmp_p
 def test_the_trials_of_another_search_are_known_where_the_space_has_all_of_their_values(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    grown(Study(other / "study.journal", "other", space_with(), True), 12)
+    grown(Study(other / "study.journal", "other", space_with()), 12)
     wider = Space.parse({**NUMBERS, "optim": {**NUMBERS["optim"], "batch_size": {"choice": [32, 64]}}})
     narrow = Space.parse({**NUMBERS, "optim": {"learning_rate": {"log": [1e-4, 1e-2]}}})
     known = trials_of_others([str(other)], space_with())
@@ -138,7 +140,7 @@ def test_the_trials_of_another_search_are_known_where_the_space_has_all_of_their
     fitting = trials_of_others([str(other)], narrow)
     assert 0 < len(fitting) < 12
     assert all(set(trial.params) == {"optim.learning_rate"} for trial in fitting)
-    study = Study(tmp_path / "j", "s", narrow, True)
+    study = Study(tmp_path / "j", "s", narrow)
     study.learn(fitting)
     assert study.ask().number == len(fitting)
 

@@ -1,0 +1,29 @@
+"""A student on several workers: its gradients are averaged at each step, its batch statistics once an epoch."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from distill_tune.distillation.batches import Shard
+
+
+def data_parallel(student: nn.Module, shard: Shard, device: torch.device) -> nn.Module:
+    """The student as what a step calls: wrapped where several workers train it."""
+    if shard.world_size == 1:
+        return student
+    return nn.parallel.DistributedDataParallel(
+        student,
+        device_ids=[device] if device.type == "cuda" else None,
+        broadcast_buffers=False,  # at every step; once an epoch is enough, see `average_statistics`
+    )
+
+
+def average_statistics(student: nn.Module, world_size: int) -> None:
+    """Batch statistics, of which each rank saw its part, become their mean over ranks; equal numbers stay equal."""
+    for buffer in student.buffers():
+        if buffer.is_floating_point():
+            mean = buffer.double()  # in which a sum of equal float32 numbers is exact
+            dist.all_reduce(mean)
+            buffer.copy_(mean / world_size)
