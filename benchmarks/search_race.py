@@ -25,8 +25,8 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
-import numpy as np
-from _measure import ENVIRONMENT, ROOT, SHORT_CONFIRMATION, conclude, parser, run_search, settings, show, spread
+from _curves import anytime, figures, searched
+from _measure import ENVIRONMENT, ROOT, conclude, parser, settings, show, spread
 
 SPACE = "search_spaces/fashion_mnist.toml"
 FIXED = (
@@ -35,11 +35,6 @@ FIXED = (
     "augmentation.flip=0.5",
     "augmentation.shift=1",
 )
-_STEPS = 20
-_CONFIRMATION_SHARE = 1.5
-"""A search keeps a third of its time for its confirmation."""
-_RESAMPLED = 2000
-Curve = list[tuple[float, float]]
 
 
 def main() -> None:
@@ -49,12 +44,12 @@ def main() -> None:
     for seed in range(given.seeds):
         for side, runs in found.items():
             runs.append(SIDES[side](given, seed))
-            print(side, seed, _figures(runs[-1], given), flush=True)
+            print(side, seed, figures(runs[-1], given.seconds, given.target), flush=True)
     heads = ("side", "epochs", "trials", "validation, %", "test, %", f"s to {given.target:.1%}")
-    show(heads, [_row(side, [_figures(run, given) for run in runs]) for side, runs in found.items()])
-    curves = {side: _anytime([run["curve"] for run in runs], given.seconds) for side, runs in found.items()}
-    figures = {side: [_figures(run, given) for run in runs] for side, runs in found.items()}
-    conclude("search_race", seconds=given.seconds, target=given.target, figures=figures, curves=curves)
+    all_figures = {side: [figures(run, given.seconds, given.target) for run in runs] for side, runs in found.items()}
+    show(heads, [_row(side, of_side) for side, of_side in all_figures.items()])
+    curves = {side: anytime([run["curve"] for run in runs], given.seconds) for side, runs in found.items()}
+    conclude("search_race", seconds=given.seconds, target=given.target, figures=all_figures, curves=curves)
 
 
 def _arguments() -> Namespace:
@@ -74,18 +69,7 @@ def _settings(given: Namespace, seed: int) -> list[str]:
 
 
 def _ours(given: Namespace, seed: int) -> dict[str, Any]:
-    time = ("--time", f"{_CONFIRMATION_SHARE * given.seconds:.0f}s", "--trials", "100000")
-    search = run_search(given.space, given.storage, *time, *SHORT_CONFIRMATION, *_settings(given, seed))
-    entries = [json.loads(line) for line in (search.folder / "ledger.jsonl").read_text().splitlines()]
-    trials = {entry["trial"]["trial_id"] for entry in entries if entry["entry"] == "started"}
-    until = next(entry["at_s"] for entry in entries if entry["entry"] == "searched")
-    curve = [
-        (entry["at_s"] - search.began_s, entry["report"]["val/accuracy"])
-        for entry in entries
-        if entry["entry"] == "reported" and entry["at_s"] <= until
-    ]
-    test = search.summary["best"]["test"]["accuracy"]["mean"]
-    return {"curve": curve, "trials": len(trials), "test": test}
+    return searched(given.space, given.storage, given.seconds, _settings(given, seed))
 
 
 def _peer(script: str) -> Callable[[Namespace, int], dict[str, Any]]:
@@ -106,39 +90,10 @@ SIDES: dict[str, Callable[[Namespace, int], dict[str, Any]]] = {
 }
 
 
-def _figures(run: dict[str, Any], given: Namespace) -> dict[str, Any]:
-    in_time = [(at_s, accuracy) for at_s, accuracy in run["curve"] if at_s <= given.seconds]
-    return {
-        "epochs": len(in_time),
-        "trials": run["trials"],
-        "validation": max((accuracy for _, accuracy in in_time), default=0.0),
-        "test": run["test"],
-        "target_s": min((at_s for at_s, accuracy in in_time if accuracy >= given.target), default=None),
-    }
-
-
 def _row(side: str, runs: Sequence[dict[str, Any]]) -> tuple[object, ...]:
     times = sorted(run["target_s"] or float("inf") for run in runs)
     shares = (spread([100 * run[key] for run in runs], 2) for key in ("validation", "test"))
     return side, median(run["epochs"] for run in runs), median(run["trials"] for run in runs), *shares, median(times)
-
-
-def _anytime(curves: Sequence[Curve], seconds: float) -> list[dict[str, float]]:
-    """The best so far at each twentieth of the time: interquartile mean over seeds, and its 95 % interval."""
-    generator = np.random.default_rng(0)
-    points = []
-    for at_s in np.linspace(0, seconds, _STEPS + 1)[1:]:
-        best = np.array([max((a for s, a in curve if s <= at_s), default=0.0) for curve in curves])
-        means = [_middle(generator.choice(best, len(best))) for _ in range(_RESAMPLED)]
-        low, high = np.quantile(means, [0.025, 0.975])
-        points.append({"at_s": float(at_s), "best": _middle(best), "low": float(low), "high": float(high)})
-    return points
-
-
-def _middle(values: Any) -> float:
-    """Interquartile mean (Agarwal et al. 2021, https://arxiv.org/abs/2108.13264): of the middle half."""
-    ordered, cut = np.sort(values), len(values) // 4
-    return float(ordered[cut : len(ordered) - cut].mean())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf, isfinite
 
 from distill_tune.config import Values
@@ -48,6 +49,7 @@ class Conductor:
     """Why no further trial can be proposed; empty while one can."""
     _waiting: deque[Proposal] = field(default_factory=deque)
     """Trials of an earlier sitting that go on."""
+    _have_paused: set[str] = field(default_factory=set)
     _epochs: int = 0
     _best: float = -inf
     _ended_since_better: int = 0
@@ -70,6 +72,8 @@ class Conductor:
         if record.status is not Status.INFEASIBLE:
             self._judge(record, record.reports)
             self._ended_since_better += 1
+        if record.status is Status.PAUSED:
+            self._keep(record)
 
     def _go_on_with(self, record: TrialRecord) -> None:
         proposal = self.study.take_up(record)
@@ -84,18 +88,39 @@ class Conductor:
     @property
     def is_over(self) -> bool:
         """Whether no further trial will be proposed."""
-        if self.budget.ended_by is not None or self.exhausted:
+        if self.budget.ended_by is not None:
             return True
+        if self._waiting or not self._all_are_proposed:
+            return False
+        return not self.judge.pauses or (not self._at_work and self._next_to_promote() is None)
+
+    @property
+    def _all_are_proposed(self) -> bool:
         trained = self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
-        return trained >= self.budget.trials and not self._waiting
+        return bool(self.exhausted) or trained >= self.budget.trials
+
+    @property
+    def _at_work(self) -> int:
+        return self.ledger.count(Status.RUNNING) - len(self._waiting)
+
+    def _next_to_promote(self) -> TrialRecord | None:
+        name = self.judge.next_to_promote(is_last=self._all_are_proposed and not self._at_work)
+        return None if name is None else self.ledger.records[name]
 
     def propose(self) -> Proposal | None:
-        """The next trial to train; None when it must wait for a place. Call only while not `is_over`."""
-        if self.ledger.count(Status.RUNNING) - len(self._waiting) >= self.concurrency:
+        """The next trial to train, or to train on; None when it must wait for a place, or for others.
+
+        Call only while not `is_over`.
+        """
+        if self._at_work >= self.concurrency:
             return None
         if self._waiting:
             return self._waiting.popleft()
         try:
+            if (record := self._next_to_promote()) is not None:
+                return self._promote(record)
+            if self._all_are_proposed:  # what is at work may yet make room for one that pauses
+                return None
             proposal = self._within_limits()
             self.ledger.start(self._record_with_latency(proposal))
         except OSError as error:
@@ -105,6 +130,12 @@ class Conductor:
         else:
             return proposal
         return None
+
+    def _promote(self, record: TrialRecord) -> Proposal:
+        self.judge.promote(record.trial_id, record.epochs)
+        proposal = self.study.take_up(record)
+        self.ledger.start(record)
+        return proposal
 
     def _within_limits(self) -> Proposal:
         """Ask until a student is within the limits; what is not, or cannot be built, costs no training.
@@ -162,9 +193,12 @@ class Conductor:
         """A trial has ended: by itself, by `goes_on`, or by a failure."""
         record = self.ledger.records[trial_id]
         status = self._status(record, failure)
-        record.goes_on_later = status is Status.INTERRUPTED and self.budget.ended_by in (Reason.USER, Reason.STORAGE)
-        self._guarded(lambda: self._tell(record, status, failure or ""))
-        self._ended_since_better += 1
+        if status is Status.STOPPED and self.judge.pauses and self._goes_on_later:
+            self._guarded(lambda: self._pause(record))
+        else:
+            record.goes_on_later = status is Status.INTERRUPTED and self._goes_on_later
+            self._guarded(lambda: self._tell(record, status, failure or ""))
+            self._ended_since_better += record.trial_id not in self._have_paused
         if self._is_systematic():
             self._end(Reason.FAILURES, next(r.message for r in self.ledger.records.values() if r.message))
         self._note()
@@ -174,10 +208,36 @@ class Conductor:
             self.study.tell(record, status)
         self.ledger.end(record, status, message)
 
+    def _pause(self, record: TrialRecord) -> None:
+        self.study.note(record)
+        self.ledger.pause(record)
+        self._ended_since_better += record.trial_id not in self._have_paused
+        self._keep(record)
+
+    def _keep(self, record: TrialRecord) -> None:
+        self._have_paused.add(record.trial_id)
+        self.judge.pause(record.trial_id, record.epochs)
+
+    @property
+    def _goes_on_later(self) -> bool:
+        """Whether what does not end by itself now may be taken up again, in this sitting or another."""
+        return self.budget.ended_by in (None, Reason.USER, Reason.STORAGE)
+
     def end_the_rest(self) -> None:
-        """Whatever is still running has been interrupted; nobody will report it any more."""
-        for record in [r for r in self.ledger.records.values() if r.status is Status.RUNNING]:
+        """Whatever is still running has been interrupted, and what pauses was stopped; nobody will report it any more.
+
+        A search that will be taken up again leaves its paused trials as they are.
+        """
+        for record in self._standing(Status.RUNNING):
             self.ended(record.trial_id, None)
+        if self.budget.ended_by in (Reason.USER, Reason.STORAGE):
+            return
+        for record in self._standing(Status.PAUSED):
+            self.study.take_up(record)
+            self._guarded(partial(self._tell, record, Status.STOPPED, ""))
+
+    def _standing(self, status: Status) -> list[TrialRecord]:
+        return [record for record in self.ledger.records.values() if record.status is status]
 
     def _status(self, record: TrialRecord, failure: str | None) -> Status:
         if failure is not None:

@@ -20,6 +20,7 @@ from distill_tune.tuning.wording import amount, duration, metric, rate, settings
 STYLES = {
     Status.RUNNING: "cyan",
     Status.COMPLETED: "green",
+    Status.PAUSED: "blue",
     Status.STOPPED: "",
     Status.FAILED: "red",
     Status.INFEASIBLE: "dim",

@@ -123,6 +123,17 @@ class Layers:
             ahead += len(layer)
         raise KeyError(name)
 
+    def first(self, count: int) -> list[str]:
+        """The best `count`, the best first, but always the whole first layer; equals in the order of their names."""
+        found = list[str]()
+        for layer in self._layers:
+            if found and len(found) >= count:
+                break
+            names = sorted(layer)
+            room = count - len(found) if found else len(names)
+            found += [names[place] for place in spread([layer[name] for name in names], room)]
+        return found
+
     @staticmethod
     def _is_chosen(layer: dict[str, Scores], scores: Scores, count: int) -> bool:
         distinct = list(set(layer.values()))

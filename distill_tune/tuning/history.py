@@ -73,8 +73,11 @@ class History:
             case "reported":
                 record = self._record(entry)
                 record.reports.append(as_report(entry["report"]))
+                record.status = Status.RUNNING
                 if entry["is_rung"]:
                     record.rungs.append(record.epochs)
+            case "paused":
+                self._record(entry).status = Status.PAUSED
             case "ended":
                 record = self._record(entry)
                 record.status = Status(entry["status"])

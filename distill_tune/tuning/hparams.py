@@ -31,6 +31,7 @@ FEW = 16
 
 STATUSES = {
     Status.COMPLETED: api_pb2.STATUS_SUCCESS,
+    Status.PAUSED: api_pb2.STATUS_SUCCESS,
     Status.STOPPED: api_pb2.STATUS_SUCCESS,
     Status.FAILED: api_pb2.STATUS_FAILURE,
     Status.INTERRUPTED: api_pb2.STATUS_UNKNOWN,

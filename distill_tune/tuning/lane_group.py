@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from distill_tune.tuning.ledger import Report
 from distill_tune.tuning.worker_group import (
-    CHECKPOINT_EVERY_S,
     Assignment,
     read_checkpoint,
     write_checkpoint,
@@ -107,6 +106,6 @@ class LaneGroup:
             if assignment.checkpoint is not None:
                 assignment.checkpoint.unlink(missing_ok=True)
             self.leave(assignment.trial_id)
-        elif assignment.checkpoint is not None and time.monotonic() - member.saved_s > CHECKPOINT_EVERY_S:
+        elif assignment.checkpoint is not None and assignment.is_checkpoint_due(epoch.report, member.saved_s):
             write_checkpoint(assignment.checkpoint, {**epoch.checkpoint(), "reports": member.reports})
             member.saved_s = time.monotonic()

@@ -29,7 +29,7 @@ class LaneHost(tune.Trainable):
         """Start the group; `config` has the number of the place."""
         self._context, self._desk, self._place = context, desk, config["place"]
         search, resources = context.space.config.search, context.space.config.resources
-        self._judge = search.chosen("scheduler").judge(search)
+        self._judge = context.judge()
         self._max_epochs = search.max_epochs
         self._group = LaneGroup(resources.cpus_per_worker, resources.gpus_per_worker)
         self._group.start()

@@ -54,6 +54,8 @@ class Status(StrEnum):
     RUNNING = "running"
     COMPLETED = "completed"
     """Trained to max_epochs."""
+    PAUSED = "paused"
+    """Waits at a rung, and goes on if it comes to be among the best there."""
     STOPPED = "stopped"
     """Ended at a rung, because others were better."""
     FAILED = "failed"
@@ -134,13 +136,16 @@ class Watcher:
     """Whether the search must end when this one can no longer write its files."""
 
     def trial_known(self, record: TrialRecord) -> None:
-        """A trial that had ended before this search was taken up again."""
+        """A trial that had ended or paused before this search was taken up again."""
 
     def trial_started(self, record: TrialRecord) -> None:
         """A trial is about to train."""
 
     def trial_reported(self, record: TrialRecord) -> None:
         """A trial has finished an epoch; `record.last` is its report."""
+
+    def trial_paused(self, record: TrialRecord) -> None:
+        """A trial waits at a rung: it may be started again, and will be ended."""
 
     def trial_ended(self, record: TrialRecord) -> None:
         """A trial has ended; `record.status` says how. Infeasible trials end without having started."""
@@ -169,12 +174,14 @@ class Ledger:
         self._counts: Counter[Status] = Counter()
 
     def know(self, record: TrialRecord) -> None:
-        """A trial that had ended in an earlier sitting."""
+        """A trial that had ended or paused in an earlier sitting."""
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_known(record))
 
     def start(self, record: TrialRecord) -> None:
         """A trial is about to train, or to train on."""
+        self._leave(record)
+        record.status = Status.RUNNING
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_started(record))
 
@@ -185,6 +192,13 @@ class Ledger:
         if is_rung:
             record.rungs.append(record.epochs)
         self._tell(lambda watcher: watcher.trial_reported(record))
+
+    def pause(self, record: TrialRecord) -> None:
+        """A trial waits at a rung."""
+        self._leave(record)
+        record.status = Status.PAUSED
+        self._enter(record)
+        self._tell(lambda watcher: watcher.trial_paused(record))
 
     def end(self, record: TrialRecord, status: Status, message: str = "") -> None:
         """A trial has ended (or was found infeasible and never started)."""

@@ -1,9 +1,9 @@
 """The logbook, `ledger.jsonl`: what happened to every trial, an entry a line, so that a search outlives its process.
 
 Every entry is in the kernel's hands before the search goes on, so it outlives `kill -9`. An entry about a trial's
-begin or end also says how long the study's journal was when it was written: what the journal has beyond the last such
-entry was begun and not finished (a trial half proposed), and is cut off when the search is taken up again. Logbook and
-journal so tell the same story at any instant.
+begin, pause or end also says how long the study's journal was when it was written: what the journal has beyond the last
+such entry was begun and not finished (a trial half proposed), and is cut off when the search is taken up again. Logbook
+and journal so tell the same story at any instant.
 
 The open logbook is locked: one search, one program.
 """
@@ -84,6 +84,10 @@ class Logbook(Watcher):
         report = {name: _as_json(value) for name, value in record.last.items()}
         is_rung = record.epochs in record.rungs
         self.write("reported", trial_id=record.trial_id, report=report, is_rung=is_rung)
+
+    def trial_paused(self, record: TrialRecord) -> None:
+        """Until it is reported again."""
+        self.write("paused", trial_id=record.trial_id, study_bytes=self.study_bytes())
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Unless it will go on; what never started is entered with its end, in one entry."""

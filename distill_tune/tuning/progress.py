@@ -85,10 +85,20 @@ class ProgressWatcher(Watcher):
         if not self._console.is_terminal:
             self._lines.reported(record)
 
+    def trial_paused(self, record: TrialRecord) -> None:
+        """A pause is worth a line."""
+        with self._lock:
+            self._tally.trial_paused(record)
+        self._say_how(record)
+
     def trial_ended(self, record: TrialRecord) -> None:
-        """A trial's end is worth a line."""
+        """So is an end."""
         with self._lock:
             self._tally.trial_ended(record)
+        self._say_how(record)
+
+    def _say_how(self, record: TrialRecord) -> None:
+        with self._lock:
             self._look_at_rungs()
         if not self._console.is_terminal:
             self._lines.ended(record)
@@ -152,7 +162,7 @@ class _Lines:
         if len(self._unsaid) > 1:
             counts = Counter(record.status for record, _ in self._unsaid)
             parts = ", ".join(f"{count} {status}" for status, count in counts.items())
-            sentence = f"{len(self._unsaid)} trials ended: {parts}"
+            sentence = f"{len(self._unsaid)} trials: {parts}"
         self._unsaid.clear()
         self._say(sentence)
 

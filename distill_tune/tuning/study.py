@@ -1,7 +1,8 @@
 """The Optuna study: it proposes trials, and is told how each of them ended.
 
 A trial over a limit is told infeasible without being trained; one that was stopped at a rung is told PRUNED with the
-values it was seen at; one that failed is FAIL; one that will be taken up again stays RUNNING.
+values it was seen at; one that failed is FAIL; one that will be taken up again stays RUNNING. One that pauses at a rung
+stays RUNNING too, with its values so far; samplers see it as PRUNED, since it is known and nobody is at work on it.
 
 Several objectives make it a study of several directions, whose `best_trials` are the search's front. There Optuna takes
 no values from a trial that has not come to its end, neither reported nor told: those of few epochs would stand beside
@@ -11,10 +12,11 @@ those of many. So a stopped trial is PRUNED without values, and its values at th
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.config import Config, Space, Values
 from distill_tune.errors import DistillTuneError
@@ -70,6 +72,42 @@ class SearchJournal(BaseJournalBackend):
             file.write(b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs))
 
 
+class SearchStorage(JournalStorage):
+    """Optuna's journal, in which trials that pause are shown as pruned ones that have no end yet."""
+
+    def __init__(self, path: Path):
+        super().__init__(SearchJournal(path))
+        self._paused: dict[int, tuple[FrozenTrial, FrozenTrial] | None] = {}
+        """By number: a trial as it is, and as it is shown."""
+
+    def pause(self, number: int) -> None:
+        """Show a trial so, until it is no longer running."""
+        self._paused[number] = None
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """As Optuna's."""
+        if not self._paused:
+            return super().get_all_trials(study_id, deepcopy, states)
+        trials = super().get_all_trials(study_id, deepcopy=False)
+        for number in list(self._paused):
+            trials[number] = self._as_shown(trials[number])
+        found = trials if states is None else [trial for trial in trials if trial.state in states]
+        return copy.deepcopy(found) if deepcopy else found
+
+    def _as_shown(self, trial: FrozenTrial) -> FrozenTrial:
+        if trial.state is not TrialState.RUNNING:
+            del self._paused[trial.number]
+            return trial
+        before, shown = self._paused[trial.number] or (None, trial)
+        if before is not trial:  # Optuna makes a trial anew when it learns something of it
+            shown = copy.copy(trial)
+            shown.state = TrialState.PRUNED
+            self._paused[trial.number] = trial, shown
+        return shown
+
+
 class Study:
     """One search's study, kept in a journal that opens with plain Optuna and optuna-dashboard."""
 
@@ -83,10 +121,14 @@ class Study:
             os.truncate(journal, keep_bytes)
         else:
             journal.unlink(missing_ok=True)
-        storage = JournalStorage(SearchJournal(journal))
+        self._storage = storage = SearchStorage(journal)
         self._study = optuna.load_study(study_name=name, storage=storage) if keep_bytes else self._made(name, storage)
         self._asked: dict[int, optuna.Trial] = {}
-        self._next = len(self._study.get_trials(deepcopy=False))
+        trials = self._study.get_trials(deepcopy=False)
+        self._next = len(trials)
+        for trial in trials:
+            if trial.state is TrialState.RUNNING and (trial.intermediate_values or RUNGS in trial.user_attrs):
+                self._storage.pause(trial.number)
 
     def _made(self, name: str, storage: JournalStorage) -> optuna.Study:
         signs = (sign_of(objective) for objective in self._objectives)
@@ -121,15 +163,20 @@ class Study:
         return Proposal(trial.number, values, self._space.at(values))
 
     def take_up(self, record: TrialRecord) -> Proposal:
-        """A trial that had been proposed in an earlier sitting and not ended."""
-        known = self._study.get_trials(deepcopy=False)[record.number]
-        self._asked[record.number] = optuna.trial.Trial(self._study, known._trial_id)
+        """A trial that was proposed earlier, has not ended, and is not at work."""
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, record.number)
+        self._asked[record.number] = optuna.trial.Trial(self._study, trial_id)
         return Proposal(record.number, record.values, self._space.at(record.values))
 
-    def learn(self, trials: list[optuna.trial.FrozenTrial]) -> None:
+    def learn(self, trials: list[FrozenTrial]) -> None:
         """Add the trials of other searches."""
         self._study.add_trials(trials)
         self._next += len(trials)
+
+    def note(self, record: TrialRecord) -> None:
+        """A trial pauses: its values at the rungs become known."""
+        self._report(self._asked.pop(record.number), record, TrialState.PRUNED)
+        self._storage.pause(record.number)
 
     def tell(self, record: TrialRecord, status: Status, excess: float = 0.0) -> None:
         """How a trial ended; `excess` is by what share an infeasible student breaks the limits."""
@@ -137,14 +184,21 @@ class Study:
         if trial is None:
             return
         state = _STATES[status]
+        told = self._report(trial, record, state, excess)
+        with _calm():
+            self._study.tell(trial, told["values"] if state is TrialState.COMPLETE else None, state=state)
+
+    def _report(
+        self, trial: optuna.Trial, record: TrialRecord, state: TrialState, excess: float = 0.0
+    ) -> dict[str, Any]:
+        told = told_of(record, self._objectives, state)
         with _calm():
             trial.set_constraint("limits", excess)
-            told = told_of(record, self._objectives, state)
             for epoch, value in told.get("intermediate_values", {}).items():
                 trial.report(value, epoch)
             for name, value in told.get("user_attrs", {}).items():
                 trial.set_user_attr(name, value)
-            self._study.tell(trial, told["values"] if state is TrialState.COMPLETE else None, state=state)
+        return told
 
 
 def told_of(record: TrialRecord, objectives: Sequence[str], state: TrialState) -> dict[str, Any]:
@@ -162,8 +216,9 @@ def told_of(record: TrialRecord, objectives: Sequence[str], state: TrialState) -
 
 @contextmanager
 def _calm() -> Iterator[None]:
-    """Without what Optuna says of features that are new, and of samplers that do not learn from constraints."""
+    """Without what Optuna says of new features, of samplers without constraints, and of what it is told twice."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         warnings.filterwarnings("ignore", "Constraints have been set")
+        warnings.filterwarnings("ignore", "The (reported|constraint) value is ignored")
         yield

@@ -80,6 +80,7 @@ def trial_counts(ledger: Ledger) -> dict[str, int]:
     return {
         "total": ledger.count() - ledger.count(Status.INFEASIBLE),
         "completed": ledger.count(Status.COMPLETED),
+        "paused": ledger.count(Status.PAUSED),
         "stopped": ledger.count(Status.STOPPED),
         "interrupted": ledger.count(Status.INTERRUPTED),
         "failed": ledger.count(Status.FAILED),

@@ -38,20 +38,22 @@ class Tally(Watcher):
         """Of each trial that can lead, after its last epoch: whether it has ended, and by what it is ranked.
 
         What still trains may fall again, and is judged by fewer epochs, so it leads only until a trial has ended: the
-        best that people see never gets worse.
+        best that people see never gets worse. For the same reason a trial that goes on after a pause counts as it did
+        when it paused until it pauses again or ends; if it is worse then, that is said.
         """
+        self._have_paused: set[str] = set()
         self._training_s, self._first_step_s = 0.0, math.inf
         self._began_s: float | None = None
         self._known = 0
 
     @property
     def ended(self) -> int:
-        """Trials that have ended, infeasible ones too."""
+        """Trials that have ended or paused, infeasible ones too."""
         return sum(self.counts[status] for status in ENDED)
 
     @property
     def trained(self) -> int:
-        """Trials that have ended and had been trained."""
+        """Of these, the trials that had been trained."""
         return self.ended - self.counts[Status.INFEASIBLE]
 
     @property
@@ -79,7 +81,7 @@ class Tally(Watcher):
 
     def value_of(self, record: TrialRecord) -> float | None:
         """The objective after a trial's last epoch; None where that cannot lead: no report, failed, NaN."""
-        return record.last[self.objective] if record.trial_id in self._merits else None
+        return self.sign * self._merits[record.trial_id][1][0] if record.trial_id in self._merits else None
 
     def better(self, one: float, other: float) -> float:
         """The better of two values of the objective."""
@@ -105,6 +107,11 @@ class Tally(Watcher):
         self._note_rungs(record)
         self._training_s += record.last.get("time/training_s", 0.0)
         self._first_step_s = min(self._first_step_s, record.last.get("time/began_s", math.inf))
+
+    def trial_paused(self, record: TrialRecord) -> None:
+        """Count it among those that have ended: most never go on."""
+        self._have_paused.add(record.trial_id)
+        self._enter(record)
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Count how it ended; a failed trial never leads."""
@@ -134,6 +141,8 @@ class Tally(Watcher):
         self._num_rungs[record.trial_id] = len(record.rungs)
 
     def _note_value(self, record: TrialRecord) -> None:
+        if record.status is Status.RUNNING and record.trial_id in self._have_paused:
+            return
         able = math.isfinite(record.last.get(self.objective, math.nan)) and record.status is not Status.FAILED
         has_ended = record.status is not Status.RUNNING
         before = self._merits.pop(record.trial_id, None)

@@ -65,6 +65,8 @@ class TensorBoardWatcher(Watcher):
         further = space.config.search.objectives[1:]
         self._tally = Tally(objective, further=further)
         self._open: dict[str, Run] = {}
+        self._paused: set[str] = set()
+        """Whose runs were closed in a pause."""
         self._search = EventFile(folder / SEARCH_RUN)
         about = [] if is_beside else [experiment(self._columns, _metrics(objective, further))]
         self._search.add(0, *about, layout(_charts(space)), text("configuration", f"```toml\n{as_toml(space)}```"))
@@ -72,11 +74,14 @@ class TensorBoardWatcher(Watcher):
 
     def trial_known(self, record: TrialRecord) -> None:
         """Its run was written when it was trained."""
+        if record.status is Status.PAUSED:
+            self._paused.add(record.trial_id)
         if not record.is_confirmation:
             self._tally.trial_known(record)
 
     def trial_started(self, record: TrialRecord) -> None:
         """Open its run with hyperparameters and size; a run that is begun again replaces what was there."""
+        self._paused.discard(record.trial_id)
         if not record.is_confirmation:
             self._tally.trial_started(record)
         self._begin(record)
@@ -90,9 +95,16 @@ class TensorBoardWatcher(Watcher):
         if self._tally.incumbent is not leader:
             self._search.add(self._tally.ended, text("incumbent", self._incumbent()))
 
+    def trial_paused(self, record: TrialRecord) -> None:
+        """Close its run as it stands: most never go on, and for one that does it is written anew."""
+        self._finish(self._open[record.trial_id])
+        self._paused.add(record.trial_id)
+        self._tally.trial_paused(record)
+        self._search.add(self._tally.ended, *scalars(self._state()))
+
     def trial_ended(self, record: TrialRecord) -> None:
         """Write how it ended and close its run; an infeasible one was never trained and gets none."""
-        if record.status is not Status.INFEASIBLE:
+        if record.status is not Status.INFEASIBLE and record.trial_id not in self._paused:
             self._finish(self._open.get(record.trial_id) or self._begin(record))
         if not record.is_confirmation:
             self._tally.trial_ended(record)

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import one_line
 from distill_tune.tuning.ledger import Report, TrialRecord, Watcher
+from distill_tune.tuning.schedulers._base import Judge
 from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
 
 CHECKPOINTS = "checkpoints"
@@ -53,7 +55,19 @@ class TrialContext:
         """What a trial trains; `values` are its sampled values, as JSON."""
         run = self.space.at(json.loads(values))
         checkpoint = self.result_folder / CHECKPOINTS / f"{trial_id}.pt"
-        return Assignment(trial_id, run, run.search.seed, self.prepared, checkpoint)
+        return Assignment(trial_id, run, run.search.seed, self.prepared, checkpoint, self.pauses)
+
+    def judge(self) -> Judge:
+        """A judge who knows nobody, to ask where the rungs are."""
+        search = self.space.config.search
+        made: Judge = search.chosen("scheduler").judge(search)
+        return made
+
+    @cached_property
+    def pauses(self) -> frozenset[int]:
+        """After how many epochs a trial may be left and taken up again."""
+        judge = self.judge()
+        return frozenset(rung.epochs for rung in judge.rungs) if judge.pauses else frozenset()
 
     def log(self, trial_id: str, error: Exception) -> None:
         """Keep what a trial's training raised."""
@@ -80,8 +94,7 @@ class Trial(tune.Trainable):
     def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
         """Start the group, then take up the first configuration."""
         self._context = context
-        search = context.space.config.search
-        self._judge = search.chosen("scheduler").judge(search)
+        self._judge = context.judge()
         self._group = (context.group_of or make_group)(
             context.space.config.resources, context.result_folder, self.trial_id
         )
@@ -96,7 +109,8 @@ class Trial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train to the next rung, but at least one epoch and not much longer than `STEP_S`; returns their reports.
 
-        A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs nothing is decided.
+        A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs nothing is decided. Nor
+        is it on the epochs of an earlier sitting or before a pause, of which the group tells again.
         """
         reports: list[Report] = []
         result: dict[str, Any] = {REPORTS: reports}
@@ -110,7 +124,8 @@ class Trial(tune.Trainable):
         return {**result, "done": reports[-1]["epoch"] >= self._assignment.config.search.max_epochs}
 
     def _is_undecided(self, epoch: int) -> bool:
-        return epoch < self._assignment.config.search.max_epochs and not self._judge.is_rung(epoch)
+        is_known = epoch < self._known_epochs
+        return is_known or (epoch < self._assignment.config.search.max_epochs and not self._judge.is_rung(epoch))
 
     def cleanup(self) -> None:
         """Give back everything that the group holds."""
@@ -124,6 +139,7 @@ class Trial(tune.Trainable):
 
     def _assign(self, config: dict[str, Any]) -> None:
         self._assignment = self._context.assignment(config["trial"], config["values"])
+        self._known_epochs = config["epochs"]
         self._group.assign(self._assignment)
 
 

@@ -30,14 +30,18 @@ class ConductedSearcher(Searcher):
         self._ours: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next trial's configuration, None while all places are taken, FINISHED when the search is over."""
+        """The next trial's configuration, and how many of its epochs are known; None while there is nothing to do.
+
+        FINISHED when the search is over.
+        """
         if self._conductor.is_over:
             return Searcher.FINISHED
         proposal = self._conductor.propose()
         if proposal is None:
             return None
-        self._ours[trial_id] = f"{proposal.number:04d}"
-        return {"trial": self._ours[trial_id], "values": json.dumps(proposal.values)}
+        name = self._ours[trial_id] = f"{proposal.number:04d}"
+        known = self._conductor.ledger.records[name].epochs
+        return {"trial": name, "values": json.dumps(proposal.values), "epochs": known}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """However a trial ends, it ends here."""

@@ -38,9 +38,15 @@ class Assignment:
     prepared: Prepared
     checkpoint: Path | None = None
     """Where to keep a checkpoint, and to resume from if there is one."""
+    pauses: frozenset[int] = frozenset()
+    """Epochs after which the training may be left for good or for a while, so that a checkpoint is kept of each."""
     keep: Path | None = None
     """Where to write the student's weights (safetensors) after the last epoch; with folds, a student is trained on all
     of them for this, and each fold's is written beside it."""
+
+    def is_checkpoint_due(self, report: Report, saved_s: float) -> bool:
+        """Whether to keep a checkpoint after the epoch of `report`; the last was kept at `saved_s` (monotonic)."""
+        return report["epoch"] in self.pauses or time.monotonic() - saved_s > CHECKPOINT_EVERY_S
 
 
 class WorkerGroup:
@@ -122,7 +128,7 @@ def train(assignment: Assignment, device: str, is_first: bool = True) -> Generat
                 for number, student in enumerate(epoch.students.folds):
                     write_student(fold_weights(keep, number), student.state_dict())
                 write_student(keep, epoch.students.student.state_dict())
-            elif is_first and assignment.checkpoint is not None and time.monotonic() - saved_s > CHECKPOINT_EVERY_S:
+            elif is_first and assignment.checkpoint and assignment.is_checkpoint_due(epoch.report, saved_s):
                 write_checkpoint(assignment.checkpoint, {**epoch.checkpoint(), "reports": reports})
                 saved_s = time.monotonic()
             yield epoch.report

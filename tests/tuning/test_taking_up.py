@@ -92,6 +92,7 @@ class Sitting:
                 proposal = self.conductor.propose()
                 if proposal is not None:
                     self._train(f"{proposal.number:04d}")
+            self.conductor.end_the_rest()
         return self.outcome
 
     def _train(self, trial_id: str) -> None:

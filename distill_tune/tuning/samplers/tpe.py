@@ -128,21 +128,23 @@ class Older:
     """
 
     def __init__(self) -> None:
-        self._num_settled = 0
+        self._num_seen = 0
+        self._unsettled: list[int] = []
+        """Numbers of those that have not ended; one that pauses may yet."""
         self._best: list[FrozenTrial] = []
 
     def ended(self, study: Study, older: list[FrozenTrial]) -> list[FrozenTrial]:
         """The complete ones in their order; with one objective, without those that a hundred are better than."""
         if len(study.directions) > 1:
             return _complete(older)
-        while self._num_settled < len(older) and older[self._num_settled].state.is_finished():
-            self._best += _complete(older[self._num_settled : self._num_settled + 1])
-            self._num_settled += 1
+        looked_at = [older[number] for number in (*self._unsettled, *range(self._num_seen, len(older)))]
+        self._num_seen, self._unsettled = len(older), [t.number for t in looked_at if t.datetime_complete is None]
+        self._best = sorted(self._best + _complete(looked_at), key=lambda trial: trial.number)
         if len(self._best) > 2 * _BEST:
             sign = 1 if study.direction.name == "MAXIMIZE" else -1
             best = sorted(self._best, key=lambda trial: -sign * trial.values[0])[:_BEST]
             self._best = sorted(best, key=lambda trial: trial.number)
-        return self._best + _complete(older[self._num_settled :])
+        return self._best
 
 
 _older_of: WeakKeyDictionary[Study, Older] = WeakKeyDictionary()

@@ -5,6 +5,8 @@ decides from the scores alone; a score that is not finite never goes on, under a
 
 A search of several objectives shows a judge several scores. Whoever is worse by the first of them may still be what
 the search is after, a small student beside a large one, so such a judge asks who is dominated (`dominance.py`).
+
+Whoever does not go on is stopped, or under a judge that `pauses`, kept at its rung until it may go on after all.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ class Rung:
 class Judge(ABC):
     """Decides for one search."""
 
+    pauses: ClassVar[bool] = False
+    """Whether a trial that does not go on from a rung may do so later."""
+
     def __init__(self, rungs: list[Rung], max_epochs: int):
         self.rungs, self.max_epochs = rungs, max_epochs
         self._rung_epochs = {rung.epochs for rung in rungs}
@@ -57,6 +62,22 @@ class Judge(ABC):
         if not all(map(isfinite, (score, *further))):
             return False
         return not self.is_rung(epochs) or self._passes(trial_id, epochs, score, *further)
+
+    def pause(self, trial_id: str, epochs: int) -> None:
+        """A trial waits at the rung after `epochs`, and can be promoted from now on; only where `pauses`."""
+        raise NotImplementedError
+
+    def next_to_promote(self, is_last: bool) -> str | None:
+        """The paused trial that may go on now; None where there is none.
+
+        Args:
+            is_last: no new trial comes and nobody is at work, so that nobody else will reach a rung.
+        """
+        return None
+
+    def promote(self, trial_id: str, epochs: int) -> None:
+        """The trial that waits after `epochs` goes on; only where `pauses`."""
+        raise NotImplementedError
 
     @abstractmethod
     def _passes(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:

@@ -1,0 +1,69 @@
+"""What finds the best student for the same seconds: schedulers, their floor and factor, and samplers, in turns.
+
+    .venv/bin/python benchmarks/anytime.py [--seconds 90] [--seeds 5] [--variant asha --variant promotion]
+
+Searches of one space (`search_spaces/letter.toml` with at most 27 epochs, unless given) that differ in one thing each,
+one seed after another, all variants in turns. Shown: the best validation accuracy that any trial had by a quarter, a
+half and all of the seconds, as the interquartile mean over the seeds with an interval from resampling them, and the
+test accuracy of the confirmed winner. The seconds count from the start of the process; the teacher is ready beforehand.
+The curves in full are in the JSON line.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from _curves import anytime, figures, middle, searched
+from _measure import conclude, parser, settings, show
+
+SPACE = "search_spaces/letter.toml"
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "asha": ("search.scheduler='asha'",),
+    "promotion": ("search.scheduler='promotion'",),
+    "promotion, factor 2": ("search.scheduler='promotion'", "search.reduction_factor=2"),
+    "promotion, first rung 1": ("search.scheduler='promotion'", "search.min_epochs=1"),
+    "hyperband": ("search.scheduler='hyperband'",),
+    "median": ("search.scheduler='median'",),
+    "none": ("search.scheduler='none'",),
+    "random": ("search.sampler='random'",),
+}
+"""By name: what differs from the space."""
+_SHOWN = (5, 10, 20)
+"""Twentieths of the time."""
+
+
+def main() -> None:
+    """Search, seed by seed, variant by variant."""
+    given = _arguments()
+    found: dict[str, list[dict[str, Any]]] = {variant: [] for variant in given.variant or VARIANTS}
+    for seed in range(given.seeds):
+        for variant, runs in found.items():
+            chosen = settings(f"search.max_epochs={given.epochs}", f"search.seed={seed}", *given.settings)
+            runs.append(searched(given.space, given.storage, given.seconds, [*chosen, *settings(*VARIANTS[variant])]))
+            print(variant, seed, figures(runs[-1], given.seconds, 1.0), flush=True)
+    curves = {variant: anytime([run["curve"] for run in runs], given.seconds) for variant, runs in found.items()}
+    tests = {variant: [run["test"] for run in runs] for variant, runs in found.items()}
+    heads = ("variant", *(f"{given.seconds * part / 20:.0f} s, %" for part in _SHOWN), "test, %")
+    show(heads, [(variant, *_shown(curve), f"{100 * middle(tests[variant]):.2f}") for variant, curve in curves.items()])
+    conclude("anytime", space=given.space, seconds=given.seconds, curves=curves, tests=tests)
+
+
+def _arguments() -> Namespace:
+    made = parser(__doc__)
+    made.add_argument("--space", default=SPACE)
+    made.add_argument("--seconds", type=float, default=90.0)
+    made.add_argument("--seeds", type=int, default=5)
+    made.add_argument("--epochs", type=int, default=27, help="of a full training")
+    made.add_argument("--variant", action="append", choices=list(VARIANTS), help="one of them; all, unless given")
+    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
+    return made.parse_args()
+
+
+def _shown(curve: list[dict[str, float]]) -> list[str]:
+    points = [curve[part - 1] for part in _SHOWN]
+    return [f"{100 * p['best']:.2f} [{100 * p['low']:.2f}, {100 * p['high']:.2f}]" for p in points]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Asynchronous successive halving, promoting variant: every trial pauses at a rung, and the best are taken up again.
+
+Li et al., "A System for Massively Parallel Hyperparameter Tuning" (ASHA), MLSys 2020, Algorithm 2,
+https://arxiv.org/abs/1810.05934. A free place goes on with the best trial that pauses among the first
+1/reduction_factor of its rung, the highest rung first; where there is none, a new trial begins. The stopping variant
+(`asha.py`) lets the first to arrive at a rung train on for want of anybody to measure them by, and can never have back
+what it has stopped.
+
+Two things differ from Algorithm 2. A trial that is among the best when it arrives goes on at once: pausing it would
+cost a checkpoint read again. And when no new trial comes and nobody is at work, the first of a rung goes on however
+few have reached it, so that every search has a trial that came to its end.
+
+With several objectives the best are those on the first layers of domination (`dominance.py`), and the whole first layer
+as soon as anybody may go on.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from distill_tune.config.searching import SearchConfig
+from distill_tune.registry import SCHEDULERS
+from distill_tune.tuning.dominance import Layers, Scores
+from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, ladder
+
+_Place = tuple[float, str]
+"""A score with its sign turned, and whose: the best come first, and equals in the order of their names, so that the
+order in which they arrived is of no account."""
+
+
+@SCHEDULERS.register
+class Promotion(Scheduler):
+    """Pause all at each rung, and go on with the best 1/reduction_factor."""
+
+    several_objectives: ClassVar[bool] = True
+
+    def judge(self, search: SearchConfig) -> Judge:
+        """One ladder."""
+        return PromotionJudge(ladder(search), search.max_epochs, search.reduction_factor)
+
+
+@dataclass
+class _Step:
+    """A rung, and who stands on it."""
+
+    rung: Rung
+    arrived: list[_Place] = field(default_factory=list)
+    layers: Layers = field(default_factory=Layers)
+    """Of all that have arrived, where there are several objectives."""
+    paused: list[_Place] = field(default_factory=list)
+    passed: set[str] = field(default_factory=set)
+    """Who has been let go on."""
+
+    def arrive(self, trial_id: str, scores: Scores) -> None:
+        if trial_id not in self.rung.scores:
+            self.rung.scores[trial_id] = scores[0]
+            insort(self.arrived, (-scores[0], trial_id))
+            if len(scores) > 1:
+                self.layers.add(trial_id, scores)
+
+    def best_paused(self, keep: int) -> str | None:
+        """The best that pauses among the first `keep`."""
+        if not self.paused or not keep:
+            return None
+        if len(self.layers):
+            waiting = {trial_id for _, trial_id in self.paused}
+            return next((trial_id for trial_id in self.layers.first(keep) if trial_id in waiting), None)
+        return self.paused[0][1] if bisect_left(self.arrived, self.paused[0]) < keep else None
+
+    def is_among(self, trial_id: str, keep: int) -> bool:
+        if len(self.layers):
+            return keep > 0 and trial_id in self.layers.first(keep)
+        return bisect_left(self.arrived, (-self.rung.scores[trial_id], trial_id)) < keep
+
+
+class PromotionJudge(Judge):
+    """Knows who pauses where."""
+
+    pauses: ClassVar[bool] = True
+
+    def __init__(self, epochs: list[int], max_epochs: int, reduction_factor: int):
+        self._steps = {rung: _Step(Rung(rung)) for rung in epochs}
+        super().__init__([step.rung for step in self._steps.values()], max_epochs)
+        self._factor = reduction_factor
+
+    def _passes(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
+        step = self._steps[epochs]
+        step.arrive(trial_id, (score, *further))
+        keep = self._keep(step)
+        step.rung.cutoff = -step.arrived[keep - 1][0] if keep and not further else None
+        if trial_id not in step.passed and step.is_among(trial_id, keep):
+            step.passed.add(trial_id)
+        return trial_id in step.passed
+
+    def pause(self, trial_id: str, epochs: int) -> None:
+        """Keep it for later."""
+        step = self._steps[epochs]
+        step.passed.discard(trial_id)
+        insort(step.paused, (-step.rung.scores[trial_id], trial_id))
+
+    def next_to_promote(self, is_last: bool) -> str | None:
+        """From the highest rung downwards."""
+        for step in reversed(self._steps.values()):
+            keep = max(self._keep(step), int(is_last))
+            if (found := step.best_paused(keep)) is not None:
+                return found
+        return None
+
+    def promote(self, trial_id: str, epochs: int) -> None:
+        """Take it off its rung."""
+        step = self._steps[epochs]
+        step.paused.remove((-step.rung.scores[trial_id], trial_id))
+        step.passed.add(trial_id)
+
+    def _keep(self, step: _Step) -> int:
+        return len(step.rung.scores) // self._factor
