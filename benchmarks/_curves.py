@@ -10,12 +10,20 @@ from typing import Any
 import numpy as np
 from _measure import SHORT_CONFIRMATION, run_search
 
+from distill_tune.config.load import load_space
+from distill_tune.distillation.prepare import prepare
+
 _STEPS = 20
 _CONFIRMATION_SHARE = 1.5
 """A search keeps a third of its time for its confirmation."""
 _RESAMPLED = 2000
 Curve = list[tuple[float, float]]
 """Of each epoch of each trial: seconds since the process was started, and validation accuracy."""
+
+
+def make_ready(space: str, storage: Path, assignments: Sequence[str]) -> None:
+    """Train the teacher and fill its cache, so that the searches find them."""
+    prepare(load_space(Path(space), assignments), storage / ".cache", print)
 
 
 def searched(space: str, storage: Path, seconds: float, settings: Sequence[str]) -> dict[str, Any]:

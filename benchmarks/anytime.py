@@ -14,7 +14,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from _curves import anytime, figures, middle, searched
+from _curves import anytime, figures, make_ready, middle, searched
 from _measure import conclude, parser, settings, show
 
 SPACE = "search_spaces/letter.toml"
@@ -36,6 +36,7 @@ _SHOWN = (5, 10, 20)
 def main() -> None:
     """Search, seed by seed, variant by variant."""
     given = _arguments()
+    make_ready(given.space, given.storage, given.settings)
     found: dict[str, list[dict[str, Any]]] = {variant: [] for variant in given.variant or VARIANTS}
     for seed in range(given.seeds):
         for variant, runs in found.items():

@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
-from _curves import anytime, figures, searched
+from _curves import anytime, figures, make_ready, searched
 from _measure import ENVIRONMENT, ROOT, conclude, parser, settings, show, spread
 
 SPACE = "search_spaces/fashion_mnist.toml"
@@ -40,6 +40,7 @@ FIXED = (
 def main() -> None:
     """Race, seed by seed, side by side."""
     given = _arguments()
+    make_ready(given.space, given.storage, [*FIXED, *given.settings])
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in given.side or SIDES}
     for seed in range(given.seeds):
         for side, runs in found.items():

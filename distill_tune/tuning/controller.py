@@ -30,13 +30,7 @@ _FOLDER = "trials"
 
 
 def run_trials(
-    trainable: Any,
-    searcher: Searcher,
-    scheduler: TrialScheduler,
-    stopper: Stopper,
-    folder: Path,
-    places: int,
-    max_failures: int,
+    trainable: Any, searcher: Searcher, scheduler: TrialScheduler, stopper: Stopper, folder: Path, max_failures: int
 ) -> None:
     """Run what the searcher proposes until it is finished; `folder` is Tune's own, of no use afterwards."""
     experiment = Experiment(
@@ -58,7 +52,6 @@ def run_trials(
         storage=experiment.storage,
         reuse_actors=True,
     )
-    controller.keep_actors(places)
     try:
         while not controller.is_finished():
             controller.step()
@@ -71,12 +64,6 @@ def run_trials(
 class Controller(TuneController):
     """Forgets trials that have ended, and writes nothing."""
 
-    _actors_to_keep = 0
-
-    def keep_actors(self, count: int) -> None:
-        """Let so many actors idle while they wait for a trial to be promoted, rather than start them anew for it."""
-        self._actors_to_keep = count
-
     def checkpoint(self, force: bool = False, wait: bool = False) -> None:
         """Nothing: the search has its own state."""
 
@@ -86,8 +73,6 @@ class Controller(TuneController):
     def add_trial(self, trial: Any) -> None:
         """Take up a trial, in the folder of all."""
         trial.relative_logdir = trial.storage.trial_dir_name = _FOLDER
-        self._actor_cache.increase_max(trial.placement_group_factory, self._actors_to_keep)
-        self._actors_to_keep = 0
         super().add_trial(trial)
 
     def _trial_task_failure(self, trial: Any, exception: Exception) -> None:

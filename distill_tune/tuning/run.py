@@ -40,7 +40,7 @@ def _run_tune(conductor: Conductor, context: TrialContext, say: Callable[[str], 
     trainable = tune.with_resources(cast.trainable, _resources(context.space.config.resources))
     stopper = Waiting(conductor, cast.scheduler, say)
     try:
-        run_trials(trainable, cast.searcher, cast.scheduler, stopper, folder, cast.places, cast.max_failures)
+        run_trials(trainable, cast.searcher, cast.scheduler, stopper, folder, cast.max_failures)
     finally:
         for leftover in (folder, context.result_folder / WORKERS):
             shutil.rmtree(leftover, ignore_errors=True)

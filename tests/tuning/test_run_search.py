@@ -27,7 +27,7 @@ from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
 from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.run import run_search
 from distill_tune.tuning.study import Study
-from distill_tune.tuning.trial import TrialContext
+from distill_tune.tuning.trial import CHECKPOINTS, CheckpointSweeper, TrialContext
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]
 
@@ -144,6 +144,34 @@ def test_one_place_and_one_seed_give_the_same_trials_to_the_bit(tmp_path: Path, 
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     assert outcome("a") == outcome("b")
+
+
+class Legs(Watcher):
+    """How often each trial was begun, and what it told."""
+
+    def __init__(self) -> None:
+        self.begun: Counter[str] = Counter()
+        self.told: dict[str, list[int]] = {}
+
+    def trial_started(self, record: TrialRecord) -> None:
+        self.begun[record.trial_id] += 1
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        self.told.setdefault(record.trial_id, []).append(record.epochs)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_trials_that_pause_are_taken_up_again_where_they_were(tmp_path: Path, preparation: Any, lanes: int) -> None:
+    legs, sweeper = Legs(), CheckpointSweeper(tmp_path)
+    conductor, context = searched(tmp_path, preparation, legs, trials=12, scheduler="promotion", lanes=lanes)
+    conductor.ledger.watchers.append(sweeper)
+    run_search(conductor, context)
+    ledger = conductor.ledger
+    assert max(legs.begun.values()) > 1
+    assert all(epochs == list(range(1, len(epochs) + 1)) for epochs in legs.told.values())
+    assert ledger.count(Status.COMPLETED) >= 1
+    assert ledger.count(Status.COMPLETED, Status.STOPPED) == ledger.count() == 12
+    assert list((tmp_path / CHECKPOINTS).glob("*")) == []
 
 
 def test_a_loss_that_raises_is_a_failed_trial_and_five_alike_end_the_search(tmp_path: Path, preparation: Any) -> None:

@@ -126,6 +126,13 @@ def goes_on_after_a_cut(folder: Path, whole: list[Any], share: float, copy: Path
 
 
 TWO = {"objectives": ["val/accuracy", "parameters"]}
+PAUSING = {"scheduler": "promotion"}
+
+
+@pytest.fixture(scope="module")
+def undisturbed_pausing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    folder = tmp_path_factory.mktemp("pausing")
+    return folder, Sitting(folder, **PAUSING).run()
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +189,14 @@ def test_every_sampler_and_scheduler_goes_on_as_if_nothing_had_happened(
         goes_on_after_a_cut(tmp_path / "whole", whole, share, tmp_path / "cut", **search)
 
 
+@settings(max_examples=60)
+@given(share=st.floats(0, 1))
+def test_with_trials_that_pause_too(
+    undisturbed_pausing: tuple[Path, list[Any]], share: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    goes_on_after_a_cut(*undisturbed_pausing, share, tmp_path_factory.getbasetemp() / "cut-pausing", **PAUSING)
+
+
 def test_known_good_settings_that_were_not_tried_yet_are_tried_when_it_goes_on(tmp_path: Path) -> None:
     search = {"start_with": [{"optim.learning_rate": rate} for rate in (0.01, 0.02, 0.03)], "trials": 6}
     (tmp_path / "whole").mkdir()
@@ -194,8 +209,9 @@ def test_known_good_settings_that_were_not_tried_yet_are_tried_when_it_goes_on(t
         assert Sitting(tmp_path / "cut", **search).run() == whole
 
 
+@pytest.mark.parametrize(("whole", "search"), [("undisturbed", {}), ("undisturbed_pausing", PAUSING)])
 def test_a_search_that_is_killed_after_every_few_steps_still_ends_the_same(
-    undisturbed: tuple[Path, list[Any]], tmp_path: Path
+    whole: str, search: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     class Killed(Exception):
         pass
@@ -212,13 +228,13 @@ def test_a_search_that_is_killed_after_every_few_steps_still_ends_the_same(
 
     for _ in range(1000):
         try:
-            sitting = Sitting(tmp_path)
+            sitting = Sitting(tmp_path, **search)
             sitting.logbook.write = dying(sitting.logbook.write, 7)  # type: ignore[method-assign]
             outcome = sitting.run()
             break
         except Killed:
             pass
-    assert outcome == undisturbed[1]
+    assert outcome == request.getfixturevalue(whole)[1]
 
 
 def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(

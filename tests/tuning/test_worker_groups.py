@@ -81,6 +81,20 @@ def test_an_assignment_takes_the_place_of_one_that_is_not_finished(group: Worker
     assert [report["epoch"] for report in all_reports(group, replace(assignment, seed=8))] == list(range(1, 10))
 
 
+def test_what_goes_on_after_a_pause_at_a_rung_is_the_same_training_to_the_bit(
+    group: WorkerGroup, assignment: Assignment, tmp_path: Path
+) -> None:
+    whole = all_reports(group, assignment)
+    paused = replace(assignment, checkpoint=tmp_path / "0000.pt", pauses=frozenset({3}))
+    group.assign(paused)
+    before = [group.next_report() for _ in range(3)]
+    assert (tmp_path / "0000.pt").exists(), "as soon as the epoch is told"
+    all_reports(group, replace(assignment, seed=8))
+    after = all_reports(group, paused)
+    assert [r["val/loss"] for r in after] == [r["val/loss"] for r in whole]
+    assert after[:3] == before, "told from the checkpoint and not trained again, down to the times"
+
+
 def test_a_training_that_diverges_raises_and_the_group_serves_the_next(
     group: WorkerGroup, assignment: Assignment
 ) -> None:

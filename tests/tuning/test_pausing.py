@@ -1,0 +1,187 @@
+"""Trials that pause and go on: what study, ledger and budget make of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from distill_tune.config.space import Space
+from distill_tune.students import Cost
+from distill_tune.tuning.budget import Budget, Reason
+from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+from distill_tune.tuning.limits import NO_EXCESS
+from distill_tune.tuning.schedulers.promotion import Promotion
+from distill_tune.tuning.study import Study
+from distill_tune.tuning.tally import Tally
+
+SPACE = Space.parse(
+    {
+        "data": {"source": "digits"},
+        "student": {"family": "mlp", "mlp": {"widths": {"choice": [[8], [16]]}}},
+        "optim": {"learning_rate": {"log": [1e-4, 1e-1]}},
+        "search": {"max_epochs": 9, "seed": 3, "scheduler": "promotion"},
+    }
+)
+
+
+class NoLimits:
+    """Everything is small enough."""
+
+    def excess(self, config: object) -> object:
+        return NO_EXCESS
+
+    def cost(self, config: object) -> Cost:
+        return Cost(100, 90)
+
+
+Make = Callable[..., Conductor]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def conductor(trials: int = 100, **budget: Any) -> Conductor:
+        study = Study(tmp_path / "study.journal", "s", SPACE)
+        judge, limits = Promotion().judge(SPACE.config.search), NoLimits()
+        return Conductor(study, judge, Ledger(), Budget(trials, **budget), limits, 2)  # type: ignore[arg-type]
+
+    return conductor
+
+
+def journal(tmp_path: Path) -> list[FrozenTrial]:
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "study.journal")))
+    return optuna.load_study(study_name="s", storage=storage).trials
+
+
+def run_a_leg(conductor: Conductor, accuracy: float) -> str | None:
+    """What is proposed next trains until it pauses or ends, by the same accuracy at each epoch; its name."""
+    proposal = conductor.propose()
+    if proposal is None:
+        return None
+    name = f"{proposal.number:04d}"
+    first = conductor.ledger.records[name].epochs + 1
+    for epoch in range(first, 10):
+        numbers = {"epoch": epoch, "val/accuracy": accuracy, "time/training_s": 0.1}
+        if not conductor.goes_on(name, [numbers]):
+            break
+    conductor.ended(name, None)
+    return name
+
+
+def test_a_paused_trial_runs_on_for_optuna_with_the_values_it_has(make: Make, tmp_path: Path) -> None:
+    conductor = make()
+    assert run_a_leg(conductor, 0.5) == "0000"
+    assert conductor.ledger.records["0000"].status is Status.PAUSED
+    told = journal(tmp_path)[0]
+    assert (told.state, told.intermediate_values) == (TrialState.RUNNING, {1: 0.5})
+
+
+def test_samplers_see_a_paused_trial_as_a_pruned_one(make: Make) -> None:
+    conductor = make()
+    run_a_leg(conductor, 0.5)
+    conductor.propose()
+    seen = conductor.study._study.get_trials(deepcopy=False)
+    assert [trial.state for trial in seen] == [TrialState.PRUNED, TrialState.RUNNING]
+    assert seen[0].intermediate_values == {1: 0.5}
+
+
+def test_the_best_of_three_is_taken_up_before_another_trial_begins(make: Make) -> None:
+    conductor = make()
+    accuracies = iter((0.7, 0.6, 0.5))
+    names = [run_a_leg(conductor, next(accuracies)) for _ in range(3)]
+    assert names == ["0000", "0001", "0002"]
+    proposal = conductor.propose()
+    assert proposal is not None
+    assert (proposal.number, proposal.values) == (0, conductor.ledger.records["0000"].values)
+    assert conductor.ledger.records["0000"].status is Status.RUNNING
+
+
+def test_a_trial_that_went_on_is_told_complete_with_all_its_rungs(make: Make, tmp_path: Path) -> None:
+    conductor = make(trials=3)
+    while not conductor.is_over:
+        run_a_leg(conductor, 0.1 * (1 + conductor.ledger.count()))
+    conductor.end_the_rest()
+    told = journal(tmp_path)
+    assert [trial.state for trial in told] == [TrialState.PRUNED, TrialState.PRUNED, TrialState.COMPLETE]
+    assert set(told[2].intermediate_values) == {1, 3, 9}
+    assert [set(trial.intermediate_values) for trial in told[:2]] == [{1}, {1}]
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3, 10])
+def test_every_search_has_a_trial_that_came_to_its_end_and_none_that_still_waits(make: Make, trials: int) -> None:
+    conductor = make(trials=trials)
+    for _ in range(1000):
+        if conductor.is_over:
+            break
+        run_a_leg(conductor, 0.01 * conductor.ledger.count())
+    conductor.end_the_rest()
+    ledger = conductor.ledger
+    assert ledger.count() == trials
+    assert ledger.count(Status.COMPLETED) >= 1
+    assert ledger.count(Status.COMPLETED) + ledger.count(Status.STOPPED) == trials
+
+
+def test_while_others_are_at_work_nobody_is_promoted_for_being_the_last(make: Make) -> None:
+    conductor = make(trials=2)
+    working = conductor.propose()
+    assert working is not None
+    run_a_leg(conductor, 0.5)
+    assert not conductor.is_over
+    assert conductor.propose() is None
+    conductor.goes_on("0000", [{"epoch": 1, "val/accuracy": 0.4}])
+    conductor.ended("0000", None)
+    proposal = conductor.propose()
+    assert proposal is not None
+    assert proposal.number == 1
+
+
+def test_a_user_who_interrupts_leaves_paused_trials_paused_and_a_budget_that_ends_stops_them(
+    make: Make, tmp_path: Path
+) -> None:
+    conductor = make()
+    run_a_leg(conductor, 0.5)
+    conductor.budget.interrupt.requested = True
+    conductor.end_the_rest()
+    assert conductor.ledger.records["0000"].status is Status.PAUSED
+    assert journal(tmp_path)[0].state is TrialState.RUNNING
+    conductor = make()
+    run_a_leg(conductor, 0.5)
+    conductor.budget.end(Reason.TIME)
+    conductor.end_the_rest()
+    assert conductor.ledger.records["0000"].status is Status.STOPPED
+    assert journal(tmp_path)[0].state is TrialState.PRUNED
+
+
+def test_patience_counts_a_trial_once_however_often_it_pauses(make: Make) -> None:
+    conductor = make(patience=6)
+    run_a_leg(conductor, 0.9)
+    legs = 0
+    while not conductor.is_over:
+        run_a_leg(conductor, 0.5)
+        legs += 1
+    assert conductor.budget.ended_by is Reason.PATIENCE
+    assert len(conductor.ledger.records) == 6, "the first was better than nothing, and was counted when it paused"
+    assert legs > 5
+
+
+def test_the_best_that_people_see_does_not_fall_while_a_promoted_trial_is_at_work() -> None:
+    tally = Tally("val/accuracy")
+    ledger = Ledger(watchers=[tally])
+    for number, accuracy in enumerate((0.8, 0.6)):
+        record = TrialRecord(number, f"{number:04d}", {})
+        ledger.start(record)
+        ledger.report(record.trial_id, {"epoch": 1, "val/accuracy": accuracy}, is_rung=True)
+        ledger.pause(record)
+    assert (tally.best, tally.counts[Status.PAUSED]) == (0.8, 2)
+    first = ledger.records["0000"]
+    ledger.start(first)
+    ledger.report("0000", {"epoch": 2, "val/accuracy": 0.3})
+    assert (tally.best, tally.counts[Status.RUNNING]) == (0.8, 1)
+    ledger.report("0000", {"epoch": 3, "val/accuracy": 0.9}, is_rung=True)
+    ledger.pause(first)
+    assert (tally.best, tally.ended) == (0.9, 2)
