@@ -105,6 +105,19 @@ def test_a_search_killed_with_its_driver_ends_as_if_nothing_had_happened(storage
     assert set(ends.values()) == {1}, "a trial that had ended was run again"
 
 
+def test_so_does_one_whose_trials_pause(storage: Path) -> None:
+    pausing = [*SMALL, "--set", "search.scheduler=promotion"]
+    whole = run(storage, "--name", "pausing", "--quiet", *pausing)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    status, _ = ended(storage, signal.SIGKILL, some_have_ended, "--name", "pausing-killed", *pausing)
+    assert status == -signal.SIGKILL
+    assert any(entry["entry"] == "paused" for entry in entries(storage / "pausing-killed"))
+    again = run(storage, "--resume", "--name", "pausing-killed")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert trials(storage / "pausing-killed") == trials(storage / "pausing")
+    assert summary(storage / "pausing-killed")["verdict"] == summary(storage / "pausing")["verdict"]
+
+
 @pytest.fixture(scope="module")
 def interrupted(storage: Path, undisturbed: Path) -> Path:
     def confirming(line: str) -> bool:
