@@ -330,6 +330,14 @@ def test_weights_that_do_not_fit(refuse_torch: Refuse) -> None:
     assert said in refuse_torch("my_teachers:wide")
 
 
+def test_a_dry_run_loads_the_teacher_and_refuses_what_a_search_would(refuse: Refuse, folder: Path) -> None:
+    (folder / "my_teachers.py").write_text(TEACHERS)
+    (folder / "weights.safetensors").write_bytes(b"no tensors")
+    named = ("teacher.source=torch", "teacher.path=weights.safetensors", "teacher.torch.factory=my_teachers:net")
+    told = refuse(*named, arguments=("space.toml", "--dry-run"))
+    assert "teacher.path: 'weights.safetensors' is no " in told
+
+
 def test_arguments_that_the_factory_does_not_take(refuse_torch: Refuse) -> None:
     assert "teacher.torch.factory: " in refuse_torch("my_teachers:net", "teacher.torch.arguments.depth=5")
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,7 +26,7 @@ from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_f
 from distill_tune.distillation.teacher_training import device_for, train_teacher
 from distill_tune.distillation.teacher_weights import refuse_without_network, write_weights
 from distill_tune.distillation.variants import check_logits_suffice
-from distill_tune.teachers import LoadedTeacher, Pupils, Say, Teacher, Workshop
+from distill_tune.teachers import LoadedTeacher, Pupils, Say, Teacher, Trained, Workshop
 from distill_tune.teachers.mixing import MixedNetwork
 
 
@@ -47,6 +48,35 @@ def ready_member(
             _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
             write_features(folder, variant, dataset, teacher, layers, say)
     return teacher
+
+
+class _Untrained(Exception):
+    """A teacher that would have to be trained."""
+
+
+def try_to_load(space: Space, dataset: Dataset, folder: Path) -> None:
+    """Load whatever teacher need not be trained, and drop it again: so a dry run refuses what a search would refuse.
+
+    Args:
+        space: whose teacher, or teachers.
+        dataset: what they are to label.
+        folder: a temporary one, without a teacher that was kept.
+
+    Raises:
+        TeacherError: what is named cannot be loaded, or does not fit the data.
+        ConfigError: its weights cannot be where a student begins.
+    """
+
+    def refuse_to_train(recipe: dict[str, Any]) -> Trained:
+        raise _Untrained
+
+    for section in (members_to_prepare(space) or {"": space.config.teacher}).values():
+        source: Teacher = section.chosen("source")
+        source.identity(section, pupils_of(dataset))
+        with suppress(_Untrained):
+            teacher = source.load(section, pupils_of(dataset), Workshop(folder, refuse_to_train, lambda line: None))
+            if section is space.config.teacher and teacher.module is not None:
+                check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import prepare_data
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.prepare import check_students
-from distill_tune.distillation.ready_teachers import pupils_of
+from distill_tune.distillation.ready_teachers import try_to_load
 from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.fitting import fit
@@ -46,7 +46,7 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         fitted = fit(space, dataset, console.print)
         space, config = fitted.space, fitted.space.config
         check_students(space, dataset)
-        config.teacher.chosen("source").identity(config.teacher, pupils_of(dataset))  # is what it names there?
+        try_to_load(space, dataset, Path(temporary))
         storage, places = folder.parent, places_of_this_machine(config.resources, must_fit)
         footprint = Footprint.of(space, dataset, fitted.limits, places)
         footprint.check(storage)

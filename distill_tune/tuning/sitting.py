@@ -49,6 +49,8 @@ class Sitting:
         self.ledger = self.main.ledger
         self.beside: SearchPhase | None = None
         """The search without a teacher, where there is one and it has begun."""
+        self.again = Ledger(self.ledger.objective)
+        """Of the confirmation's runs, once it has begun."""
 
     def _budget(self) -> Budget:
         search, sign = self.config.search, sign_of(self.config.search.objectives[0])
@@ -156,12 +158,13 @@ class Sitting:
         history = self.claim.history
         seeds = fresh_seeds(self.config, plan.seeds, history.rounds)
         rivals = [] if self.beside is None else rivals_of(self.beside.space, self._best_beside(plan), seeds)
+        self.again = Ledger(self.ledger.objective, self.ledger.watchers, self.voice.tell)
         with Seats(
             min(self.places, plan.num_runs),
             self.preparation.prepared,
             self.config.resources,
             self.claim.folder,
-            Ledger(self.ledger.objective, self.ledger.watchers, self.voice.tell),
+            self.again,
             Budget(plan.num_runs, interrupt=self.interrupt),
             history.confirmations,
             self.main.lanes,
@@ -195,10 +198,12 @@ class Sitting:
         return found
 
     def _failed(self) -> dict[str, Any]:
-        messages = (r.message for r in self.ledger.records.values() if r.status is Status.FAILED)
+        ledger = self.again if self.again.records else self.ledger
+        messages = (r.message for r in ledger.records.values() if r.status is Status.FAILED)
         assert self.main.conductor is not None
         first = next(messages, self.main.conductor.exhausted or "no trial came to its end in two seeds")
-        return {**self._head, **failed(f"no trial could be used; the first said: {first}")}
+        what = "no student could be confirmed" if self.again.records else "no trial could be used"
+        return {**self._head, **failed(f"{what}; the first said: {first}")}
 
     def _interrupted(self) -> dict[str, Any]:
         return {**self._head, **interrupted(self.ledger, self.space), **self._front()}

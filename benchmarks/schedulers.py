@@ -1,0 +1,175 @@
+"""Schedulers, their first rung and their factor, played on real learning curves.
+
+    .venv/bin/python benchmarks/schedulers.py [--students 160] [--orders 400] [--budgets 100 200 400]
+
+Students of `search_spaces/letter.toml` (small ones, so that it takes minutes) are drawn at random and all trained to
+the end; what each would have said at each epoch is then known, and searches are played on these curves without any
+training: two places, each epoch as long as it took, and the very judges of `distill_tune/tuning/schedulers/`. Pausing
+and taking up again cost nothing here; `benchmarks/anytime.py` compares whole searches, with far fewer repeats. Shown,
+over many orders of the same students: the final validation accuracy of the best trial that came to its end within so
+many epochs, or of the best seen where none has, and by how much each differs from the first, order by order.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import random
+from argparse import Namespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+import torch
+from _measure import PLAIN_TEACHER, ROOT, conclude, parser, show
+
+from distill_tune.config.load import load_space
+from distill_tune.config.searching import SearchConfig
+from distill_tune.distillation.loop import distill
+from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.prepare import prepare
+from distill_tune.tuning.schedulers._base import Judge
+
+SPACE = "search_spaces/letter.toml"
+MAX_EPOCHS = 27
+SMALL = ("student.mlp.width={log_int=[16, 40]}", "student.mlp.depth={int=[1, 2]}", f"search.max_epochs={MAX_EPOCHS}")
+PLACES = 2
+VARIANTS: dict[str, dict[str, Any]] = {
+    "asha": {},
+    "asha, factor 2": {"reduction_factor": 2},
+    "asha, factor 4": {"reduction_factor": 4},
+    "asha, first rung 3": {"min_epochs": 3},
+    "hyperband": {"scheduler": "hyperband"},
+    "median": {"scheduler": "median"},
+    "none": {"scheduler": "none"},
+    "promotion": {"scheduler": "promotion"},
+    "promotion, factor 2": {"scheduler": "promotion", "reduction_factor": 2},
+    "promotion, factor 4": {"scheduler": "promotion", "reduction_factor": 4},
+    "promotion, first rung 3": {"scheduler": "promotion", "min_epochs": 3},
+}
+
+
+class Curve(NamedTuple):
+    """Of one student."""
+
+    scores: list[float]
+    """After each epoch."""
+    epoch_s: float
+
+
+class Played(NamedTuple):
+    """A search on curves."""
+
+    best: float
+    trials: int
+
+
+def main() -> None:
+    """Train, then play."""
+    given = _arguments()
+    curves, rows, found = _curves(given), [], dict[str, Any]()
+    for budget in given.budgets:
+        first: Any = None
+        for variant, search in VARIANTS.items():
+            config = SearchConfig(max_epochs=MAX_EPOCHS, **search)
+            played = [
+                _play(curves, order, config.chosen("scheduler").judge(config), budget) for order in _orders(given)
+            ]
+            best = 100 * np.array([one.best for one in played])
+            first = best if first is None else first
+            error = 1.96 * (best - first).std(ddof=1) / len(best) ** 0.5
+            gain, trials = (best - first).mean(), np.mean([one.trials for one in played])
+            found[f"{variant} {budget}"] = {"best": best.mean(), "gain": gain, "error": error, "trials": trials}
+            rows.append((budget, variant, f"{best.mean():.2f}", f"{gain:+.2f} +- {error:.2f}", f"{trials:.0f}"))
+    show(("epochs", "variant", "best, %", f"against {next(iter(VARIANTS))}, points", "trials"), rows)
+    conclude("schedulers", students=given.students, orders=given.orders, found=found)
+
+
+def _arguments() -> Namespace:
+    made = parser(__doc__)
+    made.add_argument("--students", type=int, default=160)
+    made.add_argument("--orders", type=int, default=400, help="in which the students are proposed")
+    made.add_argument("--budgets", type=int, nargs="+", default=[100, 200, 400], help="epochs of all trials together")
+    return made.parse_args()
+
+
+def _orders(given: Namespace) -> list[list[int]]:
+    return [random.Random(seed).sample(range(given.students), given.students) for seed in range(given.orders)]
+
+
+def _curves(given: Namespace) -> list[Curve]:
+    """The students' curves; those of an earlier run of as many are kept in the storage."""
+    kept = given.storage / f"curves-{given.students}.json"
+    if kept.exists():
+        return [Curve(*curve) for curve in json.loads(kept.read_text())]
+    torch.set_num_threads(1)
+    space = load_space(ROOT / SPACE, [*PLAIN_TEACHER, *SMALL, "search.min_epochs=1"])
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    prepared = prepare(space, given.storage / ".cache", print).prepared
+    curves = []
+    for number in range(given.students):
+        config = space.at(space.suggest(study.ask()))
+        reports = [epoch.report for epoch in distill(config, Materials.open(prepared, config), number)]
+        seconds = [report["time/training_s"] for report in reports]
+        curves.append(Curve([report["val/accuracy"] for report in reports], sum(seconds) / len(seconds)))
+    kept.write_text(json.dumps(curves))
+    return curves
+
+
+class Player:
+    """One search: who is where, and how many epochs are spent."""
+
+    def __init__(self, curves: list[Curve], order: list[int], judge: Judge, budget: int):
+        self.curves, self.judge, self.budget = curves, judge, budget
+        self.waiting, self.epochs = list(reversed(order)), dict[int, int]()
+        self.places: list[tuple[float, int, int]] = []
+        self.spent = 0
+        self._stops = sorted({rung.epochs for rung in judge.rungs} | {MAX_EPOCHS})
+
+    def train(self, now_s: float, student: int) -> None:
+        """Up to the next rung."""
+        stop = next(epochs for epochs in self._stops if epochs > self.epochs.setdefault(student, 0))
+        legs = stop - self.epochs[student]
+        self.spent += legs
+        heapq.heappush(self.places, (now_s + legs * self.curves[student].epoch_s, student, stop))
+
+    def fill(self, now_s: float) -> None:
+        """A place is free."""
+        if self.spent >= self.budget:
+            return
+        name = self.judge.next_to_promote(is_last=False)
+        if name is not None:
+            self.judge.promote(name, self.epochs[int(name)])
+            self.train(now_s, int(name))
+        elif self.waiting:
+            self.train(now_s, self.waiting.pop())
+
+    def arrive(self, now_s: float, student: int, epochs: int) -> None:
+        """A student is at a rung, or at its end."""
+        before, self.epochs[student] = self.epochs[student], epochs
+        shown = [self._shown(student, epoch) for epoch in range(before + 1, epochs + 1)]
+        if epochs < MAX_EPOCHS and all(shown) and self.spent < self.budget:
+            self.train(now_s, student)
+            return
+        if epochs < MAX_EPOCHS and not all(shown) and self.judge.pauses:
+            self.judge.pause(f"{student:04d}", epochs)
+        self.fill(now_s)
+
+    def _shown(self, student: int, epoch: int) -> bool:
+        return self.judge.goes_on(f"{student:04d}", epoch, self.curves[student].scores[epoch - 1])
+
+
+def _play(curves: list[Curve], order: list[int], judge: Judge, budget: int) -> Played:
+    player = Player(curves, order, judge, budget)
+    for _ in range(PLACES):
+        player.fill(0.0)
+    while player.places:
+        player.arrive(*heapq.heappop(player.places))
+    seen = {student: curves[student].scores[count - 1] for student, count in player.epochs.items() if count}
+    ends = [score for student, score in seen.items() if player.epochs[student] == MAX_EPOCHS]
+    return Played(max(ends or seen.values()), len(player.epochs))
+
+
+if __name__ == "__main__":
+    main()
