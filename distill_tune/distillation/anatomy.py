@@ -139,8 +139,8 @@ def _read(watch: _Watch, modules: dict[str, nn.Module], own_level: list[str], lo
     has_weights = False
     for name in watch.order:
         has_weights = has_weights or next(modules[name].parameters(), None) is not None
-        feature, output = feature_of(watch.outputs[name]), watch.outputs[name]
-        if has_weights and feature is not None and output is not logits and len(feature) == 2:
+        feature = feature_of(watch.outputs[name])
+        if has_weights and feature is not None and feature is not logits and len(feature) == 2:
             shapes[name] = tuple(feature.shape[1:])
     sizes: dict[Shape, str] = {}
     for name, shape in shapes.items():

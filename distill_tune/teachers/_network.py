@@ -46,16 +46,22 @@ class NetworkTeacher(Teacher):
         """The table of its options, for errors."""
         return f"teacher.{type(self).__module__.rpartition('.')[2]}"
 
-    def ready(self, network: nn.Module, pupils: Pupils) -> LoadedTeacher:
+    def ready(
+        self, network: nn.Module, pupils: Pupils, units: tuple[Sequence[float], Sequence[float]] | None = None
+    ) -> LoadedTeacher:
         """The teacher that a network is: behind its normalisation, frozen, in eval mode, and tried on two samples.
+
+        `units`: mean and deviation in stored units, if they are not those of `normalisation`. Numbers for several
+        channels turn images of one into as many.
 
         Raises:
             TeacherError: it does not fit the data.
         """
         from distill_tune.students import behind_normalisation
 
-        mean, std = self.normalisation(pupils)
-        module = behind_normalisation(network, pupils.input_shape, mean, std).eval().requires_grad_(False)
+        mean, std = units or self.normalisation(pupils)
+        shape = (len(mean) or pupils.input_shape[0], *pupils.input_shape[1:])
+        module = behind_normalisation(network, shape, mean, std).eval().requires_grad_(False)
         try_two(module, pupils, self.table)
         return LoadedTeacher(parameters=sum(p.numel() for p in network.parameters()), module=module)
 

@@ -117,6 +117,26 @@ def test_a_network_of_ones_own_is_looked_at_by_the_same_rules() -> None:
     assert "classify" not in found.shapes
 
 
+class Answering(nn.Module):
+    """A network whose model answers with a mapping, as those of transformers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.Module()
+        self.model.hidden, self.model.classify = nn.Linear(16, 6), nn.Linear(6, 4)
+        self.model.forward = lambda rows: {"logits": self.model.classify(self.model.hidden(rows))}
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.model(inputs.flatten(1)[:, :16])["logits"]
+        return logits
+
+
+def test_logits_in_a_mapping_are_no_feature() -> None:
+    found = anatomy_of(Answering(), IMAGE)
+    assert found.shapes == {"model.hidden": (6,)}
+    assert found.last == "model.hidden"
+
+
 def test_looking_at_a_network_leaves_it_as_it_was() -> None:
     module = network("convnet").train()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}

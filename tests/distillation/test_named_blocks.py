@@ -49,7 +49,7 @@ def timm_student(input_shape: tuple[int, ...], classes: int, model: str = "test_
 
 
 def hugging_face_student(input_shape: tuple[int, ...], classes: int, depth: int = 2) -> nn.Module:
-    transformers = pytest.importorskip("transformers", reason="pip install 'distill_tune[text]'")
+    transformers = pytest.importorskip("transformers", reason="pip install 'distill_tune[huggingface]'")
     sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24, "num_hidden_layers": depth}
     config = transformers.ViTConfig(image_size=8, patch_size=4, num_channels=1, num_labels=classes, **sizes)
 

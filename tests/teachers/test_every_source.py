@@ -72,8 +72,19 @@ def of_timm(folder: Path) -> Section:
     return {"path": str(folder / "w.safetensors"), "timm": {"model": "test_vit", "arguments": arguments}}
 
 
+def of_huggingface(folder: Path) -> Section:
+    """Of colour, larger images, and labels in another order than the digits'."""
+    transformers = pytest.importorskip("transformers", reason="pip install 'distill_tune[huggingface]'")
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24, "num_hidden_layers": 1}
+    labels = {place: str(9 - place) for place in range(10)}
+    config = transformers.ViTConfig(image_size=12, patch_size=4, id2label=labels, **sizes)
+    transformers.ViTForImageClassification(config).save_pretrained(folder / "vit")
+    return {"path": str(folder / "vit")}
+
+
 MAKE: dict[str, Callable[[Path], Section]] = {
     "ensemble": of_ensemble,
+    "huggingface": of_huggingface,
     "keras": of_keras,
     "logits": of_logits,
     "result": of_result,
@@ -100,7 +111,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Sect
 
 
 def space_of(section: Section) -> Any:
-    base = IMAGES if section["source"] == "timm" else TABLE
+    base = IMAGES if section["source"] in ("huggingface", "timm") else TABLE
     return run_space({**base, "teacher": {}}, teacher=section)
 
 

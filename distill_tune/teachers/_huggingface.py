@@ -1,0 +1,95 @@
+"""An image classifier of Hugging Face's transformers as a network that returns logits.
+
+https://github.com/huggingface/transformers
+
+Samples come at the data's size and with the data's channels; what the model reads is made of them here, behind the
+normalisation: a resize is a weighted mean of pixels with weights that add up to 1, so it may as well come after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from distill_tune.errors import TeacherError
+
+_LUMA = (0.299, 0.587, 0.114)
+"""Of red, green and blue in a grey pixel: ITU-R BT.601, as Pillow's mode "L" has it."""
+
+
+class ImageClassifier(nn.Module):
+    """Normalised images [batch, channels, height, width] to raw logits [batch, classes]."""
+
+    def __init__(self, model: nn.Module, channels: int, size: tuple[int, int] | None = None, mode: str = "bilinear"):
+        """Wrap a model, whose weights keep their names behind `model.`.
+
+        Args:
+            model: Of transformers, such as `ViTForImageClassification`.
+            channels: Of the images that it reads.
+            size: Height and width of these; None: it reads any, and images stay as they are.
+            mode: How they are resized, `bilinear` or `bicubic`.
+        """
+        super().__init__()
+        self.model = model
+        self.channels, self.size, self.mode = channels, size, mode
+        self._order: list[int] | None = None
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        images = self._with_channels(images)
+        if self.size is not None and tuple(images.shape[2:]) != self.size:
+            images = nn.functional.interpolate(images, self.size, mode=self.mode, antialias=True)
+        logits: Tensor = self.model(pixel_values=images, return_dict=True).logits
+        return logits if self._order is None else logits[:, self._order]
+
+    def _with_channels(self, images: Tensor) -> Tensor:
+        given = images.shape[1]
+        if given == self.channels:
+            return images
+        if given == 1:
+            return images.expand(-1, self.channels, -1, -1)
+        weights = images.new_tensor(_LUMA).view(1, 3, 1, 1)
+        return (images * weights).sum(1, keepdim=True)
+
+    @torch.no_grad()
+    def put_in_order(self, order: Sequence[int], input_shape: tuple[int, ...]) -> None:
+        """Make `logits[:, order]` the logits, [batch, classes].
+
+        Where a linear layer puts them out, its rows are put in order: then what it puts out are still the logits, which
+        losses on features know from the layers before them.
+        """
+        last = self._last_layer(torch.zeros(2, *input_shape))
+        if last is None:
+            self._order = list(order)
+            return
+        for parameter in last.parameters():
+            parameter.copy_(parameter[list(order)])
+
+    def _last_layer(self, images: Tensor) -> nn.Linear | None:
+        """The linear layer whose output is the logits themselves; None where more is done to them."""
+        outputs: list[tuple[nn.Linear, Tensor]] = []
+        handles = [
+            each.register_forward_hook(lambda layer, _, output: outputs.append((layer, output)))
+            for each in self.modules()
+            if isinstance(each, nn.Linear)
+        ]
+        logits = self(images)
+        for handle in handles:
+            handle.remove()
+        return next((layer for layer, output in reversed(outputs) if output is logits), None)
+
+
+def check_channels(given: int, wanted: int) -> None:
+    """Refuse images that cannot be turned into those that a model reads.
+
+    Raises:
+        TeacherError: they are neither alike nor grey, nor coloured for a model of grey ones.
+    """
+    if given not in (wanted, 1) and (given, wanted) != (3, 1):
+        raise TeacherError(
+            f"teacher.path: the model reads images of {wanted} channel{'s' * (wanted > 1)}, but the data have {given}, "
+            "and only grey ones are copied to several channels and coloured ones (3) turned grey; wrap the model in a "
+            'function of yours, for teacher.source = "torch".'
+        )

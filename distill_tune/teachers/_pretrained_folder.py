@@ -1,0 +1,204 @@
+"""A folder as Hugging Face's `save_pretrained` writes it: where it is, which files count, how its images are prepared.
+
+https://huggingface.co/docs/transformers/main_classes/model describes the files. What is read here is JSON; the weights
+are safetensors, and whatever else is there (pickles, code, adapters) is refused or left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill_tune.errors import TeacherError, one_line
+
+_CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_ADAPTER = "adapter_config.json"
+_FETCHED = [_CONFIG, _PREPROCESSOR, _WEIGHTS, _INDEX, "model-*-of-*.safetensors"]
+"""The only files that are taken from the Hub."""
+_NAME_ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+_BICUBIC = 3
+"""`PIL.Image.Resampling.BICUBIC`, as `resample` has it."""
+
+
+@dataclass(frozen=True)
+class PretrainedFolder:
+    """The folder; `path` is how the user calls it."""
+
+    path: str
+    folder: Path
+
+    @classmethod
+    def at(cls, path: str) -> PretrainedFolder:
+        """The folder at `teacher.path`, or else what the Hub has under that name, fetched or found in the Hub's cache.
+
+        Raises:
+            TeacherError: there is neither.
+        """
+        folder = Path(path)
+        if not folder.exists() and _NAME_ON_HUB.fullmatch(path):
+            folder = _fetched(path)
+        if not folder.is_dir():
+            raise TeacherError(
+                f"teacher.path: no folder {path!r}; give one that save_pretrained has written, or a name on the Hub, "
+                "'owner/name'."
+            )
+        return cls(path, folder)
+
+    def files(self) -> list[Path]:
+        """What the teacher's logits depend on: its configuration, its weights, and how its images are prepared.
+
+        Raises:
+            TeacherError: one of them is missing, or the weights are no safetensors, or are not those of a whole model.
+        """
+        config, weights = self._json(_CONFIG), self._weights()
+        if config is None:
+            raise TeacherError(
+                f"teacher.path: {self.path!r} has no {_CONFIG}; give the folder that save_pretrained has written."
+            )
+        if (self.folder / _ADAPTER).exists() or "transformers_weights" in config:
+            raise TeacherError(
+                f"teacher.path: the weights of {self.path!r} are an adapter's, or are said to be elsewhere, but must "
+                "be a whole model's; merge them and write the model with save_pretrained."
+            )
+        prepared = self.folder / _PREPROCESSOR
+        return [self.folder / _CONFIG, *weights, *([prepared] if prepared.is_file() else [])]
+
+    def preprocessing(self) -> Preprocessing | None:
+        """How its images are prepared, if the folder says so.
+
+        Raises:
+            TeacherError: the file cannot be read.
+        """
+        says = self._json(_PREPROCESSOR)
+        return None if says is None else Preprocessing(says)
+
+    def _weights(self) -> list[Path]:
+        if (self.folder / _WEIGHTS).is_file():
+            return [self.folder / _WEIGHTS]
+        if (index := self._json(_INDEX)) is None:
+            pickles = sorted(path.name for path in self.folder.glob("*.bin"))
+            is_pickle = f", but {pickles[0]}, a pickle, which could run code" if pickles else ""
+            raise TeacherError(
+                f"teacher.path: {self.path!r} has no {_WEIGHTS}{is_pickle}; write it with save_pretrained of "
+                "transformers 5, which saves safetensors."
+            )
+        named = index.get("weight_map")
+        parts = sorted({str(name) for name in named.values()}) if isinstance(named, dict) else []
+        wrong = [name for name in parts if not name.endswith(".safetensors") or not (self.folder / name).is_file()]
+        if wrong or not parts:
+            what = f"{wrong[0]!r}, which is no safetensors file that is there" if wrong else "no file of weights"
+            raise TeacherError(f"teacher.path: {_INDEX} in {self.path!r} names {what}; copy the whole folder.")
+        return [self.folder / _INDEX, *(self.folder / name for name in parts)]
+
+    def _json(self, name: str) -> dict[str, Any] | None:
+        try:
+            read = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise TeacherError(
+                f"teacher.path: {name} in {self.path!r} cannot be read ({one_line(error)}); write it again with "
+                "save_pretrained."
+            ) from error
+        if not isinstance(read, dict):
+            raise TeacherError(f"teacher.path: {name} in {self.path!r} must hold an object, but holds {read!r:.40}.")
+        return read
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What preprocessor_config.json says of images."""
+
+    says: dict[str, Any]
+
+    def normalisation(self, channels: int) -> tuple[list[float], list[float]]:
+        """Mean and deviation of each of the model's channels, in stored units (0 to 255).
+
+        Raises:
+            TeacherError: it says neither, or more than that.
+        """
+        factor = self.says.get("rescale_factor", 1 / 255) if self.says.get("do_rescale", True) else 1.0
+        mean: Any = [0.0] * channels
+        std: Any = [1.0] * channels
+        if self.says.get("do_normalize", True):
+            mean, std = self.says.get("image_mean"), self.says.get("image_std")
+        is_more = self.says.get("rescale_offset") or self.says.get("include_top")
+        if is_more or not (_numbers(mean, channels) and _numbers(std, channels) and _numbers([factor], 1)):
+            what = "shifts or normalises images twice" if is_more else f"has image_mean = {mean} and image_std = {std}"
+            raise TeacherError(
+                f"teacher.path: {_PREPROCESSOR} {what}, but must have {channels} number{'s' * (channels > 1)} of each; "
+                "write teacher.huggingface.mean and std, of pixels divided by 255."
+            )
+        if min(*std, factor) <= 0:
+            raise TeacherError(
+                f"teacher.path: image_std and rescale_factor in {_PREPROCESSOR} must be greater than 0, but are {std} "
+                f"and {factor}; write teacher.huggingface.mean and std, of pixels divided by 255."
+            )
+        return [value / factor for value in mean], [value / factor for value in std]
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of what the model sees; None where that is not said."""
+        size = None
+        if self.says.get("do_resize", True):
+            size = _size(self.says.get("size"))
+        if self.says.get("do_center_crop", False):
+            size = _size(self.says.get("crop_size")) or size
+        return size
+
+    @property
+    def mode(self) -> str:
+        """Of `torch.nn.functional.interpolate`."""
+        return "bicubic" if self.says.get("resample") == _BICUBIC else "bilinear"
+
+
+def _fetched(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_FETCHED))
+    except Exception as error:  # of the network, the Hub, or the name
+        raise TeacherError(
+            f"teacher.path: there is no folder {name!r}, and the Hub gives no model of that name ({one_line(error)}); "
+            "check the path, or the name and the connection."
+        ) from error
+
+
+def _numbers(values: Any, count: int) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    )
+
+
+def _size(said: Any) -> tuple[int, int] | None:
+    """Of what is written as 224, as [224, 224], or as an object; of a shortest edge, its square."""
+    if isinstance(said, dict):
+        edge = said.get("shortest_edge")
+        said = [said.get("height", edge), said.get("width", edge)]
+    if isinstance(said, int):
+        said = [said, said]
+    if isinstance(said, list | tuple) and len(said) == 2 and all(isinstance(side, int) and side > 0 for side in said):
+        return said[0], said[1]
+    return None
+
+
+def size_in(config: Any) -> tuple[int, int] | None:
+    """Height and width of the images that a model of transformers reads, by its configuration, if that says so."""
+    return _size(getattr(_vision_part(config), "image_size", None))
+
+
+def channels_in(config: Any) -> int | None:
+    """Channels of the images that a model of transformers reads, by its configuration, if that says so."""
+    channels = getattr(_vision_part(config), "num_channels", None)
+    return channels if isinstance(channels, int) else None
+
+
+def _vision_part(config: Any) -> Any:
+    """Of a model of images and texts (CLIP), the part of the images."""
+    return getattr(config, "vision_config", None) or config

@@ -1,0 +1,183 @@
+"""A teacher of Hugging Face's transformers (https://github.com/huggingface/transformers): an image classifier's folder.
+
+Weights are read as safetensors alone, and no code of the folder runs: `trust_remote_code` is off, whatever
+`teacher.trust` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from distill_tune.errors import TeacherError, one_line
+from distill_tune.registry import TEACHERS
+from distill_tune.teachers._base import LoadedTeacher, Pupils, Workshop
+from distill_tune.teachers._network import NetworkTeacher
+from distill_tune.teachers._pretrained_folder import PretrainedFolder, channels_in, size_in
+
+if TYPE_CHECKING:
+    from distill_tune.config.sections import TeacherConfig
+
+_LISTED = 5
+"""Names that a line lists."""
+
+
+@TEACHERS.register
+class HuggingFace(NetworkTeacher):
+    """`[teacher] source = "huggingface", path = "folder"`, or a name on the Hub, `path = "owner/name"`."""
+
+    needs: ClassVar[tuple[str, ...]] = ("path",)
+
+    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+        """The checksum of configuration, weights and preprocessing, and the options."""
+        from distill_tune.checksum import sha256_of
+
+        _transformers()
+        return f"{sha256_of(*_folder(config).files())} {self.model_dump_json()}"
+
+    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+        """Open the model, put its resize and normalisation in front and its labels in order, and try two samples."""
+        if len(pupils.input_shape) != 3:
+            raise TeacherError(
+                "teacher.source: Hugging Face's image classifiers read images, but the data are rows of a table."
+            )
+        transformers, folder = _transformers(), _folder(config)
+        folder.files()  # refused before transformers looks for others
+        model = _opened(transformers, folder)
+        _check_classes(model, folder, pupils)
+        return self._prepared(model, folder, pupils, workshop)
+
+    def _prepared(self, model: Any, folder: PretrainedFolder, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+        from distill_tune.teachers._huggingface import ImageClassifier, check_channels
+
+        channels = channels_in(model.config) or pupils.input_shape[0]
+        check_channels(pupils.input_shape[0], channels)
+        says = folder.preprocessing()
+        if says is None or self.mean is not None or self.std is not None:
+            units = self.normalisation(replace(pupils, input_shape=(channels, *pupils.input_shape[1:])))
+        else:
+            units = says.normalisation(channels)
+        size = (says and says.size) or size_in(model.config)
+        network = ImageClassifier(model.eval(), channels, size, says.mode if says else "bilinear")
+        teacher = self.ready(network, pupils, units)
+        order = _order(_labels(model), pupils.classes)
+        if order != sorted(order):
+            network.put_in_order(order, pupils.input_shape)
+        for line in _told(pupils, network, order, _labels(model)):
+            workshop.say(f"teacher: {line}")
+        return teacher
+
+
+def _folder(config: TeacherConfig) -> PretrainedFolder:
+    assert config.path is not None, "this source needs it"
+    return PretrainedFolder.at(config.path)
+
+
+def _opened(transformers: Any, folder: PretrainedFolder) -> Any:
+    """The model, float32, with all of its weights."""
+    import torch
+
+    try:
+        with _quiet(transformers):
+            model, report = transformers.AutoModelForImageClassification.from_pretrained(
+                str(folder.folder),
+                trust_remote_code=False,
+                use_safetensors=True,
+                local_files_only=True,
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,  # they are in the report
+                output_loading_info=True,
+            )
+    except Exception as error:  # of transformers, safetensors, or a file
+        raise TeacherError(
+            f"teacher.path: transformers {transformers.__version__} makes no image classifier of {folder.path!r} "
+            f"({one_line(error)})."
+        ) from error
+    _check_whole(model, report, folder)
+    return model
+
+
+def _check_whole(model: Any, report: dict[str, Any], folder: PretrainedFolder) -> None:
+    """What the folder lacks, transformers draws at random."""
+    lacking = sorted({*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])})
+    if not lacking:
+        return
+    body = f"{model.base_model_prefix}."
+    if any(name.startswith(body) for name in lacking):
+        what = f"the weights of {folder.path!r} do not fit its config.json"
+        cure = "write both again with save_pretrained"
+    else:
+        what = f"{folder.path!r} is a model without a classification head"
+        cure = "train one on the data's classes and write the whole classifier with save_pretrained"
+    raise TeacherError(f"teacher.path: {what} ({type(model).__name__} lacks {_listed(lacking)}); {cure}.")
+
+
+def _check_classes(model: Any, folder: PretrainedFolder, pupils: Pupils) -> None:
+    theirs, ours = model.config.num_labels, len(pupils.classes)
+    if theirs != ours:
+        raise TeacherError(
+            f"teacher.path: {folder.path!r} knows {theirs} classes ({_listed(_labels(model))}), but the data have "
+            f"{ours} ({_listed(pupils.classes)}), and they must be the same; train its head on the data's classes, "
+            f"with num_labels = {ours}."
+        )
+
+
+def _labels(model: Any) -> list[str]:
+    """The model's names of its classes, in the order of its logits."""
+    return [str(name) for _, name in sorted(model.config.id2label.items())]
+
+
+def _order(labels: list[str], classes: tuple[str, ...]) -> list[int]:
+    """For each of the data's classes the place of its logit; as they are where the names are others."""
+    if sorted(labels) != sorted(classes):
+        return list(range(len(classes)))
+    return [labels.index(name) for name in classes]
+
+
+def _told(pupils: Pupils, network: Any, order: list[int], labels: list[str]) -> Iterator[str]:
+    """What is done to images and logits, where anything is."""
+    wanted = (network.channels, *(network.size or pupils.input_shape[1:]))
+    if wanted != pupils.input_shape:
+        given, read = ("x".join(map(str, shape)) for shape in (pupils.input_shape, wanted))
+        yield f"images of {given} are turned into the {read} that it reads"
+    if order != sorted(order):
+        yield f"its logits are put in the order of the data's classes ({_listed(pupils.classes)})"
+    elif labels != list(pupils.classes):
+        yield f"its labels ({_listed(labels)}) stand for the data's classes ({_listed(pupils.classes)}), in this order"
+
+
+def _listed(names: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(names[:_LISTED]) + ", ..." * (len(names) > _LISTED)
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Without bars and reports of transformers: what matters of them is an error here."""
+    logging = transformers.utils.logging
+    verbosity, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if has_bars:
+            logging.enable_progress_bar()
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise TeacherError(
+            f"teacher.source: 'huggingface' needs transformers ({one_line(error)}); "
+            "`pip install 'distill_tune[huggingface]'` installs it."
+        ) from error
+    if int(transformers.__version__.split(".")[0]) < 5:
+        raise TeacherError(
+            f"teacher.source: 'huggingface' needs transformers 5 or later, but {transformers.__version__} is "
+            "installed; `pip install -U 'distill_tune[huggingface]'` installs it."
+        )
+    return transformers
