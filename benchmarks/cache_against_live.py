@@ -20,6 +20,7 @@ from _measure import conclude, parser, show, spread
 from step_throughput import CONVNET, FASHION, PLAIN, RECIPE, ROOT
 from torch import nn
 
+from distill_tune.config import Config
 from distill_tune.config.load import load_space
 from distill_tune.distillation.loop import Epoch, distill
 from distill_tune.distillation.materials import Materials
@@ -72,6 +73,12 @@ def _measure(size: str, given: Namespace) -> dict[str, list[float]]:
 
 
 def _epochs(size: str, side: str, given: Namespace) -> Generator[Epoch, None, None]:
+    config, materials = case(size, side, given)
+    return distill(config, materials, config.search.seed)
+
+
+def case(size: str, side: str, given: Namespace) -> tuple[Config, Materials]:
+    """Configuration and materials of one side, with one validation sample: its time is the time of its steps."""
     width, depth = WIDTHS[size]
     weights = given.storage / f"live-teacher-{size}.pt"
     weights.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +97,7 @@ def _epochs(size: str, side: str, given: Namespace) -> Generator[Epoch, None, No
     few = {"validation_inputs": materials.validation_inputs[:1], "validation_labels": materials.validation_labels[:1]}
     if materials.teacher is not None:
         materials.teacher.validation = materials.teacher.validation[:1]
-    return distill(config, replace(materials, **few), config.search.seed)
+    return config, replace(materials, **few)
 
 
 def _timed(epochs: Generator[Epoch, None, None]) -> float:

@@ -17,6 +17,7 @@ def data_parallel(student: nn.Module, shard: Shard, device: torch.device) -> nn.
         student,
         device_ids=[device] if device.type == "cuda" else None,
         broadcast_buffers=False,  # at every step; once an epoch is enough, see `average_statistics`
+        gradient_as_bucket_view=True,  # what was averaged need not be copied back, and has its memory once
     )
 
 
