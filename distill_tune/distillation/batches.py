@@ -43,6 +43,8 @@ class Batch(NamedTuple):
     """Of all samples that a view may show, not of this batch; 1 where every label is known."""
     teacher_features: tuple[Tensor, ...] = ()
     """float32 [batch, *shape] of each layer that the loss compares; none where the teacher runs live."""
+    rows: Tensor | None = None
+    """int64 [batch]: which of all samples that a student may see these are; None in `chunks`."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Batches:
             for rows in self._order(turn).split(max(1, samples // self._part)):
                 columns = self._columns(rows.flatten().to(self._labels.device), view)
                 shaped: Any = (None if c is None else c.unflatten(0, rows.shape) for c in columns)
-                yield Batch._make((*shaped, self._labelled_share, ()))
+                yield Batch._make((*shaped, self._labelled_share, (), None))
 
     def _order(self, turn: int) -> Tensor:
         """int64 [steps, batch of this worker]."""
@@ -135,10 +137,10 @@ class Batches:
         columns = self._columns(index, view)
         split: list[Any] = [[None] * len(rows) if column is None else column.split(self._part) for column in columns]
         features = self._features_of(index, view, len(rows))
-        for (inputs, labels, logits, partner_labels, share), layers in zip(
-            zip(*split, strict=True), features, strict=True
+        for (inputs, labels, logits, partner_labels, share), layers, own in zip(
+            zip(*split, strict=True), features, index.split(self._part), strict=True
         ):
-            yield Batch(inputs, labels, logits, partner_labels, share, self._labelled_share, layers)
+            yield Batch(inputs, labels, logits, partner_labels, share, self._labelled_share, layers, own)
 
     def _columns(self, index: Tensor, view: int) -> tuple[Tensor | None, ...]:
         """What a `Batch` has of each sample before its features, in its order."""

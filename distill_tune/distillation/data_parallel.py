@@ -1,10 +1,13 @@
-"""A student on several workers: its gradients are averaged at each step, its batch statistics once an epoch."""
+"""A student on several workers: its gradients are averaged at each step, its batch statistics once an epoch.
+
+What a loss remembers of samples is the same on every worker: each hears of those of all.
+"""
 
 from __future__ import annotations
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 from distill_tune.distillation.batches import Shard
 
@@ -19,6 +22,16 @@ def data_parallel(student: nn.Module, shard: Shard, device: torch.device) -> nn.
         broadcast_buffers=False,  # at every step; once an epoch is enough, see `average_statistics`
         gradient_as_bucket_view=True,  # what was averaged need not be copied back, and has its memory once
     )
+
+
+def of_all_workers(rows: Tensor) -> Tensor:
+    """[samples, ...] of each worker, one after the other; without gradient."""
+    rows = rows.detach()
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
 
 
 def average_statistics(student: nn.Module, world_size: int) -> None:

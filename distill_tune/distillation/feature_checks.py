@@ -21,8 +21,8 @@ from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES
 from distill_tune.students import Student, build_student
 
-_WHERE = ("on", "student_layers", "teacher_layers")
-"""Options of a loss that say what it compares."""
+_WHERE = ("on", "student_layers", "teacher_layers", "negatives", "dimensions")
+"""Options of a loss that say what it compares, and how much of it is remembered."""
 
 
 def feature_losses(space: Space) -> list[tuple[str, FeatureLoss]]:

@@ -104,16 +104,22 @@ def _shown(shape: Shape) -> str:
 
 
 class FeatureTerm(nn.Module):
-    """One loss on features with what it has learned."""
+    """One loss on features with what it has learned, and what it remembers of the samples of a training."""
 
-    def __init__(self, loss: FeatureLoss, pairing: Pairing):
+    def __init__(self, loss: FeatureLoss, pairing: Pairing, samples: int = 0, seed: int = 0):
+        """`samples` and `seed` are the training's."""
         super().__init__()
         self.loss, self.pairing = loss, pairing
         self.projector = loss.projector(pairing.student_shapes, pairing.teacher_shapes)
+        self.memory = loss.memory(len(pairing.student), samples, seed)
 
-    def forward(self, students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
-        """The mean over the pairs: scalar."""
+    def forward(
+        self, students: Sequence[Tensor], teachers: Sequence[Tensor], index: Tensor | None = None, step: int = 0
+    ) -> Tensor:
+        """The mean over the pairs: scalar; `index` and `step` are for what has a memory."""
         pairs = zip(students, teachers, strict=True) if self.projector is None else self.projector(students, teachers)
+        if self.memory is not None:
+            pairs = self.memory(pairs, index, step)
         terms = [self.loss.compare(*pair) for pair in pairs]
         return torch.stack(terms).mean()
 
@@ -135,19 +141,23 @@ class WithFeatures(nn.Module):
         self._theirs = [[self.teacher_layers.index(layer) for layer in pairing.teacher] for pairing in pairings]
         self._tap = Tap(student, self._layers)
 
-    def forward(self, inputs: Tensor, teacher_features: Sequence[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self, inputs: Tensor, teacher_features: Sequence[Tensor], index: Tensor | None = None, step: int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits, and the name of each term to its value, computed in float32 whatever the precision.
 
         Args:
             inputs: [batch, *input_shape].
             teacher_features: of `teacher_layers`, in that order, without gradient.
+            index: int64 [batch]: which of the training samples these are, for a loss that remembers them.
+            step: of the training, from 0 on, likewise.
         """
         logits, features = self._tap.run(self.student, inputs)
         with torch.autocast(inputs.device.type, enabled=False):
             ours = [feature.float() for feature in features]
             values = {}
             for name, term, mine, theirs in zip(self._names, self.terms, self._ours, self._theirs, strict=True):
-                values[name] = term([ours[i] for i in mine], [teacher_features[i] for i in theirs])
+                values[name] = term([ours[i] for i in mine], [teacher_features[i] for i in theirs], index, step)
         return logits, values
 
     def close(self) -> None:
@@ -155,8 +165,10 @@ class WithFeatures(nn.Module):
         self._tap.close()
 
 
-def with_features(losses: Mapping[str, FeatureLoss], student: nn.Module, materials: Materials) -> WithFeatures | None:
-    """A student with the terms of `losses`, by their names; None where there are none.
+def with_features(
+    losses: Mapping[str, FeatureLoss], student: nn.Module, materials: Materials, seed: int = 0
+) -> WithFeatures | None:
+    """A student with the terms of `losses`, by their names; None where there are none. `seed` is the training's.
 
     Raises:
         ConfigError: the student, or the teacher, has no such layers.
@@ -166,7 +178,8 @@ def with_features(losses: Mapping[str, FeatureLoss], student: nn.Module, materia
         return None
     device = next(student.parameters()).device
     ours, theirs = anatomy_of(student, materials.dataset.input_shape), materials.teacher_anatomy()
-    terms = {name: FeatureTerm(loss, paired(name, loss, ours, theirs)) for name, loss in losses.items()}
+    samples = len(materials.labels)
+    terms = {name: FeatureTerm(loss, paired(name, loss, ours, theirs), samples, seed) for name, loss in losses.items()}
     return WithFeatures(student, terms).to(device)
 
 

@@ -37,7 +37,7 @@ from distill_tune.errors import TrainingError
 Checkpoint = dict[str, Any]
 """`epoch`, `student` and `optimizer`: all that the next epoch depends on, since its order is a function of the seed.
 
-`projector` too, where a loss on features has learned one.
+`projector` too, where losses are on features: what they have learned, and what they remember of samples.
 """
 
 
@@ -87,7 +87,7 @@ class Run:
         self.hold = config.student.chosen("init").begin(self.student, config, materials) or Hold(self.student)
         self.limit_norm = NormLimit(self.student, norm_limit(config, materials.teacher_weights))
         self.objective = Objective(config)
-        self.taught = with_features(self.objective.on_features, self.student, materials)
+        self.taught = with_features(self.objective.on_features, self.student, materials, seed)
         self.trained: nn.Module = self.student if self.taught is None else self.taught
         self.forward = data_parallel(self.trained, self.shard, device)
         self.optimizer = _optimizer(config, self.student, self.taught)
@@ -176,7 +176,7 @@ class Run:
             if self.taught is None:
                 logits = self.forward(batch.inputs)
             else:
-                logits, on_features = self.forward(batch.inputs, features)
+                logits, on_features = self.forward(batch.inputs, features, batch.rows, step)
         terms = self.objective.terms(logits.float(), batch, teacher_logits, progress, on_features)
         loss = self.objective.weigh(*terms, progress)
         self.optimizer.zero_grad()

@@ -25,6 +25,8 @@ from distill_tune.tuning.plan import ConfirmationPlan
 _NUMBER_BYTES = 4
 _CHECKPOINT_COPIES = 2 * 3
 """Weights and an optimizer's two moments; a new checkpoint is whole before the one before it goes."""
+_MEMORY_COPIES = 2
+"""Of what a loss remembers of samples, which has no moments."""
 _TRIAL_BYTES, _EPOCH_BYTES = 8_000, 1_500
 """Of a trial, and of each of its epochs: study, ledger and TensorBoard; searches of digits, and one of 10,000
 trials, had 0.52 to 0.60 of it."""
@@ -56,7 +58,8 @@ class Footprint:
             CacheSize.of(variants * teachers, dataset),
             _feature_bytes(space, variants, dataset) * parts,
             _NUMBER_BYTES * _teacher_parameters(space, dataset) * parts,
-            student * (_CHECKPOINT_COPIES * places + runs + 1),
+            student * (_CHECKPOINT_COPIES * places + runs + 1)
+            + _memory_bytes(space, dataset) * parts * _MEMORY_COPIES * places,
             recorded * (_TRIAL_BYTES + search.max_epochs * _EPOCH_BYTES),
         )
 
@@ -107,6 +110,14 @@ def _feature_bytes(space: Space, variants: list[Config], dataset: Dataset) -> in
     anatomy = anatomy_of_family(teacher.chosen("family"), dataset)
     views, samples = sum(map(number_of_views, variants)), len(visible_rows(dataset.split("train"), dataset.rest))
     return feature_bytes(anatomy, teacher_layers(space, dataset, anatomy), samples, views)
+
+
+def _memory_bytes(space: Space, dataset: Dataset) -> int:
+    """What the losses of a training remember of samples at most."""
+    samples, most = len(visible_rows(dataset.split("train"), dataset.rest)), dict[str, int]()
+    for name, loss in feature_losses(space):
+        most[name] = max(most.get(name, 0), loss.memory_bytes(samples))
+    return sum(most.values())
 
 
 def _largest_student(space: Space, limits: Limits) -> int:

@@ -100,6 +100,18 @@ def test_passes_are_orders_and_views_of_their_own(outputs: TeacherOutputs) -> No
     assert shown[:10] != shown[10:]
 
 
+def test_a_batch_says_which_samples_it_has() -> None:
+    """Not their partners, where inputs were mixed; each once in a pass."""
+    labels = torch.arange(NUM).flip(0)
+    for batches in (made(labels), made(labels, mixup=0.5), made(labels, shard=Shard(1, 2))):
+        told = list(batches.epoch(1))
+        for batch in told:
+            assert batch.rows is not None
+            assert torch.equal(labels[batch.rows], batch.labels)
+        every = torch.cat([batch.rows for batch in told if batch.rows is not None])
+        assert len(every.unique()) == len(every)
+
+
 def view_of(batch: Batch) -> int:
     """Of the fixture's teacher, whose logits tell the view."""
     assert batch.teacher_logits is not None

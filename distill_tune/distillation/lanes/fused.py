@@ -220,4 +220,4 @@ def _steps(chunks: list[Batch]) -> Iterator[Batch]:
     for column in zip(*(chunk[1:5] for chunk in chunks), strict=True):
         columns.append(repeat(None) if column[0] is None else torch.stack(column, 1).unbind())
     for values in zip(*columns, strict=False):
-        yield Batch._make((*values, chunks[0].labelled_share, ()))
+        yield Batch._make((*values, chunks[0].labelled_share, (), None))

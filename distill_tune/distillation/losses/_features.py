@@ -69,6 +69,24 @@ class FeatureLoss(Loss):
         """
         return None
 
+    def memory(self, pairs: int, samples: int, seed: int) -> nn.Module | None:
+        """What is remembered of the training samples from step to step; None where nothing is.
+
+        Args:
+            pairs: how many are compared.
+            samples: how many training samples there are.
+            seed: of the training.
+
+        Returns:
+            A module without parameters, all of whose state is buffers, which every worker moves alike. It is called
+            with the pairs, the samples' numbers (int64 [batch]) and that of the step, and adds to each pair.
+        """
+        return None
+
+    def memory_bytes(self, samples: int) -> int:
+        """Of the buffers of `memory`."""
+        return 0
+
     def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
         """The term of one pair: scalar; the term of several is their mean."""
         raise NotImplementedError

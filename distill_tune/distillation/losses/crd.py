@@ -37,11 +37,37 @@ def crd_loss(student: Tensor, teacher: Tensor, tau: float) -> Tensor:
     return ((-own).logaddexp(zero) - own.logaddexp(zero) + scores.logaddexp(zero).sum(1)).mean()
 
 
+def nce_loss(embeddings: Tensor, tau: float, partners: Tensor, negatives: Tensor, log_mean: float | Tensor) -> Tensor:
+    """-log h(own pair) - the sum over N negatives of log(1 - h), averaged over the batch.
+
+    h is the critic of equation 19 with P = exp(<., .> / tau) / Z for the exponential: P / (P + N / M), where M are the
+    training samples, each 1 / M likely to be drawn, and Z is M times exp(`log_mean`). M cancels.
+
+    Args:
+        embeddings: [batch, dimensions], with gradient.
+        tau: divides the cosines.
+        partners: [batch, dimensions]: the other network's of the same samples.
+        negatives: [N, dimensions] of the other network: drawn once for the whole batch, which has the same mean as
+            a draw for each sample.
+        log_mean: of the exponentials over negatives.
+    """
+    from torch.nn.functional import softplus
+
+    log_c = log(len(negatives)) + log_mean
+    own = (embeddings * partners).sum(1) / tau - log_c
+    scores = embeddings @ negatives.mT / tau - log_c
+    return (softplus(-own) + softplus(scores).sum(1)).mean()
+
+
 @LOSSES.register
 class Crd(FeatureLoss):
     """scale * `crd_loss` of the two features, each through a linear layer onto a sphere; both layers are learned.
 
-    Of several workers, each takes its negatives from its own part of the batch.
+    With `negatives`, scale * (`nce_loss` of the student among the teacher's embeddings + that of the teacher among the
+    student's). All that an embedding is compared with, its partner too, is remembered from its sample's last visits, as
+    in the authors' code; negatives are of all samples, where that code leaves out those of the same class.
+
+    Of several workers, each takes its negatives from its own part of the batch; the memory is one for all.
     """
 
     compares_samples: ClassVar[bool] = True
@@ -52,6 +78,8 @@ class Crd(FeatureLoss):
     """Divides the cosines; smaller, and hard negatives count for more."""
     dimensions: Annotated[int, Field(ge=2, le=4096)] = 128
     """Of the sphere's space."""
+    negatives: Annotated[int, Field(ge=0, le=65_536)] = 0
+    """Drawn from a memory of all training samples at each step; 0: the others of the batch. The authors' is 16,384."""
 
     def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module:
         """Two linear layers a pair."""
@@ -60,6 +88,21 @@ class Crd(FeatureLoss):
         pairs = zip(student, teacher, strict=True)
         return Each([Embeddings(ours, theirs, self.dimensions) for ours, theirs in pairs])
 
+    def memory(self, pairs: int, samples: int, seed: int) -> nn.Module | None:
+        """Both networks' embeddings of every sample, where negatives are drawn from them."""
+        from distill_tune.distillation.losses._memory import Memory
+
+        return Memory(pairs, samples, self.dimensions, self.negatives, self.tau, seed) if self.negatives else None
+
+    def memory_bytes(self, samples: int) -> int:
+        """Of two float32 embeddings a sample and pair."""
+        pairs = max(1, len(self.student_layers), len(self.teacher_layers))
+        return 2 * 4 * self.dimensions * samples * pairs if self.negatives else 0
+
     def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
-        """See `crd_loss`."""
-        return self.scale * crd_loss(student, teacher, self.tau)
+        """See the class."""
+        if not others:
+            return self.scale * crd_loss(student, teacher, self.tau)
+        with_teacher, with_student = others
+        of_student = nce_loss(student, self.tau, *with_teacher)
+        return self.scale * (of_student + nce_loss(teacher, self.tau, *with_student))

@@ -1,0 +1,103 @@
+"""A memory of embeddings: a row a training sample, of the student's and of the teacher's, to draw negatives from.
+
+Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018,
+https://arxiv.org/abs/1805.01978; with a bank for each of the two networks, Tian, Krishnan, Isola, ICLR 2020. This
+module imports torch, so losses import it inside `memory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from distill_tune.distillation.data_parallel import of_all_workers
+from distill_tune.distillation.losses._projectors import Pair
+from distill_tune.distillation.seeds import seed_of
+
+_KEPT = 0.5
+"""Share of a row that outlives its sample's next visit: the papers' momentum."""
+
+
+class Remembered(NamedTuple):
+    """What an embedding of one network is compared with, of the other network's bank; all without gradient."""
+
+    partners: Tensor
+    """[batch, dimensions]: of the same samples, before this step."""
+    negatives: Tensor
+    """[negatives, dimensions]."""
+    log_mean: Tensor
+    """Scalar: log of the mean of exp(<., negative> / tau) in the first step.
+
+    Times the number of samples, that mean is the constant Z of noise-contrastive estimation.
+    """
+
+
+class Memory(nn.Module):
+    """Two banks a pair, whose rows have length 1; at first they are random directions.
+
+    Several workers hold the same banks: each step's rows come from all of them, and all draw the same negatives.
+    """
+
+    students: Tensor
+    """[pairs, samples, dimensions]."""
+    teachers: Tensor
+    """[pairs, samples, dimensions]."""
+    log_means: Tensor
+    """[pairs, 2]: see `Remembered`; of student and of teacher."""
+
+    def __init__(self, pairs: int, samples: int, dimensions: int, negatives: int, tau: float, seed: int):
+        super().__init__()
+        self._samples, self._negatives, self._tau, self._seed = samples, negatives, tau, seed
+        generator = torch.Generator().manual_seed(seed_of(seed, "memory"))
+        for name in ("students", "teachers"):
+            directions = torch.randn(pairs, samples, dimensions, generator=generator)
+            self.register_buffer(name, nn.functional.normalize(directions, dim=-1))
+        self.register_buffer("log_means", torch.zeros(pairs, 2))
+
+    def drawn(self, step: int) -> Tensor:
+        """int64 [negatives]: rows, each as likely, in a step from 0 on; a function of that and of the seed alone."""
+        generator = torch.Generator().manual_seed(seed_of(self._seed, step, "negatives"))
+        rows = torch.randint(self._samples, (self._negatives,), generator=generator)
+        return rows.to(self.students.device)
+
+    def forward(
+        self, pairs: Sequence[Pair], index: Tensor, step: int
+    ) -> list[tuple[Tensor, Tensor, Remembered, Remembered]]:
+        """What pairs of embeddings are compared with; they are remembered for the steps to come.
+
+        Args:
+            pairs: (student, teacher), each [batch, dimensions] of length 1.
+            index: int64 [batch], no two alike: which of the training samples they are of.
+            step: of the training, from 0 on.
+
+        Returns:
+            (student, teacher, what the student is compared with, what the teacher is compared with).
+        """
+        rows, found = self.drawn(step), []
+        for (student, teacher), students, teachers, log_means in zip(
+            pairs, self.students, self.teachers, self.log_means, strict=True
+        ):
+            theirs, ours = teachers[rows], students[rows]
+            if step == 0:
+                log_means[0], log_means[1] = self._log_mean(student, theirs), self._log_mean(teacher, ours)
+            with_teacher = Remembered(teachers[index], theirs, log_means[0].clone())
+            found.append((student, teacher, with_teacher, Remembered(students[index], ours, log_means[1].clone())))
+        self._remember(pairs, of_all_workers(index))
+        return found
+
+    @torch.no_grad()
+    def _log_mean(self, embeddings: Tensor, negatives: Tensor) -> Tensor:
+        scores = embeddings @ negatives.mT / self._tau
+        of_workers = of_all_workers(scores.logsumexp((0, 1))[None])  # whose parts of a batch are of one size
+        return of_workers.logsumexp(0) - log(len(of_workers) * scores.numel())
+
+    @torch.no_grad()
+    def _remember(self, pairs: Sequence[Pair], index: Tensor) -> None:
+        for pair, *banks in zip(pairs, self.students, self.teachers, strict=True):
+            for embeddings, bank in zip(pair, banks, strict=True):
+                moved = _KEPT * bank[index] + (1 - _KEPT) * of_all_workers(embeddings)
+                bank[index] = nn.functional.normalize(moved, dim=1)
