@@ -55,7 +55,7 @@ class TrialContext:
         """What a trial trains; `values` are its sampled values, as JSON."""
         run = self.space.at(json.loads(values))
         checkpoint = self.result_folder / CHECKPOINTS / f"{trial_id}.pt"
-        return Assignment(trial_id, run, run.search.seed, self.prepared, checkpoint, self.pauses)
+        return Assignment(trial_id, run, run.search.seed, self.prepared, checkpoint, pauses=self.pauses)
 
     def judge(self) -> Judge:
         """A judge who knows nobody, to ask where the rungs are."""

@@ -38,11 +38,11 @@ class Assignment:
     prepared: Prepared
     checkpoint: Path | None = None
     """Where to keep a checkpoint, and to resume from if there is one."""
-    pauses: frozenset[int] = frozenset()
-    """Epochs after which the training may be left for good or for a while, so that a checkpoint is kept of each."""
     keep: Path | None = None
     """Where to write the student's weights (safetensors) after the last epoch; with folds, a student is trained on all
     of them for this, and each fold's is written beside it."""
+    pauses: frozenset[int] = frozenset()
+    """Epochs after which the training may be left for good or for a while, so that a checkpoint is kept of each."""
 
     def is_checkpoint_due(self, report: Report, saved_s: float) -> bool:
         """Whether to keep a checkpoint after the epoch of `report`; the last was kept at `saved_s` (monotonic)."""

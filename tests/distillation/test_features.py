@@ -394,11 +394,12 @@ def test_damaged_features_are_made_again_and_whole_ones_kept(image_space: Make, 
     prepare(space, tmp_path, told.append)
     assert not any("features of" in line for line in told)
     damaged = features / "view_00000.arrow"
-    before = damaged.read_bytes()
-    damaged.write_bytes(before[:-100] + bytes(100))
+    before, whole = {name: array.copy() for name, array in read_arrays(damaged).items()}, damaged.read_bytes()
+    damaged.write_bytes(whole[:-100] + bytes(100))
     prepare(space, tmp_path, told.append)
     assert any("features of" in line for line in told)
-    assert damaged.read_bytes() == before
+    for name, array in read_arrays(damaged).items():  # where memory lies changes the order of a sum, and its last bit
+        np.testing.assert_allclose(array, before[name], rtol=2**-9, atol=2**-9)
 
 
 def test_a_number_too_large_for_half_precision_is_kept_in_full(
