@@ -77,7 +77,7 @@ class SearchConfig(Choosing):
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     """Of the trials that reach a rung, one in so many goes on."""
     sampler: str = "tpe"
-    scheduler: str = "asha"
+    scheduler: str = "promotion"
     objectives: Annotated[list[Objective], BeforeValidator(_listed), Field(min_length=1)] = Field(["val/accuracy"])
     """One, or several of which a front is searched; the winner is the best by the first."""
     start_with: list[dict[str, Any]] = Field([])

@@ -77,7 +77,8 @@ class History:
                 if entry["is_rung"]:
                     record.rungs.append(record.epochs)
             case "paused":
-                self._record(entry).status = Status.PAUSED
+                record = self._record(entry)
+                record.status, record.ended_s = Status.PAUSED, entry["at_s"]
             case "ended":
                 record = self._record(entry)
                 record.status = Status(entry["status"])

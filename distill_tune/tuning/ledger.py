@@ -85,6 +85,7 @@ class TrialRecord:
     status: Status = Status.RUNNING
     started_s: float = field(default_factory=time.time)
     ended_s: float | None = None
+    """When it ended, or paused last."""
     rungs: list[int] = field(default_factory=list)
     """The rungs (in epochs) that the trial has reached."""
     reports: list[Report] = field(default_factory=list)
@@ -181,7 +182,7 @@ class Ledger:
     def start(self, record: TrialRecord) -> None:
         """A trial is about to train, or to train on."""
         self._leave(record)
-        record.status = Status.RUNNING
+        record.status, record.ended_s = Status.RUNNING, None
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_started(record))
 
@@ -196,14 +197,16 @@ class Ledger:
     def pause(self, record: TrialRecord) -> None:
         """A trial waits at a rung."""
         self._leave(record)
-        record.status = Status.PAUSED
+        record.status, record.ended_s = Status.PAUSED, time.time()
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_paused(record))
 
     def end(self, record: TrialRecord, status: Status, message: str = "") -> None:
         """A trial has ended (or was found infeasible and never started)."""
         self._leave(record)
-        record.status, record.message, record.ended_s = status, message, time.time()
+        if record.status is not Status.PAUSED:  # else nobody has been at work on it since
+            record.ended_s = time.time()
+        record.status, record.message = status, message
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_ended(record))
 

@@ -87,6 +87,11 @@ class CheckpointSweeper(Watcher):
         if not record.goes_on_later:
             (self._folder / f"{record.trial_id}.pt").unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """The folder goes with the last of them."""
+        if self._folder.exists() and not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
 
 class Trial(tune.Trainable):
     """Some epochs a step; a training that raises is a failed trial, not a crash."""

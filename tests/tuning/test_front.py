@@ -79,12 +79,13 @@ def played(folder: Path, limits: Any = COUNTED, **search: Any) -> Conductor:
     conductor = Conductor(study, config.chosen("scheduler").judge(config), ledger, budget, limits, 1)
     while not conductor.is_over and (proposal := conductor.propose()) is not None:
         record = ledger.records[f"{proposal.number:04d}"]
-        for epoch in range(1, config.max_epochs + 1):
+        for epoch in range(record.epochs + 1, config.max_epochs + 1):
             score = accuracy_of(record, epoch)
             report = {"epoch": epoch, "val/accuracy": score, "val/loss": 1 - score, "time/training_s": 0.1}
             if not conductor.goes_on(record.trial_id, [report]):
                 break
         conductor.ended(record.trial_id, None)
+    conductor.end_the_rest()
     logbook.release()
     return conductor
 

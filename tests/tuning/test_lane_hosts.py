@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures
 
 
 def test_one_place_with_eight_lanes_accounts_for_thirty_two_trials(tmp_path: Path, preparation: Any) -> None:
-    conductor, context = searched(tmp_path, preparation, places=1, lanes=8, trials=32)
+    conductor, context = searched(tmp_path, preparation, places=1, lanes=8, trials=32, scheduler="asha")
     run_search(conductor, context)
     ledger = conductor.ledger
     assert ledger.count(Status.COMPLETED, Status.STOPPED) == ledger.count() == 32

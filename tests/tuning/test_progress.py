@@ -104,7 +104,7 @@ def test_quick_trials_are_summed_up_in_about_a_line_a_second() -> None:
         run(ledger, trial(number), [0.5], Status.STOPPED if number % 2 else Status.COMPLETED)
     watcher.close()
     assert len(lines(plain)) <= 12
-    counted = sum(int(n) for n in re.findall(r"^(\d+) trials ended", said(plain), re.MULTILINE))
+    counted = sum(int(n) for n in re.findall(r"^(\d+) trials: ", said(plain), re.MULTILINE))
     singles = len(re.findall(r"^trial \d+ (?:stopped|completed)", said(plain), re.MULTILINE))
     assert counted + singles == 100
     assert "100 of 100 ended" in lines(plain)[-1]

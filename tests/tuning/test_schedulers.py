@@ -12,7 +12,7 @@ from distill_tune.tuning.schedulers._base import Judge
 
 
 def asha(min_epochs: int, max_epochs: int, reduction_factor: int) -> Judge:
-    return judge(min_epochs=min_epochs, max_epochs=max_epochs, reduction_factor=reduction_factor)
+    return judge(scheduler="asha", min_epochs=min_epochs, max_epochs=max_epochs, reduction_factor=reduction_factor)
 
 
 def judge(**search: Any) -> Judge:

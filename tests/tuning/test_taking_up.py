@@ -32,7 +32,7 @@ TABLES: dict[str, Any] = {
         "convnet": {"width": {"int": [4, 8]}},
     },
     "optim": {"learning_rate": {"log": [1e-4, 1e-1]}},
-    "search": {"max_epochs": 9, "trials": 24, "seed": 3},
+    "search": {"max_epochs": 9, "trials": 24, "seed": 3, "scheduler": "asha"},
 }
 
 
