@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from distill_tune.distillation.batches import Shard
 
 
+class Shared(nn.Module):
+    """What has the same buffers on every worker at any time."""
+
+
 def data_parallel(student: nn.Module, shard: Shard, device: torch.device) -> nn.Module:
     """The student as what a step calls: wrapped where several workers train it."""
     if shard.world_size == 1:
@@ -36,8 +40,9 @@ def of_all_workers(rows: Tensor) -> Tensor:
 
 def average_statistics(student: nn.Module, world_size: int) -> None:
     """Batch statistics, of which each rank saw its part, become their mean over ranks; equal numbers stay equal."""
+    shared = {id(buffer) for part in student.modules() if isinstance(part, Shared) for buffer in part.buffers()}
     for buffer in student.buffers():
-        if buffer.is_floating_point():
+        if buffer.is_floating_point() and id(buffer) not in shared:
             mean = buffer.double()  # in which a sum of equal float32 numbers is exact
             dist.all_reduce(mean)
             buffer.copy_(mean / world_size)

@@ -49,9 +49,10 @@ class Conductor:
     """Why no further trial can be proposed; empty while one can."""
     _waiting: deque[Proposal] = field(default_factory=deque)
     """Trials of an earlier sitting that go on."""
-    _have_paused: set[str] = field(default_factory=set)
     _epochs: int = 0
     _best: float = -inf
+    _better_s: float = inf
+    """When the epoch that was the best first began, in seconds since 1970."""
     _ended_since_better: int = 0
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
@@ -65,15 +66,18 @@ class Conductor:
         for record in records:
             if record.status is Status.RUNNING:
                 self._go_on_with(record)
+        first_ends_s = [r.first_end_s for r in records if r.status is not Status.INFEASIBLE and r.first_end_s]
+        self._ended_since_better = sum(end_s > self._better_s for end_s in first_ends_s)
         self._note()
 
     def _know(self, record: TrialRecord) -> None:
         self.ledger.know(record)
         if record.status is not Status.INFEASIBLE:
             self._judge(record, record.reports)
-            self._ended_since_better += 1
         if record.status is Status.PAUSED:
-            self._keep(record)
+            self.judge.pause(record.trial_id, record.epochs)
+        elif record.status is Status.STOPPED and self.judge.pauses:
+            self.judge.drop(record.trial_id, record.epochs)
 
     def _go_on_with(self, record: TrialRecord) -> None:
         proposal = self.study.take_up(record)
@@ -104,7 +108,8 @@ class Conductor:
         return self.ledger.count(Status.RUNNING) - len(self._waiting)
 
     def _next_to_promote(self) -> TrialRecord | None:
-        name = self.judge.next_to_promote(is_last=self._all_are_proposed and not self._at_work)
+        is_last = self._all_are_proposed and not self._at_work and not self.ledger.count(Status.COMPLETED)
+        name = self.judge.next_to_promote(is_last)
         return None if name is None else self.ledger.records[name]
 
     def propose(self) -> Proposal | None:
@@ -169,15 +174,17 @@ class Conductor:
         fresh = [report for report in reports if report["epoch"] > record.epochs]  # a retried trial repeats some
         if fresh:
             self.budget.begin(fresh[0].get("time/began_s", inf))
-        self._guarded(lambda: self._enter(trial_id, fresh))
-        passed = self._judge(record, fresh or record.reports[-1:])
+        passed = bool(fresh) or self._judge(record, record.reports[-1:])
+        for report in fresh:
+            self._guarded(partial(self._enter, trial_id, report))
+            if not (passed := self._judge(record, [report])):
+                break  # epochs beyond, from a checkpoint that was ahead of the logbook, are told again if it goes on
         self._note()
         return passed and self.budget.ended_by is None
 
-    def _enter(self, trial_id: str, reports: Sequence[Report]) -> None:
-        for report in reports:
-            self._epochs += 1
-            self.ledger.report(trial_id, report, self.judge.is_rung(int(report["epoch"])))
+    def _enter(self, trial_id: str, report: Report) -> None:
+        self._epochs += 1
+        self.ledger.report(trial_id, report, self.judge.is_rung(int(report["epoch"])))
 
     def _judge(self, record: TrialRecord, reports: Sequence[Report]) -> bool:
         """Show the judge a trial's epochs, in order."""
@@ -185,9 +192,15 @@ class Conductor:
         for report in reports:
             scores = self.ledger.scores(record, report)
             passed &= self.judge.goes_on(record.trial_id, int(report["epoch"]), *scores)
-            if all(map(isfinite, scores)) and scores[0] > self._best:
-                self._best, self._ended_since_better = scores[0], 0
+            if all(map(isfinite, scores)):
+                self._note_score(scores[0], report.get("time/began_s", 0.0))
         return passed
+
+    def _note_score(self, score: float, began_s: float) -> None:
+        if score > self._best:
+            self._best, self._better_s, self._ended_since_better = score, began_s, 0
+        elif score == self._best:
+            self._better_s = min(self._better_s, began_s)
 
     def ended(self, trial_id: str, failure: str | None) -> None:
         """A trial has ended: by itself, by `goes_on`, or by a failure."""
@@ -197,8 +210,8 @@ class Conductor:
             self._guarded(lambda: self._pause(record))
         else:
             record.goes_on_later = status is Status.INTERRUPTED and self._goes_on_later
+            self._ended_since_better += record.paused_s is None
             self._guarded(lambda: self._tell(record, status, failure or ""))
-            self._ended_since_better += record.trial_id not in self._have_paused
         if self._is_systematic():
             self._end(Reason.FAILURES, next(r.message for r in self.ledger.records.values() if r.message))
         self._note()
@@ -209,13 +222,9 @@ class Conductor:
         self.ledger.end(record, status, message)
 
     def _pause(self, record: TrialRecord) -> None:
+        self._ended_since_better += record.paused_s is None
         self.study.note(record)
         self.ledger.pause(record)
-        self._ended_since_better += record.trial_id not in self._have_paused
-        self._keep(record)
-
-    def _keep(self, record: TrialRecord) -> None:
-        self._have_paused.add(record.trial_id)
         self.judge.pause(record.trial_id, record.epochs)
 
     @property

@@ -12,7 +12,7 @@ Scores throughout: larger is better, all finite.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import ge
 from typing import TYPE_CHECKING, Any
 
@@ -123,16 +123,35 @@ class Layers:
             ahead += len(layer)
         raise KeyError(name)
 
-    def first(self, count: int) -> list[str]:
-        """The best `count`, the best first, but always the whole first layer; equals in the order of their names."""
-        found = list[str]()
+    def is_first(self, name: str, count: int) -> bool:
+        """Whether a point is among the best `count`, or on the first layer; equals come in the order of their names."""
+        for layer, room in self._with_room(count):
+            if name in layer:
+                return room >= len(layer) or name in _in_order(layer, room)
+        return False
+
+    def first_of(self, names: set[str], count: int) -> str | None:
+        """Whoever of `names` comes first among the best `count` and on the first layer; None where nobody does."""
+        for layer, room in self._with_room(count):
+            if not names.isdisjoint(layer):
+                found = next((name for name in _in_order(layer, room) if name in names), None)
+                if found is not None:
+                    return found
+        return None
+
+    def remove(self, name: str) -> None:
+        """Take a point out, if it is there; the others stay on their layers."""
         for layer in self._layers:
-            if found and len(found) >= count:
-                break
-            names = sorted(layer)
-            room = count - len(found) if found else len(names)
-            found += [names[place] for place in spread([layer[name] for name in names], room)]
-        return found
+            layer.pop(name, None)
+
+    def _with_room(self, count: int) -> Iterator[tuple[dict[str, Scores], int]]:
+        """Each layer with one of the best `count`, and how many of it are; of the first one, all."""
+        ahead = 0
+        for layer in filter(None, self._layers):
+            if ahead and ahead >= count:
+                return
+            yield layer, count - ahead if ahead else len(layer)
+            ahead += len(layer)
 
     @staticmethod
     def _is_chosen(layer: dict[str, Scores], scores: Scores, count: int) -> bool:
@@ -148,3 +167,9 @@ class Layers:
             else:
                 high = middle
         return low
+
+
+def _in_order(layer: dict[str, Scores], count: int) -> list[str]:
+    """The first `count` names of a layer."""
+    names = sorted(layer)
+    return [names[place] for place in spread([layer[name] for name in names], count)]

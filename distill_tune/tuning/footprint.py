@@ -21,10 +21,12 @@ from distill_tune.room import check_room, free_bytes, in_bytes
 from distill_tune.students import count_cost
 from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.plan import ConfirmationPlan
+from distill_tune.tuning.schedulers._base import Judge
 
 _NUMBER_BYTES = 4
 _CHECKPOINT_COPIES = 2 * 3
 """Weights and an optimizer's two moments; a new checkpoint is whole before the one before it goes."""
+_PAUSED_COPIES = 3
 _MEMORY_COPIES = 2
 """Of what a loss remembers of samples, which has no moments."""
 _TRIAL_BYTES, _EPOCH_BYTES = 8_000, 1_500
@@ -42,7 +44,7 @@ class Footprint:
     teacher: int
     """Its weights, where it is trained here."""
     checkpoints: int
-    """Of the trainings at work at a time, and the confirmation's students."""
+    """Of the trainings at work at a time, of the trials that pause, and the confirmation's students."""
     records: int
     """Study, ledger, TensorBoard."""
 
@@ -59,7 +61,8 @@ class Footprint:
             _feature_bytes(space, variants, dataset) * parts,
             _NUMBER_BYTES * _teacher_parameters(space, dataset) * parts,
             student * (_CHECKPOINT_COPIES * places + runs + 1)
-            + _memory_bytes(space, dataset) * parts * _MEMORY_COPIES * places,
+            + _memory_bytes(space, dataset) * parts * _MEMORY_COPIES * places
+            + (student * _PAUSED_COPIES + _memory_bytes(space, dataset) * parts) * _most_paused(space),
             recorded * (_TRIAL_BYTES + search.max_epochs * _EPOCH_BYTES),
         )
 
@@ -118,6 +121,13 @@ def _memory_bytes(space: Space, dataset: Dataset) -> int:
     for name, loss in feature_losses(space):
         most[name] = max(most.get(name, 0), loss.memory_bytes(samples))
     return sum(most.values())
+
+
+def _most_paused(space: Space) -> int:
+    """Trials that keep a checkpoint while they pause; where time or epochs end the search, nobody knows how many."""
+    search = space.config.search
+    judge: Judge = search.chosen("scheduler").judge(search)
+    return search.trials if judge.pauses and judge.rungs and search.time is None and search.epochs is None else 0
 
 
 def _largest_student(space: Space, limits: Limits) -> int:

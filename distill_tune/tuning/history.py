@@ -79,6 +79,7 @@ class History:
             case "paused":
                 record = self._record(entry)
                 record.status, record.ended_s = Status.PAUSED, entry["at_s"]
+                record.paused_s = record.paused_s or record.ended_s
             case "ended":
                 record = self._record(entry)
                 record.status = Status(entry["status"])

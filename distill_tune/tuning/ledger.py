@@ -86,6 +86,8 @@ class TrialRecord:
     started_s: float = field(default_factory=time.time)
     ended_s: float | None = None
     """When it ended, or paused last."""
+    paused_s: float | None = None
+    """When it paused first."""
     rungs: list[int] = field(default_factory=list)
     """The rungs (in epochs) that the trial has reached."""
     reports: list[Report] = field(default_factory=list)
@@ -98,6 +100,11 @@ class TrialRecord:
     def is_confirmation(self) -> bool:
         """Whether this is a fresh-seed run of a candidate or baseline, and no trial of the search."""
         return self.trial_id.startswith(CONFIRMATION)
+
+    @property
+    def first_end_s(self) -> float | None:
+        """When it paused first, or ended without a pause; None before."""
+        return self.ended_s if self.paused_s is None else self.paused_s
 
     @property
     def epochs(self) -> int:
@@ -198,6 +205,7 @@ class Ledger:
         """A trial waits at a rung."""
         self._leave(record)
         record.status, record.ended_s = Status.PAUSED, time.time()
+        record.paused_s = record.paused_s or record.ended_s
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_paused(record))
 

@@ -26,7 +26,7 @@ from distill_tune.tuning.ledger import Report, TrialRecord, Watcher, with_shared
 LOGBOOK = "ledger.jsonl"
 JOURNAL = "study.journal"
 """The study beside it."""
-OFTEN = ("status", "reports", "rungs", "message", "ended_s", "goes_on_later")
+OFTEN = ("status", "reports", "rungs", "message", "ended_s", "paused_s", "goes_on_later")
 """Fields of a record that have entries of their own."""
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.samplers import RandomSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.study import StudyDirection
@@ -84,11 +85,17 @@ class SearchStorage(JournalStorage):
         """Show a trial so, until it is no longer running."""
         self._paused[number] = None
 
+    def find_paused(self, study: optuna.Study) -> None:
+        """Of earlier sittings: who is said to be running, and has values."""
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.intermediate_values or RUNGS in trial.user_attrs:
+                self.pause(trial.number)
+
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """As Optuna's."""
-        if not self._paused:
+        if not self._paused or not (states is None or TrialState.RUNNING in states or TrialState.PRUNED in states):
             return super().get_all_trials(study_id, deepcopy, states)
         trials = super().get_all_trials(study_id, deepcopy=False)
         for number in list(self._paused):
@@ -124,11 +131,8 @@ class Study:
         self._storage = storage = SearchStorage(journal)
         self._study = optuna.load_study(study_name=name, storage=storage) if keep_bytes else self._made(name, storage)
         self._asked: dict[int, optuna.Trial] = {}
-        trials = self._study.get_trials(deepcopy=False)
-        self._next = len(trials)
-        for trial in trials:
-            if trial.state is TrialState.RUNNING and (trial.intermediate_values or RUNGS in trial.user_attrs):
-                self._storage.pause(trial.number)
+        self._next = len(self._study.get_trials(deepcopy=False))
+        self._storage.find_paused(self._study)
 
     def _made(self, name: str, storage: JournalStorage) -> optuna.Study:
         signs = (sign_of(objective) for objective in self._objectives)
@@ -165,7 +169,9 @@ class Study:
     def take_up(self, record: TrialRecord) -> Proposal:
         """A trial that was proposed earlier, has not ended, and is not at work."""
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, record.number)
+        sampler, self._study.sampler = self._study.sampler, RandomSampler()  # a trial begins with a look at all others
         self._asked[record.number] = optuna.trial.Trial(self._study, trial_id)
+        self._study.sampler = sampler
         return Proposal(record.number, record.values, self._space.at(record.values))
 
     def learn(self, trials: list[FrozenTrial]) -> None:
@@ -175,8 +181,14 @@ class Study:
 
     def note(self, record: TrialRecord) -> None:
         """A trial pauses: its values at the rungs become known."""
-        self._report(self._asked.pop(record.number), record, TrialState.PRUNED)
+        trial = self._asked.pop(record.number, None)
+        if trial is None:
+            return
+        self._report(trial, record, TrialState.PRUNED)
         self._storage.pause(record.number)
+        known = self._storage.get_trial(trial._trial_id)
+        with _calm():
+            self._study.sampler.after_trial(self._study, known, TrialState.PRUNED, None)
 
     def tell(self, record: TrialRecord, status: Status, excess: float = 0.0) -> None:
         """How a trial ended; `excess` is by what share an infeasible student breaks the limits."""

@@ -44,7 +44,8 @@ class Tally(Watcher):
         self._have_paused: set[str] = set()
         self._training_s, self._first_step_s = 0.0, math.inf
         self._began_s: float | None = None
-        self._known = 0
+        self._ended_here = 0
+        """Trials that have ended or paused for the first time in this sitting."""
 
     @property
     def ended(self) -> int:
@@ -63,8 +64,8 @@ class Tally(Watcher):
 
     @property
     def trials_per_hour(self) -> float:
-        """Trained trials an hour since the first began; 0 before one has ended."""
-        return 3600 * (self.trained - self._known) / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        """Trained trials an hour since the first began; 0 before one has ended or paused."""
+        return 3600 * self._ended_here / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
     def training_share(self, places: int, now_s: float) -> float | None:
         """The share of the places' time since the first step that was spent training; None before one.
@@ -94,7 +95,8 @@ class Tally(Watcher):
 
     def trial_known(self, record: TrialRecord) -> None:
         """Count it as it stands; it says nothing of how fast trials end now."""
-        self._known += record.status is not Status.INFEASIBLE
+        if record.paused_s is not None:
+            self._have_paused.add(record.trial_id)
         self._enter(record)
 
     def trial_started(self, record: TrialRecord) -> None:
@@ -110,11 +112,13 @@ class Tally(Watcher):
 
     def trial_paused(self, record: TrialRecord) -> None:
         """Count it among those that have ended: most never go on."""
+        self._ended_here += record.trial_id not in self._have_paused
         self._have_paused.add(record.trial_id)
         self._enter(record)
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Count how it ended; a failed trial never leads."""
+        self._ended_here += record.trial_id not in self._have_paused and record.status is not Status.INFEASIBLE
         self._enter(record)
 
     def _note_front(self, record: TrialRecord) -> None:

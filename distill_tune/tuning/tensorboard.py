@@ -67,6 +67,7 @@ class TensorBoardWatcher(Watcher):
         self._open: dict[str, Run] = {}
         self._paused: set[str] = set()
         """Whose runs were closed in a pause."""
+        self._furthest = 0
         self._search = EventFile(folder / SEARCH_RUN)
         about = [] if is_beside else [experiment(self._columns, _metrics(objective, further))]
         self._search.add(0, *about, layout(_charts(space)), text("configuration", f"```toml\n{as_toml(space)}```"))
@@ -93,22 +94,24 @@ class TensorBoardWatcher(Watcher):
             self._tally.trial_reported(record)
         self._write_report(self._open[record.trial_id], record.last)
         if self._tally.incumbent is not leader:
-            self._search.add(self._tally.ended, text("incumbent", self._incumbent()))
+            self._search.add(self._step, text("incumbent", self._incumbent()))
 
     def trial_paused(self, record: TrialRecord) -> None:
         """Close its run as it stands: most never go on, and for one that does it is written anew."""
         self._finish(self._open[record.trial_id])
         self._paused.add(record.trial_id)
         self._tally.trial_paused(record)
-        self._search.add(self._tally.ended, *scalars(self._state()))
+        self._write_state()
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Write how it ended and close its run; an infeasible one was never trained and gets none."""
         if record.status is not Status.INFEASIBLE and record.trial_id not in self._paused:
             self._finish(self._open.get(record.trial_id) or self._begin(record))
-        if not record.is_confirmation:
-            self._tally.trial_ended(record)
-            self._search.add(self._tally.ended, *scalars(self._state()))
+        if record.is_confirmation:
+            return
+        self._tally.trial_ended(record)
+        if record.trial_id not in self._paused or not self._tally.counts[Status.PAUSED]:
+            self._write_state()  # of those that are stopped together at the end, for the last alone
 
     def close(self) -> None:
         """End what is still open as interrupted, write the leaderboard, and close the search's run; once is enough."""
@@ -116,9 +119,9 @@ class TensorBoardWatcher(Watcher):
             return
         for run in list(self._open.values()):
             self._finish(run)
-        self._search.add(self._tally.ended, text("leaderboard", self._leaderboard()))
+        self._search.add(self._step, text("leaderboard", self._leaderboard()))
         if self._tally.front:
-            self._search.add(self._tally.ended, text("front", self._front()))
+            self._search.add(self._step, text("front", self._front()))
         self._search.close()
 
     def _begin(self, record: TrialRecord) -> Run:
@@ -150,6 +153,15 @@ class TensorBoardWatcher(Watcher):
         outcome = text("outcome", f"**{final_status(run.record)}** {run.record.message}")
         run.events.add(run.record.epochs, session_end(run.record), outcome)
         run.events.close()
+
+    @property
+    def _step(self) -> int:
+        """Trials that have ended or paused: the most that there have been, since a promoted one is at work again."""
+        self._furthest = max(self._furthest, self._tally.ended)
+        return self._furthest
+
+    def _write_state(self) -> None:
+        self._search.add(self._step, *scalars(self._state()))
 
     def _state(self) -> dict[str, float]:
         counts = {f"search/{status}": float(self._tally.counts[status]) for status in Status}

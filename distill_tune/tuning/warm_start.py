@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.config import Space
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.history import History
 from distill_tune.tuning.logbook import JOURNAL, LOGBOOK
-from distill_tune.tuning.study import told_of
+from distill_tune.tuning.study import SearchStorage, told_of
 
 
 def check_others(folders: Iterable[str], has_several_objectives: bool = False) -> None:
@@ -38,7 +36,7 @@ def check_others(folders: Iterable[str], has_several_objectives: bool = False) -
 
 
 def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
-    """The ended trials whose every value this space has, and all objectives, in the folders' order."""
+    """The trials with results whose every value this space has, and all objectives, in the folders' order."""
     objectives = space.config.search.objectives
     found = (_as_ours(trial, told, space) for f in folders for trial, told in _trials(Path(f), objectives))
     return [trial for trial in found if trial is not None]
@@ -46,9 +44,10 @@ def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
 
 def _trials(folder: Path, objectives: Sequence[str]) -> Iterator[tuple[FrozenTrial, dict[str, Any]]]:
     """Each trial, and what a study of these objectives is told of it."""
-    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    storage = SearchStorage(folder / JOURNAL)
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
+        storage.find_paused(study)
         trials = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
         if len(objectives) == len(study.directions) == 1:
             yield from ((t, {"value": t.value, "intermediate_values": t.intermediate_values}) for t in trials)

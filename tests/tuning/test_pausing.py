@@ -19,6 +19,7 @@ from distill_tune.tuning.limits import NO_EXCESS
 from distill_tune.tuning.schedulers.promotion import Promotion
 from distill_tune.tuning.study import Study
 from distill_tune.tuning.tally import Tally
+from distill_tune.tuning.warm_start import trials_of_others
 
 SPACE = Space.parse(
     {
@@ -167,6 +168,72 @@ def test_patience_counts_a_trial_once_however_often_it_pauses(make: Make) -> Non
     assert conductor.budget.ended_by is Reason.PATIENCE
     assert len(conductor.ledger.records) == 6, "the first was better than nothing, and was counted when it paused"
     assert legs > 5
+
+
+def test_patience_counts_by_when_trials_ended_and_not_by_their_numbers_when_a_search_is_taken_up_again(
+    make: Make,
+) -> None:
+    def record(number: int, best: float, best_at_s: float, paused_s: float, status: Status) -> TrialRecord:
+        report = {"epoch": 9 if status is Status.COMPLETED else 1, "val/accuracy": best, "time/began_s": best_at_s}
+        times = {"ended_s": max(best_at_s, paused_s), "paused_s": paused_s}
+        return TrialRecord(number, f"{number:04d}", {}, status=status, reports=[report], **times)  # type: ignore[arg-type]
+
+    conductor = make(patience=3)
+    early = record(0, 0.9, best_at_s=100.0, paused_s=10.0, status=Status.COMPLETED)
+    before = [record(number, 0.5, 15.0, 20.0, Status.PAUSED) for number in range(1, 9)]
+    after = [record(number, 0.5, 105.0, 110.0, Status.PAUSED) for number in (9, 10)]
+    conductor.take_up([early, *before, *after])
+    assert conductor.budget.ended_by is None, "two have ended since the best"
+    make(patience=2).take_up([early, *before])
+    conductor = make(patience=2)
+    conductor.take_up([early, *before, *after])
+    assert conductor.budget.ended_by is Reason.PATIENCE
+
+
+def test_epochs_beyond_a_rung_that_refuses_are_not_entered(make: Make) -> None:
+    conductor = make()
+    assert conductor.propose() is not None
+    ahead = [{"epoch": epoch, "val/accuracy": 0.5} for epoch in (1, 2, 3, 4)]  # of a checkpoint ahead of the logbook
+    assert not conductor.goes_on("0000", ahead)
+    conductor.ended("0000", None)
+    record = conductor.ledger.records["0000"]
+    assert (record.epochs, record.status) == (1, Status.PAUSED)
+
+
+def test_where_the_one_that_was_promoted_last_fails_the_next_goes_on(make: Make) -> None:
+    conductor = make(trials=2)
+    run_a_leg(conductor, 0.5)
+    run_a_leg(conductor, 0.6)
+    proposal = conductor.propose()
+    assert proposal is not None
+    assert proposal.number == 1
+    conductor.ended("0001", "it diverged")
+    while not conductor.is_over:
+        run_a_leg(conductor, 0.5)
+    assert conductor.ledger.records["0000"].status is Status.COMPLETED
+
+
+def test_a_grid_whose_trials_pause_tries_every_combination_once_and_ends(tmp_path: Path) -> None:
+    search = {"max_epochs": 9, "scheduler": "promotion", "sampler": "grid"}
+    optim = {"batch_size": {"choice": [32, 64, 128]}}
+    student = {"family": "mlp", "mlp": {"widths": {"choice": [[8], [16]]}}}
+    tables = {"data": {"source": "digits"}, "student": student, "optim": optim, "search": search}
+    space = Space.parse(tables)
+    study, judge = Study(tmp_path / "study.journal", "s", space), Promotion().judge(space.config.search)
+    conductor = Conductor(study, judge, Ledger(), Budget(100), NoLimits(), 1)  # type: ignore[arg-type]
+    while not conductor.is_over:
+        run_a_leg(conductor, 0.01 * conductor.ledger.count())
+    tried = [tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()]
+    assert len(tried) == len(set(tried)) == 6
+    assert conductor.exhausted
+
+
+def test_another_search_learns_from_trials_that_pause(make: Make, tmp_path: Path) -> None:
+    conductor = make()
+    run_a_leg(conductor, 0.5)
+    conductor.propose()
+    (learned,) = trials_of_others([str(tmp_path)], SPACE)
+    assert (learned.state, learned.intermediate_values) == (TrialState.PRUNED, {1: 0.5})
 
 
 def test_the_best_that_people_see_does_not_fall_while_a_promoted_trial_is_at_work() -> None:

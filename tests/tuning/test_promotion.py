@@ -128,6 +128,17 @@ def test_the_cutoff_is_the_score_of_the_last_of_the_best_third() -> None:
     assert judge.rungs[0].cutoff == pytest.approx(0.5)
 
 
+def test_trials_that_an_extension_finds_stopped_take_no_place_among_the_best() -> None:
+    judge = promoting()
+    for number in range(5):
+        judge.goes_on(f"{number:04d}", 1, 0.9)
+    for number in range(5):
+        judge.drop(f"{number:04d}", 1)
+    assert arrive(judge, 5, 1, 0.5), "two of six may go on, and nobody else can"
+    assert arrive(judge, 6, 1, 0.4)
+    assert not arrive(judge, 7, 1, 0.3)
+
+
 @given(pairs)
 def test_with_two_objectives_whoever_nobody_dominates_goes_on_once_there_are_enough_to_compare(
     points: list[Pair],

@@ -136,6 +136,12 @@ def undisturbed_pausing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 
 @pytest.fixture(scope="module")
+def undisturbed_pausing_front(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    folder = tmp_path_factory.mktemp("pausing-front")
+    return folder, Sitting(folder, **PAUSING, **TWO).run()
+
+
+@pytest.fixture(scope="module")
 def undisturbed_front(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
     folder = tmp_path_factory.mktemp("front")
     return folder, Sitting(folder, **TWO).run()
@@ -195,6 +201,15 @@ def test_with_trials_that_pause_too(
     undisturbed_pausing: tuple[Path, list[Any]], share: float, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     goes_on_after_a_cut(*undisturbed_pausing, share, tmp_path_factory.getbasetemp() / "cut-pausing", **PAUSING)
+
+
+@settings(max_examples=25)
+@given(share=st.floats(0, 1))
+def test_with_trials_that_pause_and_two_objectives_too(
+    undisturbed_pausing_front: tuple[Path, list[Any]], share: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "cut-pausing-front"
+    goes_on_after_a_cut(*undisturbed_pausing_front, share, folder, **PAUSING, **TWO)
 
 
 def test_known_good_settings_that_were_not_tried_yet_are_tried_when_it_goes_on(tmp_path: Path) -> None:
@@ -337,3 +352,21 @@ def test_a_full_disk_ends_the_search_and_what_is_there_goes_on_when_there_is_roo
     assert sitting.conductor.budget.ended_by is Reason.STORAGE
     assert "No space left" in sitting.conductor.why
     assert Sitting(tmp_path).run() == undisturbed[1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, on which every write fails")
+def test_a_disk_that_is_full_when_a_trial_pauses_loses_nothing_either(
+    undisturbed_pausing: tuple[Path, list[Any]], tmp_path: Path
+) -> None:
+    sitting = Sitting(tmp_path, **PAUSING)
+    first = sitting.conductor.propose()
+    assert first is not None
+    name = f"{first.number:04d}"
+    assert not sitting.conductor.goes_on(name, [report_of(sitting.conductor, name, 1)])
+    sitting.logbook.release()
+    with Path("/dev/full").open("ab", buffering=0) as full:
+        sitting.logbook._file = full
+        sitting.conductor.ended(name, None)
+        sitting.conductor.end_the_rest()
+    assert sitting.conductor.budget.ended_by is Reason.STORAGE
+    assert Sitting(tmp_path, **PAUSING).run() == undisturbed_pausing[1]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from distill_tune.distillation.data_parallel import of_all_workers
+from distill_tune.distillation.data_parallel import Shared, of_all_workers
 from distill_tune.distillation.losses._projectors import Pair
 from distill_tune.distillation.seeds import seed_of
 
@@ -36,7 +36,7 @@ class Remembered(NamedTuple):
     """
 
 
-class Memory(nn.Module):
+class Memory(Shared):
     """Two banks a pair, whose rows have length 1; at first they are random directions.
 
     Several workers hold the same banks: each step's rows come from all of them, and all draw the same negatives.

@@ -71,9 +71,13 @@ class Judge(ABC):
         """The paused trial that may go on now; None where there is none.
 
         Args:
-            is_last: no new trial comes and nobody is at work, so that nobody else will reach a rung.
+            is_last: no new trial comes, nobody is at work, and none has come to its end.
         """
         return None
+
+    def drop(self, trial_id: str, epochs: int) -> None:
+        """A trial that ended at the rung after `epochs` keeps nobody from going on there; only where `pauses`."""
+        raise NotImplementedError
 
     def promote(self, trial_id: str, epochs: int) -> None:
         """The trial that waits after `epochs` goes on; only where `pauses`."""

@@ -7,8 +7,11 @@ https://arxiv.org/abs/1810.05934. A free place goes on with the best trial that 
 what it has stopped.
 
 Two things differ from Algorithm 2. A trial that is among the best when it arrives goes on at once: pausing it would
-cost a checkpoint read again. And when no new trial comes and nobody is at work, the first of a rung goes on however
-few have reached it, so that every search has a trial that came to its end.
+cost a checkpoint read again. And when no new trial comes, nobody is at work and none has come to its end, the best that
+pauses goes on however few have reached its rung, so that a search has a trial that came to its end if any can.
+
+A search that is extended finds the trials that paused in it stopped, and their checkpoints gone. They count among those
+that have reached a rung, but not among its best, or new ones would have to be better than what cannot go on.
 
 With several objectives the best are those on the first layers of domination (`dominance.py`), and the whole first layer
 as soon as anybody may go on.
@@ -47,8 +50,9 @@ class _Step:
 
     rung: Rung
     arrived: list[_Place] = field(default_factory=list)
+    """But for those that were dropped."""
     layers: Layers = field(default_factory=Layers)
-    """Of all that have arrived, where there are several objectives."""
+    """Of the same, where there are several objectives."""
     paused: list[_Place] = field(default_factory=list)
     passed: set[str] = field(default_factory=set)
     """Who has been let go on."""
@@ -60,19 +64,21 @@ class _Step:
             if len(scores) > 1:
                 self.layers.add(trial_id, scores)
 
+    def place_of(self, trial_id: str) -> _Place:
+        return -self.rung.scores[trial_id], trial_id
+
     def best_paused(self, keep: int) -> str | None:
         """The best that pauses among the first `keep`."""
         if not self.paused or not keep:
             return None
         if len(self.layers):
-            waiting = {trial_id for _, trial_id in self.paused}
-            return next((trial_id for trial_id in self.layers.first(keep) if trial_id in waiting), None)
+            return self.layers.first_of({trial_id for _, trial_id in self.paused}, keep)
         return self.paused[0][1] if bisect_left(self.arrived, self.paused[0]) < keep else None
 
     def is_among(self, trial_id: str, keep: int) -> bool:
         if len(self.layers):
-            return keep > 0 and trial_id in self.layers.first(keep)
-        return bisect_left(self.arrived, (-self.rung.scores[trial_id], trial_id)) < keep
+            return keep > 0 and self.layers.is_first(trial_id, keep)
+        return bisect_left(self.arrived, self.place_of(trial_id)) < keep
 
 
 class PromotionJudge(Judge):
@@ -89,7 +95,7 @@ class PromotionJudge(Judge):
         step = self._steps[epochs]
         step.arrive(trial_id, (score, *further))
         keep = self._keep(step)
-        step.rung.cutoff = -step.arrived[keep - 1][0] if keep and not further else None
+        step.rung.cutoff = -step.arrived[min(keep, len(step.arrived)) - 1][0] if keep and not further else None
         if trial_id not in step.passed and step.is_among(trial_id, keep):
             step.passed.add(trial_id)
         return trial_id in step.passed
@@ -98,20 +104,28 @@ class PromotionJudge(Judge):
         """Keep it for later."""
         step = self._steps[epochs]
         step.passed.discard(trial_id)
-        insort(step.paused, (-step.rung.scores[trial_id], trial_id))
+        insort(step.paused, step.place_of(trial_id))
+
+    def drop(self, trial_id: str, epochs: int) -> None:
+        """Take it out of the order."""
+        if (step := self._steps.get(epochs)) is not None:
+            step.passed.discard(trial_id)
+            step.arrived.remove(step.place_of(trial_id))
+            step.layers.remove(trial_id)
 
     def next_to_promote(self, is_last: bool) -> str | None:
         """From the highest rung downwards."""
         for step in reversed(self._steps.values()):
-            keep = max(self._keep(step), int(is_last))
-            if (found := step.best_paused(keep)) is not None:
+            if (found := step.best_paused(self._keep(step))) is not None:
                 return found
-        return None
+        if not is_last:
+            return None
+        return next((step.paused[0][1] for step in reversed(self._steps.values()) if step.paused), None)
 
     def promote(self, trial_id: str, epochs: int) -> None:
         """Take it off its rung."""
         step = self._steps[epochs]
-        step.paused.remove((-step.rung.scores[trial_id], trial_id))
+        step.paused.remove(step.place_of(trial_id))
         step.passed.add(trial_id)
 
     def _keep(self, step: _Step) -> int:
