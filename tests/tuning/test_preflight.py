@@ -105,19 +105,24 @@ def test_a_search_needs_more_room_the_more_it_keeps(small_space: Space, preparat
     assert any(line.startswith("the teacher's cache: ") for line in small.lines(Path.cwd()))
 
 
-def test_a_memory_of_samples_is_counted_in_the_room_that_is_asked_for(image_space: Any, ready: Any) -> None:
-    """Two float32 numbers for each sample and dimension, twice: a checkpoint is whole before the one before goes."""
+@pytest.mark.parametrize(
+    ("search", "paused"), [({"scheduler": "asha"}, 0), ({"trials": 7}, 7), ({"trials": 7, "time": "10m"}, 0)]
+)
+def test_a_memory_of_samples_is_counted_in_the_room_that_is_asked_for(
+    image_space: Any, ready: Any, search: dict[str, Any], paused: int
+) -> None:
+    """Two float32 numbers a sample and dimension; twice at work, as a checkpoint is whole before the one before goes."""
 
     def checkpoints(negatives: Any, places: int) -> int:
         crd = {"negatives": negatives, "dimensions": {"log_int": [16, 64]}}
-        space: Space = image_space(loss={"kind": ["dkd", "crd"], "crd": crd})
+        space: Space = image_space(loss={"kind": ["dkd", "crd"], "crd": crd}, search=search)
         return Footprint.of(space, dataset, Limits(space.config.limits, dataset), places).checkpoints
 
     dataset = ready(image_space())[1].dataset
     bank = 2 * 4 * 64 * dataset.num_rows["train"]
     for places in (1, 3):
         for negatives in (50, {"choice": [50, 0]}):
-            assert checkpoints(negatives, places) - checkpoints(0, places) == 2 * places * bank
+            assert checkpoints(negatives, places) - checkpoints(0, places) == (2 * places + paused) * bank
 
 
 def test_folds_and_a_search_beside_are_counted_in_the_room_that_is_asked_for(
