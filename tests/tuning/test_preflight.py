@@ -111,7 +111,7 @@ def test_a_search_needs_more_room_the_more_it_keeps(small_space: Space, preparat
 def test_a_memory_of_samples_is_counted_in_the_room_that_is_asked_for(
     image_space: Any, ready: Any, search: dict[str, Any], paused: int
 ) -> None:
-    """Two float32 numbers a sample and dimension; twice at work, as a checkpoint is whole before the one before goes."""
+    """Two float32 numbers a sample and dimension; twice at work: a checkpoint is whole before the one before goes."""
 
     def checkpoints(negatives: Any, places: int) -> int:
         crd = {"negatives": negatives, "dimensions": {"log_int": [16, 64]}}
