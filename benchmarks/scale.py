@@ -5,7 +5,7 @@
 The product's own search (Ray Tune around the conductor, Optuna's study with its journal, logbook, TensorBoard; no
 display) runs with a worker group that trains nothing: seven parameters, four reports a trial, two places. Each report
 is a step of its own for Tune, as where an epoch takes longer than a fraction of a second. What is left is the search's
-own cost. In this process, the driver, is measured for each thousand trials:
+own cost. In this process, the driver, is measured for each thousand trials that have ended, or paused once:
 
     trials/s         by the clock, and per second of the driver's own processor time, which other programs' load
                      changes less
@@ -147,7 +147,17 @@ class Meter(Watcher):
         self.looks: list[dict[str, float]] = []
         self._began_s, self._began_cpu_s = time.perf_counter(), _cpu_s()
 
+    def trial_paused(self, record: TrialRecord) -> None:
+        """Counts as an end the first time."""
+        if record.paused_s == record.ended_s:
+            self._count()
+
     def trial_ended(self, record: TrialRecord) -> None:
+        """Counts, unless it had paused."""
+        if record.paused_s is None:
+            self._count()
+
+    def _count(self) -> None:
         """A look at the driver, perhaps."""
         self._ended += 1
         if self._ended % self._every:
@@ -208,10 +218,10 @@ def _watch(parts: Parts) -> None:
     import ray
 
     parts.watch("Optuna: propose", Study, "ask")
-    parts.watch("Optuna: tell", Study, "tell")
+    parts.watch("Optuna: tell", Study, "tell", "note", "take_up")
     parts.watch("saving", Logbook, "write")
     parts.watch("saving", SearchJournal, "append_logs")
-    parts.watch("TensorBoard", TensorBoardWatcher, "trial_started", "trial_reported", "trial_ended")
+    parts.watch("TensorBoard", TensorBoardWatcher, "trial_started", "trial_reported", "trial_paused", "trial_ended")
     parts.watch("waiting for workers", ray, "wait", "get")
 
 

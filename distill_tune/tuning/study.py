@@ -78,18 +78,24 @@ class SearchStorage(JournalStorage):
 
     def __init__(self, path: Path):
         super().__init__(SearchJournal(path))
-        self._paused: dict[int, tuple[FrozenTrial, FrozenTrial] | None] = {}
-        """By number: a trial as it is, and as it is shown."""
+        self._paused: dict[int, FrozenTrial] = {}
+        """By number, as they are shown."""
 
-    def pause(self, number: int) -> None:
-        """Show a trial so, until it is no longer running."""
-        self._paused[number] = None
+    def pause(self, trial: FrozenTrial) -> None:
+        """Show a running trial so, with what is known of it now, until `end`."""
+        shown = copy.copy(trial)
+        shown.state = TrialState.PRUNED
+        self._paused[trial.number] = shown
+
+    def end(self, number: int) -> None:
+        """Show a trial as it is."""
+        self._paused.pop(number, None)
 
     def find_paused(self, study: optuna.Study) -> None:
         """Of earlier sittings: who is said to be running, and has values."""
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if trial.intermediate_values or RUNGS in trial.user_attrs:
-                self.pause(trial.number)
+                self.pause(trial)
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -98,21 +104,10 @@ class SearchStorage(JournalStorage):
         if not self._paused or not (states is None or TrialState.RUNNING in states or TrialState.PRUNED in states):
             return super().get_all_trials(study_id, deepcopy, states)
         trials = super().get_all_trials(study_id, deepcopy=False)
-        for number in list(self._paused):
-            trials[number] = self._as_shown(trials[number])
+        for number, shown in self._paused.items():
+            trials[number] = shown
         found = trials if states is None else [trial for trial in trials if trial.state in states]
         return copy.deepcopy(found) if deepcopy else found
-
-    def _as_shown(self, trial: FrozenTrial) -> FrozenTrial:
-        if trial.state is not TrialState.RUNNING:
-            del self._paused[trial.number]
-            return trial
-        before, shown = self._paused[trial.number] or (None, trial)
-        if before is not trial:  # Optuna makes a trial anew when it learns something of it
-            shown = copy.copy(trial)
-            shown.state = TrialState.PRUNED
-            self._paused[trial.number] = trial, shown
-        return shown
 
 
 class Study:
@@ -185,8 +180,8 @@ class Study:
         if trial is None:
             return
         self._report(trial, record, TrialState.PRUNED)
-        self._storage.pause(record.number)
         known = self._storage.get_trial(trial._trial_id)
+        self._storage.pause(known)
         with _calm():
             self._study.sampler.after_trial(self._study, known, TrialState.PRUNED, None)
 
@@ -199,6 +194,7 @@ class Study:
         told = self._report(trial, record, state, excess)
         with _calm():
             self._study.tell(trial, told["values"] if state is TrialState.COMPLETE else None, state=state)
+        self._storage.end(record.number)
 
     def _report(
         self, trial: optuna.Trial, record: TrialRecord, state: TrialState, excess: float = 0.0
