@@ -81,6 +81,9 @@ class SearchStorage(JournalStorage):
         self._paused: dict[int, FrozenTrial] = {}
         """By number, as they are shown."""
 
+        self.has_queue = False
+        """Whether a trial with fixed values waits to be asked for: Optuna looks for one among all, at each proposal."""
+
     def pause(self, trial: FrozenTrial) -> None:
         """Show a running trial so, with what is known of it now, until `end`."""
         shown = copy.copy(trial)
@@ -101,6 +104,8 @@ class SearchStorage(JournalStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """As Optuna's."""
+        if states == (TrialState.WAITING,) and not self.has_queue:
+            return []
         if not self._paused or not (states is None or TrialState.RUNNING in states or TrialState.PRUNED in states):
             return super().get_all_trials(study_id, deepcopy, states)
         trials = super().get_all_trials(study_id, deepcopy=False)
@@ -153,6 +158,7 @@ class Study:
             raise DistillTuneError("search.sampler: every combination of the space has been tried.")
         with _calm():
             self._study.sampler = self._sampler.build(self._space.config.search.seed, self._next)
+            self._storage.has_queue = bool(fixed)
             if fixed:
                 self._study.enqueue_trial(self._space.as_optuna(fixed))
             trial = self._study.ask()

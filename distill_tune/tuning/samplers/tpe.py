@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -137,9 +138,15 @@ class Older:
         """The complete ones in their order; with one objective, without those that a hundred are better than."""
         if len(study.directions) > 1:
             return _complete(older)
-        looked_at = [older[number] for number in (*self._unsettled, *range(self._num_seen, len(older)))]
-        self._num_seen, self._unsettled = len(older), [t.number for t in looked_at if t.datetime_complete is None]
-        self._best = sorted(self._best + _complete(looked_at), key=lambda trial: trial.number)
+        settled: list[FrozenTrial] = []
+        unsettled: list[int] = []
+        for number in chain(self._unsettled, range(self._num_seen, len(older))):
+            if (trial := older[number]).datetime_complete is None:
+                unsettled.append(number)
+            else:
+                settled.append(trial)
+        self._num_seen, self._unsettled = len(older), unsettled
+        self._best = sorted(self._best + _complete(settled), key=lambda trial: trial.number)
         if len(self._best) > 2 * _BEST:
             sign = 1 if study.direction.name == "MAXIMIZE" else -1
             best = sorted(self._best, key=lambda trial: -sign * trial.values[0])[:_BEST]
