@@ -21,6 +21,7 @@ from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
 from distill_tune.tuning.limits import Excess, Limits
 from distill_tune.tuning.schedulers._base import Judge
+from distill_tune.tuning.spent import Spent
 from distill_tune.tuning.study import Proposal, Study
 
 _FAILURES_THAT_END = 5
@@ -49,15 +50,10 @@ class Conductor:
     """Why no further trial can be proposed; empty while one can."""
     _waiting: deque[Proposal] = field(default_factory=deque)
     """Trials of an earlier sitting that go on."""
-    _epochs: int = 0
-    _best: float = -inf
-    _better_s: float = inf
-    """When the epoch that was the best first began, in seconds since 1970."""
-    _ended_since_better: int = 0
+    _spent: Spent = field(default_factory=Spent)
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Begin where an earlier sitting was ended: everything is known again, and what was at work goes on."""
-        self._epochs += sum(record.epochs for record in records)
         for _ in records[: len(self.known_good)]:  # each has used one up
             self.known_good.popleft()
         for record in records:
@@ -66,8 +62,7 @@ class Conductor:
         for record in records:
             if record.status is Status.RUNNING:
                 self._go_on_with(record)
-        first_ends_s = [r.first_end_s for r in records if r.status is not Status.INFEASIBLE and r.first_end_s]
-        self._ended_since_better = sum(end_s > self._better_s for end_s in first_ends_s)
+        self._spent.take_up(records)
         self._note()
 
     def _know(self, record: TrialRecord) -> None:
@@ -183,7 +178,7 @@ class Conductor:
         return passed and self.budget.ended_by is None
 
     def _enter(self, trial_id: str, report: Report) -> None:
-        self._epochs += 1
+        self._spent.epochs += 1
         self.ledger.report(trial_id, report, self.judge.is_rung(int(report["epoch"])))
 
     def _judge(self, record: TrialRecord, reports: Sequence[Report]) -> bool:
@@ -193,14 +188,8 @@ class Conductor:
             scores = self.ledger.scores(record, report)
             passed &= self.judge.goes_on(record.trial_id, int(report["epoch"]), *scores)
             if all(map(isfinite, scores)):
-                self._note_score(scores[0], report.get("time/began_s", 0.0))
+                self._spent.reach(scores[0], report.get("time/began_s", 0.0))
         return passed
-
-    def _note_score(self, score: float, began_s: float) -> None:
-        if score > self._best:
-            self._best, self._better_s, self._ended_since_better = score, began_s, 0
-        elif score == self._best:
-            self._better_s = min(self._better_s, began_s)
 
     def ended(self, trial_id: str, failure: str | None) -> None:
         """A trial has ended: by itself, by `goes_on`, or by a failure."""
@@ -210,7 +199,7 @@ class Conductor:
             self._guarded(lambda: self._pause(record))
         else:
             record.goes_on_later = status is Status.INTERRUPTED and self._goes_on_later
-            self._ended_since_better += record.paused_s is None
+            self._spent.end(record)
             self._guarded(lambda: self._tell(record, status, failure or ""))
         if self._is_systematic():
             self._end(Reason.FAILURES, next(r.message for r in self.ledger.records.values() if r.message))
@@ -222,7 +211,7 @@ class Conductor:
         self.ledger.end(record, status, message)
 
     def _pause(self, record: TrialRecord) -> None:
-        self._ended_since_better += record.paused_s is None
+        self._spent.end(record)
         self.study.note(record)
         self.ledger.pause(record)
         self.judge.pause(record.trial_id, record.epochs)
@@ -269,7 +258,7 @@ class Conductor:
         return not any(r.status is Status.RUNNING and r.reports for r in self.ledger.records.values())
 
     def _note(self) -> None:
-        self.budget.note(self._epochs, self._best, self._ended_since_better)
+        self.budget.note(self._spent.epochs, self._spent.best, self._spent.ended_since_better)
 
     def _guarded(self, write: Callable[[], object]) -> None:
         """A folder that cannot be written ends the search; what is in it stays true."""

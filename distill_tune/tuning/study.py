@@ -80,7 +80,6 @@ class SearchStorage(JournalStorage):
         super().__init__(SearchJournal(path))
         self._paused: dict[int, FrozenTrial] = {}
         """By number, as they are shown."""
-
         self.has_queue = False
         """Whether a trial with fixed values waits to be asked for: Optuna looks for one among all, at each proposal."""
 
