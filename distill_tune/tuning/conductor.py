@@ -9,25 +9,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf, isfinite
 
 from distill_tune.config import Values
-from distill_tune.config.searching import LATENCY
-from distill_tune.errors import ConfigError, DistillTuneError, one_line
+from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
-from distill_tune.tuning.limits import Excess, Limits
+from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.proposing import Proposer
 from distill_tune.tuning.schedulers._base import Judge
 from distill_tune.tuning.spent import Spent
 from distill_tune.tuning.study import Proposal, Study
 
 _FAILURES_THAT_END = 5
 """So many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
-_REFUSALS = 50
-"""So many students over the limits in a row, and the smallest of the space is proposed instead."""
 
 
 @dataclass
@@ -51,6 +48,9 @@ class Conductor:
     _waiting: deque[Proposal] = field(default_factory=deque)
     """Trials of an earlier sitting that go on."""
     _spent: Spent = field(default_factory=Spent)
+
+    def __post_init__(self) -> None:
+        self._proposer = Proposer(self.study, self.ledger, self.limits, self.known_good, self.smallest)
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Begin where an earlier sitting was ended: everything is known again, and what was at work goes on."""
@@ -121,8 +121,8 @@ class Conductor:
                 return self._promote(record)
             if self._all_are_proposed:  # what is at work may yet make room for one that pauses
                 return None
-            proposal = self._within_limits()
-            self.ledger.start(self._record_with_latency(proposal))
+            proposal, record = self._proposer.next()
+            self.ledger.start(record)
         except OSError as error:
             self._end(Reason.STORAGE, one_line(error))
         except DistillTuneError as error:  # what has been trained, and is being trained, is not lost for that
@@ -136,32 +136,6 @@ class Conductor:
         proposal = self.study.take_up(record)
         self.ledger.start(record)
         return proposal
-
-    def _within_limits(self) -> Proposal:
-        """Ask until a student is within the limits; what is not, or cannot be built, costs no training.
-
-        Raises:
-            DistillTuneError: not even the smallest student can be used, or there is nothing left to propose.
-        """
-        for refusals in range(2 * _REFUSALS):
-            fixed = self.known_good.popleft() if self.known_good else self.smallest if refusals >= _REFUSALS else None
-            proposal = self.study.ask(fixed)
-            try:
-                excess = self.limits.excess(proposal.config)
-            except ConfigError as error:  # this combination of a user's own network cannot be built; others can
-                excess = Excess(1.0, "student", str(error))
-            if excess.share <= 0:
-                return proposal
-            self._refuse(proposal, excess)
-        raise DistillTuneError(
-            f"limits: none of {2 * _REFUSALS} students proposed in a row can be used, the last is {excess.why}; loosen "
-            "the limits, or widen the student's ranges."
-        )
-
-    def _refuse(self, proposal: Proposal, excess: Excess) -> None:
-        record = self._record(proposal)
-        self.study.tell(record, Status.INFEASIBLE, excess.share)
-        self.ledger.end(record, Status.INFEASIBLE, excess.why)
 
     def goes_on(self, trial_id: str, reports: Sequence[Report]) -> bool:
         """Take the reports of a trial's latest epochs, and say whether it trains on."""
@@ -270,17 +244,3 @@ class Conductor:
     def _end(self, reason: Reason, why: str) -> None:
         self.why = self.why or why
         self.budget.end(reason)
-
-    def _record_with_latency(self, proposal: Proposal) -> TrialRecord:
-        record = self._record(proposal)
-        if LATENCY in self.ledger.objectives:
-            record.latency_ms = self.limits.latency_ms(proposal.config)
-        return record
-
-    def _record(self, proposal: Proposal) -> TrialRecord:
-        trial_id = f"{proposal.number:04d}"
-        record = TrialRecord(proposal.number, trial_id, proposal.values, trial_id)
-        with suppress(ConfigError):  # a student that cannot be built has no size
-            cost = self.limits.cost(proposal.config)
-            record.parameters, record.multiply_adds = cost.parameters, cost.multiply_adds
-        return record
