@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measure import SHORT_CONFIRMATION, run_search
+from _measure import SHORT_CONFIRMATION, parser, run_search
 
 from distill_tune.config.load import load_space
 from distill_tune.distillation.prepare import prepare
@@ -19,6 +20,17 @@ _CONFIRMATION_SHARE = 1.5
 _RESAMPLED = 2000
 Curve = list[tuple[float, float]]
 """Of each epoch of each trial: seconds since the process was started, and validation accuracy."""
+
+
+def curve_parser(description: str | None, space: str, seconds: float, epochs: int) -> ArgumentParser:
+    """A command line with what every benchmark of searches in so many seconds has."""
+    made = parser(description)
+    made.add_argument("--space", default=space)
+    made.add_argument("--seconds", type=float, default=seconds)
+    made.add_argument("--seeds", type=int, default=5)
+    made.add_argument("--epochs", type=int, default=epochs, help="of a full training")
+    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
+    return made
 
 
 def make_ready(space: str, storage: Path, assignments: Sequence[str]) -> None:

@@ -14,8 +14,8 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from _curves import anytime, figures, make_ready, middle, searched
-from _measure import conclude, parser, settings, show
+from _curves import anytime, curve_parser, figures, make_ready, middle, searched
+from _measure import conclude, settings, show
 
 SPACE = "search_spaces/letter.toml"
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -51,13 +51,8 @@ def main() -> None:
 
 
 def _arguments() -> Namespace:
-    made = parser(__doc__)
-    made.add_argument("--space", default=SPACE)
-    made.add_argument("--seconds", type=float, default=90.0)
-    made.add_argument("--seeds", type=int, default=5)
-    made.add_argument("--epochs", type=int, default=27, help="of a full training")
+    made = curve_parser(__doc__, SPACE, seconds=90.0, epochs=27)
     made.add_argument("--variant", action="append", choices=list(VARIANTS), help="one of them; all, unless given")
-    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
     return made.parse_args()
 
 

@@ -25,8 +25,8 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
-from _curves import anytime, figures, make_ready, searched
-from _measure import ENVIRONMENT, ROOT, conclude, parser, settings, show, spread
+from _curves import anytime, curve_parser, figures, make_ready, searched
+from _measure import ENVIRONMENT, ROOT, conclude, settings, show, spread
 
 SPACE = "search_spaces/fashion_mnist.toml"
 FIXED = (
@@ -54,14 +54,9 @@ def main() -> None:
 
 
 def _arguments() -> Namespace:
-    made = parser(__doc__)
-    made.add_argument("--space", default=SPACE)
-    made.add_argument("--seconds", type=float, default=300.0)
-    made.add_argument("--seeds", type=int, default=5)
-    made.add_argument("--epochs", type=int, default=9, help="of a full training")
+    made = curve_parser(__doc__, SPACE, seconds=300.0, epochs=9)
     made.add_argument("--target", type=float, default=0.905, help="a validation accuracy to be reached")
     made.add_argument("--side", action="append", choices=list(SIDES), help="one of them; all, unless given")
-    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
     return made.parse_args()
 
 

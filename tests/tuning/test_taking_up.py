@@ -129,49 +129,42 @@ TWO = {"objectives": ["val/accuracy", "parameters"]}
 PAUSING = {"scheduler": "promotion"}
 
 
-@pytest.fixture(scope="module")
-def undisturbed_pausing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
-    folder = tmp_path_factory.mktemp("pausing")
-    return folder, Sitting(folder, **PAUSING).run()
+Whole = tuple[Path, list[Any]]
+"""A search that nobody has disturbed: its folder, and how it ended."""
 
 
 @pytest.fixture(scope="module")
-def undisturbed_pausing_front(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
-    folder = tmp_path_factory.mktemp("pausing-front")
-    return folder, Sitting(folder, **PAUSING, **TWO).run()
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Whole]:
+    """`whole(**search)`: each played once."""
+    known: dict[str, Whole] = {}
+
+    def played(**search: Any) -> Whole:
+        name = json.dumps(search)
+        if name not in known:
+            folder = tmp_path_factory.mktemp("whole")
+            known[name] = folder, Sitting(folder, **search).run()
+        return known[name]
+
+    return played
 
 
-@pytest.fixture(scope="module")
-def undisturbed_front(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
-    folder = tmp_path_factory.mktemp("front")
-    return folder, Sitting(folder, **TWO).run()
+@pytest.fixture
+def undisturbed(whole: Callable[..., Whole]) -> Whole:
+    return whole()
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
-    folder = tmp_path_factory.mktemp("whole")
-    return folder, Sitting(folder).run()
-
-
-def test_the_undisturbed_search_has_trials_of_every_kind(undisturbed: tuple[Path, list[Any]]) -> None:
+def test_the_undisturbed_search_has_trials_of_every_kind(undisturbed: Whole) -> None:
     statuses = {status for _, _, status, _, _ in undisturbed[1]}
     assert statuses == {"completed", "stopped", "failed", "infeasible"}
 
 
+@pytest.mark.parametrize("search", [{}, TWO, PAUSING, PAUSING | TWO])
 @settings(max_examples=60)
 @given(share=st.floats(0, 1))
 def test_wherever_it_is_killed_it_ends_with_the_same_trials(
-    undisturbed: tuple[Path, list[Any]], share: float, tmp_path_factory: pytest.TempPathFactory
+    whole: Callable[..., Whole], search: dict[str, Any], share: float, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    goes_on_after_a_cut(*undisturbed, share, tmp_path_factory.getbasetemp() / "cut")
-
-
-@settings(max_examples=40)
-@given(share=st.floats(0, 1))
-def test_with_two_objectives_too(
-    undisturbed_front: tuple[Path, list[Any]], share: float, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    goes_on_after_a_cut(*undisturbed_front, share, tmp_path_factory.getbasetemp() / "cut-front", **TWO)
+    goes_on_after_a_cut(*whole(**search), share, tmp_path_factory.getbasetemp() / "cut", **search)
 
 
 @pytest.mark.parametrize(
@@ -195,23 +188,6 @@ def test_every_sampler_and_scheduler_goes_on_as_if_nothing_had_happened(
         goes_on_after_a_cut(tmp_path / "whole", whole, share, tmp_path / "cut", **search)
 
 
-@settings(max_examples=60)
-@given(share=st.floats(0, 1))
-def test_with_trials_that_pause_too(
-    undisturbed_pausing: tuple[Path, list[Any]], share: float, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    goes_on_after_a_cut(*undisturbed_pausing, share, tmp_path_factory.getbasetemp() / "cut-pausing", **PAUSING)
-
-
-@settings(max_examples=25)
-@given(share=st.floats(0, 1))
-def test_with_trials_that_pause_and_two_objectives_too(
-    undisturbed_pausing_front: tuple[Path, list[Any]], share: float, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.getbasetemp() / "cut-pausing-front"
-    goes_on_after_a_cut(*undisturbed_pausing_front, share, folder, **PAUSING, **TWO)
-
-
 def test_known_good_settings_that_were_not_tried_yet_are_tried_when_it_goes_on(tmp_path: Path) -> None:
     search = {"start_with": [{"optim.learning_rate": rate} for rate in (0.01, 0.02, 0.03)], "trials": 6}
     (tmp_path / "whole").mkdir()
@@ -224,9 +200,9 @@ def test_known_good_settings_that_were_not_tried_yet_are_tried_when_it_goes_on(t
         assert Sitting(tmp_path / "cut", **search).run() == whole
 
 
-@pytest.mark.parametrize(("whole", "search"), [("undisturbed", {}), ("undisturbed_pausing", PAUSING)])
+@pytest.mark.parametrize("search", [{}, PAUSING])
 def test_a_search_that_is_killed_after_every_few_steps_still_ends_the_same(
-    whole: str, search: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
+    whole: Callable[..., Whole], search: dict[str, Any], tmp_path: Path
 ) -> None:
     class Killed(Exception):
         pass
@@ -249,12 +225,10 @@ def test_a_search_that_is_killed_after_every_few_steps_still_ends_the_same(
             break
         except Killed:
             pass
-    assert outcome == request.getfixturevalue(whole)[1]
+    assert outcome == whole(**search)[1]
 
 
-def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(
-    undisturbed: tuple[Path, list[Any]], tmp_path: Path
-) -> None:
+def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(undisturbed: Whole, tmp_path: Path) -> None:
     sitting = Sitting(tmp_path)
     proposal = sitting.conductor.propose()
     assert proposal is not None
@@ -277,9 +251,7 @@ def test_a_logbook_that_another_program_holds_is_refused(tmp_path: Path) -> None
     Logbook(tmp_path).release()
 
 
-def test_a_line_torn_by_a_kill_does_not_count_and_a_damaged_one_is_refused(
-    undisturbed: tuple[Path, list[Any]], tmp_path: Path
-) -> None:
+def test_a_line_torn_by_a_kill_does_not_count_and_a_damaged_one_is_refused(undisturbed: Whole, tmp_path: Path) -> None:
     lines = (undisturbed[0] / LOGBOOK).read_bytes().splitlines(keepends=True)
     shutil.copy(undisturbed[0] / JOURNAL, tmp_path / JOURNAL)
     (tmp_path / LOGBOOK).write_bytes(b"".join(lines[:9]) + lines[9][:20])
@@ -289,9 +261,7 @@ def test_a_line_torn_by_a_kill_does_not_count_and_a_damaged_one_is_refused(
         History.of(tmp_path)
 
 
-def test_a_journal_that_lost_its_end_takes_the_logbook_back_with_it(
-    undisturbed: tuple[Path, list[Any]], tmp_path: Path
-) -> None:
+def test_a_journal_that_lost_its_end_takes_the_logbook_back_with_it(undisturbed: Whole, tmp_path: Path) -> None:
     folder, whole = undisturbed
     cut_copy(folder, tmp_path / "cut", (folder / LOGBOOK).stat().st_size)
     with (tmp_path / "cut" / JOURNAL).open("rb+") as journal:
@@ -338,7 +308,7 @@ def test_the_grid_tries_every_combination_once_and_then_says_so(tmp_path: Path) 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, on which every write fails")
 def test_a_full_disk_ends_the_search_and_what_is_there_goes_on_when_there_is_room(
-    undisturbed: tuple[Path, list[Any]], tmp_path: Path
+    undisturbed: Whole, tmp_path: Path
 ) -> None:
     sitting = Sitting(tmp_path)
     first = sitting.conductor.propose()
@@ -356,7 +326,7 @@ def test_a_full_disk_ends_the_search_and_what_is_there_goes_on_when_there_is_roo
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, on which every write fails")
 def test_a_disk_that_is_full_when_a_trial_pauses_loses_nothing_either(
-    undisturbed_pausing: tuple[Path, list[Any]], tmp_path: Path
+    whole: Callable[..., Whole], tmp_path: Path
 ) -> None:
     sitting = Sitting(tmp_path, **PAUSING)
     first = sitting.conductor.propose()
@@ -369,4 +339,4 @@ def test_a_disk_that_is_full_when_a_trial_pauses_loses_nothing_either(
         sitting.conductor.ended(name, None)
         sitting.conductor.end_the_rest()
     assert sitting.conductor.budget.ended_by is Reason.STORAGE
-    assert Sitting(tmp_path, **PAUSING).run() == undisturbed_pausing[1]
+    assert Sitting(tmp_path, **PAUSING).run() == whole(**PAUSING)[1]
