@@ -12,7 +12,7 @@ import io
 import time
 from abc import abstractmethod
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,12 +150,16 @@ def write_student(path: Path, weights: dict[str, Any]) -> None:
 
 
 def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
-    """The checkpoint behind the digest of its bytes."""
+    """The checkpoint behind the digest of its bytes.
+
+    Where there is no room for it there is none, or an older one: a training that is taken up again then repeats more of
+    itself. It is no fault of the training; a search whose disk is full ends when its logbook can no longer be written.
+    """
     import torch
 
     content = io.BytesIO()
     torch.save(checkpoint, content)
-    with new_file(path) as temporary:
+    with suppress(OSError), new_file(path) as temporary:
         temporary.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
 
 

@@ -95,6 +95,16 @@ def test_what_goes_on_after_a_pause_at_a_rung_is_the_same_training_to_the_bit(
     assert after[:3] == before, "told from the checkpoint and not trained again, down to the times"
 
 
+def test_a_checkpoint_for_which_there_is_no_room_costs_no_training(
+    group: WorkerGroup, assignment: Assignment, tmp_path: Path
+) -> None:
+    unwritable = tmp_path / f"{'0' * 250}.pt"  # the name that it has while it is written is too long
+    whole = all_reports(group, assignment)
+    found = all_reports(group, replace(assignment, checkpoint=unwritable, pauses=frozenset({1, 3})))
+    assert [report["val/loss"] for report in found] == [report["val/loss"] for report in whole]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_training_that_diverges_raises_and_the_group_serves_the_next(
     group: WorkerGroup, assignment: Assignment
 ) -> None:
