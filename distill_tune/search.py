@@ -69,7 +69,7 @@ def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
     settings += [f"search.trials={given.trials}"] if given.trials is not None else []
     settings += [f"search.time={json.dumps(given.time)}"] if given.time is not None else []
     path = find_space(given.space or DEFAULT_SPACE)
-    space = load_space(path, settings)
+    space = load_space(path, settings, completing=True)
 
     from distill_tune.export.result_folder import default_name, free_folder
     from distill_tune.tuning.order import Order

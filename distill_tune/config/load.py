@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.config.ranges import is_range
+from distill_tune.config.shipped import completed
 from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
 
@@ -13,8 +14,13 @@ MADE_WITH = "made_with"
 """The table of a result's `search.toml` that says what made it; it is no section, and read over."""
 
 
-def load_space(path: Path, settings: list[str]) -> Space:
+def load_space(path: Path, settings: list[str], completing: bool = False) -> Space:
     """The search space at `path` with `settings` ("loss.temperature=4") laid over it.
+
+    Args:
+        path: a TOML file.
+        settings: each `key=value`.
+        completing: whether shipped ranges stand where a space says nothing (`shipped.py`).
 
     Raises:
         ConfigError: the file is missing, is no TOML, or breaks a rule; one line, with the file's name.
@@ -25,11 +31,12 @@ def load_space(path: Path, settings: list[str]) -> Space:
     for setting in settings:
         apply_setting(tables, setting)
     try:
-        return Space.parse(tables)
+        space = Space.parse(tables)
     except ConfigError as error:
         if settings and _is_valid(of_the_file):  # then it is the command line that is at fault
             raise
         raise ConfigError(f"{path}: {error}") from error
+    return completed(space, tables) if completing else space
 
 
 def _is_valid(tables: dict[str, Any]) -> bool:

@@ -67,6 +67,12 @@ class Choice:
         """Whether a trial can have this value."""
         return value in self.values
 
+    def at(self, share: float) -> Any:
+        """The value so far from the least number to the greatest, or into a row of lists; of names, the first."""
+        numbers, lists = all(map(_is_number, self.values)), all(isinstance(value, list) for value in self.values)
+        ordered = sorted(self.values) if numbers else self.values
+        return ordered[int(share * (len(ordered) - 1)) if numbers or lists else 0]
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -113,6 +119,11 @@ class Interval:
     def contains(self, value: Any) -> bool:
         """Whether a trial can have this value."""
         return _is_number(value) and self.low <= value <= self.high and not (self.integer and value % 1)
+
+    def at(self, share: float) -> float:
+        """The number so far from the low end to the high one; by the logarithm where that is evenly spread."""
+        found = self.low * (self.high / self.low) ** share if self.log else self.low + share * (self.high - self.low)
+        return round(found) if self.integer else min(max(found, self.low), self.high)
 
     def with_integers(self) -> Interval | None:
         """The integers of the interval as a range; None where there are fewer than two."""

@@ -80,8 +80,11 @@ class SearchConfig(Choosing):
     scheduler: str = "promotion"
     objectives: Annotated[list[Objective], BeforeValidator(_listed), Field(min_length=1)] = Field(["val/accuracy"])
     """One, or several of which a front is searched; the winner is the best by the first."""
-    start_with: list[dict[str, Any]] = Field([])
-    """Known good settings, tried first: dotted names to values; what a table leaves out is sampled."""
+    start_with: Literal["middle"] | list[dict[str, Any]] = "middle"
+    """Known good settings, tried first: dotted names to values, and what a table leaves out is sampled.
+
+    middle: of every range, unless there are other searches to start from.
+    """
     start_from: list[str] = Field([])
     """Result folders of other searches whose trials the sampler shall know."""
     retries: Annotated[int, Field(ge=0)] = 2

@@ -7,6 +7,7 @@ look at it. A term of `[loss.also]` that weighs nothing, or is the kind of the l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,10 +135,20 @@ class Space:
 
     def suggest(self, trial: Suggests) -> Values:
         """Sample every parameter that exists for this trial, as the file has them: what others hang on comes first."""
+        return self._valued(lambda path: self.ranges[path].suggest(trial, dotted(path)))
+
+    def middle(self, size: float = 0.5) -> Values:
+        """The trial in the middle of every range; of students, so far from the low end of theirs as `size` says.
+
+        Of names, and of other choices that are not of numbers, it is the first: what one believes in stands there.
+        """
+        return self._valued(lambda path: self.ranges[path].at(size if path[0] == "student" else 0.5))
+
+    def _valued(self, value_at: Callable[[Path], Any]) -> Values:
         values: Values = {}
         for path in sorted(self.ranges, key=_turn):
             if self._exists(path, values):
-                values[dotted(path)] = self.ranges[path].suggest(trial, dotted(path))
+                values[dotted(path)] = value_at(path)
         return values
 
     def at(self, values: Values) -> Config:

@@ -16,7 +16,7 @@ from distill_tune.data import Dataset
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import chosen_pace, estimated_epoch_s
-from distill_tune.tuning.limits import Limits, smallest_student
+from distill_tune.tuning.limits import Limits, middle_student, smallest_student
 from distill_tune.tuning.plan import affordable_epochs
 from distill_tune.tuning.warm_start import check_others
 from distill_tune.tuning.without_teacher import space_without_teacher
@@ -30,6 +30,14 @@ class Fitted:
     limits: Limits
     smallest: Values
     """The smallest student, by its sampled values; it is within the limits."""
+
+    @property
+    def known_good(self) -> list[Values]:
+        """Settings to try first."""
+        search = self.space.config.search
+        if search.start_with != "middle":
+            return search.start_with
+        return [] if search.start_from else middle_student(self.space, self.limits)
 
     def without_teacher(self) -> Fitted:
         """What is searched for `confirm.baseline_search`.
@@ -60,7 +68,8 @@ def known_to_fit(space: Space, dataset: Dataset) -> Fitted:
     """
     space.config.search.chosen("sampler").check(space)
     _check_costs_differ(space)
-    for known_good in space.config.search.start_with:
+    start_with = space.config.search.start_with
+    for known_good in start_with if start_with != "middle" else []:
         _check_known_good(space, known_good)
     check_others(space.config.search.start_from, len(space.config.search.objectives) > 1)
     limits = Limits(space.config.limits, dataset)

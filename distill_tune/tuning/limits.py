@@ -6,6 +6,7 @@ device and takes no memory.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -122,6 +123,19 @@ def smallest_student(space: Space, limits: Limits) -> Values:
             "limits or widen the ranges."
         )
     return {name: value for name, value in smallest.items() if name in set(map(dotted, space.ranges))}
+
+
+def middle_student(space: Space, limits: Limits) -> list[Values]:
+    """The middle of every range, with a student that is as far into its ranges as the limits allow, up to the middle.
+
+    Of at most one: there may be none, since a student's ranges need not grow from one end to the other.
+    """
+    for size in (0.5, 0.25, 0.125, 0.0):
+        values = space.middle(size)
+        with suppress(ConfigError):  # of a user's own network, that cannot be built so
+            if limits.excess(space.at(values)).share <= 0:
+                return [values]
+    return []
 
 
 def _burden(limits: Limits, config: Config) -> tuple[bool, float, int]:

@@ -83,7 +83,7 @@ class SearchPhase:
             self.budget,
             self.fitted.limits,
             self.places * self.lanes,
-            deque(search.start_with),
+            deque(self.fitted.known_good),
             self.fitted.smallest,
         )
         for record in history.records.values():

@@ -13,13 +13,9 @@ from typing import Any
 
 from distill_tune.config import Space, Values
 from distill_tune.config.messages import dotted
-from distill_tune.config.ranges import Choice, Range
+from distill_tune.config.ranges import Choice, Range, parse_range
 from distill_tune.errors import ConfigError
 from distill_tune.registry import INITIALISATIONS, LOSSES
-
-_SMOOTHING = ("loss", "label_smoothing", "smoothing")
-_SMOOTHINGS = Choice((0.05, 0.1, 0.2))
-"""Searched where the space says nothing of it; values, since a grid has no other ranges."""
 
 Ranges = dict[tuple[str, ...], Range]
 
@@ -45,9 +41,11 @@ def space_without_teacher(space: Space) -> Space:
     tables.get("confirm", {}).pop("baseline_search", None)
     for key in ("target", "patience"):
         tables.get("search", {}).pop(key, None)
-    bare = Space(tables, ranges)
-    start_with = [known for values in space.config.search.start_with if (known := _known(bare, values))]
-    return bare.with_fixed("search", "start_with", start_with)
+    bare, start_with = Space(tables, ranges), space.config.search.start_with
+    if start_with == "middle":
+        return bare
+    known_good = [known for values in start_with if (known := _known(bare, values))]
+    return bare.with_fixed("search", "start_with", known_good)
 
 
 def _replace_losses(space: Space, tables: dict[str, Any], ranges: Ranges) -> None:
@@ -60,9 +58,12 @@ def _replace_losses(space: Space, tables: dict[str, Any], ranges: Ranges) -> Non
         del ranges[path]
     tables["loss"] = {"kind": kinds[0], **options}
     ranges["loss", "kind"] = Choice(kinds)
-    smoothing = tables["loss"].setdefault("label_smoothing", {})
-    if "smoothing" not in smoothing:
-        smoothing["smoothing"], ranges[_SMOOTHING] = _SMOOTHINGS.values[0], _SMOOTHINGS
+    for name in kinds:
+        for key, written in LOSSES.get(name).ranges.items():
+            if key not in (options := tables["loss"].setdefault(name, {})):
+                path = ("loss", name, key)
+                ranges[path] = parse_range(path, written)
+                options[key] = ranges[path].corners()[0]
 
 
 def _drop_inits(space: Space, tables: dict[str, Any], ranges: Ranges) -> None:

@@ -46,6 +46,38 @@ def test_corners_and_probes_lie_in_the_range(value: dict[str, Any]) -> None:
     assert set(map(str, found.corners())) <= set(map(str, found.probes()))
 
 
+@given(ranges, st.floats(0.0, 1.0))
+def test_a_value_so_far_into_a_range_is_of_the_range(value: dict[str, Any], share: float) -> None:
+    found = parse_range(PATH, value)
+    assert found.contains(found.at(share))
+
+
+@given(intervals)
+def test_the_way_through_an_interval_leads_from_end_to_end(value: dict[str, Any]) -> None:
+    found = parse_range(PATH, value)
+    stops = [found.at(share / 8) for share in range(9)]
+    assert stops == sorted(stops)
+    assert (stops[0], stops[-1]) == pytest.approx(found.corners())
+
+
+@pytest.mark.parametrize(
+    ("value", "middle"),
+    [
+        ({"log": [1.0, 16.0]}, 4.0),
+        ({"uniform": [0.0, 1.0]}, 0.5),
+        ({"log_int": [10, 1000]}, 100),
+        ({"int": [1, 3]}, 2),
+        ({"choice": [256, 64, 128]}, 128),
+        ({"choice": [0.0, 0.1]}, 0.0),
+        ({"choice": [[8], [16], [16, 16]]}, [16]),
+        ({"choice": ["gelu", "relu", "silu"]}, "gelu"),
+        ({"choice": [True, False]}, True),
+    ],
+)
+def test_the_middle_is_by_the_logarithm_by_size_or_the_first_name(value: dict[str, Any], middle: Any) -> None:
+    assert parse_range(PATH, value).at(0.5) == (pytest.approx(middle) if isinstance(middle, float) else middle)
+
+
 @given(intervals)
 def test_an_interval_is_shown_as_it_is_written(value: dict[str, Any]) -> None:
     found = parse_range(PATH, value)

@@ -23,12 +23,13 @@ from distill_tune.config.choosing import Choosing
 from distill_tune.config.ranges import KINDS
 from distill_tune.config.searching import LATENCY
 from distill_tune.config.sections import SEARCHED, SECTIONS
+from distill_tune.config.shipped import OF_ALL_LOSSES
 from distill_tune.distillation.loop import distill
 from distill_tune.distillation.materials import CORRUPTED, Materials
 from distill_tune.distillation.prepare import Preparation, prepare
 from distill_tune.evaluation.verdict import Word
 from distill_tune.export.versions import versions
-from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, Options
+from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, LOSSES, Options
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning import summary
@@ -202,6 +203,13 @@ def test_every_kind_of_range_is_shown_and_can_be_read() -> None:
 
 def rows_of(heading: str, head: str) -> list[Cells]:
     return [row for row in tables_under_headings("docs/configuration.md")[heading] if head in row]
+
+
+def test_every_range_that_is_shipped_is_listed() -> None:
+    rows = tables_under_headings("docs/configuration.md")["Ranges that are shipped"]
+    listed = {first_name(row["key"]): tomllib.loads(f"x = {first_name(row['shipped range'])}")["x"] for row in rows}
+    own = {f"{n}.{key}": written for n in LOSSES.names for key, written in LOSSES.get(n).ranges.items()}
+    assert listed == OF_ALL_LOSSES | own
 
 
 def test_the_sections_that_may_have_ranges_are_named() -> None:

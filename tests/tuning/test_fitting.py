@@ -96,6 +96,27 @@ def test_the_smallest_student_of_the_space_decides_whether_limits_can_be_met(pre
             smallest_student(space, limits)
 
 
+def test_the_first_to_be_tried_is_the_middle_of_every_range(preparation: Any) -> None:
+    found, _ = fitted(preparation, student={"mlp": {"width": {"log_int": [4, 64]}}})
+    assert found.known_good == [found.space.middle()]
+    assert found.known_good[0]["student.mlp.width"] == 16
+
+
+def test_where_the_middle_is_over_a_limit_its_student_is_made_smaller_and_nothing_else(preparation: Any) -> None:
+    space = space_with(student={"mlp": {"width": {"log_int": [4, 64]}}})
+    most = Limits(space.config.limits, preparation.dataset).cost(space.at(space.middle())).parameters - 1
+    found, _ = fitted(preparation, student={"mlp": {"width": {"log_int": [4, 64]}}}, limits={"max_parameters": most})
+    (first,) = found.known_good
+    assert first == space.middle() | {"student.mlp.width": 8}
+    assert found.limits.excess(found.space.at(first)) is NO_EXCESS
+
+
+def test_whoever_says_where_to_start_is_heard(preparation: Any) -> None:
+    known = [{"optim.learning_rate": 0.01}]
+    assert fitted(preparation, search={"start_with": known})[0].known_good == known
+    assert fitted(preparation, search={"start_with": []})[0].known_good == []
+
+
 def test_latency_is_a_limit_too(preparation: Any) -> None:
     space = space_with()
     limits = Limits(space.config.limits.model_copy(update={"max_latency_ms": 1e-6}), preparation.dataset)

@@ -71,6 +71,7 @@ class Crd(FeatureLoss):
     """
 
     compares_samples: ClassVar[bool] = True
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"tau": {"log": [0.05, 0.3]}}
     weights: ClassVar[tuple[str, ...]] = ("scale",)
     scale: Weight = 0.1
     """The authors' is 0.8, in trainings of 240 epochs; the term is several times the labels' at first."""

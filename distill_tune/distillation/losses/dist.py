@@ -6,7 +6,7 @@ https://arxiv.org/abs/2205.10536
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.distillation.losses._base import Loss, Weight, a_row
 from distill_tune.registry import LOSSES
@@ -43,6 +43,7 @@ class Dist(Loss):
     compares_samples: ClassVar[bool] = True
     over_lanes: ClassVar[bool] = True
     weights: ClassVar[tuple[str, ...]] = ("inter_weight", "intra_weight")
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"intra_weight": {"log": [0.5, 4.0]}}
     inter_weight: Weight = 2.0
     """The paper's beta; of the relation between classes."""
     intra_weight: Weight = 2.0

@@ -5,7 +5,7 @@ Zhao, Cui, Song, Qiu, Liang, "Decoupled Knowledge Distillation", CVPR 2022, http
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from distill_tune.distillation.losses._base import Loss, Weight, a_row
 from distill_tune.registry import LOSSES
@@ -65,6 +65,7 @@ class Dkd(Loss):
 
     over_lanes: ClassVar[bool] = True
     weights: ClassVar[tuple[str, ...]] = ("target_weight", "non_target_weight")
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"non_target_weight": {"log": [0.5, 8.0]}}
     target_weight: Weight = 1.0
     """The paper's alpha."""
     non_target_weight: Weight = 1.0

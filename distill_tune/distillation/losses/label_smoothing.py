@@ -7,7 +7,7 @@ https://arxiv.org/abs/1909.11723
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ class LabelSmoothing(Loss):
 
     uses_teacher: ClassVar[bool] = False
     over_lanes: ClassVar[bool] = True
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"smoothing": {"choice": [0.05, 0.1, 0.2]}}
+    """Values, since a grid has no other ranges."""
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of a label's weight that is spread evenly over all classes."""
 

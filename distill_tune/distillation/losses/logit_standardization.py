@@ -5,7 +5,7 @@ Sun, Ren, Li, Wang, Cao, "Logit Standardization in Knowledge Distillation", CVPR
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -35,6 +35,7 @@ class LogitStandardization(Loss):
 
     uses_temperature: ClassVar[bool] = False
     over_lanes: ClassVar[bool] = True
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"base_temperature": {"log": [1.0, 6.0]}}
     base_temperature: Annotated[float, Field(gt=0)] = 2.0
     """tau: z-scores have deviation 1, whatever the network, so good values lie near 2 (the paper's)."""
 

@@ -6,7 +6,7 @@ https://openaccess.thecvf.com/content/CVPR2023/html/Jin_Multi-Level_Logit_Distil
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -51,6 +51,10 @@ class Mlkd(Loss):
     over_lanes: ClassVar[bool] = True
     compares_samples: ClassVar[bool] = True
     weights: ClassVar[tuple[str, ...]] = ("instance_weight", "batch_weight", "class_weight")
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {
+        "temperatures": {"choice": [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0, 6.0]]},
+        "class_weight": {"log": [0.01, 1.0]},
+    }
     temperatures: list[Annotated[float, Field(gt=0)]] = Field([2.0, 3.0, 4.0, 5.0, 6.0], min_length=1, max_length=16)
     """All of them at once, in place of `loss.temperature`."""
     instance_weight: Weight = 1.0

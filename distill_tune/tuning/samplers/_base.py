@@ -31,6 +31,9 @@ class Sampler(Options, ABC):
     several_objectives: ClassVar[bool] = False
     """Whether it can propose for more than one."""
 
+    takes_intervals: ClassVar[bool] = True
+    """Whether it can sample ranges without a last value."""
+
     @abstractmethod
     def build(self, seed: int, number: int) -> BaseSampler:
         """Optuna's sampler for trial `number` of a search with `seed`."""

@@ -23,6 +23,7 @@ class Grid(Sampler):
     """For spaces of choices and integers."""
 
     several_objectives: ClassVar[bool] = True
+    takes_intervals: ClassVar[bool] = False
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """What has been tried is in the study; the order is reseeded for each trial."""
