@@ -27,6 +27,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "median": ("search.scheduler='median'",),
     "none": ("search.scheduler='none'",),
     "random": ("search.sampler='random'",),
+    "no start": ("search.start_with=[]",),
 }
 """By name: what differs from the space."""
 _SHOWN = (5, 10, 20)

@@ -8,6 +8,11 @@ training: two places, each epoch as long as it took, and the very judges of `dis
 and taking up again cost nothing here; `benchmarks/anytime.py` compares whole searches, with far fewer repeats. Shown,
 over many orders of the same students: the final validation accuracy of the best trial that came to its end within so
 many epochs, or of the best seen where none has, and by how much each differs from the first, order by order.
+
+Further variants show the judge something else than the accuracy so far: validation loss; the accuracy continued by its
+last step (extrapolation); the accuracy with a head start for larger students, a quarter of the spread at a rung for
+each deviation of the logarithm of their size, less the nearer the end (a cheap proxy). `larger first` proposes in the
+order of size, with noise as wide as its spread.
 """
 
 from __future__ import annotations
@@ -34,6 +39,7 @@ SPACE = "search_spaces/letter.toml"
 MAX_EPOCHS = 27
 SMALL = ("student.mlp.width={log_int=[16, 40]}", "student.mlp.depth={int=[1, 2]}", f"search.max_epochs={MAX_EPOCHS}")
 PLACES = 2
+HEAD_START = 0.25
 VARIANTS: dict[str, dict[str, Any]] = {
     "asha": {},
     "asha, factor 2": {"reduction_factor": 2},
@@ -46,15 +52,23 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "promotion, factor 2": {"scheduler": "promotion", "reduction_factor": 2},
     "promotion, factor 4": {"scheduler": "promotion", "reduction_factor": 4},
     "promotion, first rung 3": {"scheduler": "promotion", "min_epochs": 3},
+    "promotion, by loss": {"scheduler": "promotion"},
+    "promotion, extrapolated": {"scheduler": "promotion"},
+    "promotion, head start": {"scheduler": "promotion"},
+    "promotion, larger first": {"scheduler": "promotion"},
 }
+"""By name, whose last part says what a judge is shown: what differs from `asha` with its defaults."""
 
 
 class Curve(NamedTuple):
     """Of one student."""
 
     scores: list[float]
-    """After each epoch."""
+    """After each epoch: validation accuracy."""
+    losses: list[float]
+    """Likewise: validation loss."""
     epoch_s: float
+    parameters: int
 
 
 class Played(NamedTuple):
@@ -71,9 +85,11 @@ def main() -> None:
     for budget in given.budgets:
         first: Any = None
         for variant, search in VARIANTS.items():
-            config = SearchConfig(max_epochs=MAX_EPOCHS, **search)
+            config = SearchConfig(**{"max_epochs": MAX_EPOCHS, "scheduler": "asha", **search})
+            shown = _shown(curves, variant)
             played = [
-                _play(curves, order, config.chosen("scheduler").judge(config), budget) for order in _orders(given)
+                _play(curves, shown, order, config.chosen("scheduler").judge(config), budget)
+                for order in _orders(given, curves if variant.endswith("larger first") else None)
             ]
             best = 100 * np.array([one.best for one in played])
             first = best if first is None else first
@@ -93,13 +109,35 @@ def _arguments() -> Namespace:
     return made.parse_args()
 
 
-def _orders(given: Namespace) -> list[list[int]]:
-    return [random.Random(seed).sample(range(given.students), given.students) for seed in range(given.orders)]
+def _orders(given: Namespace, by_size: list[Curve] | None) -> list[list[int]]:
+    if by_size is None:
+        return [random.Random(seed).sample(range(given.students), given.students) for seed in range(given.orders)]
+    noise = (np.random.default_rng(seed).normal(size=given.students) for seed in range(given.orders))
+    return [np.argsort(-_sizes(by_size) - each).tolist() for each in noise]
+
+
+def _sizes(curves: list[Curve]) -> np.ndarray:
+    """Logarithms of the numbers of parameters, of mean 0 and deviation 1."""
+    logarithms = np.log([curve.parameters for curve in curves])
+    return np.asarray((logarithms - logarithms.mean()) / logarithms.std())
+
+
+def _shown(curves: list[Curve], variant: str) -> np.ndarray:
+    """[students, epochs]: what the judge is shown of each, larger where better."""
+    scores, losses = (np.array([getattr(curve, key) for curve in curves]) for key in ("scores", "losses"))
+    if variant.endswith("by loss"):
+        return -losses
+    if variant.endswith("extrapolated"):
+        return scores + np.diff(scores, axis=1, prepend=scores[:, :1])
+    if variant.endswith("head start"):
+        left = 1 - np.arange(1, MAX_EPOCHS + 1) / MAX_EPOCHS
+        return np.asarray(scores + HEAD_START * left * scores.std(0) * _sizes(curves)[:, None])
+    return scores
 
 
 def _curves(given: Namespace) -> list[Curve]:
     """The students' curves; those of an earlier run of as many are kept in the storage."""
-    kept = given.storage / f"curves-{given.students}.json"
+    kept = given.storage / f"curves-of-{given.students}.json"
     if kept.exists():
         return [Curve(*curve) for curve in json.loads(kept.read_text())]
     torch.set_num_threads(1)
@@ -110,9 +148,13 @@ def _curves(given: Namespace) -> list[Curve]:
     curves = []
     for number in range(given.students):
         config = space.at(space.suggest(study.ask()))
-        reports = [epoch.report for epoch in distill(config, Materials.open(prepared, config), number)]
-        seconds = [report["time/training_s"] for report in reports]
-        curves.append(Curve([report["val/accuracy"] for report in reports], sum(seconds) / len(seconds)))
+        materials = Materials.open(prepared, config)
+        reports = [epoch.report for epoch in distill(config, materials, number)]
+        accuracies, losses, seconds = (
+            [report[key] for report in reports] for key in ("val/accuracy", "val/loss", "time/training_s")
+        )
+        parameters = sum(each.numel() for each in materials.build_student(config).parameters())
+        curves.append(Curve(accuracies, losses, sum(seconds) / len(seconds), parameters))
     kept.write_text(json.dumps(curves))
     return curves
 
@@ -120,8 +162,8 @@ def _curves(given: Namespace) -> list[Curve]:
 class Player:
     """One search: who is where, and how many epochs are spent."""
 
-    def __init__(self, curves: list[Curve], order: list[int], judge: Judge, budget: int):
-        self.curves, self.judge, self.budget = curves, judge, budget
+    def __init__(self, curves: list[Curve], shown: np.ndarray, order: list[int], judge: Judge, budget: int):
+        self.curves, self.shown, self.judge, self.budget = curves, shown, judge, budget
         self.waiting, self.epochs = list(reversed(order)), dict[int, int]()
         self.places: list[tuple[float, int, int]] = []
         self.spent = 0
@@ -148,20 +190,20 @@ class Player:
     def arrive(self, now_s: float, student: int, epochs: int) -> None:
         """A student is at a rung, or at its end."""
         before, self.epochs[student] = self.epochs[student], epochs
-        shown = [self._shown(student, epoch) for epoch in range(before + 1, epochs + 1)]
-        if epochs < MAX_EPOCHS and all(shown) and self.spent < self.budget:
+        goes_on = [self._goes_on(student, epoch) for epoch in range(before + 1, epochs + 1)]
+        if epochs < MAX_EPOCHS and all(goes_on) and self.spent < self.budget:
             self.train(now_s, student)
             return
-        if epochs < MAX_EPOCHS and not all(shown) and self.judge.pauses:
+        if epochs < MAX_EPOCHS and not all(goes_on) and self.judge.pauses:
             self.judge.pause(f"{student:04d}", epochs)
         self.fill(now_s)
 
-    def _shown(self, student: int, epoch: int) -> bool:
-        return self.judge.goes_on(f"{student:04d}", epoch, self.curves[student].scores[epoch - 1])
+    def _goes_on(self, student: int, epoch: int) -> bool:
+        return self.judge.goes_on(f"{student:04d}", epoch, float(self.shown[student, epoch - 1]))
 
 
-def _play(curves: list[Curve], order: list[int], judge: Judge, budget: int) -> Played:
-    player = Player(curves, order, judge, budget)
+def _play(curves: list[Curve], shown: np.ndarray, order: list[int], judge: Judge, budget: int) -> Played:
+    player = Player(curves, shown, order, judge, budget)
     for _ in range(PLACES):
         player.fill(0.0)
     while player.places:
