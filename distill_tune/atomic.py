@@ -6,7 +6,7 @@ A program that dies in between leaves a hidden name that nobody reads.
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -30,16 +30,30 @@ def _remember(path: Path) -> None:
 
 
 @contextmanager
+def _folder_for(path: Path) -> Iterator[None]:
+    """The folder that `path` will be in; if the block ends in an error it goes again, unless it was there before."""
+    new = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in new:
+            with suppress(OSError):  # not empty, so somebody else's too
+                folder.rmdir()
+        raise
+
+
+@contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Where to write what shall stand at `path`; it takes that place when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        temporary.replace(path)
-        _remember(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _folder_for(path):
+        try:
+            yield temporary
+            temporary.replace(path)
+            _remember(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -48,13 +62,12 @@ def new_folder(folder: Path, is_whole: Callable[[Path], bool] = lambda folder: F
 
     What was there goes, unless it `is_whole`: another program has then just put it there.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-", ignore_cleanup_errors=True) as temporary:
-        new = Path(temporary) / "new"
+    with _folder_for(folder), _emptied_afterwards(folder.parent) as temporary:
+        new = temporary / "new"
         new.mkdir()
         yield new
         if folder.exists() and not is_whole(folder):
-            folder.rename(Path(temporary) / "old")
+            folder.rename(temporary / "old")
         try:
             new.rename(folder)
         except OSError:
@@ -62,3 +75,10 @@ def new_folder(folder: Path, is_whole: Callable[[Path], bool] = lambda folder: F
                 raise
         else:
             _remember(folder)
+
+
+@contextmanager
+def _emptied_afterwards(place: Path) -> Iterator[Path]:
+    """A hidden folder in `place` that goes with all that is in it."""
+    with tempfile.TemporaryDirectory(dir=place, prefix=".new-", ignore_cleanup_errors=True) as temporary:
+        yield Path(temporary)

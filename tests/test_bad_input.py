@@ -330,6 +330,14 @@ def test_weights_that_do_not_fit(refuse_torch: Refuse) -> None:
     assert said in refuse_torch("my_teachers:wide")
 
 
+def test_weights_that_give_no_finite_logits_leave_nothing_behind(refuse_torch: Refuse, folder: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))
+    save_file(
+        {name: weight * torch.nan for name, weight in network.state_dict().items()}, folder / "weights.safetensors"
+    )
+    assert "teacher: one of its logits is not a finite number; check its weights" in refuse_torch("my_teachers:net")
+
+
 def test_a_dry_run_loads_the_teacher_and_refuses_what_a_search_would(refuse: Refuse, folder: Path) -> None:
     (folder / "my_teachers.py").write_text(TEACHERS)
     (folder / "weights.safetensors").write_bytes(b"no tensors")

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,13 @@ def refused_after_making(storage: Path, name: str) -> None:
 def test_a_refusal_leaves_no_storage_that_was_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         refused_after_making(tmp_path / "new" / "results", "data-1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("new", [new_file, new_folder])
+def test_what_was_refused_while_it_was_made_leaves_no_folder_that_was_to_hold_it(tmp_path: Path, new: Any) -> None:
+    with pytest.raises(DataError), new(tmp_path / "teacher-1" / "views" / "first"):
+        raise DataError("a logit that is not finite")
     assert list(tmp_path.iterdir()) == []
 
 
