@@ -40,7 +40,7 @@ def did_you_mean(name: str, known: list[str]) -> str:
     """' Did you mean ...?' when something known is close, then the known names."""
     near = closest(name, known)
     hint = f" Did you mean {near!r}?" if near else ""
-    return f"{hint} Known: {', '.join(known)}."
+    return f"{hint} Known: {', '.join(known) or 'none'}."
 
 
 def load_dotted(path: str) -> Any:

@@ -186,6 +186,14 @@ def test_data_that_were_cut_off(refuse: Refuse, folder: Path, source: str, keep:
     assert f"{path.name}: is truncated or damaged" in refuse(f"data.source={source}", f"data.path={path.name}")
 
 
+@pytest.mark.parametrize("source", ["csv", "npz", "parquet", "fashion_mnist", "letter"])
+@pytest.mark.parametrize("path", ["long" * 90, "null\\u0000byte", "~nobody_of_this_name/data", "data.csv/below"])
+def test_a_path_that_no_file_can_have(refuse: Refuse, source: str, path: str) -> None:
+    said = refuse(f"data.source={source}", f'data.path="{path}"')
+    assert path[:4] in said
+    assert "no such f" in said or "cannot be read" in said
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_features_that_are_no_numbers(refuse: Refuse, value: float) -> None:
     inputs = rows().to_numpy(np.float32)[:, :3]
@@ -210,7 +218,16 @@ def spoil(change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
         (lambda table: table.assign(kind=table["kind"] / 2), "data.csv: labels in 'kind' are numbers with decimals"),
         (lambda table: table.assign(kind=[None, *table["kind"][1:]]), "has no label"),
         (lambda table: table[["kind"]], "data.csv: has one column only ('kind'); set data.csv.separator."),
-        (lambda table: table[:0], "data.csv: has a header but no rows."),
+        (lambda table: table[:0], "data.csv: has a header but no rows; add some."),
+        (
+            lambda table: table.assign(kind=np.arange(60)),
+            "data.csv: labels in 'kind' are all different, such as '0'; choose",
+        ),
+        (
+            lambda table: table.rename(columns={"width": "height"}),
+            "data.csv: has two columns named 'height'; rename one.",
+        ),
+        (lambda table: table.rename(columns={"width": "kind"}), "data.csv: has two columns named 'kind'; rename one."),
     ],
 )
 def test_a_table_that_nothing_can_be_learnt_from(refuse: Refuse, change: Any, said: str) -> None:
@@ -225,7 +242,7 @@ def test_a_label_column_that_is_not_there(refuse: Refuse) -> None:
 
 def test_labels_outside_of_the_classes(refuse: Refuse) -> None:
     np.savez("data.npz", inputs=rows().to_numpy()[:, :3], labels=np.arange(60) % 4, classes=np.array(["a", "b", "c"]))
-    assert "data.npz: row 3 has label 3; there are 3 classes, 0 to 2." in refuse(
+    assert "data.npz: row 3 has label 3; there are 3 classes, 0 to 2; mend the labels." in refuse(
         "data.source=npz", "data.path=data.npz"
     )
 

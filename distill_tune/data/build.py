@@ -11,6 +11,7 @@ import numpy.typing as npt
 from distill_tune.arrays import Arrays
 from distill_tune.data.encoder import TableEncoder, check_table
 from distill_tune.data.raw import RawImages, RawTable
+from distill_tune.data.sources._table import TableFile
 from distill_tune.data.splits import Fold, Rows, labelled_rows, split_rows
 from distill_tune.errors import DataError
 
@@ -54,9 +55,11 @@ def build(config: DataConfig, fold: int | None = None) -> Built:
         DataError: the data breaks a rule.
         ConfigError: a key of `[data]` does.
     """
-    raw: RawImages | RawTable = config.chosen("source").load(config)
+    source = config.chosen("source")
+    raw: RawImages | RawTable = source.load(config)
     if isinstance(raw, RawTable):
-        check_table(raw.frame, raw.where, f"leave it out (data.{config.source}.ignore)")
+        key = f" (data.{config.source}.ignore)" if isinstance(source, TableFile) else ""
+        check_table(raw.frame, raw.where, f"leave it out{key}")
     part = None if config.folds is None else Fold(config.folds, fold)
     rows = split_rows(raw, config.validation, config.test, config.seed, part)
     inputs = _of_table(raw, rows) if isinstance(raw, RawTable) else _of_images(raw, rows)
@@ -80,7 +83,9 @@ def _named(rows: Rows) -> dict[str, npt.NDArray[np.int64]]:
 def _of_table(raw: RawTable, rows: Rows) -> _Inputs:
     encoder = TableEncoder.fit(raw.frame.iloc[rows.train])
     if not encoder.feature_names:
-        raise DataError(f"{raw.where}: every input column is constant; there is nothing to learn from.")
+        raise DataError(
+            f"{raw.where}: every input column is constant; there is nothing to learn from, add one that varies."
+        )
     features: Arrays = {name: encoder.transform(raw.frame.iloc[index]) for name, index in _named(rows).items()}
     return _Inputs(features, encoder=encoder.to_dict(), notes=tuple(encoder.notes(raw.frame)))
 

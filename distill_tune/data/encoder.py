@@ -150,8 +150,8 @@ class TableEncoder:
         return _shortened(said, "columns with missing values") + _shortened(constant, "columns dropped")
 
 
-def column_kind(column: pd.Series) -> str:
-    """`"number"` or `"category"`.
+def column_kind(column: pd.Series, cure: str = "leave it out") -> str:
+    """`"number"` or `"category"`; `cure` says in an error how a column is left out.
 
     Raises:
         DataError: the column is neither (dates, lists, complex numbers).
@@ -162,7 +162,15 @@ def column_kind(column: pd.Series) -> str:
     is_text = isinstance(column.dtype, pd.CategoricalDtype) or kinds.is_string_dtype(column)
     if is_text or (column.dtype == object and column.dropna().map(lambda v: isinstance(v, str | bool)).all()):
         return "category"
-    raise DataError(f"column {column.name!r} holds {column.dtype}; make numbers or text of it, or leave it out.")
+    raise DataError(f"column {column.name!r} holds {_held(column)}; make numbers or text of it, or {cure}.")
+
+
+def _held(column: pd.Series) -> str:
+    """What a column holds that is neither numbers nor text: its type, and of Python objects the first."""
+    if column.dtype != object:
+        return f"{column.dtype}"
+    first = next(value for value in column.dropna() if not isinstance(value, str | bool))
+    return f"{type(first).__name__}, such as {str(first)!r:.40}"
 
 
 def check_table(frame: pd.DataFrame, where: str, cure: str) -> None:
@@ -172,7 +180,7 @@ def check_table(frame: pd.DataFrame, where: str, cure: str) -> None:
         DataError: an infinite number, a column of another kind, or more than 100 distinct texts.
     """
     try:
-        numbers = [name for name in frame.columns if column_kind(frame[name]) == "number"]
+        numbers = [name for name in frame.columns if column_kind(frame[name], cure) == "number"]
         _as_numbers(frame, numbers)
     except DataError as error:
         raise DataError(f"{where}: {error}") from error

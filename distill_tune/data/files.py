@@ -5,9 +5,11 @@ Nothing heavy is imported at the top, because the entries of `sources/` import t
 
 from __future__ import annotations
 
+import os
 import warnings
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,22 +50,28 @@ def named(kind: str) -> str:
     return NAMES.get(kind, f"a {kind} file")
 
 
+def at_home(path: str | Path) -> Path:
+    """`path` with `~` as the home folder, if there is such a user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises where there is no such user
+
+
 def existing(path: str | Path, what: str) -> Path:
     """`path` as a file that is there and not empty; `what` says in an error what it should be.
 
     Raises:
         DataError: it is missing, a folder, unreadable or empty.
     """
-    path = Path(path).expanduser()
-    if path.is_dir():
+    path = at_home(path)
+    if os.path.isdir(path):  # noqa: PTH112 - of a name that no file can have, pathlib's raises
         raise DataError(f"{path}: is a folder, but must be {what}; name the file itself.")
     try:
         with path.open("rb") as file:
             first = file.read(1)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; it must be {what} (seen from {Path.cwd()}).") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (OSError, ValueError) as error:  # a null byte in the name is a ValueError
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"{str(path)!r:.200}: cannot be read ({why}); name another file, {what}.") from error
     if not first:
         raise DataError(f"{path}: is empty, but must be {what}.")
     return path
@@ -103,11 +111,12 @@ def read_npz(path: str | Path) -> Arrays:
     path = of_kind(path, "npz")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError) as error:
-        raise DataError(f"{path}: is truncated or damaged ({error}); write it again.") from error
-    except ValueError as error:
+            found = {name: archive[name] for name in archive.files}
+    except (ValueError, MemoryError) as error:
         raise DataError(f"{path}: {_array_problem(error)}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, RuntimeError) as error:
+        raise DataError(f"{path}: is truncated or damaged ({error}); write it again.") from error
+    return {name: array for name, array in found.items() if isinstance(array, np.ndarray)}  # other members are bytes
 
 
 def read_npy(path: str | Path) -> Array:
@@ -121,7 +130,7 @@ def read_npy(path: str | Path) -> Array:
     path = of_kind(path, "npy")
     try:
         array: Array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, MemoryError, EOFError, OSError) as error:
         raise DataError(f"{path}: {_array_problem(error)}") from error
     return array
 
@@ -129,6 +138,8 @@ def read_npy(path: str | Path) -> Array:
 def _array_problem(error: Exception) -> str:
     if "allow_pickle" in str(error):
         return "holds Python objects, which are never loaded; save arrays of numbers."
+    if isinstance(error, MemoryError):
+        return f"is damaged, or too large for this machine ({error}); write it again, or with fewer rows."
     return "is truncated or damaged; write it again."
 
 
@@ -136,7 +147,7 @@ def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataF
     """A CSV file with a header line, as pandas reads it; `options` go to `pandas.read_csv`.
 
     Raises:
-        DataError: missing, empty, of another kind, not UTF-8, or with lines of different lengths.
+        DataError: missing, empty, of another kind, not UTF-8, with lines of different lengths or two columns of a name.
     """
     import pandas as pd
 
@@ -144,6 +155,8 @@ def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataF
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # lines longer than the header, cut off silently
+            if "header" not in options:
+                _check_header(path, separator)
             return pd.read_csv(path, sep=separator, low_memory=False, index_col=False, **options)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no UTF-8 text (byte {error.start}); save it as UTF-8.") from error
@@ -152,19 +165,35 @@ def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataF
         raise DataError(f"{path}: is no table with separator {separator!r} ({said}); mend that line.") from error
 
 
+def _check_header(path: Path, separator: str) -> None:
+    """Refuse two columns of one name, which pandas would give other names; names may be empty."""
+    import pandas as pd
+
+    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype="str", keep_default_na=False, index_col=False)
+    _check_names([name for name in header.iloc[0] if name], path)
+
+
+def _check_names(names: Sequence[str], path: Path) -> None:
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise DataError(f"{path}: has two columns named {twice!r}; rename one.")
+
+
 def read_parquet(path: str | Path) -> pd.DataFrame:
     """A Parquet file's columns; a row index that pandas left in it is no column.
 
     Raises:
-        DataError: missing, empty, of another kind, or truncated.
+        DataError: missing, empty, of another kind, truncated, or with two columns of a name.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = of_kind(path, "parquet")
     try:
+        _check_names(pq.read_schema(path).names, path)
         table = pq.read_table(path, partitioning=None)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: is truncated or damaged (its Parquet footer or a page does not fit).") from error
+        what = "its Parquet footer or a page does not fit"
+        raise DataError(f"{path}: is truncated or damaged ({what}); write it again.") from error
     columns = [name for name in table.column_names if not name.startswith("__index_level_")]
     return table.select(columns).to_pandas(ignore_metadata=True)

@@ -3,6 +3,7 @@
 Both classes check what every later step relies on, so a source of your own cannot hand over half-right data.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 from distill_tune.errors import DataError
 
 Ints = npt.NDArray[np.int64]
+_NUMBER = "number the classes from 0 on, as np.unique(labels, return_inverse=True) does"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +31,20 @@ class Raw:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_classes()
         check_labels(self.labels, len(self.classes), self.where)
         if self.rows != len(self.labels):
             raise DataError(
                 f"{self.where}: has {self.rows:,} rows of inputs, but {len(self.labels):,} labels; each row needs one."
             )
+
+    def _check_classes(self) -> None:
         if len(self.classes) < 2:
-            raise DataError(f"{self.where}: has one class only ({self.classes[0]!r}); a classifier needs two.")
+            has = f"one class only ({self.classes[0]!r})" if self.classes else "no class"
+            raise DataError(f"{self.where}: has {has}; a classifier needs two.")
+        if len(set(self.classes)) < len(self.classes):
+            twice = next(name for i, name in enumerate(self.classes) if name in self.classes[:i])
+            raise DataError(f"{self.where}: has two classes named {twice!r}; rename one, or make one class of them.")
 
     @property
     def rows(self) -> int:
@@ -57,7 +66,7 @@ class RawImages(Raw):
         if self.inputs.ndim != 4 or self.inputs.dtype != np.uint8 or 0 in self.inputs.shape:
             raise DataError(
                 f"{self.where}: images must be uint8 [n, channels, height, width], none of them 0, "
-                f"but are {self.inputs.dtype} {list(self.inputs.shape)}."
+                f"but are {self.inputs.dtype} {list(self.inputs.shape)}; write them again in this form."
             )
         super().__post_init__()
 
@@ -86,7 +95,8 @@ class RawTable(Raw):
             twice = self.frame.columns[self.frame.columns.duplicated()][0]
             raise DataError(f"{self.where}: has two columns named {twice!r}; rename one.")
         if not len(self.frame) or not len(self.frame.columns):
-            raise DataError(f"{self.where}: has {len(self.frame)} rows and {len(self.frame.columns)} input columns.")
+            rows, columns = self.frame.shape
+            raise DataError(f"{self.where}: has {rows} rows and {columns} input columns; it needs some of each.")
         super().__post_init__()
 
     @property
@@ -114,14 +124,14 @@ def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str) -> I
     if labels.ndim != 1:
         raise DataError(f"{where}: labels must be 1-D class ids, but have shape {list(labels.shape)}; use argmax(1).")
     if not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(f"{where}: labels must be integers (class ids 0, 1, ...), but are {labels.dtype}.")
+        raise DataError(f"{where}: labels must be integers (class ids 0, 1, ...), but are {labels.dtype}; {_NUMBER}.")
     if not len(labels):
-        raise DataError(f"{where}: has no rows.")
+        raise DataError(f"{where}: has no rows; a classifier needs some of each class.")
     if (low := int(labels.min())) < 0:
-        raise DataError(f"{where}: labels must be 0 or above, but row {int(labels.argmin())} has {low}.")
+        raise DataError(f"{where}: labels must be 0 or above, but row {int(labels.argmin())} has {low}; {_NUMBER}.")
     high, most = int(labels.max()), len(labels) if classes is None else classes
     if high >= most:
-        rule = "number the classes 0, 1, ..." if classes is None else f"there are {classes} classes, 0 to {classes - 1}"
+        rule = _NUMBER if classes is None else f"there are {classes} classes, 0 to {classes - 1}; mend the labels"
         raise DataError(f"{where}: row {int(labels.argmax())} has label {high}; {rule}.")
     return labels.astype(np.int64, copy=False)
 
@@ -130,22 +140,40 @@ def classes_of(column: pd.Series, where: str) -> tuple[Ints, tuple[str, ...]]:
     """Class ids and names of a label column; ids follow the order of the sorted values.
 
     Raises:
-        DataError: a label is missing or is a number with decimals.
+        DataError: a label is missing, is a number with decimals or a list, or no two rows share one.
     """
-    missing = column.isna().to_numpy()
-    if missing.any():
-        raise DataError(f"{where}: row {int(missing.argmax())} has no label; fill it or leave the row out.")
-    if pd.api.types.is_float_dtype(column):
-        raise DataError(
-            f"{where}: labels in {column.name!r} are numbers with decimals, such as {column.iloc[0]}; "
-            "classes are integers or names (write 1, not 1.0), or choose another label column."
-        )
+    _check_named(column, where)
     values = column.astype("object")
     try:
         ids, found = pd.factorize(values, sort=True)
     except TypeError:
         ids, found = pd.factorize(values.astype("str"), sort=True)
     return ids.astype(np.int64), tuple(str(name) for name in found)
+
+
+def _check_named(column: pd.Series, where: str) -> None:
+    """Refuse a column whose values cannot be the names of classes."""
+    labels, missing = f"{where}: labels in {column.name!r}", column.isna().to_numpy()
+    if missing.any():
+        raise DataError(
+            f"{where}: row {int(missing.argmax())} has no label in {column.name!r}; fill it, leave the row out, or "
+            "choose another label column."
+        )
+    if pd.api.types.is_float_dtype(column):
+        raise DataError(
+            f"{labels} are numbers with decimals, such as {column.iloc[0]}; "
+            "classes are integers or names (write 1, not 1.0), or choose another label column."
+        )
+    if not column.map(lambda value: isinstance(value, Hashable)).all():
+        raise DataError(
+            f"{labels} are lists or tables, such as {str(column.iloc[0])!r:.40}; classes are integers or names: choose "
+            "another label column."
+        )
+    if len(column) > 2 and column.is_unique:
+        raise DataError(
+            f"{labels} are all different, such as {str(column.iloc[0])!r:.40}; choose another label column, or add "
+            "samples."
+        )
 
 
 def as_images(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8], str | None]:
@@ -157,7 +185,9 @@ def as_images(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8
         DataError: not 3-D or 4-D, or values that are no integers from 0 to 255.
     """
     if array.ndim not in (3, 4):
-        raise DataError(f"{where}: images must be [n, h, w] or [n, channels, h, w], but are {list(array.shape)}.")
+        raise DataError(
+            f"{where}: images must be [n, h, w] or [n, channels, h, w], but are {list(array.shape)}; reshape them."
+        )
     array = as_bytes(array, where)
     if array.ndim == 3:
         return array[:, None], None
@@ -175,7 +205,7 @@ def as_bytes(array: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array
     if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
-        raise DataError(f"{where}: images must be integers from 0 to 255 (uint8), but are {array.dtype}.")
+        raise DataError(f"{where}: images must be integers from 0 to 255 (uint8), but are {array.dtype}; scale them.")
     fits = (array >= 0) & (array <= 255) & (array == np.floor(array))
     if not fits.all():
         value = array[~fits].ravel()[0]

@@ -1,11 +1,14 @@
 """npz, csv and parquet: what good files become, and one line for every bad one."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from distill_tune.config.sections import DataConfig
@@ -84,7 +87,7 @@ def test_an_npz_can_name_its_classes_and_bring_its_test_split(prepare: Prepare, 
             "class '1' has 2 samples, but 2 distinct ones .* need 3",
         ),
         ({"labels": np.arange(60) % 3 * 2}, "class '1' has 0 samples"),
-        ({"labels": np.arange(60) % 3 + 10**9}, "row 2 has label 1000000002; number the classes 0, 1"),
+        ({"labels": np.arange(60) % 3 + 10**9}, "row 2 has label 1000000002; number the classes from 0 on"),
         ({"classes": np.array(["a", "b"])}, "row 2 has label 2; there are 2 classes, 0 to 1"),
         (
             {"inputs": np.where(np.arange(180) == 7, np.nan, 1.0).reshape(60, 3)},
@@ -102,6 +105,21 @@ def test_an_npz_can_name_its_classes_and_bring_its_test_split(prepare: Prepare, 
         ({"inputs": np.full((60, 4, 4), 256)}, "integers from 0 to 255 .* one has 256"),
         ({"inputs": np.zeros((0, 3)), "labels": np.zeros(0, int)}, "has no rows"),
         ({"inputs": None}, r"has no array 'inputs'"),
+        ({"inputs": None, "labels": None}, r"has no array 'inputs'. Known: none."),
+        ({"inputs": np.zeros((60, 0))}, "60 rows and 0 input columns; it needs some of each"),
+        ({"inputs": np.full((60, 3), "a")}, "inputs must be numbers, but are <U1; categories go into CSV or Parquet"),
+        (
+            {"labels": np.full(60, "a")},
+            "labels must be integers .* but are <U1; number the classes from 0 on, as np.unique",
+        ),
+        ({"labels": np.array(1)}, r"labels must be 1-D class ids, but have shape \[\]"),
+        ({"classes": np.array(["a", "b", "b"])}, "two classes named 'b'; rename one, or make one class of them"),
+        ({"classes": np.array([], str)}, "has no class; a classifier needs two"),
+        (
+            {"test_inputs": np.zeros((3, 3), np.float32), "test_labels": np.array(1)},
+            "holds a single value where it must have one for each row",
+        ),
+        ({"inputs": np.array(1.0), "test_inputs": np.array(1.0), "test_labels": np.arange(3)}, "holds a single value"),
         ({"inputs": None, "input": np.zeros((60, 3))}, r"Did you mean 'input'\?"),
         ({"inputs": np.array([{}] * 60)}, "Python objects, which are never loaded"),
         ({"test_inputs": np.zeros((3, 3), np.float32)}, "no array 'test_labels'"),
@@ -144,6 +162,49 @@ def test_a_known_kind_of_file_names_its_source(save_text: SaveText, save_npz: Sa
     refuse("csv", save_npz(), r"but is an \.npz \(zip\) file; use data.source = 'npz'")
     pd.DataFrame({"a": [1], "b": [2]}).to_parquet(tmp_path / "a.parquet")
     refuse("npz", tmp_path / "a.parquet", "but is a Parquet file; use data.source = 'parquet'")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            [[i % 3] for i in range(60)],
+            r"labels in 'kind' are lists or tables, such as '\[0\]'; classes are integers or",
+        ),
+        ([{"a": i % 3} for i in range(60)], "labels in 'kind' are lists or tables, such as"),
+        ([None] * 60, "row 0 has no label in 'kind'"),
+    ],
+)
+def test_columns_of_a_parquet_file_that_are_no_labels_are_refused(tmp_path: Path, kind: list[Any], said: str) -> None:
+    pq.write_table(pa.table({"x": np.arange(60.0), "kind": kind}), tmp_path / "a.parquet")
+    refuse("parquet", tmp_path / "a.parquet", said)
+
+
+def test_two_columns_of_a_name_in_a_parquet_file_are_refused(tmp_path: Path) -> None:
+    columns = [np.arange(60.0), np.arange(60.0), np.arange(60) % 3]
+    pq.write_table(pa.table(list(map(pa.array, columns)), names=["x", "x", "kind"]), tmp_path / "a.parquet")
+    refuse("parquet", tmp_path / "a.parquet", "has two columns named 'x'; rename one")
+
+
+@pytest.mark.parametrize(("place", "value"), [(8, 1), (10, 99)], ids=["encrypted", "compressed in an unknown way"])
+def test_an_npz_that_cannot_be_unpacked_is_refused_in_one_line(save_npz: SaveNpz, place: int, value: int) -> None:
+    path = save_npz()
+    whole = bytearray(path.read_bytes())
+    whole[whole.find(b"PK\x01\x02") + place] = value  # in the directory at the end, of the first member
+    path.write_bytes(whole)
+    refuse("npz", path, "is truncated or damaged")
+
+
+def test_members_of_an_npz_that_are_no_arrays_are_not_taken_for_some(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("inputs", "1,2,3")
+    refuse("npz", tmp_path / "a.npz", "has no array 'inputs'. Known: none.")
+
+
+@pytest.mark.parametrize("separator", ["\n", '"', "é", "\0"])
+def test_a_separator_that_cannot_be_is_refused(save_text: SaveText, separator: str) -> None:
+    with pytest.raises(ConfigError, match=r"csv\.separator: must be a character of ASCII, no quotation mark"):
+        DataConfig(source="csv", path=str(save_text(PEOPLE)), csv={"separator": separator}).chosen("source")
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9, 0.99])
@@ -206,10 +267,20 @@ def test_gaps_and_constants_are_said(prepare: Prepare, save_text: SaveText) -> N
             {"columns": ["age", "town"]},
             "data.csv.columns: .* no such column 'town'. Known: age, city",
         ),
-        (PEOPLE, {"columns": ["kind"]}, "no such column 'kind'"),
+        (PEOPLE, {"columns": ["kind"]}, "data.csv.columns: 'kind' is the label of .*; take it out of the list"),
+        (PEOPLE, {"ignore": ["kind"]}, "data.csv.ignore: 'kind' is the label of .*; take it out of the list"),
+        (PEOPLE, {"columns": ["age", "age"]}, "data.csv.columns: 'age' stands twice in the list; take one out"),
+        ("age,age,kind\n" + "1,2,a\n3,4,b\n" * 9, {}, "has two columns named 'age'; rename one"),
+        ("\ufeffage,kind,kind\n" + "1,2,a\n3,4,b\n" * 9, {}, "has two columns named 'kind'; rename one"),
+        ("\n\n", {}, "no table with separator ',' "),
+        (
+            "age,kind\n" + "".join(f"{i % 3},{i}\n" for i in range(9)),
+            {},
+            "labels in 'kind' are all different, such as '0';",
+        ),
         (PEOPLE, {"separator": ";"}, r"one column only \('age,city,kind'\); set data.csv.separator"),
-        (PEOPLE, {"label": "age"}, "class '20' has 1 samples"),
-        (PEOPLE + "1,2\n", {}, "row 60 has no label"),
+        (PEOPLE, {"label": "age"}, "labels in 'age' are all different, such as '20'"),
+        (PEOPLE + "1,2\n", {}, "row 60 has no label in 'kind'; fill it, leave the row out, or choose"),
         (PEOPLE + "1,2,yes,4\n", {}, "no table with separator ',' .*line 62"),
         ("age,kind\n", {}, "has a header but no rows"),
         (

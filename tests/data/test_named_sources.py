@@ -192,7 +192,10 @@ def cut(path: Path, kept: int) -> None:
     [
         (lambda p: p.unlink(), "has no train-images-idx3-ubyte or train-images-idx3-ubyte.gz; get"),
         (lambda p: p.write_bytes(b""), "is empty"),
-        (lambda p: cut(p, 10), "must have 3 dimensions"),
+        (lambda p: cut(p, 10), "is truncated: its header of 16 bytes ends after 10; get it again"),
+        (lambda p: (p.unlink(), p.mkdir()), "is a folder, but must be an IDX file"),
+        (lambda p: p.write_bytes(gzip.compress(b"no images")), "is a gzip file with something else inside; is it the"),
+        (lambda p: p.write_bytes(idx(np.zeros((60, 0, 5), np.uint8))), "images of different sizes"),
         (
             lambda p: cut(p, 500),
             r"truncated or damaged: its header promises 60 items \(1,800 bytes\), but 484",
@@ -212,6 +215,13 @@ def test_harmed_idx_files_are_refused_in_one_line(small_fashion: Path, harm: Cal
     with pytest.raises(DataError, match=said) as caught:
         build(DataConfig(source="fashion_mnist", path=str(small_fashion)))
     assert "\n" not in str(caught.value)
+
+
+def test_a_test_split_without_images_is_not_taken_for_none(small_fashion: Path) -> None:
+    for name, shape in zip(fashion_mnist.FILES[2:], ((0, 6, 5), (0,)), strict=True):
+        (small_fashion / name).write_bytes(idx(np.zeros(shape, np.uint8)))
+    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte: has no images; get it and .* again"):
+        build(DataConfig(source="fashion_mnist", path=str(small_fashion)))
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_text_where_numbers_were_is_refused() -> None:
             pd.to_datetime(["2020-01-01", "2020-01-02"]),
             r"table: column 'x' holds datetime64.*make numbers or text",
         ),
-        ([[1], [2]], "table: column 'x' holds object"),
+        ([[1], [2]], "table: column 'x' holds list, such as '\\[1\\]'; make numbers or text of it, or drop"),
         ([1 + 2j, 2j], "table: column 'x' holds complex128"),
     ],
 )

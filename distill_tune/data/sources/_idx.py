@@ -33,9 +33,17 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray[Any, np.dtype[np.uint8]]
     data = _unpacked(existing(path, "an IDX file"))
     header = 4 + 4 * dimensions
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] != UBYTE:
-        raise DataError(f"{path}: must be an IDX file of bytes, but is {named(kind_of(path))}; is it the right file?")
-    if data[3] != dimensions or len(data) < header:
-        raise DataError(f"{path}: must have {dimensions} dimensions, but its header says {data[3]}.")
+        inside = " with something else inside" if kind_of(path) == "gzip" else ""
+        raise DataError(
+            f"{path}: must be an IDX file of bytes, but is {named(kind_of(path))}{inside}; is it the right file?"
+        )
+    if data[3] != dimensions:
+        raise DataError(
+            f"{path}: must have {dimensions} dimensions, but its header says {data[3]} (images have 3, labels 1); is "
+            "it the right file?"
+        )
+    if len(data) < header:
+        raise DataError(f"{path}: is truncated: its header of {header} bytes ends after {len(data)}; get it again.")
     shape = struct.unpack(f">{dimensions}I", data[4:header])
     if len(data) - header != (promised := math.prod(shape)):
         raise DataError(

@@ -50,7 +50,7 @@ class TableFile(Source):
         path = of_kind(required_path(config), self.kind())
         frame = self.read(path)
         if not len(frame):
-            raise DataError(f"{path}: has a header but no rows.")
+            raise DataError(f"{path}: has a header but no rows; add some.")
         label = self._label_in(frame, config, path)
         labels, classes = classes_of(frame[label], str(path))
         return RawTable(frame=self._inputs(frame, label, path, config), labels=labels, classes=classes, where=str(path))
@@ -67,7 +67,13 @@ class TableFile(Source):
     def _inputs(self, frame: pd.DataFrame, label: str, path: Path, config: DataConfig) -> pd.DataFrame:
         others = [name for name in frame.columns if name != label]
         for key, names in (("columns", self.columns or []), ("ignore", self.ignore)):
-            for name in names:
+            for i, name in enumerate(names):
+                if name == label:
+                    raise DataError(
+                        f"data.{config.source}.{key}: {name!r} is the label of {path}; take it out of the list."
+                    )
+                if name in names[:i]:
+                    raise DataError(f"data.{config.source}.{key}: {name!r} stands twice in the list; take one out.")
                 if name not in others:
                     raise DataError(_unknown(f"data.{config.source}.{key}", name, others, path))
         kept = [name for name in self.columns or others if name not in self.ignore]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from distill_tune.data.files import read_csv
 from distill_tune.data.sources._table import TableFile
@@ -15,11 +15,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def _can_separate(text: str) -> str:
+    if not text.isascii() or text in '"\r\n\0':
+        raise ValueError("must be a character of ASCII, no quotation mark and no end of a line")
+    return text
+
+
 @DATA_SOURCES.register
 class Csv(TableFile):
     """`data.path` names the file."""
 
-    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    separator: Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_can_separate)] = ","
 
     def kind(self) -> str:
         """What the file must be."""

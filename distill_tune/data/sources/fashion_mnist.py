@@ -6,10 +6,12 @@ Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Ma
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill_tune.checksum import sha256_of
+from distill_tune.data.files import at_home, existing
 from distill_tune.data.sources._base import Source
 from distill_tune.data.sources._idx import read_idx
 from distill_tune.errors import DataError, one_line
@@ -52,8 +54,11 @@ class FashionMnist(Source):
         for i, (rows, ids) in enumerate(zip(images, labels, strict=True)):
             if len(rows) != len(ids):
                 raise DataError(
-                    f"{paths[2 * i]}: has {len(rows):,} images, but {paths[2 * i + 1]} {len(ids):,} labels."
+                    f"{paths[2 * i]}: has {len(rows):,} images, but {paths[2 * i + 1]} {len(ids):,} labels; get both "
+                    "again."
                 )
+            if not len(rows):
+                raise DataError(f"{paths[2 * i]}: has no images; get it and {paths[2 * i + 1]} again.")
         if images[0].shape[1:] != images[1].shape[1:]:
             raise DataError(f"{paths[0]} and {paths[2]}: hold images of different sizes; get them again.")
         return RawImages(
@@ -76,10 +81,10 @@ def find_files(folder: str | None) -> list[Path]:
         DataError: they are nowhere.
     """
     for place in [folder] if folder is not None else PLACES:
-        if Path(place).expanduser().is_dir():
-            return _in_folder(Path(place).expanduser())
+        if os.path.isdir(at_home(place)):  # noqa: PTH112 - of a name that no file can have, pathlib's raises
+            return _in_folder(at_home(place))
     if folder is not None:
-        raise DataError(f"{folder}: no such folder; data.path must name the folder of Fashion-MNIST's IDX files.")
+        raise DataError(f"{folder:.200}: no such folder; data.path must name the folder of Fashion-MNIST's IDX files.")
     return _in_folder(_downloaded())
 
 
@@ -89,7 +94,7 @@ def _in_folder(folder: Path) -> list[Path]:
         paths = [path for path in (folder / f"{name}.gz", folder / name) if path.exists()]
         if not paths:
             raise DataError(f"{folder}: has no {name} or {name}.gz; get Fashion-MNIST with {CURE}.")
-        found.append(paths[0])
+        found.append(existing(paths[0], "an IDX file"))
     return found
 
 

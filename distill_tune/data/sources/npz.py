@@ -62,14 +62,19 @@ def _take(arrays: Arrays, key: str | None, usual: tuple[str, ...], path: str) ->
 
 
 def _check_same_kind(inputs: Array, labels: Array, more: Array, their_labels: Array, path: str) -> None:
+    for array in (inputs, labels, more, their_labels):
+        if not array.ndim:
+            raise DataError(f"{path}: holds a single value where it must have one for each row; write arrays.")
     if inputs.shape[1:] != more.shape[1:] or inputs.dtype != more.dtype or labels.shape[1:] != their_labels.shape[1:]:
         raise DataError(
             f"{path}: test rows must be like training rows, {inputs.dtype} {list(inputs.shape[1:])}, "
-            f"but are {more.dtype} {list(more.shape[1:])}."
+            f"but are {more.dtype} {list(more.shape[1:])}; write both in the same way."
         )
     for part, rows, ids in (("training", inputs, labels), ("test", more, their_labels)):
         if len(rows) != len(ids):
-            raise DataError(f"{path}: has {len(rows):,} {part} rows but {len(ids):,} {part} labels.")
+            raise DataError(
+                f"{path}: has {len(rows):,} {part} rows but {len(ids):,} {part} labels; each row needs one."
+            )
     if not len(more):
         raise DataError(f"{path}: its test split has no rows; leave its arrays out.")
 
@@ -96,7 +101,9 @@ def _table(inputs: Array, path: str, common: dict[str, Any]) -> RawTable:
     from distill_tune.data.raw import RawTable
 
     if inputs.ndim != 2:
-        raise DataError(f"{path}: inputs must have 2 (table), 3 or 4 (images) dimensions, but have {inputs.ndim}.")
+        raise DataError(
+            f"{path}: inputs must have 2 (table), 3 or 4 (images) dimensions, but have {inputs.ndim}; reshape them."
+        )
     _check_finite(inputs, path)
     names = [f"x{i}" for i in range(inputs.shape[1])]
     return RawTable(frame=pd.DataFrame(inputs, columns=names), **common)
@@ -111,7 +118,7 @@ def _check_finite(inputs: Array, where: str) -> None:
     import numpy as np
 
     if inputs.dtype.kind not in "fiub":
-        raise DataError(f"{where}: inputs must be numbers, but are {inputs.dtype}.")
+        raise DataError(f"{where}: inputs must be numbers, but are {inputs.dtype}; categories go into CSV or Parquet.")
     bad = ~np.isfinite(inputs)
     if bad.any():
         row = int(np.argwhere(bad)[0][0])
