@@ -261,9 +261,9 @@ def test_more_or_fewer_samples_for_the_student_than_can_be(refuse: Refuse, sampl
 @pytest.mark.parametrize(
     ("logits", "said"),
     [
-        (np.zeros((59, 3)), "one row of logits for each row of the data, shape (60, 3), but has shape (59, 3)."),
-        (np.zeros((60, 4)), "one row of logits for each row of the data, shape (60, 3), but has shape (60, 4)."),
-        (np.zeros(60), "one row of logits for each row of the data, shape (60, 3), but has shape (60,)."),
+        (np.zeros((59, 3)), "one row of logits for each row of the data, shape (60, 3), but has shape (59, 3); let the"),
+        (np.zeros((60, 4)), "one row of logits for each row of the data, shape (60, 3), but has shape (60, 4); let the"),
+        (np.zeros(60), "one row of logits for each row of the data, shape (60, 3), but has shape (60,); let the"),
         (np.full((60, 3), np.nan), "the logits of 'teacher.npy' must be finite numbers"),
         (np.full((60, 3), "a"), "the logits of 'teacher.npy' must be finite numbers"),
     ],
@@ -276,14 +276,15 @@ def test_logits_that_do_not_fit_the_data(refuse: Refuse, logits: np.ndarray, sai
 
 
 def test_logits_that_cannot_be_read(refuse: Refuse, folder: Path) -> None:
-    assert "teacher.path: no file 'gone.npy'." in refuse("teacher.path=gone.npy")
-    (folder / "teacher.txt").write_text("1 2 3")
-    assert "teacher.path: logits are read from .npy, .npz, .parquet, but got 'teacher.txt'." in refuse(
-        "teacher.path=teacher.txt"
+    assert f"teacher.path: gone.npy: no such file; it must be the teacher's file (seen from {folder})." in refuse(
+        "teacher.path=gone.npy"
     )
+    (folder / "teacher.txt").write_text("1 2 3")
+    said = "teacher.path: logits are read from .npy, .npz and Parquet files, but 'teacher.txt' is a CSV (text) file; "
+    assert said in refuse("teacher.path=teacher.txt")
     path = folder / "teacher.npy"
     path.write_bytes(path.read_bytes()[:300])
-    assert "teacher.path: 'teacher.npy' cannot be read as .npy" in refuse()
+    assert "teacher.path: teacher.npy: is truncated or damaged; write it again." in refuse()
 
 
 TEACHERS = """
@@ -303,6 +304,9 @@ def number():
 
 def fails():
     raise OSError("no licence\\nfound")
+
+def ends():
+    raise SystemExit(0)
 
 not_a_function = 3
 """
@@ -333,6 +337,7 @@ def refuse_torch(refuse: Refuse, folder: Path, monkeypatch: pytest.MonkeyPatch) 
         ("my_teachers:not_a_function", "must be a function, but is int."),
         ("my_teachers:number", "must return a torch.nn.Module, but returned int."),
         ("my_teachers:fails", "no licence found"),
+        ("my_teachers:ends", "failed with arguments {} (SystemExit: 0); mend it or teacher.torch.arguments."),
     ],
 )
 def test_a_factory_that_makes_no_teacher(refuse_torch: Refuse, factory: str, said: str) -> None:

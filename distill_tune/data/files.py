@@ -9,7 +9,7 @@ import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,8 +100,8 @@ def of_kind(path: str | Path, kind: str) -> Path:
     return path
 
 
-def read_npz(path: str | Path) -> Arrays:
-    """All arrays of an .npz file; pickled objects are never loaded.
+def read_npz(path: str | Path, pick: Callable[[list[str]], list[str]] = list) -> Arrays:
+    """The arrays of an .npz file, those whose names `pick` chooses; pickled objects are never loaded.
 
     Raises:
         DataError: missing, empty, of another kind, truncated, or with Python objects inside.
@@ -111,7 +111,7 @@ def read_npz(path: str | Path) -> Arrays:
     path = of_kind(path, "npz")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
+            found = {name: archive[name] for name in pick(archive.files)}
     except (ValueError, MemoryError) as error:
         raise DataError(f"{path}: {_array_problem(error)}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, RuntimeError) as error:

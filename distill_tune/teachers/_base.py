@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from distill_tune.errors import TeacherError
+from distill_tune.errors import DataError, TeacherError
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
@@ -95,13 +95,15 @@ def existing_file(config: TeacherConfig) -> Path:
     """The file at `teacher.path`, for a source that needs it.
 
     Raises:
-        TeacherError: no file is there.
+        TeacherError: no file is there, or an empty one.
     """
+    from distill_tune.data.files import existing
+
     assert config.path is not None, "this source needs it"
-    path = Path(config.path)
-    if not path.is_file():
-        raise TeacherError(f"teacher.path: no file {config.path!r}.")
-    return path
+    try:
+        return existing(config.path, "the teacher's file")
+    except DataError as error:
+        raise TeacherError(f"teacher.path: {error}") from error
 
 
 class Teacher(Options):

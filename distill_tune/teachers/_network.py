@@ -81,7 +81,8 @@ def try_two(module: nn.Module, pupils: Pupils, table: str) -> None:
         raise
     except Exception as error:  # whatever the user's network raises
         raise TeacherError(
-            f"{table}: the network cannot take inputs of shape {pupils.input_shape} ({one_line(error)})."
+            f"{table}: the network cannot take inputs of shape {pupils.input_shape} ({one_line(error)}); name "
+            "a teacher for such data."
         ) from error
     classes = len(pupils.classes)
     if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):

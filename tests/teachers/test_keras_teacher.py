@@ -244,12 +244,12 @@ def test_a_lambda_layer_is_refused_without_trust(tmp_path: Path, suffix: str) ->
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
-@pytest.mark.parametrize("content", ["truncated", "empty", "text"])
+@pytest.mark.parametrize("content", ["truncated", "text"])
 def test_a_damaged_file_is_refused(tmp_path: Path, suffix: str, content: str) -> None:
     path = tmp_path / f"m{suffix}"
     made(sequential, dense, (7,), "none", path)
     whole = path.read_bytes()
-    path.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"weights: none\n"}[content])
+    path.write_bytes({"truncated": whole[: len(whole) // 2], "text": b"weights: none\n"}[content])
     refused(path, rf"^teacher\.path: 'm{suffix}' cannot be read by Keras ")
 
 
@@ -265,7 +265,7 @@ def test_a_model_that_does_not_fit_the_data_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_another_kind_are_refused(tmp_path: Path) -> None:
-    refused(tmp_path / "none.keras", r"^teacher\.path: no file ")
+    refused(tmp_path / "none.keras", r"^teacher\.path: .*none\.keras: no such file; ")
     (tmp_path / "m.pb").write_bytes(b"saved model")
     refused(tmp_path / "m.pb", r"^teacher\.path: Keras models are read from \.h5 and \.keras files, but got 'm\.pb'")
 

@@ -88,13 +88,17 @@ HUGE = np.where(LOGITS.max() == LOGITS, 1e300, LOGITS)
         ("l.npy", LOGITS.reshape(-1), r"but has shape \(18,\)"),
         ("l.npy", np.where(LOGITS > 3, np.nan, LOGITS), "must be finite numbers"),
         ("l.npy", np.where(LOGITS > 3, np.inf, LOGITS), "must be finite numbers"),
-        ("l.npy", HUGE, "must be finite numbers"),
-        ("l.npy", LOGITS.astype(str), "must be finite numbers"),
-        ("l.npy", LOGITS > 0, "must be finite numbers"),
-        ("l.npy", LOGITS.astype(object), "cannot be read as .npy"),
+        ("l.npy", HUGE, r"must be finite numbers of float32, but row \d has 1e\+300; let"),
+        ("l.npy", LOGITS.astype(str), "must be finite numbers, but are <U32; write them as float32"),
+        ("l.npy", LOGITS > 0, "must be finite numbers, but are bool; write them as float32"),
+        ("l.npy", LOGITS.astype(object), "holds Python objects, which are never loaded; save arrays of numbers"),
         ("l.npy", np.exp(log_softmax(LOGITS)), "holds probabilities, .* or the logarithms"),
         ("l.npz", {"a": LOGITS, "b": LOGITS}, "must hold one array, or one that is called 'logits', but holds a, b"),
         ("l.parquet", {"a": list("abcdef"), "b": [0.0] * 6, "c": [0.0] * 6}, "must be finite numbers"),
+        ("l.npz", {}, "must hold one array, or one that is called 'logits', but holds none"),
+        ("l.npz", {"logits": LOGITS.astype(object)}, "holds Python objects, which are never loaded"),
+        ("l.parquet", {"a": [[1.0, 2.0, 3.0]] * 6}, r"shape \(6, 3\), but has shape \(6, 1\); let"),
+        ("l.parquet", {}, r"shape \(6, 3\), but has shape \(0, 0\)"),
         ("l.parquet", {"a": [0.0] * 5 + [None], "b": [0.0] * 6, "c": [0.0] * 6}, "must be finite numbers"),
     ],
 )
@@ -103,18 +107,42 @@ def test_what_cannot_be_the_teachers_logits_is_refused(tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize("name", ["l.npy", "l.npz", "l.parquet"])
-@pytest.mark.parametrize("content", ["truncated", "empty", "text"])
-def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: str) -> None:
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, name)
     whole = path.read_bytes()
-    path.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"a,b,c\n1,2,3\n"}[content])
-    refused(path, f"'{name}' cannot be read as {path.suffix} ")
+    path.write_bytes(whole[: len(whole) // 2])
+    refused(path, f"{name}: is truncated or damaged")
+    path.write_bytes(b"")
+    refused(path, f"{name}: is empty, but must be the teacher's file")
+    path.write_bytes(b"a,b,c\n1,2,3\n")
+    refused(
+        path, rf"logits are read from .npy, .npz and Parquet files, but '{name}' is a CSV \(text\) file; write them"
+    )
+
+
+def test_logits_for_which_there_is_no_memory_are_refused(tmp_path: Path) -> None:
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (600000000000, 300), }".ljust(117) + b"\n"
+    (tmp_path / "l.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    refused(tmp_path / "l.npy", "l.npy: is damaged, or too large for this machine")
+
+
+def test_what_is_beside_the_logits_in_an_npz_is_not_looked_at(tmp_path: Path) -> None:
+    both = {"names": np.array([None] * 6), "logits": LOGITS}
+    np.testing.assert_allclose(load(write(tmp_path, "two.npz", both)), LOGITS, rtol=1e-6)
+
+
+def test_a_file_is_read_as_what_it_is_and_not_as_it_is_called(tmp_path: Path) -> None:
+    path = write(tmp_path, "l.npy").rename(tmp_path / "LOGITS")
+    np.testing.assert_allclose(load(path), LOGITS, rtol=1e-6)
 
 
 def test_a_missing_file_and_another_kind_are_refused(tmp_path: Path) -> None:
-    refused(tmp_path / "none.npy", "no file")
-    (tmp_path / "l.csv").write_text("1,2,3\n")
-    refused(tmp_path / "l.csv", "logits are read from .npy, .npz, .parquet, but got 'l.csv'")
+    refused(tmp_path / "none.npy", "none.npy: no such file; it must be the teacher's file")
+    (tmp_path / "l.npy").mkdir()
+    refused(tmp_path / "l.npy", "l.npy: is a folder, but must be the teacher's file")
+    refused(tmp_path / ("l" * 300), "cannot be read .File name too long.")
+    (tmp_path / "l.png").write_bytes(b"\x89PNG")
+    refused(tmp_path / "l.png", "logits are read from .npy, .npz and Parquet files, but 'l.png' is a PNG file; write")
 
 
 def refused(path: Path, message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from distill_tune.errors import TeacherError, one_line
+from distill_tune.errors import DataError, TeacherError
 from distill_tune.registry import TEACHERS
 from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, existing_file
 
@@ -41,42 +41,51 @@ class Logits(Teacher):
 
 
 def _read(path: Path, pupils: Pupils) -> np.ndarray:
-    readers = {".npy": _read_numpy, ".npz": _read_numpy, ".parquet": _read_parquet}
-    if path.suffix not in readers:
-        raise TeacherError(f"teacher.path: logits are read from {', '.join(readers)}, but got {path.name!r}.")
-    try:
-        return readers[path.suffix](path, pupils)
-    except TeacherError:
-        raise
-    except Exception as error:  # NumPy, zipfile, zlib and Arrow each have errors of their own for a damaged file
+    from distill_tune.data.files import kind_of, named
+
+    readers = {"npy": _read_npy, "npz": _read_npz, "parquet": _read_parquet}
+    kind = kind_of(path)
+    if kind not in readers:
         raise TeacherError(
-            f"teacher.path: {path.name!r} cannot be read as {path.suffix} ({one_line(error)})."
-        ) from error
+            f"teacher.path: logits are read from .npy, .npz and Parquet files, but {path.name!r} is {named(kind)}; "
+            "write them as one of these."
+        )
+    try:
+        return readers[kind](path, pupils)
+    except DataError as error:
+        raise TeacherError(f"teacher.path: {error}") from error
 
 
-def _read_numpy(path: Path, pupils: Pupils) -> np.ndarray:
-    import numpy as np
+def _read_npy(path: Path, pupils: Pupils) -> np.ndarray:
+    from distill_tune.data.files import read_npy
 
-    with path.open("rb") as file:
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        if len(loaded.files) != 1 and "logits" not in loaded.files:
-            raise TeacherError(
-                f"teacher.path: {path.name!r} must hold one array, or one that is called 'logits', but holds "
-                f"{', '.join(loaded.files) or 'none'}."
-            )
-        return np.asarray(loaded["logits" if "logits" in loaded.files else loaded.files[0]])
+    return read_npy(path)
+
+
+def _read_npz(path: Path, pupils: Pupils) -> np.ndarray:
+    from distill_tune.data.files import read_npz
+
+    def logits_alone(names: list[str]) -> list[str]:
+        if len(names) == 1 or "logits" in names:
+            return ["logits"] if "logits" in names else names
+        raise TeacherError(
+            f"teacher.path: {path.name!r} must hold one array, or one that is called 'logits', but holds "
+            f"{', '.join(names) or 'none'}; rename the one that is meant."
+        )
+
+    for array in read_npz(path, logits_alone).values():
+        return array
+    raise TeacherError(f"teacher.path: {path.name!r} holds no NumPy array; write it with np.savez.")
 
 
 def _read_parquet(path: Path, pupils: Pupils) -> np.ndarray:
     import numpy as np
-    import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
-    if set(table.column_names) == set(pupils.classes):
-        table = table.select(list(pupils.classes))
-    return np.stack([column.to_numpy() for column in table.columns], axis=1)
+    from distill_tune.data.files import read_parquet
+
+    frame = read_parquet(path)
+    named_like_classes = set(frame.columns) == set(pupils.classes)
+    return np.asarray((frame[list(pupils.classes)] if named_like_classes else frame).to_numpy())
 
 
 def _checked(path: Path, logits: np.ndarray, pupils: Pupils) -> np.ndarray:
@@ -87,15 +96,30 @@ def _checked(path: Path, logits: np.ndarray, pupils: Pupils) -> np.ndarray:
     if logits.shape != expected:
         raise TeacherError(
             f"teacher.path: {path.name!r} must have one row of logits for each row of the data, shape {expected}, "
-            f"but has shape {logits.shape}."
+            f"but has shape {logits.shape}; let the teacher label the whole source, in its order."
         )
-    with np.errstate(over="ignore"):
-        checked = logits.astype(np.float32) if logits.dtype.kind in "fiu" else None
-    if checked is None or not np.isfinite(checked).all():
-        raise TeacherError(f"teacher.path: the logits of {path.name!r} must be finite numbers, but one is not.")
-    if (checked >= 0).all() and np.allclose(checked.sum(1), 1, atol=1e-3):
+    finite = _finite(path, logits)
+    if (finite >= 0).all() and np.allclose(finite.sum(1), 1, atol=1e-3):
         raise TeacherError(
             f"teacher.path: {path.name!r} holds probabilities, which a temperature cannot soften; give raw logits, or "
             "the logarithms of the probabilities."
         )
-    return checked
+    return finite
+
+
+def _finite(path: Path, logits: np.ndarray) -> np.ndarray:
+    """As float32, which must hold them."""
+    import numpy as np
+
+    rule = f"teacher.path: the logits of {path.name!r} must be finite numbers"
+    if logits.dtype.kind not in "fiu":
+        raise TeacherError(f"{rule}, but are {logits.dtype}; write them as float32.")
+    with np.errstate(over="ignore"):
+        found = logits.astype(np.float32)
+    bad = np.argwhere(~np.isfinite(found))
+    if len(bad):
+        row, column = bad[0]
+        raise TeacherError(
+            f"{rule} of float32, but row {row} has {logits[row, column]}; let the teacher label it again."
+        )
+    return np.asarray(found)

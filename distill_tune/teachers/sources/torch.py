@@ -7,6 +7,7 @@ allows it.
 from __future__ import annotations
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -65,9 +66,10 @@ class Torch(NetworkTeacher):
             network = self._factory()(**self.arguments)
         except TeacherError:
             raise
-        except Exception as error:  # whatever the user's function raises
+        except (Exception, SystemExit) as error:  # whatever the user's function raises
             raise TeacherError(
-                f"teacher.torch.factory: {self.factory!r} failed with arguments {self.arguments} ({one_line(error)})."
+                f"teacher.torch.factory: {self.factory!r} failed with arguments {self.arguments} ({one_line(error)}); "
+                "mend it or teacher.torch.arguments."
             ) from error
         if not isinstance(network, torch.nn.Module):
             raise TeacherError(
@@ -83,7 +85,8 @@ def _fill(network: nn.Module, path: Path, trust: bool) -> None:
         network.load_state_dict(weights)
     except Exception as error:  # RuntimeError where names or shapes differ, anything where it is no state dict
         raise TeacherError(
-            f"teacher.path: the weights of {path.name!r} do not fit the factory's network ({one_line(error)})."
+            f"teacher.path: the weights of {path.name!r} do not fit the factory's network ({one_line(error)}); give "
+            "the state_dict() of such a network, and nothing around it."
         ) from error
 
 
@@ -96,10 +99,16 @@ def _read_weights(path: Path, trust: bool) -> dict[str, Any]:
             return load_file(path)
         weights = torch.load(path, map_location="cpu", weights_only=not trust)
     except Exception as error:  # safetensors, zipfile and the unpickler each have errors of their own
+        what, cure = one_line(error), "write it again"
+        if isinstance(error, UnpicklingError) and not trust:  # PyTorch's own advice goes on for a page
+            what = what.partition(". ")[0]
+            cure = "save the state_dict() alone, or let teacher.trust = true read any pickle"
         raise TeacherError(
-            f"teacher.path: {path.name!r} is no safetensors file or state dict of tensors ({one_line(error)}); "
-            "teacher.trust = true reads any pickle."
+            f"teacher.path: {path.name!r} is no safetensors file or state dict of tensors ({what}); {cure}."
         ) from error
     if not isinstance(weights, dict):
-        raise TeacherError(f"teacher.path: {path.name!r} must hold a state dict, but holds a {type(weights).__name__}.")
+        raise TeacherError(
+            f"teacher.path: {path.name!r} must hold a state dict, but holds a {type(weights).__name__}; "
+            "save network.state_dict()."
+        )
     return weights
