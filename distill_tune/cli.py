@@ -5,6 +5,7 @@
 
 import argparse
 import errno
+import os
 import sys
 import tempfile
 import traceback
@@ -75,15 +76,16 @@ def local_folder(storage: str) -> Path:
         raise ConfigError(
             f"--storage {storage}: must be a folder, local or mounted on every node; URIs cannot be used yet."
         )
-    folder = Path(storage).expanduser().absolute()
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if not there.is_dir():
-        raise ConfigError(f"--storage {storage}: must be a folder, but {there} is a file; choose another place.")
+    if not storage:
+        raise ConfigError("--storage '': must be a folder; . is the one that you are in.")
+    folder = Path(os.path.expanduser(storage)).absolute()  # noqa: PTH111 - pathlib's raises where there is no such user
     try:
+        there = next(path for path in (folder, *folder.parents) if path.exists() or path.is_symlink())
+        if not there.is_dir():
+            what = "leads nowhere" if there.is_symlink() and not there.exists() else "is a file"
+            raise ConfigError(f"--storage {storage}: must be a folder, but {there} {what}; choose another place.")
         tempfile.TemporaryFile(dir=there).close()  # permissions alone say nothing of a read-only or remote disk
     except OSError as error:
         why = error.strerror or str(error)
-        raise ConfigError(
-            f"--storage {storage}: {there} cannot be written to ({why}); choose another place."
-        ) from error
+        raise ConfigError(f"--storage {storage:.200}: cannot be written to ({why}); choose another place.") from error
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from functools import partial
@@ -74,7 +75,7 @@ def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
     from distill_tune.export.result_folder import default_name, free_folder
     from distill_tune.tuning.order import Order
 
-    folder = free_folder(storage, given.name or default_name(path))
+    folder = free_folder(storage, default_name(path) if given.name is None else given.name)
     return Order(space, given.space or DEFAULT_SPACE, folder, command, given.address)
 
 
@@ -90,6 +91,8 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
     from distill_tune.tuning.order import extended, taken_up
 
     stem = Path(given.space).stem if given.space else ""
+    if given.name == "":
+        raise ConfigError("--name '': must be the name of a result folder; leave it out to take the newest.")
     folder = storage / given.name if given.name else newest(storage, stem, is_finished=not given.resume)
     if given.resume:
         return taken_up(folder, command, given.address)
@@ -124,7 +127,8 @@ def find_space(text: str) -> Path:
         ConfigError: there is no such file.
     """
     places = [Path(__file__).parents[1], Path(sys.prefix) / "share" / "distill_tune"]
-    path = next((p for p in (Path(text), *(place / text for place in places)) if p.is_file()), None)
+    here_first = (Path(text), *(place / text for place in places))
+    path = next((p for p in here_first if os.path.isfile(p)), None)  # noqa: PTH113 - no name is too long for it
     if path is None:
         known = sorted({p.name for place in places for p in (place / "search_spaces").glob("*.toml")})
         raise ConfigError(f"{text}: no such file; shipped in search_spaces/: {', '.join(known)}.")

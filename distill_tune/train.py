@@ -51,7 +51,7 @@ def _train(given: argparse.Namespace) -> int:
 
     from distill_tune.export.result_folder import default_name, free_folder
 
-    folder = free_folder(local_folder(given.storage), given.name or default_name(path))
+    folder = free_folder(local_folder(given.storage), default_name(path) if given.name is None else given.name)
     return _run(space, folder, given.seeds)
 
 

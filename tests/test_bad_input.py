@@ -95,6 +95,13 @@ def refuse(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (["space.toml", "--time", "1'0m"], "search.time: must be a positive number and a unit"),
         (["space.toml", "--name", "../up"], "--name '../up': must be letters, digits, '.', '_' and '-'"),
         (["space.toml", "--name", "a b"], "--name 'a b': must be letters"),
+        (["space.toml", "--name", ""], "--name '': must be letters"),
+        (["space.toml", "--name", "é" * 101], "é...: must have at most 200 bytes, but has 202; shorten it."),
+        (["space.toml", "--name", "", "--resume"], "--name '': must be the name of a result folder; leave it out to"),
+        (["long" * 90], "long: no such file; shipped in search_spaces/: "),
+        (["space.toml", "--storage", ""], "--storage '': must be a folder; . is the one that you are in."),
+        (["space.toml", "--storage", "long" * 90], "cannot be written to (File name too long); choose another place."),
+        (["space.toml", "--storage", "~nobody_of_this_name/data.csv/below/", "--name", ".."], "--name '..': must be"),
         (["space.toml", "--storage", "s3://bucket/x"], "--storage s3://bucket/x: must be a folder, local or mounted"),
         (["space.toml", "--storage", "data.csv"], "is a file; choose another place."),
         (["space.toml", "--storage", "data.csv/below"], "data.csv is a file; choose another place."),
@@ -113,6 +120,22 @@ def test_a_result_folder_that_holds_another_search(refuse: Refuse, folder: Path)
     (folder / "results" / "mine" / "summary.json").write_text("{}")
     said = refuse(arguments=("space.toml", "--name", "mine"))
     assert f"--name mine: {folder / 'results' / 'mine'} exists and holds another search; choose another name" in said
+
+
+@pytest.mark.parametrize("name", ["results", "results/mine", "results/.cache"])
+@pytest.mark.parametrize("target", [None, "nowhere/at/all", "itself"])
+def test_a_place_that_something_else_has(refuse: Refuse, folder: Path, name: str, target: str | None) -> None:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    if target is None:
+        path.write_text("precious")
+    else:
+        path.symlink_to(path if target == "itself" else target)
+    said = refuse(arguments=("space.toml", "--name", "mine"))
+    assert str(path) in said
+    assert (
+        f"but {path} is a file; " in said or f"but {path} leads nowhere; " in said or "must be a folder, but " in said
+    )
 
 
 def test_a_refused_command_says_it_in_one_line_to_whoever_runs_it(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from distill_tune.export.versions import machine, versions
 
 SHARED_CACHE = ".cache"
 """Below the storage: what one search has prepared is found by the next."""
+_LONGEST_NAME = 200
+"""In bytes; file systems end at 255, and names of ours are made of this one."""
 
 
 def default_name(space_path: Path) -> str:
@@ -34,15 +36,22 @@ def free_folder(storage: Path, name: str) -> Path:
     """The folder of a new search; it is not made yet.
 
     Raises:
-        ConfigError: the name is no folder name, or the folder holds something.
+        ConfigError: the name is no folder name, the folder holds something, or something else has its place.
     """
-    if not re.fullmatch(r"[\w][\w.-]{0,199}", name):
+    if not re.fullmatch(r"[\w][\w.-]*", name):
         raise ConfigError(
             f"--name {name!r}: must be letters, digits, '.', '_' and '-', and begin with a letter or digit."
         )
-    folder = storage / name
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if (size := len(os.fsencode(name))) > _LONGEST_NAME:
+        raise ConfigError(f"--name {name:.40}...: must have at most {_LONGEST_NAME} bytes, but has {size}; shorten it.")
+    folder, cache = storage / name, storage / SHARED_CACHE
+    if folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(f"--name {name}: {folder} exists and holds another search; choose another name or delete it.")
+    for path in (folder, cache):
+        if (path.exists() or path.is_symlink()) and not path.is_dir():
+            what = "is a file" if path.exists() else "leads nowhere"
+            key = f"--name {name}" if path is folder else f"--storage {storage}"
+            raise ConfigError(f"{key}: {path} must be a folder, but {what}; delete it or choose another.")
     return folder
 
 
