@@ -16,13 +16,14 @@ from types import TracebackType
 from typing import Any
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.errors import ConfigError, one_line
+from distill_tune.errors import ConfigError, DistillTuneError, one_line
 
 RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"
 """Set to 1 to see Ray's own messages."""
 
 _ANSWER_S = 5.0
 _LONGEST = 300
+_CURE = "`ray start --head` starts one and says its address"
 
 QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the user's configuration keep their meaning
@@ -48,7 +49,7 @@ def check_answers(address: str | None) -> None:
     try:
         socket.create_connection((match[1], int(match[2])), _ANSWER_S).close()
     except (OSError, OverflowError) as error:
-        raise ConfigError(f"{_named(address)} {where}: no Ray cluster answers there ({error}).") from error
+        raise ConfigError(f"{_named(address)} {where}: no Ray cluster answers there ({error}); {_CURE}.") from error
 
 
 def _named(address: str | None) -> str:
@@ -98,7 +99,8 @@ class Connection:
         """Return when the connection is there.
 
         Raises:
-            ConfigError: Ray cannot be reached or started.
+            ConfigError: Ray cannot be reached.
+            DistillTuneError: one of its own cannot be started; what has been prepared is kept.
         """
         self._made.wait()
         if self._fault is not None:
@@ -133,10 +135,15 @@ class Connection:
                 configure_logging=True,
                 **options,
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray has none of its own for it, but OSError, TimeoutError, or Exception itself
+            if existing is None:
+                raise DistillTuneError(
+                    f"Ray cannot be started on this machine ({one_line(error)}); mend that, or set "
+                    f"{RAY_LOGS}=1 to see its own messages."
+                ) from error
             raise ConfigError(
-                f"{_named(self._address)} {existing or 'local'}: Ray cannot be reached or started there "
-                f"({one_line(error)}); where its tokens are on, set RAY_AUTH_MODE=token."
+                f"{_named(self._address)} {existing}: Ray cannot be reached there ({one_line(error)}); where its tokens "
+                f"are on, set RAY_AUTH_MODE=token; {_CURE}."
             ) from error
 
 
