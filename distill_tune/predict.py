@@ -40,6 +40,8 @@ def _predict(given: argparse.Namespace) -> int:
     from distill_tune.export.student_folder import open_student_folder
 
     opened = open_student_folder(Path(given.student))
+    if given.output is not None and _is_same(given.output, given.input):
+        raise InputError(f"-o {given.output}: is INPUT itself, which must not be lost; choose another place.")
     inputs = read_inputs(Path(given.input), opened.encoder, opened.input_shape, _warn)
     found = probabilities(opened.student, inputs)
     if given.output is None:
@@ -48,7 +50,16 @@ def _predict(given: argparse.Namespace) -> int:
         with Path(given.output).open("w", newline="", encoding="utf-8") as file:
             return _write(file, opened.classes, found)
     except OSError as error:
-        raise InputError(f"-o {given.output}: cannot be written ({error.strerror}).") from error
+        raise InputError(
+            f"-o {given.output:.200}: cannot be written ({error.strerror}); choose another place."
+        ) from error
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:  # one is not there, which is said elsewhere if it must be
+        return False
 
 
 def _warn(line: str) -> None:

@@ -215,7 +215,7 @@ def _as_numbers(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64
     """Columns as float64 [rows, len(names)], missing as NaN."""
     chosen = frame[names]
     for name in names:
-        if not pd.api.types.is_numeric_dtype(frame[name]):
+        if not pd.api.types.is_numeric_dtype(frame[name]) or pd.api.types.is_complex_dtype(frame[name]):
             chosen = chosen.assign(**{name: _parsed(frame[name])})
     values: npt.NDArray[np.float64] = chosen.to_numpy(dtype=np.float64, na_value=np.nan)
     huge: npt.NDArray[np.bool_] = np.greater(np.abs(values), MAX_SIZE)
@@ -229,10 +229,15 @@ def _as_numbers(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64
 
 
 def _parsed(column: pd.Series) -> pd.Series:
+    if column.dtype.kind in "mMc":  # to_numeric would count the time from 1970, and drop what is imaginary
+        raise DataError(f"column {column.name!r} must hold numbers, but holds {column.dtype}; make numbers of it.")
     parsed = pd.to_numeric(column, errors="coerce")
     stray = np.flatnonzero(parsed.isna().to_numpy() & column.notna().to_numpy())
     if len(stray):
-        raise DataError(f"column {column.name!r} must hold numbers, but row {stray[0]} has {column.iloc[stray[0]]!r}.")
+        raise DataError(
+            f"column {column.name!r} must hold numbers, but row {stray[0]} has {column.iloc[stray[0]]!r}; "
+            "make it a number or leave it empty."
+        )
     return parsed
 
 

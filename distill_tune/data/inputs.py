@@ -53,7 +53,7 @@ def _features(path: Path, encoder: TableEncoder, warn: Callable[[str], object]) 
     else:
         frame = _table(path, as_text=tuple(encoder.categories))
     if not len(frame):
-        raise DataError("has no rows.")
+        raise DataError("has no rows; it needs some to predict.")
     features = encoder.transform(frame)
     for line in encoder.unfamiliar(frame):
         warn(line)
@@ -94,7 +94,9 @@ def _array(path: Path) -> npt.NDArray[Any]:
         if name in arrays:
             return arrays[name]
     if len(arrays) != 1:
-        raise DataError(f"{path}: name the array to predict on 'inputs'; there are {', '.join(map(repr, arrays))}.")
+        raise DataError(
+            f"{path}: name the array to predict on 'inputs'; there are {', '.join(map(repr, arrays)) or 'none'}."
+        )
     return next(iter(arrays.values()))
 
 

@@ -8,6 +8,7 @@ student.json           input shape, classes, how rows of a table are encoded, an
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def open_student_folder(folder: Path) -> StudentFolder:
     from safetensors.torch import load_file
 
     for name in FILES:
-        if not (folder / name).is_file():
+        if not os.path.isfile(folder / name):  # noqa: PTH113 - no name is too long for it
             raise InputError(f"{folder}: is no student's folder, {name} is missing; give the folder best/ of a result.")
     config = validate(read_toml(folder / "run.toml"))
     try:
@@ -56,11 +57,10 @@ def open_student_folder(folder: Path) -> StudentFolder:
         mean, std = _normalisation(weights, shape)
         student = build_student(config.student.chosen("family"), shape, len(classes), mean, std)
         student.load_state_dict(weights)
-    except (SafetensorError, RuntimeError, json.JSONDecodeError, KeyError) as error:
+        known = (description["encoder"], description.get("data_fingerprint", ""))
+    except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: the student cannot be read ({one_line(error)}); copy the folder again.") from error
-    return StudentFolder(
-        config, shape, classes, description["encoder"], description.get("data_fingerprint", ""), student.eval()
-    )
+    return StudentFolder(config, shape, classes, *known, student.eval())
 
 
 def _normalisation(weights: dict[str, Any], shape: tuple[int, ...]) -> tuple[list[float], list[float]]:

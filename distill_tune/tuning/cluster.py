@@ -142,8 +142,8 @@ class Connection:
                     f"{RAY_LOGS}=1 to see its own messages."
                 ) from error
             raise ConfigError(
-                f"{_named(self._address)} {existing}: Ray cannot be reached there ({one_line(error)}); where its tokens "
-                f"are on, set RAY_AUTH_MODE=token; {_CURE}."
+                f"{_named(self._address)} {existing}: Ray cannot be reached there ({one_line(error)}); where its "
+                f"tokens are on, set RAY_AUTH_MODE=token; {_CURE}."
             ) from error
 
 

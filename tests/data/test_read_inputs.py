@@ -1,5 +1,6 @@
 """New rows are read into exactly what training saw, whatever file they come in."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from distill_tune.data import Dataset
 from distill_tune.data.dataset import open_test
+from distill_tune.data.encoder import TableEncoder
 from distill_tune.data.inputs import read_inputs
 from distill_tune.errors import DataError
 
@@ -149,6 +151,16 @@ def test_arrays_without_a_name_that_says_which_are_refused(tmp_path: Path) -> No
     np.savez(tmp_path / "new.npz", **arrays)
     with pytest.raises(DataError, match="name the array to predict on 'inputs'; there are 'a', 'b'"):
         read_inputs(tmp_path / "new.npz", None, (3, 5, 4))
+
+
+@pytest.mark.parametrize("kind", ["datetime64[us]", "timedelta64[us]", "complex128"])
+def test_a_column_that_pandas_would_make_numbers_of_in_its_own_way_is_refused(
+    people: tuple[pd.DataFrame, Dataset], kind: str
+) -> None:
+    frame = people[0].assign(age=np.arange(len(people[0])).astype(kind))
+    encoder = TableEncoder.from_dict(people[1].encoder or {})
+    with pytest.raises(DataError, match=re.escape(f"column 'age' must hold numbers, but holds {kind}; make numbers")):
+        encoder.transform(frame)
 
 
 def test_a_table_array_with_another_number_of_columns_is_refused(

@@ -1,0 +1,97 @@
+"""`python -m distill_tune.predict` with what it cannot use: exit status 2, one line on stderr, nothing written."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from distill_tune import predict, train
+
+RUN = """
+[data]
+source = "csv"
+path = "data.csv"
+[teacher]
+source = "logits"
+path = "teacher.npy"
+[student]
+family = "mlp"
+[search]
+max_epochs = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a student that has been trained on a small table."""
+    folder: Path = tmp_path_factory.mktemp("trained")
+    inputs = np.random.default_rng(0).normal(size=(60, 2))
+    pd.DataFrame(inputs, columns=["height", "width"]).assign(kind=np.arange(60) % 3).to_csv(folder / "data.csv")
+    np.save(folder / "teacher.npy", np.random.default_rng(1).normal(size=(60, 3)))
+    (folder / "run.toml").write_text(RUN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert train.main(["run.toml", "--name", "a"]) == 0
+    return folder / "results" / "a" / "seed-0"
+
+
+@pytest.fixture
+def folder(student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with the student in `student` and rows to predict in `new.csv`."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(student, "student")
+    shutil.copy(student.parents[2] / "data.csv", "new.csv")
+    return tmp_path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    before = sorted(Path().rglob("*"))
+    status = predict.main(list(arguments))
+    said = capsys.readouterr()
+    assert status == 2, said.err
+    assert re.fullmatch(r"error: .+[.?]\n", said.err), said.err
+    assert not said.out
+    assert sorted(Path().rglob("*")) == before
+    return said.err
+
+
+def test_rows_are_predicted(folder: Path) -> None:
+    assert predict.main(["student", "new.csv", "-o", "out.csv"]) == 0
+    assert len((folder / "out.csv").read_text().splitlines()) == 61
+
+
+@pytest.mark.parametrize("name", ["gone", "new.csv", "long" * 90, "."])
+def test_a_folder_that_holds_no_student(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert ": is no student's folder, run.toml is missing; give the folder best/" in refused(capsys, name, "new.csv")
+
+
+@pytest.mark.parametrize("file", ["student.json", "student.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"3", b"\xff\xfe", b'{"input_shape": 3, "classes": null}'])
+def test_a_student_that_is_damaged(folder: Path, capsys: pytest.CaptureFixture[str], file: str, content: bytes) -> None:
+    (folder / "student" / file).write_bytes(content)
+    said = refused(capsys, "student", "new.csv")
+    assert said.startswith("error: student: the student cannot be read (")
+    assert said.endswith("); copy the folder again.\n")
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [(".", "Is a directory"), ("no/o.csv", "No such file"), ("x" * 300, "too long")]
+)
+def test_a_place_that_cannot_be_written_to(
+    folder: Path, capsys: pytest.CaptureFixture[str], place: str, why: str
+) -> None:
+    said = refused(capsys, "student", "new.csv", "-o", place)
+    assert "cannot be written (" in said
+    assert why in said
+
+
+def test_the_rows_themselves_are_not_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "link.csv").symlink_to("new.csv")
+    before = (folder / "new.csv").read_bytes()
+    assert "-o link.csv: is INPUT itself, which must not be lost" in refused(
+        capsys, "student", "new.csv", "-o", "link.csv"
+    )
+    assert (folder / "new.csv").read_bytes() == before
