@@ -184,7 +184,7 @@ def parse_choice(path: Path, values: Any) -> Choice:
     """The choice of one of `values`.
 
     Raises:
-        BrokenRule: there are none, some are equal, or some are neither numbers, strings, booleans nor lists.
+        BrokenRule: there are none, some are equal or ranges, or some are neither numbers, strings, booleans nor lists.
     """
     if not isinstance(values, list) or not values:
         raise BrokenRule(path, f"must have at least one value to choose from, but got {shown(values)}.")
@@ -193,6 +193,9 @@ def parse_choice(path: Path, values: Any) -> Choice:
     except (TypeError, ValueError) as error:
         rule = f"a choice is of finite numbers, strings, booleans and lists of them, but got {shown(values)}."
         raise BrokenRule(path, rule) from error
+    if nested := [value for value in values if is_range(value)]:
+        rule = f"a choice is of values, but {shown(nested[0])} is a range."
+        raise BrokenRule(path, rule, cure="Write its values out, or that range alone.")
     if twice := [value for i, value in enumerate(values) if value in values[:i]]:
         rule = f"the values of a choice must differ, but {shown(twice[0])} stands twice in {shown(values)}."
         raise BrokenRule(path, rule)
