@@ -188,7 +188,7 @@ def searched(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
         ("serach.trials=3", "[serach]: unknown section. Did you mean 'search'?"),
         ("search.trials='3'", "search.trials: must be an integer, but got '3'. Write 3 without quotes."),
         ("student.mlp.width={ choice = [] }", "student.mlp.width: must have at least one value to choose from"),
-        ("student.mlp.width={ choice = [4, { int = [8, 9] }] }", "a choice is of values, but { int = [8, 9] } is a range."),
+        ("student.mlp.width={ choice = [4, { int = [8, 9] }] }", "a choice is of values, but { int = [8, 9] } is"),
         ("student.mlp.width={ int = [8, 4] }", "student.mlp.width: low < high must hold, but got { int = [8, 4] }."),
         ("optim.learning_rate={ log = [0, 1] }", "optim.learning_rate: low > 0 must hold for log, but got"),
         ("student.family=mpl", "no student family is named 'mpl'. Did you mean 'mlp'? Known: convnet, mlp, resnet."),
