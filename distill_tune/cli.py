@@ -5,7 +5,6 @@
 
 import argparse
 import errno
-import os
 import sys
 import tempfile
 import traceback
@@ -78,7 +77,10 @@ def local_folder(storage: str) -> Path:
         )
     if not storage:
         raise ConfigError("--storage '': must be a folder; . is the one that you are in.")
-    folder = Path(os.path.expanduser(storage)).absolute()  # noqa: PTH111 - pathlib's raises where there is no such user
+    try:
+        folder = Path(storage).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigError(f"--storage {storage}: there is no such user here; choose another place.") from error
     try:
         there = next(path for path in (folder, *folder.parents) if path.exists() or path.is_symlink())
         if not there.is_dir():

@@ -100,6 +100,7 @@ def refuse(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (["space.toml", "--name", "é" * 101], "é...: must have at most 200 bytes, but has 202; shorten it."),
         (["space.toml", "--name", "", "--resume"], "--name '': must be the name of a result folder; leave it out to"),
         (["long" * 90], "long: no such file; shipped in search_spaces/: "),
+        (["space.toml", "--storage", "~nobody_of_this_name/x"], "--storage ~nobody_of_this_name/x: there is no such"),
         (["space.toml", "--storage", ""], "--storage '': must be a folder; . is the one that you are in."),
         (["space.toml", "--storage", "long" * 90], "cannot be written to (File name too long); choose another place."),
         (["space.toml", "--storage", "s3://bucket/x"], "--storage s3://bucket/x: must be a folder, local or mounted"),
