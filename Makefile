@@ -21,7 +21,7 @@ search: .venv/.installed  ## search the best student: make search ARGS="search_s
 	@$(BIN)/python -m distill_tune.search $(ARGS)
 
 test: .venv/.dev  ## run the tests in two processes; with ARGS, one pytest is run as they say
-	@$(BIN)/python -m pytest $(or $(strip $(ARGS)),$(IN_TWO))
+	@$(if $(strip $(ARGS)),,OMP_NUM_THREADS=1) $(BIN)/python -m pytest $(or $(strip $(ARGS)),$(IN_TWO))
 
 check: lint test  ## run every checker and the tests
 
