@@ -6,6 +6,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+IN_TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -19,8 +20,8 @@ help:  ## this list
 search: .venv/.installed  ## search the best student: make search ARGS="search_spaces/letter.toml --time 10m"
 	@$(BIN)/python -m distill_tune.search $(ARGS)
 
-test: .venv/.dev  ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/.dev  ## run the tests in two processes; with ARGS, one pytest is run as they say
+	@$(if $(strip $(ARGS)),,OMP_NUM_THREADS=1) $(BIN)/python -m pytest $(or $(strip $(ARGS)),$(IN_TWO))
 
 check: lint test  ## run every checker and the tests
 

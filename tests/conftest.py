@@ -1,5 +1,6 @@
 """Small runs, prepared once for all tests; how they look is in `runs.py`."""
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,12 @@ from distill_tune.config import Config, Space
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would children
 settings.register_profile("no_clock", deadline=None)  # how fast an example runs says nothing about whether it is right
 settings.load_profile("no_clock")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where processes share the tests (`make test`), the long files with Ray come first and short ones fill the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("ray") is None)
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,12 @@ def test_search_installs_first_and_hands_its_arguments_on(clone):
     assert venv < install < search
 
 
+def test_all_tests_are_shared_by_two_processes_and_those_asked_for_are_run_as_asked(clone):
+    whole, some = (make("-n", "test", f"ARGS={words}", folder=clone) for words in ("", "tests/config -k ranges"))
+    assert whole.stdout.splitlines()[-1].split("-m pytest ")[1].startswith("--numprocesses 2 --dist loadfile")
+    assert some.stdout.splitlines()[-1].split("-m pytest ")[1] == "tests/config -k ranges"
+
+
 def test_what_is_installed_is_not_installed_again_until_pyproject_changes(clone):
     stamps = [clone / ".venv" / name for name in (".created", ".installed", ".dev")]
     stamps[0].parent.mkdir()

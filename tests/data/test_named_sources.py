@@ -131,7 +131,11 @@ def test_letter_without_rdata_says_what_to_install(monkeypatch: Any, tmp_path: P
         build(DataConfig(source="letter", path=str(tmp_path / "a.rda")))
 
 
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", gzip.compress(b"RDX3\nX\n"), gzip.compress(b"no R")[:-4]])
+@pytest.mark.parametrize(
+    "content",
+    [b"\x89PNG\r\n\x1a\n", gzip.compress(b"RDX3\nX\n"), gzip.compress(b"no R")[:-4]],
+    ids=["another kind", "damaged", "cut off"],  # gzip's bytes tell the time
+)
 def test_a_bad_rda_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     pytest.importorskip("rdata")
     (tmp_path / "a.rda").write_bytes(content)
