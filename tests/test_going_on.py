@@ -121,7 +121,7 @@ def test_so_does_one_whose_trials_pause(storage: Path) -> None:
 @pytest.fixture(scope="module")
 def interrupted(storage: Path, undisturbed: Path) -> Path:
     def confirming(line: str) -> bool:
-        return any(f" {count} of 6 ended" in line for count in range(1, 5))
+        return any(f" {count} of 6 tried" in line for count in range(1, 5))
 
     status, said = ended(storage, signal.SIGINT, confirming, "--name", "interrupted", *SMALL)
     assert status == 130, said
@@ -218,9 +218,9 @@ def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage
             family = list[psutil.Process]()
             for line in search.stdout:
                 family = psutil.Process(search.pid).children(recursive=True) if search.poll() is None else family
-                if " of 24 ended" in line and killed < 2 * (sitting + 1):
+                if " of 24 tried" in line and killed < 2 * (sitting + 1):
                     killed += kill_one(family, chance)
-                elif " of 24 ended" in line and sitting < 2:
+                elif " of 24 tried" in line and sitting < 2:
                     search.kill()
                     break
         _, alive = psutil.wait_procs([each for each in family if is_worker(each)], timeout=60)

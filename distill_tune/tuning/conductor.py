@@ -54,8 +54,8 @@ class Conductor:
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Begin where an earlier sitting was ended: everything is known again, and what was at work goes on."""
-        for _ in records[: len(self.known_good)]:  # each has used one up
-            self.known_good.popleft()
+        self._proposer.take_up(records)
+        self.judge.opener = self._proposer.opener
         for record in records:
             if record.status is not Status.RUNNING:
                 self._know(record)
@@ -122,6 +122,7 @@ class Conductor:
             if self._all_are_proposed:  # what is at work may yet make room for one that pauses
                 return None
             proposal, record = self._proposer.next()
+            self.judge.opener = self._proposer.opener
             self.ledger.start(record)
         except OSError as error:
             self._end(Reason.STORAGE, one_line(error))

@@ -173,10 +173,10 @@ class _Lines:
     def _say(self, sentence: str) -> None:
         tally, self._said_s = self._tally, self._clock()
         best = "" if tally.incumbent is None else f" (best {metric(tally.best)} by {self._named(tally.incumbent)})"
-        ended = f"{tally.trained} of {self._total} ended"
-        ended += f", front of {len(tally.front)}" if tally.front else ""
+        tried = f"{tally.trained} of {self._total} tried"
+        tried += f", front of {len(tally.front)}" if tally.front else ""
         speed = f", {rate(tally.trials_per_hour)}" if tally.trials_per_hour else ""
-        self._console.print(f"{sentence}{best}, {ended}{speed}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(f"{sentence}{best}, {tried}{speed}", markup=False, highlight=False, soft_wrap=True)
 
     def _named(self, leader: TrialRecord) -> str:
         """The leader's name, and once its settings."""

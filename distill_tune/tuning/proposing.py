@@ -6,6 +6,7 @@ A student that is too large, or cannot be built, is refused here: it costs no tr
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -31,6 +32,19 @@ class Proposer:
     """Settings to try first."""
     smallest: Values
     """The student that is known to be within the limits, by its sampled values."""
+    opener: str | None = None
+    """The first trial that trains, where settings are known to be good: it shall come to its end, so that there is an
+    answer early, and something to beat."""
+
+    def __post_init__(self) -> None:
+        self._opens = bool(self.known_good)
+
+    def take_up(self, records: Sequence[TrialRecord]) -> None:
+        """Begin after the trials of an earlier sitting; each has used up one of the known good."""
+        for record in records:
+            self._note_opener(record)
+        for _ in records[: len(self.known_good)]:
+            self.known_good.popleft()
 
     def next(self) -> tuple[Proposal, TrialRecord]:
         """A proposal and the record of it; what was refused before it has ended in the ledger.
@@ -46,12 +60,18 @@ class Proposer:
             except ConfigError as error:  # this combination of a user's own network cannot be built; others can
                 excess = Excess(1.0, "student", str(error))
             if excess.share <= 0:
-                return proposal, self._record_with_latency(proposal)
+                record = self._record_with_latency(proposal)
+                self._note_opener(record)
+                return proposal, record
             self._refuse(proposal, excess)
         raise DistillTuneError(
             f"limits: none of {2 * _REFUSALS} students proposed in a row can be used, the last is {excess.why}; loosen "
             "the limits, or widen the student's ranges."
         )
+
+    def _note_opener(self, record: TrialRecord) -> None:
+        if self._opens and self.opener is None and record.status is not Status.INFEASIBLE:
+            self.opener = record.trial_id
 
     def _refuse(self, proposal: Proposal, excess: Excess) -> None:
         record = self._record(proposal)

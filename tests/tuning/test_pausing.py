@@ -1,6 +1,7 @@
 """Trials that pause and go on: what study, ledger and budget make of them."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from distill_tune.config import Values
 from distill_tune.config.space import Space
 from distill_tune.students import Cost
 from distill_tune.tuning.budget import Budget, Reason
@@ -46,10 +48,11 @@ Make = Callable[..., Conductor]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    def conductor(trials: int = 100, **budget: Any) -> Conductor:
+    def conductor(trials: int = 100, known_good: Sequence[Values] = (), **budget: Any) -> Conductor:
         study = Study(tmp_path / "study.journal", "s", SPACE)
         judge, limits = Promotion().judge(SPACE.config.search), NoLimits()
-        return Conductor(study, judge, Ledger(), Budget(trials, **budget), limits, 2)  # type: ignore[arg-type]
+        ledger, purse = Ledger(), Budget(trials, **budget)
+        return Conductor(study, judge, ledger, purse, limits, 2, deque(known_good))  # type: ignore[arg-type]
 
     return conductor
 
@@ -100,6 +103,20 @@ def test_the_best_of_three_is_taken_up_before_another_trial_begins(make: Make) -
     assert proposal is not None
     assert (proposal.number, proposal.values) == (0, conductor.ledger.records["0000"].values)
     assert conductor.ledger.records["0000"].status is Status.RUNNING
+
+
+def test_the_first_of_known_good_settings_trains_to_its_end_and_the_second_does_not(make: Make) -> None:
+    conductor = make(known_good=[{"optim.learning_rate": 1e-3}, {"optim.learning_rate": 1e-2}])
+    names = [run_a_leg(conductor, 0.5) for _ in range(2)]
+    assert names == ["0000", "0001"]
+    assert [record.epochs for record in conductor.ledger.records.values()] == [9, 1]
+    assert conductor.ledger.records["0000"].status is Status.COMPLETED
+
+
+def test_a_search_without_known_good_settings_lets_its_first_trial_pause(make: Make) -> None:
+    conductor = make()
+    run_a_leg(conductor, 0.5)
+    assert conductor.ledger.records["0000"].status is Status.PAUSED
 
 
 def test_a_trial_that_went_on_is_told_complete_with_all_its_rungs(make: Make, tmp_path: Path) -> None:

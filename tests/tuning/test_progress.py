@@ -74,7 +74,7 @@ def test_a_plain_line_says_how_a_trial_ended_and_where_the_search_stands() -> No
     run(ledger, trial(7), [0.5, 0.6, 0.912], Status.STOPPED)
     assert lines(plain)[-1] == (
         "trial 0007 stopped at epoch 3: val/accuracy 0.9120 (best 0.9120 by 0007: family mlp, mlp.widths 20-20-20, "
-        "temperature 3.21), 1 of 64 ended, 120 trials/h"
+        "temperature 3.21), 1 of 64 tried, 120 trials/h"
     )
 
 
@@ -82,7 +82,7 @@ def test_a_plain_line_says_why_a_trial_failed() -> None:
     plain = console(terminal=False)
     ledger, _ = watched(plain, Clock())
     run(ledger, trial(0), [], Status.FAILED, "loss is [nan] at step 12")
-    assert lines(plain) == ["trial 0000 failed: loss is [nan] at step 12, 1 of 64 ended"]
+    assert lines(plain) == ["trial 0000 failed: loss is [nan] at step 12, 1 of 64 tried"]
 
 
 def test_a_new_leader_is_said_once_with_its_settings() -> None:
@@ -107,7 +107,7 @@ def test_quick_trials_are_summed_up_in_about_a_line_a_second() -> None:
     counted = sum(int(n) for n in re.findall(r"^(\d+) trials: ", said(plain), re.MULTILINE))
     singles = len(re.findall(r"^trial \d+ (?:stopped|completed)", said(plain), re.MULTILINE))
     assert counted + singles == 100
-    assert "100 of 100 ended" in lines(plain)[-1]
+    assert "100 of 100 tried" in lines(plain)[-1]
 
 
 def test_lines_in_a_pipe_are_not_wrapped_and_have_no_control_characters() -> None:
@@ -246,7 +246,7 @@ def test_a_new_phase_counts_anew_and_names_its_runs() -> None:
     record = TrialRecord(-1, "confirm-trial-0000-seed1000", {})
     run(ledger, record, [0.8], Status.COMPLETED)
     assert "confirm-trial-0000-seed1000 completed at epoch 1: val/accuracy 0.8000" in lines(plain)[-1]
-    assert "1 of 2 ended" in lines(plain)[-1]
+    assert "1 of 2 tried" in lines(plain)[-1]
 
 
 @pytest.mark.parametrize(("time_left_s", "expected_s"), [(None, 90.0), (20.0, 20.0), (500.0, 90.0), (-3.0, 0.0)])
@@ -281,7 +281,7 @@ ledger.close()
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
     assert "\x1b" not in done.stdout
-    assert "40 of 40 ended" in done.stdout.splitlines()[-1]
+    assert "40 of 40 tried" in done.stdout.splitlines()[-1]
     assert done.stderr == ""
 
 
