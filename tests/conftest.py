@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from runs import IMAGES, run_space
 
 from distill_tune.config import Config, Space
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would children
-settings.register_profile("no_clock", deadline=None)  # how fast an example runs says nothing about whether it is right
+# How fast an example runs, or is made, says nothing about whether it is right.
+settings.register_profile("no_clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no_clock")
 
 
