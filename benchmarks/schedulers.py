@@ -12,7 +12,8 @@ many epochs, or of the best seen where none has, and by how much each differs fr
 Further variants show the judge something else than the accuracy so far: validation loss; the accuracy continued by its
 last step (extrapolation); the accuracy with a head start for larger students, a quarter of the spread at a rung for
 each deviation of the logarithm of their size, less the nearer the end (a cheap proxy). `larger first` proposes in the
-order of size, with noise as wide as its spread.
+order of size, with noise as wide as its spread. `middle` begins with the student in the middle of every range, which
+no rung holds back in `opener`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import optuna
 import torch
-from _measure import PLAIN_TEACHER, ROOT, conclude, parser, show
+from _measure import ROOT, conclude, parser, show
 
 from distill_tune.config.load import load_space
 from distill_tune.config.searching import SearchConfig
@@ -56,6 +57,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "promotion, extrapolated": {"scheduler": "promotion"},
     "promotion, head start": {"scheduler": "promotion"},
     "promotion, larger first": {"scheduler": "promotion"},
+    "promotion, middle": {"scheduler": "promotion"},
+    "promotion, opener": {"scheduler": "promotion"},
 }
 """By name, whose last part says what a judge is shown: what differs from `asha` with its defaults."""
 
@@ -88,8 +91,8 @@ def main() -> None:
             config = SearchConfig(**{"max_epochs": MAX_EPOCHS, "scheduler": "asha", **search})
             shown = _shown(curves, variant)
             played = [
-                _play(curves, shown, order, config.chosen("scheduler").judge(config), budget)
-                for order in _orders(given, curves if variant.endswith("larger first") else None)
+                _play(curves, shown, order, _judge(config, variant, given.students), budget)
+                for order in _orders(given, curves, variant)
             ]
             best = 100 * np.array([one.best for one in played])
             first = best if first is None else first
@@ -109,11 +112,19 @@ def _arguments() -> Namespace:
     return made.parse_args()
 
 
-def _orders(given: Namespace, by_size: list[Curve] | None) -> list[list[int]]:
-    if by_size is None:
-        return [random.Random(seed).sample(range(given.students), given.students) for seed in range(given.orders)]
-    noise = (np.random.default_rng(seed).normal(size=given.students) for seed in range(given.orders))
-    return [np.argsort(-_sizes(by_size) - each).tolist() for each in noise]
+def _judge(config: SearchConfig, variant: str, middle: int) -> Judge:
+    made: Judge = config.chosen("scheduler").judge(config)
+    made.opener = _name(middle) if variant.endswith("opener") else None
+    return made
+
+
+def _orders(given: Namespace, curves: list[Curve], variant: str) -> list[list[int]]:
+    """The students' numbers; the last one's, of the middle, stands first or not at all."""
+    count, first = given.students, [given.students] if variant.endswith(("middle", "opener")) else []
+    if variant.endswith("larger first"):
+        noise = (np.random.default_rng(seed).normal(size=count) for seed in range(given.orders))
+        return [np.argsort(-_sizes(curves)[:count] - each).tolist() for each in noise]
+    return [first + random.Random(seed).sample(range(count), count) for seed in range(given.orders)]
 
 
 def _sizes(curves: list[Curve]) -> np.ndarray:
@@ -136,18 +147,19 @@ def _shown(curves: list[Curve], variant: str) -> np.ndarray:
 
 
 def _curves(given: Namespace) -> list[Curve]:
-    """The students' curves; those of an earlier run of as many are kept in the storage."""
+    """The students' curves, and of the middle; those of an earlier run of as many are kept in the storage."""
     kept = given.storage / f"curves-of-{given.students}.json"
     if kept.exists():
         return [Curve(*curve) for curve in json.loads(kept.read_text())]
     torch.set_num_threads(1)
-    space = load_space(ROOT / SPACE, [*PLAIN_TEACHER, *SMALL, "search.min_epochs=1"])
+    space = load_space(ROOT / SPACE, [*SMALL, "search.min_epochs=1"])
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     prepared = prepare(space, given.storage / ".cache", print).prepared
     curves = []
-    for number in range(given.students):
-        config = space.at(space.suggest(study.ask()))
+    sampled = (space.suggest(study.ask()) for _ in range(given.students))
+    for number, values in enumerate((*sampled, space.middle())):
+        config = space.at(values)
         materials = Materials.open(prepared, config)
         reports = [epoch.report for epoch in distill(config, materials, number)]
         accuracies, losses, seconds = (
@@ -195,11 +207,15 @@ class Player:
             self.train(now_s, student)
             return
         if epochs < MAX_EPOCHS and not all(goes_on) and self.judge.pauses:
-            self.judge.pause(f"{student:04d}", epochs)
+            self.judge.pause(_name(student), epochs)
         self.fill(now_s)
 
     def _goes_on(self, student: int, epoch: int) -> bool:
-        return self.judge.goes_on(f"{student:04d}", epoch, float(self.shown[student, epoch - 1]))
+        return self.judge.goes_on(_name(student), epoch, float(self.shown[student, epoch - 1]))
+
+
+def _name(student: int) -> str:
+    return f"{student:04d}"
 
 
 def _play(curves: list[Curve], shown: np.ndarray, order: list[int], judge: Judge, budget: int) -> Played:

@@ -43,6 +43,11 @@ class Limits:
         self._count = lru_cache(maxsize=4096)(self._count_cost)
         self._times_ms: dict[_Key, float] = {}
 
+    @property
+    def are_any(self) -> bool:
+        """Whether anything is limited."""
+        return any(limit is not None for limit in self._config.model_dump().values())
+
     def cost(self, config: Config) -> Cost:
         """Parameters and multiply-adds of the configured student."""
         return self._count(_Key(config))
@@ -126,12 +131,15 @@ def smallest_student(space: Space, limits: Limits) -> Values:
 
 
 def middle_student(space: Space, limits: Limits) -> list[Values]:
-    """The middle of every range, with a student that is as far into its ranges as the limits allow, up to the middle.
+    """The middle of every range, but the largest student that the limits allow: it is mostly the best that they do.
 
-    Of at most one: there may be none, since a student's ranges need not grow from one end to the other.
+    So far into all of its ranges as that goes, in eighths; no further than the middle where nothing limits it, or where
+    small students are an objective. Of at most one: there may be none, since a student's ranges need not grow from one
+    end to the other.
     """
-    for size in (0.5, 0.25, 0.125, 0.0):
-        values = space.middle(size)
+    is_limited = limits.are_any and len(space.config.search.objectives) == 1
+    for eighths in range(8 if is_limited else 4, -1, -1):
+        values = space.middle(eighths / 8)
         with suppress(ConfigError):  # of a user's own network, that cannot be built so
             if limits.excess(space.at(values)).share <= 0:
                 return [values]

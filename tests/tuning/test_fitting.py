@@ -102,13 +102,22 @@ def test_the_first_to_be_tried_is_the_middle_of_every_range(preparation: Any) ->
     assert found.known_good[0]["student.mlp.width"] == 16
 
 
-def test_where_the_middle_is_over_a_limit_its_student_is_made_smaller_and_nothing_else(preparation: Any) -> None:
-    space = space_with(student={"mlp": {"width": {"log_int": [4, 64]}}})
-    most = Limits(space.config.limits, preparation.dataset).cost(space.at(space.middle())).parameters - 1
-    found, _ = fitted(preparation, student={"mlp": {"width": {"log_int": [4, 64]}}}, limits={"max_parameters": most})
+@pytest.mark.parametrize(("most", "width"), [(10_000, 64), (None, 16), (400, 11)])
+def test_under_limits_it_begins_with_the_largest_student_that_they_allow(
+    preparation: Any, most: int | None, width: int
+) -> None:
+    limits = {} if most is None else {"max_parameters": most}
+    found, _ = fitted(preparation, student={"mlp": {"width": {"log_int": [4, 64]}}}, limits=limits)
     (first,) = found.known_good
-    assert first == space.middle() | {"student.mlp.width": 8}
+    assert first == found.space.middle() | {"student.mlp.width": width}
     assert found.limits.excess(found.space.at(first)) is NO_EXCESS
+
+
+def test_where_small_students_are_an_objective_it_begins_in_the_middle(preparation: Any) -> None:
+    search = {"objectives": ["val/accuracy", "parameters"]}
+    student, limits = {"mlp": {"width": {"log_int": [4, 64]}}}, {"max_parameters": 10_000}
+    found, _ = fitted(preparation, student=student, limits=limits, search=search)
+    assert found.known_good == [found.space.middle()]
 
 
 def test_whoever_says_where_to_start_is_heard(preparation: Any) -> None:
