@@ -114,7 +114,7 @@ def _arguments() -> Namespace:
 
 def _judge(config: SearchConfig, variant: str, middle: int) -> Judge:
     made: Judge = config.chosen("scheduler").judge(config)
-    made.opener = _name(middle) if variant.endswith("opener") else None
+    made.openers = {_name(middle)} if variant.endswith("opener") else set()
     return made
 
 

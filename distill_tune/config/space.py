@@ -137,12 +137,19 @@ class Space:
         """Sample every parameter that exists for this trial, as the file has them: what others hang on comes first."""
         return self._valued(lambda path: self.ranges[path].suggest(trial, dotted(path)))
 
-    def middle(self, size: float = 0.5) -> Values:
+    def middle(self, size: float = 0.5, family: str | None = None) -> Values:
         """The trial in the middle of every range; of students, so far from the low end of theirs as `size` says.
 
-        Of names, and of other choices that are not of numbers, it is the first: what one believes in stands there.
+        Of names, and of other choices that are not of numbers, it is the first: what one believes in stands there. Only
+        of student families it may be another.
         """
-        return self._valued(lambda path: self.ranges[path].at(size if path[0] == "student" else 0.5))
+
+        def value_at(path: Path) -> Any:
+            if path == ("student", "family") and family is not None:
+                return family
+            return self.ranges[path].at(size if path[0] == "student" else 0.5)
+
+        return self._valued(value_at)
 
     def _valued(self, value_at: Callable[[Path], Any]) -> Values:
         values: Values = {}

@@ -51,11 +51,11 @@ class Conductor:
 
     def __post_init__(self) -> None:
         self._proposer = Proposer(self.study, self.ledger, self.limits, self.known_good, self.smallest)
+        self.judge.openers = self._proposer.openers
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Begin where an earlier sitting was ended: everything is known again, and what was at work goes on."""
         self._proposer.take_up(records)
-        self.judge.opener = self._proposer.opener
         for record in records:
             if record.status is not Status.RUNNING:
                 self._know(record)
@@ -122,7 +122,6 @@ class Conductor:
             if self._all_are_proposed:  # what is at work may yet make room for one that pauses
                 return None
             proposal, record = self._proposer.next()
-            self.judge.opener = self._proposer.opener
             self.ledger.start(record)
         except OSError as error:
             self._end(Reason.STORAGE, one_line(error))

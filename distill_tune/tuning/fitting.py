@@ -16,7 +16,7 @@ from distill_tune.data import Dataset
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import chosen_pace, estimated_epoch_s
-from distill_tune.tuning.limits import Limits, middle_student, smallest_student
+from distill_tune.tuning.limits import Limits, middle_students, smallest_student
 from distill_tune.tuning.plan import affordable_epochs
 from distill_tune.tuning.warm_start import check_others
 from distill_tune.tuning.without_teacher import space_without_teacher
@@ -37,7 +37,7 @@ class Fitted:
         search = self.space.config.search
         if search.start_with != "middle":
             return search.start_with
-        return [] if search.start_from else middle_student(self.space, self.limits)
+        return [] if search.start_from else middle_students(self.space, self.limits)
 
     def without_teacher(self) -> Fitted:
         """What is searched for `confirm.baseline_search`.

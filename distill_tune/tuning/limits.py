@@ -130,20 +130,25 @@ def smallest_student(space: Space, limits: Limits) -> Values:
     return {name: value for name, value in smallest.items() if name in set(map(dotted, space.ranges))}
 
 
-def middle_student(space: Space, limits: Limits) -> list[Values]:
-    """The middle of every range, but the largest student that the limits allow: it is mostly the best that they do.
+def middle_students(space: Space, limits: Limits) -> list[Values]:
+    """The middle of every range for each student family, but with its largest student that the limits allow.
 
-    So far into all of its ranges as that goes, in eighths; no further than the middle where nothing limits it, or where
-    small students are an objective. Of at most one: there may be none, since a student's ranges need not grow from one
-    end to the other.
+    Such a one is mostly the best that they do. It is as far into all of its ranges as that goes, in eighths; no further
+    than the middle where nothing limits it, or where small students are an objective. A family may have none, since its
+    ranges need not grow from one end to the other.
     """
+    found = (_middle_student(space, limits, family) for family in space.families)
+    return [values for values in found if values is not None]
+
+
+def _middle_student(space: Space, limits: Limits, family: str) -> Values | None:
     is_limited = limits.are_any and len(space.config.search.objectives) == 1
     for eighths in range(8 if is_limited else 4, -1, -1):
-        values = space.middle(eighths / 8)
+        values = space.middle(eighths / 8, family)
         with suppress(ConfigError):  # of a user's own network, that cannot be built so
             if limits.excess(space.at(values)).share <= 0:
-                return [values]
-    return []
+                return values
+    return None
 
 
 def _burden(limits: Limits, config: Config) -> tuple[bool, float, int]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from distill_tune.config import Values
 from distill_tune.config.searching import LATENCY
@@ -17,6 +18,7 @@ from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
 from distill_tune.tuning.limits import Excess, Limits
 from distill_tune.tuning.study import Proposal, Study
 
+FAMILY = "student.family"
 _REFUSALS = 50
 """So many students over the limits in a row, and the smallest of the space is proposed instead."""
 
@@ -32,19 +34,16 @@ class Proposer:
     """Settings to try first."""
     smallest: Values
     """The student that is known to be within the limits, by its sampled values."""
-    opener: str | None = None
-    """The first trial that trains, where settings are known to be good: it shall come to its end, so that there is an
-    answer early, and something to beat."""
-
-    def __post_init__(self) -> None:
-        self._opens = bool(self.known_good)
+    openers: set[str] = field(default_factory=set)
+    """Of the settings known to be good, the first trial of each student family. They shall come to their end: there is
+    an answer early, and something to beat; and families learn at different paces, so that a rung alone wrongs some."""
+    _opened: set[Any] = field(default_factory=set)
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Begin after the trials of an earlier sitting; each has used up one of the known good."""
-        for record in records:
-            self._note_opener(record)
-        for _ in records[: len(self.known_good)]:
+        for record in records[: len(self.known_good)]:
             self.known_good.popleft()
+            self._note_opener(record)
 
     def next(self) -> tuple[Proposal, TrialRecord]:
         """A proposal and the record of it; what was refused before it has ended in the ledger.
@@ -53,7 +52,8 @@ class Proposer:
             DistillTuneError: not even the smallest student can be used, or there is nothing left to propose.
         """
         for refusals in range(2 * _REFUSALS):
-            fixed = self.known_good.popleft() if self.known_good else self.smallest if refusals >= _REFUSALS else None
+            is_known = bool(self.known_good)
+            fixed = self.known_good.popleft() if is_known else self.smallest if refusals >= _REFUSALS else None
             proposal = self.study.ask(fixed)
             try:
                 excess = self.limits.excess(proposal.config)
@@ -61,7 +61,8 @@ class Proposer:
                 excess = Excess(1.0, "student", str(error))
             if excess.share <= 0:
                 record = self._record_with_latency(proposal)
-                self._note_opener(record)
+                if is_known:
+                    self._note_opener(record)
                 return proposal, record
             self._refuse(proposal, excess)
         raise DistillTuneError(
@@ -70,8 +71,10 @@ class Proposer:
         )
 
     def _note_opener(self, record: TrialRecord) -> None:
-        if self._opens and self.opener is None and record.status is not Status.INFEASIBLE:
-            self.opener = record.trial_id
+        family = record.values.get(FAMILY)
+        if record.status is not Status.INFEASIBLE and family not in self._opened:
+            self._opened.add(family)
+            self.openers.add(record.trial_id)
 
     def _refuse(self, proposal: Proposal, excess: Excess) -> None:
         record = self._record(proposal)

@@ -120,6 +120,17 @@ def test_where_small_students_are_an_objective_it_begins_in_the_middle(preparati
     assert found.known_good == [found.space.middle()]
 
 
+def test_each_student_family_is_begun_with(preparation: Any) -> None:
+    families = {
+        "family": ["resnet", "mlp"],
+        "mlp": {"width": {"log_int": [4, 64]}},
+        "resnet": {"width": {"int": [2, 9]}},
+    }
+    found, _ = fitted(preparation, student=families, limits={"max_parameters": 10_000})
+    assert [values["student.family"] for values in found.known_good] == ["resnet", "mlp"]
+    assert ["student.mlp.width" in values for values in found.known_good] == [False, True]
+
+
 def test_whoever_says_where_to_start_is_heard(preparation: Any) -> None:
     known = [{"optim.learning_rate": 0.01}]
     assert fitted(preparation, search={"start_with": known})[0].known_good == known

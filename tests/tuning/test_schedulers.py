@@ -88,7 +88,7 @@ def test_no_scheduler_lets_a_diverged_trial_go_on(scheduler: str, score: float) 
 @each_scheduler
 def test_no_rung_holds_the_opener_back_and_it_is_measured_with_the_others(scheduler: str) -> None:
     made = judge(scheduler=scheduler, max_epochs=9)
-    made.opener = "12"
+    made.openers = {"12"}
     for number in range(12):
         for epoch in (1, 2, 3):
             made.goes_on(str(number), epoch, 0.5)

@@ -42,8 +42,8 @@ class Judge(ABC):
 
     def __init__(self, rungs: list[Rung], max_epochs: int):
         self.rungs, self.max_epochs = rungs, max_epochs
-        self.opener: str | None = None
-        """The trial that no rung holds back, but counts at like any other."""
+        self.openers: set[str] = set()
+        """The trials that no rung holds back, though they are measured there like all others."""
         self._rung_epochs = {rung.epochs for rung in rungs}
 
     def is_rung(self, epochs: int) -> bool:
@@ -63,7 +63,7 @@ class Judge(ABC):
         """
         if not all(map(isfinite, (score, *further))):
             return False
-        return not self.is_rung(epochs) or self._passes(trial_id, epochs, score, *further) or trial_id == self.opener
+        return not self.is_rung(epochs) or self._passes(trial_id, epochs, score, *further) or trial_id in self.openers
 
     def pause(self, trial_id: str, epochs: int) -> None:
         """A trial waits at the rung after `epochs`, and can be promoted from now on; only where `pauses`."""
