@@ -7,7 +7,7 @@ look at it. A term of `[loss.also]` that weighs nothing, or is the kind of the l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,8 +137,8 @@ class Space:
         """Sample every parameter that exists for this trial, as the file has them: what others hang on comes first."""
         return self._valued(lambda path: self.ranges[path].suggest(trial, dotted(path)))
 
-    def middle(self, size: float = 0.5, family: str | None = None) -> Values:
-        """The trial in the middle of every range; of students, so far from the low end of theirs as `size` says.
+    def middle(self, shares: Mapping[Path, float] | None = None, family: str | None = None) -> Values:
+        """The trial in the middle of every range, or as far from the low end of some as `shares` say.
 
         Of names, and of other choices that are not of numbers, it is the first: what one believes in stands there. Only
         of student families it may be another.
@@ -147,7 +147,7 @@ class Space:
         def value_at(path: Path) -> Any:
             if path == ("student", "family") and family is not None:
                 return family
-            return self.ranges[path].at(size if path[0] == "student" else 0.5)
+            return self.ranges[path].at((shares or {}).get(path, 0.5))
 
         return self._valued(value_at)
 

@@ -6,6 +6,7 @@ device and takes no memory.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import torch
 
 from distill_tune.config import Config, Space, Values
+from distill_tune.config.leaves import Path
 from distill_tune.config.messages import dotted
 from distill_tune.config.searching import LimitsConfig
 from distill_tune.data import Dataset
@@ -131,24 +133,33 @@ def smallest_student(space: Space, limits: Limits) -> Values:
 
 
 def middle_students(space: Space, limits: Limits) -> list[Values]:
-    """The middle of every range for each student family, but with its largest student that the limits allow.
+    """The middle of every range for each student family, with its largest student that the limits allow.
 
-    Such a one is mostly the best that they do. It is as far into all of its ranges as that goes, in eighths; no further
-    than the middle where nothing limits it, or where small students are an objective. A family may have none, since its
-    ranges need not grow from one end to the other.
+    Such a one is mostly the best that they do. All of its ranges are as far up as that goes, in eighths, and then each
+    in the order in which they are written; no further than the middle where nothing limits it, or where small students
+    are an objective. A family may have none, since its ranges need not grow from one end to the other.
     """
     found = (_middle_student(space, limits, family) for family in space.families)
     return [values for values in found if values is not None]
 
 
 def _middle_student(space: Space, limits: Limits, family: str) -> Values | None:
-    is_limited = limits.are_any and len(space.config.search.objectives) == 1
-    for eighths in range(8 if is_limited else 4, -1, -1):
-        values = space.middle(eighths / 8, family)
+    paths = list(space.ranges_of(family))
+    most = 8 if limits.are_any and len(space.config.search.objectives) == 1 else 4
+
+    def fits(shares: Mapping[Path, float]) -> bool:
         with suppress(ConfigError):  # of a user's own network, that cannot be built so
-            if limits.excess(space.at(values)).share <= 0:
-                return values
-    return None
+            return limits.excess(space.at(space.middle(shares, family))).share <= 0
+        return False
+
+    together = ({path: eighths / 8 for path in paths} for eighths in range(most, -1, -1))
+    shares = next(filter(fits, together), None)
+    if shares is None:
+        return None
+    for path in paths:
+        further = (shares | {path: eighths / 8} for eighths in range(most, -1, -1))
+        shares = max(shares, next(filter(fits, further), shares), key=lambda each: each[path])
+    return space.middle(shares, family)
 
 
 def _burden(limits: Limits, config: Config) -> tuple[bool, float, int]:
