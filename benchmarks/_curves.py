@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measure import SHORT_CONFIRMATION, parser, run_search
+import torch
+from _measure import SHORT_CONFIRMATION, Search, parser, run_search, started_search
+from _peers import Peer, test_accuracy
 
 from distill_tune.config.load import load_space
+from distill_tune.config.validate import validate
+from distill_tune.distillation.loop import distill
+from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.prepare import prepare
 
 _STEPS = 20
@@ -42,16 +51,48 @@ def searched(space: str, storage: Path, seconds: float, settings: Sequence[str])
     """Search for so many seconds; its curve, number of trials, and the test accuracy of the confirmed winner."""
     time = ("--time", f"{_CONFIRMATION_SHARE * seconds:.0f}s", "--trials", "100000")
     search = run_search(space, storage, *time, *SHORT_CONFIRMATION, *settings)
-    entries = [json.loads(line) for line in (search.folder / "ledger.jsonl").read_text().splitlines()]
-    trials = {entry["trial"]["trial_id"] for entry in entries if entry["entry"] == "started"}
-    until = next(entry["at_s"] for entry in entries if entry["entry"] == "searched")
+    until_s = next(entry["at_s"] for entry in _entries(search) if entry["entry"] == "searched")
+    return _told(search, until_s) | {"test": search.summary["best"]["test"]["accuracy"]["mean"]}
+
+
+def interrupted(space: str, storage: Path, seconds: float, settings: Sequence[str]) -> dict[str, Any]:
+    """The same without `--time`, which may lower `search.max_epochs`, and without a confirmation: it is interrupted.
+
+    The test accuracy is of the trial that was best on validation, trained again to the same weights.
+    """
+    started = started_search(space, storage, "--trials", "100000", *settings)
+    with started as (process, search), suppress(subprocess.TimeoutExpired):
+        printed, _ = process.communicate(timeout=seconds)
+        sys.exit(f"{space}: the search ended before its time with status {process.returncode}:\n{printed}")
+    return _told(search, search.began_s + seconds) | {"test": _test_accuracy(search, storage)}
+
+
+def _told(search: Search, until_s: float) -> dict[str, Any]:
+    """The curve of all trials that were begun until then, and their number."""
+    entries = [entry for entry in _entries(search) if entry["at_s"] <= until_s]
     curve = [
         (entry["at_s"] - search.began_s, entry["report"]["val/accuracy"])
         for entry in entries
-        if entry["entry"] == "reported" and entry["at_s"] <= until
+        if entry["entry"] == "reported"
     ]
-    test = search.summary["best"]["test"]["accuracy"]["mean"]
-    return {"curve": curve, "trials": len(trials), "test": test}
+    return {"curve": curve, "trials": len({e["trial"]["trial_id"] for e in entries if e["entry"] == "started"})}
+
+
+def _entries(search: Search) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (search.folder / "ledger.jsonl").read_text().splitlines()]
+
+
+def _test_accuracy(search: Search, storage: Path) -> float:
+    space = load_space(search.folder / "search.toml", ())
+    best = search.summary["best"]
+    epochs = next(row["epochs"] for row in search.trials if row["number"] == best["trial"])
+    peer = Peer.prepared_for(space, storage)
+    config = validate(best["config"])
+    torch.set_num_threads(1)
+    training = distill(config, Materials.open(peer.prepared, config), config.search.seed)
+    student = next(islice(training, epochs - 1, None)).student
+    weights = {name: value.clone() for name, value in student.state_dict().items()}
+    return test_accuracy(peer, config, weights)
 
 
 def figures(run: dict[str, Any], seconds: float, target: float) -> dict[str, Any]:

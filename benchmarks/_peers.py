@@ -35,8 +35,12 @@ class Peer:
     @classmethod
     def of(cls, given: argparse.Namespace) -> Peer:
         """Prepared as our search prepares it; found in the cache."""
-        space = load_space(given.space, given.settings)
-        preparation = prepare(space, given.storage.resolve() / ".cache", lambda line: None)
+        return cls.prepared_for(load_space(given.space, given.settings), given.storage)
+
+    @classmethod
+    def prepared_for(cls, space: Space, storage: Path) -> Peer:
+        """The same for a space that is read already."""
+        preparation = prepare(space, storage.resolve() / ".cache", lambda line: None)
         return cls(space, preparation.prepared, preparation.dataset, Limits(space.config.limits, preparation.dataset))
 
     def is_too_large(self, config: Config) -> bool:

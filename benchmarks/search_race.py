@@ -5,14 +5,14 @@
 Fashion-MNIST, the space of `search_spaces/fashion_mnist.toml` with a teacher that is ready beforehand, two trials at a
 time, one thread each. All sides have the same prepared data, teacher's logits, limits and student families:
 
-- ours: `python -m distill_tune.search`; its confirmation comes after the seconds and is not counted;
+- ours: `python -m distill_tune.search`, interrupted when the seconds are over, so that it confirms nothing;
 - optuna: `_plain_optuna.py`, TPE and successive halving, as many processes as places, `_bare_loop.py`;
 - documented: `_documented_way.py`, a TorchTrainer in every Tune trial, OptunaSearch, ASHAScheduler.
 
-A side's seconds count from its process's start. Of each seed: epochs trained, the best validation accuracy at the
-end, the test accuracy of the student that was best on validation (of ours: of the confirmed winner, mean over its
-seeds), and the seconds until a validation accuracy was reached first. The curves, in steps of a twentieth of the
-time, are in the JSON line: interquartile mean over the seeds with an interval from resampling them.
+A side's seconds count from its process's start. Of each seed: epochs trained, the best validation accuracy at the end,
+the test accuracy of the student that was best on validation, and the seconds until a validation accuracy was reached
+first. The curves, in steps of a twentieth of the time, are in the JSON line: interquartile mean over the seeds with an
+interval from resampling them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
-from _curves import anytime, curve_parser, figures, make_ready, searched
+from _curves import anytime, curve_parser, figures, interrupted, make_ready
 from _measure import ENVIRONMENT, ROOT, conclude, settings, show, spread
 
 SPACE = "search_spaces/fashion_mnist.toml"
@@ -65,7 +65,7 @@ def _settings(given: Namespace, seed: int) -> list[str]:
 
 
 def _ours(given: Namespace, seed: int) -> dict[str, Any]:
-    return searched(given.space, given.storage, given.seconds, _settings(given, seed))
+    return interrupted(given.space, given.storage, given.seconds, _settings(given, seed))
 
 
 def _peer(script: str) -> Callable[[Namespace, int], dict[str, Any]]:
