@@ -61,7 +61,7 @@ def is_worker(process: psutil.Process) -> bool:
 
 
 def some_have_ended(line: str) -> bool:
-    return " ended" in line and "10 of" not in line and any(f"{count} of 40" in line for count in range(5, 36))
+    return " tried" in line and "10 of" not in line and any(f"{count} of 40" in line for count in range(5, 36))
 
 
 def trials(folder: Path) -> list[dict[str, Any]]:
