@@ -81,6 +81,7 @@ def local_folder(storage: str) -> Path:
         folder = Path(storage).expanduser().absolute()
     except RuntimeError as error:
         raise ConfigError(f"--storage {storage}: there is no such user here; choose another place.") from error
+    there = folder
     try:
         there = next(path for path in (folder, *folder.parents) if path.exists() or path.is_symlink())
         if not there.is_dir():
@@ -89,5 +90,7 @@ def local_folder(storage: str) -> Path:
         tempfile.TemporaryFile(dir=there).close()  # permissions alone say nothing of a read-only or remote disk
     except OSError as error:
         why = error.strerror or str(error)
-        raise ConfigError(f"--storage {storage:.200}: cannot be written to ({why}); choose another place.") from error
+        raise ConfigError(
+            f"--storage {storage:.200}: {there!s:.200} cannot be written to ({why}); choose another place."
+        ) from error
     return folder
