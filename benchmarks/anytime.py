@@ -29,7 +29,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "random": ("search.sampler='random'",),
     "no start": ("search.start_with=[]",),
     "tpe, one at random": ("search.tpe.startup_trials=1",),
-    "tpe, three at random": ("search.tpe.startup_trials=3",),
 }
 """By name: what differs from the space."""
 _SHOWN = (5, 10, 20)

@@ -75,13 +75,7 @@ def local_folder(storage: str) -> Path:
         raise ConfigError(
             f"--storage {storage}: must be a folder, local or mounted on every node; URIs cannot be used yet."
         )
-    if not storage:
-        raise ConfigError("--storage '': must be a folder; . is the one that you are in.")
-    try:
-        folder = Path(storage).expanduser().absolute()
-    except RuntimeError as error:
-        raise ConfigError(f"--storage {storage}: there is no such user here; choose another place.") from error
-    there = folder
+    there = folder = _expanded(storage)
     try:
         there = next(path for path in (folder, *folder.parents) if path.exists() or path.is_symlink())
         if not there.is_dir():
@@ -94,3 +88,12 @@ def local_folder(storage: str) -> Path:
             f"--storage {storage:.200}: {there!s:.200} cannot be written to ({why}); choose another place."
         ) from error
     return folder
+
+
+def _expanded(storage: str) -> Path:
+    if not storage:
+        raise ConfigError("--storage '': must be a folder; . is the one that you are in.")
+    try:
+        return Path(storage).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigError(f"--storage {storage}: there is no such user here; choose another place.") from error

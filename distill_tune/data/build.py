@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distill_tune.arrays import Arrays
-from distill_tune.data.encoder import TableEncoder, check_table
+from distill_tune.data.columns import check_table
+from distill_tune.data.encoder import TableEncoder
 from distill_tune.data.raw import RawImages, RawTable
 from distill_tune.data.sources._table import TableFile
 from distill_tune.data.splits import Fold, Rows, labelled_rows, split_rows

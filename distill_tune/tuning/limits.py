@@ -158,7 +158,7 @@ def _middle_student(space: Space, limits: Limits, family: str) -> Values | None:
         return None
     for path in paths:
         further = (shares | {path: eighths / 8} for eighths in range(most, -1, -1))
-        shares = max(shares, next(filter(fits, further), shares), key=lambda each: each[path])
+        shares = next(filter(fits, further))  # where it stands already is one of them
     return space.middle(shares, family)
 
 

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from distill_tune.config import Values
 from distill_tune.config.searching import LATENCY
@@ -37,7 +36,8 @@ class Proposer:
     openers: set[str] = field(default_factory=set)
     """Of the settings known to be good, the first trial of each student family. They shall come to their end: there is
     an answer early, and something to beat; and families learn at different paces, so that a rung alone wrongs some."""
-    _opened: set[Any] = field(default_factory=set)
+    _opened: set[object] = field(default_factory=set)
+    """The families of these."""
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Begin after the trials of an earlier sitting; each has used up one of the known good."""

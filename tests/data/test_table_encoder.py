@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from distill_tune.data.encoder import TableEncoder, check_table
+from distill_tune.data.columns import check_table
+from distill_tune.data.encoder import TableEncoder
 from distill_tune.errors import DataError
 
 COLUMN = hnp.arrays(np.float64, st.integers(2, 40), elements=st.floats(-1e6, 1e6) | st.just(np.nan))

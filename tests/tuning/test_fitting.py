@@ -113,6 +113,20 @@ def test_under_limits_it_begins_with_the_largest_student_that_they_allow(
     assert found.limits.excess(found.space.at(first)) is NO_EXCESS
 
 
+def test_what_all_ranges_together_leave_of_a_limit_is_used_by_each_in_its_turn(preparation: Any) -> None:
+    mlp = {"width": {"choice": [4, 8, 64]}, "depth": {"int": [1, 3]}}
+    found, _ = fitted(preparation, student={"mlp": mlp}, limits={"max_parameters": 300})
+    (first,) = found.known_good
+
+    def fits(width: int, depth: int) -> bool:
+        values = first | {"student.mlp.width": width, "student.mlp.depth": depth}
+        return found.limits.excess(found.space.at(values)) is NO_EXCESS
+
+    assert (first["student.mlp.width"], first["student.mlp.depth"]) == (8, 3)
+    assert fits(8, 3)
+    assert not fits(64, 1)
+
+
 def test_where_small_students_are_an_objective_it_begins_in_the_middle(preparation: Any) -> None:
     search = {"objectives": ["val/accuracy", "parameters"]}
     student, limits = {"mlp": {"width": {"log_int": [4, 64]}}}, {"max_parameters": 10_000}

@@ -117,12 +117,8 @@ def test_the_first_of_each_student_family_trains_to_its_end(tmp_path: Path) -> N
     student = {"family": ["mlp", "convnet"], "mlp": {"width": 8}}
     space = Space.parse({**SPACE.tables, "student": student})
     known_good = deque({"student.family": each} for each in ("mlp", "convnet", "mlp"))
-    study, judge, limits = (
-        Study(tmp_path / "study.journal", "s", space),
-        Promotion().judge(SPACE.config.search),
-        NoLimits(),
-    )
-    conductor = Conductor(study, judge, Ledger(), Budget(9), limits, 2, known_good)  # type: ignore[arg-type]
+    study, judge = Study(tmp_path / "study.journal", "s", space), Promotion().judge(SPACE.config.search)
+    conductor = Conductor(study, judge, Ledger(), Budget(9), NoLimits(), 2, known_good)  # type: ignore[arg-type]
     for _ in range(3):
         run_a_leg(conductor, 0.5)
     assert [record.epochs for record in conductor.ledger.records.values()] == [9, 9, 1]

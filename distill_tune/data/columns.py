@@ -1,0 +1,95 @@
+"""What the columns of a table are: numbers, categories, or nothing that features can be made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from distill_tune.errors import DataError
+
+MAX_CATEGORIES = 100
+MAX_SIZE = 1e100
+"""Larger numbers overflow when they are squared; nothing measured is that large."""
+
+
+def column_kind(column: pd.Series, cure: str = "leave it out") -> str:
+    """`"number"` or `"category"`; `cure` says in an error how a column is left out.
+
+    Raises:
+        DataError: the column is neither (dates, lists, complex numbers).
+    """
+    kinds = pd.api.types
+    if kinds.is_numeric_dtype(column) and not kinds.is_complex_dtype(column):
+        return "number"
+    is_text = isinstance(column.dtype, pd.CategoricalDtype) or kinds.is_string_dtype(column)
+    if is_text or (column.dtype == object and column.dropna().map(lambda v: isinstance(v, str | bool)).all()):
+        return "category"
+    raise DataError(f"column {column.name!r} holds {_held(column)}; make numbers or text of it, or {cure}.")
+
+
+def _held(column: pd.Series) -> str:
+    """What a column holds that is neither numbers nor text: its type, and of Python objects the first."""
+    if column.dtype != object:
+        return f"{column.dtype}"
+    first = next(value for value in column.dropna() if not isinstance(value, str | bool))
+    return f"{type(first).__name__}, such as {str(first)!r:.40}"
+
+
+def check_table(frame: pd.DataFrame, where: str, cure: str) -> None:
+    """Refuse columns that cannot become features; `cure` says how a column is left out.
+
+    Raises:
+        DataError: an infinite number, a column of another kind, or more than 100 distinct texts.
+    """
+    try:
+        numbers = [name for name in frame.columns if column_kind(frame[name], cure) == "number"]
+        as_numbers(frame, numbers)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    for name in frame.columns.difference(numbers, sort=False):
+        if (distinct := frame[name].nunique()) > MAX_CATEGORIES:
+            raise DataError(
+                f"{where}: column {name!r} is text with {distinct:,} distinct values"
+                f"{_almost_numbers(frame[name])}; at most {MAX_CATEGORIES} can be told apart; {cure}."
+            )
+
+
+def _almost_numbers(column: pd.Series) -> str:
+    """Why a column of numbers was read as text, if that is what it looks like."""
+    stray = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
+    return f" (numbers, but for {len(stray)} such as {stray.iloc[0]!r})" if 0 < len(stray) < len(column) / 2 else ""
+
+
+def as_numbers(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64]:
+    """Columns as float64 [rows, len(names)], missing as NaN.
+
+    Raises:
+        DataError: one has something that is no number, or is infinite.
+    """
+    chosen = frame[names]
+    for name in names:
+        if not pd.api.types.is_numeric_dtype(frame[name]) or pd.api.types.is_complex_dtype(frame[name]):
+            chosen = chosen.assign(**{name: _parsed(frame[name])})
+    values: npt.NDArray[np.float64] = chosen.to_numpy(dtype=np.float64, na_value=np.nan)
+    huge: npt.NDArray[np.bool_] = np.greater(np.abs(values), MAX_SIZE)
+    if huge.any():
+        row, column = np.argwhere(huge)[0]
+        raise DataError(
+            f"column {names[column]!r} has {np.count_nonzero(huge[:, column]):,} infinite (or above "
+            f"{MAX_SIZE:g}) values, the first in row {row}; replace them or leave them empty."
+        )
+    return values
+
+
+def _parsed(column: pd.Series) -> pd.Series:
+    if column.dtype.kind in "mMc":  # to_numeric would count the time from 1970, and drop what is imaginary
+        raise DataError(f"column {column.name!r} must hold numbers, but holds {column.dtype}; make numbers of it.")
+    parsed = pd.to_numeric(column, errors="coerce")
+    stray = np.flatnonzero(parsed.isna().to_numpy() & column.notna().to_numpy())
+    if len(stray):
+        raise DataError(
+            f"column {column.name!r} must hold numbers, but row {stray[0]} has {column.iloc[stray[0]]!r}; "
+            "make it a number or leave it empty."
+        )
+    return parsed
