@@ -22,6 +22,18 @@ IMAGES: dict[str, Any] = {
     "search": {"max_epochs": 2},
 }
 
+FILES = """
+[data]
+source = "csv"
+path = "data.csv"
+[teacher]
+source = "logits"
+path = "teacher.npy"
+[student]
+family = "mlp"
+"""
+"""On files of the current folder: a table, and what a teacher said of its rows."""
+
 
 def run_space(base: dict[str, Any] = TABLE, **sections: dict[str, Any]) -> Space:
     """`base` with the keys of `sections` laid over it."""

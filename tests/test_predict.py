@@ -7,21 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from runs import FILES
 
 from distill_tune import predict, train
-
-RUN = """
-[data]
-source = "csv"
-path = "data.csv"
-[teacher]
-source = "logits"
-path = "teacher.npy"
-[student]
-family = "mlp"
-[search]
-max_epochs = 1
-"""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +19,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     inputs = np.random.default_rng(0).normal(size=(60, 2))
     pd.DataFrame(inputs, columns=["height", "width"]).assign(kind=np.arange(60) % 3).to_csv(folder / "data.csv")
     np.save(folder / "teacher.npy", np.random.default_rng(1).normal(size=(60, 3)))
-    (folder / "run.toml").write_text(RUN)
+    (folder / "run.toml").write_text(f"{FILES}\n[search]\nmax_epochs = 1\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert train.main(["run.toml", "--name", "a"]) == 0

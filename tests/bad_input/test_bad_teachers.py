@@ -1,0 +1,95 @@
+"""Teachers that do not fit, or cannot be read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from good import TEACHERS, Refuse
+from safetensors.torch import save_file
+
+
+@pytest.mark.parametrize(
+    ("logits", "said"),
+    [
+        (np.zeros((59, 3)), "one row of logits for each row of the data, shape (60, 3), but has shape (59, 3); let"),
+        (np.zeros((60, 4)), "one row of logits for each row of the data, shape (60, 3), but has shape (60, 4); let"),
+        (np.zeros(60), "one row of logits for each row of the data, shape (60, 3), but has shape (60,); let the"),
+        (np.full((60, 3), np.nan), "the logits of 'teacher.npy' must be finite numbers"),
+        (np.full((60, 3), "a"), "the logits of 'teacher.npy' must be finite numbers"),
+    ],
+)  # fmt: skip
+def test_logits_that_do_not_fit_the_data(refuse: Refuse, logits: np.ndarray, said: str) -> None:
+    np.save("teacher.npy", logits)
+    told = refuse()
+    assert told.startswith("error: teacher.path: ")
+    assert said in told
+
+
+def test_logits_that_cannot_be_read(refuse: Refuse, folder: Path) -> None:
+    assert f"teacher.path: gone.npy: no such file; it must be the teacher's file (seen from {folder})." in refuse(
+        "teacher.path=gone.npy"
+    )
+    (folder / "teacher.txt").write_text("1 2 3")
+    said = "teacher.path: logits are read from .npy, .npz and Parquet files, but 'teacher.txt' is a CSV (text) file; "
+    assert said in refuse("teacher.path=teacher.txt")
+    path = folder / "teacher.npy"
+    path.write_bytes(path.read_bytes()[:300])
+    assert "teacher.path: teacher.npy: is truncated or damaged; write it again." in refuse()
+
+
+@pytest.mark.parametrize(
+    ("factory", "said"),
+    [
+        ("absent:net", "'absent:net': there is no module 'absent' in "),
+        ("my_teachers:nett", "module 'my_teachers' has no 'nett'. Did you mean 'my_teachers:net'?"),
+        ("my_teachers", "must be 'package.module:function', but got 'my_teachers'."),
+        ("my_teachers:not_a_function", "must be a function, but is int."),
+        ("my_teachers:number", "must return a torch.nn.Module, but returned int."),
+        ("my_teachers:fails", "no licence found"),
+        ("my_teachers:ends", "failed with arguments {} (SystemExit: 0); mend it or teacher.torch.arguments."),
+    ],
+)
+def test_a_factory_that_makes_no_teacher(refuse_torch: Refuse, factory: str, said: str) -> None:
+    told = refuse_torch(factory)
+    assert told.startswith("error: teacher.torch.factory: ")
+    assert said in told
+
+
+def test_weights_that_do_not_fit(refuse_torch: Refuse) -> None:
+    said = "teacher.path: the weights of 'weights.safetensors' do not fit"
+    assert said in refuse_torch("my_teachers:net", "teacher.torch.arguments.width=5")
+    assert said in refuse_torch("my_teachers:wide")
+
+
+def test_weights_that_give_no_finite_logits_leave_nothing_behind(refuse_torch: Refuse, folder: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))
+    save_file(
+        {name: weight * torch.nan for name, weight in network.state_dict().items()}, folder / "weights.safetensors"
+    )
+    assert "teacher: one of its logits is not a finite number; check its weights" in refuse_torch("my_teachers:net")
+
+
+def test_a_dry_run_loads_the_teacher_and_refuses_what_a_search_would(refuse: Refuse, folder: Path) -> None:
+    (folder / "my_teachers.py").write_text(TEACHERS)
+    (folder / "weights.safetensors").write_bytes(b"no tensors")
+    named = ("teacher.source=torch", "teacher.path=weights.safetensors", "teacher.torch.factory=my_teachers:net")
+    told = refuse(*named, arguments=("space.toml", "--dry-run"))
+    assert "teacher.path: 'weights.safetensors' is no " in told
+
+
+def test_arguments_that_the_factory_does_not_take(refuse_torch: Refuse) -> None:
+    assert "teacher.torch.factory: " in refuse_torch("my_teachers:net", "teacher.torch.arguments.depth=5")
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pt"])
+def test_weights_that_are_damaged(refuse_torch: Refuse, folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00 no weights at all")
+    assert f"teacher.path: '{name}' is no " in refuse_torch("my_teachers:net", f"teacher.path={name}")
+
+
+def test_a_teacher_that_does_not_take_the_data_or_knows_other_classes(refuse_torch: Refuse, folder: Path) -> None:
+    save_file(torch.nn.Linear(7, 3).state_dict(), folder / "weights.safetensors")
+    assert "inputs of shape (3,)" in refuse_torch("my_teachers:wide")
+    save_file(torch.nn.Linear(3, 4).state_dict(), folder / "weights.safetensors")
+    assert "for the 3 classes of the data, but returned [2, 4]" in refuse_torch("my_teachers:four_classes")
