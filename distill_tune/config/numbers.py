@@ -2,10 +2,19 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """What every generator of random numbers in use can be seeded with."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _is_count_or_share(value: float) -> float:
+    if value < 1 if isinstance(value, int) else not 0 < value < 1:
+        raise ValueError("must be a count (an integer from 1 on) or a share (a number between 0 and 1)")
+    return value
+
+
+CountOrShare = Annotated[int | float, AfterValidator(_is_count_or_share)]

@@ -7,11 +7,11 @@ thing (a data source, a teacher, a student family, a loss, an optimizer) carry o
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from distill_tune.config.choosing import Choosing
 from distill_tune.config.messages import BrokenRule, broken_rule, unknown_key
-from distill_tune.config.numbers import Fraction, Positive, Seed
+from distill_tune.config.numbers import CountOrShare, Fraction, Positive, Seed
 from distill_tune.config.searching import ConfirmConfig, LimitsConfig, ResourcesConfig, SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.registry import (
@@ -31,15 +31,6 @@ SEARCHED = ("student", "loss", "optim", "regularization", "augmentation")
 """The sections in which ranges may stand; the others are the same for every trial."""
 SEARCHED_OF_TEACHERS = (("teacher", "ensemble", "weights"), ("teacher", "ensemble", "use"))
 """Where ranges may stand beside: how the outputs of several teachers are mixed, which costs no teacher a run."""
-
-
-def _is_count_or_share(value: float) -> float:
-    if value < 1 if isinstance(value, int) else not 0 < value < 1:
-        raise ValueError("must be a count (an integer from 1 on) or a share (a number between 0 and 1)")
-    return value
-
-
-CountOrShare = Annotated[int | float, AfterValidator(_is_count_or_share)]
 
 
 class DataConfig(Choosing):
@@ -155,7 +146,9 @@ class OptimConfig(Choosing):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     batch_size: Positive = 128
-    """Samples a step, over all workers of the trial together."""
+    """Samples a batch, over all workers of the trial together."""
+    accumulate: Positive = 1
+    """Batches a step; their gradients are averaged."""
     schedule: Literal["constant", "cosine", "one_cycle", "step"] = "cosine"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     gradient_clip: Annotated[float, Field(gt=0)] | None = None

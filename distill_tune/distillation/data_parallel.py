@@ -5,11 +5,15 @@ What a loss remembers of samples is the same on every worker: each hears of thos
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from distill_tune.distillation.batches import Shard
+
+_NOTHING = nullcontext()
 
 
 class Shared(nn.Module):
@@ -26,6 +30,13 @@ def data_parallel(student: nn.Module, shard: Shard, device: torch.device) -> nn.
         broadcast_buffers=False,  # at every step; once an epoch is enough, see `average_statistics`
         gradient_as_bucket_view=True,  # what was averaged need not be copied back, and has its memory once
     )
+
+
+def averaging(student: nn.Module, averages: bool) -> AbstractContextManager[None]:
+    """Whether the block's backward pass averages gradients over the workers, or adds them up on each for a later."""
+    if averages or not isinstance(student, nn.parallel.DistributedDataParallel):
+        return _NOTHING
+    return student.no_sync()
 
 
 def of_all_workers(rows: Tensor) -> Tensor:

@@ -18,8 +18,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from distill_tune.config import Config
+from distill_tune.distillation.accumulation import Accumulation
 from distill_tune.distillation.batches import UNLABELLED, Batch, Shard
-from distill_tune.distillation.data_parallel import average_statistics, data_parallel
+from distill_tune.distillation.data_parallel import average_statistics, averaging, data_parallel
 from distill_tune.distillation.feature_terms import LiveTeacher, WithFeatures, with_features
 from distill_tune.distillation.holding import Hold
 from distill_tune.distillation.materials import CORRUPTED, Materials
@@ -35,10 +36,9 @@ from distill_tune.distillation.validation import Sums, evaluate, share_right, su
 from distill_tune.errors import TrainingError
 
 Checkpoint = dict[str, Any]
-"""`epoch`, `student` and `optimizer`: all that the next epoch depends on, since its order is a function of the seed.
+"""`epoch`, `student`, `optimizer`, and where losses are on features `projector`, what they have learned and remember.
 
-`projector` too, where losses are on features: what they have learned, and what they remember of samples.
-"""
+All that the next epoch depends on, since its order is a function of the seed."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ class Run:
         self.teacher = None if live is None else LiveTeacher(live, layers)
         self.precision = forward_context(config.optim.precision, device)
         self.batches = materials.batches(config, seed, self.shard, self.objective.uses_teacher, layers)
-        self.total_steps = config.search.max_epochs * self.batches.steps_per_epoch
+        self.steps = Accumulation(self.batches.steps_per_epoch, config.optim.accumulate)
+        self.total_steps = config.search.max_epochs * self.steps.steps_per_epoch
         self.epoch = 0
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -139,11 +140,11 @@ class Run:
 
     def _train(self) -> dict[str, float]:
         self.forward.train()
-        steps = self.batches.steps_per_epoch
+        num_batches = self.batches.steps_per_epoch
         sums = torch.zeros(3 + len(self.objective.also), device=self.device)
         total, hard, soft, *also = sums.unbind()
-        for step, batch in enumerate(self.batches.epoch(self.epoch), start=(self.epoch - 1) * steps):
-            loss, terms = self._step(batch, step)
+        for number, batch in enumerate(self.batches.epoch(self.epoch), start=(self.epoch - 1) * num_batches):
+            loss, terms = self._learn(batch, number)
             total += loss.detach()
             hard += terms.hard.detach()
             if terms.soft is not None:
@@ -152,7 +153,7 @@ class Run:
                 its_sum += term.detach()
         if self.shard.world_size > 1:
             dist.all_reduce(sums)
-        return self.losses(*(sums / (self.shard.world_size * steps)).tolist())
+        return self.losses(*(sums / (self.shard.world_size * num_batches)).tolist())
 
     def losses(self, total: float, hard: float, soft: float, *also: float) -> dict[str, float]:
         """The report of an epoch's mean losses.
@@ -165,33 +166,42 @@ class Run:
         self._refuse_divergence("training", total)
         return {"train/loss": total, **terms, "learning_rate": self.optimizer.param_groups[0]["lr"]}
 
-    def _step(self, batch: Batch, step: int) -> tuple[Tensor, LossTerms]:
-        self._set_rate(step)
-        progress = step / max(1, self.total_steps - 1)
-        teacher_logits, features = batch.teacher_logits, batch.teacher_features
+    def _learn(self, batch: Batch, number: int) -> tuple[Tensor, LossTerms]:
+        """A batch's gradient, and with the last batch of a step the step."""
+        turn = self.steps.turn(number)
+        if turn.begins:
+            self.optimizer.zero_grad()
+        progress = turn.step / max(1, self.total_steps - 1)
+        with averaging(self.forward, turn.ends):
+            terms = self._terms(batch, number, progress)
+            loss = self.objective.weigh(*terms, progress)
+            (loss if turn.share == 1 else loss * turn.share).backward()
+        if turn.ends:
+            self._step(turn.step)
+        return loss, terms
+
+    def _terms(self, batch: Batch, number: int, progress: float) -> LossTerms:
+        """The student runs first and a live teacher after it, but where the student's pass compares their features."""
+        teacher_logits, features, on_features = batch.teacher_logits, batch.teacher_features, NO_FEATURES
+        if self.taught is None:
+            with self.precision:
+                logits = self.forward(batch.inputs)
         if self.teacher is not None:
             teacher_logits, features = self.teacher(batch.inputs)
-        on_features = NO_FEATURES
-        with self.precision:
-            if self.taught is None:
-                logits = self.forward(batch.inputs)
-            else:
-                logits, on_features = self.forward(batch.inputs, features, batch.rows, step)
-        terms = self.objective.terms(logits.float(), batch, teacher_logits, progress, on_features)
-        loss = self.objective.weigh(*terms, progress)
-        self.optimizer.zero_grad()
-        loss.backward()
+        if self.taught is not None:
+            with self.precision:
+                logits, on_features = self.forward(batch.inputs, features, batch.rows, number)
+        return self.objective.terms(logits.float(), batch, teacher_logits, progress, on_features)
+
+    def _step(self, step: int) -> None:
+        rate = self.config.optim.learning_rate * rate_share(self.config.optim.schedule, step, self.total_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
         if self.config.optim.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.optim.gradient_clip)
         with self.hold.at(step / self.total_steps):
             self.optimizer.step()
         self.limit_norm()
-        return loss, terms
-
-    def _set_rate(self, step: int) -> None:
-        rate = self.config.optim.learning_rate * rate_share(self.config.optim.schedule, step, self.total_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
 
     def evaluated(self) -> Sums:
         """The student, as it is now, on the validation samples."""

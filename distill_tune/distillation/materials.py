@@ -92,6 +92,9 @@ class Materials:
     ) -> Batches:
         """The epochs of a training with this configuration.
 
+        Without the teacher, samples without a label say nothing: the student then sees the others alone, so often that
+        an epoch is about as long.
+
         Args:
             config: of the training.
             seed: of the order of the samples.
@@ -105,6 +108,8 @@ class Materials:
         """
         if use_teacher and self.teacher is None:
             raise ValueError(f"loss {config.loss.kind!r} needs a teacher, but these materials have none.")
+        if not use_teacher and UNLABELLED in self.labels:
+            return self._labelled_batches(config, seed, shard)
         return Batches(
             self.views,
             self.labels,
@@ -115,6 +120,12 @@ class Materials:
             shard=shard,
             features=self._features(config, teacher_layers),
         )
+
+    def _labelled_batches(self, config: Config, seed: int, shard: Shard) -> Batches:
+        rows = (self.labels != UNLABELLED).nonzero().flatten()
+        passes = round(config.data.passes * len(self.labels) / len(rows))
+        views = Views(config.augmentation, self.train_inputs[rows], self.dataset.mean, config.data.seed)
+        return Batches(views, self.labels[rows], None, config.optim.batch_size, seed, passes=passes, shard=shard)
 
     def _features(self, config: Config, layers: Sequence[str]) -> TeacherFeatures | None:
         if not layers or self.live_teacher is not None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from statistics import median
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -24,7 +26,7 @@ MemoryFormat = Literal["contiguous", "channels_last"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 _WARM_UP_STEPS = 2
-_TIMED_STEPS = 9
+_LEAST_TIMED_STEPS = 9
 _WORTH_IT = 1.15
 """So much faster bfloat16 must be; below, the difference may be chance, and float32 is the safer choice."""
 _WORTH_ANOTHER_FORMAT = 1.05
@@ -87,12 +89,26 @@ def faster_threads(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor
     return present if together_s < alone_s else 1
 
 
-def step_s(network: nn.Module, inputs: Tensor, labels: Tensor, precision: str) -> float:
-    """Seconds of a training step: the median, after a warm-up; AdamW on cross-entropy."""
+def step_s(network: nn.Module, inputs: Tensor, labels: Tensor, precision: str, over_s: float = 0.0) -> float:
+    """Seconds of a training step: the median, after a warm-up; AdamW on cross-entropy.
+
+    Args:
+        network: inputs to logits; its weights change.
+        inputs: one batch, in stored units.
+        labels: int64 [batch].
+        precision: of the forward pass.
+        over_s: seconds to go on for; nine steps, if they take longer. A tenth of a second shows which of two paces
+            is faster, but not what an hour of it brings: a processor's speed changes from one such moment to another.
+    """
     optimizer = torch.optim.AdamW(network.parameters(), 1e-4, fused=True)
     context = forward_context(precision, inputs.device)
-    times_s = [_timed_step_s(network, optimizer, context, inputs, labels) for _ in range(_WARM_UP_STEPS + _TIMED_STEPS)]
-    return sorted(times_s[_WARM_UP_STEPS:])[_TIMED_STEPS // 2]
+    step = partial(_timed_step_s, network, optimizer, context, inputs, labels)
+    for _ in range(_WARM_UP_STEPS):
+        step()
+    times_s = [step() for _ in range(_LEAST_TIMED_STEPS)]
+    while sum(times_s) < over_s:
+        times_s.append(step())
+    return median(times_s)
 
 
 def _timed_step_s(

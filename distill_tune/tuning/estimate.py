@@ -16,6 +16,9 @@ from distill_tune.distillation.materials import student_for
 from distill_tune.distillation.pace import Pace, fastest, laid_out, paces_s, step_s, threads
 from distill_tune.distillation.teacher_cache import visible_rows
 
+_OVER_S = 0.5
+"""Of timed steps, for each family."""
+
 
 def samples_per_epoch(config: Config, dataset: Dataset) -> int:
     """What a training sees in an epoch.
@@ -33,7 +36,7 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float:
     with threads(config.resources.cpus_per_worker), torch.random.fork_rng():
         optim = config.optim
         students = [laid_out(student_for(middle, dataset), optim.memory_format) for middle in _middles(space)]
-        each_s = [step_s(student, *batch, optim.precision) for student in students]
+        each_s = [step_s(student, *batch, optim.precision, _OVER_S) for student in students]
     steps = samples_per_epoch(config, dataset) / len(batch[1])
     return steps * sum(each_s) / len(each_s) / config.resources.workers_per_trial
 

@@ -56,6 +56,7 @@ SPACES = {
         optim={"label_smoothing": 0.1, "gradient_clip": 0.5, "batch_size": 62},
         search={"objectives": ["val/corrupted_accuracy"]},
     ),
+    "accumulated": run_space(optim={"batch_size": 16, "accumulate": 5, "gradient_clip": 0.5}),
     "inherited": run_space(
         student={"init": "inherit_progressive"},
         optim={"weight_decay": 0.1, "batch_size": 64},
@@ -89,7 +90,7 @@ def told_by_two(runs: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return {name: [each[name] for each in told] for name in runs}
 
 
-@pytest.mark.parametrize("name", ["plain", "everything", "inherited", "features", "memory"])
+@pytest.mark.parametrize("name", ["plain", "everything", "accumulated", "inherited", "features", "memory"])
 def test_two_workers_report_what_one_reports(name: str, runs: Any, told_by_two: Any) -> None:
     """With everything: samples without labels, mixed inputs, smoothed labels, clipped gradients, corrupted inputs.
 

@@ -563,7 +563,7 @@ def test_a_projector_has_groups_of_its_own_in_the_optimizer_with_the_students_se
     config, preparation = ready(image_space(loss={"kind": "hint"}, optim={"weight_decay": 0.1}))
     run = Run(config, Materials.open(preparation.prepared, config), 0, torch.device("cpu"))
     assert run.taught is not None
-    run._set_rate(3)
+    run._step(3)
     *students, matrices, biases = run.optimizer.param_groups
     assert {p for group in students for p in group["params"]} == set(run.student.parameters())
     assert {*matrices["params"], *biases["params"]} == set(run.taught.terms.parameters())
@@ -586,7 +586,7 @@ def test_what_compares_no_features_has_no_hooks_and_what_did_leaves_none(image_s
 def test_a_clipped_gradient_is_that_of_student_and_projector_together(image_space: Make, ready: Ready) -> None:
     config, preparation = ready(image_space(loss={"kind": "hint"}, optim={"gradient_clip": 0.01}))
     run = Run(config, Materials.open(preparation.prepared, config), 0, torch.device("cpu"))
-    run._step(next(run.batches.epoch(1)), 0)
+    run._learn(next(run.batches.epoch(1)), 0)
     gradients = [p.grad for p in run.trained.parameters() if p.grad is not None]
     assert len(gradients) == len(list(run.student.parameters())) + 2
     assert nn.utils.get_total_norm(gradients) == pytest.approx(0.01, rel=1e-3)

@@ -214,8 +214,9 @@ def test_what_cannot_be_fused_trains_beside_the_lanes_to_the_bit(prepared: dict[
         {"student": {"family": "resnet"}},
         {"loss": {"kind": "rkd"}},
         {"optim": {"precision": "bfloat16"}},
+        {"optim": {"accumulate": 2}},
     ],
-    ids=["dropout", "another family", "a loss without lanes", "bfloat16"],
+    ids=["dropout", "another family", "a loss without lanes", "bfloat16", "steps of several batches"],
 )
 def test_what_lanes_cannot_do_is_not_fused(sections: Sections, prepared: dict[bool, Prepared]) -> None:
     config = run_space(TABLE, **sections).config

@@ -369,6 +369,21 @@ def test_the_student_learns_from_samples_without_labels(table_space: Make, ready
     assert "gap/accuracy" in reports[-1]
 
 
+@pytest.mark.parametrize("loss", [{"kind": "labels"}, {"soft_weight": 0.0}], ids=str)
+@pytest.mark.parametrize("augmentation", [{}, {"mixup": 0.5}], ids=str)
+def test_without_the_teacher_samples_without_labels_are_as_good_as_hidden_in_epochs_as_long(
+    table_space: Make, ready: Ready, loss: dict[str, Any], augmentation: dict[str, Any]
+) -> None:
+    """Else a student without a teacher would meet its few labels a few times only, and make a baseline too weak."""
+    keys: dict[str, Any] = {"loss": loss, "augmentation": augmentation, "optim": {"batch_size": 32}}
+    unlabelled = ready(table_space(data={"student_samples": 64, "rest": "unlabelled"}, **keys))
+    visible = len(Materials.open(unlabelled[1].prepared, unlabelled[0]).labels)
+    hidden = ready(table_space(data={"student_samples": 64, "passes": round(visible / 64)}, **keys))
+    assert visible > 3 * 64
+    assert reports_of(unlabelled) == reports_of(hidden)
+    assert equal(weights_after(unlabelled), weights_after(hidden))
+
+
 def test_materials_without_a_teacher_refuse_a_loss_that_needs_one(table_space: Make, ready: Ready) -> None:
     from distill_tune.distillation.prepared import Prepared
 

@@ -47,6 +47,7 @@ def fusing_key(run: Run) -> str | None:
         and run.limit_norm.is_free
         and run.teacher is None
         and run.objective.is_plain
+        and run.config.optim.accumulate == 1
         and run.shard.world_size == 1
     )
     if not can:
