@@ -56,9 +56,13 @@ def paces_s(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> di
 def fastest(families: Sequence[dict[Pace, float]]) -> Pace:
     """The pace for networks of several kinds: bfloat16 where it is clearly faster for each, the format that is for all.
 
+    The plainest where nothing was timed.
+
     Args:
         families: of each kind, what `paces_s` found.
     """
+    if not families:
+        return Pace("float32", "contiguous")
     plain, half = (Pace(precision, _format(families, precision)) for precision in PRECISIONS)
     pays = all(_of(times_s, plain) > _WORTH_IT * _of(times_s, half) for times_s in families)
     return half if pays else plain
@@ -120,6 +124,8 @@ def _timed_step_s(
     optimizer.zero_grad()
     F.cross_entropy(logits.float(), labels).backward()
     optimizer.step()
+    if inputs.is_cuda:
+        torch.cuda.synchronize(inputs.device)
     return time.perf_counter() - began_s
 
 

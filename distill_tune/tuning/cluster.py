@@ -168,15 +168,18 @@ def _tell_in_brief(say: Callable[[str], None]) -> Callable[[], None]:
 
 
 def places_of_this_machine(resources: ResourcesConfig, must_fit: bool = False) -> int:
-    """How many trials this machine has cores for, at least one; for planning, before there is a cluster.
+    """How many trials this machine has room for, at least one; for planning, before there is a cluster.
 
     Raises:
         ConfigError: not even one trial fits, and it `must_fit`.
     """
-    if must_fit:
-        _room(resources, _of_this_machine(resources), "this machine")
-    places = (os.cpu_count() or 1) // (resources.workers_per_trial * resources.cpus_per_worker)
-    return min(max(1, places), resources.concurrent_trials or max(1, places))
+    try:
+        room = _room(resources, _of_this_machine(resources), "this machine")
+    except ConfigError:
+        if must_fit:
+            raise
+        room = 1
+    return min(room, resources.concurrent_trials or room)
 
 
 def _of_this_machine(resources: ResourcesConfig) -> dict[str, float]:

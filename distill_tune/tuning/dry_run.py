@@ -43,11 +43,11 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
     console = Console(soft_wrap=True, highlight=False, markup=False)
     with tempfile.TemporaryDirectory() as temporary:
         dataset = prepare_data(space.config.data, Path(temporary))
-        fitted = fit(space, dataset, console.print)
+        storage, places = folder.parent, places_of_this_machine(space.config.resources, must_fit)
+        fitted = fit(space, dataset, places, console.print)
         space, config = fitted.space, fitted.space.config
         check_students(space, dataset)
         try_to_load(space, dataset, Path(temporary))
-        storage, places = folder.parent, places_of_this_machine(config.resources, must_fit)
         footprint = Footprint.of(space, dataset, fitted.limits, places)
         footprint.check(storage)
         samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
@@ -63,7 +63,7 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         console.print(f"  features, in order: {', '.join(names)}")
     console.print("\nPlan\n", style="bold")
     for line in [
-        *_plan(config, epoch_s, samples),
+        *_plan(config, epoch_s, samples, min(places, config.search.trials), must_fit),
         *footprint.lines(storage),
         f"result folder {folder}; nothing has been started or written",
     ]:
@@ -71,19 +71,27 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
     return 0
 
 
-def _plan(config: Config, epoch_s: float, samples: int) -> list[str]:
-    search, workers, confirmation = config.search, config.resources.workers_per_trial, ConfirmationPlan.of(config)
-    places = min(places_of_this_machine(config.resources), search.trials)
-    epochs = _expected_epochs(config)
-    runs, searches = confirmation.num_runs, confirmation.searches
-    search_s = searches * search.trials * epochs * epoch_s / places
-    confirm_s = -(-runs // places) * search.max_epochs * epoch_s
+def _plan(config: Config, epoch_s: float | None, samples: int, places: int, is_here: bool) -> list[str]:
+    search, workers, searches = config.search, config.resources.workers_per_trial, ConfirmationPlan.of(config).searches
     beside = ", as many again without a teacher" if searches > 1 else ""
     budget = f"{search.trials} trials{beside}" + (
         f", at most {search.time} with the confirmation" if search.time else ""
     )
+    where = f"this machine's {os.cpu_count()} cores" + ("" if is_here else " (the cluster has room of its own)")
     return [
-        f"{budget}; {places} at a time on this machine's {os.cpu_count()} cores, {workers} worker(s) each",
+        f"{budget}; {places} at a time on {where}, {workers} worker(s) each",
+        *_times(config, epoch_s, samples, places),
+    ]
+
+
+def _times(config: Config, epoch_s: float | None, samples: int, places: int) -> list[str]:
+    search, confirmation, epochs = config.search, ConfirmationPlan.of(config), _expected_epochs(config)
+    if epoch_s is None:
+        return [f"an epoch is {samples:,} samples; what it takes on a GPU cannot be timed here"]
+    runs, searches = confirmation.num_runs, confirmation.searches
+    search_s = searches * search.trials * epochs * epoch_s / places
+    confirm_s = -(-runs // places) * search.max_epochs * epoch_s
+    return [
         f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student",
         f"search about {duration(search_s)} at {epochs:.1f} epochs a trial, then {runs} confirmation runs of "
         f"{search.max_epochs} epochs, about {duration(confirm_s)}; before it the teacher is prepared, and "

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import torch
+from torch import nn
 
 from distill_tune.config import Config, Space
-from distill_tune.config.messages import dotted
-from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset
 from distill_tune.distillation.materials import student_for
 from distill_tune.distillation.pace import Pace, fastest, laid_out, paces_s, step_s, threads
 from distill_tune.distillation.teacher_cache import visible_rows
+from distill_tune.errors import ConfigError
 
 _OVER_S = 0.5
 """Of timed steps, for each family."""
@@ -29,37 +29,43 @@ def samples_per_epoch(config: Config, dataset: Dataset) -> int:
     return len(visible_rows(dataset.split("train"), dataset.rest)) * config.data.passes * (config.data.folds or 1)
 
 
-def estimated_epoch_s(space: Space, dataset: Dataset) -> float:
-    """Seconds of an epoch on one place: the mean over the families, each at the middle of its ranges."""
-    config = space.config
-    batch = _batch(config, dataset)
-    with threads(config.resources.cpus_per_worker), torch.random.fork_rng():
-        optim = config.optim
-        students = [laid_out(student_for(middle, dataset), optim.memory_format) for middle in _middles(space)]
-        each_s = [step_s(student, *batch, optim.precision, _OVER_S) for student in students]
-    steps = samples_per_epoch(config, dataset) / len(batch[1])
-    return steps * sum(each_s) / len(each_s) / config.resources.workers_per_trial
+def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
+    """Seconds of an epoch on one place: the mean over the families, each in the middle of its ranges.
+
+    None where that cannot be timed: trials have GPUs and this machine has none, or no middle can be built.
+    """
+    resources = space.config.resources
+    if resources.gpus_per_worker and not torch.cuda.is_available():
+        return None
+    device = torch.device("cuda" if resources.gpus_per_worker else "cpu")
+    with threads(resources.cpus_per_worker), torch.random.fork_rng():
+        each_s = [_epoch_s(config, student, dataset, device) for config, student in _middles(space, dataset)]
+    return sum(each_s) / len(each_s) / resources.workers_per_trial if each_s else None
+
+
+def _epoch_s(config: Config, student: nn.Module, dataset: Dataset, device: torch.device) -> float:
+    inputs, labels = (tensor.to(device) for tensor in _batch(config, dataset))
+    network = laid_out(student.to(device), config.optim.memory_format)
+    return (
+        samples_per_epoch(config, dataset)
+        / len(labels)
+        * step_s(network, inputs, labels, config.optim.precision, _OVER_S)
+    )
 
 
 def chosen_pace(space: Space, dataset: Dataset) -> Pace:
     """What trains the families of a space fastest on this machine's CPU."""
-    config = space.config
-    batch = _batch(config, dataset)
-    with threads(config.resources.cpus_per_worker), torch.random.fork_rng():
-        return fastest([paces_s(partial(student_for, middle, dataset), *batch) for middle in _middles(space)])
+    with threads(space.config.resources.cpus_per_worker), torch.random.fork_rng():
+        configs = [config for config, _ in _middles(space, dataset)]
+        return fastest([paces_s(partial(student_for, config, dataset), *_batch(config, dataset)) for config in configs])
 
 
-def _middles(space: Space) -> Iterator[Config]:
+def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module]]:
+    """Of each family, but for a user's own that cannot be built so."""
     for family in space.families:
-        own = {dotted(path): _middle_of(found) for path, found in space.ranges_of(family).items()}
-        yield space.at({"student.family": family, **own})
-
-
-def _middle_of(found: Range) -> Any:
-    if isinstance(found, Choice):
-        return found.values[len(found.values) // 2]
-    middle = (found.low + found.high) / 2
-    return int(middle) if found.integer else middle
+        with suppress(ConfigError):
+            config = space.at(space.middle(family=family))
+            yield config, student_for(config, dataset)
 
 
 def _batch(config: Config, dataset: Dataset) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,7 +14,6 @@ from distill_tune.config import Space, Values, parse_duration_s
 from distill_tune.config.searching import COSTS
 from distill_tune.data import Dataset
 from distill_tune.errors import ConfigError
-from distill_tune.tuning.cluster import places_of_this_machine
 from distill_tune.tuning.estimate import chosen_pace, estimated_epoch_s
 from distill_tune.tuning.limits import Limits, middle_students, smallest_student
 from distill_tune.tuning.plan import affordable_epochs
@@ -50,14 +49,14 @@ class Fitted:
         return Fitted(space, self.limits, smallest_student(space, self.limits))
 
 
-def fit(space: Space, dataset: Dataset, say: Callable[[str], None]) -> Fitted:
-    """Settle what the space leaves open.
+def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None]) -> Fitted:
+    """Settle what the space leaves open, for so many trainings at a time.
 
     Raises:
         ConfigError: no student of the space is within its limits, or fits the data.
     """
     fitted = known_to_fit(space, dataset)
-    return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, say))
+    return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, places, say))
 
 
 def known_to_fit(space: Space, dataset: Dataset) -> Fitted:
@@ -91,13 +90,12 @@ def _to_machine(space: Space, dataset: Dataset) -> Space:
     return space.with_fixed("optim", "precision", pace.precision)
 
 
-def _to_time(space: Space, dataset: Dataset, say: Callable[[str], None]) -> Space:
+def _to_time(space: Space, dataset: Dataset, places: int, say: Callable[[str], None]) -> Space:
     """Where the time cannot pay for the full budget and a confirmation of it, the full budget is lowered."""
     config = space.config
-    if config.search.time is None:
+    if config.search.time is None or (epoch_s := estimated_epoch_s(space, dataset)) is None:
         return space
-    places, total_s = places_of_this_machine(config.resources), parse_duration_s(config.search.time)
-    epochs = affordable_epochs(config, estimated_epoch_s(space, dataset), total_s, places)
+    epochs = affordable_epochs(config, epoch_s, parse_duration_s(config.search.time), places)
     if epochs >= config.search.max_epochs:
         return space
     say(f"{config.search.time} pay for {epochs} epochs a training, not {config.search.max_epochs}")

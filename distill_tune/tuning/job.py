@@ -91,7 +91,7 @@ class Job:
         storage, space = self.order.folder.parent, self.order.space
         cache = storage / SHARED_CACHE
         dataset = announced_data(space.config, cache, self.voice.tell)
-        fitted = fit(space, dataset, self.voice.tell)
+        fitted = fit(space, dataset, places, self.voice.tell)
         Footprint.of(fitted.space, dataset, fitted.limits, places).check(storage)
         return fitted, prepare(fitted.space, cache, self.voice.tell, dataset)
 

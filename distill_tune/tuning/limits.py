@@ -6,6 +6,7 @@ device and takes no memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -163,8 +164,14 @@ def _middle_student(space: Space, limits: Limits, family: str) -> Values | None:
 
 
 def _burden(limits: Limits, config: Config) -> tuple[bool, float, int]:
-    """By what students are compared: what breaks latency alone keeps the counts, so it comes first; then by size."""
-    excess = limits.excess(config)
+    """By what students are compared: what breaks latency alone keeps the counts, so it comes first; then by size.
+
+    Worst is one that cannot be built, as a user's own may be at some corner.
+    """
+    try:
+        excess = limits.excess(config)
+    except ConfigError:
+        return True, math.inf, 0
     breaks_counts = excess.limit not in ("", "max_latency_ms")
     return breaks_counts, excess.share, limits.cost(config).parameters
 

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
@@ -15,6 +17,13 @@ from distill_tune.tuning.plan import affordable_epochs
 from small import TABLES  # isort: skip
 
 
+def picky(input_shape: tuple[int, ...], classes: int, width: int, heads: int) -> nn.Module:
+    """A network of a user's own, of which some corners, the smallest too, cannot be built."""
+    if width % heads:
+        raise ValueError(f"{heads} heads cannot share a width of {width}")
+    return nn.Sequential(nn.Linear(*input_shape, width), nn.ReLU(), nn.Linear(width, classes))
+
+
 def space_with(**sections: dict[str, Any]) -> Space:
     tables = json.loads(json.dumps(TABLES))
     for name, table in sections.items():
@@ -24,7 +33,7 @@ def space_with(**sections: dict[str, Any]) -> Space:
 
 def fitted(preparation: Any, **sections: dict[str, Any]) -> tuple[Fitted, list[str]]:
     said: list[str] = []
-    return fit(space_with(**sections), preparation.dataset, said.append), said
+    return fit(space_with(**sections), preparation.dataset, 2, said.append), said
 
 
 def test_the_precision_is_settled_and_recorded_but_only_where_it_was_left_open(preparation: Any) -> None:
@@ -39,10 +48,18 @@ def test_time_that_cannot_pay_for_the_full_budget_lowers_it_and_says_so(
     preparation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fitting, "estimated_epoch_s", lambda space, dataset: 10.0)
-    monkeypatch.setattr(fitting, "places_of_this_machine", lambda resources: 2)
     found, said = fitted(preparation, search={"max_epochs": 81, "time": "10m"})
     assert found.space.config.search.max_epochs == 6
     assert said == ["10m pay for 6 epochs a training, not 81"]
+
+
+def test_time_is_not_shortened_by_what_a_processor_takes_where_trials_have_gpus(preparation: Any) -> None:
+    """None is here; else an epoch is timed on it."""
+    gpus = {"resources": {"gpus_per_worker": 1}, "search": {"max_epochs": 81, "time": "1s"}}
+    found, said = fitted(preparation, **gpus)
+    has_one = torch.cuda.is_available()
+    assert (found.space.config.search.max_epochs == 81) is (not has_one)
+    assert bool(said) is has_one
 
 
 def test_ranges_and_everything_else_stay_as_they_were(preparation: Any) -> None:
@@ -143,6 +160,22 @@ def test_each_student_family_is_begun_with(preparation: Any) -> None:
     found, _ = fitted(preparation, student=families, limits={"max_parameters": 10_000})
     assert [values["student.family"] for values in found.known_good] == ["resnet", "mlp"]
     assert ["student.mlp.width" in values for values in found.known_good] == [False, True]
+
+
+@pytest.mark.parametrize("heads", [[3, 2, 1], [2, 3], [3]], ids=str)
+def test_corners_that_a_users_own_network_does_not_have_are_passed_over(preparation: Any, heads: list[int]) -> None:
+    name = "test_fitting:picky"
+    ranges = {"width": {"choice": [4, 9, 16]}, "heads": {"choice": heads}}
+    found, _ = fitted(preparation, student={"family": name, name: ranges}, search={"time": "1h"})
+    values = {name.rpartition(".")[2]: value for name, value in found.smallest.items()}
+    assert values["width"] % values["heads"] == 0
+    assert found.limits.excess(found.space.at(found.smallest)) is NO_EXCESS
+
+
+def test_a_space_of_which_no_student_can_be_built_is_refused_with_the_networks_own_words(preparation: Any) -> None:
+    name = "test_fitting:picky"
+    with pytest.raises(ConfigError, match="5 heads cannot share a width of 4"):
+        fitted(preparation, student={"family": name, name: {"width": {"choice": [4, 8]}, "heads": 5}})
 
 
 def test_whoever_says_where_to_start_is_heard(preparation: Any) -> None:
