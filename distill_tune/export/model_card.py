@@ -24,6 +24,8 @@ best validation{folds}).
 
 {verdict}
 
+{evidence}
+
 | | test accuracy | NLL | ECE | agreement with teacher | parameters |
 |---|---|---|---|---|---|
 {rows}
@@ -57,6 +59,7 @@ def model_card(summary: dict[str, Any]) -> str:
         folds=_of_folds(best["config"]["data"].get("folds")),
         openings=openings(summary),
         verdict="\n".join(verdict_sentences(summary)),
+        evidence="\n".join(f"- {sentence}" for sentence in _evidence(summary)),
         rows="\n".join(rows),
     )
 
@@ -79,6 +82,49 @@ def verdict_sentences(summary: dict[str, Any]) -> list[str]:
         f"(95 % interval {100 * found['low']:+.2f} to {100 * found['high']:+.2f})."
         for name, found in summary["verdict"].items()
     ]
+
+
+def _evidence(summary: dict[str, Any]) -> list[str]:
+    return [*p_value_sentences(summary), *_bootstrap_sentences(summary), curse_sentence(summary)]
+
+
+def p_value_sentences(summary: dict[str, Any]) -> list[str]:
+    """One sentence on all comparisons together; none where there is none."""
+    found = summary["verdict"]
+    if not found:
+        return []
+    several = len(found) > 1
+    test = f"McNemar's test, corrected for {len(found)} comparisons (Holm)" if several else "McNemar's test"
+    told = _by_baseline({name: _p_value(each["p_value_holm"]) for name, each in found.items()})
+    caution = "words follow the intervals, which count" if several else "word follows the interval, which counts"
+    return [f"{test}: {told}. The {caution} the luck of seeds too{' but are not corrected' * several}."]
+
+
+def _bootstrap_sentences(summary: dict[str, Any]) -> list[str]:
+    ends = {
+        name: f"{100 * each['bootstrap_low']:+.2f} to {100 * each['bootstrap_high']:+.2f}"
+        for name, each in summary["verdict"].items()
+    }
+    return [f"95 % interval by bootstrap over seeds and samples: {_by_baseline(ends)} points."] if ends else []
+
+
+def curse_sentence(summary: dict[str, Any]) -> str:
+    """By how much the best trial looked better than its configuration is: nobody else will be that lucky."""
+    best, bias = summary["best"], summary["selection_bias"]
+    objective = best["config"]["search"]["objectives"][0]
+    size = f"{bias:+.4f} nats" if objective.endswith("loss") else f"{100 * bias:+.2f} points"
+    again = f"on average in {best['test']['accuracy']['seeds']} fresh seeds"
+    if bias > 0:
+        return f"Winner's curse: {objective} of the best trial looked better in the search than {again}, by {size[1:]}."
+    return f"No winner's curse: {objective} of the best trial looked no better in the search than {again} ({size})."
+
+
+def _by_baseline(told: dict[str, str]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {each}" for name, each in told.items())
+
+
+def _p_value(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def _row(name: str, test: dict[str, Any], parameters: int) -> str:
