@@ -67,8 +67,8 @@ def test_the_p_values_leave_the_words_as_they_were() -> None:
         (
             0.0042,
             "val/accuracy",
-            "Winner's curse: val/accuracy of the best trial looked better in the search than on average in 5 fresh seeds, "
-            "by 0.42 points.",
+            "Winner's curse: val/accuracy of the best trial looked better in the search than on average in 5 fresh "
+            "seeds, by 0.42 points.",
         ),
         (
             0.01234,
@@ -79,8 +79,8 @@ def test_the_p_values_leave_the_words_as_they_were() -> None:
         (
             -0.0002,
             "val/accuracy",
-            "No winner's curse: val/accuracy of the best trial looked no better in the search than on average in 5 fresh "
-            "seeds (-0.02 points).",
+            "No winner's curse: val/accuracy of the best trial looked no better in the search than on average in 5 "
+            "fresh seeds (-0.02 points).",
         ),
         (
             0.0,
