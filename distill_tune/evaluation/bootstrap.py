@@ -90,7 +90,7 @@ def _kinds(table: Floats) -> tuple[Floats, Counts]:
 
 def _error(table: Floats) -> float:
     seeds, items = table.shape
-    once = [np.full((1, count), 1 / count) for count in (seeds, items)]
+    once = np.full((1, seeds), 1 / seeds), np.full((1, items), 1 / items)
     return float(_mean_and_error(table, *once, items)[1, 0])
 
 

@@ -58,7 +58,7 @@ def test_percentiles_of_the_same_resamples_would_not_cover() -> None:
         for number in range(400):
             ours, other, truth = pair(random, 400, 0.0, 0.0, own)
             means, _ = resampled(ours * 1.0 - other, 500, np.random.default_rng(number))
-            hits += np.quantile(means, 0.025) <= truth <= np.quantile(means, 0.975)
+            hits += bool(np.quantile(means, 0.025) <= truth <= np.quantile(means, 0.975))
         assert low <= hits / 400 <= high
 
 
@@ -70,7 +70,7 @@ def test_two_seeds_leave_a_known_gap_in_the_coverage() -> None:
 def test_it_is_the_interval_of_tables_drawn_cell_by_cell() -> None:
     """The definition in a loop, without weights, kinds of items or blocks."""
     ours, other, _ = pair(np.random.default_rng(2), 120, 0.1, 1.0, 0.3, seeds=4)
-    table = ours * 1.0 - other
+    table = ours.astype(np.float64) - other
     random, distances = np.random.default_rng(3), []
 
     def error(values: NDArray[np.float64], seeds: int, items: int) -> float:

@@ -19,7 +19,9 @@ def verdict(word: str = "BEATS", holm: float = 0.0412) -> dict[str, Any]:
     return {"word": word, "difference": 0.0089, **ends, "p_value": holm / 2, "p_value_holm": holm}
 
 
-def summary(bias: float = 0.0042, objective: str = "val/accuracy", **verdicts: dict[str, Any]) -> dict[str, Any]:
+def summary(
+    verdicts: dict[str, dict[str, Any]], bias: float = 0.0042, objective: str = "val/accuracy"
+) -> dict[str, Any]:
     """Of a finished search, as much as is told of it."""
     config = {"data": {}, "search": {"objectives": [objective]}, "student": {"family": "mlp", "init": "default"}}
     config |= {"loss": {"kind": "labels"}, "optim": {"learning_rate": 0.01, "weight_decay": 0.0}}
@@ -41,21 +43,21 @@ TWO = {"no_teacher": verdict(), "default_distillation": verdict("INCONCLUSIVE", 
 
 
 def test_several_comparisons_are_told_with_their_corrected_p_values_and_what_the_words_follow() -> None:
-    assert p_value_sentences(summary(**TWO)) == [
+    assert p_value_sentences(summary(TWO)) == [
         "McNemar's test, corrected for 2 comparisons (Holm): no teacher p = 0.041, default distillation p = 0.2. "
         "The words follow the intervals, which count the luck of seeds too but are not corrected."
     ]
 
 
 def test_one_comparison_needs_no_correction_and_none_no_sentence() -> None:
-    assert p_value_sentences(summary(no_teacher=verdict(holm=0.00012))) == [
+    assert p_value_sentences(summary({"no_teacher": verdict(holm=0.00012)})) == [
         "McNemar's test: no teacher p < 0.001. The word follows the interval, which counts the luck of seeds too."
     ]
-    assert p_value_sentences(summary()) == []
+    assert p_value_sentences(summary({})) == []
 
 
 def test_the_p_values_leave_the_words_as_they_were() -> None:
-    sentences = verdict_sentences(summary(no_teacher=verdict(holm=0.9)))
+    sentences = verdict_sentences(summary({"no_teacher": verdict(holm=0.9)}))
     assert sentences == [
         "BEATS the same student without a teacher: +0.89 points of test accuracy (95 % interval +0.03 to +1.75)."
     ]
@@ -91,11 +93,11 @@ def test_the_p_values_leave_the_words_as_they_were() -> None:
     ],
 )
 def test_the_winners_curse_is_told_in_the_objectives_own_unit(bias: float, objective: str, told: str) -> None:
-    assert curse_sentence(summary(bias, objective)) == told
+    assert curse_sentence(summary(TWO, bias, objective)) == told
 
 
 def test_the_card_has_words_p_values_both_intervals_and_the_curse() -> None:
-    found = summary(**TWO)
+    found = summary(TWO)
     card = model_card(found).splitlines()
     told = [*verdict_sentences(found), *(f"- {each}" for each in (*p_value_sentences(found), curse_sentence(found)))]
     assert [line for line in card if line in told] == told
@@ -106,14 +108,14 @@ def test_the_card_has_words_p_values_both_intervals_and_the_curse() -> None:
 
 
 def test_a_card_without_a_comparison_still_tells_the_curse() -> None:
-    card = model_card(summary())
-    assert f"- {curse_sentence(summary())}" in card
+    card = model_card(summary({}))
+    assert f"- {curse_sentence(summary({}))}" in card
     assert "McNemar" not in card
     assert "bootstrap" not in card
 
 
 def test_the_end_of_a_search_tells_words_p_values_and_the_curse_a_line_each(tmp_path: Path) -> None:
-    found = json.loads(json.dumps(summary(**TWO)))
+    found = json.loads(json.dumps(summary(TWO)))
     console = Console(record=True, width=80, force_terminal=False)
     assert tell(console, found, tmp_path) == 0
     told = [*verdict_sentences(found), *p_value_sentences(found), curse_sentence(found)]
