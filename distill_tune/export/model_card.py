@@ -94,10 +94,11 @@ def p_value_sentences(summary: dict[str, Any]) -> list[str]:
     if not found:
         return []
     several = len(found) > 1
-    test = f"McNemar's test, corrected for {len(found)} comparisons (Holm)" if several else "McNemar's test"
+    test = "McNemar's test, seed by seed" + f", corrected for {len(found)} comparisons (Holm)" * several
     told = _by_baseline({name: _p_value(each["p_value_holm"]) for name, each in found.items()})
-    caution = "words follow the intervals, which count" if several else "word follows the interval, which counts"
-    return [f"{test}: {told}. The {caution} the luck of seeds too{' but are not corrected' * several}."]
+    if several:
+        return [f"{test}: {told}. The words follow the intervals, which take all seeds together and are not corrected."]
+    return [f"{test}: {told}. The word follows the interval, which takes all seeds together."]
 
 
 def _bootstrap_sentences(summary: dict[str, Any]) -> list[str]:
@@ -112,11 +113,13 @@ def curse_sentence(summary: dict[str, Any]) -> str:
     """By how much the best trial looked better than its configuration is: nobody else will be that lucky."""
     best, bias = summary["best"], summary["selection_bias"]
     objective = best["config"]["search"]["objectives"][0]
-    size = f"{bias:+.4f} nats" if objective.endswith("loss") else f"{100 * bias:+.2f} points"
-    again = f"on average in {best['test']['accuracy']['seeds']} fresh seeds"
-    if bias > 0:
-        return f"Winner's curse: {objective} of the best trial looked better in the search than {again}, by {size[1:]}."
-    return f"No winner's curse: {objective} of the best trial looked no better in the search than {again} ({size})."
+    size, unit = (f"{abs(bias):.4f}", "nats") if objective.endswith("loss") else (f"{abs(100 * bias):.2f}", "points")
+    what, again = f"{objective} of the best trial", f"on average in {best['test']['accuracy']['seeds']} fresh seeds"
+    if not float(size):
+        return f"No winner's curse: {what} looked as good in the search as {again}."
+    if bias < 0:
+        return f"No winner's curse: {what} was better {again} than in the search, by {size} {unit}."
+    return f"Winner's curse: {what} looked better in the search than {again}, by {size} {unit}."
 
 
 def _by_baseline(told: dict[str, str]) -> str:

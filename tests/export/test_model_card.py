@@ -44,14 +44,15 @@ TWO = {"no_teacher": verdict(), "default_distillation": verdict("INCONCLUSIVE", 
 
 def test_several_comparisons_are_told_with_their_corrected_p_values_and_what_the_words_follow() -> None:
     assert p_value_sentences(summary(TWO)) == [
-        "McNemar's test, corrected for 2 comparisons (Holm): no teacher p = 0.041, default distillation p = 0.2. "
-        "The words follow the intervals, which count the luck of seeds too but are not corrected."
+        "McNemar's test, seed by seed, corrected for 2 comparisons (Holm): no teacher p = 0.041, default distillation "
+        "p = 0.2. The words follow the intervals, which take all seeds together and are not corrected."
     ]
 
 
 def test_one_comparison_needs_no_correction_and_none_no_sentence() -> None:
     assert p_value_sentences(summary({"no_teacher": verdict(holm=0.00012)})) == [
-        "McNemar's test: no teacher p < 0.001. The word follows the interval, which counts the luck of seeds too."
+        "McNemar's test, seed by seed: no teacher p < 0.001. "
+        "The word follows the interval, which takes all seeds together."
     ]
     assert p_value_sentences(summary({})) == []
 
@@ -81,14 +82,14 @@ def test_the_p_values_leave_the_words_as_they_were() -> None:
         (
             -0.0002,
             "val/accuracy",
-            "No winner's curse: val/accuracy of the best trial looked no better in the search than on average in 5 "
-            "fresh seeds (-0.02 points).",
+            "No winner's curse: val/accuracy of the best trial was better on average in 5 fresh seeds than in the "
+            "search, by 0.02 points.",
         ),
         (
-            0.0,
-            "val/loss",
-            "No winner's curse: val/loss of the best trial looked no better in the search than on average in 5 fresh "
-            "seeds (+0.0000 nats).",
+            1.1e-16,
+            "val/accuracy",
+            "No winner's curse: val/accuracy of the best trial looked as good in the search as on average in 5 fresh "
+            "seeds.",
         ),
     ],
 )
