@@ -37,6 +37,7 @@ def curve_parser(description: str | None, space: str, seconds: float, epochs: in
     made.add_argument("--space", default=space)
     made.add_argument("--seconds", type=float, default=seconds)
     made.add_argument("--seeds", type=int, default=5)
+    made.add_argument("--first-seed", type=int, default=0)
     made.add_argument("--epochs", type=int, default=epochs, help="of a full training")
     made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
     return made

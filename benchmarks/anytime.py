@@ -40,7 +40,7 @@ def main() -> None:
     given = _arguments()
     make_ready(given.space, given.storage, given.settings)
     found: dict[str, list[dict[str, Any]]] = {variant: [] for variant in given.variant or VARIANTS}
-    for seed in range(given.seeds):
+    for seed in range(given.first_seed, given.first_seed + given.seeds):
         for variant, runs in found.items():
             chosen = settings(f"search.max_epochs={given.epochs}", f"search.seed={seed}", *given.settings)
             runs.append(searched(given.space, given.storage, given.seconds, [*chosen, *settings(*VARIANTS[variant])]))

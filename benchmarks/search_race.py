@@ -42,7 +42,7 @@ def main() -> None:
     given = _arguments()
     make_ready(given.space, given.storage, [*FIXED, *given.settings])
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in given.side or SIDES}
-    for seed in range(given.seeds):
+    for seed in range(given.first_seed, given.first_seed + given.seeds):
         for side, runs in found.items():
             runs.append(SIDES[side](given, seed))
             print(side, seed, figures(runs[-1], given.seconds, given.target), flush=True)

@@ -137,7 +137,7 @@ def find_space(text: str) -> Path:
 
 def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     """Say at the end what was found, and where it is."""
-    from distill_tune.export.model_card import openings, verdict_sentences
+    from distill_tune.export.model_card import curse_sentence, openings, p_value_sentences, verdict_sentences
     from distill_tune.tuning.display import front_table, verdict_table
 
     say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
@@ -151,7 +151,7 @@ def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     baselines = {name: {"parameters": best["parameters"], **b, **b["test"]} for name, b in found["baselines"].items()}
     teacher = {**found["teacher"]["test"], "parameters": found["teacher"]["parameters"]}
     say("")
-    for sentence in verdict_sentences(found):
+    for sentence in (*verdict_sentences(found), *p_value_sentences(found), curse_sentence(found)):
         say(sentence)
     if found["test_opened"] > 1:
         say(f"The test split has been opened {openings(found)}.")

@@ -17,6 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from distill_tune.export.model_card import curse_sentence, p_value_sentences
 from distill_tune.export.student_folder import open_student_folder
 from distill_tune.search import winner_in_words
 from distill_tune.train import main as train
@@ -61,6 +62,15 @@ def test_it_says_a_verdict_a_table_and_where_things_are(done: subprocess.Complet
     assert done.stderr == ""
 
 
+def test_the_end_and_the_model_card_tell_corrected_p_values_and_the_winners_curse(
+    done: subprocess.CompletedProcess[str], folder: Path, summary: dict[str, Any]
+) -> None:
+    card = (folder / "best" / "README.md").read_text().splitlines()
+    for sentence in (*p_value_sentences(summary), curse_sentence(summary)):
+        assert sentence in done.stdout.splitlines()
+        assert f"- {sentence}" in card
+
+
 def test_the_summary_holds_what_others_rely_on(summary: dict[str, Any]) -> None:
     best, test = summary["best"], summary["best"]["test"]
     assert (summary["name"], summary["status"]) == ("small", "complete")
@@ -74,6 +84,7 @@ def test_the_summary_holds_what_others_rely_on(summary: dict[str, Any]) -> None:
     assert set(summary["baselines"]) == set(summary["verdict"]) == {"no_teacher", "default_distillation"}
     for verdict in summary["verdict"].values():
         assert verdict["low"] <= verdict["difference"] <= verdict["high"]
+        assert verdict["bootstrap_low"] <= verdict["difference"] <= verdict["bootstrap_high"]
     assert summary["teacher"]["parameters"] > best["parameters"]
     assert isinstance(summary["selection_bias"], float)
     assert 0 < summary["training_share"] <= 1

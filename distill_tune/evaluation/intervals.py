@@ -73,11 +73,20 @@ def paired_difference(ours: NDArray[np.bool_], other: NDArray[np.bool_], confide
     Raises:
         ValueError: the two differ in shape, or have fewer than two seeds or items.
     """
+    table = differences(ours, other)
+    half, mean = _half_width(table, confidence), float(table.mean())
+    return Interval(mean, max(-1.0, mean - half), min(1.0, mean + half))
+
+
+def differences(ours: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """[seeds, items] of -1, 0 and 1: 1 where `ours` alone is right.
+
+    Raises:
+        ValueError: the two differ in shape, or have fewer than two seeds or items.
+    """
     if np.shape(ours) != np.shape(other):
         raise ValueError(f"a paired difference needs equal shapes, but got {np.shape(ours)} and {np.shape(other)}.")
-    difference = _checked(ours) - _checked(other)
-    half, mean = _half_width(difference, confidence), float(difference.mean())
-    return Interval(mean, max(-1.0, mean - half), min(1.0, mean + half))
+    return _checked(ours) - _checked(other)
 
 
 def _checked(correct: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -91,12 +100,12 @@ def _half_width(values: NDArray[np.float64], confidence: float) -> float:
     seeds, items = values.shape
     parts: Any = np.array([values.mean(1).var(ddof=1) / seeds, values.mean(0).var(ddof=1) / items])
     if parts.sum() < 1e-18:  # rounding only
-        return _unseen(items, confidence)
+        return unseen(items, confidence)
     freedom = parts.sum() ** 2 / (parts**2 / [seeds - 1, items - 1]).sum()
     return float(stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(parts.sum()))
 
 
-def _unseen(items: int, confidence: float) -> float:
+def unseen(items: int, confidence: float) -> float:
     """How common a result can be that none of `items` showed: the exact binomial bound.
 
     About 3.7 / items at 95 %. Without it, a student that is right about every item would have an accuracy of

@@ -24,6 +24,8 @@ best validation{folds}).
 
 {verdict}
 
+{evidence}
+
 | | test accuracy | NLL | ECE | agreement with teacher | parameters |
 |---|---|---|---|---|---|
 {rows}
@@ -57,6 +59,7 @@ def model_card(summary: dict[str, Any]) -> str:
         folds=_of_folds(best["config"]["data"].get("folds")),
         openings=openings(summary),
         verdict="\n".join(verdict_sentences(summary)),
+        evidence="\n".join(f"- {sentence}" for sentence in _evidence(summary)),
         rows="\n".join(rows),
     )
 
@@ -79,6 +82,52 @@ def verdict_sentences(summary: dict[str, Any]) -> list[str]:
         f"(95 % interval {100 * found['low']:+.2f} to {100 * found['high']:+.2f})."
         for name, found in summary["verdict"].items()
     ]
+
+
+def _evidence(summary: dict[str, Any]) -> list[str]:
+    return [*p_value_sentences(summary), *_bootstrap_sentences(summary), curse_sentence(summary)]
+
+
+def p_value_sentences(summary: dict[str, Any]) -> list[str]:
+    """One sentence on all comparisons together; none where there is none."""
+    found = summary["verdict"]
+    if not found:
+        return []
+    several = len(found) > 1
+    test = "McNemar's test, seed by seed" + f", corrected for {len(found)} comparisons (Holm)" * several
+    told = _by_baseline({name: _p_value(each["p_value_holm"]) for name, each in found.items()})
+    if several:
+        return [f"{test}: {told}. The words follow the intervals, which take all seeds together and are not corrected."]
+    return [f"{test}: {told}. The word follows the interval, which takes all seeds together."]
+
+
+def _bootstrap_sentences(summary: dict[str, Any]) -> list[str]:
+    ends = {
+        name: f"{100 * each['bootstrap_low']:+.2f} to {100 * each['bootstrap_high']:+.2f}"
+        for name, each in summary["verdict"].items()
+    }
+    return [f"95 % interval by bootstrap over seeds and samples: {_by_baseline(ends)} points."] if ends else []
+
+
+def curse_sentence(summary: dict[str, Any]) -> str:
+    """By how much the best trial looked better than its configuration is: nobody else will be that lucky."""
+    best, bias = summary["best"], summary["selection_bias"]
+    objective = best["config"]["search"]["objectives"][0]
+    size, unit = (f"{abs(bias):.4f}", "nats") if objective.endswith("loss") else (f"{abs(100 * bias):.2f}", "points")
+    what, again = f"{objective} of the best trial", f"on average in {best['test']['accuracy']['seeds']} fresh seeds"
+    if not float(size):
+        return f"No winner's curse: {what} looked as good in the search as {again}."
+    if bias < 0:
+        return f"No winner's curse: {what} was better {again} than in the search, by {size} {unit}."
+    return f"Winner's curse: {what} looked better in the search than {again}, by {size} {unit}."
+
+
+def _by_baseline(told: dict[str, str]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {each}" for name, each in told.items())
+
+
+def _p_value(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def _row(name: str, test: dict[str, Any], parameters: int) -> str:

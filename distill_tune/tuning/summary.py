@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from distill_tune.config import tables_of
+from distill_tune.evaluation.bootstrap import bootstrap_difference
 from distill_tune.evaluation.intervals import paired_difference
 from distill_tune.evaluation.significance import holm, pooled_mcnemar
 from distill_tune.evaluation.verdict import judge
@@ -201,12 +202,14 @@ def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> di
     ours, other = examination.by_candidate[winner.name], examination.by_candidate[baseline]
     shared = [seed for seed in ours.seeds if seed in other.seeds]
     mine, theirs = (each.correct[[each.seeds.index(seed) for seed in shared]] for each in (ours, other))
-    difference = paired_difference(mine, theirs)
+    difference, drawn = paired_difference(mine, theirs), bootstrap_difference(mine, theirs)
     return {
         "word": str(judge(difference)),
         "difference": difference.mean,
         "low": difference.low,
         "high": difference.high,
+        "bootstrap_low": drawn.low,
+        "bootstrap_high": drawn.high,
         "p_value": pooled_mcnemar(mine, theirs),
     }
 

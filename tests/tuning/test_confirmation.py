@@ -10,6 +10,7 @@ import pytest
 from distill_tune.config.space import Space
 from distill_tune.data.dataset import open_test
 from distill_tune.evaluation import metrics
+from distill_tune.evaluation.bootstrap import bootstrap_difference
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.evaluation.significance import holm
@@ -124,6 +125,8 @@ def test_the_verdict_pairs_seeds_and_samples(trained: tuple[list[Candidate], Led
     ours, other = (found.by_candidate[name].correct for name in ("trial-0007", "no_teacher"))
     assert verdict["difference"] == pytest.approx(ours.mean() - other.mean())
     assert verdict["low"] < verdict["difference"] < verdict["high"]
+    drawn = bootstrap_difference(ours, other)
+    assert (verdict["bootstrap_low"], verdict["bootstrap_high"]) == (drawn.low, drawn.high)
     itself = summary.verdict_of(candidates[0], "trial-0007", found)
     assert (itself["word"], itself["difference"], itself["p_value"]) == ("INCONCLUSIVE", 0.0, 1.0)
 

@@ -1,0 +1,123 @@
+"""The model card, and the sentences that the end of a search shares with it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from distill_tune.export.model_card import curse_sentence, model_card, p_value_sentences, verdict_sentences
+from distill_tune.search import tell
+
+ACCURACY = {"mean": 0.97, "low": 0.96, "high": 0.98, "seeds": 5}
+TEST = {"accuracy": ACCURACY, "nll": 0.1, "ece": 0.02, "agreement": 0.95}
+
+
+def verdict(word: str = "BEATS", holm: float = 0.0412) -> dict[str, Any]:
+    ends = {"low": 0.0003, "high": 0.0175, "bootstrap_low": -0.0004, "bootstrap_high": 0.0182}
+    return {"word": word, "difference": 0.0089, **ends, "p_value": holm / 2, "p_value_holm": holm}
+
+
+def summary(
+    verdicts: dict[str, dict[str, Any]], bias: float = 0.0042, objective: str = "val/accuracy"
+) -> dict[str, Any]:
+    """Of a finished search, as much as is told of it."""
+    config = {"data": {}, "search": {"objectives": [objective]}, "student": {"family": "mlp", "init": "default"}}
+    config |= {"loss": {"kind": "labels"}, "optim": {"learning_rate": 0.01, "weight_decay": 0.0}}
+    cost = {"parameters": 1810, "multiply_adds": 1800, "latency_ms": 0.03, "bytes": 8000}
+    return {
+        "name": "small",
+        "status": "complete",
+        "best": {"trial": 7, "config": config, **cost, "test": TEST},
+        "teacher": {"test": {"accuracy": 0.98}, "parameters": 94186},
+        "baselines": {name: {"test": TEST} for name in verdicts},
+        "verdict": verdicts,
+        "selection_bias": bias,
+        "test_opened": 1,
+        "trials": {"total": 64},
+    }
+
+
+TWO = {"no_teacher": verdict(), "default_distillation": verdict("INCONCLUSIVE", 0.2)}
+
+
+def test_several_comparisons_are_told_with_their_corrected_p_values_and_what_the_words_follow() -> None:
+    assert p_value_sentences(summary(TWO)) == [
+        "McNemar's test, seed by seed, corrected for 2 comparisons (Holm): no teacher p = 0.041, default distillation "
+        "p = 0.2. The words follow the intervals, which take all seeds together and are not corrected."
+    ]
+
+
+def test_one_comparison_needs_no_correction_and_none_no_sentence() -> None:
+    assert p_value_sentences(summary({"no_teacher": verdict(holm=0.00012)})) == [
+        "McNemar's test, seed by seed: no teacher p < 0.001. "
+        "The word follows the interval, which takes all seeds together."
+    ]
+    assert p_value_sentences(summary({})) == []
+
+
+def test_the_p_values_leave_the_words_as_they_were() -> None:
+    sentences = verdict_sentences(summary({"no_teacher": verdict(holm=0.9)}))
+    assert sentences == [
+        "BEATS the same student without a teacher: +0.89 points of test accuracy (95 % interval +0.03 to +1.75)."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bias", "objective", "told"),
+    [
+        (
+            0.0042,
+            "val/accuracy",
+            "Winner's curse: val/accuracy of the best trial looked better in the search than on average in 5 fresh "
+            "seeds, by 0.42 points.",
+        ),
+        (
+            0.01234,
+            "val/loss",
+            "Winner's curse: val/loss of the best trial looked better in the search than on average in 5 fresh seeds, "
+            "by 0.0123 nats.",
+        ),
+        (
+            -0.0002,
+            "val/accuracy",
+            "No winner's curse: val/accuracy of the best trial was better on average in 5 fresh seeds than in the "
+            "search, by 0.02 points.",
+        ),
+        (
+            1.1e-16,
+            "val/accuracy",
+            "No winner's curse: val/accuracy of the best trial looked as good in the search as on average in 5 fresh "
+            "seeds.",
+        ),
+    ],
+)
+def test_the_winners_curse_is_told_in_the_objectives_own_unit(bias: float, objective: str, told: str) -> None:
+    assert curse_sentence(summary(TWO, bias, objective)) == told
+
+
+def test_the_card_has_words_p_values_both_intervals_and_the_curse() -> None:
+    found = summary(TWO)
+    card = model_card(found).splitlines()
+    told = [*verdict_sentences(found), *(f"- {each}" for each in (*p_value_sentences(found), curse_sentence(found)))]
+    assert [line for line in card if line in told] == told
+    assert (
+        "- 95 % interval by bootstrap over seeds and samples: no teacher -0.04 to +1.82, "
+        "default distillation -0.04 to +1.82 points."
+    ) in card
+
+
+def test_a_card_without_a_comparison_still_tells_the_curse() -> None:
+    card = model_card(summary({}))
+    assert f"- {curse_sentence(summary({}))}" in card
+    assert "McNemar" not in card
+    assert "bootstrap" not in card
+
+
+def test_the_end_of_a_search_tells_words_p_values_and_the_curse_a_line_each(tmp_path: Path) -> None:
+    found = json.loads(json.dumps(summary(TWO)))
+    console = Console(record=True, width=80, force_terminal=False)
+    assert tell(console, found, tmp_path) == 0
+    told = [*verdict_sentences(found), *p_value_sentences(found), curse_sentence(found)]
+    assert [line for line in console.export_text().splitlines() if line in told] == told
