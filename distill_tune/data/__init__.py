@@ -9,10 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from distill_tune.data.dataset import Dataset, Split, open_dataset, prepare_data
+    from distill_tune.data.dataset import UNLABELLED, Dataset, Split, open_dataset, prepare_data
     from distill_tune.data.raw import RawImages, RawTable
 
-__all__ = ["Dataset", "RawImages", "RawTable", "Split", "open_dataset", "prepare_data"]
+__all__ = ["UNLABELLED", "Dataset", "RawImages", "RawTable", "Split", "open_dataset", "prepare_data"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from distill_tune.arrays import Arrays
 from distill_tune.data.columns import check_table
+from distill_tune.data.dataset import UNLABELLED
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.data.raw import RawImages, RawTable
+from distill_tune.data.raw import SEEN_THROUGH_THE_TEACHER, RawImages, RawTable
 from distill_tune.data.sources._table import TableFile
 from distill_tune.data.splits import Fold, Rows, labelled_rows, split_rows
 from distill_tune.errors import DataError
@@ -58,6 +59,7 @@ def build(config: DataConfig, fold: int | None = None) -> Built:
     """
     source = config.chosen("source")
     raw: RawImages | RawTable = source.load(config)
+    _check_labelled(raw, config)
     if isinstance(raw, RawTable):
         key = f" (data.{config.source}.ignore)" if isinstance(source, TableFile) else ""
         check_table(raw.frame, raw.where, f"leave it out{key}")
@@ -75,6 +77,14 @@ def build(config: DataConfig, fold: int | None = None) -> Built:
         num_rows={name: len(index) for name, index in _named(rows).items()},
         num_source_rows=len(raw.labels),
     )
+
+
+def _check_labelled(raw: RawImages | RawTable, config: DataConfig) -> None:
+    if config.rest != "unlabelled" and UNLABELLED in raw.labels:
+        row = int((raw.labels == UNLABELLED).argmax())
+        raise DataError(
+            f"{raw.where}: row {row} has no label ({UNLABELLED}); label it, leave it out, or {SEEN_THROUGH_THE_TEACHER}."
+        )
 
 
 def _named(rows: Rows) -> dict[str, npt.NDArray[np.int64]]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import DataConfig
     from distill_tune.data.build import Built
 
+UNLABELLED = -1
+"""The label of a sample that takes part through the teacher alone."""
 FORMAT = 3
 """Of the cache; another number makes every older cache unknown."""
 
@@ -39,7 +41,7 @@ class Split:
     inputs: npt.NDArray[Any]
     """uint8 [n, channels, height, width] of images, float32 [n, features] of tables."""
     labels: npt.NDArray[np.int64]
-    """Class ids [n]."""
+    """Class ids [n]; in train UNLABELLED where the source has none."""
     index: npt.NDArray[np.int64]
     """Row in the source [n]; a source's own test split counts on after its training rows."""
     labelled: npt.NDArray[np.bool_]

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from distill_tune.data.dataset import UNLABELLED
 from distill_tune.errors import DataError
 
 Ints = npt.NDArray[np.int64]
+SEEN_THROUGH_THE_TEACHER = "set data.rest = 'unlabelled', so that students see such rows through the teacher alone"
 _NUMBER = "number the classes from 0 on, as np.unique(labels, return_inverse=True) does"
 
 
@@ -22,7 +24,7 @@ class Raw:
     """What images and tables have in common."""
 
     labels: npt.NDArray[Any]
-    """Class ids [n], integers in [0, len(classes))."""
+    """Class ids [n], integers in [0, len(classes)), or UNLABELLED."""
     classes: tuple[str, ...]
     where: str
     """Names the data in errors; usually the file's path."""
@@ -32,11 +34,13 @@ class Raw:
 
     def __post_init__(self) -> None:
         self._check_classes()
-        check_labels(self.labels, len(self.classes), self.where)
+        check_labels(self.labels, len(self.classes), self.where, least=UNLABELLED)
         if self.rows != len(self.labels):
             raise DataError(
                 f"{self.where}: has {self.rows:,} rows of inputs, but {len(self.labels):,} labels; each row needs one."
             )
+        if self.own_test and UNLABELLED in self.labels[-self.own_test :]:
+            raise DataError(f"{self.where}: its test split has rows without a label; leave them out, or label them.")
 
     def _check_classes(self) -> None:
         if len(self.classes) < 2:
@@ -110,16 +114,17 @@ class RawTable(Raw):
         return hashes
 
 
-def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str) -> Ints:
+def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str, least: int = 0) -> Ints:
     """`labels` as int64 [n].
 
     Args:
         labels: what the user gave.
         classes: number of classes, or None where the labels say it.
         where: names the data in errors.
+        least: the lowest that they may be; UNLABELLED where some may be missing.
 
     Raises:
-        DataError: not 1-D, no integers, negative, or outside the classes.
+        DataError: not 1-D, no integers, too low, or outside the classes.
     """
     if labels.ndim != 1:
         raise DataError(f"{where}: labels must be 1-D class ids, but have shape {list(labels.shape)}; use argmax(1).")
@@ -127,8 +132,11 @@ def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str) -> I
         raise DataError(f"{where}: labels must be integers (class ids 0, 1, ...), but are {labels.dtype}; {_NUMBER}.")
     if not len(labels):
         raise DataError(f"{where}: has no rows; a classifier needs some of each class.")
-    if (low := int(labels.min())) < 0:
-        raise DataError(f"{where}: labels must be 0 or above, but row {int(labels.argmin())} has {low}; {_NUMBER}.")
+    if (low := int(labels.min())) < least:
+        way_out = f", or {SEEN_THROUGH_THE_TEACHER}" if low == UNLABELLED else ""
+        raise DataError(
+            f"{where}: labels must be {least} or above, but row {int(labels.argmin())} has {low}; {_NUMBER}{way_out}."
+        )
     high, most = int(labels.max()), len(labels) if classes is None else classes
     if high >= most:
         rule = _NUMBER if classes is None else f"there are {classes} classes, 0 to {classes - 1}; mend the labels"
@@ -136,13 +144,22 @@ def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str) -> I
     return labels.astype(np.int64, copy=False)
 
 
-def classes_of(column: pd.Series, where: str) -> tuple[Ints, tuple[str, ...]]:
+def classes_of(column: pd.Series, where: str, may_miss: bool = False) -> tuple[Ints, tuple[str, ...]]:
     """Class ids and names of a label column; ids follow the order of the sorted values.
+
+    Args:
+        column: the labels.
+        where: names the data in errors.
+        may_miss: whether rows may have none; their id is UNLABELLED.
 
     Raises:
         DataError: a label is missing, is a number with decimals or a list, or no two rows share one.
     """
-    _check_named(column, where)
+    if may_miss:
+        column = _without_decimals(column)
+    else:
+        _check_all_there(column, where)
+    _check_named(column.dropna(), where)
     values = column.astype("object")
     try:
         ids, found = pd.factorize(values, sort=True)
@@ -151,14 +168,24 @@ def classes_of(column: pd.Series, where: str) -> tuple[Ints, tuple[str, ...]]:
     return ids.astype(np.int64), tuple(str(name) for name in found)
 
 
-def _check_named(column: pd.Series, where: str) -> None:
-    """Refuse a column whose values cannot be the names of classes."""
-    labels, missing = f"{where}: labels in {column.name!r}", column.isna().to_numpy()
+def _check_all_there(column: pd.Series, where: str) -> None:
+    missing = column.isna().to_numpy()
     if missing.any():
         raise DataError(
-            f"{where}: row {int(missing.argmax())} has no label in {column.name!r}; fill it, leave the row out, or "
-            "choose another label column."
+            f"{where}: row {int(missing.argmax())} has no label in {column.name!r}; fill it, leave the row out, choose "
+            f"another label column, or {SEEN_THROUGH_THE_TEACHER}."
         )
+
+
+def _without_decimals(column: pd.Series) -> pd.Series:
+    """Integers that pandas has read as 1.0, 2.0, since some are missing, are integers again."""
+    is_float = pd.api.types.is_float_dtype(column)
+    return column.astype("Int64") if is_float and (column.dropna() % 1 == 0).all() else column
+
+
+def _check_named(column: pd.Series, where: str) -> None:
+    """Refuse a column whose values cannot be the names of classes."""
+    labels = f"{where}: labels in {column.name!r}"
     if pd.api.types.is_float_dtype(column):
         raise DataError(
             f"{labels} are numbers with decimals, such as {column.iloc[0]}; "

@@ -1,7 +1,8 @@
 """Train, validation and test by row, stratified by class, with equal inputs on one side.
 
 Rows with the same inputs form a group, and groups are what is dealt out: a test row that was also trained on
-measures memory. A group with several labels stays together. Everything follows from the seed.
+measures memory. A group with several labels stays together. Everything follows from the seed. Rows without a label are
+all in train, but for those that equal a row of another split.
 
 With folds there is no one validation split: what is not test is dealt into folds, each of which is the validation split
 of one split of its own. The split of all of them trains on everything that is not test; its validation split, the first
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from distill_tune.data.dataset import UNLABELLED
 from distill_tune.data.raw import Ints, Raw
 from distill_tune.errors import DataError
 
@@ -55,10 +57,11 @@ def split_rows(raw: Raw, validation: float, test: float | None, seed: int, fold:
     """
     rng = np.random.default_rng(seed)
     groups = np.unique(raw.row_hashes(), return_inverse=True)[1]
-    everything, notes = np.arange(raw.rows), _said_of_groups(raw.labels, groups)
+    everything = np.flatnonzero(raw.labels != UNLABELLED)
+    notes = _said_of_groups(raw.labels[everything], groups[everything])
     own_test = raw.own_test and test is None
     if own_test:
-        everything, test_rows, said = _own_test(raw, groups)
+        everything, test_rows, said = _own_test(raw, groups, everything)
         notes += said
         _check_enough(raw, groups, test_rows, 1, "its own test split")
         _check_enough(raw, groups, everything, *(_each_part(fold) or (2, "training and validation")))
@@ -80,7 +83,8 @@ def split_rows(raw: Raw, validation: float, test: float | None, seed: int, fold:
         if all(len(np.unique(raw.labels[part])) == len(raw.classes) for part in (*trained, *parts, test_rows)):
             number = 0 if fold is None or fold.number is None else fold.number
             train = rest if fold is not None and fold.number is None else trained[number]
-            return Rows(train, parts[number], test_rows, tuple(notes))
+            more, said = _without_label(raw, groups, np.concatenate([test_rows, np.setdiff1d(parts[number], train)]))
+            return Rows(np.union1d(train, more), parts[number], test_rows, (*notes, *said))
     raise DataError(
         f"{raw.where}: no split has every class on each side, because too many equal inputs have different "
         "labels; add samples, or columns that tell them apart."
@@ -92,16 +96,24 @@ def _each_part(fold: Fold | None) -> tuple[int, str] | None:
     return None if fold is None else (fold.folds, f"{fold.folds} folds (data.folds)")
 
 
-def _own_test(raw: Raw, groups: Ints) -> tuple[Ints, Ints, list[str]]:
-    rows = np.arange(raw.rows)
-    rest, test = rows[: -raw.own_test], rows[-raw.own_test :]
+def _without_label(raw: Raw, groups: Ints, kept_out: Ints) -> tuple[Ints, list[str]]:
+    """The rows that have none and equal no row that is kept out of training, and what to say of them."""
+    rows = np.flatnonzero(raw.labels == UNLABELLED)
+    seen = np.isin(groups[rows], groups[kept_out])
+    said = [f"{int((~seen).sum()):,} training rows have no label"] if len(rows) else []
+    left_out = [f"{int(seen.sum()):,} more equal a validation or test row and are left out"] if seen.any() else []
+    return rows[~seen], said + left_out
+
+
+def _own_test(raw: Raw, groups: Ints, everything: Ints) -> tuple[Ints, Ints, list[str]]:
+    rest, test = everything[: -raw.own_test], everything[-raw.own_test :]
     seen = np.isin(groups[rest], groups[test])
     said = f"{int(seen.sum()):,} training rows equal to a test row left out of training"
     return rest[~seen], test, [said] if seen.any() else []
 
 
 def _said_of_groups(labels: Ints, groups: Ints) -> list[str]:
-    distinct = int(groups.max()) + 1
+    distinct = len(np.unique(groups))
     torn = int((np.bincount(_pairs(labels, groups)[0]) > 1).sum())
     said = [f"{len(groups) - distinct:,} exact duplicates kept on one side"] if distinct < len(groups) else []
     return said + ([f"{torn:,} distinct inputs appear with more than one label"] if torn else [])
@@ -185,7 +197,7 @@ def labelled_rows(labels: Ints, samples: float | None, seed: int, where: str) ->
     """Which training rows the student may see labelled: stratified, at least one a class.
 
     Args:
-        labels: class ids of the training split, each class present.
+        labels: class ids of the training split, each class present; some may be UNLABELLED.
         samples: a count (1 and above), a share (below 1), or None for all.
         seed: the same seed gives the same rows.
         where: names the data in errors.
@@ -193,12 +205,14 @@ def labelled_rows(labels: Ints, samples: float | None, seed: int, where: str) ->
     Raises:
         DataError: more samples than the training split has, or fewer than classes.
     """
+    known = labels != UNLABELLED
     if samples is None:
-        return np.ones(len(labels), dtype=bool)
-    counts = np.bincount(labels)
-    count = int(samples) if samples >= 1 else max(len(counts), round(samples * len(labels)))
-    if count > len(labels):
-        raise DataError(f"{where}: data.student_samples = {count:,}, but the training split has {len(labels):,}.")
+        return known
+    counts = np.bincount(labels[known])
+    total = int(counts.sum())
+    count = int(samples) if samples >= 1 else max(len(counts), round(samples * total))
+    if count > total:
+        raise DataError(f"{where}: data.student_samples = {count:,}, but the training split has {total:,}.")
     if count < len(counts):
         raise DataError(
             f"{where}: data.student_samples = {count} is below one a class; there are {len(counts)} classes."

@@ -12,14 +12,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from distill_tune.data import UNLABELLED
 from distill_tune.distillation.feature_cache import TeacherFeatures
 from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.teacher_cache import TeacherOutputs
 from distill_tune.distillation.views import Views
 from distill_tune.errors import ConfigError
-
-UNLABELLED = -1
-"""The label of a sample that takes part through the teacher alone."""
 
 _CHUNK_SAMPLES = 4096
 _CHUNK_BYTES = 1 << 24

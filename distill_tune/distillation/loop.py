@@ -18,8 +18,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from distill_tune.config import Config
+from distill_tune.data import UNLABELLED
 from distill_tune.distillation.accumulation import Accumulation
-from distill_tune.distillation.batches import UNLABELLED, Batch, Shard
+from distill_tune.distillation.batches import Batch, Shard
 from distill_tune.distillation.data_parallel import average_statistics, averaging, data_parallel
 from distill_tune.distillation.feature_terms import LiveTeacher, WithFeatures, with_features
 from distill_tune.distillation.holding import Hold

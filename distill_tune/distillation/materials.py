@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.config import Config
-from distill_tune.data import Dataset, Split, open_dataset
+from distill_tune.data import UNLABELLED, Dataset, Split, open_dataset
 from distill_tune.distillation.anatomy import Anatomy
-from distill_tune.distillation.batches import UNLABELLED, Batches, Shard
+from distill_tune.distillation.batches import Batches, Shard
 from distill_tune.distillation.feature_cache import ANATOMY, TeacherFeatures
 from distill_tune.distillation.mixed_outputs import MixedOutputs
 from distill_tune.distillation.prepared import Prepared

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distill_tune.config import Config
-from distill_tune.distillation.batches import UNLABELLED, Batch
+from distill_tune.data import UNLABELLED
+from distill_tune.distillation.batches import Batch
 from distill_tune.distillation.losses import FeatureLoss, Loss
 from distill_tune.distillation.schedule import between
 

@@ -106,7 +106,7 @@ def step_s(network: nn.Module, inputs: Tensor, labels: Tensor, precision: str, o
     """
     optimizer = torch.optim.AdamW(network.parameters(), 1e-4, fused=True)
     context = forward_context(precision, inputs.device)
-    step = partial(_timed_step_s, network, optimizer, context, inputs, labels)
+    step = partial(_timed_step_s, network, optimizer, context, inputs, labels.clamp(min=0))  # some may be missing
     for _ in range(_WARM_UP_STEPS):
         step()
     times_s = [step() for _ in range(_LEAST_TIMED_STEPS)]

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from distill_tune.data.raw import RawImages, RawTable
-from distill_tune.data.splits import Rows, labelled_rows, split_rows
+from distill_tune.data.splits import Fold, Rows, labelled_rows, split_rows
 from distill_tune.errors import DataError
 
 SHARES = st.floats(0.05, 0.6)
@@ -34,9 +34,9 @@ def parts(rows: Rows) -> list[np.ndarray]:
     return [rows.train, rows.validation, rows.test]
 
 
-def split_or_skip(raw: RawTable, validation: float, test: float | None, seed: int) -> Rows:
+def split_or_skip(raw: RawTable, validation: float, test: float | None, seed: int, fold: Fold | None = None) -> Rows:
     try:
-        return split_rows(raw, validation, test, seed)
+        return split_rows(raw, validation, test, seed, fold)
     except DataError:
         assume(False)
         raise

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.config import Config, Space
+from distill_tune.data import UNLABELLED
 from distill_tune.distillation.augmentation._base import Draw, Transform
-from distill_tune.distillation.batches import UNLABELLED
 from distill_tune.distillation.loop import Checkpoint, Epoch, distill
 from distill_tune.distillation.losses._base import Loss
 from distill_tune.distillation.losses.soft_targets import soft_target_loss

@@ -52,7 +52,7 @@ class TableFile(Source):
         if not len(frame):
             raise DataError(f"{path}: has a header but no rows; add some.")
         label = self._label_in(frame, config, path)
-        labels, classes = classes_of(frame[label], str(path))
+        labels, classes = classes_of(frame[label], str(path), may_miss=config.rest == "unlabelled")
         return RawTable(frame=self._inputs(frame, label, path, config), labels=labels, classes=classes, where=str(path))
 
     def _label_in(self, frame: pd.DataFrame, config: DataConfig, path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.checksum import sha256_of
+from distill_tune.data.dataset import UNLABELLED
 from distill_tune.data.files import of_kind, read_npz
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
@@ -49,7 +50,8 @@ class Npz(Source):
             _check_same_kind(inputs, labels, more, their_labels, path)
             inputs, labels = np.concatenate([inputs, more]), np.concatenate([labels, their_labels])
             own_test = len(more)
-        common = {"labels": labels, "classes": _classes(arrays, labels, path), "where": path, "own_test": own_test}
+        classes = _classes(arrays, labels, path, UNLABELLED if config.rest == "unlabelled" else 0)
+        common = {"labels": labels, "classes": classes, "where": path, "own_test": own_test}
         return _images(inputs, path, common) if inputs.ndim > 2 else _table(inputs, path, common)
 
 
@@ -79,12 +81,12 @@ def _check_same_kind(inputs: Array, labels: Array, more: Array, their_labels: Ar
         raise DataError(f"{path}: its test split has no rows; leave its arrays out.")
 
 
-def _classes(arrays: Arrays, labels: Array, path: str) -> tuple[str, ...]:
+def _classes(arrays: Arrays, labels: Array, path: str, least: int) -> tuple[str, ...]:
     from distill_tune.data.raw import check_labels
 
     if (names := arrays.get("classes")) is not None:
         return tuple(str(name) for name in names.ravel())
-    return tuple(str(i) for i in range(int(check_labels(labels, None, path).max()) + 1))
+    return tuple(str(i) for i in range(int(check_labels(labels, None, path, least).max()) + 1))
 
 
 def _images(inputs: Array, path: str, common: dict[str, Any]) -> RawImages:

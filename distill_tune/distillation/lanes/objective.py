@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from distill_tune.distillation.batches import UNLABELLED, Batch
+from distill_tune.data import UNLABELLED
+from distill_tune.distillation.batches import Batch
 from distill_tune.distillation.objective import Objective
 
 
