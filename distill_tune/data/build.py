@@ -83,7 +83,7 @@ def _check_labelled(raw: RawImages | RawTable, config: DataConfig) -> None:
     if config.rest != "unlabelled" and UNLABELLED in raw.labels:
         row = int((raw.labels == UNLABELLED).argmax())
         raise DataError(
-            f"{raw.where}: row {row} has no label ({UNLABELLED}); label it, leave it out, or {SEEN_THROUGH_THE_TEACHER}."
+            f"{raw.where}: row {row} has no label ({UNLABELLED}); fill it, leave it out, or {SEEN_THROUGH_THE_TEACHER}."
         )
 
 

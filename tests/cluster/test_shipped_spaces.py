@@ -1,5 +1,6 @@
 """Every search space that is shipped: it asks a question, it parses, and what it samples can be built."""
 
+import math
 import re
 import tomllib
 from collections import Counter
@@ -7,8 +8,13 @@ from pathlib import Path
 
 import optuna
 import pytest
+from torch import nn
 
 from distill_tune.config import load_space
+from distill_tune.distillation.loop import distill
+from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.norm_limit import norm_limit
+from distill_tune.distillation.prepare import prepare
 from distill_tune.students import Student, count_cost
 
 PROJECT = Path(__file__).parents[2]
@@ -89,3 +95,28 @@ def test_a_teacher_is_several_times_the_size_of_the_largest_student(path):
     config = load_space(path, []).config
     teacher = parameters_of(config.teacher.chosen("family"), config.data.source)
     assert teacher > 3 * config.limits.max_parameters
+
+
+@pytest.mark.parametrize("name", ["original_mlp", "original_request"])
+def test_what_the_original_request_asks_for_is_trained(name, tmp_path):
+    """A teacher of (100, 200, 300) and students of (20, 20, 20): each beginning, each loss, within bounds on the norm."""
+    few = ["data.blobs.samples=1000", "teacher.train.epochs=1", "search.max_epochs=1"]
+    space = load_space(PROJECT / "search_spaces" / f"{name}.toml", few)
+    preparation = prepare(space, tmp_path, lambda line: None)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    configs = [space.at(space.suggest(study.ask())) for _ in range(24)]
+    bounded = 0
+    for config in configs:
+        materials = Materials.open(preparation.prepared, config)
+        (epoch,) = distill(config, materials, 0)
+        assert 0 < epoch.report["val/accuracy"] <= 1
+        limit = norm_limit(config, materials.teacher_weights)
+        assert limit is None or norm_of(epoch.student) <= limit
+        bounded += limit is not None
+    assert {config.student.init for config in configs} == set(space.inits)
+    assert bounded == (len(configs) if name == "original_request" else 0)
+    assert {config.loss.kind for config in configs} == {"soft_targets", "labels"}
+
+
+def norm_of(student: nn.Module) -> float:
+    return math.sqrt(sum(float(parameter.detach().double().square().sum()) for parameter in student.parameters()))

