@@ -99,7 +99,7 @@ def test_a_teacher_is_several_times_the_size_of_the_largest_student(path):
 
 @pytest.mark.parametrize("name", ["original_mlp", "original_request"])
 def test_what_the_original_request_asks_for_is_trained(name, tmp_path):
-    """A teacher of (100, 200, 300) and students of (20, 20, 20): each beginning, each loss, within bounds on the norm."""
+    """A teacher of (100, 200, 300) and students of (20, 20, 20): each beginning, loss, and bound on the norm."""
     few = ["data.blobs.samples=1000", "teacher.train.epochs=1", "search.max_epochs=1"]
     space = load_space(PROJECT / "search_spaces" / f"{name}.toml", few)
     preparation = prepare(space, tmp_path, lambda line: None)
