@@ -7,7 +7,7 @@ Losses use tensor methods only, or import torch inside, so that reading a config
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -41,8 +41,6 @@ class Loss(Options):
     """True where several students' terms can be had at once: from logits [lanes, batch, classes], temperatures [lanes]
     and labels [lanes, batch], a term a lane, [lanes]. Such students train together (`distillation/lanes/`).
     """
-    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {}
-    """By option, as a search space writes it: where a search looks for it if the space says nothing of it."""
     weights: ClassVar[tuple[str, ...]] = ()
     """Fields that weigh the parts of the term, of which one at least must be above 0."""
 
