@@ -13,6 +13,7 @@ from typing import Any
 
 from distill_tune.config.existing import lacking
 from distill_tune.config.leaves import Path, found_at
+from distill_tune.config.naming_classes import kinds_that_need_labels
 from distill_tune.config.space import Space
 from distill_tune.registry import INITIALISATIONS, LOSSES, OPTIMIZERS, SAMPLERS, STUDENTS
 
@@ -21,6 +22,8 @@ OF_ALL_LOSSES: dict[str, dict[str, list[Any]]] = {
     "soft_weight": {"uniform": [0.0, 1.0]},
 }
 """Of keys of `[loss]`, where one of the losses has them."""
+BESIDE_LABELS: dict[str, list[Any]] = {"uniform": [0.0, 0.9]}
+"""Of `soft_weight`, where a kind of loss needs the labels (`naming_classes.py`)."""
 _CHOSEN = (
     ("student", "family", STUDENTS),
     ("student", "init", INITIALISATIONS),
@@ -50,7 +53,8 @@ def completed(space: Space, tables: dict[str, Any]) -> Space:
 def _shipped(space: Space) -> Iterator[tuple[Path, dict[str, list[Any]]]]:
     """Every range that is shipped with what some trial of the space may have."""
     absent = set.intersection(*(set(lacking(kind, space.added)) for kind in space.kinds))
-    for key, written in OF_ALL_LOSSES.items():
+    capped = {"soft_weight": BESIDE_LABELS} if kinds_that_need_labels(space) else {}
+    for key, written in (OF_ALL_LOSSES | capped).items():
         if key not in absent:
             yield ("loss", key), written
     for section, chooses, registry in _CHOSEN:

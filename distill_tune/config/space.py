@@ -16,6 +16,7 @@ from typing import Any
 from distill_tune.config.existing import lacking, without_unchosen
 from distill_tune.config.leaves import NAMES, Path, cure, found_at, is_name, leaves, put, range_at
 from distill_tune.config.messages import BrokenRule, dotted, shown
+from distill_tune.config.naming_classes import check_classes_are_named
 from distill_tune.config.ranges import Range, Suggests
 from distill_tune.config.sections import Config
 from distill_tune.config.validate import validate
@@ -50,6 +51,7 @@ class Space:
             put(fixed, path, found.corners()[0])
         space = cls(fixed, ranges)
         space._check_corners()
+        check_classes_are_named(space)
         return space
 
     def _check_corners(self) -> None:

@@ -12,7 +12,7 @@ from distill_tune.config import Space
 from distill_tune.config.leaves import is_name
 from distill_tune.config.load import load_space
 from distill_tune.config.messages import dotted
-from distill_tune.config.shipped import OF_ALL_LOSSES, completed
+from distill_tune.config.shipped import BESIDE_LABELS, OF_ALL_LOSSES, completed
 from distill_tune.config.writing import as_toml
 from distill_tune.registry import INITIALISATIONS, LOSSES, Options
 
@@ -45,8 +45,25 @@ def test_naming_a_loss_brings_the_ranges_that_it_is_shipped_with(name: str) -> N
     loss = LOSSES.get(name)
     own = {f"{name}.{key}": written for key, written in loss.ranges.items()}
     shared = {"temperature": loss.uses_teacher and loss.uses_temperature, "soft_weight": loss.uses_teacher}
-    expected = own | {key: OF_ALL_LOSSES[key] for key, exists in shared.items() if exists}
+    of_all = OF_ALL_LOSSES if loss.names_classes else OF_ALL_LOSSES | {"soft_weight": BESIDE_LABELS}
+    expected = own | {key: of_all[key] for key, exists in shared.items() if exists}
     assert ranges_of_losses(completed_with(loss={"kind": name})) == expected
+
+
+@pytest.mark.parametrize(
+    ("loss", "most"),
+    [
+        ({"kind": "hint"}, 0.9),
+        ({"kind": ["soft_targets", "sp"]}, 0.9),
+        ({"kind": "hint", "also": {"soft_targets": {"choice": [0.0, 1.0]}}}, 0.9),
+        ({"kind": "hint", "also": {"soft_targets": {"log": [0.1, 1.0]}}}, 1.0),
+        ({"kind": "soft_targets", "also": {"hint": 1.0}}, 1.0),
+        ({"kind": ["dkd", "labels"]}, 1.0),
+    ],
+    ids=str,
+)
+def test_labels_keep_a_tenth_where_nothing_else_need_name_the_classes(loss: dict[str, Any], most: float) -> None:
+    assert ranges_of_losses(completed_with(loss=loss))["soft_weight"] == {"uniform": [0.0, most]}
 
 
 @every_init

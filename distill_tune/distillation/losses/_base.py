@@ -32,6 +32,8 @@ class Loss(Options):
     """False for a loss of labels alone: it has no temperature and no weight."""
     uses_temperature: ClassVar[bool] = True
     """False where `soft` does not look at `temperature`: then it is neither searched nor written down."""
+    names_classes: ClassVar[bool] = True
+    """False where the term does not say which class is which: then the labels, or another term, must be heard."""
     compares_samples: ClassVar[bool] = False
     """True where a sample's part of the term depends on the others in the batch.
 
