@@ -130,11 +130,18 @@ def test_a_value_is_swapped_with_all_of_its_features(severity: int) -> None:
     assert (swapped["age"].isna() & FRAME["age"].notna()).any()
 
 
+GOLDEN = {"drift": -338.18643406745, "missing": 28.742341867064, "noise": 35.298735254986, "swap": 20.849104566679}
+"""A mean over the numbers, each times its place, as it was before rows had a layout."""
+
+
 @every_corruption
-def test_numbers_alone_need_no_layout(name: str) -> None:
+def test_numbers_alone_are_worsened_as_ever_with_and_without_a_layout(name: str) -> None:
     rows = np.random.default_rng(0).standard_normal((300, 16)).astype(np.float32)
     made = corruptions_for(rows)[name]
-    np.testing.assert_array_equal(made.apply(rows, 2, 5), made.apply(rows, 2, 5, Layout.of_numbers(16)))
+    found = made.apply(rows, 2, 5)
+    np.testing.assert_array_equal(found, made.apply(rows, 2, 5, Layout.of_numbers(16)))
+    places = np.arange(rows.size).reshape(rows.shape)
+    assert (found.astype(float) * places).mean() == pytest.approx(GOLDEN[name], rel=1e-6)
 
 
 def test_categories_alone_are_only_lost_and_swapped() -> None:
