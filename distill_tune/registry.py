@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,6 +25,8 @@ class Options(BaseModel):
     """Base of every registry entry: its fields are the options that a configuration table may set."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {}
+    """By option, as a search space writes it: where a search looks for it if the space says nothing of it."""
 
 
 EntryClass = TypeVar("EntryClass", bound=type[Options])

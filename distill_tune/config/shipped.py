@@ -1,8 +1,8 @@
-"""What a search space need not say: the ranges that losses are shipped with.
+"""What a search space need not say: the ranges that registry entries are shipped with.
 
-Naming a loss is enough to have it searched well: where the space says nothing of its options, temperature or weight,
-`python -m distill_tune.search` searches them in ranges of ours, each from the paper or what was measured
-(`docs/experiments.md`). What the space does say stands, a fixed value as well as a range.
+Naming a loss or an initialisation is enough to have it searched well: where the space says nothing of its options, or
+of a loss's temperature and weight, `python -m distill_tune.search` searches them in ranges of ours, each from the paper
+or what was measured (`docs/experiments.md`). What the space does say stands, a fixed value as well as a range.
 """
 
 from __future__ import annotations
@@ -13,14 +13,23 @@ from typing import Any
 
 from distill_tune.config.existing import lacking
 from distill_tune.config.leaves import Path, found_at
+from distill_tune.config.naming_classes import kinds_that_need_labels
 from distill_tune.config.space import Space
-from distill_tune.registry import LOSSES, SAMPLERS
+from distill_tune.registry import INITIALISATIONS, LOSSES, OPTIMIZERS, SAMPLERS, STUDENTS
 
 OF_ALL_LOSSES: dict[str, dict[str, list[Any]]] = {
     "temperature": {"log": [1.0, 8.0]},
     "soft_weight": {"uniform": [0.0, 1.0]},
 }
 """Of keys of `[loss]`, where one of the losses has them."""
+BESIDE_LABELS: dict[str, list[Any]] = {"uniform": [0.0, 0.9]}
+"""Of `soft_weight`, where a kind of loss needs the labels (`naming_classes.py`)."""
+_CHOSEN = (
+    ("student", "family", STUDENTS),
+    ("student", "init", INITIALISATIONS),
+    ("loss", "kind", LOSSES),
+    ("optim", "kind", OPTIMIZERS),
+)
 
 
 def completed(space: Space, tables: dict[str, Any]) -> Space:
@@ -42,14 +51,26 @@ def completed(space: Space, tables: dict[str, Any]) -> Space:
 
 
 def _shipped(space: Space) -> Iterator[tuple[Path, dict[str, list[Any]]]]:
-    """Every range that is shipped with a loss that some trial of the space may have."""
+    """Every range that is shipped with what some trial of the space may have."""
     absent = set.intersection(*(set(lacking(kind, space.added)) for kind in space.kinds))
-    for key, written in OF_ALL_LOSSES.items():
+    capped = {"soft_weight": BESIDE_LABELS} if kinds_that_need_labels(space) else {}
+    for key, written in (OF_ALL_LOSSES | capped).items():
         if key not in absent:
             yield ("loss", key), written
-    for name in dict.fromkeys([*space.kinds, *space.added]):
-        for key, written in LOSSES.get(name).ranges.items():
-            yield ("loss", name, key), written
+    for section, chooses, registry in _CHOSEN:
+        for name in space.names(section, chooses):
+            for key, written in registry.get(name).ranges.items():
+                yield (section, name, key), written
+    yield from _of_added(space)
+
+
+def _of_added(space: Space) -> Iterator[tuple[Path, dict[str, list[Any]]]]:
+    """Of the losses that are only added, but for a term's one weight: `loss.also` has said that."""
+    for name in space.added:
+        loss = LOSSES.get(name)
+        for key, written in loss.ranges.items():
+            if name not in space.kinds and loss.weights != (key,):
+                yield ("loss", name, key), written
 
 
 def _put(tables: dict[str, Any], path: Path, value: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from distill_tune.config.existing import lacking, without_unchosen
 from distill_tune.config.leaves import NAMES, Path, cure, found_at, is_name, leaves, put, range_at
 from distill_tune.config.messages import BrokenRule, dotted, shown
+from distill_tune.config.naming_classes import check_classes_are_named
 from distill_tune.config.ranges import Range, Suggests
 from distill_tune.config.sections import Config
 from distill_tune.config.validate import validate
@@ -50,6 +51,7 @@ class Space:
             put(fixed, path, found.corners()[0])
         space = cls(fixed, ranges)
         space._check_corners()
+        check_classes_are_named(space)
         return space
 
     def _check_corners(self) -> None:
@@ -92,17 +94,17 @@ class Space:
     @property
     def families(self) -> list[str]:
         """The student families to choose from."""
-        return self._names("student", "family")
+        return self.names("student", "family")
 
     @property
     def inits(self) -> list[str]:
         """The initialisations to choose from."""
-        return self._names("student", "init")
+        return self.names("student", "init")
 
     @property
     def kinds(self) -> list[str]:
         """The kinds of loss to choose from."""
-        return self._names("loss", "kind")
+        return self.names("loss", "kind")
 
     @property
     def added(self) -> list[str]:
@@ -110,7 +112,8 @@ class Space:
         weights = {name: self.ranges.get(("loss", "also", name)) for name in self._also}
         return [name for name, found in weights.items() if (any(found.corners()) if found else self._also[name])]
 
-    def _names(self, section: str, key: str) -> list[str]:
+    def names(self, section: str, key: str) -> list[str]:
+        """What a key that chooses has to choose from."""
         found = self.ranges.get((section, key))
         return [getattr(getattr(self.config, section), key)] if found is None else list(found.corners())
 

@@ -22,6 +22,7 @@ from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.atomic import new_folder
 from distill_tune.checksum import sha256_of
 from distill_tune.errors import CacheError
+from distill_tune.layout import Layout
 from distill_tune.room import check_room
 
 if TYPE_CHECKING:
@@ -91,6 +92,11 @@ class Dataset:
     def is_image(self) -> bool:
         """Whether inputs are images."""
         return len(self.input_shape) == 3
+
+    @property
+    def layout(self) -> Layout | None:
+        """Which features of a table's rows belong together; None of images."""
+        return None if self.encoder is None else Layout.of_encoder(self.encoder)
 
     def split(self, name: Literal["train", "validation"]) -> Split:
         """Training or validation split, memory-mapped.

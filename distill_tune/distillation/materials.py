@@ -170,8 +170,9 @@ def student_for(config: Config, data: Dataset) -> nn.Module:
 @lru_cache(maxsize=16)
 def _corrupted(data_folder: Path, device: str) -> tuple[Tensor, Tensor]:
     """Made once a process (and fold), for all of its trials."""
-    validation = open_dataset(data_folder).split("validation")
-    inputs, labels = dealt_out(validation.inputs, validation.labels)
+    dataset = open_dataset(data_folder)
+    validation = dataset.split("validation")
+    inputs, labels = dealt_out(validation.inputs, validation.labels, layout=dataset.layout)
     return torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)
 
 

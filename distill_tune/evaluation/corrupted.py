@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from distill_tune.evaluation.corruptions import SEVERITIES, Corruption
 from distill_tune.evaluation.metrics import accuracy
+from distill_tune.layout import Layout
 from distill_tune.registry import CORRUPTIONS
 
 Array = NDArray[Any]
@@ -23,7 +24,11 @@ MOST_SAMPLES = 4000
 
 
 def corrupted_accuracies(
-    students: Sequence[Callable[[Array], Array]], inputs: Array, labels: Labels, seed: int = 0
+    students: Sequence[Callable[[Array], Array]],
+    inputs: Array,
+    labels: Labels,
+    seed: int = 0,
+    layout: Layout | None = None,
 ) -> list[dict[str, float]]:
     """For each student, accuracy by the name of the corruption, each the mean over its severities, and their "mean".
 
@@ -33,38 +38,42 @@ def corrupted_accuracies(
             more than `MOST_SAMPLES` so many are taken.
         labels: [samples].
         seed: Of what is random in the corruptions; students are compared on the same one.
+        layout: Of a table's rows; None where all features are numbers.
     """
     rows = _spread(len(labels), MOST_SAMPLES)
     inputs, labels = inputs[rows], labels[rows]
     found: list[dict[str, float]] = [{} for _ in students]
-    for name, corruption in corruptions_for(inputs).items():
-        worse = [corruption.apply(inputs, severity, seed) for severity in SEVERITIES]
+    for name, corruption in corruptions_for(inputs, layout).items():
+        worse = [corruption.apply(inputs, severity, seed, layout) for severity in SEVERITIES]
         for results, predict in zip(found, students, strict=True):
             results[name] = float(np.mean([accuracy(predict(each), labels) for each in worse]))
     return [results | {"mean": float(np.mean(list(results.values())))} for results in found]
 
 
 def corrupted_accuracy(
-    predict: Callable[[Array], Array], inputs: Array, labels: Labels, seed: int = 0
+    predict: Callable[[Array], Array], inputs: Array, labels: Labels, seed: int = 0, layout: Layout | None = None
 ) -> dict[str, float]:
     """`corrupted_accuracies` of one student."""
-    return corrupted_accuracies([predict], inputs, labels, seed)[0]
+    return corrupted_accuracies([predict], inputs, labels, seed, layout)[0]
 
 
-def dealt_out(inputs: Array, labels: Labels, most: int = 4096, seed: int = 0) -> tuple[Array, Labels]:
+def dealt_out(
+    inputs: Array, labels: Labels, most: int = 4096, seed: int = 0, layout: Layout | None = None
+) -> tuple[Array, Labels]:
     """Samples that are worsened in turn by every corruption at every severity, and their labels.
 
     Right predictions among them are an estimate of the mean of `corrupted_accuracy` for the price of some validation
     pass: about `most` predictions, or fewer where that is each sample in every way. Where there are fewer samples than
     `most`, each is worsened in several ways.
     """
-    ways = [(corruption, severity) for corruption in corruptions_for(inputs).values() for severity in SEVERITIES]
+    fitting = corruptions_for(inputs, layout).values()
+    ways = [(corruption, severity) for corruption in fitting for severity in SEVERITIES]
     rows = _spread(len(labels), most)
     rounds = min(len(ways), max(1, most // len(rows)))
     parts, kept = [], []
     for number, (corruption, severity) in enumerate(ways):
         mine = np.concatenate([rows[(number + turn) % len(ways) :: len(ways)] for turn in range(rounds)])
-        parts.append(corruption.apply(inputs[mine], severity, seed))
+        parts.append(corruption.apply(inputs[mine], severity, seed, layout))
         kept.append(labels[mine])
     return np.concatenate(parts), np.concatenate(kept)
 
@@ -74,8 +83,10 @@ def _spread(count: int, most: int) -> NDArray[np.integer[Any]]:
     return np.arange(count) if count <= most else np.arange(most) * count // most
 
 
-def corruptions_for(inputs: Array) -> dict[str, Corruption]:
+def corruptions_for(inputs: Array, layout: Layout | None = None) -> dict[str, Corruption]:
     """Every corruption that fits such inputs (images where a sample has more than one axis), by name."""
-    images = inputs.ndim > 2
     found: dict[str, Corruption] = {name: CORRUPTIONS.get(name)() for name in CORRUPTIONS.names}
-    return {name: entry for name, entry in found.items() if (entry.for_images if images else entry.for_tables)}
+    if inputs.ndim > 2:
+        return {name: entry for name, entry in found.items() if entry.for_images}
+    has_numbers = layout is None or layout.numbers > 0
+    return {name: e for name, e in found.items() if e.for_tables and (has_numbers or not e.of_numbers)}

@@ -25,6 +25,7 @@ from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.corrupted import corrupted_accuracies
 from distill_tune.evaluation.intervals import Interval, mean_interval
 from distill_tune.evaluation.predicting import predict_logits
+from distill_tune.layout import Layout
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.confirmation import Candidate
 from distill_tune.tuning.worker_group import fold_weights
@@ -80,7 +81,7 @@ def examine(
     test = open_test(dataset)
     teacher_logits = label_inputs(teacher, test.inputs, test.index)
     students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
-    corrupted = _corrupted(students, test)
+    corrupted = _corrupted(students, test, dataset.layout)
     return Examination(
         by_candidate={
             c.name: _examine(
@@ -133,10 +134,12 @@ def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
     return student.eval()
 
 
-def _corrupted(students: dict[str, list[nn.Module]], test: Split) -> dict[str, list[dict[str, float]]]:
+def _corrupted(
+    students: dict[str, list[nn.Module]], test: Split, layout: Layout | None
+) -> dict[str, list[dict[str, float]]]:
     """Accuracy by corruption for each student of each candidate; the inputs are worsened once for all of them."""
     everyone = [partial(predict_logits, student) for each in students.values() for student in each]
-    found = iter(corrupted_accuracies(everyone, test.inputs, test.labels))
+    found = iter(corrupted_accuracies(everyone, test.inputs, test.labels, layout=layout))
     return {name: [next(found) for _ in each] for name, each in students.items()}
 
 

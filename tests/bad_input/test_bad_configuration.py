@@ -21,6 +21,7 @@ from good import SPACE, Refuse
         ("teacher.source=keras3", "teacher.source: no teacher source is named 'keras3'. Did you mean 'keras'?"),
         ("student.family=absent:net", "student.family: 'absent:net': there is no module 'absent' in "),
         ("search.trials={ int = [1, 9] }", "[search] is the same for every trial; [student], [loss], [optim], ["),
+        ("loss={ kind = 'sp', soft_weight = 1 }", "loss.soft_weight: must be below 1 with kind = 'sp', which does "),
         ("confirm.seeds=1", "confirm.seeds: must be at least 2, but got 1."),
         ("resources.workers_per_trial=3", "optim.batch_size: must be a multiple of resources.workers_per_trial (3)"),
     ],

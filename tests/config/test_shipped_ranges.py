@@ -1,6 +1,7 @@
-"""What a space need not say: every loss has ranges of its own, and what the space does say stands."""
+"""What a space need not say: losses and initialisations have ranges of their own; what the space does say stands."""
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import optuna
 import pytest
 
 from distill_tune.config import Space
+from distill_tune.config.leaves import is_name
 from distill_tune.config.load import load_space
 from distill_tune.config.messages import dotted
-from distill_tune.config.shipped import OF_ALL_LOSSES, completed
+from distill_tune.config.shipped import BESIDE_LABELS, OF_ALL_LOSSES, completed
 from distill_tune.config.writing import as_toml
-from distill_tune.registry import LOSSES
+from distill_tune.registry import INITIALISATIONS, LOSSES, Options
 
 BASE: dict[str, Any] = {
     "data": {"source": "digits"},
@@ -20,6 +22,7 @@ BASE: dict[str, Any] = {
     "optim": {"learning_rate": {"log": [1e-3, 1e-1]}},
 }
 every_loss = pytest.mark.parametrize("name", LOSSES.names)
+every_init = pytest.mark.parametrize("name", INITIALISATIONS.names)
 
 
 def completed_with(**sections: dict[str, Any]) -> Space:
@@ -27,10 +30,14 @@ def completed_with(**sections: dict[str, Any]) -> Space:
     return completed(Space.parse(tables), tables)
 
 
+def ranges_in(section: str, space: Space) -> dict[str, dict[str, Any]]:
+    """The ranges of a section but for those of names, as they are written."""
+    found = {dotted(path[1:]): each for path, each in space.ranges.items() if path[0] == section and not is_name(path)}
+    return {name: tomllib.loads(f"x = {each}")["x"] for name, each in found.items()}
+
+
 def ranges_of_losses(space: Space) -> dict[str, dict[str, Any]]:
-    """The ranges of `[loss]`, as they are written."""
-    found = {dotted(path).removeprefix("loss."): each for path, each in space.ranges.items() if path[0] == "loss"}
-    return {name: tomllib.loads(f"x = {each}")["x"] for name, each in found.items() if name != "kind"}
+    return ranges_in("loss", space)
 
 
 @every_loss
@@ -38,17 +45,56 @@ def test_naming_a_loss_brings_the_ranges_that_it_is_shipped_with(name: str) -> N
     loss = LOSSES.get(name)
     own = {f"{name}.{key}": written for key, written in loss.ranges.items()}
     shared = {"temperature": loss.uses_teacher and loss.uses_temperature, "soft_weight": loss.uses_teacher}
-    expected = own | {key: OF_ALL_LOSSES[key] for key, exists in shared.items() if exists}
+    of_all = OF_ALL_LOSSES if loss.names_classes else OF_ALL_LOSSES | {"soft_weight": BESIDE_LABELS}
+    expected = own | {key: of_all[key] for key, exists in shared.items() if exists}
     assert ranges_of_losses(completed_with(loss={"kind": name})) == expected
 
 
+@pytest.mark.parametrize(
+    ("loss", "most"),
+    [
+        ({"kind": "hint"}, 0.9),
+        ({"kind": ["soft_targets", "sp"]}, 0.9),
+        ({"kind": "hint", "also": {"soft_targets": {"choice": [0.0, 1.0]}}}, 0.9),
+        ({"kind": "hint", "also": {"soft_targets": {"log": [0.1, 1.0]}}}, 1.0),
+        ({"kind": "soft_targets", "also": {"hint": 1.0}}, 1.0),
+        ({"kind": ["dkd", "labels"]}, 1.0),
+    ],
+    ids=str,
+)
+def test_labels_keep_a_tenth_where_nothing_else_need_name_the_classes(loss: dict[str, Any], most: float) -> None:
+    assert ranges_of_losses(completed_with(loss=loss))["soft_weight"] == {"uniform": [0.0, most]}
+
+
+@every_init
+def test_naming_an_initialisation_brings_the_ranges_that_it_is_shipped_with(name: str) -> None:
+    own = {f"{name}.{key}": written for key, written in INITIALISATIONS.get(name).ranges.items()}
+    assert ranges_in("student", completed_with(student={"family": "mlp", "init": name})) == own
+    assert bool(own) == (name in ("gaussian", "inherit_progressive"))
+
+
 @every_loss
-def test_a_shipped_range_is_of_an_option_whose_default_lies_in_it(name: str) -> None:
+def test_a_shipped_range_of_a_loss_has_the_default_in_it(name: str) -> None:
+    check_defaults(LOSSES.get(name), completed_with(loss={"kind": name}), "loss", name)
+
+
+@every_init
+def test_a_shipped_range_of_an_initialisation_has_the_default_in_it(name: str) -> None:
+    space = completed_with(student={"family": "mlp", "init": name})
+    check_defaults(INITIALISATIONS.get(name), space, "student", name)
+
+
+def check_defaults(entry: type[Options], space: Space, section: str, name: str) -> None:
+    for key in entry.ranges:
+        default = entry.model_fields[key].default
+        assert space.ranges[section, name, key].contains(default), f"{key} = {default}"
+
+
+@pytest.mark.parametrize("name", ["attention", "hint", "pkt", "reviewkd", "sp", "vid"])
+def test_a_search_begins_with_the_default_scale_of_a_loss(name: str) -> None:
     loss = LOSSES.get(name)
-    space = completed_with(loss={"kind": name})
-    for key in loss.ranges:
-        default = loss.model_fields[key].default
-        assert space.ranges["loss", name, key].contains(default), f"{key} = {default}"
+    found = completed_with(loss={"kind": name}).ranges["loss", name, "scale"]
+    assert found.at(0.5) == pytest.approx(loss.model_fields["scale"].default)
 
 
 def test_what_the_space_says_stands() -> None:
@@ -58,9 +104,40 @@ def test_what_the_space_says_stands() -> None:
     assert space.config.loss.chosen("kind").non_target_weight == 2.0
 
 
+def test_what_the_space_says_of_an_initialisation_stands() -> None:
+    student = {"family": "mlp", "init": ["gaussian", "inherit_progressive"], "gaussian": {"std": 0.1}}
+    space = completed_with(student=student)
+    free_by = INITIALISATIONS.get("inherit_progressive").ranges["free_by"]
+    assert ranges_in("student", space) == {"inherit_progressive.free_by": free_by}
+    assert space.config.student.chosen("init").std == 0.1
+
+
 def test_terms_that_are_added_bring_theirs_too() -> None:
     found = ranges_of_losses(completed_with(loss={"kind": "labels", "also": {"crd": {"log": [0.01, 1.0]}, "dkd": 0.0}}))
     assert found == {"also.crd": {"log": [0.01, 1.0]}, "crd.tau": LOSSES.get("crd").ranges["tau"]}
+
+
+def test_a_part_of_ones_own_can_be_shipped_with_ranges(own_module: Callable[[str, str], None]) -> None:
+    own_module("my_init", MY_INIT)
+    space = completed_with(student={"family": "mlp", "init": "my_init:Louder"})
+    assert ranges_in("student", space) == {'"my_init:Louder".gain': {"log": [0.5, 2.0]}}
+
+
+MY_INIT = """
+from distill_tune.distillation.initialisation._base import Initialisation
+
+
+class Louder(Initialisation):
+    ranges = {"gain": {"log": [0.5, 2.0]}}
+    gain: float = 1.0
+"""
+
+
+@pytest.mark.parametrize("weight", [0.5, {"log": [0.01, 10.0]}], ids=["fixed", "searched"])
+def test_the_weight_of_a_term_that_is_only_added_is_not_searched_twice(weight: Any) -> None:
+    also = {"hint": weight, "rkd": weight}
+    found = ranges_of_losses(completed_with(loss={"kind": ["labels", "sp"], "also": also}))
+    assert found.keys() - {f"also.{name}" for name in also} == {"soft_weight", "sp.scale", "rkd.angle_weight"}
 
 
 def test_a_trial_has_the_ranges_of_the_loss_that_it_chose_alone() -> None:

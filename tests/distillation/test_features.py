@@ -36,7 +36,7 @@ from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.objective import Objective
 from distill_tune.distillation.prepare import prepare
 from distill_tune.errors import CacheError, ConfigError, TeacherError, TrainingError
-from distill_tune.registry import STUDENTS
+from distill_tune.registry import LOSSES, STUDENTS
 from distill_tune.students import build_student
 
 Make = Callable[..., Space]
@@ -262,6 +262,17 @@ def taught(student: nn.Module, teacher: nn.Module, **losses: FeatureLoss) -> Wit
     ours, theirs = anatomy_of(student, IMAGE), anatomy_of(teacher, IMAGE)
     torch.manual_seed(0)
     return WithFeatures(student, {n: FeatureTerm(loss, paired(n, loss, ours, theirs)) for n, loss in losses.items()})
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES.names if not LOSSES.get(name).names_classes])
+def test_a_loss_on_features_teaches_all_but_the_last_layer(name: str) -> None:
+    options = {"on": "features"} if "on" in LOSSES.get(name).model_fields else {}
+    teacher, inputs = network("resnet", depth=1), torch.randn(4, *IMAGE)
+    with_terms = taught(student := network("convnet", depth=2), teacher, **{name: LOSSES.get(name)(**options)})
+    features = run_teacher(Tap(teacher, with_terms.teacher_layers), teacher, inputs)[1]
+    with_terms(inputs, features)[1][name].backward()
+    untouched = [name for name, parameter in student.named_parameters() if parameter.grad is None]
+    assert untouched == [name for name, _ in student.named_parameters()][-2:]
 
 
 @pytest.mark.parametrize("of_ones_own", [False, True], ids=["whole", "student compiled by its user"])

@@ -150,6 +150,13 @@ def test_equal_logits_have_a_loss_of_zero_and_no_others_have_a_smaller_one(name:
 
 
 @each_loss
+def test_a_student_whose_classes_stand_in_another_order_costs_more_only_where_the_loss_names_classes(name: str) -> None:
+    teacher = drawn()[1]
+    costs = term(name, teacher.roll(1, dims=1), teacher).item()
+    assert costs > 0.01 if LOSSES.get(name).names_classes else costs == pytest.approx(0, abs=1e-9)
+
+
+@each_loss
 @given(classes=st.permutations(range(5)), samples=st.permutations(range(8)))
 def test_the_order_of_classes_and_samples_does_not_matter_to_any_loss(
     name: str, classes: list[int], samples: list[int]

@@ -29,7 +29,7 @@ from distill_tune.distillation.materials import CORRUPTED, Materials
 from distill_tune.distillation.prepare import Preparation, prepare
 from distill_tune.evaluation.verdict import Word
 from distill_tune.export.versions import versions
-from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, LOSSES, Options
+from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, Options
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning import summary
@@ -208,8 +208,8 @@ def rows_of(heading: str, head: str) -> list[Cells]:
 def test_every_range_that_is_shipped_is_listed() -> None:
     rows = tables_under_headings("docs/configuration.md")["Ranges that are shipped"]
     listed = {first_name(row["key"]): tomllib.loads(f"x = {first_name(row['shipped range'])}")["x"] for row in rows}
-    own = {f"{n}.{key}": written for n in LOSSES.names for key, written in LOSSES.get(n).ranges.items()}
-    assert listed == OF_ALL_LOSSES | own
+    own = {f"{part.heading[1:-1]}.{key}": written for part in parts() for key, written in part.model.ranges.items()}
+    assert listed == {f"loss.{key}": written for key, written in OF_ALL_LOSSES.items()} | own
 
 
 def test_the_sections_that_may_have_ranges_are_named() -> None:

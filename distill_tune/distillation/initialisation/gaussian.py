@@ -6,7 +6,7 @@ begin louder than narrow ones.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Gaussian(Initialisation):
     """Matrices and kernels ~ N(0, std^2), biases 0; normalisation layers are left alone."""
 
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"std": {"log": [0.01, 0.5]}}
+    """Up to He's sqrt(2 / inputs) of a layer with 8 inputs; small students want more than GPT-2."""
     std: float = Field(0.02, gt=0)
 
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> None:

@@ -8,7 +8,7 @@ Howard, Ruder 2018 (https://arxiv.org/abs/1801.06146).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 class InheritProgressive(Inherit):
     """`inherit`, with the inherited units freed in the order of their size."""
 
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"free_by": {"uniform": [0.1, 1.0]}}
     free_by: float = Field(0.5, gt=0, le=1)
     """Share of the training by which all are free."""
 

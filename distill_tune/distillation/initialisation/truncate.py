@@ -34,7 +34,10 @@ class Truncate(Initialisation):
 
     needs_teacher: ClassVar[bool] = True
     layers: int = Field(1, ge=1)
-    """So many of the teacher's first layers are taken."""
+    """So many of the teacher's first layers are taken.
+
+    No range is shipped: how many fit hangs on the two networks, and a space that asks for more is refused.
+    """
 
     def check(self, config: Config, shapes: Shapes) -> None:
         """The student's first layers must have the shapes of the teacher's."""

@@ -7,7 +7,7 @@ Losses use tensor methods only, or import torch inside, so that reading a config
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,8 @@ class Loss(Options):
     """False for a loss of labels alone: it has no temperature and no weight."""
     uses_temperature: ClassVar[bool] = True
     """False where `soft` does not look at `temperature`: then it is neither searched nor written down."""
+    names_classes: ClassVar[bool] = True
+    """False where the term does not say which class is which: then the labels, or another term, must be heard."""
     compares_samples: ClassVar[bool] = False
     """True where a sample's part of the term depends on the others in the batch.
 
@@ -41,8 +43,6 @@ class Loss(Options):
     """True where several students' terms can be had at once: from logits [lanes, batch, classes], temperatures [lanes]
     and labels [lanes, batch], a term a lane, [lanes]. Such students train together (`distillation/lanes/`).
     """
-    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {}
-    """By option, as a search space writes it: where a search looks for it if the space says nothing of it."""
     weights: ClassVar[tuple[str, ...]] = ()
     """Fields that weigh the parts of the term, of which one at least must be above 0."""
 

@@ -28,6 +28,8 @@ class FeatureLoss(Loss):
     """A loss on features; `scale` and the like are its subclasses' own."""
 
     uses_temperature: ClassVar[bool] = False
+    names_classes: ClassVar[bool] = False
+    """Nothing of it reaches the last layer; what `rkd` and `sp` say of logits holds for any order of the classes."""
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "last"
     """The layers that are taken where none are named: the one that the last layer sees; the last stage of each network;
     every stage, paired from the end; or that, of feature maps alone."""

@@ -42,6 +42,7 @@ class Attention(FeatureLoss):
 
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "maps"
     weights: ClassVar[tuple[str, ...]] = ("scale",)
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [0.1, 10.0]}}
     scale: Weight = 1.0
     """The authors' beta of 1000, which they divide by the number of places and by 2, is 8 at 8 x 8 places: much for a
     short training, in which where to look is learned before what is seen."""

@@ -33,6 +33,7 @@ class Hint(FeatureLoss):
 
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "stage"
     weights: ClassVar[tuple[str, ...]] = ("scale",)
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [0.1, 10.0]}}
     scale: Weight = 1.0
     """The term grows with the square of the teacher's features; raise it where those are small."""
 

@@ -45,6 +45,7 @@ class Pkt(FeatureLoss):
 
     compares_samples: ClassVar[bool] = True
     weights: ClassVar[tuple[str, ...]] = ("scale",)
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [10.0, 1000.0]}}
     scale: Weight = 100.0
     """Cosines differ little, and so the divergence is small."""
 

@@ -45,6 +45,7 @@ class ReviewKD(FeatureLoss):
 
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "stages"
     weights: ClassVar[tuple[str, ...]] = ("scale",)
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [0.1, 10.0]}}
     fewest_samples: ClassVar[int] = 2  # its batch normalisation has a variance of no fewer
     scale: Weight = 1.0
 

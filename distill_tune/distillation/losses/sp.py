@@ -36,12 +36,13 @@ def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:
 class Sp(FeatureLoss):
     """scale * `sp_loss`, of logits or of features.
 
-    The paper takes features, below a last layer that is free; there the weight is a hundred times as large, which at
-    batches of 128 is near the paper's 3000 / batch. Of several workers, each compares the samples of its own part.
+    The paper takes features, below a last layer that is free; there the weight is a hundred times as large: 10, where
+    the paper's 3000 / batch is 23 at batches of 128. Of several workers, each compares the samples of its own part.
     """
 
     compares_samples: ClassVar[bool] = True
     weights: ClassVar[tuple[str, ...]] = ("scale",)
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [0.01, 1.0]}}
     on: Literal["logits", "features"] = "logits"
     """What of the samples is compared."""
     scale: Weight = 0.1

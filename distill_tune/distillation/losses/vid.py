@@ -41,6 +41,7 @@ class Vid(FeatureLoss):
 
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "stages"
     weights: ClassVar[tuple[str, ...]] = ("scale",)
+    ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [0.1, 10.0]}}
     scale: Weight = 1.0
 
     def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module:

@@ -1,11 +1,11 @@
 """What every corruption is."""
 
-from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distill_tune.layout import Layout
 from distill_tune.registry import Options
 
 SEVERITIES = (1, 2, 3)
@@ -18,18 +18,38 @@ class Corruption(Options):
 
     for_images: ClassVar[bool] = False
     for_tables: ClassVar[bool] = False
+    of_numbers: ClassVar[bool] = False
+    """Whether it leaves a table's categories alone, and so does nothing where there are no numbers."""
 
-    @abstractmethod
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def apply(self, inputs: Array, severity: int, seed: int, layout: Layout | None = None) -> Array:
         """A worse copy of `inputs`, with its shape and dtype.
 
         Args:
             inputs: uint8 images [samples, channels, height, width], which keep their range from 0 to the
-                largest value that there is, or float rows [samples, features] with mean 0 and standard
+                largest value that there is, or float rows [samples, features] whose numbers have mean 0 and standard
                 deviation 1.
             severity: 1, 2 or 3.
             seed: Of what is random.
+            layout: Of the rows; None where all features are numbers.
         """
+        if inputs.ndim > 2:
+            return self.on_images(inputs, severity, seed)
+        return self.on_rows(inputs, severity, seed, layout or Layout.of_numbers(inputs.shape[1]))
+
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
+        """`apply`, of images: each corruption that is for them has it."""
+        raise NotImplementedError
+
+    def on_rows(self, inputs: Array, severity: int, seed: int, layout: Layout) -> Array:
+        """`apply`, of a table's rows; they stay such as its encoder could have made."""
+        raise NotImplementedError
+
+
+def with_numbers(inputs: Array, numbers: Array, layout: Layout) -> Array:
+    """Rows with other numbers where there are any: gaps stay as they are, and so do marks and categories."""
+    count = layout.numbers
+    changed = np.where(layout.gaps(inputs), inputs[:, :count], numbers)
+    return np.concatenate([changed, inputs[:, count:]], axis=1, dtype=inputs.dtype, casting="same_kind")
 
 
 def top(images: Array) -> int:

@@ -17,7 +17,7 @@ class Blur(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs` blurred; nothing is random."""
         from scipy.ndimage import gaussian_filter
 

@@ -14,6 +14,6 @@ class Brightness(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs`, brighter; nothing is random."""
         return as_images(inputs.astype(np.float32) + 0.15 * severity * top(inputs), inputs)

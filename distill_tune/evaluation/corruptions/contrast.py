@@ -17,7 +17,7 @@ class Contrast(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs` with less contrast; nothing is random."""
         mean = inputs.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float32)
         return as_images(mean + LEFT[severity - 1] * (inputs - mean), inputs)

@@ -4,7 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from distill_tune.evaluation.corruptions._base import Array, Corruption
+from distill_tune.evaluation.corruptions._base import Array, Corruption, with_numbers
+from distill_tune.layout import Layout
 from distill_tune.registry import CORRUPTIONS
 
 PER_SEVERITY = 0.2
@@ -12,12 +13,13 @@ PER_SEVERITY = 0.2
 
 @CORRUPTIONS.register
 class Drift(Corruption):
-    """Scales and shifts each column as a whole by normal numbers of deviation 0.2, 0.4, 0.6."""
+    """Scales and shifts each column of numbers as a whole by normal numbers of deviation 0.2, 0.4, 0.6."""
 
     for_tables: ClassVar[bool] = True
+    of_numbers: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_rows(self, inputs: Array, severity: int, seed: int, layout: Layout) -> Array:
         """`inputs`, drifted: x' = x * exp(s) + t with s and t of the column's own, in deviations of the column."""
-        scale, offset = PER_SEVERITY * severity * np.random.default_rng(seed).standard_normal((2, inputs.shape[1]))
-        drifted: Array = inputs * np.exp(scale) + offset
-        return drifted.astype(inputs.dtype)
+        random = np.random.default_rng(seed)
+        scale, offset = PER_SEVERITY * severity * random.standard_normal((2, layout.numbers))
+        return with_numbers(inputs, inputs[:, : layout.numbers] * np.exp(scale) + offset, layout)

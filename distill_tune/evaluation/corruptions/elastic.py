@@ -24,7 +24,7 @@ class Elastic(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs`, bent; a higher severity is the same field, stronger."""
         from scipy.ndimage import gaussian_filter
 

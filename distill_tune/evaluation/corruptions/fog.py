@@ -22,7 +22,7 @@ class Fog(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs` in the haze; a higher severity is the same haze, denser."""
         random = np.random.default_rng(seed)
         fields = [0.5**i * _smooth(random, len(inputs), cells, inputs.shape[2:]) for i, cells in enumerate(GRAINS)]

@@ -16,7 +16,7 @@ class Impulse(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs` with pixels lost; those of a lower severity are among those of a higher one."""
         random = np.random.default_rng(seed)
         lost = random.random(inputs.shape, dtype=np.float32) < SHARES[severity - 1]

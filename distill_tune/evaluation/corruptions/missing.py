@@ -1,10 +1,11 @@
-"""Numbers that nobody wrote down."""
+"""Values that nobody wrote down."""
 
 from typing import ClassVar
 
 import numpy as np
 
 from distill_tune.evaluation.corruptions._base import Array, Corruption
+from distill_tune.layout import Layout
 from distill_tune.registry import CORRUPTIONS
 
 SHARES = (0.1, 0.25, 0.5)
@@ -12,11 +13,15 @@ SHARES = (0.1, 0.25, 0.5)
 
 @CORRUPTIONS.register
 class Missing(Corruption):
-    """Puts 0, the mean of the training split, in place of 10, 25, 50 % of the numbers."""
+    """Makes gaps of 10, 25, 50 % of the values, as the encoder makes them.
+
+    A number is 0, the mean of the training split, and marked where training had gaps; a category is its missing value,
+    or none at all.
+    """
 
     for_tables: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_rows(self, inputs: Array, severity: int, seed: int, layout: Layout) -> Array:
         """`inputs` with holes; those of a lower severity are among those of a higher one."""
-        missing = np.random.default_rng(seed).random(inputs.shape) < SHARES[severity - 1]
-        return np.where(missing, inputs.dtype.type(0), inputs)
+        missing = np.random.default_rng(seed).random((len(inputs), layout.columns)) < SHARES[severity - 1]
+        return np.where(missing[:, layout.column_of], layout.missing.astype(inputs.dtype), inputs)

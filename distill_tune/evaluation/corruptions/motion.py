@@ -20,7 +20,7 @@ class Motion(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs` in motion; the direction of each is the same at every severity."""
         directions = np.random.default_rng(seed).integers(DIRECTIONS, size=len(inputs))
         length = PART_OF_SIDE * severity * np.array(inputs.shape[2:])

@@ -4,7 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from distill_tune.evaluation.corruptions._base import Array, Corruption, as_images, top
+from distill_tune.evaluation.corruptions._base import Array, Corruption, as_images, top, with_numbers
+from distill_tune.layout import Layout
 from distill_tune.registry import CORRUPTIONS
 
 
@@ -14,11 +15,17 @@ class Noise(Corruption):
 
     for_images: ClassVar[bool] = True
     for_tables: ClassVar[bool] = True
+    of_numbers: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs` plus noise."""
-        noise = np.random.default_rng(seed).standard_normal(inputs.shape, dtype=np.float32)
-        if inputs.ndim > 2:
-            return as_images(inputs + 0.1 * severity * top(inputs) * noise, inputs)
-        noisy: Array = inputs + 0.2 * severity * noise
-        return noisy.astype(inputs.dtype)
+        return as_images(inputs + 0.1 * severity * top(inputs) * _normal(seed, inputs.shape), inputs)
+
+    def on_rows(self, inputs: Array, severity: int, seed: int, layout: Layout) -> Array:
+        """`inputs` with noise on their numbers."""
+        numbers = inputs[:, : layout.numbers]
+        return with_numbers(inputs, numbers + 0.2 * severity * _normal(seed, numbers.shape), layout)
+
+
+def _normal(seed: int, shape: tuple[int, ...]) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)

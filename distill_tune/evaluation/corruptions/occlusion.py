@@ -19,7 +19,7 @@ class Occlusion(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs` with the square; that of a lower severity lies inside that of a higher one."""
         centres = np.random.default_rng(seed).uniform(0.25, 0.75, size=(2, len(inputs), 1))
         rows, columns = (

@@ -17,7 +17,7 @@ class Pixelate(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs` in blocks; nothing is random."""
         down, right = (_blocks(side, max(1, round(LEFT[severity - 1] * side))) for side in inputs.shape[2:])
         return as_images(np.einsum("gh,nchw,vw->ncgv", down, inputs.astype(np.float32), right, optimize=True), inputs)

@@ -17,7 +17,7 @@ class Rotation(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs`, turned; the side of each is the same at every severity."""
         sides = np.random.default_rng(seed).choice([-1, 1], size=len(inputs))
         angles = np.radians(DEGREES[severity - 1] * sides)

@@ -15,7 +15,7 @@ class Scale(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs`, smaller; nothing is random."""
         size = SIZES[severity - 1]
         return warped(inputs, lambda _, down, right: (down / size, right / size))

@@ -17,7 +17,7 @@ class Shift(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs`, moved."""
         from scipy.ndimage import shift
 

@@ -16,7 +16,7 @@ class Stripe(Corruption):
 
     for_images: ClassVar[bool] = True
 
-    def apply(self, inputs: Array, severity: int, seed: int) -> Array:
+    def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
         """`inputs` with the stripe; that of a lower severity lies inside that of a higher one."""
         width = inputs.shape[3]
         middle = np.random.default_rng(seed).uniform(0.2, 0.8, size=(len(inputs), 1)) * width

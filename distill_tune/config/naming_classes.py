@@ -1,0 +1,59 @@
+"""Which class is which: somebody must tell the student, the labels or a term of the teacher's.
+
+A loss on features gives the last layer no gradient, and one of how alike samples are is as content with any other order
+of the classes (`Loss.names_classes`). With all the weight, from the first step to the last, such a kind teaches nothing
+that a prediction could be made of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from distill_tune.config.leaves import found_at
+from distill_tune.config.messages import BrokenRule, shown
+from distill_tune.config.ranges import Choice, Range
+from distill_tune.registry import LOSSES
+
+if TYPE_CHECKING:
+    from distill_tune.config.space import Space
+
+
+def kinds_that_need_labels(space: Space) -> list[str]:
+    """The kinds of loss with which no term of the teacher's need say which class is which."""
+    if any(LOSSES.get(name).names_classes and not _may_lack(space, name) for name in space.added):
+        return []
+    return [kind for kind in space.kinds if not LOSSES.get(kind).names_classes]
+
+
+def check_classes_are_named(space: Space) -> None:
+    """Refuse a space in which a trial's labels may weigh nothing though its kind of loss needs them.
+
+    Raises:
+        BrokenRule: they may.
+    """
+    kinds = kinds_that_need_labels(space)
+    if kinds and _may_be_whole(space, "soft_weight") and _may_be_whole(space, "soft_weight_end"):
+        path = ("loss", "soft_weight")
+        got = space.ranges.get(path, shown(found_at(space.tables, path)))
+        raise BrokenRule(
+            path,
+            f"must be below 1 with kind = {kinds[0]!r}, which does not say which class is which, but got {got}.",
+            cure="Write 0.9 in place of 1, or add a term that does, such as loss.also.soft_targets = 1.0.",
+        )
+
+
+def _may_lack(space: Space, added: str) -> bool:
+    found = space.ranges.get(("loss", "also", added))
+    return found is not None and _hits(found, 0)
+
+
+def _may_be_whole(space: Space, key: str) -> bool:
+    found = space.ranges.get(("loss", key))
+    if found is None:
+        return getattr(space.config.loss, key) in (1, None)  # an end that is not set is where it began
+    return _hits(found, 1)
+
+
+def _hits(found: Range, value: int) -> bool:
+    """Whether a trial may have just this value, by more than the chance with which a number is drawn."""
+    return found.contains(value) and (isinstance(found, Choice) or found.integer)
