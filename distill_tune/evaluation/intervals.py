@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, stdtrit
+from scipy.special import expit, logit, stdtr, stdtrit
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,29 @@ def paired_difference(ours: NDArray[np.bool_], other: NDArray[np.bool_], confide
     return Interval(mean, max(-1.0, mean - half), min(1.0, mean + half))
 
 
+def p_value(ours: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """How often luck of seeds and samples alone would make a difference as large: of `paired_difference`'s statistic.
+
+    Below 0.05 just where its 95 % interval leaves 0 out.
+
+    Args:
+        ours: as there.
+        other: as there.
+
+    Returns:
+        Of both sides, in [0, 1].
+
+    Raises:
+        ValueError: as there.
+    """
+    difference = differences(ours, other)
+    error, freedom = _error_and_freedom(difference)
+    mean = abs(float(difference.mean()))
+    if not error:
+        return float(min(1.0, 2 * (1 - mean) ** difference.shape[1]))
+    return float(2 * stdtr(freedom, -mean / error))
+
+
 def differences(ours: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.float64]:
     """[seeds, items] of -1, 0 and 1: 1 where `ours` alone is right.
 
@@ -97,12 +120,17 @@ def _checked(correct: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _half_width(values: NDArray[np.float64], confidence: float) -> float:
+    error, freedom = _error_and_freedom(values)
+    return float(stdtrit(freedom, (1 + confidence) / 2) * error) if error else unseen(values.shape[1], confidence)
+
+
+def _error_and_freedom(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Of the mean: its standard error, 0 where nothing differs, and the degrees of freedom of that."""
     seeds, items = values.shape
     parts: Any = np.array([values.mean(1).var(ddof=1) / seeds, values.mean(0).var(ddof=1) / items])
     if parts.sum() < 1e-18:  # rounding only
-        return unseen(items, confidence)
-    freedom = parts.sum() ** 2 / (parts**2 / [seeds - 1, items - 1]).sum()
-    return float(stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(parts.sum()))
+        return 0.0, 1.0
+    return float(np.sqrt(parts.sum())), float(parts.sum() ** 2 / (parts**2 / [seeds - 1, items - 1]).sum())
 
 
 def unseen(items: int, confidence: float) -> float:

@@ -85,20 +85,26 @@ def verdict_sentences(summary: dict[str, Any]) -> list[str]:
 
 
 def _evidence(summary: dict[str, Any]) -> list[str]:
-    return [*p_value_sentences(summary), *_bootstrap_sentences(summary), curse_sentence(summary)]
+    return [
+        *p_value_sentences(summary),
+        *_mcnemar_sentences(summary),
+        *_bootstrap_sentences(summary),
+        curse_sentence(summary),
+    ]
 
 
 def p_value_sentences(summary: dict[str, Any]) -> list[str]:
-    """One sentence on all comparisons together; none where there is none."""
+    """One sentence on all comparisons together; none where there are fewer than two, and the intervals say it all."""
     found = summary["verdict"]
-    if not found:
+    if len(found) < 2:
         return []
-    several = len(found) > 1
-    test = "McNemar's test, seed by seed" + f", corrected for {len(found)} comparisons (Holm)" * several
-    told = _by_baseline({name: _p_value(each["p_value_holm"]) for name, each in found.items()})
-    if several:
-        return [f"{test}: {told}. The words follow the intervals, which take all seeds together and are not corrected."]
-    return [f"{test}: {told}. The word follows the interval, which takes all seeds together."]
+    told = _by_baseline({name: _p_value(each["interval_p_value_holm"]) for name, each in found.items()})
+    return [f"Corrected for {len(found)} comparisons (Holm): {told}. The words are of each comparison by itself."]
+
+
+def _mcnemar_sentences(summary: dict[str, Any]) -> list[str]:
+    told = _by_baseline({name: _p_value(each["p_value_holm"]) for name, each in summary["verdict"].items()})
+    return [f"McNemar's exact test, twice the median over seeds, corrected likewise: {told}."] if told else []
 
 
 def _bootstrap_sentences(summary: dict[str, Any]) -> list[str]:

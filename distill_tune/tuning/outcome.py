@@ -17,6 +17,7 @@ from distill_tune.tuning.confirmation import Candidate, Confirmation
 from distill_tune.tuning.examination import examine, load_student
 from distill_tune.tuning.ledger import Ledger, merit_of
 from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.verdicts import verdicts_of
 
 
 def complete(
@@ -39,7 +40,7 @@ def complete(
         "best": summary.best_of(winner, examination, _cost(winner, weights, limits, preparation)),
         "teacher": summary.teacher_of(teacher, examination, preparation.dataset.input_shape),
         "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
-        "verdict": summary.verdicts_of(winner, [b.name for b in baselines], examination),
+        "verdict": verdicts_of(winner, [b.name for b in baselines], examination),
         "selection_bias": summary.selection_bias(winner, ledger.objective, ledger.sign),
     }
     card = model_card({**found, "trials": summary.trial_counts(ledger)})

@@ -8,10 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from distill_tune.config import tables_of
-from distill_tune.evaluation.bootstrap import bootstrap_difference
-from distill_tune.evaluation.intervals import paired_difference
-from distill_tune.evaluation.significance import holm, pooled_mcnemar
-from distill_tune.evaluation.verdict import judge
 from distill_tune.students import multiply_adds
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.agreement import rung_report
@@ -195,30 +191,6 @@ def test_of(examined: Examined) -> dict[str, Any]:
         "corrupted_accuracy": examined.corrupted_accuracy,
         "by_corruption": examined.by_corruption,
     }
-
-
-def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> dict[str, Any]:
-    """The word on winner against baseline: paired over the seeds that both were trained in, and the test samples."""
-    ours, other = examination.by_candidate[winner.name], examination.by_candidate[baseline]
-    shared = [seed for seed in ours.seeds if seed in other.seeds]
-    mine, theirs = (each.correct[[each.seeds.index(seed) for seed in shared]] for each in (ours, other))
-    difference, drawn = paired_difference(mine, theirs), bootstrap_difference(mine, theirs)
-    return {
-        "word": str(judge(difference)),
-        "difference": difference.mean,
-        "low": difference.low,
-        "high": difference.high,
-        "bootstrap_low": drawn.low,
-        "bootstrap_high": drawn.high,
-        "p_value": pooled_mcnemar(mine, theirs),
-    }
-
-
-def verdicts_of(winner: Candidate, baselines: Sequence[str], examination: Examination) -> dict[str, Any]:
-    """`verdict` of the summary: one for each baseline, with its p-value corrected for how many there are."""
-    found = {name: verdict_of(winner, name, examination) for name in baselines}
-    corrected = holm({name: verdict["p_value"] for name, verdict in found.items()})
-    return {name: {**verdict, "p_value_holm": corrected[name]} for name, verdict in found.items()}
 
 
 def selection_bias(winner: Candidate, objective: str, sign: int) -> float:

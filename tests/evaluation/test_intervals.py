@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from distill_tune.evaluation.intervals import Interval, mean_interval, paired_difference
+from distill_tune.evaluation.intervals import Interval, mean_interval, p_value, paired_difference
 from distill_tune.evaluation.verdict import Word, judge
 
 Table = NDArray[np.bool_]
@@ -182,3 +182,27 @@ def test_unpaired_results_are_refused() -> None:
 )
 def test_the_word_follows_the_interval(interval: Interval, word: str) -> None:
     assert judge(interval) == word
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    better=st.floats(-0.6, 0.6),
+    shape=st.tuples(st.integers(2, 6), st.integers(2, 60)),
+    confidence=st.sampled_from([0.5, 0.8, 0.95, 0.99]),
+)
+def test_a_p_value_is_below_what_an_interval_leaves_out_just_where_it_leaves_0_out(
+    seed: int, better: float, shape: tuple[int, int], confidence: float
+) -> None:
+    random = np.random.default_rng(seed)
+    ours, other = random.random(shape) < 0.5 + better / 2, random.random(shape) < 0.5 - better / 2
+    interval, found = paired_difference(ours, other, confidence), p_value(ours, other)
+    assert 0 <= found <= 1
+    assert found == p_value(other, ours)
+    if abs(found - (1 - confidence)) > 1e-9:
+        assert (found < 1 - confidence) == (interval.low > 0 or interval.high < 0)
+
+
+def test_students_that_answer_alike_have_a_p_value_of_1_and_opposite_ones_nearly_none() -> None:
+    right = np.ones((2, 20), dtype=bool)
+    assert p_value(right, right) == 1.0
+    assert p_value(right, ~right) < 1e-9

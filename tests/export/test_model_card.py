@@ -16,7 +16,8 @@ TEST = {"accuracy": ACCURACY, "nll": 0.1, "ece": 0.02, "agreement": 0.95}
 
 def verdict(word: str = "BEATS", holm: float = 0.0412) -> dict[str, Any]:
     ends = {"low": 0.0003, "high": 0.0175, "bootstrap_low": -0.0004, "bootstrap_high": 0.0182}
-    return {"word": word, "difference": 0.0089, **ends, "p_value": holm / 2, "p_value_holm": holm}
+    p_values = {"interval_p_value": holm / 2, "interval_p_value_holm": holm, "p_value": 0.3, "p_value_holm": 0.6}
+    return {"word": word, "difference": 0.0089, **ends, **p_values}
 
 
 def summary(
@@ -44,16 +45,15 @@ TWO = {"no_teacher": verdict(), "default_distillation": verdict("INCONCLUSIVE", 
 
 def test_several_comparisons_are_told_with_their_corrected_p_values_and_what_the_words_follow() -> None:
     assert p_value_sentences(summary(TWO)) == [
-        "McNemar's test, seed by seed, corrected for 2 comparisons (Holm): no teacher p = 0.041, default distillation "
-        "p = 0.2. The words follow the intervals, which take all seeds together and are not corrected."
+        "Corrected for 2 comparisons (Holm): no teacher p = 0.041, default distillation p = 0.2. "
+        "The words are of each comparison by itself."
     ]
+    small = {**TWO, "no_teacher": verdict(holm=0.00012)}
+    assert "no teacher p < 0.001, " in p_value_sentences(summary(small))[0]
 
 
-def test_one_comparison_needs_no_correction_and_none_no_sentence() -> None:
-    assert p_value_sentences(summary({"no_teacher": verdict(holm=0.00012)})) == [
-        "McNemar's test, seed by seed: no teacher p < 0.001. "
-        "The word follows the interval, which takes all seeds together."
-    ]
+def test_one_comparison_needs_no_correction() -> None:
+    assert p_value_sentences(summary({"no_teacher": verdict()})) == []
     assert p_value_sentences(summary({})) == []
 
 
@@ -102,6 +102,10 @@ def test_the_card_has_words_p_values_both_intervals_and_the_curse() -> None:
     card = model_card(found).splitlines()
     told = [*verdict_sentences(found), *(f"- {each}" for each in (*p_value_sentences(found), curse_sentence(found)))]
     assert [line for line in card if line in told] == told
+    assert (
+        "- McNemar's exact test, twice the median over seeds, corrected likewise: no teacher p = 0.6, "
+        "default distillation p = 0.6."
+    ) in card
     assert (
         "- 95 % interval by bootstrap over seeds and samples: no teacher -0.04 to +1.82, "
         "default distillation -0.04 to +1.82 points."

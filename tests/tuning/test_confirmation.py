@@ -20,6 +20,7 @@ from distill_tune.tuning.confirmation import Candidate, baselines_of, fresh_seed
 from distill_tune.tuning.examination import examine, load_student
 from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
 from distill_tune.tuning.seats import Seats
+from distill_tune.tuning.verdicts import verdict_of, verdicts_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
@@ -121,14 +122,16 @@ def test_logits_are_scaled_by_what_was_fitted_on_validation(
 def test_the_verdict_pairs_seeds_and_samples(trained: tuple[list[Candidate], Ledger], preparation: Any) -> None:
     candidates, _ = trained
     found = examine(candidates, preparation.teacher, preparation.dataset)
-    verdict = summary.verdict_of(candidates[0], "no_teacher", found)
+    verdict = verdict_of(candidates[0], "no_teacher", found)
     ours, other = (found.by_candidate[name].correct for name in ("trial-0007", "no_teacher"))
     assert verdict["difference"] == pytest.approx(ours.mean() - other.mean())
     assert verdict["low"] < verdict["difference"] < verdict["high"]
     drawn = bootstrap_difference(ours, other)
     assert (verdict["bootstrap_low"], verdict["bootstrap_high"]) == (drawn.low, drawn.high)
-    itself = summary.verdict_of(candidates[0], "trial-0007", found)
-    assert (itself["word"], itself["difference"], itself["p_value"]) == ("INCONCLUSIVE", 0.0, 1.0)
+    itself = verdict_of(candidates[0], "trial-0007", found)
+    assert (itself["word"], itself["difference"]) == ("INCONCLUSIVE", 0.0)
+    assert itself["p_value"] == itself["interval_p_value"] == 1.0
+    assert (verdict["interval_p_value"] < 0.05) == (verdict["word"] != "INCONCLUSIVE")
 
 
 def test_verdicts_are_corrected_for_how_many_there_are(
@@ -137,16 +140,15 @@ def test_verdicts_are_corrected_for_how_many_there_are(
     candidates, _ = trained
     names = [candidate.name for candidate in candidates[1:]]
     found = examine(candidates, preparation.teacher, preparation.dataset)
-    verdicts = summary.verdicts_of(candidates[0], names, found)
+    verdicts = verdicts_of(candidates[0], names, found)
     assert list(verdicts) == names
-    assert {name: each["p_value_holm"] for name, each in verdicts.items()} == holm(
-        {name: each["p_value"] for name, each in verdicts.items()}
-    )
+    for key in ("p_value", "interval_p_value"):
+        corrected = {name: each[f"{key}_holm"] for name, each in verdicts.items()}
+        assert corrected == holm({name: each[key] for name, each in verdicts.items()})
     for name in names:
-        assert {k: v for k, v in verdicts[name].items() if k != "p_value_holm"} == summary.verdict_of(
-            candidates[0], name, found
-        )
-    assert summary.verdicts_of(candidates[0], [], found) == {}
+        alone = {key: value for key, value in verdicts[name].items() if not key.endswith("_holm")}
+        assert alone == verdict_of(candidates[0], name, found)
+    assert verdicts_of(candidates[0], [], found) == {}
 
 
 def test_selection_bias_is_what_the_search_promised_beyond_what_was_confirmed(
