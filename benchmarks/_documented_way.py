@@ -66,7 +66,9 @@ class Stopwatch(tune.Callback):
         self.ended_s[trial.trial_id] = time.time()
 
     def cost(self, concurrency: int) -> dict[str, float]:
-        """The same figures by the same formulas as `trial_cost.py`'s of our search."""
+        """The same figures by the same formulas as `trial_cost.py`'s of our search; none before a trial has ended."""
+        if not self.ended_s:
+            return {}
         trained_s = sum(self.training_s.values())
         places_s = concurrency * (max(self.ended_s.values()) - min(self.first_step_s.values()))
         return {

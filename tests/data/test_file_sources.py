@@ -280,7 +280,7 @@ def test_gaps_and_constants_are_said(prepare: Prepare, save_text: SaveText) -> N
         ),
         (PEOPLE, {"separator": ";"}, r"one column only \('age,city,kind'\); set data.csv.separator"),
         (PEOPLE, {"label": "age"}, "labels in 'age' are all different, such as '20'"),
-        (PEOPLE + "1,2\n", {}, "row 60 has no label in 'kind'; fill it, leave the row out, or choose"),
+        (PEOPLE + "1,2\n", {}, "row 60 has no label in 'kind'; fill it, leave the row out, choose another"),
         (PEOPLE + "1,2,yes,4\n", {}, "no table with separator ',' .*line 62"),
         ("age,kind\n", {}, "has a header but no rows"),
         (
