@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.checksum import sha256_of
-from distill_tune.data.dataset import UNLABELLED
 from distill_tune.data.files import of_kind, read_npz
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
@@ -40,6 +39,8 @@ class Npz(Source):
     def load(self, config: DataConfig) -> RawImages | RawTable:
         """Images where the inputs have three or four dimensions, else a table."""
         import numpy as np
+
+        from distill_tune.data.dataset import UNLABELLED
 
         path = required_path(config)
         arrays = read_npz(path)
