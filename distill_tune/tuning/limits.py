@@ -117,9 +117,11 @@ def smallest_student(space: Space, limits: Limits) -> Values:
     with all others at the end that made the student smallest so far.
 
     Raises:
-        ConfigError: even the smallest student found is over a limit.
+        ConfigError: even the smallest student found is over a limit, or one of a family cannot be built.
     """
     found = [_smallest(space, limits, family) for family in space.families]
+    for values in found:
+        limits.excess(space.at(values))  # refuses a family of which not even this one can be built
     smallest = min(found, key=lambda values: _burden(limits, space.at(values)))
     config = space.at(smallest)
     excess = limits.excess(config)
