@@ -11,6 +11,7 @@ from typing import Any
 from distill_tune.errors import CacheError
 from distill_tune.tuning.ledger import CONFIRMATION, Status, TrialRecord
 from distill_tune.tuning.logbook import JOURNAL, LOGBOOK, as_report
+from distill_tune.tuning.origin import Origin
 from distill_tune.tuning.plan import ConfirmationPlan
 
 
@@ -37,6 +38,8 @@ class History:
     """Why the search itself was over, if it was."""
     extensions: int = 0
     """How often it was extended."""
+    origin: Origin | None = None
+    """What it was begun with; None of one that was begun before that was written down."""
     is_finished: bool = False
     """Whether it came to a verdict, and has not been extended since."""
     logbook_bytes: int = 0
@@ -68,6 +71,8 @@ class History:
     def _take(self, entry: dict[str, Any]) -> None:
         self.study_bytes = max(self.study_bytes, entry.get("study_bytes", 0))
         match entry["entry"]:
+            case "sitting" if "data" in entry:
+                self.origin = Origin(entry["data"], entry["teachers"])
             case "started":
                 self._record(entry)
             case "reported":

@@ -38,10 +38,13 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
 
     Raises:
         ConfigError: there is none, or it is finished.
+        InputError: its data or its teacher are others than they were.
     """
-    space = space_of(folder)
-    if History.of(folder).is_finished:
+    space, history = space_of(folder), History.of(folder)
+    if history.is_finished:
         raise ConfigError(f"--resume: {folder.name} is finished; --extend N adds N trials to it.")
+    if history.origin is not None:
+        history.origin.check("--resume", folder, space)
     return Order(space, folder.name, folder, command, address, is_new=False)
 
 
@@ -50,10 +53,13 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
 
     Raises:
         ConfigError: there is none, or it is not finished.
+        InputError: its data or its teacher are others than they were.
     """
-    space = space_of(folder)
-    if not History.of(folder).is_finished:
+    space, history = space_of(folder), History.of(folder)
+    if not history.is_finished:
         raise ConfigError(f"--extend: {folder.name} is not finished; go on with --resume first.")
+    if history.origin is not None:
+        history.origin.check("--extend", folder, space)
     trials = space.config.search.trials + more_trials
     space = space.with_fixed("search", "trials", trials).without("search", "time")
     if time is not None:
