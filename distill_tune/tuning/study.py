@@ -131,7 +131,7 @@ class Study:
     """One search's study, kept in a journal that opens with plain Optuna and optuna-dashboard."""
 
     def __init__(self, journal: Path, name: str, space: Space, keep_bytes: int = 0):
-        """Make a study, or take up the one whose journal is at least `keep_bytes` long; the rest is cut off."""
+        """Make a study called `name`, or take up its journal's only one; what that has beyond `keep_bytes` goes."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
         self._objectives: list[str] = [*space.config.search.objectives]
@@ -141,7 +141,7 @@ class Study:
         else:
             journal.unlink(missing_ok=True)
         self._storage = storage = SearchStorage(journal)
-        self._study = optuna.load_study(study_name=name, storage=storage) if keep_bytes else self._made(name, storage)
+        self._study = optuna.load_study(study_name=None, storage=storage) if keep_bytes else self._made(name, storage)
         self._asked: dict[int, optuna.Trial] = {}
         self._next = len(self._study.get_trials(deepcopy=False))
         self._storage.find_paused(self._study)

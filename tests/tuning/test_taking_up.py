@@ -244,6 +244,16 @@ def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(undisturbed: W
     assert Sitting(tmp_path).run() == undisturbed[1]
 
 
+def test_a_search_goes_on_in_a_folder_of_another_name(tmp_path: Path) -> None:
+    space = Space.parse(TABLES)
+    study = Study(tmp_path / JOURNAL, "its-first-name", space)
+    first = study.ask()
+    again = Study(tmp_path / JOURNAL, "its-new-name", space, study.num_bytes)
+    record = TrialRecord(first.number, "0000", first.values)
+    assert again.take_up(record) == first
+    assert again.ask().number == first.number + 1
+
+
 def test_a_logbook_that_another_program_holds_is_refused(tmp_path: Path) -> None:
     logbook = Logbook(tmp_path)
     with pytest.raises(ConfigError, match="another program is at work"):
