@@ -37,12 +37,16 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
     """An order to go on with the search in a folder.
 
     Raises:
-        ConfigError: there is none, or it is finished.
+        ConfigError: there is none, or it is finished, or it has yet to start from others that are gone.
         InputError: its data or its teacher are others than they were.
     """
     space, history = space_of(folder), History.of(folder)
     if history.is_finished:
         raise ConfigError(f"--resume: {folder.name} is finished; --extend N adds N trials to it.")
+    if not history.records:  # nothing has been learnt of others yet
+        from distill_tune.tuning.warm_start import check_others  # brings Optuna
+
+        check_others(space.config.search)
     if history.origin is not None:
         history.origin.check("--resume", folder, space)
     return Order(space, folder.name, folder, command, address, is_new=False)

@@ -15,15 +15,15 @@ from distill_tune.tuning.logbook import LOGBOOK
 from distill_tune.tuning.order import extended, taken_up
 from distill_tune.tuning.origin import Origin
 
-Begin = Callable[[], Path]
+Begin = Callable[..., Path]
 
 
 @pytest.fixture
 def begin(folder: Path) -> Begin:
-    """`begin()` gives the result folder of a search that was killed before its first trial."""
+    """`begin(*settings)` gives the result folder of a search that was killed before its first trial."""
 
-    def begun() -> Path:
-        space, results = load_space(folder / "space.toml", []), folder / "results"
+    def begun(*settings: str) -> Path:
+        space, results = load_space(folder / "space.toml", list(settings)), folder / "results"
         preparation = prepare(space, results / ".cache", lambda line: None)
         claim = Claim.of_new(results / "begun", space, "command", Origin.of(preparation))
         claim.link(preparation.prepared)
@@ -66,6 +66,11 @@ def test_a_changed_teacher_is_refused_where_the_folders_own_data_are_gone(begin:
     data.rename(data.with_name("elsewhere"))
     change_teacher()
     assert "another teacher" in refuse(arguments=("--resume",))
+
+
+def test_others_that_are_gone_are_refused_where_nothing_was_learnt_of_them_yet(begin: Begin, refuse: Refuse) -> None:
+    begin("search.start_from=['gone']")
+    assert "search.start_from: gone holds no study.journal" in refuse(arguments=("--resume",))
 
 
 def test_the_same_data_may_be_written_anew(begin: Begin, folder: Path) -> None:
