@@ -38,6 +38,8 @@ class History:
     """Why the search itself was over, if it was."""
     extensions: int = 0
     """How often it was extended."""
+    extended_to: tuple[int, str | None] | None = None
+    """Its trials and its time since the last extension, where that has said so."""
     origin: Origin | None = None
     """What it was begun with; None of one that was begun before that was written down."""
     is_finished: bool = False
@@ -99,6 +101,7 @@ class History:
                 self.rounds, self.plan, self.is_finished = self.rounds + 1, None, True
             case "extended":
                 self.extend()
+                self.extended_to = (entry["total"], entry["time"]) if "total" in entry else None
 
     def _record(self, entry: dict[str, Any]) -> TrialRecord:
         """The record that an entry is about: one that it brings, or one by its name."""
