@@ -73,17 +73,15 @@ class Budget:
 
     def end(self, reason: Reason) -> None:
         """End the search after the steps at work; the first reason stays."""
-        self._ended_by = self._ended_by or reason
+        self._ended_by = self.ended_by or reason
 
     @property
     def ended_by(self) -> Reason | None:
         """Why trials at work must end; None while they may go on. The user's wish outranks every other reason."""
         if self.interrupt.requested:
-            self._ended_by = Reason.USER
-        left_s = self.left_s
-        if self._ended_by is None and left_s is not None and left_s <= 0:
-            self._ended_by = Reason.TIME
-        return self._ended_by
+            return Reason.USER
+        is_out_of_time = self.left_s is not None and self.left_s <= 0
+        return self._ended_by or (Reason.TIME if is_out_of_time else None)
 
     @property
     def used_s(self) -> float:
