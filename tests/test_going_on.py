@@ -99,6 +99,8 @@ def test_a_search_killed_with_its_driver_ends_as_if_nothing_had_happened(storage
         whole["verdict"],
         1,
     )
+    begun = entries(storage / "killed")[0]
+    assert {f"data-{begun['data']}", *begun["teachers"]} == {p.name for p in (storage / "killed" / "cache").iterdir()}
     ends = Counter(
         entry["trial_id"] for entry in entries(storage / "killed") if entry["entry"] == "ended" and "trial_id" in entry
     )

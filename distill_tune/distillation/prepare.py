@@ -20,7 +20,7 @@ from distill_tune.distillation.cache_size import CacheSize
 from distill_tune.distillation.feature_checks import check_feature_losses
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.prepared import Prepared
-from distill_tune.distillation.ready_teachers import members_to_prepare, ready_member, teacher_folder, together
+from distill_tune.distillation.ready_teachers import members_to_prepare, ready_member, teacher_folders, together
 from distill_tune.distillation.teacher_cache import outputs_folder
 from distill_tune.distillation.teacher_weights import refuse_without_network
 from distill_tune.distillation.variants import augmentation_variants
@@ -81,7 +81,7 @@ def _prepare(
     source: Teacher = config.teacher.chosen("source")
     members = members_to_prepare(space)
     sections = members or {"": config.teacher}
-    folders = {name: teacher_folder(section, dataset, cache) for name, section in sections.items()}
+    folders = teacher_folders(space, dataset, cache)
     _announce_cache(list(folders.values()), variants, dataset, cache, say)
     ready = {
         name: ready_member(name, section, folders[name], space, variants, dataset, say)

@@ -125,11 +125,16 @@ def together(members: dict[str, LoadedTeacher], source: Teacher) -> LoadedTeache
     return LoadedTeacher(parameters=0, module=module, members=members).mixed(mix)
 
 
-def teacher_folder(section: TeacherConfig, dataset: Dataset, cache: Path) -> Path:
-    """The folder of the teacher of a section, named after its identity."""
+def teacher_folders(space: Space, dataset: Dataset, cache: Path) -> dict[str, Path]:
+    """The folder of each teacher that is to be prepared, of the only one by the name ""; named after its identity."""
+    sections = members_to_prepare(space) or {"": space.config.teacher}
+    return {name: cache / _folder_name(section, dataset) for name, section in sections.items()}
+
+
+def _folder_name(section: TeacherConfig, dataset: Dataset) -> str:
     source: Teacher = section.chosen("source")
     identity = f"{section.source} {source.identity(section, pupils_of(dataset))} {dataset.fingerprint}"
-    return cache / f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    return f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def _ready_teacher(section: TeacherConfig, config: Config, dataset: Dataset, folder: Path, say: Say) -> LoadedTeacher:

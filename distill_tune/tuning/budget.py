@@ -66,19 +66,22 @@ class Budget:
         if self._began_s is None:
             self._began_s = time.monotonic() - max(0.0, time.time() - max(began_s, self._made_s))
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a step of this sitting has been made."""
+        return self._began_s is not None
+
     def end(self, reason: Reason) -> None:
         """End the search after the steps at work; the first reason stays."""
-        self._ended_by = self._ended_by or reason
+        self._ended_by = self.ended_by or reason
 
     @property
     def ended_by(self) -> Reason | None:
         """Why trials at work must end; None while they may go on. The user's wish outranks every other reason."""
         if self.interrupt.requested:
-            self._ended_by = Reason.USER
-        left_s = self.left_s
-        if self._ended_by is None and left_s is not None and left_s <= 0:
-            self._ended_by = Reason.TIME
-        return self._ended_by
+            return Reason.USER
+        is_out_of_time = self.left_s is not None and self.left_s <= 0
+        return self._ended_by or (Reason.TIME if is_out_of_time else None)
 
     @property
     def used_s(self) -> float:

@@ -6,7 +6,7 @@ claims it first. Whoever holds the logbook's lock is at work there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from distill_tune.config import Space, load_space
@@ -15,6 +15,7 @@ from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import link_tree, write_search_toml
 from distill_tune.tuning.history import History
 from distill_tune.tuning.logbook import LOGBOOK, Logbook
+from distill_tune.tuning.origin import Origin
 
 SEARCH_TOML = "search.toml"
 
@@ -30,8 +31,8 @@ class Claim:
     """Of this sitting."""
 
     @classmethod
-    def of_new(cls, folder: Path, space: Space, command: str) -> Claim:
-        """Make the folder of a new search.
+    def of_new(cls, folder: Path, space: Space, command: str, origin: Origin | None = None) -> Claim:
+        """Make the folder of a new search; the `origin` of one that stands beside another is that one's.
 
         Raises:
             ConfigError: another search has just begun there.
@@ -40,7 +41,7 @@ class Claim:
         if (folder / LOGBOOK).stat().st_size:
             logbook.release()
             raise ConfigError(f"--name {folder.name}: {folder} holds another search; choose another name.")
-        logbook.write("sitting", command=command)
+        logbook.write("sitting", command=command, **(asdict(origin) if origin else {}))
         write_search_toml(folder, space, command)
         return cls(folder, logbook, command=command)
 

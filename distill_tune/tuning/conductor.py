@@ -25,6 +25,7 @@ from distill_tune.tuning.study import Proposal, Study
 
 _FAILURES_THAT_END = 5
 """So many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
+_DIVERGED = "an objective was not finite"
 
 
 @dataclass
@@ -174,9 +175,10 @@ class Conductor:
         else:
             record.goes_on_later = status is Status.INTERRUPTED and self._goes_on_later
             self._spent.end(record)
-            self._guarded(lambda: self._tell(record, status, failure or ""))
+            message = failure or (_DIVERGED if status is Status.FAILED else "")
+            self._guarded(lambda: self._tell(record, status, message))
         if self._is_systematic():
-            self._end(Reason.FAILURES, next(r.message for r in self.ledger.records.values() if r.message))
+            self._end(Reason.FAILURES, self._standing(Status.FAILED)[0].message or _DIVERGED)
         self._note()
 
     def _tell(self, record: TrialRecord, status: Status, message: str) -> None:

@@ -53,8 +53,9 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
     """Settle what the space leaves open, for so many trainings at a time.
 
     Raises:
-        ConfigError: no student of the space is within its limits, or fits the data.
+        ConfigError: no student of the space is within its limits, or fits the data, or it cannot start from others.
     """
+    check_others(space.config.search)
     fitted = known_to_fit(space, dataset)
     return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, places, say))
 
@@ -70,7 +71,6 @@ def known_to_fit(space: Space, dataset: Dataset) -> Fitted:
     start_with = space.config.search.start_with
     for known_good in start_with if start_with != "middle" else []:
         _check_known_good(space, known_good)
-    check_others(space.config.search.start_from, len(space.config.search.objectives) > 1)
     limits = Limits(space.config.limits, dataset)
     fitted = Fitted(space, limits, smallest_student(space, limits))
     if space.config.confirm.baseline_search:

@@ -11,6 +11,7 @@ from typing import Any
 from distill_tune.errors import CacheError
 from distill_tune.tuning.ledger import CONFIRMATION, Status, TrialRecord
 from distill_tune.tuning.logbook import JOURNAL, LOGBOOK, as_report
+from distill_tune.tuning.origin import Origin
 from distill_tune.tuning.plan import ConfirmationPlan
 
 
@@ -37,6 +38,10 @@ class History:
     """Why the search itself was over, if it was."""
     extensions: int = 0
     """How often it was extended."""
+    extended_to: tuple[int, str | None] | None = None
+    """Its trials and its time since the last extension, where that has said so."""
+    origin: Origin | None = None
+    """What it was begun with; None of one that was begun before that was written down."""
     is_finished: bool = False
     """Whether it came to a verdict, and has not been extended since."""
     logbook_bytes: int = 0
@@ -68,6 +73,8 @@ class History:
     def _take(self, entry: dict[str, Any]) -> None:
         self.study_bytes = max(self.study_bytes, entry.get("study_bytes", 0))
         match entry["entry"]:
+            case "sitting" if "data" in entry:
+                self.origin = Origin(entry["data"], entry["teachers"])
             case "started":
                 self._record(entry)
             case "reported":
@@ -94,6 +101,7 @@ class History:
                 self.rounds, self.plan, self.is_finished = self.rounds + 1, None, True
             case "extended":
                 self.extend()
+                self.extended_to = (entry["total"], entry["time"]) if "total" in entry else None
 
     def _record(self, entry: dict[str, Any]) -> TrialRecord:
         """The record that an entry is about: one that it brings, or one by its name."""

@@ -20,6 +20,7 @@ from distill_tune.tuning.footprint import Footprint
 from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.laning import with_lanes
 from distill_tune.tuning.order import Order
+from distill_tune.tuning.origin import Origin
 
 if TYPE_CHECKING:
     from distill_tune.tuning.sitting import Sitting
@@ -71,7 +72,8 @@ class Job:
             stack.enter_context(self.interrupt.in_order())
             if self.order.is_new:
                 fitted = with_lanes(fitted, preparation.prepared, places, self.voice.tell)
-                claim = Claim.of_new(self.order.folder, fitted.space, self.order.command)
+                origin = Origin.of(preparation)
+                claim = Claim.of_new(self.order.folder, fitted.space, self.order.command, origin)
             else:
                 self.order.enter(claim, fitted.space)
         stack.callback(claim.logbook.release)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.errors import ConfigError
+from distill_tune.tuning.appender import Appender
 from distill_tune.tuning.ledger import Report, TrialRecord, Watcher, with_shared_names
 
 LOGBOOK = "ledger.jsonl"
@@ -50,9 +51,9 @@ class Logbook(Watcher):
             raise ConfigError(
                 f"--name {folder.name}: another program is at work in {folder}; choose another name or wait."
             ) from error
-        self._known: set[str] = set()
+        self._appender, self._known = Appender(), set[str]()
         self.study_bytes: Callable[[], int] = lambda: 0
-        """How long the study's journal is."""
+        """How long the study's journal is; raises OSError where that lacks an entry."""
 
     def knows(self, trial_ids: Iterable[str]) -> None:
         """Trainings that are in the book from earlier sittings."""
@@ -67,11 +68,13 @@ class Logbook(Watcher):
         self._file.close()
 
     def write(self, entry: str, **content: Any) -> None:
-        """Add an entry."""
+        """Add an entry.
+
+        Raises:
+            OSError: it cannot be written, or an earlier one could not.
+        """
         line = json.dumps({"entry": entry, "at_s": time.time(), **content}, separators=(",", ":"), allow_nan=False)
-        data = line.encode() + b"\n"
-        if os.write(self._file.fileno(), data) != len(data):
-            raise OSError(f"no room for {LOGBOOK}")
+        self._appender.append(self._file.fileno(), line.encode() + b"\n")
 
     def trial_started(self, record: TrialRecord) -> None:
         """Once for each trial, however often it is taken up."""

@@ -26,10 +26,12 @@ class Order:
     """For an extension: so many more than there have been."""
 
     def enter(self, claim: Claim, space: Space) -> None:
-        """Write down that an old search has become a longer one."""
+        """Write down that an old search has become a longer one; a kill may have left that half done."""
         if self.more_trials is not None:
-            claim.logbook.write("extended", trials=self.more_trials)
+            search = space.config.search
+            claim.logbook.write("extended", trials=self.more_trials, total=search.trials, time=search.time)
             claim.history.extend()
+        if space_of(self.folder) != space:
             write_search_toml(self.folder, space, self.command)
 
 
@@ -37,11 +39,18 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
     """An order to go on with the search in a folder.
 
     Raises:
-        ConfigError: there is none, or it is finished.
+        ConfigError: there is none, or it is finished, or it has yet to start from others that are gone.
+        InputError: its data or its teacher are others than they were.
     """
-    space = space_of(folder)
-    if History.of(folder).is_finished:
+    space, history = _left_in(folder)
+    if history.is_finished:
         raise ConfigError(f"--resume: {folder.name} is finished; --extend N adds N trials to it.")
+    if not history.records:  # nothing has been learnt of others yet
+        from distill_tune.tuning.warm_start import check_others  # brings Optuna
+
+        check_others(space.config.search)
+    if history.origin is not None:
+        history.origin.check("--resume", folder, space)
     return Order(space, folder.name, folder, command, address, is_new=False)
 
 
@@ -50,12 +59,23 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
 
     Raises:
         ConfigError: there is none, or it is not finished.
+        InputError: its data or its teacher are others than they were.
     """
-    space = space_of(folder)
-    if not History.of(folder).is_finished:
+    space, history = _left_in(folder)
+    if not history.is_finished:
         raise ConfigError(f"--extend: {folder.name} is not finished; go on with --resume first.")
-    trials = space.config.search.trials + more_trials
-    space = space.with_fixed("search", "trials", trials).without("search", "time")
-    if time is not None:
-        space = space.with_fixed("search", "time", time)
+    if history.origin is not None:
+        history.origin.check("--extend", folder, space)
+    space = _longer(space, space.config.search.trials + more_trials, time)
     return Order(space, folder.name, folder, command, address, is_new=False, more_trials=more_trials)
+
+
+def _left_in(folder: Path) -> tuple[Space, History]:
+    """What an earlier sitting has left; of how long the search has become, the logbook knows first."""
+    space, history = space_of(folder), History.of(folder)
+    return (space if history.extended_to is None else _longer(space, *history.extended_to)), history
+
+
+def _longer(space: Space, trials: int, time: str | None) -> Space:
+    space = space.with_fixed("search", "trials", trials).without("search", "time")
+    return space if time is None else space.with_fixed("search", "time", time)

@@ -1,6 +1,7 @@
 """A pile of work that several threads take from, each for a worker that may be lost.
 
-Whoever loses its worker puts its piece back, so nobody who still has one may leave before all pieces are done.
+Whoever loses its worker puts its piece back, so nobody who still has one may leave before all pieces are done, or the
+pile is closed.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ class Pile(Generic[Piece]):
     def __init__(self, pieces: Iterable[Piece]):
         self._waiting = deque(pieces)
         self._left = len(self._waiting)
+        self._is_closed = False
         self._changed = threading.Condition()
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing waits and nothing is at work."""
-        return not self._left
+        """Whether nobody need stay: nothing waits and nothing is at work, or the pile is closed."""
+        return self._is_closed or not self._left
 
     def take(self) -> Piece | None:
-        """The next piece, or, once all are done, None; waits while others are at work on the last ones."""
+        """The next piece, or, once the pile is done, None; waits while others are at work on the last ones."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or not self._left)
-            return self._waiting.popleft() if self._waiting else None
+            self._changed.wait_for(lambda: self._waiting or self.is_done)
+            return None if self.is_done else self._waiting.popleft()
 
     def done(self) -> None:
         """A piece that was taken has come to its end."""
@@ -51,11 +53,9 @@ class Pile(Generic[Piece]):
             self._waiting.appendleft(piece)
             self._changed.notify_all()
 
-    def clear(self) -> list[Piece]:
-        """Take away what waits; what is at work may still end. Returns what nobody will do now."""
+    def close(self) -> list[Piece]:
+        """Nobody takes another piece; what is at work may still end. Returns what nobody will do now."""
         with self._changed:
-            gone = list(self._waiting)
-            self._waiting.clear()
-            self._left -= len(gone)
+            self._is_closed = True
             self._changed.notify_all()
-            return gone
+            return list(self._waiting)

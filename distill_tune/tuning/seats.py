@@ -85,14 +85,13 @@ class Seats:
         alone = self._resources.workers_per_trial == 1
         cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
         seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_RESTARTS)
-        own = [(self._resources, self._folder, f"seat-{number}", self._lanes) for number in range(self._count)]
-        self._seats = [seat.remote(*each) for each in own]
+        self._seats = [seat.remote(self._resources, self._folder, f"seat-{n}", self._lanes) for n in range(self._count)]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         for seat in self._seats:
             if seat in self._up and self._budget.ended_by is None and kind is None:  # else it may still be training
-                with suppress(ray.exceptions.RayActorError):  # it died: there is nothing left to give back
+                with suppress(ray.exceptions.RayError):  # it died: there is nothing left to give back
                     ray.get(seat.close.remote())
             ray.kill(seat)
         shutil.rmtree(self._folder / WORKERS, ignore_errors=True)
@@ -121,7 +120,7 @@ class Seats:
             thread.join()
         if faults:
             raise DistillTuneError(f"the confirmation could not be finished: {one_line(faults[0])}") from faults[0]
-        for part in pile.clear() if self._budget.ended_by is None else []:  # no seat is left to do it
+        for part in pile.close() if self._budget.ended_by is None else []:  # no seat is left to do it
             for training in part:
                 self._end(self._begun(training), Status.FAILED, training.why)
 
@@ -133,7 +132,7 @@ class Seats:
         except Exception as error:  # raised again in the thread that asked
             faults.append(error)
         if faults or self._budget.ended_by is not None:
-            pile.clear()
+            pile.close()
 
     def _is_up(self, seat: Any, pile: Pile[list[_Training]]) -> bool:
         """Wait for a seat to be up, or up again; False where Ray has given it up, or it is no longer needed.
@@ -159,7 +158,7 @@ class Seats:
     def _answers(self, seat: Any, answer: Any) -> bool:
         try:
             ray.get(answer)
-        except ray.exceptions.RayActorError:
+        except ray.exceptions.RayError:
             return False
         self._up.add(seat)
         return True
@@ -192,7 +191,10 @@ class Seats:
         hands = {hand.record.trial_id: hand for hand in map(self._hand, part)}
         try:
             self._trained(seat, hands)
-        except ray.exceptions.RayActorError as error:
+        except ray.exceptions.RayTaskError as error:
+            for hand in hands.values():
+                self._end(hand.record, Status.FAILED, one_line(error.cause))
+        except ray.exceptions.RayError as error:  # also where memory ran out, or a node was lost with what it had said
             self._up.discard(seat)
             why = one_line(error)
             for hand in [hand for hand in hands.values() if not hand.training.tries_left]:
@@ -200,9 +202,6 @@ class Seats:
             if hands:
                 trainings = (hand.training for hand in hands.values())
                 return pile.put_back([replace(each, tries_left=each.tries_left - 1, why=why) for each in trainings])
-        except ray.exceptions.RayTaskError as error:
-            for hand in hands.values():
-                self._end(hand.record, Status.FAILED, one_line(error.cause))
         pile.done()
 
     def _hand(self, training: _Training) -> _Hand:
@@ -219,7 +218,7 @@ class Seats:
         """Train all to the end, or, where the budget has ended, to the end of the epoch; who has ended leaves `hands`.
 
         Raises:
-            ray.exceptions.RayActorError: the seat's process died.
+            ray.exceptions.RayError: the seat's process died, or what it said was lost.
         """
         asked = [hand.assignment for hand in hands.values()]
         for reference in seat.train.options(num_returns="streaming").remote(asked):

@@ -31,6 +31,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.config import Config, Space, Values
 from distill_tune.errors import DistillTuneError
+from distill_tune.tuning.appender import Appender
 from distill_tune.tuning.ledger import Status, TrialRecord, sign_of
 from distill_tune.tuning.samplers._base import EXHAUSTED, RUNGS, Sampler
 
@@ -61,7 +62,17 @@ class SearchJournal(BaseJournalBackend):
 
     def __init__(self, path: Path):
         self._path = path
-        self._reader = JournalFileBackend(str(path))
+        self._reader, self._appender = JournalFileBackend(str(path)), Appender()
+
+    @property
+    def num_bytes(self) -> int:
+        """How long it is.
+
+        Raises:
+            OSError: an entry could not be written.
+        """
+        self._appender.check()
+        return self._path.stat().st_size
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """The entries from a number onward."""
@@ -69,15 +80,17 @@ class SearchJournal(BaseJournalBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Add entries, in one write."""
-        with self._path.open("ab") as file:
-            file.write(b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs))
+        data = b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs)
+        with self._path.open("ab", buffering=0) as file:
+            self._appender.append(file.fileno(), data)
 
 
 class SearchStorage(JournalStorage):
     """Optuna's journal, in which trials that pause are shown as pruned ones that have no end yet."""
 
     def __init__(self, path: Path):
-        super().__init__(SearchJournal(path))
+        self.journal = SearchJournal(path)
+        super().__init__(self.journal)
         self._paused: dict[int, FrozenTrial] = {}
         """By number, as they are shown."""
         self.has_queue = False
@@ -118,9 +131,9 @@ class Study:
     """One search's study, kept in a journal that opens with plain Optuna and optuna-dashboard."""
 
     def __init__(self, journal: Path, name: str, space: Space, keep_bytes: int = 0):
-        """Make a study, or take up the one whose journal is at least `keep_bytes` long; the rest is cut off."""
+        """Make a study called `name`, or take up its journal's only one; what that has beyond `keep_bytes` goes."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._journal, self._space = journal, space
+        self._space = space
         self._objectives: list[str] = [*space.config.search.objectives]
         self._sampler: Sampler = space.config.search.chosen("sampler")
         if keep_bytes:
@@ -128,7 +141,7 @@ class Study:
         else:
             journal.unlink(missing_ok=True)
         self._storage = storage = SearchStorage(journal)
-        self._study = optuna.load_study(study_name=name, storage=storage) if keep_bytes else self._made(name, storage)
+        self._study = optuna.load_study(study_name=None, storage=storage) if keep_bytes else self._made(name, storage)
         self._asked: dict[int, optuna.Trial] = {}
         self._next = len(self._study.get_trials(deepcopy=False))
         self._storage.find_paused(self._study)
@@ -144,8 +157,8 @@ class Study:
 
     @property
     def num_bytes(self) -> int:
-        """How long the journal is."""
-        return self._journal.stat().st_size
+        """How long the journal is; raises OSError where that lacks an entry."""
+        return self._storage.journal.num_bytes
 
     def ask(self, fixed: Values | None = None) -> Proposal:
         """The next proposal, within the limits or not; `fixed` values are taken as they are.

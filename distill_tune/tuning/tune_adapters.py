@@ -115,7 +115,7 @@ class Waiting(Stopper):
         return self._conductor.budget.ended_by is not None and not self._scheduler.is_anybody_at_work
 
     def _look(self) -> None:
-        if any(record.reports for record in self._conductor.ledger.records.values()):
+        if self._conductor.budget.has_begun:
             self._since_s = None
         elif self._since_s is not None and time.monotonic() - self._since_s > PATIENCE_S:
             self._since_s = None

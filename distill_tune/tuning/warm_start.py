@@ -17,20 +17,21 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.config import Space
+from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.history import History
 from distill_tune.tuning.logbook import JOURNAL, LOGBOOK
 from distill_tune.tuning.study import SearchStorage, told_of
 
 
-def check_others(folders: Iterable[str], has_several_objectives: bool = False) -> None:
-    """Refuse folders that hold no search, or not what several objectives are read from.
+def check_others(search: SearchConfig) -> None:
+    """Refuse `start_from` folders that hold no search, or not what several objectives are read from.
 
     Raises:
         ConfigError: which one.
     """
-    for folder in folders:
-        for name in (JOURNAL, LOGBOOK) if has_several_objectives else (JOURNAL,):
+    for folder in search.start_from:
+        for name in (JOURNAL, LOGBOOK) if len(search.objectives) > 1 else (JOURNAL,):
             if not (Path(folder) / name).is_file():
                 raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
 

@@ -19,8 +19,7 @@ def test_a_budget_of_time_ends_by_itself_and_stays_ended() -> None:
     budget = Budget(10, time_s=60.0)
     assert budget.ended_by is None
     budget.spent_s = 61
-    assert budget.ended_by is Reason.TIME
-    budget.spent_s = 0
+    budget.end(Reason.TRIALS)
     assert budget.ended_by is Reason.TIME
 
 

@@ -193,6 +193,19 @@ def test_a_fault_that_every_trial_has_ends_the_search_after_a_few(make: Make) ->
     assert (failed, conductor.budget.ended_by) == (5, Reason.FAILURES)
 
 
+@pytest.mark.parametrize("failure", [None, "ValueError: always"])
+def test_the_first_cause_is_that_of_a_failed_trial(make: Make, failure: str | None) -> None:
+    conductor = make(refused="convnet")
+    while not conductor.is_over:
+        trial = begin(conductor)
+        conductor.goes_on(trial, report(1, float("nan")))
+        conductor.ended(trial, failure)
+    records = list(conductor.ledger.records.values())
+    assert (records[0].status, conductor.budget.ended_by) == (Status.INFEASIBLE, Reason.FAILURES)
+    said = failure or "an objective was not finite"
+    assert {r.message for r in records if r.status is Status.FAILED} == {conductor.why} == {said}
+
+
 def test_failures_beside_a_trial_that_trains_are_no_systematic_fault(make: Make) -> None:
     conductor = make(trials=12, concurrency=2)
     good = begin(conductor)

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import ray
 
 from distill_tune.config.space import Space
 from distill_tune.data.dataset import open_test
+from distill_tune.errors import DistillTuneError
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.bootstrap import bootstrap_difference
 from distill_tune.evaluation.calibration import fitted_temperature
@@ -212,3 +214,41 @@ def test_a_killed_seat_trains_its_student_again(
     assert (record.status, record.epochs) == (Status.COMPLETED, 400)
     assert [report["epoch"] for report in record.reports] == list(range(1, 401))
     assert len(long.weights) == 1
+
+
+class Breaking(Watcher):
+    """Cannot hear the first report."""
+
+    is_essential = True
+
+    def __init__(self, error: Exception):
+        self.errors = [error]
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        if self.errors:
+            raise self.errors.pop()
+
+
+def test_a_fault_at_one_seat_ends_the_confirmation_and_keeps_no_other_seat_waiting(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    fresh = Candidate("trial-0007", winner.config, winner.seeds, winner.source)
+    ledger = Ledger(watchers=[Breaking(OSError(28, "No space left on device"))])
+    with (
+        pytest.raises(DistillTuneError, match="could not be finished: OSError: "),
+        Seats(2, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(2)) as seats,
+    ):
+        seats.train([fresh])
+
+
+def test_what_a_seat_says_may_be_lost_and_is_said_again(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    """As where memory runs out, or a node is lost: Ray says so with other errors than that of a dead actor."""
+    fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
+    ledger = Ledger(watchers=[Breaking(ray.exceptions.OutOfMemoryError("the node's memory is used up"))])
+    with Seats(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as seats:
+        seats.train([fresh])
+    (record,) = ledger.records.values()
+    assert (record.status, record.epochs) == (Status.COMPLETED, 9)
+    assert len(fresh.weights) == 1

@@ -10,7 +10,7 @@ from torch import nn
 from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
 from distill_tune.tuning import fitting
-from distill_tune.tuning.fitting import Fitted, fit
+from distill_tune.tuning.fitting import Fitted, fit, known_to_fit
 from distill_tune.tuning.limits import NO_EXCESS, Limits, smallest_student
 from distill_tune.tuning.plan import affordable_epochs
 
@@ -189,3 +189,10 @@ def test_latency_is_a_limit_too(preparation: Any) -> None:
     limits = Limits(space.config.limits.model_copy(update={"max_latency_ms": 1e-6}), preparation.dataset)
     with pytest.raises(ConfigError, match="limits: no student"):
         smallest_student(space, limits)
+
+
+def test_a_search_that_goes_on_needs_no_more_of_those_that_it_started_from(preparation: Any) -> None:
+    gone = {"start_from": ["/results/gone"]}
+    with pytest.raises(ConfigError, match=r"search\.start_from: /results/gone holds no study\.journal"):
+        fitted(preparation, search=gone)
+    known_to_fit(space_with(search=gone), preparation.dataset)

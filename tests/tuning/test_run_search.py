@@ -19,6 +19,7 @@ from odd_groups import MODULES, telling, untrained
 from small import TABLES
 
 from distill_tune.config.space import Space
+from distill_tune.tuning import tune_adapters
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.controller import Controller
@@ -28,6 +29,7 @@ from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.run import run_search
 from distill_tune.tuning.study import Study
 from distill_tune.tuning.trial import CHECKPOINTS, CheckpointSweeper, TrialContext
+from distill_tune.tuning.tune_adapters import ConductedScheduler, Waiting
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]
 
@@ -172,6 +174,22 @@ def test_trials_that_pause_are_taken_up_again_where_they_were(tmp_path: Path, pr
     assert ledger.count(Status.COMPLETED) >= 1
     assert ledger.count(Status.COMPLETED, Status.STOPPED) == ledger.count() == 12
     assert list((tmp_path / CHECKPOINTS).glob("*")) == []
+
+
+def test_a_search_that_goes_on_says_what_it_waits_for_until_its_first_step(
+    tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune_adapters, "PATIENCE_S", -1.0)
+    conductor, _ = searched(tmp_path, preparation)
+    report = {"epoch": 9, "val/accuracy": 0.5}
+    conductor.take_up([TrialRecord(99, "0099", {}, status=Status.COMPLETED, reports=[report])])
+    proposal = conductor.propose()
+    assert proposal is not None
+    for said in (["waiting for a place: the cluster has 3 of 3 CPUs free"], []):
+        heard_of: list[str] = []
+        assert not Waiting(conductor, ConductedScheduler(conductor), heard_of.append).stop_all()
+        assert heard_of == said
+        conductor.goes_on(f"{proposal.number:04d}", [report | {"epoch": 1}])
 
 
 def test_a_loss_that_raises_is_a_failed_trial_and_five_alike_end_the_search(tmp_path: Path, preparation: Any) -> None:

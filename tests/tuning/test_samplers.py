@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 from distill_tune.config import Space
+from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.ledger import Status, TrialRecord
@@ -147,4 +148,4 @@ def test_the_trials_of_another_search_are_known_where_the_space_has_all_of_their
 
 def test_a_folder_without_a_search_is_no_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds no study\.journal"):
-        check_others([str(tmp_path)])
+        check_others(SearchConfig(start_from=[str(tmp_path)]))

@@ -1,6 +1,7 @@
 """A search that is ended at any instant and taken up again: played through without Ray, cut after every entry."""
 
 import json
+import resource
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -243,6 +244,16 @@ def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(undisturbed: W
     assert Sitting(tmp_path).run() == undisturbed[1]
 
 
+def test_a_search_goes_on_in_a_folder_of_another_name(tmp_path: Path) -> None:
+    space = Space.parse(TABLES)
+    study = Study(tmp_path / JOURNAL, "its-first-name", space)
+    first = study.ask()
+    again = Study(tmp_path / JOURNAL, "its-new-name", space, study.num_bytes)
+    record = TrialRecord(first.number, "0000", first.values)
+    assert again.take_up(record) == first
+    assert again.ask().number == first.number + 1
+
+
 def test_a_logbook_that_another_program_holds_is_refused(tmp_path: Path) -> None:
     logbook = Logbook(tmp_path)
     with pytest.raises(ConfigError, match="another program is at work"):
@@ -341,3 +352,43 @@ def test_a_disk_that_is_full_when_a_trial_pauses_loses_nothing_either(
         sitting.conductor.end_the_rest()
     assert sitting.conductor.budget.ended_by is Reason.STORAGE
     assert Sitting(tmp_path, **search).run() == whole(**search)[1]
+
+
+@contextmanager
+def disk_with_room_for(num_bytes: int) -> Iterator[None]:
+    """No file can grow beyond that: the write that would do so is cut short, and the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("search", [{}, PAUSING])
+@settings(max_examples=20)
+@given(share=st.floats(0.1, 0.98))
+def test_a_disk_that_fills_up_in_the_midst_of_an_entry_loses_nothing(
+    whole: Callable[..., Whole], search: dict[str, Any], share: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (folder, outcome), cut = whole(**search), tmp_path_factory.mktemp("full")
+    with disk_with_room_for(round(share * (folder / JOURNAL).stat().st_size)):
+        sitting = Sitting(cut, **search)
+        sitting.run()
+    assert sitting.conductor.budget.ended_by is Reason.STORAGE
+    assert all((cut / name).read_bytes().endswith(b"}\n") for name in (LOGBOOK, JOURNAL))
+    assert Sitting(cut, **search).run() == outcome
+
+
+def test_a_logbook_with_half_an_entry_takes_it_back_and_no_other_after_it(tmp_path: Path) -> None:
+    logbook, record = Logbook(tmp_path), TrialRecord(0, "0000", {"optim.learning_rate": 0.1})
+    logbook.trial_started(record)
+    before = (tmp_path / LOGBOOK).read_bytes()
+    record.reports.append({"epoch": 1, "val/accuracy": 0.5})
+    with releasing(logbook):
+        with disk_with_room_for(len(before) + 10), pytest.raises(OSError, match="File too large"):
+            logbook.trial_reported(record)
+        assert (tmp_path / LOGBOOK).read_bytes() == before
+        with pytest.raises(OSError, match="File too large"):
+            logbook.trial_ended(record)
+    assert (tmp_path / LOGBOOK).read_bytes() == before

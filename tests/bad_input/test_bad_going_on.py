@@ -1,0 +1,90 @@
+"""A search goes on with the data and the teacher that it was begun with, or is refused and left as it is."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from good import Refuse, rows
+
+from distill_tune.config import load_space
+from distill_tune.distillation.prepare import prepare
+from distill_tune.tuning.claim import Claim
+from distill_tune.tuning.logbook import LOGBOOK
+from distill_tune.tuning.order import extended, taken_up
+from distill_tune.tuning.origin import Origin
+
+Begin = Callable[..., Path]
+
+
+@pytest.fixture
+def begin(folder: Path) -> Begin:
+    """`begin(*settings)` gives the result folder of a search that was killed before its first trial."""
+
+    def begun(*settings: str) -> Path:
+        space, results = load_space(folder / "space.toml", list(settings)), folder / "results"
+        preparation = prepare(space, results / ".cache", lambda line: None)
+        claim = Claim.of_new(results / "begun", space, "command", Origin.of(preparation))
+        claim.link(preparation.prepared)
+        claim.logbook.release()
+        return claim.folder
+
+    return begun
+
+
+def finish(begun: Path) -> None:
+    with (begun / LOGBOOK).open("a") as book:
+        book.write('{"entry":"finished","at_s":0}\n')
+
+
+def change_data() -> None:
+    rows(61).to_csv("data.csv", index=False)
+
+
+def change_teacher() -> None:
+    np.save("teacher.npy", np.random.default_rng(2).normal(size=(60, 3)).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(change_data, "begun with other data than its [data]"), (change_teacher, "another teacher than its [teacher]")],
+)
+def test_changed_data_and_teachers_are_refused(
+    begin: Begin, refuse: Refuse, change: Callable[[], None], said: str
+) -> None:
+    begun = begin()
+    assert taken_up(begun, "command", None).folder == begun
+    change()
+    assert said in refuse(arguments=("--resume",))
+    finish(begun)
+    assert said in refuse(arguments=("--extend", "3", "--name", "begun"))
+
+
+def test_a_changed_teacher_is_refused_where_the_folders_own_data_are_gone(begin: Begin, refuse: Refuse) -> None:
+    (data,) = (begin() / "cache").glob("data-*")
+    data.rename(data.with_name("elsewhere"))
+    change_teacher()
+    assert "another teacher" in refuse(arguments=("--resume",))
+
+
+def test_others_that_are_gone_are_refused_where_nothing_was_learnt_of_them_yet(begin: Begin, refuse: Refuse) -> None:
+    begin("search.start_from=['gone']")
+    assert "search.start_from: gone holds no study.journal" in refuse(arguments=("--resume",))
+
+
+def test_the_same_data_may_be_written_anew(begin: Begin, folder: Path) -> None:
+    begun, data = begin(), (folder / "data.csv").read_bytes()
+    (folder / "data.csv").unlink()
+    (folder / "data.csv").write_bytes(data)
+    assert taken_up(begun, "command", None).folder == begun
+    finish(begun)
+    assert extended(begun, 3, None, "command", None).folder == begun
+
+
+def test_a_search_that_was_begun_before_this_was_written_down_goes_on(begin: Begin) -> None:
+    begun = begin()
+    first = json.loads((begun / LOGBOOK).read_text())
+    (begun / LOGBOOK).write_text(json.dumps({key: first[key] for key in ("entry", "at_s", "command")}) + "\n")
+    change_data()
+    assert taken_up(begun, "command", None).folder == begun

@@ -1,0 +1,56 @@
+"""The pile that the confirmation's threads take from, with real threads: all is done once, nobody waits for ever."""
+
+import threading
+from collections import Counter
+
+from distill_tune.tuning.pile import Pile
+
+LONG_S = 20.0
+"""Longer than any thread here needs."""
+
+
+def at_work(work: list[threading.Thread]) -> bool:
+    """Start all, and say whether one of them is still there after a long time."""
+    for thread in work:
+        thread.daemon = True
+        thread.start()
+    for thread in work:
+        thread.join(LONG_S)
+    return any(thread.is_alive() for thread in work)
+
+
+def test_every_piece_is_done_once_though_each_is_put_back_first() -> None:
+    pile, tries, done = Pile(range(50)), Counter[int](), Counter[int]()
+
+    def work() -> None:
+        while (piece := pile.take()) is not None:
+            tries[piece] += 1
+            if tries[piece] == 1:
+                pile.put_back(piece)
+            else:
+                done[piece] += 1
+                pile.done()
+
+    assert not at_work([threading.Thread(target=work) for _ in range(4)])
+    assert done == Counter(range(50))
+    assert pile.is_done
+
+
+def test_nobody_waits_for_a_piece_whose_taker_has_gone_wrong() -> None:
+    pile, taken = Pile(["lost"]), list[str | None]()
+    assert pile.take() == "lost"
+    waiting = threading.Thread(target=lambda: taken.append(pile.take()))
+    closing = threading.Thread(target=pile.close)
+    assert not at_work([waiting, closing])
+    assert taken == [None]
+    assert pile.is_done
+
+
+def test_a_closed_pile_gives_nothing_and_says_what_nobody_will_do() -> None:
+    pile = Pile(["first", "second", "third"])
+    first = pile.take()
+    assert first == "first"
+    pile.close()
+    pile.put_back(first)
+    assert pile.take() is None
+    assert pile.close() == ["first", "second", "third"]
