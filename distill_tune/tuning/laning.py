@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from distill_tune.config import Config
 from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.views import Views
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,8 +98,9 @@ def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
     alone, lanes = [], Lanes(device)
     if not configs:
         return 0.0
+    samples = _STEPS * max(config.optim.batch_size for config in configs)
     for seed, config in enumerate(configs):
-        some = _less(Materials.open(prepared, config, device), _STEPS * max(c.optim.batch_size for c in configs))
+        some = _less(Materials.open(prepared, config, device), config, samples)
         alone.append(distill(config, some, seed, device))
         lanes.join(str(seed), config, some, seed)
     if not lanes.can_fuse:
@@ -113,15 +115,18 @@ def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
     return min(alone_s for alone_s, _ in times_s) / min(fused_s for _, fused_s in times_s)
 
 
-def _less(materials: Materials, samples: int) -> Materials:
-    """The same materials with fewer samples, and as many fewer for validation."""
+def _less(materials: Materials, config: Config, samples: int) -> Materials:
+    """The same materials with fewer samples, which are mixed with each other alone, and as many fewer for validation."""
     share = min(1.0, samples / len(materials.labels))
     count = max(1, round(share * len(materials.validation_labels)))
     if materials.teacher is not None:
         materials.teacher.validation = materials.teacher.validation[:count]
+    inputs = materials.train_inputs[:samples]
     return replace(
         materials,
+        views=Views(config.augmentation, inputs, materials.dataset.mean, config.data.seed),
         labels=materials.labels[:samples],
+        train_inputs=inputs,
         validation_inputs=materials.validation_inputs[:count],
         validation_labels=materials.validation_labels[:count],
         corrupted=None,
