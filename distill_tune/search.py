@@ -90,10 +90,10 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
     from distill_tune.tuning.claim import newest
     from distill_tune.tuning.order import extended, taken_up
 
-    stem = Path(given.space).stem if given.space else ""
+    space_path = Path(given.space) if given.space else None
     if given.name == "":
         raise ConfigError("--name '': must be the name of a result folder; leave it out to take the newest.")
-    folder = storage / given.name if given.name else newest(storage, stem, is_finished=not given.resume)
+    folder = storage / given.name if given.name else newest(storage, space_path, is_finished=not given.resume)
     if given.resume:
         return taken_up(folder, command, given.address)
     if not (given.extend.isdecimal() and int(given.extend)):
