@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
     storage = local_folder(given.storage)
-    order = _onward(given, storage, command) if given.resume or given.extend else _new(given, storage, command)
+    order = _onward(given, storage, command) if given.resume or given.extend is not None else _new(given, storage, command)
     if given.dry_run:
         from distill_tune.tuning.cluster import is_there_already
         from distill_tune.tuning.dry_run import dry_run
@@ -86,6 +86,8 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
         raise ConfigError(f"{option}: a search goes on as it was begun; leave out --set and --trials.")
     if given.resume and given.time is not None:
         raise ConfigError("--resume: what is left of the search's time counts on; --time goes with --extend N.")
+    if not given.resume and not (given.extend.isdecimal() and int(given.extend)):
+        raise ConfigError(f"--extend {given.extend!r}: must be an integer from 1 on.")
 
     from distill_tune.tuning.claim import newest
     from distill_tune.tuning.order import extended, taken_up
@@ -96,8 +98,6 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
     folder = storage / given.name if given.name else newest(storage, space_path, is_finished=not given.resume)
     if given.resume:
         return taken_up(folder, command, given.address)
-    if not (given.extend.isdecimal() and int(given.extend)):
-        raise ConfigError(f"--extend {given.extend}: must be an integer from 1 on.")
     return extended(folder, int(given.extend), given.time, command, given.address)
 
 
