@@ -5,12 +5,13 @@
 
 import argparse
 import errno
+import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
 from distill_tune.registry import did_you_mean
@@ -61,7 +62,21 @@ def guarded(command: Callable[[], int]) -> int:
 
 def complain(line: str) -> None:
     """One line on stderr."""
-    sys.stderr.write(f"error: {' '.join(line.split())}\n")
+    tell(f"error: {' '.join(line.split())}", sys.stderr)
+
+
+def tell(line: str, stream: TextIO) -> None:
+    """One line, at once; whoever reads it may leave (`| head`, a closed terminal), and what is at work goes on."""
+    try:
+        stream.write(f"{line}\n")
+        stream.flush()
+    except OSError:
+        fall_silent(stream)
+
+
+def fall_silent(stream: TextIO) -> None:
+    """Nobody reads it: what is written to it goes nowhere, and so does what waits in its buffer."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def local_folder(storage: str) -> Path:

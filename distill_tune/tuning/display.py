@@ -47,7 +47,14 @@ def rung_views(rungs: Sequence[Rung], sign: int) -> list[RungView]:
 
 
 class SteadyConsole(Console):
-    """A console whose reader may leave (`| head`): what is shown must not end what is searched."""
+    """A console whose reader may leave (`| head`, a closed terminal): what is shown must not end what is searched."""
+
+    def _check_buffer(self) -> None:
+        """As rich does it, which hears of a broken pipe alone; a terminal that is gone says EIO."""
+        try:
+            super()._check_buffer()
+        except OSError:
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Be silent from here on."""
