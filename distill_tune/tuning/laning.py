@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -93,25 +94,24 @@ def _is_usable(config: Config, fitted: Fitted) -> bool:
 def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
     """How many times as fast as alone students train in lanes; 0 where no two of them can be fused."""
     from distill_tune.distillation.lanes import Lanes
-    from distill_tune.distillation.loop import distill
 
-    alone, lanes = [], Lanes(device)
     if not configs:
         return 0.0
+    alone, together = [Lanes(device) for _ in configs], Lanes(device)
     samples = _STEPS * max(config.optim.batch_size for config in configs)
-    for seed, config in enumerate(configs):
-        some = _less(Materials.open(prepared, config, device), config, samples)
-        alone.append(distill(config, some, seed, device))
-        lanes.join(str(seed), config, some, seed)
-    if not lanes.can_fuse:
-        return 0.0
     is_alone = device == "cpu" and configs[0].resources.cpus_per_worker == 1
-    times_s = [
-        (_timed(lambda: [next(run) for run in alone], is_alone), _timed(lanes.next_epochs, is_alone))
-        for _ in range(_TURNS)
-    ]
-    for run in alone:
-        run.close()
+    with ExitStack() as stack:
+        for seed, config in enumerate(configs):
+            some = _less(Materials.open(prepared, config, device), config, samples)
+            for lanes in (alone[seed], together):
+                lanes.join(str(seed), config, some, seed)
+                stack.callback(lanes.leave, str(seed))
+        if not together.can_fuse:
+            return 0.0
+        times_s = [
+            (_timed(lambda: [lane.next_epochs() for lane in alone], is_alone), _timed(together.next_epochs, is_alone))
+            for _ in range(_TURNS)
+        ]
     return min(alone_s for alone_s, _ in times_s) / min(fused_s for _, fused_s in times_s)
 
 

@@ -53,6 +53,18 @@ def test_what_is_measured_on_part_of_the_samples_may_be_mixed_with_others(ready:
     assert with_lanes(mixed, own.prepared, 1, lambda line: None).space.config.resources.lanes in (1, 4)
 
 
+def test_what_is_measured_beside_a_live_teacher_leaves_no_hooks_on_it(ready: Any, preparation: Any) -> None:
+    live = fitted(preparation, teacher={"mode": "live"}, loss={"kind": "hint"}, search={"trials": 16})
+    _, own = ready(live.space)
+    assert with_lanes(live, own.prepared, 1, lambda line: None).space.config.resources.lanes == 1
+    assert not any(layer._forward_hooks for layer in own.prepared.live_teacher.modules())
+
+
+def test_students_that_diverge_are_measured_like_others(preparation: Any) -> None:
+    wild = {"kind": "sgd", "learning_rate": 1e30, "batch_size": 64}
+    assert lanes_of(preparation, optim=wild, search={"trials": 16}) in (1, 4)
+
+
 @pytest.mark.parametrize("lanes", [0, 65, "many"])
 def test_what_is_no_number_of_lanes_is_refused(lanes: Any, preparation: Any) -> None:
     with pytest.raises(ConfigError, match=r"resources\.lanes"):
