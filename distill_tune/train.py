@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill_tune.cli import Parser, guarded, local_folder
+from distill_tune.cli import Parser, guarded, local_folder, tell
 from distill_tune.config import Space, load_space
 from distill_tune.config.messages import dotted
 from distill_tune.errors import ConfigError
@@ -96,7 +96,7 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    tell(line, sys.stdout)
 
 
 if __name__ == "__main__":
