@@ -16,7 +16,8 @@ from typing import Any, NoReturn, TextIO
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
 from distill_tune.registry import did_you_mean
 
-_OF_THE_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_OF_THE_DISK = (*_NO_ROOM, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -52,12 +53,19 @@ def guarded(command: Callable[[], int]) -> int:
         complain("interrupted.")
         return INTERRUPTED
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _OF_THE_STORAGE:
-            where, why = error.filename or "the result folder", error.strerror or str(error)
-            complain(f"{where}: cannot be written ({why}); make room, or choose another place.")
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            complain(_of_the_disk(error))
         else:  # a fault of ours: the whole story, and a status that says so
             traceback.print_exc()
         return 1
+
+
+def _of_the_disk(error: OSError) -> str:
+    """What failed, as far as it says so: only a disk without room was surely to be written to."""
+    where, why = error.filename or "the result folder", error.strerror or str(error)
+    if error.errno in _NO_ROOM:
+        return f"{where}: cannot be written ({why}); make room, or choose another place."
+    return f"{where}: cannot be read or written ({why}); look at its permissions and its disk, or choose another place."
 
 
 def complain(line: str) -> None:

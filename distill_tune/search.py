@@ -29,7 +29,7 @@ def parser() -> Parser:
     add = made.add_argument
     add("space", nargs="?", metavar="SPACE", help=f"a search space, else {DEFAULT_SPACE}")
     add("--name", help="of the result folder; the space's name and the time unless given")
-    add("--storage", default="results", metavar="URI", help="where result folders are; ./results unless given")
+    add("--storage", default="results", metavar="FOLDER", help="where result folders are; ./results unless given")
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any key, ranges too")
     add("--trials", metavar="N", help="search.trials")
     add("--time", metavar="10m", help="search.time: for search and confirmation together")
@@ -62,7 +62,7 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     from distill_tune.tuning.job import Job
 
     console = SteadyConsole()
-    return tell(console, Job(order, Voice(console, given.quiet)).run(), order.folder)
+    return tell(console, Job(order, Voice(console, given.quiet)).run(), order.folder, order.address)
 
 
 def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
@@ -135,8 +135,8 @@ def find_space(text: str) -> Path:
     return path
 
 
-def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
-    """Say at the end what was found, and where it is."""
+def tell(console: Console, found: dict[str, Any], folder: Path, address: str | None = None) -> int:
+    """Say at the end what was found, and where it is; `address` is what the search was given of a cluster."""
     from distill_tune.export.model_card import openings, verdict_sentences
     from distill_tune.tuning.display import front_table, verdict_table
 
@@ -144,6 +144,7 @@ def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     if found["status"] == "interrupted":
         again = f"python -m distill_tune.search --resume --name {shlex.quote(folder.name)}"
         again += "" if folder.parent == Path("results").absolute() else f" --storage {shlex.quote(str(folder.parent))}"
+        again += f" --address {shlex.quote(address)}" if address else ""
         say(f"Interrupted; what is known so far is in {folder}")
         say(f"go on with   {again}")
         return INTERRUPTED
