@@ -51,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
     storage = local_folder(given.storage)
-    order = _onward(given, storage, command) if given.resume or given.extend is not None else _new(given, storage, command)
+    goes_on = given.resume or given.extend is not None
+    order = (_onward if goes_on else _new)(given, storage, command)
     if given.dry_run:
         from distill_tune.tuning.cluster import is_there_already
         from distill_tune.tuning.dry_run import dry_run
@@ -136,7 +137,7 @@ def find_space(text: str) -> Path:
 
 
 def tell(console: Console, found: dict[str, Any], folder: Path, address: str | None = None) -> int:
-    """Say at the end what was found, and where it is; `address` is what the search was given of a cluster."""
+    """Say at the end what was found, and where it is."""
     from distill_tune.export.model_card import openings, verdict_sentences
     from distill_tune.tuning.display import front_table, verdict_table
 

@@ -19,9 +19,9 @@ _ONCE = b"\nEnding: trials end after their epoch, and what is there is saved. On
 
 
 def keep_children_up() -> None:
-    """What this thread starts from here on outlives a closed terminal, of which the shell tells all of a job's processes.
+    """What this thread starts from here on outlives a closed terminal, of which a shell tells every process of a job.
 
-    Else nobody is left to end in order with; whoever started them ends them.
+    Else there is nobody left to end in order with; whoever started them ends them.
     """
     if hasattr(signal, "SIGHUP"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})

@@ -116,7 +116,7 @@ def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
 
 
 def _less(materials: Materials, config: Config, samples: int) -> Materials:
-    """The same materials with fewer samples, which are mixed with each other alone, and as many fewer for validation."""
+    """The same materials with fewer samples, mixed with each other alone, and as many fewer for validation."""
     share = min(1.0, samples / len(materials.labels))
     count = max(1, round(share * len(materials.validation_labels)))
     if materials.teacher is not None:

@@ -85,7 +85,9 @@ def test_other_data_are_refused(earlier: Path, tmp_path: Path, data: dict[str, A
     refused(earlier, tmp_path, message, data=data)
 
 
-@pytest.mark.parametrize("data", [{"passes": 2}, {"student_samples": 50}, {"student_samples": 50, "rest": "unlabelled"}])
+@pytest.mark.parametrize(
+    "data", [{"passes": 2}, {"student_samples": 50}, {"student_samples": 50, "rest": "unlabelled"}]
+)
 def test_what_changes_no_sample_of_a_split_may_differ(earlier: Path, tmp_path: Path, data: dict[str, Any]) -> None:
     prepared(earlier, tmp_path, data=data)
 
