@@ -5,17 +5,19 @@
 
 import argparse
 import errno
+import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
 from distill_tune.registry import did_you_mean
 
-_OF_THE_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_OF_THE_DISK = (*_NO_ROOM, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -51,17 +53,38 @@ def guarded(command: Callable[[], int]) -> int:
         complain("interrupted.")
         return INTERRUPTED
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _OF_THE_STORAGE:
-            where, why = error.filename or "the result folder", error.strerror or str(error)
-            complain(f"{where}: cannot be written ({why}); make room, or choose another place.")
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            complain(_of_the_disk(error))
         else:  # a fault of ours: the whole story, and a status that says so
             traceback.print_exc()
         return 1
 
 
+def _of_the_disk(error: OSError) -> str:
+    """What failed, as far as it says so: only a disk without room was surely to be written to."""
+    where, why = error.filename or "the result folder", error.strerror or str(error)
+    if error.errno in _NO_ROOM:
+        return f"{where}: cannot be written ({why}); make room, or choose another place."
+    return f"{where}: cannot be read or written ({why}); look at its permissions and its disk, or choose another place."
+
+
 def complain(line: str) -> None:
     """One line on stderr."""
-    sys.stderr.write(f"error: {' '.join(line.split())}\n")
+    tell(f"error: {' '.join(line.split())}", sys.stderr)
+
+
+def tell(line: str, stream: TextIO) -> None:
+    """One line, at once; whoever reads it may leave (`| head`, a closed terminal), and what is at work goes on."""
+    try:
+        stream.write(f"{line}\n")
+        stream.flush()
+    except OSError:
+        fall_silent(stream)
+
+
+def fall_silent(stream: TextIO) -> None:
+    """Nobody reads it: what is written to it goes nowhere, and so does what waits in its buffer."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def local_folder(storage: str) -> Path:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from distill_tune.cli import Parser, guarded
+from distill_tune.atomic import new_file
+from distill_tune.cli import Parser, fall_silent, guarded, tell
 from distill_tune.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,9 +47,9 @@ def _predict(given: argparse.Namespace) -> int:
     inputs = read_inputs(Path(given.input), opened.encoder, opened.input_shape, _warn)
     found = probabilities(opened.student, inputs)
     if given.output is None:
-        return _write(sys.stdout, opened.classes, found)
+        return _show(opened.classes, found)
     try:
-        with Path(given.output).open("w", newline="", encoding="utf-8") as file:
+        with _place(Path(given.output)) as place, place.open("w", newline="", encoding="utf-8") as file:
             return _write(file, opened.classes, found)
     except OSError as error:
         raise InputError(
@@ -62,8 +64,26 @@ def _is_same(one: str, other: str) -> bool:
         return False
 
 
+def _place(output: Path) -> AbstractContextManager[Path]:
+    """Where to write what is to stand at `output` whole or not at all; a pipe or a device is written to itself."""
+    if output.exists() and not output.is_file():
+        return nullcontext(output)
+    place = output.resolve()
+    place.parent.stat()  # a folder that is not there is an error, and not made
+    return new_file(place)
+
+
 def _warn(line: str) -> None:
-    sys.stderr.write(f"warning: {line}\n")
+    tell(f"warning: {line}", sys.stderr)
+
+
+def _show(classes: tuple[str, ...], found: np.ndarray) -> int:
+    try:
+        _write(sys.stdout, classes, found)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head`: whoever reads it has seen enough
+        fall_silent(sys.stdout)
+    return 0
 
 
 def _write(file: TextIO, classes: tuple[str, ...], found: np.ndarray) -> int:

@@ -29,7 +29,7 @@ def parser() -> Parser:
     add = made.add_argument
     add("space", nargs="?", metavar="SPACE", help=f"a search space, else {DEFAULT_SPACE}")
     add("--name", help="of the result folder; the space's name and the time unless given")
-    add("--storage", default="results", metavar="URI", help="where result folders are; ./results unless given")
+    add("--storage", default="results", metavar="FOLDER", help="where result folders are; ./results unless given")
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any key, ranges too")
     add("--trials", metavar="N", help="search.trials")
     add("--time", metavar="10m", help="search.time: for search and confirmation together")
@@ -51,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
     storage = local_folder(given.storage)
-    order = _onward(given, storage, command) if given.resume or given.extend else _new(given, storage, command)
+    goes_on = given.resume or given.extend is not None
+    order = (_onward if goes_on else _new)(given, storage, command)
     if given.dry_run:
         from distill_tune.tuning.cluster import is_there_already
         from distill_tune.tuning.dry_run import dry_run
@@ -62,7 +63,7 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     from distill_tune.tuning.job import Job
 
     console = SteadyConsole()
-    return tell(console, Job(order, Voice(console, given.quiet)).run(), order.folder)
+    return tell(console, Job(order, Voice(console, given.quiet)).run(), order.folder, order.address)
 
 
 def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
@@ -86,18 +87,18 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
         raise ConfigError(f"{option}: a search goes on as it was begun; leave out --set and --trials.")
     if given.resume and given.time is not None:
         raise ConfigError("--resume: what is left of the search's time counts on; --time goes with --extend N.")
+    if not given.resume and not (given.extend.isdecimal() and int(given.extend)):
+        raise ConfigError(f"--extend {given.extend!r}: must be an integer from 1 on.")
 
     from distill_tune.tuning.claim import newest
     from distill_tune.tuning.order import extended, taken_up
 
-    stem = Path(given.space).stem if given.space else ""
+    space_path = Path(given.space) if given.space else None
     if given.name == "":
         raise ConfigError("--name '': must be the name of a result folder; leave it out to take the newest.")
-    folder = storage / given.name if given.name else newest(storage, stem, is_finished=not given.resume)
+    folder = storage / given.name if given.name else newest(storage, space_path, is_finished=not given.resume)
     if given.resume:
         return taken_up(folder, command, given.address)
-    if not (given.extend.isdecimal() and int(given.extend)):
-        raise ConfigError(f"--extend {given.extend}: must be an integer from 1 on.")
     return extended(folder, int(given.extend), given.time, command, given.address)
 
 
@@ -135,7 +136,7 @@ def find_space(text: str) -> Path:
     return path
 
 
-def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
+def tell(console: Console, found: dict[str, Any], folder: Path, address: str | None = None) -> int:
     """Say at the end what was found, and where it is."""
     from distill_tune.export.model_card import curse_sentence, openings, p_value_sentences, verdict_sentences
     from distill_tune.tuning.display import front_table, verdict_table
@@ -144,6 +145,7 @@ def tell(console: Console, found: dict[str, Any], folder: Path) -> int:
     if found["status"] == "interrupted":
         again = f"python -m distill_tune.search --resume --name {shlex.quote(folder.name)}"
         again += "" if folder.parent == Path("results").absolute() else f" --storage {shlex.quote(str(folder.parent))}"
+        again += f" --address {shlex.quote(address)}" if address else ""
         say(f"Interrupted; what is known so far is in {folder}")
         say(f"go on with   {again}")
         return INTERRUPTED

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill_tune.cli import Parser, guarded, local_folder
+from distill_tune.cli import Parser, guarded, local_folder, tell
 from distill_tune.config import Space, load_space
 from distill_tune.config.messages import dotted
 from distill_tune.errors import ConfigError
@@ -28,7 +28,7 @@ def parser() -> Parser:
     made.add_argument("--seeds", type=int, default=1, metavar="N", help="train so many times, from search.seed upward")
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any key")
     made.add_argument("--name", help="of the result folder; the run's name and the time unless given")
-    made.add_argument("--storage", default="results", metavar="URI", help="where result folders are")
+    made.add_argument("--storage", default="results", metavar="FOLDER", help="where result folders are")
     return made
 
 
@@ -96,7 +96,7 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    tell(line, sys.stdout)
 
 
 if __name__ == "__main__":

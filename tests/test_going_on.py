@@ -1,6 +1,7 @@
 """Searches that are ended by force, on real processes, and go on with `--resume` and `--extend`."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -35,15 +36,23 @@ def run(storage: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def ended(storage: Path, number: signal.Signals, when: Callable[[str], bool], *arguments: str) -> tuple[int, str]:
-    """Start a search, send it a signal at the first line for which `when` holds, and wait for all of it to be gone."""
+    """Start a search, send it a signal at the first line for which `when` holds, and wait for all of it to be gone.
+
+    SIGHUP goes to the whole job, as from a shell whose terminal is closed.
+    """
+    hangs_up = number is signal.SIGHUP
     process = subprocess.Popen(
-        command(storage, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command(storage, *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=hangs_up,
     )
     with process as search:
         assert search.stdout is not None
         next(line for line in search.stdout if when(line))
         family = psutil.Process(search.pid).children(recursive=True)
-        search.send_signal(number)
+        (os.killpg if hangs_up else os.kill)(search.pid, number)
         said, _ = search.communicate(timeout=100)
     workers = [process for process in family if is_worker(process)]
     _, alive = psutil.wait_procs(workers, timeout=60)
@@ -125,7 +134,7 @@ def interrupted(storage: Path, undisturbed: Path) -> Path:
     def confirming(line: str) -> bool:
         return any(f" {count} of 6 tried" in line for count in range(1, 5))
 
-    status, said = ended(storage, signal.SIGINT, confirming, "--name", "interrupted", *SMALL)
+    status, said = ended(storage, signal.SIGHUP, confirming, "--name", "interrupted", *SMALL)
     assert status == 130, said
     assert "--resume --name interrupted" in said
     return storage / "interrupted"

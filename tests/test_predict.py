@@ -1,7 +1,13 @@
 """`python -m distill_tune.predict` with what it cannot use: exit status 2, one line on stderr, nothing written."""
 
+import os
 import re
+import resource
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +55,49 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_rows_are_predicted(folder: Path) -> None:
     assert predict.main(["student", "new.csv", "-o", "out.csv"]) == 0
     assert len((folder / "out.csv").read_text().splitlines()) == 61
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(folder: Path) -> None:
+    command = [sys.executable, "-m", "distill_tune.predict", "student", "new.csv"]
+    named = os.environ | {"PYTHONPATH": str(Path(predict.__file__).parents[1])}
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=named) as left:
+        assert left.stdout is not None
+        left.stdout.close()
+        _, errors = left.communicate(timeout=60)
+    assert (left.returncode, errors) == (0, b"")
+
+
+def test_an_output_that_cannot_be_written_to_its_end_stays_as_it_was(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "out.csv").write_text("precious")
+    with files_of_at_most(100):
+        assert "-o out.csv: cannot be written (File too large)" in refused(
+            capsys, "student", "new.csv", "-o", "out.csv"
+        )
+    assert (folder / "out.csv").read_text() == "precious"
+
+
+@contextmanager
+def files_of_at_most(num_bytes: int) -> Iterator[None]:
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+
+
+def test_a_link_or_a_pipe_as_the_output_stays_one(folder: Path) -> None:
+    (folder / "link").symlink_to("far.csv")
+    assert predict.main(["student", "new.csv", "-o", "link"]) == 0
+    assert (folder / "link").is_symlink()
+    os.mkfifo("pipe")
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
+        assert predict.main(["student", "new.csv", "-o", "pipe"]) == 0
+        piped, _ = reader.communicate(timeout=60)
+    assert (folder / "pipe").is_fifo()
+    assert piped == (folder / "far.csv").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["gone", "new.csv", "long" * 90, "."])

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 UNLABELLED = -1
 """The label of a sample that takes part through the teacher alone."""
-FORMAT = 3
+FORMAT = 4
 """Of the cache; another number makes every older cache unknown."""
+_NOT_OF_THE_SPLIT = ("path", "student_samples", "rest")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ class Dataset:
     split of its own (`splits.py`)."""
     fold: int | None = None
     """Which fold is validated on."""
+    split_fingerprint: str = ""
+    """Changes with the samples of a split and with how their inputs look: not with who sees which labels, nor with
+    where the files are."""
 
     @property
     def has_no_validation(self) -> bool:
@@ -144,14 +148,14 @@ def prepare_data(config: DataConfig, cache: Path, fold: int | None = None) -> Da
         DataError: the data breaks a rule; nothing has been written.
         ConfigError: a key of `[data]` does, or the disk has no room for them.
     """
-    fingerprint = fingerprint_of(config, fold)
-    folder = cache / f"data-{fingerprint}"
+    told = _told(config, fold)
+    folder = cache / f"data-{_digits(told)}"
     damage = _damage(folder) if folder.exists() else "missing"
     if not damage:
         return open_dataset(folder)
     from distill_tune.data.build import build  # brings pandas, which those that only read do without
 
-    _write(build(config, fold), config, fingerprint, folder, fold)
+    _write(build(config, fold), config, told, folder, fold)
     dataset = open_dataset(folder)
     rebuilt = () if damage == "missing" else (f"the data cache was damaged ({damage}) and has been rebuilt",)
     return replace(dataset, notes=(*dataset.notes, *rebuilt))
@@ -159,16 +163,24 @@ def prepare_data(config: DataConfig, cache: Path, fold: int | None = None) -> Da
 
 def fingerprint_of(config: DataConfig, fold: int | None = None) -> str:
     """16 hexadecimal digits of everything that decides what the prepared data are."""
+    return _digits(_told(config, fold))
+
+
+def _told(config: DataConfig, fold: int | None) -> dict[str, Any]:
+    """Everything that decides it."""
     source = config.chosen("source")
     section = config.model_dump(include=set(type(config).model_fields) - {"passes", "folds"})
     folds = {} if config.folds is None else {"folds": config.folds, "fold": fold}
-    told = {
+    return {
         "format": FORMAT,
         **section,
         **folds,
         "options": source.model_dump(mode="json"),
         "content": source.content(config),
     }
+
+
+def _digits(told: dict[str, Any]) -> str:
     return hashlib.sha256(_canonical(told)).hexdigest()[:16]
 
 
@@ -176,15 +188,16 @@ def _canonical(document: dict[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True).encode()
 
 
-def _write(built: Built, config: DataConfig, fingerprint: str, folder: Path, fold: int | None) -> None:
+def _write(built: Built, config: DataConfig, told: dict[str, Any], folder: Path, fold: int | None) -> None:
     num_bytes = sum(array.nbytes for arrays in built.splits.values() for array in arrays.values())
     check_room(folder.parent, num_bytes, "the prepared data")
     with new_folder(folder, is_whole=lambda folder: not _damage(folder)) as new:
         for name, arrays in built.splits.items():
             write_arrays(new / f"{name}.arrow", arrays)
         document = {name: value for name, value in vars(built).items() if name != "splits"}
-        document |= {"format": FORMAT, "fingerprint": fingerprint, "rest": config.rest}
-        document |= {"folds": config.folds, "fold": fold}
+        of_split = {name: value for name, value in told.items() if name not in _NOT_OF_THE_SPLIT}
+        document |= {"format": FORMAT, "fingerprint": _digits(told), "split_fingerprint": _digits(of_split)}
+        document |= {"rest": config.rest, "folds": config.folds, "fold": fold}
         document["sha256"] = {path.name: sha256_of(path) for path in sorted(new.iterdir())}
         document["checksum"] = hashlib.sha256(_canonical(document)).hexdigest()
         (new / "data.json").write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")

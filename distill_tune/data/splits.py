@@ -205,7 +205,7 @@ def labelled_rows(labels: Ints, samples: float | None, seed: int, where: str) ->
     Raises:
         DataError: more samples than the training split has, or fewer than classes.
     """
-    known = labels != UNLABELLED
+    known: npt.NDArray[np.bool_] = labels != UNLABELLED
     if samples is None:
         return known
     counts = np.bincount(labels[known])

@@ -37,9 +37,7 @@ from distill_tune.distillation.validation import Sums, evaluate, share_right, su
 from distill_tune.errors import TrainingError
 
 Checkpoint = dict[str, Any]
-"""`epoch`, `student`, `optimizer`, and where losses are on features `projector`, what they have learned and remember.
-
-All that the next epoch depends on, since its order is a function of the seed."""
+"""`epoch`, `student`, `optimizer`, with losses on features `projector`: all that the next epoch depends on."""
 
 
 @dataclass(frozen=True)

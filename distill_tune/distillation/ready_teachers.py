@@ -150,7 +150,7 @@ def pupils_of(dataset: Dataset) -> Pupils:
         dataset.input_shape,
         dataset.mean,
         dataset.std,
-        dataset.fingerprint,
+        dataset.split_fingerprint,
         dataset.num_source_rows,
     )
 

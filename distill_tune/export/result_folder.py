@@ -28,8 +28,16 @@ _LONGEST_NAME = 200
 
 def default_name(space_path: Path) -> str:
     """`digits-20261124-131500`: the space's name and the time."""
-    stem = re.sub(r"[^\w.-]|^[^\w]", "_", space_path.stem)
-    return f"{stem[:100]}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return f"{_stem(space_path)}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def is_default_name(name: str, space_path: Path) -> bool:
+    """Whether it is the `default_name` of that space at some time."""
+    return re.fullmatch(rf"{re.escape(_stem(space_path))}-\d{{8}}-\d{{6}}", name) is not None
+
+
+def _stem(space_path: Path) -> str:
+    return re.sub(r"[^\w.-]|^[^\w]", "_", space_path.stem)[:100]
 
 
 def free_folder(storage: Path, name: str) -> Path:

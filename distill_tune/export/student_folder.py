@@ -25,7 +25,7 @@ def write_student_folder(folder: Path, config: Config, dataset: Dataset, weights
         "input_shape": dataset.input_shape,
         "classes": dataset.classes,
         "encoder": dataset.encoder,
-        "data_fingerprint": dataset.fingerprint,
+        "split_fingerprint": dataset.split_fingerprint,
     }
     with new_folder(folder) as new:
         (new / "run.toml").write_text(tomli_w.dumps(tables_of(config)), encoding="utf-8")

@@ -13,12 +13,20 @@ from distill_tune.atomic import new_file
 
 
 def write_trials(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows, whose keys may differ, atomically; a value that is a list is written as its JSON text."""
+    """Write rows, whose keys may differ, atomically; columns of lists or of a mixture are written as JSON text."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: pa.array([_plain(row.get(name)) for row in rows]) for name in names}
+    columns = {name: _column([row.get(name) for row in rows]) for name in names}
     with new_file(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
 
 
-def _plain(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list) else value
+def _column(values: list[Any]) -> pa.Array:
+    kinds = {_kind(value) for value in values if value is not None}
+    if list not in kinds and len(kinds) <= 1:
+        return pa.array(values)
+    return pa.array([None if value is None else json.dumps(value) for value in values])
+
+
+def _kind(value: Any) -> Any:
+    """Integers and other numbers are of one kind, as in a table."""
+    return next(kind for kind in (bool, int | float, str, list, object) if isinstance(value, kind))

@@ -2,7 +2,7 @@
 
 run.toml               the configuration, without ranges
 student.safetensors    the weights, the input normalisation among them
-student.json           input shape, classes, how rows of a table are encoded, and the fingerprint of its data
+student.json           input shape, classes, how rows of a table are encoded, and the fingerprint of its splits
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class StudentFolder:
     input_shape: tuple[int, ...]
     classes: tuple[str, ...]
     encoder: dict[str, Any] | None
-    data_fingerprint: str
-    """Of the data that it has learned; empty where an older version wrote the folder."""
+    split_fingerprint: str
+    """Of the data that it has learned, and of their splits; empty where an older version wrote the folder."""
     student: nn.Module
 
 
@@ -57,7 +57,7 @@ def open_student_folder(folder: Path) -> StudentFolder:
         mean, std = _normalisation(weights, shape)
         student = build_student(config.student.chosen("family"), shape, len(classes), mean, std)
         student.load_state_dict(weights)
-        known = (description["encoder"], description.get("data_fingerprint", ""))
+        known = (description["encoder"], description.get("split_fingerprint", ""))
     except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: the student cannot be read ({one_line(error)}); copy the folder again.") from error
     return StudentFolder(config, shape, classes, *known, student.eval())

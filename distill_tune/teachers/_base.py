@@ -31,7 +31,7 @@ class Pupils:
     input_shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    data_fingerprint: str
+    split_fingerprint: str
     num_rows: int
     """Rows of the source, which a file of logits must have."""
 

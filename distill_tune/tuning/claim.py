@@ -12,7 +12,7 @@ from pathlib import Path
 from distill_tune.config import Space, load_space
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import ConfigError
-from distill_tune.export.result_folder import link_tree, write_search_toml
+from distill_tune.export.result_folder import is_default_name, link_tree, write_search_toml
 from distill_tune.tuning.history import History
 from distill_tune.tuning.logbook import LOGBOOK, Logbook
 from distill_tune.tuning.origin import Origin
@@ -88,22 +88,22 @@ def space_of(folder: Path) -> Space:
     return load_space(folder / SEARCH_TOML, [])
 
 
-def newest(storage: Path, stem: str, is_finished: bool) -> Path:
+def newest(storage: Path, space_path: Path | None, is_finished: bool) -> Path:
     """The result folder that was written to last.
 
     Args:
         storage: where result folders are.
-        stem: how its name begins.
+        space_path: whose name and time its name must be; None for any name.
         is_finished: whether its search must have come to a verdict, or must not.
 
     Raises:
         ConfigError: there is none.
     """
-    books = sorted(storage.glob(f"{stem}*/{LOGBOOK}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for book in books:
-        if History.of(book.parent).is_finished is is_finished:
-            return book.parent
+    books = sorted(storage.glob(f"*/{LOGBOOK}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for folder in (book.parent for book in books):
+        is_named = space_path is None or is_default_name(folder.name, space_path)
+        if is_named and History.of(folder).is_finished is is_finished:
+            return folder
     what = "finished" if is_finished else "unfinished"
-    raise ConfigError(
-        f"{storage}: holds no {what} search{f' named {stem}...' if stem else ''}; give --storage, --name."
-    )
+    whose = f" that is named after {space_path}" if space_path else ""
+    raise ConfigError(f"{storage}: holds no {what} search{whose}; give --storage, --name.")

@@ -17,6 +17,7 @@ from typing import Any
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError, DistillTuneError, one_line
+from distill_tune.tuning.interrupts import keep_children_up
 
 RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"
 """Set to 1 to see Ray's own messages."""
@@ -107,6 +108,7 @@ class Connection:
             raise self._fault
 
     def _hold(self) -> None:
+        keep_children_up()
         try:
             self._connect()
         except Exception as fault:  # raised in `wait`, for the thread that waits

@@ -30,24 +30,38 @@ STYLES = {
 
 @dataclass(frozen=True)
 class RungView:
-    """One rung of the scheduler, as people see it."""
+    """The scheduler's rungs after so many epochs, one in each bracket, as people see them."""
 
     epochs: int
     count: int
-    """Trials that have reached it."""
+    """Trials that have reached one of them."""
     cutoff: float | None
-    """What the objective must be to go on from here; None before anybody was turned away."""
+    """What the objective must be to go on from here, where least is asked; None before anybody was turned away."""
 
 
 def rung_views(rungs: Sequence[Rung], sign: int) -> list[RungView]:
     """The scheduler's rungs; `sign` is -1 where smaller is better, as its scores are negated then."""
-    return [
-        RungView(rung.epochs, len(rung.scores), None if rung.cutoff is None else sign * rung.cutoff) for rung in rungs
-    ]
+    alike: dict[int, list[Rung]] = {}
+    for rung in rungs:
+        alike.setdefault(rung.epochs, []).append(rung)
+    return [_view(epochs, alike[epochs], sign) for epochs in sorted(alike)]
+
+
+def _view(epochs: int, rungs: Sequence[Rung], sign: int) -> RungView:
+    cutoffs = [rung.cutoff for rung in rungs if rung.cutoff is not None]
+    cutoff = sign * min(cutoffs) if len(cutoffs) == len(rungs) else None
+    return RungView(epochs, sum(len(rung.scores) for rung in rungs), cutoff)
 
 
 class SteadyConsole(Console):
-    """A console whose reader may leave (`| head`): what is shown must not end what is searched."""
+    """A console whose reader may leave (`| head`, a closed terminal): what is shown must not end what is searched."""
+
+    def _check_buffer(self) -> None:
+        """As rich does it, which hears of a broken pipe alone; a terminal that is gone says EIO."""
+        try:
+            super()._check_buffer()
+        except OSError:
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Be silent from here on."""

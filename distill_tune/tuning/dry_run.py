@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import tomli_w
-from rich.console import Console
 
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.messages import dotted
@@ -21,6 +20,7 @@ from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.prepare import check_students
 from distill_tune.distillation.ready_teachers import try_to_load
 from distill_tune.tuning.cluster import places_of_this_machine
+from distill_tune.tuning.display import SteadyConsole
 from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.fitting import fit
 from distill_tune.tuning.footprint import Footprint
@@ -40,7 +40,7 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
     Raises:
         InputError: whatever a search would refuse, but for what only its teacher can tell.
     """
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = SteadyConsole(soft_wrap=True, highlight=False, markup=False)
     with tempfile.TemporaryDirectory() as temporary:
         dataset = prepare_data(space.config.data, Path(temporary))
         storage, places = folder.parent, places_of_this_machine(space.config.resources, must_fit)

@@ -11,11 +11,20 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _ONCE = b"\nEnding: trials end after their epoch, and what is there is saved. Once more ends at once.\n"
+
+
+def keep_children_up() -> None:
+    """What this thread starts from here on outlives a closed terminal, of which a shell tells every process of a job.
+
+    Else there is nobody left to end in order with; whoever started them ends them.
+    """
+    if hasattr(signal, "SIGHUP"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 class Interrupt:
@@ -31,7 +40,8 @@ class Interrupt:
         if self.requested or not self._in_order:
             raise KeyboardInterrupt
         self.requested = True
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _ONCE)  # a handler must not use buffered files
+        with suppress(OSError):  # the terminal may be what is gone
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _ONCE)  # a handler must not use buffered files
 
     @contextmanager
     def in_order(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from distill_tune.config import Config
 from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.views import Views
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -92,36 +94,42 @@ def _is_usable(config: Config, fitted: Fitted) -> bool:
 def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
     """How many times as fast as alone students train in lanes; 0 where no two of them can be fused."""
     from distill_tune.distillation.lanes import Lanes
-    from distill_tune.distillation.loop import distill
 
-    alone, lanes = [], Lanes(device)
     if not configs:
         return 0.0
-    for seed, config in enumerate(configs):
-        some = _less(Materials.open(prepared, config, device), _STEPS * max(c.optim.batch_size for c in configs))
-        alone.append(distill(config, some, seed, device))
-        lanes.join(str(seed), config, some, seed)
-    if not lanes.can_fuse:
-        return 0.0
+    alone, together = [Lanes(device) for _ in configs], Lanes(device)
+    samples = _STEPS * max(config.optim.batch_size for config in configs)
     is_alone = device == "cpu" and configs[0].resources.cpus_per_worker == 1
-    times_s = [
-        (_timed(lambda: [next(run) for run in alone], is_alone), _timed(lanes.next_epochs, is_alone))
-        for _ in range(_TURNS)
-    ]
-    for run in alone:
-        run.close()
+    with ExitStack() as stack:
+        for seed, config in enumerate(configs):
+            some = _less(Materials.open(prepared, config, device), config, samples)
+            for lanes in (alone[seed], together):
+                lanes.join(str(seed), config, some, seed)
+                stack.callback(lanes.leave, str(seed))
+        if not together.can_fuse:
+            return 0.0
+        times_s = [
+            (_timed(lambda: [lane.next_epochs() for lane in alone], is_alone), _timed(together.next_epochs, is_alone))
+            for _ in range(_TURNS)
+        ]
     return min(alone_s for alone_s, _ in times_s) / min(fused_s for _, fused_s in times_s)
 
 
-def _less(materials: Materials, samples: int) -> Materials:
-    """The same materials with fewer samples, and as many fewer for validation."""
+def _less(materials: Materials, config: Config, samples: int) -> Materials:
+    """The same materials with fewer samples, mixed with each other alone, and as many fewer for validation.
+
+    Labels that are missing are made up: what is timed needs some, and takes as long with any.
+    """
     share = min(1.0, samples / len(materials.labels))
     count = max(1, round(share * len(materials.validation_labels)))
     if materials.teacher is not None:
         materials.teacher.validation = materials.teacher.validation[:count]
+    inputs = materials.train_inputs[:samples]
     return replace(
         materials,
-        labels=materials.labels[:samples],
+        views=Views(config.augmentation, inputs, materials.dataset.mean, config.data.seed),
+        labels=materials.labels[:samples].clamp(min=0),
+        train_inputs=inputs,
         validation_inputs=materials.validation_inputs[:count],
         validation_labels=materials.validation_labels[:count],
         corrupted=None,

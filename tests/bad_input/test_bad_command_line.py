@@ -26,6 +26,8 @@ from good import PROJECT, Refuse
         (["space.toml", "--name", ""], "--name '': must be letters"),
         (["space.toml", "--name", "é" * 101], "é...: must have at most 200 bytes, but has 202; shorten it."),
         (["space.toml", "--name", "", "--resume"], "--name '': must be the name of a result folder; leave it out to"),
+        (["--extend", ""], "--extend '': must be an integer from 1 on."),
+        (["--extend", "0.5"], "--extend '0.5': must be an integer from 1 on."),
         (["long" * 90], "long: no such file; shipped in search_spaces/: "),
         (["space.toml", "--storage", "~nobody_of_this_name/x"], "--storage ~nobody_of_this_name/x: there is no such"),
         (["space.toml", "--storage", ""], "--storage '': must be a folder; . is the one that you are in."),

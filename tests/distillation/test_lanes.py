@@ -159,6 +159,17 @@ def test_a_lane_is_replaced_while_the_others_train_on(prepared: dict[bool, Prepa
     assert "1" not in epochs
 
 
+def test_a_training_that_leaves_takes_its_hooks_off_the_teacher_of_all(table_space: Any, ready: Any) -> None:
+    config, preparation = ready(table_space(teacher={"mode": "live"}, loss={"kind": "hint"}))
+    layers = list(preparation.prepared.live_teacher.modules())
+    lanes = joined(preparation.prepared, [config, config])
+    assert any(layer._forward_hooks for layer in layers)
+    for name in ("0", "1", "who never came"):
+        lanes.leave(name)
+    assert not any(layer._forward_hooks for layer in layers)
+    assert (len(lanes), lanes.can_fuse) == (0, False)
+
+
 def test_a_training_goes_on_alone_where_its_lanes_have_left_it_and_the_other_way_round(
     prepared: dict[bool, Prepared],
 ) -> None:

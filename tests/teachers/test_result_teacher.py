@@ -85,8 +85,11 @@ def test_other_data_are_refused(earlier: Path, tmp_path: Path, data: dict[str, A
     refused(earlier, tmp_path, message, data=data)
 
 
-def test_passes_may_differ_since_they_change_no_sample(earlier: Path, tmp_path: Path) -> None:
-    prepared(earlier, tmp_path, data={"passes": 2})
+@pytest.mark.parametrize(
+    "data", [{"passes": 2}, {"student_samples": 50}, {"student_samples": 50, "rest": "unlabelled"}]
+)
+def test_what_changes_no_sample_of_a_split_may_differ(earlier: Path, tmp_path: Path, data: dict[str, Any]) -> None:
+    prepared(earlier, tmp_path, data=data)
 
 
 def test_what_holds_no_student_is_refused(earlier: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from small import TABLES
 from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.fitting import Fitted, known_to_fit
-from distill_tune.tuning.laning import with_lanes
+from distill_tune.tuning.laning import _STEPS, with_lanes
 
 
 def fitted(preparation: Any, **sections: dict[str, Any]) -> Fitted:
@@ -44,6 +44,25 @@ def test_what_is_measured_leaves_four_trials_a_lane_and_the_space_as_it_was(prep
     assert after.config.resources.lanes in (1, 4, 8)
     assert replace(after, tables=before.space.tables) == before.space
     assert after.config.search == before.space.config.search
+
+
+def test_what_is_measured_on_part_of_the_samples_may_be_mixed_with_others(ready: Any, preparation: Any) -> None:
+    mixed = fitted(preparation, augmentation={"mixup": 0.4}, optim={"batch_size": 4}, search={"trials": 16})
+    _, own = ready(mixed.space)
+    assert len(own.dataset.split("train")) > _STEPS * 4
+    assert with_lanes(mixed, own.prepared, 1, lambda line: None).space.config.resources.lanes in (1, 4)
+
+
+def test_what_is_measured_beside_a_live_teacher_leaves_no_hooks_on_it(ready: Any, preparation: Any) -> None:
+    live = fitted(preparation, teacher={"mode": "live"}, loss={"kind": "hint"}, search={"trials": 16})
+    _, own = ready(live.space)
+    assert with_lanes(live, own.prepared, 1, lambda line: None).space.config.resources.lanes == 1
+    assert not any(layer._forward_hooks for layer in own.prepared.live_teacher.modules())
+
+
+def test_students_that_diverge_are_measured_like_others(preparation: Any) -> None:
+    wild = {"kind": "sgd", "learning_rate": 1e30, "batch_size": 64}
+    assert lanes_of(preparation, optim=wild, search={"trials": 16}) in (1, 4)
 
 
 @pytest.mark.parametrize("lanes", [0, 65, "many"])

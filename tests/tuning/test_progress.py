@@ -18,6 +18,7 @@ from distill_tune.tuning.display import RungView, Voice, panel, rung_views, verd
 from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
 from distill_tune.tuning.progress import ProgressWatcher
 from distill_tune.tuning.schedulers.asha import Asha
+from distill_tune.tuning.schedulers.hyperband import Hyperband
 from distill_tune.tuning.tally import Tally
 from distill_tune.tuning.wording import duration, rate, settings, short_names
 
@@ -172,6 +173,21 @@ def test_the_panel_stays_five_lines_within_the_width(width: int) -> None:
     text = drawn(busy_tally(Clock()), left_s=4000, rungs=rungs, width=width)
     assert len(text.splitlines()) == 5
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_the_rungs_of_several_brackets_are_one_where_their_epochs_are() -> None:
+    judge = Hyperband().judge(SearchConfig(max_epochs=27, min_epochs=1, reduction_factor=3))
+    for number in range(60):
+        for epochs in (1, 3, 9):
+            judge.goes_on(f"{number:04d}", epochs, number / 60)
+    assert [rung.epochs for rung in judge.rungs] == [1, 3, 9, 3, 9, 9]
+    first, *others = rung_views(judge.rungs, sign=1)
+    assert first == RungView(1, len(judge.rungs[0].scores), judge.rungs[0].cutoff)
+    assert [(view.epochs, view.count) for view in others] == [
+        (epochs, sum(len(rung.scores) for rung in judge.rungs if rung.epochs == epochs)) for epochs in (3, 9)
+    ]
+    least = min(rung.cutoff or 0.0 for rung in judge.rungs if rung.epochs == 9)
+    assert 0.0 < least == others[-1].cutoff == -rung_views(judge.rungs, sign=-1)[-1].cutoff  # type: ignore[operator]
 
 
 def test_rung_views_give_the_cutoff_in_the_objectives_own_sense() -> None:

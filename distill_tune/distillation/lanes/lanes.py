@@ -41,12 +41,15 @@ class Lanes:
     @property
     def can_fuse(self) -> bool:
         """Whether any two of them can be fused."""
-        keys = [self._keys[name] for name in self._runs if self._keys[name] is not None]
+        keys = [key for key in self._keys.values() if key is not None]
         return len(set(keys)) < len(keys)
 
     def leave(self, name: str) -> None:
         """Drop a training, wherever it is."""
-        self._runs.pop(name, None)
+        run = self._runs.pop(name, None)
+        if run is not None:
+            run.close()
+            del self._keys[name]
 
     def next_epochs(self, names: Collection[str] | None = None) -> dict[str, Outcome]:
         """Train one epoch of each, or of each of `names`; a training that raised should leave."""

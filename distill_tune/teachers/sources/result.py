@@ -6,6 +6,7 @@ al. 2020, "Improved Knowledge Distillation via Teacher Assistant", https://arxiv
 search, a verdict and a folder of its own.
 
 The data must be the same, split alike: a teacher that has learned a later student's test samples would hand them on.
+How many labels it saw is another matter; an assistant may know more than its student.
 """
 
 from __future__ import annotations
@@ -87,8 +88,8 @@ def _check(folder: Path, opened: StudentFolder, pupils: Pupils) -> None:
         raise TeacherError(
             f"{who} reads samples of shape {opened.input_shape}, but the data have {pupils.input_shape}."
         )
-    if opened.data_fingerprint != pupils.data_fingerprint:
+    if opened.split_fingerprint != pupils.split_fingerprint:
         raise TeacherError(
             f"{who} has learned other data, or another split of them, so that it may know test samples; use [data] "
-            f"as in {str(folder / 'run.toml')!r} (but for passes)."
+            f"as in {str(folder / 'run.toml')!r} (path, passes, student_samples and rest may differ)."
         )

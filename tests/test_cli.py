@@ -1,0 +1,83 @@
+"""What the commands share, into streams that people read, or read no more."""
+
+import errno
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+import pytest
+import tomli_w
+from rich.console import Console
+from runs import TABLE
+
+from distill_tune.cli import INTERRUPTED, complain, guarded, tell
+from distill_tune.search import tell as told
+
+PROJECT = Path(__file__).parents[1]
+
+
+def test_a_line_is_there_at_once() -> None:
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written)
+    tell("val/accuracy 0.9", stream)
+    assert written.getvalue() == b"val/accuracy 0.9\n"
+
+
+@pytest.fixture
+def unread() -> TextIO:
+    """A pipe that nobody reads."""
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    return os.fdopen(ours, "w")
+
+
+def test_what_nobody_reads_is_no_error_now_or_when_it_is_closed(
+    unread: TextIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", unread)
+    with unread:
+        for _ in range(3):
+            complain("interrupted.")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "a/b.toml: cannot be written (No space left on device); make room, or choose another place."),
+        (errno.EACCES, "a/b.toml: cannot be read or written (Permission denied); look at its permissions"),
+        (errno.EIO, "a/b.toml: cannot be read or written (Input/output error); look at its permissions and its disk"),
+    ],
+)
+def test_a_fault_of_the_disk_says_no_more_than_is_known(
+    number: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing() -> NoReturn:
+        raise OSError(number, os.strerror(number), "a/b.toml")
+
+    assert guarded(failing) == 1
+    assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+def test_an_interrupted_search_says_how_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    on = Console(file=io.StringIO(), width=40)
+    found = {"status": "interrupted"}
+    assert told(on, found, tmp_path / "mine", "10.0.0.1:6379") == INTERRUPTED
+    assert isinstance(on.file, io.StringIO)
+    where = f"--storage {tmp_path} --address 10.0.0.1:6379\n"
+    assert on.file.getvalue().endswith(f"python -m distill_tune.search --resume --name mine {where}")
+
+
+def test_a_training_goes_on_when_nobody_reads_how_it_is_getting_on(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(tomli_w.dumps(TABLE))
+    command = [sys.executable, "-m", "distill_tune.train", "run.toml", "--name", "unread"]
+    named = os.environ | {"PYTHONPATH": str(PROJECT)}
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=named) as training:
+        assert training.stdout is not None
+        assert training.stdout.readline()
+        training.stdout.close()
+        _, errors = training.communicate(timeout=100)
+    assert (training.returncode, errors) == (0, b"")
+    assert (tmp_path / "results" / "unread" / "train.json").exists()

@@ -1,0 +1,49 @@
+"""Which result folder `--resume` and `--extend` take where none is named."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from distill_tune.errors import ConfigError
+from distill_tune.export.result_folder import default_name
+from distill_tune.tuning.claim import newest
+from distill_tune.tuning.logbook import LOGBOOK, Logbook
+
+
+def left(storage: Path, *names: str, is_finished: bool = False) -> None:
+    """Result folders, each written to after the one before."""
+    for name in names:
+        logbook = Logbook(storage / name)
+        if is_finished:
+            logbook.write("finished")
+        logbook.release()
+        age = len(list(storage.iterdir()))
+        os.utime(storage / name / LOGBOOK, (age, age))
+
+
+def test_of_all_it_is_the_one_that_was_written_to_last(tmp_path: Path) -> None:
+    left(tmp_path, "b", "a")
+    left(tmp_path, "c", is_finished=True)
+    assert newest(tmp_path, None, is_finished=False).name == "a"
+    assert newest(tmp_path, None, is_finished=True).name == "c"
+
+
+def test_of_a_space_it_is_none_that_another_space_has_given_its_name_to(tmp_path: Path) -> None:
+    left(tmp_path, "digits-20261124-131500", "digits_front-20261125-131500", "digits-front-20261126-131500")
+    left(tmp_path, "digits-20261124-131500-again", "digits-mine")
+    assert newest(tmp_path, Path("search_spaces/digits.toml"), is_finished=False).name == "digits-20261124-131500"
+
+
+@pytest.mark.parametrize("name", ["my space", "odd[1]", "*", "ünï", "long" * 40, "-dash"])
+def test_a_space_finds_what_it_has_given_its_name_to(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"{name}.toml"
+    ours = default_name(path)
+    left(tmp_path, ours, "another-20261124-131500")
+    assert newest(tmp_path, path, is_finished=False).name == ours
+
+
+def test_a_space_without_a_result_is_named(tmp_path: Path) -> None:
+    left(tmp_path, "letter-20261124-131500")
+    with pytest.raises(ConfigError, match=r"holds no unfinished search that is named after digits\.toml; give --"):
+        newest(tmp_path, Path("digits.toml"), is_finished=False)

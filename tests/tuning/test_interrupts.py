@@ -1,0 +1,55 @@
+"""What becomes of a program that nobody looks at any more: its terminal is closed, or what it writes to is gone."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+BUSY = """
+import os, sys
+from pathlib import Path
+from distill_tune.cli import complain
+from distill_tune.tuning.display import SteadyConsole
+from distill_tune.tuning.interrupts import Interrupt, heard
+
+if sys.stdin.isatty():
+    os.close(os.open(os.ttyname(0), os.O_RDWR))  # it is this session's terminal from here on
+interrupt, console = Interrupt(), SteadyConsole()
+with heard(interrupt), interrupt.in_order():
+    console.print("at work")
+    while not interrupt.requested:
+        if sys.stdin.isatty():
+            console.print("still at work")
+console.print("interrupted")
+complain("interrupted.")
+Path(sys.argv[1]).touch()
+sys.exit(130)
+"""
+"""Shows how it is getting on in a terminal, and ends in order when it is asked to."""
+
+
+def test_when_the_terminal_is_closed_it_ends_in_order(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", BUSY, str(tmp_path / "saved")]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as busy:
+        os.close(theirs)
+        with os.fdopen(ours, "rb", buffering=0) as screen:
+            assert screen.read(7) == b"at work"
+        assert busy.wait(60) == 130
+    assert (tmp_path / "saved").exists()
+
+
+def test_when_nobody_reads_its_errors_it_ends_in_order(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BUSY, str(tmp_path / "saved")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe) as busy:
+        assert busy.stdout is not None
+        assert busy.stderr is not None
+        assert busy.stdout.readline() == b"at work\n"
+        busy.stderr.close()
+        busy.send_signal(signal.SIGTERM)
+        assert busy.stdout.read() == b"interrupted\n"
+    assert busy.returncode == 130
+    assert (tmp_path / "saved").exists()
