@@ -136,7 +136,8 @@ class _Lines:
     def __init__(self, console: Console, tally: Tally, total: int, clock: Callable[[], float]):
         self._console, self._tally, self._total, self._clock = console, tally, total, clock
         self._said_s = -LINE_EVERY_S
-        self._unsaid: list[tuple[Status, str]] = []
+        self._unsaid: dict[str, tuple[Status, str]] = {}
+        """Of each trial the latest, which may have paused and ended since."""
         self._leader: TrialRecord | None = None
 
     def reported(self, record: TrialRecord) -> None:
@@ -150,7 +151,7 @@ class _Lines:
 
     def ended(self, record: TrialRecord) -> None:
         """Say how it ended now, or with others within a second."""
-        self._unsaid.append((record.status, _ending(record, self._tally.objective)))
+        self._unsaid[record.trial_id] = record.status, _ending(record, self._tally.objective)
         if self._may_speak:
             self.flush()
 
@@ -158,9 +159,9 @@ class _Lines:
         """Say what is waiting."""
         if not self._unsaid:
             return
-        sentence = self._unsaid[0][1]
+        sentence = next(iter(self._unsaid.values()))[1]
         if len(self._unsaid) > 1:
-            counts = Counter(status for status, _ in self._unsaid)
+            counts = Counter(status for status, _ in self._unsaid.values())
             parts = ", ".join(f"{count} {status}" for status, count in counts.items())
             sentence = f"{len(self._unsaid)} trials: {parts}"
         self._unsaid.clear()

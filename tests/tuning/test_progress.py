@@ -111,6 +111,19 @@ def test_quick_trials_are_summed_up_in_about_a_line_a_second() -> None:
     assert "100 of 100 tried" in lines(plain)[-1]
 
 
+def test_a_trial_that_paused_and_ended_between_two_lines_is_counted_once() -> None:
+    clock, plain = Clock(), console(terminal=False)
+    ledger, watcher = watched(plain, clock)
+    run(ledger, trial(0), [0.9], Status.COMPLETED)
+    records = [trial(1), trial(2)]
+    for record in records:
+        run(ledger, record, [0.5], None)
+        ledger.pause(record)
+    ledger.end(records[0], Status.STOPPED)
+    watcher.close()
+    assert lines(plain)[-1].startswith("2 trials: 1 stopped, 1 paused (best 0.9000 by 0000")
+
+
 def test_lines_in_a_pipe_are_not_wrapped_and_have_no_control_characters() -> None:
     plain = console(terminal=False, width=40)
     ledger, _ = watched(plain, Clock())
