@@ -121,7 +121,7 @@ def test_a_trial_that_paused_and_ended_between_two_lines_is_counted_once() -> No
         ledger.pause(record)
     ledger.end(records[0], Status.STOPPED)
     watcher.close()
-    assert lines(plain)[-1].startswith("2 trials: 1 stopped, 1 paused (best 0.9000 by 0000")
+    assert lines(plain)[-1].startswith("3 trials: 1 completed, 1 stopped, 1 paused (best")
 
 
 def test_lines_in_a_pipe_are_not_wrapped_and_have_no_control_characters() -> None:
