@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -185,10 +186,12 @@ def test_a_search_that_goes_on_says_what_it_waits_for_until_its_first_step(
     conductor.take_up([TrialRecord(99, "0099", {}, status=Status.COMPLETED, reports=[report])])
     proposal = conductor.propose()
     assert proposal is not None
-    for said in (["waiting for a place: the cluster has 3 of 3 CPUs free"], []):
+    for number_said in (1, 0):
         heard_of: list[str] = []
         assert not Waiting(conductor, ConductedScheduler(conductor), heard_of.append).stop_all()
-        assert heard_of == said
+        assert len(heard_of) == number_said
+        # what an earlier test had there may still be on its way out
+        assert all(re.fullmatch(r"waiting for a place: the cluster has \d of 3 CPUs free", line) for line in heard_of)
         conductor.goes_on(f"{proposal.number:04d}", [report | {"epoch": 1}])
 
 
