@@ -2,17 +2,15 @@
 
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from disks import files_of_at_most
 from runs import FILES
 
 from distill_tune import predict, train
@@ -76,16 +74,6 @@ def test_an_output_that_cannot_be_written_to_its_end_stays_as_it_was(
             capsys, "student", "new.csv", "-o", "out.csv"
         )
     assert (folder / "out.csv").read_text() == "precious"
-
-
-@contextmanager
-def files_of_at_most(num_bytes: int) -> Iterator[None]:
-    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, most))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
 def test_a_link_or_a_pipe_as_the_output_stays_one(folder: Path) -> None:

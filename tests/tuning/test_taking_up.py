@@ -1,7 +1,6 @@
 """A search that is ended at any instant and taken up again: played through without Ray, cut after every entry."""
 
 import json
-import resource
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import files_of_at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -354,17 +354,6 @@ def test_a_disk_that_is_full_when_a_trial_pauses_loses_nothing_either(
     assert Sitting(tmp_path, **search).run() == whole(**search)[1]
 
 
-@contextmanager
-def disk_with_room_for(num_bytes: int) -> Iterator[None]:
-    """No file can grow beyond that: the write that would do so is cut short, and the next one fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("search", [{}, PAUSING])
 @settings(max_examples=20)
 @given(share=st.floats(0.1, 0.98))
@@ -372,7 +361,7 @@ def test_a_disk_that_fills_up_in_the_midst_of_an_entry_loses_nothing(
     whole: Callable[..., Whole], search: dict[str, Any], share: float, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     (folder, outcome), cut = whole(**search), tmp_path_factory.mktemp("full")
-    with disk_with_room_for(round(share * (folder / JOURNAL).stat().st_size)):
+    with files_of_at_most(round(share * (folder / JOURNAL).stat().st_size)):
         sitting = Sitting(cut, **search)
         sitting.run()
     assert sitting.conductor.budget.ended_by is Reason.STORAGE
@@ -386,7 +375,7 @@ def test_a_logbook_with_half_an_entry_takes_it_back_and_no_other_after_it(tmp_pa
     before = (tmp_path / LOGBOOK).read_bytes()
     record.reports.append({"epoch": 1, "val/accuracy": 0.5})
     with releasing(logbook):
-        with disk_with_room_for(len(before) + 10), pytest.raises(OSError, match="File too large"):
+        with files_of_at_most(len(before) + 10), pytest.raises(OSError, match="File too large"):
             logbook.trial_reported(record)
         assert (tmp_path / LOGBOOK).read_bytes() == before
         with pytest.raises(OSError, match="File too large"):
