@@ -37,7 +37,7 @@ from distill_tune.config.space import Space
 from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.prepare import prepare
 from distill_tune.tuning.cluster import Connection
-from distill_tune.tuning.ledger import Report
+from distill_tune.tuning.records import Report
 from distill_tune.tuning.trial import make_group
 from distill_tune.tuning.worker_group import Assignment, WorkerGroup
 

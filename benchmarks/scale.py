@@ -38,9 +38,10 @@ from distill_tune.distillation.prepare import prepare
 from distill_tune.tuning import cluster
 from distill_tune.tuning.budget import Budget
 from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord, Watcher
+from distill_tune.tuning.ledger import Ledger, Watcher
 from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.logbook import JOURNAL, Logbook
+from distill_tune.tuning.records import Report, Status, TrialRecord
 from distill_tune.tuning.run import run_search
 from distill_tune.tuning.study import SearchJournal, Study
 from distill_tune.tuning.tensorboard import TensorBoardWatcher

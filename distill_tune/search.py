@@ -7,17 +7,14 @@ import json
 import os
 import shlex
 import sys
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from distill_tune.cli import INTERRUPTED, Parser, guarded, local_folder
 from distill_tune.config import load_space
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from distill_tune.tuning.order import Order
 
 DEFAULT_SPACE = "search_spaces/digits.toml"
@@ -60,10 +57,13 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
         return dry_run(order.space, order.folder, must_fit=not is_there_already(order.address))
 
     from distill_tune.tuning.display import SteadyConsole, Voice
+    from distill_tune.tuning.farewell import farewell
     from distill_tune.tuning.job import Job
 
     console = SteadyConsole()
-    return tell(console, Job(order, Voice(console, given.quiet)).run(), order.folder, order.address)
+    found = Job(order, Voice(console, given.quiet)).run()
+    farewell(console, found, order.folder, order.address)
+    return INTERRUPTED if found["status"] == "interrupted" else 0
 
 
 def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
@@ -102,25 +102,6 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
     return extended(folder, int(given.extend), given.time, command, given.address)
 
 
-def winner_in_words(found: dict[str, Any]) -> str:
-    """The best student's trial and settings, on one line."""
-    best, config = found["best"], found["best"]["config"]
-    family, init, loss, optim = config["student"]["family"], config["student"]["init"], config["loss"], config["optim"]
-    begun = "" if init == "default" else f"init {init}, "
-    options = ", ".join(f"{name} {value}" for name, value in config["student"].get(family, {}).items())
-    taught = {"T": "temperature", "soft_weight": "soft_weight"}
-    further = "".join(f" + {weight:.3g} {name}" for name, weight in loss.get("also", {}).items() if weight)
-    said = [f"{short} {_way(loss, key)}" for short, key in taught.items() if key in loss]
-    teaching = f" ({', '.join(said)})" if said else "" if further else " (no teacher)"
-    rates = f"learning_rate {optim['learning_rate']:.3g}, weight_decay {optim['weight_decay']:.3g}"
-    return f"best: trial {best['trial']:04d}, {family} ({options}), {begun}{loss['kind']}{teaching}{further}, {rates}"
-
-
-def _way(loss: dict[str, Any], key: str) -> str:
-    """A value of the loss, and where it goes in the course of the training."""
-    return " to ".join(f"{loss[each]:.3g}" for each in (key, f"{key}_end") if each in loss)
-
-
 def find_space(text: str) -> Path:
     """A search space by path; a shipped one is found from any folder, in a checkout or where pip has put it.
 
@@ -134,39 +115,6 @@ def find_space(text: str) -> Path:
         known = sorted({p.name for place in places for p in (place / "search_spaces").glob("*.toml")})
         raise ConfigError(f"{text}: no such file; shipped in search_spaces/: {', '.join(known)}.")
     return path
-
-
-def tell(console: Console, found: dict[str, Any], folder: Path, address: str | None = None) -> int:
-    """Say at the end what was found, and where it is."""
-    from distill_tune.export.model_card import curse_sentence, openings, p_value_sentences, verdict_sentences
-    from distill_tune.tuning.display import front_table, verdict_table
-
-    say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
-    if found["status"] == "interrupted":
-        again = f"python -m distill_tune.search --resume --name {shlex.quote(folder.name)}"
-        again += "" if folder.parent == Path("results").absolute() else f" --storage {shlex.quote(str(folder.parent))}"
-        again += f" --address {shlex.quote(address)}" if address else ""
-        say(f"Interrupted; what is known so far is in {folder}")
-        say(f"go on with   {again}")
-        return INTERRUPTED
-    best = {**found["best"]["test"], "parameters": found["best"]["parameters"]}
-    baselines = {name: {"parameters": best["parameters"], **b, **b["test"]} for name, b in found["baselines"].items()}
-    teacher = {**found["teacher"]["test"], "parameters": found["teacher"]["parameters"]}
-    say("")
-    for sentence in (*verdict_sentences(found), *p_value_sentences(found), curse_sentence(found)):
-        say(sentence)
-    if found["test_opened"] > 1:
-        say(f"The test split has been opened {openings(found)}.")
-    say("")
-    console.print(verdict_table({"best": best, **baselines, "teacher": teacher}))
-    say(winner_in_words(found))
-    if found.get("front"):
-        say("")
-        console.print(front_table(found["front"]))
-    say("")
-    say(f"student      {folder / 'best'}")
-    say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / 'tensorboard'))}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from distill_tune.distillation.optimizers._base import weight_groups
 from distill_tune.distillation.optimizers._direct import Optimizer
 from distill_tune.distillation.pace import laid_out
 from distill_tune.distillation.precision import forward_context
-from distill_tune.distillation.schedule import rate_share
+from distill_tune.distillation.schedule import learning_rate
 from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.validation import Sums, evaluate, share_right, sums_of
 from distill_tune.errors import TrainingError
@@ -193,7 +193,7 @@ class Run:
         return self.objective.terms(logits.float(), batch, teacher_logits, progress, on_features)
 
     def _step(self, step: int) -> None:
-        rate = self.config.optim.learning_rate * rate_share(self.config.optim.schedule, step, self.total_steps)
+        rate = learning_rate(self.config.optim, step, self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if self.config.optim.gradient_clip is not None:

@@ -8,8 +8,15 @@ one_cycle: Smith, Topin, "Super-Convergence", 2018, https://arxiv.org/abs/1708.0
 
 from math import cos, pi
 
+from distill_tune.config.sections import OptimConfig
+
 _WARM_UP_SHARE = 0.3
 _STEP_AT = (0.6, 0.8)
+
+
+def learning_rate(optim: OptimConfig, step: int, total_steps: int) -> float:
+    """The learning rate at `step` (0-based) of `total_steps`."""
+    return optim.learning_rate * rate_share(optim.schedule, step, total_steps)
 
 
 def rate_share(schedule: str, step: int, total_steps: int) -> float:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from distill_tune.tuning.ledger import Ledger, Status
+from distill_tune.tuning.ledger import Ledger
+from distill_tune.tuning.records import Status
 from distill_tune.tuning.schedulers._base import Rung
 
 _LEAST = 5

@@ -16,9 +16,10 @@ from math import inf, isfinite
 from distill_tune.config import Values
 from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
+from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.proposing import Proposer
+from distill_tune.tuning.records import Report, Status, TrialRecord
 from distill_tune.tuning.schedulers._base import Judge
 from distill_tune.tuning.spent import Spent
 from distill_tune.tuning.study import Proposal, Study

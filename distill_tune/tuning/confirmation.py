@@ -17,7 +17,7 @@ from typing import Any
 
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.validate import validate
-from distill_tune.tuning.ledger import CONFIRMATION, Report, TrialRecord, merit_of
+from distill_tune.tuning.records import CONFIRMATION, Report, TrialRecord, merit_of
 
 DEFAULT_DISTILLATION = {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}
 SEARCHED_NO_TEACHER = "searched_no_teacher"

@@ -1,21 +1,19 @@
-"""What a search looks like in a terminal (rich): phase headings, the live panel, the final table."""
+"""What a search looks like in a terminal (rich): phase headings, the live panel."""
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from distill_tune.config.searching import COSTS
-from distill_tune.tuning.ledger import Status, TrialRecord
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.schedulers._base import Rung
 from distill_tune.tuning.tally import Tally
-from distill_tune.tuning.wording import amount, duration, metric, rate, settings
+from distill_tune.tuning.wording import duration, metric, rate, settings
 
 STYLES = {
     Status.RUNNING: "cyan",
@@ -137,51 +135,3 @@ def _rungs(rungs: Sequence[RungView], beyond: str) -> Text:
         for rung in rungs
     ]
     return Text("  reached epoch ", style="dim").append(" · ".join(parts))
-
-
-def front_table(front: Sequence[Mapping[str, Any]]) -> Table:
-    """The front of a search, as the summary has it; what was not confirmed has a dash."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("front")
-    metrics = [name for name in front[0]["values"] if name not in COSTS]
-    for head in (*front[0]["values"], *(f"{name} again" for name in metrics)):
-        table.add_column(head, justify="right")
-    for row in front:
-        again = (row["confirmed"] or {"values": {}})["values"]
-        numbers = [*row["values"].values(), *(again.get(name) for name in metrics)]
-        table.add_row(f"trial {row['trial']:04d}", *("-" if number is None else amount(number) for number in numbers))
-    return table
-
-
-def verdict_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
-    """The final table; `rows` maps "best", "no_teacher", ... to their test metrics and size.
-
-    A row may have `accuracy` (a fraction, or a mapping with `mean`, `low` and `high`), `nll`, `ece` and
-    `agreement` (numbers or mappings with `mean`), and `parameters`; what it lacks is a dash.
-    """
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("student")
-    for head in ("test accuracy", "NLL", "ECE", "agreement", "parameters"):
-        table.add_column(head, justify="right")
-    for name, row in rows.items():
-        parameters = f"{row['parameters']:,}" if row.get("parameters") else "-"
-        means = [
-            _number(row.get("nll"), ".3f"),
-            _number(row.get("ece"), ".3f"),
-            _number(row.get("agreement"), ".1%"),
-        ]
-        style = "bold" if name == "best" else ""
-        table.add_row(name.replace("_", " "), _accuracy(row.get("accuracy")), *means, parameters, style=style)
-    return table
-
-
-def _accuracy(value: Any) -> str:
-    if isinstance(value, Mapping) and value.get("low") is not None and value.get("high") is not None:
-        return f"{value['mean']:.2%} [{value['low'] * 100:.2f}, {value['high'] * 100:.2f}]"
-    return _number(value, ".2%")
-
-
-def _number(value: Any, form: str) -> str:
-    if isinstance(value, Mapping):
-        value = value.get("mean")
-    return "-" if value is None else format(value, form)

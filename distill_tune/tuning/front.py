@@ -13,7 +13,8 @@ from distill_tune.config import Space, tables_of
 from distill_tune.config.searching import COSTS
 from distill_tune.tuning.confirmation import Candidate
 from distill_tune.tuning.dominance import on_front, spread
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, merit_of
+from distill_tune.tuning.ledger import Ledger
+from distill_tune.tuning.records import Status, TrialRecord, merit_of
 from distill_tune.tuning.wording import amount
 
 

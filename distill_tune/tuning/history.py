@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.errors import CacheError
-from distill_tune.tuning.ledger import CONFIRMATION, Status, TrialRecord
 from distill_tune.tuning.logbook import JOURNAL, LOGBOOK, as_report
 from distill_tune.tuning.origin import Origin
 from distill_tune.tuning.plan import ConfirmationPlan
+from distill_tune.tuning.records import CONFIRMATION, Status, TrialRecord
 
 
 @dataclass

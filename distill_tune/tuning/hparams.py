@@ -20,7 +20,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Interval, Range
 from distill_tune.config.space import Space
-from distill_tune.tuning.ledger import Status, TrialRecord
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.wording import short_names
 
 ABSENT = "none"

@@ -14,7 +14,7 @@ from ray.tune.search import Searcher
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.lane_desk import Hand
 from distill_tune.tuning.lane_host import LANES
-from distill_tune.tuning.ledger import Told
+from distill_tune.tuning.records import Told
 from distill_tune.tuning.trial import DIED
 from distill_tune.tuning.tune_adapters import ConductedScheduler, ConductedSearcher
 

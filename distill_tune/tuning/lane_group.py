@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from distill_tune.tuning.ledger import Report
+from distill_tune.tuning.records import Report
 from distill_tune.tuning.worker_group import (
     Assignment,
     read_checkpoint,

@@ -15,7 +15,7 @@ from ray import tune
 from distill_tune.errors import one_line
 from distill_tune.tuning.lane_desk import Turn
 from distill_tune.tuning.lane_group import LaneGroup
-from distill_tune.tuning.ledger import Report, Told
+from distill_tune.tuning.records import Report, Told
 from distill_tune.tuning.trial import DIED, STEP_S, TrialContext
 
 LANES = "lanes"

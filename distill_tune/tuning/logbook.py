@@ -22,7 +22,8 @@ from typing import Any
 
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.appender import Appender
-from distill_tune.tuning.ledger import Report, TrialRecord, Watcher, with_shared_names
+from distill_tune.tuning.ledger import Watcher
+from distill_tune.tuning.records import Report, TrialRecord, with_shared_names
 
 LOGBOOK = "ledger.jsonl"
 JOURNAL = "study.journal"

@@ -15,8 +15,9 @@ from distill_tune.export.student_folder import write_student_folder
 from distill_tune.tuning import summary
 from distill_tune.tuning.confirmation import Candidate, Confirmation
 from distill_tune.tuning.examination import examine, load_student
-from distill_tune.tuning.ledger import Ledger, merit_of
+from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.records import merit_of
 from distill_tune.tuning.verdicts import verdicts_of
 
 

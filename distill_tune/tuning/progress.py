@@ -15,7 +15,8 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from distill_tune.tuning.display import RungView, named, panel
-from distill_tune.tuning.ledger import Status, TrialRecord, Watcher
+from distill_tune.tuning.ledger import Watcher
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.tally import Tally
 from distill_tune.tuning.wording import metric, rate, settings
 

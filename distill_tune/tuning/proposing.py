@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from distill_tune.config import Values
 from distill_tune.config.searching import LATENCY
 from distill_tune.errors import ConfigError, DistillTuneError
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.limits import Excess, Limits
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.study import Proposal, Study
 
 FAMILY = "student.family"

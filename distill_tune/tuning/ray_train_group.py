@@ -22,7 +22,7 @@ import ray.train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from distill_tune.errors import DistillTuneError, TrainingError, one_line
-from distill_tune.tuning.ledger import Report
+from distill_tune.tuning.records import Report
 from distill_tune.tuning.torch_backend import LateTorchConfig
 from distill_tune.tuning.worker_group import Assignment, WorkerGroup, train
 

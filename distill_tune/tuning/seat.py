@@ -10,7 +10,7 @@ import ray
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import one_line
 from distill_tune.tuning.lane_group import LaneGroup
-from distill_tune.tuning.ledger import Report, Told
+from distill_tune.tuning.records import Report, Told
 from distill_tune.tuning.trial import make_group
 from distill_tune.tuning.worker_group import Assignment, WorkerGroup
 

@@ -16,9 +16,10 @@ from distill_tune.tuning.display import Voice
 from distill_tune.tuning.fitting import Fitted
 from distill_tune.tuning.front import candidates, front_rows
 from distill_tune.tuning.interrupts import Interrupt
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, sign_of
+from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.outcome import complete, failed, interrupted
 from distill_tune.tuning.plan import ConfirmationPlan, Times, num_searches, plan_confirmation
+from distill_tune.tuning.records import Status, TrialRecord, sign_of
 from distill_tune.tuning.search_phase import BESIDE, SearchPhase, claim_beside
 from distill_tune.tuning.seats import Seats
 from distill_tune.tuning.tensorboard import TensorBoardWatcher

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
-from distill_tune.tuning.ledger import Status, TrialRecord
+from distill_tune.tuning.records import Status, TrialRecord
 
 
 @dataclass

@@ -32,7 +32,7 @@ from optuna.trial import FrozenTrial, TrialState
 from distill_tune.config import Config, Space, Values
 from distill_tune.errors import DistillTuneError
 from distill_tune.tuning.appender import Appender
-from distill_tune.tuning.ledger import Status, TrialRecord, sign_of
+from distill_tune.tuning.records import Status, TrialRecord, sign_of
 from distill_tune.tuning.samplers._base import EXHAUSTED, RUNGS, Sampler
 
 _STATES = {

@@ -14,7 +14,8 @@ from distill_tune.tuning.agreement import rung_report
 from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.confirmation import Candidate
 from distill_tune.tuning.examination import Examination, Examined
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+from distill_tune.tuning.ledger import Ledger
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.schedulers._base import Rung
 
 

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from distill_tune.tuning.dominance import Scores, dominates
-from distill_tune.tuning.ledger import Status, TrialRecord, Watcher, merit_of, scores_of, sign_of
+from distill_tune.tuning.ledger import Watcher
+from distill_tune.tuning.records import Status, TrialRecord, merit_of, scores_of, sign_of
 
 ENDED = tuple(status for status in Status if status is not Status.RUNNING)
 

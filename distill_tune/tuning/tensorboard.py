@@ -17,7 +17,8 @@ from distill_tune.config.space import Space
 from distill_tune.config.writing import as_toml
 from distill_tune.tuning.events import PREFIX, EventFile, layout, scalars, text
 from distill_tune.tuning.hparams import columns_of, experiment, final_status, session_end, session_start
-from distill_tune.tuning.ledger import Report, Status, TrialRecord, Watcher, sign_of
+from distill_tune.tuning.ledger import Watcher
+from distill_tune.tuning.records import Report, Status, TrialRecord, sign_of
 from distill_tune.tuning.tally import Tally
 from distill_tune.tuning.wording import amount, metric, settings
 

@@ -20,7 +20,8 @@ from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import one_line
-from distill_tune.tuning.ledger import Report, TrialRecord, Watcher
+from distill_tune.tuning.ledger import Watcher
+from distill_tune.tuning.records import Report, TrialRecord
 from distill_tune.tuning.schedulers._base import Judge
 from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
 

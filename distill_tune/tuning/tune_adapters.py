@@ -14,7 +14,7 @@ from ray.tune.stopper import Stopper
 
 from distill_tune.tuning.cluster import free_places
 from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.ledger import Status
+from distill_tune.tuning.records import Status
 from distill_tune.tuning.trial import DIED, FAILURE, REPORTS
 
 PATIENCE_S = 20.0

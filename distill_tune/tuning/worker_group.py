@@ -20,7 +20,7 @@ from typing import Any
 from distill_tune.atomic import new_file
 from distill_tune.config import Config
 from distill_tune.distillation.prepared import Prepared
-from distill_tune.tuning.ledger import Report
+from distill_tune.tuning.records import Report
 
 CHECKPOINT_EVERY_S = 5.0
 """A killed worker costs at most so much training; taken at the first end of an epoch after it."""

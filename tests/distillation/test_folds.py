@@ -24,7 +24,7 @@ from distill_tune.train import main
 from distill_tune.tuning import worker_group
 from distill_tune.tuning.confirmation import Candidate
 from distill_tune.tuning.examination import examine
-from distill_tune.tuning.ledger import TrialRecord
+from distill_tune.tuning.records import TrialRecord
 from distill_tune.tuning.worker_group import Assignment, fold_weights
 
 FOLDS = 3

@@ -37,9 +37,10 @@ from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of
 from distill_tune.tuning.examination import Examination
 from distill_tune.tuning.front import front_rows
-from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
+from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.outcome import complete, failed, interrupted
+from distill_tune.tuning.records import Report, Status, TrialRecord
 from distill_tune.tuning.schedulers._base import Rung
 from distill_tune.tuning.tensorboard import CHARTS, TensorBoardWatcher
 from distill_tune.tuning.worker_group import Assignment, train

@@ -21,7 +21,7 @@ from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.layout import Layout
 from distill_tune.tuning.confirmation import Candidate
 from distill_tune.tuning.examination import examine, load_student
-from distill_tune.tuning.ledger import TrialRecord
+from distill_tune.tuning.records import TrialRecord
 from distill_tune.tuning.worker_group import Assignment, train
 
 Array = NDArray[Any]

@@ -27,8 +27,8 @@ from distill_tune.tuning.claim import Claim
 from distill_tune.tuning.confirmation import Candidate, baselines_of
 from distill_tune.tuning.examination import examine
 from distill_tune.tuning.footprint import _teacher_parameters
-from distill_tune.tuning.ledger import TrialRecord
 from distill_tune.tuning.logbook import Logbook
+from distill_tune.tuning.records import TrialRecord
 from distill_tune.tuning.summary import teacher_of
 
 Ready = Callable[[Space], tuple[Config, Any]]

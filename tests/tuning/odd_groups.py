@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.tuning.ledger import Report
 from distill_tune.tuning.ray_train_group import RayTrainGroup
+from distill_tune.tuning.records import Report
 from distill_tune.tuning.trial import WORKERS
 from distill_tune.tuning.worker_group import Assignment, WorkerGroup
 

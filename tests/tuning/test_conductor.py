@@ -14,8 +14,9 @@ from distill_tune.config.space import Space
 from distill_tune.students import Cost
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.ledger import Ledger, Status
+from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.limits import NO_EXCESS, Excess
+from distill_tune.tuning.records import Status
 from distill_tune.tuning.schedulers.asha import Asha
 from distill_tune.tuning.study import Proposal, Study
 

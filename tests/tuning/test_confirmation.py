@@ -20,7 +20,8 @@ from distill_tune.tuning import summary
 from distill_tune.tuning.budget import Budget
 from distill_tune.tuning.confirmation import Candidate, baselines_of, fresh_seeds
 from distill_tune.tuning.examination import examine, load_student
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
+from distill_tune.tuning.ledger import Ledger, Watcher
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.seats import Seats
 from distill_tune.tuning.verdicts import verdict_of, verdicts_of
 

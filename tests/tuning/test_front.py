@@ -22,9 +22,10 @@ from distill_tune.tuning.confirmation import Candidate
 from distill_tune.tuning.dominance import dominates
 from distill_tune.tuning.front import candidates, front_in_words, front_of, front_rows
 from distill_tune.tuning.history import History
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.limits import NO_EXCESS, Excess
 from distill_tune.tuning.logbook import JOURNAL, Logbook
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.samplers._base import RUNGS
 from distill_tune.tuning.samplers.tpe import Recent
 from distill_tune.tuning.study import Study

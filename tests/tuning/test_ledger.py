@@ -1,6 +1,7 @@
 import pytest
 
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
+from distill_tune.tuning.ledger import Ledger, Watcher
+from distill_tune.tuning.records import Status, TrialRecord
 
 
 def record(number: int) -> TrialRecord:

@@ -16,8 +16,9 @@ from distill_tune.config.space import Space
 from distill_tune.students import Cost
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.limits import NO_EXCESS
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.schedulers.promotion import Promotion
 from distill_tune.tuning.study import Study
 from distill_tune.tuning.tally import Tally

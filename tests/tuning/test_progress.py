@@ -1,7 +1,6 @@
-"""What people read while a search runs: the live panel, the plain lines, the headings and the final table."""
+"""What people read while a search runs: the live panel, the plain lines and the headings."""
 
 import io
-import json
 import math
 import re
 import subprocess
@@ -14,9 +13,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from distill_tune.config.searching import SearchConfig
-from distill_tune.tuning.display import RungView, Voice, panel, rung_views, verdict_table
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+from distill_tune.tuning.display import RungView, Voice, panel, rung_views
+from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.progress import ProgressWatcher
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.schedulers.asha import Asha
 from distill_tune.tuning.schedulers.hyperband import Hyperband
 from distill_tune.tuning.tally import Tally
@@ -298,7 +298,8 @@ def test_forty_trials_in_a_pipe_are_few_lines_without_control_characters() -> No
     script = """
 import sys
 from rich.console import Console
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+from distill_tune.tuning.ledger import Ledger
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.progress import ProgressWatcher
 ledger = Ledger(watchers=[ProgressWatcher(Console(), "val/accuracy", 40)])
 for number in range(40):
@@ -353,30 +354,13 @@ def test_the_tally_agrees_with_the_ledger(events: list[tuple[int, float | Status
     assert [record.last[objective] for record in tally.leaders(99)] == ranked
 
 
-# Headings, the final table, and words
+# Headings and words
 
 
 def test_a_heading_says_what_begins() -> None:
     plain = console(terminal=False)
     Voice(plain).say("Teacher", "resnet, from cache")
     assert said(plain) == "Teacher  resnet, from cache\n"
-
-
-def test_the_verdict_table_shows_what_there_is_and_a_dash_for_the_rest() -> None:
-    wide = console(terminal=False)
-    accuracy = {"mean": 0.961, "low": 0.957, "high": 0.965, "seeds": [1, 2]}
-    rows = {
-        "best": {"accuracy": accuracy, "nll": 0.12, "ece": {"mean": 0.021}, "agreement": 0.97, "parameters": 14603},
-        "default_distillation": {"accuracy": {"mean": 0.95}},
-        "teacher": {"accuracy": 0.972, "parameters": None},
-    }
-    wide.print(verdict_table(json.loads(json.dumps(rows))))
-    head, best, default, teacher = (line.split() for line in lines(wide))
-    assert head == ["student", "test", "accuracy", "NLL", "ECE", "agreement", "parameters"]
-    assert best == ["best", "96.10%", "[95.70,", "96.50]", "0.120", "0.021", "97.0%", "14,603"]
-    assert default == ["default", "distillation", "95.00%", "-", "-", "-", "-"]
-    assert teacher == ["teacher", "97.20%", "-", "-", "-", "-"]
-    assert max(map(len, lines(wide))) <= 80
 
 
 def test_short_names_stay_distinct_and_clear() -> None:

@@ -25,8 +25,9 @@ from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.controller import Controller
 from distill_tune.tuning.interrupts import heard
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord, Watcher
+from distill_tune.tuning.ledger import Ledger, Watcher
 from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.run import run_search
 from distill_tune.tuning.study import Study
 from distill_tune.tuning.trial import CHECKPOINTS, CheckpointSweeper, TrialContext

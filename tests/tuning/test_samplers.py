@@ -12,7 +12,7 @@ from distill_tune.config import Space
 from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.registry import SAMPLERS
-from distill_tune.tuning.ledger import Status, TrialRecord
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.samplers._base import proposal_seed
 from distill_tune.tuning.samplers.tpe import Recent, Tpe
 from distill_tune.tuning.study import Study

@@ -20,9 +20,10 @@ from distill_tune.students import Cost
 from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.history import History
-from distill_tune.tuning.ledger import Ledger, Report, Status, TrialRecord
+from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.limits import NO_EXCESS, Excess
 from distill_tune.tuning.logbook import JOURNAL, LOGBOOK, Logbook
+from distill_tune.tuning.records import Report, Status, TrialRecord
 from distill_tune.tuning.study import Study
 
 TABLES: dict[str, Any] = {

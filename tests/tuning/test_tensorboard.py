@@ -26,7 +26,8 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 from distill_tune.config.space import Space
 from distill_tune.config.writing import as_toml
 from distill_tune.tuning.hparams import columns_of
-from distill_tune.tuning.ledger import Ledger, Status, TrialRecord
+from distill_tune.tuning.ledger import Ledger
+from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.tensorboard import TensorBoardWatcher
 
 TABLES: dict[str, Any] = {

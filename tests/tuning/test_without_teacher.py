@@ -14,8 +14,8 @@ from distill_tune.errors import ConfigError
 from distill_tune.registry import INITIALISATIONS, LOSSES
 from distill_tune.tuning.confirmation import Candidate, confirm, rivals_of
 from distill_tune.tuning.fitting import known_to_fit
-from distill_tune.tuning.ledger import TrialRecord
 from distill_tune.tuning.plan import ConfirmationPlan, Times, affordable_epochs, plan_confirmation
+from distill_tune.tuning.records import TrialRecord
 from distill_tune.tuning.without_teacher import space_without_teacher
 
 SHIPPED = sorted(Path("search_spaces").glob("*.toml"))

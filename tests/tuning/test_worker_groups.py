@@ -14,8 +14,8 @@ from ray.util.state import list_actors
 
 from distill_tune.config.space import Space
 from distill_tune.errors import TrainingError
-from distill_tune.tuning.ledger import Report
 from distill_tune.tuning.ray_train_group import RayTrainGroup
+from distill_tune.tuning.records import Report
 from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]

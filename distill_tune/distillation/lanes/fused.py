@@ -24,7 +24,7 @@ from distill_tune.distillation.lanes.objective import Dials, parts_of
 from distill_tune.distillation.loop import Checkpoint, Epoch, Run
 from distill_tune.distillation.optimizers._base import LaneStep, OptimizerKind
 from distill_tune.distillation.optimizers._direct import DirectOptimizer
-from distill_tune.distillation.schedule import rate_share
+from distill_tune.distillation.schedule import learning_rate
 from distill_tune.errors import TrainingError
 
 _CHUNK_SAMPLES = 4096
@@ -150,7 +150,8 @@ class Fused:
         steps = self.runs[0].batches.steps_per_epoch
         at = [[(run.epoch - 1) * steps + step for run in self.runs] for step in range(steps)]
         progress = [[n / max(1, run.total_steps - 1) for n, run in zip(ns, self.runs, strict=True)] for ns in at]
-        rates = [[_rate(run, n) for n, run in zip(ns, self.runs, strict=True)] for ns in at]
+        optims = [(run.config.optim, run.total_steps) for run in self.runs]
+        rates = [[learning_rate(optim, n, total) for n, (optim, total) in zip(ns, optims, strict=True)] for ns in at]
         for run, rate in zip(self.runs, rates[-1], strict=True):
             for group in run.optimizer.param_groups:
                 group["lr"] = rate
@@ -209,10 +210,6 @@ class _Plan(NamedTuple):
     """[steps, lanes, 1]: of each step in its lane's training, from 1 on."""
     dials: list[list[Dials]]
     """Of each part, at each step."""
-
-
-def _rate(run: Run, step: int) -> float:
-    return run.config.optim.learning_rate * rate_share(run.config.optim.schedule, step, run.total_steps)
 
 
 def _steps(chunks: list[Batch]) -> Iterator[Batch]:

@@ -1,0 +1,82 @@
+"""What a search says at its end."""
+
+import io
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from distill_tune.tuning.farewell import farewell, verdict_table, winner_in_words
+
+
+def console() -> Console:
+    return Console(file=io.StringIO(), width=80, color_system=None)
+
+
+def lines(on: Console) -> list[str]:
+    assert isinstance(on.file, io.StringIO)
+    return on.file.getvalue().splitlines()
+
+
+def test_the_verdict_table_shows_what_there_is_and_a_dash_for_the_rest() -> None:
+    wide = console()
+    accuracy = {"mean": 0.961, "low": 0.957, "high": 0.965, "seeds": [1, 2]}
+    rows = {
+        "best": {"accuracy": accuracy, "nll": 0.12, "ece": {"mean": 0.021}, "agreement": 0.97, "parameters": 14603},
+        "default_distillation": {"accuracy": {"mean": 0.95}},
+        "teacher": {"accuracy": 0.972, "parameters": None},
+    }
+    wide.print(verdict_table(json.loads(json.dumps(rows))))
+    head, best, default, teacher = (line.split() for line in lines(wide))
+    assert head == ["student", "test", "accuracy", "NLL", "ECE", "agreement", "parameters"]
+    assert best == ["best", "96.10%", "[95.70,", "96.50]", "0.120", "0.021", "97.0%", "14,603"]
+    assert default == ["default", "distillation", "95.00%", "-", "-", "-", "-"]
+    assert teacher == ["teacher", "97.20%", "-", "-", "-", "-"]
+    assert max(map(len, lines(wide))) <= 80
+
+
+def found(**loss: Any) -> dict[str, Any]:
+    """What the words are made from."""
+    student = {"family": "mlp", "init": "default", "mlp": {"width": 20, "depth": 2}}
+    optim = {"learning_rate": 0.0123456, "weight_decay": 1e-4}
+    return {"best": {"trial": 7, "config": {"student": student, "loss": loss, "optim": optim}}}
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        ({"kind": "dkd", "temperature": 2.0, "soft_weight": 0.5}, "dkd (T 2, soft_weight 0.5)"),
+        ({"kind": "dkd", "temperature": 4.0, "temperature_end": 1.0}, "dkd (T 4 to 1)"),
+        ({"kind": "cross_entropy"}, "cross_entropy (no teacher)"),
+        ({"kind": "cross_entropy", "also": {"hint": 0.25, "sp": 0.0}}, "cross_entropy + 0.25 hint"),
+    ],
+)
+def test_the_winner_is_named_with_its_student_loss_and_rates(loss: dict[str, Any], words: str) -> None:
+    said = f"best: trial 0007, mlp (width 20, depth 2), {words}, learning_rate 0.0123, weight_decay 0.0001"
+    assert winner_in_words(found(**loss)) == said
+
+
+def test_after_an_interrupt_the_command_to_go_on_with_is_one_that_a_shell_takes() -> None:
+    plain, folder = console(), Path("/else where/a search")
+    farewell(plain, {"status": "interrupted"}, folder, "ray://head:10001")
+    *_, last = lines(plain)
+    command = shlex.split(last.removeprefix("go on with   "))
+    assert command[:3] == ["python", "-m", "distill_tune.search"]
+    assert command[3:] == [
+        "--resume",
+        "--name",
+        folder.name,
+        "--storage",
+        "/else where",
+        "--address",
+        "ray://head:10001",
+    ]
+
+
+def test_results_in_the_usual_place_need_no_storage_to_go_on() -> None:
+    plain = console()
+    farewell(plain, {"status": "interrupted"}, Path("results").absolute() / "digits")
+    assert lines(plain)[-1] == "go on with   python -m distill_tune.search --resume --name digits"
