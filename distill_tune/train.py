@@ -71,11 +71,10 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
 
 
 def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int) -> dict[str, Any]:
-    from safetensors.torch import save_file
-
     from distill_tune.distillation.folds import train_students
     from distill_tune.distillation.pace import threads
     from distill_tune.export.student_folder import write_student_folder
+    from distill_tune.weights import write_weights
 
     began_s = time.monotonic()
     with threads(space.config.resources.cpus_per_worker):  # as a trial does, so that its weights come out again
@@ -86,8 +85,7 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
                 loss, accuracy = report["train/loss"], report["val/accuracy"]
                 _say(f"seed {seed} epoch {number} of {last}: loss {loss:.4f}, val/accuracy {accuracy:.4f}")
     weights = folder / f".seed-{seed}.safetensors"
-    state = {name: tensor.contiguous() for name, tensor in epoch.students.student.state_dict().items()}
-    save_file(state, weights)
+    write_weights(weights, epoch.students.student.state_dict())
     card = f"# Student of {folder.name}, seed {seed}\n\nval/accuracy {report['val/accuracy']:.4f}\n"
     write_student_folder(folder / f"seed-{seed}", space.config, preparation.dataset, weights, card)
     weights.unlink()

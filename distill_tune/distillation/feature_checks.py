@@ -19,7 +19,7 @@ from distill_tune.distillation.feature_terms import paired
 from distill_tune.distillation.losses import FeatureLoss
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES
-from distill_tune.students import Student, build_student
+from distill_tune.students import Student, build_student, looked_at
 
 _WHERE = ("on", "student_layers", "teacher_layers", "negatives", "dimensions")
 """Options of a loss that say what it compares, and how much of it is remembered."""
@@ -112,11 +112,7 @@ def _corners(space: Space) -> Iterator[Config]:
 
 def anatomy_of_family(family: Student, dataset: Dataset) -> Anatomy:
     """The features of a network of this family, which is made for a moment and, where it can be, without memory."""
-    try:
-        return _anatomy_on(torch.device("meta"), family, dataset)
-    except RuntimeError:  # perhaps because a user's network looks at numbers, which meta has not
-        with torch.random.fork_rng(devices=[]):
-            return _anatomy_on(torch.device("cpu"), family, dataset)
+    return looked_at(lambda device: _anatomy_on(device, family, dataset))
 
 
 def _anatomy_on(device: torch.device, family: Student, dataset: Dataset) -> Anatomy:

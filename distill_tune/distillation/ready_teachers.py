@@ -24,7 +24,7 @@ from distill_tune.distillation.feature_checks import feature_losses, teacher_lay
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
 from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
 from distill_tune.distillation.teacher_training import device_for, train_teacher
-from distill_tune.distillation.teacher_weights import refuse_without_network, write_weights
+from distill_tune.distillation.teacher_weights import leave_weights, refuse_without_network
 from distill_tune.distillation.variants import check_logits_suffice
 from distill_tune.teachers import LoadedTeacher, Pupils, Say, Teacher, Trained, Workshop
 from distill_tune.teachers.mixing import MixedNetwork
@@ -41,7 +41,7 @@ def ready_member(
         refuse_without_network(space)
     elif not name:
         check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
-        write_weights(folder, space, teacher.module)
+        leave_weights(folder, space, teacher.module)
     layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
     with _on(device_for(config), teacher.module):
         for variant in variants:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from distill_tune.atomic import new_file
 from distill_tune.config import Config, Space
 from distill_tune.errors import CacheError, ConfigError, TeacherError, one_line
 from distill_tune.registry import INITIALISATIONS
 from distill_tune.students import build_student
+from distill_tune.weights import write_weights
 
 if TYPE_CHECKING:
     from distill_tune.distillation.materials import Materials
@@ -99,16 +99,12 @@ def refuse_without_network(space: Space) -> None:
         )
 
 
-def write_weights(folder: Path, space: Space, teacher: nn.Module) -> None:
+def leave_weights(folder: Path, space: Space, teacher: nn.Module) -> None:
     """Leave the teacher's weights in its folder, if a training of the space asks for them."""
     if key_that_needs_weights(space) is None:
         return
-    weights = {
-        n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in teacher.state_dict().items()
-    }
-    if not _is_kept(folder, weights):
-        with new_file(folder / _NAME) as temporary:
-            save_file(weights, temporary, {_NORM: repr(norm_of(teacher))})
+    if not _is_kept(folder, teacher.state_dict()):
+        write_weights(folder / _NAME, teacher.state_dict(), {_NORM: repr(norm_of(teacher))})
 
 
 def teacher_network(config: Config, materials: Materials) -> nn.Module:
@@ -143,9 +139,9 @@ def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teach
         ) from error
 
 
-def _is_kept(folder: Path, weights: dict[str, Tensor]) -> bool:
+def _is_kept(folder: Path, state: dict[str, Tensor]) -> bool:
     try:
         kept = load_file(folder / _NAME)
     except (OSError, SafetensorError):
         return False
-    return kept.keys() == weights.keys() and all(torch.equal(kept[name], weights[name]) for name in kept)
+    return kept.keys() == state.keys() and all(torch.equal(kept[name], state[name].cpu()) for name in kept)

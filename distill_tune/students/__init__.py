@@ -6,6 +6,15 @@ torch.
 """
 
 from distill_tune.students._base import Student, behind_normalisation, build_student, from_callable
-from distill_tune.students._cost import Cost, count_cost, multiply_adds
+from distill_tune.students._cost import Cost, count_cost, looked_at, multiply_adds
 
-__all__ = ["Cost", "Student", "behind_normalisation", "build_student", "count_cost", "from_callable", "multiply_adds"]
+__all__ = [
+    "Cost",
+    "Student",
+    "behind_normalisation",
+    "build_student",
+    "count_cost",
+    "from_callable",
+    "looked_at",
+    "multiply_adds",
+]

@@ -7,8 +7,9 @@ counts convolutions and matrix products; normalisation and activations are left 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.students._base import Student
@@ -16,6 +17,8 @@ from distill_tune.students._base import Student
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+_Seen = TypeVar("_Seen")
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,21 @@ def count_cost(family: Student, input_shape: tuple[int, ...], classes: int) -> C
     Raises:
         ConfigError: the family has no network for this shape, or its network does not give logits.
     """
+    return looked_at(lambda device: _count(family, input_shape, classes, device))
+
+
+def looked_at(look: Callable[[torch.device], _Seen]) -> _Seen:
+    """What `look` sees of a network that it makes on a device for a moment: on torch's meta device, without memory.
+
+    A user's network may look at numbers, which meta has not; it is made on the CPU then, with the random state kept.
+    """
     import torch
 
     try:
-        return _count(family, input_shape, classes, torch.device("meta"))
-    except (ConfigError, RuntimeError):  # perhaps because a user's network looks at numbers, which meta has not
+        return look(torch.device("meta"))
+    except (ConfigError, RuntimeError):
         with torch.random.fork_rng(devices=[]):
-            return _count(family, input_shape, classes, torch.device("cpu"))
+            return look(torch.device("cpu"))
 
 
 def multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int:

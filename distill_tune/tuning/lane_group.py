@@ -15,8 +15,8 @@ from distill_tune.tuning.worker_group import (
     Assignment,
     read_checkpoint,
     write_checkpoint,
-    write_student,
 )
+from distill_tune.weights import write_weights
 
 if TYPE_CHECKING:
     from distill_tune.distillation.loop import Epoch
@@ -102,7 +102,7 @@ class LaneGroup:
         assignment = member.assignment
         if epoch.report["epoch"] >= assignment.config.search.max_epochs:
             if assignment.keep is not None:
-                write_student(assignment.keep, epoch.student.state_dict())
+                write_weights(assignment.keep, epoch.student.state_dict())
             if assignment.checkpoint is not None:
                 assignment.checkpoint.unlink(missing_ok=True)
             self.leave(assignment.trial_id)

@@ -21,6 +21,7 @@ from distill_tune.atomic import new_file
 from distill_tune.config import Config
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.tuning.records import Report
+from distill_tune.weights import write_weights
 
 CHECKPOINT_EVERY_S = 5.0
 """A killed worker costs at most so much training; taken at the first end of an epoch after it."""
@@ -126,8 +127,8 @@ def train(assignment: Assignment, device: str, is_first: bool = True) -> Generat
             is_last = epoch.report["epoch"] >= assignment.config.search.max_epochs
             if is_first and is_last and keep is not None:
                 for number, student in enumerate(epoch.students.folds):
-                    write_student(fold_weights(keep, number), student.state_dict())
-                write_student(keep, epoch.students.student.state_dict())
+                    write_weights(fold_weights(keep, number), student.state_dict())
+                write_weights(keep, epoch.students.student.state_dict())
             elif is_first and assignment.checkpoint and assignment.is_checkpoint_due(epoch.report, saved_s):
                 write_checkpoint(assignment.checkpoint, {**epoch.checkpoint(), "reports": reports})
                 saved_s = time.monotonic()
@@ -139,14 +140,6 @@ def train(assignment: Assignment, device: str, is_first: bool = True) -> Generat
 def fold_weights(keep: Path, number: int) -> Path:
     """Where the student of a fold is, beside the one that was trained on all folds."""
     return keep.with_name(f"{keep.stem}-fold{number + 1}{keep.suffix}")
-
-
-def write_student(path: Path, weights: dict[str, Any]) -> None:
-    """Write weights as safetensors, atomically."""
-    from safetensors.torch import save_file
-
-    with new_file(path) as temporary:
-        save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, temporary)
 
 
 def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from distill_tune.distillation.feature_cache import (
     features_folder,
     run_teacher,
 )
-from distill_tune.distillation.feature_checks import teacher_layers
+from distill_tune.distillation.feature_checks import anatomy_of_family, teacher_layers
 from distill_tune.distillation.feature_terms import WithFeatures, paired, with_features
 from distill_tune.distillation.features import Tap, bounded, bring_down, feature_of
 from distill_tune.distillation.loop import Checkpoint, Epoch, Run, distill
@@ -37,7 +38,7 @@ from distill_tune.distillation.objective import Objective
 from distill_tune.distillation.prepare import prepare
 from distill_tune.errors import CacheError, ConfigError, TeacherError, TrainingError
 from distill_tune.registry import LOSSES, STUDENTS
-from distill_tune.students import build_student
+from distill_tune.students import build_student, from_callable
 
 Make = Callable[..., Space]
 Ready = Callable[[Space], tuple[Config, Any]]
@@ -115,6 +116,22 @@ def test_a_network_of_ones_own_is_looked_at_by_the_same_rules() -> None:
     assert found.last == "tokens"
     assert "unused" not in found.shapes
     assert "classify" not in found.shapes
+
+
+def curious(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Looks at its own numbers, which the meta device does not have."""
+    rates = torch.linspace(0, 1, 3).tolist()
+    return nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), 5), nn.Dropout(rates[1]), nn.Linear(5, classes))
+
+
+def test_a_network_of_ones_own_that_the_meta_device_cannot_hold_is_looked_at_all_the_same(
+    image_space: Make, ready: Ready
+) -> None:
+    _, preparation = ready(image_space())
+    state = torch.get_rng_state()
+    found = anatomy_of_family(from_callable(curious)(), preparation.dataset)
+    assert found.shapes[found.last] == (5,)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 class Answering(nn.Module):

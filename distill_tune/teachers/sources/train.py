@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from distill_tune.atomic import new_file
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
 from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Trained, Workshop, source_of
+from distill_tune.weights import write_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -121,15 +121,8 @@ class _Kept:
 
 def _keep(trained: Trained, path: Path) -> None:
     """Write the weights, their digest and their record, atomically; two programs may do so at a time."""
-    import torch
-    from safetensors.torch import save_file
-
-    weights = {
-        name: tensor.clone(memory_format=torch.contiguous_format)
-        for name, tensor in trained.module.state_dict().items()
-    }
-    with new_file(path) as temporary:
-        save_file(weights, temporary, {_KEY: json.dumps({_DIGEST: _digest(weights), **trained.record})})
+    weights = trained.module.state_dict()
+    write_weights(path, weights, {_KEY: json.dumps({_DIGEST: _digest(weights), **trained.record})})
 
 
 def _read_kept(path: Path) -> _Kept | None:

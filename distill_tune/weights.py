@@ -1,0 +1,26 @@
+"""Weights in a file: a state dict as safetensors, which other tools read and which holds no code.
+
+Format: https://huggingface.co/docs/safetensors
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distill_tune.atomic import new_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def write_weights(path: Path, state: Mapping[str, Tensor], record: dict[str, str] | None = None) -> None:
+    """Write tensors of any device, each in full if some are tied, atomically, and what is said of them beside."""
+    import torch
+    from safetensors.torch import save_file
+
+    # The format has no two names for one memory, nor views of one, so each tensor is made its own.
+    apart = {name: one.detach().cpu().clone(memory_format=torch.contiguous_format) for name, one in state.items()}
+    with new_file(path) as temporary:
+        save_file(apart, temporary, record)
