@@ -43,7 +43,8 @@ from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.logbook import JOURNAL, Logbook
 from distill_tune.tuning.records import Report, Status, TrialRecord
 from distill_tune.tuning.run import run_search
-from distill_tune.tuning.study import SearchJournal, Study
+from distill_tune.tuning.study import Study
+from distill_tune.tuning.study_storage import SearchJournal
 from distill_tune.tuning.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.trial import CheckpointSweeper, TrialContext
 from distill_tune.tuning.worker_group import Assignment, WorkerGroup

@@ -16,6 +16,9 @@ OF_THE_SOFT_TERM = ("soft_weight", "soft_weight_end")
 OF_THE_TEACHER = (*OF_THE_TEMPERATURE, *OF_THE_SOFT_TERM, "schedule")
 """Keys of `[loss]` that a loss without a teacher does not have."""
 
+OF_THE_TEACHERS_WEIGHTS = (("regularization", "norm_ratio"),)
+"""Keys by which a student has something of its teacher's weights, beside an init that `needs_teacher`."""
+
 
 def tables_of(config: Config) -> dict[str, Any]:
     """A configuration as plain TOML tables, all defaults written out, without what is None or does not exist."""

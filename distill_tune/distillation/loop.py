@@ -22,16 +22,15 @@ from distill_tune.data import UNLABELLED
 from distill_tune.distillation.accumulation import Accumulation
 from distill_tune.distillation.batches import Batch, Shard
 from distill_tune.distillation.data_parallel import average_statistics, averaging, data_parallel
-from distill_tune.distillation.feature_terms import LiveTeacher, WithFeatures, with_features
+from distill_tune.distillation.feature_terms import LiveTeacher, with_features
 from distill_tune.distillation.holding import Hold
 from distill_tune.distillation.materials import CORRUPTED, Materials
 from distill_tune.distillation.norm_limit import NormLimit, norm_limit
 from distill_tune.distillation.objective import NO_FEATURES, LossTerms, Objective
-from distill_tune.distillation.optimizers._base import weight_groups
-from distill_tune.distillation.optimizers._direct import Optimizer
+from distill_tune.distillation.optimizers._base import optimizer_of
 from distill_tune.distillation.pace import laid_out
 from distill_tune.distillation.precision import forward_context
-from distill_tune.distillation.schedule import learning_rate
+from distill_tune.distillation.schedule import learning_rate, progress_at
 from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.validation import Sums, evaluate, share_right, sums_of
 from distill_tune.errors import TrainingError
@@ -89,7 +88,8 @@ class Run:
         self.taught = with_features(self.objective.on_features, self.student, materials, seed)
         self.trained: nn.Module = self.student if self.taught is None else self.taught
         self.forward = data_parallel(self.trained, self.shard, device)
-        self.optimizer = _optimizer(config, self.student, self.taught)
+        beside = None if self.taught is None else self.taught.terms
+        self.optimizer = optimizer_of(config.optim, self.student, beside)
         layers = () if self.taught is None else self.taught.teacher_layers
         live = materials.live_teacher if self.objective.uses_teacher else None
         self.teacher = None if live is None else LiveTeacher(live, layers)
@@ -130,12 +130,23 @@ class Run:
         # What is drawn in an epoch, such as dropout, hangs on nothing before it: a resumed epoch is the same epoch.
         torch.manual_seed(seed_of(self.seed, self.epoch, self.shard.rank, "training"))
         began_s, start_s = time.time(), time.perf_counter()
-        report = self._train()
-        report["samples_per_s"] = self.batches.samples_per_epoch / (time.perf_counter() - start_s)
+        losses = self._train()
+        return self.trained_epoch(losses, began_s, time.perf_counter() - start_s, self.checkpoint)
+
+    def trained_epoch(
+        self, losses: dict[str, float], began_s: float, trained_s: float, checkpoint: Callable[[], Checkpoint]
+    ) -> Epoch:
+        """The epoch that has just been trained, in `trained_s`: the student validated, and all numbers together.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        start_s = time.perf_counter()
+        report = losses | {"samples_per_s": self.batches.samples_per_epoch / trained_s}
         validation = self.evaluated()
         report |= self.validate(validation)
-        times = {"time/began_s": began_s, "time/training_s": time.perf_counter() - start_s}
-        return Epoch(report | {"epoch": self.epoch} | times, self.checkpoint, self.student, validation)
+        times = {"time/began_s": began_s, "time/training_s": trained_s + time.perf_counter() - start_s}
+        return Epoch(report | {"epoch": self.epoch} | times, checkpoint, self.student, validation)
 
     def _train(self) -> dict[str, float]:
         self.forward.train()
@@ -170,7 +181,7 @@ class Run:
         turn = self.steps.turn(number)
         if turn.begins:
             self.optimizer.zero_grad()
-        progress = turn.step / max(1, self.total_steps - 1)
+        progress = progress_at(turn.step, self.total_steps)
         with averaging(self.forward, turn.ends):
             terms = self._terms(batch, number, progress)
             loss = self.objective.weigh(*terms, progress)
@@ -237,13 +248,3 @@ class Run:
     def _refuse_divergence(self, which: str, loss: float) -> None:
         if not isfinite(loss):
             raise TrainingError(f"the {which} loss is {loss} in epoch {self.epoch}; the run has diverged.")
-
-
-def _optimizer(config: Config, student: nn.Module, taught: WithFeatures | None) -> Optimizer:
-    """Of the student, and in groups of their own with the same settings, of what is trained beside it."""
-    rate, decay = config.optim.learning_rate, config.optim.weight_decay
-    optimizer: Optimizer = config.optim.chosen("kind").build(student, rate, decay)
-    if taught is not None:
-        for group in weight_groups(taught.terms, decay):
-            optimizer.add_param_group(group)
-    return optimizer

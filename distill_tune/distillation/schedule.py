@@ -19,6 +19,11 @@ def learning_rate(optim: OptimConfig, step: int, total_steps: int) -> float:
     return optim.learning_rate * rate_share(optim.schedule, step, total_steps)
 
 
+def progress_at(step: int, total_steps: int) -> float:
+    """How far a training is in `step` (0-based): 0 in its first step, 1 in its last."""
+    return step / max(1, total_steps - 1)
+
+
 def rate_share(schedule: str, step: int, total_steps: int) -> float:
     """The factor on `optim.learning_rate` at `step` (0-based) of `total_steps`: in (0, 1]."""
     progress = step / max(1, total_steps)

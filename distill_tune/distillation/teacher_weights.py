@@ -17,6 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from distill_tune.config import Config, Space
+from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
+from distill_tune.config.messages import dotted
 from distill_tune.errors import CacheError, ConfigError, TeacherError, one_line
 from distill_tune.registry import INITIALISATIONS
 from distill_tune.students import build_student
@@ -79,8 +81,11 @@ def key_that_needs_weights(space: Space) -> str | None:
     for name in space.inits:
         if INITIALISATIONS.get(name).needs_teacher:
             return f"student.init: {name!r}"
-    held = ("regularization", "norm_ratio") in space.ranges or space.config.regularization.norm_ratio is not None
-    return "regularization.norm_ratio" if held else None
+    for path in OF_THE_TEACHERS_WEIGHTS:
+        section, key = path
+        if path in space.ranges or getattr(getattr(space.config, section), key) is not None:
+            return dotted(path)
+    return None
 
 
 def refuse_without_network(space: Space) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.config import Config, Space, tables_of
+from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
 from distill_tune.config.validate import validate
 from distill_tune.tuning.records import CONFIRMATION, Report, TrialRecord, merit_of
 
@@ -144,8 +145,9 @@ def _begun_anew(winner: Candidate) -> tuple[dict[str, Any], dict[str, Any]]:
         own = tables["student"]
         changes["student.init"] = own["init"] = "default"
         own.pop(config.student.init, None)
-    if tables.pop("regularization", None):
-        changes["regularization.norm_ratio"] = None
+    for section, key in OF_THE_TEACHERS_WEIGHTS:
+        if tables.get(section, {}).pop(key, None) is not None:
+            changes[f"{section}.{key}"] = None
     return tables, changes
 
 

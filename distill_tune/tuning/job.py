@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.distillation.prepare import Preparation, announced_data, prepare
+from distill_tune.distillation.prepare import announced_data, prepare
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal, write_json
 from distill_tune.export.versions import versions
-from distill_tune.tuning import cluster, summary
+from distill_tune.tuning import cluster
 from distill_tune.tuning.claim import Claim
+from distill_tune.tuning.clock import Clock
 from distill_tune.tuning.display import Voice
 from distill_tune.tuning.fitting import Fitted, fit, known_to_fit
 from distill_tune.tuning.footprint import Footprint
+from distill_tune.tuning.ground import Ground, Ready
 from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.laning import with_lanes
 from distill_tune.tuning.order import Order
@@ -32,7 +34,7 @@ class Job:
 
     order: Order
     voice: Voice
-    clock: summary.Clock = field(default_factory=summary.Clock)
+    clock: Clock = field(default_factory=Clock)
     interrupt: Interrupt = field(default_factory=Interrupt)
 
     def run(self) -> dict[str, Any]:
@@ -56,51 +58,52 @@ class Job:
         return document
 
     def _begin(self, stack: ExitStack) -> Sitting:
-        """Everything that can be refused, and then the claim to the folder."""
-        began_s = time.monotonic()
-        joins = cluster.is_there_already(self.order.address)
         with nothing_left_on_refusal(self.order.folder.parent):
-            cluster.check_answers(self.order.address)
-            places = self._connect(stack) if joins else cluster.places_of_this_machine(self.resources, must_fit=True)
-            if self.order.is_new:
-                fitted, preparation = self._prepared(places)
-            else:
-                claim = Claim.of_old(self.order.folder, self.order.command)
-                fitted, preparation = self._known_preparation()
-            self.clock.prepare_s, prepared_s = time.monotonic() - began_s, time.time()
-            places = places if joins else self._connect(stack)
-            stack.enter_context(self.interrupt.in_order())
-            if self.order.is_new:
-                fitted = with_lanes(fitted, preparation.prepared, places, self.voice.tell)
-                origin = Origin.of(preparation)
-                claim = Claim.of_new(self.order.folder, fitted.space, self.order.command, origin)
-            else:
-                self.order.enter(claim, fitted.space)
-        stack.callback(claim.logbook.release)
-        preparation = replace(preparation, prepared=claim.link(preparation.prepared))
+            ground = self._ground(stack)
+        stack.callback(ground.claim.logbook.release)
         from distill_tune.tuning.sitting import Sitting
 
-        name = self.order.space_name
-        return Sitting(name, self.voice, self.interrupt, self.clock, claim, fitted, preparation, places, prepared_s)
+        return Sitting(self.order.space_name, self.voice, self.interrupt, self.clock, ground.linked())
+
+    def _ground(self, stack: ExitStack) -> Ground:
+        """Everything that can be refused, and then the claim to the folder."""
+        began_s, joins = time.monotonic(), cluster.is_there_already(self.order.address)
+        cluster.check_answers(self.order.address)
+        places = self._connect(stack) if joins else cluster.places_of_this_machine(self.resources, must_fit=True)
+        ready = self._prepared(places) if self.order.is_new else self._taken_up()
+        self.clock.prepare_s, prepared_s = time.monotonic() - began_s, time.time()
+        places = places if joins else self._connect(stack)
+        stack.enter_context(self.interrupt.in_order())
+        claim, fitted = self._claimed(ready, places)
+        return Ground(claim, fitted, ready.preparation, places, prepared_s)
+
+    def _claimed(self, ready: Ready, places: int) -> tuple[Claim, Fitted]:
+        if ready.claim is not None:
+            self.order.enter(ready.claim, ready.fitted.space)
+            return ready.claim, ready.fitted
+        fitted = with_lanes(ready.fitted, ready.preparation.prepared, places, self.voice.tell)
+        origin = Origin.of(ready.preparation)
+        return Claim.of_new(self.order.folder, fitted.space, self.order.command, origin), fitted
 
     @property
     def resources(self) -> ResourcesConfig:
         """What a trial gets."""
         return self.order.space.config.resources
 
-    def _prepared(self, places: int) -> tuple[Fitted, Preparation]:
+    def _prepared(self, places: int) -> Ready:
         self.voice.say("Preparing", self.order.space_name)
         storage, space = self.order.folder.parent, self.order.space
         cache = storage / SHARED_CACHE
         dataset = announced_data(space.config, cache, self.voice.tell)
         fitted = fit(space, dataset, places, self.voice.tell)
         Footprint.of(fitted.space, dataset, fitted.limits, places).check(storage)
-        return fitted, prepare(fitted.space, cache, self.voice.tell, dataset)
+        return Ready(fitted, prepare(fitted.space, cache, self.voice.tell, dataset))
 
-    def _known_preparation(self) -> tuple[Fitted, Preparation]:
+    def _taken_up(self) -> Ready:
+        claim = Claim.of_old(self.order.folder, self.order.command)
         self.voice.say("Taking up", self.order.folder.name)
         preparation = prepare(self.order.space, self.order.folder / "cache", self.voice.tell)
-        return known_to_fit(self.order.space, preparation.dataset), preparation
+        return Ready(known_to_fit(self.order.space, preparation.dataset), preparation, claim)
 
     def _connect(self, stack: ExitStack) -> int:
         """A cluster whose nodes go together, and how many trials it has room for."""

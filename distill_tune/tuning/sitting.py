@@ -7,14 +7,13 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
-from distill_tune.distillation.prepare import Preparation
 from distill_tune.tuning import summary
 from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.claim import Claim
+from distill_tune.tuning.clock import Clock, searched_s
 from distill_tune.tuning.confirmation import Confirmation, candidates_of, confirm, fresh_seeds, rivals_of
 from distill_tune.tuning.display import Voice
-from distill_tune.tuning.fitting import Fitted
 from distill_tune.tuning.front import candidates, front_rows
+from distill_tune.tuning.ground import Ground
 from distill_tune.tuning.interrupts import Interrupt
 from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.outcome import complete, failed, interrupted
@@ -28,25 +27,13 @@ from distill_tune.tuning.tensorboard import TensorBoardWatcher
 class Sitting:
     """Search, confirmation and examination in a claimed folder, from wherever an earlier sitting has left off."""
 
-    def __init__(
-        self,
-        space_name: str,
-        voice: Voice,
-        interrupt: Interrupt,
-        clock: summary.Clock,
-        claim: Claim,
-        fitted: Fitted,
-        preparation: Preparation,
-        places: int,
-        prepared_s: float,
-    ):
-        """`prepared_s`, in seconds since 1970, is when the preparation had ended."""
+    def __init__(self, space_name: str, voice: Voice, interrupt: Interrupt, clock: Clock, ground: Ground):
+        """`space_name` is what people call the space; `clock` is told of each phase."""
         self.space_name, self.voice, self.interrupt, self.clock = space_name, voice, interrupt, clock
-        self.claim, self.fitted, self.preparation, self.places = claim, fitted, preparation, places
-        self.prepared_s = prepared_s
-        self.space, self.config = fitted.space, fitted.space.config
+        self.ground, self.claim = ground, ground.claim
+        self.space, self.config = ground.fitted.space, ground.fitted.space.config
         self.times = Times.of(self.config.search, num_searches(self.config.confirm))
-        self.main = SearchPhase(claim, fitted, self._budget(), places, voice)
+        self.main = SearchPhase(ground.claim, ground.fitted, self._budget(), ground.places, voice)
         self.ledger = self.main.ledger
         self.beside: SearchPhase | None = None
         """The search without a teacher, where there is one and it has begun."""
@@ -85,7 +72,7 @@ class Sitting:
         """What the search has cost, and why it ended."""
         main, beside = self.main, self.beside
         ended_by = main.ended_by or (Reason.USER if self.interrupt.requested else main.budget.ended_by)
-        spent = summary.effort(self.ledger, self.clock, self.places, main.lanes, main.judge.rungs, ended_by)
+        spent = summary.effort(self.ledger, self.clock, self.ground.places, main.lanes, main.judge.rungs, ended_by)
         if beside is None:
             return spent
         return spent | {
@@ -106,20 +93,20 @@ class Sitting:
 
     def _search(self) -> None:
         tensorboard = TensorBoardWatcher(
-            self.claim.folder / "tensorboard", self.space, self.ledger.objective, self.places
+            self.claim.folder / "tensorboard", self.space, self.ledger.objective, self.ground.places
         )
         try:
-            self.main.run(self.preparation.prepared, tensorboard)
+            self.main.run(self.ground.preparation.prepared, tensorboard)
         finally:
-            self.clock.searched(self.ledger, self.prepared_s, self.claim.history.search_s)
+            self.clock.searched(self.ledger, self.ground.prepared_s, self.claim.history.search_s)
 
     def _search_beside(self) -> None:
         """The same search without a teacher: as many trials, as much time."""
         began_s, trained = time.time(), self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
-        claim, fitted = claim_beside(self.claim, self.fitted.without_teacher(), trained)
+        claim, fitted = claim_beside(self.claim, self.ground.fitted.without_teacher(), trained)
         times, epochs = self.times, self.config.search.epochs
         budget = Budget(trained, times.search_s, epochs, interrupt=self.interrupt, spent_s=claim.history.spent_s)
-        self.beside = beside = SearchPhase(claim, fitted, budget, min(self.places, trained), self.voice)
+        self.beside = beside = SearchPhase(claim, fitted, budget, min(self.ground.places, trained), self.voice)
         tensorboard = TensorBoardWatcher(
             self.claim.folder / "tensorboard" / BESIDE,
             beside.space,
@@ -129,11 +116,11 @@ class Sitting:
         )
         self.voice.say("Searching", "the same space without a teacher")
         try:
-            beside.run(self.preparation.prepared, tensorboard, "Without a teacher")
+            beside.run(self.ground.preparation.prepared, tensorboard, "Without a teacher")
         finally:
             beside.ledger.close()
             claim.logbook.release()
-            self.clock.baseline_search_s = summary.searched_s(beside.ledger, began_s, claim.history.search_s)
+            self.clock.baseline_search_s = searched_s(beside.ledger, began_s, claim.history.search_s)
 
     def _confirm(self) -> Confirmation | None:
         """Train the best again, then the winner's baselines; None where there is nothing to confirm."""
@@ -161,8 +148,8 @@ class Sitting:
         rivals = [] if self.beside is None else rivals_of(self.beside.space, self._best_beside(plan), seeds)
         self.again = Ledger(self.ledger.objective, self.ledger.watchers, self.voice.tell)
         with Seats(
-            min(self.places, plan.num_runs),
-            self.preparation.prepared,
+            min(self.ground.places, plan.num_runs),
+            self.ground.preparation.prepared,
             self.config.resources,
             self.claim.folder,
             self.again,
@@ -178,7 +165,7 @@ class Sitting:
             run_s *= folds / (folds - 1)  # the student of all folds is trained too
         used_s = sum(phase.used_s for phase in (self.main, self.beside) if phase is not None)
         left_s = None if self.times.total_s is None else self.times.total_s - used_s
-        return plan_confirmation(self.config, len(best), run_s, left_s, self.places)
+        return plan_confirmation(self.config, len(best), run_s, left_s, self.ground.places)
 
     def _best_beside(self, plan: ConfirmationPlan) -> list[TrialRecord]:
         assert self.beside is not None
@@ -194,7 +181,7 @@ class Sitting:
         self.claim.logbook.write("test opened")
         head = {**self._head, "test_opened": self.claim.history.tests_opened + 1, **self._front(confirmation)}
         best = self.claim.folder / "best"
-        found = complete(head, confirmation, self.preparation, self.fitted.limits, self.ledger, best)
+        found = complete(head, confirmation, self.ground.preparation, self.ground.fitted.limits, self.ledger, best)
         self.clock.export_s = time.monotonic() - began_s
         return found
 

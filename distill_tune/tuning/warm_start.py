@@ -21,7 +21,8 @@ from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.history import History
 from distill_tune.tuning.logbook import JOURNAL, LOGBOOK
-from distill_tune.tuning.study import SearchStorage, told_of
+from distill_tune.tuning.study import told_of
+from distill_tune.tuning.study_storage import SearchStorage
 
 
 def check_others(search: SearchConfig) -> None:

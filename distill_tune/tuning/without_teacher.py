@@ -12,6 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 from distill_tune.config import Space, Values
+from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range, parse_range
 from distill_tune.errors import ConfigError
@@ -36,8 +37,9 @@ def space_without_teacher(space: Space) -> Space:
     tables, ranges = deepcopy(space.tables), dict(space.ranges)
     _replace_losses(space, tables, ranges)
     _drop_inits(space, tables, ranges)
-    tables.get("regularization", {}).pop("norm_ratio", None)
-    ranges.pop(("regularization", "norm_ratio"), None)
+    for section, key in OF_THE_TEACHERS_WEIGHTS:
+        tables.get(section, {}).pop(key, None)
+        ranges.pop((section, key), None)
     tables.get("confirm", {}).pop("baseline_search", None)
     for key in ("target", "patience"):
         tables.get("search", {}).pop(key, None)

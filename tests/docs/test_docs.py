@@ -34,6 +34,7 @@ from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning import summary
 from distill_tune.tuning.budget import Reason
+from distill_tune.tuning.clock import Clock
 from distill_tune.tuning.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of
 from distill_tune.tuning.examination import Examination
 from distill_tune.tuning.front import front_rows
@@ -341,7 +342,7 @@ def document(own_space: Space, preparation: Preparation, tmp_path_factory: pytes
     found = complete(
         {"name": "own", "space": "", "test_opened": 1}, confirmation, preparation, limits, ledger, folder / "best"
     )
-    spent = summary.effort(ledger, summary.Clock(), 1, 1, [Rung(1)], Reason.TRIALS)
+    spent = summary.effort(ledger, Clock(), 1, 1, [Rung(1)], Reason.TRIALS)
     beside = {"baseline_search": summary.effort_beside(ledger, Reason.TRIALS)}
     return {**found, **spent, **beside, "versions": versions()}
 

@@ -18,6 +18,7 @@ from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.evaluation.significance import holm
 from distill_tune.tuning import summary
 from distill_tune.tuning.budget import Budget
+from distill_tune.tuning.clock import first_step_s, last_end_s, training_share
 from distill_tune.tuning.confirmation import Candidate, baselines_of, fresh_seeds
 from distill_tune.tuning.examination import examine, load_student
 from distill_tune.tuning.ledger import Ledger, Watcher
@@ -181,13 +182,13 @@ def test_training_share_is_training_over_all_places_time() -> None:
         ledger.report(str(number), {"epoch": 1, "time/began_s": began_s, "time/training_s": trained_s})
         ledger.end(record, Status.STOPPED)
         record.ended_s = ended_s
-    assert summary.first_step_s(ledger) == 100.0
-    assert summary.last_end_s(ledger) == 110.0
-    assert summary.training_share(ledger, 2, 10.0) == pytest.approx(13 / 20)
+    assert first_step_s(ledger) == 100.0
+    assert last_end_s(ledger) == 110.0
+    assert training_share(ledger, 2, 10.0) == pytest.approx(13 / 20)
 
 
 def test_a_search_that_never_trained_has_no_share_of_training() -> None:
-    assert summary.training_share(Ledger(), 2, 0.0) == 0.0
+    assert training_share(Ledger(), 2, 0.0) == 0.0
 
 
 def test_a_killed_seat_trains_its_student_again(

@@ -24,7 +24,7 @@ from distill_tune.distillation.lanes.objective import Dials, parts_of
 from distill_tune.distillation.loop import Checkpoint, Epoch, Run
 from distill_tune.distillation.optimizers._base import LaneStep, OptimizerKind
 from distill_tune.distillation.optimizers._direct import DirectOptimizer
-from distill_tune.distillation.schedule import learning_rate
+from distill_tune.distillation.schedule import learning_rate, progress_at
 from distill_tune.errors import TrainingError
 
 _CHUNK_SAMPLES = 4096
@@ -106,22 +106,12 @@ class Fused:
             run.epoch += 1
         losses = self._train()
         self._store()
-        share_s = (time.perf_counter() - start_s) / len(self.runs)
+        share_s = (time.perf_counter() - start_s) / len(self.runs)  # what the training of each has cost
         for run, means in zip(self.runs, losses, strict=True):
             try:
-                yield run, self._epoch(run, means, began_s, share_s)
+                yield run, run.trained_epoch(run.losses(*means), began_s, share_s, partial(self._checkpoint, run))
             except TrainingError as error:
                 yield run, error
-
-    def _epoch(self, run: Run, means: list[float], began_s: float, share_s: float) -> Epoch:
-        """`share_s` is the lane's share of the time of all: what its training has cost."""
-        start_s = time.perf_counter()
-        report = run.losses(*means) | {"samples_per_s": run.batches.samples_per_epoch / share_s}
-        validation = run.evaluated()
-        report |= run.validate(validation)
-        times = {"time/began_s": began_s, "time/training_s": share_s + time.perf_counter() - start_s}
-        checkpoint = partial(self._checkpoint, run)
-        return Epoch(report | {"epoch": run.epoch} | times, checkpoint, run.student, validation)
 
     def _checkpoint(self, run: Run) -> Checkpoint:
         self.release()
@@ -149,7 +139,7 @@ class Fused:
         """What the schedules say of each step of this epoch, of each lane."""
         steps = self.runs[0].batches.steps_per_epoch
         at = [[(run.epoch - 1) * steps + step for run in self.runs] for step in range(steps)]
-        progress = [[n / max(1, run.total_steps - 1) for n, run in zip(ns, self.runs, strict=True)] for ns in at]
+        progress = [[progress_at(n, run.total_steps) for n, run in zip(ns, self.runs, strict=True)] for ns in at]
         optims = [(run.config.optim, run.total_steps) for run in self.runs]
         rates = [[learning_rate(optim, n, total) for n, (optim, total) in zip(ns, optims, strict=True)] for ns in at]
         for run, rate in zip(self.runs, rates[-1], strict=True):

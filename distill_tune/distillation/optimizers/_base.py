@@ -10,6 +10,7 @@ from distill_tune.registry import Options
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from distill_tune.config.sections import OptimConfig
     from distill_tune.distillation.optimizers._direct import Optimizer
 
 
@@ -44,6 +45,15 @@ class OptimizerKind(Options):
     def step_lanes(self, step: LaneStep) -> None:
         """Do to every lane what the optimizer of `build` does to one student."""
         raise NotImplementedError
+
+
+def optimizer_of(optim: OptimConfig, student: nn.Module, beside: nn.Module | None) -> Optimizer:
+    """Of the student, and in groups of their own with the same settings, of what is trained `beside` it."""
+    optimizer: Optimizer = optim.chosen("kind").build(student, optim.learning_rate, optim.weight_decay)
+    if beside is not None:
+        for group in weight_groups(beside, optim.weight_decay):
+            optimizer.add_param_group(group)
+    return optimizer
 
 
 def weight_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -1,0 +1,37 @@
+"""What a sitting stands on: its folder, what was found to fit, data and teacher that are ready, and places to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from distill_tune.distillation.prepare import Preparation
+from distill_tune.tuning.claim import Claim
+from distill_tune.tuning.fitting import Fitted
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Before Ray has started and, for a new search, before anything has been written."""
+
+    fitted: Fitted
+    preparation: Preparation
+    claim: Claim | None = None
+    """Of a search that is taken up, which is claimed first; a new one gets its folder last."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """After everything that can be refused."""
+
+    claim: Claim
+    fitted: Fitted
+    preparation: Preparation
+    places: int
+    """For so many trials at a time."""
+    prepared_s: float
+    """When preparation had ended, in seconds since 1970."""
+
+    def linked(self) -> Ground:
+        """With data and teacher's outputs where the search's own folder has them."""
+        prepared = self.claim.link(self.preparation.prepared)
+        return replace(self, preparation=replace(self.preparation, prepared=prepared))
