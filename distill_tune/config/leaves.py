@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule
+from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule, dotted
 from distill_tune.config.ranges import (
     Interval,
     Range,
@@ -54,6 +54,11 @@ def range_at(path: Path, value: Any) -> Range | None:
     if is_range(value):
         return parse_range(path, value)
     return parse_choice(path, value) if is_name(path) and isinstance(value, list) else None
+
+
+def named(ranges: Mapping[Path, Range]) -> dict[str, Range]:
+    """The same by the names that sampled values have."""
+    return {dotted(path): found for path, found in ranges.items()}
 
 
 def found_at(tables: Any, path: Path) -> Any:

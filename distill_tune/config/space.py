@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from distill_tune.config.existing import lacking, without_unchosen
-from distill_tune.config.leaves import NAMES, Path, cure, found_at, is_name, leaves, put, range_at
+from distill_tune.config.leaves import NAMES, Path, cure, found_at, is_name, leaves, named, put, range_at
 from distill_tune.config.messages import BrokenRule, dotted, shown
 from distill_tune.config.naming_classes import check_classes_are_named
 from distill_tune.config.ranges import Range, Suggests
@@ -128,7 +128,7 @@ class Space:
         Raises:
             ConfigError: a name is no range of this space, or a value is not in its range.
         """
-        ranges = {dotted(path): found for path, found in self.ranges.items()}
+        ranges = named(self.ranges)
         for name, value in values.items():
             if name not in ranges:
                 raise ConfigError(f"{name!r} is no range of the space.{did_you_mean(name, list(ranges))}")

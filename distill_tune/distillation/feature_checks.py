@@ -11,8 +11,8 @@ from itertools import product
 
 import torch
 
-from distill_tune.config import Config, Space
-from distill_tune.config.messages import dotted
+from distill_tune.config import Space
+from distill_tune.config.corners import edges_of
 from distill_tune.data import Dataset
 from distill_tune.distillation.anatomy import Anatomy, anatomy_of
 from distill_tune.distillation.feature_terms import paired
@@ -97,17 +97,9 @@ def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:
 
     What trials pair by themselves they pair from the end, and so a student in between pairs what one of these does.
     """
-    for config in _corners(space):
-        yield config.student.family, anatomy_of_family(config.student.chosen("family"), dataset)
-
-
-def _corners(space: Space) -> Iterator[Config]:
     for family in space.families:
-        ranges = {dotted(path): found.corners() for path, found in space.ranges_of(family).items()}
-        ends = [{name: corners[end] for name, corners in ranges.items()} for end in (0, -1)]
-        between = [{**ends[0], name: corner} for name, corners in ranges.items() for corner in corners[1:]]
-        for values in [*ends, *between]:
-            yield space.at({"student.family": family, **values})
+        for config in map(space.at, edges_of(space, family)):
+            yield family, anatomy_of_family(config.student.chosen("family"), dataset)
 
 
 def anatomy_of_family(family: Student, dataset: Dataset) -> Anatomy:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 from distill_tune.config import Config, Space
+from distill_tune.config.corners import combinations
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
 from distill_tune.errors import ConfigError
@@ -25,9 +25,7 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
                 f"{dotted(path)}: must be a value or {{ choice = [...] }} where the teacher's outputs are cached, "
                 "since each amount is labelled once; or set teacher.mode = 'live'."
             )
-    names = [dotted(path) for path in ranges]
-    for values in itertools.product(*(found.corners() for found in ranges.values())):
-        yield space.at(dict(zip(names, values, strict=True)))
+    yield from map(space.at, combinations(ranges))
 
 
 def check_logits_suffice(variants: list[Config]) -> None:

@@ -14,8 +14,9 @@ from distill_tune.config import Space, Values, parse_duration_s
 from distill_tune.config.searching import COSTS
 from distill_tune.data import Dataset
 from distill_tune.errors import ConfigError
+from distill_tune.tuning.by_size import middle_students, smallest_student
 from distill_tune.tuning.estimate import chosen_pace, estimated_epoch_s
-from distill_tune.tuning.limits import Limits, middle_students, smallest_student
+from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.plan import affordable_epochs
 from distill_tune.tuning.warm_start import check_others
 from distill_tune.tuning.without_teacher import space_without_teacher

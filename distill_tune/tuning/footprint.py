@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill_tune.config import Config, Space
-from distill_tune.config.messages import dotted
+from distill_tune.config.corners import end_of
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache_size import CacheSize
@@ -134,9 +134,8 @@ def _largest_student(space: Space, limits: Limits) -> int:
     """Parameters with every range at its last corner, within the limit; one that cannot be built has none."""
     found = [0]
     for family in space.families:
-        corners = {dotted(path): found.corners()[-1] for path, found in space.ranges_of(family).items()}
         with suppress(ConfigError):
-            found.append(limits.cost(space.at({"student.family": family, **corners})).parameters)
+            found.append(limits.cost(space.at(end_of(space, family, -1))).parameters)
     limit = space.config.limits.max_parameters
     return max(found) if limit is None else min(limit, max(found))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from distill_tune.config import Space, Values
 from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
-from distill_tune.config.messages import dotted
+from distill_tune.config.leaves import named
 from distill_tune.config.ranges import Choice, Range, parse_range
 from distill_tune.errors import ConfigError
 from distill_tune.registry import INITIALISATIONS, LOSSES
@@ -82,5 +82,5 @@ def _drop_inits(space: Space, tables: dict[str, Any], ranges: Ranges) -> None:
 
 def _known(space: Space, values: Values) -> Values:
     """What the space has of known good settings."""
-    ranges = {dotted(path): found for path, found in space.ranges.items()}
+    ranges = named(space.ranges)
     return {name: value for name, value in values.items() if name in ranges and ranges[name].contains(value)}

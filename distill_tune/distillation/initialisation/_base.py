@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import TYPE_CHECKING, ClassVar
 
-from distill_tune.config.messages import dotted
+from distill_tune.config.corners import combinations
 from distill_tune.errors import ConfigError
 from distill_tune.registry import INITIALISATIONS, Options
 
@@ -90,11 +90,9 @@ def _students(space: Space) -> Iterator[Config]:
     """The corners of everything that makes a student, for each initialisation that needs the teacher."""
     for name, family in product(space.inits, space.families):
         if INITIALISATIONS.get(name).needs_teacher:
-            ranges = {dotted(path): found for path, found in space.ranges_of(family).items()}
-            ranges |= {dotted(p): r for p, r in space.ranges.items() if p[:2] == ("student", name)}
-            for values in product(*(found.corners() for found in ranges.values())):
-                chosen = {"student.family": family, "student.init": name}
-                yield space.at(chosen | dict(zip(ranges, values, strict=True)))
+            own = {path: found for path, found in space.ranges.items() if path[:2] == ("student", name)}
+            chosen = {"student.family": family, "student.init": name}
+            yield from (space.at(chosen | values) for values in combinations(space.ranges_of(family) | own))
 
 
 def check_family(config: Config) -> None:

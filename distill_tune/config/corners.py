@@ -1,0 +1,32 @@
+"""Corners of a search space: ranges at their ends and choices at each, which stand for all that lies between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Literal
+
+from distill_tune.config.leaves import Path, named
+from distill_tune.config.ranges import Range
+from distill_tune.config.space import Space, Values
+
+
+def combinations(ranges: Mapping[Path, Range]) -> Iterator[Values]:
+    """Every corner of each with every corner of all others; one without values where there are no ranges."""
+    for values in product(*(found.corners() for found in ranges.values())):
+        yield dict(zip(named(ranges), values, strict=True))
+
+
+def end_of(space: Space, family: str, end: Literal[0, -1]) -> Values:
+    """A student of this family with every range at its first corner, or at its last."""
+    ranges = named(space.ranges_of(family))
+    return {"student.family": family} | {name: found.corners()[end] for name, found in ranges.items()}
+
+
+def edges_of(space: Space, family: str) -> Iterator[Values]:
+    """All ranges at their first corner, all at their last, and all at the first but one at each of its others."""
+    first = end_of(space, family, 0)
+    yield first
+    yield end_of(space, family, -1)
+    for name, found in named(space.ranges_of(family)).items():
+        yield from (first | {name: corner} for corner in found.corners()[1:])
