@@ -78,19 +78,11 @@ class History:
             case "started":
                 self._record(entry)
             case "reported":
-                record = self._record(entry)
-                record.reports.append(as_report(entry["report"]))
-                record.status = Status.RUNNING
-                if entry["is_rung"]:
-                    record.rungs.append(record.epochs)
+                self._record(entry).reach(as_report(entry["report"]), entry["is_rung"])
             case "paused":
-                record = self._record(entry)
-                record.status, record.ended_s = Status.PAUSED, entry["at_s"]
-                record.paused_s = record.paused_s or record.ended_s
+                self._record(entry).pause(entry["at_s"])
             case "ended":
-                record = self._record(entry)
-                record.status = Status(entry["status"])
-                record.message, record.ended_s = entry["message"], entry["ended_s"]
+                self._record(entry).end(Status(entry["status"]), entry["message"], entry["ended_s"])
             case "searched":
                 self.ended_by = entry["ended_by"]
             case "confirming":

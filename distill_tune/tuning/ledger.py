@@ -18,7 +18,6 @@ from distill_tune.tuning.records import (
     merit_of,
     scores_of,
     sign_of,
-    with_shared_names,
 )
 
 
@@ -74,32 +73,28 @@ class Ledger:
     def start(self, record: TrialRecord) -> None:
         """A trial is about to train, or to train on."""
         self._leave(record)
-        record.status, record.ended_s = Status.RUNNING, None
+        record.begin()
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_started(record))
 
     def report(self, trial_id: str, report: Report, is_rung: bool = False) -> None:
         """A trial has finished an epoch, and with it perhaps a rung."""
         record = self.records[trial_id]
-        record.reports.append(with_shared_names(report))
-        if is_rung:
-            record.rungs.append(record.epochs)
+        record.reach(report, is_rung)
         self._tell(lambda watcher: watcher.trial_reported(record))
 
     def pause(self, record: TrialRecord) -> None:
         """A trial waits at a rung."""
         self._leave(record)
-        record.status, record.ended_s = Status.PAUSED, time.time()
-        record.paused_s = record.paused_s or record.ended_s
+        record.pause(time.time())
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_paused(record))
 
     def end(self, record: TrialRecord, status: Status, message: str = "") -> None:
         """A trial has ended (or was found infeasible and never started)."""
         self._leave(record)
-        if record.status is not Status.PAUSED:  # else nobody has been at work on it since
-            record.ended_s = time.time()
-        record.status, record.message = status, message
+        is_paused = record.status is Status.PAUSED  # then nobody has been at work on it since
+        record.end(status, message, record.ended_s if is_paused else time.time())
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_ended(record))
 

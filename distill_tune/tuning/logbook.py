@@ -23,7 +23,7 @@ from typing import Any
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.appender import Appender
 from distill_tune.tuning.ledger import Watcher
-from distill_tune.tuning.records import Report, TrialRecord, with_shared_names
+from distill_tune.tuning.records import Report, TrialRecord
 
 LOGBOOK = "ledger.jsonl"
 JOURNAL = "study.journal"
@@ -114,4 +114,4 @@ def _as_json(value: float) -> float | str:
 
 def as_report(numbers: dict[str, Any]) -> Report:
     """A report as it was before `trial_reported` wrote it: JSON has no NaN."""
-    return with_shared_names({n: float(value) if isinstance(value, str) else value for n, value in numbers.items()})
+    return {name: float(value) if isinstance(value, str) else value for name, value in numbers.items()}

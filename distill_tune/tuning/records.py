@@ -18,7 +18,7 @@ Told = tuple[str, list[Report], str | None]
 """What a training in a lane says: its name, its latest epochs, and why it failed if it did."""
 
 
-def with_shared_names(report: Report) -> Report:
+def _with_shared_names(report: Report) -> Report:
     """The same; its names, which came from another process or a file, are one copy for all reports: a third of it."""
     return {sys.intern(name): value for name, value in report.items()}
 
@@ -89,6 +89,26 @@ class TrialRecord:
     """Why it failed, in one line."""
     goes_on_later: bool = False
     """It was interrupted by the user's wish, and `--resume` takes it up again."""
+
+    def begin(self) -> None:
+        """It trains, or trains on."""
+        self.status, self.ended_s = Status.RUNNING, None
+
+    def reach(self, report: Report, is_rung: bool) -> None:
+        """It has finished an epoch, and with it perhaps a rung."""
+        self.status = Status.RUNNING
+        self.reports.append(_with_shared_names(report))
+        if is_rung:
+            self.rungs.append(self.epochs)
+
+    def pause(self, at_s: float) -> None:
+        """It waits at a rung since `at_s`."""
+        self.status, self.ended_s = Status.PAUSED, at_s
+        self.paused_s = self.paused_s or at_s
+
+    def end(self, status: Status, message: str, at_s: float | None) -> None:
+        """It has ended, at `at_s`."""
+        self.status, self.message, self.ended_s = status, message, at_s
 
     @property
     def is_confirmation(self) -> bool:
