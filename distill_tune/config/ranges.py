@@ -1,6 +1,6 @@
 """Ranges: what may stand in a search space where a run has a value.
 
-{ choice = [4, 8, 16] }      one of the values (lists too: `widths = { choice = [[20, 20], [64]] }`)
+{ choice = [4, 8, 16] }      one of the values (lists too, no tables: `widths = { choice = [[20, 20], [64]] }`)
 { int = [2, 4] }             an integer, both ends included
 { log_int = [8, 256] }       an integer, evenly spread over its logarithm
 { uniform = [0.0, 1.0] }     a number
@@ -53,7 +53,7 @@ class Choice:
 
     @property
     def _as_text(self) -> bool:
-        return any(isinstance(value, list | dict) for value in self.values)
+        return any(isinstance(value, list) for value in self.values)
 
     def corners(self) -> tuple[Any, ...]:
         """The outermost values; of a choice, all."""
@@ -196,10 +196,18 @@ def parse_choice(path: Path, values: Any) -> Choice:
     if nested := [value for value in values if is_range(value)]:
         rule = f"a choice is of values, but {shown(nested[0])} is a range."
         raise BrokenRule(path, rule, cure="Write its values out, or that range alone.")
+    if tables := _tables_in(values):
+        rule = f"a choice is of finite numbers, strings, booleans and lists of them, but {shown(tables[0])} is a table."
+        raise BrokenRule(path, rule, cure="Write the range at the key inside the table.")
     if twice := [value for i, value in enumerate(values) if value in values[:i]]:
         rule = f"the values of a choice must differ, but {shown(twice[0])} stands twice in {shown(values)}."
         raise BrokenRule(path, rule)
     return Choice(tuple(values))
+
+
+def _tables_in(values: list[Any]) -> list[Any]:
+    lists = (_tables_in(value) for value in values if isinstance(value, list))
+    return [value for value in values if isinstance(value, dict)] + sum(lists, [])
 
 
 def _is_number(value: Any) -> bool:

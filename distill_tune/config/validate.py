@@ -1,10 +1,12 @@
 """From plain tables to a checked `Config`, with one readable line for whatever breaks a rule."""
 
+from datetime import date, time
+from math import isfinite
 from typing import Any
 
 from pydantic import ValidationError
 
-from distill_tune.config.messages import UNKNOWN_KEY, BrokenRule, broken_rule, shown
+from distill_tune.config.messages import UNKNOWN_KEY, BrokenRule, Path, broken_rule, shown
 from distill_tune.config.ranges import is_range, unknown_kind
 from distill_tune.config.sections import SEARCHED, SECTIONS, Config
 from distill_tune.errors import ConfigError
@@ -22,11 +24,23 @@ def validate(tables: dict[str, Any]) -> Config:
             raise _unknown_section(name, table)
     sections = {name: _validate_section(name, table) for name, table in tables.items()}
     try:
-        return Config(**sections)
+        config = Config(**sections)
     except ValidationError as error:
         missing = error.errors()[0]["loc"][0]
         key = next(iter(SECTIONS[str(missing)].model_fields))
         raise ConfigError(f"[{missing}]: this section is required; it needs {missing}.{key} at least.") from error
+    _check_can_be_written((), tables)
+    return config
+
+
+def _check_can_be_written(path: Path, value: Any) -> None:
+    """Refuse what `summary.json` has no place for: some options may be anything, and a search must not end on one."""
+    if isinstance(value, dict | list):
+        for key, below in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_can_be_written((*path, key), below)
+    elif isinstance(value, date | time) or (isinstance(value, float) and not isfinite(value)):
+        rule = f"must be a finite number, text, true or false, or lists and tables of them, but got {shown(value)}."
+        raise BrokenRule(path, rule)
 
 
 def _unknown_section(name: str, table: Any) -> ConfigError:

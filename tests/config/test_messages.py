@@ -483,9 +483,49 @@ def test_a_dotted_path_that_leads_to_no_family(own_module: Callable[[str, str], 
     check(f"student.family = '{name}'", f"student.family: {said}")
 
 
+@pytest.mark.parametrize(
+    ("name", "but_is"),
+    [
+        ("instance", "but is an object of class Linear; name what makes one."),
+        ("partial", "but is an object of class partial; name what makes one."),
+        ("builtin", "but is <class 'dict'>, which does not say what it takes."),
+    ],
+)
+def test_something_that_can_be_called_but_says_nothing_of_its_options_is_no_family(
+    own_module: Callable[[str, str], None], name: str, but_is: str
+) -> None:
+    text = "import functools, torch\ndef net(input_shape, classes): ...\nbuiltin = dict\n"
+    own_module("my_models", f"{text}instance = torch.nn.Linear(2, 2)\npartial = functools.partial(net)")
+    said = refused(f"student.family = 'my_models:{name}'")
+    assert said.startswith("student.family: ")
+    assert f"must be a function or an nn.Module class, {but_is}" in said
+
+
 def test_a_module_that_does_not_exist() -> None:
     said = refused("student.family = 'no_such_module.at_all:net'")
     assert "there is no module 'no_such_module' in " in said
+
+
+@pytest.mark.parametrize("value", ["2026-11-25", "2026-11-25T12:00:00", "12:00:00", "inf", "-inf", "nan"])
+@pytest.mark.parametrize(("place", "key"), [("x = {}", "x"), ("x = [1, [{}]]", "x[1][0]"), ("x.below = {}", "x.below")])
+@pytest.mark.parametrize("table", ['student."my_models:net"', "teacher.torch.arguments", "teacher.timm.arguments"])
+def test_a_value_that_no_record_of_the_search_could_hold(
+    own_module: Callable[[str, str], None], table: str, place: str, key: str, value: str
+) -> None:
+    own_module("my_models", "def net(input_shape, classes, **options): ...")
+    chosen = "student.family = 'my_models:net'\nteacher.family = 'mlp'\n"
+    chosen += "teacher.torch.factory = 'my_models:net'\nteacher.timm.model = 'resnet18'\n"
+    assert parse(f"{chosen}{table}.{place.format(3)}")
+    rule = "must be a finite number, text, true or false, or lists and tables of them"
+    check(f"{chosen}{table}.{place.format(value)}", f"{table}.{key}: {rule}, but got {value.replace('T', ' ')}.")
+
+
+def test_a_choice_of_tables_is_refused_with_the_way_to_write_it() -> None:
+    cure = "Write the range at the key inside the table."
+    rule = "a choice is of finite numbers, strings, booleans and lists of them, but { hint = 0.1 } is a table."
+    for values in ("[{ hint = 0.1 }, { attention = 0.1 }]", "[[1, { hint = 0.1 }]]"):
+        check(f"loss.also = {{ choice = {values} }}", f"loss.also: {rule} {cure}")
+        check(f"student.mlp = {{ choice = {values} }}", f"student.mlp: {rule} {cure}")
 
 
 # Whatever stands in a key
