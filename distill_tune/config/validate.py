@@ -22,7 +22,7 @@ def validate(tables: dict[str, Any]) -> Config:
     for name, table in tables.items():
         if name not in SECTIONS:
             raise _unknown_section(name, table)
-    sections = {name: _validate_section(name, table) for name, table in tables.items()}
+    sections = {name: validate_section(name, table) for name, table in tables.items()}
     try:
         config = Config(**sections)
     except ValidationError as error:
@@ -50,7 +50,12 @@ def _unknown_section(name: str, table: Any) -> ConfigError:
     return BrokenRule((name,), "a key must stand in a section.", cure=cure)
 
 
-def _validate_section(name: str, table: Any) -> Any:
+def validate_section(name: str, table: Any) -> Any:
+    """One section of `SECTIONS` by itself.
+
+    Raises:
+        ConfigError: as `validate`.
+    """
     if not isinstance(table, dict):
         raise ConfigError(f"[{name}]: must be a section with keys of its own, but got {shown(table)}.")
     try:
