@@ -20,14 +20,14 @@ from optuna.trial import FrozenTrial, TrialState
 from distill_tune.config import Space
 from distill_tune.config.searching import SearchConfig
 from distill_tune.data.files import at_home
-from distill_tune.errors import ConfigError
+from distill_tune.errors import CacheError, ConfigError
 from distill_tune.tuning.history import History
 from distill_tune.tuning.logbook import JOURNAL, LOGBOOK
 from distill_tune.tuning.study import SearchStorage, told_of
 
 
 def check_others(search: SearchConfig) -> None:
-    """Refuse `start_from` folders that hold no search, or not what several objectives are read from.
+    """Refuse `start_from` folders that hold no search, or not whole what several objectives are read from.
 
     Raises:
         ConfigError: which one.
@@ -36,6 +36,11 @@ def check_others(search: SearchConfig) -> None:
         for name in (JOURNAL, LOGBOOK) if len(search.objectives) > 1 else (JOURNAL,):
             if not os.path.isfile(at_home(folder) / name):  # noqa: PTH113 - no name is too long for it
                 raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
+        if len(search.objectives) > 1:
+            try:
+                History.of(at_home(folder))
+            except CacheError as error:
+                raise ConfigError(f"search.start_from: {error}") from error
 
 
 def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
