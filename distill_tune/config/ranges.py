@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from distill_tune.config.messages import BrokenRule, Path, shown
+from distill_tune.config.numbers import LARGEST
 from distill_tune.registry import closest, did_you_mean
 
 KINDS = ("choice", "int", "log", "log_int", "uniform")
-_LARGEST = 2**53
-"""Up to here every integer is a floating-point number of its own, which Optuna's samplers rely on."""
 _FEW = 64
 """Integer ranges of at most so many values are checked value by value."""
 
@@ -165,7 +164,7 @@ def parse_range(path: Path, value: dict[str, Any]) -> Range:
     if not (isinstance(ends, list) and len(ends) == 2 and all(map(_is_number, ends))):
         raise BrokenRule(path, f"must be {{ {kind} = [low, high] }} with two numbers, but got {shown(value)}.")
     low, high = ends
-    if max(abs(low), abs(high)) > _LARGEST:
+    if max(abs(low), abs(high)) > LARGEST:  # Optuna's samplers compute with floats
         raise BrokenRule(path, f"a range must lie between -2^53 and 2^53, but got {shown(value)}.")
     integer, log = kind.endswith("int"), kind.startswith("log")
     if integer and not all(isinstance(end, int) for end in ends):

@@ -12,6 +12,9 @@ from distill_tune.config.sections import SEARCHED, SECTIONS, Config
 from distill_tune.errors import ConfigError
 from distill_tune.registry import did_you_mean
 
+_DEEPEST, _SHOWN = 32, 3
+"""Lists and tables in each other, and as much of the way to them as an error names."""
+
 
 def validate(tables: dict[str, Any]) -> Config:
     """The configuration that `tables` (as read from TOML) describe.
@@ -35,6 +38,8 @@ def validate(tables: dict[str, Any]) -> Config:
 
 def _check_can_be_written(path: Path, value: Any) -> None:
     """Refuse what `summary.json` has no place for: some options may be anything, and a search must not end on one."""
+    if len(path) > _DEEPEST:
+        raise BrokenRule(path[:_SHOWN], f"must not be nested more than {_DEEPEST} deep; flatten it.")
     if isinstance(value, dict | list):
         for key, below in value.items() if isinstance(value, dict) else enumerate(value):
             _check_can_be_written((*path, key), below)

@@ -520,6 +520,29 @@ def test_a_value_that_no_record_of_the_search_could_hold(
     check(f"{chosen}{table}.{place.format(value)}", f"{table}.{key}: {rule}, but got {value.replace('T', ' ')}.")
 
 
+@pytest.mark.parametrize("key", ["search.trials", "data.passes", "teacher.views", "optim.batch_size", "confirm.top"])
+def test_a_count_beyond_all_counting(key: str) -> None:
+    assert parse(f"{key} = {2**53}\nteacher.family = 'mlp'")
+    check(f"{key} = {2**53 + 1}\nteacher.family = 'mlp'", f"{key}: must be at most 2^53, but got {2**53 + 1}.")
+    assert f"{key}: must be at most 2^53, but got 1000" in refused(f"{key} = {10**400}\nteacher.family = 'mlp'")
+
+
+def test_what_is_nested_too_deeply_is_refused_and_what_is_not_is_kept(own_module: Callable[[str, str], None]) -> None:
+    own_module("my_models", "def net(input_shape, classes, **options): ...")
+    chosen = "student.family = 'my_models:net'\nstudent.'my_models:net'.x = "
+    deepest = 29  # below section, name and key
+    assert parse(f"{chosen}{'[' * deepest}{']' * deepest}")
+    said = 'student."my_models:net".x: must not be nested more than 32 deep; flatten it.'
+    check(f"{chosen}{'[' * deepest}[3]{']' * deepest}", said)
+    check(f"{chosen}{'{a=' * 99}3{'}' * 99}", said)
+
+
+def test_the_corners_of_a_cube_are_not_counted_one_by_one() -> None:
+    blobs = "data = { source = 'blobs', blobs = { classes = 2, features = 9007199254740992, informative = "
+    assert parse(f"{blobs}9007199254740992 }} }}")
+    check(f"{blobs}1 }} }}", "data.blobs.informative: must be at least 2 for 2 classes, but got 1.")
+
+
 def test_a_choice_of_tables_is_refused_with_the_way_to_write_it() -> None:
     cure = "Write the range at the key inside the table."
     rule = "a choice is of finite numbers, strings, booleans and lists of them, but { hint = 0.1 } is a table."
