@@ -520,6 +520,22 @@ def test_a_value_that_no_record_of_the_search_could_hold(
     check(f"{chosen}{table}.{place.format(value)}", f"{table}.{key}: {rule}, but got {value.replace('T', ' ')}.")
 
 
+@cases("""
+flipp = 0.5
+    .flipp: unknown key. Did you mean 'flip'? Known: color, crop, cutmix, cutout, flip, mixup, noise, rotation, shift, swap.
+flip = 7
+    .flip: must be at most 1, but got 7.
+shift = 'a'
+    .shift: must be a number, but got 'a'.
+'absent:Turn' = 1
+    ."absent:Turn": 'absent:Turn': there is no module 'absent' in
+""")
+def test_the_augmentation_of_a_teacher_that_is_trained_here_is_checked_like_any_other(line: str, said: str) -> None:
+    key, _, amount = line.partition(" = ")
+    told = refused(f"teacher.family = 'mlp'\nteacher.train.augmentation.{key} = {amount}")
+    assert told.startswith(f"teacher.train.augmentation{said}")
+
+
 @pytest.mark.parametrize("key", ["search.trials", "data.passes", "teacher.views", "optim.batch_size", "confirm.top"])
 def test_a_count_beyond_all_counting(key: str) -> None:
     assert parse(f"{key} = {2**53}\nteacher.family = 'mlp'")

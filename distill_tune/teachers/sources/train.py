@@ -11,10 +11,11 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
+from distill_tune.config.messages import BrokenRule
 from distill_tune.config.numbers import Positive
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
 from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Trained, Workshop, source_of
@@ -58,6 +59,16 @@ class Train(Teacher):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """As `optim.precision`; auto is measured, and the kept teacher says what it was."""
     seed: int = Field(0, ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _check_augmentation(self) -> Self:
+        from distill_tune.config.sections import AugmentationConfig  # which asks for teachers
+
+        try:
+            AugmentationConfig(**self.augmentation)
+        except BrokenRule as error:
+            raise error.within("augmentation") from error
+        return self
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """The recipe and the family, with the source of what is the user's own."""
