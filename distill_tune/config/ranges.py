@@ -204,9 +204,11 @@ def parse_choice(path: Path, values: Any) -> Choice:
     return Choice(tuple(values))
 
 
-def _tables_in(values: list[Any]) -> list[Any]:
-    lists = (_tables_in(value) for value in values if isinstance(value, list))
-    return [value for value in values if isinstance(value, dict)] + sum(lists, [])
+def _tables_in(value: Any) -> list[Any]:
+    """The tables in a list, and in lists in it."""
+    if isinstance(value, list):
+        return [table for each in value for table in _tables_in(each)]
+    return [value] if isinstance(value, dict) else []
 
 
 def _is_number(value: Any) -> bool:

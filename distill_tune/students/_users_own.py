@@ -86,7 +86,7 @@ def family_of(function: Any) -> type[UsersOwn]:
 
 
 def _path_of(function: Any) -> str:
-    """Where the user wrote it; an instance that can be called has no name of its own, and no source to keep track of."""
+    """Where the user wrote it; an instance that can be called has no name of its own and no source to keep track of."""
     if not (isinstance(function, type) or hasattr(function, "__qualname__")):
         raise ConfigError(f"{MUST_BE}, but is an object of class {type(function).__name__}; name what makes one.")
     return f"{function.__module__}:{function.__qualname__}"

@@ -46,8 +46,8 @@ class PretrainedFolder:
             folder = _fetched(path)
         if not os.path.isdir(folder):  # noqa: PTH112
             raise TeacherError(
-                f"teacher.path: no folder {path!r:.200}; give one that save_pretrained has written, or a name on the Hub, "
-                "'owner/name'."
+                f"teacher.path: no folder {path!r:.200}; give one that save_pretrained has written, or a name on the "
+                "Hub, 'owner/name'."
             )
         return cls(path, folder)
 

@@ -39,7 +39,8 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
     """An order to go on with the search in a folder.
 
     Raises:
-        ConfigError: there is none, or its logbook is damaged, or it is finished, or it has yet to start from others that are gone.
+        ConfigError: there is none, or its logbook is damaged, or it is finished, or it has yet to start from others
+            that are gone.
         InputError: its data or its teacher are others than they were.
     """
     space, history = _left_in(folder)

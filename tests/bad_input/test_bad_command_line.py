@@ -49,9 +49,7 @@ def test_a_command_line_that_cannot_be(refuse: Refuse, arguments: list[str], sai
     assert said in refuse(arguments=tuple(arguments))
 
 
-def test_a_space_may_stand_below_the_home_folder(
-    refuse: Refuse, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_space_may_stand_below_the_home_folder(refuse: Refuse, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
     assert refuse("loss.temperature=-3", arguments=("~/space.toml",)).startswith("error: loss.temperature: ")
 

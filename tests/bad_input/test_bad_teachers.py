@@ -66,9 +66,7 @@ def test_a_folder_that_is_not_there_or_whose_name_none_can_have(refuse: Refuse, 
         assert said in told
 
 
-def test_a_folder_below_the_home_folder_is_found(
-    refuse: Refuse, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_below_the_home_folder_is_found(refuse: Refuse, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder / "home"))
     for seed in (0, 1):
         (folder / "home" / "trained" / f"seed-{seed}").mkdir(parents=True)

@@ -522,7 +522,7 @@ def test_a_value_that_no_record_of_the_search_could_hold(
 
 @cases("""
 flipp = 0.5
-    .flipp: unknown key. Did you mean 'flip'? Known: color, crop, cutmix, cutout, flip, mixup, noise, rotation, shift, swap.
+    .flipp: unknown key. Did you mean 'flip'? Known: color, crop, cutmix, cutout,
 flip = 7
     .flip: must be at most 1, but got 7.
 shift = 'a'
