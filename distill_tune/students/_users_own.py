@@ -63,14 +63,15 @@ class FreeUsersOwn(UsersOwn):
     model_config = ConfigDict(extra="allow")
 
 
-def family_of(function: Any) -> type[UsersOwn]:
-    """The family whose fields are the options of `function(input_shape, classes, **options)`.
+def family_of(function: Any, path: str = "") -> type[UsersOwn]:
+    """The family whose fields are the options of `function(input_shape, classes, **options)`, found at a dotted path.
 
     Raises:
         ConfigError: it is no function and no class that says what it takes, does not take `input_shape` and
             `classes`, or names an option as pydantic cannot.
     """
-    path = _path_of(function)
+    _check_has_a_name(function, path)
+    path = path or f"{function.__module__}:{function.__qualname__}"
     parameters = _parameters(function, path)
     if missing := [name for name in GIVEN if name not in parameters]:
         raise ConfigError(f"{path!r}: must take input_shape and classes, but has no {missing[0]}.")
@@ -85,11 +86,11 @@ def family_of(function: Any) -> type[UsersOwn]:
     return made
 
 
-def _path_of(function: Any) -> str:
-    """Where the user wrote it; an instance that can be called has no name of its own and no source to keep track of."""
+def _check_has_a_name(function: Any, path: str) -> None:
+    """An instance that can be called has no name of its own, and no source to keep track of."""
     if not (isinstance(function, type) or hasattr(function, "__qualname__")):
-        raise ConfigError(f"{MUST_BE}, but is an object of class {type(function).__name__}; name what makes one.")
-    return f"{function.__module__}:{function.__qualname__}"
+        kind = type(function).__name__
+        raise ConfigError(f"{path!r}: {MUST_BE}, but is an object of class {kind}; name what makes one.")
 
 
 def _parameters(function: Any, path: str) -> dict[str, inspect.Parameter]:

@@ -496,9 +496,8 @@ def test_something_that_can_be_called_but_says_nothing_of_its_options_is_no_fami
 ) -> None:
     text = "import functools, torch\ndef net(input_shape, classes): ...\nbuiltin = dict\n"
     own_module("my_models", f"{text}instance = torch.nn.Linear(2, 2)\npartial = functools.partial(net)")
-    said = refused(f"student.family = 'my_models:{name}'")
-    assert said.startswith("student.family: ")
-    assert f"must be a function or an nn.Module class, {but_is}" in said
+    rule = f"'my_models:{name}': must be a function or an nn.Module class"
+    check(f"student.family = ['mlp', 'my_models:{name}']", f"student.family: {rule}, {but_is}")
 
 
 def test_a_module_that_does_not_exist() -> None:
