@@ -53,7 +53,11 @@ def guarded(command: Callable[[], int]) -> int:
         complain("interrupted.")
         return INTERRUPTED
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        number = error.errno if isinstance(error, OSError) else None
+        if isinstance(error, OSError) and number == errno.ENAMETOOLONG:  # a name of the user's: ours are short
+            complain(f"{error.filename!s:.80}...: {error.strerror}, no file can have this name; give a shorter one.")
+            return BAD_INPUT
+        if isinstance(error, OSError) and number in _OF_THE_DISK:
             complain(_of_the_disk(error))
         else:  # a fault of ours: the whole story, and a status that says so
             traceback.print_exc()

@@ -37,19 +37,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _predict(given: argparse.Namespace) -> int:
+    from distill_tune.data.files import at_home
     from distill_tune.data.inputs import read_inputs
     from distill_tune.evaluation.predicting import probabilities
     from distill_tune.export.student_folder import open_student_folder
 
-    opened = open_student_folder(Path(given.student))
-    if given.output is not None and _is_same(given.output, given.input):
+    opened = open_student_folder(at_home(given.student))
+    source = at_home(given.input)
+    if given.output is not None and _is_same(at_home(given.output), source):
         raise InputError(f"-o {given.output}: is INPUT itself, which must not be lost; choose another place.")
-    inputs = read_inputs(Path(given.input), opened.encoder, opened.input_shape, _warn)
+    inputs = read_inputs(source, opened.encoder, opened.input_shape, _warn, opened.separator)
     found = probabilities(opened.student, inputs)
     if given.output is None:
         return _show(opened.classes, found)
     try:
-        with _place(Path(given.output)) as place, place.open("w", newline="", encoding="utf-8") as file:
+        with _place(at_home(given.output)) as place, place.open("w", newline="", encoding="utf-8") as file:
             return _write(file, opened.classes, found)
     except OSError as error:
         raise InputError(
@@ -57,9 +59,9 @@ def _predict(given: argparse.Namespace) -> int:
         ) from error
 
 
-def _is_same(one: str, other: str) -> bool:
+def _is_same(one: Path, other: Path) -> bool:
     try:
-        return Path(one).samefile(other)
+        return one.samefile(other)
     except OSError:  # one is not there, which is said elsewhere if it must be
         return False
 

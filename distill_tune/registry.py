@@ -87,7 +87,7 @@ class Registry(Generic[T]):
             what: names an entry in errors.
             package: every public module of it is an entry.
             base: "module:Class" that every entry inherits from, the user's own too.
-            adapt: "module:function" that makes an entry of a user's plain callable.
+            adapt: "module:function" that makes an entry of a user's plain callable and its dotted path.
         """
         self.what = what
         self._package, self._base, self._adapt = package, base, adapt
@@ -132,8 +132,8 @@ class Registry(Generic[T]):
             return found
         if self._adapt is None or not callable(found) or (isinstance(found, type) and issubclass(found, Options)):
             raise ConfigError(f"{path!r} is no {self.what}: it must be a class that inherits from {self._base}.")
-        adapt: Callable[[Any], type[T]] = load_dotted(self._adapt)
-        return adapt(found)
+        adapt: Callable[[Any, str], type[T]] = load_dotted(self._adapt)
+        return adapt(found, path)
 
 
 DATA_SOURCES: Registry[Any] = Registry(

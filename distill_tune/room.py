@@ -5,12 +5,14 @@ from pathlib import Path
 
 from distill_tune.errors import ConfigError
 
+_MOST = 1e30
+"""More than all disks; beyond, integers are no floats."""
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def in_bytes(count: float) -> str:
     """A number of bytes as people say it, in powers of 1,000: 812 bytes, 6.9 MB, 120 GB."""
-    power = 0
+    count, power = min(count, _MOST), 0
     while count >= 999.5 and power < len(_UNITS) - 1:
         count, power = count / 1000, power + 1
     return f"{count:,.0f} {_UNITS[power]}" if power == 0 or count >= 99.5 else f"{count:.2g} {_UNITS[power]}"

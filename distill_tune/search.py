@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill_tune.cli import INTERRUPTED, Parser, guarded, local_folder
+from distill_tune.cli import INTERRUPTED, Parser, guarded, local_folder, tell
 from distill_tune.config import load_space
+from distill_tune.data.files import at_home
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -87,19 +88,32 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
         raise ConfigError(f"{option}: a search goes on as it was begun; leave out --set and --trials.")
     if given.resume and given.time is not None:
         raise ConfigError("--resume: what is left of the search's time counts on; --time goes with --extend N.")
-    if not given.resume and not (given.extend.isdecimal() and int(given.extend)):
-        raise ConfigError(f"--extend {given.extend!r}: must be an integer from 1 on.")
+    if not given.resume and not _is_count(given.extend):
+        raise ConfigError(f"--extend {given.extend!r:.40}: must be an integer from 1 on, of at most 15 digits.")
 
+    from distill_tune.export.result_folder import check_name
     from distill_tune.tuning.claim import newest
     from distill_tune.tuning.order import extended, taken_up
 
     space_path = Path(given.space) if given.space else None
     if given.name == "":
         raise ConfigError("--name '': must be the name of a result folder; leave it out to take the newest.")
-    folder = storage / given.name if given.name else newest(storage, space_path, is_finished=not given.resume)
+    if given.name:
+        check_name(given.name)
+        folder = storage / given.name
+    else:
+        folder = newest(storage, space_path, is_finished=not given.resume, warn=_warn)
     if given.resume:
         return taken_up(folder, command, given.address)
     return extended(folder, int(given.extend), given.time, command, given.address)
+
+
+def _warn(line: str) -> None:
+    tell(f"warning: {line}", sys.stderr)
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and len(text) <= 15 and int(text) > 0
 
 
 def find_space(text: str) -> Path:
@@ -109,7 +123,7 @@ def find_space(text: str) -> Path:
         ConfigError: there is no such file.
     """
     places = [Path(__file__).parents[1], Path(sys.prefix) / "share" / "distill_tune"]
-    here_first = (Path(text), *(place / text for place in places))
+    here_first = (at_home(text), *(place / text for place in places))
     path = next((p for p in here_first if os.path.isfile(p)), None)  # noqa: PTH113 - no name is too long for it
     if path is None:
         known = sorted({p.name for place in places for p in (place / "search_spaces").glob("*.toml")})

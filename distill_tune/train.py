@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from distill_tune.cli import Parser, guarded, local_folder, tell
 from distill_tune.config import Space, load_space
 from distill_tune.config.messages import dotted
+from distill_tune.data.files import at_home
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(given: argparse.Namespace) -> int:
-    path = Path(given.run)
+    path = at_home(given.run)
     space = load_space(path, given.settings)
     if space.ranges:
         first = dotted(next(iter(space.ranges)))

@@ -13,8 +13,8 @@ import tomli_w
 from rich.console import Console
 from runs import TABLE
 
-from distill_tune.cli import INTERRUPTED, complain, guarded, tell
-from distill_tune.search import tell as told
+from distill_tune.cli import BAD_INPUT, complain, guarded, tell
+from distill_tune.tuning.farewell import farewell
 
 PROJECT = Path(__file__).parents[1]
 
@@ -43,6 +43,12 @@ def test_what_nobody_reads_is_no_error_now_or_when_it_is_closed(
             complain("interrupted.")
 
 
+def test_a_name_that_no_file_can_have_is_a_mistake_of_the_users(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(lambda: int(Path("long" * 90).exists())) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert said == f"error: {'long' * 20}...: File name too long, no file can have this name; give a shorter one.\n"
+
+
 @pytest.mark.parametrize(
     ("number", "said"),
     [
@@ -64,7 +70,7 @@ def test_a_fault_of_the_disk_says_no_more_than_is_known(
 def test_an_interrupted_search_says_how_it_goes_on_where_it_was(tmp_path: Path) -> None:
     on = Console(file=io.StringIO(), width=40)
     found = {"status": "interrupted"}
-    assert told(on, found, tmp_path / "mine", "10.0.0.1:6379") == INTERRUPTED
+    farewell(on, found, tmp_path / "mine", "10.0.0.1:6379")
     assert isinstance(on.file, io.StringIO)
     where = f"--storage {tmp_path} --address 10.0.0.1:6379\n"
     assert on.file.getvalue().endswith(f"python -m distill_tune.search --resume --name mine {where}")

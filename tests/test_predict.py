@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import tomli_w
 from disks import files_of_at_most
 from runs import FILES
 
@@ -53,6 +56,59 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_rows_are_predicted(folder: Path) -> None:
     assert predict.main(["student", "new.csv", "-o", "out.csv"]) == 0
     assert len((folder / "out.csv").read_text().splitlines()) == 61
+
+
+def test_everything_may_stand_below_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.chdir("/")
+    assert predict.main(["~/student", "~/new.csv", "-o", "~/out.csv"]) == 0
+    assert len((folder / "out.csv").read_text().splitlines()) == 61
+    assert train.main(["~/gone.toml", "--storage", str(folder)]) == 2
+
+
+def rewrite_run(**sections: dict[str, Any]) -> None:
+    run = Path("student/run.toml")
+    run.write_text(tomli_w.dumps({**tomllib.loads(run.read_text()), **sections}))
+
+
+def test_the_separator_is_that_of_the_training_data_not_the_most_frequent(folder: Path) -> None:
+    assert predict.main(["student", "new.csv", "-o", "expected.csv"]) == 0
+    with_noise = pd.read_csv("new.csv").assign(**{"a, b, c, d, e, f": 1})
+    with_noise.to_csv("new.csv", index=False, sep=";")
+    rewrite_run(data={"source": "csv", "path": "data.csv", "csv": {"separator": ";"}})
+    assert predict.main(["student", "new.csv", "-o", "out.csv"]) == 0
+    assert Path("out.csv").read_bytes() == Path("expected.csv").read_bytes()
+
+
+def test_modules_that_have_nothing_to_do_with_the_student_need_not_be_there(folder: Path) -> None:
+    assert predict.main(["student", "new.csv", "-o", "expected.csv"]) == 0
+    rewrite_run(
+        data={"source": "my_data:Mine"},
+        loss={"kind": "my_parts:Loss"},
+        optim={"kind": "my_parts:Optimizer"},
+        augmentation={"my_parts:Turn": 1.0},
+        student={**tomllib.loads(Path("student/run.toml").read_text())["student"], "init": "my_parts:Init"},
+    )
+    assert predict.main(["student", "new.csv", "-o", "out.csv"]) == 0
+    assert Path("out.csv").read_bytes() == Path("expected.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"student": {"init": "default"}}, "student.family: this key is required, as text; copy the folder again."),
+        ({"student": {"family": "mpl"}}, "student.family: no student family is named 'mpl'. Did you mean 'mlp'?"),
+        ({"student": {"family": "absent:net"}}, "student.family: 'absent:net': there is no module 'absent' in "),
+        ({"student": {"family": "mlp", "mlp": {"width": "a"}}}, "student.mlp.width: must be an integer, but got 'a'."),
+        ({"data": {}}, "data.source: this key is required, as text; copy the folder again."),
+        ({"data": {"source": "csv", "csv": {"separator": "--"}}}, "data.csv.separator: "),
+    ],
+)
+def test_a_run_that_is_damaged(
+    folder: Path, capsys: pytest.CaptureFixture[str], sections: dict[str, Any], said: str
+) -> None:
+    rewrite_run(**sections)
+    assert refused(capsys, "student", "new.csv").startswith(f"error: student/run.toml: {said}")
 
 
 def test_a_reader_who_has_seen_enough_is_no_error(folder: Path) -> None:
@@ -111,6 +167,11 @@ def test_a_place_that_cannot_be_written_to(
     said = refused(capsys, "student", "new.csv", "-o", place)
     assert "cannot be written (" in said
     assert why in said
+
+
+def test_rows_whose_name_no_file_can_have(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for suffix in (".csv", ".npy", ".parquet"):
+        assert "cannot be read (File name too long)" in refused(capsys, "student", "long" * 90 + suffix)
 
 
 def test_the_rows_themselves_are_not_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

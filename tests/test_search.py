@@ -19,8 +19,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from distill_tune.export.model_card import curse_sentence, p_value_sentences
 from distill_tune.export.student_folder import open_student_folder
-from distill_tune.search import winner_in_words
 from distill_tune.train import main as train
+from distill_tune.tuning.farewell import winner_in_words
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
@@ -222,8 +222,6 @@ def test_ctrl_c_ends_trials_saves_what_is_there_and_leaves_no_process(storage: P
 
 
 def test_the_winner_in_words_says_how_it_began_where_it_was_told_to() -> None:
-    from distill_tune.search import winner_in_words
-
     student = {"family": "mlp", "init": "inherit", "mlp": {"width": 8}}
     optim = {"learning_rate": 0.01, "weight_decay": 0.0}
     config = {"student": student, "loss": {"kind": "labels"}, "optim": optim}

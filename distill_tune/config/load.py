@@ -54,7 +54,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: it is missing, unreadable, or no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return _parsed(path.read_text(encoding="utf-8-sig"), str(path))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; the shipped search spaces are in search_spaces/.") from error
     except OSError as error:
@@ -63,6 +63,23 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is no text file (a TOML configuration is UTF-8 text).") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is no valid TOML: {error}.") from error
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    """The tables of a TOML text, which may be anything.
+
+    Raises:
+        ConfigError: it is TOML, but more than Python reads.
+        TOMLDecodeError: it is no TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError as error:
+        raise ConfigError(f"{where}: has lists or tables that are nested too deeply; flatten them.") from error
+    except ValueError as error:  # of int(), which reads so many digits and no more
+        raise ConfigError(f"{where}: has a number of more than 4,300 digits; shorten it.") from error
 
 
 def apply_setting(tables: dict[str, Any], setting: str) -> None:
@@ -75,7 +92,7 @@ def apply_setting(tables: dict[str, Any], setting: str) -> None:
     if not equals or not key.strip() or not text.strip():
         raise ConfigError(f"--set {setting}: must be KEY=VALUE, such as loss.temperature=4.")
     try:
-        nested = tomllib.loads(f"{' '.join(key.split())} = 0")
+        nested = _parsed(f"{' '.join(key.split())} = 0", f"--set {setting:.80}")
     except tomllib.TOMLDecodeError as error:
         cure = "write section.key, such as loss.temperature; a part with a colon in it needs quotes."
         raise ConfigError(f"--set {setting}: {key!r} is no key; {cure}") from error
@@ -92,7 +109,7 @@ def _filled(nested: Any, value: Any) -> Any:
 
 def _parse_value(setting: str, text: str) -> Any:
     try:
-        parsed = tomllib.loads(f"value = {text}")
+        parsed = _parsed(f"value = {text}", f"--set {setting:.80}")
     except tomllib.TOMLDecodeError as error:
         if text[0] in "[{\"'":
             raise ConfigError(f"--set {setting}: {text} is no TOML value ({error}); strings need quotes.") from error

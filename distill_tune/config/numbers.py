@@ -5,7 +5,17 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
+LARGEST = 2**53
+"""Up to here every integer is a floating-point number of its own."""
+
+
+def _is_not_beyond_all_counting(value: int) -> int:
+    if value > LARGEST:
+        raise ValueError("must be at most 2^53")
+    return value
+
+
+Positive = Annotated[int, Field(ge=1), AfterValidator(_is_not_beyond_all_counting)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """What every generator of random numbers in use can be seeded with."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]

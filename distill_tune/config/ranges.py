@@ -1,6 +1,6 @@
 """Ranges: what may stand in a search space where a run has a value.
 
-{ choice = [4, 8, 16] }      one of the values (lists too: `widths = { choice = [[20, 20], [64]] }`)
+{ choice = [4, 8, 16] }      one of the values (lists too, no tables: `widths = { choice = [[20, 20], [64]] }`)
 { int = [2, 4] }             an integer, both ends included
 { log_int = [8, 256] }       an integer, evenly spread over its logarithm
 { uniform = [0.0, 1.0] }     a number
@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from distill_tune.config.messages import BrokenRule, Path, shown
+from distill_tune.config.numbers import LARGEST
 from distill_tune.registry import closest, did_you_mean
 
 KINDS = ("choice", "int", "log", "log_int", "uniform")
-_LARGEST = 2**53
-"""Up to here every integer is a floating-point number of its own, which Optuna's samplers rely on."""
 _FEW = 64
 """Integer ranges of at most so many values are checked value by value."""
 
@@ -53,7 +52,7 @@ class Choice:
 
     @property
     def _as_text(self) -> bool:
-        return any(isinstance(value, list | dict) for value in self.values)
+        return any(isinstance(value, list) for value in self.values)
 
     def corners(self) -> tuple[Any, ...]:
         """The outermost values; of a choice, all."""
@@ -165,7 +164,7 @@ def parse_range(path: Path, value: dict[str, Any]) -> Range:
     if not (isinstance(ends, list) and len(ends) == 2 and all(map(_is_number, ends))):
         raise BrokenRule(path, f"must be {{ {kind} = [low, high] }} with two numbers, but got {shown(value)}.")
     low, high = ends
-    if max(abs(low), abs(high)) > _LARGEST:
+    if max(abs(low), abs(high)) > LARGEST:  # Optuna's samplers compute with floats
         raise BrokenRule(path, f"a range must lie between -2^53 and 2^53, but got {shown(value)}.")
     integer, log = kind.endswith("int"), kind.startswith("log")
     if integer and not all(isinstance(end, int) for end in ends):
@@ -196,10 +195,20 @@ def parse_choice(path: Path, values: Any) -> Choice:
     if nested := [value for value in values if is_range(value)]:
         rule = f"a choice is of values, but {shown(nested[0])} is a range."
         raise BrokenRule(path, rule, cure="Write its values out, or that range alone.")
+    if tables := _tables_in(values):
+        rule = f"a choice is of finite numbers, strings, booleans and lists of them, but {shown(tables[0])} is a table."
+        raise BrokenRule(path, rule, cure="Write the range at the key inside the table.")
     if twice := [value for i, value in enumerate(values) if value in values[:i]]:
         rule = f"the values of a choice must differ, but {shown(twice[0])} stands twice in {shown(values)}."
         raise BrokenRule(path, rule)
     return Choice(tuple(values))
+
+
+def _tables_in(value: Any) -> list[Any]:
+    """The tables in a list, and in lists in it."""
+    if isinstance(value, list):
+        return [table for each in value for table in _tables_in(each)]
+    return [value] if isinstance(value, dict) else []
 
 
 def _is_number(value: Any) -> bool:

@@ -1,14 +1,19 @@
 """From plain tables to a checked `Config`, with one readable line for whatever breaks a rule."""
 
+from datetime import date, time
+from math import isfinite
 from typing import Any
 
 from pydantic import ValidationError
 
-from distill_tune.config.messages import UNKNOWN_KEY, BrokenRule, broken_rule, shown
+from distill_tune.config.messages import UNKNOWN_KEY, BrokenRule, Path, broken_rule, shown
 from distill_tune.config.ranges import is_range, unknown_kind
 from distill_tune.config.sections import SEARCHED, SECTIONS, Config
 from distill_tune.errors import ConfigError
 from distill_tune.registry import did_you_mean
+
+_DEEPEST, _SHOWN = 32, 3
+"""Lists and tables in each other, and as much of the way to them as an error names."""
 
 
 def validate(tables: dict[str, Any]) -> Config:
@@ -20,13 +25,27 @@ def validate(tables: dict[str, Any]) -> Config:
     for name, table in tables.items():
         if name not in SECTIONS:
             raise _unknown_section(name, table)
-    sections = {name: _validate_section(name, table) for name, table in tables.items()}
+    sections = {name: validate_section(name, table) for name, table in tables.items()}
     try:
-        return Config(**sections)
+        config = Config(**sections)
     except ValidationError as error:
         missing = error.errors()[0]["loc"][0]
         key = next(iter(SECTIONS[str(missing)].model_fields))
         raise ConfigError(f"[{missing}]: this section is required; it needs {missing}.{key} at least.") from error
+    _check_can_be_written((), tables)
+    return config
+
+
+def _check_can_be_written(path: Path, value: Any) -> None:
+    """Refuse what `summary.json` has no place for: some options may be anything, and a search must not end on one."""
+    if len(path) > _DEEPEST:
+        raise BrokenRule(path[:_SHOWN], f"must not be nested more than {_DEEPEST} deep; flatten it.")
+    if isinstance(value, dict | list):
+        for key, below in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_can_be_written((*path, key), below)
+    elif isinstance(value, date | time) or (isinstance(value, float) and not isfinite(value)):
+        rule = f"must be a finite number, text, true or false, or lists and tables of them, but got {shown(value)}."
+        raise BrokenRule(path, rule)
 
 
 def _unknown_section(name: str, table: Any) -> ConfigError:
@@ -36,7 +55,12 @@ def _unknown_section(name: str, table: Any) -> ConfigError:
     return BrokenRule((name,), "a key must stand in a section.", cure=cure)
 
 
-def _validate_section(name: str, table: Any) -> Any:
+def validate_section(name: str, table: Any) -> Any:
+    """One section of `SECTIONS` by itself.
+
+    Raises:
+        ConfigError: as `validate`.
+    """
     if not isinstance(table, dict):
         raise ConfigError(f"[{name}]: must be a section with keys of its own, but got {shown(table)}.")
     try:

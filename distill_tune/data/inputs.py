@@ -1,5 +1,6 @@
 """New, unlabelled rows to predict: CSV, Parquet, .npy or .npz, brought into the training inputs' layout."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ def read_inputs(
     encoder: dict[str, Any] | None,
     input_shape: tuple[int, ...],
     warn: Callable[[str], object] = lambda line: None,
+    separator: str | None = None,
 ) -> npt.NDArray[Any]:
     """The rows of `path`, ready for the student.
 
@@ -29,6 +31,7 @@ def read_inputs(
         encoder: `Dataset.encoder`; None for images.
         input_shape: `Dataset.input_shape`.
         warn: hears of what training has not seen.
+        separator: of a CSV file's columns; None: whichever of the usual ones is most frequent in its first line.
 
     Returns:
         float32 [n, features] of tables, uint8 [n, channels, height, width] of images.
@@ -40,18 +43,20 @@ def read_inputs(
     if path.suffix.lower() not in KINDS:
         raise DataError(f"{path}: must end in one of {', '.join(KINDS)}, but ends in {path.suffix!r}.")
     if encoder is None:
-        return _images(_array(path), input_shape, path)
+        return _images(_array(path, separator), input_shape, path)
     try:
-        return _features(path, TableEncoder.from_dict(encoder), warn)
+        return _features(path, TableEncoder.from_dict(encoder), warn, separator)
     except DataError as error:
         raise DataError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
-def _features(path: Path, encoder: TableEncoder, warn: Callable[[str], object]) -> npt.NDArray[np.float32]:
+def _features(
+    path: Path, encoder: TableEncoder, warn: Callable[[str], object], separator: str | None
+) -> npt.NDArray[np.float32]:
     if KINDS[path.suffix.lower()] == "NumPy":
         frame = _frame(_array(path), encoder.columns)
     else:
-        frame = _table(path, as_text=tuple(encoder.categories))
+        frame = _table(path, separator, as_text=tuple(encoder.categories))
     if not len(frame):
         raise DataError("has no rows; it needs some to predict.")
     features = encoder.transform(frame)
@@ -66,28 +71,28 @@ def _frame(array: npt.NDArray[Any], columns: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(array, columns=list(columns))
 
 
-def _table(path: Path, as_text: tuple[str, ...] = ()) -> pd.DataFrame:
+def _table(path: Path, separator: str | None, as_text: tuple[str, ...] = ()) -> pd.DataFrame:
     """Columns of a CSV or Parquet file; categories such as "1" must stay text, and a CSV does not say so."""
     if path.suffix.lower() == ".parquet":
         return read_parquet(path)
-    return read_csv(path, _separator(path), dtype=dict.fromkeys(as_text, "str"))
+    return read_csv(path, separator or _separator(path), dtype=dict.fromkeys(as_text, "str"))
 
 
 def _separator(path: Path) -> str:
     """The most frequent of the usual separators in the header line."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - no name is too long for it
         return ","  # what is wrong is said when it is read
     with path.open(encoding="utf-8", errors="replace") as file:
         header = file.readline()
     return max(",;\t|", key=header.count)
 
 
-def _array(path: Path) -> npt.NDArray[Any]:
+def _array(path: Path, separator: str | None = None) -> npt.NDArray[Any]:
     """The file's only, or best named, array; of a table its values."""
     if path.suffix.lower() == ".npy":
         return read_npy(path)
     if path.suffix.lower() != ".npz":
-        values: npt.NDArray[Any] = _table(path).to_numpy()
+        values: npt.NDArray[Any] = _table(path, separator).to_numpy()
         return values
     arrays = read_npz(path)
     for name in ("inputs", "x", "X"):

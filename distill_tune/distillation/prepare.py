@@ -15,6 +15,7 @@ from torch import nn
 
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
+from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.cache_size import CacheSize
 from distill_tune.distillation.feature_checks import check_feature_losses
@@ -25,6 +26,7 @@ from distill_tune.distillation.teacher_cache import outputs_folder
 from distill_tune.distillation.teacher_weights import refuse_without_network
 from distill_tune.distillation.variants import augmentation_variants
 from distill_tune.distillation.views import check_augmentation
+from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.teachers import LoadedTeacher, Say, Teacher
 
 
@@ -109,12 +111,25 @@ def check_students(space: Space, dataset: Dataset) -> None:
 
     Raises:
         ConfigError: no such teacher can give it.
+        TeacherError: the teacher itself cannot be trained so.
     """
     source: Teacher = space.config.teacher.chosen("source")
     if not source.has_network or source.member_configs():
         refuse_without_network(space)
+    _check_teachers_augmentation(space, dataset)
     check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
     check_feature_losses(space, dataset)
+
+
+def _check_teachers_augmentation(space: Space, dataset: Dataset) -> None:
+    """Of teachers that are trained here; a dry run trains none."""
+    teacher = space.config.teacher
+    for section in (teacher, *teacher.chosen("source").member_configs().values()):
+        if section.source == "train":
+            try:
+                check_augmentation(AugmentationConfig(**section.chosen("source").augmentation), dataset)
+            except ConfigError as error:
+                raise TeacherError(f"teacher.train.{error}") from error
 
 
 def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset], name: str) -> str:

@@ -5,8 +5,12 @@ Mitchell et al., "Model Cards for Model Reporting", 2019, https://arxiv.org/abs/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
+_LISTED = 20
+"""Columns that a card lists."""
 _BASELINES = {
     "no_teacher": "the same student without a teacher",
     "default_distillation": "the same student with default distillation",
@@ -39,13 +43,15 @@ python -m distill_tune.predict FOLDER INPUT
 python -m distill_tune.train FOLDER/run.toml
 ```
 
+FOLDER is the one that this card stands in. {says_input}
+
 Chosen on validation data among {num_trials} trials; the test split was opened {openings}, after the choice. Settings: \
 `run.toml`.
 """
 
 
-def model_card(summary: dict[str, Any]) -> str:
-    """Markdown, written from nothing but `summary.json`."""
+def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as the training data.") -> str:
+    """Markdown, written from nothing but `summary.json` and what `input_sentence` says."""
     best, teacher = summary["best"], summary["teacher"]
     students = {"**this student**": best}
     students |= {_BASELINES[name]: best | baseline for name, baseline in summary["baselines"].items()}
@@ -61,6 +67,27 @@ def model_card(summary: dict[str, Any]) -> str:
         verdict="\n".join(verdict_sentences(summary)),
         evidence="\n".join(f"- {sentence}" for sentence in _evidence(summary)),
         rows="\n".join(rows),
+        says_input=says_input,
+    )
+
+
+def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, separator: str | None = None) -> str:
+    """What `predict` reads for a student: `student.json` knows it, and of a CSV's separator `run.toml`."""
+    if encoder is None:
+        shape, pixels = ", ".join(map(str, input_shape)), prod(input_shape)
+        return (
+            f"INPUT is a file of images in the training data's units, integers from 0 to 255: .npy or .npz, "
+            f"[n, {shape}] (channels, height, width), or CSV or Parquet with {pixels} columns, a row an image."
+        )
+    needed = {*(number["name"] for number in encoder["numbers"]), *encoder["categories"]}
+    used = [name for name in encoder["columns"] if name in needed]
+    names = ", ".join(f"`{name}`" for name in used[:_LISTED])
+    more = ", ..., all in `student.json`" if len(used) > _LISTED else ""
+    csv = f"CSV (separated by {separator!r})" if separator else "CSV"
+    return (
+        f"INPUT is a table, {csv} with a header line or Parquet, with the columns {names}{more} (in any order; others "
+        f"are ignored), or .npy or .npz, [n, {len(encoder['columns'])}], with all input columns in the training data's "
+        "order."
     )
 
 

@@ -46,12 +46,7 @@ def free_folder(storage: Path, name: str) -> Path:
     Raises:
         ConfigError: the name is no folder name, the folder holds something, or something else has its place.
     """
-    if not re.fullmatch(r"[\w][\w.-]*", name):
-        raise ConfigError(
-            f"--name {name!r}: must be letters, digits, '.', '_' and '-', and begin with a letter or digit."
-        )
-    if (size := len(os.fsencode(name))) > _LONGEST_NAME:
-        raise ConfigError(f"--name {name:.40}...: must have at most {_LONGEST_NAME} bytes, but has {size}; shorten it.")
+    check_name(name)
     folder, cache = storage / name, storage / SHARED_CACHE
     if folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(f"--name {name}: {folder} exists and holds another search; choose another name or delete it.")
@@ -61,6 +56,20 @@ def free_folder(storage: Path, name: str) -> Path:
             key = f"--name {name}" if path is folder else f"--storage {storage}"
             raise ConfigError(f"{key}: {path} must be a folder, but {what}; delete it or choose another.")
     return folder
+
+
+def check_name(name: str) -> None:
+    """Refuse what is no name of a folder below the storage.
+
+    Raises:
+        ConfigError: it has other characters, or too many.
+    """
+    if not re.fullmatch(r"[\w][\w.-]*", name):
+        raise ConfigError(
+            f"--name {name!r:.80}: must be letters, digits, '.', '_' and '-', and begin with a letter or digit."
+        )
+    if (size := len(os.fsencode(name))) > _LONGEST_NAME:
+        raise ConfigError(f"--name {name:.40}...: must have at most {_LONGEST_NAME} bytes, but has {size}; shorten it.")
 
 
 @contextmanager

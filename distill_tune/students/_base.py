@@ -96,8 +96,8 @@ def require_image(name: str, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def from_callable(function: Any) -> type[Student]:
+def from_callable(function: Any, path: str = "") -> type[Student]:
     """A family made of a user's `build(input_shape, classes, **options)`; see `_users_own.py`."""
     from distill_tune.students._users_own import family_of
 
-    return family_of(function)
+    return family_of(function, path)

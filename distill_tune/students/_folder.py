@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill_tune.config import Config, read_toml
-from distill_tune.config.validate import validate
-from distill_tune.errors import InputError, one_line
+from distill_tune.config import read_toml
+from distill_tune.config.sections import StudentConfig
+from distill_tune.config.validate import validate_section
+from distill_tune.errors import ConfigError, InputError, one_line
 from distill_tune.students._base import build_student
 
 if TYPE_CHECKING:
@@ -28,20 +29,26 @@ FILES = ("run.toml", "student.json", "student.safetensors")
 class StudentFolder:
     """A student's folder, opened."""
 
-    config: Config
+    config: StudentConfig
+    """The family and its options, without how the weights once began."""
     input_shape: tuple[int, ...]
     classes: tuple[str, ...]
     encoder: dict[str, Any] | None
     split_fingerprint: str
     """Of the data that it has learned, and of their splits; empty where an older version wrote the folder."""
+    separator: str | None
+    """Of the CSV file that it was trained on; None where that was none."""
     student: nn.Module
 
 
 def open_student_folder(folder: Path) -> StudentFolder:
     """The student of a folder, in eval mode; needs neither Ray nor the data.
 
+    Of run.toml only what the student is made of, and how its rows were written, is looked at: the user's own losses,
+    optimizers and data sources need not be importable where it is used.
+
     Raises:
-        InputError: the folder is no student's folder, or a file of it is damaged.
+        InputError: the folder is no student's folder, a file of it is damaged, or the family cannot be imported.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -49,18 +56,40 @@ def open_student_folder(folder: Path) -> StudentFolder:
     for name in FILES:
         if not os.path.isfile(folder / name):  # noqa: PTH113 - no name is too long for it
             raise InputError(f"{folder}: is no student's folder, {name} is missing; give the folder best/ of a result.")
-    config = validate(read_toml(folder / "run.toml"))
+    config, separator = _read_run(folder / "run.toml")
     try:
         description = json.loads((folder / "student.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "student.safetensors")
         shape, classes = tuple(description["input_shape"]), tuple(description["classes"])
         mean, std = _normalisation(weights, shape)
-        student = build_student(config.student.chosen("family"), shape, len(classes), mean, std)
+        student = build_student(config.chosen("family"), shape, len(classes), mean, std)
         student.load_state_dict(weights)
         known = (description["encoder"], description.get("split_fingerprint", ""))
     except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: the student cannot be read ({one_line(error)}); copy the folder again.") from error
-    return StudentFolder(config, shape, classes, *known, student.eval())
+    return StudentFolder(config, shape, classes, *known, separator, student.eval())
+
+
+def _read_run(path: Path) -> tuple[StudentConfig, str | None]:
+    """What the student is made of, and the separator of its CSV file, if it was one."""
+    tables = read_toml(path)
+    try:
+        told, data = _part(tables, "student", "family"), _part(tables, "data", "source")
+        config: StudentConfig = validate_section("student", told)
+        if data["source"] != "csv":
+            return config, None
+        return config, validate_section("data", data | {"path": str(path)}).chosen("source").separator
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _part(tables: dict[str, Any], section: str, chooses: str) -> dict[str, Any]:
+    """Of a section the key that chooses, and the options of what it chooses."""
+    table = tables.get(section)
+    if not isinstance(table, dict) or not isinstance(table.get(chooses), str):
+        raise ConfigError(f"{section}.{chooses}: this key is required, as text; copy the folder again.")
+    name = table[chooses]
+    return {chooses: name} | ({name: table[name]} if name in table else {})
 
 
 def _normalisation(weights: dict[str, Any], shape: tuple[int, ...]) -> tuple[list[float], list[float]]:

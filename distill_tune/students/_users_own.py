@@ -22,6 +22,7 @@ _create: Any = create_model
 """Untyped: the type checker takes the call for a class statement and misses its base."""
 
 GIVEN = ("input_shape", "classes")
+MUST_BE = "must be a function or an nn.Module class"
 
 
 class UsersOwn(Student):
@@ -62,15 +63,16 @@ class FreeUsersOwn(UsersOwn):
     model_config = ConfigDict(extra="allow")
 
 
-def family_of(function: Any) -> type[UsersOwn]:
-    """The family whose fields are the options of `function(input_shape, classes, **options)`.
+def family_of(function: Any, path: str = "") -> type[UsersOwn]:
+    """The family whose fields are the options of `function(input_shape, classes, **options)`, found at a dotted path.
 
     Raises:
-        ConfigError: the function does not take `input_shape` and `classes`, or names an option as pydantic
-            cannot.
+        ConfigError: it is no function and no class that says what it takes, does not take `input_shape` and
+            `classes`, or names an option as pydantic cannot.
     """
-    path = f"{function.__module__}:{function.__qualname__}"
-    parameters = _parameters(function)
+    _check_has_a_name(function, path)
+    path = path or f"{function.__module__}:{function.__qualname__}"
+    parameters = _parameters(function, path)
     if missing := [name for name in GIVEN if name not in parameters]:
         raise ConfigError(f"{path!r}: must take input_shape and classes, but has no {missing[0]}.")
     options = [parameter for name, parameter in parameters.items() if name not in GIVEN]
@@ -84,11 +86,25 @@ def family_of(function: Any) -> type[UsersOwn]:
     return made
 
 
-def _parameters(function: Any) -> dict[str, inspect.Parameter]:
+def _check_has_a_name(function: Any, path: str) -> None:
+    """An instance that can be called has no name of its own, and no source to keep track of."""
+    if not (isinstance(function, type) or hasattr(function, "__qualname__")):
+        kind = type(function).__name__
+        raise ConfigError(f"{path!r}: {MUST_BE}, but is an object of class {kind}; name what makes one.")
+
+
+def _parameters(function: Any, path: str) -> dict[str, inspect.Parameter]:
     try:
-        return dict(inspect.signature(function, eval_str=True).parameters)
+        return dict(_signature(function).parameters)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path!r}: {MUST_BE}, but is {function!r:.80}, which does not say what it takes.") from error
+
+
+def _signature(function: Any) -> inspect.Signature:
+    try:
+        return inspect.signature(function, eval_str=True)
     except NameError:  # an annotation that only a type checker can resolve
-        return dict(inspect.signature(function).parameters)
+        return inspect.signature(function)
 
 
 def _field(parameter: inspect.Parameter) -> tuple[Any, Any]:

@@ -7,11 +7,13 @@ are safetensors, and whatever else is there (pickles, code, adapters) is refused
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distill_tune.data.files import at_home
 from distill_tune.errors import TeacherError, one_line
 
 _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
@@ -38,13 +40,14 @@ class PretrainedFolder:
         Raises:
             TeacherError: there is neither.
         """
-        folder = Path(path)
-        if not folder.exists() and _NAME_ON_HUB.fullmatch(path):
+        folder = at_home(path)
+        # Of a name that no file can have, pathlib's raise.
+        if not os.path.exists(folder) and _NAME_ON_HUB.fullmatch(path):  # noqa: PTH110
             folder = _fetched(path)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # noqa: PTH112
             raise TeacherError(
-                f"teacher.path: no folder {path!r}; give one that save_pretrained has written, or a name on the Hub, "
-                "'owner/name'."
+                f"teacher.path: no folder {path!r:.200}; give one that save_pretrained has written, or a name on the "
+                "Hub, 'owner/name'."
             )
         return cls(path, folder)
 

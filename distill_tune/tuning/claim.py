@@ -6,12 +6,13 @@ claims it first. Whoever holds the logbook's lock is at work there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from distill_tune.config import Space, load_space
 from distill_tune.distillation.prepared import Prepared
-from distill_tune.errors import ConfigError
+from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import is_default_name, link_tree, write_search_toml
 from distill_tune.tuning.history import History
 from distill_tune.tuning.logbook import LOGBOOK, Logbook
@@ -88,22 +89,29 @@ def space_of(folder: Path) -> Space:
     return load_space(folder / SEARCH_TOML, [])
 
 
-def newest(storage: Path, space_path: Path | None, is_finished: bool) -> Path:
+def newest(
+    storage: Path, space_path: Path | None, is_finished: bool, warn: Callable[[str], object] = lambda line: None
+) -> Path:
     """The result folder that was written to last.
 
     Args:
         storage: where result folders are.
         space_path: whose name and time its name must be; None for any name.
         is_finished: whether its search must have come to a verdict, or must not.
+        warn: hears of damaged ones, which are passed over.
 
     Raises:
         ConfigError: there is none.
     """
     books = sorted(storage.glob(f"*/{LOGBOOK}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for folder in (book.parent for book in books):
-        is_named = space_path is None or is_default_name(folder.name, space_path)
-        if is_named and History.of(folder).is_finished is is_finished:
-            return folder
+        if space_path is not None and not is_default_name(folder.name, space_path):
+            continue
+        try:
+            if History.of(folder).is_finished is is_finished:
+                return folder
+        except CacheError as error:
+            warn(str(error))
     what = "finished" if is_finished else "unfinished"
     whose = f" that is named after {space_path}" if space_path else ""
     raise ConfigError(f"{storage}: holds no {what} search{whose}; give --storage, --name.")

@@ -57,11 +57,17 @@ class History:
         path, journal = folder / LOGBOOK, folder / JOURNAL
         journal_bytes = journal.stat().st_size if journal.exists() else 0
         history, stopwatch = cls(), _Stopwatch()
-        for entry, end in _entries(path):
-            if entry.get("study_bytes", 0) > journal_bytes:
-                break
-            history._take(entry)
-            seconds = stopwatch.seconds_more(entry)
+        for number, (line, end) in enumerate(_whole_lines(path), 1):
+            try:
+                entry = json.loads(line)
+                if entry.get("study_bytes", 0) > journal_bytes:
+                    break
+                history._take(entry)
+                seconds = stopwatch.seconds_more(entry)
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # JSON, but no entry
+                raise CacheError(
+                    f"{path}: line {number} is damaged; the search cannot be taken up again, begin a new one."
+                ) from error
             history.search_s, history.spent_s = history.search_s + seconds, history.spent_s + seconds
             history.logbook_bytes = end
         return history
@@ -121,15 +127,12 @@ class _Stopwatch:
         return max(0.0, self._last_s - before_s)
 
 
-def _entries(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Each entry, and where in the file it ends."""
+def _whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Each line, and where in the file it ends."""
     end = 0
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+        for line in file:
             end += len(line)
             if not line.endswith(b"\n"):
                 return  # a kill in the middle of a write
-            try:
-                yield json.loads(line), end
-            except json.JSONDecodeError as error:
-                raise CacheError(f"{path}: line {number} is damaged; the search cannot be taken up again.") from error
+            yield line, end

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill_tune.config import Space
-from distill_tune.errors import ConfigError
+from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.tuning.claim import Claim, space_of
 from distill_tune.tuning.history import History
@@ -39,7 +39,8 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
     """An order to go on with the search in a folder.
 
     Raises:
-        ConfigError: there is none, or it is finished, or it has yet to start from others that are gone.
+        ConfigError: there is none, or its logbook is damaged, or it is finished, or it has yet to start from others
+            that are gone.
         InputError: its data or its teacher are others than they were.
     """
     space, history = _left_in(folder)
@@ -58,7 +59,7 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
     """An order to add trials to the finished search in a folder; its time, if any, is counted anew.
 
     Raises:
-        ConfigError: there is none, or it is not finished.
+        ConfigError: there is none, or its logbook is damaged, or it is not finished.
         InputError: its data or its teacher are others than they were.
     """
     space, history = _left_in(folder)
@@ -72,7 +73,11 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
 
 def _left_in(folder: Path) -> tuple[Space, History]:
     """What an earlier sitting has left; of how long the search has become, the logbook knows first."""
-    space, history = space_of(folder), History.of(folder)
+    space = space_of(folder)
+    try:
+        history = History.of(folder)
+    except CacheError as error:  # nothing is begun yet, so it is the input that is bad
+        raise ConfigError(str(error)) from error
     return (space if history.extended_to is None else _longer(space, *history.extended_to)), history
 
 

@@ -10,7 +10,7 @@ from distill_tune.config import Space, tables_of
 from distill_tune.data import open_dataset
 from distill_tune.distillation.prepare import Preparation
 from distill_tune.evaluation.latency import latency_ms
-from distill_tune.export.model_card import model_card
+from distill_tune.export.model_card import input_sentence, model_card
 from distill_tune.export.student_folder import write_student_folder
 from distill_tune.tuning import summary
 from distill_tune.tuning.confirmation import Candidate, Confirmation
@@ -44,7 +44,7 @@ def complete(
         "verdict": verdicts_of(winner, [b.name for b in baselines], examination),
         "selection_bias": summary.selection_bias(winner, ledger.objective, ledger.sign),
     }
-    card = model_card({**found, "trials": summary.trial_counts(ledger)})
+    card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation))
     write_student_folder(folder, winner.config, preparation.dataset, weights, card)
     return found
 
@@ -66,6 +66,11 @@ def failed(message: str) -> dict[str, Any]:
 
 def _best_weights(winner: Candidate, ledger: Ledger) -> Path:
     return winner.weights[max(winner.weights, key=lambda seed: merit_of(winner.reports[seed], ledger.objective))]
+
+
+def _says_input(winner: Candidate, preparation: Preparation) -> str:
+    data, source = preparation.dataset, winner.config.data.chosen("source")
+    return input_sentence(data.input_shape, data.encoder, getattr(source, "separator", None))
 
 
 def _cost(winner: Candidate, weights: Path, limits: Limits, preparation: Preparation) -> dict[str, Any]:

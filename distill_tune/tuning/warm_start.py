@@ -7,6 +7,7 @@ is; where either search has several, the values are read anew from the other's l
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
@@ -18,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.config import Space
 from distill_tune.config.searching import SearchConfig
-from distill_tune.errors import ConfigError
+from distill_tune.data.files import at_home
+from distill_tune.errors import CacheError, ConfigError
 from distill_tune.tuning.history import History
 from distill_tune.tuning.logbook import JOURNAL, LOGBOOK
 from distill_tune.tuning.study import told_of
@@ -26,21 +28,26 @@ from distill_tune.tuning.study_storage import SearchStorage
 
 
 def check_others(search: SearchConfig) -> None:
-    """Refuse `start_from` folders that hold no search, or not what several objectives are read from.
+    """Refuse `start_from` folders that hold no search, or not whole what several objectives are read from.
 
     Raises:
         ConfigError: which one.
     """
     for folder in search.start_from:
         for name in (JOURNAL, LOGBOOK) if len(search.objectives) > 1 else (JOURNAL,):
-            if not (Path(folder) / name).is_file():
+            if not os.path.isfile(at_home(folder) / name):  # noqa: PTH113 - no name is too long for it
                 raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
+        if len(search.objectives) > 1:
+            try:
+                History.of(at_home(folder))
+            except CacheError as error:
+                raise ConfigError(f"search.start_from: {error}") from error
 
 
 def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
     """The trials with results whose every value this space has, and all objectives, in the folders' order."""
     objectives = space.config.search.objectives
-    found = (_as_ours(trial, told, space) for f in folders for trial, told in _trials(Path(f), objectives))
+    found = (_as_ours(trial, told, space) for f in folders for trial, told in _trials(at_home(f), objectives))
     return [trial for trial in found if trial is not None]
 
 

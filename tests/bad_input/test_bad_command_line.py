@@ -26,8 +26,12 @@ from good import PROJECT, Refuse
         (["space.toml", "--name", ""], "--name '': must be letters"),
         (["space.toml", "--name", "é" * 101], "é...: must have at most 200 bytes, but has 202; shorten it."),
         (["space.toml", "--name", "", "--resume"], "--name '': must be the name of a result folder; leave it out to"),
-        (["--extend", ""], "--extend '': must be an integer from 1 on."),
-        (["--extend", "0.5"], "--extend '0.5': must be an integer from 1 on."),
+        (["--resume", "--name", "long" * 90], "longlong...: must have at most 200 bytes, but has 360; shorten it."),
+        (["--resume", "--name", "../up"], "--name '../up': must be letters, digits, '.', '_' and '-'"),
+        (["--extend", "3", "--name", "/tmp"], "--name '/tmp': must be letters, digits, '.', '_' and '-'"),
+        (["--extend", ""], "--extend '': must be an integer from 1 on, of at most 15 digits."),
+        (["--extend", "0.5"], "--extend '0.5': must be an integer from 1 on, of at most 15 digits."),
+        (["--extend", "9" * 5000], "999: must be an integer from 1 on, of at most 15 digits."),
         (["long" * 90], "long: no such file; shipped in search_spaces/: "),
         (["space.toml", "--storage", "~nobody_of_this_name/x"], "--storage ~nobody_of_this_name/x: there is no such"),
         (["space.toml", "--storage", ""], "--storage '': must be a folder; . is the one that you are in."),
@@ -43,6 +47,11 @@ from good import PROJECT, Refuse
 )  # fmt: skip
 def test_a_command_line_that_cannot_be(refuse: Refuse, arguments: list[str], said: str) -> None:
     assert said in refuse(arguments=tuple(arguments))
+
+
+def test_a_space_may_stand_below_the_home_folder(refuse: Refuse, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    assert refuse("loss.temperature=-3", arguments=("~/space.toml",)).startswith("error: loss.temperature: ")
 
 
 def test_a_result_folder_that_holds_another_search(refuse: Refuse, folder: Path) -> None:

@@ -30,6 +30,28 @@ def test_a_configuration_that_breaks_a_rule(refuse: Refuse, setting: str, said: 
     assert said in refuse(setting)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("9" * 5000, "has a number of more than 4,300 digits; shorten it."),
+        ("[" * 5000 + "]" * 5000, "has lists or tables that are nested too deeply; flatten them."),
+        ("{a=" * 5000 + "3" + "}" * 5000, "has lists or tables that are nested too deeply; flatten them."),
+    ],
+)
+def test_toml_that_is_more_than_can_be_read(refuse: Refuse, folder: Path, text: str, said: str) -> None:
+    told = refuse(f"loss.temperature={text}")
+    assert told.startswith("error: --set loss.temperature=")
+    assert told.endswith(f": {said}\n")
+    assert len(told) < 250
+    (folder / "space.toml").write_text(f"{SPACE}depth = {text}\n")
+    assert refuse() == f"error: space.toml: {said}\n"
+
+
+def test_rows_that_no_machine_has_the_memory_for(refuse: Refuse) -> None:
+    told = refuse("data.source=blobs", "data.blobs.samples=1_000_000_000_000")
+    assert "data.blobs.samples: 1,000,000,000,000 samples of 20 features need 160 TB, but this machine has " in told
+
+
 def test_a_file_that_breaks_a_rule_is_named(refuse: Refuse, folder: Path) -> None:
     (folder / "space.toml").write_text(SPACE.replace("width =", "widht ="))
     assert refuse().startswith("error: space.toml: student.mlp.widht: unknown key. Did you mean 'width'?")

@@ -73,6 +73,31 @@ def test_others_that_are_gone_are_refused_where_nothing_was_learnt_of_them_yet(b
     assert "search.start_from: gone holds no study.journal" in refuse(arguments=("--resume",))
 
 
+@pytest.mark.parametrize("arguments", [("--resume",), ("--extend", "3")])
+def test_a_damaged_logbook_is_refused_before_anything_is_begun(
+    begin: Begin, refuse: Refuse, arguments: tuple[str, ...]
+) -> None:
+    with (begin() / LOGBOOK).open("ab") as book:
+        book.write(b"\xff\xfe\n")
+    said = refuse(arguments=(*arguments, "--name", "begun"))
+    assert f"{LOGBOOK}: line 2 is damaged; the search cannot be taken up again, begin a new one." in said
+
+
+def test_a_search_to_start_from_has_a_name_that_a_folder_can_have(
+    refuse: Refuse, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "long holds no study.journal; name" in refuse(f"search.start_from=['{'long' * 90}']")
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    (folder / "home" / "other").mkdir(parents=True)
+    (folder / "home" / "other" / "study.journal").touch()
+    objectives = "search.objectives=['val/accuracy', 'parameters']"
+    said = refuse("search.sampler=nsgaii", objectives, "search.start_from=['~/other']")
+    assert "search.start_from: ~/other holds no ledger.jsonl" in said
+    (folder / "home" / "other" / LOGBOOK).write_bytes(b"\xff\n")
+    said = refuse("search.sampler=nsgaii", objectives, "search.start_from=['~/other']")
+    assert f"search.start_from: {folder / 'home' / 'other' / LOGBOOK}: line 1 is damaged" in said
+
+
 def test_the_same_data_may_be_written_anew(begin: Begin, folder: Path) -> None:
     begun, data = begin(), (folder / "data.csv").read_bytes()
     (folder / "data.csv").unlink()

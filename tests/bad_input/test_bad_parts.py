@@ -32,6 +32,22 @@ def test_parts_that_do_not_go_together(refuse: Refuse, settings: list[str], said
 TRAINED = ("teacher.source=train", "teacher.family=mlp", "teacher.train.epochs=1")
 
 
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    ("amounts", "said"),
+    [
+        ("{ flip = 0.5 }", "flip: cannot be used on tables; for tables there are: mixup, noise"),
+        ("{ noise = -1 }", "noise: must be at least 0, but got -1."),
+        ("{ nosie = 1 }", "nosie: unknown key. Did you mean 'noise'?"),
+    ],
+)
+def test_an_augmentation_that_a_teacher_cannot_have(
+    refuse: Refuse, arguments: tuple[str, ...], amounts: str, said: str
+) -> None:
+    told = refuse(*TRAINED, f"teacher.train.augmentation={amounts}", arguments=arguments)
+    assert f"error: teacher.train.augmentation.{said}" in told
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -483,9 +483,87 @@ def test_a_dotted_path_that_leads_to_no_family(own_module: Callable[[str, str], 
     check(f"student.family = '{name}'", f"student.family: {said}")
 
 
+@pytest.mark.parametrize(
+    ("name", "but_is"),
+    [
+        ("instance", "but is an object of class Linear; name what makes one."),
+        ("partial", "but is an object of class partial; name what makes one."),
+        ("builtin", "but is <class 'dict'>, which does not say what it takes."),
+    ],
+)
+def test_something_that_can_be_called_but_says_nothing_of_its_options_is_no_family(
+    own_module: Callable[[str, str], None], name: str, but_is: str
+) -> None:
+    text = "import functools, torch\ndef net(input_shape, classes): ...\nbuiltin = dict\n"
+    own_module("my_models", f"{text}instance = torch.nn.Linear(2, 2)\npartial = functools.partial(net)")
+    rule = f"'my_models:{name}': must be a function or an nn.Module class"
+    check(f"student.family = ['mlp', 'my_models:{name}']", f"student.family: {rule}, {but_is}")
+
+
 def test_a_module_that_does_not_exist() -> None:
     said = refused("student.family = 'no_such_module.at_all:net'")
     assert "there is no module 'no_such_module' in " in said
+
+
+@pytest.mark.parametrize("value", ["2026-11-25", "2026-11-25T12:00:00", "12:00:00", "inf", "-inf", "nan"])
+@pytest.mark.parametrize(("place", "key"), [("x = {}", "x"), ("x = [1, [{}]]", "x[1][0]"), ("x.below = {}", "x.below")])
+@pytest.mark.parametrize("table", ['student."my_models:net"', "teacher.torch.arguments", "teacher.timm.arguments"])
+def test_a_value_that_no_record_of_the_search_could_hold(
+    own_module: Callable[[str, str], None], table: str, place: str, key: str, value: str
+) -> None:
+    own_module("my_models", "def net(input_shape, classes, **options): ...")
+    chosen = "student.family = 'my_models:net'\nteacher.family = 'mlp'\n"
+    chosen += "teacher.torch.factory = 'my_models:net'\nteacher.timm.model = 'resnet18'\n"
+    assert parse(f"{chosen}{table}.{place.format(3)}")
+    rule = "must be a finite number, text, true or false, or lists and tables of them"
+    check(f"{chosen}{table}.{place.format(value)}", f"{table}.{key}: {rule}, but got {value.replace('T', ' ')}.")
+
+
+@cases("""
+flipp = 0.5
+    .flipp: unknown key. Did you mean 'flip'? Known: color, crop, cutmix, cutout,
+flip = 7
+    .flip: must be at most 1, but got 7.
+shift = 'a'
+    .shift: must be a number, but got 'a'.
+'absent:Turn' = 1
+    ."absent:Turn": 'absent:Turn': there is no module 'absent' in
+""")
+def test_the_augmentation_of_a_teacher_that_is_trained_here_is_checked_like_any_other(line: str, said: str) -> None:
+    key, _, amount = line.partition(" = ")
+    told = refused(f"teacher.family = 'mlp'\nteacher.train.augmentation.{key} = {amount}")
+    assert told.startswith(f"teacher.train.augmentation{said}")
+
+
+@pytest.mark.parametrize("key", ["search.trials", "data.passes", "teacher.views", "optim.batch_size", "confirm.top"])
+def test_a_count_beyond_all_counting(key: str) -> None:
+    assert parse(f"{key} = {2**53}\nteacher.family = 'mlp'")
+    check(f"{key} = {2**53 + 1}\nteacher.family = 'mlp'", f"{key}: must be at most 2^53, but got {2**53 + 1}.")
+    assert f"{key}: must be at most 2^53, but got 1000" in refused(f"{key} = {10**400}\nteacher.family = 'mlp'")
+
+
+def test_what_is_nested_too_deeply_is_refused_and_what_is_not_is_kept(own_module: Callable[[str, str], None]) -> None:
+    own_module("my_models", "def net(input_shape, classes, **options): ...")
+    chosen = "student.family = 'my_models:net'\nstudent.'my_models:net'.x = "
+    deepest = 29  # below section, name and key
+    assert parse(f"{chosen}{'[' * deepest}{']' * deepest}")
+    said = 'student."my_models:net".x: must not be nested more than 32 deep; flatten it.'
+    check(f"{chosen}{'[' * deepest}[3]{']' * deepest}", said)
+    check(f"{chosen}{'{a=' * 99}3{'}' * 99}", said)
+
+
+def test_the_corners_of_a_cube_are_not_counted_one_by_one() -> None:
+    blobs = "data = { source = 'blobs', blobs = { classes = 2, features = 9007199254740992, informative = "
+    assert parse(f"{blobs}9007199254740992 }} }}")
+    check(f"{blobs}1 }} }}", "data.blobs.informative: must be at least 2 for 2 classes, but got 1.")
+
+
+def test_a_choice_of_tables_is_refused_with_the_way_to_write_it() -> None:
+    cure = "Write the range at the key inside the table."
+    rule = "a choice is of finite numbers, strings, booleans and lists of them, but { hint = 0.1 } is a table."
+    for values in ("[{ hint = 0.1 }, { attention = 0.1 }]", "[[1, { hint = 0.1 }]]"):
+        check(f"loss.also = {{ choice = {values} }}", f"loss.also: {rule} {cure}")
+        check(f"student.mlp = {{ choice = {values} }}", f"student.mlp: {rule} {cure}")
 
 
 # Whatever stands in a key

@@ -4,11 +4,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
-from distill_tune.export.model_card import curse_sentence, model_card, p_value_sentences, verdict_sentences
-from distill_tune.search import tell
+from distill_tune.data.encoder import TableEncoder
+from distill_tune.export.model_card import (
+    curse_sentence,
+    input_sentence,
+    model_card,
+    p_value_sentences,
+    verdict_sentences,
+)
+from distill_tune.tuning.farewell import farewell
 
 ACCURACY = {"mean": 0.97, "low": 0.96, "high": 0.98, "seeds": 5}
 TEST = {"accuracy": ACCURACY, "nll": 0.1, "ece": 0.02, "agreement": 0.95}
@@ -112,6 +120,20 @@ def test_the_card_has_words_p_values_both_intervals_and_the_curse() -> None:
     ) in card
 
 
+def test_the_card_says_what_the_student_reads() -> None:
+    frame = pd.DataFrame({"age": [1.0, 2.0], "same": [3, 3], "zone": ["a", "b"]})
+    table = input_sentence((4,), TableEncoder.fit(frame).to_dict(), ";")
+    assert "a table, CSV (separated by ';') with a header line or Parquet, with the columns `age`, `zone` (in" in table
+    assert "or .npy or .npz, [n, 3]" in table
+    wide = pd.DataFrame({f"x{i}": [0.0, 1.0] for i in range(21)})
+    assert "`x0`, `x1`, " in (many := input_sentence((21,), TableEncoder.fit(wide).to_dict()))
+    assert "`x19`, ..., all in `student.json` (in" in many
+    images = input_sentence((3, 5, 4), None)
+    assert ".npy or .npz, [n, 3, 5, 4] (channels, height, width), or CSV or Parquet with 60 columns" in images
+    card = model_card(summary(TWO), images)
+    assert f"FOLDER is the one that this card stands in. {images}" in card.splitlines()
+
+
 def test_a_card_without_a_comparison_still_tells_the_curse() -> None:
     card = model_card(summary({}))
     assert f"- {curse_sentence(summary({}))}" in card
@@ -122,6 +144,6 @@ def test_a_card_without_a_comparison_still_tells_the_curse() -> None:
 def test_the_end_of_a_search_tells_words_p_values_and_the_curse_a_line_each(tmp_path: Path) -> None:
     found = json.loads(json.dumps(summary(TWO)))
     console = Console(record=True, width=80, force_terminal=False)
-    assert tell(console, found, tmp_path) == 0
+    farewell(console, found, tmp_path)
     told = [*verdict_sentences(found), *p_value_sentences(found), curse_sentence(found)]
     assert [line for line in console.export_text().splitlines() if line in told] == told

@@ -8,6 +8,7 @@ import tomli_w
 import torch
 from runs import TABLE, run_space
 
+from distill_tune.config import read_toml
 from distill_tune.distillation.prepare import Preparation, prepare
 from distill_tune.errors import TeacherError
 from distill_tune.students._folder import open_student_folder
@@ -53,7 +54,7 @@ def test_a_chain_has_as_many_links_as_one_likes(earlier: Path, tmp_path: Path) -
         run = {**RUN, "teacher": {"source": "result", "path": str(path)}}
         (tmp_path / f"{link}.toml").write_text(tomli_w.dumps(run))
         assert main([str(tmp_path / f"{link}.toml"), "--storage", str(tmp_path), "--name", link]) == 0
-        assert open_student_folder(tmp_path / link / "seed-0").config.teacher.path == str(path)
+        assert read_toml(tmp_path / link / "seed-0" / "run.toml")["teacher"]["path"] == str(path)
         path = tmp_path / link
 
 

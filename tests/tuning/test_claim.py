@@ -43,6 +43,16 @@ def test_a_space_finds_what_it_has_given_its_name_to(tmp_path: Path, name: str) 
     assert newest(tmp_path, path, is_finished=False).name == ours
 
 
+def test_a_damaged_one_is_told_of_and_passed_over(tmp_path: Path) -> None:
+    left(tmp_path, "whole", "damaged")
+    book = tmp_path / "damaged" / LOGBOOK
+    book.write_bytes(b"\xff\xfe\n")
+    os.utime(book, (9, 9))
+    told: list[str] = []
+    assert newest(tmp_path, None, is_finished=False, warn=told.append).name == "whole"
+    assert told == [f"{book}: line 1 is damaged; the search cannot be taken up again, begin a new one."]
+
+
 def test_a_space_without_a_result_is_named(tmp_path: Path) -> None:
     left(tmp_path, "letter-20261124-131500")
     with pytest.raises(ConfigError, match=r"holds no unfinished search that is named after digits\.toml; give --"):

@@ -5,14 +5,17 @@ Guyon, "Design of experiments for the NIPS 2003 variable selection benchmark", 2
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
+from distill_tune.config.numbers import Positive
 from distill_tune.data.sources._base import Source
 from distill_tune.errors import ConfigError
 from distill_tune.registry import DATA_SOURCES
+from distill_tune.room import in_bytes
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import DataConfig
@@ -20,16 +23,18 @@ if TYPE_CHECKING:
 
 CLUSTERS = 2
 """Clusters a class; one would leave nothing that a linear model cannot learn."""
+_BYTES = 8
+"""Of a number, as they are drawn."""
 
 
 @DATA_SOURCES.register
 class Blobs(Source):
     """Each class is two clusters at corners of a cube in the informative features; the others are noise."""
 
-    samples: Annotated[int, Field(ge=1)] = 10_000
-    features: Annotated[int, Field(ge=1)] = 20
+    samples: Positive = 10_000
+    features: Positive = 20
     classes: Annotated[int, Field(ge=2)] = 20
-    informative: Annotated[int, Field(ge=1)] = 10
+    informative: Positive = 10
     """Features that the class depends on."""
     separation: Annotated[float, Field(gt=0)] = 1.0
     """Half the length of the cube's edges; larger is easier."""
@@ -43,8 +48,8 @@ class Blobs(Source):
             raise ConfigError(
                 f"blobs.informative: must be at most blobs.features ({self.features}), but got {self.informative}."
             )
-        if self.classes * CLUSTERS > 2**self.informative:
-            least = (self.classes * CLUSTERS - 1).bit_length()
+        least = (self.classes * CLUSTERS - 1).bit_length()
+        if self.informative < least:  # corners of the cube: 2^informative
             raise ConfigError(
                 f"blobs.informative: must be at least {least} for {self.classes} classes, but got {self.informative}."
             )
@@ -58,6 +63,7 @@ class Blobs(Source):
 
         from distill_tune.data.raw import RawTable
 
+        self._check_memory()
         inputs, labels = make_classification(
             n_samples=self.samples,
             n_features=self.features,
@@ -75,6 +81,14 @@ class Blobs(Source):
             classes=tuple(str(i) for i in range(self.classes)),
             where="blobs",
         )
+
+    def _check_memory(self) -> None:
+        needed = (self.samples + CLUSTERS * self.classes) * self.features * _BYTES
+        if needed > (has := os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+            raise ConfigError(
+                f"data.blobs.samples: {self.samples:,} samples of {self.features:,} features need {in_bytes(needed)}, "
+                f"but this machine has {in_bytes(has)} of memory; lower one of them."
+            )
 
     def content(self, config: DataConfig) -> str:
         """The generator's version; the options are part of every fingerprint anyway."""

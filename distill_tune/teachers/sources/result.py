@@ -11,9 +11,11 @@ How many labels it saw is another matter; an assistant may know more than its st
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from distill_tune.data.files import at_home
 from distill_tune.errors import InputError, TeacherError
 from distill_tune.registry import STUDENTS, TEACHERS
 from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, source_of
@@ -35,7 +37,7 @@ class Result(Teacher):
         from distill_tune.checksum import sha256_of
 
         folder = _folder(config)
-        student = _opened(folder, pupils).config.student
+        student = _opened(folder, pupils).config
         own = source_of(STUDENTS.get(student.family)) if ":" in student.family else ""
         return f"{sha256_of(folder / 'student.safetensors')} {student.model_dump_json()} {own}"
 
@@ -48,16 +50,16 @@ class Result(Teacher):
 def _folder(config: TeacherConfig) -> Path:
     """The student's folder at `teacher.path`: the path itself, or best/ or the only seed-N/ in it."""
     assert config.path is not None, "this source needs it"
-    path = Path(config.path)
-    seeds = sorted(path.glob("seed-*"))
+    path = at_home(config.path)
+    seeds = sorted(path.glob("seed-*")) if os.path.isdir(path) else []  # noqa: PTH112 - no name is too long for it
     if len(seeds) > 1:
         raise TeacherError(
             f"teacher.path: {config.path!r} holds {len(seeds)} students; name one of them, such as {str(seeds[0])!r}."
         )
-    found = [each for each in (path, path / "best", *seeds) if (each / "student.json").is_file()]
+    found = [each for each in (path, path / "best", *seeds) if os.path.isfile(each / "student.json")]  # noqa: PTH113
     if not found:
         raise TeacherError(
-            f"teacher.path: {config.path!r} holds no student; give the folder of a search that has come to its "
+            f"teacher.path: {config.path!r:.200} holds no student; give the folder of a search that has come to its "
             "verdict, or of a training."
         )
     return found[0]

@@ -11,10 +11,12 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
+from distill_tune.config.messages import BrokenRule
+from distill_tune.config.numbers import Positive
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
 from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Trained, Workshop, source_of
 from distill_tune.weights import write_weights
@@ -41,22 +43,32 @@ class Train(Teacher):
     """`[teacher] family = "resnet"`, that family's table, and `[teacher.train]` for the recipe."""
 
     needs: ClassVar[tuple[str, ...]] = ("family",)
-    epochs: int = Field(20, ge=1)
+    epochs: Positive = 20
     optimizer: Annotated[str, AfterValidator(_known_optimizer)] = "adamw"
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(5e-2, ge=0)
-    batch_size: int = Field(128, ge=1)
+    batch_size: Positive = 128
     schedule: Literal["constant", "cosine", "one_cycle", "step"] = "one_cycle"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Kept at 0: a teacher trained on smoothed labels has less to tell (Mueller et al. 2019, arXiv 1906.02629)."""
     augmentation: dict[str, float | int] = Field(default_factory=dict)
-    passes: int = Field(1, ge=1)
+    passes: Positive = 1
     generations: int = Field(0, ge=0)
     """So often a network of the same family is trained anew, half on the labels and half on the one before (T = 1), and
     takes its place."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """As `optim.precision`; auto is measured, and the kept teacher says what it was."""
     seed: int = Field(0, ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _check_augmentation(self) -> Self:
+        from distill_tune.config.sections import AugmentationConfig  # which asks for teachers
+
+        try:
+            AugmentationConfig(**self.augmentation)
+        except BrokenRule as error:
+            raise error.within("augmentation") from error
+        return self
 
     def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
         """The recipe and the family, with the source of what is the user's own."""

@@ -1,0 +1,85 @@
+"""What docs/results.md says of a student's use is done as it stands there, on a table and on images."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tomli_w
+from runs import IMAGES
+from test_docs import PROJECT, code_block
+
+from distill_tune import predict, train
+from distill_tune.data.inputs import read_inputs
+from distill_tune.evaluation.predicting import predict_logits
+from distill_tune.export.student_folder import open_student_folder
+
+
+def table(folder: Path) -> dict[str, Any]:
+    """The run of a table with a gap, a category and semicolons, whose rows are the new ones too."""
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["height", "width"])
+    rows = rows.assign(zone=["a", "b"] * 30, kind=np.arange(60) % 3)
+    rows.loc[::7, "width"] = None
+    rows.to_csv(folder / "data.csv", index=False, sep=";")
+    rows.to_csv(folder / "new_rows.csv", index=False, sep=";")
+    data = {"source": "csv", "path": str(folder / "data.csv"), "csv": {"separator": ";"}}
+    teacher = {"family": "mlp", "mlp": {"widths": [8]}, "train": {"epochs": 1}}
+    return {"data": data, "teacher": teacher, "student": {"family": "mlp"}, "search": {"max_epochs": 1}}
+
+
+def images(folder: Path) -> dict[str, Any]:
+    """The run of scikit-learn's digits; the new rows are noise."""
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 64))
+    pd.DataFrame(pixels).to_csv(folder / "new_rows.csv", index=False)
+    return {**IMAGES, "search": {"max_epochs": 1}}
+
+
+@pytest.fixture(scope="module", params=[table, images])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `results/NAME/best/` and `new_rows.csv`."""
+    made: Path = tmp_path_factory.mktemp("user")
+    run: Callable[[Path], dict[str, Any]] = request.param
+    (made / "run.toml").write_text(tomli_w.dumps(run(made)))
+    assert train.main([str(made / "run.toml"), "--storage", str(made / "results"), "--name", "NAME"]) == 0
+    (made / "results" / "NAME" / "seed-0").rename(made / "results" / "NAME" / "best")
+    return made
+
+
+def done(folder: Path, name: str, then: str = "") -> str:
+    """What is printed by a block of the page, written down and run as somebody would."""
+    (folder / name).write_text(code_block("docs/results.md", name) + then)
+    command = [sys.executable, str(folder / name)]
+    named = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    ran = subprocess.run(command, cwd=folder, env=named, capture_output=True, text=True, check=False, timeout=200)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_the_student_says_from_python_what_predict_says(folder: Path) -> None:
+    said = done(folder, "use_student.py", "print(*classes)\n").split()
+    assert predict.main([str(folder / "results/NAME/best"), str(folder / "new_rows.csv"), "-o", str(folder / "p")]) == 0
+    predicted = pd.read_csv(folder / "p", dtype={"class": "str"})
+    assert said == predicted["class"].tolist()
+    probabilities = predicted.drop(columns="class")
+    assert list(probabilities) == list(open_student_folder(folder / "results/NAME/best").classes)
+    assert np.allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
+    assert (probabilities.idxmax(axis=1) == predicted["class"]).all()
+
+
+@pytest.mark.skipif(find_spec("onnxscript") is None, reason="pip install onnxscript")
+def test_the_network_as_onnx_gives_the_same_logits_for_any_number_of_rows(folder: Path) -> None:
+    done(folder, "export_student.py")
+    opened = open_student_folder(folder / "results/NAME/best")
+    rows = read_inputs(folder / "new_rows.csv", opened.encoder, opened.input_shape, separator=opened.separator)
+    check = "import numpy, onnx.reference; rows = numpy.load('rows.npy'); " + (
+        "numpy.save('logits.npy', onnx.reference.ReferenceEvaluator('student.onnx').run(None, {'inputs': rows})[0])"
+    )
+    np.save(folder / "rows.npy", rows)
+    subprocess.run([sys.executable, "-c", check], cwd=folder, check=True, timeout=200)
+    np.testing.assert_allclose(np.load(folder / "logits.npy"), predict_logits(opened.student, rows), atol=1e-4)
