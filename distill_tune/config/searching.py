@@ -146,6 +146,16 @@ class ResourcesConfig(Options):
             raise BrokenRule(("lanes",), rule, cure="Set resources.workers_per_trial to 1, or leave lanes out.")
         return self
 
+    @model_validator(mode="after")
+    def _gpus_are_whole_where_parts_cannot_be_given(self) -> Self:
+        """Ray gives parts of one GPU alone, and NCCL refuses two ranks on one GPU."""
+        gpus, workers = self.gpus_per_worker, self.workers_per_trial
+        if gpus.is_integer() or (gpus < 1 and workers == 1):
+            return self
+        where = "above 1" if gpus > 1 else f"where a trial has {workers} workers"
+        rule = f"must be whole {where}, but got {gpus:g}."
+        raise BrokenRule(("gpus_per_worker",), rule, cure=f"Write {max(1, round(gpus))}.")
+
 
 class ConfirmConfig(Options):
     """How the best trials are trained again before one is named the winner."""

@@ -21,6 +21,7 @@ from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.laning import with_lanes
 from distill_tune.tuning.order import Order
 from distill_tune.tuning.origin import Origin
+from distill_tune.tuning.places import concurrency, places_of_this_machine
 
 if TYPE_CHECKING:
     from distill_tune.tuning.sitting import Sitting
@@ -61,7 +62,7 @@ class Job:
         joins = cluster.is_there_already(self.order.address)
         with nothing_left_on_refusal(self.order.folder.parent):
             cluster.check_answers(self.order.address)
-            places = self._connect(stack) if joins else cluster.places_of_this_machine(self.resources, must_fit=True)
+            places = self._connect(stack) if joins else places_of_this_machine(self.resources, must_fit=True)
             if self.order.is_new:
                 fitted, preparation = self._prepared(places)
             else:
@@ -110,7 +111,7 @@ class Job:
         from distill_tune.tuning.nodes import check_nodes
 
         connection.wait()
-        places = cluster.concurrency(self.resources, self.order.space.config.search.trials)
+        places = concurrency(self.resources, self.order.space.config.search.trials)
         storage = self.order.folder.parent
         if (count := check_nodes(storage)) > 1:
             self.voice.tell(f"{count} nodes share {storage}, with places for {places} trials at a time")

@@ -18,10 +18,10 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.tuning.budget import Budget
-from distill_tune.tuning.cluster import free_places
 from distill_tune.tuning.confirmation import Candidate, confirmation_record
 from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.pile import Pile, dealt
+from distill_tune.tuning.places import free_places
 from distill_tune.tuning.records import Report, Status, TrialRecord
 from distill_tune.tuning.seat import Seat
 from distill_tune.tuning.trial import CHECKPOINTS, WORKERS
