@@ -139,6 +139,11 @@ class ResourcesConfig(Options):
     lanes: Annotated[int | Literal["auto"], AfterValidator(_is_number_of_lanes)] = 1
     """Trials that train as one in each place; auto: as many as a short measured training finds fastest."""
 
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where a worker trains."""
+        return "cuda" if self.gpus_per_worker else "cpu"
+
     @model_validator(mode="after")
     def _lanes_are_of_one_worker(self) -> Self:
         if self.lanes not in (1, "auto") and self.workers_per_trial > 1:

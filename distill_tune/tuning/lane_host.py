@@ -31,7 +31,7 @@ class LaneHost(tune.Trainable):
         search, resources = context.space.config.search, context.space.config.resources
         self._judge = context.judge()
         self._max_epochs = search.max_epochs
-        self._group = LaneGroup(resources.cpus_per_worker, resources.gpus_per_worker)
+        self._group = LaneGroup(resources)
         self._group.start()
         self._is_new = True
 

@@ -9,10 +9,11 @@ import ray
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import one_line
+from distill_tune.tuning.assignment import Assignment
+from distill_tune.tuning.groups import make_group
 from distill_tune.tuning.lane_group import LaneGroup
 from distill_tune.tuning.records import Report, Told
-from distill_tune.tuning.trial import make_group
-from distill_tune.tuning.worker_group import Assignment, WorkerGroup
+from distill_tune.tuning.worker_group import WorkerGroup
 
 
 class Seat:
@@ -20,9 +21,7 @@ class Seat:
 
     def __init__(self, resources: ResourcesConfig, folder: Path, name: str, lanes: int = 1):
         self._group: WorkerGroup | LaneGroup = (
-            make_group(resources, folder, name)
-            if lanes == 1
-            else LaneGroup(resources.cpus_per_worker, resources.gpus_per_worker)
+            make_group(resources, folder, name) if lanes == 1 else LaneGroup(resources)
         )
         self._group.start()
 
@@ -47,7 +46,7 @@ def _alone(group: WorkerGroup, assignment: Assignment) -> Iterator[Told]:
     report: Report = {"epoch": 0}
     try:
         group.assign(assignment)
-        while report["epoch"] < assignment.config.search.max_epochs:
+        while report["epoch"] < assignment.max_epochs:
             report = dict(group.next_report())
             yield assignment.trial_id, [report], None
     except Exception as error:  # this training has failed, the others go on

@@ -17,15 +17,16 @@ import ray
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import DistillTuneError, one_line
+from distill_tune.tuning.assignment import Assignment
 from distill_tune.tuning.budget import Budget
 from distill_tune.tuning.confirmation import Candidate, confirmation_record
+from distill_tune.tuning.groups import WORKERS
+from distill_tune.tuning.keeping import checkpoint_of
 from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.pile import Pile, dealt
 from distill_tune.tuning.places import free_places
 from distill_tune.tuning.records import Report, Status, TrialRecord
 from distill_tune.tuning.seat import Seat
-from distill_tune.tuning.trial import CHECKPOINTS, WORKERS
-from distill_tune.tuning.worker_group import Assignment
 
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
@@ -56,7 +57,7 @@ class _Hand:
 
     @property
     def is_complete(self) -> bool:
-        return self.record.epochs >= self.assignment.config.search.max_epochs
+        return self.record.epochs >= self.assignment.max_epochs
 
 
 class Seats:
@@ -208,7 +209,7 @@ class Seats:
     def _hand(self, training: _Training) -> _Hand:
         candidate, seed = training.candidate, training.seed
         weights, record = self._weights(candidate, seed), self._begun(training)
-        checkpoint = self._folder / CHECKPOINTS / f"{record.trial_id}.pt"
+        checkpoint = checkpoint_of(self._folder, record.trial_id)
         with self._lock:
             if record.trial_id not in self._ledger.records:
                 self._ledger.start(record)

@@ -25,12 +25,13 @@ from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.controller import Controller
 from distill_tune.tuning.interrupts import heard
+from distill_tune.tuning.keeping import CHECKPOINTS, CheckpointSweeper
 from distill_tune.tuning.ledger import Ledger, Watcher
 from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.run import run_search
 from distill_tune.tuning.study import Study
-from distill_tune.tuning.trial import CHECKPOINTS, CheckpointSweeper, TrialContext
+from distill_tune.tuning.trial import TrialContext
 from distill_tune.tuning.tune_adapters import ConductedScheduler, Waiting
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]

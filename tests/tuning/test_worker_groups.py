@@ -12,18 +12,20 @@ import pytest
 import ray
 from ray.util.state import list_actors
 
+from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
 from distill_tune.errors import TrainingError
+from distill_tune.tuning.assignment import Assignment
 from distill_tune.tuning.ray_train_group import RayTrainGroup
 from distill_tune.tuning.records import Report
-from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
+from distill_tune.tuning.worker_group import InProcessGroup, WorkerGroup
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
 
 @pytest.fixture(scope="module")
 def two_workers(a_ray: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerGroup]:
-    group = RayTrainGroup(2, 1, 0.0, tmp_path_factory.mktemp("workers"), "two")
+    group = RayTrainGroup(ResourcesConfig(workers_per_trial=2), tmp_path_factory.mktemp("workers"), "two")
     group.start()
     yield group
     group.shutdown()
@@ -31,7 +33,7 @@ def two_workers(a_ray: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def one_worker() -> Iterator[WorkerGroup]:
-    group = InProcessGroup(num_threads=1, num_gpus=0.0)
+    group = InProcessGroup(ResourcesConfig())
     group.start()
     yield group
     group.shutdown()
@@ -51,7 +53,7 @@ def assignment(small_space: Space, preparation: Any) -> Assignment:
 
 def all_reports(group: WorkerGroup, assignment: Assignment) -> list[Report]:
     group.assign(assignment)
-    return [group.next_report() for _ in range(assignment.config.search.max_epochs)]
+    return [group.next_report() for _ in range(assignment.max_epochs)]
 
 
 def diverging(assignment: Assignment) -> Assignment:
@@ -134,7 +136,7 @@ def test_a_killed_worker_costs_no_trial_its_reports_go_on(two_workers: WorkerGro
 
 def test_after_shutdown_nothing_is_left(assignment: Assignment, tmp_path: Path, a_ray: str) -> None:
     before = alive_actors(a_ray)
-    group = RayTrainGroup(1, 1, 0.0, tmp_path, "short")
+    group = RayTrainGroup(ResourcesConfig(), tmp_path, "short")
     group.start()
     group.assign(assignment)
     group.next_report()
