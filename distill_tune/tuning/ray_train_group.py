@@ -126,7 +126,7 @@ def serve(config: dict[str, Any]) -> None:
             ranks.ask(mailbox.drop, number, str(error))
         except Exception as error:  # of this rank alone, or because another has died: all must start again
             ray.get(mailbox.note_fault.remote(one_line(error)))
-            raise
+            os._exit(1)  # else others would wait for it in what they compute together
 
 
 def _serve_one(mailbox: Any, ranks: _Ranks, number: int, assignment: Assignment, device: str) -> None:

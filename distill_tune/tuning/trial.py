@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import one_line
 from distill_tune.tuning.assignment import Assignment
+from distill_tune.tuning.faults import log_fault, spoils_process
 from distill_tune.tuning.groups import make_group
 from distill_tune.tuning.keeping import checkpoint_of
 from distill_tune.tuning.records import Report
@@ -70,13 +70,11 @@ class TrialContext:
 
     def log(self, trial_id: str, error: Exception) -> None:
         """Keep what a trial's training raised."""
-        log = self.result_folder / "logs" / f"{trial_id}.txt"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("".join(traceback.format_exception(error)))
+        log_fault(self.result_folder, trial_id, error)
 
 
 class Trial(tune.Trainable):
-    """Some epochs a step; a training that raises is a failed trial, not a crash."""
+    """Some epochs a step; a training that raises is a failed trial, and no crash unless it has spoilt the process."""
 
     def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
         """Start the group, then take up the first configuration."""
@@ -107,6 +105,8 @@ class Trial(tune.Trainable):
                 reports.append(dict(self._group.next_report()))
         except Exception as error:  # whatever a user's own loss or student raises: this trial fails, the search goes on
             self._context.log(self._assignment.trial_id, error)
+            if spoils_process(error):  # Tune starts another, as for a worker that died
+                raise
             return {**result, FAILURE: one_line(error), "done": True}
         return {**result, "done": reports[-1]["epoch"] >= self._assignment.max_epochs}
 
