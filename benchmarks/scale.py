@@ -36,8 +36,10 @@ from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.prepare import prepare
 from distill_tune.tuning import cluster
+from distill_tune.tuning.assignment import Assignment
 from distill_tune.tuning.budget import Budget
 from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.keeping import CheckpointSweeper
 from distill_tune.tuning.ledger import Ledger, Watcher
 from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.logbook import JOURNAL, Logbook
@@ -46,8 +48,8 @@ from distill_tune.tuning.run import run_search
 from distill_tune.tuning.study import Study
 from distill_tune.tuning.study_storage import SearchJournal
 from distill_tune.tuning.tensorboard import TensorBoardWatcher
-from distill_tune.tuning.trial import CheckpointSweeper, TrialContext
-from distill_tune.tuning.worker_group import Assignment, WorkerGroup
+from distill_tune.tuning.trial import TrialContext
+from distill_tune.tuning.worker_group import WorkerGroup
 
 EPOCHS = 4
 KIBIBYTE = 1024

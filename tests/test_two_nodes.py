@@ -72,6 +72,18 @@ def test_a_search_whose_second_node_dies_goes_on_on_the_first(cluster: Cluster, 
     assert psutil.wait_procs(lost, timeout=60)[1] == []
 
 
+def test_a_worker_that_only_both_nodes_together_have_room_for_is_refused(cluster: Cluster, tmp_path: Path) -> None:
+    second = cluster.add_node(num_cpus=2)
+    cluster.wait_for_nodes()
+    large = [*command(cluster, tmp_path), "--set", "resources.cpus_per_worker=3"]
+    refused = subprocess.run(large, capture_output=True, text=True, timeout=200, check=False)
+    cluster.remove_node(second)
+    said = "error: resources: a worker needs 3 CPU, but no node has that: they have "
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(said)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def away(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
     """A folder that is another disk on the cluster's second node."""

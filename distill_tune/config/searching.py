@@ -139,12 +139,27 @@ class ResourcesConfig(Options):
     lanes: Annotated[int | Literal["auto"], AfterValidator(_is_number_of_lanes)] = 1
     """Trials that train as one in each place; auto: as many as a short measured training finds fastest."""
 
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where a worker trains."""
+        return "cuda" if self.gpus_per_worker else "cpu"
+
     @model_validator(mode="after")
     def _lanes_are_of_one_worker(self) -> Self:
         if self.lanes not in (1, "auto") and self.workers_per_trial > 1:
             rule = f"must be 1 where a trial has {self.workers_per_trial} workers, but got {self.lanes}."
             raise BrokenRule(("lanes",), rule, cure="Set resources.workers_per_trial to 1, or leave lanes out.")
         return self
+
+    @model_validator(mode="after")
+    def _gpus_are_whole_where_parts_cannot_be_given(self) -> Self:
+        """Ray gives parts of one GPU alone, and NCCL refuses two ranks on one GPU."""
+        gpus, workers = self.gpus_per_worker, self.workers_per_trial
+        if gpus.is_integer() or (gpus < 1 and workers == 1):
+            return self
+        where = "above 1" if gpus > 1 else f"where a trial has {workers} workers"
+        rule = f"must be whole {where}, but got {gpus:g}."
+        raise BrokenRule(("gpus_per_worker",), rule, cure=f"Write {max(1, round(gpus))}.")
 
 
 class ConfirmConfig(Options):

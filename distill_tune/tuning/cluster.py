@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -167,69 +167,3 @@ def _tell_in_brief(say: Callable[[str], None]) -> Callable[[], None]:
 
     worker.print_to_stdstream = brief
     return lambda: setattr(worker, "print_to_stdstream", before)
-
-
-def places_of_this_machine(resources: ResourcesConfig, must_fit: bool = False) -> int:
-    """How many trials this machine has room for, at least one; for planning, before there is a cluster.
-
-    Raises:
-        ConfigError: not even one trial fits, and it `must_fit`.
-    """
-    try:
-        room = _room(resources, _of_this_machine(resources), "this machine")
-    except ConfigError:
-        if must_fit:
-            raise
-        room = 1
-    return min(room, resources.concurrent_trials or room)
-
-
-def _of_this_machine(resources: ResourcesConfig) -> dict[str, float]:
-    """CPUs and GPUs; Ray may find fewer, for example in a container."""
-    gpus = 0
-    if resources.gpus_per_worker:
-        from torch import cuda
-
-        gpus = cuda.device_count()
-    return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
-
-
-def concurrency(resources: ResourcesConfig, trials: int) -> int:
-    """How many trials run at a time: what was asked for, or as many as the cluster has room for.
-
-    Raises:
-        ConfigError: not even one trial fits.
-    """
-    import ray
-
-    room = _room(resources, ray.cluster_resources(), "the whole cluster")
-    return min(trials, room, resources.concurrent_trials or room)
-
-
-def _room(resources: ResourcesConfig, available: Mapping[str, float], where: str) -> int:
-    """How many trials fit.
-
-    Raises:
-        ConfigError: none.
-    """
-    needs = {"CPU": float(resources.cpus_per_worker), "GPU": resources.gpus_per_worker}
-    room = min(
-        int(available.get(kind, 0.0) / (need * resources.workers_per_trial)) for kind, need in needs.items() if need
-    )
-    if room < 1:
-        have = ", ".join(f"{available.get(kind, 0.0):g} {kind}" for kind, need in needs.items() if need)
-        want = ", ".join(f"{need * resources.workers_per_trial:g} {kind}" for kind, need in needs.items() if need)
-        raise ConfigError(
-            f"resources: a trial needs {want}, but {where} has {have}; lower workers_per_trial, cpus_per_worker or "
-            "gpus_per_worker."
-        )
-    return room
-
-
-def free_places() -> str:
-    """What the cluster has free: "the cluster has 0 of 2 CPUs free"."""
-    import ray
-
-    have, free = ray.cluster_resources(), ray.available_resources()
-    parts = [f"{free.get(kind, 0):g} of {have[kind]:g} {kind}s" for kind in ("CPU", "GPU") if kind in have]
-    return f"the cluster has {' and '.join(parts) or 'nothing'} free"

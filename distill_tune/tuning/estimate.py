@@ -37,7 +37,7 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
     resources = space.config.resources
     if resources.gpus_per_worker and not torch.cuda.is_available():
         return None
-    device = torch.device("cuda" if resources.gpus_per_worker else "cpu")
+    device = torch.device(resources.device)
     with threads(resources.cpus_per_worker), torch.random.fork_rng():
         each_s = [_epoch_s(config, student, dataset, device) for config, student in _middles(space, dataset)]
     return sum(each_s) / len(each_s) / resources.workers_per_trial if each_s else None

@@ -28,7 +28,7 @@ from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.layout import Layout
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.confirmation import Candidate
-from distill_tune.tuning.worker_group import fold_weights
+from distill_tune.tuning.keeping import fold_weights
 
 
 @dataclass(frozen=True)

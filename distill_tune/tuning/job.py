@@ -23,6 +23,7 @@ from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.laning import with_lanes
 from distill_tune.tuning.order import Order
 from distill_tune.tuning.origin import Origin
+from distill_tune.tuning.places import concurrency, places_of_this_machine
 
 if TYPE_CHECKING:
     from distill_tune.tuning.sitting import Sitting
@@ -69,7 +70,7 @@ class Job:
         """Everything that can be refused, and then the claim to the folder."""
         began_s, joins = time.monotonic(), cluster.is_there_already(self.order.address)
         cluster.check_answers(self.order.address)
-        places = self._connect(stack) if joins else cluster.places_of_this_machine(self.resources, must_fit=True)
+        places = self._connect(stack) if joins else places_of_this_machine(self.resources, must_fit=True)
         ready = self._prepared(places) if self.order.is_new else self._taken_up()
         self.clock.prepare_s, prepared_s = time.monotonic() - began_s, time.time()
         places = places if joins else self._connect(stack)
@@ -113,7 +114,7 @@ class Job:
         from distill_tune.tuning.nodes import check_nodes
 
         connection.wait()
-        places = cluster.concurrency(self.resources, self.order.space.config.search.trials)
+        places = concurrency(self.resources, self.order.space.config.search.trials)
         storage = self.order.folder.parent
         if (count := check_nodes(storage)) > 1:
             self.voice.tell(f"{count} nodes share {storage}, with places for {places} trials at a time")

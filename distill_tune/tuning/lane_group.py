@@ -5,48 +5,37 @@ What `worker_group.InProcessGroup` is for one assignment; here each joins, is re
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.tuning.assignment import Assignment
+from distill_tune.tuning.keeping import Keeper
 from distill_tune.tuning.records import Report
-from distill_tune.tuning.worker_group import (
-    Assignment,
-    read_checkpoint,
-    write_checkpoint,
-)
-from distill_tune.weights import write_weights
-
-if TYPE_CHECKING:
-    from distill_tune.distillation.loop import Epoch
+from distill_tune.tuning.worker_group import keep_to_share
 
 
 @dataclass
 class _Member:
     assignment: Assignment
-    reports: list[Report]
-    """Of all of its epochs."""
+    keeper: Keeper
     told: int = 0
-    """How many of them whoever asks has heard of in this process."""
-    saved_s: float = field(default_factory=time.monotonic)
+    """Of how many of its epochs whoever asks has heard in this process."""
 
 
 class LaneGroup:
     """Trains assignments side by side, an epoch of each at a time."""
 
-    def __init__(self, num_threads: int, num_gpus: float):
-        self._num_threads, self._device = num_threads, "cuda" if num_gpus else "cpu"
+    def __init__(self, resources: ResourcesConfig):
+        self._resources, self._device = resources, resources.device
         self._members: dict[str, _Member] = {}
 
     def start(self) -> None:
-        """Load torch, and keep to this place's share of the cores."""
-        import torch
-
+        """Load torch, and keep to this place's share of the machine."""
         from distill_tune.distillation.lanes import Lanes
         from distill_tune.distillation.memory import keep_freed_memory
 
-        torch.set_num_threads(self._num_threads)
+        keep_to_share(self._resources)
         keep_freed_memory()
         self._lanes = Lanes(self._device)
 
@@ -64,10 +53,9 @@ class LaneGroup:
         from distill_tune.distillation.materials import Materials
 
         materials = Materials.open(assignment.prepared, assignment.config, self._device)
-        resume = read_checkpoint(assignment.checkpoint, self._device)
-        reports: list[Report] = resume.pop("reports", [])
-        self._lanes.join(assignment.trial_id, assignment.config, materials, assignment.seed, resume or None)
-        self._members[assignment.trial_id] = _Member(assignment, reports)
+        keeper = Keeper(assignment)
+        self._lanes.join(assignment.trial_id, assignment.config, materials, assignment.seed, keeper.resume)
+        self._members[assignment.trial_id] = _Member(assignment, keeper)
 
     def leave(self, trial_id: str) -> None:
         """Drop an assignment."""
@@ -92,20 +80,9 @@ class LaneGroup:
                 found[trial_id] = outcome
                 self.leave(trial_id)
                 continue
-            member.reports.append(outcome.report)
-            self._keep(member, outcome)
-            found[trial_id], member.told = member.reports[member.told :], len(member.reports)
+            member.keeper.keep(outcome.report, outcome.checkpoint, outcome.student)
+            reports = member.keeper.reports
+            found[trial_id], member.told = reports[member.told :], len(reports)
+            if outcome.report["epoch"] >= member.assignment.max_epochs:
+                self.leave(trial_id)
         return found
-
-    def _keep(self, member: _Member, epoch: Epoch) -> None:
-        """Write what outlives this process: a checkpoint from time to time, and the student at the end."""
-        assignment = member.assignment
-        if epoch.report["epoch"] >= assignment.config.search.max_epochs:
-            if assignment.keep is not None:
-                write_weights(assignment.keep, epoch.student.state_dict())
-            if assignment.checkpoint is not None:
-                assignment.checkpoint.unlink(missing_ok=True)
-            self.leave(assignment.trial_id)
-        elif assignment.checkpoint is not None and assignment.is_checkpoint_due(epoch.report, member.saved_s):
-            write_checkpoint(assignment.checkpoint, {**epoch.checkpoint(), "reports": member.reports})
-            member.saved_s = time.monotonic()

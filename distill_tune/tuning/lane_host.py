@@ -13,6 +13,7 @@ import ray
 from ray import tune
 
 from distill_tune.errors import one_line
+from distill_tune.tuning.faults import spoils_process
 from distill_tune.tuning.lane_desk import Turn
 from distill_tune.tuning.lane_group import LaneGroup
 from distill_tune.tuning.records import Report, Told
@@ -31,7 +32,7 @@ class LaneHost(tune.Trainable):
         search, resources = context.space.config.search, context.space.config.resources
         self._judge = context.judge()
         self._max_epochs = search.max_epochs
-        self._group = LaneGroup(resources.cpus_per_worker, resources.gpus_per_worker)
+        self._group = LaneGroup(resources)
         self._group.start()
         self._is_new = True
 
@@ -65,6 +66,8 @@ class LaneHost(tune.Trainable):
         _, reports, _ = told.get(trial, (trial, [], None))
         if isinstance(found, Exception):
             self._context.log(trial, found)
+            if spoils_process(found):  # for all lanes; Tune starts another, and the desk knows who was at work
+                raise found
             told[trial] = (trial, reports, one_line(found))
         else:
             told[trial] = (trial, reports + [dict(report) for report in found], None)

@@ -62,7 +62,7 @@ def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Ca
     resources = fitted.space.config.resources
     if not choices or (resources.gpus_per_worker and not torch.cuda.is_available()):
         return 1
-    device = "cuda" if resources.gpus_per_worker else "cpu"
+    device = resources.device
     lanes, speed, until_s = 1, _WORTH_IT / _WORTH_MORE, time.monotonic() + _PATIENCE_S
     with threads(resources.cpus_per_worker), torch.random.fork_rng(), freed_memory_kept():
         for count in choices:

@@ -9,11 +9,10 @@ last checkpoint.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Callable
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,129 +20,41 @@ import ray
 import ray.train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-from distill_tune.errors import DistillTuneError, TrainingError, one_line
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.errors import ConfigError, TrainingError, one_line
+from distill_tune.tuning.assignment import Assignment
+from distill_tune.tuning.keeping import read_checkpoint
+from distill_tune.tuning.mailbox import Mailbox
 from distill_tune.tuning.records import Report
 from distill_tune.tuning.torch_backend import LateTorchConfig
-from distill_tune.tuning.worker_group import Assignment, WorkerGroup, train
+from distill_tune.tuning.worker_group import WorkerGroup, train
 
-_TRIES = 2
-"""How often workers may begin an epoch that ends them."""
 _RESTARTS = 3
 _SHUTDOWN_TIMEOUT_S = 30.0
-
-
-class Mailbox:
-    """An actor between a trial and the workers of its group; every method but `fail` is asked by one side only.
-
-    `report` returns only when the trial wants another epoch or has dropped the assignment, so no epoch is trained that
-    nobody asked for.
-    """
-
-    def __init__(self) -> None:
-        self._assignment: Assignment | None = None
-        self._number = 0
-        self._delivered = 0.0
-        """The last epoch that the trial has been told of."""
-        self._closed = False
-        self._fault: str | None = None
-        self._wanted = False
-        self._tries = 0
-        """How often the workers were given the assignment since the last epoch that was reported."""
-        self._why = ""
-        self._reports: asyncio.Queue[Report | str] = asyncio.Queue()
-        self._changed = asyncio.Condition()
-
-    async def assign(self, assignment: Assignment | None) -> None:
-        """From the trial: another assignment, or None to drop the one in hand."""
-        async with self._changed:
-            self._assignment, self._wanted, self._delivered = assignment, False, 0.0
-            self._tries, self._why = 0, ""
-            self._number += 1
-            self._reports = asyncio.Queue()
-            self._changed.notify_all()
-
-    async def next_report(self) -> Report | str:
-        """From the trial: the next epoch's report, or the text of what went wrong."""
-        if self._fault is not None:
-            return self._fault
-        async with self._changed:
-            self._wanted = True
-            self._changed.notify_all()
-        return await self._reports.get()
-
-    async def close(self) -> None:
-        """From the trial: no further assignments."""
-        async with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    async def fail(self, text: str) -> None:
-        """The whole run has failed, for this assignment and every later one."""
-        self._fault = text
-        await self._reports.put(text)
-
-    async def next_assignment(self) -> tuple[int, Assignment] | None:
-        """From rank 0: the assignment in hand once its next epoch is wanted; None when closed.
-
-        What has ended its workers too often without another epoch is dropped: it must not cost every later trial.
-        """
-        async with self._changed:
-            while True:
-                await self._changed.wait_for(lambda: self._closed or (self._assignment is not None and self._wanted))
-                if self._closed or self._assignment is None:
-                    return None
-                self._tries += 1
-                if self._tries <= _TRIES:
-                    return self._number, self._assignment
-                self._assignment, self._wanted = None, False
-                await self._reports.put(self._why or "its workers died again and again")
-
-    async def report(self, number: int, report: Report, is_last: bool) -> bool:
-        """From rank 0: an epoch of assignment `number`; whether to train another."""
-        async with self._changed:
-            if number != self._number:
-                return False
-            if report["epoch"] <= self._delivered:  # restarted workers repeat what the trial has already been told
-                return True
-            self._delivered = report["epoch"]
-            self._wanted, self._tries, self._why = False, 0, ""
-            if is_last:
-                self._assignment = None
-            await self._reports.put(report)
-            await self._changed.wait_for(lambda: self._closed or self._wanted or self._number != number)
-            return not self._closed and self._number == number and not is_last
-
-    async def note_fault(self, text: str) -> None:
-        """From any rank: why its process ends; the first says most, since others then miss it."""
-        self._why = self._why or text
-
-    async def drop(self, number: int, text: str) -> None:
-        """From rank 0: assignment `number` has failed by its own fault."""
-        async with self._changed:
-            if number == self._number:
-                self._assignment, self._wanted = None, False
-                await self._reports.put(text)
+_BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+"""Of the process group: what rank 0 tells the others is no tensor of a GPU, and must not take one's memory and time."""
 
 
 class RayTrainGroup(WorkerGroup):
-    """A group of `num_workers` Ray Train workers, kept warm."""
+    """A group of several Ray Train workers, kept warm."""
 
-    def __init__(self, num_workers: int, num_cpus: int, num_gpus: float, storage: Path, name: str):
-        self._num_workers, self._num_cpus, self._num_gpus = num_workers, num_cpus, num_gpus
-        self._storage, self._name = storage, name
+    def __init__(self, resources: ResourcesConfig, storage: Path, name: str):
+        self._resources, self._storage, self._name = resources, storage, name
 
     def start(self) -> None:
         """Start the run in a thread; its workers come up while the first assignment is on its way."""
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         _name_the_cluster()
         self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote()
-        resources = {"CPU": float(self._num_cpus)} | ({"GPU": self._num_gpus} if self._num_gpus else {})
+        cpus, gpus = self._resources.cpus_per_worker, self._resources.gpus_per_worker
         trainer = DataParallelTrainer(
             serve,
-            train_loop_config={"mailbox": self._mailbox, "threads": self._num_cpus},
-            backend_config=LateTorchConfig("nccl" if self._num_gpus else "gloo"),
+            train_loop_config={"mailbox": self._mailbox, "threads": cpus},
+            backend_config=LateTorchConfig(_BACKENDS[self._resources.device]),
             scaling_config=ray.train.ScalingConfig(
-                num_workers=self._num_workers, use_gpu=self._num_gpus > 0, resources_per_worker=resources
+                num_workers=self._resources.workers_per_trial,
+                use_gpu=gpus > 0,
+                resources_per_worker={"CPU": float(cpus)} | ({"GPU": gpus} if gpus else {}),
             ),
             run_config=ray.train.RunConfig(
                 name=self._name,
@@ -207,33 +118,43 @@ def serve(config: dict[str, Any]) -> None:
     mailbox, context = config["mailbox"], ray.train.get_context()
     ranks = _Ranks(context.get_world_rank() == 0)
     device = str(ray.train.torch.get_device())
-    while (given := ranks.agree(mailbox.next_assignment.remote)) is not None:
+    while (given := ranks.ask(mailbox.next_assignment)) is not None:
         number, assignment = given
         try:
             _serve_one(mailbox, ranks, number, assignment, device)
-        except DistillTuneError as error:  # the assignment's own fault, and every rank's: losses are summed over ranks
-            ranks.agree(partial(mailbox.drop.remote, number, str(error)))
+        except (TrainingError, ConfigError) as error:  # the assignment's own fault, and every rank's: losses are summed
+            ranks.ask(mailbox.drop, number, str(error))
         except Exception as error:  # of this rank alone, or because another has died: all must start again
             ray.get(mailbox.note_fault.remote(one_line(error)))
-            raise
+            os._exit(1)  # else others would wait for it in what they compute together
 
 
 def _serve_one(mailbox: Any, ranks: _Ranks, number: int, assignment: Assignment, device: str) -> None:
-    last = assignment.config.search.max_epochs
-    for report in train(assignment, device, is_first=ranks.is_first):
-        if not ranks.agree(partial(mailbox.report.remote, number, report, report["epoch"] >= last)):
-            return
+    """Train as long as another epoch is wanted.
+
+    Rank 0 reads the checkpoint for all: on a network's file system one node may not yet see what another has written.
+    """
+    found: bytes = ranks.agree(lambda: read_checkpoint(assignment.checkpoint))
+    with closing(train(assignment, device, ranks.is_first, found)) as reports:
+        for report in reports:
+            if not ranks.ask(mailbox.report, number, report, report["epoch"] >= assignment.max_epochs):
+                return
 
 
 class _Ranks:
-    """Rank 0 asks; all ranks get its answer."""
+    """Rank 0 finds out; all ranks get its answer."""
 
     def __init__(self, is_first: bool):
         self.is_first = is_first
 
-    def agree(self, ask: Callable[[], Any]) -> Any:
+    def ask(self, method: Any, *arguments: Any) -> Any:
+        """What an actor's method returns."""
+        return self.agree(lambda: ray.get(method.remote(*arguments)))
+
+    def agree(self, find: Callable[[], Any]) -> Any:
+        """What rank 0 has found."""
         import torch.distributed as dist
 
-        box = [ray.get(ask()) if self.is_first else None]
+        box = [find() if self.is_first else None]
         dist.broadcast_object_list(box, src=0)
         return box[0]

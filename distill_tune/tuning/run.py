@@ -15,10 +15,11 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.controller import run_trials
+from distill_tune.tuning.groups import WORKERS
 from distill_tune.tuning.lane_adapters import Hands, LaneScheduler, LaneSearcher
 from distill_tune.tuning.lane_desk import LaneDesk
 from distill_tune.tuning.lane_host import LaneHost
-from distill_tune.tuning.trial import WORKERS, Trial, TrialContext
+from distill_tune.tuning.trial import Trial, TrialContext
 from distill_tune.tuning.tune_adapters import ConductedScheduler, ConductedSearcher, Waiting
 
 _DEATHS_OF_A_PLACE = 10

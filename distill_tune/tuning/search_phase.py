@@ -20,13 +20,14 @@ from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.display import Voice
 from distill_tune.tuning.fitting import Fitted
 from distill_tune.tuning.front import front_in_words, front_of
+from distill_tune.tuning.keeping import CheckpointSweeper
 from distill_tune.tuning.ledger import Ledger, Watcher
 from distill_tune.tuning.logbook import JOURNAL, LOGBOOK
 from distill_tune.tuning.progress import ProgressWatcher
 from distill_tune.tuning.run import run_search
 from distill_tune.tuning.study import Study
 from distill_tune.tuning.tensorboard import TensorBoardWatcher
-from distill_tune.tuning.trial import CheckpointSweeper, TrialContext
+from distill_tune.tuning.trial import TrialContext
 from distill_tune.tuning.warm_start import trials_of_others
 
 BESIDE = "baseline"

@@ -17,20 +17,23 @@ import ray
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import DistillTuneError, one_line
+from distill_tune.tuning.assignment import Assignment
 from distill_tune.tuning.budget import Budget
-from distill_tune.tuning.cluster import free_places
 from distill_tune.tuning.confirmation import Candidate, confirmation_record
+from distill_tune.tuning.groups import WORKERS
+from distill_tune.tuning.keeping import checkpoint_of
 from distill_tune.tuning.ledger import Ledger
 from distill_tune.tuning.pile import Pile, dealt
+from distill_tune.tuning.places import free_places
 from distill_tune.tuning.records import Report, Status, TrialRecord
 from distill_tune.tuning.seat import Seat
-from distill_tune.tuning.trial import CHECKPOINTS, WORKERS
-from distill_tune.tuning.worker_group import Assignment
 
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
 _RESTARTS = 2
-"""How often a seat whose process died is started again, and a training begun again whose seat died."""
+"""How often a training is begun again whose seat died."""
+_RESTARTS_OF_A_SEAT = 4 * _RESTARTS
+"""A training that ends its seat each time must not take it from the others."""
 _PATIENCE_S = 60.0
 _LOOK_EVERY_S = 1.0
 """While a seat is waited for, whether it is still needed."""
@@ -56,7 +59,7 @@ class _Hand:
 
     @property
     def is_complete(self) -> bool:
-        return self.record.epochs >= self.assignment.config.search.max_epochs
+        return self.record.epochs >= self.assignment.max_epochs
 
 
 class Seats:
@@ -85,7 +88,7 @@ class Seats:
     def __enter__(self) -> Seats:
         alone = self._resources.workers_per_trial == 1
         cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
-        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_RESTARTS)
+        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_RESTARTS_OF_A_SEAT)
         self._seats = [seat.remote(self._resources, self._folder, f"seat-{n}", self._lanes) for n in range(self._count)]
         return self
 
@@ -208,7 +211,7 @@ class Seats:
     def _hand(self, training: _Training) -> _Hand:
         candidate, seed = training.candidate, training.seed
         weights, record = self._weights(candidate, seed), self._begun(training)
-        checkpoint = self._folder / CHECKPOINTS / f"{record.trial_id}.pt"
+        checkpoint = checkpoint_of(self._folder, record.trial_id)
         with self._lock:
             if record.trial_id not in self._ledger.records:
                 self._ledger.start(record)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,15 +19,14 @@ from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import one_line
-from distill_tune.tuning.ledger import Watcher
-from distill_tune.tuning.records import Report, TrialRecord
+from distill_tune.tuning.assignment import Assignment
+from distill_tune.tuning.faults import log_fault, spoils_process
+from distill_tune.tuning.groups import make_group
+from distill_tune.tuning.keeping import checkpoint_of
+from distill_tune.tuning.records import Report
 from distill_tune.tuning.schedulers._base import Judge
-from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
+from distill_tune.tuning.worker_group import WorkerGroup
 
-CHECKPOINTS = "checkpoints"
-"""The folder of a search in which trainings at work keep their checkpoints, each until it ends."""
-WORKERS = "workers"
-"""The folder of a search in which Ray Train keeps its own state; removed at the end."""
 REPORTS = "reports"
 """The key of a result with the reports of its epochs."""
 FAILURE = "failure"
@@ -55,7 +53,7 @@ class TrialContext:
     def assignment(self, trial_id: str, values: str) -> Assignment:
         """What a trial trains; `values` are its sampled values, as JSON."""
         run = self.space.at(json.loads(values))
-        checkpoint = self.result_folder / CHECKPOINTS / f"{trial_id}.pt"
+        checkpoint = checkpoint_of(self.result_folder, trial_id)
         return Assignment(trial_id, run, run.search.seed, self.prepared, checkpoint, pauses=self.pauses)
 
     def judge(self) -> Judge:
@@ -72,30 +70,11 @@ class TrialContext:
 
     def log(self, trial_id: str, error: Exception) -> None:
         """Keep what a trial's training raised."""
-        log = self.result_folder / "logs" / f"{trial_id}.txt"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("".join(traceback.format_exception(error)))
-
-
-class CheckpointSweeper(Watcher):
-    """Deletes the checkpoint of each training that has ended for good."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder / CHECKPOINTS
-
-    def trial_ended(self, record: TrialRecord) -> None:
-        """A stopped trial leaves one behind."""
-        if not record.goes_on_later:
-            (self._folder / f"{record.trial_id}.pt").unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """The folder goes with the last of them."""
-        if self._folder.exists() and not any(self._folder.iterdir()):
-            self._folder.rmdir()
+        log_fault(self.result_folder, trial_id, error)
 
 
 class Trial(tune.Trainable):
-    """Some epochs a step; a training that raises is a failed trial, not a crash."""
+    """Some epochs a step; a training that raises is a failed trial, and no crash unless it has spoilt the process."""
 
     def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
         """Start the group, then take up the first configuration."""
@@ -126,12 +105,14 @@ class Trial(tune.Trainable):
                 reports.append(dict(self._group.next_report()))
         except Exception as error:  # whatever a user's own loss or student raises: this trial fails, the search goes on
             self._context.log(self._assignment.trial_id, error)
+            if spoils_process(error):  # Tune starts another, as for a worker that died
+                raise
             return {**result, FAILURE: one_line(error), "done": True}
-        return {**result, "done": reports[-1]["epoch"] >= self._assignment.config.search.max_epochs}
+        return {**result, "done": reports[-1]["epoch"] >= self._assignment.max_epochs}
 
     def _is_undecided(self, epoch: int) -> bool:
         is_known = epoch < self._known_epochs
-        return is_known or (epoch < self._assignment.config.search.max_epochs and not self._judge.is_rung(epoch))
+        return is_known or (epoch < self._assignment.max_epochs and not self._judge.is_rung(epoch))
 
     def cleanup(self) -> None:
         """Give back everything that the group holds."""
@@ -147,18 +128,3 @@ class Trial(tune.Trainable):
         self._assignment = self._context.assignment(config["trial"], config["values"])
         self._known_epochs = config["epochs"]
         self._group.assign(self._assignment)
-
-
-def make_group(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
-    """The kind of group that the number of workers asks for; not yet started."""
-    if resources.workers_per_trial == 1:
-        return InProcessGroup(resources.cpus_per_worker, resources.gpus_per_worker)
-    from distill_tune.tuning.ray_train_group import RayTrainGroup
-
-    return RayTrainGroup(
-        resources.workers_per_trial,
-        resources.cpus_per_worker,
-        resources.gpus_per_worker,
-        folder / WORKERS,
-        name,
-    )

@@ -12,8 +12,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
-from distill_tune.tuning.cluster import free_places
 from distill_tune.tuning.conductor import Conductor
+from distill_tune.tuning.places import free_places
 from distill_tune.tuning.records import Status
 from distill_tune.tuning.trial import DIED, FAILURE, REPORTS
 

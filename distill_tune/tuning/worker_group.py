@@ -7,47 +7,14 @@ long-lived Ray Train run (`ray_train_group.py`).
 
 from __future__ import annotations
 
-import hashlib
-import io
-import time
 from abc import abstractmethod
 from collections.abc import Generator
-from contextlib import closing, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from contextlib import closing
 
-from distill_tune.atomic import new_file
-from distill_tune.config import Config
-from distill_tune.distillation.prepared import Prepared
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.tuning.assignment import Assignment
+from distill_tune.tuning.keeping import Keeper
 from distill_tune.tuning.records import Report
-from distill_tune.weights import write_weights
-
-CHECKPOINT_EVERY_S = 5.0
-"""A killed worker costs at most so much training; taken at the first end of an epoch after it."""
-
-_DIGEST_BYTES = hashlib.sha256().digest_size
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """One student to train."""
-
-    trial_id: str
-    config: Config
-    seed: int
-    prepared: Prepared
-    checkpoint: Path | None = None
-    """Where to keep a checkpoint, and to resume from if there is one."""
-    keep: Path | None = None
-    """Where to write the student's weights (safetensors) after the last epoch; with folds, a student is trained on all
-    of them for this, and each fold's is written beside it."""
-    pauses: frozenset[int] = frozenset()
-    """Epochs after which the training may be left for good or for a while, so that a checkpoint is kept of each."""
-
-    def is_checkpoint_due(self, report: Report, saved_s: float) -> bool:
-        """Whether to keep a checkpoint after the epoch of `report`; the last was kept at `saved_s` (monotonic)."""
-        return report["epoch"] in self.pauses or time.monotonic() - saved_s > CHECKPOINT_EVERY_S
 
 
 class WorkerGroup:
@@ -75,27 +42,29 @@ class WorkerGroup:
 class InProcessGroup(WorkerGroup):
     """One worker: this process."""
 
-    def __init__(self, num_threads: int, num_gpus: float):
-        self._num_threads, self._num_gpus = num_threads, num_gpus
+    def __init__(self, resources: ResourcesConfig):
+        self._resources = resources
         self._reports: Generator[Report, None, None] | None = None
 
     def start(self) -> None:
-        """Load torch and the loop, and keep to this trial's share of the cores."""
-        import torch
-
+        """Load torch and the loop, and keep to this trial's share of the machine."""
         import distill_tune.distillation.loop  # noqa: F401  so that the first trial need not wait for it
 
-        torch.set_num_threads(self._num_threads)
+        keep_to_share(self._resources)
 
     def assign(self, assignment: Assignment) -> None:
         """Open the files of the assignment; nothing is trained yet."""
         self.shutdown()
-        self._reports = train(assignment, "cuda" if self._num_gpus else "cpu")
+        self._last = assignment.max_epochs
+        self._reports = train(assignment, self._resources.device)
 
     def next_report(self) -> Report:
-        """Train one epoch."""
+        """Train one epoch; after the last one nothing of the assignment is held."""
         assert self._reports is not None, "assigned before"
-        return next(self._reports)
+        report = next(self._reports)
+        if report["epoch"] >= self._last:
+            self.shutdown()
+        return report
 
     def shutdown(self) -> None:
         """Close the training, if one is open."""
@@ -104,67 +73,37 @@ class InProcessGroup(WorkerGroup):
         self._reports = None
 
 
-def train(assignment: Assignment, device: str, is_first: bool = True) -> Generator[Report, None, None]:
-    """Train an assignment in this process, as one of its workers; `is_first` worker writes the files.
+def keep_to_share(resources: ResourcesConfig) -> None:
+    """Of the cores, and of the memory of a GPU that others share."""
+    import torch
+
+    torch.set_num_threads(resources.cpus_per_worker)
+    if 0 < resources.gpus_per_worker < 1 and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(resources.gpus_per_worker)
+
+
+def train(
+    assignment: Assignment, device: str, is_first: bool = True, found: bytes | None = None
+) -> Generator[Report, None, None]:
+    """Train an assignment in this process, as one of its workers.
+
+    Args:
+        assignment: what to train.
+        device: where.
+        is_first: of the workers; this one writes the files.
+        found: the checkpoint to go on from, where another has read it; empty where there is none.
 
     Raises:
         TrainingError: the loss is not finite.
     """
     from distill_tune.distillation.folds import train_students
 
-    keep = assignment.keep
-    resume = read_checkpoint(assignment.checkpoint, device)
-    reports: list[Report] = resume.pop("reports", [])
-    yield from reports  # whoever asks may have been told of none of them, or of some
-    saved_s = time.monotonic()
+    keeper = Keeper(assignment, found, writes=is_first)
+    yield from keeper.reports  # whoever asks may have been told of none of them, or of some
+    refit = assignment.keep is not None
     with closing(
-        train_students(
-            assignment.config, assignment.prepared, assignment.seed, device, resume or None, keep is not None
-        )
+        train_students(assignment.config, assignment.prepared, assignment.seed, device, keeper.resume, refit)
     ) as epochs:
         for epoch in epochs:
-            reports.append(epoch.report)
-            is_last = epoch.report["epoch"] >= assignment.config.search.max_epochs
-            if is_first and is_last and keep is not None:
-                for number, student in enumerate(epoch.students.folds):
-                    write_weights(fold_weights(keep, number), student.state_dict())
-                write_weights(keep, epoch.students.student.state_dict())
-            elif is_first and assignment.checkpoint and assignment.is_checkpoint_due(epoch.report, saved_s):
-                write_checkpoint(assignment.checkpoint, {**epoch.checkpoint(), "reports": reports})
-                saved_s = time.monotonic()
+            keeper.keep(epoch.report, epoch.checkpoint, epoch.students.student, epoch.students.folds)
             yield epoch.report
-    if is_first and assignment.checkpoint is not None:
-        assignment.checkpoint.unlink(missing_ok=True)
-
-
-def fold_weights(keep: Path, number: int) -> Path:
-    """Where the student of a fold is, beside the one that was trained on all folds."""
-    return keep.with_name(f"{keep.stem}-fold{number + 1}{keep.suffix}")
-
-
-def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
-    """The checkpoint behind the digest of its bytes.
-
-    Where there is no room for it there is none, or an older one: a training that is taken up again then repeats more of
-    itself. It is no fault of the training; a search whose disk is full ends when its logbook can no longer be written.
-    """
-    import torch
-
-    content = io.BytesIO()
-    torch.save(checkpoint, content)
-    with suppress(OSError), new_file(path) as temporary:
-        temporary.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
-
-
-def read_checkpoint(path: Path | None, device: str) -> dict[str, Any]:
-    """The checkpoint; empty where there is none, or a damaged one: then the training begins anew."""
-    import torch
-
-    if path is None or not path.exists():
-        return {}
-    whole = memoryview(path.read_bytes())
-    digest, content = whole[:_DIGEST_BYTES], whole[_DIGEST_BYTES:]
-    if hashlib.sha256(content).digest() != digest:
-        return {}
-    checkpoint: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-    return checkpoint

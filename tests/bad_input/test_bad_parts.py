@@ -21,7 +21,7 @@ from good import Refuse
         (["loss.kind=['sp', 'dkd']", "loss.sp.on={ choice = ['logits', 'features'] }"], "loss: 'sp' compares features"),
         (["loss.hint.student_layers=['0', '1']", "loss.hint.teacher_layers=['0']"], "loss.hint.teacher_layers: each"),
         (["loss.dkd.target_weight=0", "loss.dkd.non_target_weight=0"], "loss.dkd.target_weight: must not be 0 where"),
-        (["resources.cpus_per_worker=9999"], "resources: a trial needs 9999 CPU, but this machine has "),
+        (["resources.cpus_per_worker=9999"], "resources: a worker needs 9999 CPU, but this machine has "),
         (["teacher.mode=live"], "teacher.mode: 'live' needs a teacher that can run, but source = 'logits' has only"),
     ],
 )  # fmt: skip

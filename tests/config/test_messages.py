@@ -375,6 +375,23 @@ def test_a_batch_that_cannot_be_dealt_out_to_the_workers(line: str, said: str) -
     check(lines, f"optim.batch_size: must be a multiple of resources.workers_per_trial {said}")
 
 
+@cases("""
+gpus_per_worker = 1.5
+    above 1, but got 1.5. Write 2.
+gpus_per_worker = 0.5, workers_per_trial = 2
+    where a trial has 2 workers, but got 0.5. Write 1.
+gpus_per_worker = 2.5, workers_per_trial = 2
+    above 1, but got 2.5. Write 2.
+""")
+def test_parts_of_gpus_that_cannot_be_given(line: str, said: str) -> None:
+    check(f"resources = {{ {line} }}", f"resources.gpus_per_worker: must be whole {said}")
+
+
+@pytest.mark.parametrize("line", ["gpus_per_worker = 0.25", "gpus_per_worker = 2, workers_per_trial = 2"])
+def test_gpus_that_can_be_given(line: str) -> None:
+    assert parse(f"resources = {{ {line} }}").config.resources.gpus_per_worker
+
+
 @pytest.mark.parametrize("text", ["'10'", "'0m'", "'-3m'", "'10x'", "''", "10", "'1 m 3 s'"])
 def test_a_time_that_is_no_duration(text: str) -> None:
     check(

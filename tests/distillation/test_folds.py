@@ -21,11 +21,12 @@ from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.train import main
-from distill_tune.tuning import worker_group
+from distill_tune.tuning import keeping, worker_group
+from distill_tune.tuning.assignment import Assignment
 from distill_tune.tuning.confirmation import Candidate
 from distill_tune.tuning.examination import examine
+from distill_tune.tuning.keeping import fold_weights
 from distill_tune.tuning.records import TrialRecord
-from distill_tune.tuning.worker_group import Assignment, fold_weights
 
 FOLDS = 3
 Ready = tuple[Config, Preparation]
@@ -130,7 +131,7 @@ def test_no_fold_hears_of_its_validation_labels_through_its_teacher(tmp_path: Pa
 def test_an_assignment_goes_on_from_its_checkpoint_and_keeps_every_student(
     folded: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_group, "CHECKPOINT_EVERY_S", -1.0)
+    monkeypatch.setattr(keeping, "CHECKPOINT_EVERY_S", -1.0)
     config, preparation = folded
     keep = tmp_path / "kept.safetensors"
     assignment = Assignment("0001", config, 0, preparation.prepared, tmp_path / "0001.pt", keep)

@@ -33,6 +33,7 @@ from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, Options
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning import summary
+from distill_tune.tuning.assignment import Assignment
 from distill_tune.tuning.budget import Reason
 from distill_tune.tuning.clock import Clock
 from distill_tune.tuning.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of
@@ -44,7 +45,7 @@ from distill_tune.tuning.outcome import complete, failed, interrupted
 from distill_tune.tuning.records import Report, Status, TrialRecord
 from distill_tune.tuning.schedulers._base import Rung
 from distill_tune.tuning.tensorboard import CHARTS, TensorBoardWatcher
-from distill_tune.tuning.worker_group import Assignment, train
+from distill_tune.tuning.worker_group import train
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"

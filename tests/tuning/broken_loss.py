@@ -4,12 +4,33 @@ import os
 import signal
 from typing import Any
 
+import torch.distributed as dist
+
 from distill_tune.distillation.losses._base import Loss
+from distill_tune.errors import CacheError
 
 
 class Broken(Loss):
     def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
         raise ValueError("this loss is broken")
+
+
+class Spoiling(Loss):
+    """Says at a temperature of 2 what CUDA says from then on to whatever the process asks."""
+
+    def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
+        if temperature == 2:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return (student_logits - teacher_logits).square().mean()
+
+
+class Damaged(Loss):
+    """Finds on one worker alone that a file is damaged."""
+
+    def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
+        if dist.is_initialized() and dist.get_rank() == 1:
+            raise CacheError("a file of the cache is damaged here")
+        return (student_logits - teacher_logits).square().mean()
 
 
 class Deadly(Loss):

@@ -6,10 +6,11 @@ import time
 from pathlib import Path
 
 from distill_tune.config.searching import ResourcesConfig
+from distill_tune.tuning.assignment import Assignment
+from distill_tune.tuning.groups import WORKERS
 from distill_tune.tuning.ray_train_group import RayTrainGroup
 from distill_tune.tuning.records import Report
-from distill_tune.tuning.trial import WORKERS
-from distill_tune.tuning.worker_group import Assignment, WorkerGroup
+from distill_tune.tuning.worker_group import WorkerGroup
 
 WAITED_FOR = 5
 MODULES = "modules.txt"
@@ -53,6 +54,4 @@ class Telling(RayTrainGroup):
 
 
 def telling(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
-    return Telling(
-        resources.workers_per_trial, resources.cpus_per_worker, resources.gpus_per_worker, folder / WORKERS, name
-    )
+    return Telling(resources, folder / WORKERS, name)

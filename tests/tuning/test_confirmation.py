@@ -254,3 +254,17 @@ def test_what_a_seat_says_may_be_lost_and_is_said_again(
     (record,) = ledger.records.values()
     assert (record.status, record.epochs) == (Status.COMPLETED, 9)
     assert len(fresh.weights) == 1
+
+
+def test_a_training_that_spoils_its_seat_fails_and_the_next_has_a_seat_in_order(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    loss = winner.config.loss.model_copy(update={"kind": "broken_loss:Spoiling", "temperature": 2.0})
+    spoiling = Candidate("spoiling", winner.config.model_copy(update={"loss": loss}), winner.seeds[:1], winner.source)
+    fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
+    ledger = Ledger()
+    with Seats(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as seats:
+        seats.train([spoiling, fresh])
+    assert [record.status for record in ledger.records.values()] == [Status.FAILED, Status.COMPLETED]
+    (log,) = (tmp_path / "logs").iterdir()
+    assert "CUDA error: device-side assert triggered" in log.read_text()

@@ -70,10 +70,11 @@ def test_a_place_that_waits_for_room_takes_over_the_process_of_one_that_is_done(
     }
 
 
+@pytest.mark.parametrize("kind", ["Deadly", "Spoiling"])
 def test_a_trial_that_ends_its_process_again_and_again_takes_no_other_lane_along(
-    tmp_path: Path, preparation: Any
+    tmp_path: Path, preparation: Any, kind: str
 ) -> None:
-    loss = {"kind": "broken_loss:Deadly", "temperature": {"choice": [1.0, 2.0]}}
+    loss = {"kind": f"broken_loss:{kind}", "temperature": {"choice": [1.0, 2.0]}}
     conductor, context = searched(
         tmp_path, preparation, places=1, lanes=3, trials=3, loss=loss, scheduler="none", max_epochs=3, retries=1
     )

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill_tune.cli import local_folder
+from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
 from distill_tune.distillation.cache_size import CacheSize
 from distill_tune.distillation.prepare import prepare
@@ -19,6 +20,7 @@ from distill_tune.room import check_room, free_bytes, in_bytes
 from distill_tune.tuning.footprint import Footprint
 from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.nodes import Answer, _judge, ask_from_here
+from distill_tune.tuning.places import room_on
 
 
 @pytest.mark.parametrize(
@@ -179,3 +181,38 @@ def test_a_storage_that_takes_no_files_is_refused_with_the_systems_own_reason() 
         ConfigError, match=r"--storage /proc/x: /proc cannot be written to \(.+\); choose another place"
     ):
         local_folder("/proc/x")
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "workers", "nodes", "room"),
+    [
+        (8, 0, 1, [{"CPU": 12}, {"CPU": 12}], 2),
+        (1, 0, 3, [{"CPU": 2}, {"CPU": 2}], 1),
+        (1, 0, 1, [{}, {"CPU": 2}], 2),
+        (1, 0.6, 1, [{"CPU": 9, "GPU": 2}], 2),
+        (1, 0.2, 1, [{"CPU": 9, "GPU": 1}], 5),
+        (1, 2, 1, [{"CPU": 9, "GPU": 3}, {"CPU": 9, "GPU": 1}, {"CPU": 9}], 1),
+        (4, 0.25, 1, [{"CPU": 9, "GPU": 1}], 2),
+    ],
+)
+def test_room_is_counted_on_each_node_by_itself(
+    cpus: int, gpus: float, workers: int, nodes: list[dict[str, float]], room: int
+) -> None:
+    need = ResourcesConfig(workers_per_trial=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
+    assert room_on(nodes, need) == room
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "workers", "said"),
+    [
+        (16, 0, 1, "a worker needs 16 CPU, but no node has that: they have 8 CPU or 0 CPU"),
+        (1, 2, 1, "a worker needs 1 CPU and 2 GPU, but no node has that: they have 8 CPU and 1 GPU or "),
+        (4, 0, 5, "a trial needs 5 workers with 4 CPU each, but the whole cluster has room for 4"),
+    ],
+)
+def test_what_no_node_can_host_is_refused_though_all_together_have_as_much(
+    cpus: int, gpus: float, workers: int, said: str
+) -> None:
+    need = ResourcesConfig(workers_per_trial=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
+    with pytest.raises(ConfigError, match=f"^resources: {said}.*; lower workers_per_trial"):
+        room_on([{"CPU": 8, "GPU": 1}, {"CPU": 8, "GPU": 1}, {}], need)

@@ -25,12 +25,13 @@ from distill_tune.tuning.budget import Budget, Reason
 from distill_tune.tuning.conductor import Conductor
 from distill_tune.tuning.controller import Controller
 from distill_tune.tuning.interrupts import heard
+from distill_tune.tuning.keeping import CHECKPOINTS, CheckpointSweeper
 from distill_tune.tuning.ledger import Ledger, Watcher
 from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.records import Status, TrialRecord
 from distill_tune.tuning.run import run_search
 from distill_tune.tuning.study import Study
-from distill_tune.tuning.trial import CHECKPOINTS, CheckpointSweeper, TrialContext
+from distill_tune.tuning.trial import DIED, TrialContext
 from distill_tune.tuning.tune_adapters import ConductedScheduler, Waiting
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]
@@ -200,6 +201,19 @@ def test_a_loss_that_raises_is_a_failed_trial_and_five_alike_end_the_search(tmp_
     conductor, context = searched(tmp_path, preparation, trials=30, loss={"kind": "broken_loss:Broken"})
     run_search(conductor, context)
     ended_by_failures(conductor, tmp_path, most=7)
+
+
+def test_a_trial_that_spoils_its_process_fails_and_the_next_has_a_new_one(tmp_path: Path, preparation: Any) -> None:
+    loss = {"kind": "broken_loss:Spoiling", "temperature": {"choice": [1.0, 2.0]}}
+    conductor, context = searched(
+        tmp_path, preparation, places=1, trials=3, loss=loss, scheduler="none", max_epochs=3, retries=1
+    )
+    conductor.known_good.extend({"loss.temperature": each} for each in (1.0, 2.0, 1.0))
+    run_search(conductor, context)
+    first, spoiling, third = conductor.ledger.records.values()
+    assert first.status is third.status is Status.COMPLETED
+    assert (spoiling.status, spoiling.message) == (Status.FAILED, DIED)
+    assert "CUDA error: device-side assert" in (tmp_path / "logs" / f"{spoiling.trial_id}.txt").read_text()
 
 
 def ended_by_failures(conductor: Conductor, folder: Path, most: int) -> None:

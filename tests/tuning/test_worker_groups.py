@@ -1,5 +1,6 @@
 """Both kinds of worker group behind one interface, on a real Ray."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -10,20 +11,24 @@ from typing import Any
 import psutil
 import pytest
 import ray
+import torch
 from ray.util.state import list_actors
 
+from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
 from distill_tune.errors import TrainingError
+from distill_tune.tuning.assignment import Assignment
+from distill_tune.tuning.keeping import read_checkpoint
 from distill_tune.tuning.ray_train_group import RayTrainGroup
 from distill_tune.tuning.records import Report
-from distill_tune.tuning.worker_group import Assignment, InProcessGroup, WorkerGroup
+from distill_tune.tuning.worker_group import InProcessGroup, WorkerGroup, train
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
 
 @pytest.fixture(scope="module")
 def two_workers(a_ray: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerGroup]:
-    group = RayTrainGroup(2, 1, 0.0, tmp_path_factory.mktemp("workers"), "two")
+    group = RayTrainGroup(ResourcesConfig(workers_per_trial=2), tmp_path_factory.mktemp("workers"), "two")
     group.start()
     yield group
     group.shutdown()
@@ -31,7 +36,7 @@ def two_workers(a_ray: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def one_worker() -> Iterator[WorkerGroup]:
-    group = InProcessGroup(num_threads=1, num_gpus=0.0)
+    group = InProcessGroup(ResourcesConfig())
     group.start()
     yield group
     group.shutdown()
@@ -51,7 +56,7 @@ def assignment(small_space: Space, preparation: Any) -> Assignment:
 
 def all_reports(group: WorkerGroup, assignment: Assignment) -> list[Report]:
     group.assign(assignment)
-    return [group.next_report() for _ in range(assignment.config.search.max_epochs)]
+    return [group.next_report() for _ in range(assignment.max_epochs)]
 
 
 def diverging(assignment: Assignment) -> Assignment:
@@ -134,7 +139,7 @@ def test_a_killed_worker_costs_no_trial_its_reports_go_on(two_workers: WorkerGro
 
 def test_after_shutdown_nothing_is_left(assignment: Assignment, tmp_path: Path, a_ray: str) -> None:
     before = alive_actors(a_ray)
-    group = RayTrainGroup(1, 1, 0.0, tmp_path, "short")
+    group = RayTrainGroup(ResourcesConfig(), tmp_path, "short")
     group.start()
     group.assign(assignment)
     group.next_report()
@@ -142,6 +147,11 @@ def test_after_shutdown_nothing_is_left(assignment: Assignment, tmp_path: Path, 
     group.shutdown()
     eventually(lambda: not (alive_actors(a_ray) - before))
     eventually(lambda: all(p["state"] != "CREATED" for p in own_placement_groups("short")))
+
+
+def tensors_alive() -> int:
+    gc.collect()
+    return sum(isinstance(each, torch.Tensor) for each in gc.get_objects())
 
 
 def a_train_worker() -> psutil.Process:
@@ -175,3 +185,35 @@ def test_a_loss_that_raises_costs_its_own_assignment_alone(group: WorkerGroup, a
     with pytest.raises(Exception, match="this loss is broken"):
         group.next_report()
     assert len(all_reports(group, assignment)) == 9
+
+
+def test_a_fault_of_one_worker_alone_starts_all_of_them_again_and_is_named_in_the_end(
+    two_workers: WorkerGroup, assignment: Assignment
+) -> None:
+    loss = assignment.config.loss.model_copy(update={"kind": "broken_loss:Damaged"})
+    two_workers.assign(replace(assignment, config=assignment.config.model_copy(update={"loss": loss})))
+    with pytest.raises(TrainingError, match="CacheError: a file of the cache is damaged here"):
+        two_workers.next_report()
+    assert len(all_reports(two_workers, assignment)) == 9
+
+
+def test_a_worker_goes_on_from_what_another_has_read_though_it_cannot_see_the_file(
+    one_worker: WorkerGroup, assignment: Assignment, tmp_path: Path
+) -> None:
+    seen = replace(assignment, checkpoint=tmp_path / "seen.pt", pauses=frozenset({3}))
+    one_worker.assign(seen)
+    told = [one_worker.next_report() for _ in range(3)]
+    unseen = replace(seen, checkpoint=tmp_path / "unseen.pt")
+    resumed = list(train(unseen, "cpu", found=read_checkpoint(seen.checkpoint)))
+    begun_anew = list(train(seen, "cpu", found=b""))
+    assert resumed[:3] == told
+    assert [r["val/loss"] for r in resumed] == [r["val/loss"] for r in begun_anew]
+    assert begun_anew[:3] != told
+
+
+def test_after_its_last_epoch_a_group_holds_nothing_of_its_assignment(
+    one_worker: WorkerGroup, assignment: Assignment
+) -> None:
+    before = tensors_alive()
+    all_reports(one_worker, assignment)
+    assert tensors_alive() == before

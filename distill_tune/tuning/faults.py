@@ -1,0 +1,29 @@
+"""What a training raises: whether its process can go on with another, and the log of it in the search's folder."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from distill_tune.errors import DistillTuneError
+
+_OF_A_GPU = "CUDA error"
+
+
+def spoils_process(error: BaseException) -> bool:
+    """Whether every later call to the process's GPU would fail with the same error.
+
+    After an illegal access or a failed assertion on the device, CUDA answers nothing else until the process ends. Short
+    memory is not such a case, nor is what another process has said of itself.
+    """
+    if isinstance(error, DistillTuneError) or "out of memory" in str(error):
+        return False
+    is_torchs_own = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)  # torch may not be loaded
+    return is_torchs_own or _OF_A_GPU in str(error)
+
+
+def log_fault(folder: Path, trial_id: str, error: BaseException) -> None:
+    """Keep in a search's folder what a training raised."""
+    log = folder / "logs" / f"{trial_id}.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("".join(traceback.format_exception(error)))

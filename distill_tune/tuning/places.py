@@ -1,0 +1,104 @@
+"""How many trials have room at a time, on this machine or on a cluster's nodes.
+
+A worker lies on one node, and parts of GPUs on one GPU, so room is counted node by node: Ray would wait for ever for
+what only the sum of all nodes has.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.errors import ConfigError
+
+Node = Mapping[str, float]
+"""What a node has, by Ray's names: CPU, GPU and others."""
+
+_ROUNDING = 1e-9
+"""1 / 0.2 must be 5."""
+
+
+def places_of_this_machine(resources: ResourcesConfig, must_fit: bool = False) -> int:
+    """How many trials this machine has room for, at least one; for planning, before there is a cluster.
+
+    Raises:
+        ConfigError: not even one trial fits, and it `must_fit`.
+    """
+    try:
+        room = room_on([_this_machine(resources)], resources, "this machine")
+    except ConfigError:
+        if must_fit:
+            raise
+        room = 1
+    return min(room, resources.concurrent_trials or room)
+
+
+def concurrency(resources: ResourcesConfig, trials: int) -> int:
+    """How many trials run at a time: what was asked for, or as many as the cluster has room for.
+
+    Raises:
+        ConfigError: not even one trial fits.
+    """
+    import ray
+
+    room = room_on([node["Resources"] for node in ray.nodes() if node["Alive"]], resources)
+    return min(trials, room, resources.concurrent_trials or room)
+
+
+def room_on(nodes: Sequence[Node], resources: ResourcesConfig, where: str = "the whole cluster") -> int:
+    """How many trials fit.
+
+    Raises:
+        ConfigError: none.
+    """
+    workers = sum(_workers_on(node, resources) for node in nodes)
+    if room := workers // resources.workers_per_trial:
+        return room
+    each, count = _in_words(_need(resources), resources), resources.workers_per_trial
+    if workers:
+        why = f"a trial needs {count} workers with {each} each, but {where} has room for {workers}"
+    elif len(nodes) == 1:
+        why = f"a worker needs {each}, but {where} has {_in_words(nodes[0], resources)}"
+    else:
+        have = " or ".join(dict.fromkeys(_in_words(node, resources) for node in nodes))
+        why = f"a worker needs {each}, but no node has that: they have {have}"
+    raise ConfigError(f"resources: {why}; lower workers_per_trial, cpus_per_worker or gpus_per_worker.")
+
+
+def _workers_on(node: Node, resources: ResourcesConfig) -> int:
+    """As many as its CPUs and its GPUs allow; a GPU that is shared holds whole workers only."""
+    cpus, gpus = int(node.get("CPU", 0.0) / resources.cpus_per_worker), node.get("GPU", 0.0)
+    share = resources.gpus_per_worker
+    if not share:
+        return cpus
+    return min(cpus, int(gpus) * int(1 / share + _ROUNDING) if share < 1 else int(gpus / share))
+
+
+def _need(resources: ResourcesConfig) -> Node:
+    return {"CPU": resources.cpus_per_worker, "GPU": resources.gpus_per_worker}
+
+
+def _in_words(node: Node, resources: ResourcesConfig) -> str:
+    """Its CPUs, and its GPUs where they are asked for."""
+    kinds = ["CPU", "GPU"] if resources.gpus_per_worker else ["CPU"]
+    return " and ".join(f"{node.get(kind, 0.0):g} {kind}" for kind in kinds)
+
+
+def _this_machine(resources: ResourcesConfig) -> Node:
+    """Ray may find fewer, for example in a container."""
+    gpus = 0
+    if resources.gpus_per_worker:
+        from torch import cuda
+
+        gpus = cuda.device_count()
+    return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
+
+
+def free_places() -> str:
+    """What the cluster has free: "the cluster has 0 of 2 CPUs free"."""
+    import ray
+
+    have, free = ray.cluster_resources(), ray.available_resources()
+    parts = [f"{free.get(kind, 0):g} of {have[kind]:g} {kind}s" for kind in ("CPU", "GPU") if kind in have]
+    return f"the cluster has {' and '.join(parts) or 'nothing'} free"
