@@ -33,7 +33,7 @@ from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import open_dataset
 from distill_tune.distillation.prepared import Prepared
-from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.planning.limits import Limits
 
 _NUM_CPUS = 8
 """What Ray is told: workers of trials that were stopped train on for a while, and must not keep new ones waiting."""

@@ -18,7 +18,7 @@ from distill_tune.data.dataset import open_test
 from distill_tune.distillation.materials import student_for
 from distill_tune.distillation.prepare import prepare
 from distill_tune.distillation.prepared import Prepared
-from distill_tune.tuning.limits import Limits
+from distill_tune.tuning.planning.limits import Limits
 
 NAME = "race"
 

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/data_parallel.py [--student mlp] [--batch 1024] [--repeats 5]      (two cores at least)
 
-Both are worker groups as a trial has them (`tuning/groups.py`, `make_group`): one worker is the process that asks,
+Both are worker groups as a trial has them (`tuning/workers/groups.py`): one worker is the process that asks,
 several are a warm Ray Train run. Each group keeps to one assignment and trains an epoch when it is asked for one, in
 turn: one, two, one, two; the group that is not asked waits and computes nothing. One thread a worker, float32, AdamW,
 soft targets against cached logits, on so many samples of Fashion-MNIST. A batch is `optim.batch_size` for the whole
@@ -36,11 +36,11 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
 from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.prepare import prepare
-from distill_tune.tuning.assignment import Assignment
-from distill_tune.tuning.cluster import Connection
-from distill_tune.tuning.groups import make_group
-from distill_tune.tuning.records import Report
-from distill_tune.tuning.worker_group import WorkerGroup
+from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.cluster.connection import Connection
+from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.groups import make_group
+from distill_tune.tuning.workers.worker_group import WorkerGroup
 
 STUDENTS: dict[str, tuple[str, ...]] = {
     "mlp": ("student.family='mlp'", "student.mlp.width=680", "student.mlp.depth=2", "student.mlp.activation='relu'"),

@@ -35,21 +35,21 @@ from _measure import conclude, free_folder, parser, show
 from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.prepare import prepare
-from distill_tune.tuning import cluster
-from distill_tune.tuning.assignment import Assignment
-from distill_tune.tuning.budget import Budget
-from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.keeping import CheckpointSweeper
-from distill_tune.tuning.ledger import Ledger, Watcher
-from distill_tune.tuning.limits import Limits
-from distill_tune.tuning.logbook import JOURNAL, Logbook
-from distill_tune.tuning.records import Report, Status, TrialRecord
-from distill_tune.tuning.run import run_search
-from distill_tune.tuning.study import Study
-from distill_tune.tuning.study_storage import SearchJournal
-from distill_tune.tuning.tensorboard import TensorBoardWatcher
-from distill_tune.tuning.trial import TrialContext
-from distill_tune.tuning.worker_group import WorkerGroup
+from distill_tune.tuning.books.ledger import Ledger, Watcher
+from distill_tune.tuning.books.logbook import JOURNAL, Logbook
+from distill_tune.tuning.books.records import Report, Status, TrialRecord
+from distill_tune.tuning.cluster.connection import connection as cluster
+from distill_tune.tuning.deciding.budget import Budget
+from distill_tune.tuning.deciding.conductor import Conductor
+from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.proposals.storage import SearchJournal
+from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.running.run import run_search
+from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
+from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.keeping import CheckpointSweeper
+from distill_tune.tuning.workers.trial import TrialContext
+from distill_tune.tuning.workers.worker_group import WorkerGroup
 
 EPOCHS = 4
 KIBIBYTE = 1024
@@ -75,7 +75,7 @@ class IdleGroup(WorkerGroup):
 
     def start(self) -> None:
         """Let every report be a step of Tune's."""
-        from distill_tune.tuning import trial
+        from distill_tune.tuning.workers import trial
 
         trial._STEP_S = 0.0
 

@@ -40,7 +40,7 @@ from distill_tune.distillation.loop import Epoch, distill
 from distill_tune.distillation.materials import Materials
 from distill_tune.distillation.pace import Pace
 from distill_tune.distillation.prepare import prepare
-from distill_tune.tuning.estimate import chosen_pace
+from distill_tune.tuning.planning.estimate import chosen_pace
 
 RECIPE = (
     "loss.kind='soft_targets'",

@@ -52,14 +52,14 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     goes_on = given.resume or given.extend is not None
     order = (_onward if goes_on else _new)(given, storage, command)
     if given.dry_run:
-        from distill_tune.tuning.cluster import is_there_already
+        from distill_tune.tuning.cluster.connection import is_there_already
         from distill_tune.tuning.dry_run import dry_run
 
         return dry_run(order.space, order.folder, must_fit=not is_there_already(order.address))
 
-    from distill_tune.tuning.display import SteadyConsole, Voice
-    from distill_tune.tuning.farewell import farewell
     from distill_tune.tuning.job import Job
+    from distill_tune.tuning.showing.display import SteadyConsole, Voice
+    from distill_tune.tuning.showing.farewell import farewell
 
     console = SteadyConsole()
     found = Job(order, Voice(console, given.quiet)).run()
@@ -92,7 +92,7 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
         raise ConfigError(f"--extend {given.extend!r:.40}: must be an integer from 1 on, of at most 15 digits.")
 
     from distill_tune.export.result_folder import check_name
-    from distill_tune.tuning.claim import newest
+    from distill_tune.tuning.books.claim import newest
     from distill_tune.tuning.order import extended, taken_up
 
     space_path = Path(given.space) if given.space else None

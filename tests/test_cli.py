@@ -14,7 +14,7 @@ from rich.console import Console
 from runs import TABLE
 
 from distill_tune.cli import BAD_INPUT, complain, guarded, tell
-from distill_tune.tuning.farewell import farewell
+from distill_tune.tuning.showing.farewell import farewell
 
 PROJECT = Path(__file__).parents[1]
 

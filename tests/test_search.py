@@ -20,7 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from distill_tune.export.model_card import curse_sentence, p_value_sentences
 from distill_tune.export.student_folder import open_student_folder
 from distill_tune.train import main as train
-from distill_tune.tuning.farewell import winner_in_words
+from distill_tune.tuning.showing.farewell import winner_in_words
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 

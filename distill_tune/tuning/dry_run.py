@@ -19,14 +19,14 @@ from distill_tune.data import prepare_data
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.prepare import check_students
 from distill_tune.distillation.ready_teachers import try_to_load
-from distill_tune.tuning.display import SteadyConsole
-from distill_tune.tuning.estimate import estimated_epoch_s, samples_per_epoch
-from distill_tune.tuning.fitting import fit
-from distill_tune.tuning.footprint import Footprint
-from distill_tune.tuning.places import places_of_this_machine
-from distill_tune.tuning.plan import ConfirmationPlan
+from distill_tune.tuning.books.plan import ConfirmationPlan
+from distill_tune.tuning.cluster.places import places_of_this_machine
+from distill_tune.tuning.planning.estimate import estimated_epoch_s, samples_per_epoch
+from distill_tune.tuning.planning.fitting import fit
+from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.schedulers._base import Rung
-from distill_tune.tuning.wording import duration
+from distill_tune.tuning.showing.display import SteadyConsole
+from distill_tune.tuning.showing.wording import duration
 
 
 def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:

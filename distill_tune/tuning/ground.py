@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from distill_tune.distillation.prepare import Preparation
-from distill_tune.tuning.claim import Claim
-from distill_tune.tuning.fitting import Fitted
+from distill_tune.tuning.books.claim import Claim
+from distill_tune.tuning.planning.fitting import Fitted
 
 
 @dataclass(frozen=True)

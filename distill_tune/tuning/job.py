@@ -12,18 +12,18 @@ from distill_tune.distillation.prepare import announced_data, prepare
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal, write_json
 from distill_tune.export.versions import versions
-from distill_tune.tuning import cluster
-from distill_tune.tuning.claim import Claim
-from distill_tune.tuning.clock import Clock
-from distill_tune.tuning.display import Voice
-from distill_tune.tuning.fitting import Fitted, fit, known_to_fit
-from distill_tune.tuning.footprint import Footprint
+from distill_tune.tuning.books.claim import Claim
+from distill_tune.tuning.books.origin import Origin
+from distill_tune.tuning.cluster.connection import Connection, check_answers, is_there_already
+from distill_tune.tuning.cluster.places import concurrency, places_of_this_machine
 from distill_tune.tuning.ground import Ground, Ready
 from distill_tune.tuning.interrupts import Interrupt, heard
-from distill_tune.tuning.laning import with_lanes
 from distill_tune.tuning.order import Order
-from distill_tune.tuning.origin import Origin
-from distill_tune.tuning.places import concurrency, places_of_this_machine
+from distill_tune.tuning.planning.fitting import Fitted, fit, known_to_fit
+from distill_tune.tuning.planning.footprint import Footprint
+from distill_tune.tuning.planning.laning import with_lanes
+from distill_tune.tuning.showing.display import Voice
+from distill_tune.tuning.verdict.clock import Clock
 
 if TYPE_CHECKING:
     from distill_tune.tuning.sitting import Sitting
@@ -68,8 +68,8 @@ class Job:
 
     def _ground(self, stack: ExitStack) -> Ground:
         """Everything that can be refused, and then the claim to the folder."""
-        began_s, joins = time.monotonic(), cluster.is_there_already(self.order.address)
-        cluster.check_answers(self.order.address)
+        began_s, joins = time.monotonic(), is_there_already(self.order.address)
+        check_answers(self.order.address)
         places = self._connect(stack) if joins else places_of_this_machine(self.resources, must_fit=True)
         ready = self._prepared(places) if self.order.is_new else self._taken_up()
         self.clock.prepare_s, prepared_s = time.monotonic() - began_s, time.time()
@@ -109,9 +109,9 @@ class Job:
     def _connect(self, stack: ExitStack) -> int:
         """A cluster whose nodes go together, and how many trials it has room for."""
         self.voice.say("Starting", "Ray, and a worker for each place")
-        connection = stack.enter_context(cluster.Connection(self.order.address, self.resources, self.voice.tell))
+        connection = stack.enter_context(Connection(self.order.address, self.resources, self.voice.tell))
         import distill_tune.tuning.sitting  # noqa: F401  takes a second, in which Ray can start
-        from distill_tune.tuning.nodes import check_nodes
+        from distill_tune.tuning.cluster.nodes import check_nodes
 
         connection.wait()
         places = concurrency(self.resources, self.order.space.config.search.trials)

@@ -8,8 +8,8 @@ from pathlib import Path
 from distill_tune.config import Space
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import write_search_toml
-from distill_tune.tuning.claim import Claim, space_of
-from distill_tune.tuning.history import History
+from distill_tune.tuning.books.claim import Claim, space_of
+from distill_tune.tuning.books.history import History
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
     if history.is_finished:
         raise ConfigError(f"--resume: {folder.name} is finished; --extend N adds N trials to it.")
     if not history.records:  # nothing has been learnt of others yet
-        from distill_tune.tuning.warm_start import check_others  # brings Optuna
+        from distill_tune.tuning.proposals.warm_start import check_others  # brings Optuna
 
         check_others(space.config.search)
     if history.origin is not None:

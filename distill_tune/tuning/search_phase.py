@@ -12,23 +12,24 @@ from distill_tune.distillation.prepared import Prepared
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.export.trials_table import write_trials
-from distill_tune.tuning import display, summary
-from distill_tune.tuning.agreement import rung_report, warning_of
-from distill_tune.tuning.budget import SENTENCES, Budget, Reason
-from distill_tune.tuning.claim import Claim
-from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.display import Voice
-from distill_tune.tuning.fitting import Fitted
-from distill_tune.tuning.front import front_in_words, front_of
-from distill_tune.tuning.keeping import CheckpointSweeper
-from distill_tune.tuning.ledger import Ledger, Watcher
-from distill_tune.tuning.logbook import JOURNAL, LOGBOOK
-from distill_tune.tuning.progress import ProgressWatcher
-from distill_tune.tuning.run import run_search
-from distill_tune.tuning.study import Study
-from distill_tune.tuning.tensorboard import TensorBoardWatcher
-from distill_tune.tuning.trial import TrialContext
-from distill_tune.tuning.warm_start import trials_of_others
+from distill_tune.tuning.books.claim import Claim
+from distill_tune.tuning.books.ledger import Ledger, Watcher
+from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK
+from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
+from distill_tune.tuning.deciding.conductor import Conductor
+from distill_tune.tuning.planning.fitting import Fitted
+from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.proposals.warm_start import trials_of_others
+from distill_tune.tuning.running.run import run_search
+from distill_tune.tuning.showing import display
+from distill_tune.tuning.showing.display import Voice
+from distill_tune.tuning.showing.progress import ProgressWatcher
+from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
+from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict.agreement import rung_report, warning_of
+from distill_tune.tuning.verdict.front import front_in_words, front_of
+from distill_tune.tuning.workers.keeping import CheckpointSweeper
+from distill_tune.tuning.workers.trial import TrialContext
 
 BESIDE = "baseline"
 """The folder, in that of a search, of the search without a teacher beside it."""

@@ -7,21 +7,21 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
-from distill_tune.tuning import summary
-from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.clock import Clock, searched_s
-from distill_tune.tuning.confirmation import Confirmation, candidates_of, confirm, fresh_seeds, rivals_of
-from distill_tune.tuning.display import Voice
-from distill_tune.tuning.front import candidates, front_rows
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.plan import ConfirmationPlan, Times, num_searches, plan_confirmation
+from distill_tune.tuning.books.records import Status, TrialRecord, sign_of
+from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.ground import Ground
 from distill_tune.tuning.interrupts import Interrupt
-from distill_tune.tuning.ledger import Ledger
-from distill_tune.tuning.outcome import complete, failed, interrupted
-from distill_tune.tuning.plan import ConfirmationPlan, Times, num_searches, plan_confirmation
-from distill_tune.tuning.records import Status, TrialRecord, sign_of
 from distill_tune.tuning.search_phase import BESIDE, SearchPhase, claim_beside
-from distill_tune.tuning.seats import Seats
-from distill_tune.tuning.tensorboard import TensorBoardWatcher
+from distill_tune.tuning.showing.display import Voice
+from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
+from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict.clock import Clock, searched_s
+from distill_tune.tuning.verdict.confirmation import Confirmation, candidates_of, confirm, fresh_seeds, rivals_of
+from distill_tune.tuning.verdict.front import candidates, front_rows
+from distill_tune.tuning.verdict.outcome import complete, failed, interrupted
+from distill_tune.tuning.verdict.seats import Seats
 
 
 class Sitting:

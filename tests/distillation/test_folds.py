@@ -21,12 +21,12 @@ from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.train import main
-from distill_tune.tuning import keeping, worker_group
-from distill_tune.tuning.assignment import Assignment
-from distill_tune.tuning.confirmation import Candidate
-from distill_tune.tuning.examination import examine
-from distill_tune.tuning.keeping import fold_weights
-from distill_tune.tuning.records import TrialRecord
+from distill_tune.tuning.books.records import TrialRecord
+from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.examination import examine
+from distill_tune.tuning.workers import keeping, worker_group
+from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.keeping import fold_weights
 
 FOLDS = 3
 Ready = tuple[Config, Preparation]

@@ -32,20 +32,20 @@ from distill_tune.export.versions import versions
 from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, Options
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
-from distill_tune.tuning import summary
-from distill_tune.tuning.assignment import Assignment
-from distill_tune.tuning.budget import Reason
-from distill_tune.tuning.clock import Clock
-from distill_tune.tuning.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of
-from distill_tune.tuning.examination import Examination
-from distill_tune.tuning.front import front_rows
-from distill_tune.tuning.ledger import Ledger
-from distill_tune.tuning.limits import Limits
-from distill_tune.tuning.outcome import complete, failed, interrupted
-from distill_tune.tuning.records import Report, Status, TrialRecord
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Report, Status, TrialRecord
+from distill_tune.tuning.deciding.budget import Reason
+from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.schedulers._base import Rung
-from distill_tune.tuning.tensorboard import CHARTS, TensorBoardWatcher
-from distill_tune.tuning.worker_group import train
+from distill_tune.tuning.showing.tensorboard import CHARTS, TensorBoardWatcher
+from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict.clock import Clock
+from distill_tune.tuning.verdict.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of
+from distill_tune.tuning.verdict.examination import Examination
+from distill_tune.tuning.verdict.front import front_rows
+from distill_tune.tuning.verdict.outcome import complete, failed, interrupted
+from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.worker_group import train
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"

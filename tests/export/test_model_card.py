@@ -16,7 +16,7 @@ from distill_tune.export.model_card import (
     p_value_sentences,
     verdict_sentences,
 )
-from distill_tune.tuning.farewell import farewell
+from distill_tune.tuning.showing.farewell import farewell
 
 ACCURACY = {"mean": 0.97, "low": 0.96, "high": 0.98, "seeds": 5}
 TEST = {"accuracy": ACCURACY, "nll": 0.1, "ece": 0.02, "agreement": 0.95}

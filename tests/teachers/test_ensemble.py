@@ -23,13 +23,13 @@ from distill_tune.distillation.prepare import prepare
 from distill_tune.distillation.teacher_cache import label_inputs
 from distill_tune.errors import ConfigError, InputError
 from distill_tune.teachers.mixing import Mix
-from distill_tune.tuning.claim import Claim
-from distill_tune.tuning.confirmation import Candidate, baselines_of
-from distill_tune.tuning.examination import examine
-from distill_tune.tuning.footprint import _teacher_parameters
-from distill_tune.tuning.logbook import Logbook
-from distill_tune.tuning.records import TrialRecord
-from distill_tune.tuning.summary import teacher_of
+from distill_tune.tuning.books.claim import Claim
+from distill_tune.tuning.books.logbook import Logbook
+from distill_tune.tuning.books.records import TrialRecord
+from distill_tune.tuning.planning.footprint import _teacher_parameters
+from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of
+from distill_tune.tuning.verdict.examination import examine
+from distill_tune.tuning.verdict.summary import teacher_of
 
 Ready = Callable[[Space], tuple[Config, Any]]
 FLOAT32 = {"epochs": 4, "precision": "float32"}

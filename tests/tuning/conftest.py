@@ -32,7 +32,7 @@ def a_ray() -> Iterator[str]:
     """Three places of a real Ray, with the dashboard's state API, whose address is given."""
     import ray
 
-    from distill_tune.tuning.cluster import QUIET
+    from distill_tune.tuning.cluster.connection import QUIET
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in QUIET.items():

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.tuning.assignment import Assignment
-from distill_tune.tuning.groups import WORKERS
-from distill_tune.tuning.ray_train_group import RayTrainGroup
-from distill_tune.tuning.records import Report
-from distill_tune.tuning.worker_group import WorkerGroup
+from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.groups import WORKERS
+from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
+from distill_tune.tuning.workers.worker_group import WorkerGroup
 
 WAITED_FOR = 5
 MODULES = "modules.txt"

@@ -7,8 +7,8 @@ import pytest
 
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import default_name
-from distill_tune.tuning.claim import newest
-from distill_tune.tuning.logbook import LOGBOOK, Logbook
+from distill_tune.tuning.books.claim import newest
+from distill_tune.tuning.books.logbook import LOGBOOK, Logbook
 
 
 def left(storage: Path, *names: str, is_finished: bool = False) -> None:

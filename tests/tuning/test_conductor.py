@@ -12,13 +12,13 @@ from optuna.trial import TrialState
 from distill_tune.config import Config
 from distill_tune.config.space import Space
 from distill_tune.students import Cost
-from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.ledger import Ledger
-from distill_tune.tuning.limits import NO_EXCESS, Excess
-from distill_tune.tuning.records import Status
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Status
+from distill_tune.tuning.deciding.budget import Budget, Reason
+from distill_tune.tuning.deciding.conductor import Conductor
+from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
+from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.schedulers.asha import Asha
-from distill_tune.tuning.study import Proposal, Study
 
 SPACE = Space.parse(
     {

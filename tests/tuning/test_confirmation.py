@@ -16,15 +16,15 @@ from distill_tune.evaluation.bootstrap import bootstrap_difference
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.evaluation.significance import holm
-from distill_tune.tuning import summary
-from distill_tune.tuning.budget import Budget
-from distill_tune.tuning.clock import first_step_s, last_end_s, training_share
-from distill_tune.tuning.confirmation import Candidate, baselines_of, fresh_seeds
-from distill_tune.tuning.examination import examine, load_student
-from distill_tune.tuning.ledger import Ledger, Watcher
-from distill_tune.tuning.records import Status, TrialRecord
-from distill_tune.tuning.seats import Seats
-from distill_tune.tuning.verdicts import verdict_of, verdicts_of
+from distill_tune.tuning.books.ledger import Ledger, Watcher
+from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.deciding.budget import Budget
+from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict.clock import first_step_s, last_end_s, training_share
+from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of, fresh_seeds
+from distill_tune.tuning.verdict.examination import examine, load_student
+from distill_tune.tuning.verdict.seats import Seats
+from distill_tune.tuning.verdict.verdicts import verdict_of, verdicts_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from distill_tune.config import Space
-from distill_tune.tuning.claim import SEARCH_TOML, Claim, space_of
+from distill_tune.tuning.books.claim import SEARCH_TOML, Claim, space_of
 from distill_tune.tuning.order import extended, taken_up
 
 SPACE = Space.parse(

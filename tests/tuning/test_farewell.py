@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from distill_tune.tuning.farewell import farewell, verdict_table, winner_in_words
+from distill_tune.tuning.showing.farewell import farewell, verdict_table, winner_in_words
 
 
 def console() -> Console:

@@ -9,11 +9,11 @@ from torch import nn
 
 from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
-from distill_tune.tuning import fitting
-from distill_tune.tuning.by_size import smallest_student
-from distill_tune.tuning.fitting import Fitted, fit, known_to_fit
-from distill_tune.tuning.limits import NO_EXCESS, Limits
-from distill_tune.tuning.plan import affordable_epochs
+from distill_tune.tuning.books.plan import affordable_epochs
+from distill_tune.tuning.planning import fitting
+from distill_tune.tuning.planning.by_size import smallest_student
+from distill_tune.tuning.planning.fitting import Fitted, fit, known_to_fit
+from distill_tune.tuning.planning.limits import NO_EXCESS, Limits
 
 from small import TABLES  # isort: skip
 

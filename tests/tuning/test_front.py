@@ -16,21 +16,21 @@ from optuna.trial import TrialState
 from distill_tune.config import Config, Space
 from distill_tune.registry import SAMPLERS, SCHEDULERS
 from distill_tune.students import Cost
-from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.confirmation import Candidate
+from distill_tune.tuning.books.history import History
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.logbook import JOURNAL, Logbook
+from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.deciding.budget import Budget, Reason
+from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.dominance import dominates
-from distill_tune.tuning.front import candidates, front_in_words, front_of, front_rows
-from distill_tune.tuning.history import History
-from distill_tune.tuning.ledger import Ledger
-from distill_tune.tuning.limits import NO_EXCESS, Excess
-from distill_tune.tuning.logbook import JOURNAL, Logbook
-from distill_tune.tuning.records import Status, TrialRecord
+from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
+from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.samplers._base import RUNGS
 from distill_tune.tuning.samplers.tpe import Recent
-from distill_tune.tuning.study import Study
-from distill_tune.tuning.tally import Tally
-from distill_tune.tuning.warm_start import trials_of_others
+from distill_tune.tuning.showing.tally import Tally
+from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.front import candidates, front_in_words, front_of, front_rows
 
 TWO = ["val/accuracy", "parameters"]
 TABLES: dict[str, Any] = {

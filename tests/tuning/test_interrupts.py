@@ -11,7 +11,7 @@ BUSY = """
 import os, sys
 from pathlib import Path
 from distill_tune.cli import complain
-from distill_tune.tuning.display import SteadyConsole
+from distill_tune.tuning.showing.display import SteadyConsole
 from distill_tune.tuning.interrupts import Interrupt, heard
 
 if sys.stdin.isatty():

@@ -9,8 +9,8 @@ from small import TABLES
 
 from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
-from distill_tune.tuning.fitting import Fitted, known_to_fit
-from distill_tune.tuning.laning import _STEPS, with_lanes
+from distill_tune.tuning.planning.fitting import Fitted, known_to_fit
+from distill_tune.tuning.planning.laning import _STEPS, with_lanes
 
 
 def fitted(preparation: Any, **sections: dict[str, Any]) -> Fitted:

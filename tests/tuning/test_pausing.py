@@ -14,15 +14,15 @@ from optuna.trial import FrozenTrial, TrialState
 from distill_tune.config import Values
 from distill_tune.config.space import Space
 from distill_tune.students import Cost
-from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.ledger import Ledger
-from distill_tune.tuning.limits import NO_EXCESS
-from distill_tune.tuning.records import Status, TrialRecord
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.deciding.budget import Budget, Reason
+from distill_tune.tuning.deciding.conductor import Conductor
+from distill_tune.tuning.planning.limits import NO_EXCESS
+from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.schedulers.promotion import Promotion
-from distill_tune.tuning.study import Study
-from distill_tune.tuning.tally import Tally
-from distill_tune.tuning.warm_start import trials_of_others
+from distill_tune.tuning.showing.tally import Tally
 
 SPACE = Space.parse(
     {

@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 
-from distill_tune.tuning.pile import Pile
+from distill_tune.tuning.verdict.pile import Pile
 
 LONG_S = 20.0
 """Longer than any thread here needs."""

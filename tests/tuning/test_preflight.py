@@ -17,10 +17,10 @@ from distill_tune.distillation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.export.versions import versions
 from distill_tune.room import check_room, free_bytes, in_bytes
-from distill_tune.tuning.footprint import Footprint
-from distill_tune.tuning.limits import Limits
-from distill_tune.tuning.nodes import Answer, _judge, ask_from_here
-from distill_tune.tuning.places import room_on
+from distill_tune.tuning.cluster.nodes import Answer, _judge, ask_from_here
+from distill_tune.tuning.cluster.places import room_on
+from distill_tune.tuning.planning.footprint import Footprint
+from distill_tune.tuning.planning.limits import Limits
 
 
 @pytest.mark.parametrize(

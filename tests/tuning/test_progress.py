@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from distill_tune.config.searching import SearchConfig
-from distill_tune.tuning.display import RungView, Voice, panel, rung_views
-from distill_tune.tuning.ledger import Ledger
-from distill_tune.tuning.progress import ProgressWatcher
-from distill_tune.tuning.records import Status, TrialRecord
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.schedulers.asha import Asha
 from distill_tune.tuning.schedulers.hyperband import Hyperband
-from distill_tune.tuning.tally import Tally
-from distill_tune.tuning.wording import duration, rate, settings, short_names
+from distill_tune.tuning.showing.display import RungView, Voice, panel, rung_views
+from distill_tune.tuning.showing.progress import ProgressWatcher
+from distill_tune.tuning.showing.tally import Tally
+from distill_tune.tuning.showing.wording import duration, rate, settings, short_names
 
 
 class Clock:
@@ -298,9 +298,9 @@ def test_forty_trials_in_a_pipe_are_few_lines_without_control_characters() -> No
     script = """
 import sys
 from rich.console import Console
-from distill_tune.tuning.ledger import Ledger
-from distill_tune.tuning.records import Status, TrialRecord
-from distill_tune.tuning.progress import ProgressWatcher
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.showing.progress import ProgressWatcher
 ledger = Ledger(watchers=[ProgressWatcher(Console(), "val/accuracy", 40)])
 for number in range(40):
     record = TrialRecord(number, f"{number:04d}", {"loss.temperature": 2.0})

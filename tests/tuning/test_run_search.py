@@ -20,19 +20,19 @@ from odd_groups import MODULES, telling, untrained
 from small import TABLES
 
 from distill_tune.config.space import Space
-from distill_tune.tuning import tune_adapters
-from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.controller import Controller
+from distill_tune.tuning.books.ledger import Ledger, Watcher
+from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.deciding.budget import Budget, Reason
+from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.interrupts import heard
-from distill_tune.tuning.keeping import CHECKPOINTS, CheckpointSweeper
-from distill_tune.tuning.ledger import Ledger, Watcher
-from distill_tune.tuning.limits import Limits
-from distill_tune.tuning.records import Status, TrialRecord
-from distill_tune.tuning.run import run_search
-from distill_tune.tuning.study import Study
-from distill_tune.tuning.trial import DIED, TrialContext
-from distill_tune.tuning.tune_adapters import ConductedScheduler, Waiting
+from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.running import tune_adapters
+from distill_tune.tuning.running.controller import Controller
+from distill_tune.tuning.running.run import run_search
+from distill_tune.tuning.running.tune_adapters import ConductedScheduler, Waiting
+from distill_tune.tuning.workers.keeping import CHECKPOINTS, CheckpointSweeper
+from distill_tune.tuning.workers.trial import DIED, TrialContext
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]
 
@@ -123,7 +123,7 @@ def test_what_has_ended_is_forgotten_by_tune_and_leaves_no_folder(
             known.append(len(self._trials) + len(self._stopped_trials) + len(self._trials_to_cache))
             assert [path.name for path in Path(self._storage.experiment_driver_staging_path).iterdir()] == ["trials"]
 
-    monkeypatch.setattr("distill_tune.tuning.controller.Controller", Counting)
+    monkeypatch.setattr("distill_tune.tuning.running.controller.Controller", Counting)
     conductor, context = searched(tmp_path, preparation, trials=20, scheduler="none")
     run_search(conductor, replace(context, group_of=untrained))
     assert conductor.ledger.count(Status.COMPLETED) == 20
@@ -289,7 +289,7 @@ def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray_
     run_search(conductor, replace(context, group_of=telling))
     assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 2
     modules = set((tmp_path / MODULES).read_text().split())
-    assert "distill_tune.tuning.ray_train_group" in modules
+    assert "distill_tune.tuning.workers.ray_train_group" in modules
     assert not modules & {"torch", "optuna", "sklearn", "tensorboard"}
 
 

@@ -12,11 +12,11 @@ from distill_tune.config import Space
 from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.registry import SAMPLERS
-from distill_tune.tuning.records import Status, TrialRecord
+from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.proposals.warm_start import check_others, trials_of_others
 from distill_tune.tuning.samplers._base import proposal_seed
 from distill_tune.tuning.samplers.tpe import Recent, Tpe
-from distill_tune.tuning.study import Study
-from distill_tune.tuning.warm_start import check_others, trials_of_others
 
 NUMBERS: dict[str, Any] = {
     "data": {"source": "digits"},

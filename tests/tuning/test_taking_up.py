@@ -17,14 +17,14 @@ from distill_tune.config import Config, Space
 from distill_tune.errors import CacheError, ConfigError, DistillTuneError
 from distill_tune.registry import SAMPLERS, SCHEDULERS
 from distill_tune.students import Cost
-from distill_tune.tuning.budget import Budget, Reason
-from distill_tune.tuning.conductor import Conductor
-from distill_tune.tuning.history import History
-from distill_tune.tuning.ledger import Ledger
-from distill_tune.tuning.limits import NO_EXCESS, Excess
-from distill_tune.tuning.logbook import JOURNAL, LOGBOOK, Logbook
-from distill_tune.tuning.records import Report, Status, TrialRecord
-from distill_tune.tuning.study import Study
+from distill_tune.tuning.books.history import History
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK, Logbook
+from distill_tune.tuning.books.records import Report, Status, TrialRecord
+from distill_tune.tuning.deciding.budget import Budget, Reason
+from distill_tune.tuning.deciding.conductor import Conductor
+from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
+from distill_tune.tuning.proposals.study import Study
 
 TABLES: dict[str, Any] = {
     "data": {"source": "digits"},

@@ -25,10 +25,10 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 
 from distill_tune.config.space import Space
 from distill_tune.config.writing import as_toml
-from distill_tune.tuning.hparams import columns_of
-from distill_tune.tuning.ledger import Ledger
-from distill_tune.tuning.records import Status, TrialRecord
-from distill_tune.tuning.tensorboard import TensorBoardWatcher
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.showing.hparams import columns_of
+from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 
 TABLES: dict[str, Any] = {
     "data": {"source": "digits"},
@@ -358,7 +358,9 @@ def test_a_space_with_five_conditional_columns_shows_those_with_words_first(tmp_
 
 
 def test_nothing_of_tensorflow_or_torch_is_imported() -> None:
-    script = "import sys, distill_tune.tuning.tensorboard; print({'tensorflow', 'torch', 'ray'} & set(sys.modules))"
+    script = (
+        "import sys, distill_tune.tuning.showing.tensorboard; print({'tensorflow', 'torch', 'ray'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -17,11 +17,11 @@ from ray.util.state import list_actors
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
 from distill_tune.errors import TrainingError
-from distill_tune.tuning.assignment import Assignment
-from distill_tune.tuning.keeping import read_checkpoint
-from distill_tune.tuning.ray_train_group import RayTrainGroup
-from distill_tune.tuning.records import Report
-from distill_tune.tuning.worker_group import InProcessGroup, WorkerGroup, train
+from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.keeping import read_checkpoint
+from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
+from distill_tune.tuning.workers.worker_group import InProcessGroup, WorkerGroup, train
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 

@@ -1,0 +1,117 @@
+"""A search's claim to its result folder: a new one, or one that an earlier sitting has left.
+
+A new search claims its folder when everything that can be refused has been looked at; a search that is taken up again
+claims it first. Whoever holds the logbook's lock is at work there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from distill_tune.config import Space, load_space
+from distill_tune.distillation.prepared import Prepared
+from distill_tune.errors import CacheError, ConfigError
+from distill_tune.export.result_folder import is_default_name, link_tree, write_search_toml
+from distill_tune.tuning.books.history import History
+from distill_tune.tuning.books.logbook import LOGBOOK, Logbook
+from distill_tune.tuning.books.origin import Origin
+
+SEARCH_TOML = "search.toml"
+
+
+@dataclass
+class Claim:
+    """A result folder that is this program's."""
+
+    folder: Path
+    logbook: Logbook
+    history: History = field(default_factory=History)
+    command: str = ""
+    """Of this sitting."""
+
+    @classmethod
+    def of_new(cls, folder: Path, space: Space, command: str, origin: Origin | None = None) -> Claim:
+        """Make the folder of a new search; the `origin` of one that stands beside another is that one's.
+
+        Raises:
+            ConfigError: another search has just begun there.
+        """
+        logbook = Logbook(folder)
+        if (folder / LOGBOOK).stat().st_size:
+            logbook.release()
+            raise ConfigError(f"--name {folder.name}: {folder} holds another search; choose another name.")
+        logbook.write("sitting", command=command, **(asdict(origin) if origin else {}))
+        write_search_toml(folder, space, command)
+        return cls(folder, logbook, command=command)
+
+    @classmethod
+    def of_old(cls, folder: Path, command: str) -> Claim:
+        """Take up the folder of an earlier search.
+
+        Raises:
+            ConfigError: another program is at work there.
+            CacheError: the logbook is damaged.
+        """
+        logbook = Logbook(folder)
+        history = History.of(folder)
+        logbook.cut(history.logbook_bytes)
+        logbook.knows([*history.records, *history.confirmations])
+        logbook.write("sitting", command=command)
+        return cls(folder, logbook, history, command)
+
+    def link(self, prepared: Prepared) -> Prepared:
+        """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it."""
+        own = self.folder / "cache"
+        members = prepared.member_folders
+        for shared in filter(None, (prepared.data_folder, prepared.teacher_folder, *members.values())):
+            if shared.parent != own:
+                link_tree(shared, own / shared.name)
+        teacher_folder = prepared.teacher_folder and own / prepared.teacher_folder.name
+        return replace(
+            prepared,
+            data_folder=own / prepared.data_folder.name,
+            teacher_folder=teacher_folder,
+            member_folders={name: own / folder.name for name, folder in members.items()},
+            folds=tuple(self.link(fold) for fold in prepared.folds),
+        )
+
+
+def space_of(folder: Path) -> Space:
+    """The search space that a result folder was made with, as it was settled then.
+
+    Raises:
+        ConfigError: there is no search in the folder.
+    """
+    if not (folder / SEARCH_TOML).is_file() or not (folder / LOGBOOK).is_file():
+        raise ConfigError(f"{folder}: holds no search that could be taken up again; give its --name and --storage.")
+    return load_space(folder / SEARCH_TOML, [])
+
+
+def newest(
+    storage: Path, space_path: Path | None, is_finished: bool, warn: Callable[[str], object] = lambda line: None
+) -> Path:
+    """The result folder that was written to last.
+
+    Args:
+        storage: where result folders are.
+        space_path: whose name and time its name must be; None for any name.
+        is_finished: whether its search must have come to a verdict, or must not.
+        warn: hears of damaged ones, which are passed over.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    books = sorted(storage.glob(f"*/{LOGBOOK}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for folder in (book.parent for book in books):
+        if space_path is not None and not is_default_name(folder.name, space_path):
+            continue
+        try:
+            if History.of(folder).is_finished is is_finished:
+                return folder
+        except CacheError as error:
+            warn(str(error))
+    what = "finished" if is_finished else "unfinished"
+    whose = f" that is named after {space_path}" if space_path else ""
+    raise ConfigError(f"{storage}: holds no {what} search{whose}; give --storage, --name.")

@@ -1,0 +1,138 @@
+"""What earlier sittings of a search have left: read from its logbook, empty for a new search."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distill_tune.errors import CacheError
+from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK, as_report
+from distill_tune.tuning.books.origin import Origin
+from distill_tune.tuning.books.plan import ConfirmationPlan
+from distill_tune.tuning.books.records import CONFIRMATION, Status, TrialRecord
+
+
+@dataclass
+class History:
+    """A search's past."""
+
+    records: dict[str, TrialRecord] = field(default_factory=dict)
+    """Every trial of the search, in the order in which they were proposed."""
+    confirmations: dict[str, TrialRecord] = field(default_factory=dict)
+    study_bytes: int = 0
+    """Length of the study's journal that these entries stand for."""
+    search_s: float = 0.0
+    """Seconds of searching, from each sitting's first step to its last."""
+    spent_s: float = 0.0
+    """Of these, since the search was begun or last extended: what its time budget has paid for."""
+    plan: ConfirmationPlan | None = None
+    """Of the confirmation that was begun last and is not finished."""
+    rounds: int = 0
+    """Confirmations that came to their end."""
+    tests_opened: int = 0
+    """How often the test split was opened."""
+    ended_by: str | None = None
+    """Why the search itself was over, if it was."""
+    extensions: int = 0
+    """How often it was extended."""
+    extended_to: tuple[int, str | None] | None = None
+    """Its trials and its time since the last extension, where that has said so."""
+    origin: Origin | None = None
+    """What it was begun with; None of one that was begun before that was written down."""
+    is_finished: bool = False
+    """Whether it came to a verdict, and has not been extended since."""
+    logbook_bytes: int = 0
+    """How much of the logbook is whole; a kill may leave part of a line, and a lost disk cache more."""
+
+    @classmethod
+    def of(cls, folder: Path) -> History:
+        """The past of the search in a result folder, as its logbook tells it and its study's journal confirms.
+
+        Raises:
+            CacheError: the logbook is damaged elsewhere than at its end.
+        """
+        path, journal = folder / LOGBOOK, folder / JOURNAL
+        journal_bytes = journal.stat().st_size if journal.exists() else 0
+        history, stopwatch = cls(), _Stopwatch()
+        for number, (line, end) in enumerate(_whole_lines(path), 1):
+            try:
+                entry = json.loads(line)
+                if entry.get("study_bytes", 0) > journal_bytes:
+                    break
+                history._take(entry)
+                seconds = stopwatch.seconds_more(entry)
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # JSON, but no entry
+                raise CacheError(
+                    f"{path}: line {number} is damaged; the search cannot be taken up again, begin a new one."
+                ) from error
+            history.search_s, history.spent_s = history.search_s + seconds, history.spent_s + seconds
+            history.logbook_bytes = end
+        return history
+
+    def extend(self) -> None:
+        """The search has become a longer one; its time is counted anew."""
+        self.extensions, self.ended_by, self.is_finished, self.spent_s = self.extensions + 1, None, False, 0.0
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        self.study_bytes = max(self.study_bytes, entry.get("study_bytes", 0))
+        match entry["entry"]:
+            case "sitting" if "data" in entry:
+                self.origin = Origin(entry["data"], entry["teachers"])
+            case "started":
+                self._record(entry)
+            case "reported":
+                self._record(entry).reach(as_report(entry["report"]), entry["is_rung"])
+            case "paused":
+                self._record(entry).pause(entry["at_s"])
+            case "ended":
+                self._record(entry).end(Status(entry["status"]), entry["message"], entry["ended_s"])
+            case "searched":
+                self.ended_by = entry["ended_by"]
+            case "confirming":
+                self.plan = ConfirmationPlan(**entry["plan"])
+            case "test opened":
+                self.tests_opened += 1
+            case "finished":
+                self.rounds, self.plan, self.is_finished = self.rounds + 1, None, True
+            case "extended":
+                self.extend()
+                self.extended_to = (entry["total"], entry["time"]) if "total" in entry else None
+
+    def _record(self, entry: dict[str, Any]) -> TrialRecord:
+        """The record that an entry is about: one that it brings, or one by its name."""
+        if "trial" in entry:
+            record = TrialRecord(**entry["trial"])
+            return (self.confirmations if record.is_confirmation else self.records).setdefault(record.trial_id, record)
+        trial_id = entry["trial_id"]
+        return self.records[trial_id] if trial_id in self.records else self.confirmations[trial_id]
+
+
+class _Stopwatch:
+    """Adds up the time in which trials trained."""
+
+    def __init__(self) -> None:
+        self._last_s: float | None = None
+
+    def seconds_more(self, entry: dict[str, Any]) -> float:
+        if entry["entry"] in ("sitting", "searched"):
+            self._last_s = None
+        if entry.get("trial_id", CONFIRMATION).startswith(CONFIRMATION):
+            return 0.0
+        before_s, self._last_s = self._last_s, entry["at_s"]
+        if before_s is None:
+            before_s = entry.get("report", {}).get("time/began_s", entry["at_s"])
+        return max(0.0, self._last_s - before_s)
+
+
+def _whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Each line, and where in the file it ends."""
+    end = 0
+    with path.open("rb") as file:
+        for line in file:
+            end += len(line)
+            if not line.endswith(b"\n"):
+                return  # a kill in the middle of a write
+            yield line, end

@@ -1,0 +1,249 @@
+"""The conductor: which trial next, which trial on, and how each one ended.
+
+All of a search's decisions, free of Ray: study, judge, ledger and budget meet here and nowhere else. `tune_adapters.py`
+puts it behind Ray Tune's searcher and scheduler. What it decides is told to the study first and entered into the ledger
+then: the ledger's entry makes it true (`logbook.py`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf, isfinite
+
+from distill_tune.config import Values
+from distill_tune.errors import DistillTuneError, one_line
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Report, Status, TrialRecord
+from distill_tune.tuning.deciding.budget import Budget, Reason
+from distill_tune.tuning.deciding.proposing import Proposer
+from distill_tune.tuning.deciding.spent import Spent
+from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.proposals.study import Proposal, Study
+from distill_tune.tuning.schedulers._base import Judge
+
+_FAILURES_THAT_END = 5
+"""So many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
+_DIVERGED = "an objective was not finite"
+
+
+@dataclass
+class Conductor:
+    """Decides; knows every trial by its name."""
+
+    study: Study
+    judge: Judge
+    ledger: Ledger
+    budget: Budget
+    limits: Limits
+    concurrency: int
+    known_good: deque[Values] = field(default_factory=deque)
+    """Settings to try first."""
+    smallest: Values = field(default_factory=dict)
+    """The student that is known to be within the limits, by its sampled values."""
+    why: str = ""
+    """What is behind the reason for which the search ended, where there is more to say."""
+    exhausted: str = ""
+    """Why no further trial can be proposed; empty while one can."""
+    _waiting: deque[Proposal] = field(default_factory=deque)
+    """Trials of an earlier sitting that go on."""
+    _spent: Spent = field(default_factory=Spent)
+
+    def __post_init__(self) -> None:
+        self._proposer = Proposer(self.study, self.ledger, self.limits, self.known_good, self.smallest)
+        self.judge.openers = self._proposer.openers
+
+    def take_up(self, records: Sequence[TrialRecord]) -> None:
+        """Begin where an earlier sitting was ended: everything is known again, and what was at work goes on."""
+        self._proposer.take_up(records)
+        for record in records:
+            if record.status is not Status.RUNNING:
+                self._know(record)
+        for record in records:
+            if record.status is Status.RUNNING:
+                self._go_on_with(record)
+        self._spent.take_up(records)
+        self._note()
+
+    def _know(self, record: TrialRecord) -> None:
+        self.ledger.know(record)
+        if record.status is not Status.INFEASIBLE:
+            self._judge(record, record.reports)
+        if record.status is Status.PAUSED:
+            self.judge.pause(record.trial_id, record.epochs)
+        elif record.status is Status.STOPPED and self.judge.pauses:
+            self.judge.drop(record.trial_id, record.epochs)
+
+    def _go_on_with(self, record: TrialRecord) -> None:
+        proposal = self.study.take_up(record)
+        self.ledger.start(record)
+        self._judge(record, record.reports[:-1])
+        passed = self._judge(record, record.reports[-1:])  # the earlier rungs have let it pass in their time
+        if passed and record.epochs < self.judge.max_epochs:
+            self._waiting.append(proposal)
+        else:  # it had come to its end, and nobody had been told
+            self.ended(record.trial_id, None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further trial will be proposed."""
+        if self.budget.ended_by is not None:
+            return True
+        if self._waiting or not self._all_are_proposed:
+            return False
+        return not self.judge.pauses or (not self._at_work and self._next_to_promote() is None)
+
+    @property
+    def _all_are_proposed(self) -> bool:
+        trained = self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
+        return bool(self.exhausted) or trained >= self.budget.trials
+
+    @property
+    def _at_work(self) -> int:
+        return self.ledger.count(Status.RUNNING) - len(self._waiting)
+
+    def _next_to_promote(self) -> TrialRecord | None:
+        is_last = self._all_are_proposed and not self._at_work and not self.ledger.count(Status.COMPLETED)
+        name = self.judge.next_to_promote(is_last)
+        return None if name is None else self.ledger.records[name]
+
+    def propose(self) -> Proposal | None:
+        """The next trial to train, or to train on; None when it must wait for a place, or for others.
+
+        Call only while not `is_over`.
+        """
+        if self._at_work >= self.concurrency:
+            return None
+        if self._waiting:
+            return self._waiting.popleft()
+        try:
+            if (record := self._next_to_promote()) is not None:
+                return self._promote(record)
+            if self._all_are_proposed:  # what is at work may yet make room for one that pauses
+                return None
+            proposal, record = self._proposer.next()
+            self.ledger.start(record)
+        except OSError as error:
+            self._end(Reason.STORAGE, one_line(error))
+        except DistillTuneError as error:  # what has been trained, and is being trained, is not lost for that
+            self.exhausted = str(error)
+        else:
+            return proposal
+        return None
+
+    def _promote(self, record: TrialRecord) -> Proposal:
+        self.judge.promote(record.trial_id, record.epochs)
+        proposal = self.study.take_up(record)
+        self.ledger.start(record)
+        return proposal
+
+    def goes_on(self, trial_id: str, reports: Sequence[Report]) -> bool:
+        """Take the reports of a trial's latest epochs, and say whether it trains on."""
+        record = self.ledger.records[trial_id]
+        fresh = [report for report in reports if report["epoch"] > record.epochs]  # a retried trial repeats some
+        if fresh:
+            self.budget.begin(fresh[0].get("time/began_s", inf))
+        passed = bool(fresh) or self._judge(record, record.reports[-1:])
+        for report in fresh:
+            self._guarded(partial(self._enter, trial_id, report))
+            if not (passed := self._judge(record, [report])):
+                break  # epochs beyond, from a checkpoint that was ahead of the logbook, are told again if it goes on
+        self._note()
+        return passed and self.budget.ended_by is None
+
+    def _enter(self, trial_id: str, report: Report) -> None:
+        self._spent.epochs += 1
+        self.ledger.report(trial_id, report, self.judge.is_rung(int(report["epoch"])))
+
+    def _judge(self, record: TrialRecord, reports: Sequence[Report]) -> bool:
+        """Show the judge a trial's epochs, in order."""
+        passed = True
+        for report in reports:
+            scores = self.ledger.scores(record, report)
+            passed &= self.judge.goes_on(record.trial_id, int(report["epoch"]), *scores)
+            if all(map(isfinite, scores)):
+                self._spent.reach(scores[0], report.get("time/began_s", 0.0))
+        return passed
+
+    def ended(self, trial_id: str, failure: str | None) -> None:
+        """A trial has ended: by itself, by `goes_on`, or by a failure."""
+        record = self.ledger.records[trial_id]
+        status = self._status(record, failure)
+        if status is Status.STOPPED and self.judge.pauses and self._goes_on_later:
+            self._guarded(lambda: self._pause(record))
+        else:
+            record.goes_on_later = status is Status.INTERRUPTED and self._goes_on_later
+            self._spent.end(record)
+            message = failure or (_DIVERGED if status is Status.FAILED else "")
+            self._guarded(lambda: self._tell(record, status, message))
+        if self._is_systematic():
+            self._end(Reason.FAILURES, self._standing(Status.FAILED)[0].message or _DIVERGED)
+        self._note()
+
+    def _tell(self, record: TrialRecord, status: Status, message: str) -> None:
+        if not record.goes_on_later:
+            self.study.tell(record, status)
+        self.ledger.end(record, status, message)
+
+    def _pause(self, record: TrialRecord) -> None:
+        self._spent.end(record)
+        self.study.note(record)
+        self.ledger.pause(record)
+        self.judge.pause(record.trial_id, record.epochs)
+
+    @property
+    def _goes_on_later(self) -> bool:
+        """Whether what does not end by itself now may be taken up again, in this sitting or another."""
+        return self.budget.ended_by in (None, Reason.USER, Reason.STORAGE)
+
+    def end_the_rest(self) -> None:
+        """Whatever is still running has been interrupted, and what pauses was stopped; nobody will report it any more.
+
+        A search that will be taken up again leaves its paused trials as they are.
+        """
+        for record in self._standing(Status.RUNNING):
+            self.ended(record.trial_id, None)
+        if self.budget.ended_by in (Reason.USER, Reason.STORAGE):
+            return
+        for record in self._standing(Status.PAUSED):
+            self.study.take_up(record)
+            self._guarded(partial(self._tell, record, Status.STOPPED, ""))
+
+    def _standing(self, status: Status) -> list[TrialRecord]:
+        return [record for record in self.ledger.records.values() if record.status is status]
+
+    def _status(self, record: TrialRecord, failure: str | None) -> Status:
+        if failure is not None:
+            return Status.FAILED
+        if not record.reports:
+            return Status.FAILED if self.budget.ended_by is None else Status.INTERRUPTED
+        if not all(map(isfinite, self.ledger.scores(record, record.last))):
+            return Status.FAILED
+        if record.epochs >= self.judge.max_epochs:
+            return Status.COMPLETED
+        if self.budget.ended_by is None or not self._judge(record, record.reports[-1:]):
+            return Status.STOPPED
+        return Status.INTERRUPTED
+
+    def _is_systematic(self) -> bool:
+        failed = self.ledger.count(Status.FAILED)
+        ended = self.ledger.count() - self.ledger.count(Status.RUNNING, Status.INFEASIBLE)
+        if not _FAILURES_THAT_END <= failed == ended:
+            return False
+        return not any(r.status is Status.RUNNING and r.reports for r in self.ledger.records.values())
+
+    def _note(self) -> None:
+        self.budget.note(self._spent.epochs, self._spent.best, self._spent.ended_since_better)
+
+    def _guarded(self, write: Callable[[], object]) -> None:
+        """A folder that cannot be written ends the search; what is in it stays true."""
+        try:
+            write()
+        except OSError as error:
+            self._end(Reason.STORAGE, one_line(error))
+
+    def _end(self, reason: Reason, why: str) -> None:
+        self.why = self.why or why
+        self.budget.end(reason)

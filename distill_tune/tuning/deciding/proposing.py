@@ -1,0 +1,97 @@
+"""New trials: the study is asked until a student is within the limits.
+
+A student that is too large, or cannot be built, is refused here: it costs no training and never reaches Tune.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from distill_tune.config import Values
+from distill_tune.config.searching import LATENCY
+from distill_tune.errors import ConfigError, DistillTuneError
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.planning.limits import Excess, Limits
+from distill_tune.tuning.proposals.study import Proposal, Study
+
+FAMILY = "student.family"
+_REFUSALS = 50
+"""So many students over the limits in a row, and the smallest of the space is proposed instead."""
+
+
+@dataclass
+class Proposer:
+    """Makes new trials."""
+
+    study: Study
+    ledger: Ledger
+    limits: Limits
+    known_good: deque[Values]
+    """Settings to try first."""
+    smallest: Values
+    """The student that is known to be within the limits, by its sampled values."""
+    openers: set[str] = field(default_factory=set)
+    """Of the settings known to be good, the first trial of each student family. They shall come to their end: there is
+    an answer early, and something to beat; and families learn at different paces, so that a rung alone wrongs some."""
+    _opened: set[object] = field(default_factory=set)
+    """The families of these."""
+
+    def take_up(self, records: Sequence[TrialRecord]) -> None:
+        """Begin after the trials of an earlier sitting; each has used up one of the known good."""
+        for record in records[: len(self.known_good)]:
+            self.known_good.popleft()
+            self._note_opener(record)
+
+    def next(self) -> tuple[Proposal, TrialRecord]:
+        """A proposal and the record of it; what was refused before it has ended in the ledger.
+
+        Raises:
+            DistillTuneError: not even the smallest student can be used, or there is nothing left to propose.
+        """
+        for refusals in range(2 * _REFUSALS):
+            is_known = bool(self.known_good)
+            fixed = self.known_good.popleft() if is_known else self.smallest if refusals >= _REFUSALS else None
+            proposal = self.study.ask(fixed)
+            try:
+                excess = self.limits.excess(proposal.config)
+            except ConfigError as error:  # this combination of a user's own network cannot be built; others can
+                excess = Excess(1.0, "student", str(error))
+            if excess.share <= 0:
+                record = self._record_with_latency(proposal)
+                if is_known:
+                    self._note_opener(record)
+                return proposal, record
+            self._refuse(proposal, excess)
+        raise DistillTuneError(
+            f"limits: none of {2 * _REFUSALS} students proposed in a row can be used, the last is {excess.why}; loosen "
+            "the limits, or widen the student's ranges."
+        )
+
+    def _note_opener(self, record: TrialRecord) -> None:
+        family = record.values.get(FAMILY)
+        if record.status is not Status.INFEASIBLE and family not in self._opened:
+            self._opened.add(family)
+            self.openers.add(record.trial_id)
+
+    def _refuse(self, proposal: Proposal, excess: Excess) -> None:
+        record = self._record(proposal)
+        self.study.tell(record, Status.INFEASIBLE, excess.share)
+        self.ledger.end(record, Status.INFEASIBLE, excess.why)
+
+    def _record_with_latency(self, proposal: Proposal) -> TrialRecord:
+        record = self._record(proposal)
+        if LATENCY in self.ledger.objectives:
+            record.latency_ms = self.limits.latency_ms(proposal.config)
+        return record
+
+    def _record(self, proposal: Proposal) -> TrialRecord:
+        trial_id = f"{proposal.number:04d}"
+        record = TrialRecord(proposal.number, trial_id, proposal.values, trial_id)
+        with suppress(ConfigError):  # a student that cannot be built has no size
+            cost = self.limits.cost(proposal.config)
+            record.parameters, record.multiply_adds = cost.parameters, cost.multiply_adds
+        return record

@@ -1,0 +1,39 @@
+"""What a search has spent of its budget, and since when nothing has been better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+from distill_tune.tuning.books.records import Status, TrialRecord
+
+
+@dataclass
+class Spent:
+    """Of all trials together."""
+
+    epochs: int = 0
+    best: float = -inf
+    """The best score that any epoch had, by the first objective; larger is better."""
+    ended_since_better: int = 0
+    """Trials that have ended or paused for the first time since the epoch that was the best."""
+    _better_s: float = inf
+    """When that epoch began, in seconds since 1970; of equal ones the first."""
+
+    def reach(self, score: float, began_s: float) -> None:
+        """An epoch that began at `began_s` had this score."""
+        if score > self.best:
+            self.best, self._better_s, self.ended_since_better = score, began_s, 0
+        elif score == self.best:
+            self._better_s = min(self._better_s, began_s)
+
+    def end(self, record: TrialRecord) -> None:
+        """A trial ends or pauses; it counts once, however often it does."""
+        self.ended_since_better += record.paused_s is None
+
+    def take_up(self, records: Sequence[TrialRecord]) -> None:
+        """All trials of earlier sittings, whose scores are known: they were reached in another order than theirs."""
+        self.epochs = sum(record.epochs for record in records)
+        ends_s = [record.first_end_s for record in records if record.status is not Status.INFEASIBLE]
+        self.ended_since_better = sum(end_s is not None and end_s > self._better_s for end_s in ends_s)

@@ -1,0 +1,89 @@
+"""Students of a space by their size: the smallest, which must be within the limits, and the largest that still is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+
+from distill_tune.config import Config, Space, Values
+from distill_tune.config.corners import end_of
+from distill_tune.config.leaves import Path, named
+from distill_tune.errors import ConfigError
+from distill_tune.tuning.planning.limits import Limits
+
+
+def smallest_student(space: Space, limits: Limits) -> Values:
+    """The smallest student of a space by its sampled values; refuses limits that it cannot meet.
+
+    It is looked for among the corners of the student's ranges: each range at either end (or at each of its choices)
+    with all others at the end that made the student smallest so far.
+
+    Raises:
+        ConfigError: even the smallest student found is over a limit, or one of a family cannot be built.
+    """
+    found = [_smallest(space, limits, family) for family in space.families]
+    for values in found:
+        limits.excess(space.at(values))  # refuses a family of which not even this one can be built
+    smallest = min(found, key=lambda values: _burden(limits, space.at(values)))
+    config = space.at(smallest)
+    excess = limits.excess(config)
+    if excess.share > 0:
+        cost = limits.cost(config)
+        raise ConfigError(
+            f"limits: no student of the space can meet them; the smallest found ({config.student.family}) has "
+            f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds and is {excess.why}; loosen the "
+            "limits or widen the ranges."
+        )
+    return {name: value for name, value in smallest.items() if name in named(space.ranges)}
+
+
+def middle_students(space: Space, limits: Limits) -> list[Values]:
+    """The middle of every range for each student family, with its largest student that the limits allow.
+
+    Such a one is mostly the best that they do. All of its ranges are as far up as that goes, in eighths, and then each
+    in the order in which they are written; no further than the middle where nothing limits it, or where small students
+    are an objective. A family may have none, since its ranges need not grow from one end to the other.
+    """
+    found = (_middle_student(space, limits, family) for family in space.families)
+    return [values for values in found if values is not None]
+
+
+def _middle_student(space: Space, limits: Limits, family: str) -> Values | None:
+    paths = list(space.ranges_of(family))
+    most = 8 if limits.are_any and len(space.config.search.objectives) == 1 else 4
+
+    def fits(shares: Mapping[Path, float]) -> bool:
+        with suppress(ConfigError):  # of a user's own network, that cannot be built so
+            return limits.excess(space.at(space.middle(shares, family))).share <= 0
+        return False
+
+    together = ({path: eighths / 8 for path in paths} for eighths in range(most, -1, -1))
+    shares = next(filter(fits, together), None)
+    if shares is None:
+        return None
+    for path in paths:
+        further = (shares | {path: eighths / 8} for eighths in range(most, -1, -1))
+        shares = next(filter(fits, further))  # where it stands already is one of them
+    return space.middle(shares, family)
+
+
+def _burden(limits: Limits, config: Config) -> tuple[bool, float, int]:
+    """By what students are compared: what breaks latency alone keeps the counts, so it comes first; then by size.
+
+    Worst is one that cannot be built, as a user's own may be at some corner.
+    """
+    try:
+        excess = limits.excess(config)
+    except ConfigError:
+        return True, math.inf, 0
+    breaks_counts = excess.limit not in ("", "max_latency_ms")
+    return breaks_counts, excess.share, limits.cost(config).parameters
+
+
+def _smallest(space: Space, limits: Limits, family: str) -> Values:
+    values = end_of(space, family, 0)
+    for name, found in named(space.ranges_of(family)).items():
+        options = [values | {name: corner} for corner in found.corners()]
+        values = min(options, key=lambda option: _burden(limits, space.at(option)))
+    return values

@@ -1,0 +1,119 @@
+"""Fitting a space to its data, its time and this machine, before anything is trained.
+
+Limits that no student can meet are refused; what the configuration leaves to the machine (`optim.precision = "auto"`)
+or what the time cannot pay for (`search.max_epochs`) is settled here, once, so that all trials share it and
+`search.toml` records it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from distill_tune.config import Space, Values, parse_duration_s
+from distill_tune.config.searching import COSTS
+from distill_tune.data import Dataset
+from distill_tune.errors import ConfigError
+from distill_tune.tuning.books.plan import affordable_epochs
+from distill_tune.tuning.planning.by_size import middle_students, smallest_student
+from distill_tune.tuning.planning.estimate import chosen_pace, estimated_epoch_s
+from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.planning.without_teacher import space_without_teacher
+from distill_tune.tuning.proposals.warm_start import check_others
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A space that can be searched here."""
+
+    space: Space
+    limits: Limits
+    smallest: Values
+    """The smallest student, by its sampled values; it is within the limits."""
+
+    @property
+    def known_good(self) -> list[Values]:
+        """Settings to try first."""
+        search = self.space.config.search
+        if search.start_with != "middle":
+            return search.start_with
+        return [] if search.start_from else middle_students(self.space, self.limits)
+
+    def without_teacher(self) -> Fitted:
+        """What is searched for `confirm.baseline_search`.
+
+        Raises:
+            ConfigError: the sampler cannot sample that space.
+        """
+        space = space_without_teacher(self.space)
+        space.config.search.chosen("sampler").check(space)
+        return Fitted(space, self.limits, smallest_student(space, self.limits))
+
+
+def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None]) -> Fitted:
+    """Settle what the space leaves open, for so many trainings at a time.
+
+    Raises:
+        ConfigError: no student of the space is within its limits, or fits the data, or it cannot start from others.
+    """
+    check_others(space.config.search)
+    fitted = known_to_fit(space, dataset)
+    return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, places, say))
+
+
+def known_to_fit(space: Space, dataset: Dataset) -> Fitted:
+    """A space that leaves nothing open, such as that of a search that is taken up again.
+
+    Raises:
+        ConfigError: no student of the space is within its limits, or its sampler cannot sample it.
+    """
+    space.config.search.chosen("sampler").check(space)
+    _check_costs_differ(space)
+    start_with = space.config.search.start_with
+    for known_good in start_with if start_with != "middle" else []:
+        _check_known_good(space, known_good)
+    limits = Limits(space.config.limits, dataset)
+    fitted = Fitted(space, limits, smallest_student(space, limits))
+    if space.config.confirm.baseline_search:
+        fitted.without_teacher()
+    return fitted
+
+
+def _to_machine(space: Space, dataset: Dataset) -> Space:
+    """On GPUs each worker knows its precision by itself; on CPUs it is measured, and the memory format with it."""
+    config = space.config
+    is_open = config.optim.precision == "auto" and ("optim", "precision") not in space.ranges
+    if not is_open or config.resources.gpus_per_worker:
+        return space
+    pace = chosen_pace(space, dataset)
+    if config.optim.memory_format == "auto" and ("optim", "memory_format") not in space.ranges:
+        space = space.with_fixed("optim", "memory_format", pace.memory_format)
+    return space.with_fixed("optim", "precision", pace.precision)
+
+
+def _to_time(space: Space, dataset: Dataset, places: int, say: Callable[[str], None]) -> Space:
+    """Where the time cannot pay for the full budget and a confirmation of it, the full budget is lowered."""
+    config = space.config
+    if config.search.time is None or (epoch_s := estimated_epoch_s(space, dataset)) is None:
+        return space
+    epochs = affordable_epochs(config, epoch_s, parse_duration_s(config.search.time), places)
+    if epochs >= config.search.max_epochs:
+        return space
+    say(f"{config.search.time} pay for {epochs} epochs a training, not {config.search.max_epochs}")
+    return space.with_fixed("search", "max_epochs", epochs)
+
+
+def _check_costs_differ(space: Space) -> None:
+    costs = [name for name in space.config.search.objectives if name in COSTS]
+    if costs and len(space.families) == 1 and not space.ranges_of(space.families[0]):
+        raise ConfigError(
+            f"search.objectives: {costs[0]!r} is the same for every student of this space; give the student a range, "
+            "or leave it out."
+        )
+
+
+def _check_known_good(space: Space, values: Values) -> None:
+    try:
+        space.as_optuna(values)
+    except ConfigError as error:
+        raise ConfigError(f"search.start_with: {error}") from error

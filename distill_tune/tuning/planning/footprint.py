@@ -1,0 +1,152 @@
+"""What a search will write, told before it begins: room on the disk is cheaper to ask for than to run out of."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill_tune.config import Config, Space
+from distill_tune.config.corners import end_of
+from distill_tune.config.sections import TeacherConfig
+from distill_tune.data import Dataset
+from distill_tune.distillation.cache_size import CacheSize
+from distill_tune.distillation.feature_cache import feature_bytes
+from distill_tune.distillation.feature_checks import anatomy_of_family, feature_losses, teacher_layers
+from distill_tune.distillation.ready_teachers import members_to_prepare
+from distill_tune.distillation.teacher_cache import number_of_views, visible_rows
+from distill_tune.distillation.variants import augmentation_variants
+from distill_tune.errors import ConfigError
+from distill_tune.room import check_room, free_bytes, in_bytes
+from distill_tune.students import count_cost
+from distill_tune.tuning.books.plan import ConfirmationPlan
+from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.schedulers._base import Judge
+
+_NUMBER_BYTES = 4
+_CHECKPOINT_COPIES = 2 * 3
+"""Weights and an optimizer's two moments; a new checkpoint is whole before the one before it goes."""
+_PAUSED_COPIES = 3
+_MEMORY_COPIES = 2
+"""Of what a loss remembers of samples, which has no moments."""
+_TRIAL_BYTES, _EPOCH_BYTES = 8_000, 1_500
+"""Of a trial, and of each of its epochs: study, ledger and TensorBoard; searches of digits, and one of 10,000
+trials, had 0.52 to 0.60 of it."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes by what they are for; the prepared data are there already."""
+
+    cache: CacheSize
+    features: int
+    """Of a teacher that is trained here; what another has is known, said and asked room for when it is loaded."""
+    teacher: int
+    """Its weights, where it is trained here."""
+    checkpoints: int
+    """Of the trainings at work at a time, of the trials that pause, and the confirmation's students."""
+    records: int
+    """Study, ledger, TensorBoard."""
+
+    @classmethod
+    def of(cls, space: Space, dataset: Dataset, limits: Limits, places: int) -> Footprint:
+        """What a search of `space` will need at most, `places` trainings at a time."""
+        search, plan = space.config.search, ConfirmationPlan.of(space.config)
+        runs, recorded = plan.num_runs, plan.searches * search.trials + plan.num_runs
+        parts = 1 + (space.config.data.folds or 0)  # with folds there is all of it for each, and for all together
+        student = _NUMBER_BYTES * _largest_student(space, limits) * parts
+        teachers, variants = max(1, len(members_to_prepare(space))) * parts, list(augmentation_variants(space))
+        return cls(
+            CacheSize.of(variants * teachers, dataset),
+            _feature_bytes(space, variants, dataset) * parts,
+            _NUMBER_BYTES * _teacher_parameters(space, dataset) * parts,
+            student * (_CHECKPOINT_COPIES * places + runs + 1)
+            + _memory_bytes(space, dataset) * parts * _MEMORY_COPIES * places
+            + (student * _PAUSED_COPIES + _memory_bytes(space, dataset) * parts) * _most_paused(space),
+            recorded * (_TRIAL_BYTES + search.max_epochs * _EPOCH_BYTES),
+        )
+
+    @property
+    def num_bytes(self) -> int:
+        """All of it."""
+        return self.cache.num_bytes + self.features + self.teacher + self.checkpoints + self.records
+
+    def check(self, storage: Path) -> None:
+        """Refuse a disk that it does not fit on.
+
+        Raises:
+            ConfigError: there is less room.
+        """
+        is_of_the_cache = 2 * (self.cache.num_bytes + self.features) > self.num_bytes
+        check_room(
+            storage, self.num_bytes, f"the search ({self._parts})", self.cache.way_out if is_of_the_cache else ""
+        )
+
+    def lines(self, storage: Path) -> list[str]:
+        """The cache, and the whole beside what the disk has."""
+        whole = (
+            f"up to {in_bytes(self.num_bytes)} ({self._parts}) below {storage}, {in_bytes(free_bytes(storage))} free"
+        )
+        return [str(self.cache), f"disk: {whole}"]
+
+    @property
+    def _parts(self) -> str:
+        parts = {
+            f"teacher's cache of {self.cache.counts}": self.cache.num_bytes,
+            "teacher's features": self.features,
+            "teacher": self.teacher,
+            "checkpoints and students": self.checkpoints,
+            "study, ledger and TensorBoard": self.records,
+        }
+        return ", ".join(f"{name} {in_bytes(count)}" for name, count in parts.items() if count)
+
+
+def _feature_bytes(space: Space, variants: list[Config], dataset: Dataset) -> int:
+    """What losses on features have cached, of a teacher whose layers are known before it is trained.
+
+    Raises:
+        ConfigError: a student and that teacher have no layers that can be compared.
+    """
+    teacher = space.config.teacher
+    if "family" not in teacher.chosen("source").needs or not feature_losses(space):
+        return 0
+    anatomy = anatomy_of_family(teacher.chosen("family"), dataset)
+    views, samples = sum(map(number_of_views, variants)), len(visible_rows(dataset.split("train"), dataset.rest))
+    return feature_bytes(anatomy, teacher_layers(space, dataset, anatomy), samples, views)
+
+
+def _memory_bytes(space: Space, dataset: Dataset) -> int:
+    """What the losses of a training remember of samples at most."""
+    samples, most = len(visible_rows(dataset.split("train"), dataset.rest)), dict[str, int]()
+    for name, loss in feature_losses(space):
+        most[name] = max(most.get(name, 0), loss.memory_bytes(samples))
+    return sum(most.values())
+
+
+def _most_paused(space: Space) -> int:
+    """Trials that keep a checkpoint while they pause; where time or epochs end the search, nobody knows how many."""
+    search = space.config.search
+    judge: Judge = search.chosen("scheduler").judge(search)
+    return search.trials if judge.pauses and judge.rungs and search.time is None and search.epochs is None else 0
+
+
+def _largest_student(space: Space, limits: Limits) -> int:
+    """Parameters with every range at its last corner, within the limit; one that cannot be built has none."""
+    found = [0]
+    for family in space.families:
+        with suppress(ConfigError):
+            found.append(limits.cost(space.at(end_of(space, family, -1))).parameters)
+    limit = space.config.limits.max_parameters
+    return max(found) if limit is None else min(limit, max(found))
+
+
+def _teacher_parameters(space: Space, dataset: Dataset) -> int:
+    """Of teachers that are trained here; others stay where they are."""
+    teachers = list(members_to_prepare(space).values()) or [space.config.teacher]
+    return sum(_parameters(teacher, dataset) for teacher in teachers)
+
+
+def _parameters(teacher: TeacherConfig, dataset: Dataset) -> int:
+    if teacher.source != "train":
+        return 0
+    return count_cost(teacher.chosen("family"), dataset.input_shape, len(dataset.classes)).parameters

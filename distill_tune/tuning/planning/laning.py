@@ -1,0 +1,144 @@
+"""How many lanes a place has: settled once for a search, by a short training of students of its own space.
+
+Whether lanes pay hangs on the students (small MLPs gain most, convolutions cannot be fused), on the processor, and on
+how many of a space's students can be fused with each other. So some are drawn from the space and trained, alone and in
+lanes, in turns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from distill_tune.config import Config
+from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.views import Views
+from distill_tune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from distill_tune.tuning.planning.fitting import Fitted
+
+_CHOICES = (4, 8, 16, 32)
+_TRIALS_A_LANE = 4
+"""So many trials a lane at least: the sampler learns nothing from trials that are all at work at a time."""
+_DRAWS = 50
+"""For each student that is within the limits."""
+_STEPS = 24
+_TURNS = 3
+_WORTH_IT = 1.3
+"""So much faster students must be in lanes; and more lanes must be by `_WORTH_MORE` than fewer."""
+_WORTH_MORE = 1.1
+_PATIENCE_S = 5.0
+"""No larger number is tried after it."""
+
+
+def with_lanes(fitted: Fitted, prepared: Prepared, places: int, say: Callable[[str], None]) -> Fitted:
+    """Settle `resources.lanes = "auto"`."""
+    config = fitted.space.config
+    if config.resources.lanes != "auto":
+        return fitted
+    most = (
+        config.search.trials // (_TRIALS_A_LANE * places)
+        if config.resources.workers_per_trial == 1 and config.data.folds is None
+        else 1
+    )
+    long = max(config.search.max_epochs, _TURNS + 1)  # the last epoch of a training measures more than others
+    timed = replace(fitted, space=fitted.space.with_fixed("search", "max_epochs", long))
+    lanes = _fastest(timed, prepared, [count for count in _CHOICES if count <= most], say)
+    return replace(fitted, space=fitted.space.with_fixed("resources", "lanes", lanes))
+
+
+def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Callable[[str], None]) -> int:
+    import torch
+
+    from distill_tune.distillation.memory import freed_memory_kept
+    from distill_tune.distillation.pace import threads
+
+    resources = fitted.space.config.resources
+    if not choices or (resources.gpus_per_worker and not torch.cuda.is_available()):
+        return 1
+    device = resources.device
+    lanes, speed, until_s = 1, _WORTH_IT / _WORTH_MORE, time.monotonic() + _PATIENCE_S
+    with threads(resources.cpus_per_worker), torch.random.fork_rng(), freed_memory_kept():
+        for count in choices:
+            found = _speed(_students(fitted, count), prepared, device) if time.monotonic() < until_s else 0.0
+            if found >= speed * _WORTH_MORE:
+                lanes, speed = count, found
+    if lanes > 1:
+        say(f"students train {speed:.1f} times as fast in {lanes} fused lanes a place")
+    return lanes
+
+
+def _students(fitted: Fitted, count: int) -> list[Config]:
+    """At random, as the search will propose them before it has learned."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    drawn = (fitted.space.at(fitted.space.suggest(study.ask())) for _ in range(_DRAWS * count))
+    return list(islice((config for config in drawn if _is_usable(config, fitted)), count))
+
+
+def _is_usable(config: Config, fitted: Fitted) -> bool:
+    try:
+        return fitted.limits.excess(config).share <= 0
+    except ConfigError:  # a combination of a user's own network that cannot be built
+        return False
+
+
+def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
+    """How many times as fast as alone students train in lanes; 0 where no two of them can be fused."""
+    from distill_tune.distillation.lanes import Lanes
+
+    if not configs:
+        return 0.0
+    alone, together = [Lanes(device) for _ in configs], Lanes(device)
+    samples = _STEPS * max(config.optim.batch_size for config in configs)
+    is_alone = device == "cpu" and configs[0].resources.cpus_per_worker == 1
+    with ExitStack() as stack:
+        for seed, config in enumerate(configs):
+            some = _less(Materials.open(prepared, config, device), config, samples)
+            for lanes in (alone[seed], together):
+                lanes.join(str(seed), config, some, seed)
+                stack.callback(lanes.leave, str(seed))
+        if not together.can_fuse:
+            return 0.0
+        times_s = [
+            (_timed(lambda: [lane.next_epochs() for lane in alone], is_alone), _timed(together.next_epochs, is_alone))
+            for _ in range(_TURNS)
+        ]
+    return min(alone_s for alone_s, _ in times_s) / min(fused_s for _, fused_s in times_s)
+
+
+def _less(materials: Materials, config: Config, samples: int) -> Materials:
+    """The same materials with fewer samples, mixed with each other alone, and as many fewer for validation.
+
+    Labels that are missing are made up: what is timed needs some, and takes as long with any.
+    """
+    share = min(1.0, samples / len(materials.labels))
+    count = max(1, round(share * len(materials.validation_labels)))
+    if materials.teacher is not None:
+        materials.teacher.validation = materials.teacher.validation[:count]
+    inputs = materials.train_inputs[:samples]
+    return replace(
+        materials,
+        views=Views(config.augmentation, inputs, materials.dataset.mean, config.data.seed),
+        labels=materials.labels[:samples].clamp(min=0),
+        train_inputs=inputs,
+        validation_inputs=materials.validation_inputs[:count],
+        validation_labels=materials.validation_labels[:count],
+        corrupted=None,
+    )
+
+
+def _timed(work: Callable[[], Any], is_alone: bool) -> float:
+    """Seconds; of one thread, those of the process: other programs on the machine disturb them less."""
+    clock = time.process_time if is_alone else time.perf_counter
+    began_s = clock()
+    work()
+    return clock() - began_s

@@ -1,0 +1,1 @@
+"""Optuna's study: what has been tried, and what is tried next."""

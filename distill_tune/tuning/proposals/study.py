@@ -1,0 +1,173 @@
+"""The Optuna study: it proposes trials, and is told how each of them ended.
+
+A trial over a limit is told infeasible without being trained; one that was stopped at a rung is told PRUNED with the
+values it was seen at; one that failed is FAIL; one that will be taken up again stays RUNNING. One that pauses at a rung
+stays RUNNING too, with its values so far; samplers see it as PRUNED, since it is known and nobody is at work on it.
+
+Several objectives make it a study of several directions, whose `best_trials` are the search's front. There Optuna takes
+no values from a trial that has not come to its end, neither reported nor told: those of few epochs would stand beside
+those of many. So a stopped trial is PRUNED without values, and its values at the rungs are a user attribute
+(`samplers/tpe.py` reads it); GP and NSGA-II learn from complete trials, as they do with one objective.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.samplers import RandomSampler
+from optuna.storages import JournalStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from distill_tune.config import Config, Space, Values
+from distill_tune.errors import DistillTuneError
+from distill_tune.tuning.books.records import Status, TrialRecord, sign_of
+from distill_tune.tuning.proposals.storage import SearchStorage
+from distill_tune.tuning.samplers._base import EXHAUSTED, RUNGS, Sampler
+
+_STATES = {
+    Status.COMPLETED: TrialState.COMPLETE,
+    Status.STOPPED: TrialState.PRUNED,
+    Status.INTERRUPTED: TrialState.PRUNED,
+    Status.FAILED: TrialState.FAIL,
+    Status.INFEASIBLE: TrialState.PRUNED,
+}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A trial that Optuna proposes."""
+
+    number: int
+    values: Values
+    config: Config
+
+
+class Study:
+    """One search's study, kept in a journal that opens with plain Optuna and optuna-dashboard."""
+
+    def __init__(self, journal: Path, name: str, space: Space, keep_bytes: int = 0):
+        """Make a study called `name`, or take up its journal's only one; what that has beyond `keep_bytes` goes."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._space = space
+        self._objectives: list[str] = [*space.config.search.objectives]
+        self._sampler: Sampler = space.config.search.chosen("sampler")
+        if keep_bytes:
+            os.truncate(journal, keep_bytes)
+        else:
+            journal.unlink(missing_ok=True)
+        self._storage = storage = SearchStorage(journal)
+        self._study = optuna.load_study(study_name=None, storage=storage) if keep_bytes else self._made(name, storage)
+        self._asked: dict[int, optuna.Trial] = {}
+        self._next = len(self._study.get_trials(deepcopy=False))
+        self._storage.find_paused(self._study)
+
+    def _made(self, name: str, storage: JournalStorage) -> optuna.Study:
+        signs = (sign_of(objective) for objective in self._objectives)
+        directions = [StudyDirection.MAXIMIZE if sign > 0 else StudyDirection.MINIMIZE for sign in signs]
+        study = optuna.create_study(study_name=name, storage=storage, directions=directions)
+        if len(self._objectives) > 1:
+            with _calm():
+                study.set_metric_names(self._objectives)
+        return study
+
+    @property
+    def num_bytes(self) -> int:
+        """How long the journal is; raises OSError where that lacks an entry."""
+        return self._storage.journal.num_bytes
+
+    def ask(self, fixed: Values | None = None) -> Proposal:
+        """The next proposal, within the limits or not; `fixed` values are taken as they are.
+
+        Raises:
+            DistillTuneError: every combination has been tried.
+        """
+        if EXHAUSTED in self._study.user_attrs:
+            raise DistillTuneError("search.sampler: every combination of the space has been tried.")
+        with _calm():
+            self._study.sampler = self._sampler.build(self._space.config.search.seed, self._next)
+            self._storage.has_queue = bool(fixed)
+            if fixed:
+                self._study.enqueue_trial(self._space.as_optuna(fixed))
+            trial = self._study.ask()
+            values = self._space.suggest(trial)
+        self._next = trial.number + 1
+        self._asked[trial.number] = trial
+        return Proposal(trial.number, values, self._space.at(values))
+
+    def take_up(self, record: TrialRecord) -> Proposal:
+        """A trial that was proposed earlier, has not ended, and is not at work."""
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, record.number)
+        sampler, self._study.sampler = self._study.sampler, RandomSampler()  # a trial begins with a look at all others
+        self._asked[record.number] = optuna.trial.Trial(self._study, trial_id)
+        self._study.sampler = sampler
+        return Proposal(record.number, record.values, self._space.at(record.values))
+
+    def learn(self, trials: list[FrozenTrial]) -> None:
+        """Add the trials of other searches."""
+        self._study.add_trials(trials)
+        self._next += len(trials)
+
+    def note(self, record: TrialRecord) -> None:
+        """A trial pauses: its values at the rungs become known."""
+        trial = self._asked.pop(record.number, None)
+        if trial is None:
+            return
+        self._report(trial, record, TrialState.PRUNED)
+        known = self._storage.get_trial(trial._trial_id)
+        self._storage.pause(known)
+        with _calm():
+            self._study.sampler.after_trial(self._study, known, TrialState.PRUNED, None)
+
+    def tell(self, record: TrialRecord, status: Status, excess: float = 0.0) -> None:
+        """How a trial ended; `excess` is by what share an infeasible student breaks the limits."""
+        trial = self._asked.pop(record.number, None)
+        if trial is None:
+            return
+        state = _STATES[status]
+        told = self._report(trial, record, state, excess)
+        with _calm():
+            self._study.tell(trial, told["values"] if state is TrialState.COMPLETE else None, state=state)
+        self._storage.end(record.number)
+
+    def _report(
+        self, trial: optuna.Trial, record: TrialRecord, state: TrialState, excess: float = 0.0
+    ) -> dict[str, Any]:
+        told = told_of(record, self._objectives, state)
+        with _calm():
+            trial.set_constraint("limits", excess)
+            for epoch, value in told.get("intermediate_values", {}).items():
+                trial.report(value, epoch)
+            for name, value in told.get("user_attrs", {}).items():
+                trial.set_user_attr(name, value)
+        return told
+
+
+def told_of(record: TrialRecord, objectives: Sequence[str], state: TrialState) -> dict[str, Any]:
+    """What a study of these objectives is told of a trial, as arguments of `optuna.create_trial`."""
+    if len(objectives) == 1:
+        value = record.value_of(objectives[0], record.last)
+        return {"values": [value], "intermediate_values": record.rung_values(objectives[0])}
+    if state is TrialState.FAIL or not record.reports:
+        return {}
+    columns = [record.rung_values(objective) for objective in objectives]
+    rungs = {epoch: [column[epoch] for column in columns] for epoch in columns[0]}
+    values = [record.value_of(objective, record.last) for objective in objectives]
+    return {"values": values if state is TrialState.COMPLETE else None, "user_attrs": {RUNGS: rungs}}
+
+
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Without what Optuna says of new features, of samplers without constraints, and of what it is told twice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Constraints have been set")
+        warnings.filterwarnings("ignore", "The (reported|constraint) value is ignored")
+        yield

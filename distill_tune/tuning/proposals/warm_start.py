@@ -1,0 +1,92 @@
+"""Warm start: the trials of other searches, as far as their spaces agree with this one.
+
+Their values are believed as they are, so they should come from the same data, teacher and objective; a search whose
+space differs in what it fixes is still a hint for the sampler, and no more. A study of one objective is believed as it
+is; where either search has several, the values are read anew from the other's logbook, which has every metric and size.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from distill_tune.config import Space
+from distill_tune.config.searching import SearchConfig
+from distill_tune.data.files import at_home
+from distill_tune.errors import CacheError, ConfigError
+from distill_tune.tuning.books.history import History
+from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK
+from distill_tune.tuning.proposals.storage import SearchStorage
+from distill_tune.tuning.proposals.study import told_of
+
+
+def check_others(search: SearchConfig) -> None:
+    """Refuse `start_from` folders that hold no search, or not whole what several objectives are read from.
+
+    Raises:
+        ConfigError: which one.
+    """
+    for folder in search.start_from:
+        for name in (JOURNAL, LOGBOOK) if len(search.objectives) > 1 else (JOURNAL,):
+            if not os.path.isfile(at_home(folder) / name):  # noqa: PTH113 - no name is too long for it
+                raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
+        if len(search.objectives) > 1:
+            try:
+                History.of(at_home(folder))
+            except CacheError as error:
+                raise ConfigError(f"search.start_from: {error}") from error
+
+
+def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
+    """The trials with results whose every value this space has, and all objectives, in the folders' order."""
+    objectives = space.config.search.objectives
+    found = (_as_ours(trial, told, space) for f in folders for trial, told in _trials(at_home(f), objectives))
+    return [trial for trial in found if trial is not None]
+
+
+def _trials(folder: Path, objectives: Sequence[str]) -> Iterator[tuple[FrozenTrial, dict[str, Any]]]:
+    """Each trial, and what a study of these objectives is told of it."""
+    storage = SearchStorage(folder / JOURNAL)
+    for name in optuna.get_all_study_names(storage):
+        study = optuna.load_study(study_name=name, storage=storage)
+        storage.find_paused(study)
+        trials = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+        if len(objectives) == len(study.directions) == 1:
+            yield from ((t, {"value": t.value, "intermediate_values": t.intermediate_values}) for t in trials)
+        else:
+            yield from _read_anew(trials, folder, objectives)
+
+
+def _read_anew(
+    trials: list[FrozenTrial], folder: Path, objectives: Sequence[str]
+) -> Iterator[tuple[FrozenTrial, dict[str, Any]]]:
+    """A trial that its search has from elsewhere is not in its logbook, and is left out."""
+    known = {record.number: record for record in History.of(folder).records.values() if record.reports}
+    for trial in trials:
+        record = known.get(trial.number)
+        if record is not None and all(isfinite(record.value_of(name, record.last)) for name in objectives):
+            yield trial, told_of(record, objectives, trial.state)
+
+
+def _as_ours(trial: FrozenTrial, told: dict[str, Any], space: Space) -> FrozenTrial | None:
+    """The trial as this space would have sampled it; None where it could not."""
+    fixed = optuna.trial.FixedTrial(trial.params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of values outside of a range, which are looked at below
+        try:
+            space.as_optuna(space.suggest(fixed))
+        except (ValueError, ConfigError):  # a value is missing, or out of range
+            return None
+    return optuna.create_trial(
+        state=trial.state,
+        params={name: trial.params[name] for name in fixed.distributions},
+        distributions=fixed.distributions,
+        **told,
+    )

@@ -1,0 +1,1 @@
+"""Ray Tune: the search's decisions put behind its searcher and scheduler."""

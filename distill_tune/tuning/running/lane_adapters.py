@@ -1,0 +1,101 @@
+"""The conductor behind Tune's searcher and scheduler where places have lanes: Tune's trial is a place, ours a lane."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from distill_tune.tuning.books.records import Told
+from distill_tune.tuning.deciding.conductor import Conductor
+from distill_tune.tuning.running.lane_desk import Hand
+from distill_tune.tuning.running.lane_host import LANES
+from distill_tune.tuning.running.tune_adapters import ConductedScheduler, ConductedSearcher
+from distill_tune.tuning.workers.trial import DIED
+
+
+class Hands:
+    """What each place has in hand: filled from the conductor, and emptied by what it decides."""
+
+    def __init__(self, conductor: Conductor, lanes: int, give: Callable[[int, Hand], None]):
+        """`give` lays a hand on the desk, and returns when it lies there."""
+        self._conductor, self._lanes, self._give = conductor, lanes, give
+        self._hands: defaultdict[int, Hand] = defaultdict(dict)
+
+    def fill(self, place: int) -> bool:
+        """Propose trials for the place's free lanes; whether it has anything in hand."""
+        hand = self._hands[place]
+        while len(hand) < self._lanes and not self._conductor.is_over:
+            proposal = self._conductor.propose()
+            if proposal is None:
+                break
+            hand[f"{proposal.number:04d}"] = json.dumps(proposal.values)
+        if hand:
+            self._give(place, dict(hand))
+        return bool(hand)
+
+    def told(self, place: int, lanes: Sequence[Told]) -> bool:
+        """Hear of a place's lanes, end those that end and fill their places; whether there is anything left to do."""
+        hand = self._hands[place]
+        for trial, reports, failure in lanes:
+            if trial in hand and not self._goes_on(trial, reports, failure):
+                del hand[trial]
+                self._conductor.ended(trial, failure)
+        if self._conductor.budget.ended_by is not None:
+            self.end(place, None)
+        return self.fill(place)
+
+    def _goes_on(self, trial: str, reports: Sequence[dict[str, float]], failure: str | None) -> bool:
+        passed = self._conductor.goes_on(trial, reports)
+        record = self._conductor.ledger.records[trial]
+        return passed and failure is None and record.epochs < self._conductor.judge.max_epochs
+
+    def end(self, place: int, failure: str | None) -> None:
+        """The place is given up, or the search is over: whatever is still in hand ends."""
+        hand = self._hands[place]
+        for trial in list(hand):
+            del hand[trial]
+            self._conductor.ended(trial, failure)
+
+
+class LaneSearcher(ConductedSearcher):
+    """Tune asks for places here."""
+
+    def __init__(self, conductor: Conductor, hands: Hands):
+        super().__init__(conductor)
+        self._hands = hands
+        self._places: dict[str, int] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """A place with its lanes filled; None while there is nothing for it, FINISHED when the search is over."""
+        if self._conductor.is_over:
+            return Searcher.FINISHED
+        place = len(self._places)
+        if not self._hands.fill(place):
+            return None
+        self._places[trial_id] = place
+        return {"place": place}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A place is at its end; where its process died too often, its lanes have failed."""
+        place = self._places.get(trial_id)
+        if place is not None and error:
+            self._hands.end(place, DIED)
+
+
+class LaneScheduler(ConductedScheduler):
+    """Tune asks here, after each step of a place, whether it goes on."""
+
+    def __init__(self, conductor: Conductor, hands: Hands):
+        super().__init__(conductor)
+        self._hands = hands
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+        """Ask the conductor about each lane."""
+        goes_on = self._hands.told(trial.config["place"], result[LANES])
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)

@@ -1,0 +1,90 @@
+"""A place of a search with fused lanes: an actor under Tune that trains the trials which the place has in hand.
+
+To Tune a place is one long trial. A result costs the driver some 20 ms, and a process for each lane would have to load
+Ray; so one result has the reports of all lanes, and the conductor decides on each of them as ever.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import ray
+from ray import tune
+
+from distill_tune.errors import one_line
+from distill_tune.tuning.books.records import Report, Told
+from distill_tune.tuning.running.lane_desk import Turn
+from distill_tune.tuning.workers.faults import spoils_process
+from distill_tune.tuning.workers.lane_group import LaneGroup
+from distill_tune.tuning.workers.trial import DIED, STEP_S, TrialContext
+
+LANES = "lanes"
+"""The key of a result with what each lane says."""
+
+
+class LaneHost(tune.Trainable):
+    """Some epochs of all lanes a step."""
+
+    def setup(self, config: dict[str, Any], context: TrialContext, desk: Any) -> None:  # type: ignore[override]
+        """Start the group; `config` has the number of the place."""
+        self._context, self._desk, self._place = context, desk, config["place"]
+        search, resources = context.space.config.search, context.space.config.resources
+        self._judge = context.judge()
+        self._max_epochs = search.max_epochs
+        self._group = LaneGroup(resources)
+        self._group.start()
+        self._is_new = True
+
+    def step(self) -> dict[str, Any]:
+        """Train those who are due until something can be decided on one of them, or for about `STEP_S`."""
+        turn: Turn = ray.get(self._desk.take.remote(self._place, self._is_new))
+        self._is_new = False
+        told: dict[str, Told] = {trial: (trial, [], DIED) for trial in turn.given_up}
+        self._take_up(turn, told)
+        due, until_s = [trial for trial in turn.due if trial not in told], time.monotonic() + STEP_S
+        while due:
+            for trial, found in self._group.next_reports(due).items():
+                self._hear(trial, found, told)
+            if time.monotonic() > until_s or any(self._is_decided(told[trial]) for trial in due):
+                break
+        return {LANES: list(told.values())}
+
+    def _take_up(self, turn: Turn, told: dict[str, Told]) -> None:
+        """Drop what is no longer in hand, and begin what is new there."""
+        for trial in self._group.trials:
+            if trial not in turn.hand or trial in turn.given_up:
+                self._group.leave(trial)
+        for trial in turn.due:
+            if trial not in self._group.trials:
+                try:
+                    self._group.join(self._context.assignment(trial, turn.hand[trial]))
+                except Exception as error:  # of a user's own part: this trial fails, the others go on
+                    self._hear(trial, error, told)
+
+    def _hear(self, trial: str, found: list[Report] | Exception, told: dict[str, Told]) -> None:
+        _, reports, _ = told.get(trial, (trial, [], None))
+        if isinstance(found, Exception):
+            self._context.log(trial, found)
+            if spoils_process(found):  # for all lanes; Tune starts another, and the desk knows who was at work
+                raise found
+            told[trial] = (trial, reports, one_line(found))
+        else:
+            told[trial] = (trial, reports + [dict(report) for report in found], None)
+
+    def _is_decided(self, told: Told) -> bool:
+        _, reports, failure = told
+        epoch = int(reports[-1]["epoch"]) if reports else 0
+        return failure is not None or epoch >= self._max_epochs or self._judge.is_rung(epoch)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Be another place, which had no process yet when this one was done: what this one held is dropped."""
+        self._group.shutdown()
+        self._place, self._is_new = new_config["place"], True
+        return True
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: the group keeps a checkpoint of each lane, where a new process finds it."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing; see `save_checkpoint`."""

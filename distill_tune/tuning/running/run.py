@@ -1,0 +1,85 @@
+"""The search itself: Ray Tune around the conductor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray import tune
+
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.tuning.deciding.budget import Reason
+from distill_tune.tuning.deciding.conductor import Conductor
+from distill_tune.tuning.running.controller import run_trials
+from distill_tune.tuning.running.lane_adapters import Hands, LaneScheduler, LaneSearcher
+from distill_tune.tuning.running.lane_desk import LaneDesk
+from distill_tune.tuning.running.lane_host import LaneHost
+from distill_tune.tuning.running.tune_adapters import ConductedScheduler, ConductedSearcher, Waiting
+from distill_tune.tuning.workers.groups import WORKERS
+from distill_tune.tuning.workers.trial import Trial, TrialContext
+
+_DEATHS_OF_A_PLACE = 10
+"""For each retry of a trial: so often may the process of a place with lanes die before the place is given up."""
+
+
+def run_search(conductor: Conductor, context: TrialContext, say: Callable[[str], None] = lambda line: None) -> None:
+    """Run trials until the conductor says that it is over; every trial has then ended in its ledger."""
+    if not conductor.is_over:
+        _run_tune(conductor, context, say)
+    conductor.end_the_rest()
+    conductor.budget.end(Reason.EXHAUSTED if conductor.exhausted else Reason.TRIALS)
+
+
+def _run_tune(conductor: Conductor, context: TrialContext, say: Callable[[str], None]) -> None:
+    folder = context.result_folder / "tune"
+    cast = _in_lanes(conductor, context) if context.lanes > 1 else _alone(conductor, context)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(cast.places)
+    trainable = tune.with_resources(cast.trainable, _resources(context.space.config.resources))
+    stopper = Waiting(conductor, cast.scheduler, say)
+    try:
+        run_trials(trainable, cast.searcher, cast.scheduler, stopper, folder, cast.max_failures)
+    finally:
+        for leftover in (folder, context.result_folder / WORKERS):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Cast:
+    """Who plays which part for Tune."""
+
+    trainable: Any
+    searcher: ConductedSearcher
+    scheduler: ConductedScheduler
+    places: int
+    max_failures: int
+    """Of one of Tune's trials."""
+
+
+def _alone(conductor: Conductor, context: TrialContext) -> _Cast:
+    """A trial of ours is one of Tune's."""
+    searcher, scheduler = ConductedSearcher(conductor), ConductedScheduler(conductor)
+    trainable, retries = tune.with_parameters(Trial, context=context), context.space.config.search.retries
+    return _Cast(trainable, searcher, scheduler, conductor.concurrency, retries)
+
+
+def _in_lanes(conductor: Conductor, context: TrialContext) -> _Cast:
+    """A place is one of Tune's trials, and has several of ours in its lanes."""
+    retries = context.space.config.search.retries
+    desk: Any = ray.remote(LaneDesk).options(num_cpus=0).remote(retries)
+    hands = Hands(conductor, context.lanes, lambda place, hand: ray.get(desk.give.remote(place, hand)))
+    trainable = tune.with_parameters(LaneHost, context=context, desk=desk)
+    searcher, scheduler = LaneSearcher(conductor, hands), LaneScheduler(conductor, hands)
+    return _Cast(trainable, searcher, scheduler, conductor.concurrency // context.lanes, retries * _DEATHS_OF_A_PLACE)
+
+
+def _resources(resources: ResourcesConfig) -> dict[str, float]:
+    """One worker trains in the trial's own process; several are Ray Train's, which asks for their share itself."""
+    if resources.workers_per_trial > 1:
+        return {"memory": 1.0}  # Tune refuses a trial without any resource, and CPUs are the workers'
+    return {"CPU": resources.cpus_per_worker} | (
+        {"GPU": resources.gpus_per_worker} if resources.gpus_per_worker else {}
+    )

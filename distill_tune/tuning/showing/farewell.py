@@ -1,0 +1,125 @@
+"""What a search says at its end (rich): the verdict in words, who was compared, the winner, and where everything is."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from distill_tune.config.searching import COSTS
+from distill_tune.export.model_card import curse_sentence, openings, p_value_sentences, verdict_sentences
+from distill_tune.tuning.showing.wording import amount
+
+
+def farewell(console: Console, found: dict[str, Any], folder: Path, address: str | None = None) -> None:
+    """Say what `summary.json` has found, and where it is."""
+    say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
+    if found["status"] == "interrupted":
+        say(f"Interrupted; what is known so far is in {folder}")
+        say(f"go on with   {_onward(folder, address)}")
+        return
+    _say_verdict(say, found)
+    say("")
+    console.print(verdict_table(_students(found)))
+    say(winner_in_words(found))
+    if found.get("front"):
+        say("")
+        console.print(front_table(found["front"]))
+    say("")
+    say(f"student      {folder / 'best'}")
+    say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / 'tensorboard'))}")
+
+
+def _onward(folder: Path, address: str | None) -> str:
+    """The command that takes the search up."""
+    storage = "" if folder.parent == Path("results").absolute() else f" --storage {shlex.quote(str(folder.parent))}"
+    cluster = f" --address {shlex.quote(address)}" if address else ""
+    return f"python -m distill_tune.search --resume --name {shlex.quote(folder.name)}{storage}{cluster}"
+
+
+def _say_verdict(say: Callable[[str], None], found: dict[str, Any]) -> None:
+    say("")
+    for sentence in (*verdict_sentences(found), *p_value_sentences(found), curse_sentence(found)):
+        say(sentence)
+    if found["test_opened"] > 1:
+        say(f"The test split has been opened {openings(found)}.")
+
+
+def _students(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Best, baselines and teacher, as `verdict_table` takes them."""
+    best = {**found["best"]["test"], "parameters": found["best"]["parameters"]}
+    baselines = {name: {"parameters": best["parameters"], **b, **b["test"]} for name, b in found["baselines"].items()}
+    teacher = {**found["teacher"]["test"], "parameters": found["teacher"]["parameters"]}
+    return {"best": best, **baselines, "teacher": teacher}
+
+
+def winner_in_words(found: dict[str, Any]) -> str:
+    """The best student's trial and settings, on one line."""
+    best, config = found["best"], found["best"]["config"]
+    family, init, loss, optim = config["student"]["family"], config["student"]["init"], config["loss"], config["optim"]
+    begun = "" if init == "default" else f"init {init}, "
+    options = ", ".join(f"{name} {value}" for name, value in config["student"].get(family, {}).items())
+    taught = {"T": "temperature", "soft_weight": "soft_weight"}
+    further = "".join(f" + {weight:.3g} {name}" for name, weight in loss.get("also", {}).items() if weight)
+    said = [f"{short} {_way(loss, key)}" for short, key in taught.items() if key in loss]
+    teaching = f" ({', '.join(said)})" if said else "" if further else " (no teacher)"
+    rates = f"learning_rate {optim['learning_rate']:.3g}, weight_decay {optim['weight_decay']:.3g}"
+    return f"best: trial {best['trial']:04d}, {family} ({options}), {begun}{loss['kind']}{teaching}{further}, {rates}"
+
+
+def _way(loss: dict[str, Any], key: str) -> str:
+    """A value of the loss, and where it goes in the course of the training."""
+    return " to ".join(f"{loss[each]:.3g}" for each in (key, f"{key}_end") if each in loss)
+
+
+def front_table(front: Sequence[Mapping[str, Any]]) -> Table:
+    """The front of a search, as the summary has it; what was not confirmed has a dash."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("front")
+    metrics = [name for name in front[0]["values"] if name not in COSTS]
+    for head in (*front[0]["values"], *(f"{name} again" for name in metrics)):
+        table.add_column(head, justify="right")
+    for row in front:
+        again = (row["confirmed"] or {"values": {}})["values"]
+        numbers = [*row["values"].values(), *(again.get(name) for name in metrics)]
+        table.add_row(f"trial {row['trial']:04d}", *("-" if number is None else amount(number) for number in numbers))
+    return table
+
+
+def verdict_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The final table; `rows` maps "best", "no_teacher", ... to their test metrics and size.
+
+    A row may have `accuracy` (a fraction, or a mapping with `mean`, `low` and `high`), `nll`, `ece` and
+    `agreement` (numbers or mappings with `mean`), and `parameters`; what it lacks is a dash.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("student")
+    for head in ("test accuracy", "NLL", "ECE", "agreement", "parameters"):
+        table.add_column(head, justify="right")
+    for name, row in rows.items():
+        parameters = f"{row['parameters']:,}" if row.get("parameters") else "-"
+        means = [
+            _number(row.get("nll"), ".3f"),
+            _number(row.get("ece"), ".3f"),
+            _number(row.get("agreement"), ".1%"),
+        ]
+        style = "bold" if name == "best" else ""
+        table.add_row(name.replace("_", " "), _accuracy(row.get("accuracy")), *means, parameters, style=style)
+    return table
+
+
+def _accuracy(value: Any) -> str:
+    if isinstance(value, Mapping) and value.get("low") is not None and value.get("high") is not None:
+        return f"{value['mean']:.2%} [{value['low'] * 100:.2f}, {value['high'] * 100:.2f}]"
+    return _number(value, ".2%")
+
+
+def _number(value: Any, form: str) -> str:
+    if isinstance(value, Mapping):
+        value = value.get("mean")
+    return "-" if value is None else format(value, form)

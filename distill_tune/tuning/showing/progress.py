@@ -1,0 +1,197 @@
+"""Progress for people: a calm live panel in a terminal, and plain lines anywhere else.
+
+The panel is drawn four times a second from a thread of rich, whatever the trials do. Plain lines go to
+logs: one when a trial ends or another takes the lead, at most about one a second, and one that sums up what
+happened between.
+"""
+
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from distill_tune.tuning.books.ledger import Watcher
+from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.showing.display import RungView, named, panel
+from distill_tune.tuning.showing.tally import Tally
+from distill_tune.tuning.showing.wording import metric, rate, settings
+
+REFRESHES_PER_S = 4
+LINE_EVERY_S = 1.0
+
+
+class ProgressWatcher(Watcher):
+    """Shows every record that it is told of; `begin` starts the next phase, such as the confirmation."""
+
+    def __init__(
+        self,
+        console: Console,
+        objective: str,
+        total: int,
+        time_left_s: Callable[[], float | None] = lambda: None,
+        rungs: Callable[[], Sequence[RungView]] = lambda: (),
+        title: str = "Searching",
+        clock: Callable[[], float] = time.monotonic,
+        further: Sequence[str] = (),
+    ):
+        """`time_left_s`, what is left of the time budget, is asked from a thread of rich; `rungs` is not.
+
+        With `further` objectives the size of the front is shown, until the next phase begins.
+        """
+        self._console, self._objective, self._clock, self._further = console, objective, clock, further
+        self._time_left_s, self._rungs = time_left_s, rungs
+        self._lock = threading.RLock()
+        self._live: Live | None = None
+        self._seen_rungs, self._looked_s = list[RungView](), -math.inf
+        self._begin(title, total)
+
+    def begin(self, title: str, total: int) -> None:
+        """Close what is shown and count anew, without rungs: `begin("Confirming", 15)`."""
+        self.close()
+        self._rungs, self._seen_rungs, self._further = (lambda: ()), [], ()
+        self._begin(title, total)
+
+    def _begin(self, title: str, total: int) -> None:
+        self._title, self._total = title, total
+        self._tally = Tally(self._objective, clock=self._clock, further=self._further)
+        self._lines = _Lines(self._console, self._tally, total, self._clock)
+
+    def trial_known(self, record: TrialRecord) -> None:
+        """Count it."""
+        with self._lock:
+            self._tally.trial_known(record)
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """The first trial brings up the panel."""
+        with self._lock:
+            self._tally.trial_started(record)
+        if self._console.is_terminal and self._live is None:
+            self._live = Live(
+                get_renderable=self._draw,
+                console=self._console,
+                refresh_per_second=REFRESHES_PER_S,
+                transient=False,
+            )
+            self._live.start(refresh=True)
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        """A new leader is worth a line."""
+        with self._lock:
+            self._tally.trial_reported(record)
+            self._look_at_rungs()
+        if not self._console.is_terminal:
+            self._lines.reported(record)
+
+    def trial_paused(self, record: TrialRecord) -> None:
+        """A pause is worth a line."""
+        with self._lock:
+            self._tally.trial_paused(record)
+        self._say_how(record)
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """So is an end."""
+        with self._lock:
+            self._tally.trial_ended(record)
+        self._say_how(record)
+
+    def _say_how(self, record: TrialRecord) -> None:
+        with self._lock:
+            self._look_at_rungs()
+        if not self._console.is_terminal:
+            self._lines.ended(record)
+
+    def close(self) -> None:
+        """Leave the last panel standing, or say what was not yet said."""
+        if self._live is not None:
+            self._looked_s = -math.inf
+            self._look_at_rungs()
+            self._live.stop()
+            self._live = None
+        self._lines.flush()
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the budget of trials or of time is used up, whichever is first; None if unknown."""
+        tally, by_time = self._tally, self._time_left_s()
+        known = [] if by_time is None else [max(0.0, by_time)]
+        if tally.trials_per_hour:
+            known.append(3600 * max(0, self._total - tally.trained) / tally.trials_per_hour)
+        return min(known, default=None)
+
+    def _look_at_rungs(self) -> None:
+        if self._live is not None and self._clock() - self._looked_s >= 1 / REFRESHES_PER_S:
+            self._seen_rungs, self._looked_s = list(self._rungs()), self._clock()
+
+    def _draw(self) -> RenderableType:
+        with self._lock:
+            return panel(self._title, self._tally, self._total, self.left_s, self._seen_rungs)
+
+
+class _Lines:
+    """Plain lines, not more than about one a second."""
+
+    def __init__(self, console: Console, tally: Tally, total: int, clock: Callable[[], float]):
+        self._console, self._tally, self._total, self._clock = console, tally, total, clock
+        self._said_s = -LINE_EVERY_S
+        self._unsaid: dict[str, tuple[Status, str]] = {}
+        """Of each trial the latest, which may have paused and ended since."""
+        self._leader: TrialRecord | None = None
+
+    def reported(self, record: TrialRecord) -> None:
+        """Say who leads now, unless that was said; or what has been waiting."""
+        leads = self._tally.incumbent is record is not self._leader and not record.is_confirmation
+        if leads and self._may_speak and not self._unsaid:
+            self._leader = record
+            self._say(f"{named(record)} leads at epoch {record.epochs} with {settings(record.values)}")
+        elif self._may_speak:
+            self.flush()
+
+    def ended(self, record: TrialRecord) -> None:
+        """Say how it ended now, or with others within a second."""
+        self._unsaid[record.trial_id] = record.status, _ending(record, self._tally.objective)
+        if self._may_speak:
+            self.flush()
+
+    def flush(self) -> None:
+        """Say what is waiting."""
+        if not self._unsaid:
+            return
+        sentence = next(iter(self._unsaid.values()))[1]
+        if len(self._unsaid) > 1:
+            counts = Counter(status for status, _ in self._unsaid.values())
+            parts = ", ".join(f"{count} {status}" for status, count in counts.items())
+            sentence = f"{len(self._unsaid)} trials: {parts}"
+        self._unsaid.clear()
+        self._say(sentence)
+
+    @property
+    def _may_speak(self) -> bool:
+        return self._clock() - self._said_s >= LINE_EVERY_S
+
+    def _say(self, sentence: str) -> None:
+        tally, self._said_s = self._tally, self._clock()
+        best = "" if tally.incumbent is None else f" (best {metric(tally.best)} by {self._named(tally.incumbent)})"
+        tried = f"{tally.trained} of {self._total} tried"
+        tried += f", front of {len(tally.front)}" if tally.front else ""
+        speed = f", {rate(tally.trials_per_hour)}" if tally.trials_per_hour else ""
+        self._console.print(f"{sentence}{best}, {tried}{speed}", markup=False, highlight=False, soft_wrap=True)
+
+    def _named(self, leader: TrialRecord) -> str:
+        """The leader's name, and once its settings."""
+        if leader is self._leader or leader.is_confirmation:
+            return leader.trial_id
+        self._leader = leader
+        return f"{leader.trial_id}: {settings(leader.values)}"
+
+
+def _ending(record: TrialRecord, objective: str) -> str:
+    """Such as: trial 0007 stopped at epoch 3: val/accuracy 0.9120."""
+    where = f" at epoch {record.epochs}" if record.epochs else ""
+    if record.message and record.status in (Status.FAILED, Status.INFEASIBLE):
+        return f"{named(record)} {record.status}{where}: {record.message}"
+    value = f": {objective} {metric(record.last[objective])}" if objective in record.last else ""
+    return f"{named(record)} {record.status}{where}{value}"

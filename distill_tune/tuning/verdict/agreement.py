@@ -1,0 +1,60 @@
+"""What the rungs were worth: how well the order at each agrees with the order at the end.
+
+A low rung can favour the wrong configurations: a low temperature learns faster at first, and a schedule's early epochs
+say little about its late ones (`min_epochs` is the cure). Only trials that came to their end can be compared, and these
+are the ones that the rungs let pass, which makes the figure smaller than it would be over all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Status
+from distill_tune.tuning.schedulers._base import Rung
+
+_LEAST = 5
+"""So many trials must be compared before a rank correlation is given."""
+_ENOUGH = 20
+_WEAK = 0.2
+
+
+def rung_report(rungs: Iterable[Rung], ledger: Ledger) -> list[dict[str, Any]]:
+    """`rungs` of the summary: epochs, count, cutoff, rank correlation with the final result, over so many trials."""
+    final = {
+        record.trial_id: ledger.sign * record.last[ledger.objective]
+        for record in ledger.records.values()
+        if record.status is Status.COMPLETED
+    }
+    return [
+        {
+            "epochs": rung.epochs,
+            "count": len(rung.scores),
+            "cutoff": None if rung.cutoff is None else ledger.sign * rung.cutoff,
+            **_compared(rung, final),
+        }
+        for rung in rungs
+    ]
+
+
+def _compared(rung: Rung, final: dict[str, float]) -> dict[str, Any]:
+    from scipy.stats import spearmanr  # here: it takes half a second to load, and is wanted at the end of a search
+
+    both = [(score, final[trial_id]) for trial_id, score in rung.scores.items() if trial_id in final]
+    early, late = zip(*both, strict=True) if both else ((), ())
+    varies = len(set(early)) > 1 and len(set(late)) > 1
+    correlation = float(spearmanr(early, late).statistic) if len(both) >= _LEAST and varies else None
+    return {"rank_correlation": correlation, "compared": len(both)}
+
+
+def warning_of(report: list[dict[str, Any]]) -> str:
+    """A line about the lowest rung whose order says little of the final one; empty where there is none."""
+    for rung in report:
+        correlation = rung["rank_correlation"]
+        if correlation is not None and rung["compared"] >= _ENOUGH and correlation < _WEAK:
+            return (
+                f"warning: the order after epoch {rung['epochs']} says little of the final one (rank correlation "
+                f"{correlation:.2f} over {rung['compared']} trials); raise search.min_epochs"
+            )
+    return ""

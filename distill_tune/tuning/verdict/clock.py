@@ -1,0 +1,62 @@
+"""Where a search's time went, phase by phase, read from its ledger."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from distill_tune.tuning.books.ledger import Ledger
+
+
+@dataclass
+class Clock:
+    """Wall time by phase, in seconds."""
+
+    total_s: float = 0.0
+    prepare_s: float = 0.0
+    start_s: float = 0.0
+    """From the end of preparation to the first trial's first step."""
+    search_s: float = 0.0
+    """From the first trial's first step to the last trial's end."""
+    baseline_search_s: float = 0.0
+    """Of the search without a teacher, likewise."""
+    confirm_s: float = 0.0
+    export_s: float = 0.0
+
+    def searched(self, ledger: Ledger, prepared_s: float, earlier_s: float = 0.0) -> None:
+        """Set the phases of a search that has just ended.
+
+        Args:
+            ledger: its trials.
+            prepared_s: when preparation ended, in seconds since 1970.
+            earlier_s: seconds of searching in earlier sittings.
+        """
+        self.start_s = (first_step_s(ledger, prepared_s) or time.time()) - prepared_s
+        self.search_s = searched_s(ledger, prepared_s, earlier_s)
+
+
+def searched_s(ledger: Ledger, since_s: float, earlier_s: float = 0.0) -> float:
+    """Seconds from the first trial's first step since `since_s` to the last trial's end, beside the earlier ones."""
+    first_s, last_s = first_step_s(ledger, since_s), last_end_s(ledger, since_s)
+    return earlier_s + (max(0.0, last_s - first_s) if first_s and last_s else 0.0)
+
+
+def first_step_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
+    """When the first training step since `since_s` was made (seconds since 1970); None where none was."""
+    began = (report["time/began_s"] for record in ledger.records.values() for report in record.reports)
+    return min((began_s for began_s in began if began_s >= since_s), default=None)
+
+
+def last_end_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
+    """When the last trained trial ended; None where none has since `since_s`."""
+    ended = (record.ended_s for record in ledger.records.values() if record.ended_s and record.reports)
+    return max((ended_s for ended_s in ended if ended_s >= since_s), default=None)
+
+
+def training_share(ledger: Ledger, places: int, search_s: float) -> float:
+    """The share of the workers' time, first step to last end, that was spent in training and validation steps.
+
+    A trial in a lane has its share of the time of its place.
+    """
+    trained_s = sum(record.training_s for record in ledger.records.values())
+    return trained_s / (places * search_s) if search_s > 0 else 0.0

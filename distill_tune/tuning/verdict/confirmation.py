@@ -1,0 +1,171 @@
+"""Confirmation: the best trials again from fresh seeds, and the two baselines in the same seeds.
+
+The best of many noisy validation results looks better than it is (the winner's curse; Schneider et al., "Overtuning in
+Hyperparameter Optimization", AutoML 2025, https://arxiv.org/abs/2506.19540), so the winner is named by the mean of its
+re-trainings. Baselines share the winner's seeds, architecture and optimizer: no teacher, and distillation as everybody
+does it (T = 4, soft_weight = 0.9). Where the space was searched without a teacher too, that search's best are confirmed
+and chosen from in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from distill_tune.config import Config, Space, tables_of
+from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
+from distill_tune.config.validate import validate
+from distill_tune.tuning.books.records import CONFIRMATION, Report, TrialRecord, merit_of
+
+DEFAULT_DISTILLATION = {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}
+SEARCHED_NO_TEACHER = "searched_no_teacher"
+"""The name of the winner of the search without a teacher."""
+_SEED_OFFSET = 1000
+"""Seeds start so far above those of the search, or of the confirmation before, so that no trial has seen them."""
+
+
+@dataclass
+class Candidate:
+    """One configuration over several seeds."""
+
+    name: str
+    """"trial-0007", "no_teacher", "default_distillation", or of the search beside "searched_no_teacher"."""
+    config: Config
+    seeds: list[int]
+    source: TrialRecord
+    """The trial that it, or the winner that it is measured against, comes from."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """For a baseline: what it does otherwise, by dotted name; None takes a value away."""
+    weights: dict[int, Path] = field(default_factory=dict)
+    """Seed to the trained student's weights."""
+    reports: dict[int, Report] = field(default_factory=dict)
+    """Seed to the last report."""
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether it came to its end in two seeds at least, of which an interval can be computed."""
+        return len(self.reports) > 1
+
+    def run_name(self, seed: int) -> str:
+        """The name of its training in a seed."""
+        return f"{CONFIRMATION}{self.name}-seed{seed}"
+
+    def merit(self, objective: str) -> tuple[float, float]:
+        """By what candidates are ranked."""
+        return merit_of({metric: self.mean(metric) for metric in (objective, "val/loss")}, objective)
+
+    def mean(self, metric: str) -> float:
+        """Mean over the seeds that were trained to the end."""
+        return sum(report[metric] for report in self.reports.values()) / len(self.reports)
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What was confirmed."""
+
+    winner: Candidate
+    baselines: list[Candidate]
+    candidates: list[Candidate] = field(default_factory=list)
+    """Whoever came to its end in enough seeds, the winner among them."""
+
+
+def confirm(
+    candidates: list[Candidate],
+    train: Callable[[list[Candidate]], None],
+    objective: str,
+    rivals: Sequence[Candidate] = (),
+) -> Confirmation | None:
+    """The winner by its mean over fresh seeds, and its baselines; None where too few trainings came to their end.
+
+    Args:
+        candidates: the best trials.
+        train: trains candidates in all of their seeds, and fills their `weights` and `reports`.
+        objective: what the winner is best in.
+        rivals: the best trials of the search without a teacher; the best of them becomes a baseline.
+    """
+    train([*candidates, *rivals])
+    winner = _best_of(candidates, objective)
+    if winner is None:
+        return None
+    baselines = baselines_of(winner)
+    train(baselines)
+    if (rival := _best_of(rivals, objective)) is not None:
+        baselines.append(replace(rival, name=SEARCHED_NO_TEACHER))
+    able = [candidate for candidate in candidates if candidate.is_confirmed]
+    return Confirmation(winner, [baseline for baseline in baselines if baseline.is_confirmed], able)
+
+
+def _best_of(candidates: Iterable[Candidate], objective: str) -> Candidate | None:
+    able = (candidate for candidate in candidates if candidate.is_confirmed)
+    return max(able, key=lambda candidate: candidate.merit(objective), default=None)
+
+
+def candidates_of(space: Space, records: list[TrialRecord], seeds: list[int]) -> list[Candidate]:
+    """The trials as candidates, each in the same fresh seeds."""
+    return [Candidate(f"trial-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
+
+
+def rivals_of(space: Space, records: list[TrialRecord], seeds: list[int]) -> list[Candidate]:
+    """The trials of the search without a teacher as candidates, under names of their own."""
+    return [Candidate(f"{SEARCHED_NO_TEACHER}-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
+
+
+def baselines_of(winner: Candidate) -> list[Candidate]:
+    """The winner's student and optimizer in the winner's seeds: without a teacher, and with default distillation.
+
+    Both begin as PyTorch begins, without the teacher's weights or norm: neither is what these words mean otherwise. Of
+    several teachers they have what the file says for all trials, not the mix that was found.
+    """
+    losses: dict[str, dict[str, Any]] = {"no_teacher": {"kind": "labels"}, "default_distillation": DEFAULT_DISTILLATION}
+    tables, anew = _begun_anew(winner)
+    return [
+        Candidate(
+            name,
+            validate({**tables, "loss": loss}),
+            winner.seeds,
+            winner.source,
+            {f"loss.{key}": value for key, value in loss.items()} | anew,
+        )
+        for name, loss in losses.items()
+    ]
+
+
+def _begun_anew(winner: Candidate) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The winner's tables without what it has from the teacher's weights or a mix found, and what that changes."""
+    config = winner.config
+    tables, changes = tables_of(config), dict[str, Any]()
+    for name in [name for name in winner.source.values if name.startswith("teacher.")]:
+        *outer, key = name.split(".")
+        reduce(dict.__getitem__, outer, tables).pop(key)
+        changes[name] = None
+    if config.student.chosen("init").needs_teacher:
+        own = tables["student"]
+        changes["student.init"] = own["init"] = "default"
+        own.pop(config.student.init, None)
+    for section, key in OF_THE_TEACHERS_WEIGHTS:
+        if tables.get(section, {}).pop(key, None) is not None:
+            changes[f"{section}.{key}"] = None
+    return tables, changes
+
+
+def fresh_seeds(config: Config, count: int, confirmations: int = 0) -> list[int]:
+    """Seeds that neither the search nor any of its earlier confirmations has used."""
+    first = config.search.seed + _SEED_OFFSET * (1 + confirmations)
+    return [(first + i) % 2**32 for i in range(count)]
+
+
+def confirmation_record(candidate: Candidate, seed: int) -> TrialRecord:
+    """The record of one training of a candidate."""
+    source = candidate.source
+    values = {**source.values, **candidate.changes}
+    return TrialRecord(
+        number=-1,
+        trial_id=candidate.run_name(seed),
+        values={name: value for name, value in values.items() if value is not None},
+        group=f"{CONFIRMATION}{candidate.name}",
+        parameters=source.parameters,
+        multiply_adds=source.multiply_adds,
+    )

@@ -1,0 +1,185 @@
+"""The examination: the test split, opened once, after everything has been chosen.
+
+This is the only place in the program that calls `open_test`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors.torch import load_file
+from torch import nn
+
+from distill_tune.config import Config
+from distill_tune.data import Dataset, Split
+from distill_tune.data.dataset import open_test
+from distill_tune.distillation.materials import student_for
+from distill_tune.distillation.teacher_cache import label_inputs
+from distill_tune.evaluation import metrics
+from distill_tune.evaluation.calibration import fitted_temperature
+from distill_tune.evaluation.corrupted import corrupted_accuracies
+from distill_tune.evaluation.intervals import Interval, mean_interval
+from distill_tune.evaluation.predicting import predict_logits
+from distill_tune.layout import Layout
+from distill_tune.teachers import LoadedTeacher
+from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.workers.keeping import fold_weights
+
+
+@dataclass(frozen=True)
+class Examined:
+    """How one configuration did on the test split, over its seeds."""
+
+    accuracy: Interval
+    seeds: list[int]
+    correct: np.ndarray
+    """bool [seeds, test samples]."""
+    nll: float
+    ece: float
+    brier: float
+    worst_class_accuracy: float
+    nll_scaled: float
+    ece_scaled: float
+    scaling_temperature: float
+    agreement: float
+    kl_to_teacher: float
+    corrupted_accuracy: float
+    by_corruption: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All that was learned from the test split."""
+
+    by_candidate: dict[str, Examined]
+    teacher_accuracy: float
+    member_accuracies: dict[str, float]
+    """Of several teachers, each one's alone."""
+    num_samples: int
+
+
+class Answers(NamedTuple):
+    """What is known of one seed beside test."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+
+
+def examine(
+    candidates: list[Candidate], teacher: LoadedTeacher, dataset: Dataset, folds: Sequence[Dataset] = ()
+) -> Examination:
+    """Open the test split and measure every candidate in every seed that it was trained in.
+
+    With `folds`, the students are those of all folds together, and what is fitted on validation is fitted on each
+    fold's samples as its own student, which has not seen them, answers them.
+    """
+    test = open_test(dataset)
+    teacher_logits = label_inputs(teacher, test.inputs, test.index)
+    students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
+    corrupted = _corrupted(students, test, dataset.layout)
+    return Examination(
+        by_candidate={
+            c.name: _examine(
+                _seeds(c),
+                students[c.name],
+                corrupted[c.name],
+                test,
+                _known(c, students[c.name], dataset, folds),
+                teacher_logits,
+            )
+            for c in candidates
+        },
+        teacher_accuracy=metrics.accuracy(teacher_logits, test.labels),
+        member_accuracies={
+            name: metrics.accuracy(label_inputs(member, test.inputs, test.index), test.labels)
+            for name, member in teacher.members.items()
+        },
+        num_samples=len(test.labels),
+    )
+
+
+def _known(
+    candidate: Candidate, students: list[nn.Module], dataset: Dataset, folds: Sequence[Dataset]
+) -> list[Answers]:
+    """In each seed, the logits of validation samples, from a student that has not seen them."""
+    if not folds:
+        validation = dataset.split("validation")
+        return [Answers(predict_logits(student, validation.inputs), validation.labels) for student in students]
+    return [_out_of_fold(candidate, seed, folds) for seed in _seeds(candidate)]
+
+
+def _out_of_fold(candidate: Candidate, seed: int, folds: Sequence[Dataset]) -> Answers:
+    logits, labels = list[np.ndarray](), list[np.ndarray]()
+    for number, dataset in enumerate(folds):
+        student = load_student(candidate.config, dataset, fold_weights(candidate.weights[seed], number))
+        validation = dataset.split("validation")
+        logits.append(predict_logits(student, validation.inputs))
+        labels.append(validation.labels)
+    return Answers(np.concatenate(logits), np.concatenate(labels))
+
+
+def _seeds(candidate: Candidate) -> list[int]:
+    return sorted(candidate.weights)
+
+
+def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
+    """The student of a configuration with its trained weights, in eval mode."""
+    student = student_for(config, dataset)
+    student.load_state_dict(load_file(weights))
+    return student.eval()
+
+
+def _corrupted(
+    students: dict[str, list[nn.Module]], test: Split, layout: Layout | None
+) -> dict[str, list[dict[str, float]]]:
+    """Accuracy by corruption for each student of each candidate; the inputs are worsened once for all of them."""
+    everyone = [partial(predict_logits, student) for each in students.values() for student in each]
+    found = iter(corrupted_accuracies(everyone, test.inputs, test.labels, layout=layout))
+    return {name: [next(found) for _ in each] for name, each in students.items()}
+
+
+def _examine(
+    seeds: list[int],
+    students: list[nn.Module],
+    corrupted: list[dict[str, float]],
+    test: Split,
+    known: list[Answers],
+    teacher_logits: np.ndarray,
+) -> Examined:
+    logits = [predict_logits(student, test.inputs) for student in students]
+    temperatures, scaled = _scaled(logits, known)
+    correct = np.stack([metrics.correct(each, test.labels) for each in logits])
+    by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
+
+    def mean(
+        metric: Callable[[np.ndarray, np.ndarray], float], other: np.ndarray, logits: list[np.ndarray] = logits
+    ) -> float:
+        return float(np.mean([metric(each, other) for each in logits]))
+
+    return Examined(
+        accuracy=mean_interval(correct),
+        seeds=seeds,
+        correct=correct,
+        nll=mean(metrics.nll, test.labels),
+        ece=mean(metrics.ece, test.labels),
+        brier=mean(metrics.brier, test.labels),
+        worst_class_accuracy=mean(metrics.worst_class_accuracy, test.labels),
+        nll_scaled=mean(metrics.nll, test.labels, scaled),
+        ece_scaled=mean(metrics.ece, test.labels, scaled),
+        scaling_temperature=float(np.mean(temperatures)),
+        agreement=mean(metrics.agreement, teacher_logits),
+        kl_to_teacher=mean(metrics.kl_to_teacher, teacher_logits),
+        corrupted_accuracy=by_corruption.pop("mean"),
+        by_corruption=by_corruption,
+    )
+
+
+def _scaled(logits: list[np.ndarray], known: list[Answers]) -> tuple[list[float], list[np.ndarray]]:
+    """Each student's temperature, fitted on validation, and its test logits divided by it."""
+    temperatures = [fitted_temperature(each.logits, each.labels) for each in known]
+    return temperatures, [each / temperature for each, temperature in zip(logits, temperatures, strict=True)]

@@ -1,0 +1,78 @@
+"""The front of a search with several objectives: trials that came to their end and that no other such dominates.
+
+Only these have values that can be compared: what was stopped early would stand beside students of the full budget. It
+is what plain Optuna calls the study's `best_trials`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from distill_tune.config import Space, tables_of
+from distill_tune.config.searching import COSTS
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Status, TrialRecord, merit_of
+from distill_tune.tuning.dominance import on_front, spread
+from distill_tune.tuning.showing.wording import amount
+from distill_tune.tuning.verdict.confirmation import Candidate
+
+
+def front_of(ledger: Ledger) -> list[TrialRecord]:
+    """The trials on the front, the best by the first objective first."""
+    completed = [record for record in ledger.records.values() if record.status is Status.COMPLETED]
+    is_on = on_front([ledger.scores(record, record.last) for record in completed])
+    front = [record for record, free in zip(completed, is_on, strict=True) if free]
+    return sorted(front, key=lambda record: merit_of(record.last, ledger.objective), reverse=True)
+
+
+def candidates(ledger: Ledger) -> list[TrialRecord]:
+    """The trials to confirm, the most wanted first: with one objective as they rank.
+
+    With several the best by the first objective comes first, then the front from its other end inward, then the rest:
+    the first few are spread over the front, however few there is time for.
+    """
+    ranked = ledger.ranked()
+    if len(ledger.objectives) == 1 or not ranked:
+        return ranked
+    front = front_of(ledger)
+    order = [front[i] for i in spread([ledger.scores(record, record.last) for record in front], len(front))]
+    leads = not order or ledger.scores(ranked[0], ranked[0].last)[0] > ledger.scores(order[0], order[0].last)[0]
+    order = [*ranked[:leads], *order]  # of what time has cut short, one may be better than all that came to their end
+    chosen = {record.trial_id for record in order}
+    return order + [record for record in ranked if record.trial_id not in chosen]
+
+
+def front_in_words(ledger: Ledger) -> str:
+    """Such as: the front: 5 students, val/accuracy 0.9720 to 0.8100, parameters 2,410 to 82."""
+    front = front_of(ledger)
+    if not front:
+        return "the front is empty: no trial came to its end"
+    ends = front[:1] + front[1:][-1:]
+    of_each = (f"{name} {' to '.join(amount(r.value_of(name, r.last)) for r in ends)}" for name in ledger.objectives)
+    return f"the front: {len(front)} student{'s' * (len(front) > 1)}, {', '.join(of_each)}"
+
+
+def front_rows(ledger: Ledger, space: Space, confirmed: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """`front` of the summary."""
+    by_trial = {candidate.source.trial_id: candidate for candidate in confirmed}
+    return [
+        {
+            "trial": record.number,
+            "config": tables_of(space.at(record.values)),
+            "values": {
+                name: getattr(record, name) if name in COSTS else record.last[name] for name in ledger.objectives
+            },
+            "parameters": record.parameters,
+            "multiply_adds": record.multiply_adds,
+            "confirmed": _means(by_trial.get(record.trial_id), ledger.objectives),
+        }
+        for record in front_of(ledger)
+    ]
+
+
+def _means(candidate: Candidate | None, objectives: Sequence[str]) -> dict[str, Any] | None:
+    if candidate is None:
+        return None
+    means = {name: candidate.mean(name) for name in objectives if name not in COSTS}
+    return {"seeds": len(candidate.reports), "values": means}

@@ -1,0 +1,83 @@
+"""What came out: the part of `summary.json` that says what was found, and the winner's folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from distill_tune.config import Space, tables_of
+from distill_tune.data import open_dataset
+from distill_tune.distillation.prepare import Preparation
+from distill_tune.evaluation.latency import latency_ms
+from distill_tune.export.model_card import input_sentence, model_card
+from distill_tune.export.student_folder import write_student_folder
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import merit_of
+from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict.confirmation import Candidate, Confirmation
+from distill_tune.tuning.verdict.examination import examine, load_student
+from distill_tune.tuning.verdict.verdicts import verdicts_of
+
+
+def complete(
+    head: dict[str, Any],
+    confirmation: Confirmation,
+    preparation: Preparation,
+    limits: Limits,
+    ledger: Ledger,
+    folder: Path,
+) -> dict[str, Any]:
+    """Examine winner and baselines on the test split, write the winner's folder, and say what was found."""
+    winner, baselines = confirmation.winner, confirmation.baselines
+    teacher = preparation.teacher.mixed(winner.config.teacher.chosen("source").mix())
+    folds = [open_dataset(fold.data_folder) for fold in preparation.prepared.folds]
+    examination = examine([winner, *baselines], teacher, preparation.dataset, folds)
+    weights = _best_weights(winner, ledger)
+    found = {
+        **head,
+        "status": "complete",
+        "best": summary.best_of(winner, examination, _cost(winner, weights, limits, preparation)),
+        "teacher": summary.teacher_of(teacher, examination, preparation.dataset.input_shape),
+        "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
+        "verdict": verdicts_of(winner, [b.name for b in baselines], examination),
+        "selection_bias": summary.selection_bias(winner, ledger.objective, ledger.sign),
+    }
+    card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation))
+    write_student_folder(folder, winner.config, preparation.dataset, weights, card)
+    return found
+
+
+def interrupted(ledger: Ledger, space: Space) -> dict[str, Any]:
+    """What is known of a search that its user ended: the best trial so far, which nothing has confirmed."""
+    best = ledger.incumbent
+    if best is None:
+        return {"status": "interrupted", "best": {}}
+    validation = {name.removeprefix("val/"): value for name, value in best.last.items() if name.startswith("val/")}
+    known = {"trial": best.number, "config": tables_of(space.at(best.values)), "validation": validation}
+    return {"status": "interrupted", "best": known}
+
+
+def failed(message: str) -> dict[str, Any]:
+    """What is said of a search in which nothing could be used."""
+    return {"status": "failed", "message": message, "best": {}}
+
+
+def _best_weights(winner: Candidate, ledger: Ledger) -> Path:
+    return winner.weights[max(winner.weights, key=lambda seed: merit_of(winner.reports[seed], ledger.objective))]
+
+
+def _says_input(winner: Candidate, preparation: Preparation) -> str:
+    data, source = preparation.dataset, winner.config.data.chosen("source")
+    return input_sentence(data.input_shape, data.encoder, getattr(source, "separator", None))
+
+
+def _cost(winner: Candidate, weights: Path, limits: Limits, preparation: Preparation) -> dict[str, Any]:
+    data = preparation.dataset
+    student = load_student(winner.config, data, weights)
+    return {
+        **asdict(limits.cost(winner.config)),
+        "latency_ms": latency_ms(student, data.input_shape, data.is_image),
+        "bytes": weights.stat().st_size,
+    }

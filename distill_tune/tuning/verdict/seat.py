@@ -1,0 +1,80 @@
+"""A seat: a warm actor that trains the confirmation's students, one after another or several in fused lanes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import ray
+
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.errors import one_line
+from distill_tune.tuning.books.records import Report, Told
+from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.faults import log_fault, spoils_process
+from distill_tune.tuning.workers.groups import make_group
+from distill_tune.tuning.workers.lane_group import LaneGroup
+from distill_tune.tuning.workers.worker_group import WorkerGroup
+
+
+class Seat:
+    """Trains some assignments after others: one at a time in a worker group, or several in lanes."""
+
+    def __init__(self, resources: ResourcesConfig, folder: Path, name: str, lanes: int = 1):
+        self._folder = folder
+        self._group: WorkerGroup | LaneGroup = (
+            make_group(resources, folder, name) if lanes == 1 else LaneGroup(resources)
+        )
+        self._group.start()
+
+    def train(self, assignments: list[Assignment]) -> Iterator[Told]:
+        """Train all to their end; what each says after each epoch."""
+        try:
+            if isinstance(self._group, LaneGroup):
+                yield from self._in_lanes(self._group, assignments)
+            else:
+                for assignment in assignments:
+                    yield from self._alone(self._group, assignment)
+        except Exception as error:
+            self._end_if_spoilt(assignments[0].trial_id, error)
+            raise
+
+    @ray.method(max_task_retries=-1)
+    def ready(self) -> None:
+        """Answers as soon as the seat is up, or up again: other calls fail at once while it is being restarted."""
+
+    def close(self) -> None:
+        """Give back everything that the group holds."""
+        self._group.shutdown()
+
+    def _alone(self, group: WorkerGroup, assignment: Assignment) -> Iterator[Told]:
+        report: Report = {"epoch": 0}
+        try:
+            group.assign(assignment)
+            while report["epoch"] < assignment.max_epochs:
+                report = dict(group.next_report())
+                yield assignment.trial_id, [report], None
+        except Exception as error:  # this training has failed, the others go on
+            yield self._failed(assignment.trial_id, error)
+
+    def _in_lanes(self, group: LaneGroup, assignments: list[Assignment]) -> Iterator[Told]:
+        group.shutdown()  # what an earlier call has left, that nobody has heard to its end
+        for assignment in assignments:
+            try:
+                group.join(assignment)
+            except Exception as error:  # this training has failed, the others go on
+                yield self._failed(assignment.trial_id, error)
+        while group.trials:
+            for trial, found in group.next_reports(group.trials).items():
+                yield self._failed(trial, found) if isinstance(found, Exception) else (trial, found, None)
+
+    def _failed(self, trial_id: str, error: Exception) -> Told:
+        self._end_if_spoilt(trial_id, error)
+        return trial_id, [], one_line(error)
+
+    def _end_if_spoilt(self, trial_id: str, error: Exception) -> None:
+        """Ray then starts the seat's process again; one that leaves by `ray.actor.exit_actor` it would not."""
+        if spoils_process(error):
+            log_fault(self._folder, trial_id, error)
+            os._exit(1)

@@ -1,0 +1,254 @@
+"""Seats: so many warm actors train the confirmation's students between them, also where some of them die."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.distillation.prepared import Prepared
+from distill_tune.errors import DistillTuneError, one_line
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Report, Status, TrialRecord
+from distill_tune.tuning.cluster.places import free_places
+from distill_tune.tuning.deciding.budget import Budget
+from distill_tune.tuning.verdict.confirmation import Candidate, confirmation_record
+from distill_tune.tuning.verdict.pile import Pile, dealt
+from distill_tune.tuning.verdict.seat import Seat
+from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.groups import WORKERS
+from distill_tune.tuning.workers.keeping import checkpoint_of
+
+WEIGHTS = "confirmation"
+"""The folder of a search with the students of its confirmation."""
+_RESTARTS = 2
+"""How often a training is begun again whose seat died."""
+_RESTARTS_OF_A_SEAT = 4 * _RESTARTS
+"""A training that ends its seat each time must not take it from the others."""
+_PATIENCE_S = 60.0
+_LOOK_EVERY_S = 1.0
+"""While a seat is waited for, whether it is still needed."""
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One seed of one candidate."""
+
+    candidate: Candidate
+    seed: int
+    tries_left: int = _RESTARTS
+    why: str = "no worker could be kept running"
+
+
+@dataclass(frozen=True)
+class _Hand:
+    """A training at work."""
+
+    training: _Training
+    record: TrialRecord
+    assignment: Assignment
+
+    @property
+    def is_complete(self) -> bool:
+        return self.record.epochs >= self.assignment.max_epochs
+
+
+class Seats:
+    """`with Seats(...) as seats: seats.train(candidates)`, as often as need be."""
+
+    def __init__(
+        self,
+        count: int,
+        prepared: Prepared,
+        resources: ResourcesConfig,
+        folder: Path,
+        ledger: Ledger,
+        budget: Budget,
+        known: Mapping[str, TrialRecord] | None = None,
+        lanes: int = 1,
+    ):
+        """`known` trainings of an earlier sitting are not run again, and those that had begun go on."""
+        self._count, self._prepared, self._resources = count, prepared, resources
+        self._folder, self._ledger, self._budget, self._known = folder, ledger, budget, known or {}
+        self._lanes, self._lock = lanes, threading.Lock()
+        self._seats: list[Any] = []
+        self._up: set[Any] = set()
+        """Seats that have been up."""
+        self._up_s = time.monotonic()
+
+    def __enter__(self) -> Seats:
+        alone = self._resources.workers_per_trial == 1
+        cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
+        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_RESTARTS_OF_A_SEAT)
+        self._seats = [seat.remote(self._resources, self._folder, f"seat-{n}", self._lanes) for n in range(self._count)]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        for seat in self._seats:
+            if seat in self._up and self._budget.ended_by is None and kind is None:  # else it may still be training
+                with suppress(ray.exceptions.RayError):  # it died: there is nothing left to give back
+                    ray.get(seat.close.remote())
+            ray.kill(seat)
+        shutil.rmtree(self._folder / WORKERS, ignore_errors=True)
+
+    def train(self, candidates: list[Candidate]) -> None:
+        """Train every candidate in every of its seeds; fills their `weights` and `reports`.
+
+        A training that fails, or whose process dies again and again, leaves its seed out; an interrupted budget leaves
+        out what has not come to its end.
+
+        Raises:
+            DistillTuneError: a seat could not be kept running.
+        """
+        asked = [
+            _Training(candidate, seed)
+            for candidate in candidates
+            for seed in candidate.seeds
+            if not self._is_known(candidate, seed)
+        ]
+        pile = Pile(dealt(asked, self._count, self._lanes))
+        faults: list[Exception] = []
+        threads = [threading.Thread(target=self._work, args=(seat, pile, faults), daemon=True) for seat in self._seats]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if faults:
+            raise DistillTuneError(f"the confirmation could not be finished: {one_line(faults[0])}") from faults[0]
+        for part in pile.close() if self._budget.ended_by is None else []:  # no seat is left to do it
+            for training in part:
+                self._end(self._begun(training), Status.FAILED, training.why)
+
+    def _work(self, seat: Any, pile: Pile[list[_Training]], faults: list[Exception]) -> None:
+        """One seat's thread: train what waits, as long as the seat is up."""
+        try:
+            while self._is_up(seat, pile) and (part := pile.take()) is not None:
+                self._train_some(seat, part, pile)
+        except Exception as error:  # raised again in the thread that asked
+            faults.append(error)
+        if faults or self._budget.ended_by is not None:
+            pile.close()
+
+    def _is_up(self, seat: Any, pile: Pile[list[_Training]]) -> bool:
+        """Wait for a seat to be up, or up again; False where Ray has given it up, or it is no longer needed.
+
+        On a cluster that has lost a node there may be no place for it until the others are done.
+        """
+        answer = seat.ready.remote()
+        while self._budget.ended_by is None and not pile.is_done:
+            if ray.wait([answer], timeout=_LOOK_EVERY_S)[0]:
+                return self._answers(seat, answer)
+            self._say_what_is_waited_for()
+        return False
+
+    def _say_what_is_waited_for(self) -> None:
+        """Once, after long enough without any seat that it is no slow start."""
+        with self._lock:
+            if self._up:
+                self._up_s = time.monotonic()
+            elif time.monotonic() - self._up_s > _PATIENCE_S:
+                self._up_s = math.inf
+                self._ledger.say(f"the confirmation waits for a place: {free_places()}")
+
+    def _answers(self, seat: Any, answer: Any) -> bool:
+        try:
+            ray.get(answer)
+        except ray.exceptions.RayError:
+            return False
+        self._up.add(seat)
+        return True
+
+    def _is_known(self, candidate: Candidate, seed: int) -> bool:
+        """Whether the training ended in an earlier sitting; then its outcome is taken from there."""
+        record, weights = self._known.get(candidate.run_name(seed)), self._weights(candidate, seed)
+        if record is None or record.status is Status.RUNNING:
+            return False
+        if record.status is Status.COMPLETED and not weights.exists():  # the folds' are written before it
+            return False
+        self._ledger.know(record)
+        if record.status is Status.COMPLETED:
+            candidate.weights[seed], candidate.reports[seed] = weights, record.last
+        return True
+
+    def _weights(self, candidate: Candidate, seed: int) -> Path:
+        return self._folder / WEIGHTS / f"{candidate.run_name(seed)}.safetensors"
+
+    def _begun(self, training: _Training) -> TrialRecord:
+        """The record of a training that begins, goes on from an earlier sitting, or is begun again."""
+        name = training.candidate.run_name(training.seed)
+        known = self._ledger.records.get(name) or self._known.get(name)
+        if known is not None and known.status is Status.RUNNING:
+            return known
+        return confirmation_record(training.candidate, training.seed)
+
+    def _train_some(self, seat: Any, part: list[_Training], pile: Pile[list[_Training]]) -> None:
+        """Train to their ends, or, if the seat's process or node dies, give back what had not come to its own."""
+        hands = {hand.record.trial_id: hand for hand in map(self._hand, part)}
+        try:
+            self._trained(seat, hands)
+        except ray.exceptions.RayTaskError as error:
+            for hand in hands.values():
+                self._end(hand.record, Status.FAILED, one_line(error.cause))
+        except ray.exceptions.RayError as error:  # also where memory ran out, or a node was lost with what it had said
+            self._up.discard(seat)
+            why = one_line(error)
+            for hand in [hand for hand in hands.values() if not hand.training.tries_left]:
+                self._end(hands.pop(hand.record.trial_id).record, Status.FAILED, why)
+            if hands:
+                trainings = (hand.training for hand in hands.values())
+                return pile.put_back([replace(each, tries_left=each.tries_left - 1, why=why) for each in trainings])
+        pile.done()
+
+    def _hand(self, training: _Training) -> _Hand:
+        candidate, seed = training.candidate, training.seed
+        weights, record = self._weights(candidate, seed), self._begun(training)
+        checkpoint = checkpoint_of(self._folder, record.trial_id)
+        with self._lock:
+            if record.trial_id not in self._ledger.records:
+                self._ledger.start(record)
+        assignment = Assignment(record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights)
+        return _Hand(training, record, assignment)
+
+    def _trained(self, seat: Any, hands: dict[str, _Hand]) -> None:
+        """Train all to the end, or, where the budget has ended, to the end of the epoch; who has ended leaves `hands`.
+
+        Raises:
+            ray.exceptions.RayError: the seat's process died, or what it said was lost.
+        """
+        asked = [hand.assignment for hand in hands.values()]
+        for reference in seat.train.options(num_returns="streaming").remote(asked):
+            trial_id, reports, failure = ray.get(reference)
+            self._hear(hands[trial_id], reports)
+            if failure is not None:
+                self._end(hands.pop(trial_id).record, Status.FAILED, failure)
+            elif hands[trial_id].is_complete:
+                self._complete(hands.pop(trial_id))
+            if self._budget.ended_by is not None:
+                for hand in hands.values():
+                    hand.record.goes_on_later = True
+                    self._end(hand.record, Status.INTERRUPTED)
+                return
+
+    def _hear(self, hand: _Hand, reports: list[Report]) -> None:
+        with self._lock:
+            for report in reports:
+                if report["epoch"] > hand.record.epochs:  # a seat that was started again repeats some
+                    self._ledger.report(hand.record.trial_id, report)
+
+    def _complete(self, hand: _Hand) -> None:
+        candidate, seed = hand.training.candidate, hand.training.seed
+        candidate.weights[seed], candidate.reports[seed] = self._weights(candidate, seed), hand.record.last
+        self._end(hand.record, Status.COMPLETED)
+
+    def _end(self, record: TrialRecord, status: Status, message: str = "") -> None:
+        with self._lock:
+            self._ledger.end(record, status, message)

@@ -1,0 +1,168 @@
+"""`summary.json`: the whole search in numbers, read from its ledger, its confirmation and its examination."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from distill_tune.config import tables_of
+from distill_tune.students import multiply_adds
+from distill_tune.teachers import LoadedTeacher
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.deciding.budget import Reason
+from distill_tune.tuning.schedulers._base import Rung
+from distill_tune.tuning.verdict.agreement import rung_report
+from distill_tune.tuning.verdict.clock import Clock, training_share
+from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.examination import Examination, Examined
+
+
+def trial_counts(ledger: Ledger) -> dict[str, int]:
+    """`trials` of the summary."""
+    return {
+        "total": ledger.count() - ledger.count(Status.INFEASIBLE),
+        "completed": ledger.count(Status.COMPLETED),
+        "paused": ledger.count(Status.PAUSED),
+        "stopped": ledger.count(Status.STOPPED),
+        "interrupted": ledger.count(Status.INTERRUPTED),
+        "failed": ledger.count(Status.FAILED),
+        "infeasible": ledger.count(Status.INFEASIBLE),
+    }
+
+
+def effort(
+    ledger: Ledger, clock: Clock, places: int, lanes: int, rungs: Sequence[Rung], ended_by: Reason | None
+) -> dict[str, Any]:
+    """What the search has cost, why it ended, and what its rungs were worth."""
+    ended = sum(count for name, count in trial_counts(ledger).items() if name in ("completed", "stopped", "failed"))
+    return {
+        "trials": trial_counts(ledger),
+        "epochs_trained": sum(record.epochs for record in ledger.records.values()),
+        "concurrent_trials": places * lanes,
+        "lanes": lanes,
+        "time": {name: round(value, 3) for name, value in asdict(clock).items()},
+        "trials_per_hour": 3600 * ended / clock.search_s if clock.search_s else 0.0,
+        "training_share": training_share(ledger, places, clock.search_s),
+        "ended_by": None if ended_by is None else str(ended_by),
+        "rungs": rung_report(rungs, ledger),
+    }
+
+
+def effort_beside(ledger: Ledger, ended_by: Reason | None) -> dict[str, Any]:
+    """`baseline_search` of the summary."""
+    return {
+        "trials": trial_counts(ledger),
+        "epochs_trained": sum(record.epochs for record in ledger.records.values()),
+        "ended_by": None if ended_by is None else str(ended_by),
+    }
+
+
+def best_of(winner: Candidate, examination: Examination, cost: dict[str, Any]) -> dict[str, Any]:
+    """`best` of the summary; `cost` has parameters, multiply_adds, latency_ms and bytes."""
+    return {
+        "trial": winner.source.number,
+        "config": tables_of(winner.config),
+        **cost,
+        "validation": validation_of(winner),
+        "test": test_of(examination.by_candidate[winner.name]),
+    }
+
+
+def teacher_of(teacher: LoadedTeacher, examination: Examination, input_shape: tuple[int, ...]) -> dict[str, Any]:
+    """`teacher` of the summary: of several, of the winner's mix, and each member's own."""
+    told = {"test": {"accuracy": examination.teacher_accuracy}, **_cost_of(teacher, input_shape), **teacher.record}
+    if teacher.mix is None:
+        return told
+    return told | {
+        "members": {
+            name: {
+                "weight": teacher.mix.weights.get(name, 0.0),
+                "test": {"accuracy": examination.member_accuracies[name]},
+                **_cost_of(member, input_shape),
+                **member.record,
+            }
+            for name, member in teacher.members.items()
+        }
+    }
+
+
+def _cost_of(teacher: LoadedTeacher, input_shape: tuple[int, ...]) -> dict[str, int]:
+    module = teacher.module
+    return {
+        "parameters": teacher.parameters,
+        "multiply_adds": 0 if module is None else multiply_adds(module, input_shape),
+    }
+
+
+def baseline_of(baseline: Candidate, winner: Candidate, examination: Examination, ledger: Ledger) -> dict[str, Any]:
+    """A baseline of the summary: how it did on test; of one that was searched for, what it is too."""
+    test = {"test": test_of(examination.by_candidate[baseline.name])}
+    if baseline.source is winner.source:
+        return test
+    return {
+        "trial": baseline.source.number,
+        "config": tables_of(baseline.config),
+        "parameters": baseline.source.parameters,
+        "multiply_adds": baseline.source.multiply_adds,
+        "validation": validation_of(baseline),
+        **test,
+        "selection_bias": selection_bias(baseline, ledger.objective, ledger.sign),
+    }
+
+
+def validation_of(candidate: Candidate) -> dict[str, float]:
+    """`validation` of one configuration: means over its seeds."""
+    return {
+        "accuracy": candidate.mean("val/accuracy"),
+        "loss": candidate.mean("val/loss"),
+        "worst_class_accuracy": candidate.mean("val/worst_class_accuracy"),
+        "gap": candidate.mean("gap/accuracy"),
+    }
+
+
+def test_of(examined: Examined) -> dict[str, Any]:
+    """`test` of one configuration."""
+    return {
+        "accuracy": {**asdict(examined.accuracy), "seeds": len(examined.seeds)},
+        "nll": examined.nll,
+        "ece": examined.ece,
+        "brier": examined.brier,
+        "worst_class_accuracy": examined.worst_class_accuracy,
+        "nll_scaled": examined.nll_scaled,
+        "ece_scaled": examined.ece_scaled,
+        "scaling_temperature": examined.scaling_temperature,
+        "agreement": examined.agreement,
+        "kl_to_teacher": examined.kl_to_teacher,
+        "corrupted_accuracy": examined.corrupted_accuracy,
+        "by_corruption": examined.by_corruption,
+    }
+
+
+def selection_bias(winner: Candidate, objective: str, sign: int) -> float:
+    """By how much the search's value of the winner was better than the mean of its re-trainings."""
+    return sign * (winner.source.last[objective] - winner.mean(objective))
+
+
+def row_of(record: TrialRecord) -> dict[str, Any]:
+    """A trial's row in `trials.parquet`."""
+    numbers = {name: value for name, value in record.last.items() if name != "epoch" and not name.startswith("time/")}
+    return {
+        "number": record.number,
+        "trial": record.trial_id,
+        "status": str(record.status),
+        "rung": record.rung,
+        "epochs": record.epochs,
+        "seconds": None if record.ended_s is None else record.ended_s - record.started_s,
+        "started_s": record.started_s,
+        "first_step_s": record.reports[0]["time/began_s"] if record.reports else None,
+        "ended_s": record.ended_s,
+        "training_s": record.training_s,
+        "parameters": record.parameters,
+        "multiply_adds": record.multiply_adds,
+        **({} if record.latency_ms is None else {"latency_ms": record.latency_ms}),
+        "message": record.message,
+        **numbers,
+        **{f"config/{name}": value for name, value in record.values.items()},
+    }

@@ -1,0 +1,40 @@
+"""The winner against each baseline: paired over the seeds that both were trained in, and over the test samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from distill_tune.evaluation.bootstrap import bootstrap_difference
+from distill_tune.evaluation.intervals import p_value, paired_difference
+from distill_tune.evaluation.significance import holm, pooled_mcnemar
+from distill_tune.evaluation.verdict import judge
+from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.examination import Examination
+
+
+def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> dict[str, Any]:
+    """The word on winner against baseline: paired over the seeds that both were trained in, and the test samples."""
+    ours, other = examination.by_candidate[winner.name], examination.by_candidate[baseline]
+    shared = [seed for seed in ours.seeds if seed in other.seeds]
+    mine, theirs = (each.correct[[each.seeds.index(seed) for seed in shared]] for each in (ours, other))
+    difference, drawn = paired_difference(mine, theirs), bootstrap_difference(mine, theirs)
+    return {
+        "word": str(judge(difference)),
+        "difference": difference.mean,
+        "low": difference.low,
+        "high": difference.high,
+        "bootstrap_low": drawn.low,
+        "bootstrap_high": drawn.high,
+        "interval_p_value": p_value(mine, theirs),
+        "p_value": pooled_mcnemar(mine, theirs),
+    }
+
+
+def verdicts_of(winner: Candidate, baselines: Sequence[str], examination: Examination) -> dict[str, Any]:
+    """`verdict` of the summary: one for each baseline, with its p-values corrected for how many there are."""
+    found = {name: verdict_of(winner, name, examination) for name in baselines}
+    for key in ("interval_p_value", "p_value"):
+        corrected = holm({name: verdict[key] for name, verdict in found.items()})
+        found = {name: {**verdict, f"{key}_holm": corrected[name]} for name, verdict in found.items()}
+    return found

@@ -1,0 +1,20 @@
+"""The kinds of worker groups, and which of them a configuration asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.tuning.workers.worker_group import InProcessGroup, WorkerGroup
+
+WORKERS = "workers"
+"""The folder of a search in which Ray Train keeps its own state; removed at the end."""
+
+
+def make_group(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
+    """The kind of group that the number of workers asks for; not yet started."""
+    if resources.workers_per_trial == 1:
+        return InProcessGroup(resources)
+    from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
+
+    return RayTrainGroup(resources, folder / WORKERS, name)

@@ -1,0 +1,160 @@
+"""Several workers: one long-lived Ray Train run whose train function serves assignments until it is closed.
+
+The documented way starts a TorchTrainer in every trial, which costs ten seconds and more each time. Here the run, its
+workers and their process group stay; only assignments change. A mailbox actor lies between: the trial asks it for
+reports, rank 0 asks it for assignments and, after each epoch, whether to go on; rank 0 tells the other ranks. If a
+worker or its node dies, Ray Train restarts the workers, which find the assignment in hand again and resume from its
+last checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.errors import ConfigError, TrainingError, one_line
+from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.keeping import read_checkpoint
+from distill_tune.tuning.workers.mailbox import Mailbox
+from distill_tune.tuning.workers.torch_backend import LateTorchConfig
+from distill_tune.tuning.workers.worker_group import WorkerGroup, train
+
+_RESTARTS = 3
+_SHUTDOWN_TIMEOUT_S = 30.0
+_BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+"""Of the process group: what rank 0 tells the others is no tensor of a GPU, and must not take one's memory and time."""
+
+
+class RayTrainGroup(WorkerGroup):
+    """A group of several Ray Train workers, kept warm."""
+
+    def __init__(self, resources: ResourcesConfig, storage: Path, name: str):
+        self._resources, self._storage, self._name = resources, storage, name
+
+    def start(self) -> None:
+        """Start the run in a thread; its workers come up while the first assignment is on its way."""
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+        _name_the_cluster()
+        self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote()
+        cpus, gpus = self._resources.cpus_per_worker, self._resources.gpus_per_worker
+        trainer = DataParallelTrainer(
+            serve,
+            train_loop_config={"mailbox": self._mailbox, "threads": cpus},
+            backend_config=LateTorchConfig(_BACKENDS[self._resources.device]),
+            scaling_config=ray.train.ScalingConfig(
+                num_workers=self._resources.workers_per_trial,
+                use_gpu=gpus > 0,
+                resources_per_worker={"CPU": float(cpus)} | ({"GPU": gpus} if gpus else {}),
+            ),
+            run_config=ray.train.RunConfig(
+                name=self._name,
+                storage_path=str(self._storage),
+                failure_config=_failure_config(),
+            ),
+        )
+        self._thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
+        self._thread.start()
+
+    def _fit(self, trainer: Any) -> None:
+        try:
+            trainer.fit()
+        except Exception as error:  # reported to the trial, which fails with it
+            ray.get(self._mailbox.fail.remote(f"the workers could not be kept running: {error}"))
+
+    def assign(self, assignment: Assignment) -> None:
+        """Hand the assignment to the workers; what they are at work on ends after its epoch."""
+        if not self._thread.is_alive():  # the run has failed for good, which must not cost every later trial
+            ray.kill(self._mailbox)
+            self.start()
+        ray.get(self._mailbox.assign.remote(assignment))
+
+    def next_report(self) -> Report:
+        """Let the workers train one epoch."""
+        report = ray.get(self._mailbox.next_report.remote())
+        if isinstance(report, str):
+            raise TrainingError(report)
+        return dict(report)
+
+    def shutdown(self) -> None:
+        """Let the run end by itself, which frees its placement group; then drop the mailbox."""
+        ray.get(self._mailbox.close.remote())
+        self._thread.join(_SHUTDOWN_TIMEOUT_S)
+        ray.kill(self._mailbox)
+
+
+def _name_the_cluster() -> None:
+    """Tell Ray Train's helpers which cluster they are in.
+
+    The one that removes the placement group of a killed run asks Ray's state API, which looks for a cluster on this
+    machine and gives up where it finds two. The killed trial's workers then keep their places for good.
+    """
+    from ray.train.v2._internal import constants
+
+    os.environ.setdefault("RAY_ADDRESS", ray.get_runtime_context().gcs_address)
+    constants.ENV_VARS_TO_PROPAGATE.add("RAY_ADDRESS")
+
+
+def _failure_config() -> Any:
+    made: Any = ray.train.FailureConfig  # mypy sees the one of Train V1
+    return made(max_failures=-1, controller_failure_limit=_RESTARTS)
+
+
+def serve(config: dict[str, Any]) -> None:
+    """The train function: every rank serves assignments until the mailbox is closed."""
+    import ray.train.torch
+    import torch
+
+    torch.set_num_threads(config["threads"])
+    mailbox, context = config["mailbox"], ray.train.get_context()
+    ranks = _Ranks(context.get_world_rank() == 0)
+    device = str(ray.train.torch.get_device())
+    while (given := ranks.ask(mailbox.next_assignment)) is not None:
+        number, assignment = given
+        try:
+            _serve_one(mailbox, ranks, number, assignment, device)
+        except (TrainingError, ConfigError) as error:  # the assignment's own fault, and every rank's: losses are summed
+            ranks.ask(mailbox.drop, number, str(error))
+        except Exception as error:  # of this rank alone, or because another has died: all must start again
+            ray.get(mailbox.note_fault.remote(one_line(error)))
+            os._exit(1)  # else others would wait for it in what they compute together
+
+
+def _serve_one(mailbox: Any, ranks: _Ranks, number: int, assignment: Assignment, device: str) -> None:
+    """Train as long as another epoch is wanted.
+
+    Rank 0 reads the checkpoint for all: on a network's file system one node may not yet see what another has written.
+    """
+    found: bytes = ranks.agree(lambda: read_checkpoint(assignment.checkpoint))
+    with closing(train(assignment, device, ranks.is_first, found)) as reports:
+        for report in reports:
+            if not ranks.ask(mailbox.report, number, report, report["epoch"] >= assignment.max_epochs):
+                return
+
+
+class _Ranks:
+    """Rank 0 finds out; all ranks get its answer."""
+
+    def __init__(self, is_first: bool):
+        self.is_first = is_first
+
+    def ask(self, method: Any, *arguments: Any) -> Any:
+        """What an actor's method returns."""
+        return self.agree(lambda: ray.get(method.remote(*arguments)))
+
+    def agree(self, find: Callable[[], Any]) -> Any:
+        """What rank 0 has found."""
+        import torch.distributed as dist
+
+        box = [find() if self.is_first else None]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]

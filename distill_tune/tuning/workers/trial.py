@@ -1,0 +1,130 @@
+"""A Tune trial: an actor that owns a worker group and hands it one sampled configuration after another.
+
+`reuse_actors` and `reset_config` keep the actor, and with it the group, from trial to trial.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from distill_tune.config import Space
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.distillation.prepared import Prepared
+from distill_tune.errors import one_line
+from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.schedulers._base import Judge
+from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.faults import log_fault, spoils_process
+from distill_tune.tuning.workers.groups import make_group
+from distill_tune.tuning.workers.keeping import checkpoint_of
+from distill_tune.tuning.workers.worker_group import WorkerGroup
+
+REPORTS = "reports"
+"""The key of a result with the reports of its epochs."""
+FAILURE = "failure"
+"""The key of a result that says why a trial failed."""
+DIED = "its worker died too often"
+"""What is said of a trial that `search.retries` has not helped."""
+STEP_S = 0.3
+"""A step lasts about so long, where nothing is decided before."""
+
+
+@dataclass(frozen=True)
+class TrialContext:
+    """What every trial of a search shares; put into the object store once."""
+
+    space: Space
+    prepared: Prepared
+    result_folder: Path
+    lanes: int = 1
+    """Trials of one place that are at work at a time."""
+    group_of: Callable[[ResourcesConfig, Path, str], WorkerGroup] | None = None
+    """Makes another kind of group than `make_group` would, such as one that trains nothing and shows a search's own
+    cost (`benchmarks/scale.py`)."""
+
+    def assignment(self, trial_id: str, values: str) -> Assignment:
+        """What a trial trains; `values` are its sampled values, as JSON."""
+        run = self.space.at(json.loads(values))
+        checkpoint = checkpoint_of(self.result_folder, trial_id)
+        return Assignment(trial_id, run, run.search.seed, self.prepared, checkpoint, pauses=self.pauses)
+
+    def judge(self) -> Judge:
+        """A judge who knows nobody, to ask where the rungs are."""
+        search = self.space.config.search
+        made: Judge = search.chosen("scheduler").judge(search)
+        return made
+
+    @cached_property
+    def pauses(self) -> frozenset[int]:
+        """After how many epochs a trial may be left and taken up again."""
+        judge = self.judge()
+        return frozenset(rung.epochs for rung in judge.rungs) if judge.pauses else frozenset()
+
+    def log(self, trial_id: str, error: Exception) -> None:
+        """Keep what a trial's training raised."""
+        log_fault(self.result_folder, trial_id, error)
+
+
+class Trial(tune.Trainable):
+    """Some epochs a step; a training that raises is a failed trial, and no crash unless it has spoilt the process."""
+
+    def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
+        """Start the group, then take up the first configuration."""
+        self._context = context
+        self._judge = context.judge()
+        self._group = (context.group_of or make_group)(
+            context.space.config.resources, context.result_folder, self.trial_id
+        )
+        self._group.start()
+        self._assign(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take up another trial's configuration."""
+        self._assign(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train to the next rung, but at least one epoch and not much longer than `STEP_S`; returns their reports.
+
+        A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs nothing is decided. Nor
+        is it on the epochs of an earlier sitting or before a pause, of which the group tells again.
+        """
+        reports: list[Report] = []
+        result: dict[str, Any] = {REPORTS: reports}
+        until_s = time.monotonic() + STEP_S
+        try:
+            while not reports or (time.monotonic() < until_s and self._is_undecided(int(reports[-1]["epoch"]))):
+                reports.append(dict(self._group.next_report()))
+        except Exception as error:  # whatever a user's own loss or student raises: this trial fails, the search goes on
+            self._context.log(self._assignment.trial_id, error)
+            if spoils_process(error):  # Tune starts another, as for a worker that died
+                raise
+            return {**result, FAILURE: one_line(error), "done": True}
+        return {**result, "done": reports[-1]["epoch"] >= self._assignment.max_epochs}
+
+    def _is_undecided(self, epoch: int) -> bool:
+        is_known = epoch < self._known_epochs
+        return is_known or (epoch < self._assignment.max_epochs and not self._judge.is_rung(epoch))
+
+    def cleanup(self) -> None:
+        """Give back everything that the group holds."""
+        self._group.shutdown()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: the group keeps its own checkpoints, where a retried trial finds them."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing; see `save_checkpoint`."""
+
+    def _assign(self, config: dict[str, Any]) -> None:
+        self._assignment = self._context.assignment(config["trial"], config["values"])
+        self._known_epochs = config["epochs"]
+        self._group.assign(self._assignment)

@@ -1,0 +1,109 @@
+"""What trains a trial: a group of workers with four verbs, `start`, `assign`, `next_report` and `shutdown`.
+
+A group outlives its trials: it is started once and given one assignment after another, which is what makes a trial's
+own cost small. With one worker the group is the process that asks (`InProcessGroup`, here); with several it is one
+long-lived Ray Train run (`ray_train_group.py`).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Generator
+from contextlib import closing
+
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.keeping import Keeper
+
+
+class WorkerGroup:
+    """Trains one assignment at a time, an epoch a report."""
+
+    def start(self) -> None:
+        """Make the workers ready; called once."""
+
+    @abstractmethod
+    def assign(self, assignment: Assignment) -> None:
+        """Begin another student; what was at work is dropped."""
+
+    @abstractmethod
+    def next_report(self) -> Report:
+        """Train one epoch and say how it went.
+
+        Raises:
+            TrainingError: the training has diverged; whatever else the training raised.
+        """
+
+    def shutdown(self) -> None:
+        """End the workers and everything that they hold."""
+
+
+class InProcessGroup(WorkerGroup):
+    """One worker: this process."""
+
+    def __init__(self, resources: ResourcesConfig):
+        self._resources = resources
+        self._reports: Generator[Report, None, None] | None = None
+
+    def start(self) -> None:
+        """Load torch and the loop, and keep to this trial's share of the machine."""
+        import distill_tune.distillation.loop  # noqa: F401  so that the first trial need not wait for it
+
+        keep_to_share(self._resources)
+
+    def assign(self, assignment: Assignment) -> None:
+        """Open the files of the assignment; nothing is trained yet."""
+        self.shutdown()
+        self._last = assignment.max_epochs
+        self._reports = train(assignment, self._resources.device)
+
+    def next_report(self) -> Report:
+        """Train one epoch; after the last one nothing of the assignment is held."""
+        assert self._reports is not None, "assigned before"
+        report = next(self._reports)
+        if report["epoch"] >= self._last:
+            self.shutdown()
+        return report
+
+    def shutdown(self) -> None:
+        """Close the training, if one is open."""
+        if self._reports is not None:
+            self._reports.close()
+        self._reports = None
+
+
+def keep_to_share(resources: ResourcesConfig) -> None:
+    """Of the cores, and of the memory of a GPU that others share."""
+    import torch
+
+    torch.set_num_threads(resources.cpus_per_worker)
+    if 0 < resources.gpus_per_worker < 1 and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(resources.gpus_per_worker)
+
+
+def train(
+    assignment: Assignment, device: str, is_first: bool = True, found: bytes | None = None
+) -> Generator[Report, None, None]:
+    """Train an assignment in this process, as one of its workers.
+
+    Args:
+        assignment: what to train.
+        device: where.
+        is_first: of the workers; this one writes the files.
+        found: the checkpoint to go on from, where another has read it; empty where there is none.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    from distill_tune.distillation.folds import train_students
+
+    keeper = Keeper(assignment, found, writes=is_first)
+    yield from keeper.reports  # whoever asks may have been told of none of them, or of some
+    refit = assignment.keep is not None
+    with closing(
+        train_students(assignment.config, assignment.prepared, assignment.seed, device, keeper.resume, refit)
+    ) as epochs:
+        for epoch in epochs:
+            keeper.keep(epoch.report, epoch.checkpoint, epoch.students.student, epoch.students.folds)
+            yield epoch.report
