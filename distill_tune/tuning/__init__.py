@@ -1,1 +1,1 @@
-"""Ray Tune around the loop: searcher, scheduler, trials, worker groups, budgets, and what people see of them."""
+"""A search, from its order to its verdict: Ray Tune and Optuna around the loop, one room for each part of it."""
