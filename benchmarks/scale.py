@@ -38,7 +38,7 @@ from distill_tune.distillation.prepare import prepare
 from distill_tune.tuning.books.ledger import Ledger, Watcher
 from distill_tune.tuning.books.logbook import JOURNAL, Logbook
 from distill_tune.tuning.books.records import Report, Status, TrialRecord
-from distill_tune.tuning.cluster.connection import connection as cluster
+from distill_tune.tuning.cluster.connection import Connection
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.planning.limits import Limits
@@ -202,7 +202,7 @@ def main() -> None:
     space = Space.parse({**SPACE, "resources": resources, "search": search})
     parts = Parts()
     meter = Meter(parts, min(given.every, given.trials))
-    with cluster.Connection(None, space.config.resources) as connection:
+    with Connection(None, space.config.resources) as connection:
         connection.wait()
         _watch(parts)
         ledger = _search(space, free_folder(given.storage, "scale"), given, meter)
