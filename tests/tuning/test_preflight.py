@@ -19,6 +19,7 @@ from distill_tune.distillation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.export.versions import versions
 from distill_tune.room import check_room, free_bytes, in_bytes
+from distill_tune.tuning.cluster import check_answers
 from distill_tune.tuning.footprint import Footprint
 from distill_tune.tuning.limits import Limits
 from distill_tune.tuning.nodes import Answer, _judge, ask_from_here
@@ -233,3 +234,12 @@ def test_what_no_node_can_host_is_refused_though_all_together_have_as_much(
     need = ResourcesConfig(workers_per_trial=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
     with pytest.raises(ConfigError, match=f"^resources: {said}.*; lower workers_per_trial"):
         room_on([{"CPU": 8, "GPU": 1}, {"CPU": 8, "GPU": 1}, {}], need)
+
+
+def test_an_address_of_ray_client_is_refused_with_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = r"ray://head:10001: a search cannot run through Ray Client; start it on a node .*cluster/submit\.sh\.$"
+    with pytest.raises(ConfigError, match=f"^--address {said}"):
+        check_answers("ray://head:10001")
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    with pytest.raises(ConfigError, match=f"^RAY_ADDRESS {said}"):
+        check_answers(None)
