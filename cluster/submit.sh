@@ -41,6 +41,16 @@ has_storage() {
     return 1
 }
 
+# A dashboard's address after SPACE would go to the search, which takes the cluster's own, and the job elsewhere.
+refuse_late_address() {
+    local before="" word
+    for word in "$@"; do
+        [[ $word != --address=http* && $before$word != --address' 'http* ]] ||
+            fail "--address of a dashboard must stand before SPACE; cluster/submit.sh --help shows how"
+        before="$word "
+    done
+}
+
 options=()
 runtime_env=$here/runtime_env.yaml
 while (($#)); do
@@ -53,12 +63,13 @@ while (($#)); do
     esac
 done
 
+refuse_late_address "$@"
 ray=$(find_ray)
 [[ -r $runtime_env ]] || fail "$runtime_env: no such file; --runtime-env takes a YAML file such as cluster/runtime_env.yaml"
 [[ -n ${RAY_API_SERVER_ADDRESS-}${RAY_ADDRESS-} ]] || export RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265
 # A cluster that was started beside a token wants it; Ray sends it only if it is told to, and others do not mind it.
 [[ -n ${RAY_AUTH_MODE-} || ! -r ~/.ray/auth_token ]] || export RAY_AUTH_MODE=token
-has_storage "$@" || echo "submit.sh: without --storage URI the results stay in a temporary folder of the head node" >&2
+has_storage "$@" || echo "submit.sh: without --storage FOLDER the results stay in a temporary folder of the head node" >&2
 
 exec "$ray" job submit ${options[@]+"${options[@]}"} --working-dir . --runtime-env "$runtime_env" -- \
     python -m distill_tune.search "$@"

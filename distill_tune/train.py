@@ -74,12 +74,13 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
 def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int) -> dict[str, Any]:
     from distill_tune.distillation.folds import train_students
     from distill_tune.distillation.pace import threads
+    from distill_tune.distillation.teacher_training import device_for
     from distill_tune.export.student_folder import write_student_folder
     from distill_tune.weights import write_weights
 
-    began_s = time.monotonic()
+    began_s, device = time.monotonic(), device_for(space.config)
     with threads(space.config.resources.cpus_per_worker):  # as a trial does, so that its weights come out again
-        for epoch in train_students(space.config, preparation.prepared, seed, refit=True):
+        for epoch in train_students(space.config, preparation.prepared, seed, device, refit=True):
             report = epoch.report
             number, last = int(report["epoch"]), space.config.search.max_epochs
             if number == last or number % max(1, last // _NUM_LINES) == 0:

@@ -43,7 +43,7 @@ def ready_member(
         check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
         leave_weights(folder, space, teacher.module)
     layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
-    with _on(device_for(config), teacher.module):
+    with on_device(device_for(config), teacher.module):
         for variant in variants:
             _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
             write_features(folder, variant, dataset, teacher, layers, say)
@@ -80,7 +80,7 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> None:
 
 
 @contextmanager
-def _on(device: str, network: nn.Module | None) -> Iterator[None]:
+def on_device(device: str, network: nn.Module | None) -> Iterator[None]:
     """Runs a network on a device for a while; afterwards the memory there belongs to the trials."""
     if network is None or device == "cpu":
         yield

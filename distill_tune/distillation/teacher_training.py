@@ -102,7 +102,7 @@ def _fastest(config: Config, materials: Materials) -> tuple[Pace, int]:
     pace = Pace(resolved(config.optim.precision, inputs.device), "contiguous")
     if inputs.device.type == "cuda":
         return pace, torch.get_num_threads()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         if config.optim.precision == "auto":
             pace = fastest([paces_s(lambda: materials.build_student(config), inputs, labels)])
         num_threads = faster_threads(lambda: materials.build_student(config), inputs, labels, pace)

@@ -116,6 +116,6 @@ class Job:
         connection.wait()
         places = concurrency(self.resources, self.order.space.config.search.trials)
         storage = self.order.folder.parent
-        if (count := check_nodes(storage)) > 1:
+        if (count := check_nodes(storage, needs_gpus=self.resources.gpus_per_worker > 0)) > 1:
             self.voice.tell(f"{count} nodes share {storage}, with places for {places} trials at a time")
         return places

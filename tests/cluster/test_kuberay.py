@@ -40,7 +40,11 @@ CONTAINER = exactly(
 POD = exactly(
     {"spec": exactly(
         {"containers": {"type": "array", "items": CONTAINER, "minItems": 1}},
-        {"volumes": {"type": "array"}, "tolerations": {"type": "array"}},
+        {
+            "volumes": {"type": "array"},
+            "tolerations": {"type": "array"},
+            "securityContext": exactly({"fsGroup": COUNT}),
+        },
     )}
 )  # fmt: skip
 START = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -137,3 +141,16 @@ def test_nodes_ask_for_what_they_are_limited_to(pods):
     for pod in pods:
         for container in pod["containers"]:
             assert container["resources"]["requests"].items() <= container["resources"]["limits"].items()
+
+
+def test_the_job_has_a_name_to_be_taken_up_by(job):
+    assert "--name" in shlex.split(job["spec"]["entrypoint"])
+
+
+def test_every_node_may_write_to_the_volume_as_the_images_user(pods):
+    assert all(pod["securityContext"] == {"fsGroup": 100} for pod in pods)
+
+
+def test_no_trial_takes_what_the_head_has(job):
+    start = job["spec"]["rayClusterSpec"]["headGroupSpec"]["rayStartParams"]
+    assert (start["num-cpus"], start["num-gpus"]) == ("0", "0")

@@ -156,3 +156,16 @@ def test_help_is_shown_and_nothing_submitted(submit):
     assert result.returncode == 0
     assert result.stdout.startswith("usage: cluster/submit.sh")
     assert not (submit.folder / "told").exists()
+
+
+@pytest.mark.parametrize("late", [["--address", "http://head:8265"], ["--address=https://head"]])
+def test_a_dashboards_address_after_the_space_is_refused_and_nothing_submitted(submit, late):
+    result = submit.run("space.toml", "--trials", "3", *late)
+    assert result.returncode == 2
+    assert result.stderr.startswith("submit.sh: --address of a dashboard must stand before SPACE")
+    assert not (submit.folder / "told").exists()
+
+
+def test_the_clusters_own_address_goes_to_the_search(submit):
+    assert submit.run("space.toml", "--address", "auto", "--storage", "/shared").returncode == 0
+    assert submit.of_the_search() == ["space.toml", "--address", "auto", "--storage", "/shared"]

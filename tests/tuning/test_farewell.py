@@ -61,7 +61,7 @@ def test_the_winner_is_named_with_its_student_loss_and_rates(loss: dict[str, Any
 
 def test_after_an_interrupt_the_command_to_go_on_with_is_one_that_a_shell_takes() -> None:
     plain, folder = console(), Path("/else where/a search")
-    farewell(plain, {"status": "interrupted"}, folder, "ray://head:10001")
+    farewell(plain, {"status": "interrupted"}, folder, "head:6379")
     *_, last = lines(plain)
     command = shlex.split(last.removeprefix("go on with   "))
     assert command[:3] == ["python", "-m", "distill_tune.search"]
@@ -72,7 +72,7 @@ def test_after_an_interrupt_the_command_to_go_on_with_is_one_that_a_shell_takes(
         "--storage",
         "/else where",
         "--address",
-        "ray://head:10001",
+        "head:6379",
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +64,21 @@ def test_what_is_measured_beside_a_live_teacher_leaves_no_hooks_on_it(ready: Any
 def test_students_that_diverge_are_measured_like_others(preparation: Any) -> None:
     wild = {"kind": "sgd", "learning_rate": 1e30, "batch_size": 64}
     assert lanes_of(preparation, optim=wild, search={"trials": 16}) in (1, 4)
+
+
+def test_lanes_that_bfloat16_makes_idle_are_told(preparation: Any) -> None:
+    for precision, number_said in (("bfloat16", 1), ("float32", 0)):
+        said = list[str]()
+        asked = fitted(preparation, resources={"lanes": 4}, optim={"precision": precision})
+        assert with_lanes(asked, preparation.prepared, 1, said.append) is asked
+        assert len(said) == number_said
+        assert all("students in bfloat16 cannot be fused" in line for line in said)
+
+
+def test_what_cannot_be_fused_is_known_before_any_data_are_opened(preparation: Any, tmp_path: Path) -> None:
+    only_shapes = replace(preparation.prepared, teacher_folder=tmp_path / "not there")
+    losing = fitted(preparation, loss={"kind": "rkd"}, search={"trials": 500})
+    assert with_lanes(losing, only_shapes, 1, lambda line: None).space.config.resources.lanes == 1
 
 
 @pytest.mark.parametrize("lanes", [0, 65, "many"])

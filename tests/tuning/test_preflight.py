@@ -1,9 +1,11 @@
 """What is looked at before anything is prepared: room on the disk, versions, storage."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +19,7 @@ from distill_tune.distillation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.export.versions import versions
 from distill_tune.room import check_room, free_bytes, in_bytes
+from distill_tune.tuning.cluster.connection import check_answers
 from distill_tune.tuning.cluster.nodes import Answer, _judge, ask_from_here
 from distill_tune.tuning.cluster.places import room_on
 from distill_tune.tuning.planning.footprint import Footprint
@@ -146,14 +149,14 @@ def test_folds_and_a_search_beside_are_counted_in_the_room_that_is_asked_for(
 
 def test_a_node_reads_what_the_driver_wrote_and_leaves_its_own_word(tmp_path: Path) -> None:
     (tmp_path / "driver").write_text("token")
-    answer = ask_from_here(str(tmp_path), "node")
+    answer = ask_from_here(str(tmp_path), "node", needs_gpu=False)
     assert (answer.read, answer.problem) == ("token", "")
-    assert answer.versions["torch"] == versions()["torch"]
+    assert answer.versions["torch"] == versions()["torch"].partition("+")[0]
     _judge("node a", answer, tmp_path, "token", tmp_path / "node")
 
 
 def test_a_node_without_the_storage_says_why(tmp_path: Path) -> None:
-    answer = ask_from_here(str(tmp_path / "gone"), "node")
+    answer = ask_from_here(str(tmp_path / "gone"), "node", needs_gpu=False)
     with pytest.raises(
         ConfigError, match=r"--storage \S+: node a cannot use it \(No such file or directory\); it must"
     ):
@@ -163,7 +166,7 @@ def test_a_node_without_the_storage_says_why(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("read", "writes"), [("another", True), ("token", False)])
 def test_a_node_whose_files_are_not_ours_is_refused(tmp_path: Path, read: str, writes: bool) -> None:
     (tmp_path / "driver").write_text(read)
-    answer = ask_from_here(str(tmp_path), "node")
+    answer = ask_from_here(str(tmp_path), "node", needs_gpu=False)
     if not writes:
         (tmp_path / "node").unlink()
     with pytest.raises(ConfigError, match="is another disk on node a; it must be a folder that all nodes share"):
@@ -174,6 +177,21 @@ def test_a_node_with_another_version_is_refused(tmp_path: Path) -> None:
     theirs = {name: versions()[name] for name in ("distill_tune", "python", "ray")} | {"torch": "1.13.1"}
     with pytest.raises(ConfigError, match=r"--address: node a has torch 1\.13\.1, but this machine \d"):
         _judge("node a", Answer("token", "", theirs), tmp_path, "token", tmp_path)
+
+
+def test_a_node_whose_pytorch_is_built_for_other_gpus_goes_with_this_machine(tmp_path: Path) -> None:
+    theirs = ask_from_here(str(tmp_path), "node", needs_gpu=False).versions
+    assert "+" not in theirs["torch"]
+    (tmp_path / "node").write_text("token")
+    _judge("node a", Answer("token", "", theirs), tmp_path, "token", tmp_path / "node")
+
+
+def test_a_node_whose_gpus_pytorch_does_not_find_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "driver").write_text("token")
+    answer = ask_from_here(str(tmp_path), "node", needs_gpu=True)
+    assert answer.lacks_gpu is not torch.cuda.is_available()
+    with pytest.raises(ConfigError, match="--address: node a has GPUs, but its PyTorch finds none; install one there"):
+        _judge("node a", replace(answer, lacks_gpu=True), tmp_path, "token", tmp_path / "node")
 
 
 def test_a_storage_that_takes_no_files_is_refused_with_the_systems_own_reason() -> None:
@@ -216,3 +234,12 @@ def test_what_no_node_can_host_is_refused_though_all_together_have_as_much(
     need = ResourcesConfig(workers_per_trial=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
     with pytest.raises(ConfigError, match=f"^resources: {said}.*; lower workers_per_trial"):
         room_on([{"CPU": 8, "GPU": 1}, {"CPU": 8, "GPU": 1}, {}], need)
+
+
+def test_an_address_of_ray_client_is_refused_with_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = r"ray://head:10001: a search cannot run through Ray Client; start it on a node .*cluster/submit\.sh\.$"
+    with pytest.raises(ConfigError, match=f"^--address {said}"):
+        check_answers("ray://head:10001")
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    with pytest.raises(ConfigError, match=f"^RAY_ADDRESS {said}"):
+        check_answers(None)

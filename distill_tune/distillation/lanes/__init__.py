@@ -6,6 +6,7 @@ widths, depths and activations, with losses, temperatures, weights, rates, decay
 them sees and becomes is what `distill` alone would have shown it and made of it; a test says to which digit.
 """
 
+from distill_tune.distillation.lanes.fused import may_fuse
 from distill_tune.distillation.lanes.lanes import Lanes
 
-__all__ = ["Lanes"]
+__all__ = ["Lanes", "may_fuse"]

@@ -15,8 +15,9 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from distill_tune.config import Config
 from distill_tune.distillation.batches import Batch
 from distill_tune.distillation.lanes.chain import chain_of
 from distill_tune.distillation.lanes.network import LaneNetwork, stacked
@@ -33,6 +34,12 @@ _CHUNK_BYTES = 1 << 24
 """Of the inputs of all lanes together, as floats."""
 _CLIP_EPSILON = 1e-6
 """As `torch.nn.utils.clip_grad_norm_` has it."""
+
+
+def may_fuse(config: Config, student: nn.Module) -> bool:
+    """Whether such a training could be fused with others, as far as is known before its data are opened."""
+    parts_can = config.loss.chosen("kind").over_lanes and config.optim.chosen("kind").over_lanes
+    return bool(parts_can) and config.optim.accumulate == 1 and chain_of(student) is not None
 
 
 def fusing_key(run: Run) -> str | None:

@@ -41,9 +41,14 @@ def check_answers(address: str | None) -> None:
     """Refuse a cluster that does not answer, before anything is prepared for it.
 
     Raises:
-        ConfigError: nothing listens at `address`, or at Ray's own RAY_ADDRESS.
+        ConfigError: nothing listens at `address`, or at Ray's own RAY_ADDRESS, or it is one of Ray Client's.
     """
     where = address or os.environ.get("RAY_ADDRESS") or ""
+    if where.startswith("ray://"):  # Tune would run on the head, in a process that this one's decisions do not reach
+        raise ConfigError(
+            f"{_named(address)} {where}: a search cannot run through Ray Client; start it on a node with "
+            "--address auto, or submit it with cluster/submit.sh."
+        )
     match = re.fullmatch(r"(?:\w+://)?\[?([^/\]]+?)\]?:(\d+)", where)
     if match is None:  # "auto", "local", or nothing: Ray finds it or makes it
         return

@@ -7,6 +7,9 @@ read what the driver has written there, and to write what the driver then reads.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 import uuid
 from dataclasses import dataclass, field
@@ -35,24 +38,39 @@ class Answer:
     problem: str = ""
     """Why it could not read or write there."""
     versions: dict[str, str] = field(default_factory=dict)
+    lacks_gpu: bool = False
+    """Whether PyTorch finds no GPU there, though it was asked for one."""
 
 
-def ask_from_here(folder: str, token: str) -> Answer:
+def ask_from_here(folder: str, token: str, needs_gpu: bool) -> Answer:
     """Read the driver's token in `folder`, and write `token` to a file of its name; what runs on a node."""
-    found = {name: version for name, version in versions().items() if name in _MUST_AGREE}
+    found = _own_versions()
     try:
         read = (Path(folder) / _TOKEN).read_text(encoding="utf-8")
         (Path(folder) / token).write_text(token, encoding="utf-8")
     except OSError as error:
         return Answer("", error.strerror or str(error), found)
-    return Answer(read, "", found)
+    return Answer(read, "", found, needs_gpu and not _finds_gpu())
 
 
-def check_nodes(storage: Path) -> int:
+def _own_versions() -> dict[str, str]:
+    """Without what says for which GPUs PyTorch was built: a head without any goes with nodes that have some."""
+    return {name: version.partition("+")[0] for name, version in versions().items() if name in _MUST_AGREE}
+
+
+def _finds_gpu() -> bool:
+    """In a process of its own: from a task that has no GPU, Ray hides them all."""
+    ask = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+    environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    return subprocess.run([sys.executable, "-c", ask], env=environment, check=False).returncode == 0
+
+
+def check_nodes(storage: Path, needs_gpus: bool = False) -> int:
     """Ask every other node that is alive; on a single node nothing is asked. Returns how many there are.
 
     Raises:
-        ConfigError: a node does not share the storage, has other versions, or does not answer.
+        ConfigError: a node does not share the storage, has other versions or no GPU that PyTorch finds, or does not
+            answer.
     """
     here = ray.get_runtime_context().get_node_id()
     alive = [node for node in ray.nodes() if node["Alive"]]
@@ -60,20 +78,20 @@ def check_nodes(storage: Path) -> int:
     if others:
         storage.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=storage, prefix=".preflight-") as folder:
-            _ask(others, storage, Path(folder))
+            _ask(others, storage, Path(folder), needs_gpus)
     return len(alive)
 
 
-def _ask(nodes: list[dict[str, Any]], storage: Path, folder: Path) -> None:
+def _ask(nodes: list[dict[str, Any]], storage: Path, folder: Path, needs_gpus: bool) -> None:
     token = uuid.uuid4().hex
     (folder / _TOKEN).write_text(token, encoding="utf-8")
     ask = ray.remote(ask_from_here)
     answers = []
     for node in nodes:
         pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        answers.append(
-            ask.options(num_cpus=0, max_retries=0, scheduling_strategy=pinned).remote(str(folder), node["NodeID"])
-        )
+        asked = ask.options(num_cpus=0, max_retries=0, scheduling_strategy=pinned)
+        has_gpus = node["Resources"].get("GPU", 0) > 0
+        answers.append(asked.remote(str(folder), node["NodeID"], needs_gpus and has_gpus))
     for node, answer in zip(nodes, answers, strict=True):
         _judge(_named(node), _answer_of(_named(node), answer), storage, token, folder / node["NodeID"])
 
@@ -101,13 +119,17 @@ def _judge(node: str, answer: Answer, storage: Path, token: str, written: Path) 
     Raises:
         ConfigError: it does not go with this machine.
     """
-    ours = {name: version for name, version in versions().items() if name in _MUST_AGREE}
-    for name, version in ours.items():
+    for name, version in _own_versions().items():
         if answer.versions.get(name) != version:
             raise ConfigError(
                 f"--address: {node} has {name} {answer.versions.get(name)}, but this machine {version}; install the "
                 "same there."
             )
+    if answer.lacks_gpu:
+        raise ConfigError(
+            f"--address: {node} has GPUs, but its PyTorch finds none; install one there that goes with its driver, or "
+            "set resources.gpus_per_worker to 0."
+        )
     if answer.problem:
         raise ConfigError(f"--storage {storage}: {node} cannot use it ({answer.problem}); {_SHARED}.")
     if answer.read != token or not written.exists():

@@ -13,6 +13,7 @@ from distill_tune.config import Config, Space
 from distill_tune.data import Dataset
 from distill_tune.distillation.materials import student_for
 from distill_tune.distillation.pace import Pace, fastest, laid_out, paces_s, step_s, threads
+from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.teacher_cache import visible_rows
 from distill_tune.errors import ConfigError
 
@@ -38,9 +39,10 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
     if resources.gpus_per_worker and not torch.cuda.is_available():
         return None
     device = torch.device(resources.device)
-    with threads(resources.cpus_per_worker), torch.random.fork_rng():
+    with threads(resources.cpus_per_worker), generators_kept(device):
         each_s = [_epoch_s(config, student, dataset, device) for config, student in _middles(space, dataset)]
-    return sum(each_s) / len(each_s) / resources.workers_per_trial if each_s else None
+    at_a_time = 1 / min(1.0, resources.gpus_per_worker or 1.0)  # trials that share the GPU, which was timed alone
+    return sum(each_s) / len(each_s) * at_a_time / resources.workers_per_trial if each_s else None
 
 
 def _epoch_s(config: Config, student: nn.Module, dataset: Dataset, device: torch.device) -> float:
@@ -55,7 +57,7 @@ def _epoch_s(config: Config, student: nn.Module, dataset: Dataset, device: torch
 
 def chosen_pace(space: Space, dataset: Dataset) -> Pace:
     """What trains the families of a space fastest on this machine's CPU."""
-    with threads(space.config.resources.cpus_per_worker), torch.random.fork_rng():
+    with threads(space.config.resources.cpus_per_worker), torch.random.fork_rng(devices=[]):
         configs = [config for config, _ in _middles(space, dataset)]
         return fastest([paces_s(partial(student_for, config, dataset), *_batch(config, dataset)) for config in configs])
 

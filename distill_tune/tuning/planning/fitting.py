@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
+
 from distill_tune.config import Space, Values, parse_duration_s
 from distill_tune.config.searching import COSTS
 from distill_tune.data import Dataset
+from distill_tune.distillation.precision import resolved
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.books.plan import affordable_epochs
 from distill_tune.tuning.planning.by_size import middle_students, smallest_student
@@ -80,15 +83,24 @@ def known_to_fit(space: Space, dataset: Dataset) -> Fitted:
 
 
 def _to_machine(space: Space, dataset: Dataset) -> Space:
-    """On GPUs each worker knows its precision by itself; on CPUs it is measured, and the memory format with it."""
+    """On a GPU the precision is known, and on CPUs it is measured, the memory format with it.
+
+    Where trials have GPUs and this machine has none, each worker finds out by itself.
+    """
     config = space.config
     is_open = config.optim.precision == "auto" and ("optim", "precision") not in space.ranges
-    if not is_open or config.resources.gpus_per_worker:
+    if not is_open:
         return space
+    if config.resources.gpus_per_worker:
+        return _to_gpu(space) if torch.cuda.is_available() else space
     pace = chosen_pace(space, dataset)
     if config.optim.memory_format == "auto" and ("optim", "memory_format") not in space.ranges:
         space = space.with_fixed("optim", "memory_format", pace.memory_format)
     return space.with_fixed("optim", "precision", pace.precision)
+
+
+def _to_gpu(space: Space) -> Space:
+    return space.with_fixed("optim", "precision", resolved("auto", torch.device("cuda")))
 
 
 def _to_time(space: Space, dataset: Dataset, places: int, say: Callable[[str], None]) -> Space:

@@ -15,8 +15,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.config import Config
-from distill_tune.distillation.materials import Materials
+from distill_tune.data.dataset import open_dataset
+from distill_tune.distillation.materials import Materials, student_for
 from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.views import Views
 from distill_tune.errors import ConfigError
 
@@ -41,16 +43,25 @@ def with_lanes(fitted: Fitted, prepared: Prepared, places: int, say: Callable[[s
     """Settle `resources.lanes = "auto"`."""
     config = fitted.space.config
     if config.resources.lanes != "auto":
+        _say_if_in_vain(fitted, say)
         return fitted
-    most = (
-        config.search.trials // (_TRIALS_A_LANE * places)
-        if config.resources.workers_per_trial == 1 and config.data.folds is None
-        else 1
-    )
+    are_alone = config.resources.workers_per_trial > 1 or config.data.folds is not None
+    are_alone = are_alone or prepared.live_teacher is not None
+    most = 1 if are_alone else config.search.trials // (_TRIALS_A_LANE * places)
     long = max(config.search.max_epochs, _TURNS + 1)  # the last epoch of a training measures more than others
     timed = replace(fitted, space=fitted.space.with_fixed("search", "max_epochs", long))
     lanes = _fastest(timed, prepared, [count for count in _CHOICES if count <= most], say)
     return replace(fitted, space=fitted.space.with_fixed("resources", "lanes", lanes))
+
+
+def _say_if_in_vain(fitted: Fitted, say: Callable[[str], None]) -> None:
+    config = fitted.space.config
+    is_open = ("optim", "precision") in fitted.space.ranges
+    if config.resources.lanes != 1 and not is_open and config.optim.precision == "bfloat16":
+        say(
+            f"resources.lanes = {config.resources.lanes}: students in bfloat16 cannot be fused and train in turns; set "
+            "optim.precision = 'float32'"
+        )
 
 
 def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Callable[[str], None]) -> int:
@@ -64,7 +75,7 @@ def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Ca
         return 1
     device = resources.device
     lanes, speed, until_s = 1, _WORTH_IT / _WORTH_MORE, time.monotonic() + _PATIENCE_S
-    with threads(resources.cpus_per_worker), torch.random.fork_rng(), freed_memory_kept():
+    with threads(resources.cpus_per_worker), generators_kept(torch.device(device)), freed_memory_kept():
         for count in choices:
             found = _speed(_students(fitted, count), prepared, device) if time.monotonic() < until_s else 0.0
             if found >= speed * _WORTH_MORE:
@@ -93,14 +104,18 @@ def _is_usable(config: Config, fitted: Fitted) -> bool:
 
 def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
     """How many times as fast as alone students train in lanes; 0 where no two of them can be fused."""
+    import torch
+
     from distill_tune.distillation.lanes import Lanes
 
-    if not configs:
+    if sum(_may_fuse(config, prepared) for config in configs) < 2:
         return 0.0
     alone, together = [Lanes(device) for _ in configs], Lanes(device)
     samples = _STEPS * max(config.optim.batch_size for config in configs)
     is_alone = device == "cpu" and configs[0].resources.cpus_per_worker == 1
     with ExitStack() as stack:
+        if device == "cuda":  # the memory there belongs to the trials
+            stack.callback(torch.cuda.empty_cache)
         for seed, config in enumerate(configs):
             some = _less(Materials.open(prepared, config, device), config, samples)
             for lanes in (alone[seed], together):
@@ -113,6 +128,12 @@ def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
             for _ in range(_TURNS)
         ]
     return min(alone_s for alone_s, _ in times_s) / min(fused_s for _, fused_s in times_s)
+
+
+def _may_fuse(config: Config, prepared: Prepared) -> bool:
+    from distill_tune.distillation.lanes import may_fuse
+
+    return may_fuse(config, student_for(config, open_dataset(prepared.data_folder)))
 
 
 def _less(materials: Materials, config: Config, samples: int) -> Materials:

@@ -15,7 +15,7 @@ from ray import tune
 from distill_tune.errors import one_line
 from distill_tune.tuning.books.records import Report, Told
 from distill_tune.tuning.running.lane_desk import Turn
-from distill_tune.tuning.workers.faults import spoils_process
+from distill_tune.tuning.workers.faults import end_if_spoilt
 from distill_tune.tuning.workers.lane_group import LaneGroup
 from distill_tune.tuning.workers.trial import DIED, STEP_S, TrialContext
 
@@ -66,8 +66,7 @@ class LaneHost(tune.Trainable):
         _, reports, _ = told.get(trial, (trial, [], None))
         if isinstance(found, Exception):
             self._context.log(trial, found)
-            if spoils_process(found):  # for all lanes; Tune starts another, and the desk knows who was at work
-                raise found
+            end_if_spoilt(found)  # the desk knows who was at work
             told[trial] = (trial, reports, one_line(found))
         else:
             told[trial] = (trial, reports + [dict(report) for report in found], None)

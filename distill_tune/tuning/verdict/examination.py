@@ -19,7 +19,9 @@ from distill_tune.config import Config
 from distill_tune.data import Dataset, Split
 from distill_tune.data.dataset import open_test
 from distill_tune.distillation.materials import student_for
+from distill_tune.distillation.ready_teachers import on_device
 from distill_tune.distillation.teacher_cache import label_inputs
+from distill_tune.distillation.teacher_training import device_for
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.corrupted import corrupted_accuracies
@@ -79,7 +81,8 @@ def examine(
     fold's samples as its own student, which has not seen them, answers them.
     """
     test = open_test(dataset)
-    teacher_logits = label_inputs(teacher, test.inputs, test.index)
+    device = device_for(candidates[0].config)
+    teacher_logits = _labelled(teacher, test, device)
     students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
     corrupted = _corrupted(students, test, dataset.layout)
     return Examination(
@@ -96,11 +99,17 @@ def examine(
         },
         teacher_accuracy=metrics.accuracy(teacher_logits, test.labels),
         member_accuracies={
-            name: metrics.accuracy(label_inputs(member, test.inputs, test.index), test.labels)
+            name: metrics.accuracy(_labelled(member, test, device), test.labels)
             for name, member in teacher.members.items()
         },
         num_samples=len(test.labels),
     )
+
+
+def _labelled(teacher: LoadedTeacher, test: Split, device: str) -> np.ndarray:
+    """The teacher's logits, on a GPU where the trials had some: it is idle now."""
+    with on_device(device, teacher.module):
+        return label_inputs(teacher, test.inputs, test.index)
 
 
 def _known(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import one_line
 from distill_tune.tuning.books.records import Report, Told
 from distill_tune.tuning.workers.assignment import Assignment
-from distill_tune.tuning.workers.faults import log_fault, spoils_process
+from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
 from distill_tune.tuning.workers.groups import make_group
 from distill_tune.tuning.workers.lane_group import LaneGroup
 from distill_tune.tuning.workers.worker_group import WorkerGroup
@@ -36,8 +35,8 @@ class Seat:
             else:
                 for assignment in assignments:
                     yield from self._alone(self._group, assignment)
-        except Exception as error:
-            self._end_if_spoilt(assignments[0].trial_id, error)
+        except Exception as error:  # such as of lanes that are taken apart
+            end_if_spoilt(error)
             raise
 
     @ray.method(max_task_retries=-1)
@@ -70,11 +69,6 @@ class Seat:
                 yield self._failed(trial, found) if isinstance(found, Exception) else (trial, found, None)
 
     def _failed(self, trial_id: str, error: Exception) -> Told:
-        self._end_if_spoilt(trial_id, error)
+        log_fault(self._folder, trial_id, error)
+        end_if_spoilt(error)
         return trial_id, [], one_line(error)
-
-    def _end_if_spoilt(self, trial_id: str, error: Exception) -> None:
-        """Ray then starts the seat's process again; one that leaves by `ray.actor.exit_actor` it would not."""
-        if spoils_process(error):
-            log_fault(self._folder, trial_id, error)
-            os._exit(1)

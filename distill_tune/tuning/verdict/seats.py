@@ -31,9 +31,7 @@ from distill_tune.tuning.workers.keeping import checkpoint_of
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
 _RESTARTS = 2
-"""How often a training is begun again whose seat died."""
-_RESTARTS_OF_A_SEAT = 4 * _RESTARTS
-"""A training that ends its seat each time must not take it from the others."""
+"""How often a training is begun again whose seat died; a seat is started again oftener, for the others' sake."""
 _PATIENCE_S = 60.0
 _LOOK_EVERY_S = 1.0
 """While a seat is waited for, whether it is still needed."""
@@ -88,7 +86,7 @@ class Seats:
     def __enter__(self) -> Seats:
         alone = self._resources.workers_per_trial == 1
         cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
-        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_RESTARTS_OF_A_SEAT)
+        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=4 * _RESTARTS)
         self._seats = [seat.remote(self._resources, self._folder, f"seat-{n}", self._lanes) for n in range(self._count)]
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
@@ -20,6 +21,16 @@ def spoils_process(error: BaseException) -> bool:
         return False
     is_torchs_own = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)  # torch may not be loaded
     return is_torchs_own or _OF_A_GPU in str(error)
+
+
+def end_if_spoilt(error: BaseException) -> None:
+    """End this process if it can train nothing else; Ray starts another, as for one that died.
+
+    An actor that only raises is taken down by Tune in its own time, and one that leaves by `ray.actor.exit_actor` is
+    not started again.
+    """
+    if spoils_process(error):
+        os._exit(1)
 
 
 def log_fault(folder: Path, trial_id: str, error: BaseException) -> None:

@@ -22,7 +22,7 @@ from distill_tune.errors import one_line
 from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.schedulers._base import Judge
 from distill_tune.tuning.workers.assignment import Assignment
-from distill_tune.tuning.workers.faults import log_fault, spoils_process
+from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
 from distill_tune.tuning.workers.groups import make_group
 from distill_tune.tuning.workers.keeping import checkpoint_of
 from distill_tune.tuning.workers.worker_group import WorkerGroup
@@ -105,8 +105,7 @@ class Trial(tune.Trainable):
                 reports.append(dict(self._group.next_report()))
         except Exception as error:  # whatever a user's own loss or student raises: this trial fails, the search goes on
             self._context.log(self._assignment.trial_id, error)
-            if spoils_process(error):  # Tune starts another, as for a worker that died
-                raise
+            end_if_spoilt(error)
             return {**result, FAILURE: one_line(error), "done": True}
         return {**result, "done": reports[-1]["epoch"] >= self._assignment.max_epochs}
 
