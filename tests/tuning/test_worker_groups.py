@@ -151,7 +151,7 @@ def test_after_shutdown_nothing_is_left(assignment: Assignment, tmp_path: Path, 
 
 def tensors_alive() -> int:
     gc.collect()
-    return sum(isinstance(each, torch.Tensor) for each in gc.get_objects())
+    return sum(issubclass(type(each), torch.Tensor) for each in gc.get_objects())
 
 
 def a_train_worker() -> psutil.Process:
@@ -214,6 +214,10 @@ def test_a_worker_goes_on_from_what_another_has_read_though_it_cannot_see_the_fi
 def test_after_its_last_epoch_a_group_holds_nothing_of_its_assignment(
     one_worker: WorkerGroup, assignment: Assignment
 ) -> None:
+    all_reports(one_worker, assignment)
     before = tensors_alive()
+    one_worker.assign(assignment)
+    one_worker.next_report()
+    assert tensors_alive() > before
     all_reports(one_worker, assignment)
     assert tensors_alive() == before
