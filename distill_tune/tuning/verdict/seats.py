@@ -107,12 +107,8 @@ class Seats:
         Raises:
             DistillTuneError: a seat could not be kept running.
         """
-        asked = [
-            _Training(candidate, seed)
-            for candidate in candidates
-            for seed in candidate.seeds
-            if not self._is_known(candidate, seed)
-        ]
+        runs = ((candidate, seed) for candidate in candidates for seed in candidate.seeds)
+        asked = [_Training(*run) for run in runs if not self._is_known(*run)]
         pile = Pile(dealt(asked, self._count, self._lanes))
         faults: list[Exception] = []
         threads = [threading.Thread(target=self._work, args=(seat, pile, faults), daemon=True) for seat in self._seats]
