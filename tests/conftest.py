@@ -12,7 +12,10 @@ from runs import IMAGES, run_space
 
 from distill_tune.config import Config, Space
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would children
+# What a shell's background job or nohup ignores, its children would ignore too; a handler is not inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 # How fast an example runs, or is made, says nothing about whether it is right.
 settings.register_profile("no_clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no_clock")

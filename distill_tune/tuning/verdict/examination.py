@@ -21,7 +21,6 @@ from distill_tune.data.dataset import open_test
 from distill_tune.distillation.materials import student_for
 from distill_tune.distillation.ready_teachers import on_device
 from distill_tune.distillation.teacher_cache import label_inputs
-from distill_tune.distillation.teacher_training import device_for
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.corrupted import corrupted_accuracies
@@ -73,15 +72,18 @@ class Answers(NamedTuple):
 
 
 def examine(
-    candidates: list[Candidate], teacher: LoadedTeacher, dataset: Dataset, folds: Sequence[Dataset] = ()
+    candidates: list[Candidate],
+    teacher: LoadedTeacher,
+    dataset: Dataset,
+    folds: Sequence[Dataset] = (),
+    device: str = "cpu",
 ) -> Examination:
     """Open the test split and measure every candidate in every seed that it was trained in.
 
-    With `folds`, the students are those of all folds together, and what is fitted on validation is fitted on each
-    fold's samples as its own student, which has not seen them, answers them.
+    The teacher answers on `device`. With `folds`, the students are those of all folds together, and what is fitted on
+    validation is fitted on each fold's samples as its own student, which has not seen them, answers them.
     """
     test = open_test(dataset)
-    device = device_for(candidates[0].config)
     teacher_logits = _labelled(teacher, test, device)
     students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
     corrupted = _corrupted(students, test, dataset.layout)

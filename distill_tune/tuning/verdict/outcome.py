@@ -9,6 +9,7 @@ from typing import Any
 from distill_tune.config import Space, tables_of
 from distill_tune.data import open_dataset
 from distill_tune.distillation.prepare import Preparation
+from distill_tune.distillation.teacher_training import device_for
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.export.model_card import input_sentence, model_card
 from distill_tune.export.student_folder import write_student_folder
@@ -33,7 +34,7 @@ def complete(
     winner, baselines = confirmation.winner, confirmation.baselines
     teacher = preparation.teacher.mixed(winner.config.teacher.chosen("source").mix())
     folds = [open_dataset(fold.data_folder) for fold in preparation.prepared.folds]
-    examination = examine([winner, *baselines], teacher, preparation.dataset, folds)
+    examination = examine([winner, *baselines], teacher, preparation.dataset, folds, device_for(winner.config))
     weights = _best_weights(winner, ledger)
     found = {
         **head,
