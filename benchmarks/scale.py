@@ -77,7 +77,7 @@ class IdleGroup(WorkerGroup):
         """Let every report be a step of Tune's."""
         from distill_tune.tuning.workers import trial
 
-        trial._STEP_S = 0.0
+        trial.STEP_S = 0.0
 
     def assign(self, assignment: Assignment) -> None:
         """Begin another student."""

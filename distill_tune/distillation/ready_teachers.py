@@ -85,8 +85,8 @@ def on_device(device: str, network: nn.Module | None) -> Iterator[None]:
     if network is None or device == "cpu":
         yield
         return
-    network.to(device)
     try:
+        network.to(device)
         yield
     finally:
         network.cpu()

@@ -67,7 +67,7 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
 
 
 def device_for(config: Config) -> str:
-    """Where a teacher runs in this process: as the trials do, on a GPU if they have some and one is here."""
+    """Where a network runs in this process: as in the trials, on a GPU if they have some and one is here."""
     return "cuda" if config.resources.gpus_per_worker and torch.cuda.is_available() else "cpu"
 
 

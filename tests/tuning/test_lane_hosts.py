@@ -9,6 +9,7 @@ from test_run_search import Meddler, actors_named, ended_by_failures, searched
 from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.running.run import run_search
+from distill_tune.tuning.workers.trial import DIED
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
@@ -83,7 +84,7 @@ def test_a_trial_that_ends_its_process_again_and_again_takes_no_other_lane_along
     first, deadly, third = conductor.ledger.records.values()
     assert first.status is third.status is Status.COMPLETED
     assert deadly.status is Status.FAILED
-    assert deadly.message == "its worker died too often"
+    assert deadly.message == DIED
 
 
 def test_a_loss_that_raises_fails_in_its_lane_and_five_alike_end_the_search(tmp_path: Path, preparation: Any) -> None:

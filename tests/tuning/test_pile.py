@@ -36,6 +36,23 @@ def test_every_piece_is_done_once_though_each_is_put_back_first() -> None:
     assert pile.is_done
 
 
+def test_a_piece_may_be_put_back_in_parts_of_which_each_is_done() -> None:
+    pile, done = Pile([["a", "b", "c"]]), list[list[str]]()
+    whole = pile.take()
+    assert whole is not None
+    pile.put_back(*([part] for part in whole))
+    assert not pile.is_done
+
+    def work() -> None:
+        while (piece := pile.take()) is not None:
+            done.append(piece)
+            pile.done()
+
+    assert not at_work([threading.Thread(target=work) for _ in range(2)])
+    assert sorted(done) == [["a"], ["b"], ["c"]]
+    assert pile.is_done
+
+
 def test_nobody_waits_for_a_piece_whose_taker_has_gone_wrong() -> None:
     pile, taken = Pile(["lost"]), list[str | None]()
     assert pile.take() == "lost"

@@ -39,7 +39,8 @@ _CLIP_EPSILON = 1e-6
 def may_fuse(config: Config, student: nn.Module) -> bool:
     """Whether such a training could be fused with others, as far as is known before its data are opened."""
     parts_can = config.loss.chosen("kind").over_lanes and config.optim.chosen("kind").over_lanes
-    return bool(parts_can) and config.optim.accumulate == 1 and chain_of(student) is not None
+    steps_can = config.optim.accumulate == 1 and config.optim.precision != "bfloat16"
+    return bool(parts_can) and steps_can and chain_of(student) is not None
 
 
 def fusing_key(run: Run) -> str | None:

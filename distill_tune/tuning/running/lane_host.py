@@ -38,6 +38,13 @@ class LaneHost(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train those who are due until something can be decided on one of them, or for about `STEP_S`."""
+        try:
+            return self._step()
+        except Exception as error:  # such as of lanes that are taken apart
+            end_if_spoilt(error)
+            raise
+
+    def _step(self) -> dict[str, Any]:
         turn: Turn = ray.get(self._desk.take.remote(self._place, self._is_new))
         self._is_new = False
         told: dict[str, Told] = {trial: (trial, [], DIED) for trial in turn.given_up}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from safetensors.torch import load_file
 from torch import nn
 
@@ -109,8 +110,11 @@ def examine(
 
 
 def _labelled(teacher: LoadedTeacher, test: Split, device: str) -> np.ndarray:
-    """The teacher's logits, on a GPU where the trials had some: it is idle now."""
-    with on_device(device, teacher.module):
+    """The teacher's logits, on a GPU where the trials had some, unless somebody else has taken its memory since."""
+    try:
+        with on_device(device, teacher.module):
+            return label_inputs(teacher, test.inputs, test.index)
+    except torch.OutOfMemoryError:
         return label_inputs(teacher, test.inputs, test.index)
 
 

@@ -47,10 +47,11 @@ class Pile(Generic[Piece]):
             self._left -= 1
             self._changed.notify_all()
 
-    def put_back(self, piece: Piece) -> None:
-        """A piece that was taken must be begun again, and is the next."""
+    def put_back(self, *pieces: Piece) -> None:
+        """A piece that was taken must be begun again, perhaps in parts, which are the next."""
         with self._changed:
-            self._waiting.appendleft(piece)
+            self._left += len(pieces) - 1
+            self._waiting.extendleft(reversed(pieces))
             self._changed.notify_all()
 
     def close(self) -> list[Piece]:

@@ -31,7 +31,9 @@ from distill_tune.tuning.workers.keeping import checkpoint_of
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
 _RESTARTS = 2
-"""How often a training is begun again whose seat died; a seat is started again oftener, for the others' sake."""
+"""How often a training is begun again whose seat died."""
+_SEAT_RESTARTS = 100
+"""Of a seat: each training may cost it some, and the others must not lose it."""
 _PATIENCE_S = 60.0
 _LOOK_EVERY_S = 1.0
 """While a seat is waited for, whether it is still needed."""
@@ -86,7 +88,7 @@ class Seats:
     def __enter__(self) -> Seats:
         alone = self._resources.workers_per_trial == 1
         cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
-        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=4 * _RESTARTS)
+        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_SEAT_RESTARTS)
         self._seats = [seat.remote(self._resources, self._folder, f"seat-{n}", self._lanes) for n in range(self._count)]
         return self
 
@@ -198,8 +200,8 @@ class Seats:
             for hand in [hand for hand in hands.values() if not hand.training.tries_left]:
                 self._end(hands.pop(hand.record.trial_id).record, Status.FAILED, why)
             if hands:
-                trainings = (hand.training for hand in hands.values())
-                return pile.put_back([replace(each, tries_left=each.tries_left - 1, why=why) for each in trainings])
+                trainings = (hand.training for hand in hands.values())  # apart from now on: one may be to blame
+                return pile.put_back(*([replace(t, tries_left=t.tries_left - 1, why=why)] for t in trainings))
         pile.done()
 
     def _hand(self, training: _Training) -> _Hand:

@@ -34,7 +34,8 @@ def end_if_spoilt(error: BaseException) -> None:
 
 
 def log_fault(folder: Path, trial_id: str, error: BaseException) -> None:
-    """Keep in a search's folder what a training raised."""
+    """Keep in a search's folder what a training raised, behind what it raised before, if it was begun again."""
     log = folder / "logs" / f"{trial_id}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("".join(traceback.format_exception(error)))
+    with log.open("a") as file:
+        file.write("".join(traceback.format_exception(error)))

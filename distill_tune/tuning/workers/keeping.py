@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill_tune.atomic import new_file
 from distill_tune.tuning.books.ledger import Watcher
-from distill_tune.tuning.books.records import Report, TrialRecord
+from distill_tune.tuning.books.records import Report, Status, TrialRecord
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.weights import write_weights
 
@@ -73,6 +73,11 @@ class CheckpointSweeper(Watcher):
 
     def __init__(self, folder: Path):
         self._folder = folder
+
+    def trial_known(self, record: TrialRecord) -> None:
+        """Of an earlier sitting, which may have been killed before it swept."""
+        if record.status is not Status.PAUSED:
+            self.trial_ended(record)
 
     def trial_ended(self, record: TrialRecord) -> None:
         """A training that has ended leaves one behind."""

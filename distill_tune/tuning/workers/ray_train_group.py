@@ -24,6 +24,7 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError, TrainingError, one_line
 from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.faults import log_fault
 from distill_tune.tuning.workers.keeping import read_checkpoint
 from distill_tune.tuning.workers.mailbox import Mailbox
 from distill_tune.tuning.workers.torch_backend import LateTorchConfig
@@ -49,7 +50,7 @@ class RayTrainGroup(WorkerGroup):
         cpus, gpus = self._resources.cpus_per_worker, self._resources.gpus_per_worker
         trainer = DataParallelTrainer(
             serve,
-            train_loop_config={"mailbox": self._mailbox, "threads": cpus},
+            train_loop_config={"mailbox": self._mailbox, "threads": cpus, "folder": self._storage.parent},
             backend_config=LateTorchConfig(_BACKENDS[self._resources.device]),
             scaling_config=ray.train.ScalingConfig(
                 num_workers=self._resources.workers_per_trial,
@@ -125,6 +126,7 @@ def serve(config: dict[str, Any]) -> None:
         except (TrainingError, ConfigError) as error:  # the assignment's own fault, and every rank's: losses are summed
             ranks.ask(mailbox.drop, number, str(error))
         except Exception as error:  # of this rank alone, or because another has died: all must start again
+            log_fault(config["folder"], assignment.trial_id, error)
             ray.get(mailbox.note_fault.remote(one_line(error)))
             os._exit(1)  # else others would wait for it in what they compute together
 

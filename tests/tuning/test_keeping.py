@@ -1,0 +1,70 @@
+"""What trainings leave on the disk, and who takes it away."""
+
+from pathlib import Path
+
+import pytest
+
+from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.workers.faults import log_fault, spoils_process
+from distill_tune.tuning.workers.keeping import CHECKPOINTS, CheckpointSweeper, checkpoint_of
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """Of a search whose trials have left a checkpoint each."""
+    for trial in ("0000", "0001", "0002"):
+        path = checkpoint_of(tmp_path, trial)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    return Ledger(watchers=[CheckpointSweeper(tmp_path)])
+
+
+def left(folder: Path) -> set[str]:
+    return {path.stem for path in (folder / CHECKPOINTS).glob("*")}
+
+
+def record(trial: str, status: Status = Status.RUNNING) -> TrialRecord:
+    return TrialRecord(int(trial), trial, {}, status=status)
+
+
+def test_a_checkpoint_goes_with_its_training_and_the_folder_with_the_last(ledger: Ledger, tmp_path: Path) -> None:
+    for trial, rest in (("0000", {"0001", "0002"}), ("0001", {"0002"}), ("0002", set())):
+        ledger.start(record(trial))
+        ledger.end(ledger.records[trial], Status.COMPLETED)
+        assert left(tmp_path) == rest
+    ledger.close()
+    assert not (tmp_path / CHECKPOINTS).exists()
+
+
+def test_a_training_that_goes_on_later_keeps_its_own(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.start(later := record("0000"))
+    later.goes_on_later = True
+    ledger.end(later, Status.INTERRUPTED)
+    ledger.close()
+    assert "0000" in left(tmp_path)
+
+
+def test_what_a_killed_sitting_had_not_swept_is_swept_by_the_next(ledger: Ledger, tmp_path: Path) -> None:
+    for trial, status in (("0000", Status.COMPLETED), ("0001", Status.STOPPED), ("0002", Status.PAUSED)):
+        ledger.know(record(trial, status))
+    assert left(tmp_path) == {"0002"}
+
+
+def test_what_a_training_raised_stands_behind_what_it_raised_before(tmp_path: Path) -> None:
+    for error in (ValueError("first"), KeyError("second")):
+        log_fault(tmp_path, "0007", error)
+    said = (tmp_path / "logs" / "0007.txt").read_text()
+    assert said.index("ValueError: first") < said.index("KeyError: 'second'")
+
+
+@pytest.mark.parametrize(
+    ("error", "spoils"),
+    [
+        (RuntimeError("CUDA error: device-side assert triggered"), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), False),
+        (ValueError("the user's own"), False),
+    ],
+)
+def test_a_process_is_spoilt_by_what_its_gpu_does_not_recover_from(error: Exception, spoils: bool) -> None:
+    assert spoils_process(error) is spoils
