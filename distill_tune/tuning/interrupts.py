@@ -34,6 +34,7 @@ class Interrupt:
         self.requested = False
         """Whether to end, in order."""
         self._in_order = False
+        self._numbers: tuple[signal.Signals, ...] = ()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """A signal handler."""
@@ -43,9 +44,16 @@ class Interrupt:
         with suppress(OSError):  # the terminal may be what is gone
             os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _ONCE)  # a handler must not use buffered files
 
+    def listen(self, *numbers: signal.Signals) -> None:
+        """Take these signals, or again those that were taken, from whoever has come in between."""
+        self._numbers = numbers or self._numbers
+        for number in self._numbers:
+            signal.signal(number, self)
+
     @contextmanager
     def in_order(self) -> Iterator[None]:
         """While the block runs, the first signal sets `requested`."""
+        self.listen()  # Ray's handler, which it puts before this one, aborts the program three seconds after a SIGTERM
         self._in_order = True
         try:
             yield
@@ -58,8 +66,7 @@ def heard(interrupt: Interrupt) -> Iterator[None]:
     """While the block runs, the program's signals go to `interrupt`."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     taken = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
-    for number in taken:
-        signal.signal(number, interrupt)
+    interrupt.listen(*taken)
     try:
         yield
     finally:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BUSY = """
 import os, sys
 from pathlib import Path
@@ -53,3 +55,31 @@ def test_when_nobody_reads_its_errors_it_ends_in_order(tmp_path: Path) -> None:
         assert busy.stdout.read() == b"interrupted\n"
     assert busy.returncode == 130
     assert (tmp_path / "saved").exists()
+
+
+WITH_RAY = """
+import os, signal, threading
+import ray
+from distill_tune.tuning.interrupts import Interrupt, heard
+
+interrupt = Interrupt()
+with heard(interrupt):
+    settings = {"num_cpus": 1, "include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+    connecting = threading.Thread(target=ray.init, kwargs=settings)
+    connecting.start()
+    connecting.join()
+    with interrupt.in_order():
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not interrupt.requested:
+            pass
+        print("alarm in", signal.alarm(0), "s")
+ray.shutdown()
+"""
+"""Asks what would end it later: an alarm that is set is one that aborts."""
+
+
+@pytest.mark.ray
+def test_a_sigterm_leaves_all_the_time_that_an_epoch_takes_though_ray_has_a_handler_too() -> None:
+    done = subprocess.run([sys.executable, "-c", WITH_RAY], capture_output=True, text=True, check=True, timeout=200)
+    assert done.stdout == "alarm in 0 s\n"
+    assert "SIGTERM received" not in done.stderr
