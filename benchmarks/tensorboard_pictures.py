@@ -55,6 +55,7 @@ def main() -> None:
         ]
         browser = started(stack, [given.chromium, *options, "--hide-scrollbars", "about:blank"])
         endpoint = next(line.split()[-1] for line in browser if "listening on ws://" in line)
+        given.to.mkdir(parents=True, exist_ok=True)
         asyncio.run(photograph(endpoint, f"{url.rstrip('/')}/#hparams", given.to))
 
 

@@ -357,6 +357,22 @@ def test_a_space_with_five_conditional_columns_shows_those_with_words_first(tmp_
     watcher.close()
 
 
+def test_trials_of_a_search_beside_another_have_rows_of_their_own(space: Space, tmp_path: Path) -> None:
+    accuracies = {"": 0.9, "baseline": 0.5}
+    for folder, accuracy in accuracies.items():
+        watcher = TensorBoardWatcher(tmp_path / folder, space, "val/accuracy", is_beside=bool(folder))
+        ledger = Ledger(watchers=[watcher])
+        ledger.start(first := trial(space, 0))
+        ledger.report(first.trial_id, {"epoch": 1, "val/accuracy": accuracy})
+        ledger.end(first, Status.COMPLETED)
+        ledger.close()
+    _, groups = hparams_backend(tmp_path)
+    shown = {
+        name: [m.value for m in group.metric_values if m.name.tag == "val/accuracy"] for name, group in groups.items()
+    }
+    assert shown == {"0000": [pytest.approx(0.9)], "baseline/0000": [pytest.approx(0.5)]}
+
+
 def test_nothing_of_tensorflow_or_torch_is_imported() -> None:
     script = (
         "import sys, distill_tune.tuning.showing.tensorboard; print({'tensorflow', 'torch', 'ray'} & set(sys.modules))"

@@ -107,11 +107,13 @@ def _first(columns: list[Column]) -> list[Column]:
     return filled[:VISIBLE]
 
 
-def session_start(record: TrialRecord, columns: Iterable[Column]) -> Any:
-    """A trial's hyperparameters; runs of one group are seeds of one configuration and share a row."""
-    about = plugin_data_pb2.SessionStartInfo(
-        group_name=record.group or record.trial_id, start_time_secs=record.started_s
-    )
+def session_start(record: TrialRecord, columns: Iterable[Column], search: str = "") -> Any:
+    """A trial's hyperparameters; runs of one group are seeds of one configuration and share a row.
+
+    Trials of two searches have the same numbers: `search`, before a row's name, keeps those of one from the other's.
+    """
+    row = f"{search}{record.group or record.trial_id}"
+    about = plugin_data_pb2.SessionStartInfo(group_name=row, start_time_secs=record.started_s)
     for column in columns:
         if column.name in record.values:
             _put(about.hparams[column.name], column.shown(record.values[column.name]))

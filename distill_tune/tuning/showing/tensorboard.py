@@ -62,7 +62,7 @@ class TensorBoardWatcher(Watcher):
             is_beside: another search is in the folder above: the page takes its columns from one, and from it.
         """
         self._folder, self._objective, self._places = folder, objective, places
-        self._columns = columns_of(space)
+        self._columns, self._rows = columns_of(space), f"{folder.name}/" if is_beside else ""
         further = space.config.search.objectives[1:]
         self._tally = Tally(objective, further=further)
         self._open: dict[str, Run] = {}
@@ -134,7 +134,7 @@ class TensorBoardWatcher(Watcher):
         run = self._open[record.trial_id] = Run(record, EventFile(folder))
         costs = {f"trial/{name}": getattr(record, name) for name in COSTS}
         known = scalars({tag: cost for tag, cost in costs.items() if cost})
-        run.events.add(0, session_start(record, self._columns), *known, wall_s=record.started_s)
+        run.events.add(0, session_start(record, self._columns, self._rows), *known, wall_s=record.started_s)
         for report in record.reports:  # of before an interruption
             self._write_report(run, report)
         run.events.flush()
