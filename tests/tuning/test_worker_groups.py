@@ -179,9 +179,13 @@ def eventually(condition: Callable[[], bool], tries: int = 200) -> None:
     raise AssertionError("Ray never agreed")
 
 
+def with_loss(assignment: Assignment, kind: str) -> Assignment:
+    loss = assignment.config.loss.model_copy(update={"kind": kind})
+    return replace(assignment, config=assignment.config.model_copy(update={"loss": loss}))
+
+
 def test_a_loss_that_raises_costs_its_own_assignment_alone(group: WorkerGroup, assignment: Assignment) -> None:
-    loss = assignment.config.loss.model_copy(update={"kind": "broken_loss:Broken"})
-    group.assign(replace(assignment, config=assignment.config.model_copy(update={"loss": loss})))
+    group.assign(with_loss(assignment, "broken_loss:Broken"))
     with pytest.raises(Exception, match="this loss is broken"):
         group.next_report()
     assert len(all_reports(group, assignment)) == 9
@@ -190,8 +194,7 @@ def test_a_loss_that_raises_costs_its_own_assignment_alone(group: WorkerGroup, a
 def test_a_fault_of_one_worker_alone_starts_all_of_them_again_and_is_named_in_the_end(
     two_workers: WorkerGroup, assignment: Assignment
 ) -> None:
-    loss = assignment.config.loss.model_copy(update={"kind": "broken_loss:Damaged"})
-    two_workers.assign(replace(assignment, config=assignment.config.model_copy(update={"loss": loss})))
+    two_workers.assign(with_loss(assignment, "broken_loss:Damaged"))
     with pytest.raises(TrainingError, match="CacheError: a file of the cache is damaged here"):
         two_workers.next_report()
     assert len(all_reports(two_workers, assignment)) == 9

@@ -45,17 +45,14 @@ def may_fuse(config: Config, student: nn.Module) -> bool:
 
 def fusing_key(run: Run) -> str | None:
     """Runs with one key can be fused; None for a run that cannot be fused with any."""
-    chain, optimizer = chain_of(run.student), run.config.optim.chosen("kind")
+    optimizer = run.config.optim.chosen("kind")
     can = (
-        chain is not None
-        and run.objective.loss.over_lanes
-        and optimizer.over_lanes
+        may_fuse(run.config, run.student)
         and isinstance(run.precision, nullcontext)
         and run.hold.is_free
         and run.limit_norm.is_free
         and run.teacher is None
         and run.objective.is_plain
-        and run.config.optim.accumulate == 1
         and run.shard.world_size == 1
     )
     if not can:
