@@ -58,22 +58,19 @@ def test_when_nobody_reads_its_errors_it_ends_in_order(tmp_path: Path) -> None:
 
 
 WITH_RAY = """
-import os, signal, threading
-import ray
+import os, signal
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.tuning.cluster.connection import Connection
 from distill_tune.tuning.interrupts import Interrupt, heard
 
 interrupt = Interrupt()
-with heard(interrupt):
-    settings = {"num_cpus": 1, "include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
-    connecting = threading.Thread(target=ray.init, kwargs=settings)
-    connecting.start()
-    connecting.join()
+with heard(interrupt), Connection(None, ResourcesConfig()) as connection:
+    connection.wait()
     with interrupt.in_order():
         os.kill(os.getpid(), signal.SIGTERM)
         while not interrupt.requested:
             pass
         print("alarm in", signal.alarm(0), "s")
-ray.shutdown()
 """
 """Asks what would end it later: an alarm that is set is one that aborts."""
 
