@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill_tune.config import Config
-from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.seeds import seed_of
 
 _EVALUATED_AT_ONCE = 1000

@@ -19,9 +19,9 @@ from _peers import Peer, test_accuracy
 
 from distill_tune.config.load import load_space
 from distill_tune.config.validate import validate
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.loop import distill
 
 _STEPS = 20
 _CONFIRMATION_SHARE = 1.5

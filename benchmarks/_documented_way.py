@@ -32,7 +32,7 @@ from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import open_dataset
-from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.tuning.planning.limits import Limits
 
 _NUM_CPUS = 8
@@ -86,8 +86,8 @@ class Stopwatch(tune.Callback):
 
 def train(config: dict[str, Any], space: Space, prepared: Prepared, weights: str) -> None:
     """What every worker of every trial runs: our loop, with Ray Train's process group around it."""
-    from distill_tune.distillation.loop import distill
-    from distill_tune.distillation.materials import Materials
+    from distill_tune.distillation.materials.materials import Materials
+    from distill_tune.distillation.training.loop import distill
 
     torch.set_num_threads(1)
     run = _run(space, config)

@@ -15,9 +15,9 @@ from distill_tune.config import Config, Space
 from distill_tune.config.load import load_space
 from distill_tune.data import Dataset
 from distill_tune.data.dataset import open_test
-from distill_tune.distillation.materials import student_for
-from distill_tune.distillation.prepare import prepare
-from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.materials.materials import student_for
+from distill_tune.distillation.materials.prepared import Prepared
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.tuning.planning.limits import Limits
 
 NAME = "race"

@@ -24,7 +24,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from distill_tune.config import Config
-from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.materials.materials import Materials
 
 
 def main() -> None:

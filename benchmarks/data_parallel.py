@@ -34,8 +34,8 @@ from step_throughput import FASHION, PLAIN, RECIPE
 from distill_tune.config.load import load_space
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.cluster.connection import Connection
 from distill_tune.tuning.workers.assignment import Assignment

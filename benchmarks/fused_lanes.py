@@ -4,8 +4,8 @@
 
 Both sides train the same students (Letter, MLPs of one architecture or of a mixture, each with its own temperature,
 soft weight, rate, decay and seed), an epoch in turn, on one thread of one process: L epochs by
-`distill_tune.distillation.loop.distill`, one after the other, then one epoch of L lanes. Validation is a part of an
-epoch on both sides. The first epoch of each is a warm-up. The ratio of the times is taken pair by pair, by the
+`distill` of `distillation/training/loop.py`, one after the other, then one epoch of L lanes. Validation is a part of
+an epoch on both sides. The first epoch of each is a warm-up. The ratio of the times is taken pair by pair, by the
 process's CPU time, and the median counts: above 1 the lanes are faster. The largest difference of the validation losses
 after the last epoch is shown beside it. The teacher has trained for one epoch: what its logits are changes no time.
 """
@@ -26,10 +26,10 @@ from distill_tune.config import Config
 from distill_tune.config.load import load_space
 from distill_tune.config.space import Space
 from distill_tune.distillation.lanes import Lanes
-from distill_tune.distillation.loop import Epoch, distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.memory import keep_freed_memory
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.loop import Epoch, distill
+from distill_tune.distillation.training.memory import keep_freed_memory
 
 SPACE = "search_spaces/letter.toml"
 CASES: dict[str, list[dict[str, Any]]] = {

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from distill_tune.config import Space
 from distill_tune.data.dataset import open_test
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import Preparation, prepare
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import Preparation, prepare
+from distill_tune.distillation.training.loop import distill
 from distill_tune.evaluation.intervals import mean_interval, paired_difference
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.evaluation.verdict import judge

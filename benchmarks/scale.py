@@ -34,7 +34,7 @@ from _measure import conclude, free_folder, parser, show
 
 from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.tuning.books.ledger import Ledger, Watcher
 from distill_tune.tuning.books.logbook import JOURNAL, Logbook
 from distill_tune.tuning.books.records import Report, Status, TrialRecord

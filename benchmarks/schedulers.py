@@ -31,9 +31,9 @@ from _measure import ROOT, conclude, parser, show
 
 from distill_tune.config.load import load_space
 from distill_tune.config.searching import SearchConfig
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.loop import distill
 from distill_tune.tuning.schedulers._base import Judge
 
 SPACE = "search_spaces/letter.toml"

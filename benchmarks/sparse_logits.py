@@ -10,7 +10,7 @@ Figures of `docs/configuration.md`, Many classes; the same on every machine, up 
 import torch
 from torch import Tensor
 
-from distill_tune.distillation.sparse_logits import SparseLogits, sample_bytes
+from distill_tune.distillation.cache.sparse import SparseLogits, sample_bytes
 
 CLASSES, SAMPLES = 1000, 2000
 KEEP = (10, 30, 100, 300)

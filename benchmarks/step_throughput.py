@@ -8,7 +8,7 @@ warm-up. Ours is in the precision and memory format that a search would have cho
 loop in float32 as one writes it. With --plain ours is too; that both did the same steps then shows at the end, in the
 largest difference between their weights.
 
-- Ours is `distill_tune.distillation.loop.distill`, the generator that a trial pulls an epoch from. Its validation
+- Ours is `distill` of `distillation/training/loop.py`, the generator that a trial pulls an epoch from. Its validation
   is cut down to one sample, so that its time is the time of its steps; nothing is subtracted.
 - Bare is `_bare_loop.py`: what one writes in a notebook. It keeps one running loss and does nothing else: no
   learning-rate schedule (both sides run at a constant rate). Its inputs are prepared outside the measurement.
@@ -36,10 +36,10 @@ from torch import Tensor, nn
 
 from distill_tune.config import Config
 from distill_tune.config.load import load_space
-from distill_tune.distillation.loop import Epoch, distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.pace import Pace
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.loop import Epoch, distill
+from distill_tune.distillation.training.pace import Pace
 from distill_tune.tuning.planning.estimate import chosen_pace
 
 RECIPE = (

@@ -7,7 +7,7 @@ CNN of about 0.5, 5 and 25 million parameters, untrained: what its logits are ch
 of Fashion-MNIST, batch 128, float32, on one thread of one process, an epoch in turn: ours, timm, ours, timm. The first
 epoch of each is a warm-up. The ratio of the medians counts.
 
-- Ours is `distill_tune.distillation.loop.distill`, the generator that a trial pulls an epoch from, with cached logits.
+- Ours is `distill` of `distillation/training/loop.py`, from which a trial pulls an epoch, with cached logits.
   Its validation is cut down to one sample, so that its time is the time of its steps.
 - timm (https://github.com/huggingface/pytorch-image-models) is `timm.task.LogitDistillationTask` with its optimizer
   from `timm.optim.create_optimizer_v2` (AdamW, PyTorch's fused one) in the plain loop that its documentation shows.
@@ -37,9 +37,9 @@ from cache_against_live import WIDTHS, case, teacher
 from torch import Tensor, nn
 
 from distill_tune.config import Config
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.seeds import seed_of
+from distill_tune.distillation.training.loop import distill
 
 try:
     import timm

@@ -15,7 +15,7 @@ from distill_tune.data.files import at_home
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:
-    from distill_tune.distillation.prepare import Preparation
+    from distill_tune.distillation.preparation.prepare import Preparation
 
 
 _NUM_LINES = 5
@@ -57,7 +57,7 @@ def _train(given: argparse.Namespace) -> int:
 
 
 def _run(space: Space, folder: Path, num_seeds: int) -> int:
-    from distill_tune.distillation.prepare import prepare
+    from distill_tune.distillation.preparation.prepare import prepare
     from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal, write_json
 
     with nothing_left_on_refusal(folder.parent):
@@ -72,9 +72,9 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
 
 
 def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int) -> dict[str, Any]:
-    from distill_tune.distillation.folds import train_students
-    from distill_tune.distillation.pace import threads
-    from distill_tune.distillation.teacher_training import device_for
+    from distill_tune.distillation.preparation.teacher_training import device_for
+    from distill_tune.distillation.training.folds import train_students
+    from distill_tune.distillation.training.pace import threads
     from distill_tune.export.student_folder import write_student_folder
     from distill_tune.weights import write_weights
 

@@ -51,7 +51,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Space], tuple[C
     cache: Path = tmp_path_factory.mktemp("shared-cache")
 
     def made(space: Space) -> tuple[Config, Any]:
-        from distill_tune.distillation.prepare import prepare
+        from distill_tune.distillation.preparation.prepare import prepare
 
         return space.config, prepare(space, cache, lambda line: None)
 

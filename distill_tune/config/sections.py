@@ -74,7 +74,7 @@ class TeacherConfig(Choosing):
     views: Positive | None = None
     """Augmented views of each sample that the teacher labels; None: one without augmentation, else up to 8."""
     keep: Positive | Literal["all"] | None = None
-    """Logits of a view that are cached, the largest; None: all, or 100 above 300 classes (`sparse_logits.py`)."""
+    """Logits of a view that are cached, the largest; None: all, or 100 above 300 classes (`cache/sparse.py`)."""
     trust: bool = False
     """Allow code of the teacher's files to run."""
 
@@ -160,7 +160,7 @@ class OptimConfig(Choosing):
 
 
 class RegularizationConfig(Options):
-    """What the student's weights are held to; see `distillation/norm_limit.py`."""
+    """What the student's weights are held to; see `distillation/training/norm_limit.py`."""
 
     norm_ratio: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of all of the student's weights together, as a multiple of the teacher's; None sets no limit."""

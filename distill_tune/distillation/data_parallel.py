@@ -6,14 +6,21 @@ What a loss remembers of samples is the same on every worker: each hears of thos
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from distill_tune.distillation.batches import Shard
-
 _NOTHING = nullcontext()
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which part of every batch this worker trains on."""
+
+    rank: int = 0
+    world_size: int = 1
 
 
 class Shared(nn.Module):

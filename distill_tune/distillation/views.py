@@ -1,7 +1,7 @@
 """Views: the augmented inputs of some samples, as a pure function of (seed, index, view).
 
 Any view without augmentation is the data itself. The same view always gives the same inputs, so the teacher's outputs
-for it can be computed once and replayed: see `teacher_cache.py`.
+for it can be computed once and replayed: see `cache/outputs.py`.
 """
 
 from dataclasses import dataclass
@@ -44,6 +44,11 @@ class Views:
     def sample_bytes(self) -> int:
         """Of one sample as it is stored."""
         return self._inputs[0].numel() * self._inputs.element_size()
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Of one sample."""
+        return tuple(self._inputs.shape[1:])
 
     @property
     def mixes(self) -> bool:

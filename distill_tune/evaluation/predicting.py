@@ -7,16 +7,16 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-_BATCH = 1000
+from distill_tune.evaluation.portions import samples_at_a_time
 
 Array = npt.NDArray[Any]
 
 
 def predict_logits(student: nn.Module, inputs: Array) -> Array:
     """float32 [n, classes] for inputs [n, *input_shape] in stored units; `student` is in eval mode."""
+    portions = torch.from_numpy(np.array(inputs)).split(samples_at_a_time(inputs.shape[1:]))
     with torch.inference_mode():
-        batches = torch.from_numpy(np.array(inputs)).split(_BATCH)
-        return np.concatenate([student(batch).float().numpy() for batch in batches])
+        return np.concatenate([student(portion).float().numpy() for portion in portions])
 
 
 def probabilities(student: nn.Module, inputs: Array) -> Array:

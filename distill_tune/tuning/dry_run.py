@@ -17,8 +17,8 @@ from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import prepare_data
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.distillation.prepare import check_students
-from distill_tune.distillation.ready_teachers import try_to_load
+from distill_tune.distillation.preparation.prepare import check_students
+from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.tuning.books.plan import ConfirmationPlan
 from distill_tune.tuning.cluster.places import places_of_this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, samples_per_epoch

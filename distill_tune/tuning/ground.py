@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from distill_tune.distillation.prepare import Preparation
+from distill_tune.distillation.preparation.prepare import Preparation
 from distill_tune.tuning.books.claim import Claim
 from distill_tune.tuning.planning.fitting import Fitted
 

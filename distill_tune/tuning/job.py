@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.distillation.prepare import announced_data, prepare
+from distill_tune.distillation.preparation.prepare import announced_data, prepare
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal, write_json
 from distill_tune.export.versions import versions

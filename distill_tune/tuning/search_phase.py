@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 
-from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.export.trials_table import write_trials

@@ -9,7 +9,7 @@ import pytest
 from good import Refuse, rows
 
 from distill_tune.config import load_space
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.tuning.books.claim import Claim
 from distill_tune.tuning.books.logbook import LOGBOOK
 from distill_tune.tuning.books.origin import Origin

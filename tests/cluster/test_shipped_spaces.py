@@ -11,10 +11,10 @@ import pytest
 from torch import nn
 
 from distill_tune.config import load_space
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.norm_limit import norm_limit
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.loop import distill
+from distill_tune.distillation.training.norm_limit import norm_limit
 from distill_tune.students import Student, count_cost
 
 PROJECT = Path(__file__).parents[2]

@@ -17,8 +17,8 @@ from distill_tune.config.sections import DataConfig
 from distill_tune.data import UNLABELLED, RawTable
 from distill_tune.data.build import build
 from distill_tune.data.splits import Fold, split_rows
-from distill_tune.distillation.loop import Run
-from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.training.loop import Run
 from distill_tune.errors import DataError
 
 from test_splits import SEEDS, SHARES, split_or_skip, tables  # isort: skip

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from distill_tune.config import Config, Space
-from distill_tune.distillation.accumulation import Accumulation
-from distill_tune.distillation.loop import Run, distill
-from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.training.accumulation import Accumulation
+from distill_tune.distillation.training.loop import Run, distill
 
 Make = Callable[..., Space]
 Ready = Callable[[Space], tuple[Config, Any]]

@@ -13,8 +13,9 @@ from torch import Tensor
 from distill_tune.arrays import write_arrays
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import UNLABELLED
-from distill_tune.distillation.batches import Batch, Batches, Shard
-from distill_tune.distillation.teacher_cache import TeacherOutputs
+from distill_tune.distillation.cache.outputs import TeacherOutputs
+from distill_tune.distillation.data_parallel import Shard
+from distill_tune.distillation.materials.batches import Batch, Batches
 from distill_tune.distillation.views import Views
 from distill_tune.errors import ConfigError
 

@@ -15,9 +15,9 @@ from runs import IMAGES, run_space
 
 from distill_tune.config import Space
 from distill_tune.config.validate import validate
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.materials.prepared import Prepared
+from distill_tune.distillation.training.loop import distill
 from distill_tune.errors import TrainingError
 
 

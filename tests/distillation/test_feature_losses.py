@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from distill_tune.distillation.feature_terms import FeatureTerm, Pairing
 from distill_tune.distillation.losses import FeatureLoss
 from distill_tune.distillation.losses._memory import Memory
 from distill_tune.distillation.losses._projectors import Embeddings, Regressor
@@ -23,6 +22,7 @@ from distill_tune.distillation.losses.pkt import neighbour_probabilities, pkt_lo
 from distill_tune.distillation.losses.reviewkd import hierarchical_context_loss
 from distill_tune.distillation.losses.sp import sp_loss
 from distill_tune.distillation.losses.vid import vid_loss
+from distill_tune.distillation.training.feature_terms import FeatureTerm, Pairing
 from distill_tune.registry import LOSSES
 
 Array = np.ndarray

@@ -16,26 +16,26 @@ from torch import Tensor, nn
 
 from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.config import Config, Space
-from distill_tune.distillation.anatomy import Anatomy, anatomy_of
-from distill_tune.distillation.feature_cache import (
+from distill_tune.distillation.cache.features import (
     ANATOMY,
     TeacherFeatures,
     feature_bytes,
     features_folder,
     run_teacher,
 )
-from distill_tune.distillation.feature_checks import anatomy_of_family, teacher_layers
-from distill_tune.distillation.feature_terms import WithFeatures, paired, with_features
-from distill_tune.distillation.features import Tap, bounded, bring_down, feature_of
-from distill_tune.distillation.loop import Checkpoint, Epoch, Run, distill
+from distill_tune.distillation.features.anatomy import Anatomy, anatomy_of
+from distill_tune.distillation.features.tap import Tap, bounded, bring_down, feature_of
 from distill_tune.distillation.losses import FeatureLoss
 from distill_tune.distillation.losses.attention import Attention
 from distill_tune.distillation.losses.hint import Hint
 from distill_tune.distillation.losses.pkt import Pkt
 from distill_tune.distillation.losses.vid import Vid
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.objective import Objective
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.feature_checks import anatomy_of_family, teacher_layers
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.feature_terms import WithFeatures, paired, with_features
+from distill_tune.distillation.training.loop import Checkpoint, Epoch, Run, distill
+from distill_tune.distillation.training.objective import Objective
 from distill_tune.errors import CacheError, ConfigError, TeacherError, TrainingError
 from distill_tune.registry import LOSSES, STUDENTS
 from distill_tune.students import build_student, from_callable
@@ -274,7 +274,7 @@ def test_what_a_module_puts_out_is_a_vector_a_map_or_no_feature(output: Any, sha
 
 
 def taught(student: nn.Module, teacher: nn.Module, **losses: FeatureLoss) -> WithFeatures:
-    from distill_tune.distillation.feature_terms import FeatureTerm
+    from distill_tune.distillation.training.feature_terms import FeatureTerm
 
     ours, theirs = anatomy_of(student, IMAGE), anatomy_of(teacher, IMAGE)
     torch.manual_seed(0)
@@ -433,7 +433,7 @@ def test_damaged_features_are_made_again_and_whole_ones_kept(image_space: Make, 
 def test_a_number_too_large_for_half_precision_is_kept_in_full(
     cached: tuple[Config, Any, list[str]], tmp_path: Path
 ) -> None:
-    from distill_tune.distillation.feature_cache import _stored
+    from distill_tune.distillation.cache.features import _stored
 
     assert _stored(torch.tensor([[1.0, 65504.0]])).dtype == np.float16
     assert _stored(torch.tensor([[1.0, 70000.0]])).tolist() == [[1.0, 70000.0]]

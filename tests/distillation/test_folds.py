@@ -11,11 +11,11 @@ import torch
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
 from distill_tune.data import open_dataset
-from distill_tune.distillation.folds import Progress, train_students
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import Preparation, prepare
-from distill_tune.distillation.teacher_cache import outputs_folder
+from distill_tune.distillation.cache.outputs import outputs_folder
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import Preparation, prepare
+from distill_tune.distillation.training.folds import Progress, train_students
+from distill_tune.distillation.training.loop import distill
 from distill_tune.errors import TrainingError
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature

@@ -14,15 +14,15 @@ from runs import IMAGES, TABLE, run_space
 from torch import Tensor, nn
 
 from distill_tune.config import Config, Space, tables_of
-from distill_tune.distillation.batches import Shard
+from distill_tune.distillation.cache.weights import norm_of
+from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.initialisation import Initialisation
 from distill_tune.distillation.initialisation._carrying import carry
 from distill_tune.distillation.initialisation._wiring import CLASSES, INPUT, evenly_spaced, wiring_of
-from distill_tune.distillation.loop import Checkpoint, Epoch, distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import prepare
-from distill_tune.distillation.teacher_weights import norm_of
-from distill_tune.distillation.validation import evaluate
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.loop import Checkpoint, Epoch, distill
+from distill_tune.distillation.training.validation import evaluate
 from distill_tune.errors import ConfigError, InputError, TeacherError
 from distill_tune.registry import INITIALISATIONS, STUDENTS
 from distill_tune.students import build_student

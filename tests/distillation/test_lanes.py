@@ -12,9 +12,9 @@ from distill_tune.config import Config
 from distill_tune.distillation.lanes import Lanes
 from distill_tune.distillation.lanes.chain import chain_of
 from distill_tune.distillation.lanes.fused import Fused, fusing_key
-from distill_tune.distillation.loop import Epoch, Run, distill
-from distill_tune.distillation.materials import Materials, Prepared
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.materials.materials import Materials, Prepared
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.loop import Epoch, Run, distill
 from distill_tune.errors import TrainingError
 from distill_tune.registry import LOSSES, OPTIMIZERS
 from distill_tune.students._blocks import Normalised

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from distill_tune.config import Config, Space
 from distill_tune.data import UNLABELLED
 from distill_tune.distillation.augmentation._base import Draw, Transform
-from distill_tune.distillation.loop import Checkpoint, Epoch, distill
 from distill_tune.distillation.losses._base import Loss
 from distill_tune.distillation.losses.soft_targets import soft_target_loss
-from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.optimizers._base import OptimizerKind
+from distill_tune.distillation.training.loop import Checkpoint, Epoch, distill
 from distill_tune.errors import TrainingError
 from distill_tune.evaluation.corrupted import corrupted_accuracy
 from distill_tune.evaluation.predicting import predict_logits
@@ -385,7 +385,7 @@ def test_without_the_teacher_samples_without_labels_are_as_good_as_hidden_in_epo
 
 
 def test_materials_without_a_teacher_refuse_a_loss_that_needs_one(table_space: Make, ready: Ready) -> None:
-    from distill_tune.distillation.prepared import Prepared
+    from distill_tune.distillation.materials.prepared import Prepared
 
     config, preparation = ready(table_space())
     materials = Materials.open(Prepared(preparation.dataset.folder, None), config)

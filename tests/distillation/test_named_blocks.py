@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from distill_tune.distillation.initialisation._named_blocks import entries_of_first, number_of_blocks
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import ConfigError, InputError, TeacherError
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from distill_tune.config import Config, Space
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.norm_limit import NormLimit
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.loop import distill
+from distill_tune.distillation.training.norm_limit import NormLimit
 from distill_tune.errors import ConfigError
 
 Make = Callable[..., Space]

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from distill_tune.config.validate import validate
 from distill_tune.data import UNLABELLED
-from distill_tune.distillation.batches import Batch
 from distill_tune.distillation.losses.dkd import Dkd
 from distill_tune.distillation.losses.soft_targets import soft_target_loss
-from distill_tune.distillation.objective import Objective, hard_loss
+from distill_tune.distillation.materials.batches import Batch
+from distill_tune.distillation.training.objective import Objective, hard_loss
 
 CLASSES = 5
 

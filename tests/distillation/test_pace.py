@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from distill_tune.distillation.pace import Pace, fastest, laid_out, paces_s
+from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s
 
 PLAIN, LAST = Pace("float32", "contiguous"), Pace("float32", "channels_last")
 HALF, BOTH = Pace("bfloat16", "contiguous"), Pace("bfloat16", "channels_last")

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.sparse_logits import AUTO_ABOVE, AUTO_KEEP, SparseLogits, kept, sample_bytes
-from distill_tune.distillation.teacher_cache import outputs_folder
+from distill_tune.distillation.cache.outputs import outputs_folder
+from distill_tune.distillation.cache.sparse import AUTO_ABOVE, AUTO_KEEP, SparseLogits, kept, sample_bytes
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.training.loop import distill
 
 logits_and_keep = st.tuples(st.integers(2, 60), st.integers(1, 59), st.floats(0.1, 12.0), st.integers(0, 2**31)).filter(
     lambda drawn: drawn[1] < drawn[0]

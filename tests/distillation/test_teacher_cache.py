@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from distill_tune.config import Config, Space
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import prepare
-from distill_tune.distillation.teacher_cache import TeacherOutputs, number_of_views, outputs_folder
+from distill_tune.distillation.cache.outputs import TeacherOutputs, number_of_views, outputs_folder
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import CacheError, ConfigError, TeacherError
 
 Make = Callable[..., Space]
@@ -77,7 +77,7 @@ def test_outputs_are_mapped_and_cannot_be_written_to(table_space: Make, ready: R
     folder = outputs_of(*ready(table_space()))
     before = (folder / "train.arrow").read_bytes()
     code = (
-        "import sys; from pathlib import Path; from distill_tune.distillation.teacher_cache import TeacherOutputs\n"
+        "import sys; from pathlib import Path; from distill_tune.distillation.cache.outputs import TeacherOutputs\n"
         "logits = TeacherOutputs(Path(sys.argv[1])).logits(0); print(logits.sum().item(), flush=True); logits.zero_()"
     )
     process = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)

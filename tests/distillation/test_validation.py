@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from distill_tune.distillation.batches import Shard
-from distill_tune.distillation.validation import evaluate, share_right
+from distill_tune.distillation.data_parallel import Shard
+from distill_tune.distillation.training.validation import evaluate, share_right
 
 
 @pytest.mark.parametrize("count", [1, 999, 1000, 2345])

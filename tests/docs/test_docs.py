@@ -24,9 +24,9 @@ from distill_tune.config.ranges import KINDS
 from distill_tune.config.searching import LATENCY
 from distill_tune.config.sections import SEARCHED, SECTIONS
 from distill_tune.config.shipped import OF_ALL_LOSSES
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import CORRUPTED, Materials
-from distill_tune.distillation.prepare import Preparation, prepare
+from distill_tune.distillation.materials.materials import CORRUPTED, Materials
+from distill_tune.distillation.preparation.prepare import Preparation, prepare
+from distill_tune.distillation.training.loop import distill
 from distill_tune.evaluation.verdict import Word
 from distill_tune.export.versions import versions
 from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, Options

@@ -14,7 +14,7 @@ from runs import TABLE, run_space
 from distill_tune.config import Config, Space
 from distill_tune.data.dataset import open_test
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.distillation.materials import CORRUPTED, Materials
+from distill_tune.distillation.materials.materials import CORRUPTED, Materials
 from distill_tune.evaluation.corrupted import corrupted_accuracies, corruptions_for, dealt_out
 from distill_tune.evaluation.corruptions import SEVERITIES
 from distill_tune.evaluation.predicting import predict_logits

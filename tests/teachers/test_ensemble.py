@@ -17,10 +17,10 @@ from torch import Tensor
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.data import Dataset
 from distill_tune.data.dataset import open_test
-from distill_tune.distillation.loop import distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import prepare
-from distill_tune.distillation.teacher_cache import label_inputs
+from distill_tune.distillation.cache.outputs import label_inputs
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.loop import distill
 from distill_tune.errors import ConfigError, InputError
 from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning.books.claim import Claim

@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from distill_tune.arrays import read_arrays
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import Preparation, prepare
-from distill_tune.distillation.ready_teachers import pupils_of
-from distill_tune.distillation.teacher_cache import label_inputs
+from distill_tune.distillation.cache.outputs import label_inputs
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import Preparation, prepare
+from distill_tune.distillation.preparation.ready_teachers import pupils_of
 from distill_tune.errors import TeacherError
 from distill_tune.registry import TEACHERS
 from distill_tune.train import main

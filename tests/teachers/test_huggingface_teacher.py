@@ -14,9 +14,9 @@ from runs import run_space
 from torch import Tensor, nn
 
 from distill_tune.config.sections import TeacherConfig
-from distill_tune.distillation.anatomy import anatomy_of
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.features.anatomy import anatomy_of
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import TeacherError
 from distill_tune.teachers import LoadedTeacher, Pupils, Workshop
 from distill_tune.teachers._huggingface import ImageClassifier

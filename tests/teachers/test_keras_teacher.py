@@ -16,9 +16,9 @@ import torch
 from runs import TABLE, run_space
 
 from distill_tune.config.sections import TeacherConfig
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepare import prepare
-from distill_tune.distillation.teacher_cache import label_inputs
+from distill_tune.distillation.cache.outputs import label_inputs
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import TeacherError
 from distill_tune.teachers import LoadedTeacher, Pupils, Workshop
 from distill_tune.train import main

@@ -9,7 +9,7 @@ import torch
 from runs import TABLE, run_space
 
 from distill_tune.config import read_toml
-from distill_tune.distillation.prepare import Preparation, prepare
+from distill_tune.distillation.preparation.prepare import Preparation, prepare
 from distill_tune.errors import TeacherError
 from distill_tune.students._folder import open_student_folder
 from distill_tune.train import main

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from distill_tune.config import Space
-from distill_tune.distillation.prepare import prepare
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import TeacherError
 
 Make = Callable[..., Space]

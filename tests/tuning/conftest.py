@@ -22,7 +22,7 @@ def small_space() -> Space:
 
 @pytest.fixture(scope="session")
 def preparation(small_space: Space, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from distill_tune.distillation.prepare import prepare
+    from distill_tune.distillation.preparation.prepare import prepare
 
     return prepare(small_space, tmp_path_factory.mktemp("cache"), lambda line: None)
 

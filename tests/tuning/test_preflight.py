@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from distill_tune.cli import local_folder
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
-from distill_tune.distillation.cache_size import CacheSize
-from distill_tune.distillation.prepare import prepare
-from distill_tune.distillation.teacher_cache import outputs_folder
-from distill_tune.distillation.variants import augmentation_variants
+from distill_tune.distillation.cache.outputs import outputs_folder
+from distill_tune.distillation.cache.size import CacheSize
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.export.versions import versions
 from distill_tune.room import check_room, free_bytes, in_bytes

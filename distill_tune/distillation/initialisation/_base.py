@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from distill_tune.config import Config, Space
     from distill_tune.distillation.holding import Hold
-    from distill_tune.distillation.materials import Materials
+    from distill_tune.distillation.materials.materials import Materials
 
 _MOST_STUDENTS = 500
 """So many kinds of student of a space are looked at beforehand; what another cannot do fails in its own trial."""
@@ -53,7 +53,7 @@ class Initialisation(Options):
         Raises:
             TeacherError: a student of this configuration cannot begin with these weights.
         """
-        from distill_tune.distillation.teacher_weights import check_fits
+        from distill_tune.distillation.cache.weights import check_fits
 
         check_fits(config, shapes.input_shape, shapes.classes, teacher)
 

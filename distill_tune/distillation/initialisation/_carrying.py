@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distill_tune.distillation.cache.weights import network_of
 from distill_tune.distillation.initialisation._wiring import (
     CLASSES,
     INPUT,
@@ -17,7 +18,6 @@ from distill_tune.distillation.initialisation._wiring import (
     counterparts,
     wiring_of,
 )
-from distill_tune.distillation.teacher_weights import network_of
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from distill_tune.config import Config
-    from distill_tune.distillation.materials import Materials
+    from distill_tune.distillation.materials.materials import Materials
 
 
 @INITIALISATIONS.register

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from distill_tune.config import Config
     from distill_tune.distillation.holding import Hold
-    from distill_tune.distillation.materials import Materials
+    from distill_tune.distillation.materials.materials import Materials
 
 
 @INITIALISATIONS.register
@@ -52,7 +52,7 @@ class Inherit(Initialisation):
         """Name of a parameter to how many of its first rows are inherited, in the order of their units' sizes."""
         from distill_tune.distillation.initialisation._calibration import match_teacher
         from distill_tune.distillation.initialisation._carrying import carry
-        from distill_tune.distillation.teacher_weights import teacher_network
+        from distill_tune.distillation.initialisation._teacher import teacher_network
 
         teacher = teacher_network(config, materials)
         carried = carry(teacher, student)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from distill_tune.config import Config
     from distill_tune.distillation.holding import Hold
-    from distill_tune.distillation.materials import Materials
+    from distill_tune.distillation.materials.materials import Materials
 
 
 @INITIALISATIONS.register

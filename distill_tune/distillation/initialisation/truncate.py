@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from distill_tune.config import Config
-    from distill_tune.distillation.materials import Materials
+    from distill_tune.distillation.materials.materials import Materials
     from distill_tune.students import Student
 
 _FREE = {"widths", "depth", "stages", "activation", "dropout"}
@@ -78,7 +78,7 @@ class Truncate(Initialisation):
         if not is_users_own(config):
             super().check_weights(config, shapes, teacher)
             return
-        from distill_tune.distillation.teacher_weights import network_of
+        from distill_tune.distillation.cache.weights import network_of
 
         self._compare(_built(config.student.chosen("family"), shapes), network_of(teacher).state_dict())
 
@@ -100,8 +100,9 @@ class Truncate(Initialisation):
 
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> None:
         """Copy the first layers, batch statistics included."""
+        from distill_tune.distillation.cache.weights import network_of
+        from distill_tune.distillation.initialisation._teacher import teacher_network
         from distill_tune.distillation.initialisation._wiring import first_layers
-        from distill_tune.distillation.teacher_weights import network_of, teacher_network
 
         if is_users_own(config):
             assert materials.teacher_weights is not None, "prepared for a space that needs them"

@@ -8,8 +8,8 @@ import torch
 
 from distill_tune.config import Config
 from distill_tune.distillation.lanes.fused import Fused, fusing_key
-from distill_tune.distillation.loop import Checkpoint, Epoch, Run
-from distill_tune.distillation.materials import Materials
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.training.loop import Checkpoint, Epoch, Run
 
 Outcome = Epoch | Exception
 """Of an epoch: what is known after it, or what its training raised."""

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distill_tune.data import UNLABELLED
-from distill_tune.distillation.batches import Batch
-from distill_tune.distillation.objective import Objective
+from distill_tune.distillation.materials.batches import Batch
+from distill_tune.distillation.training.objective import Objective
 
 
 class Dials(NamedTuple):

@@ -1,7 +1,7 @@
 """What a loss on features is: the teacher's term, computed from what layers of the two networks put out.
 
 A projector that joins the two shapes is made for it, is trained with the student, and is never part of it; the layers
-are named, or found by themselves (`distillation/feature_terms.py`).
+are named, or found by themselves (`distillation/training/feature_terms.py`).
 """
 
 from __future__ import annotations

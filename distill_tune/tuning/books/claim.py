@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from distill_tune.config import Space, load_space
-from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import is_default_name, link_tree, write_search_toml
 from distill_tune.tuning.books.history import History

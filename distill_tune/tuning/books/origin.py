@@ -15,7 +15,7 @@ from distill_tune.config import Space
 from distill_tune.errors import DataError, TeacherError
 
 if TYPE_CHECKING:
-    from distill_tune.distillation.prepare import Preparation
+    from distill_tune.distillation.preparation.prepare import Preparation
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Origin:
 
     def _teachers_now(self, cache: Path, space: Space) -> list[str]:
         from distill_tune.data.dataset import prepare_data
-        from distill_tune.distillation.ready_teachers import teacher_folders
+        from distill_tune.distillation.preparation.ready_teachers import teacher_folders
 
         with tempfile.TemporaryDirectory() as temporary:
             is_there = (cache / f"data-{self.data}").is_dir()

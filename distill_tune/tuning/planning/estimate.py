@@ -11,10 +11,10 @@ from torch import nn
 
 from distill_tune.config import Config, Space
 from distill_tune.data import Dataset
-from distill_tune.distillation.materials import student_for
-from distill_tune.distillation.pace import Pace, fastest, laid_out, paces_s, step_s, threads
+from distill_tune.distillation.cache.outputs import visible_rows
+from distill_tune.distillation.materials.materials import student_for
 from distill_tune.distillation.seeds import generators_kept
-from distill_tune.distillation.teacher_cache import visible_rows
+from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s, threads
 from distill_tune.errors import ConfigError
 
 _OVER_S = 0.5

@@ -10,12 +10,12 @@ from distill_tune.config import Config, Space
 from distill_tune.config.corners import end_of
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache_size import CacheSize
-from distill_tune.distillation.feature_cache import feature_bytes
-from distill_tune.distillation.feature_checks import anatomy_of_family, feature_losses, teacher_layers
-from distill_tune.distillation.ready_teachers import members_to_prepare
-from distill_tune.distillation.teacher_cache import number_of_views, visible_rows
-from distill_tune.distillation.variants import augmentation_variants
+from distill_tune.distillation.cache.features import feature_bytes
+from distill_tune.distillation.cache.outputs import number_of_views, visible_rows
+from distill_tune.distillation.cache.size import CacheSize
+from distill_tune.distillation.preparation.feature_checks import anatomy_of_family, feature_losses, teacher_layers
+from distill_tune.distillation.preparation.ready_teachers import members_to_prepare
+from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.room import check_room, free_bytes, in_bytes
 from distill_tune.students import count_cost

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from distill_tune.config import Config
 from distill_tune.data.dataset import open_dataset
-from distill_tune.distillation.materials import Materials, student_for
-from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.materials.materials import Materials, student_for
+from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.views import Views
 from distill_tune.errors import ConfigError
@@ -67,8 +67,8 @@ def _say_if_in_vain(fitted: Fitted, say: Callable[[str], None]) -> None:
 def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Callable[[str], None]) -> int:
     import torch
 
-    from distill_tune.distillation.memory import freed_memory_kept
-    from distill_tune.distillation.pace import threads
+    from distill_tune.distillation.training.memory import freed_memory_kept
+    from distill_tune.distillation.training.pace import threads
 
     resources = fitted.space.config.resources
     if not choices or (resources.gpus_per_worker and not torch.cuda.is_available()):

@@ -15,7 +15,7 @@ from typing import Any
 import ray
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.records import Report, Status, TrialRecord

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill_tune.config import Config
-from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.materials.prepared import Prepared
 
 
 @dataclass(frozen=True)

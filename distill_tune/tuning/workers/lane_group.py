@@ -33,7 +33,7 @@ class LaneGroup:
     def start(self) -> None:
         """Load torch, and keep to this place's share of the machine."""
         from distill_tune.distillation.lanes import Lanes
-        from distill_tune.distillation.memory import keep_freed_memory
+        from distill_tune.distillation.training.memory import keep_freed_memory
 
         keep_to_share(self._resources)
         keep_freed_memory()
@@ -50,7 +50,7 @@ class LaneGroup:
         Raises:
             Exception: whatever a user's own parts raise when they are built.
         """
-        from distill_tune.distillation.materials import Materials
+        from distill_tune.distillation.materials.materials import Materials
 
         materials = Materials.open(assignment.prepared, assignment.config, self._device)
         keeper = Keeper(assignment)

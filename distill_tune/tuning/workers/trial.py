@@ -17,7 +17,7 @@ from ray import tune
 
 from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import one_line
 from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.schedulers._base import Judge

@@ -48,7 +48,7 @@ class InProcessGroup(WorkerGroup):
 
     def start(self) -> None:
         """Load torch and the loop, and keep to this trial's share of the machine."""
-        import distill_tune.distillation.loop  # noqa: F401  so that the first trial need not wait for it
+        import distill_tune.distillation.training.loop  # noqa: F401  so that the first trial need not wait for it
 
         keep_to_share(self._resources)
 
@@ -96,7 +96,7 @@ def train(
     Raises:
         TrainingError: the loss is not finite.
     """
-    from distill_tune.distillation.folds import train_students
+    from distill_tune.distillation.training.folds import train_students
 
     keeper = Keeper(assignment, found, writes=is_first)
     yield from keeper.reports  # whoever asks may have been told of none of them, or of some

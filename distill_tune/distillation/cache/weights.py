@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,11 +20,7 @@ from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
 from distill_tune.config.messages import dotted
 from distill_tune.errors import CacheError, ConfigError, TeacherError, one_line
 from distill_tune.registry import INITIALISATIONS
-from distill_tune.students import build_student
 from distill_tune.weights import write_weights
-
-if TYPE_CHECKING:
-    from distill_tune.distillation.materials import Materials
 
 _NAME = "weights.safetensors"
 _NORM = "norm"
@@ -110,21 +105,6 @@ def leave_weights(folder: Path, space: Space, teacher: nn.Module) -> None:
         return
     if not _is_kept(folder, teacher.state_dict()):
         write_weights(folder / _NAME, teacher.state_dict(), {_NORM: repr(norm_of(teacher))})
-
-
-def teacher_network(config: Config, materials: Materials) -> nn.Module:
-    """The teacher, frozen and in eval mode, made of its family and the file; draws no random numbers.
-
-    Raises:
-        CacheError: the file is missing or damaged.
-    """
-    data = materials.dataset
-    assert materials.teacher_weights is not None, "prepared for a space that needs them"
-    with torch.device("meta"):
-        family = config.teacher.chosen("family")
-        teacher = build_student(family, data.input_shape, len(data.classes), data.mean, data.std)
-    teacher.load_state_dict(materials.teacher_weights.state(), assign=True)
-    return teacher.requires_grad_(False).eval().to(materials.train_inputs.device)
 
 
 def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teacher: nn.Module) -> None:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from distill_tune.config import Config
 from distill_tune.data import UNLABELLED
-from distill_tune.distillation.batches import Batch
 from distill_tune.distillation.losses import FeatureLoss, Loss
+from distill_tune.distillation.materials.batches import Batch
 from distill_tune.distillation.schedule import between
 
 _Number = TypeVar("_Number", Tensor, float)

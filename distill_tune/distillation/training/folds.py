@@ -19,9 +19,9 @@ import torch
 from torch import nn
 
 from distill_tune.config import Config
-from distill_tune.distillation.loop import Checkpoint, Epoch, distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.prepared import Prepared
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.materials.prepared import Prepared
+from distill_tune.distillation.training.loop import Checkpoint, Epoch, distill
 from distill_tune.errors import TrainingError
 
 _SUMMED = ("time/training_s",)

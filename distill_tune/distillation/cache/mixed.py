@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from distill_tune.distillation.teacher_cache import TeacherOutputs
+from distill_tune.distillation.cache.outputs import TeacherOutputs
 from distill_tune.teachers.mixing import Mix
 
 

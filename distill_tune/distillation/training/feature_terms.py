@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from distill_tune.distillation.anatomy import Anatomy, anatomy_of
-from distill_tune.distillation.feature_cache import run_teacher
-from distill_tune.distillation.features import Tap
+from distill_tune.distillation.cache.features import run_teacher
+from distill_tune.distillation.features.anatomy import Anatomy, anatomy_of
+from distill_tune.distillation.features.tap import Tap
 from distill_tune.distillation.losses import FeatureLoss, Shape
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:
-    from distill_tune.distillation.materials import Materials
+    from distill_tune.distillation.materials.materials import Materials
 
 
 @dataclass(frozen=True)

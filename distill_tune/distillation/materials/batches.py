@@ -6,16 +6,16 @@ and matched with the teacher's outputs some steps at a time: a gather a step cos
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from distill_tune.data import UNLABELLED
-from distill_tune.distillation.feature_cache import TeacherFeatures
+from distill_tune.distillation.cache.features import TeacherFeatures
+from distill_tune.distillation.cache.outputs import TeacherOutputs
+from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.seeds import seed_of
-from distill_tune.distillation.teacher_cache import TeacherOutputs
 from distill_tune.distillation.views import Views
 from distill_tune.errors import ConfigError
 
@@ -43,14 +43,6 @@ class Batch(NamedTuple):
     """float32 [batch, *shape] of each layer that the loss compares; none where the teacher runs live."""
     rows: Tensor | None = None
     """int64 [batch]: which of all samples that a student may see these are; None in `chunks`."""
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Which part of every batch this worker trains on."""
-
-    rank: int = 0
-    world_size: int = 1
 
 
 class Batches:

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from distill_tune.config import Config
 from distill_tune.data import UNLABELLED, Dataset, Split, open_dataset
-from distill_tune.distillation.anatomy import Anatomy
-from distill_tune.distillation.batches import Batches, Shard
-from distill_tune.distillation.feature_cache import ANATOMY, TeacherFeatures
-from distill_tune.distillation.mixed_outputs import MixedOutputs
-from distill_tune.distillation.prepared import Prepared
-from distill_tune.distillation.teacher_cache import TeacherOutputs, as_tensor, at_rows, outputs_folder, visible_rows
-from distill_tune.distillation.teacher_weights import TeacherWeights
+from distill_tune.distillation.cache.features import ANATOMY, TeacherFeatures
+from distill_tune.distillation.cache.mixed import MixedOutputs
+from distill_tune.distillation.cache.outputs import TeacherOutputs, as_tensor, at_rows, outputs_folder, visible_rows
+from distill_tune.distillation.cache.weights import TeacherWeights
+from distill_tune.distillation.data_parallel import Shard
+from distill_tune.distillation.features.anatomy import Anatomy
+from distill_tune.distillation.materials.batches import Batches
+from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.views import Views
 from distill_tune.evaluation.corrupted import dealt_out
 from distill_tune.students import build_student

@@ -17,14 +17,19 @@ from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import Dataset, prepare_data
-from distill_tune.distillation.cache_size import CacheSize
-from distill_tune.distillation.feature_checks import check_feature_losses
+from distill_tune.distillation.cache.outputs import outputs_folder
+from distill_tune.distillation.cache.size import CacheSize
+from distill_tune.distillation.cache.weights import refuse_without_network
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
-from distill_tune.distillation.prepared import Prepared
-from distill_tune.distillation.ready_teachers import members_to_prepare, ready_member, teacher_folders, together
-from distill_tune.distillation.teacher_cache import outputs_folder
-from distill_tune.distillation.teacher_weights import refuse_without_network
-from distill_tune.distillation.variants import augmentation_variants
+from distill_tune.distillation.materials.prepared import Prepared
+from distill_tune.distillation.preparation.feature_checks import check_feature_losses
+from distill_tune.distillation.preparation.ready_teachers import (
+    members_to_prepare,
+    ready_member,
+    teacher_folders,
+    together,
+)
+from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.teachers import LoadedTeacher, Say, Teacher

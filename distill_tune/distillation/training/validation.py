@@ -15,9 +15,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill_tune.distillation.batches import Shard
-
-_BATCH = 1000
+from distill_tune.distillation.data_parallel import Shard
+from distill_tune.evaluation.portions import samples_at_a_time
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def sums_of(student: nn.Module, inputs: Tensor, labels: Tensor, teacher_logits: 
     student.eval()
     counts = torch.bincount(labels).double()
     sums = torch.zeros(2 + len(counts), dtype=torch.float64, device=labels.device)
-    for rows in _batches(len(labels), shard):
+    for rows in _portions(inputs, shard):
         logits = student(inputs[rows]).float()
         some_teacher_logits = None if teacher_logits is None else teacher_logits[rows]
         sums += _sums(logits, labels[rows], some_teacher_logits, len(counts))
@@ -92,17 +91,18 @@ def share_right(student: nn.Module, inputs: Tensor, labels: Tensor, shard: Shard
     """Accuracy alone, as `evaluate` has it."""
     student.eval()
     hits = torch.zeros((), dtype=torch.float64, device=labels.device)
-    for rows in _batches(len(labels), shard):
+    for rows in _portions(inputs, shard):
         hits += (student(inputs[rows]).argmax(1) == labels[rows]).sum()
     if shard.world_size > 1:
         dist.all_reduce(hits)
     return hits.item() / len(labels)
 
 
-def _batches(count: int, shard: Shard) -> Iterator[slice]:
-    """The batches of this worker's part of `count` samples."""
-    first, last = (count * rank // shard.world_size for rank in (shard.rank, shard.rank + 1))
-    return (slice(start, min(start + _BATCH, last)) for start in range(first, last, _BATCH))
+def _portions(inputs: Tensor, shard: Shard) -> Iterator[slice]:
+    """This worker's part of the samples, some at a time."""
+    step = samples_at_a_time(inputs.shape[1:], inputs.device.type)
+    first, last = (len(inputs) * rank // shard.world_size for rank in (shard.rank, shard.rank + 1))
+    return (slice(start, min(start + step, last)) for start in range(first, last, step))
 
 
 def _sums(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None, classes: int) -> Tensor:

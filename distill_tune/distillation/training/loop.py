@@ -19,20 +19,20 @@ from torch import Tensor, nn
 
 from distill_tune.config import Config
 from distill_tune.data import UNLABELLED
-from distill_tune.distillation.accumulation import Accumulation
-from distill_tune.distillation.batches import Batch, Shard
-from distill_tune.distillation.data_parallel import average_statistics, averaging, data_parallel
-from distill_tune.distillation.feature_terms import LiveTeacher, with_features
+from distill_tune.distillation.data_parallel import Shard, average_statistics, averaging, data_parallel
 from distill_tune.distillation.holding import Hold
-from distill_tune.distillation.materials import CORRUPTED, Materials
-from distill_tune.distillation.norm_limit import NormLimit, norm_limit
-from distill_tune.distillation.objective import NO_FEATURES, LossTerms, Objective
+from distill_tune.distillation.materials.batches import Batch
+from distill_tune.distillation.materials.materials import CORRUPTED, Materials
 from distill_tune.distillation.optimizers._base import optimizer_of
-from distill_tune.distillation.pace import laid_out
 from distill_tune.distillation.precision import forward_context
 from distill_tune.distillation.schedule import learning_rate, progress_at
 from distill_tune.distillation.seeds import seed_of
-from distill_tune.distillation.validation import Sums, evaluate, share_right, sums_of
+from distill_tune.distillation.training.accumulation import Accumulation
+from distill_tune.distillation.training.feature_terms import LiveTeacher, with_features
+from distill_tune.distillation.training.norm_limit import NormLimit, norm_limit
+from distill_tune.distillation.training.objective import NO_FEATURES, LossTerms, Objective
+from distill_tune.distillation.training.pace import laid_out
+from distill_tune.distillation.training.validation import Sums, evaluate, share_right, sums_of
 from distill_tune.errors import TrainingError
 
 Checkpoint = dict[str, Any]

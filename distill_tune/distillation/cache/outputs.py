@@ -9,6 +9,7 @@ https://arxiv.org/abs/2207.10666).
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ from distill_tune.atomic import new_folder
 from distill_tune.checksum import sha256_of
 from distill_tune.config import Config
 from distill_tune.data import Dataset, Split
-from distill_tune.distillation.sparse_logits import SparseLogits, kept, sample_bytes
+from distill_tune.distillation.cache.progress import told
+from distill_tune.distillation.cache.sparse import SparseLogits, kept, sample_bytes
 from distill_tune.distillation.views import Views
 from distill_tune.errors import TeacherError
+from distill_tune.evaluation.portions import MOST, samples_at_a_time
 from distill_tune.registry import AUGMENTATIONS
 from distill_tune.teachers import LoadedTeacher, Say, source_of
 
@@ -32,7 +35,6 @@ _VIEW, _INDEX, _TAIL = "view_", "index_", "tail_"
 """How the names of columns begin; the last two are there where not all logits are kept."""
 _CHECKSUMS = "checksums.json"
 _DEFAULT_VIEWS = 8
-_LABEL_BATCH = 1000
 
 
 class TeacherOutputs:
@@ -149,7 +151,7 @@ def _label_train(config: Config, dataset: Dataset, teacher: LoadedTeacher, say: 
     saved = _in_words(keep, classes, len(rows) * count)
     say(f"teacher labels {len(rows):,} samples in {count} view{'s' * (count > 1)}{saved}")
     columns: Arrays = {}
-    for view in range(count):
+    for view in told(count, say):
         columns |= _columns(f"{view:05d}", label_view(teacher, views, view, source_rows), keep)
     return columns
 
@@ -157,7 +159,7 @@ def _label_train(config: Config, dataset: Dataset, teacher: LoadedTeacher, say: 
 def _columns(name: str, logits: np.ndarray, keep: int | None) -> Arrays:
     if keep is None:
         return {f"{_VIEW}{name}": logits}
-    parts = [SparseLogits.of(part, keep) for part in torch.from_numpy(logits).split(_LABEL_BATCH)]
+    parts = [SparseLogits.of(part, keep) for part in torch.from_numpy(logits).split(MOST)]
     largest, index, tail = (
         torch.cat([getattr(part, what) for part in parts]).numpy() for what in ("largest", "index", "tail")
     )
@@ -177,8 +179,8 @@ def label_view(teacher: LoadedTeacher, views: Views, view: int, source_rows: np.
     if teacher.table is not None:
         return np.asarray(teacher.table[source_rows])
     assert teacher.module is not None
-    batches = torch.arange(len(source_rows)).split(_LABEL_BATCH)
-    return np.concatenate([_run(teacher.module, views.take(index, view).inputs) for index in batches])
+    portions = torch.arange(len(source_rows)).split(at_a_time(teacher.module, views.sample_shape))
+    return np.concatenate([_run(teacher.module, views.take(index, view).inputs) for index in portions])
 
 
 def label_inputs(teacher: LoadedTeacher, inputs: np.ndarray, source_rows: np.ndarray) -> np.ndarray:
@@ -189,7 +191,13 @@ def label_inputs(teacher: LoadedTeacher, inputs: np.ndarray, source_rows: np.nda
     if teacher.table is not None:
         return np.asarray(teacher.table[source_rows])
     assert teacher.module is not None
-    return np.concatenate([_run(teacher.module, batch) for batch in as_tensor(inputs).split(_LABEL_BATCH)])
+    portions = as_tensor(inputs).split(at_a_time(teacher.module, inputs.shape[1:]))
+    return np.concatenate([_run(teacher.module, portion) for portion in portions])
+
+
+def at_a_time(module: nn.Module, sample_shape: Sequence[int]) -> int:
+    """How many samples of this shape a teacher sees at once, where it is."""
+    return samples_at_a_time(sample_shape, next(module.parameters(), torch.empty(0)).device.type)
 
 
 @torch.inference_mode()

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.atomic import new_file
-from distill_tune.distillation.features import bounded, feature_of, network_in
+from distill_tune.distillation.features.tap import bounded, feature_of, network_in
 from distill_tune.distillation.losses import Shape
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.registry import closest

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from distill_tune.config import Config
-from distill_tune.distillation.teacher_weights import TeacherWeights
+from distill_tune.distillation.cache.weights import TeacherWeights
 
 _SLACK = 1e-6
 """So much below the limit the projection aims, so that rounding does not leave the weights above it."""

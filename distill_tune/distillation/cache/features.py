@@ -1,6 +1,6 @@
 """The teacher's features, cached: for every view of every training sample, the layers that losses of the space ask for.
 
-They lie beside the logits (`teacher_cache.py`), a folder a layer, named after the views and the layer, with an Arrow
+They lie beside the logits (`outputs.py`), a folder a layer, named after the views and the layer, with an Arrow
 file a view, mapped by all workers, and checksums. Numbers are float16, off by at most 2^-11 (0.05 %) of each, or 3e-8
 where that is more; a view with a number beyond 65,504 is float32. Large maps are averaged down first: see
 `features.bounded`. Making them costs one more run of the teacher over the views, for all layers together.
@@ -23,10 +23,9 @@ from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.atomic import new_folder
 from distill_tune.config import Config
 from distill_tune.data import Dataset
-from distill_tune.distillation.anatomy import Anatomy
-from distill_tune.distillation.features import Tap, bring_down
-from distill_tune.distillation.teacher_cache import (
+from distill_tune.distillation.cache.outputs import (
     as_tensor,
+    at_a_time,
     at_rows,
     number_of_views,
     outputs_are_whole,
@@ -34,6 +33,9 @@ from distill_tune.distillation.teacher_cache import (
     visible_rows,
     write_checksums,
 )
+from distill_tune.distillation.cache.progress import told
+from distill_tune.distillation.features.anatomy import Anatomy
+from distill_tune.distillation.features.tap import Tap, bring_down
 from distill_tune.distillation.views import Views
 from distill_tune.errors import CacheError, TeacherError
 from distill_tune.room import check_room, in_bytes
@@ -44,7 +46,6 @@ ANATOMY = "anatomy.json"
 _FORMAT = 1
 """Raised when files look different, or the same layer is kept in another shape."""
 _BYTES = 2
-_BATCH = 500
 _ON_DEVICE_BYTES = 1 << 30
 """Features of a trial up to this size are copied to its GPU; larger ones are read from the map step by step."""
 
@@ -108,7 +109,7 @@ def write_features(
     say(f"teacher shows features of {', '.join(missing)} for {len(rows):,} samples in {count} view{'s' * (count > 1)}")
     with ExitStack() as stack:
         news = {layer: stack.enter_context(new_folder(folders[layer], outputs_are_whole)) for layer in missing}
-        for view in range(count):
+        for view in told(count, say):
             for layer, array in _features(teacher, views, view, len(rows), missing).items():
                 write_arrays(news[layer] / f"view_{view:05d}.arrow", {"features": array})
         for new in news.values():
@@ -123,7 +124,7 @@ def _features(
     tap = Tap(teacher.module, layers)
     try:
         found: list[list[np.ndarray]] = [[] for _ in layers]
-        for index in torch.arange(samples).split(_BATCH):
+        for index in torch.arange(samples).split(at_a_time(teacher.module, views.sample_shape)):
             _, features = run_teacher(tap, teacher.module, views.take(index, view).inputs)
             for parts, feature in zip(found, features, strict=True):
                 parts.append(_stored(feature))

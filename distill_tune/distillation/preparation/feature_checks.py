@@ -14,9 +14,9 @@ import torch
 from distill_tune.config import Space
 from distill_tune.config.corners import edges_of
 from distill_tune.data import Dataset
-from distill_tune.distillation.anatomy import Anatomy, anatomy_of
-from distill_tune.distillation.feature_terms import paired
+from distill_tune.distillation.features.anatomy import Anatomy, anatomy_of
 from distill_tune.distillation.losses import FeatureLoss
+from distill_tune.distillation.training.feature_terms import paired
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES
 from distill_tune.students import Student, build_student, looked_at

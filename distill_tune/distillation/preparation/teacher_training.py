@@ -14,12 +14,12 @@ from torch import nn
 from distill_tune.config import Config, tables_of
 from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
-from distill_tune.distillation.loop import Epoch, distill
-from distill_tune.distillation.materials import Materials
-from distill_tune.distillation.pace import Pace, faster_threads, fastest, paces_s, threads
+from distill_tune.distillation.cache.outputs import outputs_folder, write_outputs
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.precision import resolved
-from distill_tune.distillation.prepared import Prepared
-from distill_tune.distillation.teacher_cache import outputs_folder, write_outputs
+from distill_tune.distillation.training.loop import Epoch, distill
+from distill_tune.distillation.training.pace import Pace, faster_threads, fastest, paces_s, threads
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError, TrainingError
 from distill_tune.teachers import LoadedTeacher, Say, Trained

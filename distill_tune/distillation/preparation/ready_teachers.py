@@ -18,14 +18,14 @@ from distill_tune.config import Config, Space
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.config.space import USE
 from distill_tune.data import Dataset
-from distill_tune.distillation.anatomy import anatomy_of
-from distill_tune.distillation.feature_cache import ANATOMY, announce_features, write_features
-from distill_tune.distillation.feature_checks import feature_losses, teacher_layers
+from distill_tune.distillation.cache.features import ANATOMY, announce_features, write_features
+from distill_tune.distillation.cache.outputs import outputs_are_whole, outputs_folder, write_outputs
+from distill_tune.distillation.cache.weights import leave_weights, refuse_without_network
+from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
-from distill_tune.distillation.teacher_cache import outputs_are_whole, outputs_folder, write_outputs
-from distill_tune.distillation.teacher_training import device_for, train_teacher
-from distill_tune.distillation.teacher_weights import leave_weights, refuse_without_network
-from distill_tune.distillation.variants import check_logits_suffice
+from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
+from distill_tune.distillation.preparation.teacher_training import device_for, train_teacher
+from distill_tune.distillation.preparation.variants import check_logits_suffice
 from distill_tune.teachers import LoadedTeacher, Pupils, Say, Teacher, Trained, Workshop
 from distill_tune.teachers.mixing import MixedNetwork
 

@@ -1,0 +1,1 @@
+"""What a teacher leaves on disk for students: its logits, features and weights."""

@@ -1,0 +1,1 @@
+"""The layers inside of a network: which there are, and how what they give is caught."""
