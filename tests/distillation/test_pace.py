@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -49,3 +53,38 @@ def test_another_format_gives_the_same_logits_and_gradients_but_for_rounding() -
         gradients.append(network.get_parameter("0.weight").grad)
     torch.testing.assert_close(*logits)
     torch.testing.assert_close(*gradients)
+
+
+ALL_OF_A_TRAINING = """
+import sys
+from pathlib import Path
+from distill_tune.train import main
+status = main([*sys.argv[1:], "--set", "search.max_epochs=1"])
+print("compiler" if "torch._dynamo" in sys.modules else "none", file=sys.stderr)
+sys.exit(status)
+"""
+
+
+def test_a_training_with_a_teacher_of_its_own_never_loads_the_compiler_which_takes_100_mb(tmp_path: Path) -> None:
+    space = tmp_path / "run.toml"
+    space.write_text(RUN, encoding="utf-8")
+    command = [sys.executable, "-c", ALL_OF_A_TRAINING, str(space), "--storage", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
+    assert done.stderr.splitlines()[-1] == "none"
+
+
+RUN = """
+[data]
+source = "digits"
+[teacher]
+source = "train"
+family = "mlp"
+[teacher.mlp]
+widths = [32]
+[teacher.train]
+epochs = 1
+[student]
+family = "mlp"
+[loss]
+kind = "soft_targets"
+"""

@@ -17,9 +17,10 @@ from typing import Any, Literal, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
+from distill_tune.distillation.optimizers._direct import Optimizer
 from distill_tune.distillation.precision import forward_context
+from distill_tune.registry import OPTIMIZERS
 
 Precision = Literal["float32", "bfloat16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
@@ -104,7 +105,7 @@ def step_s(network: nn.Module, inputs: Tensor, labels: Tensor, precision: str, o
         over_s: seconds to go on for; nine steps, if they take longer. A tenth of a second shows which of two paces
             is faster, but not what an hour of it brings: a processor's speed changes from one such moment to another.
     """
-    optimizer = torch.optim.AdamW(network.parameters(), 1e-4, fused=True)
+    optimizer = OPTIMIZERS.get("adamw")().build(network, learning_rate=1e-4, weight_decay=0.01)
     context = forward_context(precision, inputs.device)
     step = partial(_timed_step_s, network, optimizer, context, inputs, labels.clamp(min=0))  # some may be missing
     for _ in range(_WARM_UP_STEPS):
