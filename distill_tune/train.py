@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.cli import Parser, guarded, local_folder, tell
-from distill_tune.config import Space, load_space
+from distill_tune.config import Config, Space, load_space
 from distill_tune.config.messages import dotted
 from distill_tune.data.files import at_home
 from distill_tune.errors import ConfigError
 
 if TYPE_CHECKING:
+    from distill_tune.data import Dataset
     from distill_tune.distillation.preparation.prepare import Preparation
 
 
@@ -57,11 +58,14 @@ def _train(given: argparse.Namespace) -> int:
 
 
 def _run(space: Space, folder: Path, num_seeds: int) -> int:
-    from distill_tune.distillation.preparation.prepare import prepare
+    from distill_tune.distillation.preparation.prepare import announced_data, prepare
     from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal, write_json
 
     with nothing_left_on_refusal(folder.parent):
-        preparation = prepare(space, folder.parent / SHARED_CACHE, _say)
+        cache = folder.parent / SHARED_CACHE
+        dataset = announced_data(space.config, cache, _say)
+        _check_limits(space.config, dataset)
+        preparation = prepare(space, cache, _say, dataset)
     folder.mkdir(parents=True, exist_ok=True)
     seeds = range(space.config.search.seed, space.config.search.seed + num_seeds)
     reports = {seed: _train_seed(space, preparation, folder, seed) for seed in seeds}
@@ -69,6 +73,15 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
     mean = sum(report["val/accuracy"] for report in reports.values()) / num_seeds
     _say(f"val/accuracy {mean:.4f}, mean of {num_seeds} seed(s); students in {folder}")
     return 0
+
+
+def _check_limits(config: Config, dataset: Dataset) -> None:
+    """Refuse a student that is too large; for latency none, since this may be another machine than the search's."""
+    from distill_tune.tuning.planning.limits import Limits
+
+    excess = Limits(config.limits.model_copy(update={"max_latency_ms": None}), dataset).excess(config)
+    if excess.why:
+        raise ConfigError(f"limits: the student is {excess.why}; set a higher limit, or choose a smaller student.")
 
 
 def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from runs import TABLE
 
 from distill_tune.cli import BAD_INPUT, complain, guarded, tell
+from distill_tune.train import main as train_main
 from distill_tune.tuning.showing.farewell import farewell
 
 PROJECT = Path(__file__).parents[1]
@@ -87,3 +88,24 @@ def test_a_training_goes_on_when_nobody_reads_how_it_is_getting_on(tmp_path: Pat
         _, errors = training.communicate(timeout=100)
     assert (training.returncode, errors) == (0, b"")
     assert (tmp_path / "results" / "unread" / "train.json").exists()
+
+
+@pytest.mark.parametrize("limit", ["max_parameters", "max_multiply_adds"])
+def test_a_training_of_a_student_over_a_limit_is_refused_before_its_teacher_is_trained(
+    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text(tomli_w.dumps({**TABLE, "limits": {limit: 20, "max_latency_ms": 1e-9}}))
+    assert train_main(["run.toml"]) == 2
+    said = capsys.readouterr()
+    assert f"error: limits: the student is over {limit} 20 (" in said.err
+    assert "teacher" not in said.out
+    assert not list(tmp_path.glob("results/[!.]*"))
+
+
+def test_no_training_is_refused_for_a_latency_that_another_machine_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text(tomli_w.dumps({**TABLE, "limits": {"max_latency_ms": 1e-9}}))
+    assert train_main(["run.toml", "--set", "search.max_epochs=1"]) == 0
