@@ -1,5 +1,5 @@
 # distill_tune from a fresh clone: all that it takes is make and Python 3.11 or newer.
-#   make search                                    the embedded default: digits, about a minute
+#   make search                                    the embedded default: digits, about half a minute
 #   make search ARGS="search_spaces/letter.toml --time 10m"
 #   make test ARGS="tests/config -k ranges"        any arguments of pytest
 #   make search PYTHON=python3.12                  another Python for the environment
@@ -35,8 +35,9 @@ format: .venv/.dev  ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-benchmarks: .venv/.dev  ## run every script of benchmarks/, one after the other
-	@set -e; for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+benchmarks: .venv/.dev  ## run every script of benchmarks/ that measures, one after the other
+	@set -e; for script in $(filter-out %/tensorboard_pictures.py,$(wildcard benchmarks/[!_]*.py)); do \
+		echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean:  ## remove caches and build leftovers; .venv/, data/ and results/ stay
 	@rm -rf build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -92,7 +92,7 @@ def _groups(given: Namespace) -> Iterator[dict[int, WorkerGroup]]:
     """By number of workers; up for all cases."""
     folder = free_folder(given.storage, "data_parallel")
     groups = {
-        number: make_group(ResourcesConfig(workers_per_trial=number), folder, f"{folder.name}-{number}")
+        number: make_group(ResourcesConfig(workers_per_trial=number), folder, f"{folder.name}-{number}", 0)
         for number in (1, given.workers)
     }
     for group in groups.values():

@@ -101,7 +101,7 @@ class IdleGroup(WorkerGroup):
         }
 
 
-def idle(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
+def idle(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
     """For `TrialContext.group_of`."""
     return IdleGroup()
 

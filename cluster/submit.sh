@@ -32,7 +32,7 @@ find_ray() {
     command -v ray && return
     local of_make="$here/../.venv/bin/ray"
     [[ -x $of_make ]] && echo "$of_make" && return
-    fail "the command 'ray' is not here; install it: pip install 'ray[default]', or type make .venv/.installed"
+    fail "the command 'ray' is not here; install it: pip install 'ray[default]==2.60.*', or type make .venv/.installed"
 }
 
 has_storage() {

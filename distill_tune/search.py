@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from distill_tune.tuning.order import Order
 
 DEFAULT_SPACE = "search_spaces/digits.toml"
+RESUME = "go on with a search that was ended before its verdict: --name, or the newest (of SPACE); with no --set"
+EXTEND = "add N trials to a finished search, in --time if given, and confirm anew; with no --set"
 
 
 def parser() -> Parser:
@@ -33,8 +35,8 @@ def parser() -> Parser:
     add("--time", metavar="10m", help="search.time: for search and confirmation together")
     add("--address", help="of a Ray cluster; RAY_ADDRESS, or one of its own on this machine, unless given")
     onward = made.add_mutually_exclusive_group()
-    onward.add_argument("--resume", action="store_true", help="go on with a search that was ended before its verdict")
-    onward.add_argument("--extend", metavar="N", help="add N trials to a finished search, and confirm anew")
+    onward.add_argument("--resume", action="store_true", help=RESUME)
+    onward.add_argument("--extend", metavar="N", help=EXTEND)
     add("--dry-run", action="store_true", help="show what would be done, and start nothing")
     add("--quiet", action="store_true", help="print the result alone")
     return made

@@ -30,7 +30,9 @@ def parser() -> Parser:
     made.add_argument("--seeds", type=int, default=1, metavar="N", help="train so many times, from search.seed upward")
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any key")
     made.add_argument("--name", help="of the result folder; the run's name and the time unless given")
-    made.add_argument("--storage", default="results", metavar="FOLDER", help="where result folders are")
+    made.add_argument(
+        "--storage", default="results", metavar="FOLDER", help="where result folders are; ./results unless given"
+    )
     return made
 
 

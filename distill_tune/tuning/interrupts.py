@@ -1,6 +1,6 @@
 """Ctrl-C, SIGTERM and a closed terminal: the first asks, the second ends.
 
-While a search can be ended in order, the first signal only sets `requested`: trials end at their next epoch, what is
+While a search can be ended in order, the first signal only sets `requested`: trials end after their step, what is
 there is saved. Everywhere else, and at the second signal, it is Python's own KeyboardInterrupt. A signal that was
 ignored when the program started (`nohup`) stays ignored.
 """
@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-_ONCE = b"\nEnding: trials end after their epoch, and what is there is saved. Once more ends at once.\n"
+_ONCE = b"\nEnding: trials end after their step, and what is there is saved. Once more ends at once.\n"
 
 
 def keep_children_up() -> None:

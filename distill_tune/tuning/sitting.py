@@ -156,6 +156,7 @@ class Sitting:
             Budget(plan.num_runs, interrupt=self.interrupt),
             history.confirmations,
             self.main.lanes,
+            self.config.search.retries,
         ) as seats:
             return confirm(candidates_of(self.space, best, seeds), seats.train, self.ledger.objective, rivals)
 
@@ -203,4 +204,5 @@ class Sitting:
 
     @property
     def _head(self) -> dict[str, Any]:
-        return {"name": self.claim.folder.name, "space": self.space_name}
+        opened = self.claim.history.tests_opened
+        return {"name": self.claim.folder.name, "space": self.space_name, "test_opened": opened}

@@ -40,7 +40,7 @@ class Untrained(WorkerGroup):
         return {"epoch": self._epoch, **numbers, "place": os.getpid()}
 
 
-def untrained(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
+def untrained(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
     return Untrained(folder)
 
 
@@ -53,5 +53,5 @@ class Telling(RayTrainGroup):
         return report
 
 
-def telling(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
-    return Telling(resources, folder / WORKERS, name)
+def telling(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
+    return Telling(resources, folder / WORKERS, name, retries)

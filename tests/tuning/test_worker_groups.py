@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures
 
 @pytest.fixture(scope="module")
 def two_workers(a_ray: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerGroup]:
-    group = RayTrainGroup(ResourcesConfig(workers_per_trial=2), tmp_path_factory.mktemp("workers"), "two")
+    group = RayTrainGroup(ResourcesConfig(workers_per_trial=2), tmp_path_factory.mktemp("workers"), "two", 1)
     group.start()
     yield group
     group.shutdown()
@@ -139,7 +139,7 @@ def test_a_killed_worker_costs_no_trial_its_reports_go_on(two_workers: WorkerGro
 
 def test_after_shutdown_nothing_is_left(assignment: Assignment, tmp_path: Path, a_ray: str) -> None:
     before = alive_actors(a_ray)
-    group = RayTrainGroup(ResourcesConfig(), tmp_path, "short")
+    group = RayTrainGroup(ResourcesConfig(), tmp_path, "short", 1)
     group.start()
     group.assign(assignment)
     group.next_report()

@@ -20,10 +20,10 @@ from distill_tune.tuning.workers.worker_group import WorkerGroup
 class Seat:
     """Trains some assignments after others: one at a time in a worker group, or several in lanes."""
 
-    def __init__(self, resources: ResourcesConfig, folder: Path, name: str, lanes: int = 1):
+    def __init__(self, resources: ResourcesConfig, folder: Path, name: str, retries: int, lanes: int = 1):
         self._folder = folder
         self._group: WorkerGroup | LaneGroup = (
-            make_group(resources, folder, name) if lanes == 1 else LaneGroup(resources)
+            make_group(resources, folder, name, retries) if lanes == 1 else LaneGroup(resources)
         )
         self._group.start()
 

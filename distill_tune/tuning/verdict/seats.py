@@ -30,8 +30,6 @@ from distill_tune.tuning.workers.keeping import checkpoint_of
 
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
-_RESTARTS = 2
-"""How often a training is begun again whose seat died."""
 _SEAT_RESTARTS = 100
 """Of a seat: each training may cost it some, and the others must not lose it."""
 _PATIENCE_S = 60.0
@@ -45,7 +43,7 @@ class _Training:
 
     candidate: Candidate
     seed: int
-    tries_left: int = _RESTARTS
+    retries_left: int
     why: str = "no worker could be kept running"
 
 
@@ -75,11 +73,15 @@ class Seats:
         budget: Budget,
         known: Mapping[str, TrialRecord] | None = None,
         lanes: int = 1,
+        retries: int = 2,
     ):
-        """`known` trainings of an earlier sitting are not run again, and those that had begun go on."""
+        """`known` trainings of an earlier sitting are not run again, and those that had begun go on.
+
+        `retries` is how often a training is begun again whose process has died.
+        """
         self._count, self._prepared, self._resources = count, prepared, resources
         self._folder, self._ledger, self._budget, self._known = folder, ledger, budget, known or {}
-        self._lanes, self._lock = lanes, threading.Lock()
+        self._lanes, self._retries, self._lock = lanes, retries, threading.Lock()
         self._seats: list[Any] = []
         self._up: set[Any] = set()
         """Seats that have been up."""
@@ -89,7 +91,8 @@ class Seats:
         alone = self._resources.workers_per_trial == 1
         cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
         seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_SEAT_RESTARTS)
-        self._seats = [seat.remote(self._resources, self._folder, f"seat-{n}", self._lanes) for n in range(self._count)]
+        names = (f"seat-{n}" for n in range(self._count))
+        self._seats = [seat.remote(self._resources, self._folder, n, self._retries, self._lanes) for n in names]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
@@ -110,7 +113,7 @@ class Seats:
             DistillTuneError: a seat could not be kept running.
         """
         runs = ((candidate, seed) for candidate in candidates for seed in candidate.seeds)
-        asked = [_Training(*run) for run in runs if not self._is_known(*run)]
+        asked = [_Training(*run, self._retries) for run in runs if not self._is_known(*run)]
         pile = Pile(dealt(asked, self._count, self._lanes))
         faults: list[Exception] = []
         threads = [threading.Thread(target=self._work, args=(seat, pile, faults), daemon=True) for seat in self._seats]
@@ -197,11 +200,11 @@ class Seats:
         except ray.exceptions.RayError as error:  # also where memory ran out, or a node was lost with what it had said
             self._up.discard(seat)
             why = one_line(error)
-            for hand in [hand for hand in hands.values() if not hand.training.tries_left]:
+            for hand in [hand for hand in hands.values() if not hand.training.retries_left]:
                 self._end(hands.pop(hand.record.trial_id).record, Status.FAILED, why)
             if hands:
                 trainings = (hand.training for hand in hands.values())  # apart from now on: one may be to blame
-                return pile.put_back(*([replace(t, tries_left=t.tries_left - 1, why=why)] for t in trainings))
+                return pile.put_back(*([replace(t, retries_left=t.retries_left - 1, why=why)] for t in trainings))
         pile.done()
 
     def _hand(self, training: _Training) -> _Hand:

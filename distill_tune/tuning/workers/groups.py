@@ -11,10 +11,14 @@ WORKERS = "workers"
 """The folder of a search in which Ray Train keeps its own state; removed at the end."""
 
 
-def make_group(resources: ResourcesConfig, folder: Path, name: str) -> WorkerGroup:
-    """The kind of group that the number of workers asks for; not yet started."""
+def make_group(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
+    """The kind of group that the number of workers asks for; not yet started.
+
+    `retries` is how often several workers may begin an epoch again that has ended one; where there is one, who holds it
+    starts it anew.
+    """
     if resources.workers_per_trial == 1:
         return InProcessGroup(resources)
     from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
 
-    return RayTrainGroup(resources, folder / WORKERS, name)
+    return RayTrainGroup(resources, folder / WORKERS, name, retries)

@@ -7,9 +7,6 @@ import asyncio
 from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 
-_TRIES = 2
-"""How often workers may begin an epoch that ends them."""
-
 
 class Mailbox:
     """An actor between a trial and the workers of its group; every method but `fail` is asked by one side only.
@@ -18,7 +15,9 @@ class Mailbox:
     nobody asked for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, retries: int) -> None:
+        """`retries` is how often workers may begin an epoch again that has ended them."""
+        self._retries = retries
         self._assignment: Assignment | None = None
         self._number = 0
         self._delivered = 0.0
@@ -72,7 +71,7 @@ class Mailbox:
                 if self._closed or self._assignment is None:
                     return None
                 self._tries += 1
-                if self._tries <= _TRIES:
+                if self._tries <= 1 + self._retries:
                     return self._number, self._assignment
                 self._assignment, self._wanted = None, False
                 await self._reports.put(self._why or "its workers died again and again")

@@ -39,14 +39,15 @@ _BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 class RayTrainGroup(WorkerGroup):
     """A group of several Ray Train workers, kept warm."""
 
-    def __init__(self, resources: ResourcesConfig, storage: Path, name: str):
-        self._resources, self._storage, self._name = resources, storage, name
+    def __init__(self, resources: ResourcesConfig, storage: Path, name: str, retries: int):
+        """`retries` is how often the group may begin an epoch again that has ended one of its workers."""
+        self._resources, self._storage, self._name, self._retries = resources, storage, name, retries
 
     def start(self) -> None:
         """Start the run in a thread; its workers come up while the first assignment is on its way."""
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         _name_the_cluster()
-        self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote()
+        self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote(self._retries)
         cpus, gpus = self._resources.cpus_per_worker, self._resources.gpus_per_worker
         trainer = DataParallelTrainer(
             serve,

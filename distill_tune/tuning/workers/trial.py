@@ -46,7 +46,7 @@ class TrialContext:
     result_folder: Path
     lanes: int = 1
     """Trials of one place that are at work at a time."""
-    group_of: Callable[[ResourcesConfig, Path, str], WorkerGroup] | None = None
+    group_of: Callable[[ResourcesConfig, Path, str, int], WorkerGroup] | None = None
     """Makes another kind of group than `make_group` would, such as one that trains nothing and shows a search's own
     cost (`benchmarks/scale.py`)."""
 
@@ -80,9 +80,8 @@ class Trial(tune.Trainable):
         """Start the group, then take up the first configuration."""
         self._context = context
         self._judge = context.judge()
-        self._group = (context.group_of or make_group)(
-            context.space.config.resources, context.result_folder, self.trial_id
-        )
+        asked, make = context.space.config, context.group_of or make_group
+        self._group = make(asked.resources, context.result_folder, self.trial_id, asked.search.retries)
         self._group.start()
         self._assign(config)
 
