@@ -3,7 +3,7 @@
 A program that dies in between leaves a hidden name that nobody reads.
 """
 
-import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -46,7 +46,7 @@ def _folder_for(path: Path) -> Iterator[None]:
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Where to write what shall stand at `path`; it takes that place when the block ends without an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # nodes and containers may share process ids
     with _folder_for(path):
         try:
             yield temporary

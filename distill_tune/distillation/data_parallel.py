@@ -27,14 +27,18 @@ class Shared(nn.Module):
     """What has the same buffers on every worker at any time."""
 
 
-def data_parallel(student: nn.Module, shard: Shard, device: torch.device) -> nn.Module:
-    """The student as what a step calls: wrapped where several workers train it."""
+def data_parallel(student: nn.Module, shard: Shard, device: torch.device, is_known: bool = True) -> nn.Module:
+    """The student as what a step calls: wrapped where several workers train it.
+
+    Of a network that nobody here has written (`is_known` is False) the loss may leave weights out.
+    """
     if shard.world_size == 1:
         return student
     return nn.parallel.DistributedDataParallel(
         student,
         device_ids=[device] if device.type == "cuda" else None,
         broadcast_buffers=False,  # at every step; once an epoch is enough, see `average_statistics`
+        find_unused_parameters=not is_known,
         gradient_as_bucket_view=True,  # what was averaged need not be copied back, and has its memory once
     )
 

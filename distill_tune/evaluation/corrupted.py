@@ -6,6 +6,7 @@ sample is worsened in some ways only, which together are all of them: see `dealt
 """
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ Labels = NDArray[np.integer[Any]]
 
 MOST_SAMPLES = 4000
 """That are worsened in every way, evenly spread over all; more would cost minutes and hardly move a mean over ways."""
+_FEWEST_SAMPLES = 500
+_MOST_VALUES = 1 << 27
+"""In the samples that are worsened at a time; on its way each value is some floats."""
 
 
 def corrupted_accuracies(
@@ -35,12 +39,13 @@ def corrupted_accuracies(
     Args:
         students: Each from raw inputs [samples, ...] to logits [samples, classes].
         inputs: uint8 images [samples, channels, height, width] or standardised float rows [samples, features]; of
-            more than `MOST_SAMPLES` so many are taken.
+            more than `MOST_SAMPLES` so many are taken, of photographs fewer.
         labels: [samples].
         seed: Of what is random in the corruptions; students are compared on the same one.
         layout: Of a table's rows; None where all features are numbers.
     """
-    rows = _spread(len(labels), MOST_SAMPLES)
+    most = max(_FEWEST_SAMPLES, _MOST_VALUES // prod(inputs.shape[1:]))
+    rows = _spread(len(labels), min(MOST_SAMPLES, most))
     inputs, labels = inputs[rows], labels[rows]
     found: list[dict[str, float]] = [{} for _ in students]
     for name, corruption in corruptions_for(inputs, layout).items():

@@ -13,10 +13,12 @@ Array = npt.NDArray[Any]
 
 
 def predict_logits(student: nn.Module, inputs: Array) -> Array:
-    """float32 [n, classes] for inputs [n, *input_shape] in stored units; `student` is in eval mode."""
-    portions = torch.from_numpy(np.array(inputs)).split(samples_at_a_time(inputs.shape[1:]))
+    """float32 [n, classes] for inputs [n, *input_shape] in stored units; `student` is in eval mode, on any device."""
+    device = next(student.parameters(), torch.empty(0)).device
+    step = samples_at_a_time(inputs.shape[1:], device.type)
+    portions = (np.array(inputs[at : at + step]) for at in range(0, max(1, len(inputs)), step))  # not all of a map
     with torch.inference_mode():
-        return np.concatenate([student(portion).float().numpy() for portion in portions])
+        return np.concatenate([student(torch.from_numpy(each).to(device)).float().cpu().numpy() for each in portions])
 
 
 def probabilities(student: nn.Module, inputs: Array) -> Array:

@@ -36,6 +36,11 @@ class ImageClassifier(nn.Module):
         self.channels, self.size, self.mode = channels, size, mode
         self._order: list[int] | None = None
 
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """The shape of an image as the model sees it, whatever is given; () where it sees them as they are."""
+        return () if self.size is None else (self.channels, *self.size)
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits."""
         images = self._with_channels(images)

@@ -73,7 +73,7 @@ class KerasNetwork(nn.Module):
             return torch.log(outputs.clamp(min=torch.finfo(outputs.dtype).tiny))
         if self._ending == "one logit":
             return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
-        return outputs if self._ending == "logits" else torch.cat([torch.log1p(-outputs), torch.log(outputs)], dim=1)
+        return two_logits(outputs) if self._ending == "one share" else outputs
 
     @property
     def says(self) -> str:
@@ -223,3 +223,10 @@ def _arrangement(
     raise TeacherError(
         f"teacher.path: the model of {name!r} reads samples of shape {wanted}, but the data have {given}."
     )
+
+
+def two_logits(share: Tensor) -> Tensor:
+    """[batch, 2] of the second class's probability [batch, 1]; what is rounded to 0 or 1 counts as the next number."""
+    limits = torch.finfo(share.dtype)
+    share = share.clamp(limits.tiny, 1 - limits.eps / 2)
+    return torch.cat([torch.log1p(-share), torch.log(share)], dim=1)

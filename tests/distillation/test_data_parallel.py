@@ -71,9 +71,13 @@ SPACES = {
         | {name: {"on": "features"} for name in ("sp", "rkd")},
     ),
     "memory": run_space(loss={"kind": "crd", "crd": {"negatives": 100}}, optim={"batch_size": 64}),
+    "unreached": run_space(student={"family": "odd_students:unreached"}, optim={"batch_size": 64}),
     "diverging": run_space(optim={"kind": "sgd", "learning_rate": 1e12}),
     "batch statistics": run_space(IMAGES, augmentation={"shift": 1}),
 }
+
+
+NAMES = ("plain", "everything", "accumulated", "inherited", "features", "memory", "unreached")
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +94,13 @@ def told_by_two(runs: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return {name: [each[name] for each in told] for name in runs}
 
 
-@pytest.mark.parametrize("name", ["plain", "everything", "accumulated", "inherited", "features", "memory"])
+@pytest.mark.parametrize("name", NAMES)
 def test_two_workers_report_what_one_reports(name: str, runs: Any, told_by_two: Any) -> None:
     """With everything: samples without labels, mixed inputs, smoothed labels, clipped gradients, corrupted inputs.
 
     Inherited: with units that stand still for a while, and a limit on the norm. Features: with projectors.
-    Memory: with the banks of both workers in what is compared, which hear of the samples of both.
+    Memory: with the banks of both workers in what is compared, which hear of the samples of both. Unreached: of one's
+    own network with weights that the loss does not reach.
     """
     alone, (first, second) = train(*runs[name]), told_by_two[name]
     assert len(first["reports"]) == 3

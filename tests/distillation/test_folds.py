@@ -11,7 +11,7 @@ import torch
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
 from distill_tune.data import open_dataset
-from distill_tune.distillation.cache.outputs import outputs_folder
+from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import Preparation, prepare
 from distill_tune.distillation.training.folds import Progress, train_students

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from distill_tune.distillation.cache.progress import told
+from distill_tune.distillation.cache.progress import Progress
 
 
 def _every(seconds: float) -> Iterator[float]:
@@ -12,25 +12,26 @@ def _every(seconds: float) -> Iterator[float]:
         now += seconds
 
 
-def test_a_long_labelling_says_how_far_it_is_and_how_long_it_goes_on() -> None:
+def _heard(portions: int, seconds_each: float) -> list[str]:
     lines: list[str] = []
-    clock = _every(100)
-    assert list(told(4, lines.append, lambda: next(clock))) == [0, 1, 2, 3]
-    assert lines == [
-        "teacher is through 1 of 4 views, about 5 min more",
-        "teacher is through 2 of 4 views, about 3 min more",
-        "teacher is through 3 of 4 views, about 2 min more",
+    clock = _every(seconds_each)
+    progress = Progress(100 * portions, lines.append, lambda: next(clock))
+    for _ in range(portions):
+        progress.seen(100)
+    return lines
+
+
+def test_a_long_labelling_says_how_far_it_is_and_how_long_it_goes_on() -> None:
+    assert _heard(4, 100) == [
+        "teacher has seen 25%, about 5 min more",
+        "teacher has seen 50%, about 3 min more",
+        "teacher has seen 75%, about 2 min more",
     ]
 
 
-def test_views_that_take_a_second_are_told_together() -> None:
-    lines: list[str] = []
-    clock = _every(1)
-    assert list(told(65, lines.append, lambda: next(clock))) == list(range(65))
-    assert [line.split(" views")[0] for line in lines] == ["teacher is through 30 of 65", "teacher is through 60 of 65"]
+def test_portions_of_a_second_are_told_together() -> None:
+    assert _heard(65, 1) == ["teacher has seen 46%, a minute more", "teacher has seen 92%, a minute more"]
 
 
 def test_a_short_labelling_says_nothing_more() -> None:
-    lines: list[str] = []
-    list(told(8, lines.append))
-    assert lines == []
+    assert _heard(100, 0.01) == []

@@ -1,6 +1,7 @@
 """Fused lanes: every student is what it would have been alone, whatever lies in the lanes beside it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -286,3 +287,13 @@ def test_padding_stays_exactly_zero(prepared: dict[bool, Prepared]) -> None:
     padded: Tensor = fused._network.rows[used == 0]
     assert len(padded) > 0
     assert torch.equal(padded, torch.zeros_like(padded))
+
+
+def test_a_student_that_sees_the_labelled_rows_alone_is_not_fused_with_one_that_sees_all(tmp_path: Path) -> None:
+    few: Sections = {"data": {"student_samples": 0.5, "rest": "unlabelled"}, "optim": {"batch_size": 8}}
+    prepared = prepare(run_space(**few), tmp_path, lambda line: None).prepared
+    configs = [run_space(**few, loss={"kind": kind}).config for kind in ("labels", "soft_targets")]
+    one, other = (Run(c, Materials.open(prepared, c), 0, torch.device("cpu")) for c in configs)
+    assert one.batches.steps_per_epoch == other.batches.steps_per_epoch
+    assert (one.batches.passes, other.batches.passes) == (2, 1)
+    assert fusing_key(one) != fusing_key(other)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
-from distill_tune.distillation.cache.outputs import outputs_folder
+from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.sparse import AUTO_ABOVE, AUTO_KEEP, SparseLogits, kept, sample_bytes
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.training.loop import distill

@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from distill_tune.config import Config, Space
-from distill_tune.distillation.cache.outputs import TeacherOutputs, number_of_views, outputs_folder
+from distill_tune.distillation.cache.folders import number_of_views, outputs_folder
+from distill_tune.distillation.cache.labelling import at_a_time
+from distill_tune.distillation.cache.outputs import TeacherOutputs
+from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import CacheError, ConfigError, TeacherError
@@ -211,3 +215,19 @@ def test_a_transform_of_images_is_refused_on_a_table_for_students_and_teachers(
     recipe = {"train": {"epochs": 1, "augmentation": {"flip": 0.5}}}
     with pytest.raises(TeacherError, match=r"^teacher\.train\.augmentation\.flip: cannot be used on tables; "):
         prepare(table_space(teacher=recipe), tmp_path, lambda line: None)
+
+
+def test_logits_that_are_gone_are_an_error_and_no_training_without_a_teacher(table_space: Make, tmp_path: Path) -> None:
+    space = table_space(teacher={"train": {"epochs": 1}})
+    preparation = prepare(space, tmp_path, lambda line: None)
+    (outputs_of(space.config, preparation) / "train.arrow").unlink()
+    materials = Materials.open(preparation.prepared, space.config)
+    with pytest.raises(CacheError, match="the teacher's logits are missing"):
+        materials.batches(space.config, 0, Shard(), use_teacher=True)
+
+
+def test_a_network_that_makes_large_images_of_small_ones_sees_fewer_at_a_time() -> None:
+    plain, enlarging = nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2))
+    enlarging.reads = (3, 224, 224)  # type: ignore[assignment]  # as a Hugging Face teacher says
+    assert at_a_time(enlarging, (1, 28, 28)) < at_a_time(plain, (1, 28, 28))
+    assert at_a_time(enlarging, (1, 28, 28)) == at_a_time(plain, (3, 224, 224))

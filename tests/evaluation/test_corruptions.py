@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
+from distill_tune.evaluation import corrupted
 from distill_tune.evaluation.corrupted import (
     MOST_SAMPLES,
     corrupted_accuracies,
@@ -351,3 +352,17 @@ def test_importing_the_corruptions_does_not_import_torch_or_scipy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_of_photographs_fewer_are_taken_than_of_small_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corrupted, "_MOST_VALUES", 40)
+    monkeypatch.setattr(corrupted, "_FEWEST_SAMPLES", 5)
+    kept = []
+
+    def predict(inputs: Array) -> Array:
+        kept.append(len(inputs))
+        return np.zeros((len(inputs), 2))
+
+    for width in (2, 20):
+        corrupted_accuracy(predict, np.zeros((50, width), dtype=np.float32), np.arange(50) % 2)
+    assert set(kept) == {20, 5}

@@ -17,7 +17,7 @@ from torch import Tensor
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.data import Dataset
 from distill_tune.data.dataset import open_test
-from distill_tune.distillation.cache.outputs import label_inputs
+from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.training.loop import distill

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from distill_tune.arrays import read_arrays
-from distill_tune.distillation.cache.outputs import label_inputs
+from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import Preparation, prepare
 from distill_tune.distillation.preparation.ready_teachers import pupils_of

@@ -16,11 +16,12 @@ import torch
 from runs import TABLE, run_space
 
 from distill_tune.config.sections import TeacherConfig
-from distill_tune.distillation.cache.outputs import label_inputs
+from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import TeacherError
 from distill_tune.teachers import LoadedTeacher, Pupils, Workshop
+from distill_tune.teachers._keras import two_logits
 from distill_tune.train import main
 
 os.environ["KERAS_BACKEND"] = "torch"  # before the first import
@@ -379,3 +380,9 @@ def test_a_family_that_the_model_is_not_is_refused(
     ) as caught:
         load(tmp_path / "m.keras", pupils, family="mlp", mlp={"widths": widths, "activation": activation})
     assert "\n" not in str(caught.value)
+
+
+def test_a_probability_that_is_rounded_to_one_has_finite_logits_all_the_same() -> None:
+    logits = two_logits(torch.tensor([[1.0], [0.0], [0.25]]))
+    assert bool(logits.isfinite().all())
+    torch.testing.assert_close(logits.softmax(1)[:, 1:], torch.tensor([[1.0], [0.0], [0.25]]))

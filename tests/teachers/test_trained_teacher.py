@@ -1,5 +1,6 @@
 """A teacher that is trained here: once, on all labels, and again only when something of it has changed."""
 
+import gc
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
@@ -11,8 +12,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from distill_tune.config import Space
+from distill_tune.data import prepare_data
+from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.preparation.ready_teachers import pupils_of
+from distill_tune.distillation.preparation.teacher_training import train_teacher
+from distill_tune.distillation.training.loop import Run
 from distill_tune.errors import TeacherError
+from distill_tune.teachers import LoadedTeacher, Trained, Workshop
 
 Make = Callable[..., Space]
 FAST: dict[str, Any] = {"train": {"epochs": 2, "precision": "float32"}}
@@ -145,3 +152,42 @@ def test_a_diverged_teacher_is_refused_with_the_way_out(table_space: Make, tmp_p
 def test_a_family_for_images_is_refused_on_a_table_by_its_own_key(table_space: Make, tmp_path: Path) -> None:
     with pytest.raises(TeacherError, match=r"^teacher\.family: convnet needs images "):
         prepare(table_space(teacher={"family": "convnet", **FAST}), tmp_path, lambda line: None)
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def test_of_two_programs_that_train_a_teacher_at_a_time_the_first_to_end_is_both_ones(
+    table_space: Make, tmp_path: Path
+) -> None:
+    """It may have labelled already, with weights that differ where another number of threads was the faster one."""
+    config = table_space(teacher=FAST).config
+    dataset, source = prepare_data(config.data, tmp_path), config.teacher.chosen("source")
+    first: list[LoadedTeacher] = []
+
+    def fit(recipe: dict[str, Any], seed: int) -> Trained:
+        return train_teacher({**recipe, "search": {**recipe["search"], "seed": seed}}, config, dataset, quiet)
+
+    def overtaken(recipe: dict[str, Any]) -> Trained:
+        other = Workshop(tmp_path, lambda recipe: fit(recipe, 1), quiet)
+        first.append(source.load(config.teacher, pupils_of(dataset), other))
+        return fit(recipe, 2)
+
+    second = source.load(config.teacher, pupils_of(dataset), Workshop(tmp_path, overtaken, quiet))
+    for one, other in zip(first[0].module.parameters(), second.module.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_no_generation_holds_what_the_trainings_before_it_held(table_space: Make, tmp_path: Path) -> None:
+    config = table_space(teacher={"train": {"epochs": 1, "generations": 2}}).config
+    alive: list[int] = []
+
+    def count(line: str) -> None:
+        if line.startswith("generation"):
+            gc.collect()
+            alive.append(sum(type(each) in (Run, Materials) for each in gc.get_objects()))
+
+    prepare(table_space(teacher={"train": {"epochs": 1, "generations": 2}}), tmp_path, count)
+    assert config.teacher.chosen("source").generations == len(alive) == 2
+    assert alive[0] == alive[1] == 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from distill_tune.cli import local_folder
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
-from distill_tune.distillation.cache.outputs import outputs_folder
+from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.size import CacheSize
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.preparation.variants import augmentation_variants

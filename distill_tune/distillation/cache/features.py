@@ -3,14 +3,14 @@
 They lie beside the logits (`outputs.py`), a folder a layer, named after the views and the layer, with an Arrow
 file a view, mapped by all workers, and checksums. Numbers are float16, off by at most 2^-11 (0.05 %) of each, or 3e-8
 where that is more; a view with a number beyond 65,504 is float32. Large maps are averaged down first: see
-`features.bounded`. Making them costs one more run of the teacher over the views, for all layers together.
+`features/tap.py`, `bounded`. Making them costs one more run of the teacher over the views, for all layers together.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from math import prod
 from pathlib import Path
@@ -23,19 +23,17 @@ from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.atomic import new_folder
 from distill_tune.config import Config
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache.outputs import (
-    as_tensor,
-    at_a_time,
-    at_rows,
+from distill_tune.distillation.cache.folders import (
     number_of_views,
     outputs_are_whole,
     outputs_folder,
-    visible_rows,
     write_checksums,
 )
-from distill_tune.distillation.cache.progress import told
+from distill_tune.distillation.cache.labelling import at_a_time
+from distill_tune.distillation.cache.progress import Progress
+from distill_tune.distillation.cache.seen import as_tensor, training_views, visible_rows
 from distill_tune.distillation.features.anatomy import Anatomy
-from distill_tune.distillation.features.tap import Tap, bring_down
+from distill_tune.distillation.features.tap import Tap, run_tapped
 from distill_tune.distillation.views import Views
 from distill_tune.errors import CacheError, TeacherError
 from distill_tune.room import check_room, in_bytes
@@ -85,6 +83,12 @@ def features_folder(teacher_folder: Path, config: Config, layer: str) -> Path:
     return teacher_folder / f"features-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
+def missing_features(teacher_folder: Path, config: Config, layers: Sequence[str]) -> list[str]:
+    """Those of a teacher's layers whose features are still to be made, or made again."""
+    needed = layers if number_of_views(config) else []
+    return [layer for layer in needed if not outputs_are_whole(features_folder(teacher_folder, config, layer))]
+
+
 def write_features(
     teacher_folder: Path,
     config: Config,
@@ -93,52 +97,56 @@ def write_features(
     layers: Sequence[str],
     say: Say,
 ) -> None:
-    """Run the teacher over every view once more and keep what these layers put out; what is there and whole stays.
+    """Run the teacher over every view once more and keep what these layers put out.
 
     Raises:
         TeacherError: a number is not finite.
     """
-    folders = {layer: features_folder(teacher_folder, config, layer) for layer in layers}
-    missing = [layer for layer in layers if not outputs_are_whole(folders[layer])]
-    if not missing or not number_of_views(config):
+    if not layers:
         return
-    train = dataset.split("train")
-    rows = visible_rows(train, dataset.rest)
-    views = Views(config.augmentation, at_rows(as_tensor(train.inputs), rows), dataset.mean, config.data.seed)
-    count = number_of_views(config)
-    say(f"teacher shows features of {', '.join(missing)} for {len(rows):,} samples in {count} view{'s' * (count > 1)}")
+    views, count = training_views(config, dataset), number_of_views(config)
+    samples = len(visible_rows(dataset.split("train"), dataset.rest))
+    say(f"teacher shows features of {', '.join(layers)} for {samples:,} samples in {count} view{'s' * (count > 1)}")
+    progress = Progress(samples * count, say)
     with ExitStack() as stack:
-        news = {layer: stack.enter_context(new_folder(folders[layer], outputs_are_whole)) for layer in missing}
-        for view in told(count, say):
-            for layer, array in _features(teacher, views, view, len(rows), missing).items():
-                write_arrays(news[layer] / f"view_{view:05d}.arrow", {"features": array})
-        for new in news.values():
+        folders = [features_folder(teacher_folder, config, layer) for layer in layers]
+        news = [stack.enter_context(new_folder(folder, outputs_are_whole)) for folder in folders]
+        for view in range(count):
+            made = _features(teacher, views, view, samples, layers, progress.seen)
+            for new, array in zip(news, made, strict=True):
+                write_arrays(new / f"view_{view:05d}.arrow", {"features": array})
+        for new in news:
             write_checksums(new)
 
 
 def _features(
-    teacher: LoadedTeacher, views: Views, view: int, samples: int, layers: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Layer to float16 or float32 [samples, *shape] in one view."""
+    teacher: LoadedTeacher,
+    views: Views,
+    view: int,
+    samples: int,
+    layers: Sequence[str],
+    seen: Callable[[int], None],
+) -> list[np.ndarray]:
+    """Of each layer float16 [samples, *shape] in one view; float32 where a number does not fit."""
     assert teacher.module is not None
     tap = Tap(teacher.module, layers)
+    found: list[np.ndarray] = []
     try:
-        found: list[list[np.ndarray]] = [[] for _ in layers]
         for index in torch.arange(samples).split(at_a_time(teacher.module, views.sample_shape)):
-            _, features = run_teacher(tap, teacher.module, views.take(index, view).inputs)
-            for parts, feature in zip(found, features, strict=True):
-                parts.append(_stored(feature))
+            _, features = run_tapped(tap, teacher.module, views.take(index, view).inputs)
+            parts = [_stored(feature) for feature in features]
+            found = found or [np.empty((samples, *part.shape[1:]), part.dtype) for part in parts]
+            found = [_filled(whole, index.numpy(), part) for whole, part in zip(found, parts, strict=True)]
+            seen(len(index))
     finally:
         tap.close()
-    return {layer: np.concatenate(parts) for layer, parts in zip(layers, found, strict=True)}
+    return found
 
 
-@torch.no_grad()
-def run_teacher(tap: Tap, module: torch.nn.Module, inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The teacher's logits and features for a batch, float32, as they are compared."""
-    device = next(module.parameters(), inputs).device
-    logits, features = tap.run(module, inputs.to(device))
-    return logits.float(), tuple(bring_down(feature.float()) for feature in features)
+def _filled(whole: np.ndarray, rows: np.ndarray, part: np.ndarray) -> np.ndarray:
+    whole = whole.astype(np.promote_types(whole.dtype, part.dtype), copy=False)
+    whole[rows] = part
+    return whole
 
 
 def _stored(feature: Tensor) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A teacher may take an hour over its views: whoever waits hears now and then how far it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic
 
 from distill_tune.teachers import Say
@@ -8,15 +8,23 @@ from distill_tune.teachers import Say
 EVERY_S = 30.0
 
 
-def told(count: int, say: Say, clock: Callable[[], float] = monotonic) -> Iterator[int]:
-    """The numbers of `count` views, for who works them off, one by one."""
-    began = last = clock()
-    for view in range(count):
-        yield view
-        now, done = clock(), view + 1
-        if done < count and now - last >= EVERY_S:
-            last = now
-            say(f"teacher is through {done} of {count} views, {_minutes((now - began) / done * (count - done))} more")
+class Progress:
+    """Counts the samples that a teacher has seen, a view of one being one, and tells of them now and then."""
+
+    def __init__(self, total: int, say: Say, clock: Callable[[], float] = monotonic):
+        """`total` is how many it will see; `clock` gives seconds."""
+        self._total, self._say, self._clock = total, say, clock
+        self._done, self._began_s = 0, clock()
+        self._told_s = self._began_s
+
+    def seen(self, samples: int) -> None:
+        """So many more."""
+        self._done += samples
+        now_s = self._clock()
+        if self._done < self._total and now_s - self._told_s >= EVERY_S:
+            self._told_s = now_s
+            left_s = (now_s - self._began_s) / self._done * (self._total - self._done)
+            self._say(f"teacher has seen {self._done / self._total:.0%}, {_minutes(left_s)} more")
 
 
 def _minutes(seconds: float) -> str:

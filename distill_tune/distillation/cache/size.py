@@ -7,7 +7,8 @@ from pathlib import Path
 
 from distill_tune.config import Config
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache.outputs import number_of_views, visible_rows
+from distill_tune.distillation.cache.folders import number_of_views
+from distill_tune.distillation.cache.seen import visible_rows
 from distill_tune.distillation.cache.sparse import kept, sample_bytes
 from distill_tune.room import check_room, in_bytes
 from distill_tune.teachers import Say

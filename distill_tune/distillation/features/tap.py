@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from distill_tune.distillation.losses import Shape
@@ -114,3 +115,11 @@ class _Catch:
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
         self._tap.catch(self._name, output)
+
+
+@torch.no_grad()
+def run_tapped(tap: Tap, module: nn.Module, inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """A teacher's logits and features for a batch, float32, as they are compared: large maps brought down."""
+    device = next(module.parameters(), inputs).device
+    logits, features = tap.run(module, inputs.to(device))
+    return logits.float(), tuple(bring_down(feature.float()) for feature in features)

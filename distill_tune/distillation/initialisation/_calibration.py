@@ -16,6 +16,8 @@ from distill_tune.distillation.initialisation._carrying import Carried, Pair
 
 _SAMPLES = 512
 """Enough for the variance of a layer, in a forward pass that costs less than an epoch of the smallest data."""
+_FEWEST_SAMPLES, _MOST_VALUES = 32, 1 << 23
+"""Of large images fewer are taken: a wide layer makes twenty times as many numbers of each."""
 
 
 @torch.no_grad()
@@ -26,9 +28,10 @@ def match_teacher(carried: Carried, teacher: nn.Module, student: nn.Module, inpu
         carried: what has been carried over.
         teacher: in eval mode.
         student: of the same device.
-        inputs: [n, *input_shape], in stored units; at most 512 evenly spaced ones of them are used.
+        inputs: [n, *input_shape], in stored units; at most 512 evenly spaced ones are used, of photographs fewer.
     """
-    rows = torch.linspace(0, len(inputs) - 1, min(len(inputs), _SAMPLES), device=inputs.device).long()
+    most = max(_FEWEST_SAMPLES, _MOST_VALUES // inputs[0].numel())  # in one batch, of which statistics are taken
+    rows = torch.linspace(0, len(inputs) - 1, min(len(inputs), _SAMPLES, most), device=inputs.device).long()
     some = inputs[rows]
     biased = [pair for pair in carried.pairs if getattr(pair.ours.module, "bias", None) is not None]
     layers = [pair for pair in biased if _weight_of(pair).dim() > 1]

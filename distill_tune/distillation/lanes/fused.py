@@ -57,7 +57,9 @@ def fusing_key(run: Run) -> str | None:
     )
     if not can:
         return None
-    return f"{run.batches.batch_size} {run.batches.steps_per_epoch} {type(optimizer)} {optimizer!r} {run.batches.mixes}"
+    batches = run.batches
+    shape = f"{batches.batch_size} {batches.steps_per_epoch} {batches.passes} {batches.mixes}"
+    return f"{shape} {type(optimizer)} {optimizer!r}"
 
 
 class Fused:

@@ -23,9 +23,8 @@ class _Decoupled(NamedTuple):
     """[..., batch, classes - 1]: of the others among themselves."""
 
 
-def _decoupled(logits: Tensor, is_target: Tensor) -> _Decoupled:
-    target = logits[is_target].view(*logits.shape[:-1], 1)
-    others = logits[~is_target].view(*logits.shape[:-1], -1)
+def _decoupled(logits: Tensor, target_place: Tensor, other_places: Tensor) -> _Decoupled:
+    target, others = logits.gather(-1, target_place), logits.gather(-1, other_places)
     together = others.logsumexp(-1, keepdim=True)
     either = target.logaddexp(together)
     both = (target - either).expand(*target.shape[:-1], 2).clone()
@@ -47,12 +46,16 @@ def decoupled_losses(
         temperature: T > 0, or [lanes].
         targets: int64 [batch], or [lanes, batch].
     """
-    is_target = teacher_logits.new_zeros(teacher_logits.shape).bool().scatter(-1, targets[..., None], True)
-    student = _decoupled(student_logits / a_row(temperature), is_target)
-    teacher = _decoupled(teacher_logits / a_row(temperature), is_target)
+    import torch
+
+    target = targets[..., None]
+    places = torch.arange(teacher_logits.shape[-1] - 1, device=targets.device)
+    others = places + (places >= target)  # by place: what a mask picks has a size for which the processor waits
+    student = _decoupled(student_logits / a_row(temperature), target, others)
+    teacher = _decoupled(teacher_logits / a_row(temperature), target, others)
     scale = temperature**2 / targets.shape[-1]
-    target, others = ((t.exp() * (t - s)).sum((-2, -1)) * scale for s, t in zip(student, teacher, strict=True))
-    return target, others
+    tckd, nckd = ((t.exp() * (t - s)).sum((-2, -1)) * scale for s, t in zip(student, teacher, strict=True))
+    return tckd, nckd
 
 
 @LOSSES.register

@@ -95,6 +95,11 @@ class Batches:
         return self.steps_per_epoch * self.batch_size
 
     @property
+    def passes(self) -> int:
+        """Over the samples, in an epoch; no chunk has samples of two."""
+        return self._passes
+
+    @property
     def mixes(self) -> bool:
         """Whether batches have partners' labels."""
         return self._views.mixes

@@ -18,14 +18,17 @@ from torch import Tensor, nn
 from distill_tune.config import Config
 from distill_tune.data import UNLABELLED, Dataset, Split, open_dataset
 from distill_tune.distillation.cache.features import ANATOMY, TeacherFeatures
+from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.mixed import MixedOutputs
-from distill_tune.distillation.cache.outputs import TeacherOutputs, as_tensor, at_rows, outputs_folder, visible_rows
+from distill_tune.distillation.cache.outputs import TeacherOutputs
+from distill_tune.distillation.cache.seen import as_tensor, at_rows, visible_rows
 from distill_tune.distillation.cache.weights import TeacherWeights
 from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.features.anatomy import Anatomy
 from distill_tune.distillation.materials.batches import Batches
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.views import Views
+from distill_tune.errors import CacheError
 from distill_tune.evaluation.corrupted import dealt_out
 from distill_tune.students import build_student
 from distill_tune.teachers.mixing import Mix, MixedNetwork
@@ -105,10 +108,12 @@ class Materials:
 
         Raises:
             ValueError: they were opened without a teacher.
-            CacheError: the features of a layer are missing or damaged.
+            CacheError: the teacher's logits, or the features of a layer, are missing or damaged.
         """
         if use_teacher and self.teacher is None:
             raise ValueError(f"loss {config.loss.kind!r} needs a teacher, but these materials have none.")
+        if use_teacher and self.teacher is not None and self.live_teacher is None and not self.teacher.num_views:
+            raise CacheError(f"{self.teacher.folder}: the teacher's logits are missing; start again.")
         if not use_teacher and UNLABELLED in self.labels:
             return self._labelled_batches(config, seed, shard)
         return Batches(

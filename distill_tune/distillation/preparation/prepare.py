@@ -17,7 +17,7 @@ from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import Dataset, prepare_data
-from distill_tune.distillation.cache.outputs import outputs_folder
+from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.size import CacheSize
 from distill_tune.distillation.cache.weights import refuse_without_network
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
@@ -62,10 +62,19 @@ def prepare(space: Space, cache: Path, say: Say, dataset: Dataset | None = None)
     if config.data.folds is None:
         _say_how_good([outputs], [dataset], say)
         return whole
-    numbers = range(config.data.folds)
-    parts = [_prepare(space, variants, cache, _of_fold(say, n), prepare_data(config.data, cache, n)) for n in numbers]
-    _say_how_good([outputs for _, outputs in parts], [part.dataset for part, _ in parts], say)
-    return replace(whole, prepared=replace(whole.prepared, folds=tuple(part.prepared for part, _ in parts)))
+    parts = [_prepare_fold(space, variants, cache, say, number) for number in range(config.data.folds)]
+    prepared, outputs_of, datasets = zip(*parts, strict=True)
+    _say_how_good(outputs_of, datasets, say)
+    return replace(whole, prepared=replace(whole.prepared, folds=prepared))
+
+
+def _prepare_fold(
+    space: Space, variants: list[Config], cache: Path, say: Say, number: int
+) -> tuple[Prepared, dict[str, Path], Dataset]:
+    """As `_prepare`, without the fold's teacher, which has said what it has to say."""
+    dataset = prepare_data(space.config.data, cache, number)
+    part, outputs = _prepare(space, variants, cache, _of_fold(say, number), dataset)
+    return part.prepared, outputs, dataset
 
 
 def _say_how_good(outputs: Sequence[dict[str, Path]], datasets: Sequence[Dataset], say: Say) -> None:

@@ -18,8 +18,9 @@ from distill_tune.config import Config, Space
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.config.space import USE
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache.features import ANATOMY, announce_features, write_features
-from distill_tune.distillation.cache.outputs import outputs_are_whole, outputs_folder, write_outputs
+from distill_tune.distillation.cache.features import ANATOMY, announce_features, missing_features, write_features
+from distill_tune.distillation.cache.folders import outputs_are_whole, outputs_folder
+from distill_tune.distillation.cache.outputs import write_outputs
 from distill_tune.distillation.cache.weights import leave_weights, refuse_without_network
 from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
@@ -43,10 +44,14 @@ def ready_member(
         check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
         leave_weights(folder, space, teacher.module)
     layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
-    with on_device(device_for(config), teacher.module):
-        for variant in variants:
-            _label(outputs_folder(folder, variant), variant, dataset, teacher, say)
-            write_features(folder, variant, dataset, teacher, layers, say)
+    apart = {outputs_folder(folder, variant): variant for variant in variants}  # for a live teacher all are one
+    unlabelled = {where: variant for where, variant in apart.items() if not outputs_are_whole(where)}
+    unseen = [(variant, missing_features(folder, variant, layers)) for variant in apart.values()]
+    with on_device(device_for(config) if unlabelled or any(new for _, new in unseen) else "cpu", teacher.module):
+        for where, variant in unlabelled.items():
+            _label(where, variant, dataset, teacher, say)
+        for variant, new in unseen:
+            write_features(folder, variant, dataset, teacher, new, say)
     return teacher
 
 
@@ -156,8 +161,6 @@ def pupils_of(dataset: Dataset) -> Pupils:
 
 
 def _label(folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say) -> None:
-    if outputs_are_whole(folder):
-        return
     if folder.exists():
         say(f"the cached teacher outputs in {folder.name} do not match their checksums; they are made again")
     write_outputs(folder, config, dataset, teacher, say)

@@ -14,11 +14,12 @@ from torch import nn
 from distill_tune.config import Config, tables_of
 from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache.outputs import outputs_folder, write_outputs
+from distill_tune.distillation.cache.folders import outputs_folder
+from distill_tune.distillation.cache.outputs import write_outputs
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.precision import resolved
-from distill_tune.distillation.training.loop import Epoch, distill
+from distill_tune.distillation.training.loop import distill
 from distill_tune.distillation.training.pace import Pace, faster_threads, fastest, paces_s, threads
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError, TrainingError
@@ -57,13 +58,15 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
         where = f"in {pace.precision} on {device}"
         say(f"training the teacher ({own.student.family}) for {own.search.max_epochs} epochs {where}")
         with threads(num_threads):
-            epochs = [_train(own, materials, device, say)]
+            student, accuracy = _train(own, materials, device, say)
+            del materials  # each generation opens its own
+            accuracies = [accuracy]
             for generation in range(1, recipe["generations"] + 1):
                 say(f"generation {generation} of {recipe['generations']}")
-                epochs.append(_born_again(own, generation, epochs[-1].student, dataset, device, say))
-    accuracies = [epoch.report["val/accuracy"] for epoch in epochs]
+                student, accuracy = _born_again(own, generation, student, dataset, device, say)
+                accuracies.append(accuracy)
     record = {**pace._asdict(), "device": device, "validation_accuracies": accuracies}
-    return Trained(epochs[-1].student.cpu(), record)
+    return Trained(student.cpu(), record)
 
 
 def device_for(config: Config) -> str:
@@ -71,18 +74,20 @@ def device_for(config: Config) -> str:
     return "cuda" if config.resources.gpus_per_worker and torch.cuda.is_available() else "cpu"
 
 
-def _train(config: Config, materials: Materials, device: str, say: Say) -> Epoch:
-    """The last epoch of a training."""
+def _train(config: Config, materials: Materials, device: str, say: Say) -> tuple[nn.Module, float]:
+    """What is trained to the end and its validation accuracy, without all that the training had beside."""
     epochs, lines = config.search.max_epochs, _NUM_LINES if materials.dataset.fold is None else 1
     for epoch in distill(config, materials, config.search.seed, device):
         number = int(epoch.report["epoch"])
         if number % max(1, epochs // lines) == 0:
             seen = " (on samples of its training)" if materials.dataset.has_no_validation else ""
             say(f"teacher epoch {number} of {epochs}: val/accuracy {epoch.report['val/accuracy']:.4f}{seen}")
-    return epoch
+    return epoch.student, epoch.report["val/accuracy"]
 
 
-def _born_again(own: Config, generation: int, before: nn.Module, dataset: Dataset, device: str, say: Say) -> Epoch:
+def _born_again(
+    own: Config, generation: int, before: nn.Module, dataset: Dataset, device: str, say: Say
+) -> tuple[nn.Module, float]:
     """The next generation, from a seed of its own: half on the labels, half on the one before, which runs live."""
     tables = tables_of(own)
     tables["loss"] = {"kind": "soft_targets", "temperature": 1.0, "soft_weight": 0.5}

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from distill_tune.distillation.cache.features import run_teacher
 from distill_tune.distillation.features.anatomy import Anatomy, anatomy_of
-from distill_tune.distillation.features.tap import Tap
+from distill_tune.distillation.features.tap import Tap, run_tapped
 from distill_tune.distillation.losses import FeatureLoss, Shape
 from distill_tune.errors import ConfigError
 
@@ -191,7 +190,7 @@ class LiveTeacher:
 
     def __call__(self, inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Its logits, and the features of its layers as a cache has them, but for the rounding."""
-        return run_teacher(self._tap, self._module, inputs)
+        return run_tapped(self._tap, self._module, inputs)
 
     def close(self) -> None:
         """Take the hooks off: the teacher is the next trial's too."""

@@ -87,7 +87,7 @@ class Run:
         self.objective = Objective(config)
         self.taught = with_features(self.objective.on_features, self.student, materials, seed)
         self.trained: nn.Module = self.student if self.taught is None else self.taught
-        self.forward = data_parallel(self.trained, self.shard, device)
+        self.forward = data_parallel(self.trained, self.shard, device, ":" not in config.student.family)
         beside = None if self.taught is None else self.taught.terms
         self.optimizer = optimizer_of(config.optim, self.student, beside)
         layers = () if self.taught is None else self.taught.teacher_layers

@@ -115,7 +115,7 @@ def _finite(path: Path, logits: np.ndarray) -> np.ndarray:
     if logits.dtype.kind not in "fiu":
         raise TeacherError(f"{rule}, but are {logits.dtype}; write them as float32.")
     with np.errstate(over="ignore"):
-        found = logits.astype(np.float32)
+        found = logits.astype(np.float32, copy=False)
     bad = np.argwhere(~np.isfinite(found))
     if len(bad):
         row, column = bad[0]

@@ -80,21 +80,23 @@ class Train(Teacher):
         """Its kept weights, or a training from the start."""
         recipe = self._recipe(config)
         kept = workshop.folder / "teacher.safetensors"
-        found = _read_kept(kept)
-        if found is not None:
-            module, record = _build(config, pupils), found.record
-            module.load_state_dict(found.weights)
-        else:
-            if kept.exists():
-                workshop.say("the kept teacher does not match its checksum; it is trained again")
-            for outputs in (*workshop.folder.glob("views-*"), *workshop.folder.glob("features-*")):
-                shutil.rmtree(outputs)  # of weights that are no more
-            trained = workshop.fit(recipe)
-            module, record = trained.module, trained.record
-            _keep(trained, kept)
+        found = _read_kept(kept) or self._trained(recipe, workshop, kept)
+        module = _build(config, pupils)
+        module.load_state_dict(found.weights)
         module.eval().requires_grad_(False)
         parameters = sum(p.numel() for p in module.parameters())
-        return LoadedTeacher(parameters=parameters, module=module, record={"training": record})
+        return LoadedTeacher(parameters=parameters, module=module, record={"training": found.record})
+
+    def _trained(self, recipe: dict[str, Any], workshop: Workshop, kept: Path) -> _Kept:
+        if kept.exists():
+            workshop.say("the kept teacher does not match its checksum; it is trained again")
+        for outputs in (*workshop.folder.glob("views-*"), *workshop.folder.glob("features-*")):
+            shutil.rmtree(outputs)  # of weights that are no more
+        trained = workshop.fit(recipe)
+        if (others := _read_kept(kept)) is not None:  # of a program that was faster, and has labelled with it
+            return others
+        _keep(trained, kept)
+        return _Kept(trained.module.state_dict(), trained.record)
 
     def _recipe(self, config: TeacherConfig) -> dict[str, Any]:
         """The sections of a configuration that trains this teacher."""

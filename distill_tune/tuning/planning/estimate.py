@@ -11,7 +11,7 @@ from torch import nn
 
 from distill_tune.config import Config, Space
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache.outputs import visible_rows
+from distill_tune.distillation.cache.seen import visible_rows
 from distill_tune.distillation.materials.materials import student_for
 from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s, threads

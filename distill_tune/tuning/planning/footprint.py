@@ -11,7 +11,8 @@ from distill_tune.config.corners import end_of
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.features import feature_bytes
-from distill_tune.distillation.cache.outputs import number_of_views, visible_rows
+from distill_tune.distillation.cache.folders import number_of_views
+from distill_tune.distillation.cache.seen import visible_rows
 from distill_tune.distillation.cache.size import CacheSize
 from distill_tune.distillation.preparation.feature_checks import anatomy_of_family, feature_losses, teacher_layers
 from distill_tune.distillation.preparation.ready_teachers import members_to_prepare

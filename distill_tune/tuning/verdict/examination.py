@@ -19,7 +19,7 @@ from torch import nn
 from distill_tune.config import Config
 from distill_tune.data import Dataset, Split
 from distill_tune.data.dataset import open_test
-from distill_tune.distillation.cache.outputs import label_inputs
+from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.materials.materials import student_for
 from distill_tune.distillation.preparation.ready_teachers import on_device
 from distill_tune.evaluation import metrics
@@ -65,6 +65,10 @@ class Examination:
     num_samples: int
 
 
+Ask = Callable[[nn.Module, np.ndarray], np.ndarray]
+"""A student, and inputs [n, *input_shape] in stored units; its logits, float32 [n, classes]."""
+
+
 class Answers(NamedTuple):
     """What is known of one seed beside test."""
 
@@ -81,13 +85,14 @@ def examine(
 ) -> Examination:
     """Open the test split and measure every candidate in every seed that it was trained in.
 
-    The teacher answers on `device`. With `folds`, the students are those of all folds together, and what is fitted on
-    validation is fitted on each fold's samples as its own student, which has not seen them, answers them.
+    Teacher and students answer on `device`. With `folds`, the students are those of all folds together, and what is
+    fitted on validation is fitted on each fold's samples as its own student, which has not seen them, answers them.
     """
     test = open_test(dataset)
     teacher_logits = _labelled(teacher, test, device)
+    ask = partial(_asked, device)
     students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
-    corrupted = _corrupted(students, test, dataset.layout)
+    corrupted = _corrupted(students, test, dataset.layout, ask)
     return Examination(
         by_candidate={
             c.name: _examine(
@@ -95,8 +100,9 @@ def examine(
                 students[c.name],
                 corrupted[c.name],
                 test,
-                _known(c, students[c.name], dataset, folds),
+                _known(c, students[c.name], dataset, folds, ask),
                 teacher_logits,
+                ask,
             )
             for c in candidates
         },
@@ -110,30 +116,38 @@ def examine(
 
 
 def _labelled(teacher: LoadedTeacher, test: Split, device: str) -> np.ndarray:
-    """The teacher's logits, on a GPU where the trials had some, unless somebody else has taken its memory since."""
+    return _there(device, teacher.module, lambda: label_inputs(teacher, test.inputs, test.index))
+
+
+def _asked(device: str, student: nn.Module, inputs: np.ndarray) -> np.ndarray:
+    return _there(device, student, lambda: predict_logits(student, inputs))
+
+
+def _there(device: str, network: nn.Module | None, answered: Callable[[], np.ndarray]) -> np.ndarray:
+    """A network's answers, on a GPU where the trials had some, unless somebody else has taken its memory since."""
     try:
-        with on_device(device, teacher.module):
-            return label_inputs(teacher, test.inputs, test.index)
+        with on_device(device, network):
+            return answered()
     except torch.OutOfMemoryError:
-        return label_inputs(teacher, test.inputs, test.index)
+        return answered()
 
 
 def _known(
-    candidate: Candidate, students: list[nn.Module], dataset: Dataset, folds: Sequence[Dataset]
+    candidate: Candidate, students: list[nn.Module], dataset: Dataset, folds: Sequence[Dataset], ask: Ask
 ) -> list[Answers]:
     """In each seed, the logits of validation samples, from a student that has not seen them."""
     if not folds:
         validation = dataset.split("validation")
-        return [Answers(predict_logits(student, validation.inputs), validation.labels) for student in students]
-    return [_out_of_fold(candidate, seed, folds) for seed in _seeds(candidate)]
+        return [Answers(ask(student, validation.inputs), validation.labels) for student in students]
+    return [_out_of_fold(candidate, seed, folds, ask) for seed in _seeds(candidate)]
 
 
-def _out_of_fold(candidate: Candidate, seed: int, folds: Sequence[Dataset]) -> Answers:
+def _out_of_fold(candidate: Candidate, seed: int, folds: Sequence[Dataset], ask: Ask) -> Answers:
     logits, labels = list[np.ndarray](), list[np.ndarray]()
     for number, dataset in enumerate(folds):
         student = load_student(candidate.config, dataset, fold_weights(candidate.weights[seed], number))
         validation = dataset.split("validation")
-        logits.append(predict_logits(student, validation.inputs))
+        logits.append(ask(student, validation.inputs))
         labels.append(validation.labels)
     return Answers(np.concatenate(logits), np.concatenate(labels))
 
@@ -150,10 +164,10 @@ def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
 
 
 def _corrupted(
-    students: dict[str, list[nn.Module]], test: Split, layout: Layout | None
+    students: dict[str, list[nn.Module]], test: Split, layout: Layout | None, ask: Ask
 ) -> dict[str, list[dict[str, float]]]:
     """Accuracy by corruption for each student of each candidate; the inputs are worsened once for all of them."""
-    everyone = [partial(predict_logits, student) for each in students.values() for student in each]
+    everyone = [partial(ask, student) for each in students.values() for student in each]
     found = iter(corrupted_accuracies(everyone, test.inputs, test.labels, layout=layout))
     return {name: [next(found) for _ in each] for name, each in students.items()}
 
@@ -165,8 +179,9 @@ def _examine(
     test: Split,
     known: list[Answers],
     teacher_logits: np.ndarray,
+    ask: Ask,
 ) -> Examined:
-    logits = [predict_logits(student, test.inputs) for student in students]
+    logits = [ask(student, test.inputs) for student in students]
     temperatures, scaled = _scaled(logits, known)
     correct = np.stack([metrics.correct(each, test.labels) for each in logits])
     by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}

@@ -1,0 +1,49 @@
+"""Where a teacher's outputs are: folders named after what they depend on, and trusted only with their checksums."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from distill_tune.checksum import sha256_of
+from distill_tune.config import Config
+from distill_tune.registry import AUGMENTATIONS
+from distill_tune.teachers import source_of
+
+_FORMAT = 1
+"""Raised when the same augmentation shows other views, or files look different."""
+_CHECKSUMS = "checksums.json"
+_DEFAULT_VIEWS = 8
+
+
+def number_of_views(config: Config) -> int:
+    """`teacher.views`, or enough for the first epochs; one where nothing changes the data, none for a live teacher."""
+    if config.teacher.mode == "live":
+        return 0
+    if not any(config.augmentation.amounts.values()):
+        return 1
+    return config.teacher.views or min(_DEFAULT_VIEWS, config.search.max_epochs * config.data.passes)
+
+
+def outputs_folder(teacher_folder: Path, config: Config) -> Path:
+    """Where the outputs for this augmentation and number of views are; a live teacher's are the same for all."""
+    count = number_of_views(config)
+    amounts = sorted((name, amount) for name, amount in config.augmentation.amounts.items() if amount and count)
+    own = [source_of(AUGMENTATIONS.get(name)) for name, _ in amounts if ":" in name]
+    keep = [] if config.teacher.keep is None or not count else [config.teacher.keep]
+    what = json.dumps([_FORMAT, amounts, own, count, config.data.seed, *keep])
+    return teacher_folder / f"views-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+
+
+def outputs_are_whole(folder: Path) -> bool:
+    """Whether the outputs are there and match their checksums."""
+    try:
+        checksums = json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8"))
+        return bool(checksums) and all(sha256_of(folder / name) == kept for name, kept in checksums.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def write_checksums(folder: Path) -> None:
+    """Write what `outputs_are_whole` compares the folder's Arrow files with."""
+    checksums = {path.name: sha256_of(path) for path in sorted(folder.glob("*.arrow"))}
+    (folder / _CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")

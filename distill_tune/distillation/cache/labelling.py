@@ -1,0 +1,66 @@
+"""A teacher asked for its logits, some samples at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from distill_tune.distillation.cache.seen import as_tensor
+from distill_tune.distillation.views import Views
+from distill_tune.errors import TeacherError
+from distill_tune.evaluation.portions import MOST, samples_at_a_time
+from distill_tune.teachers import LoadedTeacher
+
+
+def label_view(
+    teacher: LoadedTeacher, views: Views, view: int, source_rows: np.ndarray, seen: Callable[[int], None]
+) -> Iterator[Tensor]:
+    """float32 [portion, classes]: the teacher's logits for one view of samples that are in rows [n] of the source.
+
+    Raises:
+        TeacherError: a logit is not finite.
+    """
+    size = MOST if teacher.module is None else at_a_time(teacher.module, views.sample_shape)
+    for index in torch.arange(len(source_rows)).split(size):
+        if teacher.table is not None:
+            yield torch.from_numpy(np.asarray(teacher.table[source_rows[index.numpy()]]))
+        else:
+            assert teacher.module is not None
+            yield _run(teacher.module, views.take(index, view).inputs)
+        seen(len(index))
+
+
+def label_inputs(teacher: LoadedTeacher, inputs: np.ndarray, source_rows: np.ndarray) -> np.ndarray:
+    """float32 [n, classes]: the teacher's logits for inputs as they are.
+
+    Raises:
+        TeacherError: a logit is not finite.
+    """
+    if teacher.mix is not None:
+        logits = {name: label_inputs(teacher.members[name], inputs, source_rows) for name in teacher.mix.weights}
+        return np.asarray(teacher.mix.of({name: torch.from_numpy(each) for name, each in logits.items()}).numpy())
+    if teacher.table is not None:
+        return np.asarray(teacher.table[source_rows])
+    assert teacher.module is not None
+    portions = as_tensor(inputs).split(at_a_time(teacher.module, inputs.shape[1:]))
+    return np.concatenate([_run(teacher.module, portion).numpy() for portion in portions])
+
+
+def at_a_time(module: nn.Module, sample_shape: Sequence[int]) -> int:
+    """How many samples of this shape a teacher sees at once, where it is; it may make larger images of them first."""
+    made: list[Any] = [getattr(part, "reads", None) for part in module.modules()]
+    shapes = [sample_shape, *(shape for shape in made if isinstance(shape, tuple))]
+    device = next(module.parameters(), torch.empty(0)).device.type
+    return samples_at_a_time(max(shapes, key=prod), device)
+
+
+@torch.inference_mode()
+def _run(module: nn.Module, inputs: Tensor) -> Tensor:
+    device = next(module.parameters(), inputs).device
+    logits: Tensor = module(inputs.to(device)).float().cpu()
+    if not logits.isfinite().all():
+        raise TeacherError("teacher: one of its logits is not a finite number; check its weights and its input range.")
+    return logits

@@ -1,0 +1,32 @@
+"""What of the training split a student may see, and in which views; tensors on the memory of mapped files."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill_tune.config import Config
+from distill_tune.data import Dataset, Split
+from distill_tune.distillation.views import Views
+
+
+def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """A tensor on the array's own memory, which may be a read-only file's; on another device, a copy."""
+    return torch.from_dlpack(array).to(device)  # type: ignore[attr-defined]
+
+
+def visible_rows(train: Split, rest: str) -> Tensor:
+    """int64: positions in the training split that the student may see; `rest` is `data.rest`."""
+    labelled = torch.from_numpy(np.array(train.labelled))
+    return torch.arange(len(labelled)) if rest == "unlabelled" else labelled.nonzero().flatten()
+
+
+def at_rows(tensor: Tensor, rows: Tensor) -> Tensor:
+    """`tensor[rows]` for distinct, ascending rows; without a copy where they are all."""
+    return tensor if len(rows) == len(tensor) else tensor[rows]
+
+
+def training_views(config: Config, dataset: Dataset) -> Views:
+    """Of the samples that the student may see, in the order of `visible_rows`, as this configuration augments them."""
+    train = dataset.split("train")
+    inputs = at_rows(as_tensor(train.inputs), visible_rows(train, dataset.rest))
+    return Views(config.augmentation, inputs, dataset.mean, config.data.seed)
