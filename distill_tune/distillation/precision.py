@@ -1,4 +1,4 @@
-"""Float32 or bfloat16 in the forward pass, for who has nothing measured; `pace.py` measures."""
+"""Float32 or bfloat16 in the forward pass, for who has nothing measured; `training/pace.py` measures."""
 
 from __future__ import annotations
 

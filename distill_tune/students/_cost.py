@@ -43,14 +43,14 @@ def count_cost(family: Student, input_shape: tuple[int, ...], classes: int) -> C
 def looked_at(look: Callable[[torch.device], _Seen]) -> _Seen:
     """What `look` sees of a network that it makes on a device for a moment: on torch's meta device, without memory.
 
-    A user's network may look at numbers, which meta has not; it is made on the CPU then, with the random state kept.
+    A user's network may look at numbers, which meta has not; it is made on the CPU then. The random state is kept.
     """
     import torch
 
-    try:
-        return look(torch.device("meta"))
-    except (ConfigError, RuntimeError):
-        with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # its layers may draw numbers on the CPU though the device is meta
+        try:
+            return look(torch.device("meta"))
+        except (ConfigError, RuntimeError):
             return look(torch.device("cpu"))
 
 

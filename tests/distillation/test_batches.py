@@ -1,5 +1,7 @@
 """Batches: every visible sample in an order that follows from the seed, with the right labels, logits and partners."""
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from distill_tune.data import UNLABELLED
 from distill_tune.distillation.cache.outputs import TeacherOutputs
 from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.materials.batches import Batch, Batches
+from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.views import Views
 from distill_tune.errors import ConfigError
 
@@ -163,3 +166,17 @@ def test_the_share_of_labels_is_that_of_all_samples() -> None:
     assert {batch.labelled_share for batch in made(labels).epoch(1)} == {1.0}
     labels[25:] = UNLABELLED
     assert {batch.labelled_share for batch in made(labels).epoch(1)} == {25 / NUM}
+
+
+def test_trainings_that_are_open_at_a_time_share_their_tensors_and_leave_none_behind(
+    table_space: Any, ready: Any
+) -> None:
+    config, preparation = ready(table_space(data={"student_samples": 100}))
+    one, other = (Materials.open(preparation.prepared, config) for _ in range(2))
+    assert one.train_inputs is other.train_inputs
+    assert one.teacher is other.teacher is not None
+    assert Materials.open(preparation.prepared, config, see_all=True).train_inputs is not one.train_inputs
+    left = weakref.ref(one.train_inputs), weakref.ref(one.teacher)
+    del one, other
+    gc.collect()
+    assert [each() for each in left] == [None, None]

@@ -14,6 +14,7 @@ class MixedOutputs(TeacherOutputs):
     def __init__(self, members: dict[str, TeacherOutputs], mix: Mix):
         """`members` are those that take part."""
         self._members, self._mix = members, mix
+        self.folder = next(iter(members.values())).folder
         self.validation = mix.of({name: each.validation for name, each in members.items()})
 
     @property

@@ -11,21 +11,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from distill_tune.config import Config
-from distill_tune.data import UNLABELLED, Dataset, Split, open_dataset
+from distill_tune.data import UNLABELLED, Dataset, open_dataset
 from distill_tune.distillation.cache.features import ANATOMY, TeacherFeatures
 from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.mixed import MixedOutputs
 from distill_tune.distillation.cache.outputs import TeacherOutputs
-from distill_tune.distillation.cache.seen import as_tensor, at_rows, visible_rows
 from distill_tune.distillation.cache.weights import TeacherWeights
 from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.features.anatomy import Anatomy
 from distill_tune.distillation.materials.batches import Batches
+from distill_tune.distillation.materials.opened import Opened, opened, teacher_outputs
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.views import Views
 from distill_tune.errors import CacheError
@@ -56,30 +55,31 @@ class Materials:
     """Worsened validation samples and their labels, where the search is about them (`evaluation/corrupted.py`)."""
     teacher_folder: Path | None = None
     """Where everything of the teacher is."""
+    shared: Opened | None = None
+    """What others that are open have too, as long as one of them holds it."""
 
     @classmethod
     def open(
         cls, prepared: Prepared, config: Config, device: torch.device | str = "cpu", see_all: bool = False
     ) -> Materials:
-        """Map the files; on a GPU, copy them there once. `see_all` is for teachers, who see every label."""
-        dataset = open_dataset(prepared.data_folder)
-        train, validation = dataset.split("train"), dataset.split("validation")
-        folder = prepared.teacher_folder
-        inputs, labels = as_tensor(train.inputs, device), as_tensor(train.labels, device)
-        if not see_all:
-            inputs, labels = _seen(inputs, labels, train, dataset.rest)
+        """Map the files, or on a GPU copy them there, once for all trainings of the process that are open at a time.
+
+        `see_all` is for teachers, who see every label.
+        """
+        shared, folder = opened(prepared.data_folder, device, see_all), prepared.teacher_folder
         return cls(
-            dataset=dataset,
-            views=Views(config.augmentation, inputs, dataset.mean, config.data.seed),
-            labels=labels,
-            validation_inputs=as_tensor(validation.inputs, device),
-            validation_labels=as_tensor(validation.labels, device),
+            dataset=shared.dataset,
+            views=Views(config.augmentation, shared.inputs, shared.dataset.mean, config.data.seed),
+            labels=shared.labels,
+            validation_inputs=shared.validation_inputs,
+            validation_labels=shared.validation_labels,
+            train_inputs=shared.inputs,
             teacher=_outputs(prepared, config, device),
             live_teacher=_live(prepared, config, device),
-            train_inputs=inputs,
             teacher_weights=None if folder is None else TeacherWeights(folder),
             corrupted=_corrupted(prepared.data_folder, str(device)) if CORRUPTED in config.search.objectives else None,
             teacher_folder=folder,
+            shared=shared,
         )
 
     def teacher_anatomy(self) -> Anatomy:
@@ -149,9 +149,9 @@ def _outputs(prepared: Prepared, config: Config, device: torch.device | str) -> 
     if prepared.member_folders:
         mix = mix_of(config)
         folders = {name: outputs_folder(prepared.member_folders[name], config) for name in mix.weights}
-        return MixedOutputs({name: TeacherOutputs(folder, device) for name, folder in folders.items()}, mix)
+        return MixedOutputs({name: teacher_outputs(folder, device) for name, folder in folders.items()}, mix)
     folder = prepared.teacher_folder
-    return None if folder is None else TeacherOutputs(outputs_folder(folder, config), device)
+    return None if folder is None else teacher_outputs(outputs_folder(folder, config), device)
 
 
 def mix_of(config: Config) -> Mix:
@@ -180,11 +180,3 @@ def _corrupted(data_folder: Path, device: str) -> tuple[Tensor, Tensor]:
     validation = dataset.split("validation")
     inputs, labels = dealt_out(validation.inputs, validation.labels, layout=dataset.layout)
     return torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)
-
-
-def _seen(inputs: Tensor, labels: Tensor, train: Split, rest: str) -> tuple[Tensor, Tensor]:
-    """Inputs and labels as the student may see them; without a copy where it sees everything."""
-    rows = visible_rows(train, rest).to(labels.device)
-    labelled = torch.from_numpy(np.array(train.labelled)).to(labels.device)
-    known = labels if bool(labelled.all()) else labels.where(labelled, UNLABELLED)
-    return at_rows(inputs, rows), at_rows(known, rows)

@@ -15,7 +15,7 @@ from distill_tune.registry import OPTIMIZERS
 if TYPE_CHECKING:
     from torch import nn
 
-    from distill_tune.distillation.optimizers._direct import Optimizer
+    from distill_tune.distillation.optimizers._direct import Optimizer, Tensors
 
 _EPS = 1e-8
 
@@ -30,32 +30,32 @@ class AdamW(OptimizerKind):
 
     def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> Optimizer:
         """The optimizer of all trainable weights of `module`."""
+        from distill_tune.distillation.optimizers._direct import DirectOptimizer
+
+        return DirectOptimizer(weight_groups(module, weight_decay), learning_rate, self._update, memories=2)
+
+    def _update(
+        self, group: dict[str, Any], params: Tensors, grads: Tensors, memories: list[Tensors], steps: Tensors
+    ) -> None:
         import torch
 
-        from distill_tune.distillation.optimizers._direct import DirectOptimizer, Tensors
-
-        def update(
-            group: dict[str, Any], params: Tensors, grads: Tensors, memories: list[Tensors], steps: Tensors
-        ) -> None:
-            means, squares = memories
-            torch._foreach_add_(steps, 1)
-            torch._fused_adamw_(
-                params,
-                grads,
-                means,
-                squares,
-                [],
-                steps,
-                lr=float(group["lr"]),
-                beta1=self.beta1,
-                beta2=self.beta2,
-                weight_decay=group["weight_decay"],
-                eps=_EPS,
-                amsgrad=False,
-                maximize=False,
-            )
-
-        return DirectOptimizer(weight_groups(module, weight_decay), learning_rate, update, memories=2)
+        means, squares = memories
+        torch._foreach_add_(steps, 1)
+        torch._fused_adamw_(
+            params,
+            grads,
+            means,
+            squares,
+            [],
+            steps,
+            lr=float(group["lr"]),
+            beta1=self.beta1,
+            beta2=self.beta2,
+            weight_decay=group["weight_decay"],
+            eps=_EPS,
+            amsgrad=False,
+            maximize=False,
+        )
 
     def step_lanes(self, step: LaneStep) -> None:
         """The paper's algorithm 2."""

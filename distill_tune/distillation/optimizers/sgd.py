@@ -12,7 +12,7 @@ from distill_tune.registry import OPTIMIZERS
 if TYPE_CHECKING:
     from torch import nn
 
-    from distill_tune.distillation.optimizers._direct import Optimizer
+    from distill_tune.distillation.optimizers._direct import Optimizer, Tensors
 
 
 @OPTIMIZERS.register
@@ -25,28 +25,28 @@ class Sgd(OptimizerKind):
 
     def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> Optimizer:
         """The optimizer of all trainable weights of `module`."""
-        import torch
-
-        from distill_tune.distillation.optimizers._direct import DirectOptimizer, Tensors
-
-        def update(
-            group: dict[str, Any], params: Tensors, grads: Tensors, memories: list[Tensors], steps: Tensors
-        ) -> None:
-            torch._fused_sgd_(
-                params,
-                grads,
-                memories[0] if memories else [],
-                lr=float(group["lr"]),
-                momentum=self.momentum,
-                dampening=0.0,
-                weight_decay=group["weight_decay"],
-                nesterov=self.nesterov and self.momentum > 0,
-                maximize=False,
-                is_first_step=False,  # a running tensor that begins at zero gives the same
-            )
+        from distill_tune.distillation.optimizers._direct import DirectOptimizer
 
         memories = 1 if self.momentum else 0
-        return DirectOptimizer(weight_groups(module, weight_decay), learning_rate, update, memories)
+        return DirectOptimizer(weight_groups(module, weight_decay), learning_rate, self._update, memories)
+
+    def _update(
+        self, group: dict[str, Any], params: Tensors, grads: Tensors, memories: list[Tensors], steps: Tensors
+    ) -> None:
+        import torch
+
+        torch._fused_sgd_(
+            params,
+            grads,
+            memories[0] if memories else [],
+            lr=float(group["lr"]),
+            momentum=self.momentum,
+            dampening=0.0,
+            weight_decay=group["weight_decay"],
+            nesterov=self.nesterov and self.momentum > 0,
+            maximize=False,
+            is_first_step=False,  # a running tensor that begins at zero gives the same
+        )
 
     def step_lanes(self, step: LaneStep) -> None:
         """PyTorch's form: the decay is a part of the gradient, and the rate a factor on the velocity."""

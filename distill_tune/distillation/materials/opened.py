@@ -1,0 +1,75 @@
+"""What the trainings of one process have in common: the tensors of a data set and of a teacher's outputs, opened once.
+
+On a CPU they are files that are mapped; on a GPU, and where a student may see some rows only, they are copies, of which
+many lanes would otherwise have one each. They go with the last training that holds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill_tune.data import UNLABELLED, Dataset, Split, open_dataset
+from distill_tune.distillation.cache.outputs import TeacherOutputs
+from distill_tune.distillation.cache.seen import as_tensor, at_rows, visible_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A data set on a device, as a student sees it."""
+
+    dataset: Dataset
+    inputs: Tensor
+    """[visible training samples, *input_shape], unaugmented."""
+    labels: Tensor
+    """int64 [visible training samples]; UNLABELLED where the student may not know."""
+    validation_inputs: Tensor
+    validation_labels: Tensor
+
+
+_datasets: WeakValueDictionary[tuple[Path, str, bool], Opened] = WeakValueDictionary()
+_outputs: WeakValueDictionary[tuple[Path, str], TeacherOutputs] = WeakValueDictionary()
+
+
+def opened(folder: Path, device: torch.device | str, see_all: bool) -> Opened:
+    """The data set in a folder; `see_all` is for teachers, who see every label."""
+    key = folder, str(device), see_all
+    found = _datasets.get(key)
+    if found is None:
+        _datasets[key] = found = _open(folder, device, see_all)
+    return found
+
+
+def teacher_outputs(folder: Path, device: torch.device | str) -> TeacherOutputs:
+    """What `write_outputs` has left in a folder.
+
+    Raises:
+        CacheError: it is missing or damaged.
+    """
+    key = folder, str(device)
+    found = _outputs.get(key)
+    if found is None:
+        _outputs[key] = found = TeacherOutputs(folder, device)
+    return found
+
+
+def _open(folder: Path, device: torch.device | str, see_all: bool) -> Opened:
+    dataset = open_dataset(folder)
+    train, validation = dataset.split("train"), dataset.split("validation")
+    inputs, labels = as_tensor(train.inputs, device), as_tensor(train.labels, device)
+    if not see_all:
+        inputs, labels = _seen(inputs, labels, train, dataset.rest)
+    return Opened(dataset, inputs, labels, as_tensor(validation.inputs, device), as_tensor(validation.labels, device))
+
+
+def _seen(inputs: Tensor, labels: Tensor, train: Split, rest: str) -> tuple[Tensor, Tensor]:
+    """Inputs and labels as the student may see them; without a copy where it sees everything."""
+    rows = visible_rows(train, rest).to(labels.device)
+    labelled = torch.from_numpy(np.array(train.labelled)).to(labels.device)
+    known = labels if bool(labelled.all()) else labels.where(labelled, UNLABELLED)
+    return at_rows(inputs, rows), at_rows(known, rows)
