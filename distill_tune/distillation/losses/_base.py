@@ -1,4 +1,4 @@
-"""What a distillation loss is: the second term of what is minimised; `training/objective.py` weighs the two for all losses.
+"""What a distillation loss is: the second term of what is minimised; `training/objective.py` weighs the two, for all.
 
     loss = (1 - soft_weight) * CE(student, labels) + soft_weight * soft(student, teacher, T)
 
