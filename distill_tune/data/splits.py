@@ -10,11 +10,13 @@ fold, is part of what it trains on and measures nothing.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from distill_tune.data.dataset import UNLABELLED
+from distill_tune.data.dealing import deal, deal_folds, pairs, strata
 from distill_tune.data.raw import Ints, Raw
 from distill_tune.errors import DataError
 
@@ -55,40 +57,81 @@ def split_rows(raw: Raw, validation: float, test: float | None, seed: int, fold:
     Raises:
         DataError: a class has too few distinct samples for one in each split, or fold.
     """
-    rng = np.random.default_rng(seed)
-    groups = np.unique(raw.row_hashes(), return_inverse=True)[1]
-    everything = np.flatnonzero(raw.labels != UNLABELLED)
-    notes = _said_of_groups(raw.labels[everything], groups[everything])
-    own_test = raw.own_test and test is None
-    if own_test:
-        everything, test_rows, said = _own_test(raw, groups, everything)
-        notes += said
-        _check_enough(raw, groups, test_rows, 1, "its own test split")
-        _check_enough(raw, groups, everything, *(_each_part(fold) or (2, "training and validation")))
-    else:
-        notes += ["the source's own test split was mixed in and drawn anew (data.test)"] if raw.own_test else []
-        least, splits = _each_part(fold) or (2, "training, validation")
-        _check_enough(raw, groups, everything, least + 1, f"{splits} and test")
-    strata = _strata(raw.labels, groups, everything)
+    rng, table = np.random.default_rng(seed), _table_of(raw, test, fold)
     for _ in range(ATTEMPTS):
-        rest = everything
-        if not own_test:
-            stay = 2 if fold is None else fold.folds
-            rest, test_rows = _deal(rest, strata, groups, test or DEFAULT_TEST, stay, rng)
-        if fold is None:
-            parts = [_deal(rest, strata, groups, validation, 1, rng)[1]]
-        else:
-            parts = _deal_folds(rest, strata, groups, fold.folds, rng)
-        trained = [np.setdiff1d(rest, part) for part in parts]
-        if all(len(np.unique(raw.labels[part])) == len(raw.classes) for part in (*trained, *parts, test_rows)):
-            number = 0 if fold is None or fold.number is None else fold.number
-            train = rest if fold is not None and fold.number is None else trained[number]
-            more, said = _without_label(raw, groups, np.concatenate([test_rows, np.setdiff1d(parts[number], train)]))
-            return Rows(np.union1d(train, more), parts[number], test_rows, (*notes, *said))
+        dealt = _dealt(table, validation, test, fold, rng)
+        if all(len(np.unique(raw.labels[side])) == len(raw.classes) for side in dealt.sides):
+            return _rows_of(table, dealt, fold)
     raise DataError(
         f"{raw.where}: no split has every class on each side, because too many equal inputs have different "
         "labels; add samples, or columns that tell them apart."
     )
+
+
+class _Table(NamedTuple):
+    """What is to be dealt."""
+
+    raw: Raw
+    groups: Ints
+    """Of every row: equal inputs have one number."""
+    rows: Ints
+    """That have a label, and are not in a test split of the source's own that is kept."""
+    strata: Ints
+    """Of every row; see `strata`."""
+    own_test: Ints | None
+    notes: list[str]
+
+
+class _Dealt(NamedTuple):
+    """One attempt."""
+
+    rest: Ints
+    """All but the test rows."""
+    test: Ints
+    parts: list[Ints]
+    """To validate on: one, or one for each fold."""
+
+    @property
+    def sides(self) -> list[Ints]:
+        """All that somebody learns from or is measured on."""
+        return [*(np.setdiff1d(self.rest, part) for part in self.parts), *self.parts, self.test]
+
+
+def _table_of(raw: Raw, test: float | None, fold: Fold | None) -> _Table:
+    groups = np.unique(raw.row_hashes(), return_inverse=True)[1]
+    rows, own_test = np.flatnonzero(raw.labels != UNLABELLED), None
+    notes = _said_of_groups(raw.labels[rows], groups[rows])
+    least, splits = _each_part(fold) or (2, "training and validation")
+    if raw.own_test and test is None:
+        rows, own_test, said = _own_test(raw, groups, rows)
+        notes += said
+        _check_enough(raw, groups, own_test, 1, "its own test split")
+        _check_enough(raw, groups, rows, least, splits)
+    else:
+        notes += ["the source's own test split was mixed in and drawn anew (data.test)"] if raw.own_test else []
+        splits = "training, validation" if fold is None else splits
+        _check_enough(raw, groups, rows, least + 1, f"{splits} and test")
+    return _Table(raw, groups, rows, strata(raw.labels, groups, rows), own_test, notes)
+
+
+def _dealt(table: _Table, validation: float, test: float | None, fold: Fold | None, rng: np.random.Generator) -> _Dealt:
+    rest, test_rows, by = table.rows, table.own_test, (table.strata, table.groups)
+    if test_rows is None:
+        stay = 2 if fold is None else fold.folds
+        rest, test_rows = deal(rest, *by, test or DEFAULT_TEST, stay, rng)
+    if fold is not None:
+        return _Dealt(rest, test_rows, deal_folds(rest, *by, fold.folds, rng))
+    return _Dealt(rest, test_rows, [deal(rest, *by, validation, 1, rng)[1]])
+
+
+def _rows_of(table: _Table, dealt: _Dealt, fold: Fold | None) -> Rows:
+    """Of the fold that is asked for; of all folds together none of the rest is kept out of training."""
+    number = 0 if fold is None or fold.number is None else fold.number
+    part, of_all = dealt.parts[number], fold is not None and fold.number is None
+    train = dealt.rest if of_all else np.setdiff1d(dealt.rest, part)
+    kept_out = np.concatenate([dealt.test, np.setdiff1d(part, train)])
+    more, said = _without_label(table.raw, table.groups, kept_out)
+    return Rows(np.union1d(train, more), part, dealt.test, (*table.notes, *said))
 
 
 def _each_part(fold: Fold | None) -> tuple[int, str] | None:
@@ -114,34 +157,13 @@ def _own_test(raw: Raw, groups: Ints, everything: Ints) -> tuple[Ints, Ints, lis
 
 def _said_of_groups(labels: Ints, groups: Ints) -> list[str]:
     distinct = len(np.unique(groups))
-    torn = int((np.bincount(_pairs(labels, groups)[0]) > 1).sum())
+    torn = int((np.bincount(pairs(labels, groups)[0]) > 1).sum())
     said = [f"{len(groups) - distinct:,} exact duplicates kept on one side"] if distinct < len(groups) else []
     return said + ([f"{torn:,} distinct inputs appear with more than one label"] if torn else [])
 
 
-def _pairs(labels: Ints, groups: Ints) -> tuple[Ints, Ints, Ints]:
-    """Group, label and number of rows of every (group, label) that occurs, in this order."""
-    classes = int(labels.max()) + 1
-    found, counts = np.unique(groups * classes + labels, return_counts=True)
-    return found // classes, found % classes, counts
-
-
-def _strata(labels: Ints, groups: Ints, rows: Ints) -> Ints:
-    """The class that each row's group counts for; only `rows` have a say.
-
-    It is the class of which the group holds the largest share, so that rare classes keep theirs: the majority
-    would leave nothing to a class that always shares its inputs with a frequent one.
-    """
-    group, label, counts = _pairs(labels[rows], groups[rows])
-    share = counts / np.bincount(labels[rows])[label]
-    order = np.lexsort((share, group))
-    stratum = np.zeros(int(groups.max()) + 1, dtype=np.int64)
-    stratum[group[order]] = label[order]  # of a group's labels the last, which has the largest share, stays
-    return stratum[groups]
-
-
 def _check_enough(raw: Raw, groups: Ints, rows: Ints, least: int, splits: str) -> None:
-    label = _pairs(raw.labels[rows], groups[rows])[1] if len(rows) else rows
+    label = pairs(raw.labels[rows], groups[rows])[1] if len(rows) else rows
     counts = np.bincount(label, minlength=len(raw.classes))
     if (counts >= least).all():
         return
@@ -150,47 +172,6 @@ def _check_enough(raw: Raw, groups: Ints, rows: Ints, least: int, splits: str) -
         f"{raw.where}: class {raw.classes[few]!r} has {int((raw.labels == few).sum())} samples, but "
         f"{int(counts[few])} distinct ones for {splits}, which need {least}; add some or leave the class out."
     )
-
-
-def _deal(
-    rows: Ints, strata: Ints, groups: Ints, share: float, leave: int, rng: np.random.Generator
-) -> tuple[Ints, Ints]:
-    """`rows` without, and as, a share of every class, in whole groups; `leave` groups a class stay at least.
-
-    What one class got too much of by rounding, the next gets less: the split as a whole has its share too.
-    """
-    found, first, group, sizes = np.unique(groups[rows], return_index=True, return_inverse=True, return_counts=True)
-    stratum = strata[rows][first]
-    chosen, carry = np.zeros(len(found), dtype=bool), 0.0
-    by_stratum = np.argsort(stratum, kind="stable")
-    for members in np.split(by_stratum, np.flatnonzero(np.diff(stratum[by_stratum])) + 1):
-        if len(members) <= leave:
-            continue
-        order = rng.permutation(members)
-        reached = np.cumsum(sizes[order])
-        want = share * reached[-1] + carry
-        last = int(np.argmin(np.abs(reached[: len(order) - leave] - want)))
-        chosen[order[: last + 1]] = True
-        carry = float(np.clip(want - reached[last], -0.5, 0.5))
-    return rows[~chosen[group]], rows[chosen[group]]
-
-
-def _deal_folds(rows: Ints, strata: Ints, groups: Ints, folds: int, rng: np.random.Generator) -> list[Ints]:
-    """`rows` in so many parts, in whole groups: each group goes where its class has the fewest rows so far.
-
-    The first groups of a class so go to different folds, and every fold has it if there are enough; where several have
-    as few, the smallest of them gets the group.
-    """
-    found, first, group, sizes = np.unique(groups[rows], return_index=True, return_inverse=True, return_counts=True)
-    stratum, where, filled = strata[rows][first], np.zeros(len(found), dtype=np.int64), np.zeros(folds)
-    for label in np.unique(stratum):
-        of_class = np.zeros(folds)
-        for member in rng.permutation(np.flatnonzero(stratum == label)):
-            fold = np.lexsort((filled, of_class))[0]
-            where[member] = fold
-            of_class[fold] += sizes[member]
-            filled[fold] += sizes[member]
-    return [rows[where[group] == fold] for fold in range(folds)]
 
 
 def labelled_rows(labels: Ints, samples: float | None, seed: int, where: str) -> npt.NDArray[np.bool_]:
