@@ -115,6 +115,27 @@ def test_limits_that_nobody_proposed_can_meet_are_said_and_not_searched_for_ever
     assert conductor.budget.ended_by is None, "trials at work go on"
 
 
+NEITHER = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [1.0, 0.0]}}
+"""Each value is allowed by itself; a distillation of which nothing is left is not."""
+
+
+def test_values_that_break_a_rule_together_are_an_infeasible_trial_and_the_search_goes_on(tmp_path: Path) -> None:
+    tables = {"data": {"source": "digits"}, "student": {"family": "mlp"}, "loss": {"kind": "dkd", "dkd": NEITHER}}
+    space = Space.parse({**tables, "search": {"max_epochs": 9, "sampler": "random"}})
+    study, limits = Study(tmp_path / "study.journal", "s", space), FakeLimits(None)
+    conductor = Conductor(study, Asha().judge(space.config.search), Ledger(), Budget(20), limits, 100)  # type: ignore[arg-type]
+    while not conductor.is_over:
+        begin(conductor)
+    assert not conductor.exhausted
+    assert conductor.ledger.count(Status.RUNNING) == 20
+    refused = [record for record in conductor.ledger.records.values() if record.status is Status.INFEASIBLE]
+    assert refused
+    assert all(record.message.startswith("loss.dkd.target_weight: must not be 0 where") for record in refused)
+    told = [trial for trial in journal(tmp_path) if trial.state is TrialState.PRUNED]
+    assert [trial.number for trial in told] == [record.number for record in refused]
+    assert all({*trial.params.values()} == {0.0} and trial.constraints == {"limits": 1.0} for trial in told)
+
+
 def test_a_trial_that_a_rung_stops_is_told_pruned_with_its_rung_values(make: Make, tmp_path: Path) -> None:
     conductor = make(concurrency=10)
     trials = [begin(conductor) for _ in range(4)]

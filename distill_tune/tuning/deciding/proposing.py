@@ -1,6 +1,7 @@
 """New trials: the study is asked until a student is within the limits.
 
-A student that is too large, or cannot be built, is refused here: it costs no training and never reaches Tune.
+A student that is too large, or cannot be built, is refused here, and so are values that no run may have together: that
+costs no training and never reaches Tune.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Proposer:
             proposal = self.study.ask(fixed)
             try:
                 excess = self.limits.excess(proposal.config)
-            except ConfigError as error:  # this combination of a user's own network cannot be built; others can
-                excess = Excess(1.0, "student", str(error))
+            except ConfigError as error:  # this combination breaks a rule, or a user's own network; others do not
+                excess = Excess(1.0, "", str(error))
             if excess.share <= 0:
                 record = self._record_with_latency(proposal)
                 if is_known:
@@ -67,7 +68,7 @@ class Proposer:
                 return proposal, record
             self._refuse(proposal, excess)
         raise DistillTuneError(
-            f"limits: none of {2 * _REFUSALS} students proposed in a row can be used, the last is {excess.why}; loosen "
+            f"limits: none of {2 * _REFUSALS} students proposed in a row can be used, the last: {excess.why}; loosen "
             "the limits, or widen the student's ranges."
         )
 
@@ -91,7 +92,7 @@ class Proposer:
     def _record(self, proposal: Proposal) -> TrialRecord:
         trial_id = f"{proposal.number:04d}"
         record = TrialRecord(proposal.number, trial_id, proposal.values, trial_id)
-        with suppress(ConfigError):  # a student that cannot be built has no size
+        with suppress(ConfigError):  # a student that cannot be configured or built has no size
             cost = self.limits.cost(proposal.config)
             record.parameters, record.multiply_adds = cost.parameters, cost.multiply_adds
         return record

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,16 @@ class Proposal:
 
     number: int
     values: Values
-    config: Config
+    space: Space
+
+    @cached_property
+    def config(self) -> Config:
+        """The run that it describes.
+
+        Raises:
+            ConfigError: its values break a rule together, each of which is allowed by itself.
+        """
+        return self.space.at(self.values)
 
 
 class Study:
@@ -100,7 +110,7 @@ class Study:
             values = self._space.suggest(trial)
         self._next = trial.number + 1
         self._asked[trial.number] = trial
-        return Proposal(trial.number, values, self._space.at(values))
+        return Proposal(trial.number, values, self._space)
 
     def take_up(self, record: TrialRecord) -> Proposal:
         """A trial that was proposed earlier, has not ended, and is not at work."""
@@ -108,7 +118,7 @@ class Study:
         sampler, self._study.sampler = self._study.sampler, RandomSampler()  # a trial begins with a look at all others
         self._asked[record.number] = optuna.trial.Trial(self._study, trial_id)
         self._study.sampler = sampler
-        return Proposal(record.number, record.values, self._space.at(record.values))
+        return Proposal(record.number, record.values, self._space)
 
     def learn(self, trials: list[FrozenTrial]) -> None:
         """Add the trials of other searches."""
