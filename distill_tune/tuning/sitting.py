@@ -19,7 +19,7 @@ from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.clock import Clock, searched_s
 from distill_tune.tuning.verdict.confirmation import Confirmation, candidates_of, confirm, fresh_seeds, rivals_of
-from distill_tune.tuning.verdict.front import candidates, front_rows
+from distill_tune.tuning.verdict.front import candidates, distinct, front_rows
 from distill_tune.tuning.verdict.outcome import complete, failed, interrupted
 from distill_tune.tuning.verdict.seats import Seats
 
@@ -170,7 +170,7 @@ class Sitting:
 
     def _best_beside(self, plan: ConfirmationPlan) -> list[TrialRecord]:
         assert self.beside is not None
-        best = self.beside.ledger.ranked()
+        best = distinct(self.beside.ledger.ranked())
         if not best:
             self.voice.tell("warning: no trial of the search without a teacher could be used; nothing is said of it")
         return best[: plan.top]
