@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 
 from distill_tune.config import Values
 from distill_tune.config.searching import LATENCY
 from distill_tune.errors import ConfigError, DistillTuneError
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.planning.limits import Excess, Limits
 from distill_tune.tuning.proposals.study import Proposal, Study
 
@@ -30,6 +32,7 @@ class Proposer:
 
     study: Study
     ledger: Ledger
+    budget: Budget
     limits: Limits
     known_good: deque[Values]
     """Settings to try first."""
@@ -47,16 +50,19 @@ class Proposer:
             self.known_good.popleft()
             self._note_opener(record)
 
-    def next(self) -> tuple[Proposal, TrialRecord]:
+    def next(self) -> tuple[Proposal, TrialRecord] | None:
         """A proposal and the record of it; what was refused before it has ended in the ledger.
+
+        None where the search ends meanwhile: a sampler that comes to an end by itself is asked until then.
 
         Raises:
             DistillTuneError: not even the smallest student can be used, or there is nothing left to propose.
         """
-        for refusals in range(2 * _REFUSALS):
+        for refusals in count() if self.study.tries_each_once else range(2 * _REFUSALS):
+            if refusals and self.budget.ended_by is not None:
+                return None
             is_known = bool(self.known_good)
-            fixed = self.known_good.popleft() if is_known else self.smallest if refusals >= _REFUSALS else None
-            proposal = self.study.ask(fixed)
+            proposal = self.study.ask(self._fixed(refusals))
             try:
                 excess = self.limits.excess(proposal.config)
             except ConfigError as error:  # this combination breaks a rule, or a user's own network; others do not
@@ -71,6 +77,12 @@ class Proposer:
             f"limits: none of {2 * _REFUSALS} students proposed in a row can be used, the last: {excess.why}; loosen "
             "the limits, or widen the student's ranges."
         )
+
+    def _fixed(self, refusals: int) -> Values | None:
+        """What the next proposal shall be; None where the sampler is free."""
+        if self.known_good:
+            return self.known_good.popleft()
+        return self.smallest if refusals >= _REFUSALS and not self.study.tries_each_once else None
 
     def _note_opener(self, record: TrialRecord) -> None:
         family = record.values.get(FAMILY)

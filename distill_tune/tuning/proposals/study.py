@@ -89,6 +89,11 @@ class Study:
         return study
 
     @property
+    def tries_each_once(self) -> bool:
+        """Whether its sampler comes to an end by itself."""
+        return self._sampler.tries_each_once
+
+    @property
     def num_bytes(self) -> int:
         """How long the journal is; raises OSError where that lacks an entry."""
         return self._storage.journal.num_bytes
@@ -108,9 +113,16 @@ class Study:
                 self._study.enqueue_trial(self._space.as_optuna(fixed))
             trial = self._study.ask()
             values = self._space.suggest(trial)
+            if self.tries_each_once:
+                self._look_whether_any_is_left(trial)
         self._next = trial.number + 1
         self._asked[trial.number] = trial
         return Proposal(trial.number, values, self._space)
+
+    def _look_whether_any_is_left(self, trial: optuna.Trial) -> None:
+        """Optuna's looks when a trial ends; by then another place would have asked for one more."""
+        known = self._storage.get_trial(trial._trial_id)
+        self._study.sampler.after_trial(self._study, known, TrialState.PRUNED, None)
 
     def take_up(self, record: TrialRecord) -> Proposal:
         """A trial that was proposed earlier, has not ended, and is not at work."""
