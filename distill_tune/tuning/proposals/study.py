@@ -172,6 +172,11 @@ class Study:
         return told
 
 
+def is_exhausted(journal: Path) -> bool:
+    """Whether the sampler of the study in a journal has nothing left to propose."""
+    return EXHAUSTED in optuna.load_study(study_name=None, storage=SearchStorage(journal)).user_attrs
+
+
 def told_of(record: TrialRecord, objectives: Sequence[str], state: TrialState) -> dict[str, Any]:
     """What a study of these objectives is told of a trial, as arguments of `optuna.create_trial`."""
     if len(objectives) == 1:
