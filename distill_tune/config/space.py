@@ -144,7 +144,8 @@ class Space:
         """The trial in the middle of every range, or as far from the low end of some as `shares` say.
 
         Of names, and of other choices that are not of numbers, it is the first: what one believes in stands there. Only
-        of student families it may be another.
+        of student families it may be another. Where values break a rule together, those of their table are the first
+        too, but for a student's, which `shares` choose.
         """
 
         def value_at(path: Path) -> Any:
@@ -152,7 +153,21 @@ class Space:
                 return family
             return self.ranges[path].at((shares or {}).get(path, 0.5))
 
-        return self._valued(value_at)
+        values = self._valued(value_at)
+        table = self._table_broken_by(values)
+        if not table or table[0] == "student":
+            return values
+        return self._valued(lambda p: self.ranges[p].corners()[0] if p[: len(table)] == table else value_at(p))
+
+    def _table_broken_by(self, values: Values) -> tuple[str | int, ...]:
+        """The table with a rule that these values break together; none where they break none."""
+        try:
+            self.at(values)
+        except BrokenRule as error:
+            return error.path[:-1]
+        except ConfigError:  # a rule of somebody's own, which says no key
+            return ()
+        return ()
 
     def _valued(self, value_at: Callable[[Path], Any]) -> Values:
         values: Values = {}

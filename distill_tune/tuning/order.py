@@ -10,6 +10,11 @@ from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.tuning.books.claim import Claim, space_of
 from distill_tune.tuning.books.history import History
+from distill_tune.tuning.books.logbook import JOURNAL
+from distill_tune.tuning.deciding.budget import SENTENCES, Reason
+
+_FOR_GOOD = (Reason.EPOCHS, Reason.TARGET, Reason.PATIENCE)
+"""An extension has more trials, and neither more of these nor less; each is the name of a key of `[search]` too."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +64,37 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
     """An order to add trials to the finished search in a folder; its time, if any, is counted anew.
 
     Raises:
-        ConfigError: there is none, or its logbook is damaged, or it is not finished.
+        ConfigError: there is none, or its logbook is damaged, or it is not finished, or what ended it would end it
+            again before another trial.
         InputError: its data or its teacher are others than they were.
     """
     space, history = _left_in(folder)
     if not history.is_finished:
         raise ConfigError(f"--extend: {folder.name} is not finished; go on with --resume first.")
+    if why := _why_none_is_added(folder, space, history):
+        raise ConfigError(
+            f"--extend: {folder.name} would end again before another trial, since {why}; begin a new search where that "
+            f"is otherwise, with search.start_from = ['{folder}'], which knows its trials."
+        )
     if history.origin is not None:
         history.origin.check("--extend", folder, space)
     space = _longer(space, space.config.search.trials + more_trials, time)
     return Order(space, folder.name, folder, command, address, is_new=False, more_trials=more_trials)
+
+
+def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
+    """What has ended a search for good; empty where more trials are more trials."""
+    search = space.config.search
+    if history.ended_by in _FOR_GOOD:
+        return (
+            f"{SENTENCES[Reason(history.ended_by)]} (search.{history.ended_by} = {getattr(search, history.ended_by)})"
+        )
+    if search.chosen("sampler").tries_each_once:
+        from distill_tune.tuning.proposals.study import is_exhausted  # brings Optuna
+
+        if is_exhausted(folder / JOURNAL):
+            return f"every combination of the space has been tried (search.sampler = '{search.sampler}')"
+    return ""
 
 
 def _left_in(folder: Path) -> tuple[Space, History]:

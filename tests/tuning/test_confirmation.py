@@ -16,7 +16,9 @@ from distill_tune.evaluation.bootstrap import bootstrap_difference
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.evaluation.significance import holm
+from distill_tune.tuning.books.history import History
 from distill_tune.tuning.books.ledger import Ledger, Watcher
+from distill_tune.tuning.books.logbook import Logbook
 from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.verdict import summary
@@ -24,6 +26,7 @@ from distill_tune.tuning.verdict.clock import first_step_s, last_end_s, training
 from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of, fresh_seeds
 from distill_tune.tuning.verdict.examination import examine, load_student
 from distill_tune.tuning.verdict.seats import Seats
+from distill_tune.tuning.verdict.training import Training
 from distill_tune.tuning.verdict.verdicts import verdict_of, verdicts_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
@@ -191,22 +194,31 @@ def test_a_search_that_never_trained_has_no_share_of_training() -> None:
     assert training_share(Ledger(), 2, 0.0) == 0.0
 
 
+class Killer(Watcher):
+    """Kills the seats once, at the first report of a group."""
+
+    def __init__(self, group: str = ""):
+        self.group, self.killed = group, 0
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        if self.killed or not record.group.startswith(self.group):
+            return
+        seats = [p for p in psutil.Process().children(recursive=True) if "ray::Seat" in " ".join(p.cmdline())]
+        self.killed = len(seats)
+        for seat in seats:
+            seat.kill()
+
+
+def of_400_epochs(winner: Candidate, name: str) -> Candidate:
+    """Long enough to be killed in between."""
+    search = winner.config.search.model_copy(update={"max_epochs": 400})
+    return Candidate(name, winner.config.model_copy(update={"search": search}), winner.seeds[:1], winner.source)
+
+
 def test_a_killed_seat_trains_its_student_again(
     a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
 ) -> None:
-    class Killer(Watcher):
-        killed = 0
-
-        def trial_reported(self, record: TrialRecord) -> None:
-            if self.killed:
-                return
-            seats = [p for p in psutil.Process().children(recursive=True) if "ray::Seat" in " ".join(p.cmdline())]
-            self.killed = len(seats)
-            for seat in seats:
-                seat.kill()
-
-    search = winner.config.search.model_copy(update={"max_epochs": 400})
-    long = Candidate("trial-0007", winner.config.model_copy(update={"search": search}), winner.seeds[:1], winner.source)
+    long = of_400_epochs(winner, "trial-0007")
     killer = Killer()
     ledger = Ledger(watchers=[killer])
     with Seats(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as seats:
@@ -216,6 +228,61 @@ def test_a_killed_seat_trains_its_student_again(
     assert (record.status, record.epochs) == (Status.COMPLETED, 400)
     assert [report["epoch"] for report in record.reports] == list(range(1, 401))
     assert len(long.weights) == 1
+
+
+def deadly(winner: Candidate) -> Candidate:
+    """Ends its process each time."""
+    loss = winner.config.loss.model_copy(update={"kind": "broken_loss:Deadly", "temperature": 2.0})
+    return Candidate("deadly", winner.config.model_copy(update={"loss": loss}), winner.seeds[:1], winner.source)
+
+
+def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_their_end(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    poison, ledger = deadly(winner), Ledger()
+    fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
+    resources = small_space.config.resources
+    with Seats(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=1) as seats:
+        seats.train([poison, fresh])
+    assert {r.group: r.status for r in ledger.records.values()} == {
+        "confirm-deadly": Status.FAILED,
+        "confirm-trial-0007": Status.COMPLETED,
+    }
+
+
+def test_what_no_seat_could_be_kept_up_for_is_no_outcome_and_the_next_sitting_trains_it(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    resources, first = small_space.config.resources, Candidate("a", winner.config, winner.seeds[:1], winner.source)
+    lost = of_400_epochs(winner, "b")
+    logbook = Logbook(tmp_path)
+    ledger = Ledger(watchers=[logbook, Killer("confirm-b")])
+    with (
+        pytest.raises(DistillTuneError, match=r"confirmation could not be finished: .* --resume takes it up"),
+        Seats(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=0) as seats,
+    ):
+        seats.train([first, lost])
+    logbook.release()
+    assert [r.status for r in ledger.records.values()] == [Status.COMPLETED, Status.INTERRUPTED]
+    known = History.of(tmp_path).confirmations
+    assert [r.status for r in known.values()] == [Status.COMPLETED, Status.RUNNING]
+    again = Ledger()
+    with Seats(1, preparation.prepared, resources, tmp_path, again, Budget(2), known) as seats:
+        seats.train([first, lost])
+    assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.COMPLETED]
+    assert len(lost.weights) == 1
+
+
+def test_whose_fault_deaths_are_is_seen_by_how_others_fare(winner: Candidate) -> None:
+    dead = Training(winner, 1000, retries_left=1).died("the node was lost", 3)
+    assert dead.may_begin_again
+    dead = dead.died("the node was lost", 4)
+    assert not dead.may_begin_again
+    assert dead.is_to_blame(4, is_again=False), "another came to its end between its deaths"
+    assert not dead.is_to_blame(3, is_again=False)
+    assert dead.is_to_blame(3, is_again=True), "else the confirmation could never be finished"
+    assert not dead.is_to_blame(0, is_again=True)
+    assert not Training(winner, 1000, retries_left=0).is_to_blame(9, is_again=True), "its process has not died"
 
 
 class Breaking(Watcher):

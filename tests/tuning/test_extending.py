@@ -1,12 +1,17 @@
 """A search that becomes a longer one, also where a kill comes between its logbook and its `search.toml`."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from distill_tune.config import Space
+from distill_tune.errors import ConfigError
 from distill_tune.tuning.books.claim import SEARCH_TOML, Claim, space_of
+from distill_tune.tuning.books.logbook import JOURNAL
+from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.order import extended, taken_up
+from distill_tune.tuning.proposals.study import Study
 
 SPACE = Space.parse(
     {"data": {"source": "digits"}, "student": {"family": "mlp"}, "search": {"trials": 20, "time": "10m"}}
@@ -46,6 +51,43 @@ def test_an_extension_that_was_killed_before_search_toml_goes_on_as_long_as_it_w
     claim.logbook.write("finished")
     claim.logbook.release()
     assert length(extended(finished, 4, "1h", "", None).space) == (30, "1h")
+
+
+def of_grid(folder: Path) -> Space:
+    """A search that has tried the only two combinations there are."""
+    optim = {"batch_size": {"choice": [32, 64]}}
+    space = Space.parse({**SPACE.tables, "optim": optim, "search": {"trials": 2, "sampler": "grid"}})
+    study = Study(folder / JOURNAL, "search", space)
+    for _ in range(2):
+        proposal = study.ask()
+        report = {"epoch": 1, "val/accuracy": 0.5}
+        study.tell(TrialRecord(proposal.number, "t", proposal.values, reports=[report]), Status.COMPLETED)
+    return space
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "key", "why"),
+    [
+        ("epochs", {"epochs": 300}, r"the epochs are used up \(search\.epochs = 300\)"),
+        ("target", {"target": 0.9}, r"the target is reached \(search\.target = 0\.9\)"),
+        ("patience", {"patience": 4}, r"no trial has been better for too long \(search\.patience = 4\)"),
+        ("trials", {"sampler": "grid"}, r"every combination of the space has been tried \(search\.sampler = 'grid'\)"),
+    ],
+)
+def test_a_search_that_would_end_again_before_another_trial_is_not_extended(
+    tmp_path: Path, ended_by: str, key: dict[str, Any], why: str
+) -> None:
+    folder = tmp_path / "search"
+    folder.mkdir()
+    space = of_grid(folder) if "sampler" in key else Space.parse({**SPACE.tables, "search": {"trials": 20, **key}})
+    claim = Claim.of_new(folder, space, "its first command")
+    claim.logbook.write("searched", ended_by=ended_by)
+    claim.logbook.write("finished")
+    claim.logbook.release()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match=why + r"; begin a new search .* search\.start_from = \['"):
+        extended(folder, 6, None, "", None)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_what_is_taken_up_without_a_change_keeps_the_search_toml_of_the_command_that_made_it(finished: Path) -> None:

@@ -163,6 +163,17 @@ def test_each_student_family_is_begun_with(preparation: Any) -> None:
     assert ["student.mlp.width" in values for values in found.known_good] == [False, True]
 
 
+def test_where_values_in_the_middle_break_a_rule_together_it_begins_with_those_that_are_written_first(
+    preparation: Any,
+) -> None:
+    neither = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [0.5, 0.0]}}
+    losing = {"kind": "dkd", "dkd": neither}
+    found, _ = fitted(preparation, student={"mlp": {"width": {"log_int": [4, 64]}}}, loss=losing)
+    (first,) = found.known_good
+    assert (first["loss.dkd.target_weight"], first["loss.dkd.non_target_weight"]) == (1.0, 0.5)
+    assert (first["student.mlp.width"], first["loss.temperature"]) == (16, pytest.approx(8**0.5))
+
+
 @pytest.mark.parametrize("heads", [[3, 2, 1], [2, 3], [3]], ids=str)
 def test_corners_that_a_users_own_network_does_not_have_are_passed_over(preparation: Any, heads: list[int]) -> None:
     name = "test_fitting:picky"

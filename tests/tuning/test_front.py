@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -19,6 +20,7 @@ from distill_tune.students import Cost
 from distill_tune.tuning.books.history import History
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.logbook import JOURNAL, Logbook
+from distill_tune.tuning.books.plan import ConfirmationPlan
 from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
@@ -29,6 +31,7 @@ from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.samplers._base import RUNGS
 from distill_tune.tuning.samplers.tpe import Recent
 from distill_tune.tuning.showing.tally import Tally
+from distill_tune.tuning.sitting import Sitting
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.front import candidates, front_in_words, front_of, front_rows
 
@@ -187,7 +190,7 @@ def test_no_member_of_the_front_is_dominated_every_other_is_and_the_tally_agrees
 def ledger_of(*outcomes: tuple[float, int, Status]) -> Ledger:
     ledger = Ledger("val/accuracy", further=["parameters"])
     for number, (accuracy, parameters, status) in enumerate(outcomes):
-        record = TrialRecord(number, f"{number:04d}", {}, parameters=parameters)
+        record = TrialRecord(number, f"{number:04d}", {"optim.learning_rate": number}, parameters=parameters)
         ledger.start(record)
         ledger.report(record.trial_id, {"epoch": 1, "val/accuracy": accuracy, "val/loss": 1 - accuracy})
         ledger.end(record, status)
@@ -214,6 +217,31 @@ def test_with_one_objective_candidates_are_as_they_rank() -> None:
     ledger.records = ledger_of(*FRONT).records
     assert candidates(ledger) == ledger.ranked()
     assert candidates(Ledger("val/accuracy", further=["parameters"])) == []
+
+
+@pytest.mark.parametrize("further", [[], ["parameters"]])
+def test_no_configuration_is_confirmed_twice(further: list[str]) -> None:
+    ledger = Ledger("val/accuracy", further=further)
+    once = ledger_of(*FRONT).records
+    again = ledger_of(*FRONT, *FRONT, (0.99, 50, Status.INTERRUPTED)).records
+    for record in list(again.values())[6:]:
+        record.values = again[f"{record.number % 6:04d}"].values
+    ledger.records = once
+    alone = [record.number for record in candidates(ledger)]
+    ledger.records = again
+    assert [record.number % 6 for record in candidates(ledger)] == [0, *(n for n in alone if n != 0)]
+    assert candidates(ledger)[0].number == 12, "of those with the same values the best stands for them"
+
+
+def test_no_configuration_of_the_search_without_a_teacher_is_confirmed_twice() -> None:
+    records = ledger_of(*FRONT, *FRONT).records
+    for record in list(records.values())[6:]:
+        record.values = records[f"{record.number - 6:04d}"].values
+    beside = Ledger()
+    beside.records = records
+    best: Any = Sitting._best_beside
+    found = best(SimpleNamespace(beside=SimpleNamespace(ledger=beside)), ConfirmationPlan(top=4, seeds=2))
+    assert [record.number for record in found] == [1, 5, 2, 3]
 
 
 def test_the_front_in_words_has_its_ends() -> None:

@@ -61,6 +61,12 @@ def test_what_is_measured_beside_a_live_teacher_leaves_no_hooks_on_it(ready: Any
     assert not any(layer._forward_hooks for layer in own.prepared.live_teacher.modules())
 
 
+def test_values_that_break_a_rule_together_are_drawn_again(preparation: Any) -> None:
+    neither = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [0.0, 1.0]}}
+    losing = {"kind": "dkd", "temperature": 2.0, "dkd": neither}
+    assert lanes_of(preparation, loss=losing, search={"trials": 32, "max_epochs": 2}) in (1, 4, 8)
+
+
 def test_students_that_diverge_are_measured_like_others(preparation: Any) -> None:
     wild = {"kind": "sgd", "learning_rate": 1e30, "batch_size": 64}
     assert lanes_of(preparation, optim=wild, search={"trials": 16}) in (1, 4)

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -16,6 +17,7 @@ from distill_tune.tuning.books.plan import ConfirmationPlan, Times, affordable_e
 from distill_tune.tuning.books.records import TrialRecord
 from distill_tune.tuning.planning.fitting import known_to_fit
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
+from distill_tune.tuning.sitting import Sitting
 from distill_tune.tuning.verdict.confirmation import Candidate, confirm, rivals_of
 
 SHIPPED = sorted(Path("search_spaces").glob("*.toml"))
@@ -158,6 +160,26 @@ def test_without_a_usable_rival_there_are_the_two_baselines() -> None:
     found = confirm([winner], train, "val/accuracy", rivals_of(bare, candidates(bare, [0.5])[0], [5, 6]))
     assert found is not None
     assert [baseline.name for baseline in found.baselines] == ["no_teacher", "default_distillation"]
+
+
+def test_a_baseline_that_shares_one_seed_with_the_winner_is_not_compared_with_it_and_that_is_said() -> None:
+    """Both came to their end in two; a difference is paired over those that they share."""
+    winner, said = Candidate("trial-0003", space_with().config, [5, 6, 7], TrialRecord(3, "0003", {})), list[str]()
+
+    def train(some: list[Candidate]) -> None:
+        for candidate in some:
+            seeds = candidate.seeds[1:] if candidate.name == "no_teacher" else candidate.seeds[:2]
+            candidate.reports = {seed: {"val/accuracy": 0.5, "val/loss": 1.0} for seed in seeds}
+
+    found = confirm([winner], train, "val/accuracy")
+    assert found is not None
+    assert [baseline.name for baseline in found.baselines] == ["default_distillation"]
+    say: Any = Sitting._say_who_is_left_out
+    say(SimpleNamespace(voice=SimpleNamespace(tell=said.append)), found)
+    assert said == [
+        "warning: no_teacher is left out of the comparison: an interval needs two seeds that it and the winner were "
+        "both trained in, and there is 1"
+    ]
 
 
 def test_a_space_without_any_teacher_has_no_other_beside_it() -> None:

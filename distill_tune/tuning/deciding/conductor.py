@@ -52,7 +52,7 @@ class Conductor:
     _spent: Spent = field(default_factory=Spent)
 
     def __post_init__(self) -> None:
-        self._proposer = Proposer(self.study, self.ledger, self.limits, self.known_good, self.smallest)
+        self._proposer = Proposer(self.study, self.ledger, self.budget, self.limits, self.known_good, self.smallest)
         self.judge.openers = self._proposer.openers
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
@@ -123,14 +123,15 @@ class Conductor:
                 return self._promote(record)
             if self._all_are_proposed:  # what is at work may yet make room for one that pauses
                 return None
-            proposal, record = self._proposer.next()
-            self.ledger.start(record)
+            if (found := self._proposer.next()) is None:
+                return None
+            self.ledger.start(found[1])
         except OSError as error:
             self._end(Reason.STORAGE, one_line(error))
         except DistillTuneError as error:  # what has been trained, and is being trained, is not lost for that
             self.exhausted = str(error)
         else:
-            return proposal
+            return found[0]
         return None
 
     def _promote(self, record: TrialRecord) -> Proposal:

@@ -1,6 +1,7 @@
 """New trials: the study is asked until a student is within the limits.
 
-A student that is too large, or cannot be built, is refused here: it costs no training and never reaches Tune.
+A student that is too large, or cannot be built, is refused here, and so are values that no run may have together: that
+costs no training and never reaches Tune.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 
 from distill_tune.config import Values
 from distill_tune.config.searching import LATENCY
 from distill_tune.errors import ConfigError, DistillTuneError
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.planning.limits import Excess, Limits
 from distill_tune.tuning.proposals.study import Proposal, Study
 
@@ -29,6 +32,7 @@ class Proposer:
 
     study: Study
     ledger: Ledger
+    budget: Budget
     limits: Limits
     known_good: deque[Values]
     """Settings to try first."""
@@ -46,20 +50,23 @@ class Proposer:
             self.known_good.popleft()
             self._note_opener(record)
 
-    def next(self) -> tuple[Proposal, TrialRecord]:
+    def next(self) -> tuple[Proposal, TrialRecord] | None:
         """A proposal and the record of it; what was refused before it has ended in the ledger.
+
+        None where the search ends meanwhile: a sampler that comes to an end by itself is asked until then.
 
         Raises:
             DistillTuneError: not even the smallest student can be used, or there is nothing left to propose.
         """
-        for refusals in range(2 * _REFUSALS):
+        for refusals in count() if self.study.tries_each_once else range(2 * _REFUSALS):
+            if refusals and self.budget.ended_by is not None:
+                return None
             is_known = bool(self.known_good)
-            fixed = self.known_good.popleft() if is_known else self.smallest if refusals >= _REFUSALS else None
-            proposal = self.study.ask(fixed)
+            proposal = self.study.ask(self._fixed(refusals))
             try:
                 excess = self.limits.excess(proposal.config)
-            except ConfigError as error:  # this combination of a user's own network cannot be built; others can
-                excess = Excess(1.0, "student", str(error))
+            except ConfigError as error:  # this combination breaks a rule, or a user's own network; others do not
+                excess = Excess(1.0, "", str(error))
             if excess.share <= 0:
                 record = self._record_with_latency(proposal)
                 if is_known:
@@ -67,9 +74,15 @@ class Proposer:
                 return proposal, record
             self._refuse(proposal, excess)
         raise DistillTuneError(
-            f"limits: none of {2 * _REFUSALS} students proposed in a row can be used, the last is {excess.why}; loosen "
+            f"limits: none of {2 * _REFUSALS} students proposed in a row can be used, the last: {excess.why}; loosen "
             "the limits, or widen the student's ranges."
         )
+
+    def _fixed(self, refusals: int) -> Values | None:
+        """What the next proposal shall be; None where the sampler is free."""
+        if self.known_good:
+            return self.known_good.popleft()
+        return self.smallest if refusals >= _REFUSALS and not self.study.tries_each_once else None
 
     def _note_opener(self, record: TrialRecord) -> None:
         family = record.values.get(FAMILY)
@@ -91,7 +104,7 @@ class Proposer:
     def _record(self, proposal: Proposal) -> TrialRecord:
         trial_id = f"{proposal.number:04d}"
         record = TrialRecord(proposal.number, trial_id, proposal.values, trial_id)
-        with suppress(ConfigError):  # a student that cannot be built has no size
+        with suppress(ConfigError):  # a student that cannot be configured or built has no size
             cost = self.limits.cost(proposal.config)
             record.parameters, record.multiply_adds = cost.parameters, cost.multiply_adds
         return record

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from distill_tune.config import Config
+from distill_tune.config import Config, Values
 from distill_tune.data.dataset import open_dataset
 from distill_tune.distillation.materials.materials import Materials, student_for
 from distill_tune.distillation.materials.prepared import Prepared
@@ -91,15 +91,17 @@ def _students(fitted: Fitted, count: int) -> list[Config]:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    drawn = (fitted.space.at(fitted.space.suggest(study.ask())) for _ in range(_DRAWS * count))
-    return list(islice((config for config in drawn if _is_usable(config, fitted)), count))
+    drawn = (_usable(fitted.space.suggest(study.ask()), fitted) for _ in range(_DRAWS * count))
+    return list(islice(filter(None, drawn), count))
 
 
-def _is_usable(config: Config, fitted: Fitted) -> bool:
-    try:
-        return fitted.limits.excess(config).share <= 0
-    except ConfigError:  # a combination of a user's own network that cannot be built
-        return False
+def _usable(values: Values, fitted: Fitted) -> Config | None:
+    """The run with these values; None where they break a rule or a limit, or a user's own network cannot be built."""
+    with suppress(ConfigError):
+        config = fitted.space.at(values)
+        if fitted.limits.excess(config).share <= 0:
+            return config
+    return None
 
 
 def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,16 @@ class Proposal:
 
     number: int
     values: Values
-    config: Config
+    space: Space
+
+    @cached_property
+    def config(self) -> Config:
+        """The run that it describes.
+
+        Raises:
+            ConfigError: its values break a rule together, each of which is allowed by itself.
+        """
+        return self.space.at(self.values)
 
 
 class Study:
@@ -79,6 +89,11 @@ class Study:
         return study
 
     @property
+    def tries_each_once(self) -> bool:
+        """Whether its sampler comes to an end by itself."""
+        return self._sampler.tries_each_once
+
+    @property
     def num_bytes(self) -> int:
         """How long the journal is; raises OSError where that lacks an entry."""
         return self._storage.journal.num_bytes
@@ -98,9 +113,16 @@ class Study:
                 self._study.enqueue_trial(self._space.as_optuna(fixed))
             trial = self._study.ask()
             values = self._space.suggest(trial)
+            if self.tries_each_once:
+                self._look_whether_any_is_left(trial)
         self._next = trial.number + 1
         self._asked[trial.number] = trial
-        return Proposal(trial.number, values, self._space.at(values))
+        return Proposal(trial.number, values, self._space)
+
+    def _look_whether_any_is_left(self, trial: optuna.Trial) -> None:
+        """Optuna's looks when a trial ends; by then another place would have asked for one more."""
+        known = self._storage.get_trial(trial._trial_id)
+        self._study.sampler.after_trial(self._study, known, TrialState.PRUNED, None)
 
     def take_up(self, record: TrialRecord) -> Proposal:
         """A trial that was proposed earlier, has not ended, and is not at work."""
@@ -108,7 +130,7 @@ class Study:
         sampler, self._study.sampler = self._study.sampler, RandomSampler()  # a trial begins with a look at all others
         self._asked[record.number] = optuna.trial.Trial(self._study, trial_id)
         self._study.sampler = sampler
-        return Proposal(record.number, record.values, self._space.at(record.values))
+        return Proposal(record.number, record.values, self._space)
 
     def learn(self, trials: list[FrozenTrial]) -> None:
         """Add the trials of other searches."""
@@ -148,6 +170,11 @@ class Study:
             for name, value in told.get("user_attrs", {}).items():
                 trial.set_user_attr(name, value)
         return told
+
+
+def is_exhausted(journal: Path) -> bool:
+    """Whether the sampler of the study in a journal has nothing left to propose."""
+    return EXHAUSTED in optuna.load_study(study_name=None, storage=SearchStorage(journal)).user_attrs
 
 
 def told_of(record: TrialRecord, objectives: Sequence[str], state: TrialState) -> dict[str, Any]:

@@ -34,6 +34,9 @@ class Sampler(Options, ABC):
     takes_intervals: ClassVar[bool] = True
     """Whether it can sample ranges without a last value."""
 
+    tries_each_once: ClassVar[bool] = False
+    """Whether it comes to an end: it proposes every combination once, and marks the study as `EXHAUSTED` then."""
+
     @abstractmethod
     def build(self, seed: int, number: int) -> BaseSampler:
         """Optuna's sampler for trial `number` of a search with `seed`."""

@@ -24,6 +24,7 @@ class Grid(Sampler):
 
     several_objectives: ClassVar[bool] = True
     takes_intervals: ClassVar[bool] = False
+    tries_each_once: ClassVar[bool] = True
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """What has been tried is in the study; the order is reseeded for each trial."""
@@ -40,7 +41,10 @@ class Grid(Sampler):
 
 
 def _each_once(seed: int) -> BaseSampler:
-    """Optuna's stops its own optimisation loop after the last combination; there is none here, so a mark is left."""
+    """Optuna's stops its own optimisation loop after the last combination; there is none here, so a mark is left.
+
+    What is at work counts as tried, or another place would try it too.
+    """
     from optuna.samplers import BruteForceSampler
 
     class EachOnce(BruteForceSampler):
@@ -52,4 +56,4 @@ def _each_once(seed: int) -> BaseSampler:
             except RuntimeError:  # of `study.stop()` outside of a loop
                 study.set_user_attr(EXHAUSTED, True)
 
-    return EachOnce(seed, avoid_premature_stop=True)
+    return EachOnce(seed, avoid_premature_stop=False)

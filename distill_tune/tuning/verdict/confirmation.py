@@ -23,6 +23,7 @@ from distill_tune.tuning.books.records import CONFIRMATION, Report, TrialRecord,
 DEFAULT_DISTILLATION = {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}
 SEARCHED_NO_TEACHER = "searched_no_teacher"
 """The name of the winner of the search without a teacher."""
+_LEAST_SEEDS = 2
 _SEED_OFFSET = 1000
 """Seeds start so far above those of the search, or of the confirmation before, so that no trial has seen them."""
 
@@ -47,7 +48,11 @@ class Candidate:
     @property
     def is_confirmed(self) -> bool:
         """Whether it came to its end in two seeds at least, of which an interval can be computed."""
-        return len(self.reports) > 1
+        return len(self.reports) >= _LEAST_SEEDS
+
+    def seeds_shared_with(self, other: Candidate) -> list[int]:
+        """Those in which both came to their end."""
+        return [seed for seed in self.reports if seed in other.reports]
 
     def run_name(self, seed: int) -> str:
         """The name of its training in a seed."""
@@ -70,6 +75,8 @@ class Confirmation:
     baselines: list[Candidate]
     candidates: list[Candidate] = field(default_factory=list)
     """Whoever came to its end in enough seeds, the winner among them."""
+    left_out: list[Candidate] = field(default_factory=list)
+    """Baselines that share too few seeds with the winner to be compared with it: a difference is paired by seed."""
 
 
 def confirm(
@@ -95,7 +102,13 @@ def confirm(
     if (rival := _best_of(rivals, objective)) is not None:
         baselines.append(replace(rival, name=SEARCHED_NO_TEACHER))
     able = [candidate for candidate in candidates if candidate.is_confirmed]
-    return Confirmation(winner, [baseline for baseline in baselines if baseline.is_confirmed], able)
+    is_left_out = {baseline.name: len(winner.seeds_shared_with(baseline)) < _LEAST_SEEDS for baseline in baselines}
+    return Confirmation(
+        winner,
+        [baseline for baseline in baselines if not is_left_out[baseline.name]],
+        able,
+        [baseline for baseline in baselines if is_left_out[baseline.name]],
+    )
 
 
 def _best_of(candidates: Iterable[Candidate], objective: str) -> Candidate | None:

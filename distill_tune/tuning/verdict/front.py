@@ -6,7 +6,8 @@ is what plain Optuna calls the study's `best_trials`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from distill_tune.config import Space, tables_of
@@ -27,20 +28,27 @@ def front_of(ledger: Ledger) -> list[TrialRecord]:
 
 
 def candidates(ledger: Ledger) -> list[TrialRecord]:
-    """The trials to confirm, the most wanted first: with one objective as they rank.
+    """The trials to confirm, no configuration twice, the most wanted first: with one objective as they rank.
 
     With several the best by the first objective comes first, then the front from its other end inward, then the rest:
     the first few are spread over the front, however few there is time for.
     """
-    ranked = ledger.ranked()
+    ranked = distinct(ledger.ranked())
     if len(ledger.objectives) == 1 or not ranked:
         return ranked
-    front = front_of(ledger)
+    front = distinct(front_of(ledger))
     order = [front[i] for i in spread([ledger.scores(record, record.last) for record in front], len(front))]
     leads = not order or ledger.scores(ranked[0], ranked[0].last)[0] > ledger.scores(order[0], order[0].last)[0]
     order = [*ranked[:leads], *order]  # of what time has cut short, one may be better than all that came to their end
-    chosen = {record.trial_id for record in order}
-    return order + [record for record in ranked if record.trial_id not in chosen]
+    return distinct([*order, *ranked])
+
+
+def distinct(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The first with each set of values: all trials train in one seed, so others with the same are the same again."""
+    firsts = dict[str, TrialRecord]()
+    for record in records:
+        firsts.setdefault(json.dumps(record.values, sort_keys=True), record)
+    return list(firsts.values())
 
 
 def front_in_words(ledger: Ledger) -> str:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.verdict.confirmation import Candidate, confirmation_record
 from distill_tune.tuning.verdict.pile import Pile, dealt
 from distill_tune.tuning.verdict.seat import Seat
+from distill_tune.tuning.verdict.training import Hand, Training
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.groups import WORKERS
 from distill_tune.tuning.workers.keeping import checkpoint_of
@@ -35,29 +35,6 @@ _SEAT_RESTARTS = 100
 _PATIENCE_S = 60.0
 _LOOK_EVERY_S = 1.0
 """While a seat is waited for, whether it is still needed."""
-
-
-@dataclass(frozen=True)
-class _Training:
-    """One seed of one candidate."""
-
-    candidate: Candidate
-    seed: int
-    retries_left: int
-    why: str = "no worker could be kept running"
-
-
-@dataclass(frozen=True)
-class _Hand:
-    """A training at work."""
-
-    training: _Training
-    record: TrialRecord
-    assignment: Assignment
-
-    @property
-    def is_complete(self) -> bool:
-        return self.record.epochs >= self.assignment.max_epochs
 
 
 class Seats:
@@ -86,6 +63,8 @@ class Seats:
         self._up: set[Any] = set()
         """Seats that have been up."""
         self._up_s = time.monotonic()
+        self._left: list[Training] = []
+        """Their processes died too often; who is to blame is seen in the end."""
 
     def __enter__(self) -> Seats:
         alone = self._resources.workers_per_trial == 1
@@ -106,16 +85,16 @@ class Seats:
     def train(self, candidates: list[Candidate]) -> None:
         """Train every candidate in every of its seeds; fills their `weights` and `reports`.
 
-        A training that fails, or whose process dies again and again, leaves its seed out; an interrupted budget leaves
-        out what has not come to its end.
+        A training that fails, or that ends its process again and again, leaves its seed out; an interrupted budget
+        leaves out what has not come to its end.
 
         Raises:
-            DistillTuneError: a seat could not be kept running.
+            DistillTuneError: a seat could not be kept running; what it has not trained may be taken up again.
         """
         runs = ((candidate, seed) for candidate in candidates for seed in candidate.seeds)
-        asked = [_Training(*run, self._retries) for run in runs if not self._is_known(*run)]
+        asked = [Training(*run, self._retries) for run in runs if not self._is_known(*run)]
         pile = Pile(dealt(asked, self._count, self._lanes))
-        faults: list[Exception] = []
+        faults, self._left = list[Exception](), []
         threads = [threading.Thread(target=self._work, args=(seat, pile, faults), daemon=True) for seat in self._seats]
         for thread in threads:
             thread.start()
@@ -123,11 +102,21 @@ class Seats:
             thread.join()
         if faults:
             raise DistillTuneError(f"the confirmation could not be finished: {one_line(faults[0])}") from faults[0]
-        for part in pile.close() if self._budget.ended_by is None else []:  # no seat is left to do it
-            for training in part:
-                self._end(self._begun(training), Status.FAILED, training.why)
+        self._settle([*self._left, *(training for part in pile.close() for training in part)])
 
-    def _work(self, seat: Any, pile: Pile[list[_Training]], faults: list[Exception]) -> None:
+    def _settle(self, left: list[Training]) -> None:
+        """End what no seat has brought to its end: what the machine has ended is no outcome, and is left as it is."""
+        completed = self._ledger.count(Status.COMPLETED)
+        to_blame = [training for training in left if training.is_to_blame(completed, training.name in self._known)]
+        for training in to_blame:
+            self._end(self._begun(training), Status.FAILED, training.why)
+        unsettled = [training for training in left if training not in to_blame]
+        for training in unsettled:
+            self._leave(self._begun(training))
+        if unsettled and self._budget.ended_by is None:
+            raise DistillTuneError(f"the confirmation could not be finished: {unsettled[0].why}; --resume takes it up.")
+
+    def _work(self, seat: Any, pile: Pile[list[Training]], faults: list[Exception]) -> None:
         """One seat's thread: train what waits, as long as the seat is up."""
         try:
             while self._is_up(seat, pile) and (part := pile.take()) is not None:
@@ -137,7 +126,7 @@ class Seats:
         if faults or self._budget.ended_by is not None:
             pile.close()
 
-    def _is_up(self, seat: Any, pile: Pile[list[_Training]]) -> bool:
+    def _is_up(self, seat: Any, pile: Pile[list[Training]]) -> bool:
         """Wait for a seat to be up, or up again; False where Ray has given it up, or it is no longer needed.
 
         On a cluster that has lost a node there may be no place for it until the others are done.
@@ -181,15 +170,14 @@ class Seats:
     def _weights(self, candidate: Candidate, seed: int) -> Path:
         return self._folder / WEIGHTS / f"{candidate.run_name(seed)}.safetensors"
 
-    def _begun(self, training: _Training) -> TrialRecord:
+    def _begun(self, training: Training) -> TrialRecord:
         """The record of a training that begins, goes on from an earlier sitting, or is begun again."""
-        name = training.candidate.run_name(training.seed)
-        known = self._ledger.records.get(name) or self._known.get(name)
+        known = self._ledger.records.get(training.name) or self._known.get(training.name)
         if known is not None and known.status is Status.RUNNING:
             return known
         return confirmation_record(training.candidate, training.seed)
 
-    def _train_some(self, seat: Any, part: list[_Training], pile: Pile[list[_Training]]) -> None:
+    def _train_some(self, seat: Any, part: list[Training], pile: Pile[list[Training]]) -> None:
         """Train to their ends, or, if the seat's process or node dies, give back what had not come to its own."""
         hands = {hand.record.trial_id: hand for hand in map(self._hand, part)}
         try:
@@ -199,15 +187,18 @@ class Seats:
                 self._end(hand.record, Status.FAILED, one_line(error.cause))
         except ray.exceptions.RayError as error:  # also where memory ran out, or a node was lost with what it had said
             self._up.discard(seat)
-            why = one_line(error)
-            for hand in [hand for hand in hands.values() if not hand.training.retries_left]:
-                self._end(hands.pop(hand.record.trial_id).record, Status.FAILED, why)
-            if hands:
-                trainings = (hand.training for hand in hands.values())  # apart from now on: one may be to blame
-                return pile.put_back(*([replace(t, retries_left=t.retries_left - 1, why=why)] for t in trainings))
+            if again := self._died([hand.training for hand in hands.values()], one_line(error)):
+                return pile.put_back(*([training] for training in again))  # apart from now on: one may be to blame
         pile.done()
 
-    def _hand(self, training: _Training) -> _Hand:
+    def _died(self, trainings: list[Training], why: str) -> list[Training]:
+        """Those of a dead seat that are begun again."""
+        with self._lock:
+            dead = [training.died(why, self._ledger.count(Status.COMPLETED)) for training in trainings]
+            self._left += [training for training in dead if not training.may_begin_again]
+        return [training for training in dead if training.may_begin_again]
+
+    def _hand(self, training: Training) -> Hand:
         candidate, seed = training.candidate, training.seed
         weights, record = self._weights(candidate, seed), self._begun(training)
         checkpoint = checkpoint_of(self._folder, record.trial_id)
@@ -215,9 +206,9 @@ class Seats:
             if record.trial_id not in self._ledger.records:
                 self._ledger.start(record)
         assignment = Assignment(record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights)
-        return _Hand(training, record, assignment)
+        return Hand(training, record, assignment)
 
-    def _trained(self, seat: Any, hands: dict[str, _Hand]) -> None:
+    def _trained(self, seat: Any, hands: dict[str, Hand]) -> None:
         """Train all to the end, or, where the budget has ended, to the end of the epoch; who has ended leaves `hands`.
 
         Raises:
@@ -233,20 +224,25 @@ class Seats:
                 self._complete(hands.pop(trial_id))
             if self._budget.ended_by is not None:
                 for hand in hands.values():
-                    hand.record.goes_on_later = True
-                    self._end(hand.record, Status.INTERRUPTED)
+                    self._leave(hand.record)
                 return
 
-    def _hear(self, hand: _Hand, reports: list[Report]) -> None:
+    def _hear(self, hand: Hand, reports: list[Report]) -> None:
         with self._lock:
             for report in reports:
                 if report["epoch"] > hand.record.epochs:  # a seat that was started again repeats some
                     self._ledger.report(hand.record.trial_id, report)
 
-    def _complete(self, hand: _Hand) -> None:
+    def _complete(self, hand: Hand) -> None:
         candidate, seed = hand.training.candidate, hand.training.seed
         candidate.weights[seed], candidate.reports[seed] = self._weights(candidate, seed), hand.record.last
         self._end(hand.record, Status.COMPLETED)
+
+    def _leave(self, record: TrialRecord) -> None:
+        """It goes on in another sitting; whoever has not begun stays so."""
+        if record.trial_id in self._ledger.records:
+            record.goes_on_later = True
+            self._end(record, Status.INTERRUPTED)
 
     def _end(self, record: TrialRecord, status: Status, message: str = "") -> None:
         with self._lock:
