@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.config import Values
 from distill_tune.config.space import Space
+from distill_tune.export.result_folder import write_search_toml
 from distill_tune.students import Cost
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.records import Status, TrialRecord
@@ -261,6 +262,7 @@ def test_another_search_learns_from_trials_that_pause(make: Make, tmp_path: Path
     conductor = make()
     run_a_leg(conductor, 0.5)
     conductor.propose()
+    write_search_toml(tmp_path, SPACE, "command")
     (learned,) = trials_of_others([str(tmp_path)], SPACE)
     assert (learned.state, learned.intermediate_values) == (TrialState.PRUNED, {1: 0.5})
 
