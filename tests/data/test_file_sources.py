@@ -56,6 +56,15 @@ def test_moved_channels_are_said(prepare: Prepare, save_npz: SaveNpz) -> None:
     assert "channels moved from last to first" in prepare("npz", save_npz(inputs=random_images(60, 5, 4, 3))).notes[0]
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint64"])
+def test_labels_are_class_ids_whatever_integers_they_are_written_as(
+    prepare: Prepare, save_npz: SaveNpz, dtype: str
+) -> None:
+    labels = np.arange(60) % 3
+    train = prepare("npz", save_npz(labels=labels.astype(dtype))).split("train")
+    np.testing.assert_array_equal(train.labels, labels[train.index])
+
+
 def test_keys_of_an_npz_can_be_named(prepare: Prepare, save_npz: SaveNpz) -> None:
     path = save_npz(inputs=None, labels=None, pixels=random_images(60, 5, 4), kinds=np.arange(60) % 3)
     assert len(prepare("npz", path, npz={"inputs": "pixels", "labels": "kinds"}).classes) == 3
