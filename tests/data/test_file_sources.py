@@ -259,6 +259,27 @@ def test_integer_classes_are_in_numerical_order(prepare: Prepare, save_text: Sav
     assert prepare("csv", save_text("x,y\n" + rows)).classes == ("1", "2", "10")
 
 
+WORDS = ["NA", "None", "nan", "null"]
+
+
+@pytest.mark.parametrize("rest", ["hidden", "unlabelled"])
+def test_classes_and_categories_may_be_called_as_pandas_calls_gaps(
+    prepare: Prepare, save_text: SaveText, rest: str
+) -> None:
+    lines = [f"{i % 9 or 'NA'},{[*WORDS, '', 'x'][i % 6]},{WORDS[i // 6 % 4]}" for i in range(180)]
+    dataset = prepare("csv", save_text("size,city,kind\n" + "\n".join(lines)), rest=rest)
+    assert dataset.classes == tuple(WORDS)
+    assert dataset.split("train").labelled.all()
+    assert dataset.encoder is not None
+    assert dataset.encoder["categories"] == {"city": [*WORDS, "x", None]}
+    assert [(number["name"], number["missing"]) for number in dataset.encoder["numbers"]] == [("size", True)]
+
+
+def test_a_class_among_numbers_may_be_called_so_too(prepare: Prepare, save_text: SaveText) -> None:
+    rows = "".join(f"{i},{('2', '1', 'NA')[i % 3]}\n" for i in range(60))
+    assert prepare("csv", save_text("x,y\n" + rows)).classes == ("1", "2", "NA")
+
+
 def test_gaps_and_constants_are_said(prepare: Prepare, save_text: SaveText) -> None:
     lines = [f"{'' if i == 5 else i},{'' if i == 6 else 'ab'[i % 2]},1,{i % 3}" for i in range(60)]
     notes = prepare("csv", save_text("age,city,same,kind\n" + "\n".join(lines))).notes
