@@ -16,6 +16,7 @@ import ray
 from ray.cluster_utils import Cluster
 from test_going_on import SMALL, entries, summary, trials
 
+from distill_tune.tuning.running.run import desk_here
 from distill_tune.tuning.workers.ray_train_group import mailbox_here
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
@@ -100,8 +101,8 @@ def joined(cluster: Cluster) -> Iterator[str]:
     cluster.remove_node(second)
 
 
-@pytest.mark.parametrize("make", [mailbox_here])
-def test_what_a_trial_cannot_do_without_lies_on_its_own_node(
+@pytest.mark.parametrize("make", [desk_here, mailbox_here])
+def test_what_a_search_or_a_trial_cannot_do_without_lies_on_its_own_node(
     joined: str, make: Callable[[int], Any]
 ) -> None:
     made = [make(2) for _ in range(4)]
