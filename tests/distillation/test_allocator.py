@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill_tune.distillation.training import memory
+from distill_tune.distillation.training import allocator
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 
@@ -25,8 +25,8 @@ def test_what_is_left_is_a_heap_that_is_trimmed_and_a_threshold_as_high_as_glibc
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     libc = Libc()
-    monkeypatch.setattr(memory, "_libc", lambda: libc)
-    with memory.freed_memory_kept():
+    monkeypatch.setattr(allocator, "_libc", lambda: libc)
+    with allocator.freed_memory_kept():
         kept = dict(libc.options)
     assert kept == {TRIM_THRESHOLD: 1 << 28, TOP_PAD: 1 << 26, MMAP_THRESHOLD: 1 << 25}
     assert libc.options == {TRIM_THRESHOLD: 128 << 10, TOP_PAD: 128 << 10, MMAP_THRESHOLD: 1 << 25}
