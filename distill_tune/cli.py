@@ -27,6 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, *arguments: Any, **options: Any) -> Any:
         """As argparse does it, but an unknown option is told what it may have meant."""
+        _open_what_is_closed()
         given, unknown = self.parse_known_args(*arguments, **options)
         if unknown:
             known = [text for text in self._option_string_actions if text.startswith("--")]
@@ -37,6 +38,19 @@ class Parser(argparse.ArgumentParser):
         """One line, and exit status 2."""
         complain(f"{message.removeprefix('argument ').removesuffix('.')}; --help shows what can be given.")
         raise SystemExit(BAD_INPUT)
+
+
+def _open_what_is_closed() -> None:
+    """What is written to a stream that the shell has closed (`2>&-`) goes nowhere.
+
+    Python has None in its place, and the first file to be opened would get its number, with what others write there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: its own
+            stream = os.fdopen(number, mode, encoding="utf-8")
+            os.set_inheritable(number, True)
+            setattr(sys, name, stream)
 
 
 def guarded(command: Callable[[], int]) -> int:

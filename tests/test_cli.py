@@ -2,7 +2,9 @@
 
 import errno
 import io
+import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +90,25 @@ def test_a_training_goes_on_when_nobody_reads_how_it_is_getting_on(tmp_path: Pat
         _, errors = training.communicate(timeout=100)
     assert (training.returncode, errors) == (0, b"")
     assert (tmp_path / "results" / "unread" / "train.json").exists()
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("arguments", ["gone.toml", "run.toml --nonsense"])
+def test_bad_input_has_its_exit_status_whatever_stream_is_closed(closed: str, arguments: str, tmp_path: Path) -> None:
+    command = f"exec {shlex.quote(sys.executable)} -m distill_tune.train {arguments} {closed}"
+    named = os.environ | {"PYTHONPATH": str(PROJECT)}
+    refused = subprocess.run(command, shell=True, cwd=tmp_path, env=named, capture_output=True, text=True, check=False)
+    assert refused.returncode == BAD_INPUT
+    assert refused.stderr.startswith("error: ") is ("2>&-" not in closed)
+
+
+def test_a_command_with_all_streams_closed_does_its_work_and_writes_into_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(tomli_w.dumps(TABLE))
+    command = f"exec {shlex.quote(sys.executable)} -m distill_tune.train run.toml --name closed <&- >&- 2>&-"
+    named = os.environ | {"PYTHONPATH": str(PROJECT)}
+    trained = subprocess.run(command, shell=True, cwd=tmp_path, env=named, check=False)
+    assert trained.returncode == 0
+    assert json.loads((tmp_path / "results" / "closed" / "train.json").read_text())["name"] == "closed"
 
 
 @pytest.mark.parametrize("limit", ["max_parameters", "max_multiply_adds"])

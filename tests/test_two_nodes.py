@@ -6,13 +6,18 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import ray
 from ray.cluster_utils import Cluster
 from test_going_on import SMALL, entries, summary, trials
+
+from distill_tune.tuning.running.run import desk_here
+from distill_tune.tuning.workers.ray_train_group import mailbox_here
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
@@ -83,6 +88,26 @@ def test_a_worker_that_only_both_nodes_together_have_room_for_is_refused(cluster
     assert refused.returncode == 2
     assert refused.stderr.startswith(said)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def joined(cluster: Cluster) -> Iterator[str]:
+    """This process on the head of two nodes; the head's name."""
+    second = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    yield ray.get_runtime_context().get_node_id()
+    ray.shutdown()
+    cluster.remove_node(second)
+
+
+@pytest.mark.parametrize("make", [desk_here, mailbox_here])
+def test_what_a_search_or_a_trial_cannot_do_without_lies_on_its_own_node(
+    joined: str, make: Callable[[int], Any]
+) -> None:
+    made = [make(2) for _ in range(4)]
+    where = [each.__ray_call__.remote(lambda it: ray.get_runtime_context().get_node_id()) for each in made]
+    assert set(ray.get(where)) == {joined}
 
 
 @pytest.fixture

@@ -68,7 +68,11 @@ class TableEncoder:
         return (
             *(number.name for number in self.numbers),
             *(f"{number.name} is missing" for number in self.numbers if number.missing),
-            *(f"{name} = {value}" for name, known in self.categories.items() for value in known),
+            *(
+                f"{name} is missing" if value is None else f"{name} = {value}"
+                for name, known in self.categories.items()
+                for value in known
+            ),
         )
 
     def transform(self, frame: pd.DataFrame) -> Features:

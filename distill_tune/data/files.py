@@ -165,6 +165,40 @@ def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataF
         raise DataError(f"{path}: is no table with separator {separator!r} ({said}); mend that line.") from error
 
 
+def with_words(
+    frame: pd.DataFrame, path: Path, separator: str, names: Sequence[str], as_text: Sequence[str]
+) -> pd.DataFrame:
+    """The same table, but that in the columns `names` an empty cell alone is a gap.
+
+    Everywhere pandas takes words such as None, NA and null for gaps; among numbers they are, but they may be the names
+    of classes and categories too.
+
+    Args:
+        frame: what `read_csv` has read.
+        path: from there.
+        separator: of the columns.
+        names: of columns in which a word is a word.
+        as_text: those of them that are text whatever they look like.
+    """
+    import pandas as pd
+
+    places = [place for place, name in enumerate(frame.columns) if name in names and frame[name].isna().any()]
+    if not places:
+        return frame
+    words = pd.read_csv(
+        at_home(path),
+        sep=separator,
+        low_memory=False,
+        index_col=False,
+        usecols=places,
+        dtype=dict.fromkeys(as_text, "str"),
+        keep_default_na=False,
+        na_values=[""],
+    )
+    frame[[*words.columns]] = words
+    return frame
+
+
 def _check_header(path: Path, separator: str) -> None:
     """Refuse two columns of one name, which pandas would give other names; names may be empty."""
     import pandas as pd

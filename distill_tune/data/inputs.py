@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.data.files import read_csv, read_npy, read_npz, read_parquet
+from distill_tune.data.files import read_csv, read_npy, read_npz, read_parquet, with_words
 from distill_tune.data.raw import as_bytes, as_images
 from distill_tune.errors import DataError
 
@@ -75,7 +75,9 @@ def _table(path: Path, separator: str | None, as_text: tuple[str, ...] = ()) -> 
     """Columns of a CSV or Parquet file; categories such as "1" must stay text, and a CSV does not say so."""
     if path.suffix.lower() == ".parquet":
         return read_parquet(path)
-    return read_csv(path, separator or _separator(path), dtype=dict.fromkeys(as_text, "str"))
+    separator = separator or _separator(path)
+    frame = read_csv(path, separator, dtype=dict.fromkeys(as_text, "str"))
+    return with_words(frame, path, separator, as_text, as_text)
 
 
 def _separator(path: Path) -> str:

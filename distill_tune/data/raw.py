@@ -24,7 +24,7 @@ class Raw:
     """What images and tables have in common."""
 
     labels: npt.NDArray[Any]
-    """Class ids [n], integers in [0, len(classes)), or UNLABELLED."""
+    """Class ids [n], integers in [0, len(classes)), or UNLABELLED; kept as int64."""
     classes: tuple[str, ...]
     where: str
     """Names the data in errors; usually the file's path."""
@@ -34,7 +34,8 @@ class Raw:
 
     def __post_init__(self) -> None:
         self._check_classes()
-        check_labels(self.labels, len(self.classes), self.where, least=UNLABELLED)
+        labels = check_labels(self.labels, len(self.classes), self.where, least=UNLABELLED)
+        object.__setattr__(self, "labels", labels)  # of uint64 and a count, NumPy makes decimals
         if self.rows != len(self.labels):
             raise DataError(
                 f"{self.where}: has {self.rows:,} rows of inputs, but {len(self.labels):,} labels; each row needs one."

@@ -104,7 +104,8 @@ class Job:
         claim = Claim.of_old(self.order.folder, self.order.command)
         self.voice.say("Taking up", self.order.folder.name)
         preparation = prepare(self.order.space, self.order.folder / "cache", self.voice.tell)
-        return Ready(known_to_fit(self.order.space, preparation.dataset), preparation, claim)
+        known = list(claim.history.records.values())
+        return Ready(known_to_fit(self.order.space, preparation.dataset, known), preparation, claim)
 
     def _connect(self, stack: ExitStack) -> int:
         """A cluster whose nodes go together, and how many trials it has room for."""

@@ -88,9 +88,6 @@ class SearchPhase:
             deque(self.fitted.known_good),
             self.fitted.smallest,
         )
-        for record in history.records.values():
-            if record.latency_ms is not None:
-                self.fitted.limits.know_latency(self.space.at(record.values), record.latency_ms)
         if not history.records:
             study.learn(trials_of_others(search.start_from, self.space))
         conductor.take_up(list(history.records.values()))
@@ -167,4 +164,5 @@ def claim_beside(claim: Claim, fitted: Fitted, trials: int) -> tuple[Claim, Fitt
         beside.logbook.write("extended", trials=trials)
         beside.history.extend()
     write_search_toml(folder, fitted.space, command)
+    fitted.limits.know_latencies(fitted.space, beside.history.records.values())
     return beside, fitted

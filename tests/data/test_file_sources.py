@@ -56,6 +56,15 @@ def test_moved_channels_are_said(prepare: Prepare, save_npz: SaveNpz) -> None:
     assert "channels moved from last to first" in prepare("npz", save_npz(inputs=random_images(60, 5, 4, 3))).notes[0]
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint64"])
+def test_labels_are_class_ids_whatever_integers_they_are_written_as(
+    prepare: Prepare, save_npz: SaveNpz, dtype: str
+) -> None:
+    labels = np.arange(60) % 3
+    train = prepare("npz", save_npz(labels=labels.astype(dtype))).split("train")
+    np.testing.assert_array_equal(train.labels, labels[train.index])
+
+
 def test_keys_of_an_npz_can_be_named(prepare: Prepare, save_npz: SaveNpz) -> None:
     path = save_npz(inputs=None, labels=None, pixels=random_images(60, 5, 4), kinds=np.arange(60) % 3)
     assert len(prepare("npz", path, npz={"inputs": "pixels", "labels": "kinds"}).classes) == 3
@@ -248,6 +257,27 @@ def test_label_columns_and_separator_can_be_chosen(prepare: Prepare, save_text: 
 def test_integer_classes_are_in_numerical_order(prepare: Prepare, save_text: SaveText) -> None:
     rows = "".join(f"{i},{(2, 10, 1)[i % 3]}\n" for i in range(60))
     assert prepare("csv", save_text("x,y\n" + rows)).classes == ("1", "2", "10")
+
+
+WORDS = ["NA", "None", "nan", "null"]
+
+
+@pytest.mark.parametrize("rest", ["hidden", "unlabelled"])
+def test_classes_and_categories_may_be_called_as_pandas_calls_gaps(
+    prepare: Prepare, save_text: SaveText, rest: str
+) -> None:
+    lines = [f"{i % 9 or 'NA'},{[*WORDS, '', 'x'][i % 6]},{WORDS[i // 6 % 4]}" for i in range(180)]
+    dataset = prepare("csv", save_text("size,city,kind\n" + "\n".join(lines)), rest=rest)
+    assert dataset.classes == tuple(WORDS)
+    assert dataset.split("train").labelled.all()
+    assert dataset.encoder is not None
+    assert dataset.encoder["categories"] == {"city": [*WORDS, "x", None]}
+    assert [(number["name"], number["missing"]) for number in dataset.encoder["numbers"]] == [("size", True)]
+
+
+def test_a_class_among_numbers_may_be_called_so_too(prepare: Prepare, save_text: SaveText) -> None:
+    rows = "".join(f"{i},{('2', '1', 'NA')[i % 3]}\n" for i in range(60))
+    assert prepare("csv", save_text("x,y\n" + rows)).classes == ("1", "2", "NA")
 
 
 def test_gaps_and_constants_are_said(prepare: Prepare, save_text: SaveText) -> None:

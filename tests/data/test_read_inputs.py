@@ -50,6 +50,24 @@ def test_rows_of_a_table_become_the_features_of_training(
     np.testing.assert_array_equal(read_inputs(path, dataset.encoder, dataset.input_shape), test.inputs)
 
 
+def test_words_that_pandas_takes_for_gaps_are_read_as_in_training(tmp_path: Path, prepare: Prepare) -> None:
+    lines = [f"{i % 7},{('NA', 'true', '', 'x')[i % 4]},{'ab'[i % 2]}" for i in range(80)]
+    header, path = "size,self,kind", tmp_path / "data.csv"
+    path.write_text("\n".join([header, *lines]))
+    dataset = prepare("csv", path)
+    test, new = open_test(dataset), tmp_path / "new.csv"
+    new.write_text("\n".join([header, *(lines[row] for row in test.index)]))
+    said: list[str] = []
+    np.testing.assert_array_equal(read_inputs(new, dataset.encoder, dataset.input_shape, said.append), test.inputs)
+    assert said == []
+    new.write_text(f"{header}\nNA,None,a\n")
+    read_inputs(new, dataset.encoder, dataset.input_shape, said.append)
+    assert said == [
+        "1 rows have a 'self' that training had not ('None'); it counts as none",
+        "1 rows lack 'size', which was never missing in training; it counts as its mean",
+    ]
+
+
 @pytest.mark.parametrize("suffix", ["npy", "npz"])
 def test_arrays_become_the_features_of_training(prepare: Prepare, save_npz: Callable[..., Path], suffix: str) -> None:
     source = save_npz()

@@ -83,7 +83,7 @@ def test_features_are_named_in_their_order() -> None:
         "age is missing",
         "city = x",
         "city = y",
-        "city = None",
+        "city is missing",
     )
 
 

@@ -1,6 +1,7 @@
 """What is settled before a search: limits, precision, and what the time can pay for."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.books.plan import affordable_epochs
+from distill_tune.tuning.books.records import TrialRecord
 from distill_tune.tuning.planning import fitting
 from distill_tune.tuning.planning.by_size import smallest_student
 from distill_tune.tuning.planning.fitting import Fitted, fit, known_to_fit
@@ -82,7 +84,7 @@ def test_a_cost_that_no_range_changes_is_no_objective(preparation: Any) -> None:
 def test_a_latency_that_is_known_is_not_measured_again(preparation: Any) -> None:
     space = space_with()
     limits, config = Limits(space.config.limits, preparation.dataset), space.config
-    limits.know_latency(config, 12.5)
+    limits.know_latencies(space, [TrialRecord(0, "0000", {}, latency_ms=12.5)])
     assert limits.latency_ms(config) == 12.5
 
 
@@ -201,6 +203,25 @@ def test_latency_is_a_limit_too(preparation: Any) -> None:
     limits = Limits(space.config.limits.model_copy(update={"max_latency_ms": 1e-6}), preparation.dataset)
     with pytest.raises(ConfigError, match="limits: no student"):
         smallest_student(space, limits)
+
+
+@pytest.mark.parametrize("latency_ms", [0.5, None])
+def test_a_search_that_goes_on_where_everything_is_slower_now_knows_what_was_fast_enough(
+    preparation: Any, monkeypatch: pytest.MonkeyPatch, latency_ms: float | None
+) -> None:
+    """Without a latency: of a search that was begun before latencies were written down."""
+    monkeypatch.setattr("distill_tune.tuning.planning.limits.latency_ms", lambda *arguments: 5.0)
+    space = space_with(limits={"max_latency_ms": 1})
+    values = {"student.mlp.widths": [12], "optim.learning_rate": 0.01}
+    trained = TrialRecord(0, "0000", values, latency_ms=latency_ms, reports=[{"epoch": 1}])
+    with pytest.raises(ConfigError, match="limits: no student"):
+        known_to_fit(space, preparation.dataset, [replace(trained, reports=[], latency_ms=None)])
+    found = known_to_fit(space, preparation.dataset, [trained])
+    assert found.smallest == {"student.mlp.widths": [12]}
+    assert (found.limits.excess(space.at(values)) is NO_EXCESS) is (latency_ms is not None)
+    assert found.without_teacher().smallest == found.smallest
+    with pytest.raises(ConfigError, match="max_parameters"):
+        known_to_fit(space_with(limits={"max_parameters": 50}), preparation.dataset, [trained])
 
 
 def test_a_search_that_goes_on_needs_no_more_of_those_that_it_started_from(preparation: Any) -> None:

@@ -1,6 +1,7 @@
 """Searches of several objectives, without Ray: what the study is told, who is on the front, who is confirmed."""
 
 import json
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from distill_tune.tuning.books.plan import ConfirmationPlan
 from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
+from distill_tune.tuning.deciding.proposing import Proposer
 from distill_tune.tuning.dominance import dominates
 from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
 from distill_tune.tuning.proposals.study import Study
@@ -292,6 +294,23 @@ def test_latency_is_measured_once_a_trial_and_survives_in_the_logbook(tmp_path: 
     assert {name: r.latency_ms for name, r in known.items()} == {n: r.latency_ms for n, r in ledger.records.items()}
     study = reopened(tmp_path)
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+
+
+class Slow(Counted):
+    """The widest is too slow."""
+
+    def excess(self, config: Config) -> Excess:
+        is_slow = self.latency_ms(config) > self.most / 1e4
+        return Excess(0.5, "max_latency_ms", "over it") if is_slow else NO_EXCESS
+
+
+def test_a_latency_that_is_limited_is_written_down_of_whoever_was_timed(tmp_path: Path) -> None:
+    space = Space.parse({**TABLES, "limits": {"max_latency_ms": 0.032}, "search": {}})
+    ledger, known_good = Ledger(), deque({"student.mlp.widths": widths} for widths in ([64], [8]))
+    proposer = Proposer(Study(tmp_path / JOURNAL, "s", space), ledger, Slow(), known_good, {})  # type: ignore[arg-type]
+    _, record = proposer.next()
+    (refused,) = ledger.records.values()
+    assert (refused.status, refused.latency_ms, record.latency_ms) == (Status.INFEASIBLE, 0.064, 0.008)
 
 
 def test_a_search_of_two_objectives_starts_from_one_of_one_and_the_other_way_round(

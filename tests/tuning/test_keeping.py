@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from ray.exceptions import ActorUnavailableError
 
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.records import Status, TrialRecord
@@ -64,7 +65,10 @@ def test_what_a_training_raised_stands_behind_what_it_raised_before(tmp_path: Pa
         (RuntimeError("CUDA error: device-side assert triggered"), True),
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), False),
         (ValueError("the user's own"), False),
+        (ActorUnavailableError("its node is out of memory", None), True),
     ],
 )
-def test_a_process_is_spoilt_by_what_its_gpu_does_not_recover_from(error: Exception, spoils: bool) -> None:
+def test_a_process_is_spoilt_by_what_its_gpu_or_its_lost_mailbox_does_not_recover_from(
+    error: Exception, spoils: bool
+) -> None:
     assert spoils_process(error) is spoils

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.config import Values
 from distill_tune.config.space import Space
+from distill_tune.export.result_folder import write_search_toml
 from distill_tune.students import Cost
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.records import Status, TrialRecord
@@ -242,6 +243,19 @@ def test_where_the_one_that_was_promoted_last_fails_the_next_goes_on(make: Make)
     assert conductor.ledger.records["0000"].status is Status.COMPLETED
 
 
+@pytest.mark.parametrize("status", [Status.STOPPED, Status.INTERRUPTED])
+def test_a_trial_that_ended_at_its_rung_keeps_no_place_from_those_of_an_extension(make: Make, status: Status) -> None:
+    conductor = make()
+    report = {"epoch": 1, "val/accuracy": 0.9, "time/training_s": 0.1}
+    values = {"student.mlp.widths": [8], "optim.learning_rate": 0.01}
+    ended = [TrialRecord(n, f"{n:04d}", values, status=status, reports=[report], rungs=[1]) for n in (97, 98, 99)]
+    conductor.take_up(ended)
+    for accuracy in (0.5, 0.4):
+        run_a_leg(conductor, accuracy)
+    assert conductor.ledger.records["0000"].epochs == 3, "one of four may go on, and nobody else can"
+    assert conductor.ledger.records["0001"].epochs == 1
+
+
 def test_a_grid_whose_trials_pause_tries_every_combination_once_and_ends(tmp_path: Path) -> None:
     search = {"max_epochs": 9, "scheduler": "promotion", "sampler": "grid"}
     optim = {"batch_size": {"choice": [32, 64, 128]}}
@@ -261,6 +275,7 @@ def test_another_search_learns_from_trials_that_pause(make: Make, tmp_path: Path
     conductor = make()
     run_a_leg(conductor, 0.5)
     conductor.propose()
+    write_search_toml(tmp_path, SPACE, "command")
     (learned,) = trials_of_others([str(tmp_path)], SPACE)
     assert (learned.state, learned.intermediate_values) == (TrialState.PRUNED, {1: 0.5})
 

@@ -293,6 +293,20 @@ def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray_
     assert not modules & {"torch", "optuna", "sklearn", "tensorboard"}
 
 
+def test_a_lost_mailbox_costs_no_trial(tmp_path: Path, preparation: Any) -> None:
+    class Kill(Meddler):
+        def meddle(self, record: TrialRecord) -> None:
+            for actor in actors_named("ray::Mailbox"):
+                actor.kill()
+
+    conductor, context = searched(
+        tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=40, scheduler="none", workers=2
+    )
+    run_search(conductor, context)
+    assert [r.status for r in conductor.ledger.records.values()] == [Status.COMPLETED] * 2
+    assert [len(r.reports) for r in conductor.ledger.records.values()] == [40, 40]
+
+
 def actors_named(name: str) -> list[psutil.Process]:
     children = psutil.Process().children(recursive=True)
     found = [process for process in children if name in " ".join(process.cmdline())]

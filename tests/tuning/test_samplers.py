@@ -11,7 +11,9 @@ import pytest
 from distill_tune.config import Space
 from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import ConfigError
+from distill_tune.export.result_folder import write_search_toml
 from distill_tune.registry import SAMPLERS
+from distill_tune.tuning.books.logbook import Logbook
 from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import check_others, trials_of_others
@@ -132,6 +134,7 @@ def test_the_trials_of_another_search_are_known_where_the_space_has_all_of_their
     other = tmp_path / "other"
     other.mkdir()
     grown(Study(other / "study.journal", "other", space_with()), 12)
+    write_search_toml(other, space_with(), "command")
     wider = Space.parse({**NUMBERS, "optim": {**NUMBERS["optim"], "batch_size": {"choice": [32, 64]}}})
     narrow = Space.parse({**NUMBERS, "optim": {"learning_rate": {"log": [1e-4, 1e-2]}}})
     known = trials_of_others([str(other)], space_with())
@@ -144,6 +147,25 @@ def test_the_trials_of_another_search_are_known_where_the_space_has_all_of_their
     study = Study(tmp_path / "j", "s", narrow)
     study.learn(fitting)
     assert study.ask().number == len(fitting)
+
+
+def test_what_another_search_was_told_by_another_objective_is_read_anew_from_its_logbook(tmp_path: Path) -> None:
+    by_loss, by_accuracy = space_with(objectives="val/loss"), space_with()
+    study = Study(tmp_path / "study.journal", "other", by_loss)
+    write_search_toml(tmp_path, by_loss, "command")
+    with pytest.raises(ConfigError, match=r"holds no ledger\.jsonl"):
+        check_others(SearchConfig(start_from=[str(tmp_path)]))
+    proposal, logbook = study.ask(), Logbook(tmp_path)
+    record = TrialRecord(proposal.number, "0000", proposal.values)
+    logbook.trial_started(record)
+    record.reach({"epoch": 1, "val/accuracy": 0.4, "val/loss": 2.3}, is_rung=True)
+    logbook.trial_reported(record)
+    logbook.release()
+    study.tell(record, Status.COMPLETED)
+    check_others(SearchConfig(start_from=[str(tmp_path)]))
+    for space, value in ((by_loss, 2.3), (by_accuracy, 0.4)):
+        (learned,) = trials_of_others([str(tmp_path)], space)
+        assert (learned.value, learned.intermediate_values) == (value, {1: value})
 
 
 def test_a_folder_without_a_search_is_no_start(tmp_path: Path) -> None:

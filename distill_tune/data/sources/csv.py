@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
-from distill_tune.data.files import read_csv
+from distill_tune.data.files import read_csv, with_words
 from distill_tune.data.sources._table import TableFile
 from distill_tune.registry import DATA_SOURCES
 
@@ -32,5 +32,10 @@ class Csv(TableFile):
         return "csv"
 
     def read(self, path: Path) -> pd.DataFrame:
-        """The whole file."""
-        return read_csv(path, self.separator)
+        """The whole file; in the label, and among categories, only an empty cell is a gap."""
+        from distill_tune.data.columns import column_kind
+
+        frame = read_csv(path, self.separator)
+        label = self.label or str(frame.columns[-1])
+        texts = [name for name in frame.columns if name != label and column_kind(frame[name]) == "category"]
+        return with_words(frame, path, self.separator, [*texts, label], as_text=texts)

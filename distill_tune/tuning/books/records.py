@@ -75,7 +75,7 @@ class TrialRecord:
     parameters: int = 0
     multiply_adds: int = 0
     latency_ms: float | None = None
-    """Median time of one sample on one thread of this machine; only where it is an objective."""
+    """Median time of one sample on one thread of this machine; only where it is an objective or has a limit."""
     status: Status = Status.RUNNING
     started_s: float = field(default_factory=time.time)
     ended_s: float | None = None

@@ -73,7 +73,7 @@ class Conductor:
             self._judge(record, record.reports)
         if record.status is Status.PAUSED:
             self.judge.pause(record.trial_id, record.epochs)
-        elif record.status is Status.STOPPED and self.judge.pauses:
+        elif record.status in (Status.STOPPED, Status.INTERRUPTED) and self.judge.pauses:  # its checkpoint is gone
             self.judge.drop(record.trial_id, record.epochs)
 
     def _go_on_with(self, record: TrialRecord) -> None:

@@ -68,7 +68,7 @@ class Proposer:
             except ConfigError as error:  # this combination breaks a rule, or a user's own network; others do not
                 excess = Excess(1.0, "", str(error))
             if excess.share <= 0:
-                record = self._record_with_latency(proposal)
+                record = self._record(proposal, is_timed=self._is_latency_asked(proposal))
                 if is_known:
                     self._note_opener(record)
                 return proposal, record
@@ -91,20 +91,19 @@ class Proposer:
             self.openers.add(record.trial_id)
 
     def _refuse(self, proposal: Proposal, excess: Excess) -> None:
-        record = self._record(proposal)
+        record = self._record(proposal, is_timed=excess.limit == "max_latency_ms")
         self.study.tell(record, Status.INFEASIBLE, excess.share)
         self.ledger.end(record, Status.INFEASIBLE, excess.why)
 
-    def _record_with_latency(self, proposal: Proposal) -> TrialRecord:
-        record = self._record(proposal)
-        if LATENCY in self.ledger.objectives:
-            record.latency_ms = self.limits.latency_ms(proposal.config)
-        return record
+    def _is_latency_asked(self, proposal: Proposal) -> bool:
+        return LATENCY in self.ledger.objectives or proposal.config.limits.max_latency_ms is not None
 
-    def _record(self, proposal: Proposal) -> TrialRecord:
+    def _record(self, proposal: Proposal, is_timed: bool) -> TrialRecord:
         trial_id = f"{proposal.number:04d}"
         record = TrialRecord(proposal.number, trial_id, proposal.values, trial_id)
         with suppress(ConfigError):  # a student that cannot be configured or built has no size
             cost = self.limits.cost(proposal.config)
             record.parameters, record.multiply_adds = cost.parameters, cost.multiply_adds
+        if is_timed:
+            record.latency_ms = self.limits.latency_ms(proposal.config)
         return record

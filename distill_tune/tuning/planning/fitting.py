@@ -7,17 +7,19 @@ or what the time cannot pay for (`search.max_epochs`) is settled here, once, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from distill_tune.config import Space, Values, parse_duration_s
+from distill_tune.config.leaves import named
 from distill_tune.config.searching import COSTS
 from distill_tune.data import Dataset
 from distill_tune.distillation.precision import resolved
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.books.plan import affordable_epochs
+from distill_tune.tuning.books.records import TrialRecord
 from distill_tune.tuning.planning.by_size import middle_students, smallest_student
 from distill_tune.tuning.planning.estimate import chosen_pace, estimated_epoch_s
 from distill_tune.tuning.planning.limits import Limits
@@ -32,7 +34,7 @@ class Fitted:
     space: Space
     limits: Limits
     smallest: Values
-    """The smallest student, by its sampled values; it is within the limits."""
+    """The smallest student, by its sampled values, whether with a teacher or without; it is within the limits."""
 
     @property
     def known_good(self) -> list[Values]:
@@ -50,7 +52,7 @@ class Fitted:
         """
         space = space_without_teacher(self.space)
         space.config.search.chosen("sampler").check(space)
-        return Fitted(space, self.limits, smallest_student(space, self.limits))
+        return Fitted(space, self.limits, self.smallest)
 
 
 def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None]) -> Fitted:
@@ -64,8 +66,13 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
     return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, places, say))
 
 
-def known_to_fit(space: Space, dataset: Dataset) -> Fitted:
+def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = ()) -> Fitted:
     """A space that leaves nothing open, such as that of a search that is taken up again.
+
+    Args:
+        space: what is searched.
+        dataset: what it is searched on.
+        known: the trials of earlier sittings, whose students stay as fast as they were found to be.
 
     Raises:
         ConfigError: no student of the space is within its limits, or its sampler cannot sample it.
@@ -76,10 +83,25 @@ def known_to_fit(space: Space, dataset: Dataset) -> Fitted:
     for known_good in start_with if start_with != "middle" else []:
         _check_known_good(space, known_good)
     limits = Limits(space.config.limits, dataset)
-    fitted = Fitted(space, limits, smallest_student(space, limits))
+    limits.know_latencies(space, known)
+    fitted = Fitted(space, limits, _smallest(space, limits, known))
     if space.config.confirm.baseline_search:
         fitted.without_teacher()
     return fitted
+
+
+def _smallest(space: Space, limits: Limits, known: Sequence[TrialRecord]) -> Values:
+    """Where no student is fast enough now, the smallest that was when it was trained: a busy machine ends no search."""
+    try:
+        return smallest_student(space, limits)
+    except ConfigError:
+        trained = [record.values for record in known if record.reports]
+        fit = [v for v in trained if limits.excess(space.at(v)).limit in ("", "max_latency_ms")]
+        if not fit:
+            raise
+    values = min(fit, key=lambda values: limits.cost(space.at(values)).parameters)
+    of_student = ["student.family", *named(space.ranges_of(space.at(values).student.family))]
+    return {name: values[name] for name in of_student if name in values}
 
 
 def _to_machine(space: Space, dataset: Dataset) -> Space:

@@ -67,7 +67,7 @@ def _say_if_in_vain(fitted: Fitted, say: Callable[[str], None]) -> None:
 def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Callable[[str], None]) -> int:
     import torch
 
-    from distill_tune.distillation.training.memory import freed_memory_kept
+    from distill_tune.distillation.training.allocator import freed_memory_kept
     from distill_tune.distillation.training.pace import threads
 
     resources = fitted.space.config.resources

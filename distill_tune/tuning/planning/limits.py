@@ -6,16 +6,18 @@ device and takes no memory.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 
-from distill_tune.config import Config
+from distill_tune.config import Config, Space
 from distill_tune.config.searching import LimitsConfig
 from distill_tune.data import Dataset
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.students import Cost, Student, build_student, count_cost
+from distill_tune.tuning.books.records import TrialRecord
 
 
 class Excess(NamedTuple):
@@ -56,9 +58,11 @@ class Limits:
             self._times_ms[key] = self._measure_latency_ms(key)
         return self._times_ms[key]
 
-    def know_latency(self, config: Config, ms: float) -> None:
-        """What an earlier sitting has measured, so that all trials of one architecture go on to have one latency."""
-        self._times_ms[_Key(config)] = ms
+    def know_latencies(self, space: Space, records: Iterable[TrialRecord]) -> None:
+        """What earlier sittings have measured, so that all trials of one architecture go on to have one latency."""
+        for record in records:
+            if record.latency_ms is not None:
+                self._times_ms[_Key(space.at(record.values))] = record.latency_ms
 
     def excess(self, config: Config) -> Excess:
         """What the student breaks most. A student that is too large is not timed."""

@@ -1,13 +1,14 @@
 """Warm start: the trials of other searches, as far as their spaces agree with this one.
 
-Their values are believed as they are, so they should come from the same data, teacher and objective; a search whose
-space differs in what it fixes is still a hint for the sampler, and no more. A study of one objective is believed as it
-is; where either search has several, the values are read anew from the other's logbook, which has every metric and size.
+They should come from the same data and teacher; a search whose space differs in what it fixes is still a hint for the
+sampler, and no more. A study of the same one objective is believed as it is; where the other search had another one, or
+either has several, the values are read anew from the other's logbook, which has every metric and size.
 """
 
 from __future__ import annotations
 
 import os
+import tomllib
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
@@ -21,6 +22,7 @@ from distill_tune.config import Space
 from distill_tune.config.searching import SearchConfig
 from distill_tune.data.files import at_home
 from distill_tune.errors import CacheError, ConfigError
+from distill_tune.tuning.books.claim import SEARCH_TOML
 from distill_tune.tuning.books.history import History
 from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK
 from distill_tune.tuning.proposals.storage import SearchStorage
@@ -28,20 +30,34 @@ from distill_tune.tuning.proposals.study import told_of
 
 
 def check_others(search: SearchConfig) -> None:
-    """Refuse `start_from` folders that hold no search, or not whole what several objectives are read from.
+    """Refuse `start_from` folders that hold no search, or not whole what values are read anew from.
 
     Raises:
         ConfigError: which one.
     """
     for folder in search.start_from:
-        for name in (JOURNAL, LOGBOOK) if len(search.objectives) > 1 else (JOURNAL,):
-            if not os.path.isfile(at_home(folder) / name):  # noqa: PTH113 - no name is too long for it
-                raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
-        if len(search.objectives) > 1:
+        _check_holds(folder, JOURNAL)
+        if not _is_believed(at_home(folder), search.objectives):
+            _check_holds(folder, LOGBOOK)
             try:
                 History.of(at_home(folder))
             except CacheError as error:
                 raise ConfigError(f"search.start_from: {error}") from error
+
+
+def _check_holds(folder: str, name: str) -> None:
+    if not os.path.isfile(at_home(folder) / name):  # noqa: PTH113 - no name is too long for it
+        raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
+
+
+def _is_believed(folder: Path, objectives: Sequence[str]) -> bool:
+    """Whether the values in a search's study are those of the one objective: a study does not say what it was told."""
+    try:
+        search = tomllib.loads((folder / SEARCH_TOML).read_text(encoding="utf-8")).get("search", {})
+    except (OSError, ValueError):  # gone, or damaged
+        return False
+    told = search.get("objectives", SearchConfig().objectives)
+    return len(objectives) == 1 and told in (objectives[0], [*objectives])
 
 
 def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
@@ -53,12 +69,12 @@ def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
 
 def _trials(folder: Path, objectives: Sequence[str]) -> Iterator[tuple[FrozenTrial, dict[str, Any]]]:
     """Each trial, and what a study of these objectives is told of it."""
-    storage = SearchStorage(folder / JOURNAL)
+    storage, is_believed = SearchStorage(folder / JOURNAL), _is_believed(folder, objectives)
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
         storage.find_paused(study)
         trials = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
-        if len(objectives) == len(study.directions) == 1:
+        if is_believed:
             yield from ((t, {"value": t.value, "intermediate_values": t.intermediate_values}) for t in trials)
         else:
             yield from _read_anew(trials, folder, objectives)

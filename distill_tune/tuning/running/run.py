@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.deciding.budget import Reason
@@ -69,11 +70,17 @@ def _alone(conductor: Conductor, context: TrialContext) -> _Cast:
 def _in_lanes(conductor: Conductor, context: TrialContext) -> _Cast:
     """A place is one of Tune's trials, and has several of ours in its lanes."""
     retries = context.space.config.search.retries
-    desk: Any = ray.remote(LaneDesk).options(num_cpus=0).remote(retries)
+    desk = desk_here(retries)
     hands = Hands(conductor, context.lanes, lambda place, hand: ray.get(desk.give.remote(place, hand)))
     trainable = tune.with_parameters(LaneHost, context=context, desk=desk)
     searcher, scheduler = LaneSearcher(conductor, hands), LaneScheduler(conductor, hands)
     return _Cast(trainable, searcher, scheduler, conductor.concurrency // context.lanes, retries * _DEATHS_OF_A_PLACE)
+
+
+def desk_here(retries: int) -> Any:
+    """On the driver's node: elsewhere it could be lost alone, and the search with it."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(LaneDesk).options(num_cpus=0, scheduling_strategy=here).remote(retries)
 
 
 def _resources(resources: ResourcesConfig) -> dict[str, float]:

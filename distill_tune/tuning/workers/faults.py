@@ -6,17 +6,22 @@ import os
 import traceback
 from pathlib import Path
 
+from ray.exceptions import RayActorError
+
 from distill_tune.errors import DistillTuneError
 
 _OF_A_GPU = "CUDA error"
 
 
 def spoils_process(error: BaseException) -> bool:
-    """Whether every later call to the process's GPU would fail with the same error.
+    """Whether whatever this process trained next would fail with the same error.
 
-    After an illegal access or a failed assertion on the device, CUDA answers nothing else until the process ends. Short
-    memory is not such a case, nor is what another process has said of itself.
+    After an illegal access or a failed assertion on the device, CUDA answers nothing else until the process ends. Nor
+    does the mailbox of several workers answer again once it is lost. Short memory is not such a case, nor is what
+    another process has said of itself.
     """
+    if isinstance(error, RayActorError):
+        return True
     if isinstance(error, DistillTuneError) or "out of memory" in str(error):
         return False
     is_torchs_own = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)  # torch may not be loaded

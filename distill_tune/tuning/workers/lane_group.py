@@ -33,7 +33,7 @@ class LaneGroup:
     def start(self) -> None:
         """Load torch, and keep to this place's share of the machine."""
         from distill_tune.distillation.lanes import Lanes
-        from distill_tune.distillation.training.memory import keep_freed_memory
+        from distill_tune.distillation.training.allocator import keep_freed_memory
 
         keep_to_share(self._resources)
         keep_freed_memory()

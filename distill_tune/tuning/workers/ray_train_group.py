@@ -19,6 +19,7 @@ from typing import Any
 import ray
 import ray.train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError, TrainingError, one_line
@@ -47,7 +48,7 @@ class RayTrainGroup(WorkerGroup):
         """Start the run in a thread; its workers come up while the first assignment is on its way."""
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         _name_the_cluster()
-        self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote(self._retries)
+        self._mailbox = mailbox_here(self._retries)
         cpus, gpus = self._resources.cpus_per_worker, self._resources.gpus_per_worker
         trainer = DataParallelTrainer(
             serve,
@@ -92,6 +93,13 @@ class RayTrainGroup(WorkerGroup):
         ray.get(self._mailbox.close.remote())
         self._thread.join(_SHUTDOWN_TIMEOUT_S)
         ray.kill(self._mailbox)
+
+
+def mailbox_here(retries: int) -> Any:
+    """On this node: elsewhere it could be lost alone, and its trial with it."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    made = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64, scheduling_strategy=here)
+    return made.remote(retries)
 
 
 def _name_the_cluster() -> None:

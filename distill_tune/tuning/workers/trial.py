@@ -87,7 +87,11 @@ class Trial(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take up another trial's configuration."""
-        self._assign(new_config)
+        try:
+            self._assign(new_config)
+        except Exception as error:  # such as of a mailbox that was lost since
+            end_if_spoilt(error)
+            raise
         return True
 
     def step(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 """glibc's numbers of what can be set: https://man7.org/linux/man-pages/man3/mallopt.3.html"""
 _DEFAULT_BYTES = 128 << 10
-"""glibc's, of all three."""
+"""glibc's, of the first two."""
 _KEPT = {_TRIM_THRESHOLD: 1 << 28, _TOP_PAD: 1 << 26, _MMAP_THRESHOLD: 1 << 25}
 """In bytes. What is larger than the last, which is glibc's own bound, is mapped by itself and given back."""
 
@@ -29,12 +29,16 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
-    """The same for a while, after which all is given back."""
+    """The same for a while, after which all that is free is given back, and later what is freed at the top of the heap.
+
+    The third option stays. Once any is set, glibc no longer raises that threshold by itself to the size of what is
+    freed: back at its default of 128 KB, each larger tensor would be mapped and faulted in anew for good.
+    """
     keep_freed_memory()
     try:
         yield
     finally:
-        for option in _KEPT:
+        for option in (_TRIM_THRESHOLD, _TOP_PAD):
             _set(option, _DEFAULT_BYTES)
         if hasattr(_libc(), "malloc_trim"):
             _libc().malloc_trim(0)
