@@ -114,7 +114,8 @@ class Seats:
         for training in unsettled:
             self._leave(self._begun(training))
         if unsettled and self._budget.ended_by is None:
-            raise DistillTuneError(f"the confirmation could not be finished: {unsettled[0].why}; --resume takes it up.")
+            why = unsettled[0].why.removesuffix(".")
+            raise DistillTuneError(f"the confirmation could not be finished: {why}; --resume takes it up.")
 
     def _work(self, seat: Any, pile: Pile[list[Training]], faults: list[Exception]) -> None:
         """One seat's thread: train what waits, as long as the seat is up."""
