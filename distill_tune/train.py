@@ -81,8 +81,8 @@ def _check_limits(config: Config, dataset: Dataset) -> None:
     """Refuse a student that is too large; for latency none, since this may be another machine than the search's."""
     from distill_tune.tuning.planning.limits import Limits
 
-    excess = Limits(config.limits.model_copy(update={"max_latency_ms": None}), dataset).excess(config)
-    if excess.why:
+    limits = Limits(config.limits.model_copy(update={"max_latency_ms": None}), dataset)
+    if limits.are_any and (excess := limits.excess(config)).why:  # counting loads TorchDynamo
         raise ConfigError(f"limits: the student is {excess.why}; set a higher limit, or choose a smaller student.")
 
 

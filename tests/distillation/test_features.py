@@ -21,10 +21,9 @@ from distill_tune.distillation.cache.features import (
     TeacherFeatures,
     feature_bytes,
     features_folder,
-    run_teacher,
 )
 from distill_tune.distillation.features.anatomy import Anatomy, anatomy_of
-from distill_tune.distillation.features.tap import Tap, bounded, bring_down, feature_of
+from distill_tune.distillation.features.tap import Tap, bounded, bring_down, feature_of, run_tapped
 from distill_tune.distillation.losses import FeatureLoss
 from distill_tune.distillation.losses.attention import Attention
 from distill_tune.distillation.losses.hint import Hint
@@ -286,7 +285,7 @@ def test_a_loss_on_features_teaches_all_but_the_last_layer(name: str) -> None:
     options = {"on": "features"} if "on" in LOSSES.get(name).model_fields else {}
     teacher, inputs = network("resnet", depth=1), torch.randn(4, *IMAGE)
     with_terms = taught(student := network("convnet", depth=2), teacher, **{name: LOSSES.get(name)(**options)})
-    features = run_teacher(Tap(teacher, with_terms.teacher_layers), teacher, inputs)[1]
+    features = run_tapped(Tap(teacher, with_terms.teacher_layers), teacher, inputs)[1]
     with_terms(inputs, features)[1][name].backward()
     untouched = [name for name, parameter in student.named_parameters() if parameter.grad is None]
     assert untouched == [name for name, _ in student.named_parameters()][-2:]
@@ -297,7 +296,7 @@ def test_features_are_the_same_behind_a_compiler(of_ones_own: bool) -> None:
     """Traced, without a backend that needs a compiler of C."""
     teacher, inputs = network("resnet", depth=1), torch.randn(4, *IMAGE)
     plain = taught(student := network("convnet", depth=2, norm="none"), teacher, hint=Hint(), vid=Vid())
-    features = run_teacher(Tap(teacher, plain.teacher_layers), teacher, inputs)[1]
+    features = run_tapped(Tap(teacher, plain.teacher_layers), teacher, inputs)[1]
     expected_logits, expected = plain(inputs, features)
     (expected_logits.sum() + sum(expected.values())).backward()
     gradients = [parameter.grad for parameter in student.parameters()]
@@ -320,7 +319,7 @@ def test_features_are_the_same_behind_a_compiler(of_ones_own: bool) -> None:
 def test_the_terms_are_computed_in_float32_whatever_the_precision() -> None:
     teacher, inputs = network("mlp"), torch.randn(4, *IMAGE)
     whole = taught(network("mlp"), teacher, hint=Hint())
-    features = run_teacher(Tap(teacher, whole.teacher_layers), teacher, inputs)[1]
+    features = run_tapped(Tap(teacher, whole.teacher_layers), teacher, inputs)[1]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits, values = whole(inputs, features)
     assert logits.dtype == torch.bfloat16
@@ -370,7 +369,7 @@ def test_cached_features_are_the_teachers_to_half_precision(cached: tuple[Config
     index, teacher = torch.tensor([5, 0, 700]), preparation.teacher.module
     tap = Tap(teacher, layers)
     for view in range(3):
-        _, live = run_teacher(tap, teacher, materials.views.take(index, view).inputs)
+        _, live = run_tapped(tap, teacher, materials.views.take(index, view).inputs)
         for one, other in zip(features.at(view, index), live, strict=True):
             assert one.dtype == torch.float32
             torch.testing.assert_close(one, other, rtol=2**-11, atol=1e-6)

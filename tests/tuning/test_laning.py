@@ -62,7 +62,7 @@ def test_what_is_measured_beside_a_live_teacher_leaves_no_hooks_on_it(ready: Any
 
 
 def test_values_that_break_a_rule_together_are_drawn_again(preparation: Any) -> None:
-    neither = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [0.0, 1.0]}}
+    neither = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [1.0, 0.0]}}
     losing = {"kind": "dkd", "temperature": 2.0, "dkd": neither}
     assert lanes_of(preparation, loss=losing, search={"trials": 32, "max_epochs": 2}) in (1, 4, 8)
 

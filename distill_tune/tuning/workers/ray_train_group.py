@@ -96,8 +96,8 @@ class RayTrainGroup(WorkerGroup):
 
 
 def mailbox_here(retries: int) -> Any:
-    """On this node: elsewhere it could be lost alone, and its trial with it."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    """On this node: elsewhere it could be lost alone, and its trial with it; Ray takes a soft wish lightly."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     made = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64, scheduling_strategy=here)
     return made.remote(retries)
 
