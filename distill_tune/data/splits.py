@@ -101,15 +101,14 @@ def _table_of(raw: Raw, test: float | None, fold: Fold | None) -> _Table:
     groups = np.unique(raw.row_hashes(), return_inverse=True)[1]
     rows, own_test = np.flatnonzero(raw.labels != UNLABELLED), None
     notes = _said_of_groups(raw.labels[rows], groups[rows])
-    least, splits = _each_part(fold) or (2, "training and validation")
     if raw.own_test and test is None:
         rows, own_test, said = _own_test(raw, groups, rows)
         notes += said
         _check_enough(raw, groups, own_test, 1, "its own test split")
-        _check_enough(raw, groups, rows, least, splits)
+        _check_enough(raw, groups, rows, *(_each_part(fold) or (2, "training and validation")))
     else:
         notes += ["the source's own test split was mixed in and drawn anew (data.test)"] if raw.own_test else []
-        splits = "training, validation" if fold is None else splits
+        least, splits = _each_part(fold) or (2, "training, validation")
         _check_enough(raw, groups, rows, least + 1, f"{splits} and test")
     return _Table(raw, groups, rows, strata(raw.labels, groups, rows), own_test, notes)
 

@@ -100,13 +100,13 @@ def _label_train(config: Config, dataset: Dataset, teacher: LoadedTeacher, say: 
 
 def _columns(name: str, portions: Iterator[Tensor], samples: int, keep: int | None) -> Arrays:
     """The columns of one view, filled portion by portion; each is cut short before the next is made."""
-    parts = (_cut(name, portion, keep) for portion in portions)
     columns, filled = Arrays(), 0
-    for part in parts:
-        for column, values in part.items():
-            whole = columns.setdefault(column, np.empty((samples, *values.shape[1:]), values.dtype))
-            whole[filled : filled + len(values)] = values
-        filled += len(values)
+    for portion in portions:
+        for column, values in _cut(name, portion, keep).items():
+            if column not in columns:
+                columns[column] = np.empty((samples, *values.shape[1:]), values.dtype)
+            columns[column][filled : filled + len(values)] = values
+        filled += len(portion)
     return columns
 
 
