@@ -79,7 +79,7 @@ def _places(points: Sequence[Scores]) -> NDArray[Any]:
     import numpy as np
 
     columns = [np.unique(column, return_inverse=True)[1] for column in np.asarray(points, dtype=float).T]
-    return np.stack([column / max(1, column.max(initial=0)) for column in columns], axis=1)
+    return np.stack([column / max(1, int(column.max(initial=0))) for column in columns], axis=1)
 
 
 class Layers:

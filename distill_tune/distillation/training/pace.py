@@ -82,7 +82,11 @@ def _of(times_s: dict[Pace, float], pace: Pace) -> float:
 
 def laid_out(network: nn.Module, memory_format: str) -> nn.Module:
     """The same network, with its kernels laid out so; "auto" that nobody has settled is contiguous."""
-    return network.to(memory_format=torch.channels_last) if memory_format == "channels_last" else network  # type: ignore[call-overload]
+    if memory_format != "channels_last":
+        return network
+    to: Any = network.to  # of which stubs before PyTorch 2.15 do not say that it takes a memory format
+    last: nn.Module = to(memory_format=torch.channels_last)
+    return last
 
 
 def faster_threads(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor, pace: Pace) -> int:
