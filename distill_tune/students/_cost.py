@@ -1,8 +1,8 @@
-"""What a student costs, known before it exists: parameters and multiply-adds.
+"""What a student costs, known before it is trained: parameters and multiply-adds.
 
-The network is built on torch's meta device, where tensors have shapes and no data, and run once under torch's
-own counter (`torch.utils.flop_counter`), which counts a multiplication and an addition as two operations. It
-counts convolutions and matrix products; normalisation and activations are left out.
+The network is made for a moment and run once on one sample, while its operations are counted by PyTorch's own formulas,
+in which a multiplication and an addition are two operations. They are of convolutions, matrix products and attention;
+normalisation and activations are left out.
 """
 
 from __future__ import annotations
@@ -32,49 +32,49 @@ class Cost:
 
 
 def count_cost(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
-    """Count without training, without memory and without touching the random state.
+    """Count without training and without touching the random state.
 
     Raises:
         ConfigError: the family has no network for this shape, or its network does not give logits.
     """
-    return looked_at(lambda device: _count(family, input_shape, classes, device))
+    return looked_at(lambda: _count(family, input_shape, classes))
 
 
-def looked_at(look: Callable[[torch.device], _Seen]) -> _Seen:
-    """What `look` sees of a network that it makes on a device for a moment: on torch's meta device, without memory.
+def looked_at(look: Callable[[], _Seen]) -> _Seen:
+    """What `look` sees of a network that it makes for a moment: one whose numbers are whatever its memory held.
 
-    A user's network may look at numbers, which meta has not; it is made on the CPU then. The random state is kept.
+    A user's network may need them; it is made with them then. The random state is kept.
     """
     import torch
 
-    with torch.random.fork_rng(devices=[]):  # its layers may draw numbers on the CPU though the device is meta
+    from distill_tune.students._counting import NoNumbers
+
+    with torch.random.fork_rng(devices=[]):
         try:
-            return look(torch.device("meta"))
+            with NoNumbers():
+                return look()
         except (ConfigError, RuntimeError):
-            return look(torch.device("cpu"))
+            return look()
 
 
 def multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int:
     """Of a network that exists, for one sample."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
+
+    from distill_tune.students._counting import operations_of
 
     device = next(network.parameters(), torch.zeros(())).device
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, *input_shape, device=device))
-    return int(counter.get_total_flops() // 2)
+    return operations_of(lambda: network(torch.zeros(1, *input_shape, device=device))) // 2
 
 
-def _count(family: Student, input_shape: tuple[int, ...], classes: int, device: torch.device) -> Cost:
+def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
-    with device, torch.no_grad():
-        network = family.build(input_shape, classes).eval()
-        with FlopCounterMode(display=False) as counter:
-            _run(network, torch.zeros(1, *input_shape), classes)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Cost(parameters, counter.get_total_flops() // 2)
+    from distill_tune.students._counting import operations_of
+
+    network = family.build(input_shape, classes).eval()
+    operations = operations_of(lambda: _run(network, torch.zeros(1, *input_shape), classes))
+    return Cost(sum(parameter.numel() for parameter in network.parameters()), operations // 2)
 
 
 def _run(network: nn.Module, sample: torch.Tensor, classes: int) -> None:

@@ -1,6 +1,8 @@
 """Normalisation, cost and users' own families."""
 
+import subprocess
 import sys
+from itertools import product
 from types import ModuleType
 from typing import Any
 
@@ -8,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from distill_tune.config import Config
 from distill_tune.config.validate import validate
 from distill_tune.errors import ConfigError
 from distill_tune.registry import STUDENTS
-from distill_tune.students import Cost, Student, build_student, count_cost
+from distill_tune.students import Cost, Student, build_student, count_cost, multiply_adds
 
 
 class Passing(Student):
@@ -86,6 +89,46 @@ def test_counting_leaves_the_random_state_and_the_networks_alone() -> None:
     assert torch.equal(torch.rand(1), expected)
 
 
+ATTENTION_OF_FIVE_PLACES = 5 * (16 * 48 + 16 * 16 + 2 * 16 * 32) + 2 * 5 * 5 * 16
+GATES_OF_FIVE_STEPS = 5 * (4 + 8) * 4 * 8
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), ATTENTION_OF_FIVE_PLACES),
+        (nn.LSTM(4, 8, batch_first=True), GATES_OF_FIVE_STEPS),
+    ],
+    ids=["transformer", "lstm"],
+)
+def test_what_a_cpu_runs_as_one_operation_is_counted_by_its_parts(network: nn.Module, expected: int) -> None:
+    shape = (5, 16) if isinstance(network, nn.TransformerEncoderLayer) else (5, 4)
+    with torch.no_grad():
+        assert multiply_adds(network.eval(), shape) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [*product(STUDENTS.names, [(1, 28, 28), (3, 32, 32)]), ("mlp", (20,)), ("resnet", (20,))],
+)
+def test_multiply_adds_are_those_of_pytorchs_own_counter(name: str, shape: tuple[int, ...]) -> None:
+    network = STUDENTS.get(name)().build(shape, 10).eval()
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, *shape))
+    assert multiply_adds(network, shape) == counter.get_total_flops() // 2
+
+
+def test_counting_loads_no_compiler() -> None:
+    lines = (
+        "import sys",
+        "from distill_tune.students import count_cost",
+        "from distill_tune.registry import STUDENTS",
+        "for name in STUDENTS.names: count_cost(STUDENTS.get(name)(), (1, 28, 28), 10)",
+        "assert 'torch' in sys.modules and 'torch._dynamo' not in sys.modules",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
 # What follows is a user's module.
 
 
@@ -114,9 +157,9 @@ def free(input_shape: tuple[int, ...], classes: int, **options: Any) -> nn.Modul
 
 
 def curious(input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Looks at its own numbers, which the meta device does not have."""
-    rates = torch.linspace(0, 1, 3).tolist()
-    return nn.Sequential(nn.Flatten(), nn.Dropout(rates[1]), nn.Linear(int(np.prod(input_shape)), classes))
+    """Divides by a number that it draws."""
+    odds = 1 / torch.zeros(()).uniform_(0.1, 0.5).item()
+    return nn.Sequential(nn.Flatten(), nn.Dropout(1 / odds), nn.Linear(int(np.prod(input_shape)), classes))
 
 
 def number(input_shape: tuple[int, ...], classes: int) -> Any:
@@ -173,7 +216,7 @@ def test_a_users_function_with_free_options_gets_them_all() -> None:
     assert count_cost(STUDENTS.get("mine:free")(width=4), (4,), 2).multiply_adds == 4 * 4 + 4 * 2
 
 
-def test_a_users_network_that_the_meta_device_cannot_hold_is_counted_all_the_same() -> None:
+def test_a_users_network_that_needs_its_numbers_is_counted_all_the_same() -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-import torch
-
 from distill_tune.config import Space
 from distill_tune.config.corners import edges_of
 from distill_tune.data import Dataset
@@ -103,11 +101,6 @@ def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:
 
 
 def anatomy_of_family(family: Student, dataset: Dataset) -> Anatomy:
-    """The features of a network of this family, which is made for a moment and, where it can be, without memory."""
-    return looked_at(lambda device: _anatomy_on(device, family, dataset))
-
-
-def _anatomy_on(device: torch.device, family: Student, dataset: Dataset) -> Anatomy:
+    """The features of a network of this family, which is made for a moment."""
     shape, classes = dataset.input_shape, len(dataset.classes)
-    with device:
-        return anatomy_of(build_student(family, shape, classes, dataset.mean, dataset.std), shape)
+    return looked_at(lambda: anatomy_of(build_student(family, shape, classes, dataset.mean, dataset.std), shape))
