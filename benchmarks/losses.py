@@ -27,13 +27,15 @@ FIXED = (
     "search.max_epochs=27",
     "confirm.top=1",
 )
+NEED_MAPS = ("attention", "reviewkd")
+"""Losses on the maps of convolutional networks, which students for rows do not have."""
 
 
 def main() -> None:
     """Search, loss by loss."""
     given = _arguments()
     found = {}
-    for name in given.loss or LOSSES.names:
+    for name in given.loss or [name for name in LOSSES.names if given.space != SPACE or name not in NEED_MAPS]:
         found[name] = _searched(name, given)
         print(name, *_told(found[name]), flush=True)
     ranked = sorted(found.items(), key=lambda item: item[1]["accuracy"]["mean"], reverse=True)
