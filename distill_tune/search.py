@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,7 +125,8 @@ def find_space(text: str) -> Path:
     Raises:
         ConfigError: there is no such file.
     """
-    places = [Path(__file__).parents[1], Path(sys.prefix) / "share" / "distill_tune"]
+    of_pip = [sysconfig.get_path("data"), sysconfig.get_path("data", sysconfig.get_preferred_scheme("user"))]
+    places = [Path(__file__).parents[1], *(Path(root) / "share" / "distill_tune" for root in of_pip)]
     here_first = (at_home(text), *(place / text for place in places))
     path = next((p for p in here_first if os.path.isfile(p)), None)  # noqa: PTH113 - no name is too long for it
     if path is None:
