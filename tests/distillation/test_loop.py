@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from distill_tune.config import Config, Space
 from distill_tune.data import UNLABELLED
 from distill_tune.distillation.augmentation._base import Draw, Transform
+from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.losses._base import Loss
 from distill_tune.distillation.losses.soft_targets import soft_target_loss
 from distill_tune.distillation.materials.materials import Materials
@@ -382,6 +383,18 @@ def test_without_the_teacher_samples_without_labels_are_as_good_as_hidden_in_epo
     assert visible > 3 * 64
     assert reports_of(unlabelled) == reports_of(hidden)
     assert equal(weights_after(unlabelled), weights_after(hidden))
+
+
+@pytest.mark.parametrize("batch_size", [16, 48, 96, 256])
+def test_epochs_without_the_teacher_are_as_long_whatever_fills_no_batch(
+    table_space: Make, ready: Ready, batch_size: int
+) -> None:
+    data = {"student_samples": 64, "rest": "unlabelled"}
+    config, preparation = ready(table_space(data=data, optim={"batch_size": batch_size}))
+    materials = Materials.open(preparation.prepared, config)
+    taught, alone = (materials.batches(config, 0, Shard(), use_teacher) for use_teacher in (True, False))
+    a_pass = alone.samples_per_epoch // alone.passes
+    assert abs(alone.samples_per_epoch - taught.samples_per_epoch) <= a_pass / 2
 
 
 def test_materials_without_a_teacher_refuse_a_loss_that_needs_one(table_space: Make, ready: Ready) -> None:

@@ -114,9 +114,7 @@ class Materials:
             raise ValueError(f"loss {config.loss.kind!r} needs a teacher, but these materials have none.")
         if use_teacher and self.teacher is not None and self.live_teacher is None and not self.teacher.num_views:
             raise CacheError(f"{self.teacher.folder}: the teacher's logits are missing; start again.")
-        if not use_teacher and UNLABELLED in self.labels:
-            return self._labelled_batches(config, seed, shard)
-        return Batches(
+        batches = Batches(
             self.views,
             self.labels,
             self.teacher if use_teacher else None,
@@ -126,12 +124,19 @@ class Materials:
             shard=shard,
             features=self._features(config, teacher_layers),
         )
+        if use_teacher or UNLABELLED not in self.labels:
+            return batches
+        return self._labelled_batches(config, seed, shard, batches.samples_per_epoch)
 
-    def _labelled_batches(self, config: Config, seed: int, shard: Shard) -> Batches:
+    def _labelled_batches(self, config: Config, seed: int, shard: Shard, samples_per_epoch: int) -> Batches:
+        """In as many passes as show about so many samples: what fills no batch is left out of each pass."""
         rows = (self.labels != UNLABELLED).nonzero().flatten()
-        passes = round(config.data.passes * len(self.labels) / len(rows))
         views = Views(config.augmentation, self.train_inputs[rows], self.dataset.mean, config.data.seed)
-        return Batches(views, self.labels[rows], None, config.optim.batch_size, seed, passes=passes, shard=shard)
+
+        def batches(passes: int) -> Batches:
+            return Batches(views, self.labels[rows], None, config.optim.batch_size, seed, passes=passes, shard=shard)
+
+        return batches(max(1, round(samples_per_epoch / batches(passes=1).samples_per_epoch)))
 
     def _features(self, config: Config, layers: Sequence[str]) -> TeacherFeatures | None:
         if not layers or self.live_teacher is not None:
