@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from distill_tune.config.messages import BrokenRule, broken_rule, shown
 from distill_tune.registry import TEACHERS, closest
-from distill_tune.teachers._base import Pupils, Teacher
+from distill_tune.teachers import Pupils, Teacher
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig

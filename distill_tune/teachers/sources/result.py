@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 from distill_tune.data.files import at_home
 from distill_tune.errors import InputError, TeacherError
 from distill_tune.registry import STUDENTS, TEACHERS
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, source_of
+from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Workshop, source_of
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
