@@ -90,7 +90,7 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
     from distill_tune.distillation.preparation.teacher_training import device_for
     from distill_tune.distillation.training.folds import train_students
     from distill_tune.distillation.training.pace import threads
-    from distill_tune.export.student_folder import write_student_folder
+    from distill_tune.export.student_folder import OF_SEED, write_student_folder
     from distill_tune.weights import write_weights
 
     began_s, device = time.monotonic(), device_for(space.config)
@@ -104,7 +104,7 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
     weights = folder / f".seed-{seed}.safetensors"
     write_weights(weights, epoch.students.student.state_dict())
     card = f"# Student of {folder.name}, seed {seed}\n\nval/accuracy {report['val/accuracy']:.4f}\n"
-    write_student_folder(folder / f"seed-{seed}", space.config, preparation.dataset, weights, card)
+    write_student_folder(folder / f"{OF_SEED}{seed}", space.config, preparation.dataset, weights, card)
     weights.unlink()
     numbers = {name: value for name, value in report.items() if not name.startswith("time/")}
     return {**numbers, "seconds": time.monotonic() - began_s}

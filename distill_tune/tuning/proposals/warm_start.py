@@ -22,7 +22,7 @@ from distill_tune.config import Space
 from distill_tune.config.searching import SearchConfig
 from distill_tune.data.files import at_home
 from distill_tune.errors import CacheError, ConfigError
-from distill_tune.tuning.books.claim import SEARCH_TOML
+from distill_tune.export.result_folder import SEARCH_TOML
 from distill_tune.tuning.books.history import History
 from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK
 from distill_tune.tuning.proposals.storage import SearchStorage
