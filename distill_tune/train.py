@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from distill_tune.cli import Parser, guarded, local_folder, tell
 from distill_tune.config import Config, Space, load_space
 from distill_tune.config.messages import dotted
-from distill_tune.data.files import at_home
 from distill_tune.errors import ConfigError
+from distill_tune.paths import expanded
 
 if TYPE_CHECKING:
     from distill_tune.data import Dataset
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(given: argparse.Namespace) -> int:
-    path = at_home(given.run)
+    path = expanded(given.run)
     space = load_space(path, given.settings)
     if space.ranges:
         first = dotted(next(iter(space.ranges)))

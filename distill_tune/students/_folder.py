@@ -8,7 +8,6 @@ student.json           input shape, classes, how rows of a table are encoded, an
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from distill_tune.config import read_toml
 from distill_tune.config.sections import StudentConfig
 from distill_tune.config.validate import validate_section
 from distill_tune.errors import ConfigError, InputError, one_line
+from distill_tune.paths import is_file
 from distill_tune.students._base import build_student
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def open_student_folder(folder: Path) -> StudentFolder:
     from safetensors.torch import load_file
 
     for name in (RUN_TOML, STUDENT_JSON, WEIGHTS):
-        if not os.path.isfile(folder / name):  # noqa: PTH113 - no name is too long for it
+        if not is_file(folder / name):
             raise InputError(
                 f"{folder}: is no student's folder, {name} is missing; give the folder {BEST}/ of a result."
             )

@@ -11,12 +11,11 @@ How many labels it saw is another matter; an assistant may know more than its st
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from distill_tune.data.files import at_home
 from distill_tune.errors import InputError, TeacherError
+from distill_tune.paths import expanded, is_file, is_folder
 from distill_tune.registry import STUDENTS, TEACHERS
 from distill_tune.students._folder import (
     BEST,
@@ -58,13 +57,13 @@ class Result(Teacher):
 def _folder(config: TeacherConfig) -> Path:
     """The student's folder at `teacher.path`: the path itself, or best/ or the only seed-N/ in it."""
     assert config.path is not None, "this source needs it"
-    path = at_home(config.path)
-    seeds = sorted(path.glob(f"{OF_SEED}*")) if os.path.isdir(path) else []  # noqa: PTH112 - no name is too long for it
+    path = expanded(config.path)
+    seeds = sorted(path.glob(f"{OF_SEED}*")) if is_folder(path) else []
     if len(seeds) > 1:
         raise TeacherError(
             f"teacher.path: {config.path!r} holds {len(seeds)} students; name one of them, such as {str(seeds[0])!r}."
         )
-    found = [each for each in (path, path / BEST, *seeds) if os.path.isfile(each / STUDENT_JSON)]  # noqa: PTH113
+    found = [each for each in (path, path / BEST, *seeds) if is_file(each / STUDENT_JSON)]
     if not found:
         raise TeacherError(
             f"teacher.path: {config.path!r:.200} holds no student; give the folder of a search that has come to its "
