@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from distill_tune.distillation.losses._base import Loss
+from distill_tune.distillation.losses import Loss
 from distill_tune.distillation.losses.soft_targets import soft_target_loss
 
 HOTTEST = 6.0

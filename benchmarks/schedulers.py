@@ -34,7 +34,7 @@ from distill_tune.config.searching import SearchConfig
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.training.loop import distill
-from distill_tune.tuning.schedulers._base import Judge
+from distill_tune.tuning.schedulers import Judge
 
 SPACE = "search_spaces/letter.toml"
 MAX_EPOCHS = 27

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 from distill_tune.atomic import new_file
 from distill_tune.cli import Parser, fall_silent, guarded, tell
 from distill_tune.errors import InputError
+from distill_tune.paths import expanded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,21 +38,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _predict(given: argparse.Namespace) -> int:
-    from distill_tune.data.files import at_home
     from distill_tune.data.inputs import read_inputs
     from distill_tune.evaluation.predicting import probabilities
     from distill_tune.export.student_folder import open_student_folder
 
-    opened = open_student_folder(at_home(given.student))
-    source = at_home(given.input)
-    if given.output is not None and _is_same(at_home(given.output), source):
+    opened = open_student_folder(expanded(given.student))
+    source = expanded(given.input)
+    if given.output is not None and _is_same(expanded(given.output), source):
         raise InputError(f"-o {given.output}: is INPUT itself, which must not be lost; choose another place.")
     inputs = read_inputs(source, opened.encoder, opened.input_shape, _warn, opened.separator)
     found = probabilities(opened.student, inputs)
     if given.output is None:
         return _show(opened.classes, found)
     try:
-        with _place(at_home(given.output)) as place, place.open("w", newline="", encoding="utf-8") as file:
+        with _place(expanded(given.output)) as place, place.open("w", newline="", encoding="utf-8") as file:
             return _write(file, opened.classes, found)
     except OSError as error:
         raise InputError(

@@ -136,38 +136,30 @@ class Registry(Generic[T]):
         return adapt(found, path)
 
 
-DATA_SOURCES: Registry[Any] = Registry(
-    "data source", "distill_tune.data.sources", "distill_tune.data.sources._base:Source"
-)
-TEACHERS: Registry[Any] = Registry(
-    "teacher source", "distill_tune.teachers.sources", "distill_tune.teachers._base:Teacher"
-)
+DATA_SOURCES: Registry[Any] = Registry("data source", "distill_tune.data.sources", "distill_tune.data.sources:Source")
+TEACHERS: Registry[Any] = Registry("teacher source", "distill_tune.teachers.sources", "distill_tune.teachers:Teacher")
 STUDENTS: Registry[Any] = Registry(
     "student family",
     "distill_tune.students",
-    "distill_tune.students._base:Student",
-    adapt="distill_tune.students._base:from_callable",
+    "distill_tune.students:Student",
+    adapt="distill_tune.students:from_callable",
 )
-LOSSES: Registry[Any] = Registry(
-    "loss", "distill_tune.distillation.losses", "distill_tune.distillation.losses._base:Loss"
-)
+LOSSES: Registry[Any] = Registry("loss", "distill_tune.distillation.losses", "distill_tune.distillation.losses:Loss")
 OPTIMIZERS: Registry[Any] = Registry(
-    "optimizer", "distill_tune.distillation.optimizers", "distill_tune.distillation.optimizers._base:OptimizerKind"
+    "optimizer", "distill_tune.distillation.optimizers", "distill_tune.distillation.optimizers:OptimizerKind"
 )
 INITIALISATIONS: Registry[Any] = Registry(
     "initialisation",
     "distill_tune.distillation.initialisation",
-    "distill_tune.distillation.initialisation._base:Initialisation",
+    "distill_tune.distillation.initialisation:Initialisation",
 )
 AUGMENTATIONS: Registry[Any] = Registry(
-    "augmentation", "distill_tune.distillation.augmentation", "distill_tune.distillation.augmentation._base:Transform"
+    "augmentation", "distill_tune.distillation.augmentation", "distill_tune.distillation.augmentation:Transform"
 )
 CORRUPTIONS: Registry[Any] = Registry(
-    "corruption", "distill_tune.evaluation.corruptions", "distill_tune.evaluation.corruptions._base:Corruption"
+    "corruption", "distill_tune.evaluation.corruptions", "distill_tune.evaluation.corruptions:Corruption"
 )
-SAMPLERS: Registry[Any] = Registry(
-    "sampler", "distill_tune.tuning.samplers", "distill_tune.tuning.samplers._base:Sampler"
-)
+SAMPLERS: Registry[Any] = Registry("sampler", "distill_tune.tuning.samplers", "distill_tune.tuning.samplers:Sampler")
 SCHEDULERS: Registry[Any] = Registry(
-    "scheduler", "distill_tune.tuning.schedulers", "distill_tune.tuning.schedulers._base:Scheduler"
+    "scheduler", "distill_tune.tuning.schedulers", "distill_tune.tuning.schedulers:Scheduler"
 )

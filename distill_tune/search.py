@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 import sysconfig
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from distill_tune.cli import INTERRUPTED, Parser, guarded, local_folder, tell
 from distill_tune.config import load_space
-from distill_tune.data.files import at_home
 from distill_tune.errors import ConfigError
+from distill_tune.paths import expanded, is_file
 
 if TYPE_CHECKING:
     from distill_tune.tuning.order import Order
@@ -127,8 +126,8 @@ def find_space(text: str) -> Path:
     """
     of_pip = [sysconfig.get_path("data"), sysconfig.get_path("data", sysconfig.get_preferred_scheme("user"))]
     places = [Path(__file__).parents[1], *(Path(root) / "share" / "distill_tune" for root in of_pip)]
-    here_first = (at_home(text), *(place / text for place in places))
-    path = next((p for p in here_first if os.path.isfile(p)), None)  # noqa: PTH113 - no name is too long for it
+    here_first = (expanded(text), *(place / text for place in places))
+    path = next((p for p in here_first if is_file(p)), None)
     if path is None:
         known = sorted({p.name for place in places for p in (place / "search_spaces").glob("*.toml")})
         raise ConfigError(f"{text}: no such file; shipped in search_spaces/: {', '.join(known)}.")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from distill_tune.cli import Parser, guarded, local_folder, tell
 from distill_tune.config import Config, Space, load_space
 from distill_tune.config.messages import dotted
-from distill_tune.data.files import at_home
 from distill_tune.errors import ConfigError
+from distill_tune.paths import expanded
 
 if TYPE_CHECKING:
     from distill_tune.data import Dataset
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(given: argparse.Namespace) -> int:
-    path = at_home(given.run)
+    path = expanded(given.run)
     space = load_space(path, given.settings)
     if space.ranges:
         first = dotted(next(iter(space.ranges)))
@@ -90,7 +90,7 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
     from distill_tune.distillation.preparation.teacher_training import device_for
     from distill_tune.distillation.training.folds import train_students
     from distill_tune.distillation.training.pace import threads
-    from distill_tune.export.student_folder import write_student_folder
+    from distill_tune.export.student_folder import OF_SEED, write_student_folder
     from distill_tune.weights import write_weights
 
     began_s, device = time.monotonic(), device_for(space.config)
@@ -104,7 +104,7 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
     weights = folder / f".seed-{seed}.safetensors"
     write_weights(weights, epoch.students.student.state_dict())
     card = f"# Student of {folder.name}, seed {seed}\n\nval/accuracy {report['val/accuracy']:.4f}\n"
-    write_student_folder(folder / f"seed-{seed}", space.config, preparation.dataset, weights, card)
+    write_student_folder(folder / f"{OF_SEED}{seed}", space.config, preparation.dataset, weights, card)
     weights.unlink()
     numbers = {name: value for name, value in report.items() if not name.startswith("time/")}
     return {**numbers, "seconds": time.monotonic() - began_s}

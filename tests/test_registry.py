@@ -95,6 +95,13 @@ def test_modules_of_shared_parts_are_no_entries(registry_name: str) -> None:
 
 
 @each_registry
+def test_what_one_inherits_from_is_public(registry_name: str) -> None:
+    module, _, name = REGISTRIES[registry_name]._base.partition(":")
+    assert not [part for part in (*module.split("."), name) if part.startswith("_")]
+    assert name in importlib.import_module(module).__all__
+
+
+@each_registry
 def test_a_class_of_ones_own_stands_where_a_name_stands(
     registry_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Literal
 
-from distill_tune.config.leaves import Path, named
+from distill_tune.config.leaves import KeyPath, named
 from distill_tune.config.ranges import Range
 from distill_tune.config.space import Space, Values
 
 
-def combinations(ranges: Mapping[Path, Range]) -> Iterator[Values]:
+def combinations(ranges: Mapping[KeyPath, Range]) -> Iterator[Values]:
     """Every corner of each with every corner of all others; one without values where there are no ranges."""
     for values in product(*(found.corners() for found in ranges.values())):
         yield dict(zip(named(ranges), values, strict=True))

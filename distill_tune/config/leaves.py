@@ -20,11 +20,11 @@ from distill_tune.config.sections import SEARCHED, SEARCHED_OF_TEACHERS
 NAMES = {"student": ("family", "init"), "loss": ("kind",), "optim": ("kind",)}
 """The keys of a section that choose; a plain list there means: choose one."""
 
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
 """Section, then key by key."""
 
 
-def leaves(tables: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+def leaves(tables: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
     """Path and value of everything below the searched sections that is no table, or is a range."""
     for section in SEARCHED:
         if isinstance(tables.get(section), dict):
@@ -35,7 +35,7 @@ def leaves(tables: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
             yield from _below(path, value)
 
 
-def _below(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
+def _below(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:
     if isinstance(value, dict) and not is_range(value) and not looks_like_range(value):
         for key, below in value.items():
             yield from _below((*path, key), below)
@@ -43,7 +43,7 @@ def _below(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
         yield path, value
 
 
-def range_at(path: Path, value: Any) -> Range | None:
+def range_at(path: KeyPath, value: Any) -> Range | None:
     """The range that a value stands for; None where it is a fixed value.
 
     Raises:
@@ -56,26 +56,26 @@ def range_at(path: Path, value: Any) -> Range | None:
     return parse_choice(path, value) if is_name(path) and isinstance(value, list) else None
 
 
-def named(ranges: Mapping[Path, Range]) -> dict[str, Range]:
+def named(ranges: Mapping[KeyPath, Range]) -> dict[str, Range]:
     """The same by the names that sampled values have."""
     return {dotted(path): found for path, found in ranges.items()}
 
 
-def found_at(tables: Any, path: Path) -> Any:
+def found_at(tables: Any, path: KeyPath) -> Any:
     """What stands at `path`; None where nothing does."""
     for part in path:
         tables = tables.get(part) if isinstance(tables, dict) else None
     return tables
 
 
-def put(tables: dict[str, Any], path: Path, value: Any) -> None:
+def put(tables: dict[str, Any], path: KeyPath, value: Any) -> None:
     """Write a value into tables, at a path whose tables exist."""
     for part in path[:-1]:
         tables = tables[part]
     tables[path[-1]] = value
 
 
-def is_name(path: Path) -> bool:
+def is_name(path: KeyPath) -> bool:
     """Whether the key at a path is one that chooses."""
     return len(path) == 2 and path[1] in NAMES.get(path[0], ())
 

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from distill_tune.errors import ConfigError
 from distill_tune.registry import closest, did_you_mean
 
-Path = tuple[str | int, ...]
+ValuePath = tuple[str | int, ...]
 """Where a value stands: section, key, and so on down to an index of a list."""
 
 UNKNOWN_KEY = "extra_forbidden"
@@ -42,7 +42,7 @@ _WORDS = {
 class BrokenRule(ConfigError):
     """The value of one key breaks a rule."""
 
-    def __init__(self, path: Path, rule: str, kind: str = "", value: Any = None, cure: str = ""):
+    def __init__(self, path: ValuePath, rule: str, kind: str = "", value: Any = None, cure: str = ""):
         """`kind` is pydantic's name of the rule, such as "int_type"; `rule` and `cure` are whole sentences."""
         super().__init__(path, rule, kind, value, cure)  # all of them: an error must survive pickling
         self.path, self.rule, self.kind, self.value, self.cure = path, rule, kind, value, cure
@@ -84,7 +84,7 @@ def _written(value: Any) -> str:
     return repr(value) if isinstance(value, str | int | float) else str(value)
 
 
-def unknown_key(path: Path, known: list[str]) -> BrokenRule:
+def unknown_key(path: ValuePath, known: list[str]) -> BrokenRule:
     """The error for a key that is not among the `known` ones."""
     return BrokenRule(path, f"unknown key.{did_you_mean(str(path[-1]), known)}", UNKNOWN_KEY)
 
@@ -104,9 +104,9 @@ def broken_rule(error: ValidationError, table: Mapping[str, Any], known: list[st
     return BrokenRule(path, rule, first["type"], first["input"], _cure(first))
 
 
-def _path_in(table: Any, detail: ErrorDetails) -> Path:
+def _path_in(table: Any, detail: ErrorDetails) -> ValuePath:
     """Where the value stands; pydantic's own place goes on with the names of the members of a union."""
-    path: Path = ()
+    path: ValuePath = ()
     for part in detail["loc"]:
         if part in table if isinstance(table, dict) else isinstance(table, list) and isinstance(part, int):
             path, table = (*path, part), table[part]

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from distill_tune.config.messages import BrokenRule, Path, shown
+from distill_tune.config.messages import BrokenRule, ValuePath, shown
 from distill_tune.config.numbers import LARGEST
 from distill_tune.registry import closest, did_you_mean
 
@@ -152,7 +152,7 @@ def unknown_kind(value: dict[str, Any]) -> str:
     return f"{shown(kind)} is no kind of range.{did_you_mean(kind, list(KINDS))}"
 
 
-def parse_range(path: Path, value: dict[str, Any]) -> Range:
+def parse_range(path: ValuePath, value: dict[str, Any]) -> Range:
     """The range that a TOML table at `path` describes.
 
     Raises:
@@ -179,7 +179,7 @@ def parse_range(path: Path, value: dict[str, Any]) -> Range:
     return Interval(low if integer else float(low), high if integer else float(high), integer, log)
 
 
-def parse_choice(path: Path, values: Any) -> Choice:
+def parse_choice(path: ValuePath, values: Any) -> Choice:
     """The choice of one of `values`.
 
     Raises:

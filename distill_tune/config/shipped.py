@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 from distill_tune.config.existing import lacking
-from distill_tune.config.leaves import Path, found_at
+from distill_tune.config.leaves import KeyPath, found_at
 from distill_tune.config.naming_classes import kinds_that_need_labels
 from distill_tune.config.space import Space
 from distill_tune.registry import INITIALISATIONS, LOSSES, OPTIMIZERS, SAMPLERS, STUDENTS
@@ -50,7 +50,7 @@ def completed(space: Space, tables: dict[str, Any]) -> Space:
     return Space.parse(tables)
 
 
-def _shipped(space: Space) -> Iterator[tuple[Path, dict[str, list[Any]]]]:
+def _shipped(space: Space) -> Iterator[tuple[KeyPath, dict[str, list[Any]]]]:
     """Every range that is shipped with what some trial of the space may have."""
     absent = set.intersection(*(set(lacking(kind, space.added)) for kind in space.kinds))
     capped = {"soft_weight": BESIDE_LABELS} if kinds_that_need_labels(space) else {}
@@ -64,7 +64,7 @@ def _shipped(space: Space) -> Iterator[tuple[Path, dict[str, list[Any]]]]:
     yield from _of_added(space)
 
 
-def _of_added(space: Space) -> Iterator[tuple[Path, dict[str, list[Any]]]]:
+def _of_added(space: Space) -> Iterator[tuple[KeyPath, dict[str, list[Any]]]]:
     """Of the losses that are only added, but for a term's one weight: `loss.also` has said that."""
     for name in space.added:
         loss = LOSSES.get(name)
@@ -73,7 +73,7 @@ def _of_added(space: Space) -> Iterator[tuple[Path, dict[str, list[Any]]]]:
                 yield ("loss", name, key), written
 
 
-def _put(tables: dict[str, Any], path: Path, value: Any) -> None:
+def _put(tables: dict[str, Any], path: KeyPath, value: Any) -> None:
     """Write a value into tables, at a path whose tables may not exist yet."""
     for part in path[:-1]:
         tables = tables.setdefault(part, {})

@@ -14,8 +14,8 @@ from functools import cached_property
 from typing import Any
 
 from distill_tune.config.existing import lacking, without_unchosen
-from distill_tune.config.leaves import NAMES, Path, cure, found_at, is_name, leaves, named, put, range_at
-from distill_tune.config.messages import BrokenRule, dotted, shown
+from distill_tune.config.leaves import NAMES, KeyPath, cure, found_at, is_name, leaves, named, put, range_at
+from distill_tune.config.messages import BrokenRule, ValuePath, dotted, shown
 from distill_tune.config.naming_classes import check_classes_are_named
 from distill_tune.config.ranges import Range, Suggests
 from distill_tune.config.sections import Config
@@ -36,7 +36,7 @@ class Space:
 
     tables: dict[str, Any]
     """The configuration as read, each range replaced by its first corner."""
-    ranges: dict[Path, Range]
+    ranges: dict[KeyPath, Range]
 
     @classmethod
     def parse(cls, tables: dict[str, Any]) -> Space:
@@ -117,7 +117,7 @@ class Space:
         found = self.ranges.get((section, key))
         return [getattr(getattr(self.config, section), key)] if found is None else list(found.corners())
 
-    def ranges_of(self, family: str) -> dict[Path, Range]:
+    def ranges_of(self, family: str) -> dict[KeyPath, Range]:
         """The ranges that make a student of this family, whatever its weights begin as."""
         others = {*self.families, *self.inits, *NAMES["student"]} - {family}
         return {p: r for p, r in self.ranges.items() if p[0] == "student" and p[1] not in others}
@@ -140,7 +140,7 @@ class Space:
         """Sample every parameter that exists for this trial, as the file has them: what others hang on comes first."""
         return self._valued(lambda path: self.ranges[path].suggest(trial, dotted(path)))
 
-    def middle(self, shares: Mapping[Path, float] | None = None, family: str | None = None) -> Values:
+    def middle(self, shares: Mapping[KeyPath, float] | None = None, family: str | None = None) -> Values:
         """The trial in the middle of every range, or as far from the low end of some as `shares` say.
 
         Of names, and of other choices that are not of numbers, it is the first: what one believes in stands there. Only
@@ -148,7 +148,7 @@ class Space:
         too, but for a student's, which `shares` choose.
         """
 
-        def value_at(path: Path) -> Any:
+        def value_at(path: KeyPath) -> Any:
             if path == ("student", "family") and family is not None:
                 return family
             return self.ranges[path].at((shares or {}).get(path, 0.5))
@@ -159,7 +159,7 @@ class Space:
             return values
         return self._valued(lambda p: self.ranges[p].corners()[0] if p[: len(table)] == table else value_at(p))
 
-    def _table_broken_by(self, values: Values) -> tuple[str | int, ...]:
+    def _table_broken_by(self, values: Values) -> ValuePath:
         """The table with a rule that these values break together; none where they break none."""
         try:
             self.at(values)
@@ -169,7 +169,7 @@ class Space:
             return ()
         return ()
 
-    def _valued(self, value_at: Callable[[Path], Any]) -> Values:
+    def _valued(self, value_at: Callable[[KeyPath], Any]) -> Values:
         values: Values = {}
         for path in sorted(self.ranges, key=_turn):
             if self._exists(path, values):
@@ -184,7 +184,7 @@ class Space:
                 put(tables, path, values[dotted(path)])
         return validate(without_unchosen(tables))
 
-    def _exists(self, path: Path, values: Values) -> bool:
+    def _exists(self, path: KeyPath, values: Values) -> bool:
         section = path[0]
         if section == "teacher":
             return self._mixes(path, values)
@@ -194,7 +194,7 @@ class Space:
             return path[1] in (self._name(section, key, values) for key in NAMES[section])
         return True
 
-    def _mixes(self, path: Path, values: Values) -> bool:
+    def _mixes(self, path: KeyPath, values: Values) -> bool:
         """Whether a trial has the member or the weight at `path` of an ensemble: it mixes more than one, of those."""
         terms = [self._name("loss", "kind", values), *self._added(values)]
         if self.config.teacher.source != "ensemble" or not any(LOSSES.get(name).uses_teacher for name in terms):
@@ -203,7 +203,7 @@ class Space:
         used = [chosen] if isinstance(chosen, str) else chosen
         return path == USE or used is None or (len(used) > 1 and path[-1] in used)
 
-    def _exists_in_loss(self, path: Path, values: Values) -> bool:
+    def _exists_in_loss(self, path: KeyPath, values: Values) -> bool:
         kind = self._name("loss", "kind", values)
         if path[1] == "also":
             return path[2] != kind
@@ -225,6 +225,6 @@ class Space:
         return str(values.get(dotted((section, key)), fixed))
 
 
-def _turn(path: Path) -> int:
+def _turn(path: KeyPath) -> int:
     """Names first, then the weights of further terms, then who of an ensemble takes part, then everything else."""
     return 0 if is_name(path) else 1 if path[:2] == ("loss", "also") else 2 if path == USE else 3

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from distill_tune.config.messages import UNKNOWN_KEY, BrokenRule, Path, broken_rule, shown
+from distill_tune.config.messages import UNKNOWN_KEY, BrokenRule, ValuePath, broken_rule, shown
 from distill_tune.config.ranges import is_range, unknown_kind
 from distill_tune.config.sections import SEARCHED, SECTIONS, Config
 from distill_tune.errors import ConfigError
@@ -36,7 +36,7 @@ def validate(tables: dict[str, Any]) -> Config:
     return config
 
 
-def _check_can_be_written(path: Path, value: Any) -> None:
+def _check_can_be_written(path: ValuePath, value: Any) -> None:
     """Refuse what `summary.json` has no place for: some options may be anything, and a search must not end on one."""
     if len(path) > _DEEPEST:
         raise BrokenRule(path[:_SHOWN], f"must not be nested more than {_DEEPEST} deep; flatten it.")

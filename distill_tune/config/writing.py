@@ -4,7 +4,7 @@ from typing import Any
 
 import tomli_w
 
-from distill_tune.config.leaves import Path
+from distill_tune.config.leaves import KeyPath
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.config.space import Space
 
@@ -18,7 +18,7 @@ def as_toml(space: Space) -> str:
     return text
 
 
-def _marked(tables: dict[str, Any], path: Path, marks: dict[Path, str]) -> dict[str, Any]:
+def _marked(tables: dict[str, Any], path: KeyPath, marks: dict[KeyPath, str]) -> dict[str, Any]:
     """The tables with each range's mark in place of its first corner."""
     return {
         key: marks.get((*path, key)) or (_marked(value, (*path, key), marks) if isinstance(value, dict) else value)

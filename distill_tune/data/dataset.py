@@ -149,7 +149,7 @@ def prepare_data(config: DataConfig, cache: Path, fold: int | None = None) -> Da
         ConfigError: a key of `[data]` does, or the disk has no room for them.
     """
     told = _told(config, fold)
-    folder = cache / f"data-{_digits(told)}"
+    folder = data_folder(cache, _digits(told))
     damage = _damage(folder) if folder.exists() else "missing"
     if not damage:
         return open_dataset(folder)
@@ -159,6 +159,11 @@ def prepare_data(config: DataConfig, cache: Path, fold: int | None = None) -> Da
     dataset = open_dataset(folder)
     rebuilt = () if damage == "missing" else (f"the data cache was damaged ({damage}) and has been rebuilt",)
     return replace(dataset, notes=(*dataset.notes, *rebuilt))
+
+
+def data_folder(cache: Path, fingerprint: str) -> Path:
+    """Where a folder of caches has the data set of a fingerprint, if it has."""
+    return cache / f"data-{fingerprint}"
 
 
 def fingerprint_of(config: DataConfig, fold: int | None = None) -> str:

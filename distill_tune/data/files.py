@@ -5,7 +5,6 @@ Nothing heavy is imported at the top, because the entries of `sources/` import t
 
 from __future__ import annotations
 
-import os
 import warnings
 import zipfile
 import zlib
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.errors import DataError
+from distill_tune.paths import expanded, is_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,19 +50,14 @@ def named(kind: str) -> str:
     return NAMES.get(kind, f"a {kind} file")
 
 
-def at_home(path: str | Path) -> Path:
-    """`path` with `~` as the home folder, if there is such a user."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises where there is no such user
-
-
 def existing(path: str | Path, what: str) -> Path:
     """`path` as a file that is there and not empty; `what` says in an error what it should be.
 
     Raises:
         DataError: it is missing, a folder, unreadable or empty.
     """
-    path = at_home(path)
-    if os.path.isdir(path):  # noqa: PTH112 - of a name that no file can have, pathlib's raises
+    path = expanded(path)
+    if is_folder(path):
         raise DataError(f"{path}: is a folder, but must be {what}; name the file itself.")
     try:
         with path.open("rb") as file:
@@ -186,7 +181,7 @@ def with_words(
     if not places:
         return frame
     words = pd.read_csv(
-        at_home(path),
+        expanded(path),
         sep=separator,
         low_memory=False,
         index_col=False,

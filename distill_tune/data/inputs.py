@@ -1,6 +1,5 @@
 """New, unlabelled rows to predict: CSV, Parquet, .npy or .npz, brought into the training inputs' layout."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from distill_tune.data.encoder import TableEncoder
 from distill_tune.data.files import read_csv, read_npy, read_npz, read_parquet, with_words
 from distill_tune.data.raw import as_bytes, as_images
 from distill_tune.errors import DataError
+from distill_tune.paths import is_file
 
 KINDS = {".csv": "CSV", ".parquet": "Parquet", ".npy": "NumPy", ".npz": "NumPy"}
 
@@ -82,7 +82,7 @@ def _table(path: Path, separator: str | None, as_text: tuple[str, ...] = ()) -> 
 
 def _separator(path: Path) -> str:
     """The most frequent of the usual separators in the header line."""
-    if not os.path.isfile(path):  # noqa: PTH113 - no name is too long for it
+    if not is_file(path):
         return ","  # what is wrong is said when it is read
     with path.open(encoding="utf-8", errors="replace") as file:
         header = file.readline()

@@ -16,12 +16,16 @@ import tomli_w
 
 from distill_tune.atomic import new_file, remembering
 from distill_tune.config import Space
+from distill_tune.config.load import MADE_WITH
 from distill_tune.config.writing import as_toml
 from distill_tune.errors import ConfigError, InputError
 from distill_tune.export.versions import machine, versions
 
 SHARED_CACHE = ".cache"
 """Below the storage: what one search has prepared is found by the next."""
+CACHE, SEARCH_TOML, TENSORBOARD, LOGS = "cache", "search.toml", "tensorboard", "logs"
+"""In a result folder: its own prepared data and teachers, the settled space, TensorBoard's runs, what failed trials
+raised. The logbook's names are in `tuning/books/logbook.py`, those of students' folders in `students/_folder.py`."""
 _LONGEST_NAME = 200
 """In bytes; file systems end at 255, and names of ours are made of this one."""
 
@@ -108,9 +112,9 @@ def _delete(path: Path, above: Path) -> None:
 
 def write_search_toml(folder: Path, space: Space, command: str) -> None:
     """The configuration with its ranges, and what the result depends on beside it."""
-    record = {"made_with": {"command": command, "machine": machine(), "cpus": os.cpu_count() or 0, **versions()}}
+    record = {MADE_WITH: {"command": command, "machine": machine(), "cpus": os.cpu_count() or 0, **versions()}}
     text = as_toml(space) + "\n" + tomli_w.dumps(record)
-    write_text(folder / "search.toml", text)
+    write_text(folder / SEARCH_TOML, text)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

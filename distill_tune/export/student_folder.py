@@ -14,9 +14,17 @@ import tomli_w
 from distill_tune.atomic import new_folder
 from distill_tune.config import Config, tables_of
 from distill_tune.data import Dataset
-from distill_tune.students._folder import StudentFolder, open_student_folder
+from distill_tune.students._folder import (
+    BEST,
+    OF_SEED,
+    RUN_TOML,
+    STUDENT_JSON,
+    WEIGHTS,
+    StudentFolder,
+    open_student_folder,
+)
 
-__all__ = ["StudentFolder", "open_student_folder", "write_student_folder"]
+__all__ = ["BEST", "OF_SEED", "StudentFolder", "open_student_folder", "write_student_folder"]
 
 
 def write_student_folder(folder: Path, config: Config, dataset: Dataset, weights: Path, card: str) -> None:
@@ -28,7 +36,7 @@ def write_student_folder(folder: Path, config: Config, dataset: Dataset, weights
         "split_fingerprint": dataset.split_fingerprint,
     }
     with new_folder(folder) as new:
-        (new / "run.toml").write_text(tomli_w.dumps(tables_of(config)), encoding="utf-8")
-        shutil.copyfile(weights, new / "student.safetensors")
-        (new / "student.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+        (new / RUN_TOML).write_text(tomli_w.dumps(tables_of(config)), encoding="utf-8")
+        shutil.copyfile(weights, new / WEIGHTS)
+        (new / STUDENT_JSON).write_text(json.dumps(description, indent=1), encoding="utf-8")
         (new / "README.md").write_text(card, encoding="utf-8")

@@ -8,7 +8,6 @@ student.json           input shape, classes, how rows of a table are encoded, an
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +16,15 @@ from distill_tune.config import read_toml
 from distill_tune.config.sections import StudentConfig
 from distill_tune.config.validate import validate_section
 from distill_tune.errors import ConfigError, InputError, one_line
+from distill_tune.paths import is_file
 from distill_tune.students._base import build_student
 
 if TYPE_CHECKING:
     from torch import nn
 
-FILES = ("run.toml", "student.json", "student.safetensors")
+BEST, OF_SEED = "best", "seed-"
+"""Where a student's folder is: in a search's result folder, and before the seed in a training's."""
+RUN_TOML, STUDENT_JSON, WEIGHTS = "run.toml", "student.json", "student.safetensors"
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,15 @@ def open_student_folder(folder: Path) -> StudentFolder:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    for name in FILES:
-        if not os.path.isfile(folder / name):  # noqa: PTH113 - no name is too long for it
-            raise InputError(f"{folder}: is no student's folder, {name} is missing; give the folder best/ of a result.")
-    config, separator = _read_run(folder / "run.toml")
+    for name in (RUN_TOML, STUDENT_JSON, WEIGHTS):
+        if not is_file(folder / name):
+            raise InputError(
+                f"{folder}: is no student's folder, {name} is missing; give the folder {BEST}/ of a result."
+            )
+    config, separator = _read_run(folder / RUN_TOML)
     try:
-        description = json.loads((folder / "student.json").read_text(encoding="utf-8"))
-        weights = load_file(folder / "student.safetensors")
+        description = json.loads((folder / STUDENT_JSON).read_text(encoding="utf-8"))
+        weights = load_file(folder / WEIGHTS)
         shape, classes = tuple(description["input_shape"]), tuple(description["classes"])
         mean, std = _normalisation(weights, shape)
         student = build_student(config.chosen("family"), shape, len(classes), mean, std)

@@ -7,14 +7,13 @@ are safetensors, and whatever else is there (pickles, code, adapters) is refused
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill_tune.data.files import at_home
 from distill_tune.errors import TeacherError, one_line
+from distill_tune.paths import exists, expanded, is_folder
 
 _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -40,11 +39,10 @@ class PretrainedFolder:
         Raises:
             TeacherError: there is neither.
         """
-        folder = at_home(path)
-        # Of a name that no file can have, pathlib's raise.
-        if not os.path.exists(folder) and _NAME_ON_HUB.fullmatch(path):  # noqa: PTH110
+        folder = expanded(path)
+        if not exists(folder) and _NAME_ON_HUB.fullmatch(path):
             folder = _fetched(path)
-        if not os.path.isdir(folder):  # noqa: PTH112
+        if not is_folder(folder):
             raise TeacherError(
                 f"teacher.path: no folder {path!r:.200}; give one that save_pretrained has written, or a name on the "
                 "Hub, 'owner/name'."

@@ -24,7 +24,7 @@ from distill_tune.tuning.cluster.places import places_of_this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.planning.fitting import fit
 from distill_tune.tuning.planning.footprint import Footprint
-from distill_tune.tuning.schedulers._base import Rung
+from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.showing.display import SteadyConsole
 from distill_tune.tuning.showing.wording import duration
 

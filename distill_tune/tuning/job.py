@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.preparation.prepare import announced_data, prepare
 from distill_tune.errors import DistillTuneError
-from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal, write_json
+from distill_tune.export.result_folder import CACHE, LOGS, SHARED_CACHE, nothing_left_on_refusal, write_json
 from distill_tune.export.versions import versions
 from distill_tune.tuning.books.claim import Claim
 from distill_tune.tuning.books.origin import Origin
@@ -55,7 +55,7 @@ class Job:
             if document["status"] == "complete":
                 sitting.claim.logbook.write("finished")
         if document["status"] == "failed":
-            raise DistillTuneError(f"{document['message']}; see {self.order.folder / 'logs'}.")
+            raise DistillTuneError(f"{document['message']}; see {self.order.folder / LOGS}.")
         return document
 
     def _begin(self, stack: ExitStack) -> Sitting:
@@ -103,7 +103,7 @@ class Job:
     def _taken_up(self) -> Ready:
         claim = Claim.of_old(self.order.folder, self.order.command)
         self.voice.say("Taking up", self.order.folder.name)
-        preparation = prepare(self.order.space, self.order.folder / "cache", self.voice.tell)
+        preparation = prepare(self.order.space, self.order.folder / CACHE, self.voice.tell)
         known = list(claim.history.records.values())
         return Ready(known_to_fit(self.order.space, preparation.dataset, known), preparation, claim)
 

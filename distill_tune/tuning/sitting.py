@@ -7,6 +7,8 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
+from distill_tune.export.result_folder import TENSORBOARD
+from distill_tune.export.student_folder import BEST
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.plan import ConfirmationPlan, Times, num_searches, plan_confirmation
 from distill_tune.tuning.books.records import Status, TrialRecord, sign_of
@@ -93,7 +95,7 @@ class Sitting:
 
     def _search(self) -> None:
         tensorboard = TensorBoardWatcher(
-            self.claim.folder / "tensorboard", self.space, self.ledger.objective, self.ground.places
+            self.claim.folder / TENSORBOARD, self.space, self.ledger.objective, self.ground.places
         )
         try:
             self.main.run(self.ground.preparation.prepared, tensorboard)
@@ -108,7 +110,7 @@ class Sitting:
         budget = Budget(trained, times.search_s, epochs, interrupt=self.interrupt, spent_s=claim.history.spent_s)
         self.beside = beside = SearchPhase(claim, fitted, budget, min(self.ground.places, trained), self.voice)
         tensorboard = TensorBoardWatcher(
-            self.claim.folder / "tensorboard" / BESIDE,
+            self.claim.folder / TENSORBOARD / BESIDE,
             beside.space,
             self.ledger.objective,
             beside.places,
@@ -182,7 +184,7 @@ class Sitting:
         began_s = time.monotonic()
         self.claim.logbook.write("test opened")
         head = {**self._head, "test_opened": self.claim.history.tests_opened + 1, **self._front(confirmation)}
-        best = self.claim.folder / "best"
+        best = self.claim.folder / BEST
         found = complete(head, confirmation, self.ground.preparation, self.ground.fitted.limits, self.ledger, best)
         self.clock.export_s = time.monotonic() - began_s
         return found

@@ -486,17 +486,17 @@ def test_a_module_that_cannot_be_imported_says_why_and_where(
         (
             "my_models:number",
             "'my_models:number' is no student family: it must be a class that inherits from "
-            "distill_tune.students._base:Student.",
+            "distill_tune.students:Student.",
         ),
         (
             "my_models:Loss",
             "'my_models:Loss' is no student family: it must be a class that inherits from "
-            "distill_tune.students._base:Student.",
+            "distill_tune.students:Student.",
         ),
     ],
 )
 def test_a_dotted_path_that_leads_to_no_family(own_module: Callable[[str, str], None], name: str, said: str) -> None:
-    own_module("my_models", "from distill_tune.distillation.losses._base import Loss\nnumber = 3\ndef net(): ...")
+    own_module("my_models", "from distill_tune.distillation.losses import Loss\nnumber = 3\ndef net(): ...")
     check(f"student.family = '{name}'", f"student.family: {said}")
 
 

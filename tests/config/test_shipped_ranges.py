@@ -124,7 +124,7 @@ def test_a_part_of_ones_own_can_be_shipped_with_ranges(own_module: Callable[[str
 
 
 MY_INIT = """
-from distill_tune.distillation.initialisation._base import Initialisation
+from distill_tune.distillation.initialisation import Initialisation
 
 
 class Louder(Initialisation):

@@ -345,7 +345,7 @@ def test_a_source_of_ones_own_is_checked_like_any_other(prepare: Prepare, monkey
     (tmp_path / "my_own_source.py").write_text(
         "import numpy as np\n"
         "from distill_tune.data import RawImages\n"
-        "from distill_tune.data.sources._base import Source\n"
+        "from distill_tune.data.sources import Source\n"
         "class Noise(Source):\n"
         "    dtype: str = 'uint8'\n"
         "    def load(self, config):\n"

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import Dataset
-from distill_tune.distillation.augmentation._base import Draw
+from distill_tune.distillation.augmentation import Draw
 from distill_tune.distillation.views import Views, check_augmentation
 from distill_tune.errors import ConfigError
 from distill_tune.registry import AUGMENTATIONS

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from distill_tune.config import Config, Space
 from distill_tune.data import UNLABELLED
-from distill_tune.distillation.augmentation._base import Draw, Transform
+from distill_tune.distillation.augmentation import Draw, Transform
 from distill_tune.distillation.data_parallel import Shard
-from distill_tune.distillation.losses._base import Loss
+from distill_tune.distillation.losses import Loss
 from distill_tune.distillation.losses.soft_targets import soft_target_loss
 from distill_tune.distillation.materials.materials import Materials
-from distill_tune.distillation.optimizers._base import OptimizerKind
+from distill_tune.distillation.optimizers import OptimizerKind
 from distill_tune.distillation.training.loop import Checkpoint, Epoch, distill
 from distill_tune.errors import TrainingError
 from distill_tune.evaluation.corrupted import corrupted_accuracy

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from distill_tune.distillation.optimizers._base import weight_groups
+from distill_tune.distillation.optimizers import weight_groups
 from distill_tune.registry import OPTIMIZERS
 
 

@@ -36,7 +36,7 @@ from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.records import Report, Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.planning.limits import Limits
-from distill_tune.tuning.schedulers._base import Rung
+from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.showing.tensorboard import CHARTS, TensorBoardWatcher
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.clock import Clock

@@ -20,7 +20,8 @@ from distill_tune.evaluation.corrupted import (
     corruptions_for,
     dealt_out,
 )
-from distill_tune.evaluation.corruptions._base import SEVERITIES, Corruption, as_images
+from distill_tune.evaluation.corruptions import SEVERITIES, Corruption
+from distill_tune.evaluation.corruptions._base import as_images
 from distill_tune.evaluation.metrics import accuracy
 from distill_tune.registry import CORRUPTIONS
 

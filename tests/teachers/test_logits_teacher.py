@@ -10,7 +10,7 @@ import pytest
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers._base import Pupils, Workshop
+from distill_tune.teachers import Pupils, Workshop
 
 CLASSES = ("cat", "dog", "hen")
 PUPILS = Pupils(CLASSES, (4,), (), (), "data", 6)

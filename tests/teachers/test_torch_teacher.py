@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Workshop
+from distill_tune.teachers import LoadedTeacher, Pupils, Workshop
 
 IMAGES = Pupils(("a", "b", "c"), (1, 4, 4), (100.0,), (50.0,), "data", 10)
 TABLE = Pupils(("a", "b", "c"), (5,), (), (), "data", 10)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from distill_tune.distillation.losses._base import Loss
+from distill_tune.distillation.losses import Loss
 from distill_tune.errors import CacheError
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from distill_tune.config import Space
 from distill_tune.errors import ConfigError
-from distill_tune.tuning.books.claim import SEARCH_TOML, Claim, space_of
+from distill_tune.export.result_folder import SEARCH_TOML
+from distill_tune.tuning.books.claim import Claim, space_of
 from distill_tune.tuning.books.logbook import JOURNAL
 from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.order import extended, taken_up

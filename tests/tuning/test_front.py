@@ -30,7 +30,7 @@ from distill_tune.tuning.dominance import dominates
 from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import trials_of_others
-from distill_tune.tuning.samplers._base import RUNGS
+from distill_tune.tuning.samplers import RUNGS
 from distill_tune.tuning.samplers.tpe import Recent
 from distill_tune.tuning.showing.tally import Tally
 from distill_tune.tuning.sitting import Sitting

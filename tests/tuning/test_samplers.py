@@ -17,7 +17,7 @@ from distill_tune.tuning.books.logbook import Logbook
 from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import check_others, trials_of_others
-from distill_tune.tuning.samplers._base import proposal_seed
+from distill_tune.tuning.samplers import proposal_seed
 from distill_tune.tuning.samplers.tpe import Recent, Tpe
 
 NUMBERS: dict[str, Any] = {

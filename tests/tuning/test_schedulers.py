@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from distill_tune.config.searching import SearchConfig
 from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.dominance import dominates
-from distill_tune.tuning.schedulers._base import Judge
+from distill_tune.tuning.schedulers import Judge
 
 
 def asha(min_epochs: int, max_epochs: int, reduction_factor: int) -> Judge:

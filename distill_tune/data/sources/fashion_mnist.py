@@ -6,15 +6,15 @@ Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Ma
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill_tune.checksum import sha256_of
-from distill_tune.data.files import at_home, existing
+from distill_tune.data.files import existing
 from distill_tune.data.sources._base import Source
 from distill_tune.data.sources._idx import read_idx
 from distill_tune.errors import DataError, one_line
+from distill_tune.paths import expanded, is_folder
 from distill_tune.registry import DATA_SOURCES
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def find_files(folder: str | None) -> list[Path]:
         DataError: they are nowhere.
     """
     for place in [folder] if folder is not None else PLACES:
-        if os.path.isdir(at_home(place)):  # noqa: PTH112 - of a name that no file can have, pathlib's raises
-            return _in_folder(at_home(place))
+        if is_folder(expanded(place)):
+            return _in_folder(expanded(place))
     if folder is not None:
         raise DataError(f"{folder:.200}: no such folder; data.path must name the folder of Fashion-MNIST's IDX files.")
     return _in_folder(_downloaded())

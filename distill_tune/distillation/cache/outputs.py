@@ -25,6 +25,7 @@ from distill_tune.distillation.cache.seen import as_tensor, training_views, visi
 from distill_tune.distillation.cache.sparse import SparseLogits, kept, sample_bytes
 from distill_tune.teachers import LoadedTeacher, Say
 
+TRAIN, VALIDATION = "train.arrow", "validation.arrow"
 _VIEW, _INDEX, _TAIL = "view_", "index_", "tail_"
 """How the names of columns begin; the last two are there where not all logits are kept."""
 
@@ -39,9 +40,9 @@ class TeacherOutputs:
             CacheError: they are missing or damaged.
         """
         self.folder = folder
-        train = read_arrays(folder / "train.arrow") if (folder / "train.arrow").exists() else {}
+        train = read_arrays(folder / TRAIN) if (folder / TRAIN).exists() else {}
         columns = {name: as_tensor(array, device) for name, array in train.items()}
-        self.validation = as_tensor(read_arrays(folder / "validation.arrow")["logits"], device)
+        self.validation = as_tensor(read_arrays(folder / VALIDATION)["logits"], device)
         """float32 [validation samples, classes]."""
         names = sorted(name.removeprefix(_VIEW) for name in columns if name.startswith(_VIEW))
         self._views = [_view(columns, name, self.validation.shape[1]) for name in names]
@@ -77,9 +78,9 @@ def write_outputs(folder: Path, config: Config, dataset: Dataset, teacher: Loade
     """
     with new_folder(folder, outputs_are_whole) as new:
         if number_of_views(config):
-            write_arrays(new / "train.arrow", _label_train(config, dataset, teacher, say))
+            write_arrays(new / TRAIN, _label_train(config, dataset, teacher, say))
         validation = dataset.split("validation")
-        write_arrays(new / "validation.arrow", {"logits": label_inputs(teacher, validation.inputs, validation.index)})
+        write_arrays(new / VALIDATION, {"logits": label_inputs(teacher, validation.inputs, validation.index)})
         write_checksums(new)
 
 

@@ -22,7 +22,7 @@ from distill_tune.distillation.lanes.chain import chain_of
 from distill_tune.distillation.lanes.network import LaneNetwork, stacked
 from distill_tune.distillation.lanes.objective import Dials, parts_of
 from distill_tune.distillation.materials.batches import Batch
-from distill_tune.distillation.optimizers._base import LaneStep, OptimizerKind
+from distill_tune.distillation.optimizers import LaneStep, OptimizerKind
 from distill_tune.distillation.optimizers._direct import DirectOptimizer
 from distill_tune.distillation.schedule import learning_rate, progress_at
 from distill_tune.distillation.training.loop import Checkpoint, Epoch, Run

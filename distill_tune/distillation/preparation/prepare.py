@@ -18,6 +18,7 @@ from distill_tune.config import Config, Space
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.cache.folders import outputs_folder
+from distill_tune.distillation.cache.outputs import VALIDATION
 from distill_tune.distillation.cache.size import CacheSize
 from distill_tune.distillation.cache.weights import refuse_without_network
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
@@ -156,7 +157,7 @@ def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset]
     """
     dataset = datasets[0]
     labels = np.concatenate([each.split("validation").labels for each in datasets])
-    chosen = np.concatenate([read_arrays(each / "validation.arrow")["logits"].argmax(1) for each in outputs])
+    chosen = np.concatenate([read_arrays(each / VALIDATION)["logits"].argmax(1) for each in outputs])
     accuracy = float((chosen == labels).mean())
     commonest = np.bincount(labels).max() / len(labels)
     line = f"{name}: val/accuracy {accuracy:.4f}"

@@ -23,7 +23,7 @@ from distill_tune.distillation.data_parallel import Shard, average_statistics, a
 from distill_tune.distillation.holding import Hold
 from distill_tune.distillation.materials.batches import Batch
 from distill_tune.distillation.materials.materials import CORRUPTED, Materials
-from distill_tune.distillation.optimizers._base import optimizer_of
+from distill_tune.distillation.optimizers import optimizer_of
 from distill_tune.distillation.precision import forward_context
 from distill_tune.distillation.schedule import learning_rate, progress_at
 from distill_tune.distillation.seeds import seed_of

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from distill_tune.config.messages import BrokenRule, broken_rule, shown
+from distill_tune.config.messages import BrokenRule, ValuePath, broken_rule, shown
 from distill_tune.registry import TEACHERS, closest
-from distill_tune.teachers._base import Pupils, Teacher
+from distill_tune.teachers import Pupils, Teacher
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
@@ -74,7 +74,7 @@ class Ensemble(Teacher):
         ]
         return hashlib.sha256(" ".join(told).encode()).hexdigest()
 
-    def _refuse_stranger(self, path: tuple[str, ...], name: str) -> None:
+    def _refuse_stranger(self, path: ValuePath, name: str) -> None:
         if name not in self.members:
             near = closest(name, list(self.members))
             hint = f"Did you mean {near!r}?" if near else ""

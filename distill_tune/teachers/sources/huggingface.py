@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.registry import TEACHERS
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Workshop
+from distill_tune.teachers import LoadedTeacher, Pupils, Workshop
 from distill_tune.teachers._network import NetworkTeacher
 from distill_tune.teachers._pretrained_folder import PretrainedFolder, channels_in, size_in
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import TEACHERS, load_dotted
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Workshop, existing_file, source_of
+from distill_tune.teachers import LoadedTeacher, Pupils, Workshop, existing_file, source_of
 from distill_tune.teachers._network import NetworkTeacher
 
 if TYPE_CHECKING:

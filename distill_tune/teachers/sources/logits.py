@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.errors import DataError, TeacherError
 from distill_tune.registry import TEACHERS
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, existing_file
+from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Workshop, existing_file
 
 if TYPE_CHECKING:
     import numpy as np

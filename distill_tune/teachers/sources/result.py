@@ -11,18 +11,25 @@ How many labels it saw is another matter; an assistant may know more than its st
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from distill_tune.data.files import at_home
 from distill_tune.errors import InputError, TeacherError
+from distill_tune.paths import expanded, is_file, is_folder
 from distill_tune.registry import STUDENTS, TEACHERS
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Workshop, source_of
+from distill_tune.students._folder import (
+    BEST,
+    OF_SEED,
+    RUN_TOML,
+    STUDENT_JSON,
+    WEIGHTS,
+    StudentFolder,
+    open_student_folder,
+)
+from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Workshop, source_of
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
-    from distill_tune.students._folder import StudentFolder
 
 
 @TEACHERS.register
@@ -39,7 +46,7 @@ class Result(Teacher):
         folder = _folder(config)
         student = _opened(folder, pupils).config
         own = source_of(STUDENTS.get(student.family)) if ":" in student.family else ""
-        return f"{sha256_of(folder / 'student.safetensors')} {student.model_dump_json()} {own}"
+        return f"{sha256_of(folder / WEIGHTS)} {student.model_dump_json()} {own}"
 
     def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
         """The exported student, frozen."""
@@ -50,13 +57,13 @@ class Result(Teacher):
 def _folder(config: TeacherConfig) -> Path:
     """The student's folder at `teacher.path`: the path itself, or best/ or the only seed-N/ in it."""
     assert config.path is not None, "this source needs it"
-    path = at_home(config.path)
-    seeds = sorted(path.glob("seed-*")) if os.path.isdir(path) else []  # noqa: PTH112 - no name is too long for it
+    path = expanded(config.path)
+    seeds = sorted(path.glob(f"{OF_SEED}*")) if is_folder(path) else []
     if len(seeds) > 1:
         raise TeacherError(
             f"teacher.path: {config.path!r} holds {len(seeds)} students; name one of them, such as {str(seeds[0])!r}."
         )
-    found = [each for each in (path, path / "best", *seeds) if os.path.isfile(each / "student.json")]  # noqa: PTH113
+    found = [each for each in (path, path / BEST, *seeds) if is_file(each / STUDENT_JSON)]
     if not found:
         raise TeacherError(
             f"teacher.path: {config.path!r:.200} holds no student; give the folder of a search that has come to its "
@@ -66,8 +73,6 @@ def _folder(config: TeacherConfig) -> Path:
 
 
 def _opened(folder: Path, pupils: Pupils) -> StudentFolder:
-    from distill_tune.students._folder import open_student_folder
-
     try:
         opened = open_student_folder(folder)
     except TeacherError:
@@ -93,5 +98,5 @@ def _check(folder: Path, opened: StudentFolder, pupils: Pupils) -> None:
     if opened.split_fingerprint != pupils.split_fingerprint:
         raise TeacherError(
             f"{who} has learned other data, or another split of them, so that it may know test samples; use [data] "
-            f"as in {str(folder / 'run.toml')!r} (path, passes, student_samples and rest may differ)."
+            f"as in {str(folder / RUN_TOML)!r} (path, passes, student_samples and rest may differ)."
         )

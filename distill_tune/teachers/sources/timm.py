@@ -13,7 +13,7 @@ from pydantic import Field
 
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.registry import TEACHERS, did_you_mean
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Workshop, existing_file
+from distill_tune.teachers import LoadedTeacher, Pupils, Workshop, existing_file
 from distill_tune.teachers._network import NetworkTeacher
 
 if TYPE_CHECKING:

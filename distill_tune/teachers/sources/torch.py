@@ -14,7 +14,7 @@ from pydantic import Field
 
 from distill_tune.errors import ConfigError, TeacherError, one_line
 from distill_tune.registry import TEACHERS, load_dotted
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Workshop, existing_file, source_of
+from distill_tune.teachers import LoadedTeacher, Pupils, Workshop, existing_file, source_of
 from distill_tune.teachers._network import NetworkTeacher
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from distill_tune.config.messages import BrokenRule
 from distill_tune.config.numbers import Positive
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher, Trained, Workshop, source_of
+from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Trained, Workshop, source_of
 from distill_tune.weights import write_weights
 
 if TYPE_CHECKING:

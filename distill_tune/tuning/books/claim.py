@@ -13,12 +13,10 @@ from pathlib import Path
 from distill_tune.config import Space, load_space
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import CacheError, ConfigError
-from distill_tune.export.result_folder import is_default_name, link_tree, write_search_toml
+from distill_tune.export.result_folder import CACHE, SEARCH_TOML, is_default_name, link_tree, write_search_toml
 from distill_tune.tuning.books.history import History
 from distill_tune.tuning.books.logbook import LOGBOOK, Logbook
 from distill_tune.tuning.books.origin import Origin
-
-SEARCH_TOML = "search.toml"
 
 
 @dataclass
@@ -63,7 +61,7 @@ class Claim:
 
     def link(self, prepared: Prepared) -> Prepared:
         """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it."""
-        own = self.folder / "cache"
+        own = self.folder / CACHE
         members = prepared.member_folders
         for shared in filter(None, (prepared.data_folder, prepared.teacher_folder, *members.values())):
             if shared.parent != own:

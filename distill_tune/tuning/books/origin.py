@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from distill_tune.config import Space
 from distill_tune.errors import DataError, TeacherError
+from distill_tune.export.result_folder import CACHE
 
 if TYPE_CHECKING:
     from distill_tune.distillation.preparation.prepare import Preparation
@@ -48,17 +49,17 @@ class Origin:
                 f"{option}: {folder.name} was begun with other data than its [data] names now "
                 f"(fingerprint {self.data}, now {now}); put them back as they were, or begin a new search."
             )
-        if (teachers := self._teachers_now(folder / "cache", space)) != self.teachers:
+        if (teachers := self._teachers_now(folder / CACHE, space)) != self.teachers:
             raise TeacherError(
                 f"{option}: {folder.name} was begun with another teacher than its [teacher] names "
                 f"now ({', '.join(self.teachers)}, now {', '.join(teachers)}); put it back, or begin a new search."
             )
 
     def _teachers_now(self, cache: Path, space: Space) -> list[str]:
-        from distill_tune.data.dataset import prepare_data
+        from distill_tune.data.dataset import data_folder, prepare_data
         from distill_tune.distillation.preparation.ready_teachers import teacher_folders
 
         with tempfile.TemporaryDirectory() as temporary:
-            is_there = (cache / f"data-{self.data}").is_dir()
+            is_there = data_folder(cache, self.data).is_dir()
             dataset = prepare_data(space.config.data, cache if is_there else Path(temporary))
             return sorted(folder.name for folder in teacher_folders(space, dataset, cache).values())

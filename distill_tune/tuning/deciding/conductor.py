@@ -22,7 +22,7 @@ from distill_tune.tuning.deciding.proposing import Proposer
 from distill_tune.tuning.deciding.spent import Spent
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.proposals.study import Proposal, Study
-from distill_tune.tuning.schedulers._base import Judge
+from distill_tune.tuning.schedulers import Judge
 
 _FAILURES_THAT_END = 5
 """So many failed trials before any other outcome are no accident: the search ends and shows the first cause."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from distill_tune.config import Config, Space, Values
 from distill_tune.config.corners import end_of
-from distill_tune.config.leaves import Path, named
+from distill_tune.config.leaves import KeyPath, named
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.planning.limits import Limits
 
@@ -53,7 +53,7 @@ def _middle_student(space: Space, limits: Limits, family: str) -> Values | None:
     paths = list(space.ranges_of(family))
     most = 8 if limits.are_any and len(space.config.search.objectives) == 1 else 4
 
-    def fits(shares: Mapping[Path, float]) -> bool:
+    def fits(shares: Mapping[KeyPath, float]) -> bool:
         with suppress(ConfigError):  # of a user's own network, that cannot be built so
             return limits.excess(space.at(space.middle(shares, family))).share <= 0
         return False

@@ -22,7 +22,7 @@ from distill_tune.room import check_room, free_bytes, in_bytes
 from distill_tune.students import count_cost
 from distill_tune.tuning.books.plan import ConfirmationPlan
 from distill_tune.tuning.planning.limits import Limits
-from distill_tune.tuning.schedulers._base import Judge
+from distill_tune.tuning.schedulers import Judge
 
 _NUMBER_BYTES = 4
 _CHECKPOINT_COPIES = 2 * 3

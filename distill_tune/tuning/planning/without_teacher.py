@@ -13,12 +13,12 @@ from typing import Any
 
 from distill_tune.config import Space, Values
 from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
-from distill_tune.config.leaves import named
+from distill_tune.config.leaves import KeyPath, named
 from distill_tune.config.ranges import Choice, Range, parse_range
 from distill_tune.errors import ConfigError
 from distill_tune.registry import INITIALISATIONS, LOSSES
 
-Ranges = dict[tuple[str, ...], Range]
+Ranges = dict[KeyPath, Range]
 
 
 def space_without_teacher(space: Space) -> Space:

@@ -14,7 +14,7 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.tuning.books.appender import Appender
-from distill_tune.tuning.samplers._base import RUNGS
+from distill_tune.tuning.samplers import RUNGS
 
 
 class SearchJournal(BaseJournalBackend):

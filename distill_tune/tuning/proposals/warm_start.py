@@ -7,7 +7,6 @@ either has several, the values are read anew from the other's logbook, which has
 
 from __future__ import annotations
 
-import os
 import tomllib
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,9 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.config import Space
 from distill_tune.config.searching import SearchConfig
-from distill_tune.data.files import at_home
 from distill_tune.errors import CacheError, ConfigError
-from distill_tune.tuning.books.claim import SEARCH_TOML
+from distill_tune.export.result_folder import SEARCH_TOML
+from distill_tune.paths import expanded, is_file
 from distill_tune.tuning.books.history import History
 from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK
 from distill_tune.tuning.proposals.storage import SearchStorage
@@ -37,16 +36,16 @@ def check_others(search: SearchConfig) -> None:
     """
     for folder in search.start_from:
         _check_holds(folder, JOURNAL)
-        if not _is_believed(at_home(folder), search.objectives):
+        if not _is_believed(expanded(folder), search.objectives):
             _check_holds(folder, LOGBOOK)
             try:
-                History.of(at_home(folder))
+                History.of(expanded(folder))
             except CacheError as error:
                 raise ConfigError(f"search.start_from: {error}") from error
 
 
 def _check_holds(folder: str, name: str) -> None:
-    if not os.path.isfile(at_home(folder) / name):  # noqa: PTH113 - no name is too long for it
+    if not is_file(expanded(folder) / name):
         raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
 
 
@@ -63,7 +62,7 @@ def _is_believed(folder: Path, objectives: Sequence[str]) -> bool:
 def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
     """The trials with results whose every value this space has, and all objectives, in the folders' order."""
     objectives = space.config.search.objectives
-    found = (_as_ours(trial, told, space) for f in folders for trial, told in _trials(at_home(f), objectives))
+    found = (_as_ours(trial, told, space) for f in folders for trial, told in _trials(expanded(f), objectives))
     return [trial for trial in found if trial is not None]
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distill_tune.tuning.books.records import Status, TrialRecord
-from distill_tune.tuning.schedulers._base import Rung
+from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.showing.tally import Tally
 from distill_tune.tuning.showing.wording import duration, metric, rate, settings
 

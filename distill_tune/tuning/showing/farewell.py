@@ -13,6 +13,8 @@ from rich.table import Table
 
 from distill_tune.config.searching import COSTS
 from distill_tune.export.model_card import curse_sentence, openings, p_value_sentences, verdict_sentences
+from distill_tune.export.result_folder import TENSORBOARD
+from distill_tune.export.student_folder import BEST
 from distill_tune.tuning.showing.wording import amount
 
 
@@ -31,8 +33,8 @@ def farewell(console: Console, found: dict[str, Any], folder: Path, address: str
         say("")
         console.print(front_table(found["front"]))
     say("")
-    say(f"student      {folder / 'best'}")
-    say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / 'tensorboard'))}")
+    say(f"student      {folder / BEST}")
+    say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / TENSORBOARD))}")
 
 
 def _onward(folder: Path, address: str | None) -> str:

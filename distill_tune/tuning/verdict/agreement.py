@@ -12,7 +12,7 @@ from typing import Any
 
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.records import Status
-from distill_tune.tuning.schedulers._base import Rung
+from distill_tune.tuning.schedulers import Rung
 
 _LEAST = 5
 """So many trials must be compared before a rank correlation is given."""

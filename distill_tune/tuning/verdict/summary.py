@@ -12,7 +12,7 @@ from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Reason
-from distill_tune.tuning.schedulers._base import Rung
+from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.verdict.agreement import rung_report
 from distill_tune.tuning.verdict.clock import Clock, training_share
 from distill_tune.tuning.verdict.confirmation import Candidate

@@ -9,6 +9,7 @@ from pathlib import Path
 from ray.exceptions import RayActorError
 
 from distill_tune.errors import DistillTuneError
+from distill_tune.export.result_folder import LOGS
 
 _OF_A_GPU = "CUDA error"
 
@@ -40,7 +41,7 @@ def end_if_spoilt(error: BaseException) -> None:
 
 def log_fault(folder: Path, trial_id: str, error: BaseException) -> None:
     """Keep in a search's folder what a training raised, behind what it raised before, if it was begun again."""
-    log = folder / "logs" / f"{trial_id}.txt"
+    log = folder / LOGS / f"{trial_id}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as file:
         file.write("".join(traceback.format_exception(error)))

@@ -20,7 +20,7 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import one_line
 from distill_tune.tuning.books.records import Report
-from distill_tune.tuning.schedulers._base import Judge
+from distill_tune.tuning.schedulers import Judge
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
 from distill_tune.tuning.workers.groups import make_group

@@ -1,0 +1,34 @@
+"""Paths that a user wrote, whatever they are."""
+
+from pathlib import Path
+
+import pytest
+
+from distill_tune.paths import exists, expanded, is_file, is_folder
+
+IMPOSSIBLE = ["n" * 5000, "a\0b", "~no_such_user_here/x"]
+
+
+@pytest.mark.parametrize("text", IMPOSSIBLE, ids=["too long", "null byte", "no such user"])
+def test_nothing_is_where_no_file_can_be_and_asking_raises_nothing(text: str) -> None:
+    path = expanded(text)
+    assert str(path) == text
+    assert [exists(path), is_file(path), is_folder(path)] == [False, False, False]
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expanded("~/data.csv") == tmp_path / "data.csv"
+    assert expanded(Path("there/~")) == Path("there/~")
+
+
+def test_files_and_folders_are_told_apart_through_links(tmp_path: Path) -> None:
+    file, link, astray = tmp_path / "file", tmp_path / "link", tmp_path / "astray"
+    file.touch()
+    link.symlink_to(tmp_path)
+    astray.symlink_to(tmp_path / "gone")
+    assert [(exists(each), is_file(each), is_folder(each)) for each in (file, link, astray)] == [
+        (True, True, False),
+        (True, False, True),
+        (False, False, False),
+    ]
