@@ -137,7 +137,7 @@ class Space:
         return {name: ranges[name].as_optuna(value) for name, value in values.items()}
 
     def suggest(self, trial: Suggests) -> Values:
-        """Sample every parameter that exists for this trial, as the file has them: what others hang on comes first."""
+        """Sample every parameter that exists for this trial: values as in the file, dependent parameters last."""
         return self._valued(lambda path: self.ranges[path].suggest(trial, dotted(path)))
 
     def middle(self, shares: Mapping[KeyPath, float] | None = None, family: str | None = None) -> Values:

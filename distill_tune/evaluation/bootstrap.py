@@ -98,7 +98,7 @@ def _mean_and_error(kinds: Floats, of_seeds: Floats, of_items: Floats, items: in
     """[2, resamples], of weights [resamples, seeds] and [resamples, kinds].
 
     The error has a whole item's more, which counts only where few items differ: a resample that has none of them would
-    have an error of 0 and be infinitely far away. No product of matrices: its last digit may hang on the threads.
+    have an error of 0 and be infinitely far away. No product of matrices: its last digit may depend on the threads.
     """
     by_seed = np.einsum("rk,sk->rs", of_items, kinds)
     by_item = np.einsum("rs,sk->rk", of_seeds, kinds)

@@ -46,7 +46,7 @@ class UsersOwn(Student):
         options = {name: getattr(self, name) for name in type(self).model_fields} | (self.model_extra or {})
         try:
             network = type(self)._function(input_shape=input_shape, classes=classes, **options)
-        except Exception as error:  # whatever it is, it comes of what the user wrote
+        except Exception as error:  # whatever it is, it comes from what the user wrote
             raise ConfigError(
                 f"student.family: {self._path!r} cannot build {options} for samples of shape {input_shape}: "
                 f"{one_line(error)}"

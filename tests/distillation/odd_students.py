@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class Unreached(nn.Module):
-    """Has weights that no logit hangs on."""
+    """Has weights on which no logit depends."""
 
     def __init__(self, features: int, classes: int):
         super().__init__()

@@ -28,7 +28,7 @@ _MOST_STUDENTS = 500
 
 @dataclass(frozen=True)
 class Shapes:
-    """Of the data: all that a network's shape hangs on beside its options."""
+    """The part of the data that, beside its options, determines the shape of a network."""
 
     input_shape: tuple[int, ...]
     classes: int

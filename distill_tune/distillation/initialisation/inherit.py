@@ -7,7 +7,7 @@ the norm of their weights; here the weights that leave a unit count too:
 
 The largest units are carried over in this order, each with its inputs from the units that were carried before it.
 With fewer inputs a layer is quieter than the teacher's, and its mean is another. So each layer with a bias gets one
-scale, such that its pre-activations have the variance of the same units in the teacher on some training samples, and
+scale, so that its pre-activations have the variance of the same units in the teacher on some training samples, and
 each unit the bias that gives it the teacher's mean; batch statistics are taken anew.
 
 Networks of other depth: the student's layer i of n takes the teacher's layer round(i (m - 1) / (n - 1)) of m, so the

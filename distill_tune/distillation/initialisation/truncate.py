@@ -36,7 +36,7 @@ class Truncate(Initialisation):
     layers: int = Field(1, ge=1)
     """So many of the teacher's first layers are taken.
 
-    No range is shipped: how many fit hangs on the two networks, and a space that asks for more is refused.
+    No range is shipped: how many fit depends on the two networks, and a space that asks for more is refused.
     """
 
     def check(self, config: Config, shapes: Shapes) -> None:

@@ -21,7 +21,7 @@ Layers = Annotated[list[str], Field(max_length=16)]
 Shape = tuple[int, ...]
 """Of one sample's feature: (channels,) or (channels, height, width)."""
 TIMES_ON_FEATURES = 100
-"""How much more than on logits the weights count of a loss that can be on either: no class hangs on a feature."""
+"""For a loss on logits or features: how much more its weights count on features, on which no class depends."""
 
 
 class FeatureLoss(Loss):

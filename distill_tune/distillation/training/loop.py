@@ -115,7 +115,7 @@ class Run:
         return {"epoch": self.epoch, **states}
 
     def close(self) -> None:
-        """Take away what was hung on student and teacher."""
+        """Remove the hooks from student and teacher."""
         for each in (self.taught, self.teacher):
             if each is not None:
                 each.close()
@@ -127,7 +127,7 @@ class Run:
             TrainingError: the loss is not finite.
         """
         self.epoch += 1
-        # What is drawn in an epoch, such as dropout, hangs on nothing before it: a resumed epoch is the same epoch.
+        # What is drawn in an epoch, such as dropout, depends on nothing before it: a resumed epoch is the same epoch.
         torch.manual_seed(seed_of(self.seed, self.epoch, self.shard.rank, "training"))
         began_s, start_s = time.time(), time.perf_counter()
         losses = self._train()

@@ -1,6 +1,6 @@
 """In which precision, memory format and number of threads students train fastest here.
 
-What pays hangs on the processor and on the network: with AVX512-BF16, bfloat16 made convolutional students 1.2 to 2
+What pays depends on the processor and on the network: with AVX512-BF16, bfloat16 made convolutional students 1.2 to 2
 times as fast and small MLPs slower; with channels last, a residual student's step took 0.74 of its time and a plain
 convnet's 0.99. So it is measured, once for a search, and written into its configuration, which all its trials share.
 """

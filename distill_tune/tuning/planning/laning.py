@@ -1,6 +1,6 @@
 """How many lanes a place has: settled once for a search, by a short training of students of its own space.
 
-Whether lanes pay hangs on the students (small MLPs gain most, convolutions cannot be fused), on the processor, and on
+Whether lanes pay depends on the students (small MLPs gain most, convolutions cannot be fused), on the processor, and on
 how many of a space's students can be fused with each other. So some are drawn from the space and trained, alone and in
 lanes, in turns.
 """

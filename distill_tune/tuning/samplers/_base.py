@@ -1,7 +1,7 @@
 """What a sampler is: options, and how to make Optuna's sampler for one proposal.
 
-A sampler is made anew for each proposal, with a seed from the search's and the trial's number. What it proposes so
-hangs on the study alone and not on how often the program was started: a search that was ended and taken up again
+A sampler is made anew for each proposal, with a seed from the search's and the trial's number. So what it proposes
+depends on the study alone and not on how often the program was started: a search that was ended and taken up again
 proposes what it would have proposed.
 """
 

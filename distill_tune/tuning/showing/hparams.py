@@ -152,7 +152,7 @@ def _kind(value: Any) -> type:
 def _in_every_trial(space: Space) -> set[str]:
     """Names that exist whatever is chosen.
 
-    Existence hangs on one choice at a time, for terms of a loss on its weight too, so each pair of them is made once.
+    Existence depends on one choice at a time (for terms of a loss on their weight too), so each pair is made once.
     """
     choices = {path: len(found.values) for path, found in space.ranges.items() if isinstance(found, Choice)}
     most = max((count for path, count in choices.items() if not _is_weight(dotted(path))), default=1)
