@@ -62,7 +62,6 @@ class Examination:
     teacher_accuracy: float
     member_accuracies: dict[str, float]
     """Of several teachers, each one's alone."""
-    num_samples: int
 
 
 Ask = Callable[[nn.Module, np.ndarray], np.ndarray]
@@ -111,7 +110,6 @@ def examine(
             name: metrics.accuracy(_labelled(member, test, device), test.labels)
             for name, member in teacher.members.items()
         },
-        num_samples=len(test.labels),
     )
 
 
