@@ -87,10 +87,10 @@ def _check_limits(config: Config, dataset: Dataset) -> None:
 
 
 def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int) -> dict[str, Any]:
-    from distill_tune.distillation.preparation.teacher_training import device_for
+    from distill_tune.distillation.devices import device_for
     from distill_tune.distillation.training.folds import train_students
-    from distill_tune.distillation.training.pace import threads
     from distill_tune.export.student_folder import write_student_folder
+    from distill_tune.threads import threads
     from distill_tune.weights import write_weights
 
     began_s, device = time.monotonic(), device_for(space.config)

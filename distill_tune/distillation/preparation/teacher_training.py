@@ -16,14 +16,16 @@ from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.outputs import write_outputs
+from distill_tune.distillation.devices import device_for
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.precision import resolved
 from distill_tune.distillation.training.loop import distill
-from distill_tune.distillation.training.pace import Pace, faster_threads, fastest, paces_s, threads
+from distill_tune.distillation.training.pace import Pace, faster_threads, fastest, paces_s
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError, TrainingError
 from distill_tune.teachers import LoadedTeacher, Say, Trained
+from distill_tune.threads import threads
 
 _NUM_LINES = 5
 """How often the training says how it is getting on."""
@@ -67,11 +69,6 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
                 accuracies.append(accuracy)
     record = {**pace._asdict(), "device": device, "validation_accuracies": accuracies}
     return Trained(student.cpu(), record)
-
-
-def device_for(config: Config) -> str:
-    """Where a network runs in this process: as in the trials, on a GPU if they have some and one is here."""
-    return "cuda" if config.resources.gpus_per_worker and torch.cuda.is_available() else "cpu"
 
 
 def _train(config: Config, materials: Materials, device: str, say: Say) -> tuple[nn.Module, float]:

@@ -69,7 +69,7 @@ def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Ca
     import torch
 
     from distill_tune.distillation.training.allocator import freed_memory_kept
-    from distill_tune.distillation.training.pace import threads
+    from distill_tune.threads import threads
 
     resources = fitted.space.config.resources
     if not choices or (resources.gpus_per_worker and not torch.cuda.is_available()):

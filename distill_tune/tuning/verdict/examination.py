@@ -20,8 +20,8 @@ from distill_tune.config import Config
 from distill_tune.data import Dataset, Split
 from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.labelling import label_inputs
+from distill_tune.distillation.devices import on_device
 from distill_tune.distillation.materials.materials import student_for
-from distill_tune.distillation.preparation.ready_teachers import on_device
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.corrupted import corrupted_accuracies
