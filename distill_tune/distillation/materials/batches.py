@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distill_tune.data import UNLABELLED
 from distill_tune.distillation.cache.features import TeacherFeatures
-from distill_tune.distillation.cache.outputs import TeacherOutputs
+from distill_tune.distillation.cache.outputs import Outputs
 from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.views import Views
@@ -52,7 +52,7 @@ class Batches:
         self,
         views: Views,
         labels: Tensor,
-        teacher: TeacherOutputs | None,
+        teacher: Outputs | None,
         batch_size: int,
         seed: int,
         passes: int = 1,
