@@ -51,10 +51,11 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
     """
     data = {**tables_of(config)["data"], "passes": recipe["passes"]}
     sections = {name: table for name, table in recipe.items() if name not in ("passes", "generations")}
+    device = device_for(config)
     with _said_of_the_teacher():
         own = validate({"data": data, **sections})
         check_augmentation(own.augmentation, dataset)
-        materials = Materials.open(Prepared(dataset.folder, None), own, device := device_for(config), see_all=True)
+        materials = Materials.open(Prepared(dataset.folder, None), own, device, see_all=True)
         pace, num_threads = _fastest(own, materials)
         own = own.model_copy(update={"optim": own.optim.model_copy(update=pace._asdict())})
         where = f"in {pace.precision} on {device}"
@@ -88,6 +89,7 @@ def _born_again(
     """The next generation, from a seed of its own: half on the labels, half on the one before, which runs live."""
     tables = tables_of(own)
     tables["loss"] = {"kind": "soft_targets", "temperature": 1.0, "soft_weight": 0.5}
+    # A live teacher is the network that `Prepared` has; source and family are there because a configuration needs some.
     tables["teacher"] = {"source": "train", "family": "mlp", "mode": "live"}
     tables["search"]["seed"] = (own.search.seed + generation) % 2**32
     config, before = validate(tables), before.eval().requires_grad_(False)
