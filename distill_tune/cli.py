@@ -91,6 +91,11 @@ def complain(line: str) -> None:
     tell(f"error: {' '.join(line.split())}", sys.stderr)
 
 
+def warn(line: str) -> None:
+    """One line on stderr, and the work goes on."""
+    tell(f"warning: {line}", sys.stderr)
+
+
 def tell(line: str, stream: TextIO) -> None:
     """One line, at once; whoever reads it may leave (`| head`, a closed terminal), and what is at work goes on."""
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from distill_tune.atomic import new_file
-from distill_tune.cli import Parser, fall_silent, guarded, tell
+from distill_tune.cli import Parser, fall_silent, guarded, warn
 from distill_tune.errors import InputError
 from distill_tune.paths import expanded
 
@@ -46,7 +46,7 @@ def _predict(given: argparse.Namespace) -> int:
     source = expanded(given.input)
     if given.output is not None and _is_same(expanded(given.output), source):
         raise InputError(f"-o {given.output}: is INPUT itself, which must not be lost; choose another place.")
-    inputs = read_inputs(source, opened.encoder, opened.input_shape, _warn, opened.separator)
+    inputs = read_inputs(source, opened.encoder, opened.input_shape, warn, opened.separator)
     found = probabilities(opened.student, inputs)
     if given.output is None:
         return _show(opened.classes, found)
@@ -73,10 +73,6 @@ def _place(output: Path) -> AbstractContextManager[Path]:
     place = output.resolve()
     place.parent.stat()  # a folder that is not there is an error, and not made
     return new_file(place)
-
-
-def _warn(line: str) -> None:
-    tell(f"warning: {line}", sys.stderr)
 
 
 def _show(classes: tuple[str, ...], found: np.ndarray) -> int:

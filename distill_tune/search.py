@@ -10,7 +10,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill_tune.cli import INTERRUPTED, Parser, guarded, local_folder, tell
+from distill_tune.cli import INTERRUPTED, Parser, guarded, local_folder, warn
 from distill_tune.config import load_space
 from distill_tune.errors import ConfigError
 from distill_tune.paths import expanded, is_file
@@ -104,14 +104,10 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
         check_name(given.name)
         folder = storage / given.name
     else:
-        folder = newest(storage, space_path, is_finished=not given.resume, warn=_warn)
+        folder = newest(storage, space_path, is_finished=not given.resume, warn=warn)
     if given.resume:
         return taken_up(folder, command, given.address)
     return extended(folder, int(given.extend), given.time, command, given.address)
-
-
-def _warn(line: str) -> None:
-    tell(f"warning: {line}", sys.stderr)
 
 
 def _is_count(text: str) -> bool:

@@ -15,6 +15,8 @@ from distill_tune.errors import ConfigError
 from distill_tune.paths import expanded
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from distill_tune.data import Dataset
     from distill_tune.distillation.preparation.prepare import Preparation
 
@@ -87,27 +89,32 @@ def _check_limits(config: Config, dataset: Dataset) -> None:
 
 
 def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int) -> dict[str, Any]:
-    from distill_tune.distillation.preparation.teacher_training import device_for
-    from distill_tune.distillation.training.folds import train_students
-    from distill_tune.distillation.training.pace import threads
+    """Train a student and keep it; returns what `train.json` says of it."""
+    from distill_tune.export.model_card import training_card
     from distill_tune.export.student_folder import OF_SEED, write_student_folder
-    from distill_tune.weights import write_weights
 
-    began_s, device = time.monotonic(), device_for(space.config)
-    with threads(space.config.resources.cpus_per_worker):  # as a trial does, so that its weights come out again
-        for epoch in train_students(space.config, preparation.prepared, seed, device, refit=True):
+    began_s = time.monotonic()
+    student, report = _trained(space.config, preparation, seed)
+    card = training_card(folder.name, seed, report["val/accuracy"])
+    write_student_folder(folder / f"{OF_SEED}{seed}", space.config, preparation.dataset, student.state_dict(), card)
+    numbers = {name: value for name, value in report.items() if not name.startswith("time/")}
+    return {**numbers, "seconds": time.monotonic() - began_s}
+
+
+def _trained(config: Config, preparation: Preparation, seed: int) -> tuple[nn.Module, dict[str, float]]:
+    """The student after its last epoch, and the report of that."""
+    from distill_tune.distillation.devices import device_for
+    from distill_tune.distillation.training.folds import train_students
+    from distill_tune.threads import threads
+
+    with threads(config.resources.cpus_per_worker):  # as a trial does, so that its weights come out again
+        for epoch in train_students(config, preparation.prepared, seed, device_for(config), refit=True):
             report = epoch.report
-            number, last = int(report["epoch"]), space.config.search.max_epochs
+            number, last = int(report["epoch"]), config.search.max_epochs
             if number == last or number % max(1, last // _NUM_LINES) == 0:
                 loss, accuracy = report["train/loss"], report["val/accuracy"]
                 _say(f"seed {seed} epoch {number} of {last}: loss {loss:.4f}, val/accuracy {accuracy:.4f}")
-    weights = folder / f".seed-{seed}.safetensors"
-    write_weights(weights, epoch.students.student.state_dict())
-    card = f"# Student of {folder.name}, seed {seed}\n\nval/accuracy {report['val/accuracy']:.4f}\n"
-    write_student_folder(folder / f"{OF_SEED}{seed}", space.config, preparation.dataset, weights, card)
-    weights.unlink()
-    numbers = {name: value for name, value in report.items() if not name.startswith("time/")}
-    return {**numbers, "seconds": time.monotonic() - began_s}
+    return epoch.students.student, report
 
 
 def _say(line: str) -> None:

@@ -69,9 +69,9 @@ def found_at(tables: Any, path: KeyPath) -> Any:
 
 
 def put(tables: dict[str, Any], path: KeyPath, value: Any) -> None:
-    """Write a value into tables, at a path whose tables exist."""
+    """Write a value into tables, at a path whose tables need not exist."""
     for part in path[:-1]:
-        tables = tables[part]
+        tables = tables.setdefault(part, {})
     tables[path[-1]] = value
 
 

@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 from distill_tune.config.existing import lacking
-from distill_tune.config.leaves import KeyPath, found_at
+from distill_tune.config.leaves import KeyPath, found_at, put
 from distill_tune.config.naming_classes import kinds_that_need_labels
 from distill_tune.config.space import Space
 from distill_tune.registry import INITIALISATIONS, LOSSES, OPTIMIZERS, SAMPLERS, STUDENTS
@@ -46,7 +46,7 @@ def completed(space: Space, tables: dict[str, Any]) -> Space:
         return space
     tables = deepcopy(tables)
     for path, written in missing:
-        _put(tables, path, written)
+        put(tables, path, written)
     return Space.parse(tables)
 
 
@@ -71,10 +71,3 @@ def _of_added(space: Space) -> Iterator[tuple[KeyPath, dict[str, list[Any]]]]:
         for key, written in loss.ranges.items():
             if name not in space.kinds and loss.weights != (key,):
                 yield ("loss", name, key), written
-
-
-def _put(tables: dict[str, Any], path: KeyPath, value: Any) -> None:
-    """Write a value into tables, at a path whose tables may not exist yet."""
-    for part in path[:-1]:
-        tables = tables.setdefault(part, {})
-    tables[path[-1]] = value

@@ -55,19 +55,12 @@ def corrupted_accuracies(
     return [results | {"mean": float(np.mean(list(results.values())))} for results in found]
 
 
-def corrupted_accuracy(
-    predict: Callable[[Array], Array], inputs: Array, labels: Labels, seed: int = 0, layout: Layout | None = None
-) -> dict[str, float]:
-    """`corrupted_accuracies` of one student."""
-    return corrupted_accuracies([predict], inputs, labels, seed, layout)[0]
-
-
 def dealt_out(
     inputs: Array, labels: Labels, most: int = 4096, seed: int = 0, layout: Layout | None = None
 ) -> tuple[Array, Labels]:
     """Samples that are worsened in turn by every corruption at every severity, and their labels.
 
-    Right predictions among them are an estimate of the mean of `corrupted_accuracy` for the price of some validation
+    Right predictions among them are an estimate of the mean of `corrupted_accuracies` for the price of some validation
     pass: about `most` predictions, or fewer where that is each sample in every way. Where there are fewer samples than
     `most`, each is worsened in several ways.
     """

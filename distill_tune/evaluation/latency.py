@@ -1,13 +1,13 @@
 """How long a student takes for one sample on one thread of this machine's processor."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from statistics import median
 
 import torch
 from torch import nn
+
+from distill_tune.threads import threads
 
 WARM_UP = 10
 
@@ -26,7 +26,7 @@ def latency_ms(module: nn.Module, input_shape: tuple[int, ...], is_image: bool, 
     """
     module = deepcopy(module).cpu().eval()
     inputs = torch.zeros(1, *input_shape, dtype=torch.uint8 if is_image else torch.float32)
-    with _one_thread(), torch.inference_mode():
+    with threads(1), torch.inference_mode():
         times_s = [_time_s(module, inputs) for _ in range(WARM_UP + repeats)]
     return 1e3 * median(times_s[WARM_UP:])
 
@@ -35,13 +35,3 @@ def _time_s(module: nn.Module, inputs: torch.Tensor) -> float:
     began_s = time.perf_counter()
     module(inputs)
     return time.perf_counter() - began_s
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

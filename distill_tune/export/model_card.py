@@ -71,6 +71,11 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
     )
 
 
+def training_card(name: str, seed: int, accuracy: float) -> str:
+    """Of a student that no search has found: `name` is its folder's training, `accuracy` that on validation samples."""
+    return f"# Student of {name}, seed {seed}\n\nval/accuracy {accuracy:.4f}\n"
+
+
 def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, separator: str | None = None) -> str:
     """What `predict` reads for a student: `student.json` knows it, and of a CSV's separator `run.toml`."""
     if encoder is None:

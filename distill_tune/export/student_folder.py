@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tomli_w
 
@@ -23,12 +25,18 @@ from distill_tune.students._folder import (
     StudentFolder,
     open_student_folder,
 )
+from distill_tune.weights import write_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["BEST", "OF_SEED", "StudentFolder", "open_student_folder", "write_student_folder"]
 
 
-def write_student_folder(folder: Path, config: Config, dataset: Dataset, weights: Path, card: str) -> None:
-    """Write all files, or none; they take the place of an older folder's."""
+def write_student_folder(
+    folder: Path, config: Config, dataset: Dataset, weights: Path | Mapping[str, Tensor], card: str
+) -> None:
+    """Write all files, or none; they take the place of an older folder's. `weights` are a file, or a state dict."""
     description = {
         "input_shape": dataset.input_shape,
         "classes": dataset.classes,
@@ -37,6 +45,9 @@ def write_student_folder(folder: Path, config: Config, dataset: Dataset, weights
     }
     with new_folder(folder) as new:
         (new / RUN_TOML).write_text(tomli_w.dumps(tables_of(config)), encoding="utf-8")
-        shutil.copyfile(weights, new / WEIGHTS)
+        if isinstance(weights, Path):
+            shutil.copyfile(weights, new / WEIGHTS)
+        else:
+            write_weights(new / WEIGHTS, weights)
         (new / STUDENT_JSON).write_text(json.dumps(description, indent=1), encoding="utf-8")
         (new / "README.md").write_text(card, encoding="utf-8")

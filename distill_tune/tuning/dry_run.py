@@ -15,7 +15,7 @@ import tomli_w
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
-from distill_tune.data import prepare_data
+from distill_tune.data import Dataset, prepare_data
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_students
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
@@ -51,8 +51,18 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         footprint = Footprint.of(space, dataset, fitted.limits, places)
         footprint.check(storage)
         samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
+    plan = [
+        *_plan(config, epoch_s, samples, min(places, config.search.trials), must_fit),
+        *footprint.lines(storage),
+        f"result folder {folder}; nothing has been started or written",
+    ]
+    _show(console, space, dataset, plan)
+    return 0
+
+
+def _show(console: SteadyConsole, space: Space, dataset: Dataset, plan: list[str]) -> None:
     console.print("Configuration (each range at its first value)\n", style="bold")
-    console.print(tomli_w.dumps(tables_of(config)))
+    console.print(tomli_w.dumps(tables_of(space.config)))
     console.print("Searched\n", style="bold")
     for path, found in space.ranges.items():
         console.print(f"  {dotted(path)}: {_in_words(found)}")
@@ -62,13 +72,8 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         names = TableEncoder.from_dict(dataset.encoder).feature_names
         console.print(f"  features, in order: {', '.join(names)}")
     console.print("\nPlan\n", style="bold")
-    for line in [
-        *_plan(config, epoch_s, samples, min(places, config.search.trials), must_fit),
-        *footprint.lines(storage),
-        f"result folder {folder}; nothing has been started or written",
-    ]:
+    for line in plan:
         console.print(f"  {line}")
-    return 0
 
 
 def _plan(config: Config, epoch_s: float | None, samples: int, places: int, is_here: bool) -> list[str]:

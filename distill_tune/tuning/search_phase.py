@@ -26,8 +26,8 @@ from distill_tune.tuning.showing.display import Voice
 from distill_tune.tuning.showing.progress import ProgressWatcher
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.verdict import summary
-from distill_tune.tuning.verdict.agreement import rung_report, warning_of
 from distill_tune.tuning.verdict.front import front_in_words, front_of
+from distill_tune.tuning.verdict.rungs import rung_report, warning_of
 from distill_tune.tuning.workers.keeping import CheckpointSweeper
 from distill_tune.tuning.workers.trial import TrialContext
 

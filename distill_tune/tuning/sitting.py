@@ -10,11 +10,12 @@ from typing import Any
 from distill_tune.export.result_folder import TENSORBOARD
 from distill_tune.export.student_folder import BEST
 from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.plan import ConfirmationPlan, Times, num_searches, plan_confirmation
+from distill_tune.tuning.books.plan import ConfirmationPlan, num_searches
 from distill_tune.tuning.books.records import Status, TrialRecord, sign_of
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.ground import Ground
 from distill_tune.tuning.interrupts import Interrupt
+from distill_tune.tuning.planning.time_budget import Times, plan_confirmation
 from distill_tune.tuning.search_phase import BESIDE, SearchPhase, claim_beside
 from distill_tune.tuning.showing.display import Voice
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher

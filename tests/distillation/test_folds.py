@@ -178,4 +178,7 @@ def test_the_train_command_reports_the_folds_and_leaves_the_student_of_all(
     said = capsys.readouterr().out
     assert "samples in 3 folds" in said
     assert "fold 3: training the teacher" in said
-    assert (tmp_path / "results" / "folded" / "seed-0" / "student.safetensors").exists()
+    folder = tmp_path / "results" / "folded"
+    assert {path.name for path in folder.iterdir()} == {"train.json", "seed-0"}
+    assert (folder / "seed-0" / "student.safetensors").exists()
+    assert (folder / "seed-0" / "README.md").read_text().startswith("# Student of folded, seed 0\n\nval/accuracy 0.")

@@ -21,7 +21,7 @@ from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.optimizers import OptimizerKind
 from distill_tune.distillation.training.loop import Checkpoint, Epoch, distill
 from distill_tune.errors import TrainingError
-from distill_tune.evaluation.corrupted import corrupted_accuracy
+from distill_tune.evaluation.corrupted import corrupted_accuracies
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.registry import LOSSES
 
@@ -71,7 +71,8 @@ def test_corrupted_accuracy_is_reported_every_epoch_where_it_is_the_objective(ta
     ] == asked
     *_, last = epochs_of(run)
     validation = run[1].dataset.split("validation")
-    measured = corrupted_accuracy(partial(predict_logits, last.student), validation.inputs, validation.labels)
+    student = partial(predict_logits, last.student)
+    (measured,) = corrupted_accuracies([student], validation.inputs, validation.labels)
     assert last.report["val/corrupted_accuracy"] == pytest.approx(measured["mean"], abs=0.03)
     assert last.report["val/corrupted_accuracy"] < last.report["val/accuracy"]
 

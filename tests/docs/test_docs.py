@@ -372,7 +372,7 @@ def fields_of_a_member() -> set[str]:
     """What is told of each of several teachers beside what is told of one."""
     members = {"NAME": LoadedTeacher(parameters=1)}
     teacher = LoadedTeacher(1, members=members, mix=Mix({"NAME": 1.0}, "logits"))
-    examined = Examination({}, 0.5, {"NAME": 0.5}, 9)
+    examined = Examination({}, 0.5, {"NAME": 0.5})
     told = set(flat({"teacher": summary.teacher_of(teacher, examined, (8,))}))
     return {name for name in told if ".members." in name} - {"teacher.members.NAME.multiply_adds"}
 

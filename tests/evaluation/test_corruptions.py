@@ -16,7 +16,6 @@ from distill_tune.evaluation import corrupted
 from distill_tune.evaluation.corrupted import (
     MOST_SAMPLES,
     corrupted_accuracies,
-    corrupted_accuracy,
     corruptions_for,
     dealt_out,
 )
@@ -252,7 +251,7 @@ def test_corrupted_accuracy_is_a_mean_over_severities_and_corruptions() -> None:
 
     names = sorted(corruptions_for(rows))
     expected = {name: float(name == names[0]) for name in names}
-    assert corrupted_accuracy(predict, rows, labels) == {**expected, "mean": pytest.approx(1 / len(names))}
+    assert corrupted_accuracies([predict], rows, labels)[0] == {**expected, "mean": pytest.approx(1 / len(names))}
     assert len(seen) == 3 * len(names)
 
 
@@ -268,7 +267,7 @@ def test_several_students_meet_the_same_inputs_and_each_gets_its_own_result() ->
     students = [partial(student, number) for number in range(2)]
     found = corrupted_accuracies(students, rows, labels)
     assert all(np.array_equal(one, other) for one, other in zip(*seen, strict=True))
-    assert found == [corrupted_accuracy(each, rows, labels) for each in students]
+    assert found == [corrupted_accuracies([each], rows, labels)[0] for each in students]
     assert found[0]["mean"] > found[1]["mean"]
 
 
@@ -281,7 +280,7 @@ def test_of_many_samples_evenly_spread_ones_are_taken() -> None:
         kept.append(len(inputs))
         return np.zeros((len(inputs), 2))
 
-    corrupted_accuracy(predict, rows, labels % 2)
+    corrupted_accuracies([predict], rows, labels % 2)
     assert set(kept) == {MOST_SAMPLES}
 
 
@@ -304,7 +303,7 @@ def test_samples_dealt_out_meet_every_corruption_about_equally_often(count: int,
 
 def test_accuracy_on_samples_dealt_out_estimates_that_on_all_in_every_way() -> None:
     images, labels, nearest = a_decent_classifier()
-    whole = corrupted_accuracy(nearest, images[600:], labels[600:])["mean"]
+    whole = corrupted_accuracies([nearest], images[600:], labels[600:])[0]["mean"]
     worse, theirs = dealt_out(images[600:], labels[600:])
     assert len(theirs) <= 4096
     assert accuracy(nearest(worse), theirs) == pytest.approx(whole, abs=0.02)
@@ -340,9 +339,9 @@ def a_decent_classifier() -> tuple[Array, Array, Callable[[Array], Array]]:
 def test_one_who_knows_the_clean_digits_only_is_worse_on_corrupted_ones() -> None:
     images, labels, nearest = a_decent_classifier()
     clean = (nearest(images[600:]).argmax(1) == labels[600:]).mean()
-    corrupted = corrupted_accuracy(nearest, images[600:], labels[600:])
+    corrupted = corrupted_accuracies([nearest], images[600:], labels[600:])[0]
     assert 0.2 < corrupted["mean"] < clean
-    assert corrupted == corrupted_accuracy(nearest, images[600:], labels[600:])
+    assert corrupted == corrupted_accuracies([nearest], images[600:], labels[600:])[0]
 
 
 def test_importing_the_corruptions_does_not_import_torch_or_scipy() -> None:
@@ -365,5 +364,5 @@ def test_of_photographs_fewer_are_taken_than_of_small_images(monkeypatch: pytest
         return np.zeros((len(inputs), 2))
 
     for width in (2, 20):
-        corrupted_accuracy(predict, np.zeros((50, width), dtype=np.float32), np.arange(50) % 2)
+        corrupted_accuracies([predict], np.zeros((50, width), dtype=np.float32), np.arange(50) % 2)
     assert set(kept) == {20, 5}

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from distill_tune.config.searching import SearchConfig
 from distill_tune.config.space import Space
-from distill_tune.tuning.books.plan import CONFIRMATION_SHARE, Times, plan_confirmation
 from distill_tune.tuning.deciding.budget import Budget, Reason
+from distill_tune.tuning.planning.time_budget import CONFIRMATION_SHARE, Times, plan_confirmation
 
 CONFIG = Space.parse(
     {"data": {"source": "digits"}, "student": {"family": "mlp"}, "confirm": {"top": 3, "seeds": 5}}

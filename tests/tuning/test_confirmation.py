@@ -97,10 +97,10 @@ def test_the_examination_agrees_with_the_students_that_were_trained(
     trained: tuple[list[Candidate], Ledger], preparation: Any
 ) -> None:
     candidates, _ = trained
-    found = examine(candidates, preparation.teacher, preparation.dataset)
+    found, test = examine(candidates, preparation.teacher, preparation.dataset), open_test(preparation.dataset)
     for candidate in candidates:
         examined = found.by_candidate[candidate.name]
-        assert examined.correct.shape == (2, found.num_samples)
+        assert examined.correct.shape == (2, len(test.labels))
         assert examined.accuracy.mean == pytest.approx(examined.correct.mean())
         assert abs(examined.accuracy.mean - candidate.mean("val/accuracy")) < 0.2
         assert examined.corrupted_accuracy == pytest.approx(np.mean(list(examined.by_corruption.values())))

@@ -9,9 +9,10 @@ import pytest
 from small import TABLES
 
 from distill_tune.config.space import Space
+from distill_tune.distillation.materials.materials import Materials
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.planning.fitting import Fitted, known_to_fit
-from distill_tune.tuning.planning.laning import _STEPS, with_lanes
+from distill_tune.tuning.planning.laning import _STEPS, _less, with_lanes
 
 
 def fitted(preparation: Any, **sections: dict[str, Any]) -> Fitted:
@@ -52,6 +53,15 @@ def test_what_is_measured_on_part_of_the_samples_may_be_mixed_with_others(ready:
     _, own = ready(mixed.space)
     assert len(own.dataset.split("train")) > _STEPS * 4
     assert with_lanes(mixed, own.prepared, 1, lambda line: None).space.config.resources.lanes in (1, 4)
+
+
+def test_others_of_the_process_keep_the_whole_validation_of_the_teacher(preparation: Any) -> None:
+    config = fitted(preparation).space.config
+    theirs = Materials.open(preparation.prepared, config)
+    less = _less(Materials.open(preparation.prepared, config), config, samples=len(theirs.labels) // 2)
+    count = len(less.validation_labels)
+    assert len(less.teacher.validation) == count < len(theirs.validation_labels)
+    assert len(theirs.teacher.validation) == len(theirs.validation_labels)
 
 
 def test_what_is_measured_beside_a_live_teacher_leaves_no_hooks_on_it(ready: Any, preparation: Any) -> None:

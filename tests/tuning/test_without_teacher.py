@@ -13,9 +13,10 @@ from distill_tune.config.searching import SearchConfig
 from distill_tune.config.writing import as_toml
 from distill_tune.errors import ConfigError
 from distill_tune.registry import INITIALISATIONS, LOSSES
-from distill_tune.tuning.books.plan import ConfirmationPlan, Times, affordable_epochs, plan_confirmation
+from distill_tune.tuning.books.plan import ConfirmationPlan
 from distill_tune.tuning.books.records import TrialRecord
 from distill_tune.tuning.planning.fitting import known_to_fit
+from distill_tune.tuning.planning.time_budget import Times, affordable_epochs, plan_confirmation
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.sitting import Sitting
 from distill_tune.tuning.verdict.confirmation import Candidate, confirm, rivals_of

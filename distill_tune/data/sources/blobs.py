@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
-from distill_tune.config.numbers import Positive
+from distill_tune.config.numbers import Positive, Seed
 from distill_tune.data.sources._base import Source
 from distill_tune.errors import ConfigError
 from distill_tune.registry import DATA_SOURCES
@@ -40,7 +40,7 @@ class Blobs(Source):
     """Half the length of the cube's edges; larger is easier."""
     noise: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of the samples whose label is drawn at random."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _fits(self) -> Blobs:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from distill_tune.distillation.cache.outputs import TeacherOutputs
+from distill_tune.distillation.cache.outputs import Outputs
 from distill_tune.teachers.mixing import Mix
 
 
-class MixedOutputs(TeacherOutputs):
+class MixedOutputs:
     """What a trial takes for one teacher's outputs."""
 
-    def __init__(self, members: dict[str, TeacherOutputs], mix: Mix):
+    def __init__(self, members: dict[str, Outputs], mix: Mix):
         """`members` are those that take part."""
         self._members, self._mix = members, mix
         self.folder = next(iter(members.values())).folder

@@ -9,6 +9,7 @@ https://arxiv.org/abs/2207.10666).
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -28,6 +29,25 @@ from distill_tune.teachers import LoadedTeacher, Say
 TRAIN, VALIDATION = "train.arrow", "validation.arrow"
 _VIEW, _INDEX, _TAIL = "view_", "index_", "tail_"
 """How the names of columns begin; the last two are there where not all logits are kept."""
+
+
+class Outputs(Protocol):
+    """What a training reads of what was said by a teacher that has run; of one here, of several in `mixed.py`."""
+
+    folder: Path
+    """For messages: where they are, of several the first's."""
+    validation: Tensor
+    """float32 [validation samples, classes]."""
+
+    @property
+    def num_views(self) -> int:
+        """How many views of each sample are labelled; 0 where the teacher runs live."""
+
+    def logits(self, view: int) -> Tensor:
+        """float32 [visible training samples, classes], raw; `take` where some samples do."""
+
+    def take(self, view: int, index: Tensor) -> Tensor:
+        """float32 [batch, classes], raw: of the samples at `index`, int64 [batch]."""
 
 
 class TeacherOutputs:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from distill_tune.config.messages import shown
 from distill_tune.distillation.initialisation._base import Initialisation, Shapes, check_family
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import INITIALISATIONS
@@ -126,7 +127,7 @@ class Truncate(Initialisation):
             return f"{what}, so student.mlp.widths must begin with {widths}, but is {got}."
         teacher, student = (part.chosen("family").model_dump() for part in (config.teacher, config.student))
         written = ", ".join(
-            f"student.{name}.{key} = {_toml(teacher[key])}"
+            f"student.{name}.{key} = {shown(teacher[key])}"
             for key in teacher
             if key not in _FREE and teacher[key] != student[key]
         )
@@ -154,7 +155,3 @@ def _shapes_of(layer: list[nn.Module]) -> list[tuple[int, ...]]:
 
 def _widths(mlp: Any) -> list[int]:
     return list(mlp.widths or [mlp.width] * mlp.depth)
-
-
-def _toml(value: Any) -> str:
-    return {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)

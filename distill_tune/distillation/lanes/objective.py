@@ -34,11 +34,6 @@ class Part:
     index: Tensor | None
     """The same, int64; None for all lanes."""
 
-    @property
-    def uses_teacher(self) -> bool:
-        """Whether these lanes look at the teacher's logits."""
-        return self.objectives[0].uses_teacher
-
     def dials(self, progress: Sequence[Sequence[float]], device: torch.device) -> list[Dials]:
         """At each step; `progress` is each lane's at each step, of all lanes."""
         pairs = list(zip(self.numbers, self.objectives, strict=True))

@@ -72,7 +72,7 @@ class FeatureLoss(Loss):
         return None
 
     def memory(self, pairs: int, samples: int, seed: int) -> nn.Module | None:
-        """What is remembered of the training samples from step to step; None where nothing is.
+        """What is remembered of the training samples from batch to batch; None where nothing is.
 
         Args:
             pairs: how many are compared.
@@ -81,7 +81,7 @@ class FeatureLoss(Loss):
 
         Returns:
             A module without parameters, all of whose state is buffers, which every worker moves alike. It is called
-            with the pairs, the samples' numbers (int64 [batch]) and that of the step, and adds to each pair.
+            with the pairs, the samples' numbers (int64 [batch]) and that of the batch, and adds to each pair.
         """
         return None
 

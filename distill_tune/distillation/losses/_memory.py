@@ -26,11 +26,11 @@ class Remembered(NamedTuple):
     """What an embedding of one network is compared with, of the other network's bank; all without gradient."""
 
     partners: Tensor
-    """[batch, dimensions]: of the same samples, before this step."""
+    """[batch, dimensions]: of the same samples, before this batch."""
     negatives: Tensor
     """[negatives, dimensions]."""
     log_mean: Tensor
-    """Scalar: log of the mean of exp(<., negative> / tau) in the first step.
+    """Scalar: log of the mean of exp(<., negative> / tau) in the first batch.
 
     Times the number of samples, that mean is the constant Z of noise-contrastive estimation.
     """
@@ -39,7 +39,7 @@ class Remembered(NamedTuple):
 class Memory(Shared):
     """Two banks a pair, whose rows have length 1; at first they are random directions.
 
-    Several workers hold the same banks: each step's rows come from all of them, and all draw the same negatives.
+    Several workers hold the same banks: each batch's rows come from all of them, and all draw the same negatives.
     """
 
     students: Tensor
@@ -58,31 +58,31 @@ class Memory(Shared):
             self.register_buffer(name, nn.functional.normalize(directions, dim=-1))
         self.register_buffer("log_means", torch.zeros(pairs, 2))
 
-    def drawn(self, step: int) -> Tensor:
-        """int64 [negatives]: rows, each as likely, in a step from 0 on; a function of that and of the seed alone."""
-        generator = torch.Generator().manual_seed(seed_of(self._seed, step, "negatives"))
+    def drawn(self, batch_number: int) -> Tensor:
+        """int64 [negatives]: rows, each as likely, for a batch, from 0 on; a function of that and of the seed alone."""
+        generator = torch.Generator().manual_seed(seed_of(self._seed, batch_number, "negatives"))
         rows = torch.randint(self._samples, (self._negatives,), generator=generator)
         return rows.to(self.students.device)
 
     def forward(
-        self, pairs: Sequence[Pair], index: Tensor, step: int
+        self, pairs: Sequence[Pair], index: Tensor, batch_number: int
     ) -> list[tuple[Tensor, Tensor, Remembered, Remembered]]:
-        """What pairs of embeddings are compared with; they are remembered for the steps to come.
+        """What pairs of embeddings are compared with; they are remembered for the batches to come.
 
         Args:
             pairs: (student, teacher), each [batch, dimensions] of length 1.
             index: int64 [batch], no two alike: which of the training samples they are of.
-            step: of the training, from 0 on.
+            batch_number: of the training, from 0 on.
 
         Returns:
             (student, teacher, what the student is compared with, what the teacher is compared with).
         """
-        rows, found = self.drawn(step), []
+        rows, found = self.drawn(batch_number), []
         for (student, teacher), students, teachers, log_means in zip(
             pairs, self.students, self.teachers, self.log_means, strict=True
         ):
             theirs, ours = teachers[rows], students[rows]
-            if step == 0:
+            if batch_number == 0:
                 log_means[0], log_means[1] = self._log_mean(student, theirs), self._log_mean(teacher, ours)
             with_teacher = Remembered(teachers[index], theirs, log_means[0].clone())
             found.append((student, teacher, with_teacher, Remembered(students[index], ours, log_means[1].clone())))

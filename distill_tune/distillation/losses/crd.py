@@ -80,7 +80,7 @@ class Crd(FeatureLoss):
     dimensions: Annotated[int, Field(ge=2, le=4096)] = 128
     """Of the sphere's space."""
     negatives: Annotated[int, Field(ge=0, le=65_536)] = 0
-    """Drawn from a memory of all training samples at each step; 0: the others of the batch. The authors' is 16,384."""
+    """Drawn for each batch from a memory of all training samples; 0: the others of it. The authors' is 16,384."""
 
     def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module:
         """Two linear layers a pair."""

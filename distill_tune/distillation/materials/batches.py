@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distill_tune.data import UNLABELLED
 from distill_tune.distillation.cache.features import TeacherFeatures
-from distill_tune.distillation.cache.outputs import TeacherOutputs
+from distill_tune.distillation.cache.outputs import Outputs
 from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.views import Views
@@ -52,7 +52,7 @@ class Batches:
         self,
         views: Views,
         labels: Tensor,
-        teacher: TeacherOutputs | None,
+        teacher: Outputs | None,
         batch_size: int,
         seed: int,
         passes: int = 1,
@@ -106,19 +106,22 @@ class Batches:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of epoch 1, 2, ...; each pass over the data shows the next view."""
-        for turn in range((epoch - 1) * self._passes, epoch * self._passes):
-            view = turn if self._teacher is None else turn % self._teacher.num_views
+        for turn, view in self._turns(epoch):
             for rows in self._order(turn).split(self._steps_per_chunk):
                 yield from self._chunk(rows, view)
 
     def chunks(self, epoch: int, samples: int) -> Iterator[Batch]:
         """The same batches without features, several in one: [steps, batch, ...], one step at least, of `samples`."""
-        for turn in range((epoch - 1) * self._passes, epoch * self._passes):
-            view = turn if self._teacher is None else turn % self._teacher.num_views
+        for turn, view in self._turns(epoch):
             for rows in self._order(turn).split(max(1, samples // self._part)):
                 columns = self._columns(rows.flatten().to(self._labels.device), view)
                 shaped: Any = (None if c is None else c.unflatten(0, rows.shape) for c in columns)
                 yield Batch._make((*shaped, self._labelled_share, (), None))
+
+    def _turns(self, epoch: int) -> Iterator[tuple[int, int]]:
+        """Each pass of an epoch by its number in the training, and the view that it shows: a teacher's come again."""
+        for turn in range((epoch - 1) * self._passes, epoch * self._passes):
+            yield turn, turn if self._teacher is None else turn % self._teacher.num_views
 
     def _order(self, turn: int) -> Tensor:
         """int64 [steps, batch of this worker]."""

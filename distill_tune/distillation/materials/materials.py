@@ -19,7 +19,7 @@ from distill_tune.data import UNLABELLED, Dataset, open_dataset
 from distill_tune.distillation.cache.features import ANATOMY, TeacherFeatures
 from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.mixed import MixedOutputs
-from distill_tune.distillation.cache.outputs import TeacherOutputs
+from distill_tune.distillation.cache.outputs import Outputs
 from distill_tune.distillation.cache.weights import TeacherWeights
 from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.features.anatomy import Anatomy
@@ -45,7 +45,7 @@ class Materials:
     """int64 [visible training samples]; UNLABELLED where the student may not know."""
     validation_inputs: Tensor
     validation_labels: Tensor
-    teacher: TeacherOutputs | None
+    teacher: Outputs | None
     live_teacher: nn.Module | None
     train_inputs: Tensor
     """[visible training samples, *input_shape], unaugmented."""
@@ -149,7 +149,7 @@ class Materials:
         return student_for(config, self.dataset)
 
 
-def _outputs(prepared: Prepared, config: Config, device: torch.device | str) -> TeacherOutputs | None:
+def _outputs(prepared: Prepared, config: Config, device: torch.device | str) -> Outputs | None:
     """The teacher's outputs; of several, of those that take part in this run, mixed as it says."""
     if prepared.member_folders:
         mix = mix_of(config)

@@ -6,13 +6,9 @@ Of several teachers each is made ready and cached alone; a trial mixes what they
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import nn
 
 from distill_tune.config import Config, Space
 from distill_tune.config.sections import TeacherConfig
@@ -22,10 +18,11 @@ from distill_tune.distillation.cache.features import ANATOMY, announce_features,
 from distill_tune.distillation.cache.folders import outputs_are_whole, outputs_folder
 from distill_tune.distillation.cache.outputs import write_outputs
 from distill_tune.distillation.cache.weights import leave_weights, refuse_without_network
+from distill_tune.distillation.devices import device_for, on_device
 from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
 from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
-from distill_tune.distillation.preparation.teacher_training import device_for, train_teacher
+from distill_tune.distillation.preparation.teacher_training import train_teacher
 from distill_tune.distillation.preparation.variants import check_logits_suffice
 from distill_tune.teachers import LoadedTeacher, Pupils, Say, Teacher, Trained, Workshop
 from distill_tune.teachers.mixing import MixedNetwork
@@ -82,20 +79,6 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> None:
             teacher = source.load(section, pupils_of(dataset), Workshop(folder, refuse_to_train, lambda line: None))
             if section is space.config.teacher and teacher.module is not None:
                 check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
-
-
-@contextmanager
-def on_device(device: str, network: nn.Module | None) -> Iterator[None]:
-    """Runs a network on a device for a while; afterwards the memory there belongs to the trials."""
-    if network is None or device == "cpu":
-        yield
-        return
-    try:
-        network.to(device)
-        yield
-    finally:
-        network.cpu()
-        torch.cuda.empty_cache()
 
 
 def _layers_to_compare(

@@ -16,14 +16,16 @@ from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.outputs import write_outputs
+from distill_tune.distillation.devices import device_for
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.precision import resolved
 from distill_tune.distillation.training.loop import distill
-from distill_tune.distillation.training.pace import Pace, faster_threads, fastest, paces_s, threads
+from distill_tune.distillation.training.pace import Pace, faster_threads, fastest, paces_s
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError, TrainingError
 from distill_tune.teachers import LoadedTeacher, Say, Trained
+from distill_tune.threads import threads
 
 _NUM_LINES = 5
 """How often the training says how it is getting on."""
@@ -49,10 +51,11 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
     """
     data = {**tables_of(config)["data"], "passes": recipe["passes"]}
     sections = {name: table for name, table in recipe.items() if name not in ("passes", "generations")}
+    device = device_for(config)
     with _said_of_the_teacher():
         own = validate({"data": data, **sections})
         check_augmentation(own.augmentation, dataset)
-        materials = Materials.open(Prepared(dataset.folder, None), own, device := device_for(config), see_all=True)
+        materials = Materials.open(Prepared(dataset.folder, None), own, device, see_all=True)
         pace, num_threads = _fastest(own, materials)
         own = own.model_copy(update={"optim": own.optim.model_copy(update=pace._asdict())})
         where = f"in {pace.precision} on {device}"
@@ -67,11 +70,6 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
                 accuracies.append(accuracy)
     record = {**pace._asdict(), "device": device, "validation_accuracies": accuracies}
     return Trained(student.cpu(), record)
-
-
-def device_for(config: Config) -> str:
-    """Where a network runs in this process: as in the trials, on a GPU if they have some and one is here."""
-    return "cuda" if config.resources.gpus_per_worker and torch.cuda.is_available() else "cpu"
 
 
 def _train(config: Config, materials: Materials, device: str, say: Say) -> tuple[nn.Module, float]:
@@ -91,6 +89,7 @@ def _born_again(
     """The next generation, from a seed of its own: half on the labels, half on the one before, which runs live."""
     tables = tables_of(own)
     tables["loss"] = {"kind": "soft_targets", "temperature": 1.0, "soft_weight": 0.5}
+    # A live teacher is the network that `Prepared` has; source and family are there because a configuration needs some.
     tables["teacher"] = {"source": "train", "family": "mlp", "mode": "live"}
     tables["search"]["seed"] = (own.search.seed + generation) % 2**32
     config, before = validate(tables), before.eval().requires_grad_(False)

@@ -113,12 +113,12 @@ class FeatureTerm(nn.Module):
         self.memory = loss.memory(len(pairing.student), samples, seed)
 
     def forward(
-        self, students: Sequence[Tensor], teachers: Sequence[Tensor], index: Tensor | None = None, step: int = 0
+        self, students: Sequence[Tensor], teachers: Sequence[Tensor], index: Tensor | None = None, batch_number: int = 0
     ) -> Tensor:
-        """The mean over the pairs: scalar; `index` and `step` are for what has a memory."""
+        """The mean over the pairs: scalar; `index` and `batch_number` are for what has a memory."""
         pairs = zip(students, teachers, strict=True) if self.projector is None else self.projector(students, teachers)
         if self.memory is not None:
-            pairs = self.memory(pairs, index, step)
+            pairs = self.memory(pairs, index, batch_number)
         terms = [self.loss.compare(*pair) for pair in pairs]
         return torch.stack(terms).mean()
 
@@ -141,7 +141,7 @@ class WithFeatures(nn.Module):
         self._tap = Tap(student, self._layers)
 
     def forward(
-        self, inputs: Tensor, teacher_features: Sequence[Tensor], index: Tensor | None = None, step: int = 0
+        self, inputs: Tensor, teacher_features: Sequence[Tensor], index: Tensor | None = None, batch_number: int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits, and the name of each term to its value, computed in float32 whatever the precision.
 
@@ -149,14 +149,14 @@ class WithFeatures(nn.Module):
             inputs: [batch, *input_shape].
             teacher_features: of `teacher_layers`, in that order, without gradient.
             index: int64 [batch]: which of the training samples these are, for a loss that remembers them.
-            step: of the training, from 0 on, likewise.
+            batch_number: of the training, from 0 on, likewise.
         """
         logits, features = self._tap.run(self.student, inputs)
         with torch.autocast(inputs.device.type, enabled=False):
             ours = [feature.float() for feature in features]
             values = {}
             for name, term, mine, theirs in zip(self._names, self.terms, self._ours, self._theirs, strict=True):
-                values[name] = term([ours[i] for i in mine], [teacher_features[i] for i in theirs], index, step)
+                values[name] = term([ours[i] for i in mine], [teacher_features[i] for i in theirs], index, batch_number)
         return logits, values
 
     def close(self) -> None:

@@ -153,8 +153,8 @@ class Run:
         num_batches = self.batches.steps_per_epoch
         sums = torch.zeros(3 + len(self.objective.also), device=self.device)
         total, hard, soft, *also = sums.unbind()
-        for number, batch in enumerate(self.batches.epoch(self.epoch), start=(self.epoch - 1) * num_batches):
-            loss, terms = self._learn(batch, number)
+        for batch_number, batch in enumerate(self.batches.epoch(self.epoch), (self.epoch - 1) * num_batches):
+            loss, terms = self._learn(batch, batch_number)
             total += loss.detach()
             hard += terms.hard.detach()
             if terms.soft is not None:
@@ -176,21 +176,21 @@ class Run:
         self._refuse_divergence("training", total)
         return {"train/loss": total, **terms, "learning_rate": self.optimizer.param_groups[0]["lr"]}
 
-    def _learn(self, batch: Batch, number: int) -> tuple[Tensor, LossTerms]:
+    def _learn(self, batch: Batch, batch_number: int) -> tuple[Tensor, LossTerms]:
         """A batch's gradient, and with the last batch of a step the step."""
-        turn = self.steps.turn(number)
+        turn = self.steps.turn(batch_number)
         if turn.begins:
             self.optimizer.zero_grad()
         progress = progress_at(turn.step, self.total_steps)
         with averaging(self.forward, turn.ends):
-            terms = self._terms(batch, number, progress)
+            terms = self._terms(batch, batch_number, progress)
             loss = self.objective.weigh(*terms, progress)
             (loss if turn.share == 1 else loss * turn.share).backward()
         if turn.ends:
             self._step(turn.step)
         return loss, terms
 
-    def _terms(self, batch: Batch, number: int, progress: float) -> LossTerms:
+    def _terms(self, batch: Batch, batch_number: int, progress: float) -> LossTerms:
         """The student runs first and a live teacher after it, but where the student's pass compares their features."""
         teacher_logits, features, on_features = batch.teacher_logits, batch.teacher_features, NO_FEATURES
         if self.taught is None:
@@ -200,7 +200,7 @@ class Run:
             teacher_logits, features = self.teacher(batch.inputs)
         if self.taught is not None:
             with self.precision:
-                logits, on_features = self.forward(batch.inputs, features, batch.rows, number)
+                logits, on_features = self.forward(batch.inputs, features, batch.rows, batch_number)
         return self.objective.terms(logits.float(), batch, teacher_logits, progress, on_features)
 
     def _step(self, step: int) -> None:

@@ -8,8 +8,8 @@ convnet's 0.99. So it is measured, once for a search, and written into its confi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from statistics import median
 from typing import Any, Literal, NamedTuple
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from distill_tune.distillation.optimizers._direct import Optimizer
 from distill_tune.distillation.precision import forward_context
 from distill_tune.registry import OPTIMIZERS
+from distill_tune.threads import threads
 
 Precision = Literal["float32", "bfloat16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
@@ -132,14 +133,3 @@ def _timed_step_s(
     if inputs.is_cuda:
         torch.cuda.synchronize(inputs.device)
     return time.perf_counter() - began_s
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Torch's number of threads, for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

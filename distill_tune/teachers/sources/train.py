@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from distill_tune.config.messages import BrokenRule
-from distill_tune.config.numbers import Positive
+from distill_tune.config.numbers import Positive, Seed
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
 from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Trained, Workshop, source_of
 from distill_tune.weights import write_weights
@@ -58,7 +58,7 @@ class Train(Teacher):
     takes its place."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """As `optim.precision`; auto is measured, and the kept teacher says what it was."""
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _check_augmentation(self) -> Self:

@@ -1,16 +1,13 @@
-"""Planning the time: how much of `--time` belongs to the search, and what confirmation the rest can pay for."""
+"""What a confirmation trains, as the logbook records it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from distill_tune.config import Config, parse_duration_s
-from distill_tune.config.searching import ConfirmConfig, SearchConfig
+from distill_tune.config import Config
+from distill_tune.config.searching import ConfirmConfig
 
-CONFIRMATION_SHARE = 1 / 3
-"""Of `--time`: kept back for the confirmation."""
 NUM_BASELINES = 2
-_LEAST_SEEDS = 2
 
 
 @dataclass(frozen=True)
@@ -37,61 +34,3 @@ class ConfirmationPlan:
 def num_searches(confirm: ConfirmConfig) -> int:
     """How many searches are made."""
     return 2 if confirm.baseline_search else 1
-
-
-@dataclass(frozen=True)
-class Times:
-    """Seconds of the time budget; None without one."""
-
-    total_s: float | None
-    search_s: float | None
-    """Of one search; where there are two, each has as much."""
-
-    @classmethod
-    def of(cls, search: SearchConfig, searches: int = 1) -> Times:
-        """The whole, and each search's part of it."""
-        if search.time is None:
-            return cls(None, None)
-        total_s = parse_duration_s(search.time)
-        return cls(total_s, total_s * (1 - CONFIRMATION_SHARE) / searches)
-
-
-def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: int) -> int:
-    """The most epochs a training may have so that the least confirmation fits into its share of the time.
-
-    Never more than `search.max_epochs`, and never so few that trials could not be compared at a rung.
-
-    Args:
-        config: of the search.
-        epoch_s: seconds of one epoch.
-        total_s: the whole time budget.
-        places: trainings at a time.
-    """
-    least = ConfirmationPlan.of(config, 1, _LEAST_SEEDS)
-    turns = -(-least.num_runs // places)
-    epochs = int(total_s * CONFIRMATION_SHARE / (turns * epoch_s))
-    floor = min(config.search.max_epochs, config.search.min_epochs * config.search.reduction_factor)
-    return max(floor, min(config.search.max_epochs, epochs))
-
-
-def plan_confirmation(
-    config: Config, num_candidates: int, run_s: float, left_s: float | None, places: int
-) -> ConfirmationPlan:
-    """The largest confirmation, up to what is configured, that fits into the time left.
-
-    Seeds are given up last but one, candidates first: an interval needs seeds. The least is one candidate in two seeds,
-    even if that takes longer than is left.
-
-    Args:
-        config: its `[confirm]` is the most.
-        num_candidates: trials of the search that there are to confirm.
-        run_s: seconds of one full training.
-        left_s: seconds left; None without a time budget.
-        places: trainings at a time.
-    """
-    most = ConfirmationPlan.of(config, min(config.confirm.top, num_candidates))
-    if left_s is None:
-        return most
-    plans = [replace(most, top=top) for top in range(most.top, 0, -1)]
-    plans += [replace(most, top=1, seeds=seeds) for seeds in range(most.seeds - 1, _LEAST_SEEDS - 1, -1)]
-    return next((plan for plan in plans if -(-plan.num_runs // places) * run_s <= left_s), plans[-1])

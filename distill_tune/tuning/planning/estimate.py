@@ -14,8 +14,9 @@ from distill_tune.data import Dataset
 from distill_tune.distillation.cache.seen import visible_rows
 from distill_tune.distillation.materials.materials import student_for
 from distill_tune.distillation.seeds import generators_kept
-from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s, threads
+from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s
 from distill_tune.errors import ConfigError
+from distill_tune.threads import threads
 
 _OVER_S = 0.5
 """Of timed steps, for each family."""

@@ -18,11 +18,11 @@ from distill_tune.config.searching import COSTS
 from distill_tune.data import Dataset
 from distill_tune.distillation.precision import resolved
 from distill_tune.errors import ConfigError
-from distill_tune.tuning.books.plan import affordable_epochs
 from distill_tune.tuning.books.records import TrialRecord
 from distill_tune.tuning.planning.by_size import middle_students, smallest_student
 from distill_tune.tuning.planning.estimate import chosen_pace, estimated_epoch_s
 from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.planning.time_budget import affordable_epochs
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.proposals.warm_start import check_others
 

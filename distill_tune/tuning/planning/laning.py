@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from copy import copy
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Ca
     import torch
 
     from distill_tune.distillation.training.allocator import freed_memory_kept
-    from distill_tune.distillation.training.pace import threads
+    from distill_tune.threads import threads
 
     resources = fitted.space.config.resources
     if not choices or (resources.gpus_per_worker and not torch.cuda.is_available()):
@@ -145,8 +146,9 @@ def _less(materials: Materials, config: Config, samples: int) -> Materials:
     """
     share = min(1.0, samples / len(materials.labels))
     count = max(1, round(share * len(materials.validation_labels)))
-    if materials.teacher is not None:
-        materials.teacher.validation = materials.teacher.validation[:count]
+    teacher = copy(materials.teacher)  # the process's own is shared
+    if teacher is not None:
+        teacher.validation = teacher.validation[:count]
     inputs = materials.train_inputs[:samples]
     return replace(
         materials,
@@ -155,6 +157,7 @@ def _less(materials: Materials, config: Config, samples: int) -> Materials:
         train_inputs=inputs,
         validation_inputs=materials.validation_inputs[:count],
         validation_labels=materials.validation_labels[:count],
+        teacher=teacher,
         corrupted=None,
     )
 

@@ -20,8 +20,8 @@ from distill_tune.config import Config
 from distill_tune.data import Dataset, Split
 from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.labelling import label_inputs
+from distill_tune.distillation.devices import on_device
 from distill_tune.distillation.materials.materials import student_for
-from distill_tune.distillation.preparation.ready_teachers import on_device
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.corrupted import corrupted_accuracies
@@ -62,7 +62,6 @@ class Examination:
     teacher_accuracy: float
     member_accuracies: dict[str, float]
     """Of several teachers, each one's alone."""
-    num_samples: int
 
 
 Ask = Callable[[nn.Module, np.ndarray], np.ndarray]
@@ -74,6 +73,13 @@ class Answers(NamedTuple):
 
     logits: np.ndarray
     labels: np.ndarray
+
+
+class Key(NamedTuple):
+    """What answers on test are compared with."""
+
+    labels: np.ndarray
+    teacher_logits: np.ndarray
 
 
 def examine(
@@ -89,7 +95,7 @@ def examine(
     fitted on validation is fitted on each fold's samples as its own student, which has not seen them, answers them.
     """
     test = open_test(dataset)
-    teacher_logits = _labelled(teacher, test, device)
+    key = Key(test.labels, _labelled(teacher, test, device))
     ask = partial(_asked, device)
     students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
     corrupted = _corrupted(students, test, dataset.layout, ask)
@@ -97,21 +103,18 @@ def examine(
         by_candidate={
             c.name: _examine(
                 _seeds(c),
-                students[c.name],
-                corrupted[c.name],
-                test,
+                [ask(student, test.inputs) for student in students[c.name]],
                 _known(c, students[c.name], dataset, folds, ask),
-                teacher_logits,
-                ask,
+                corrupted[c.name],
+                key,
             )
             for c in candidates
         },
-        teacher_accuracy=metrics.accuracy(teacher_logits, test.labels),
+        teacher_accuracy=metrics.accuracy(key.teacher_logits, test.labels),
         member_accuracies={
             name: metrics.accuracy(_labelled(member, test, device), test.labels)
             for name, member in teacher.members.items()
         },
-        num_samples=len(test.labels),
     )
 
 
@@ -174,39 +177,36 @@ def _corrupted(
 
 def _examine(
     seeds: list[int],
-    students: list[nn.Module],
-    corrupted: list[dict[str, float]],
-    test: Split,
+    logits: list[np.ndarray],
     known: list[Answers],
-    teacher_logits: np.ndarray,
-    ask: Ask,
+    corrupted: list[dict[str, float]],
+    key: Key,
 ) -> Examined:
-    logits = [ask(student, test.inputs) for student in students]
+    """One configuration: of each seed its logits on test, what is known beside, and its accuracy by corruption."""
     temperatures, scaled = _scaled(logits, known)
-    correct = np.stack([metrics.correct(each, test.labels) for each in logits])
+    correct = np.stack([metrics.correct(each, key.labels) for each in logits])
     by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
-
-    def mean(
-        metric: Callable[[np.ndarray, np.ndarray], float], other: np.ndarray, logits: list[np.ndarray] = logits
-    ) -> float:
-        return float(np.mean([metric(each, other) for each in logits]))
-
     return Examined(
         accuracy=mean_interval(correct),
         seeds=seeds,
         correct=correct,
-        nll=mean(metrics.nll, test.labels),
-        ece=mean(metrics.ece, test.labels),
-        brier=mean(metrics.brier, test.labels),
-        worst_class_accuracy=mean(metrics.worst_class_accuracy, test.labels),
-        nll_scaled=mean(metrics.nll, test.labels, scaled),
-        ece_scaled=mean(metrics.ece, test.labels, scaled),
+        nll=_mean(metrics.nll, logits, key.labels),
+        ece=_mean(metrics.ece, logits, key.labels),
+        brier=_mean(metrics.brier, logits, key.labels),
+        worst_class_accuracy=_mean(metrics.worst_class_accuracy, logits, key.labels),
+        nll_scaled=_mean(metrics.nll, scaled, key.labels),
+        ece_scaled=_mean(metrics.ece, scaled, key.labels),
         scaling_temperature=float(np.mean(temperatures)),
-        agreement=mean(metrics.agreement, teacher_logits),
-        kl_to_teacher=mean(metrics.kl_to_teacher, teacher_logits),
+        agreement=_mean(metrics.agreement, logits, key.teacher_logits),
+        kl_to_teacher=_mean(metrics.kl_to_teacher, logits, key.teacher_logits),
         corrupted_accuracy=by_corruption.pop("mean"),
         by_corruption=by_corruption,
     )
+
+
+def _mean(metric: Callable[[np.ndarray, np.ndarray], float], logits: list[np.ndarray], other: np.ndarray) -> float:
+    """Over the seeds; `other` is what `metric` compares their logits with."""
+    return float(np.mean([metric(each, other) for each in logits]))
 
 
 def _scaled(logits: list[np.ndarray], known: list[Answers]) -> tuple[list[float], list[np.ndarray]]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from distill_tune.config import Space, tables_of
 from distill_tune.data import open_dataset
+from distill_tune.distillation.devices import device_for
 from distill_tune.distillation.preparation.prepare import Preparation
-from distill_tune.distillation.preparation.teacher_training import device_for
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.export.model_card import input_sentence, model_card
 from distill_tune.export.student_folder import write_student_folder

@@ -23,7 +23,7 @@ from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.verdict.confirmation import Candidate, confirmation_record
 from distill_tune.tuning.verdict.pile import Pile, dealt
 from distill_tune.tuning.verdict.seat import Seat
-from distill_tune.tuning.verdict.training import Hand, Training
+from distill_tune.tuning.verdict.training import Training, TrainingAtWork
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.groups import WORKERS
 from distill_tune.tuning.workers.keeping import checkpoint_of
@@ -180,15 +180,15 @@ class Seats:
 
     def _train_some(self, seat: Any, part: list[Training], pile: Pile[list[Training]]) -> None:
         """Train to their ends, or, if the seat's process or node dies, give back what had not come to its own."""
-        hands = {hand.record.trial_id: hand for hand in map(self._hand, part)}
+        at_work = {work.record.trial_id: work for work in map(self._take, part)}
         try:
-            self._trained(seat, hands)
+            self._trained(seat, at_work)
         except ray.exceptions.RayTaskError as error:
-            for hand in hands.values():
-                self._end(hand.record, Status.FAILED, one_line(error.cause))
+            for work in at_work.values():
+                self._end(work.record, Status.FAILED, one_line(error.cause))
         except ray.exceptions.RayError as error:  # also where memory ran out, or a node was lost with what it had said
             self._up.discard(seat)
-            if again := self._died([hand.training for hand in hands.values()], one_line(error)):
+            if again := self._died([work.training for work in at_work.values()], one_line(error)):
                 return pile.put_back(*([training] for training in again))  # apart from now on: one may be to blame
         pile.done()
 
@@ -199,7 +199,7 @@ class Seats:
             self._left += [training for training in dead if not training.may_begin_again]
         return [training for training in dead if training.may_begin_again]
 
-    def _hand(self, training: Training) -> Hand:
+    def _take(self, training: Training) -> TrainingAtWork:
         candidate, seed = training.candidate, training.seed
         weights, record = self._weights(candidate, seed), self._begun(training)
         checkpoint = checkpoint_of(self._folder, record.trial_id)
@@ -207,37 +207,37 @@ class Seats:
             if record.trial_id not in self._ledger.records:
                 self._ledger.start(record)
         assignment = Assignment(record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights)
-        return Hand(training, record, assignment)
+        return TrainingAtWork(training, record, assignment)
 
-    def _trained(self, seat: Any, hands: dict[str, Hand]) -> None:
-        """Train all to the end, or, where the budget has ended, to the end of the epoch; who has ended leaves `hands`.
+    def _trained(self, seat: Any, at_work: dict[str, TrainingAtWork]) -> None:
+        """Train all to the end, or, where the budget has ended, to that of the epoch; who has ended leaves `at_work`.
 
         Raises:
             ray.exceptions.RayError: the seat's process died, or what it said was lost.
         """
-        asked = [hand.assignment for hand in hands.values()]
+        asked = [work.assignment for work in at_work.values()]
         for reference in seat.train.options(num_returns="streaming").remote(asked):
             trial_id, reports, failure = ray.get(reference)
-            self._hear(hands[trial_id], reports)
+            self._hear(at_work[trial_id], reports)
             if failure is not None:
-                self._end(hands.pop(trial_id).record, Status.FAILED, failure)
-            elif hands[trial_id].is_complete:
-                self._complete(hands.pop(trial_id))
+                self._end(at_work.pop(trial_id).record, Status.FAILED, failure)
+            elif at_work[trial_id].is_complete:
+                self._complete(at_work.pop(trial_id))
             if self._budget.ended_by is not None:
-                for hand in hands.values():
-                    self._leave(hand.record)
+                for work in at_work.values():
+                    self._leave(work.record)
                 return
 
-    def _hear(self, hand: Hand, reports: list[Report]) -> None:
+    def _hear(self, work: TrainingAtWork, reports: list[Report]) -> None:
         with self._lock:
             for report in reports:
-                if report["epoch"] > hand.record.epochs:  # a seat that was started again repeats some
-                    self._ledger.report(hand.record.trial_id, report)
+                if report["epoch"] > work.record.epochs:  # a seat that was started again repeats some
+                    self._ledger.report(work.record.trial_id, report)
 
-    def _complete(self, hand: Hand) -> None:
-        candidate, seed = hand.training.candidate, hand.training.seed
-        candidate.weights[seed], candidate.reports[seed] = self._weights(candidate, seed), hand.record.last
-        self._end(hand.record, Status.COMPLETED)
+    def _complete(self, work: TrainingAtWork) -> None:
+        candidate, seed = work.training.candidate, work.training.seed
+        candidate.weights[seed], candidate.reports[seed] = self._weights(candidate, seed), work.record.last
+        self._end(work.record, Status.COMPLETED)
 
     def _leave(self, record: TrialRecord) -> None:
         """It goes on in another sitting; whoever has not begun stays so."""

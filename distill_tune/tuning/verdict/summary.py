@@ -13,10 +13,10 @@ from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.schedulers import Rung
-from distill_tune.tuning.verdict.agreement import rung_report
 from distill_tune.tuning.verdict.clock import Clock, training_share
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.examination import Examination, Examined
+from distill_tune.tuning.verdict.rungs import rung_report
 
 
 def trial_counts(ledger: Ledger) -> dict[str, int]:

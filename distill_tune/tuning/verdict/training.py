@@ -53,8 +53,8 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Hand:
-    """A training at work."""
+class TrainingAtWork:
+    """A training that a seat has taken."""
 
     training: Training
     record: TrialRecord

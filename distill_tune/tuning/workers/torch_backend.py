@@ -1,7 +1,7 @@
 """Ray Train's PyTorch backend, loaded where PyTorch is at work.
 
 `TorchTrainer` loads PyTorch in the process that starts it, which here is a trial's actor that only relays reports: some
-200 MB for nothing, once a place. This names the same backend and loads it when the workers are there.
+190 MB of resident memory for nothing, once a place. This names the same backend and loads it where the workers are.
 """
 
 from __future__ import annotations
