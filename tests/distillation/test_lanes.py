@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from runs import TABLE, run_space
+from runs import IMAGES, TABLE, run_space
 from torch import Tensor, nn
 
 from distill_tune.config import Config
+from distill_tune.data import prepare_data
 from distill_tune.distillation.lanes import Lanes
 from distill_tune.distillation.lanes.chain import chain_of
 from distill_tune.distillation.lanes.fused import Fused, fusing_key
@@ -242,6 +243,18 @@ def test_only_runs_with_steps_of_one_kind_are_fused(prepared: dict[bool, Prepare
 
     assert key() == key(learning_rate=0.5, weight_decay=0.1, schedule="step") is not None
     assert len({key(), key(batch_size=32), key(kind="sgd"), key(adamw={"beta1": 0.5})}) == 4
+
+
+def test_students_that_normalise_their_inputs_otherwise_share_no_lanes(tmp_path: Path) -> None:
+    def key(mean: float) -> str | None:
+        run = Run(config, materials, 0, torch.device("cpu"))
+        run.student.get_buffer("normalise.mean").fill_(mean)
+        return fusing_key(run)
+
+    config = run_space({**IMAGES, "student": {"family": "mlp"}}, loss={"kind": "labels"}).config
+    materials = Materials.open(Prepared(prepare_data(config.data, tmp_path).folder, None), config)
+    assert key(1.0) == key(1.0) is not None
+    assert key(1.0) != key(2.0)
 
 
 def test_every_optimizer_says_whether_it_steps_lanes() -> None:
