@@ -162,6 +162,36 @@ def test_gaussian_weights_have_the_deviation_asked_for_and_norms_are_left_alone(
                 assert (module.weight == 1).all()
 
 
+class Parts(nn.Module):
+    """Layers whose weights have names of their own, and what is no weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, kdim=6)
+        self.recurrent = nn.GRU(8, 5, num_layers=2)
+        self.words = nn.Embedding(9, 8)
+        self.norm = nn.LayerNorm((4, 8))
+        self.token = nn.Parameter(torch.ones(1, 8))
+        self.bias_of_places = nn.Parameter(torch.ones(3, 8))
+
+
+def test_gaussian_knows_weights_and_biases_by_their_names_and_norms_by_their_kind() -> None:
+    torch.manual_seed(0)
+    parts = Parts()
+    with torch.no_grad():
+        for name, parameter in parts.named_parameters():
+            parameter.fill_(-1.0 if "bias" in name else 1.0)
+    config: Any = None  # which it does not read
+    INITIALISATIONS.get("gaussian")(std=0.3).begin(parts, config, config)
+    for name, parameter in parts.named_parameters():
+        if name.startswith("norm.") or name in ("token", "bias_of_places"):
+            assert (parameter.abs() == 1).all(), name
+        elif "bias" in name:
+            assert not parameter.any(), name
+        else:
+            assert float(parameter.detach().std()) == pytest.approx(0.3, rel=0.5), name
+
+
 # Inherit
 
 WHOLE = [
