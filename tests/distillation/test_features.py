@@ -236,6 +236,27 @@ def test_a_tap_catches_what_a_layer_put_out_though_the_next_one_writes_over_it()
     assert (before < 0).any()
 
 
+class InPlace(nn.Module):
+    """Adds its short cut in place, as a function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        found = self.layer(rows)
+        found += rows
+        logits: Tensor = self.head(found)
+        return logits
+
+
+def test_a_tap_catches_what_a_layer_put_out_though_a_function_writes_over_it() -> None:
+    module, rows = InPlace(), torch.randn(3, 8)
+    logits, (caught,) = Tap(module, ["layer"]).run(module, rows)
+    assert torch.equal(caught, module.layer(rows))
+    assert torch.equal(logits, module(rows))
+
+
 def test_a_tap_hears_nothing_but_what_runs_through_it_and_leaves_no_hook() -> None:
     module, inputs = network("mlp"), torch.randn(3, *IMAGE)
     tap = Tap(module, ["2"])
