@@ -309,7 +309,7 @@ def with_a_frozen_bias() -> nn.Module:
         Skipping(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2)),
         layer_twice(),
         weights_twice(),
-        nn.Sequential(nn.utils.weight_norm(nn.Linear(8, 4)), nn.ReLU(), nn.Linear(4, 2)),
+        nn.Sequential(nn.utils.spectral_norm(nn.Linear(8, 4)), nn.ReLU(), nn.Linear(4, 2)),
         hooked("register_forward_hook", 1),
         hooked("register_forward_pre_hook", 2),
         hooked("register_full_backward_hook", 0),
