@@ -23,6 +23,7 @@ from distill_tune.distillation.cache.weights import refuse_without_network
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.preparation.feature_checks import check_feature_losses
+from distill_tune.distillation.preparation.loss_checks import check_losses
 from distill_tune.distillation.preparation.ready_teachers import (
     members_to_prepare,
     ready_member,
@@ -132,6 +133,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
         refuse_without_network(space)
     _check_teachers_augmentation(space, dataset)
     check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
+    check_losses(space, dataset)
     check_feature_losses(space, dataset)
 
 
