@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from runs import TABLE, run_space
+from runs import IMAGES, TABLE, run_space
 from torch import Tensor
 
-from distill_tune.config import Space
 from distill_tune.distillation.preparation.prepare import announced_data, check_students
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES
@@ -21,7 +20,11 @@ def checked(folder: Path, classes: int = 4, samples: int = 600, **sections: Any)
     """Look at a space whose data have so many classes."""
     blobs = {**TABLE["data"]["blobs"], "classes": classes, "samples": samples}
     own = {**TABLE["data"], "blobs": blobs}
-    space: Space = run_space({**TABLE, "data": own}, **sections)
+    looked_at({**TABLE, "data": own}, folder, **sections)
+
+
+def looked_at(base: dict[str, Any], folder: Path, **sections: Any) -> None:
+    space = run_space(base, **sections)
     check_students(space, announced_data(space.config, folder, lambda line: None))
 
 
@@ -90,3 +93,69 @@ def test_a_loss_of_logits_has_a_gradient_from_the_number_of_classes_on_that_it_n
     student, teacher = torch.randn(2, 8, 3)
     assert gradient(loss, student, teacher) > 1e-4
     assert (gradient(loss, student[:, :2], teacher[:, :2]) > 1e-4) == (loss.needed_classes == 2)
+
+
+@pytest.mark.parametrize(
+    ("loss", "needed"),
+    [
+        ({"kind": "pkt"}, 3),
+        ({"kind": "rkd"}, 3),
+        ({"kind": ["soft_targets", "sp"], "sp": {"on": {"choice": ["features", "logits"]}}}, 2),
+        ({"also": {"rkd": 0.1}, "rkd": {"on": "features"}}, 3),
+        ({"kind": "crd"}, 2),
+        ({"kind": "crd", "crd": {"negatives": {"choice": [64, 0]}}}, 2),
+        ({"kind": "dist", "dist": {"inter_weight": 0.0}}, 3),
+        ({"kind": "reviewkd"}, 2),
+        ({"kind": "crd", "crd": {"negatives": 64}}, 1),
+        ({"kind": ["soft_targets", "dkd", "dist", "mse_logits"]}, 1),
+    ],
+    ids=str,
+)
+def test_a_worker_whose_part_of_a_batch_is_too_small_for_a_loss_is_refused(
+    loss: dict[str, Any], needed: int, tmp_path: Path
+) -> None:
+    both = {"workers_per_trial": 2}
+    base = {"loss": {**loss, "soft_weight": 0.5}, "teacher": IMAGES["teacher"], "student": IMAGES["student"]}
+    looked_at(IMAGES, tmp_path, **base, optim={"batch_size": 2 * needed}, resources=both)
+    if needed > 1:
+        small = {"choice": [64, 2 * needed - 2]}
+        with pytest.raises(ConfigError, match=rf"^optim.batch_size: loss '\w+' needs {needed} samples a step for each"):
+            looked_at(IMAGES, tmp_path, **base, optim={"batch_size": small}, resources=both)
+
+
+def test_fewer_samples_than_a_batch_are_what_a_worker_sees(tmp_path: Path) -> None:
+    few = {"data": {**TABLE["data"], "student_samples": 0.012}, "resources": {"workers_per_trial": 2}}
+    with pytest.raises(
+        ConfigError, match=r"^data: loss 'rkd' needs 3 samples .* too few that a student may see; give it 6"
+    ):
+        looked_at(TABLE, tmp_path, **few, loss={"kind": "rkd"})
+    looked_at(TABLE, tmp_path, **few, loss={"kind": "sp"})
+
+
+COMPARING = [name for name in LOSSES.names if LOSSES.get(name)().needed_samples > 1 and name != "reviewkd"]
+"""Without the one that raises where there are too few."""
+
+
+@pytest.mark.parametrize("name", COMPARING)
+def test_a_loss_says_something_of_as_many_samples_as_it_needs_and_nothing_of_fewer(name: str) -> None:
+    loss = LOSSES.get(name)()
+    torch.manual_seed(0)
+    student, teacher = torch.randn(2, 4, 6)
+    for samples in range(1, 5):
+        own = torch.nn.functional.normalize(student[:samples]).requires_grad_()
+        loss.compare(own, torch.nn.functional.normalize(teacher[:samples])).backward()
+        assert own.grad is not None
+        assert (float(own.grad.abs().max()) > 1e-4) == (samples >= loss.needed_samples), samples
+
+
+@pytest.mark.parametrize("student", [{"family": "resnet"}, {"family": ["mlp", "resnet"]}], ids=str)
+def test_a_student_that_normalises_rows_by_the_batch_is_refused_batches_of_one(
+    student: dict[str, Any], tmp_path: Path
+) -> None:
+    base = {**TABLE, "student": {}}
+    labels = {"kind": "labels"}
+    said = r"^optim.batch_size: student 'resnet' cannot be trained on one sample .* but got 1; write 2 or more, or"
+    with pytest.raises(ConfigError, match=said):
+        looked_at(base, tmp_path, student=student, loss=labels, optim={"batch_size": 1})
+    looked_at(base, tmp_path, student=student, loss=labels, optim={"batch_size": 2})
+    looked_at(base, tmp_path, student={"family": "mlp"}, loss=labels, optim={"batch_size": 1})

@@ -38,6 +38,8 @@ class Loss(Options):
     """Of fewer classes it does not say which is which, as where `names_classes` is False."""
     fewest_classes: ClassVar[int] = 2
     """Of fewer classes there is nothing left of the term; see `needed_classes`."""
+    fewest_samples: ClassVar[int] = 1
+    """A worker's part of a batch must have so many; see `needed_samples`."""
     compares_samples: ClassVar[bool] = False
     """True where a sample's part of the term depends on the others in the batch.
 
@@ -69,6 +71,11 @@ class Loss(Options):
     def needed_classes(self) -> int:
         """`fewest_classes`, or what it is with these options."""
         return self.fewest_classes
+
+    @property
+    def needed_samples(self) -> int:
+        """`fewest_samples`, or what it is with these options."""
+        return self.fewest_samples
 
     @property
     def smoothing_of_labels(self) -> float:

@@ -55,6 +55,11 @@ class Dist(Loss):
         """Two probabilities correlate with two others by 1 or -1, whatever they are."""
         return 2 if self.intra_weight else 3
 
+    @property
+    def needed_samples(self) -> int:
+        """A column of two samples correlates with another by 1 or -1."""
+        return 1 if self.inter_weight else 3
+
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """See the class."""
         by = a_row(temperature)

@@ -29,14 +29,11 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
     """Look at the losses on features of a space before its teacher is made ready.
 
     Raises:
-        ConfigError: the teacher has only logits, or a layer is not there, or cannot be compared with its counterpart,
-            or a worker has too few samples a step for a loss.
+        ConfigError: the teacher has only logits, or a layer is not there, or cannot be compared with its counterpart.
     """
     losses, config = feature_losses(space), space.config
     if not losses:
         return
-    for name, loss in losses:
-        _check_batches(name, loss, space)
     source = config.teacher.chosen("source")
     if not source.has_network:
         raise ConfigError(
@@ -55,16 +52,6 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
         for family, student in _students(space, dataset):
             for layer in loss.student_layers:
                 student.known(f"loss.{name}.student_layers", f"student {family!r}", layer)
-
-
-def _check_batches(name: str, loss: FeatureLoss, space: Space) -> None:
-    found, workers = space.ranges.get(("optim", "batch_size")), space.config.resources.workers_per_trial
-    smallest = min(found.corners()) if found else space.config.optim.batch_size
-    if smallest // workers < loss.fewest_samples:
-        raise ConfigError(
-            f"optim.batch_size: loss {name!r} needs {loss.fewest_samples} samples a step for each worker (there are "
-            f"{workers}), but got {smallest}; write {loss.fewest_samples * workers} or more, or choose another loss."
-        )
 
 
 def teacher_layers(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str]:

@@ -12,6 +12,7 @@ from distill_tune.config import Space
 from distill_tune.config.naming_classes import check_classes_are_named
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset
+from distill_tune.distillation.cache.seen import visible_rows
 from distill_tune.distillation.losses import Loss
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES
@@ -45,10 +46,13 @@ def check_losses(space: Space, dataset: Dataset) -> None:
     """Look at what the losses of a space ask of the data.
 
     Raises:
-        ConfigError: there are too few classes for one of them, or for one without labels.
+        ConfigError: there are too few classes for one of them, or for one without labels, or too few samples in a
+            worker's part of a batch.
     """
+    part = smallest_part(space, dataset)
     for name, loss in losses_in(space):
         _check_classes(name, loss, len(dataset.classes))
+        _check_samples(name, loss, space, part)
     check_classes_are_named(space, len(dataset.classes))
 
 
@@ -60,3 +64,30 @@ def _check_classes(name: str, loss: Loss, classes: int) -> None:
             f"loss: nothing is left of {name!r} where there are fewer than {needed} classes, but the data have "
             f"{classes}; {other}choose another loss, such as 'soft_targets'."
         )
+
+
+def smallest_part(space: Space, dataset: Dataset) -> int:
+    """The fewest samples that a worker sees in a step of any trial."""
+    smallest = min(smallest_batch(space), len(visible_rows(dataset.split("train"), dataset.rest)))
+    return smallest // space.config.resources.workers_per_trial
+
+
+def smallest_batch(space: Space) -> int:
+    """`optim.batch_size`, or the smallest of its range."""
+    found = space.ranges.get(("optim", "batch_size"))
+    return min(found.corners()) if found else space.config.optim.batch_size
+
+
+def _check_samples(name: str, loss: Loss, space: Space, part: int) -> None:
+    needed, workers, batch = loss.needed_samples, space.config.resources.workers_per_trial, smallest_batch(space)
+    if part >= needed:
+        return
+    rule = f"loss {name!r} needs {needed} samples a step for each worker (there are {workers})"
+    if batch // workers < needed:
+        raise ConfigError(
+            f"optim.batch_size: {rule}, but got {batch}; write {needed * workers} or more, or choose another loss."
+        )
+    raise ConfigError(
+        f"data: {rule}, but there are too few that a student may see; give it {needed * workers} or more, or choose "
+        "another loss."
+    )

@@ -30,6 +30,7 @@ from distill_tune.distillation.preparation.ready_teachers import (
     teacher_folders,
     together,
 )
+from distill_tune.distillation.preparation.single_samples import check_single_samples
 from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError
@@ -134,6 +135,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
     _check_teachers_augmentation(space, dataset)
     check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
     check_losses(space, dataset)
+    check_single_samples(space, dataset)
     check_feature_losses(space, dataset)
 
 
