@@ -18,26 +18,34 @@ if TYPE_CHECKING:
     from distill_tune.config.space import Space
 
 
-def kinds_that_need_labels(space: Space) -> list[str]:
-    """The kinds of loss with which no term of the teacher's need say which class is which."""
-    if any(LOSSES.get(name).names_classes and not _may_lack(space, name) for name in space.added):
+def kinds_that_need_labels(space: Space, classes: int | None = None) -> list[str]:
+    """The kinds of loss with which no term of the teacher's need say which of so many classes is which."""
+    if any(_names(name, classes) and not _may_lack(space, name) for name in space.added):
         return []
-    return [kind for kind in space.kinds if not LOSSES.get(kind).names_classes]
+    return [kind for kind in space.kinds if not _names(kind, classes)]
 
 
-def check_classes_are_named(space: Space) -> None:
+def _names(loss: str, classes: int | None) -> bool:
+    kind = LOSSES.get(loss)
+    return kind.names_classes and (classes is None or classes >= kind.names_classes_from)
+
+
+def check_classes_are_named(space: Space, classes: int | None = None) -> None:
     """Refuse a space in which a trial's labels may weigh nothing though its kind of loss needs them.
+
+    `classes`: how many the data have; None where they have not been read yet.
 
     Raises:
         BrokenRule: they may.
     """
-    kinds = kinds_that_need_labels(space)
+    kinds = kinds_that_need_labels(space, classes)
     if kinds and _may_be_whole(space, "soft_weight") and _may_be_whole(space, "soft_weight_end"):
         path = ("loss", "soft_weight")
+        of = " of two" if classes == 2 else ""
         got = space.ranges.get(path, shown(found_at(space.tables, path)))
         raise BrokenRule(
             path,
-            f"must be below 1 with kind = {kinds[0]!r}, which does not say which class is which, but got {got}.",
+            f"must be below 1 with kind = {kinds[0]!r}, which does not say which class{of} is which, but got {got}.",
             cure="Write 0.9 in place of 1, or add a term that does, such as loss.also.soft_targets = 1.0.",
         )
 

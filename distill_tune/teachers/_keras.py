@@ -3,8 +3,8 @@
 Keras models read channels last and end in a softmax more often than not. The network here takes samples as they are
 stored, [batch, channels, height, width] or [batch, features], arranges them as the model wants them, and gives raw
 logits: a last softmax, or sigmoid, is taken off. Where it is no activation of a last layer, so that it cannot be taken
-off, the logarithms of the probabilities stand for the logits; they differ by one number a sample, which no softmax
-sees, whatever its temperature.
+off, the logarithms of the probabilities stand for the logits, each sample's less their mean: they differ from logits by
+one number a sample, which no softmax sees, whatever its temperature, but losses on the logits themselves do.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.registry import load_dotted
+from distill_tune.teachers.mixing import centred
 
 _OLDEST = (3, 11, 3)
 """Before it, .h5 files were read without safe_mode, so that a Lambda layer's code ran (CVE-2025-9905)."""
@@ -70,10 +71,10 @@ class KerasNetwork(nn.Module):
         with import_keras().device(str(inputs.device)):
             outputs = self.model(inputs.permute(self._order).reshape(-1, *self._shape), training=False)
         if self._ending == "probabilities":
-            return torch.log(outputs.clamp(min=torch.finfo(outputs.dtype).tiny))
+            return centred(torch.log(outputs.clamp(min=torch.finfo(outputs.dtype).tiny)))
         if self._ending == "one logit":
             return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
-        return two_logits(outputs) if self._ending == "one share" else outputs
+        return centred(two_logits(outputs)) if self._ending == "one share" else outputs
 
     @property
     def says(self) -> str:

@@ -8,6 +8,9 @@ Teacher Networks" (https://doi.org/10.1145/3097983.3098135); weighted by how goo
                                                        the members' softened probabilities
     probabilities   z = log sum_i w_i softmax(z_i)     the ensemble's own prediction, at T = 1 alone
 
+Logarithms of probabilities are logits less one number a sample, which no softmax sees, but losses on the logits
+themselves do (mse_logits, sp, rkd). So the second z is given the mean over the classes that the first has.
+
 The first commutes with the temperature, which is searched; a member that is surer than others weighs more in it.
 """
 
@@ -38,7 +41,13 @@ class Mix:
         if self.average == "logits":
             return torch.stack([weight * each for weight, each in parts]).sum(0)
         shares = torch.stack([each.log_softmax(1) + torch.tensor(weight).log() for weight, each in parts])
-        return shares.logsumexp(0)
+        means = torch.stack([weight * each.mean(1, keepdim=True) for weight, each in parts]).sum(0)
+        return centred(shares.logsumexp(0)) + means
+
+
+def centred(logits: Tensor) -> Tensor:
+    """[n, classes], each row less its mean."""
+    return logits - logits.mean(1, keepdim=True)
 
 
 class MixedNetwork(nn.Module):

@@ -153,6 +153,42 @@ def test_logits_in_a_mapping_are_no_feature() -> None:
     assert found.last == "model.hidden"
 
 
+class Scaled(nn.Module):
+    """Does something to its logits that is no module."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.head(inputs) / 2
+        return logits
+
+
+def sequence(*ending: nn.Module, hidden: int = 6) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, 4), *ending)
+
+
+@pytest.mark.parametrize(
+    ("network", "last", "shape"),
+    [
+        (sequence(nn.LogSoftmax(1)), "2", (6,)),
+        (sequence(nn.BatchNorm1d(4), nn.Hardtanh()), "2", (6,)),
+        (Scaled(sequence()), "head.2", (6,)),
+        (sequence(hidden=4), "2", (4,)),
+        (nn.Sequential(nn.Conv2d(1, 3, 3), nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()), "0", (3, 6, 6)),
+    ],
+    ids=["softmax", "normalised and cut", "a scale", "as wide as classes", "a mean over places"],
+)
+def test_the_last_feature_is_what_the_head_sees_whatever_comes_behind_it(
+    network: nn.Module, last: str, shape: tuple[int, ...]
+) -> None:
+    found = anatomy_of(network, IMAGE)
+    assert found.last == last
+    assert found.shapes[last] == shape
+    assert list(found.shapes)[-1] == last
+
+
 def test_looking_at_a_network_leaves_it_as_it_was() -> None:
     module = network("convnet").train()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
@@ -234,6 +270,27 @@ def test_a_tap_catches_what_a_layer_put_out_though_the_next_one_writes_over_it()
     torch.testing.assert_close(before, normalised)
     torch.testing.assert_close(after, normalised.relu())
     assert (before < 0).any()
+
+
+class InPlace(nn.Module):
+    """Adds its short cut in place, as a function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        found = self.layer(rows)
+        found += rows
+        logits: Tensor = self.head(found)
+        return logits
+
+
+def test_a_tap_catches_what_a_layer_put_out_though_a_function_writes_over_it() -> None:
+    module, rows = InPlace(), torch.randn(3, 8)
+    logits, (caught,) = Tap(module, ["layer"]).run(module, rows)
+    assert torch.equal(caught, module.layer(rows))
+    assert torch.equal(logits, module(rows))
 
 
 def test_a_tap_hears_nothing_but_what_runs_through_it_and_leaves_no_hook() -> None:

@@ -18,6 +18,7 @@ from distill_tune.distillation.cache.weights import norm_of
 from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.initialisation import Initialisation
 from distill_tune.distillation.initialisation._carrying import carry
+from distill_tune.distillation.initialisation._reading import check_reading
 from distill_tune.distillation.initialisation._wiring import CLASSES, INPUT, evenly_spaced, wiring_of
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
@@ -25,7 +26,7 @@ from distill_tune.distillation.training.loop import Checkpoint, Epoch, distill
 from distill_tune.distillation.training.validation import evaluate
 from distill_tune.errors import ConfigError, InputError, TeacherError
 from distill_tune.registry import INITIALISATIONS, STUDENTS
-from distill_tune.students import build_student
+from distill_tune.students import behind_normalisation, build_student
 
 Ready = Callable[[Space], tuple[Config, Any]]
 RESNET = {"family": "resnet", "resnet": {"width": 8, "depth": 2}, "train": {"epochs": 1}}
@@ -159,6 +160,36 @@ def test_gaussian_weights_have_the_deviation_asked_for_and_norms_are_left_alone(
                 assert module.bias is None or not module.bias.any()
             elif isinstance(module, nn.BatchNorm2d):
                 assert (module.weight == 1).all()
+
+
+class Parts(nn.Module):
+    """Layers whose weights have names of their own, and what is no weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, kdim=6)
+        self.recurrent = nn.GRU(8, 5, num_layers=2)
+        self.words = nn.Embedding(9, 8)
+        self.norm = nn.LayerNorm((4, 8))
+        self.token = nn.Parameter(torch.ones(1, 8))
+        self.bias_of_places = nn.Parameter(torch.ones(3, 8))
+
+
+def test_gaussian_knows_weights_and_biases_by_their_names_and_norms_by_their_kind() -> None:
+    torch.manual_seed(0)
+    parts = Parts()
+    with torch.no_grad():
+        for name, parameter in parts.named_parameters():
+            parameter.fill_(-1.0 if "bias" in name else 1.0)
+    config: Any = None  # which it does not read
+    INITIALISATIONS.get("gaussian")(std=0.3).begin(parts, config, config)
+    for name, parameter in parts.named_parameters():
+        if name.startswith("norm.") or name in ("token", "bias_of_places"):
+            assert (parameter.abs() == 1).all(), name
+        elif "bias" in name:
+            assert not parameter.any(), name
+        else:
+            assert float(parameter.detach().std()) == pytest.approx(0.3, rel=0.5), name
 
 
 # Inherit
@@ -524,6 +555,64 @@ def test_a_torch_teacher_whose_family_is_not_told_or_told_wrongly_is_refused(
         "teacher.family: the teacher's weights are not those of 'mlp' with the options of its table ("
     )
     assert "\n" not in said
+
+
+# A teacher that reads its inputs in its own way
+
+
+def mlp_of_digits(width: int) -> nn.Module:
+    network: nn.Module = STUDENTS.get("mlp")(widths=[width]).build((1, 8, 8), 10)
+    return network
+
+
+def convnet_of_digits(width: int) -> nn.Module:
+    network: nn.Module = STUDENTS.get("convnet")(width=width, depth=2).build((1, 8, 8), 10)
+    return network
+
+
+def other_reader(folder: Path, init: str, factory: str = "mlp_of_digits", depth: int = 2) -> Space:
+    """A teacher of images with a mean and a deviation of its own, and a student built like it."""
+    torch.manual_seed(0)
+    torch.save(globals()[factory](12).state_dict(), folder / "weights.pt")
+    made_by = {"factory": f"test_initialisation:{factory}", "arguments": {"width": 12}, "mean": [0.1], "std": [0.02]}
+    family, options = ("mlp", {"widths": [12]}) if factory == "mlp_of_digits" else ("convnet", {"width": 12})
+    options |= {"depth": depth} if family == "convnet" else {}
+    teacher = {"source": "torch", "path": str(folder / "weights.pt"), "torch": made_by, "family": family}
+    base = {**IMAGES, "teacher": {}, "student": {}}
+    return run_space(
+        base, teacher={**teacher, family: options}, student={"family": family, "init": init, family: options}
+    )
+
+
+@pytest.mark.parametrize("init", ["inherit", "inherit_progressive"])
+@pytest.mark.parametrize("factory", ["mlp_of_digits", "convnet_of_digits"])
+def test_a_student_built_like_a_teacher_that_reads_otherwise_begins_as_it(
+    init: str, factory: str, tmp_path: Path, ready: Ready
+) -> None:
+    config, preparation = ready(other_reader(tmp_path, init, factory))
+    student, materials = begun((config, preparation))
+    inputs = materials.train_inputs[:50]
+    with torch.no_grad():
+        expected = preparation.teacher.module(inputs)
+        torch.testing.assert_close(student.eval()(inputs), expected, atol=1e-3, rtol=1e-4)
+
+
+def test_a_truncated_student_reads_its_inputs_as_the_teacher_does(tmp_path: Path, ready: Ready) -> None:
+    config, preparation = ready(other_reader(tmp_path, "truncate"))
+    student, materials = begun((config, preparation))
+    inputs = materials.train_inputs[:50]
+    seen = [nn.Sequential(each.normalise, *each.network[:2])(inputs) for each in (student, preparation.teacher.module)]  # type: ignore[index]
+    assert torch.equal(*seen)
+
+
+@pytest.mark.parametrize("mean", [[1.0, 1.0, 1.0], [1.0, 2.0, 3.0]], ids=["alike", "each its own"])
+def test_a_teacher_that_tells_more_channels_apart_than_there_are_is_refused(mean: list[float]) -> None:
+    teacher = behind_normalisation(nn.Flatten(), (3, 8, 8), mean, [2.0] * 3)
+    if len(set(mean)) == 1:
+        check_reading("truncate", (1, 8, 8), teacher)
+        return
+    with pytest.raises(TeacherError, match=r"has 3 numbers for its mean and the images have 1 channel; set mean"):
+        check_reading("truncate", (1, 8, 8), teacher)
 
 
 # In a space

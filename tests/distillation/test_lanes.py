@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from runs import TABLE, run_space
+from runs import IMAGES, TABLE, run_space
 from torch import Tensor, nn
 
 from distill_tune.config import Config
+from distill_tune.data import prepare_data
 from distill_tune.distillation.lanes import Lanes
 from distill_tune.distillation.lanes.chain import chain_of
 from distill_tune.distillation.lanes.fused import Fused, fusing_key
@@ -244,12 +245,55 @@ def test_only_runs_with_steps_of_one_kind_are_fused(prepared: dict[bool, Prepare
     assert len({key(), key(batch_size=32), key(kind="sgd"), key(adamw={"beta1": 0.5})}) == 4
 
 
+def test_students_that_normalise_their_inputs_otherwise_share_no_lanes(tmp_path: Path) -> None:
+    def key(mean: float) -> str | None:
+        run = Run(config, materials, 0, torch.device("cpu"))
+        run.student.get_buffer("normalise.mean").fill_(mean)
+        return fusing_key(run)
+
+    config = run_space({**IMAGES, "student": {"family": "mlp"}}, loss={"kind": "labels"}).config
+    materials = Materials.open(Prepared(prepare_data(config.data, tmp_path).folder, None), config)
+    assert key(1.0) == key(1.0) is not None
+    assert key(1.0) != key(2.0)
+
+
 def test_every_optimizer_says_whether_it_steps_lanes() -> None:
     assert [name for name in OPTIMIZERS.names if OPTIMIZERS.get(name).over_lanes] == ["adamw", "sgd"]
 
 
 class Odd(nn.Linear):
     """Whatever a user may derive."""
+
+
+class Skipping(nn.Sequential):
+    """A sequence in name."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        found: Tensor = super().forward(rows) + rows[:, :2]
+        return found
+
+
+def layer_twice() -> nn.Module:
+    again = nn.Linear(8, 8)
+    return nn.Sequential(again, nn.ReLU(), again, nn.ReLU(), nn.Linear(8, 2))
+
+
+def weights_twice() -> nn.Module:
+    network = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    network[2].weight = network[0].weight
+    return network
+
+
+def hooked(register: str, part: int) -> nn.Module:
+    network = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))
+    getattr(network[part], register)(lambda *_: None)
+    return network
+
+
+def with_a_frozen_bias() -> nn.Module:
+    network = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))
+    network[0].bias.requires_grad_(False)
+    return network
 
 
 @pytest.mark.parametrize(
@@ -262,6 +306,15 @@ class Odd(nn.Linear):
         nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2), nn.ReLU()),
         nn.Sequential(nn.Linear(8, 4), nn.GELU("tanh"), nn.Linear(4, 2)),
         nn.Sequential(nn.Linear(8, 2)),
+        Skipping(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2)),
+        layer_twice(),
+        weights_twice(),
+        nn.Sequential(nn.utils.spectral_norm(nn.Linear(8, 4)), nn.ReLU(), nn.Linear(4, 2)),
+        hooked("register_forward_hook", 1),
+        hooked("register_forward_pre_hook", 2),
+        hooked("register_full_backward_hook", 0),
+        with_a_frozen_bias(),
+        nn.Sequential(nn.Flatten(0), nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2)),
     ],
     ids=[
         "two activations",
@@ -271,10 +324,25 @@ class Odd(nn.Linear):
         "an activation last",
         "another GELU",
         "no hidden layer",
+        "a forward pass of its own",
+        "a layer twice",
+        "weights twice",
+        "normalised weights",
+        "a hook",
+        "a hook before",
+        "a hook on gradients",
+        "a frozen bias",
+        "another flattening",
     ],
 )
 def test_a_network_that_is_no_chain_is_seen(network: nn.Module) -> None:
     assert chain_of(Normalised(None, network)) is None
+
+
+def test_a_plain_chain_is_seen() -> None:
+    found = chain_of(Normalised(None, nn.Sequential(nn.Flatten(), nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))))
+    assert found is not None
+    assert found.depth == 1
 
 
 def test_padding_stays_exactly_zero(prepared: dict[bool, Prepared]) -> None:

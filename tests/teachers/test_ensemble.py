@@ -74,6 +74,15 @@ def test_a_mean_of_probabilities_is_that(logits: np.ndarray, share: float) -> No
     np.testing.assert_allclose(softmax(mixed), share * softmax(one) + (1 - share) * softmax(other), atol=1e-6)
 
 
+@given(logits=logits_of_two, share=st.floats(0.01, 0.99))
+def test_a_mean_of_probabilities_has_the_rows_means_of_one_of_logits(logits: np.ndarray, share: float) -> None:
+    one, other = logits
+    weights = {"a": share, "b": 1 - share}
+    rows = [mix_of(weights, average, one, other).mean(1) for average in ("logits", "probabilities")]
+    np.testing.assert_allclose(*rows, atol=1e-6)
+    np.testing.assert_allclose(mix_of(weights, "probabilities", one, one), one, atol=1e-6)  # as one alone
+
+
 @pytest.mark.parametrize("average", ["logits", "probabilities"])
 def test_one_alone_is_itself(average: str) -> None:
     one, other = np.random.default_rng(0).normal(size=(2, 5, 3))

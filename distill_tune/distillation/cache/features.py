@@ -41,7 +41,7 @@ from distill_tune.teachers import LoadedTeacher, Say
 
 ANATOMY = "anatomy.json"
 """In the teacher's folder: what layers it has."""
-_FORMAT = 1
+_FORMAT = 2
 """Raised when files look different, or the same layer is kept in another shape."""
 _BYTES = 2
 _ON_DEVICE_BYTES = 1 << 30

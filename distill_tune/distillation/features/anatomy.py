@@ -39,7 +39,7 @@ class Anatomy:
     vectors: tuple[str, ...]
     """The layers of the network's own level that hand vectors to a layer with weights: hidden layers."""
     last: str | None
-    """The layer that the last one sees."""
+    """The layer that the last one sees, whatever is done to the logits that this makes."""
 
     def known(self, key: str, whose: str, name: str) -> str:
         """The name itself.
@@ -125,6 +125,21 @@ def _see(watch: _Watch, name: str) -> Any:
     return lambda module, inputs, output: watch.see(name, output)
 
 
+def _head(watch: _Watch, modules: dict[str, nn.Module], logits: Tensor) -> int:
+    """The place in `watch.order` of the layer that tells the classes apart; their number where none is known to.
+
+    What a network makes of its last layer's outputs (a softmax, a scale, a mean over places) sees the logits, and is
+    no feature. A last layer that the outputs are of has as many channels as there are classes.
+    """
+    layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    last = max((place for place, name in enumerate(watch.order) if isinstance(modules[name], layers)), default=None)
+    if last is None or not isinstance(logits, Tensor) or logits.dim() != 2:
+        return len(watch.order)
+    feature = feature_of(watch.outputs[watch.order[last]])
+    tells_apart = feature is not None and feature.shape[:2] == logits.shape
+    return last if tells_apart else len(watch.order)
+
+
 def _own_level(network: nn.Module, prefix: str = "") -> list[str]:
     """Names of the layers of the highest level that has several."""
     children = list(network.named_children())
@@ -137,7 +152,7 @@ def _own_level(network: nn.Module, prefix: str = "") -> list[str]:
 def _read(watch: _Watch, modules: dict[str, nn.Module], own_level: list[str], logits: Tensor) -> Anatomy:
     shapes: dict[str, Shape] = {}
     has_weights = False
-    for name in watch.order:
+    for name in watch.order[: _head(watch, modules, logits)]:
         has_weights = has_weights or next(modules[name].parameters(), None) is not None
         feature = feature_of(watch.outputs[name])
         if has_weights and feature is not None and feature is not logits and len(feature) == 2:

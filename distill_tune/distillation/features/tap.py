@@ -72,8 +72,6 @@ class Tap:
         network = network_in(module)
         modules = dict(network.named_modules())
         self._names = tuple(names)
-        # A layer such as ReLU(inplace=True) writes over what the layer before it has put out.
-        self._copies = any(getattr(each, "inplace", False) for each in modules.values())
         self._caught: dict[str, Tensor] = {}
         self._listening = False
         self._handles = [modules[name].register_forward_hook(_Catch(self, name)) for name in self._names]
@@ -99,7 +97,7 @@ class Tap:
         if self._listening:
             feature = feature_of(output)
             if feature is not None:
-                self._caught[name] = feature.clone() if self._copies else feature
+                self._caught[name] = feature.clone()  # a ReLU in place, or a `y += shortcut`, may write over it
 
     def close(self) -> None:
         """Take the hooks off again."""

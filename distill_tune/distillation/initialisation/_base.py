@@ -54,8 +54,10 @@ class Initialisation(Options):
             TeacherError: a student of this configuration cannot begin with these weights.
         """
         from distill_tune.distillation.cache.weights import check_fits
+        from distill_tune.distillation.initialisation._reading import check_reading
 
         check_fits(config, shapes.input_shape, shapes.classes, teacher)
+        check_reading(config.student.init, shapes.input_shape, teacher)
 
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> Hold | None:
         """Set the weights of `student`, newly built from the seed, in place; the same on every worker of a trial.

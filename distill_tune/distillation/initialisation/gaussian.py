@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 @INITIALISATIONS.register
 class Gaussian(Initialisation):
-    """Matrices and kernels ~ N(0, std^2), biases 0; normalisation layers are left alone."""
+    """Matrices and kernels ~ N(0, std^2), and 0 for the biases beside them; normalisation layers are left alone.
+
+    By their names: what is called a weight (embeddings, and those of attention and recurrence, too) is drawn. What is
+    called neither weight nor bias, such as a class token or a table of positions, begins as its network has it.
+    """
 
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"std": {"log": [0.01, 0.5]}}
     """Up to He's sqrt(2 / inputs) of a layer with 8 inputs; small students want more than GPT-2."""
@@ -31,11 +35,19 @@ class Gaussian(Initialisation):
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> None:
         """Draw from torch's global generator, which the seed has set."""
         import torch
+        from torch import nn
 
+        norms = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
         with torch.no_grad():
             for module in student.modules():
-                weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
-                if isinstance(weight, torch.Tensor) and weight.dim() > 1:
-                    weight.normal_(0.0, self.std)
-                    if isinstance(bias, torch.Tensor):
-                        bias.zero_()
+                if not isinstance(module, norms):
+                    self._draw(dict(module.named_parameters(recurse=False)))
+
+    def _draw(self, parameters: dict[str, nn.Parameter]) -> None:
+        """Those of one module."""
+        weights = [each for name, each in parameters.items() if "weight" in name and each.dim() > 1]
+        for weight in weights:
+            weight.normal_(0.0, self.std)
+        for name, parameter in parameters.items():
+            if weights and "bias" in name:
+                parameter.zero_()

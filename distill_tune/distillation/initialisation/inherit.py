@@ -12,7 +12,7 @@ each unit the bias that gives it the teacher's mean; batch statistics are taken 
 
 Networks of other depth: the student's layer i of n takes the teacher's layer round(i (m - 1) / (n - 1)) of m, so the
 first takes the first and the last the last; the head takes the head. What the teacher has no counterpart for (further
-units, other kinds of layer) stays as it was drawn.
+units, other kinds of layer) stays as it was drawn. Inputs are normalised as the teacher's are.
 """
 
 from __future__ import annotations
@@ -52,8 +52,10 @@ class Inherit(Initialisation):
         """Name of a parameter to how many of its first rows are inherited, in the order of their units' sizes."""
         from distill_tune.distillation.initialisation._calibration import match_teacher
         from distill_tune.distillation.initialisation._carrying import carry
+        from distill_tune.distillation.initialisation._reading import read_as_the_teacher
         from distill_tune.distillation.initialisation._teacher import teacher_network
 
+        read_as_the_teacher(student, materials)
         teacher = teacher_network(config, materials)
         carried = carry(teacher, student)
         if not carried.is_whole:

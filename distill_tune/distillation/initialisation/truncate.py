@@ -80,7 +80,9 @@ class Truncate(Initialisation):
             super().check_weights(config, shapes, teacher)
             return
         from distill_tune.distillation.cache.weights import network_of
+        from distill_tune.distillation.initialisation._reading import check_reading
 
+        check_reading(config.student.init, shapes.input_shape, teacher)
         self._compare(_built(config.student.chosen("family"), shapes), network_of(teacher).state_dict())
 
     def _compare(self, student: nn.Module, theirs: dict[str, Tensor]) -> None:
@@ -100,11 +102,13 @@ class Truncate(Initialisation):
         return {name: state[name] for name in entries_of_first(network, self.layers)}
 
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> None:
-        """Copy the first layers, batch statistics included."""
+        """Copy the first layers, batch statistics included, and how the teacher normalises its inputs."""
         from distill_tune.distillation.cache.weights import network_of
+        from distill_tune.distillation.initialisation._reading import read_as_the_teacher
         from distill_tune.distillation.initialisation._teacher import teacher_network
         from distill_tune.distillation.initialisation._wiring import first_layers
 
+        read_as_the_teacher(student, materials)
         if is_users_own(config):
             assert materials.teacher_weights is not None, "prepared for a space that needs them"
             theirs_by_name = materials.teacher_weights.state()

@@ -54,14 +54,16 @@ class Chain:
 def chain_of(student: nn.Module) -> Chain | None:
     """The student as a chain on its own weights; None where it is none."""
     parts = dict(student.named_children())
-    if set(parts) != {"normalise", "network"} or not isinstance(parts["network"], nn.Sequential):
+    if set(parts) != {"normalise", "network"} or type(parts["network"]) is not nn.Sequential:
         return None
-    modules = [module for module in parts["network"] if not isinstance(module, nn.Flatten)]
+    modules = [module for module in parts["network"] if not _is_plain_flatten(module)]
     layers, between = modules[::2], modules[1::2]
     activations = {type(module) for module in between}
     is_chain = (
         len(layers) == len(between) + 1 >= 2
         and all(_is_plain_linear(layer) for layer in layers)
+        and _is_each_its_own(layers)
+        and not any(_does_more(module) for module in student.modules())
         and len(activations) == 1
         and all(getattr(module, "approximate", "none") == "none" for module in between)
         and activations <= set(ACTIVATIONS)
@@ -71,4 +73,21 @@ def chain_of(student: nn.Module) -> Chain | None:
 
 
 def _is_plain_linear(module: nn.Module) -> bool:
-    return type(module) is nn.Linear and module.bias is not None and module.weight.requires_grad
+    return type(module) is nn.Linear and all(
+        isinstance(each, nn.Parameter) and each.requires_grad for each in (module.weight, module.bias)
+    )
+
+
+def _is_plain_flatten(module: nn.Module) -> bool:
+    return type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
+
+
+def _is_each_its_own(layers: list[nn.Module]) -> bool:
+    """Whether no layer, and no weight, occurs twice: a lane gives each occurrence weights of its own."""
+    return len({id(parameter) for layer in layers for parameter in layer.parameters()}) == 2 * len(layers)
+
+
+def _does_more(module: nn.Module) -> bool:
+    """Whether calling it runs more, or something else, than its class says; lanes call no module."""
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return "forward" in vars(module) or any(getattr(module, each) for each in hooks)

@@ -59,7 +59,12 @@ def fusing_key(run: Run) -> str | None:
         return None
     batches = run.batches
     shape = f"{batches.batch_size} {batches.steps_per_epoch} {batches.passes} {batches.mixes}"
-    return f"{shape} {type(optimizer)} {optimizer!r}"
+    return f"{shape} {type(optimizer)} {optimizer!r} {_normalisation(run.student)}"
+
+
+def _normalisation(student: nn.Module) -> list[Any]:
+    """The numbers by which inputs are normalised, once for all lanes; a student may have its teacher's."""
+    return [tensor.tolist() for tensor in student.get_submodule("normalise").buffers()]
 
 
 class Fused:

@@ -34,6 +34,12 @@ class Loss(Options):
     """False where `soft` does not look at `temperature`: then it is neither searched nor written down."""
     names_classes: ClassVar[bool] = True
     """False where the term does not say which class is which: then the labels, or another term, must be heard."""
+    names_classes_from: ClassVar[int] = 2
+    """Of fewer classes it does not say which is which, as where `names_classes` is False."""
+    fewest_classes: ClassVar[int] = 2
+    """Of fewer classes there is nothing left of the term; see `needed_classes`."""
+    fewest_samples: ClassVar[int] = 1
+    """A worker's part of a batch must have so many; see `needed_samples`."""
     compares_samples: ClassVar[bool] = False
     """True where a sample's part of the term depends on the others in the batch.
 
@@ -60,6 +66,16 @@ class Loss(Options):
     def reads_features(self) -> bool:
         """Whether it is computed from features, and not from logits."""
         return False
+
+    @property
+    def needed_classes(self) -> int:
+        """`fewest_classes`, or what it is with these options."""
+        return self.fewest_classes
+
+    @property
+    def needed_samples(self) -> int:
+        """`fewest_samples`, or what it is with these options."""
+        return self.fewest_samples
 
     @property
     def smoothing_of_labels(self) -> float:

@@ -33,8 +33,6 @@ class FeatureLoss(Loss):
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "last"
     """The layers that are taken where none are named: the one that the last layer sees; the last stage of each network;
     every stage, paired from the end; or that, of feature maps alone."""
-    fewest_samples: ClassVar[int] = 1
-    """A worker's part of a batch must have so many."""
     student_layers: Layers = Field(default_factory=list)
     """Names of the student's layers, as `named_modules()` has them; none: found by themselves."""
     teacher_layers: Layers = Field(default_factory=list)

@@ -82,6 +82,11 @@ class Crd(FeatureLoss):
     negatives: Annotated[int, Field(ge=0, le=65_536)] = 0
     """Drawn for each batch from a memory of all training samples; 0: the others of it. The authors' is 16,384."""
 
+    @property
+    def needed_samples(self) -> int:
+        """Where the others of a batch are the negatives, there must be one."""
+        return 1 if self.negatives else 2
+
     def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module:
         """Two linear layers a pair."""
         from distill_tune.distillation.losses._projectors import Each, Embeddings

@@ -42,12 +42,23 @@ class Dist(Loss):
 
     compares_samples: ClassVar[bool] = True
     over_lanes: ClassVar[bool] = True
+    names_classes_from: ClassVar[int] = 3  # the correlation of a column leaves open where the one class ends
     weights: ClassVar[tuple[str, ...]] = ("inter_weight", "intra_weight")
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"intra_weight": {"log": [0.5, 4.0]}}
     inter_weight: Weight = 2.0
     """The paper's beta; of the relation between classes."""
     intra_weight: Weight = 2.0
     """The paper's gamma; of the relation between samples."""
+
+    @property
+    def needed_classes(self) -> int:
+        """Two probabilities correlate with two others by 1 or -1, whatever they are."""
+        return 2 if self.intra_weight else 3
+
+    @property
+    def needed_samples(self) -> int:
+        """A column of two samples correlates with another by 1 or -1."""
+        return 1 if self.inter_weight else 3
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """See the class."""

@@ -74,6 +74,11 @@ class Dkd(Loss):
     non_target_weight: Weight = 1.0
     """The paper's beta; it chose between 0.5 and 8, the larger the surer the teacher."""
 
+    @property
+    def needed_classes(self) -> int:
+        """Of two there is one other, which has nothing to be ranked among."""
+        return 2 if self.target_weight else 3
+
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """The term without any label."""
         return self.soft_with_labels(student_logits, teacher_logits, temperature, None)

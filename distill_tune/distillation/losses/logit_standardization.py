@@ -35,6 +35,7 @@ class LogitStandardization(Loss):
 
     uses_temperature: ClassVar[bool] = False
     over_lanes: ClassVar[bool] = True
+    fewest_classes: ClassVar[int] = 3  # the z-scores of two numbers are 1 and -1, whatever these are
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"base_temperature": {"log": [1.0, 6.0]}}
     base_temperature: Annotated[float, Field(gt=0)] = 2.0
     """tau: z-scores have deviation 1, whatever the network, so good values lie near 2 (the paper's)."""

@@ -44,6 +44,7 @@ class Pkt(FeatureLoss):
     """
 
     compares_samples: ClassVar[bool] = True
+    fewest_samples: ClassVar[int] = 3  # of two, each is the other's one neighbour
     weights: ClassVar[tuple[str, ...]] = ("scale",)
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [10.0, 1000.0]}}
     scale: Weight = 100.0

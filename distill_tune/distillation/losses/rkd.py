@@ -48,6 +48,7 @@ class Rkd(FeatureLoss):
     """
 
     compares_samples: ClassVar[bool] = True
+    fewest_samples: ClassVar[int] = 3  # two have one distance, which is their mean, and no angle
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"angle_weight": {"log": [0.05, 1.0]}}
     weights: ClassVar[tuple[str, ...]] = ("distance_weight", "angle_weight")
     on: Literal["logits", "features"] = "logits"

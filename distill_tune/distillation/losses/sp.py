@@ -41,6 +41,7 @@ class Sp(FeatureLoss):
     """
 
     compares_samples: ClassVar[bool] = True
+    fewest_samples: ClassVar[int] = 2
     weights: ClassVar[tuple[str, ...]] = ("scale",)
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [0.01, 1.0]}}
     on: Literal["logits", "features"] = "logits"

@@ -7,47 +7,33 @@ is made ready; what only a loaded teacher can tell is refused once it is loaded.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 
 from distill_tune.config import Space
 from distill_tune.config.corners import edges_of
 from distill_tune.data import Dataset
 from distill_tune.distillation.features.anatomy import Anatomy, anatomy_of
 from distill_tune.distillation.losses import FeatureLoss
+from distill_tune.distillation.preparation.loss_checks import losses_in
 from distill_tune.distillation.training.feature_terms import paired
 from distill_tune.errors import ConfigError
-from distill_tune.registry import LOSSES
 from distill_tune.students import Student, build_student, looked_at
-
-_WHERE = ("on", "student_layers", "teacher_layers", "negatives", "dimensions")
-"""Options of a loss that say what it compares, and how much of it is remembered."""
 
 
 def feature_losses(space: Space) -> list[tuple[str, FeatureLoss]]:
     """Name and loss for everything that trials of the space compare features by, in each way that they may."""
-    found = []
-    for name in dict.fromkeys([*space.kinds, *space.added]):
-        ranges = {p[2]: r for p, r in space.ranges.items() if p[:2] == ("loss", name) and p[2] in _WHERE}
-        for values in product(*(each.corners() for each in ranges.values())):
-            table = {**space.config.loss.tables.get(name, {}), **dict(zip(ranges, values, strict=True))}
-            loss = LOSSES.get(name)(**table)
-            if isinstance(loss, FeatureLoss) and loss.reads_features:
-                found.append((name, loss))
-    return found
+    found = losses_in(space)
+    return [(name, loss) for name, loss in found if isinstance(loss, FeatureLoss) and loss.reads_features]
 
 
 def check_feature_losses(space: Space, dataset: Dataset) -> None:
     """Look at the losses on features of a space before its teacher is made ready.
 
     Raises:
-        ConfigError: the teacher has only logits, or a layer is not there, or cannot be compared with its counterpart,
-            or a worker has too few samples a step for a loss.
+        ConfigError: the teacher has only logits, or a layer is not there, or cannot be compared with its counterpart.
     """
     losses, config = feature_losses(space), space.config
     if not losses:
         return
-    for name, loss in losses:
-        _check_batches(name, loss, space)
     source = config.teacher.chosen("source")
     if not source.has_network:
         raise ConfigError(
@@ -66,16 +52,6 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
         for family, student in _students(space, dataset):
             for layer in loss.student_layers:
                 student.known(f"loss.{name}.student_layers", f"student {family!r}", layer)
-
-
-def _check_batches(name: str, loss: FeatureLoss, space: Space) -> None:
-    found, workers = space.ranges.get(("optim", "batch_size")), space.config.resources.workers_per_trial
-    smallest = min(found.corners()) if found else space.config.optim.batch_size
-    if smallest // workers < loss.fewest_samples:
-        raise ConfigError(
-            f"optim.batch_size: loss {name!r} needs {loss.fewest_samples} samples a step for each worker (there are "
-            f"{workers}), but got {smallest}; write {loss.fewest_samples * workers} or more, or choose another loss."
-        )
 
 
 def teacher_layers(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str]:

@@ -24,12 +24,14 @@ from distill_tune.distillation.cache.weights import refuse_without_network
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.preparation.feature_checks import check_feature_losses
+from distill_tune.distillation.preparation.loss_checks import check_losses
 from distill_tune.distillation.preparation.ready_teachers import (
     members_to_prepare,
     ready_member,
     teacher_folders,
     together,
 )
+from distill_tune.distillation.preparation.single_samples import check_single_samples
 from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError
@@ -133,6 +135,8 @@ def check_students(space: Space, dataset: Dataset) -> None:
         refuse_without_network(space)
     _check_teachers_augmentation(space, dataset)
     check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
+    check_losses(space, dataset)
+    check_single_samples(space, dataset)
     check_feature_losses(space, dataset)
 
 

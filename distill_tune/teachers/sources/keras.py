@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
 
 
+_FORMAT = 2
+"""Raised when the logits of the same file are other numbers."""
+
+
 @TEACHERS.register
 class Keras(NetworkTeacher):
     """`[teacher] source = "keras", path = "high_dimensional_model.h5"`."""
@@ -34,7 +38,8 @@ class Keras(NetworkTeacher):
         from distill_tune.teachers._keras import import_keras
 
         import_keras()
-        return f"{sha256_of(_file(config))} {self.model_dump_json()} {config.trust} {self._own_sources()}"
+        told = f"{sha256_of(_file(config))} {self.model_dump_json()} {config.trust} {self._own_sources()}"
+        return f"{_FORMAT} {told}"
 
     def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
         """Open the model, take its softmax off, arrange its inputs, and try two samples.

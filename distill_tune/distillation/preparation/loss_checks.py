@@ -1,0 +1,93 @@
+"""What the losses of a space ask of the data, looked at before anything is trained.
+
+A term of which nothing is left (of two classes, of a single sample) teaches nothing and raises nothing.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+from distill_tune.config import Space
+from distill_tune.config.naming_classes import check_classes_are_named
+from distill_tune.config.ranges import Choice, Range
+from distill_tune.data import Dataset
+from distill_tune.distillation.cache.seen import visible_rows
+from distill_tune.distillation.losses import Loss
+from distill_tune.errors import ConfigError
+from distill_tune.registry import LOSSES
+
+_WHERE = ("on", "student_layers", "teacher_layers", "negatives", "dimensions")
+"""Options of a loss that say what it compares, and how much of it is remembered."""
+_HOW_MUCH = ("target_weight", "inter_weight", "intra_weight")
+"""Weights without which a part is left that needs more classes, or more samples."""
+
+
+def losses_in(space: Space) -> list[tuple[str, Loss]]:
+    """Name and loss for every term of the teacher's in the space, in each way that it may ask for something."""
+    found = list[tuple[str, Loss]]()
+    for name in dict.fromkeys([*space.kinds, *space.added]):
+        ranges = {p[2]: r for p, r in space.ranges.items() if p[:2] == ("loss", name) and p[2] in _WHERE + _HOW_MUCH}
+        for values in product(*(_looked_at(key, each) for key, each in ranges.items())):
+            table = {**space.config.loss.tables.get(name, {}), **dict(zip(ranges, values, strict=True))}
+            weights = LOSSES.get(name).weights
+            if not weights or any(table.get(key, 1) for key in weights):  # else refused where it is proposed
+                found.append((name, LOSSES.get(name)(**table)))
+    return found
+
+
+def _looked_at(key: str, found: Range) -> list[Any]:
+    """Corners; of weights that are no choice the last: none is ever drawn to be just 0."""
+    corners = list(found.corners())
+    return corners[-1:] if key in _HOW_MUCH and not isinstance(found, Choice) else corners
+
+
+def check_losses(space: Space, dataset: Dataset) -> None:
+    """Look at what the losses of a space ask of the data.
+
+    Raises:
+        ConfigError: there are too few classes for one of them, or for one without labels, or too few samples in a
+            worker's part of a batch.
+    """
+    part = smallest_part(space, dataset)
+    for name, loss in losses_in(space):
+        _check_classes(name, loss, len(dataset.classes))
+        _check_samples(name, loss, space, part)
+    check_classes_are_named(space, len(dataset.classes))
+
+
+def _check_classes(name: str, loss: Loss, classes: int) -> None:
+    needed = loss.needed_classes
+    if classes < needed:
+        other = "give its other part a weight, or " if needed > loss.fewest_classes else ""
+        raise ConfigError(
+            f"loss: nothing is left of {name!r} where there are fewer than {needed} classes, but the data have "
+            f"{classes}; {other}choose another loss, such as 'soft_targets'."
+        )
+
+
+def smallest_part(space: Space, dataset: Dataset) -> int:
+    """The fewest samples that a worker sees in a step of any trial."""
+    smallest = min(smallest_batch(space), len(visible_rows(dataset.split("train"), dataset.rest)))
+    return smallest // space.config.resources.workers_per_trial
+
+
+def smallest_batch(space: Space) -> int:
+    """`optim.batch_size`, or the smallest of its range."""
+    found = space.ranges.get(("optim", "batch_size"))
+    return min(found.corners()) if found else space.config.optim.batch_size
+
+
+def _check_samples(name: str, loss: Loss, space: Space, part: int) -> None:
+    needed, workers, batch = loss.needed_samples, space.config.resources.workers_per_trial, smallest_batch(space)
+    if part >= needed:
+        return
+    rule = f"loss {name!r} needs {needed} samples a step for each worker (there are {workers})"
+    if batch // workers < needed:
+        raise ConfigError(
+            f"optim.batch_size: {rule}, but got {batch}; write {needed * workers} or more, or choose another loss."
+        )
+    raise ConfigError(
+        f"data: {rule}, but there are too few that a student may see; give it {needed * workers} or more, or choose "
+        "another loss."
+    )

@@ -1,0 +1,37 @@
+"""Batches of which a worker sees one sample, and students that normalise vectors by the batch: their trials fail."""
+
+from __future__ import annotations
+
+import torch
+
+from distill_tune.config import Space
+from distill_tune.config.corners import edges_of
+from distill_tune.data import Dataset
+from distill_tune.distillation.preparation.loss_checks import smallest_batch, smallest_part
+from distill_tune.errors import ConfigError, one_line
+from distill_tune.students import Student, build_student, looked_at
+
+
+def check_single_samples(space: Space, dataset: Dataset) -> None:
+    """Try each family on one sample, as it trains, where a worker may see no more in a step.
+
+    Raises:
+        ConfigError: a student needs more.
+    """
+    if smallest_part(space, dataset) > 1:
+        return
+    for family in space.families:
+        for config in map(space.at, edges_of(space, family)):
+            try:
+                _try_one(config.student.chosen("family"), dataset)
+            except ValueError as error:  # of torch's batch normalisation, which has no variance of one number
+                raise ConfigError(
+                    f"optim.batch_size: student {family!r} cannot be trained on one sample a step for each worker "
+                    f"({one_line(error)}), but got {smallest_batch(space)}; write "
+                    f"{2 * space.config.resources.workers_per_trial} or more, or choose another family."
+                ) from error
+
+
+def _try_one(family: Student, dataset: Dataset) -> None:
+    shape, classes, sample = dataset.input_shape, len(dataset.classes), torch.zeros(1, *dataset.input_shape)
+    looked_at(lambda: build_student(family, shape, classes, dataset.mean, dataset.std).train()(sample))

@@ -1,0 +1,161 @@
+"""What losses ask of the data, refused before a teacher is trained: classes, and samples in a worker's part."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from runs import IMAGES, TABLE, run_space
+from torch import Tensor
+
+from distill_tune.distillation.preparation.prepare import announced_data, check_students
+from distill_tune.errors import ConfigError
+from distill_tune.registry import LOSSES
+
+ON_LOGITS = [name for name in LOSSES.names if LOSSES.get(name).uses_teacher and not LOSSES.get(name)().reads_features]
+NO_TARGET, NO_COLUMNS = {"target_weight": 0.0}, {"intra_weight": 0.0}
+
+
+def checked(folder: Path, classes: int = 4, samples: int = 600, **sections: Any) -> None:
+    """Look at a space whose data have so many classes."""
+    blobs = {**TABLE["data"]["blobs"], "classes": classes, "samples": samples}
+    own = {**TABLE["data"], "blobs": blobs}
+    looked_at({**TABLE, "data": own}, folder, **sections)
+
+
+def looked_at(base: dict[str, Any], folder: Path, **sections: Any) -> None:
+    space = run_space(base, **sections)
+    check_students(space, announced_data(space.config, folder, lambda line: None))
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (
+            {"kind": ["soft_targets", "logit_standardization"]},
+            "loss: nothing is left of 'logit_standardization' where there are fewer than 3 classes, but the data have "
+            "2; choose another loss, such as 'soft_targets'.",
+        ),
+        ({"also": {"logit_standardization": 0.5}}, "loss: nothing is left of 'logit_standardization' where"),
+        (
+            {"kind": "dkd", "dkd": {"target_weight": {"choice": [0.0, 1.0]}}},
+            "loss: nothing is left of 'dkd' where there are fewer than 3 classes, but the data have 2; give its other "
+            "part a weight, or choose",
+        ),
+        ({"kind": "dist", "dist": {"intra_weight": 0.0}}, "loss: nothing is left of 'dist' where"),
+        (
+            {"kind": "dist", "soft_weight": 1.0},
+            "loss.soft_weight: must be below 1 with kind = 'dist', which does not say which class of two is which, but "
+            "got 1.0. Write 0.9 in place of 1, or add",
+        ),
+        ({"kind": "sp", "soft_weight": 1.0, "also": {"dist": 1.0}}, "loss.soft_weight: must be below 1 with kind"),
+    ],
+    ids=str,
+)
+def test_of_two_classes_a_loss_that_says_nothing_of_them_is_refused(
+    loss: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked(tmp_path, classes=2, loss=loss)
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+    checked(tmp_path, classes=3, loss=loss)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"kind": ["soft_targets", "dkd", "dist"], "soft_weight": 0.9},
+        {"kind": "dist", "soft_weight": 1.0, "also": {"soft_targets": 0.5}},
+        {"kind": "dkd", "dkd": {"target_weight": {"uniform": [0.0, 2.0]}}},
+    ],
+    ids=str,
+)
+def test_of_two_classes_what_says_something_of_them_may_be_used(loss: dict[str, Any], tmp_path: Path) -> None:
+    checked(tmp_path, classes=2, loss=loss)
+
+
+def gradient(loss: Any, logits: Tensor, teacher: Tensor) -> float:
+    own = logits.clone().requires_grad_()
+    loss.soft(own, teacher, 2.0).backward()
+    assert own.grad is not None
+    return float(own.grad.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, {}) for name in ON_LOGITS), ("dkd", NO_TARGET), ("dist", NO_COLUMNS)]
+)
+def test_a_loss_of_logits_has_a_gradient_from_the_number_of_classes_on_that_it_needs(
+    name: str, options: dict[str, float]
+) -> None:
+    loss = LOSSES.get(name)(**options)
+    torch.manual_seed(0)
+    student, teacher = torch.randn(2, 8, 3)
+    assert gradient(loss, student, teacher) > 1e-4
+    assert (gradient(loss, student[:, :2], teacher[:, :2]) > 1e-4) == (loss.needed_classes == 2)
+
+
+@pytest.mark.parametrize(
+    ("loss", "needed"),
+    [
+        ({"kind": "pkt"}, 3),
+        ({"kind": "rkd"}, 3),
+        ({"kind": ["soft_targets", "sp"], "sp": {"on": {"choice": ["features", "logits"]}}}, 2),
+        ({"also": {"rkd": 0.1}, "rkd": {"on": "features"}}, 3),
+        ({"kind": "crd"}, 2),
+        ({"kind": "crd", "crd": {"negatives": {"choice": [64, 0]}}}, 2),
+        ({"kind": "dist", "dist": {"inter_weight": 0.0}}, 3),
+        ({"kind": "reviewkd"}, 2),
+        ({"kind": "crd", "crd": {"negatives": 64}}, 1),
+        ({"kind": ["soft_targets", "dkd", "dist", "mse_logits"]}, 1),
+    ],
+    ids=str,
+)
+def test_a_worker_whose_part_of_a_batch_is_too_small_for_a_loss_is_refused(
+    loss: dict[str, Any], needed: int, tmp_path: Path
+) -> None:
+    both = {"workers_per_trial": 2}
+    base = {"loss": {**loss, "soft_weight": 0.5}, "teacher": IMAGES["teacher"], "student": IMAGES["student"]}
+    looked_at(IMAGES, tmp_path, **base, optim={"batch_size": 2 * needed}, resources=both)
+    if needed > 1:
+        small = {"choice": [64, 2 * needed - 2]}
+        with pytest.raises(ConfigError, match=rf"^optim.batch_size: loss '\w+' needs {needed} samples a step for each"):
+            looked_at(IMAGES, tmp_path, **base, optim={"batch_size": small}, resources=both)
+
+
+def test_fewer_samples_than_a_batch_are_what_a_worker_sees(tmp_path: Path) -> None:
+    few = {"data": {**TABLE["data"], "student_samples": 0.012}, "resources": {"workers_per_trial": 2}}
+    with pytest.raises(
+        ConfigError, match=r"^data: loss 'rkd' needs 3 samples .* too few that a student may see; give it 6"
+    ):
+        looked_at(TABLE, tmp_path, **few, loss={"kind": "rkd"})
+    looked_at(TABLE, tmp_path, **few, loss={"kind": "sp"})
+
+
+COMPARING = [name for name in LOSSES.names if LOSSES.get(name)().needed_samples > 1 and name != "reviewkd"]
+"""Without the one that raises where there are too few."""
+
+
+@pytest.mark.parametrize("name", COMPARING)
+def test_a_loss_says_something_of_as_many_samples_as_it_needs_and_nothing_of_fewer(name: str) -> None:
+    loss = LOSSES.get(name)()
+    torch.manual_seed(0)
+    student, teacher = torch.randn(2, 4, 6)
+    for samples in range(1, 5):
+        own = torch.nn.functional.normalize(student[:samples]).requires_grad_()
+        loss.compare(own, torch.nn.functional.normalize(teacher[:samples])).backward()
+        assert own.grad is not None
+        assert (float(own.grad.abs().max()) > 1e-4) == (samples >= loss.needed_samples), samples
+
+
+@pytest.mark.parametrize("student", [{"family": "resnet"}, {"family": ["mlp", "resnet"]}], ids=str)
+def test_a_student_that_normalises_rows_by_the_batch_is_refused_batches_of_one(
+    student: dict[str, Any], tmp_path: Path
+) -> None:
+    base = {**TABLE, "student": {}}
+    labels = {"kind": "labels"}
+    said = r"^optim.batch_size: student 'resnet' cannot be trained on one sample .* but got 1; write 2 or more, or"
+    with pytest.raises(ConfigError, match=said):
+        looked_at(base, tmp_path, student=student, loss=labels, optim={"batch_size": 1})
+    looked_at(base, tmp_path, student=student, loss=labels, optim={"batch_size": 2})
+    looked_at(base, tmp_path, student={"family": "mlp"}, loss=labels, optim={"batch_size": 1})
