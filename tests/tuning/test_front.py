@@ -157,7 +157,7 @@ def test_tpe_is_shown_complete_trials_first_and_stopped_ones_by_how_far_they_cam
     assert [trial.number for trial in Recent(study, 100)._get_trials()] == [5, 3, 1, 4, 0, 2]
 
 
-def test_of_the_complete_trials_before_its_memory_tpe_sees_the_first_layers(tmp_path: Path) -> None:
+def test_of_the_complete_trials_before_its_memory_tpe_sees_the_first_layers() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.add_trials([optuna.create_trial(values=[number % 60 / 60, float(number)]) for number in range(300)])
     seen = [trial.number for trial in Recent(study, 100)._get_trials()]
