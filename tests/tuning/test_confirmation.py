@@ -250,16 +250,26 @@ def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_t
     }
 
 
+@pytest.mark.parametrize(("restarts", "retries"), [(100, 0), (0, 2)])
 def test_what_no_seat_could_be_kept_up_for_is_no_outcome_and_the_next_sitting_trains_it(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+    a_ray: str,
+    winner: Candidate,
+    small_space: Space,
+    preparation: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    restarts: int,
+    retries: int,
 ) -> None:
+    """It may not be begun again, or the seat is gone for good."""
+    monkeypatch.setattr("distill_tune.tuning.verdict.seats._SEAT_RESTARTS", restarts)
     resources, first = small_space.config.resources, Candidate("a", winner.config, winner.seeds[:1], winner.source)
     lost = of_400_epochs(winner, "b")
     logbook = Logbook(tmp_path)
     ledger = Ledger(watchers=[logbook, Killer("confirm-b")])
     with (
         pytest.raises(DistillTuneError, match=r"confirmation could not be finished: .* --resume takes it up"),
-        Seats(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=0) as seats,
+        Seats(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=retries) as seats,
     ):
         seats.train([first, lost])
     logbook.release()
@@ -271,6 +281,24 @@ def test_what_no_seat_could_be_kept_up_for_is_no_outcome_and_the_next_sitting_tr
         seats.train([first, lost])
     assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.COMPLETED]
     assert len(lost.weights) == 1
+
+
+def test_the_last_that_ends_its_process_in_two_sittings_does_not_keep_the_confirmation_from_its_end(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    resources, first = small_space.config.resources, Candidate("a", winner.config, winner.seeds[:1], winner.source)
+    poison, logbook = deadly(winner), Logbook(tmp_path)
+    with (
+        pytest.raises(DistillTuneError, match="--resume takes it up"),
+        Seats(1, preparation.prepared, resources, tmp_path, Ledger(watchers=[logbook]), Budget(2), retries=0) as seats,
+    ):
+        seats.train([first, poison])
+    logbook.release()
+    known, again = History.of(tmp_path).confirmations, Ledger()
+    assert [r.status for r in known.values()] == [Status.COMPLETED, Status.RUNNING]
+    with Seats(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, retries=0) as seats:
+        seats.train([first, poison])
+    assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.FAILED]
 
 
 def test_whose_fault_deaths_are_is_seen_by_how_others_fare(winner: Candidate) -> None:
