@@ -96,13 +96,14 @@ def test_every_candidate_is_trained_to_the_end_in_every_seed(trained: tuple[list
 def test_the_examination_agrees_with_the_students_that_were_trained(
     trained: tuple[list[Candidate], Ledger], preparation: Any
 ) -> None:
-    candidates, _ = trained
-    found = examine(candidates, preparation.teacher, preparation.dataset)
+    (candidates, _), data = trained, preparation.dataset
+    found, test = examine(candidates, preparation.teacher, data), open_test(data)
     for candidate in candidates:
         examined = found.by_candidate[candidate.name]
-        assert examined.correct.shape == (2, found.num_samples)
-        assert examined.accuracy.mean == pytest.approx(examined.correct.mean())
-        assert abs(examined.accuracy.mean - candidate.mean("val/accuracy")) < 0.2
+        students = [load_student(candidate.config, data, candidate.weights[seed]) for seed in candidate.seeds]
+        correct = [metrics.correct(predict_logits(student, test.inputs), test.labels) for student in students]
+        assert np.array_equal(examined.correct, correct)
+        assert examined.accuracy.mean == pytest.approx(np.mean(correct))
         assert examined.corrupted_accuracy == pytest.approx(np.mean(list(examined.by_corruption.values())))
         assert 0 <= examined.worst_class_accuracy <= examined.accuracy.mean
         assert examined.scaling_temperature > 0
