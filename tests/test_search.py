@@ -24,7 +24,6 @@ from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.export.model_card import curse_sentence, p_value_sentences, verdict_sentences
 from distill_tune.export.student_folder import open_student_folder
 from distill_tune.train import main as train
-from distill_tune.tuning.showing.farewell import winner_in_words
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
@@ -183,30 +182,6 @@ def test_nothing_but_the_promised_is_left_in_the_folder(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == promised | {"confirmation"}
 
 
-@pytest.mark.parametrize(
-    ("loss", "said"),
-    [
-        ({"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}, "soft_targets (T 4, soft_weight 0.9)"),
-        (
-            {"kind": "dkd", "temperature": 8.0, "temperature_end": 1.0, "soft_weight": 0.5, "soft_weight_end": 0.0},
-            "dkd (T 8 to 1, soft_weight 0.5 to 0)",
-        ),
-        ({"kind": "sp", "soft_weight": 0.5, "schedule": "linear"}, "sp (soft_weight 0.5)"),
-        ({"kind": "labels"}, "labels (no teacher)"),
-        ({"kind": "labels", "also": {"hint": 0.5, "vid": 0.0}}, "labels + 0.5 hint"),
-        (
-            {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9, "also": {"hint": 0.0312, "sp": 2.0}},
-            "soft_targets (T 4, soft_weight 0.9) + 0.0312 hint + 2 sp",
-        ),
-    ],
-)
-def test_the_winners_loss_is_said_with_what_it_has(loss: dict[str, Any], said: str) -> None:
-    student = {"family": "mlp", "init": "default", "mlp": {"width": 8}}
-    optim = {"learning_rate": 0.01, "weight_decay": 0.0}
-    found = {"best": {"trial": 7, "config": {"student": student, "loss": loss, "optim": optim}}}
-    assert f", {said}, learning_rate 0.01" in winner_in_words(found)
-
-
 def test_a_folder_that_holds_a_search_is_refused(storage: Path, folder: Path) -> None:
     refused = subprocess.run(command(storage, "small"), capture_output=True, text=True, timeout=60, check=False)
     assert refused.returncode == 2
@@ -235,16 +210,6 @@ def test_ctrl_c_ends_trials_saves_what_is_there_and_leaves_no_process(storage: P
     assert not any(row["status"] == "running" for row in rows)
     _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []
-
-
-def test_the_winner_in_words_says_how_it_began_where_it_was_told_to() -> None:
-    student = {"family": "mlp", "init": "inherit", "mlp": {"width": 8}}
-    optim = {"learning_rate": 0.01, "weight_decay": 0.0}
-    config = {"student": student, "loss": {"kind": "labels"}, "optim": optim}
-    said = "best: trial 0003, mlp (width 8), init inherit, labels (no teacher), learning_rate 0.01, weight_decay 0"
-    assert winner_in_words({"best": {"trial": 3, "config": config}}) == said
-    student["init"] = "default"
-    assert winner_in_words({"best": {"trial": 3, "config": config}}) == said.replace("init inherit, ", "")
 
 
 def test_a_search_with_folds_exports_a_student_of_all_of_them_that_can_be_trained_again(tmp_path: Path) -> None:
