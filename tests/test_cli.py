@@ -12,12 +12,10 @@ from typing import NoReturn, TextIO
 
 import pytest
 import tomli_w
-from rich.console import Console
 from runs import TABLE
 
 from distill_tune.cli import BAD_INPUT, complain, guarded, tell
 from distill_tune.train import main as train_main
-from distill_tune.tuning.showing.farewell import farewell
 
 PROJECT = Path(__file__).parents[1]
 
@@ -68,15 +66,6 @@ def test_a_fault_of_the_disk_says_no_more_than_is_known(
 
     assert guarded(failing) == 1
     assert capsys.readouterr().err.startswith(f"error: {said}")
-
-
-def test_an_interrupted_search_says_how_it_goes_on_where_it_was(tmp_path: Path) -> None:
-    on = Console(file=io.StringIO(), width=40)
-    found = {"status": "interrupted"}
-    farewell(on, found, tmp_path / "mine", "10.0.0.1:6379")
-    assert isinstance(on.file, io.StringIO)
-    where = f"--storage {tmp_path} --address 10.0.0.1:6379\n"
-    assert on.file.getvalue().endswith(f"python -m distill_tune.search --resume --name mine {where}")
 
 
 def test_a_training_goes_on_when_nobody_reads_how_it_is_getting_on(tmp_path: Path) -> None:

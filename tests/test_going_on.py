@@ -198,23 +198,6 @@ def test_a_second_ctrl_c_ends_at_once_and_what_is_there_is_saved(storage: Path, 
     assert "running" not in statuses
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("--resume", "--set", "search.trials=3"), "leave out --set"),
-        (("--resume", "--time", "5m"), "--time goes with --extend"),
-        (("--extend", "0"), "must be an integer from 1 on"),
-        (("--resume", "--name", "nobody"), "holds no search"),
-        (("--extend", "3", "--name", "twice"), "is not finished"),
-        (("--resume", "--extend", "3"), "not allowed with"),
-    ],
-)
-def test_what_cannot_go_on_is_refused_in_one_line(storage: Path, arguments: tuple[str, ...], says: str) -> None:
-    refused = run(storage, *arguments)
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stdout + refused.stderr
-    assert says in refused.stderr
-
-
 def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage: Path, undisturbed: Path) -> None:
     """Trial actors are killed at random lines of three sittings, and the driver at the end of the first two."""
     chance, killed = random.Random(7), 0

@@ -137,6 +137,9 @@ def test_a_dotted_path_leads_to_its_object() -> None:
 
 HEAVY = ("torch", "ray", "sklearn", "pandas", "pyarrow", "optuna", "scipy")
 ALL_ENTRIES = "".join(f"import {REGISTRIES[name]._package}.{entry}\n" for name, entry in ENTRIES)
+ALL_BUILT = "from distill_tune.registry import CORRUPTIONS, STUDENTS\n" + (
+    "for found in (CORRUPTIONS, STUDENTS): [found.get(name)() for name in found.names]\n"
+)
 ALL_SPACES = "from pathlib import Path\nfrom distill_tune.config import load_space\n" + "".join(
     f"load_space(Path({str(path)!r}), [])\n" for path in sorted((PROJECT / "search_spaces").glob("*.toml"))
 )
@@ -157,5 +160,5 @@ def test_a_configuration_is_read_without_anything_heavy(program: str) -> None:
     assert not set(imported_by(program)) & set(HEAVY)
 
 
-def test_no_entry_imports_anything_heavy() -> None:
-    assert not set(imported_by(ALL_ENTRIES)) & set(HEAVY)
+def test_no_entry_imports_anything_heavy_nor_does_a_student_or_a_corruption_that_is_made() -> None:
+    assert not set(imported_by(ALL_ENTRIES + ALL_BUILT)) & set(HEAVY)

@@ -21,7 +21,14 @@ from distill_tune.tuning.showing.display import Voice
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.clock import Clock, searched_s
-from distill_tune.tuning.verdict.confirmation import Confirmation, candidates_of, confirm, fresh_seeds, rivals_of
+from distill_tune.tuning.verdict.confirmation import (
+    Confirmation,
+    candidates_of,
+    confirm,
+    fresh_seeds,
+    left_out_in_words,
+    rivals_of,
+)
 from distill_tune.tuning.verdict.front import candidates, distinct, front_rows
 from distill_tune.tuning.verdict.outcome import complete, failed, interrupted
 from distill_tune.tuning.verdict.seats import Seats
@@ -181,7 +188,8 @@ class Sitting:
     def _outcome(self, confirmation: Confirmation | None) -> dict[str, Any]:
         if confirmation is None:
             return self._failed()
-        self._say_who_is_left_out(confirmation)
+        for line in left_out_in_words(confirmation):
+            self.voice.tell(line)
         began_s = time.monotonic()
         self.claim.logbook.write("test opened")
         head = {**self._head, "test_opened": self.claim.history.tests_opened + 1, **self._front(confirmation)}
@@ -189,14 +197,6 @@ class Sitting:
         found = complete(head, confirmation, self.ground.preparation, self.ground.fitted.limits, self.ledger, best)
         self.clock.export_s = time.monotonic() - began_s
         return found
-
-    def _say_who_is_left_out(self, confirmation: Confirmation) -> None:
-        for baseline in confirmation.left_out:
-            shared = len(confirmation.winner.seeds_shared_with(baseline))
-            self.voice.tell(
-                f"warning: {baseline.name} is left out of the comparison: an interval needs two seeds that it and the "
-                f"winner were both trained in, and there {'is' if shared == 1 else 'are'} {shared}"
-            )
 
     def _failed(self) -> dict[str, Any]:
         ledger = self.again if self.again.records else self.ledger

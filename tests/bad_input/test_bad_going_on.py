@@ -61,6 +61,22 @@ def test_changed_data_and_teachers_are_refused(
     assert said in refuse(arguments=("--extend", "3", "--name", "begun"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--resume", "--set", "search.trials=3"), "leave out --set"),
+        (("--resume", "--time", "5m"), "--time goes with --extend"),
+        (("--extend", "0"), "must be an integer from 1 on"),
+        (("--resume", "--name", "nobody"), "holds no search"),
+        (("--extend", "3", "--name", "begun"), "begun is not finished; go on with --resume first."),
+        (("--resume", "--extend", "3"), "not allowed with"),
+    ],
+)
+def test_what_cannot_go_on_is_refused(begin: Begin, refuse: Refuse, arguments: tuple[str, ...], said: str) -> None:
+    begin()
+    assert said in refuse(arguments=arguments)
+
+
 def test_a_changed_teacher_is_refused_where_the_folders_own_data_are_gone(begin: Begin, refuse: Refuse) -> None:
     (data,) = (begin() / "cache").glob("data-*")
     data.rename(data.with_name("elsewhere"))

@@ -62,10 +62,6 @@ def submit(tmp_path) -> Submit:
     return Submit(tmp_path)
 
 
-def test_bash_can_parse_the_script():
-    subprocess.run([BASH, "-n", SUBMIT], check=True)
-
-
 @pytest.mark.parametrize(
     ("token", "set_by_user", "told"), [(True, None, "token"), (False, None, "unset"), (True, "disabled", "disabled")]
 )

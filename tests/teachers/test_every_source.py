@@ -160,16 +160,13 @@ def test_a_network_is_frozen_in_eval_mode_and_travels_to_workers(name: str, made
         assert preparation.teacher.parameters > 0
 
 
-@every_source
-def test_what_it_needs_is_asked_for_and_a_path_to_nothing_is_refused_in_one_line(
-    name: str, made: Any, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("name", [name for name in TEACHERS.names if "path" in TEACHERS.get(name).needs])
+def test_a_path_to_nothing_is_refused_in_one_line(name: str, made: Any, tmp_path: Path) -> None:
     section, _ = made(name)
-    if "path" in TEACHERS.get(name).needs:
-        with pytest.raises(TeacherError, match=r"^teacher\.path: ") as caught:
-            prepare(space_of({**section, "path": str(tmp_path / "none")}), tmp_path, lambda line: None)
-        assert "\n" not in str(caught.value)
-        assert not list(tmp_path.glob("teacher-*"))
+    with pytest.raises(TeacherError, match=r"^teacher\.path: ") as caught:
+        prepare(space_of({**section, "path": str(tmp_path / "none")}), tmp_path, lambda line: None)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob("teacher-*"))
 
 
 @every_source

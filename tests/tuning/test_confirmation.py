@@ -96,13 +96,14 @@ def test_every_candidate_is_trained_to_the_end_in_every_seed(trained: tuple[list
 def test_the_examination_agrees_with_the_students_that_were_trained(
     trained: tuple[list[Candidate], Ledger], preparation: Any
 ) -> None:
-    candidates, _ = trained
-    found, test = examine(candidates, preparation.teacher, preparation.dataset), open_test(preparation.dataset)
+    (candidates, _), data = trained, preparation.dataset
+    found, test = examine(candidates, preparation.teacher, data), open_test(data)
     for candidate in candidates:
         examined = found.by_candidate[candidate.name]
-        assert examined.correct.shape == (2, len(test.labels))
-        assert examined.accuracy.mean == pytest.approx(examined.correct.mean())
-        assert abs(examined.accuracy.mean - candidate.mean("val/accuracy")) < 0.2
+        students = [load_student(candidate.config, data, candidate.weights[seed]) for seed in candidate.seeds]
+        correct = [metrics.correct(predict_logits(student, test.inputs), test.labels) for student in students]
+        assert np.array_equal(examined.correct, correct)
+        assert examined.accuracy.mean == pytest.approx(np.mean(correct))
         assert examined.corrupted_accuracy == pytest.approx(np.mean(list(examined.by_corruption.values())))
         assert 0 <= examined.worst_class_accuracy <= examined.accuracy.mean
         assert examined.scaling_temperature > 0
@@ -250,16 +251,26 @@ def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_t
     }
 
 
+@pytest.mark.parametrize(("restarts", "retries"), [(100, 0), (0, 2)])
 def test_what_no_seat_could_be_kept_up_for_is_no_outcome_and_the_next_sitting_trains_it(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+    a_ray: str,
+    winner: Candidate,
+    small_space: Space,
+    preparation: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    restarts: int,
+    retries: int,
 ) -> None:
+    """It may not be begun again, or the seat is gone for good."""
+    monkeypatch.setattr("distill_tune.tuning.verdict.seats._SEAT_RESTARTS", restarts)
     resources, first = small_space.config.resources, Candidate("a", winner.config, winner.seeds[:1], winner.source)
     lost = of_400_epochs(winner, "b")
     logbook = Logbook(tmp_path)
     ledger = Ledger(watchers=[logbook, Killer("confirm-b")])
     with (
         pytest.raises(DistillTuneError, match=r"confirmation could not be finished: .* --resume takes it up"),
-        Seats(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=0) as seats,
+        Seats(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=retries) as seats,
     ):
         seats.train([first, lost])
     logbook.release()
@@ -271,6 +282,24 @@ def test_what_no_seat_could_be_kept_up_for_is_no_outcome_and_the_next_sitting_tr
         seats.train([first, lost])
     assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.COMPLETED]
     assert len(lost.weights) == 1
+
+
+def test_the_last_that_ends_its_process_in_two_sittings_does_not_keep_the_confirmation_from_its_end(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    resources, first = small_space.config.resources, Candidate("a", winner.config, winner.seeds[:1], winner.source)
+    poison, logbook = deadly(winner), Logbook(tmp_path)
+    with (
+        pytest.raises(DistillTuneError, match="--resume takes it up"),
+        Seats(1, preparation.prepared, resources, tmp_path, Ledger(watchers=[logbook]), Budget(2), retries=0) as seats,
+    ):
+        seats.train([first, poison])
+    logbook.release()
+    known, again = History.of(tmp_path).confirmations, Ledger()
+    assert [r.status for r in known.values()] == [Status.COMPLETED, Status.RUNNING]
+    with Seats(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, retries=0) as seats:
+        seats.train([first, poison])
+    assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.FAILED]
 
 
 def test_whose_fault_deaths_are_is_seen_by_how_others_fare(winner: Candidate) -> None:

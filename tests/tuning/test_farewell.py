@@ -12,8 +12,8 @@ from rich.console import Console
 from distill_tune.tuning.showing.farewell import farewell, verdict_table, winner_in_words
 
 
-def console() -> Console:
-    return Console(file=io.StringIO(), width=80, color_system=None)
+def console(width: int = 80) -> Console:
+    return Console(file=io.StringIO(), width=width, color_system=None)
 
 
 def lines(on: Console) -> list[str]:
@@ -38,9 +38,9 @@ def test_the_verdict_table_shows_what_there_is_and_a_dash_for_the_rest() -> None
     assert max(map(len, lines(wide))) <= 80
 
 
-def found(**loss: Any) -> dict[str, Any]:
+def found(loss: dict[str, Any], init: str = "default") -> dict[str, Any]:
     """What the words are made from."""
-    student = {"family": "mlp", "init": "default", "mlp": {"width": 20, "depth": 2}}
+    student = {"family": "mlp", "init": init, "mlp": {"width": 20, "depth": 2}}
     optim = {"learning_rate": 0.0123456, "weight_decay": 1e-4}
     return {"best": {"trial": 7, "config": {"student": student, "loss": loss, "optim": optim}}}
 
@@ -48,19 +48,33 @@ def found(**loss: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("loss", "words"),
     [
-        ({"kind": "dkd", "temperature": 2.0, "soft_weight": 0.5}, "dkd (T 2, soft_weight 0.5)"),
-        ({"kind": "dkd", "temperature": 4.0, "temperature_end": 1.0}, "dkd (T 4 to 1)"),
-        ({"kind": "cross_entropy"}, "cross_entropy (no teacher)"),
-        ({"kind": "cross_entropy", "also": {"hint": 0.25, "sp": 0.0}}, "cross_entropy + 0.25 hint"),
+        ({"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}, "soft_targets (T 4, soft_weight 0.9)"),
+        (
+            {"kind": "dkd", "temperature": 8.0, "temperature_end": 1.0, "soft_weight": 0.5, "soft_weight_end": 0.0},
+            "dkd (T 8 to 1, soft_weight 0.5 to 0)",
+        ),
+        ({"kind": "sp", "soft_weight": 0.5, "schedule": "linear"}, "sp (soft_weight 0.5)"),
+        ({"kind": "labels"}, "labels (no teacher)"),
+        ({"kind": "labels", "also": {"hint": 0.5, "vid": 0.0}}, "labels + 0.5 hint"),
+        (
+            {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9, "also": {"hint": 0.0312, "sp": 2.0}},
+            "soft_targets (T 4, soft_weight 0.9) + 0.0312 hint + 2 sp",
+        ),
     ],
 )
 def test_the_winner_is_named_with_its_student_loss_and_rates(loss: dict[str, Any], words: str) -> None:
     said = f"best: trial 0007, mlp (width 20, depth 2), {words}, learning_rate 0.0123, weight_decay 0.0001"
-    assert winner_in_words(found(**loss)) == said
+    assert winner_in_words(found(loss)) == said
+
+
+def test_the_winner_is_said_to_have_begun_otherwise_where_it_was_told_to() -> None:
+    assert ", mlp (width 20, depth 2), init inherit, labels (no teacher), learning_rate" in winner_in_words(
+        found({"kind": "labels"}, init="inherit")
+    )
 
 
 def test_after_an_interrupt_the_command_to_go_on_with_is_one_that_a_shell_takes() -> None:
-    plain, folder = console(), Path("/else where/a search")
+    plain, folder = console(width=40), Path("/else where/a search")
     farewell(plain, {"status": "interrupted"}, folder, "head:6379")
     *_, last = lines(plain)
     command = shlex.split(last.removeprefix("go on with   "))

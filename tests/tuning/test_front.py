@@ -4,7 +4,6 @@ import json
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -21,7 +20,6 @@ from distill_tune.students import Cost
 from distill_tune.tuning.books.history import History
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.logbook import JOURNAL, Logbook
-from distill_tune.tuning.books.plan import ConfirmationPlan
 from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
@@ -33,9 +31,8 @@ from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.samplers import RUNGS
 from distill_tune.tuning.samplers.tpe import Recent
 from distill_tune.tuning.showing.tally import Tally
-from distill_tune.tuning.sitting import Sitting
 from distill_tune.tuning.verdict.confirmation import Candidate
-from distill_tune.tuning.verdict.front import candidates, front_in_words, front_of, front_rows
+from distill_tune.tuning.verdict.front import candidates, distinct, front_in_words, front_of, front_rows
 
 TWO = ["val/accuracy", "parameters"]
 TABLES: dict[str, Any] = {
@@ -157,7 +154,7 @@ def test_tpe_is_shown_complete_trials_first_and_stopped_ones_by_how_far_they_cam
     assert [trial.number for trial in Recent(study, 100)._get_trials()] == [5, 3, 1, 4, 0, 2]
 
 
-def test_of_the_complete_trials_before_its_memory_tpe_sees_the_first_layers(tmp_path: Path) -> None:
+def test_of_the_complete_trials_before_its_memory_tpe_sees_the_first_layers() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.add_trials([optuna.create_trial(values=[number % 60 / 60, float(number)]) for number in range(300)])
     seen = [trial.number for trial in Recent(study, 100)._get_trials()]
@@ -241,9 +238,7 @@ def test_no_configuration_of_the_search_without_a_teacher_is_confirmed_twice() -
         record.values = records[f"{record.number - 6:04d}"].values
     beside = Ledger()
     beside.records = records
-    best: Any = Sitting._best_beside
-    found = best(SimpleNamespace(beside=SimpleNamespace(ledger=beside)), ConfirmationPlan(top=4, seeds=2))
-    assert [record.number for record in found] == [1, 5, 2, 3]
+    assert [record.number for record in distinct(beside.ranked())] == [1, 5, 2, 3, 4, 0]
 
 
 def test_the_front_in_words_has_its_ends() -> None:

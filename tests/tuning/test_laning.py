@@ -12,7 +12,7 @@ from distill_tune.config.space import Space
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.planning.fitting import Fitted, known_to_fit
-from distill_tune.tuning.planning.laning import _STEPS, _less, with_lanes
+from distill_tune.tuning.planning.laning import _STEPS, _counts, _less, _speed, _students, _worth_having, with_lanes
 
 
 def fitted(preparation: Any, **sections: dict[str, Any]) -> Fitted:
@@ -40,19 +40,43 @@ def test_few_trials_get_one_lane(preparation: Any) -> None:
     assert lanes_of(preparation, search={"trials": 31}, places=2) == 1
 
 
-def test_what_is_measured_leaves_four_trials_a_lane_and_the_space_as_it_was(preparation: Any) -> None:
-    before = fitted(preparation, search={"trials": 64, "max_epochs": 2})
+@pytest.mark.parametrize(
+    ("trials", "places", "counts"),
+    [(31, 2, []), (32, 2, [4]), (64, 2, [4, 8]), (127, 1, [4, 8, 16]), (500, 1, [4, 8, 16, 32])],
+)
+def test_there_are_four_trials_a_lane_at_least(trials: int, places: int, counts: list[int]) -> None:
+    assert _counts(trials, places) == counts
+
+
+@pytest.mark.parametrize(
+    ("speeds", "lanes"),
+    [
+        ({}, 1),
+        ({4: 1.29, 8: 0.0}, 1),
+        ({4: 1.31}, 4),
+        ({4: 1.2, 8: 1.31}, 8),
+        ({4: 2.0, 8: 2.1}, 4),
+        ({4: 2.0, 8: 2.1, 16: 2.3}, 16),
+        ({4: 2.0, 8: 1.0}, 4),
+    ],
+)
+def test_lanes_are_had_where_they_pay_and_more_where_these_do(speeds: dict[int, float], lanes: int) -> None:
+    assert _worth_having(speeds.items()) == (lanes, speeds.get(lanes, pytest.approx(1.3 / 1.1)))
+
+
+def test_measuring_settles_the_lanes_and_leaves_the_rest_of_the_space_as_it_was(preparation: Any) -> None:
+    before = fitted(preparation, search={"trials": 32, "max_epochs": 2})
     after = with_lanes(before, preparation.prepared, 2, lambda line: None).space
-    assert after.config.resources.lanes in (1, 4, 8)
+    assert isinstance(after.config.resources.lanes, int)
     assert replace(after, tables=before.space.tables) == before.space
     assert after.config.search == before.space.config.search
 
 
 def test_what_is_measured_on_part_of_the_samples_may_be_mixed_with_others(ready: Any, preparation: Any) -> None:
-    mixed = fitted(preparation, augmentation={"mixup": 0.4}, optim={"batch_size": 4}, search={"trials": 16})
+    mixed = fitted(preparation, augmentation={"mixup": 0.4}, optim={"batch_size": 4})
     _, own = ready(mixed.space)
     assert len(own.dataset.split("train")) > _STEPS * 4
-    assert with_lanes(mixed, own.prepared, 1, lambda line: None).space.config.resources.lanes in (1, 4)
+    assert _speed(_students(mixed, 4), own.prepared, "cpu") > 0
 
 
 def test_others_of_the_process_keep_the_whole_validation_of_the_teacher(preparation: Any) -> None:
@@ -64,22 +88,23 @@ def test_others_of_the_process_keep_the_whole_validation_of_the_teacher(preparat
     assert len(theirs.teacher.validation) == len(theirs.validation_labels)
 
 
-def test_what_is_measured_beside_a_live_teacher_leaves_no_hooks_on_it(ready: Any, preparation: Any) -> None:
-    live = fitted(preparation, teacher={"mode": "live"}, loss={"kind": "hint"}, search={"trials": 16})
-    _, own = ready(live.space)
-    assert with_lanes(live, own.prepared, 1, lambda line: None).space.config.resources.lanes == 1
-    assert not any(layer._forward_hooks for layer in own.prepared.live_teacher.modules())
+def test_students_beside_a_live_teacher_get_one_lane_and_nothing_is_measured(
+    ready: Any, preparation: Any, tmp_path: Path
+) -> None:
+    live = fitted(preparation, teacher={"mode": "live"}, search={"trials": 500})
+    own = replace(ready(live.space)[1].prepared, data_folder=tmp_path / "not there")
+    assert with_lanes(live, own, 1, lambda line: None).space.config.resources.lanes == 1
 
 
 def test_values_that_break_a_rule_together_are_drawn_again(preparation: Any) -> None:
     neither = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [1.0, 0.0]}}
-    losing = {"kind": "dkd", "temperature": 2.0, "dkd": neither}
-    assert lanes_of(preparation, loss=losing, search={"trials": 32, "max_epochs": 2}) in (1, 4, 8)
+    losing = fitted(preparation, loss={"kind": "dkd", "temperature": 2.0, "dkd": neither})
+    assert len(_students(losing, 8)) == 8
 
 
 def test_students_that_diverge_are_measured_like_others(preparation: Any) -> None:
-    wild = {"kind": "sgd", "learning_rate": 1e30, "batch_size": 64}
-    assert lanes_of(preparation, optim=wild, search={"trials": 16}) in (1, 4)
+    wild = fitted(preparation, optim={"kind": "sgd", "learning_rate": 1e30, "batch_size": 64})
+    assert _speed(_students(wild, 4), preparation.prepared, "cpu") > 0
 
 
 def test_lanes_that_bfloat16_makes_idle_are_told(preparation: Any) -> None:

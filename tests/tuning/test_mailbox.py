@@ -13,9 +13,10 @@ async def _times_begun(retries: int, epochs_between: int) -> tuple[int, Any]:
     mailbox = Mailbox(retries)
     await mailbox.assign(cast(Any, "an assignment"))
     for epoch in range(1, epochs_between + 1):
-        number, _ = cast(Any, await _asked(mailbox))
+        wanted = asyncio.create_task(mailbox.next_report())
+        number, _ = cast(Any, await mailbox.next_assignment())
         reporting = asyncio.create_task(mailbox.report(number, {"epoch": float(epoch)}, False))
-        assert await mailbox.next_report() == {"epoch": float(epoch)}
+        assert await wanted == {"epoch": float(epoch)}
         reporting.cancel()
     told = asyncio.create_task(mailbox.next_report())
     begun = 0
@@ -27,11 +28,6 @@ async def _times_begun(retries: int, epochs_between: int) -> tuple[int, Any]:
             await mailbox.note_fault("killed")
         begin.cancel()
     return begun, told.result()
-
-
-async def _asked(mailbox: Mailbox) -> Any:
-    mailbox._wanted = True
-    return await mailbox.next_assignment()
 
 
 @pytest.mark.parametrize("epochs_between", [0, 3])

@@ -2,7 +2,6 @@
 
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -18,8 +17,7 @@ from distill_tune.tuning.books.records import TrialRecord
 from distill_tune.tuning.planning.fitting import known_to_fit
 from distill_tune.tuning.planning.time_budget import Times, affordable_epochs, plan_confirmation
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
-from distill_tune.tuning.sitting import Sitting
-from distill_tune.tuning.verdict.confirmation import Candidate, confirm, rivals_of
+from distill_tune.tuning.verdict.confirmation import Candidate, confirm, left_out_in_words, rivals_of
 
 SHIPPED = sorted(Path("search_spaces").glob("*.toml"))
 TABLES: dict[str, Any] = {
@@ -165,7 +163,7 @@ def test_without_a_usable_rival_there_are_the_two_baselines() -> None:
 
 def test_a_baseline_that_shares_one_seed_with_the_winner_is_not_compared_with_it_and_that_is_said() -> None:
     """Both came to their end in two; a difference is paired over those that they share."""
-    winner, said = Candidate("trial-0003", space_with().config, [5, 6, 7], TrialRecord(3, "0003", {})), list[str]()
+    winner = Candidate("trial-0003", space_with().config, [5, 6, 7], TrialRecord(3, "0003", {}))
 
     def train(some: list[Candidate]) -> None:
         for candidate in some:
@@ -175,9 +173,7 @@ def test_a_baseline_that_shares_one_seed_with_the_winner_is_not_compared_with_it
     found = confirm([winner], train, "val/accuracy")
     assert found is not None
     assert [baseline.name for baseline in found.baselines] == ["default_distillation"]
-    say: Any = Sitting._say_who_is_left_out
-    say(SimpleNamespace(voice=SimpleNamespace(tell=said.append)), found)
-    assert said == [
+    assert left_out_in_words(found) == [
         "warning: no_teacher is left out of the comparison: an interval needs two seeds that it and the winner were "
         "both trained in, and there is 1"
     ]

@@ -8,11 +8,11 @@ lanes, in turns.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from copy import copy
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.config import Config, Values
@@ -48,11 +48,15 @@ def with_lanes(fitted: Fitted, prepared: Prepared, places: int, say: Callable[[s
         return fitted
     are_alone = config.resources.workers_per_trial > 1 or config.data.folds is not None
     are_alone = are_alone or prepared.live_teacher is not None
-    most = 1 if are_alone else config.search.trials // (_TRIALS_A_LANE * places)
+    counts = [] if are_alone else _counts(config.search.trials, places)
     long = max(config.search.max_epochs, _TURNS + 1)  # the last epoch of a training measures more than others
     timed = replace(fitted, space=fitted.space.with_fixed("search", "max_epochs", long))
-    lanes = _fastest(timed, prepared, [count for count in _CHOICES if count <= most], say)
+    lanes = _fastest(timed, prepared, counts, say)
     return replace(fitted, space=fitted.space.with_fixed("resources", "lanes", lanes))
+
+
+def _counts(trials: int, places: int) -> list[int]:
+    return [count for count in _CHOICES if count * places * _TRIALS_A_LANE <= trials]
 
 
 def _say_if_in_vain(fitted: Fitted, say: Callable[[str], None]) -> None:
@@ -74,16 +78,22 @@ def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Ca
     resources = fitted.space.config.resources
     if not choices or (resources.gpus_per_worker and not torch.cuda.is_available()):
         return 1
-    device = resources.device
-    lanes, speed, until_s = 1, _WORTH_IT / _WORTH_MORE, time.monotonic() + _PATIENCE_S
+    device, until_s = resources.device, time.monotonic() + _PATIENCE_S
     with threads(resources.cpus_per_worker), generators_kept(torch.device(device)), freed_memory_kept():
-        for count in choices:
-            found = _speed(_students(fitted, count), prepared, device) if time.monotonic() < until_s else 0.0
-            if found >= speed * _WORTH_MORE:
-                lanes, speed = count, found
+        counts = takewhile(lambda _: time.monotonic() < until_s, choices)
+        lanes, speed = _worth_having((count, _speed(_students(fitted, count), prepared, device)) for count in counts)
     if lanes > 1:
         say(f"students train {speed:.1f} times as fast in {lanes} fused lanes a place")
     return lanes
+
+
+def _worth_having(measured: Iterable[tuple[int, float]]) -> tuple[int, float]:
+    """Of so many lanes, and how many times as fast students are in them, the ones to have; 1 where none pay."""
+    lanes, speed = 1, _WORTH_IT / _WORTH_MORE
+    for count, found in measured:
+        if found >= speed * _WORTH_MORE:
+            lanes, speed = count, found
+    return lanes, speed
 
 
 def _students(fitted: Fitted, count: int) -> list[Config]:

@@ -111,6 +111,17 @@ def confirm(
     )
 
 
+def left_out_in_words(confirmation: Confirmation) -> list[str]:
+    """A warning for each baseline that is not compared with the winner."""
+    winner = confirmation.winner
+    shared = {baseline.name: len(winner.seeds_shared_with(baseline)) for baseline in confirmation.left_out}
+    return [
+        f"warning: {name} is left out of the comparison: an interval needs two seeds that it and the winner were both "
+        f"trained in, and there {'is' if count == 1 else 'are'} {count}"
+        for name, count in shared.items()
+    ]
+
+
 def _best_of(candidates: Iterable[Candidate], objective: str) -> Candidate | None:
     able = (candidate for candidate in candidates if candidate.is_confirmed)
     return max(able, key=lambda candidate: candidate.merit(objective), default=None)
