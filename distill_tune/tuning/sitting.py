@@ -62,8 +62,7 @@ class Sitting:
             return self._in_order()
         except KeyboardInterrupt:  # the second one: whatever is at work is left as it is
             self.interrupt.requested = True
-            for phase in filter(None, (self.main, self.beside)):
-                phase.end_the_rest()
+            self.main.end_the_rest()
             return self._interrupted()
         finally:
             self.ledger.close()  # the panel hides the cursor until it is closed
@@ -117,6 +116,10 @@ class Sitting:
         self.voice.say("Searching", "the same space without a teacher")
         try:
             beside.run(self.ground.preparation.prepared, tensorboard, "Without a teacher")
+        except KeyboardInterrupt:  # as `work`, while its books are still open
+            self.interrupt.requested = True
+            beside.end_the_rest()
+            raise
         finally:
             beside.ledger.close()
             claim.logbook.release()
