@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
-    storage = local_folder(given.storage)
+    storage = local_folder(given.storage, must_lock=True)
     goes_on = given.resume or given.extend is not None
     order = (_onward if goes_on else _new)(given, storage, command)
     if given.dry_run:

@@ -1,5 +1,8 @@
 """What is looked at before anything is prepared: room on the disk, versions, storage."""
 
+import errno
+import fcntl
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill_tune.cli import local_folder
+from distill_tune.cli import BAD_INPUT, local_folder
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
 from distill_tune.distillation.cache.folders import outputs_folder
@@ -19,6 +22,8 @@ from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.export.versions import versions
 from distill_tune.room import check_room, free_bytes, in_bytes
+from distill_tune.search import main as search_main
+from distill_tune.tuning.books.logbook import Logbook
 from distill_tune.tuning.cluster.connection import check_answers
 from distill_tune.tuning.cluster.nodes import Answer, _judge, ask_from_here
 from distill_tune.tuning.cluster.places import room_on
@@ -199,6 +204,35 @@ def test_a_storage_that_takes_no_files_is_refused_with_the_systems_own_reason() 
         ConfigError, match=r"--storage /proc/x: /proc cannot be written to \(.+\); choose another place"
     ):
         local_folder("/proc/x")
+
+
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk that is mounted without them, which nobody can mount here."""
+
+    def flock(file: Any, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+def test_a_storage_without_locks_is_refused_before_a_search_and_serves_whoever_needs_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_locks(monkeypatch)
+    assert search_main(["digits.toml", "--storage", str(tmp_path / "new")]) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: --storage {tmp_path / 'new'}: files there cannot be locked (No locks available)")
+    assert said.endswith("; mount it with locks, or choose another place.\n")
+    assert not list(tmp_path.iterdir())
+    assert local_folder(str(tmp_path)) == tmp_path
+
+
+def test_a_logbook_that_cannot_be_locked_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_locks(monkeypatch)
+    with pytest.raises(ConfigError, match=r"files there cannot be locked \(No locks available\); mount it with locks\.$"):
+        Logbook(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -41,14 +41,17 @@ class Logbook(Watcher):
         """Claim the folder's logbook, a new one or that of a search to be taken up again.
 
         Raises:
-            ConfigError: another program has it.
+            ConfigError: another program has it, or files there cannot be locked.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / LOGBOOK).open("ab", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except OSError as error:
             self._file.close()
+            if not isinstance(error, BlockingIOError):
+                why = error.strerror or str(error)
+                raise ConfigError(f"{folder}: files there cannot be locked ({why}); mount it with locks.") from error
             raise ConfigError(
                 f"--name {folder.name}: another program is at work in {folder}; choose another name or wait."
             ) from error
