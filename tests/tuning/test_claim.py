@@ -7,7 +7,7 @@ import pytest
 
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import default_name
-from distill_tune.tuning.books.claim import newest
+from distill_tune.tuning.books.claim import SEARCH_TOML, newest
 from distill_tune.tuning.books.logbook import LOGBOOK, Logbook
 
 
@@ -18,6 +18,7 @@ def left(storage: Path, *names: str, is_finished: bool = False) -> None:
         if is_finished:
             logbook.write("finished")
         logbook.release()
+        (storage / name / SEARCH_TOML).touch()
         age = len(list(storage.iterdir()))
         os.utime(storage / name / LOGBOOK, (age, age))
 
@@ -41,6 +42,12 @@ def test_a_space_finds_what_it_has_given_its_name_to(tmp_path: Path, name: str) 
     ours = default_name(path)
     left(tmp_path, ours, "another-20261124-131500")
     assert newest(tmp_path, path, is_finished=False).name == ours
+
+
+def test_one_that_was_ended_while_its_folder_was_claimed_is_passed_over(tmp_path: Path) -> None:
+    left(tmp_path, "whole", "half")
+    (tmp_path / "half" / SEARCH_TOML).unlink()
+    assert newest(tmp_path, None, is_finished=False).name == "whole"
 
 
 def test_a_damaged_one_is_told_of_and_passed_over(tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ class Claim:
         """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it."""
         own = self.folder / "cache"
         members = prepared.member_folders
-        for shared in filter(None, (prepared.data_folder, prepared.teacher_folder, *members.values())):
+        folders = (prepared.data_folder, prepared.teacher_folder, *members.values())
+        for shared in dict.fromkeys(filter(None, folders)):  # two files of the same content are one teacher
             if shared.parent != own:
                 link_tree(shared, own / shared.name)
         teacher_folder = prepared.teacher_folder and own / prepared.teacher_folder.name
@@ -105,6 +106,8 @@ def newest(
     """
     books = sorted(storage.glob(f"*/{LOGBOOK}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for folder in (book.parent for book in books):
+        if not (folder / SEARCH_TOML).is_file():  # a search that was ended while it claimed its folder
+            continue
         if space_path is not None and not is_default_name(folder.name, space_path):
             continue
         try:
