@@ -94,8 +94,10 @@ class CheckpointSweeper(Watcher):
             checkpoint_of(self._folder, record.trial_id).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """The folder goes with the last of them."""
+        """What killed writers have left half written goes, and the folder with the last checkpoint."""
         folder = self._folder / CHECKPOINTS
+        for half in folder.glob(".*"):
+            half.unlink(missing_ok=True)
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
 
