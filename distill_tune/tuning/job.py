@@ -103,6 +103,8 @@ class Job:
     def _taken_up(self) -> Ready:
         claim = Claim.of_old(self.order.folder, self.order.command)
         self.voice.say("Taking up", self.order.folder.name)
+        if lost := claim.history.loss:
+            self.voice.tell(lost)
         preparation = prepare(self.order.space, self.order.folder / "cache", self.voice.tell)
         known = list(claim.history.records.values())
         return Ready(known_to_fit(self.order.space, preparation.dataset, known), preparation, claim)

@@ -103,6 +103,8 @@ class Sitting:
         """The same search without a teacher: as many trials, as much time."""
         began_s, trained = time.time(), self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
         claim, fitted = claim_beside(self.claim, self.ground.fitted.without_teacher(), trained)
+        if lost := claim.history.loss:
+            self.voice.tell(lost)
         times, epochs = self.times, self.config.search.epochs
         budget = Budget(trained, times.search_s, epochs, interrupt=self.interrupt, spent_s=claim.history.spent_s)
         self.beside = beside = SearchPhase(claim, fitted, budget, min(self.ground.places, trained), self.voice)

@@ -55,7 +55,11 @@ class Claim:
             CacheError: the logbook is damaged.
         """
         logbook = Logbook(folder)
-        history = History.of(folder)
+        try:
+            history = History.of(folder)
+        except CacheError:
+            logbook.release()
+            raise
         logbook.cut(history.logbook_bytes)
         logbook.knows([*history.records, *history.confirmations])
         logbook.write("sitting", command=command)
