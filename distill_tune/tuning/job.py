@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.config.searching import ResourcesConfig
@@ -84,7 +84,10 @@ class Job:
             return ready.claim, ready.fitted
         fitted = with_lanes(ready.fitted, ready.preparation.prepared, places, self.voice.tell)
         origin = Origin.of(ready.preparation)
-        return Claim.of_new(self.order.folder, fitted.space, self.order.command, origin), fitted
+        order = self.order
+        claim = Claim.of_new(order.folder, fitted.space, order.command, origin, order.is_named)
+        self.order = replace(order, folder=claim.folder)
+        return claim, fitted
 
     @property
     def resources(self) -> ResourcesConfig:
