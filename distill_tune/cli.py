@@ -5,6 +5,7 @@
 
 import argparse
 import errno
+import fcntl
 import os
 import sys
 import tempfile
@@ -110,12 +111,16 @@ def fall_silent(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def local_folder(storage: str) -> Path:
+def local_folder(storage: str, must_lock: bool = False) -> Path:
     """The folder that `--storage` names; it need not exist.
+
+    Args:
+        storage: as given.
+        must_lock: whether files there will be locked, as a search locks its logbook.
 
     Raises:
         ConfigError: it is a URI (only folders, local or mounted on every node, can be used so far), or it cannot be
-            written to.
+            written to, or its files cannot be locked.
     """
     if "://" in storage:
         raise ConfigError(
@@ -127,13 +132,25 @@ def local_folder(storage: str) -> Path:
         if not there.is_dir():
             what = "leads nowhere" if there.is_symlink() and not there.exists() else "is a file"
             raise ConfigError(f"--storage {storage}: must be a folder, but {there} {what}; choose another place.")
-        tempfile.TemporaryFile(dir=there).close()  # permissions alone say nothing of a read-only or remote disk
+        with tempfile.TemporaryFile(dir=there) as file:  # permissions say nothing of a read-only or remote disk
+            _check_lock(storage, file.fileno(), must_lock)
     except OSError as error:
         why = error.strerror or str(error)
         raise ConfigError(
             f"--storage {storage:.200}: {there!s:.200} cannot be written to ({why}); choose another place."
         ) from error
     return folder
+
+
+def _check_lock(storage: str, file: int, must_lock: bool) -> None:
+    try:
+        if must_lock:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ConfigError(
+            f"--storage {storage:.200}: files there cannot be locked ({error.strerror or error}), and a search locks its "
+            "ledger.jsonl; mount it with locks, or choose another place."
+        ) from error
 
 
 def _expanded(storage: str) -> Path:

@@ -6,7 +6,8 @@ DistillTuneError
 │   ├── DataError           the data set
 │   └── TeacherError        the teacher or its logits
 ├── CacheError          a file of ours is damaged; it is rebuilt or refused, never trained on
-└── TrainingError       a training that cannot go on, such as a loss that is not finite
+├── TrainingError       a training that cannot go on, such as a loss that is not finite
+└── StorageError        what a training has come to cannot be written; no outcome of it
 """
 
 import re
@@ -38,6 +39,10 @@ class CacheError(DistillTuneError):
 
 class TrainingError(DistillTuneError):
     """A training cannot go on, for example because its loss is not finite."""
+
+
+class StorageError(DistillTuneError):
+    """What a training has come to cannot be written: a full disk or a quota is no fault of the training."""
 
 
 def one_line(error: BaseException) -> str:

@@ -24,7 +24,7 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def check_room(folder: Path, num_bytes: int, what: str, way_out: str = "") -> None:
+def check_room(folder: Path, num_bytes: int, what: str, way_out: str = "", key: str = "--storage") -> None:
     """Refuse to begin what the disk has no room for.
 
     Args:
@@ -32,6 +32,7 @@ def check_room(folder: Path, num_bytes: int, what: str, way_out: str = "") -> No
         num_bytes: how much it will be.
         what: and what, such as "the prepared data".
         way_out: something better than other storage, such as "lower teacher.views, ".
+        key: what names the place.
 
     Raises:
         ConfigError: the disk has less.
@@ -39,6 +40,6 @@ def check_room(folder: Path, num_bytes: int, what: str, way_out: str = "") -> No
     free = free_bytes(folder)
     if num_bytes > free:
         raise ConfigError(
-            f"--storage: {in_bytes(num_bytes)} are needed for {what}, but the disk of {folder} has {in_bytes(free)} "
-            f"free; {way_out}make room, or name another --storage."
+            f"{key}: {in_bytes(num_bytes)} are needed for {what}, but the disk of {folder} has {in_bytes(free)} "
+            f"free; {way_out}make room, or name another {key}."
         )

@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
-    storage = local_folder(given.storage)
+    storage = local_folder(given.storage, must_lock=True)
     goes_on = given.resume or given.extend is not None
     order = (_onward if goes_on else _new)(given, storage, command)
     if given.dry_run:
@@ -64,8 +64,9 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     from distill_tune.tuning.showing.farewell import farewell
 
     console = SteadyConsole()
-    found = Job(order, Voice(console, given.quiet)).run()
-    farewell(console, found, order.folder, order.address)
+    job = Job(order, Voice(console, given.quiet))
+    found = job.run()
+    farewell(console, found, job.order.folder, order.address)
     return INTERRUPTED if found["status"] == "interrupted" else 0
 
 
@@ -76,11 +77,11 @@ def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
     path = find_space(given.space or DEFAULT_SPACE)
     space = load_space(path, settings, completing=True)
 
-    from distill_tune.export.result_folder import default_name, free_folder
+    from distill_tune.export.result_folder import new_result
     from distill_tune.tuning.order import Order
 
-    folder = free_folder(storage, default_name(path) if given.name is None else given.name)
-    return Order(space, given.space or DEFAULT_SPACE, folder, command, given.address)
+    folder, is_named = new_result(storage, given.name, path), given.name is not None
+    return Order(space, given.space or DEFAULT_SPACE, folder, command, given.address, is_named=is_named)
 
 
 def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:

@@ -55,10 +55,10 @@ def _train(given: argparse.Namespace) -> int:
     if given.seeds < 1:
         raise ConfigError(f"--seeds {given.seeds}: must be 1 or more.")
 
-    from distill_tune.export.result_folder import default_name, free_folder
+    from distill_tune.export.result_folder import own_folder
 
-    folder = free_folder(local_folder(given.storage), default_name(path) if given.name is None else given.name)
-    return _run(space, folder, given.seeds)
+    with own_folder(local_folder(given.storage), given.name, path) as folder:
+        return _run(space, folder, given.seeds)
 
 
 def _run(space: Space, folder: Path, num_seeds: int) -> int:
@@ -70,7 +70,6 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
         dataset = announced_data(space.config, cache, _say)
         _check_limits(space.config, dataset)
         preparation = prepare(space, cache, _say, dataset)
-    folder.mkdir(parents=True, exist_ok=True)
     seeds = range(space.config.search.seed, space.config.search.seed + num_seeds)
     reports = {seed: _train_seed(space, preparation, folder, seed) for seed in seeds}
     write_json(folder / "train.json", {"name": folder.name, "seeds": {str(s): r for s, r in reports.items()}})

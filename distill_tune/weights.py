@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 
 def write_weights(path: Path, state: Mapping[str, Tensor], record: dict[str, str] | None = None) -> None:
-    """Write tensors of any device, each in full if some are tied, atomically, and what is said of them beside."""
+    """Write tensors of any device, each in full if some are tied, atomically, and what is said of them beside.
+
+    Raises:
+        OSError: they cannot be written.
+    """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     # The format has no two names for one memory, nor views of one, so each tensor is made its own.
     apart = {name: one.detach().cpu().clone(memory_format=torch.contiguous_format) for name, one in state.items()}
     with new_file(path) as temporary:
-        save_file(apart, temporary, record)
+        temporary.write_bytes(save(apart, record))  # `save_file` calls a full disk an error of its format

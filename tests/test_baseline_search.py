@@ -10,7 +10,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
-from test_going_on import ended, entries, run, summary, trials
+from test_going_on import ended, ended_twice, entries, run, summary, trials
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
@@ -96,6 +96,17 @@ def test_killed_in_the_midst_of_it_a_search_ends_as_if_nothing_had_happened(undi
     assert ours["verdict"] == whole["verdict"]
     assert ours["baselines"] == whole["baselines"]
     assert ours["test_opened"] == 1
+
+
+def test_a_second_ctrl_c_in_the_midst_of_it_ends_at_once_and_what_is_there_is_saved(storage: Path) -> None:
+    long = ["--trials", "2", "--set", "data.passes=50"]
+    status, said = ended_twice(storage, "twice/baseline", "--name", "twice", *SMALL, *long)
+    assert status == 130, said
+    assert "Traceback" not in said
+    assert summary(storage / "twice")["status"] == "interrupted"
+    statuses = {row["status"] for row in trials(storage / "twice" / "baseline")}
+    assert "interrupted" in statuses
+    assert "running" not in statuses
 
 
 def test_extended_both_searches_are_longer_by_as_much(storage: Path, killed: Path) -> None:

@@ -173,23 +173,26 @@ def has_begun(folder: Path) -> bool:
     return (folder / "ledger.jsonl").exists() and any(entry["entry"] == "reported" for entry in entries(folder))
 
 
-def test_a_second_ctrl_c_ends_at_once_and_what_is_there_is_saved(storage: Path, undisturbed: Path) -> None:
+def ended_twice(storage: Path, begun: str, *arguments: str) -> tuple[int, str]:
+    """Start a search, and send it one Ctrl-C after another once a trial of the folder `begun` has reported."""
     process = subprocess.Popen(
-        command(storage, "--name", "twice", *SMALL, "--set", "data.passes=100"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        command(storage, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     with process as search:
         assert search.stdout is not None
         next(line for line in search.stdout if line.startswith("Starting"))
-        while not has_begun(storage / "twice"):
+        while not has_begun(storage / begun):
             assert search.poll() is None
         search.send_signal(signal.SIGINT)
         next(line for line in search.stdout if line.startswith("Ending"))
         search.send_signal(signal.SIGINT)
         said, _ = search.communicate(timeout=100)
-    assert search.returncode == 130, said
+    return search.returncode, said
+
+
+def test_a_second_ctrl_c_ends_at_once_and_what_is_there_is_saved(storage: Path, undisturbed: Path) -> None:
+    status, said = ended_twice(storage, "twice", "--name", "twice", *SMALL, "--set", "data.passes=100")
+    assert status == 130, said
     assert summary(storage / "twice")["status"] == "interrupted"
     assert not (storage / "twice" / "tune").exists()
     rows = pq.read_table(storage / "twice" / "trials.parquet").to_pylist()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from disks import files_of_at_most
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -55,3 +56,9 @@ def test_what_is_said_of_them_stands_beside_them_and_nothing_else_is_left(tmp_pa
     with safe_open(tmp_path / "folder" / "weights.safetensors", framework="pt") as file:
         assert file.metadata() == {"norm": "1.41"}
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["weights.safetensors"]
+
+
+def test_what_the_disk_does_not_take_is_the_disks_error_and_leaves_nothing(tmp_path: Path) -> None:
+    with files_of_at_most(1_000), pytest.raises(OSError, match="File too large"):
+        write_weights(tmp_path / "weights.safetensors", {"weight": torch.ones(10_000)})
+    assert not list(tmp_path.iterdir())

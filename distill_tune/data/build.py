@@ -38,6 +38,11 @@ class Built:
     num_rows: dict[str, int]
     num_source_rows: int
 
+    @property
+    def num_bytes(self) -> int:
+        """Of all splits."""
+        return sum(array.nbytes for arrays in self.splits.values() for array in arrays.values())
+
 
 @dataclass(frozen=True)
 class _Inputs:

@@ -136,13 +136,14 @@ def open_dataset(folder: Path) -> Dataset:
     return Dataset(folder=folder, **as_tuples)
 
 
-def prepare_data(config: DataConfig, cache: Path, fold: int | None = None) -> Dataset:
+def prepare_data(config: DataConfig, cache: Path, fold: int | None = None, key: str = "--storage") -> Dataset:
     """The data set that `[data]` describes: from `cache/data-<fingerprint>/`, or built and written there.
 
     Args:
         config: the `[data]` section.
         cache: the folder of caches; created when there is something to write.
         fold: which of `data.folds` is validated on; None trains on all of them.
+        key: what names the place of `cache`, where it has no room.
 
     Raises:
         DataError: the data breaks a rule; nothing has been written.
@@ -155,7 +156,9 @@ def prepare_data(config: DataConfig, cache: Path, fold: int | None = None) -> Da
         return open_dataset(folder)
     from distill_tune.data.build import build  # brings pandas, which those that only read do without
 
-    _write(build(config, fold), config, told, folder, fold)
+    built = build(config, fold)
+    check_room(cache, built.num_bytes, "the prepared data", key=key)
+    _write(built, config, told, folder, fold)
     dataset = open_dataset(folder)
     rebuilt = () if damage == "missing" else (f"the data cache was damaged ({damage}) and has been rebuilt",)
     return replace(dataset, notes=(*dataset.notes, *rebuilt))
@@ -194,8 +197,6 @@ def _canonical(document: dict[str, Any]) -> bytes:
 
 
 def _write(built: Built, config: DataConfig, told: dict[str, Any], folder: Path, fold: int | None) -> None:
-    num_bytes = sum(array.nbytes for arrays in built.splits.values() for array in arrays.values())
-    check_room(folder.parent, num_bytes, "the prepared data")
     with new_folder(folder, is_whole=lambda folder: not _damage(folder)) as new:
         for name, arrays in built.splits.items():
             write_arrays(new / f"{name}.arrow", arrays)

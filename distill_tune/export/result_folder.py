@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ SHARED_CACHE = ".cache"
 CACHE, SEARCH_TOML, TENSORBOARD, LOGS = "cache", "search.toml", "tensorboard", "logs"
 """In a result folder: its own prepared data and teachers, the settled space, TensorBoard's runs, what failed trials
 raised. The logbook's names are in `tuning/books/logbook.py`, those of students' folders in `students/_folder.py`."""
+_MARK = ".training"
+"""In the folder of a training that is at work."""
 _LONGEST_NAME = 200
 """In bytes; file systems end at 255, and names of ours are made of this one."""
 
@@ -36,12 +39,61 @@ def default_name(space_path: Path) -> str:
 
 
 def is_default_name(name: str, space_path: Path) -> bool:
-    """Whether it is the `default_name` of that space at some time."""
-    return re.fullmatch(rf"{re.escape(_stem(space_path))}-\d{{8}}-\d{{6}}", name) is not None
+    """Whether it is the `default_name` of that space at some time, or one after it."""
+    return re.fullmatch(rf"{re.escape(_stem(space_path))}-\d{{8}}-\d{{6}}(-\d+)?", name) is not None
+
+
+def free_after(folder: Path) -> Path:
+    """The first of a default name and those after it that nobody has: `...-131500`, `...-131500-2`, `...-131500-3`."""
+    names = chain([folder.name], (f"{folder.name}-{number}" for number in count(2)))
+    return next(path for path in map(folder.with_name, names) if not os.path.lexists(path))
 
 
 def _stem(space_path: Path) -> str:
     return re.sub(r"[^\w.-]|^[^\w]", "_", space_path.stem)[:100]
+
+
+def new_result(storage: Path, name: str | None, space_path: Path) -> Path:
+    """The folder of a new result, of that name or, with None, of a default one that is free; it is not made yet.
+
+    Raises:
+        ConfigError: as `free_folder`.
+    """
+    return free_folder(storage, free_after(storage / default_name(space_path)).name if name is None else name)
+
+
+@contextmanager
+def own_folder(storage: Path, name: str | None, space_path: Path) -> Iterator[Path]:
+    """A `new_result` that is made at once and no other program takes; it goes again if nothing is put there.
+
+    Raises:
+        ConfigError: as `free_folder`; or another program has taken it in the same instant.
+    """
+    folder = new_result(storage, name, space_path)
+    new_folders = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / _MARK
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError as error:
+        if name is None:
+            with own_folder(storage, None, space_path) as other:
+                yield other
+            return
+        raise _held(folder) from error
+    try:
+        yield folder
+    finally:
+        mark.unlink(missing_ok=True)
+        for each in new_folders:
+            with suppress(OSError):  # not empty
+                each.rmdir()
+
+
+def _held(folder: Path) -> ConfigError:
+    return ConfigError(
+        f"--name {folder.name}: {folder} exists and holds another search; choose another name or delete it."
+    )
 
 
 def free_folder(storage: Path, name: str) -> Path:
@@ -53,7 +105,7 @@ def free_folder(storage: Path, name: str) -> Path:
     check_name(name)
     folder, cache = storage / name, storage / SHARED_CACHE
     if folder.is_dir() and any(folder.iterdir()):
-        raise ConfigError(f"--name {name}: {folder} exists and holds another search; choose another name or delete it.")
+        raise _held(folder)
     for path in (folder, cache):
         if (path.exists() or path.is_symlink()) and not path.is_dir():
             what = "is a file" if path.exists() else "leads nowhere"

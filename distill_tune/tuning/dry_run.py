@@ -5,7 +5,6 @@ The data are loaded and checked in a temporary folder; the teacher is not traine
 
 from __future__ import annotations
 
-import os
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +19,7 @@ from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_students
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.tuning.books.plan import ConfirmationPlan
-from distill_tune.tuning.cluster.places import places_of_this_machine
+from distill_tune.tuning.cluster.places import cores, places_of_this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.planning.fitting import fit
 from distill_tune.tuning.planning.footprint import Footprint
@@ -42,7 +41,7 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
     """
     console = SteadyConsole(soft_wrap=True, highlight=False, markup=False)
     with tempfile.TemporaryDirectory() as temporary:
-        dataset = prepare_data(space.config.data, Path(temporary))
+        dataset = prepare_data(space.config.data, Path(temporary), key="TMPDIR")
         storage, places = folder.parent, places_of_this_machine(space.config.resources, must_fit)
         fitted = fit(space, dataset, places, console.print)
         space, config = fitted.space, fitted.space.config
@@ -82,7 +81,7 @@ def _plan(config: Config, epoch_s: float | None, samples: int, places: int, is_h
     budget = f"{search.trials} trials{beside}" + (
         f", at most {search.time} with the confirmation" if search.time else ""
     )
-    where = f"this machine's {os.cpu_count()} cores" + ("" if is_here else " (the cluster has room of its own)")
+    where = f"this machine's {cores()} cores" + ("" if is_here else " (the cluster has room of its own)")
     return [
         f"{budget}; {places} at a time on {where}, {workers} worker(s) each",
         *_times(config, epoch_s, samples, places),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.config.searching import ResourcesConfig
@@ -84,7 +84,10 @@ class Job:
             return ready.claim, ready.fitted
         fitted = with_lanes(ready.fitted, ready.preparation.prepared, places, self.voice.tell)
         origin = Origin.of(ready.preparation)
-        return Claim.of_new(self.order.folder, fitted.space, self.order.command, origin), fitted
+        order = self.order
+        claim = Claim.of_new(order.folder, fitted.space, order.command, origin, order.is_named)
+        self.order = replace(order, folder=claim.folder)
+        return claim, fitted
 
     @property
     def resources(self) -> ResourcesConfig:
@@ -103,6 +106,8 @@ class Job:
     def _taken_up(self) -> Ready:
         claim = Claim.of_old(self.order.folder, self.order.command)
         self.voice.say("Taking up", self.order.folder.name)
+        if lost := claim.history.loss:
+            self.voice.tell(lost)
         preparation = prepare(self.order.space, self.order.folder / CACHE, self.voice.tell)
         known = list(claim.history.records.values())
         return Ready(known_to_fit(self.order.space, preparation.dataset, known), preparation, claim)

@@ -27,6 +27,8 @@ class Order:
     command: str
     address: str | None = None
     is_new: bool = True
+    is_named: bool = True
+    """Whether its folder must have the name that it has; a default one that another takes meanwhile has others after it."""
     more_trials: int | None = None
     """For an extension: so many more than there have been."""
 

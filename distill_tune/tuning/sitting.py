@@ -72,8 +72,7 @@ class Sitting:
             return self._in_order()
         except KeyboardInterrupt:  # the second one: whatever is at work is left as it is
             self.interrupt.requested = True
-            for phase in filter(None, (self.main, self.beside)):
-                phase.end_the_rest()
+            self.main.end_the_rest()
             return self._interrupted()
         finally:
             self.ledger.close()  # the panel hides the cursor until it is closed
@@ -114,6 +113,8 @@ class Sitting:
         """The same search without a teacher: as many trials, as much time."""
         began_s, trained = time.time(), self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
         claim, fitted = claim_beside(self.claim, self.ground.fitted.without_teacher(), trained)
+        if lost := claim.history.loss:
+            self.voice.tell(lost)
         times, epochs = self.times, self.config.search.epochs
         budget = Budget(trained, times.search_s, epochs, interrupt=self.interrupt, spent_s=claim.history.spent_s)
         self.beside = beside = SearchPhase(claim, fitted, budget, min(self.ground.places, trained), self.voice)
@@ -127,6 +128,10 @@ class Sitting:
         self.voice.say("Searching", "the same space without a teacher")
         try:
             beside.run(self.ground.preparation.prepared, tensorboard, "Without a teacher")
+        except KeyboardInterrupt:  # as `work`, while its books are still open
+            self.interrupt.requested = True
+            beside.end_the_rest()
+            raise
         finally:
             beside.ledger.close()
             claim.logbook.release()

@@ -1,4 +1,5 @@
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ from distill_tune.errors import ConfigError, DataError
 from distill_tune.export.result_folder import (
     SHARED_CACHE,
     free_folder,
+    is_default_name,
     link_tree,
     nothing_left_on_refusal,
+    own_folder,
     write_json,
 )
 
@@ -27,6 +30,39 @@ def test_an_empty_folder_can_be_used_and_a_used_one_cannot(tmp_path: Path) -> No
     (tmp_path / "a" / "search.toml").touch()
     with pytest.raises(ConfigError, match="holds another search"):
         free_folder(tmp_path, "a")
+
+
+@pytest.fixture
+def in_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.strftime", lambda form: "20261124-131500")
+
+
+@pytest.mark.usefixtures("in_one_second")
+def test_trainings_that_begin_in_one_second_have_a_folder_each(tmp_path: Path) -> None:
+    run = Path("run.toml")
+    with ExitStack() as stack:
+        own = [stack.enter_context(own_folder(tmp_path / "results", None, run)) for _ in range(3)]
+        for folder in own:
+            (folder / "train.json").touch()
+    names = ["run-20261124-131500", "run-20261124-131500-2", "run-20261124-131500-3"]
+    assert [folder.name for folder in own] == names
+    assert all(is_default_name(name, run) for name in names)
+    assert all([path.name for path in folder.iterdir()] == ["train.json"] for folder in own)
+
+
+def test_a_name_that_another_training_has_just_taken_is_refused_though_its_folder_is_empty(tmp_path: Path) -> None:
+    refused = pytest.raises(ConfigError, match="--name a: .* exists and holds another search")
+    with own_folder(tmp_path, "a", Path("run.toml")), refused, own_folder(tmp_path, "a", Path("run.toml")):
+        pass
+
+
+def test_a_training_that_is_refused_leaves_no_folder_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for storage in (tmp_path / "new" / "results", tmp_path / "there"):
+        with pytest.raises(DataError), own_folder(storage, None, Path("run.toml")):
+            refused_after_making(storage, "data-1")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert not list((tmp_path / "there").iterdir())
 
 
 def refused_after_making(storage: Path, name: str) -> None:

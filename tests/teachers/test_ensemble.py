@@ -126,6 +126,19 @@ def test_a_result_has_each_members_outputs_under_its_own_name(ready: Ready, tmp_
     assert torch.equal(own.validation, shared.validation)
 
 
+def test_members_whose_files_have_the_same_content_are_linked_once(ready: Ready, tmp_path: Path) -> None:
+    rows = run_space().config.data.chosen("source").samples
+    for name in ("a.npy", "b.npy"):
+        np.save(tmp_path / name, np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32))
+    members = {name: {"source": "logits", "path": str(tmp_path / f"{name}.npy")} for name in ("a", "b")}
+    _, preparation = ready(space_of(members))
+    logbook = Logbook(tmp_path / "result")
+    linked = Claim(tmp_path / "result", logbook).link(preparation.prepared)
+    logbook.release()
+    assert linked.member_folders["a"] == linked.member_folders["b"]
+    assert any(linked.member_folders["a"].rglob("*.arrow"))
+
+
 def test_a_trial_learns_from_the_mix_that_it_says(ready: Ready) -> None:
     single = {name: logits_seen(ready(run_space(teacher=table))) for name, table in (("big", BIG), ("small", SMALL))}
     mixed = logits_seen(ready(space_of(weights={"big": 3.0})))
@@ -258,6 +271,10 @@ def examine_nobody(teacher: Any, dataset: Any) -> Any:
         ({"members": {"a": {"source": "tran"}}}, r"^teacher\.ensemble\.members\.a\.source: .*Did you mean 'train'"),
         ({"members": {"a": {"source": "logits"}}}, r"^teacher\.ensemble\.members\.a\.path: this key is required"),
         ({"members": {"a": BIG | {"path": 3}}}, r"^teacher\.ensemble\.members\.a\.path: must be a string, but got 3\."),
+        (
+            {"members": {"a": BIG, "b": SMALL, "c": {**BIG, "path": None}}},
+            r"^teacher\.ensemble\.members\.c: is the same teacher as 'a'; give it a seed or a file of its own",
+        ),
         (
             {"members": {"a": BIG | {"mode": "live"}}},
             r"^teacher\.ensemble\.members\.a\.mode: .* write teacher\.mode\.$",

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from distill_tune.config import Space
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import default_name
-from distill_tune.tuning.books.claim import newest
-from distill_tune.tuning.books.logbook import LOGBOOK, Logbook
+from distill_tune.tuning.books.claim import SEARCH_TOML, Claim, newest, space_of
+from distill_tune.tuning.books.logbook import LOGBOOK, HeldError, Logbook
 
 
 def left(storage: Path, *names: str, is_finished: bool = False) -> None:
@@ -18,6 +19,7 @@ def left(storage: Path, *names: str, is_finished: bool = False) -> None:
         if is_finished:
             logbook.write("finished")
         logbook.release()
+        (storage / name / SEARCH_TOML).touch()
         age = len(list(storage.iterdir()))
         os.utime(storage / name / LOGBOOK, (age, age))
 
@@ -41,6 +43,28 @@ def test_a_space_finds_what_it_has_given_its_name_to(tmp_path: Path, name: str) 
     ours = default_name(path)
     left(tmp_path, ours, "another-20261124-131500")
     assert newest(tmp_path, path, is_finished=False).name == ours
+
+
+def test_one_that_was_ended_while_its_folder_was_claimed_is_passed_over(tmp_path: Path) -> None:
+    left(tmp_path, "whole", "half")
+    (tmp_path / "half" / SEARCH_TOML).unlink()
+    assert newest(tmp_path, None, is_finished=False).name == "whole"
+
+
+def test_searches_that_claim_one_default_name_have_a_folder_each_and_a_name_that_was_given_is_refused(
+    tmp_path: Path, small_space: Space
+) -> None:
+    folder = tmp_path / "digits-20261124-131500"
+    claims = [Claim.of_new(folder, small_space, "", is_named=False) for _ in range(3)]
+    assert [claim.folder.name for claim in claims] == [folder.name, f"{folder.name}-2", f"{folder.name}-3"]
+    assert all(space_of(claim.folder) == small_space for claim in claims)
+    with pytest.raises(HeldError, match="another program is at work in"):
+        Claim.of_new(folder, small_space, "")
+    for claim in claims:
+        claim.logbook.release()
+    with pytest.raises(HeldError, match="holds another search; choose another name"):
+        Claim.of_new(folder, small_space, "")
+    assert newest(tmp_path, Path("digits.toml"), is_finished=False).name.startswith(folder.name)
 
 
 def test_a_damaged_one_is_told_of_and_passed_over(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.clock import first_step_s, last_end_s, training_share
 from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of, fresh_seeds
 from distill_tune.tuning.verdict.examination import examine, load_student
-from distill_tune.tuning.verdict.seats import Seats
+from distill_tune.tuning.verdict.seats import WEIGHTS, Seats
 from distill_tune.tuning.verdict.training import Training
 from distill_tune.tuning.verdict.verdicts import verdict_of, verdicts_of
 
@@ -364,3 +364,27 @@ def test_a_training_that_spoils_its_seat_fails_and_the_next_has_a_seat_in_order(
     assert [record.status for record in ledger.records.values()] == [Status.FAILED, Status.COMPLETED]
     (log,) = (tmp_path / "logs").iterdir()
     assert "CUDA error: device-side assert triggered" in log.read_text()
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_what_cannot_be_written_at_the_end_is_no_outcome_and_the_next_sitting_writes_it(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path, lanes: int
+) -> None:
+    resources = small_space.config.resources
+    (tmp_path / WEIGHTS).touch()  # where a folder must be made
+    logbook = Logbook(tmp_path)
+    ledger = Ledger(watchers=[logbook])
+    with (
+        pytest.raises(DistillTuneError, match=r"could not be finished: .* cannot be written .*--resume takes it up\."),
+        Seats(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), lanes=lanes) as seats,
+    ):
+        seats.train([Candidate("a", winner.config, winner.seeds, winner.source)])
+    logbook.release()
+    known = History.of(tmp_path).confirmations
+    assert {record.status for record in known.values()} == {Status.RUNNING}
+    (tmp_path / WEIGHTS).unlink()
+    again, fresh = Ledger(), Candidate("a", winner.config, winner.seeds, winner.source)
+    with Seats(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, lanes) as seats:
+        seats.train([fresh])
+    assert {record.status for record in again.records.values()} == {Status.COMPLETED}
+    assert all(path.stat().st_size for path in fresh.weights.values())

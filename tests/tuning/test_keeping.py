@@ -1,5 +1,7 @@
 """What trainings leave on the disk, and who takes it away."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,38 @@ def test_a_checkpoint_goes_with_its_training_and_the_folder_with_the_last(ledger
         assert left(tmp_path) == rest
     ledger.close()
     assert not (tmp_path / CHECKPOINTS).exists()
+
+
+@pytest.mark.parametrize("goes_on_later", [False, True])
+def test_what_killed_writers_have_left_half_written_is_swept_at_the_end(tmp_path: Path, goes_on_later: bool) -> None:
+    half = half_written(checkpoint_of(tmp_path, "0000"))
+    assert half.stat().st_size
+    checkpoint_of(tmp_path, "0000").touch()
+    ledger = Ledger(watchers=[CheckpointSweeper(tmp_path)])
+    ledger.start(only := record("0000"))
+    only.goes_on_later = goes_on_later
+    ledger.end(only, Status.INTERRUPTED)
+    ledger.close()
+    assert not half.exists()
+    assert (tmp_path / CHECKPOINTS).exists() is goes_on_later
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from distill_tune.atomic import new_file
+
+with new_file(Path(sys.argv[1])) as temporary:
+    temporary.write_bytes(b"half of it")
+    print(temporary, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def half_written(path: Path) -> Path:
+    """What a writer leaves that is killed before its file is whole."""
+    died = subprocess.run([sys.executable, "-c", WRITER, str(path)], capture_output=True, text=True, check=False)
+    return Path(died.stdout.strip())
 
 
 def test_a_training_that_goes_on_later_keeps_its_own(ledger: Ledger, tmp_path: Path) -> None:

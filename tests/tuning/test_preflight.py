@@ -1,5 +1,8 @@
 """What is looked at before anything is prepared: room on the disk, versions, storage."""
 
+import errno
+import fcntl
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +11,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from ray._private.utils import _get_docker_cpus, get_num_cpus
 
-from distill_tune.cli import local_folder
+from distill_tune.cli import BAD_INPUT, local_folder
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
 from distill_tune.distillation.cache.folders import outputs_folder
@@ -19,9 +23,11 @@ from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.export.versions import versions
 from distill_tune.room import check_room, free_bytes, in_bytes
+from distill_tune.search import main as search_main
+from distill_tune.tuning.books.logbook import Logbook
 from distill_tune.tuning.cluster.connection import check_answers
 from distill_tune.tuning.cluster.nodes import Answer, _judge, ask_from_here
-from distill_tune.tuning.cluster.places import room_on
+from distill_tune.tuning.cluster.places import cores, room_on
 from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.planning.limits import Limits
 
@@ -86,6 +92,20 @@ def test_more_views_than_the_disk_has_room_for_are_refused_in_one_line(tmp_path:
     ):
         CacheSize(views=10**12, samples=1000, classes=10, validation_samples=100).announce(tmp_path, said.append)
     assert said == []
+
+
+def test_a_dry_run_names_its_own_place_where_that_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    free = {"tmp": 1_000, "new": 10**15}
+    monkeypatch.setattr("distill_tune.room.free_bytes", lambda place: free[place.relative_to(tmp_path).parts[0]])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    assert search_main(["search_spaces/digits.toml", "--dry-run", "--storage", str(tmp_path / "new")]) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith("error: TMPDIR: ")
+    assert f"for the prepared data, but the disk of {tmp_path / 'tmp'}" in said
+    assert said.endswith("has 1 kB free; make room, or name another TMPDIR.\n")
 
 
 @given(st.integers(0, 10**18))
@@ -199,6 +219,72 @@ def test_a_storage_that_takes_no_files_is_refused_with_the_systems_own_reason() 
         ConfigError, match=r"--storage /proc/x: /proc cannot be written to \(.+\); choose another place"
     ):
         local_folder("/proc/x")
+
+
+rays_own_files = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""Ray leaves the one open in which it looks."""
+
+
+@rays_own_files
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [
+        ({}, 8),
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"cpu.max": "250000 100000\n"}, 2),
+        ({"cpu.max": "50000 100000\n"}, 0),
+        ({"cpu.max": "1600000 100000\n"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n", "cpuset/cpuset.cpus": "0-2,7\n"}, 4),
+    ],
+)
+def test_a_containers_cores_are_those_that_ray_will_find(
+    tmp_path: Path, files: dict[str, str], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert cores(tmp_path) == count
+    names = ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us", "cpuset/cpuset.cpus", "cpu.max")
+    of_ray = _get_docker_cpus(*(str(tmp_path / name) for name in names))
+    assert count == min(8, int(of_ray or 8))
+
+
+@rays_own_files
+def test_this_machines_cores_are_as_many_as_ray_finds() -> None:
+    assert cores() == get_num_cpus(override_docker_cpu_warning=True)
+
+
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk that is mounted without them, which nobody can mount here."""
+
+    def flock(file: Any, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+def test_a_storage_without_locks_is_refused_before_a_search_and_serves_whoever_needs_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_locks(monkeypatch)
+    assert search_main(["digits.toml", "--storage", str(tmp_path / "new")]) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: --storage {tmp_path / 'new'}: files there cannot be locked (No locks available)")
+    assert said.endswith("; mount it with locks, or choose another place.\n")
+    assert not list(tmp_path.iterdir())
+    assert local_folder(str(tmp_path)) == tmp_path
+
+
+def test_a_logbook_that_cannot_be_locked_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_locks(monkeypatch)
+    with pytest.raises(
+        ConfigError, match=r"files there cannot be locked \(No locks available\); mount it with locks\.$"
+    ):
+        Logbook(tmp_path)
 
 
 @pytest.mark.parametrize(

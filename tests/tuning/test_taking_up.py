@@ -17,6 +17,7 @@ from distill_tune.config import Config, Space
 from distill_tune.errors import CacheError, ConfigError, DistillTuneError
 from distill_tune.registry import SAMPLERS, SCHEDULERS
 from distill_tune.students import Cost
+from distill_tune.tuning.books.claim import Claim
 from distill_tune.tuning.books.history import History
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK, Logbook
@@ -279,7 +280,32 @@ def test_a_journal_that_lost_its_end_takes_the_logbook_back_with_it(undisturbed:
     cut_copy(folder, tmp_path / "cut", (folder / LOGBOOK).stat().st_size)
     with (tmp_path / "cut" / JOURNAL).open("rb+") as journal:
         journal.truncate(journal.seek(0, 2) // 2)
+    history = History.of(tmp_path / "cut")
+    book = (tmp_path / "cut" / LOGBOOK).read_bytes()
+    assert history.num_dropped == book.count(b"\n", history.logbook_bytes) > 0
+    assert history.loss.startswith(f"warning: the last {history.num_dropped} entries are dropped from {LOGBOOK}")
     assert Sitting(tmp_path / "cut").run() == whole
+    assert History.of(tmp_path / "cut").loss == ""
+
+
+def test_a_journal_that_is_missing_is_asked_for_and_the_logbook_stays(undisturbed: Whole, tmp_path: Path) -> None:
+    shutil.copy(undisturbed[0] / LOGBOOK, tmp_path / LOGBOOK)
+    with pytest.raises(CacheError, match=r"study\.journal: is missing, but ledger\.jsonl says .*; put it back\.$"):
+        Claim.of_old(tmp_path, "")
+    assert (tmp_path / LOGBOOK).read_bytes() == (undisturbed[0] / LOGBOOK).read_bytes()
+    (tmp_path / LOGBOOK).write_bytes(b"")  # of a search that has proposed nothing yet
+    assert History.of(tmp_path) == History()
+
+
+def test_a_hole_that_a_lost_machine_has_left_is_the_end(undisturbed: Whole, tmp_path: Path) -> None:
+    folder, whole = undisturbed
+    lines = (folder / LOGBOOK).read_bytes().splitlines(keepends=True)
+    shutil.copy(folder / JOURNAL, tmp_path / JOURNAL)
+    (tmp_path / LOGBOOK).write_bytes(b"".join(lines[:9]) + bytes(len(lines[9])) + b"".join(lines[10:12]))
+    history = History.of(tmp_path)
+    assert history.logbook_bytes == sum(map(len, lines[:9]))
+    assert history.num_dropped == 2
+    assert Sitting(tmp_path).run() == whole
 
 
 @given(

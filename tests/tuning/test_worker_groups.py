@@ -16,7 +16,7 @@ from ray.util.state import list_actors
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
-from distill_tune.errors import TrainingError
+from distill_tune.errors import StorageError, TrainingError
 from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.keeping import read_checkpoint
@@ -108,6 +108,17 @@ def test_a_checkpoint_for_which_there_is_no_room_costs_no_training(
     found = all_reports(group, replace(assignment, checkpoint=unwritable, pauses=frozenset({1, 3})))
     assert [report["val/loss"] for report in found] == [report["val/loss"] for report in whole]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_student_that_cannot_be_written_is_no_fault_of_its_training_and_the_group_serves_the_next(
+    group: WorkerGroup, assignment: Assignment, tmp_path: Path
+) -> None:
+    (tmp_path / "kept").touch()  # where a folder must be made
+    with pytest.raises(
+        StorageError, match=r"^kept/a\.safetensors cannot be written \(.*make room, --resume takes it up"
+    ):
+        all_reports(group, replace(assignment, keep=tmp_path / "kept" / "a.safetensors"))
+    assert len(all_reports(group, assignment)) == 9
 
 
 def test_a_training_that_diverges_raises_and_the_group_serves_the_next(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -39,6 +40,7 @@ class Ensemble(Teacher):
     def _members_are_teachers(self) -> Self:
         for name, table in self.members.items():
             _check_member(name, table)
+        self._refuse_twins()
         for name in self.weights:
             self._refuse_stranger(("weights", name), name)
         for name in self.used:
@@ -73,6 +75,14 @@ class Ensemble(Teacher):
             f"{name} {each.source} {each.chosen('source').identity(each, pupils)}" for name, each in members.items()
         ]
         return hashlib.sha256(" ".join(told).encode()).hexdigest()
+
+    def _refuse_twins(self) -> None:
+        """Equal members would be one teacher, whose share `weights` says."""
+        told = {name: member.model_dump() for name, member in self.member_configs().items()}
+        for one, other in combinations(told, 2):
+            if told[one] == told[other]:
+                cure = "give it a seed or a file of its own, or leave it out."
+                raise BrokenRule(("members", other), f"is the same teacher as {one!r};", cure=cure)
 
     def _refuse_stranger(self, path: ValuePath, name: str) -> None:
         if name not in self.members:

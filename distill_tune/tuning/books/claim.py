@@ -13,9 +13,16 @@ from pathlib import Path
 from distill_tune.config import Space, load_space
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import CacheError, ConfigError
-from distill_tune.export.result_folder import CACHE, SEARCH_TOML, is_default_name, link_tree, write_search_toml
+from distill_tune.export.result_folder import (
+    CACHE,
+    SEARCH_TOML,
+    free_after,
+    is_default_name,
+    link_tree,
+    write_search_toml,
+)
 from distill_tune.tuning.books.history import History
-from distill_tune.tuning.books.logbook import LOGBOOK, Logbook
+from distill_tune.tuning.books.logbook import LOGBOOK, HeldError, Logbook
 from distill_tune.tuning.books.origin import Origin
 
 
@@ -30,16 +37,18 @@ class Claim:
     """Of this sitting."""
 
     @classmethod
-    def of_new(cls, folder: Path, space: Space, command: str, origin: Origin | None = None) -> Claim:
+    def of_new(
+        cls, folder: Path, space: Space, command: str, origin: Origin | None = None, is_named: bool = True
+    ) -> Claim:
         """Make the folder of a new search; the `origin` of one that stands beside another is that one's.
 
+        Where another search has just begun there, one whose folder need not have that name (`is_named`) takes the next.
+
         Raises:
-            ConfigError: another search has just begun there.
+            HeldError: another search has just begun there.
         """
-        logbook = Logbook(folder)
-        if (folder / LOGBOOK).stat().st_size:
-            logbook.release()
-            raise ConfigError(f"--name {folder.name}: {folder} holds another search; choose another name.")
+        logbook = _new_logbook(folder) if is_named else _next_logbook(folder)
+        folder = logbook.folder
         logbook.write("sitting", command=command, **(asdict(origin) if origin else {}))
         write_search_toml(folder, space, command)
         return cls(folder, logbook, command=command)
@@ -53,7 +62,11 @@ class Claim:
             CacheError: the logbook is damaged.
         """
         logbook = Logbook(folder)
-        history = History.of(folder)
+        try:
+            history = History.of(folder)
+        except CacheError:
+            logbook.release()
+            raise
         logbook.cut(history.logbook_bytes)
         logbook.knows([*history.records, *history.confirmations])
         logbook.write("sitting", command=command)
@@ -63,7 +76,8 @@ class Claim:
         """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it."""
         own = self.folder / CACHE
         members = prepared.member_folders
-        for shared in filter(None, (prepared.data_folder, prepared.teacher_folder, *members.values())):
+        folders = (prepared.data_folder, prepared.teacher_folder, *members.values())
+        for shared in dict.fromkeys(filter(None, folders)):  # two files of the same content are one teacher
             if shared.parent != own:
                 link_tree(shared, own / shared.name)
         teacher_folder = prepared.teacher_folder and own / prepared.teacher_folder.name
@@ -74,6 +88,24 @@ class Claim:
             member_folders={name: own / folder.name for name, folder in members.items()},
             folds=tuple(self.link(fold) for fold in prepared.folds),
         )
+
+
+def _new_logbook(folder: Path) -> Logbook:
+    logbook = Logbook(folder)
+    if (folder / LOGBOOK).stat().st_size:
+        logbook.release()
+        raise HeldError(f"--name {folder.name}: {folder} holds another search; choose another name.")
+    return logbook
+
+
+def _next_logbook(folder: Path) -> Logbook:
+    """That of the folder, or of the first after it that nobody has."""
+    place = folder
+    while True:
+        try:
+            return _new_logbook(place)
+        except HeldError:
+            place = free_after(folder)
 
 
 def space_of(folder: Path) -> Space:
@@ -103,6 +135,8 @@ def newest(
     """
     books = sorted(storage.glob(f"*/{LOGBOOK}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for folder in (book.parent for book in books):
+        if not (folder / SEARCH_TOML).is_file():  # a search that was ended while it claimed its folder
+            continue
         if space_path is not None and not is_default_name(folder.name, space_path):
             continue
         try:

@@ -46,13 +46,15 @@ class History:
     """Whether it came to a verdict, and has not been extended since."""
     logbook_bytes: int = 0
     """How much of the logbook is whole; a kill may leave part of a line, and a lost disk cache more."""
+    num_dropped: int = 0
+    """Whole lines behind that, which say more than the study's journal knows, or lie behind a hole."""
 
     @classmethod
     def of(cls, folder: Path) -> History:
         """The past of the search in a result folder, as its logbook tells it and its study's journal confirms.
 
         Raises:
-            CacheError: the logbook is damaged elsewhere than at its end.
+            CacheError: the logbook is damaged elsewhere than at its end, or the journal is missing.
         """
         path, journal = folder / LOGBOOK, folder / JOURNAL
         journal_bytes = journal.stat().st_size if journal.exists() else 0
@@ -70,7 +72,20 @@ class History:
                 ) from error
             history.search_s, history.spent_s = history.search_s + seconds, history.spent_s + seconds
             history.logbook_bytes = end
+        history.num_dropped = _num_lines(path, history.logbook_bytes)
+        if history.num_dropped and not journal.exists():
+            raise CacheError(f"{journal}: is missing, but {path.name} says what is in it; put it back.")
         return history
+
+    @property
+    def loss(self) -> str:
+        """What must be said of dropped entries; empty without one."""
+        if not self.num_dropped:
+            return ""
+        whose = "entry is" if self.num_dropped == 1 else "entries are"
+        return (
+            f"warning: the last {self.num_dropped} {whose} dropped from {LOGBOOK}: {JOURNAL} or the disk has lost some"
+        )
 
     def extend(self) -> None:
         """The search has become a longer one; its time is counted anew."""
@@ -133,6 +148,13 @@ def _whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:
     with path.open("rb") as file:
         for line in file:
             end += len(line)
-            if not line.endswith(b"\n"):
-                return  # a kill in the middle of a write
+            if not line.endswith(b"\n") or b"\0" in line:
+                return  # a kill in the middle of a write; what a lost client of a network's disk had not written is NUL
             yield line, end
+
+
+def _num_lines(path: Path, start: int) -> int:
+    """How many whole lines are behind a place in a file."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return sum(line.endswith(b"\n") for line in file)

@@ -32,6 +32,10 @@ OFTEN = ("status", "reports", "rungs", "message", "ended_s", "paused_s", "goes_o
 """Fields of a record that have entries of their own."""
 
 
+class HeldError(ConfigError):
+    """A folder is another search's."""
+
+
 class Logbook(Watcher):
     """Writes a search's logbook; made once a sitting."""
 
@@ -41,15 +45,20 @@ class Logbook(Watcher):
         """Claim the folder's logbook, a new one or that of a search to be taken up again.
 
         Raises:
-            ConfigError: another program has it.
+            HeldError: another program has it.
+            ConfigError: files there cannot be locked.
         """
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / LOGBOOK).open("ab", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except OSError as error:
             self._file.close()
-            raise ConfigError(
+            if not isinstance(error, BlockingIOError):
+                why = error.strerror or str(error)
+                raise ConfigError(f"{folder}: files there cannot be locked ({why}); mount it with locks.") from error
+            raise HeldError(
                 f"--name {folder.name}: another program is at work in {folder}; choose another name or wait."
             ) from error
         self._appender, self._known = Appender(), set[str]()

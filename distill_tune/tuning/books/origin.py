@@ -61,5 +61,6 @@ class Origin:
 
         with tempfile.TemporaryDirectory() as temporary:
             is_there = data_folder(cache, self.data).is_dir()
-            dataset = prepare_data(space.config.data, cache if is_there else Path(temporary))
+            place, key = (cache, "--storage") if is_there else (Path(temporary), "TMPDIR")
+            dataset = prepare_data(space.config.data, place, key=key)
             return sorted(folder.name for folder in teacher_folders(space, dataset, cache).values())

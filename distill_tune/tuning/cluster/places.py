@@ -6,8 +6,10 @@ what only the sum of all nodes has.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError
@@ -86,13 +88,45 @@ def _in_words(node: Node, resources: ResourcesConfig) -> str:
 
 
 def _this_machine(resources: ResourcesConfig) -> Node:
-    """Ray may find fewer, for example in a container."""
     gpus = 0
     if resources.gpus_per_worker:
         from torch import cuda
 
         gpus = cuda.device_count()
-    return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
+    return {"CPU": float(cores()), "GPU": float(gpus)}
+
+
+def cores(control: Path = Path("/sys/fs/cgroup")) -> int:
+    """This machine's, or as many as a container's quota or set of CPUs leaves: counted as Ray does, which starts later.
+
+    `control` is where the container's limits are: https://docs.kernel.org/admin-guide/cgroup-v2.html, and those of
+    version 1 in `cpu/` and `cpuset/`. Parts of a core are not counted: less than one is none.
+    """
+    machine = os.cpu_count() or 1
+    if os.environ.get("RAY_USE_MULTIPROCESSING_CPU_COUNT"):
+        return machine
+    return int(min(machine, _quota(control), _size_of_set(control)))
+
+
+def _quota(control: Path) -> float:
+    """Cores' worth of time; infinite without a quota."""
+    first = control / "cpu"
+    given = [_said(first / "cpu.cfs_quota_us"), _said(first / "cpu.cfs_period_us")]
+    quota, period = given if all(given) else (_said(control / "cpu.max").split() or ["max", "1"])
+    return int(quota) / int(period) if quota.isdecimal() else math.inf  # no quota is "max", or -1
+
+
+def _size_of_set(control: Path) -> float:
+    """Of version 1's set, such as "0-2,7"; infinite without one."""
+    ranges = [part.split("-") for part in _said(control / "cpuset" / "cpuset.cpus").split(",") if part]
+    return sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges) or math.inf
+
+
+def _said(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:  # another system's, or no container
+        return ""
 
 
 def free_places() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import ray
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.errors import one_line
+from distill_tune.errors import StorageError, one_line
 from distill_tune.tuning.books.records import Report, Told
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
@@ -28,7 +28,11 @@ class Seat:
         self._group.start()
 
     def train(self, assignments: list[Assignment]) -> Iterator[Told]:
-        """Train all to their end; what each says after each epoch."""
+        """Train all to their end; what each says after each epoch.
+
+        Raises:
+            StorageError: what one has come to cannot be written.
+        """
         try:
             if isinstance(self._group, LaneGroup):
                 yield from self._in_lanes(self._group, assignments)
@@ -54,6 +58,8 @@ class Seat:
             while report["epoch"] < assignment.max_epochs:
                 report = dict(group.next_report())
                 yield assignment.trial_id, [report], None
+        except StorageError:  # no outcome: it has come to its end
+            raise
         except Exception as error:  # this training has failed, the others go on
             yield self._failed(assignment.trial_id, error)
 

@@ -15,7 +15,7 @@ import ray
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
-from distill_tune.errors import DistillTuneError, one_line
+from distill_tune.errors import DistillTuneError, StorageError, one_line
 from distill_tune.tuning.books.ledger import Ledger
 from distill_tune.tuning.books.records import Report, Status, TrialRecord
 from distill_tune.tuning.cluster.places import free_places
@@ -89,12 +89,13 @@ class Seats:
         leaves out what has not come to its end.
 
         Raises:
-            DistillTuneError: a seat could not be kept running; what it has not trained may be taken up again.
+            DistillTuneError: a seat could not be kept running, or not write a student; what is missing may be taken up.
         """
-        runs = ((candidate, seed) for candidate in candidates for seed in candidate.seeds)
-        asked = [Training(*run, self._retries) for run in runs if not self._is_known(*run)]
-        pile = Pile(dealt(asked, self._count, self._lanes))
-        faults, self._left = list[Exception](), []
+        asked = [
+            Training(c, seed, self._retries) for c in candidates for seed in c.seeds if not self._is_known(c, seed)
+        ]
+        pile, faults = Pile(dealt(asked, self._count, self._lanes)), list[Exception]()
+        self._left = []
         threads = [threading.Thread(target=self._work, args=(seat, pile, faults), daemon=True) for seat in self._seats]
         for thread in threads:
             thread.start()
@@ -184,6 +185,8 @@ class Seats:
         try:
             self._trained(seat, at_work)
         except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, StorageError):
+                raise error.cause from error
             for work in at_work.values():
                 self._end(work.record, Status.FAILED, one_line(error.cause))
         except ray.exceptions.RayError as error:  # also where memory ran out, or a node was lost with what it had said

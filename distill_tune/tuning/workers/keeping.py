@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.atomic import new_file
+from distill_tune.errors import StorageError
 from distill_tune.tuning.books.ledger import Watcher
 from distill_tune.tuning.books.records import Report, Status, TrialRecord
 from distill_tune.tuning.workers.assignment import Assignment
@@ -46,7 +47,11 @@ class Keeper:
     def keep(
         self, report: Report, checkpoint: Callable[[], Any], student: nn.Module, folds: Sequence[nn.Module] = ()
     ) -> None:
-        """After each epoch: its report, and on the disk what outlives this process."""
+        """After each epoch: its report, and on the disk what outlives this process.
+
+        Raises:
+            StorageError: the students of a training that has come to its end cannot be written.
+        """
         self.reports.append(report)
         if not self._writes:
             return
@@ -60,9 +65,13 @@ class Keeper:
         keep = self._assignment.keep
         if keep is None:
             return
-        for number, each in enumerate(folds):
-            write_weights(fold_weights(keep, number), each.state_dict())
-        write_weights(keep, student.state_dict())
+        try:
+            for number, each in enumerate(folds):
+                write_weights(fold_weights(keep, number), each.state_dict())
+            write_weights(keep, student.state_dict())
+        except OSError as error:
+            where, why = f"{keep.parent.name}/{keep.name}", error.strerror or str(error)
+            raise StorageError(f"{where} cannot be written ({why}); make room, --resume takes it up.") from error
 
     def _is_due(self, report: Report) -> bool:
         return report["epoch"] in self._assignment.pauses or time.monotonic() - self._saved_s > CHECKPOINT_EVERY_S
@@ -85,8 +94,10 @@ class CheckpointSweeper(Watcher):
             checkpoint_of(self._folder, record.trial_id).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """The folder goes with the last of them."""
+        """What killed writers have left half written goes, and the folder with the last checkpoint."""
         folder = self._folder / CHECKPOINTS
+        for half in folder.glob(".*"):
+            half.unlink(missing_ok=True)
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from distill_tune.errors import StorageError
 from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 
@@ -28,7 +29,7 @@ class Mailbox:
         self._tries = 0
         """How often the workers were given the assignment since the last epoch that was reported."""
         self._why = ""
-        self._reports: asyncio.Queue[Report | str] = asyncio.Queue()
+        self._reports: asyncio.Queue[Report | str | StorageError] = asyncio.Queue()
         self._changed = asyncio.Condition()
 
     async def assign(self, assignment: Assignment | None) -> None:
@@ -40,8 +41,8 @@ class Mailbox:
             self._reports = asyncio.Queue()
             self._changed.notify_all()
 
-    async def next_report(self) -> Report | str:
-        """From the trial: the next epoch's report, or the text of what went wrong."""
+    async def next_report(self) -> Report | str | StorageError:
+        """From the trial: the next epoch's report, or what went wrong."""
         if self._fault is not None:
             return self._fault
         async with self._changed:
@@ -95,9 +96,9 @@ class Mailbox:
         """From any rank: why its process ends; the first says most, since others then miss it."""
         self._why = self._why or text
 
-    async def drop(self, number: int, text: str) -> None:
-        """From rank 0: assignment `number` has failed by its own fault."""
+    async def drop(self, number: int, fault: str | StorageError) -> None:
+        """From rank 0: assignment `number` has failed by its own fault, or cannot be kept."""
         async with self._changed:
             if number == self._number:
                 self._assignment, self._wanted = None, False
-                await self._reports.put(text)
+                await self._reports.put(fault)

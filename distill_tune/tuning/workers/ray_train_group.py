@@ -22,7 +22,7 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.errors import ConfigError, TrainingError, one_line
+from distill_tune.errors import ConfigError, StorageError, TrainingError, one_line
 from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import log_fault
@@ -86,6 +86,8 @@ class RayTrainGroup(WorkerGroup):
         report = ray.get(self._mailbox.next_report.remote())
         if isinstance(report, str):
             raise TrainingError(report)
+        if isinstance(report, StorageError):
+            raise report
         return dict(report)
 
     def shutdown(self) -> None:
@@ -134,6 +136,8 @@ def serve(config: dict[str, Any]) -> None:
             _serve_one(mailbox, ranks, number, assignment, device)
         except (TrainingError, ConfigError) as error:  # the assignment's own fault, and every rank's: losses are summed
             ranks.ask(mailbox.drop, number, str(error))
+        except StorageError as error:  # of rank 0; the others hear it where they ask whether to go on, and drop it too
+            ranks.ask(mailbox.drop, number, error)
         except Exception as error:  # of this rank alone, or because another has died: all must start again
             log_fault(config["folder"], assignment.trial_id, error)
             ray.get(mailbox.note_fault.remote(one_line(error)))
