@@ -148,8 +148,8 @@ def _check_lock(storage: str, file: int, must_lock: bool) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise ConfigError(
-            f"--storage {storage:.200}: files there cannot be locked ({error.strerror or error}), and a search locks its "
-            "ledger.jsonl; mount it with locks, or choose another place."
+            f"--storage {storage:.200}: files there cannot be locked ({error.strerror or error}), as a search must; "
+            "mount it with locks, or choose another place."
         ) from error
 
 

@@ -28,7 +28,7 @@ class Order:
     address: str | None = None
     is_new: bool = True
     is_named: bool = True
-    """Whether its folder must have the name that it has; a default one that another takes meanwhile has others after it."""
+    """Whether its folder must have that name; a default one that another search takes meanwhile has others after it."""
     more_trials: int | None = None
     """For an extension: so many more than there have been."""
 

@@ -51,7 +51,7 @@ def test_trainings_that_begin_in_one_second_have_a_folder_each(tmp_path: Path) -
 
 
 def test_a_name_that_another_training_has_just_taken_is_refused_though_its_folder_is_empty(tmp_path: Path) -> None:
-    refused = pytest.raises(ConfigError, match="--name a: .* exists and holds another search")
+    refused = pytest.raises(ConfigError, match=r"--name a: .* exists and holds another search")
     with own_folder(tmp_path, "a", Path("run.toml")), refused, own_folder(tmp_path, "a", Path("run.toml")):
         pass
 

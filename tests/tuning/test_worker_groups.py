@@ -114,9 +114,7 @@ def test_a_student_that_cannot_be_written_is_no_fault_of_its_training_and_the_gr
     group: WorkerGroup, assignment: Assignment, tmp_path: Path
 ) -> None:
     (tmp_path / "kept").touch()  # where a folder must be made
-    with pytest.raises(
-        StorageError, match=r"^kept/a\.safetensors cannot be written \(.*make room, --resume takes it up"
-    ):
+    with pytest.raises(StorageError, match=r"^kept/a\.safetensors cannot be written .*make room, --resume"):
         all_reports(group, replace(assignment, keep=tmp_path / "kept" / "a.safetensors"))
     assert len(all_reports(group, assignment)) == 9
 

@@ -82,10 +82,8 @@ class History:
         """What must be said of dropped entries; empty without one."""
         if not self.num_dropped:
             return ""
-        whose = "entry is" if self.num_dropped == 1 else "entries are"
-        return (
-            f"warning: the last {self.num_dropped} {whose} dropped from {LOGBOOK}: {JOURNAL} or the disk has lost some"
-        )
+        what = "entry is" if self.num_dropped == 1 else "entries are"
+        return f"warning: the last {self.num_dropped} {what} dropped from {LOGBOOK}: {JOURNAL} or the disk lost some"
 
     def extend(self) -> None:
         """The search has become a longer one; its time is counted anew."""

@@ -91,11 +91,10 @@ class Seats:
         Raises:
             DistillTuneError: a seat could not be kept running, or not write a student; what is missing may be taken up.
         """
-        asked = [
-            Training(c, seed, self._retries) for c in candidates for seed in c.seeds if not self._is_known(c, seed)
-        ]
+        runs = ((candidate, seed) for candidate in candidates for seed in candidate.seeds)
+        asked = [Training(*run, self._retries) for run in runs if not self._is_known(*run)]
         pile, faults = Pile(dealt(asked, self._count, self._lanes)), list[Exception]()
-        self._left = []
+        self._left.clear()
         threads = [threading.Thread(target=self._work, args=(seat, pile, faults), daemon=True) for seat in self._seats]
         for thread in threads:
             thread.start()
