@@ -1,6 +1,7 @@
 """The examination: the test split, opened once, after everything has been chosen.
 
-This is the only place in the program that calls `open_test`.
+This is the only place in the program that calls `open_test`. Students answer one after another, and of their answers
+only what was measured is kept: over many rows and classes one student's logits are gigabytes.
 """
 
 from __future__ import annotations
@@ -76,6 +77,15 @@ class Answers(NamedTuple):
     labels: np.ndarray
 
 
+class Marks(NamedTuple):
+    """How the student of one seed did."""
+
+    correct: np.ndarray
+    """bool [test samples]."""
+    figures: dict[str, float]
+    """By the name of the field of `Examined` that has the mean over seeds."""
+
+
 def examine(
     candidates: list[Candidate],
     teacher: LoadedTeacher,
@@ -100,7 +110,7 @@ def examine(
                 students[c.name],
                 corrupted[c.name],
                 test,
-                _known(c, students[c.name], dataset, folds, ask),
+                partial(_known, c, dataset, folds, ask),
                 teacher_logits,
                 ask,
             )
@@ -133,13 +143,13 @@ def _there(device: str, network: nn.Module | None, answered: Callable[[], np.nda
 
 
 def _known(
-    candidate: Candidate, students: list[nn.Module], dataset: Dataset, folds: Sequence[Dataset], ask: Ask
-) -> list[Answers]:
-    """In each seed, the logits of validation samples, from a student that has not seen them."""
-    if not folds:
-        validation = dataset.split("validation")
-        return [Answers(ask(student, validation.inputs), validation.labels) for student in students]
-    return [_out_of_fold(candidate, seed, folds, ask) for seed in _seeds(candidate)]
+    candidate: Candidate, dataset: Dataset, folds: Sequence[Dataset], ask: Ask, seed: int, student: nn.Module
+) -> Answers:
+    """The logits of validation samples, from a student of that seed that has not seen them."""
+    if folds:
+        return _out_of_fold(candidate, seed, folds, ask)
+    validation = dataset.split("validation")
+    return Answers(ask(student, validation.inputs), validation.labels)
 
 
 def _out_of_fold(candidate: Candidate, seed: int, folds: Sequence[Dataset], ask: Ask) -> Answers:
@@ -177,39 +187,38 @@ def _examine(
     students: list[nn.Module],
     corrupted: list[dict[str, float]],
     test: Split,
-    known: list[Answers],
+    known: Callable[[int, nn.Module], Answers],
     teacher_logits: np.ndarray,
     ask: Ask,
 ) -> Examined:
-    logits = [ask(student, test.inputs) for student in students]
-    temperatures, scaled = _scaled(logits, known)
-    correct = np.stack([metrics.correct(each, test.labels) for each in logits])
+    marks = list[Marks]()
+    for seed, student in zip(seeds, students, strict=True):
+        temperature = fitted_temperature(*known(seed, student))
+        marks.append(_marks(ask(student, test.inputs), test.labels, teacher_logits, temperature))
+    correct = np.stack([each.correct for each in marks])
     by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
-
-    def mean(
-        metric: Callable[[np.ndarray, np.ndarray], float], other: np.ndarray, logits: list[np.ndarray] = logits
-    ) -> float:
-        return float(np.mean([metric(each, other) for each in logits]))
-
     return Examined(
         accuracy=mean_interval(correct),
         seeds=seeds,
         correct=correct,
-        nll=mean(metrics.nll, test.labels),
-        ece=mean(metrics.ece, test.labels),
-        brier=mean(metrics.brier, test.labels),
-        worst_class_accuracy=mean(metrics.worst_class_accuracy, test.labels),
-        nll_scaled=mean(metrics.nll, test.labels, scaled),
-        ece_scaled=mean(metrics.ece, test.labels, scaled),
-        scaling_temperature=float(np.mean(temperatures)),
-        agreement=mean(metrics.agreement, teacher_logits),
-        kl_to_teacher=mean(metrics.kl_to_teacher, teacher_logits),
         corrupted_accuracy=by_corruption.pop("mean"),
         by_corruption=by_corruption,
+        **{name: float(np.mean([each.figures[name] for each in marks])) for name in marks[0].figures},
     )
 
 
-def _scaled(logits: list[np.ndarray], known: list[Answers]) -> tuple[list[float], list[np.ndarray]]:
-    """Each student's temperature, fitted on validation, and its test logits divided by it."""
-    temperatures = [fitted_temperature(each.logits, each.labels) for each in known]
-    return temperatures, [each / temperature for each, temperature in zip(logits, temperatures, strict=True)]
+def _marks(logits: np.ndarray, labels: np.ndarray, teacher_logits: np.ndarray, temperature: float) -> Marks:
+    """Of one student's test logits; `temperature` was fitted on its validation answers."""
+    scaled = logits / temperature
+    figures = {
+        "nll": metrics.nll(logits, labels),
+        "ece": metrics.ece(logits, labels),
+        "brier": metrics.brier(logits, labels),
+        "worst_class_accuracy": metrics.worst_class_accuracy(logits, labels),
+        "nll_scaled": metrics.nll(scaled, labels),
+        "ece_scaled": metrics.ece(scaled, labels),
+        "scaling_temperature": temperature,
+        "agreement": metrics.agreement(logits, teacher_logits),
+        "kl_to_teacher": metrics.kl_to_teacher(logits, teacher_logits),
+    }
+    return Marks(metrics.correct(logits, labels), figures)
