@@ -54,6 +54,14 @@ def test_what_is_measured_on_part_of_the_samples_may_be_mixed_with_others(ready:
     assert with_lanes(mixed, own.prepared, 1, lambda line: None).space.config.resources.lanes in (1, 4)
 
 
+def test_a_search_shorter_than_what_is_measured_has_its_own_number_of_views(ready: Any, preparation: Any) -> None:
+    short = fitted(preparation, augmentation={"mixup": 0.3}, search={"trials": 16, "max_epochs": 2})
+    _, own = ready(short.space)
+    found = with_lanes(short, own.prepared, 1, lambda line: None).space.config
+    assert found.resources.lanes in (1, 4)
+    assert found.teacher.views is None
+
+
 def test_what_is_measured_beside_a_live_teacher_leaves_no_hooks_on_it(ready: Any, preparation: Any) -> None:
     live = fitted(preparation, teacher={"mode": "live"}, loss={"kind": "hint"}, search={"trials": 16})
     _, own = ready(live.space)
