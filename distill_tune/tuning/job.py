@@ -59,12 +59,14 @@ class Job:
         return document
 
     def _begin(self, stack: ExitStack) -> Sitting:
-        with nothing_left_on_refusal(self.order.folder.parent):
-            ground = self._ground(stack)
-        stack.callback(ground.claim.logbook.release)
+        with ExitStack() as linking:
+            with nothing_left_on_refusal(self.order.folder.parent, linking):
+                ground = self._ground(stack)
+            stack.callback(ground.claim.logbook.release)
+            ground = ground.linked()
         from distill_tune.tuning.sitting import Sitting
 
-        return Sitting(self.order.space_name, self.voice, self.interrupt, self.clock, ground.linked())
+        return Sitting(self.order.space_name, self.voice, self.interrupt, self.clock, ground)
 
     def _ground(self, stack: ExitStack) -> Ground:
         """Everything that can be refused, and then the claim to the folder."""

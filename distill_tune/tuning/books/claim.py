@@ -62,7 +62,11 @@ class Claim:
         return cls(folder, logbook, history, command)
 
     def link(self, prepared: Prepared) -> Prepared:
-        """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it."""
+        """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it.
+
+        Raises:
+            CacheError: it was deleted before.
+        """
         own = self.folder / "cache"
         members = prepared.member_folders
         for shared in filter(None, (prepared.data_folder, prepared.teacher_folder, *members.values())):
