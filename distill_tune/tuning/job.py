@@ -15,7 +15,7 @@ from distill_tune.export.versions import versions
 from distill_tune.tuning.books.claim import Claim
 from distill_tune.tuning.books.origin import Origin
 from distill_tune.tuning.cluster.connection import Connection, check_answers, is_there_already
-from distill_tune.tuning.cluster.places import concurrency, places_of_this_machine
+from distill_tune.tuning.cluster.places import concurrency, idle_gpus, nodes_of_ray, places_of_this_machine
 from distill_tune.tuning.ground import Ground, Ready
 from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.order import Order
@@ -121,4 +121,6 @@ class Job:
         storage = self.order.folder.parent
         if (count := check_nodes(storage, needs_gpus=self.resources.gpus_per_worker > 0)) > 1:
             self.voice.tell(f"{count} nodes share {storage}, with places for {places} trials at a time")
+        if idle := idle_gpus(nodes_of_ray(), self.resources):
+            self.voice.tell(idle)
         return places
