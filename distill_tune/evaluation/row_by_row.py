@@ -1,5 +1,7 @@
-"""What is computed of each sample's logits alone, some samples at a time: a matrix in float64 is twice that in float32,
-and a softmax makes several."""
+"""What is computed of each sample's logits alone, some samples at a time.
+
+A matrix in float64 is twice that in float32, and a softmax makes several.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,11 +17,11 @@ _VALUES = 1 << 16
 
 
 def row_by_row(of_rows: Callable[..., Floats], *tables: Numbers) -> Floats:
-    """What `of_rows` finds, [samples], in portions of the rows of `tables`; the same to the last digit as of all at once.
+    """What `of_rows` finds, [samples], in portions of rows; to the last digit what it finds in all at once.
 
     Args:
         of_rows: from the rows of each table to one number a row.
         tables: the first [samples, classes], the others [samples, ...].
     """
-    step = max(1, _VALUES // max(1, tables[0].shape[1]))
-    return np.concatenate([of_rows(*(each[at : at + step] for each in tables)) for at in range(0, len(tables[0]), step)])
+    count, step = len(tables[0]), max(1, _VALUES // max(1, tables[0].shape[1]))
+    return np.concatenate([of_rows(*(each[at : at + step] for each in tables)) for at in range(0, count, step)])

@@ -247,8 +247,12 @@ def test_a_cluster_whose_nodes_are_not_up_yet_may_be_waited_for() -> None:
 @pytest.mark.parametrize(
     ("nodes", "share", "said"),
     [
-        ([{"CPU": 8, "GPU": 1}, {"CPU": 8, "GPU": 1}, {}], 0, "no trial uses the 2 GPUs of the cluster; resources.gpus"),
-        ([{"CPU": 8, "GPU": 1}], 0, "no trial uses the 1 GPU of this machine; resources.gpus"),
+        (
+            [{"CPU": 8, "GPU": 1}, {"CPU": 8, "GPU": 1}, {}],
+            0,
+            "no trial uses the 2 GPUs of the cluster; res",
+        ),
+        ([{"CPU": 8, "GPU": 1}], 0, "no trial uses the 1 GPU of this machine; res"),
         ([{"CPU": 8, "GPU": 1}], 0.5, ""),
         ([{"CPU": 8}, {}], 0, ""),
     ],
