@@ -119,3 +119,19 @@ def free_places() -> str:
     have, free = ray.cluster_resources(), ray.available_resources()
     parts = [f"{free.get(kind, 0):g} of {have[kind]:g} {kind}s" for kind in ("CPU", "GPU") if kind in have]
     return f"the cluster has {' and '.join(parts) or 'nothing'} free"
+
+
+def drop_waiting_places() -> None:
+    """Take back the places that groups of several workers of this program still wait for.
+
+    Ray removes them only with the program: when there is room they would be held for nobody, and what comes next in the
+    same search would wait for ever. The last digits of a placement group's id are its program's.
+    """
+    import ray
+    from ray._raylet import PlacementGroupID
+    from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
+
+    program = ray.get_runtime_context().get_job_id()
+    for digits, group in placement_group_table().items():
+        if group["state"] == "PENDING" and digits.endswith(program):
+            remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(digits)))
