@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +66,14 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
     from distill_tune.distillation.preparation.prepare import announced_data, prepare
     from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal, write_json
 
-    with nothing_left_on_refusal(folder.parent):
-        cache = folder.parent / SHARED_CACHE
-        dataset = announced_data(space.config, cache, _say)
-        _check_limits(space.config, dataset)
-        preparation = prepare(space, cache, _say, dataset)
-    seeds = range(space.config.search.seed, space.config.search.seed + num_seeds)
-    reports = {seed: _train_seed(space, preparation, folder, seed) for seed in seeds}
+    with ExitStack() as training:
+        with nothing_left_on_refusal(folder.parent, training):
+            cache = folder.parent / SHARED_CACHE
+            dataset = announced_data(space.config, cache, _say)
+            _check_limits(space.config, dataset)
+            preparation = prepare(space, cache, _say, dataset)
+        seeds = range(space.config.search.seed, space.config.search.seed + num_seeds)
+        reports = {seed: _train_seed(space, preparation, folder, seed) for seed in seeds}
     write_json(folder / "train.json", {"name": folder.name, "seeds": {str(s): r for s, r in reports.items()}})
     mean = sum(report["val/accuracy"] for report in reports.values()) / num_seeds
     _say(f"val/accuracy {mean:.4f}, mean of {num_seeds} seed(s); students in {folder}")

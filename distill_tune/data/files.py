@@ -114,8 +114,8 @@ def read_npz(path: str | Path, pick: Callable[[list[str]], list[str]] = list) ->
     return {name: array for name, array in found.items() if isinstance(array, np.ndarray)}  # other members are bytes
 
 
-def read_npy(path: str | Path) -> Array:
-    """The array of an .npy file.
+def read_npy(path: str | Path, mapped: bool = False) -> Array:
+    """The array of an .npy file; `mapped`, it is read where it is used, and must not change meanwhile.
 
     Raises:
         DataError: missing, empty, of another kind, truncated, or with Python objects inside.
@@ -124,14 +124,14 @@ def read_npy(path: str | Path) -> Array:
 
     path = of_kind(path, "npy")
     try:
-        array: Array = np.load(path, allow_pickle=False)
+        array: Array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except (ValueError, MemoryError, EOFError, OSError) as error:
         raise DataError(f"{path}: {_array_problem(error)}") from error
     return array
 
 
 def _array_problem(error: Exception) -> str:
-    if "allow_pickle" in str(error):
+    if "allow_pickle" in str(error) or "Python objects" in str(error):
         return "holds Python objects, which are never loaded; save arrays of numbers."
     if isinstance(error, MemoryError):
         return f"is damaged, or too large for this machine ({error}); write it again, or with fewer rows."

@@ -7,12 +7,15 @@ Guo et al., "On Calibration of Modern Neural Networks", 2017, https://arxiv.org/
 It changes no prediction. The NLL is convex in 1 / T, with the slope  mean(expected logit under p - logit of the label).
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import softmax
+
+from distill_tune.evaluation.row_by_row import row_by_row
 
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -29,15 +32,21 @@ def fitted_temperature(logits: Floats, labels: Labels) -> float:
         logits: [samples, classes], raw; of samples that the classifier was not trained on.
         labels: [samples].
     """
-    values = np.asarray(logits, dtype=np.float64)
-    if not np.isfinite(values).all():
+    logits, labels = np.asarray(logits), np.asarray(labels)
+    if not np.isfinite(logits).all():
         return 1.0
-    values = values - values.max(axis=1, keepdims=True)
-    of_label = values[np.arange(len(labels)), labels]
 
     def slope(inverse: float) -> float:
-        return float(((softmax(inverse * values, axis=1) * values).sum(axis=1) - of_label).mean())
+        return float(row_by_row(partial(_expected_above_label, inverse), logits, labels).mean())
 
     if slope(1 / LOWEST) <= 0 or slope(1 / HIGHEST) >= 0:
         return 1.0
     return 1 / float(brentq(slope, 1 / HIGHEST, 1 / LOWEST, xtol=1e-10))
+
+
+def _expected_above_label(inverse: float, logits: Floats, labels: Labels) -> Floats:
+    """[samples]: the expected logit under softmax(inverse * logits), less the label's."""
+    values = logits.astype(np.float64)
+    values -= values.max(axis=1, keepdims=True)
+    expected = (softmax(inverse * values, axis=1) * values).sum(axis=1)
+    return np.asarray(expected - values[np.arange(len(labels)), labels])

@@ -2,13 +2,15 @@
 
 Everything is computed in float64 through the logarithm of the softmax, so that confident logits neither
 overflow nor end as log(0). Shapes throughout: logits [samples, classes], labels [samples] with values in [0,
-classes).
+classes). What is computed of a sample is computed some samples at a time, and the mean is that of all.
 """
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from distill_tune.evaluation.row_by_row import row_by_row
 
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -36,15 +38,13 @@ def worst_class_accuracy(logits: Floats, labels: Labels) -> float:
 def nll(logits: Floats, labels: Labels) -> float:
     """Mean negative log-likelihood of the labels, in nats: the cross-entropy."""
     logits, labels = _checked(logits, labels)
-    return float(-_log_softmax(logits)[np.arange(len(labels)), labels].mean())
+    return float(-row_by_row(_of_label, logits, labels).mean())
 
 
 def brier(logits: Floats, labels: Labels) -> float:
     """Mean squared distance of probabilities to one-hot labels, summed over classes; in [0, 2]."""
     logits, labels = _checked(logits, labels)
-    distance = np.exp(_log_softmax(logits))
-    distance[np.arange(len(labels)), labels] -= 1
-    return float((distance**2).sum(axis=1).mean())
+    return float(row_by_row(_squared_distance, logits, labels).mean())
 
 
 def ece(logits: Floats, labels: Labels, bins: int = 15) -> float:
@@ -54,7 +54,7 @@ def ece(logits: Floats, labels: Labels, bins: int = 15) -> float:
     bins, b / bins]; the result is the mean gap between accuracy and confidence of a bin, weighted by its
     share of samples.
     """
-    confidence = np.exp(_log_softmax(_checked(logits, labels)[0]).max(axis=1))
+    confidence = np.exp(row_by_row(_largest, _checked(logits, labels)[0]))
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     surplus = np.bincount(bin_of, weights=correct(logits, labels) - confidence, minlength=bins)
     return float(np.abs(surplus).sum() / len(labels))
@@ -67,23 +67,40 @@ def agreement(student_logits: Floats, teacher_logits: Floats) -> float:
 
 def kl_to_teacher(student_logits: Floats, teacher_logits: Floats) -> float:
     """Mean KL(teacher || student) at temperature 1, in nats; never below 0 but for rounding."""
-    student = _log_softmax(np.asarray(student_logits, dtype=np.float64))
-    teacher = _log_softmax(np.asarray(teacher_logits, dtype=np.float64))
-    return float((np.exp(teacher) * (teacher - student)).sum(axis=1).mean())
+    return float(row_by_row(_kl, np.asarray(student_logits), np.asarray(teacher_logits)).mean())
 
 
-def _checked(logits: Floats, labels: Labels) -> tuple[NDArray[np.float64], Labels]:
+def _of_label(logits: Floats, labels: Labels) -> Floats:
+    found: Floats = _log_softmax(logits)[np.arange(len(labels)), labels]
+    return found
+
+
+def _squared_distance(logits: Floats, labels: Labels) -> Floats:
+    distance = np.exp(_log_softmax(logits))
+    distance[np.arange(len(labels)), labels] -= 1
+    return np.asarray((distance**2).sum(axis=1))
+
+
+def _largest(logits: Floats) -> Floats:
+    return np.asarray(_log_softmax(logits).max(axis=1))
+
+
+def _kl(student_logits: Floats, teacher_logits: Floats) -> Floats:
+    student, teacher = _log_softmax(student_logits), _log_softmax(teacher_logits)
+    return np.asarray((np.exp(teacher) * (teacher - student)).sum(axis=1))
+
+
+def _checked(logits: Floats, labels: Labels) -> tuple[Floats, Labels]:
     """Both as arrays; refused where NumPy would broadcast them into a plausible wrong number."""
-    values: NDArray[np.float64] = np.asarray(logits, dtype=np.float64)
-    labels = np.asarray(labels)
-    if values.ndim != 2 or labels.shape != values.shape[:1] or not len(labels):
-        shapes = f"{values.shape} and {labels.shape}"
+    logits, labels = np.asarray(logits), np.asarray(labels)
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
+        shapes = f"{logits.shape} and {labels.shape}"
         raise ValueError(f"logits [samples, classes] need labels [samples], but got {shapes}.")
-    return values, labels
+    return logits, labels
 
 
 def _log_softmax(logits: Floats) -> Floats:
     from scipy.special import log_softmax  # here, because every worker reads this file and none needs it
 
-    found: Floats = log_softmax(logits, axis=1)
+    found: Floats = log_softmax(logits.astype(np.float64), axis=1)
     return found

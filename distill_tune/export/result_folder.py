@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from distill_tune.atomic import new_file, remembering
 from distill_tune.config import Space
 from distill_tune.config.load import MADE_WITH
 from distill_tune.config.writing import as_toml
-from distill_tune.errors import ConfigError, InputError
+from distill_tune.errors import CacheError, ConfigError, InputError
+from distill_tune.export.cache_use import CacheUse
 from distill_tune.export.versions import machine, versions
 
 SHARED_CACHE = ".cache"
@@ -129,24 +130,26 @@ def check_name(name: str) -> None:
 
 
 @contextmanager
-def nothing_left_on_refusal(storage: Path) -> Iterator[None]:
+def nothing_left_on_refusal(storage: Path, until: ExitStack | None = None) -> Iterator[None]:
     """What this program has put below `storage` is deleted again if its input is refused.
 
     Only that: another search may have begun beside it, and its owner may have put files there. Folders go if they were
-    not there before and are empty.
+    not there before and are empty. While another program is at work on the cache all of it stays, since that may have
+    found there what this one has made; and so it is with what this program uses, to the end of the block or of `until`.
     """
     cache = storage / SHARED_CACHE
-    new_folders = [folder for folder in (cache, *cache.parents) if not folder.exists()]
-    with remembering() as made:
-        try:
-            yield
-        except (InputError, OSError):
-            for path in reversed(made):
-                _delete(path, above=cache)
-            for folder in new_folders:
-                with suppress(OSError):  # not empty, so somebody else's too
-                    folder.rmdir()
-            raise
+    with ExitStack() as stack:
+        use = stack.enter_context(CacheUse(cache))
+        with remembering() as made:
+            try:
+                yield
+            except (InputError, OSError):
+                if use.is_alone():
+                    for path in reversed(made):
+                        _delete(path, above=cache)
+                raise
+        if until is not None:
+            until.push(stack.pop_all())
 
 
 def _delete(path: Path, above: Path) -> None:
@@ -184,7 +187,12 @@ def link_tree(source: Path, target: Path) -> None:
     """The same files under another name: hard links where the file system has them, copies elsewhere.
 
     Hidden ones are left out: another program may be at work on them (`atomic.py`).
+
+    Raises:
+        CacheError: there is no such folder.
     """
+    if not source.is_dir():
+        raise CacheError(f"{source}: was prepared for this search, but is not there any more; start again.")
     for path in source.rglob("*"):
         name = path.relative_to(source)
         if path.is_dir() or any(part.startswith(".") for part in name.parts):

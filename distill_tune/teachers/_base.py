@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from distill_tune.config.sections import TeacherConfig
+    from distill_tune.teachers.kept_rows import KeptRows
     from distill_tune.teachers.mixing import Mix
 
 
@@ -43,8 +44,8 @@ class LoadedTeacher:
     parameters: int
     module: nn.Module | None = None
     """Stored-unit inputs [batch, *input_shape] to raw logits [batch, classes]; frozen, in eval mode."""
-    table: np.ndarray | None = None
-    """float32 [source rows, classes]."""
+    table: np.ndarray | KeptRows | None = None
+    """float32 [source rows, classes]; once the teacher's outputs are in the cache, the rows of test alone."""
     members: dict[str, LoadedTeacher] = field(default_factory=dict)
     """Of several teachers, all of them by their names."""
     mix: Mix | None = None

@@ -19,7 +19,7 @@ from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_students
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.tuning.books.plan import ConfirmationPlan
-from distill_tune.tuning.cluster.places import cores, places_of_this_machine
+from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.planning.fitting import fit
 from distill_tune.tuning.planning.footprint import Footprint
@@ -52,6 +52,7 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
     plan = [
         *_plan(config, epoch_s, samples, min(places, config.search.trials), must_fit),
+        *filter(None, [idle_gpus([this_machine()], config.resources) if must_fit else ""]),
         *footprint.lines(storage),
         f"result folder {folder}; nothing has been started or written",
     ]

@@ -15,7 +15,7 @@ from distill_tune.export.versions import versions
 from distill_tune.tuning.books.claim import Claim
 from distill_tune.tuning.books.origin import Origin
 from distill_tune.tuning.cluster.connection import Connection, check_answers, is_there_already
-from distill_tune.tuning.cluster.places import concurrency, places_of_this_machine
+from distill_tune.tuning.cluster.places import concurrency, idle_gpus, nodes_of_ray, places_of_this_machine
 from distill_tune.tuning.ground import Ground, Ready
 from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.order import Order
@@ -59,12 +59,14 @@ class Job:
         return document
 
     def _begin(self, stack: ExitStack) -> Sitting:
-        with nothing_left_on_refusal(self.order.folder.parent):
-            ground = self._ground(stack)
-        stack.callback(ground.claim.logbook.release)
+        with ExitStack() as linking:
+            with nothing_left_on_refusal(self.order.folder.parent, linking):
+                ground = self._ground(stack)
+            stack.callback(ground.claim.logbook.release)
+            ground = ground.linked()
         from distill_tune.tuning.sitting import Sitting
 
-        return Sitting(self.order.space_name, self.voice, self.interrupt, self.clock, ground.linked())
+        return Sitting(self.order.space_name, self.voice, self.interrupt, self.clock, ground)
 
     def _ground(self, stack: ExitStack) -> Ground:
         """Everything that can be refused, and then the claim to the folder."""
@@ -124,4 +126,6 @@ class Job:
         storage = self.order.folder.parent
         if (count := check_nodes(storage, needs_gpus=self.resources.gpus_per_worker > 0)) > 1:
             self.voice.tell(f"{count} nodes share {storage}, with places for {places} trials at a time")
+        if idle := idle_gpus(nodes_of_ray(), self.resources):
+            self.voice.tell(idle)
         return places

@@ -49,3 +49,17 @@ def test_what_is_large_or_secret_is_not_copied_to_the_nodes(launcher):
 def test_the_dashboard_is_not_open_to_the_network(launcher):
     start = " ".join(launcher["head_start_ray_commands"])
     assert "--dashboard-host=127.0.0.1" in start
+
+
+def test_a_search_is_submitted_once_the_workers_are_up_and_uses_their_gpus(launcher):
+    text = (PROJECT / "cluster/launcher.yaml").read_text()
+    head = text[: text.index("cluster_name:")]
+    assert head.index("ray up") < head.index("ray status") < head.index("submit.sh")
+    has_gpus = launcher["available_node_types"]["worker"]["node_config"]["InstanceType"].startswith("g5")
+    assert ("resources.gpus_per_worker=1" in head) is has_gpus
+
+
+def test_no_node_is_started_that_a_search_would_not_count(launcher):
+    for name, node in launcher["available_node_types"].items():
+        if name != launcher["head_node_type"]:
+            assert node["min_workers"] == node["max_workers"]

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from distill_tune.config import Config, Space
+from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.folders import number_of_views, outputs_folder
-from distill_tune.distillation.cache.labelling import at_a_time
+from distill_tune.distillation.cache.labelling import at_a_time, label_inputs
 from distill_tune.distillation.cache.outputs import TeacherOutputs
 from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.materials.materials import Materials
@@ -186,6 +187,18 @@ def test_logits_go_to_the_samples_that_they_are_of(table_space: Make, logits_of_
     assert materials.teacher is not None
     np.testing.assert_array_equal(materials.teacher.logits(0), table[train.index[train.labelled]])
     np.testing.assert_array_equal(materials.teacher.validation, table[validation.index])
+
+
+def test_of_a_table_of_logits_a_search_holds_the_rows_of_test_alone(
+    table_space: Make, logits_of_blobs: str, tmp_path: Path
+) -> None:
+    space = table_space(teacher={"source": "logits", "path": logits_of_blobs})
+    preparation, table = prepare(space, tmp_path, lambda line: None), np.load(logits_of_blobs).astype(np.float32)
+    Path(logits_of_blobs).unlink()
+    test = open_test(preparation.dataset)
+    np.testing.assert_array_equal(label_inputs(preparation.teacher, test.inputs, test.index), table[test.index])
+    with pytest.raises(IndexError, match="not kept"):
+        label_inputs(preparation.teacher, test.inputs, preparation.dataset.split("train").index)
 
 
 @pytest.mark.parametrize(

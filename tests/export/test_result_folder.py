@@ -1,12 +1,13 @@
 import json
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from distill_tune.atomic import new_file, new_folder
-from distill_tune.errors import ConfigError, DataError
+from distill_tune.errors import CacheError, ConfigError, DataError
 from distill_tune.export.result_folder import (
     SHARED_CACHE,
     free_folder,
@@ -111,6 +112,45 @@ def test_a_refusal_leaves_what_others_have_put_there_meanwhile(tmp_path: Path) -
     assert [path.name for path in (storage / SHARED_CACHE).iterdir()] == ["data-theirs"]
 
 
+def test_a_refusal_leaves_what_another_program_at_work_may_have_found(tmp_path: Path) -> None:
+    ours, cache = "data-1", tmp_path / SHARED_CACHE
+    with nothing_left_on_refusal(tmp_path):  # of the other program
+        with pytest.raises(DataError):
+            refused_after_making(tmp_path, ours)
+        assert (cache / ours / "train.arrow").exists()
+    (cache / ours / "train.arrow").unlink()
+    with pytest.raises(DataError):
+        refused_after_making(tmp_path, "data-2")
+    assert [path.name for path in cache.iterdir()] == [ours]
+
+
+def test_what_a_program_uses_longer_than_it_prepares_is_not_deleted_under_it(tmp_path: Path) -> None:
+    with ExitStack() as until:
+        with nothing_left_on_refusal(tmp_path, until):
+            pass
+        with pytest.raises(DataError):
+            refused_after_making(tmp_path, "data-1")
+        assert (tmp_path / SHARED_CACHE / "data-1").exists()
+
+
+def test_programs_that_come_and_go_never_lose_what_they_have_found(tmp_path: Path) -> None:
+    """Each makes what is not there, and is refused while others may have begun to use it."""
+    storage, lost = tmp_path / "results", list[int]()
+
+    def come_and_go(number: int) -> None:
+        for _ in range(50):
+            with suppress(DataError), nothing_left_on_refusal(storage):
+                with new_folder(storage / SHARED_CACHE / "data-1", is_whole=Path.exists) as folder:
+                    (folder / "train.arrow").touch()
+                if not (storage / SHARED_CACHE / "data-1" / "train.arrow").exists():
+                    lost.append(number)
+                raise DataError("one class only")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, range(4)))
+    assert not lost
+
+
 def test_what_is_not_refused_stays(tmp_path: Path) -> None:
     with nothing_left_on_refusal(tmp_path):
         (tmp_path / SHARED_CACHE / "data-new").mkdir(parents=True)
@@ -126,6 +166,11 @@ def test_linked_files_are_the_same_files_and_outlive_the_cache(tmp_path: Path) -
     assert linked.stat().st_ino == (source / "views" / "train.arrow").stat().st_ino
     (source / "views" / "train.arrow").unlink()
     assert linked.read_bytes() == b"logits"
+
+
+def test_a_folder_that_is_gone_is_not_linked_as_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(CacheError, match=r"data-1: was prepared for this search, but is not there any more; start"):
+        link_tree(tmp_path / "data-1", tmp_path / "own")
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

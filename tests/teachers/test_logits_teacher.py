@@ -1,5 +1,6 @@
 """A teacher of which there are only logits: read from three kinds of file, refused in one line where they are wrong."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,10 @@ def test_logits_are_read_as_float32(tmp_path: Path, name: str, dtype: Any) -> No
     table = load(write(tmp_path, name, LOGITS.astype(dtype)))
     assert table.dtype == np.float32
     np.testing.assert_array_equal(table, LOGITS.astype(dtype).astype(np.float32))
+
+
+def test_a_file_of_one_array_is_read_where_it_lies(tmp_path: Path) -> None:
+    assert isinstance(load(write(tmp_path, "l.npy", LOGITS.astype(np.float32))).base, np.memmap)
 
 
 def test_the_only_array_of_an_npz_may_have_any_name_and_of_several_logits_is_taken(tmp_path: Path) -> None:
@@ -122,8 +127,12 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_logits_for_which_there_is_no_memory_are_refused(tmp_path: Path) -> None:
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (600000000000, 300), }".ljust(117) + b"\n"
-    (tmp_path / "l.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
-    refused(tmp_path / "l.npy", "l.npy: is damaged, or too large for this machine")
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    (tmp_path / "l.npy").write_bytes(array)  # which needs none, but does not hold them
+    refused(tmp_path / "l.npy", "l.npy: is truncated or damaged")
+    with zipfile.ZipFile(tmp_path / "l.npz", "w") as archive:
+        archive.writestr("logits.npy", array)
+    refused(tmp_path / "l.npz", "l.npz: is damaged, or too large for this machine")
 
 
 def test_what_is_beside_the_logits_in_an_npz_is_not_looked_at(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ def untrained(resources: ResourcesConfig, folder: Path, name: str, retries: int)
 class Telling(RayTrainGroup):
     """Writes down what its process has imported."""
 
-    def next_report(self) -> Report:
-        report = super().next_report()
+    def next_report_if_up(self) -> Report:
+        report = super().next_report_if_up()
         (self._storage.parent / MODULES).write_text("\n".join(sys.modules))
         return report
 

@@ -96,6 +96,14 @@ def test_students_beside_a_live_teacher_get_one_lane_and_nothing_is_measured(
     assert with_lanes(live, own, 1, lambda line: None).space.config.resources.lanes == 1
 
 
+def test_a_search_shorter_than_what_is_measured_has_its_own_number_of_views(ready: Any, preparation: Any) -> None:
+    short = fitted(preparation, augmentation={"mixup": 0.3}, search={"trials": 16, "max_epochs": 2})
+    _, own = ready(short.space)
+    found = with_lanes(short, own.prepared, 1, lambda line: None).space.config
+    assert found.resources.lanes in (1, 4)
+    assert found.teacher.views is None
+
+
 def test_values_that_break_a_rule_together_are_drawn_again(preparation: Any) -> None:
     neither = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [1.0, 0.0]}}
     losing = fitted(preparation, loss={"kind": "dkd", "temperature": 2.0, "dkd": neither})

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from distill_tune.tuning.workers.mailbox import Mailbox
+from distill_tune.tuning.workers.mailbox import _PATIENCE_S, Mailbox
 
 
 async def _times_begun(retries: int, epochs_between: int) -> tuple[int, Any]:
@@ -36,3 +36,45 @@ def test_an_epoch_that_kills_its_workers_is_begun_again_as_often_as_was_asked_fo
     retries: int, epochs_between: int
 ) -> None:
     assert asyncio.run(_times_begun(retries, epochs_between)) == (1 + retries, "killed")
+
+
+async def _heard_while_workers(are_up: bool) -> Any:
+    """What a trial hears in a few seconds in which nothing is reported."""
+    mailbox = Mailbox(retries=1)
+    await mailbox.assign(cast(Any, "an assignment"))
+    told = asyncio.create_task(mailbox.next_report())
+    await asyncio.sleep(0)  # so that it is wanted
+    await mailbox.next_assignment()
+    if not are_up:
+        await mailbox.lost()
+    done, _ = await asyncio.wait({told}, timeout=3 * _PATIENCE_S)
+    if done:
+        assert await mailbox.close() is False
+        return told.result()
+    number, _ = cast(Any, await mailbox.next_assignment())
+    reporting = asyncio.create_task(mailbox.report(number, {"epoch": 1.0}, False))
+    report = await told
+    reporting.cancel()
+    return report
+
+
+def test_a_trial_waits_for_workers_at_work_and_hears_when_they_are_lost() -> None:
+    assert asyncio.run(_heard_while_workers(are_up=True)) == {"epoch": 1.0}
+    assert asyncio.run(_heard_while_workers(are_up=False)) is None
+
+
+async def _asked_twice() -> tuple[bool, Any]:
+    mailbox = Mailbox(retries=1)
+    await mailbox.assign(cast(Any, "an assignment"))
+    assert await mailbox.next_report() is None  # no workers yet
+    number, _ = cast(Any, await mailbox.next_assignment())
+    reporting = asyncio.create_task(mailbox.report(number, {"epoch": 1.0}, False))
+    while mailbox._reports.empty():
+        await asyncio.sleep(0)
+    report = await mailbox.next_report()  # of the epoch that was asked for before
+    reporting.cancel()
+    return mailbox._wanted, report
+
+
+def test_an_epoch_that_is_asked_for_twice_is_trained_once() -> None:
+    assert asyncio.run(_asked_twice()) == (False, {"epoch": 1.0})

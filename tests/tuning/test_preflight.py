@@ -27,7 +27,7 @@ from distill_tune.search import main as search_main
 from distill_tune.tuning.books.logbook import Logbook
 from distill_tune.tuning.cluster.connection import check_answers
 from distill_tune.tuning.cluster.nodes import Answer, _judge, ask_from_here
-from distill_tune.tuning.cluster.places import cores, room_on
+from distill_tune.tuning.cluster.places import cores, idle_gpus, room_on
 from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.planning.limits import Limits
 
@@ -318,6 +318,33 @@ def test_what_no_node_can_host_is_refused_though_all_together_have_as_much(
     need = ResourcesConfig(workers_per_trial=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
     with pytest.raises(ConfigError, match=f"^resources: {said}.*; lower workers_per_trial"):
         room_on([{"CPU": 8, "GPU": 1}, {"CPU": 8, "GPU": 1}, {}], need)
+
+
+def test_a_cluster_whose_nodes_are_not_up_yet_may_be_waited_for() -> None:
+    head = [{"CPU": 0.0}]
+    with pytest.raises(ConfigError, match=r"0 CPU; lower .*, or wait until its nodes are up \(`ray status`\)\.$"):
+        room_on(head, ResourcesConfig())
+    with pytest.raises(ConfigError, match=r"0 CPU; lower workers_per_trial, cpus_per_worker or gpus_per_worker\.$"):
+        room_on(head, ResourcesConfig(), "this machine")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "share", "said"),
+    [
+        (
+            [{"CPU": 8, "GPU": 1}, {"CPU": 8, "GPU": 1}, {}],
+            0,
+            "no trial uses the 2 GPUs of the cluster; res",
+        ),
+        ([{"CPU": 8, "GPU": 1}], 0, "no trial uses the 1 GPU of this machine; res"),
+        ([{"CPU": 8, "GPU": 1}], 0.5, ""),
+        ([{"CPU": 8}, {}], 0, ""),
+    ],
+)
+def test_gpus_that_no_trial_uses_are_told(nodes: list[dict[str, float]], share: float, said: str) -> None:
+    found = idle_gpus(nodes, ResourcesConfig(gpus_per_worker=share))
+    assert found.startswith(said)
+    assert bool(found) is bool(said)
 
 
 def test_an_address_of_ray_client_is_refused_with_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,6 +197,36 @@ def test_a_search_that_goes_on_says_what_it_waits_for_until_its_first_step(
         conductor.goes_on(f"{proposal.number:04d}", [report | {"epoch": 1}])
 
 
+class Busy:
+    """Has places that others wait for."""
+
+    def up(self) -> None:
+        """Answers once it has them."""
+
+
+def test_several_workers_that_wait_for_places_are_told_of_and_can_be_interrupted(
+    tmp_path: Path, preparation: Any
+) -> None:
+    for name in ("waiting", "next"):
+        (tmp_path / name).mkdir()
+    busy = ray.remote(Busy).options(num_cpus=2).remote()
+    ray.get(busy.up.remote())
+    conductor, context = searched(tmp_path / "waiting", preparation, places=1, trials=1, workers=2)
+    heard_of: list[str] = []
+
+    def interrupt(line: str) -> None:
+        heard_of.append(line)
+        conductor.budget.interrupt.requested = True
+
+    run_search(conductor, context, interrupt)
+    assert heard_of == ["waiting for a place: the cluster has 1 of 3 CPUs free"]
+    assert conductor.ledger.count(Status.INTERRUPTED) == conductor.ledger.count() == 1
+    ray.kill(busy)
+    conductor, context = searched(tmp_path / "next", preparation, places=1, trials=1, workers=2)
+    run_search(conductor, context)  # for ever, if what waited had its places now
+    assert conductor.ledger.count(Status.COMPLETED) == 1
+
+
 def test_a_loss_that_raises_is_a_failed_trial_and_five_alike_end_the_search(tmp_path: Path, preparation: Any) -> None:
     conductor, context = searched(tmp_path, preparation, trials=30, loss={"kind": "broken_loss:Broken"})
     run_search(conductor, context)

@@ -21,6 +21,11 @@ def number_of_views(config: Config) -> int:
         return 0
     if not any(config.augmentation.amounts.values()):
         return 1
+    return views_of_augmentation(config)
+
+
+def views_of_augmentation(config: Config) -> int:
+    """Of an augmentation that changes the data, where a cached teacher labels them."""
     return config.teacher.views or min(_DEFAULT_VIEWS, config.search.max_epochs * config.data.passes)
 
 

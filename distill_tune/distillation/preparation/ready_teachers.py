@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from distill_tune.config import Config, Space
 from distill_tune.config.sections import TeacherConfig
@@ -25,6 +28,7 @@ from distill_tune.distillation.preparation.feature_checks import feature_losses,
 from distill_tune.distillation.preparation.teacher_training import train_teacher
 from distill_tune.distillation.preparation.variants import check_logits_suffice
 from distill_tune.teachers import LoadedTeacher, Pupils, Say, Teacher, Trained, Workshop
+from distill_tune.teachers.kept_rows import KeptRows
 from distill_tune.teachers.mixing import MixedNetwork
 
 
@@ -49,7 +53,17 @@ def ready_member(
             _label(where, variant, dataset, teacher, say)
         for variant, new in unseen:
             write_features(folder, variant, dataset, teacher, new, say)
-    return teacher
+    return _without_what_is_cached(teacher, dataset)
+
+
+def _without_what_is_cached(teacher: LoadedTeacher, dataset: Dataset) -> LoadedTeacher:
+    """A table of logits can be gigabytes, which the search would hold to its end."""
+    if not isinstance(teacher.table, np.ndarray):
+        return teacher
+    is_cached = np.zeros(dataset.num_source_rows, dtype=bool)
+    for split in (dataset.split("train"), dataset.split("validation")):
+        is_cached[split.index] = True
+    return replace(teacher, table=KeptRows.of(teacher.table, np.flatnonzero(~is_cached)))
 
 
 class _Untrained(Exception):

@@ -59,7 +59,7 @@ def _read(path: Path, pupils: Pupils) -> np.ndarray:
 def _read_npy(path: Path, pupils: Pupils) -> np.ndarray:
     from distill_tune.data.files import read_npy
 
-    return read_npy(path)
+    return read_npy(path, mapped=True)
 
 
 def _read_npz(path: Path, pupils: Pupils) -> np.ndarray:

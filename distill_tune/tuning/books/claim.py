@@ -73,7 +73,11 @@ class Claim:
         return cls(folder, logbook, history, command)
 
     def link(self, prepared: Prepared) -> Prepared:
-        """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it."""
+        """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it.
+
+        Raises:
+            CacheError: it was deleted before.
+        """
         own = self.folder / CACHE
         members = prepared.member_folders
         folders = (prepared.data_folder, prepared.teacher_folder, *members.values())

@@ -17,6 +17,8 @@ from distill_tune.errors import ConfigError
 Node = Mapping[str, float]
 """What a node has, by Ray's names: CPU, GPU and others."""
 
+CLUSTER = "the whole cluster"
+
 _ROUNDING = 1e-9
 """1 / 0.2 must be 5."""
 
@@ -28,7 +30,7 @@ def places_of_this_machine(resources: ResourcesConfig, must_fit: bool = False) -
         ConfigError: not even one trial fits, and it `must_fit`.
     """
     try:
-        room = room_on([_this_machine(resources)], resources, "this machine")
+        room = room_on([this_machine(resources.gpus_per_worker > 0)], resources, "this machine")
     except ConfigError:
         if must_fit:
             raise
@@ -37,18 +39,32 @@ def places_of_this_machine(resources: ResourcesConfig, must_fit: bool = False) -
 
 
 def concurrency(resources: ResourcesConfig, trials: int) -> int:
-    """How many trials run at a time: what was asked for, or as many as the cluster has room for.
+    """How many trials run at a time: what was asked for, or as many as the nodes that are up have room for.
 
     Raises:
         ConfigError: not even one trial fits.
     """
-    import ray
-
-    room = room_on([node["Resources"] for node in ray.nodes() if node["Alive"]], resources)
+    room = room_on(nodes_of_ray(), resources)
     return min(trials, room, resources.concurrent_trials or room)
 
 
-def room_on(nodes: Sequence[Node], resources: ResourcesConfig, where: str = "the whole cluster") -> int:
+def nodes_of_ray() -> list[Node]:
+    """What the nodes have that are up."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def idle_gpus(nodes: Sequence[Node], resources: ResourcesConfig) -> str:
+    """What to tell where no trial uses the GPUs that are there; else an empty string."""
+    gpus = sum(node.get("GPU", 0.0) for node in nodes)
+    if resources.gpus_per_worker or not gpus:
+        return ""
+    where = "this machine" if len(nodes) == 1 else "the cluster"
+    return f"no trial uses the {gpus:g} GPU{'s' * (gpus != 1)} of {where}; resources.gpus_per_worker = 1 gives each one"
+
+
+def room_on(nodes: Sequence[Node], resources: ResourcesConfig, where: str = CLUSTER) -> int:
     """How many trials fit.
 
     Raises:
@@ -65,7 +81,8 @@ def room_on(nodes: Sequence[Node], resources: ResourcesConfig, where: str = "the
     else:
         have = " or ".join(dict.fromkeys(_in_words(node, resources) for node in nodes))
         why = f"a worker needs {each}, but no node has that: they have {have}"
-    raise ConfigError(f"resources: {why}; lower workers_per_trial, cpus_per_worker or gpus_per_worker.")
+    wait = ", or wait until its nodes are up (`ray status`)" if where == CLUSTER else ""
+    raise ConfigError(f"resources: {why}; lower workers_per_trial, cpus_per_worker or gpus_per_worker{wait}.")
 
 
 def _workers_on(node: Node, resources: ResourcesConfig) -> int:
@@ -87,9 +104,10 @@ def _in_words(node: Node, resources: ResourcesConfig) -> str:
     return " and ".join(f"{node.get(kind, 0.0):g} {kind}" for kind in kinds)
 
 
-def _this_machine(resources: ResourcesConfig) -> Node:
+def this_machine(counts_gpus: bool = True) -> Node:
+    """What Ray will find here, if it is started with nothing said."""
     gpus = 0
-    if resources.gpus_per_worker:
+    if counts_gpus:
         from torch import cuda
 
         gpus = cuda.device_count()
@@ -136,3 +154,19 @@ def free_places() -> str:
     have, free = ray.cluster_resources(), ray.available_resources()
     parts = [f"{free.get(kind, 0):g} of {have[kind]:g} {kind}s" for kind in ("CPU", "GPU") if kind in have]
     return f"the cluster has {' and '.join(parts) or 'nothing'} free"
+
+
+def drop_waiting_places() -> None:
+    """Take back the places that groups of several workers of this program still wait for.
+
+    Ray removes them only with the program: when there is room they would be held for nobody, and what comes next in the
+    same search would wait for ever. The last digits of a placement group's id are its program's.
+    """
+    import ray
+    from ray._raylet import PlacementGroupID
+    from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
+
+    program = ray.get_runtime_context().get_job_id()
+    for digits, group in placement_group_table().items():
+        if group["state"] == "PENDING" and digits.endswith(program):
+            remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(digits)))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill_tune.config import Config, Values
 from distill_tune.data.dataset import open_dataset
+from distill_tune.distillation.cache.folders import views_of_augmentation
 from distill_tune.distillation.materials.materials import Materials, student_for
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.seeds import generators_kept
@@ -49,14 +50,22 @@ def with_lanes(fitted: Fitted, prepared: Prepared, places: int, say: Callable[[s
     are_alone = config.resources.workers_per_trial > 1 or config.data.folds is not None
     are_alone = are_alone or prepared.live_teacher is not None
     counts = [] if are_alone else _counts(config.search.trials, places)
-    long = max(config.search.max_epochs, _TURNS + 1)  # the last epoch of a training measures more than others
-    timed = replace(fitted, space=fitted.space.with_fixed("search", "max_epochs", long))
-    lanes = _fastest(timed, prepared, counts, say)
+    lanes = _fastest(_longer(fitted), prepared, counts, say)
     return replace(fitted, space=fitted.space.with_fixed("resources", "lanes", lanes))
 
 
 def _counts(trials: int, places: int) -> list[int]:
     return [count for count in _CHOICES if count * places * _TRIALS_A_LANE <= trials]
+
+
+def _longer(fitted: Fitted) -> Fitted:
+    """With epochs enough for each turn to have a middle one, since the last epoch of a training measures more.
+
+    The teacher's views, whose number follows that of the epochs, are still those that were prepared.
+    """
+    config = fitted.space.config
+    space = fitted.space.with_fixed("teacher", "views", views_of_augmentation(config))
+    return replace(fitted, space=space.with_fixed("search", "max_epochs", max(config.search.max_epochs, _TURNS + 1)))
 
 
 def _say_if_in_vain(fitted: Fitted, say: Callable[[str], None]) -> None:

@@ -66,12 +66,14 @@ class ConductedScheduler(FIFOScheduler):
         super().__init__()  # type: ignore[no-untyped-call]
         self._conductor = conductor
         self._controller: Any = None
+        self._waiting = set[str]()
+        """Trials whose actor is up and waits for its workers."""
 
     @property
     def is_anybody_at_work(self) -> bool:
-        """Whether a trial has an actor that is up."""
+        """Whether a trial has an actor that is up, and so have its workers."""
         live = [] if self._controller is None else self._controller.get_live_trials()
-        return any(trial.status == TuneTrial.RUNNING for trial in live)
+        return any(trial.status == TuneTrial.RUNNING and trial.trial_id not in self._waiting for trial in live)
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """None: nobody goes first, and Tune starts waiting trials in their order, each with an actor of its own.
@@ -88,8 +90,13 @@ class ConductedScheduler(FIFOScheduler):
         super().on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
-        """Ask the conductor."""
-        goes_on = self._conductor.goes_on(trial.config["trial"], result.get(REPORTS, []))
+        """Ask the conductor; but of what has told nothing new there is nothing to judge."""
+        self._waiting.discard(trial.trial_id)
+        if reports := result.get(REPORTS, []):
+            goes_on = self._conductor.goes_on(trial.config["trial"], reports)
+        else:
+            self._waiting.add(trial.trial_id)
+            goes_on = self._conductor.budget.ended_by is None
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
 

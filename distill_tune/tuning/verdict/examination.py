@@ -1,11 +1,12 @@
 """The examination: the test split, opened once, after everything has been chosen.
 
-This is the only place in the program that calls `open_test`.
+This is the only place in the program that calls `open_test`. Students answer one after another, and of their answers
+only what was measured is kept: over many rows and classes one student's logits are gigabytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -82,6 +83,15 @@ class Key(NamedTuple):
     teacher_logits: np.ndarray
 
 
+class Marks(NamedTuple):
+    """How the student of one seed did."""
+
+    correct: np.ndarray
+    """bool [test samples]."""
+    figures: dict[str, float]
+    """By the name of the field of `Examined` that has the mean over seeds."""
+
+
 def examine(
     candidates: list[Candidate],
     teacher: LoadedTeacher,
@@ -99,17 +109,14 @@ def examine(
     ask = partial(_asked, device)
     students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
     corrupted = _corrupted(students, test, dataset.layout, ask)
+
+    def marked(candidate: Candidate) -> Iterator[Marks]:
+        for seed, student in zip(_seeds(candidate), students[candidate.name], strict=True):
+            temperature = fitted_temperature(*_known(candidate, seed, student, dataset, folds, ask))
+            yield _marks(ask(student, test.inputs), key, temperature)
+
     return Examination(
-        by_candidate={
-            c.name: _examine(
-                _seeds(c),
-                [ask(student, test.inputs) for student in students[c.name]],
-                _known(c, students[c.name], dataset, folds, ask),
-                corrupted[c.name],
-                key,
-            )
-            for c in candidates
-        },
+        by_candidate={c.name: _examined(_seeds(c), list(marked(c)), corrupted[c.name]) for c in candidates},
         teacher_accuracy=metrics.accuracy(key.teacher_logits, test.labels),
         member_accuracies={
             name: metrics.accuracy(_labelled(member, test, device), test.labels)
@@ -136,13 +143,13 @@ def _there(device: str, network: nn.Module | None, answered: Callable[[], np.nda
 
 
 def _known(
-    candidate: Candidate, students: list[nn.Module], dataset: Dataset, folds: Sequence[Dataset], ask: Ask
-) -> list[Answers]:
-    """In each seed, the logits of validation samples, from a student that has not seen them."""
-    if not folds:
-        validation = dataset.split("validation")
-        return [Answers(ask(student, validation.inputs), validation.labels) for student in students]
-    return [_out_of_fold(candidate, seed, folds, ask) for seed in _seeds(candidate)]
+    candidate: Candidate, seed: int, student: nn.Module, dataset: Dataset, folds: Sequence[Dataset], ask: Ask
+) -> Answers:
+    """The logits of validation samples, from a student of that seed that has not seen them."""
+    if folds:
+        return _out_of_fold(candidate, seed, folds, ask)
+    validation = dataset.split("validation")
+    return Answers(ask(student, validation.inputs), validation.labels)
 
 
 def _out_of_fold(candidate: Candidate, seed: int, folds: Sequence[Dataset], ask: Ask) -> Answers:
@@ -175,41 +182,32 @@ def _corrupted(
     return {name: [next(found) for _ in each] for name, each in students.items()}
 
 
-def _examine(
-    seeds: list[int],
-    logits: list[np.ndarray],
-    known: list[Answers],
-    corrupted: list[dict[str, float]],
-    key: Key,
-) -> Examined:
-    """One configuration: of each seed its logits on test, what is known beside, and its accuracy by corruption."""
-    temperatures, scaled = _scaled(logits, known)
-    correct = np.stack([metrics.correct(each, key.labels) for each in logits])
+def _examined(seeds: list[int], marks: list[Marks], corrupted: list[dict[str, float]]) -> Examined:
+    """One configuration, from how each seed's student did and its accuracy by corruption."""
+    correct = np.stack([each.correct for each in marks])
     by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
     return Examined(
         accuracy=mean_interval(correct),
         seeds=seeds,
         correct=correct,
-        nll=_mean(metrics.nll, logits, key.labels),
-        ece=_mean(metrics.ece, logits, key.labels),
-        brier=_mean(metrics.brier, logits, key.labels),
-        worst_class_accuracy=_mean(metrics.worst_class_accuracy, logits, key.labels),
-        nll_scaled=_mean(metrics.nll, scaled, key.labels),
-        ece_scaled=_mean(metrics.ece, scaled, key.labels),
-        scaling_temperature=float(np.mean(temperatures)),
-        agreement=_mean(metrics.agreement, logits, key.teacher_logits),
-        kl_to_teacher=_mean(metrics.kl_to_teacher, logits, key.teacher_logits),
         corrupted_accuracy=by_corruption.pop("mean"),
         by_corruption=by_corruption,
+        **{name: float(np.mean([each.figures[name] for each in marks])) for name in marks[0].figures},
     )
 
 
-def _mean(metric: Callable[[np.ndarray, np.ndarray], float], logits: list[np.ndarray], other: np.ndarray) -> float:
-    """Over the seeds; `other` is what `metric` compares their logits with."""
-    return float(np.mean([metric(each, other) for each in logits]))
-
-
-def _scaled(logits: list[np.ndarray], known: list[Answers]) -> tuple[list[float], list[np.ndarray]]:
-    """Each student's temperature, fitted on validation, and its test logits divided by it."""
-    temperatures = [fitted_temperature(each.logits, each.labels) for each in known]
-    return temperatures, [each / temperature for each, temperature in zip(logits, temperatures, strict=True)]
+def _marks(logits: np.ndarray, key: Key, temperature: float) -> Marks:
+    """Of one student's test logits; `temperature` was fitted on its validation answers."""
+    scaled = logits / temperature
+    figures = {
+        "nll": metrics.nll(logits, key.labels),
+        "ece": metrics.ece(logits, key.labels),
+        "brier": metrics.brier(logits, key.labels),
+        "worst_class_accuracy": metrics.worst_class_accuracy(logits, key.labels),
+        "nll_scaled": metrics.nll(scaled, key.labels),
+        "ece_scaled": metrics.ece(scaled, key.labels),
+        "scaling_temperature": temperature,
+        "agreement": metrics.agreement(logits, key.teacher_logits),
+        "kl_to_teacher": metrics.kl_to_teacher(logits, key.teacher_logits),
+    }
+    return Marks(metrics.correct(logits, key.labels), figures)

@@ -14,7 +14,7 @@ from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
 from distill_tune.tuning.workers.groups import make_group
 from distill_tune.tuning.workers.lane_group import LaneGroup
-from distill_tune.tuning.workers.worker_group import WorkerGroup
+from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
 
 
 class Seat:
@@ -56,8 +56,12 @@ class Seat:
         try:
             group.assign(assignment)
             while report["epoch"] < assignment.max_epochs:
-                report = dict(group.next_report())
-                yield assignment.trial_id, [report], None
+                try:
+                    report = dict(group.next_report_if_up())
+                except WorkersAreNotUp:  # whoever hears of it may want to end the search
+                    yield assignment.trial_id, [], None
+                else:
+                    yield assignment.trial_id, [report], None
         except StorageError:  # no outcome: it has come to its end
             raise
         except Exception as error:  # this training has failed, the others go on

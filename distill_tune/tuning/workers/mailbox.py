@@ -8,6 +8,9 @@ from distill_tune.errors import StorageError
 from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 
+_PATIENCE_S = 1.0
+"""How long a trial hears nothing of workers that are not up."""
+
 
 class Mailbox:
     """An actor between a trial and the workers of its group; every method but `fail` is asked by one side only.
@@ -26,6 +29,8 @@ class Mailbox:
         self._closed = False
         self._fault: str | None = None
         self._wanted = False
+        self._are_up = False
+        """Whether workers have asked for an assignment, and none has died since."""
         self._tries = 0
         """How often the workers were given the assignment since the last epoch that was reported."""
         self._why = ""
@@ -41,20 +46,34 @@ class Mailbox:
             self._reports = asyncio.Queue()
             self._changed.notify_all()
 
-    async def next_report(self) -> Report | str | StorageError:
-        """From the trial: the next epoch's report, or what went wrong."""
+    async def next_report(self) -> Report | str | StorageError | None:
+        """From the trial: the next epoch's report, or what went wrong.
+
+        None where no workers are up, so that whoever waits can look at something else before it asks again.
+        """
         if self._fault is not None:
             return self._fault
         async with self._changed:
-            self._wanted = True
-            self._changed.notify_all()
-        return await self._reports.get()
+            if self._reports.empty():  # else it was asked for before
+                self._wanted = True
+                self._changed.notify_all()
+        while True:
+            try:
+                return await asyncio.wait_for(self._reports.get(), _PATIENCE_S)
+            except TimeoutError:
+                if not self._are_up:
+                    return None
 
-    async def close(self) -> None:
-        """From the trial: no further assignments."""
+    async def close(self) -> bool:
+        """From the trial: no further assignments; whether workers are up to hear of it."""
         async with self._changed:
             self._closed = True
             self._changed.notify_all()
+        return self._are_up
+
+    async def lost(self) -> None:
+        """A worker has died: all are started again, where there is room for them."""
+        self._are_up = False
 
     async def fail(self, text: str) -> None:
         """The whole run has failed, for this assignment and every later one."""
@@ -66,6 +85,7 @@ class Mailbox:
 
         What has ended its workers too often without another epoch is dropped: it must not cost every later trial.
         """
+        self._are_up = True
         async with self._changed:
             while True:
                 await self._changed.wait_for(lambda: self._closed or (self._assignment is not None and self._wanted))

@@ -12,12 +12,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import ray
 import ray.train
+from ray.train.v2.api.callback import UserCallback
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -29,10 +30,12 @@ from distill_tune.tuning.workers.faults import log_fault
 from distill_tune.tuning.workers.keeping import read_checkpoint
 from distill_tune.tuning.workers.mailbox import Mailbox
 from distill_tune.tuning.workers.torch_backend import LateTorchConfig
-from distill_tune.tuning.workers.worker_group import WorkerGroup, train
+from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp, train
 
 _RESTARTS = 3
 _SHUTDOWN_TIMEOUT_S = 30.0
+_LONGEST_WAIT_S = "86400"
+"""For places on a busy cluster: no fault of a trial, which Ray Train would have failed after four minutes."""
 _BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 """Of the process group: what rank 0 tells the others is no tensor of a GPU, and must not take one's memory and time."""
 
@@ -47,6 +50,7 @@ class RayTrainGroup(WorkerGroup):
     def start(self) -> None:
         """Start the run in a thread; its workers come up while the first assignment is on its way."""
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", _LONGEST_WAIT_S)
         _name_the_cluster()
         self._mailbox = mailbox_here(self._retries)
         cpus, gpus = self._resources.cpus_per_worker, self._resources.gpus_per_worker
@@ -63,6 +67,7 @@ class RayTrainGroup(WorkerGroup):
                 name=self._name,
                 storage_path=str(self._storage),
                 failure_config=_failure_config(),
+                callbacks=[_Lost(self._mailbox)],
             ),
         )
         self._thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
@@ -83,7 +88,15 @@ class RayTrainGroup(WorkerGroup):
 
     def next_report(self) -> Report:
         """Let the workers train one epoch."""
+        while True:
+            with suppress(WorkersAreNotUp):
+                return self.next_report_if_up()
+
+    def next_report_if_up(self) -> Report:
+        """Let the workers train one epoch, if there are any."""
         report = ray.get(self._mailbox.next_report.remote())
+        if report is None:
+            raise WorkersAreNotUp
         if isinstance(report, str):
             raise TrainingError(report)
         if isinstance(report, StorageError):
@@ -92,9 +105,20 @@ class RayTrainGroup(WorkerGroup):
 
     def shutdown(self) -> None:
         """Let the run end by itself, which frees its placement group; then drop the mailbox."""
-        ray.get(self._mailbox.close.remote())
-        self._thread.join(_SHUTDOWN_TIMEOUT_S)
+        are_up = ray.get(self._mailbox.close.remote())
+        self._thread.join(_SHUTDOWN_TIMEOUT_S if are_up else 0)  # what waits for places does not hear of it
         ray.kill(self._mailbox)
+
+
+class _Lost(UserCallback):
+    """Ray Train's controller tells the mailbox when a worker has died."""
+
+    def __init__(self, mailbox: Any):
+        self._mailbox = mailbox
+
+    def after_exception(self, run_context: Any, worker_exceptions: Any) -> None:
+        """All workers are then started again."""
+        self._mailbox.lost.remote()
 
 
 def mailbox_here(retries: int) -> Any:

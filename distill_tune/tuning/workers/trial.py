@@ -25,7 +25,7 @@ from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
 from distill_tune.tuning.workers.groups import make_group
 from distill_tune.tuning.workers.keeping import checkpoint_of
-from distill_tune.tuning.workers.worker_group import WorkerGroup
+from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
 
 REPORTS = "reports"
 """The key of a result with the reports of its epochs."""
@@ -98,14 +98,17 @@ class Trial(tune.Trainable):
         """Train to the next rung, but at least one epoch and not much longer than `STEP_S`; returns their reports.
 
         A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs nothing is decided. Nor
-        is it on the epochs of an earlier sitting or before a pause, of which the group tells again.
+        is it on the epochs of an earlier sitting or before a pause, of which the group tells again. While the group's
+        workers are not up there may be none.
         """
         reports: list[Report] = []
         result: dict[str, Any] = {REPORTS: reports}
         until_s = time.monotonic() + STEP_S
         try:
             while not reports or (time.monotonic() < until_s and self._is_undecided(int(reports[-1]["epoch"]))):
-                reports.append(dict(self._group.next_report()))
+                reports.append(dict(self._group.next_report_if_up()))
+        except WorkersAreNotUp:
+            return {**result, "done": False}
         except Exception as error:  # whatever a user's own loss or student raises: this trial fails, the search goes on
             self._context.log(self._assignment.trial_id, error)
             end_if_spoilt(error)

@@ -17,6 +17,10 @@ from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.keeping import Keeper
 
 
+class WorkersAreNotUp(Exception):
+    """A group waits for its workers, such as for places on a busy cluster; what was asked for may be asked again."""
+
+
 class WorkerGroup:
     """Trains one assignment at a time, an epoch a report."""
 
@@ -34,6 +38,14 @@ class WorkerGroup:
         Raises:
             TrainingError: the training has diverged; whatever else the training raised.
         """
+
+    def next_report_if_up(self) -> Report:
+        """As `next_report`, for those who have something else to look at while workers wait for their places.
+
+        Raises:
+            WorkersAreNotUp: ask again.
+        """
+        return self.next_report()
 
     def shutdown(self) -> None:
         """End the workers and everything that they hold."""
