@@ -160,7 +160,8 @@ def drop_waiting_places() -> None:
     """Take back the places that groups of several workers of this program still wait for.
 
     Ray removes them only with the program: when there is room they would be held for nobody, and what comes next in the
-    same search would wait for ever. The last digits of a placement group's id are its program's.
+    same search would wait for ever. A group that is still wanted asks for its own again. The last digits of a placement
+    group's id are its program's.
     """
     import ray
     from ray._raylet import PlacementGroupID

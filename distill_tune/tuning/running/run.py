@@ -13,7 +13,6 @@ from ray import tune
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.tuning.cluster.places import drop_waiting_places
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.running.controller import run_trials
@@ -44,7 +43,6 @@ def _run_tune(conductor: Conductor, context: TrialContext, say: Callable[[str], 
     stopper = Waiting(conductor, cast.scheduler, say)
     try:
         run_trials(trainable, cast.searcher, cast.scheduler, stopper, folder, cast.max_failures)
-        drop_waiting_places()
     finally:
         for leftover in (folder, context.result_folder / WORKERS):
             shutil.rmtree(leftover, ignore_errors=True)

@@ -71,8 +71,12 @@ class Mailbox:
             self._changed.notify_all()
         return self._are_up
 
+    async def is_closed(self) -> bool:
+        """Whether workers that are not up yet would have nothing to do."""
+        return self._closed
+
     async def lost(self) -> None:
-        """A worker has died: all are started again, where there is room for them."""
+        """A worker has died: none is up until all have been started again."""
         self._are_up = False
 
     async def fail(self, text: str) -> None:

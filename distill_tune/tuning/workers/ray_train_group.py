@@ -18,13 +18,14 @@ from typing import Any
 
 import ray
 import ray.train
-from ray.train.v2.api.callback import UserCallback
+from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError, StorageError, TrainingError, one_line
 from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.cluster.places import drop_waiting_places
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import log_fault
 from distill_tune.tuning.workers.keeping import read_checkpoint
@@ -67,7 +68,7 @@ class RayTrainGroup(WorkerGroup):
                 name=self._name,
                 storage_path=str(self._storage),
                 failure_config=_failure_config(),
-                callbacks=[_Lost(self._mailbox)],
+                callbacks=[_Steward(self._mailbox)],  # type: ignore[list-item]  # beyond its public kind
             ),
         )
         self._thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
@@ -105,20 +106,27 @@ class RayTrainGroup(WorkerGroup):
 
     def shutdown(self) -> None:
         """Let the run end by itself, which frees its placement group; then drop the mailbox."""
-        are_up = ray.get(self._mailbox.close.remote())
-        self._thread.join(_SHUTDOWN_TIMEOUT_S if are_up else 0)  # what waits for places does not hear of it
+        if not ray.get(self._mailbox.close.remote()):
+            drop_waiting_places()  # then its controller looks at the mailbox again
+        self._thread.join(_SHUTDOWN_TIMEOUT_S)
         ray.kill(self._mailbox)
 
 
-class _Lost(UserCallback):
-    """Ray Train's controller tells the mailbox when a worker has died."""
+class _Steward(ControllerCallback, WorkerGroupCallback):
+    """What Ray Train's controller tells the mailbox and asks it."""
 
     def __init__(self, mailbox: Any):
         self._mailbox = mailbox
 
-    def after_exception(self, run_context: Any, worker_exceptions: Any) -> None:
-        """All workers are then started again."""
-        self._mailbox.lost.remote()
+    def after_worker_group_poll_status(self, worker_group_status: Any) -> None:
+        """A worker has died: all are started again, where there is room for them."""
+        if worker_group_status.errors:
+            self._mailbox.lost.remote()
+
+    def before_controller_execute_resize_decision(self, resize_decision: Any) -> None:
+        """No workers are started for a group that has been given up; an error is how a controller is ended."""
+        if ray.get(self._mailbox.is_closed.remote()):
+            raise RuntimeError("nobody wants these workers any more")
 
 
 def mailbox_here(retries: int) -> Any:
