@@ -204,6 +204,7 @@ class Busy:
         """Answers once it has them."""
 
 
+@pytest.mark.timeout(600)  # workers start twice, and the first time they are waited for
 def test_several_workers_that_wait_for_places_are_told_of_and_can_be_interrupted(
     tmp_path: Path, preparation: Any
 ) -> None:
