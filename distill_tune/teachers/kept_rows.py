@@ -1,4 +1,4 @@
-"""Some rows of a large table: once a teacher's logits are in the cache, only those of test are still asked for."""
+"""Some rows of a large table: once a teacher's logits are in the cache, those of training are not asked for again."""
 
 from __future__ import annotations
 

@@ -57,12 +57,11 @@ def ready_member(
 
 
 def _without_what_is_cached(teacher: LoadedTeacher, dataset: Dataset) -> LoadedTeacher:
-    """A table of logits can be gigabytes, which the search would hold to its end."""
+    """A table of logits can be gigabytes, which the search would hold to its end: those of training rows go."""
     if not isinstance(teacher.table, np.ndarray):
         return teacher
     is_cached = np.zeros(dataset.num_source_rows, dtype=bool)
-    for split in (dataset.split("train"), dataset.split("validation")):
-        is_cached[split.index] = True
+    is_cached[dataset.split("train").index] = True
     return replace(teacher, table=KeptRows.of(teacher.table, np.flatnonzero(~is_cached)))
 
 
