@@ -100,25 +100,18 @@ def test_a_command_with_all_streams_closed_does_its_work_and_writes_into_no_othe
     assert json.loads((tmp_path / "results" / "closed" / "train.json").read_text())["name"] == "closed"
 
 
-IN_ONE_SECOND = """
-import sys, time
-told = time.strftime
-time.strftime = lambda form, *when: told(form, *when) if form != "%Y%m%d-%H%M%S" else "20261124-131500"
-from distill_tune.train import main
-sys.exit(main(["run.toml", "--set", "search.max_epochs=1"]))
-"""
-
-
-def test_trainings_of_one_run_that_begin_in_one_second_share_nothing(tmp_path: Path) -> None:
+def test_a_training_leaves_a_folder_alone_that_another_has_made_in_the_same_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("distill_tune.export.result_folder.default_name", lambda path: f"{path.stem}-20261124-131500")
     (tmp_path / "run.toml").write_text(tomli_w.dumps(TABLE))
-    named = os.environ | {"PYTHONPATH": str(PROJECT)}
-    both = [subprocess.Popen([sys.executable, "-c", IN_ONE_SECOND], cwd=tmp_path, env=named) for _ in range(2)]
-    assert [training.wait(100) for training in both] == [0, 0]
-    folders = sorted((tmp_path / "results").glob("[!.]*"))
-    assert [folder.name for folder in folders] == ["run-20261124-131500", "run-20261124-131500-2"]
-    for folder in folders:
-        assert sorted(path.name for path in folder.iterdir()) == ["seed-0", "train.json"]
-        assert json.loads((folder / "train.json").read_text())["name"] == folder.name
+    others, ours = (tmp_path / "results" / f"run-20261124-131500{mark}" for mark in ("", "-2"))
+    others.mkdir(parents=True)
+    assert train_main(["run.toml", "--set", "search.max_epochs=1"]) == 0
+    assert not list(others.iterdir())
+    assert sorted(path.name for path in ours.iterdir()) == ["seed-0", "train.json"]
+    assert json.loads((ours / "train.json").read_text())["name"] == ours.name
 
 
 @pytest.mark.parametrize("limit", ["max_parameters", "max_multiply_adds"])

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -49,6 +51,27 @@ def test_trainings_that_begin_in_one_second_have_a_folder_each(tmp_path: Path) -
     assert [folder.name for folder in own] == names
     assert all(is_default_name(name, run) for name in names)
     assert all([path.name for path in folder.iterdir()] == ["train.json"] for folder in own)
+
+
+AT_WORK = """
+import sys
+from pathlib import Path
+from distill_tune.export import result_folder
+
+result_folder.default_name = lambda path: "run-20261124-131500"
+with result_folder.own_folder(Path(sys.argv[1]), None, Path("run.toml")) as folder:
+    print(folder.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_so_have_programs_that_begin_at_the_same_time(tmp_path: Path) -> None:
+    pipe, begin = subprocess.PIPE, [sys.executable, "-c", AT_WORK, str(tmp_path / "results")]
+    with ExitStack() as stack:
+        programs = [stack.enter_context(subprocess.Popen(begin, stdin=pipe, stdout=pipe, text=True)) for _ in range(3)]
+        names = {program.stdout.readline().strip() for program in programs if program.stdout}
+    assert names == {"run-20261124-131500", "run-20261124-131500-2", "run-20261124-131500-3"}
+    assert not list(tmp_path.glob("results/*")), "none of them has put anything there"
 
 
 def test_a_name_that_another_training_has_just_taken_is_refused_though_its_folder_is_empty(tmp_path: Path) -> None:

@@ -93,8 +93,7 @@ class Seats:
         """
         runs = ((candidate, seed) for candidate in candidates for seed in candidate.seeds)
         asked = [Training(*run, self._retries) for run in runs if not self._is_known(*run)]
-        pile, faults = Pile(dealt(asked, self._count, self._lanes)), list[Exception]()
-        self._left.clear()
+        pile, faults, self._left = Pile(dealt(asked, self._count, self._lanes)), list[Exception](), []
         threads = [threading.Thread(target=self._work, args=(seat, pile, faults), daemon=True) for seat in self._seats]
         for thread in threads:
             thread.start()
@@ -106,8 +105,7 @@ class Seats:
 
     def _settle(self, left: list[Training]) -> None:
         """End what no seat has brought to its end: what the machine has ended is no outcome, and is left as it is."""
-        completed = self._ledger.count(Status.COMPLETED)
-        to_blame = [training for training in left if training.is_to_blame(completed, training.name in self._known)]
+        to_blame = [t for t in left if t.is_to_blame(self._ledger.count(Status.COMPLETED), t.name in self._known)]
         for training in to_blame:
             self._end(self._begun(training), Status.FAILED, training.why)
         unsettled = [training for training in left if training not in to_blame]
