@@ -162,7 +162,7 @@ def test_the_undisturbed_search_has_trials_of_every_kind(undisturbed: Whole) -> 
 
 
 @pytest.mark.parametrize("search", [{}, TWO, PAUSING, PAUSING | TWO])
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(share=st.floats(0, 1))
 def test_wherever_it_is_killed_it_ends_with_the_same_trials(
     whole: Callable[..., Whole], search: dict[str, Any], share: float, tmp_path_factory: pytest.TempPathFactory
