@@ -45,7 +45,7 @@ class LoadedTeacher:
     module: nn.Module | None = None
     """Stored-unit inputs [batch, *input_shape] to raw logits [batch, classes]; frozen, in eval mode."""
     table: np.ndarray | KeptRows | None = None
-    """float32 [source rows, classes]; once the teacher's outputs are in the cache, the rows of test alone."""
+    """float32 [source rows, classes]; once the teacher's outputs are in the cache, all rows but those of training."""
     members: dict[str, LoadedTeacher] = field(default_factory=dict)
     """Of several teachers, all of them by their names."""
     mix: Mix | None = None

@@ -237,7 +237,7 @@ class Run:
         return report | self._gap(metrics["accuracy"]) if self.epoch == self.config.search.max_epochs else report
 
     def _gap(self, validation_accuracy: float) -> dict[str, float]:
-        """Training minus validation accuracy after the last epoch: in eval mode, unaugmented, on as many samples."""
+        """Training minus validation accuracy after the last epoch: in eval mode, unaugmented, on at most as many."""
         labels, generator = self.materials.labels, torch.Generator().manual_seed(seed_of(self.seed, "gap"))
         labelled = (labels != UNLABELLED).nonzero().flatten()
         some = torch.randperm(len(labelled), generator=generator)[: len(self.materials.validation_labels)]
