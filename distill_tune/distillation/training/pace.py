@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from functools import partial
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill_tune.distillation.optimizers._direct import Optimizer
 from distill_tune.distillation.precision import forward_context
 from distill_tune.registry import OPTIMIZERS
 from distill_tune.threads import threads
@@ -29,7 +26,9 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 _WARM_UP_STEPS = 2
 _LEAST_TIMED_STEPS = 9
-_WORTH_IT = 1.15
+_PACES_OVER_S = 0.3
+"""For all paces together; nine steps of each, if they take longer."""
+_WORTH_IT = 1.1
 """So much faster bfloat16 must be; below, the difference may be chance, and float32 is the safer choice."""
 _WORTH_ANOTHER_FORMAT = 1.05
 
@@ -44,6 +43,9 @@ class Pace(NamedTuple):
 def paces_s(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> dict[Pace, float]:
     """Seconds of a training step on the CPU at each pace; channels last only where there are kernels to lay out so.
 
+    The quickest of several, taken in turns: other programs only ever make a step slower, and what slows the processor
+    down for a moment slows all paces.
+
     Args:
         make: builds the network: inputs to logits.
         inputs: one batch, in stored units.
@@ -52,7 +54,8 @@ def paces_s(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> di
     has_kernels = any(parameter.dim() == 4 for parameter in make().parameters())
     formats: tuple[MemoryFormat, ...] = ("contiguous", "channels_last") if has_kernels else ("contiguous",)
     paces = [Pace(precision, form) for precision in PRECISIONS for form in formats]
-    return {pace: step_s(laid_out(make(), pace.memory_format), inputs, labels, pace.precision) for pace in paces}
+    steps = [_Step(laid_out(make(), pace.memory_format), inputs, labels, pace.precision) for pace in paces]
+    return dict(zip(paces, map(min, _taken_s(steps, _PACES_OVER_S)), strict=True))
 
 
 def fastest(families: Sequence[dict[Pace, float]]) -> Pace:
@@ -110,26 +113,36 @@ def step_s(network: nn.Module, inputs: Tensor, labels: Tensor, precision: str, o
         over_s: seconds to go on for; nine steps, if they take longer. A tenth of a second shows which of two paces
             is faster, but not what an hour of it brings: a processor's speed changes from one such moment to another.
     """
-    optimizer = OPTIMIZERS.get("adamw")().build(network, learning_rate=1e-4, weight_decay=0.01)
-    context = forward_context(precision, inputs.device)
-    step = partial(_timed_step_s, network, optimizer, context, inputs, labels.clamp(min=0))  # some may be missing
-    for _ in range(_WARM_UP_STEPS):
-        step()
-    times_s = [step() for _ in range(_LEAST_TIMED_STEPS)]
-    while sum(times_s) < over_s:
-        times_s.append(step())
-    return median(times_s)
+    return median(*_taken_s([_Step(network, inputs, labels, precision)], over_s))
 
 
-def _timed_step_s(
-    network: nn.Module, optimizer: Optimizer, context: AbstractContextManager[Any], inputs: Tensor, labels: Tensor
-) -> float:
-    began_s = time.perf_counter()
-    with context:
-        logits = network(inputs)
-    optimizer.zero_grad()
-    F.cross_entropy(logits.float(), labels).backward()
-    optimizer.step()
-    if inputs.is_cuda:
-        torch.cuda.synchronize(inputs.device)
-    return time.perf_counter() - began_s
+def _taken_s(steps: list[_Step], over_s: float) -> list[tuple[float, ...]]:
+    """What each kind of step took, time after time, after a warm-up; one of each kind in turn."""
+    for step in steps * _WARM_UP_STEPS:
+        step.taken_s()
+    rounds_s = [[step.taken_s() for step in steps] for _ in range(_LEAST_TIMED_STEPS)]
+    while sum(map(sum, rounds_s)) < over_s:
+        rounds_s.append([step.taken_s() for step in steps])
+    return list(zip(*rounds_s, strict=True))
+
+
+class _Step:
+    """A training step that can be taken over and over."""
+
+    def __init__(self, network: nn.Module, inputs: Tensor, labels: Tensor, precision: str):
+        self._network, self._inputs = network, inputs
+        self._labels = labels.clamp(min=0)  # some may be missing
+        self._optimizer = OPTIMIZERS.get("adamw")().build(network, learning_rate=1e-4, weight_decay=0.01)
+        self._context = forward_context(precision, inputs.device)
+
+    def taken_s(self) -> float:
+        """Take it; the seconds that it took."""
+        began_s = time.perf_counter()
+        with self._context:
+            logits = self._network(self._inputs)
+        self._optimizer.zero_grad()
+        F.cross_entropy(logits.float(), self._labels).backward()
+        self._optimizer.step()
+        if self._inputs.is_cuda:
+            torch.cuda.synchronize(self._inputs.device)
+        return time.perf_counter() - began_s
