@@ -36,8 +36,8 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
-from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.cluster.connection import Connection
+from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.groups import make_group
 from distill_tune.tuning.workers.worker_group import WorkerGroup

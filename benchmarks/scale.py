@@ -35,9 +35,6 @@ from _measure import conclude, free_folder, parser, show
 from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.preparation.prepare import prepare
-from distill_tune.tuning.books.ledger import Ledger, Watcher
-from distill_tune.tuning.books.logbook import JOURNAL, Logbook
-from distill_tune.tuning.books.records import Report, Status, TrialRecord
 from distill_tune.tuning.cluster.connection import Connection
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.deciding.conductor import Conductor
@@ -46,6 +43,9 @@ from distill_tune.tuning.proposals.storage import SearchJournal
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
+from distill_tune.tuning.state.ledger import Ledger, Watcher
+from distill_tune.tuning.state.logbook import JOURNAL, Logbook
+from distill_tune.tuning.state.records import Report, Status, TrialRecord
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.keeping import CheckpointSweeper
 from distill_tune.tuning.workers.trial import TrialContext
@@ -230,7 +230,7 @@ def _watch(parts: Parts) -> None:
 
 
 def _search(space: Space, folder: Path, given: Namespace, meter: Meter) -> Ledger:
-    """As `tuning/sitting.py` does it."""
+    """As `tuning/session.py` does it."""
     preparation = prepare(space, given.storage / "cache", lambda line: None)
     search = space.config.search
     with _logbook(folder) as logbook:

@@ -60,13 +60,13 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
         return dry_run(order.space, order.folder, must_fit=not is_there_already(order.address))
 
     from distill_tune.tuning.job import Job
-    from distill_tune.tuning.showing.display import SteadyConsole, Voice
-    from distill_tune.tuning.showing.farewell import farewell
+    from distill_tune.tuning.showing.display import Reporter, SteadyConsole
+    from distill_tune.tuning.showing.final_report import final_report
 
     console = SteadyConsole()
-    job = Job(order, Voice(console, given.quiet))
+    job = Job(order, Reporter(console, given.quiet))
     found = job.run()
-    farewell(console, found, job.order.folder, order.address)
+    final_report(console, found, job.order.folder, order.address)
     return INTERRUPTED if found["status"] == "interrupted" else 0
 
 
@@ -95,8 +95,8 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
         raise ConfigError(f"--extend {given.extend!r:.40}: must be an integer from 1 on, of at most 15 digits.")
 
     from distill_tune.export.result_folder import check_name
-    from distill_tune.tuning.books.claim import newest
     from distill_tune.tuning.order import extended, taken_up
+    from distill_tune.tuning.state.claim import newest
 
     space_path = Path(given.space) if given.space else None
     if given.name == "":

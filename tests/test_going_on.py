@@ -202,11 +202,11 @@ def test_a_second_ctrl_c_ends_at_once_and_what_is_there_is_saved(storage: Path, 
 
 
 def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage: Path, undisturbed: Path) -> None:
-    """Trial actors are killed at random lines of three sittings, and the driver at the end of the first two."""
+    """Trial actors are killed at random lines of three sessions, and the driver at the end of the first two."""
     chance, killed = random.Random(7), 0
     chaos = ["--set", "resources.concurrent_trials=2", "--set", "search.retries=9", "--set", "data.passes=20"]
     begun = ["--name", "chaos", *SMALL, *chaos, "--trials", "24"]
-    for sitting, arguments in enumerate([begun, ["--resume", "--name", "chaos"], ["--resume", "--name", "chaos"]]):
+    for session, arguments in enumerate([begun, ["--resume", "--name", "chaos"], ["--resume", "--name", "chaos"]]):
         process = subprocess.Popen(
             command(storage, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -215,9 +215,9 @@ def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage
             family = list[psutil.Process]()
             for line in search.stdout:
                 family = psutil.Process(search.pid).children(recursive=True) if search.poll() is None else family
-                if " of 24 tried" in line and killed < 2 * (sitting + 1):
+                if " of 24 tried" in line and killed < 2 * (session + 1):
                     killed += kill_one(family, chance)
-                elif " of 24 tried" in line and sitting < 2:
+                elif " of 24 tried" in line and session < 2:
                     search.kill()
                     break
         _, alive = psutil.wait_procs([each for each in family if is_worker(each)], timeout=60)

@@ -27,7 +27,7 @@ SHARED_CACHE = ".cache"
 """Below the storage: what one search has prepared is found by the next."""
 CACHE, SEARCH_TOML, TENSORBOARD, LOGS = "cache", "search.toml", "tensorboard", "logs"
 """In a result folder: its own prepared data and teachers, the settled space, TensorBoard's runs, what failed trials
-raised. The logbook's names are in `tuning/books/logbook.py`, those of students' folders in `students/_folder.py`."""
+raised. The logbook's names are in `tuning/state/logbook.py`, those of students' folders in `students/_folder.py`."""
 _MARK = ".training"
 """In the folder of a training that is at work."""
 _LONGEST_NAME = 200

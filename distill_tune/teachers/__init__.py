@@ -1,14 +1,14 @@
 """Teachers: where their outputs come from, one source a file."""
 
 from distill_tune.teachers._base import (
+    DataSpec,
     LoadedTeacher,
-    Pupils,
     Say,
     Teacher,
+    TeacherContext,
     Trained,
-    Workshop,
     existing_file,
     source_of,
 )
 
-__all__ = ["LoadedTeacher", "Pupils", "Say", "Teacher", "Trained", "Workshop", "existing_file", "source_of"]
+__all__ = ["DataSpec", "LoadedTeacher", "Say", "Teacher", "TeacherContext", "Trained", "existing_file", "source_of"]

@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Pupils:
+class DataSpec:
     """What a teacher must fit: the data that it is to label."""
 
     classes: tuple[str, ...]
@@ -74,7 +74,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class TeacherContext:
     """What a source may use to make its teacher ready."""
 
     folder: Path
@@ -117,7 +117,7 @@ class Teacher(Options):
     fits_folds: ClassVar[bool] = True
     """False for a source whose teacher reads data as they were encoded for it, which those of each fold are not."""
 
-    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+    def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """What the outputs depend on; another identity is another teacher.
 
         Raises:
@@ -133,7 +133,7 @@ class Teacher(Options):
         """How several teachers are mixed; None of one."""
         return None
 
-    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+    def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Make the teacher ready; not called for several, whose members are.
 
         Raises:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.errors import TeacherError, one_line
-from distill_tune.teachers._base import Pupils
+from distill_tune.teachers._base import DataSpec
 from distill_tune.teachers._keras import KerasNetwork, import_keras
 
 if TYPE_CHECKING:
@@ -25,16 +25,16 @@ _CLOSE = 1e-3
 """Largest difference of two logits; float32 in another order of summation differs by far less."""
 
 
-def as_family(network: KerasNetwork, config: TeacherConfig, pupils: Pupils) -> nn.Module:
+def as_family(network: KerasNetwork, config: TeacherConfig, data_spec: DataSpec) -> nn.Module:
     """The network of `teacher.family` with the weights of a Keras model.
 
     Raises:
         TeacherError: the two are not built alike.
     """
-    ours: nn.Module = config.chosen("family").build(pupils.input_shape, len(pupils.classes)).eval()
+    ours: nn.Module = config.chosen("family").build(data_spec.input_shape, len(data_spec.classes)).eval()
     try:
         _fill(ours, list(_layers(network.model)))
-        difference = _difference(ours, network, pupils.input_shape)
+        difference = _difference(ours, network, data_spec.input_shape)
     except (RuntimeError, ValueError) as error:
         raise TeacherError(
             f"{_not_alike(config)} ({one_line(error)}); set both to what it is, or leave them out."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from distill_tune.errors import TeacherError, one_line
-from distill_tune.teachers._base import LoadedTeacher, Pupils, Teacher
+from distill_tune.teachers._base import DataSpec, LoadedTeacher, Teacher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,16 +21,16 @@ class NetworkTeacher(Teacher):
     its inputs are normalised by the training data's own mean and deviation, as a student's are."""
     std: list[float] | None = None
 
-    def normalisation(self, pupils: Pupils) -> tuple[Sequence[float], Sequence[float]]:
+    def normalisation(self, data_spec: DataSpec) -> tuple[Sequence[float], Sequence[float]]:
         """Mean and deviation of each channel in stored units.
 
         Raises:
             TeacherError: they do not fit the data.
         """
         if self.mean is None and self.std is None:
-            return pupils.mean, pupils.std
-        channels = pupils.input_shape[0]
-        if len(pupils.input_shape) != 3:
+            return data_spec.mean, data_spec.std
+        channels = data_spec.input_shape[0]
+        if len(data_spec.input_shape) != 3:
             raise TeacherError(f"{self.table}.mean: is for images; the features of a table are standardised already.")
         if self.mean is None or self.std is None or not len(self.mean) == len(self.std) == channels:
             raise TeacherError(
@@ -47,7 +47,7 @@ class NetworkTeacher(Teacher):
         return f"teacher.{type(self).__module__.rpartition('.')[2]}"
 
     def ready(
-        self, network: nn.Module, pupils: Pupils, units: tuple[Sequence[float], Sequence[float]] | None = None
+        self, network: nn.Module, data_spec: DataSpec, units: tuple[Sequence[float], Sequence[float]] | None = None
     ) -> LoadedTeacher:
         """The teacher that a network is: behind its normalisation, frozen, in eval mode, and tried on two samples.
 
@@ -59,14 +59,14 @@ class NetworkTeacher(Teacher):
         """
         from distill_tune.students import behind_normalisation
 
-        mean, std = units or self.normalisation(pupils)
-        shape = (len(mean) or pupils.input_shape[0], *pupils.input_shape[1:])
+        mean, std = units or self.normalisation(data_spec)
+        shape = (len(mean) or data_spec.input_shape[0], *data_spec.input_shape[1:])
         module = behind_normalisation(network, shape, mean, std).eval().requires_grad_(False)
-        try_two(module, pupils, self.table)
+        try_two(module, data_spec, self.table)
         return LoadedTeacher(parameters=sum(p.numel() for p in network.parameters()), module=module)
 
 
-def try_two(module: nn.Module, pupils: Pupils, table: str) -> None:
+def try_two(module: nn.Module, data_spec: DataSpec, table: str) -> None:
     """Run two samples through a network.
 
     Raises:
@@ -76,15 +76,15 @@ def try_two(module: nn.Module, pupils: Pupils, table: str) -> None:
 
     try:
         with torch.inference_mode():
-            logits = module(torch.zeros(2, *pupils.input_shape))
+            logits = module(torch.zeros(2, *data_spec.input_shape))
     except TeacherError:
         raise
     except Exception as error:  # whatever the user's network raises
         raise TeacherError(
-            f"{table}: the network cannot take inputs of shape {pupils.input_shape} ({one_line(error)}); name "
+            f"{table}: the network cannot take inputs of shape {data_spec.input_shape} ({one_line(error)}); name "
             "a teacher for such data."
         ) from error
-    classes = len(pupils.classes)
+    classes = len(data_spec.classes)
     if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
         got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise TeacherError(

@@ -18,7 +18,6 @@ from distill_tune.data import Dataset, prepare_data
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_students
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
-from distill_tune.tuning.books.plan import ConfirmationPlan
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.planning.fitting import fit
@@ -26,6 +25,7 @@ from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.showing.display import SteadyConsole
 from distill_tune.tuning.showing.wording import duration
+from distill_tune.tuning.state.plan import ConfirmationPlan
 
 
 def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:

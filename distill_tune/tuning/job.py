@@ -1,4 +1,4 @@
-"""The whole job after the command line: everything that can be refused, the claim to a folder, and then the sitting."""
+"""The whole job after the command line: everything that can be refused, the claim to a folder, and then the session."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from distill_tune.distillation.preparation.prepare import announced_data, prepar
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import CACHE, LOGS, SHARED_CACHE, nothing_left_on_refusal, write_json
 from distill_tune.export.versions import versions
-from distill_tune.tuning.books.claim import Claim
-from distill_tune.tuning.books.origin import Origin
 from distill_tune.tuning.cluster.connection import Connection, check_answers, is_there_already
 from distill_tune.tuning.cluster.places import concurrency, idle_gpus, nodes_of_ray, places_of_this_machine
-from distill_tune.tuning.ground import Ground, Ready
 from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.order import Order
 from distill_tune.tuning.planning.fitting import Fitted, fit, known_to_fit
 from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.planning.laning import with_lanes
-from distill_tune.tuning.showing.display import Voice
+from distill_tune.tuning.search_context import Ready, SearchContext
+from distill_tune.tuning.showing.display import Reporter
+from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.state.origin import Origin
 from distill_tune.tuning.verdict.clock import Clock
 
 if TYPE_CHECKING:
-    from distill_tune.tuning.sitting import Sitting
+    from distill_tune.tuning.session import Session
 
 
 @dataclass
 class Job:
-    """One sitting of a search: what was ordered, and what people see of it."""
+    """One session of a search: what was ordered, and what people see of it."""
 
     order: Order
-    voice: Voice
+    reporter: Reporter
     clock: Clock = field(default_factory=Clock)
     interrupt: Interrupt = field(default_factory=Interrupt)
 
@@ -47,28 +47,28 @@ class Job:
         """
         began_s = time.monotonic()
         with heard(self.interrupt), ExitStack() as stack:
-            sitting = self._begin(stack)
-            document = sitting.work()
+            session = self._begin(stack)
+            document = session.work()
             self.clock.total_s = time.monotonic() - began_s
-            document |= {**sitting.effort(), "versions": versions()}
+            document |= {**session.effort(), "versions": versions()}
             write_json(self.order.folder / "summary.json", document)
             if document["status"] == "complete":
-                sitting.claim.logbook.write("finished")
+                session.claim.logbook.write("finished")
         if document["status"] == "failed":
             raise DistillTuneError(f"{document['message']}; see {self.order.folder / LOGS}.")
         return document
 
-    def _begin(self, stack: ExitStack) -> Sitting:
+    def _begin(self, stack: ExitStack) -> Session:
         with ExitStack() as linking:
             with nothing_left_on_refusal(self.order.folder.parent, linking):
-                ground = self._ground(stack)
-            stack.callback(ground.claim.logbook.release)
-            ground = ground.linked()
-        from distill_tune.tuning.sitting import Sitting
+                context = self._search_context(stack)
+            stack.callback(context.claim.logbook.release)
+            context = context.linked()
+        from distill_tune.tuning.session import Session
 
-        return Sitting(self.order.space_name, self.voice, self.interrupt, self.clock, ground)
+        return Session(self.order.space_name, self.reporter, self.interrupt, self.clock, context)
 
-    def _ground(self, stack: ExitStack) -> Ground:
+    def _search_context(self, stack: ExitStack) -> SearchContext:
         """Everything that can be refused, and then the claim to the folder."""
         began_s, joins = time.monotonic(), is_there_already(self.order.address)
         check_answers(self.order.address)
@@ -78,13 +78,13 @@ class Job:
         places = places if joins else self._connect(stack)
         stack.enter_context(self.interrupt.in_order())
         claim, fitted = self._claimed(ready, places)
-        return Ground(claim, fitted, ready.preparation, places, prepared_s)
+        return SearchContext(claim, fitted, ready.preparation, places, prepared_s)
 
     def _claimed(self, ready: Ready, places: int) -> tuple[Claim, Fitted]:
         if ready.claim is not None:
             self.order.enter(ready.claim, ready.fitted.space)
             return ready.claim, ready.fitted
-        fitted = with_lanes(ready.fitted, ready.preparation.prepared, places, self.voice.tell)
+        fitted = with_lanes(ready.fitted, ready.preparation.prepared, places, self.reporter.tell)
         origin = Origin.of(ready.preparation)
         order = self.order
         claim = Claim.of_new(order.folder, fitted.space, order.command, origin, order.is_named)
@@ -97,35 +97,35 @@ class Job:
         return self.order.space.config.resources
 
     def _prepared(self, places: int) -> Ready:
-        self.voice.say("Preparing", self.order.space_name)
+        self.reporter.say("Preparing", self.order.space_name)
         storage, space = self.order.folder.parent, self.order.space
         cache = storage / SHARED_CACHE
-        dataset = announced_data(space.config, cache, self.voice.tell)
-        fitted = fit(space, dataset, places, self.voice.tell)
+        dataset = announced_data(space.config, cache, self.reporter.tell)
+        fitted = fit(space, dataset, places, self.reporter.tell)
         Footprint.of(fitted.space, dataset, fitted.limits, places).check(storage)
-        return Ready(fitted, prepare(fitted.space, cache, self.voice.tell, dataset))
+        return Ready(fitted, prepare(fitted.space, cache, self.reporter.tell, dataset))
 
     def _taken_up(self) -> Ready:
         claim = Claim.of_old(self.order.folder, self.order.command)
-        self.voice.say("Taking up", self.order.folder.name)
+        self.reporter.say("Taking up", self.order.folder.name)
         if lost := claim.history.loss:
-            self.voice.tell(lost)
-        preparation = prepare(self.order.space, self.order.folder / CACHE, self.voice.tell)
+            self.reporter.tell(lost)
+        preparation = prepare(self.order.space, self.order.folder / CACHE, self.reporter.tell)
         known = list(claim.history.records.values())
         return Ready(known_to_fit(self.order.space, preparation.dataset, known), preparation, claim)
 
     def _connect(self, stack: ExitStack) -> int:
         """A cluster whose nodes go together, and how many trials it has room for."""
-        self.voice.say("Starting", "Ray, and a worker for each place")
-        connection = stack.enter_context(Connection(self.order.address, self.resources, self.voice.tell))
-        import distill_tune.tuning.sitting  # noqa: F401  takes a second, in which Ray can start
+        self.reporter.say("Starting", "Ray, and a worker for each place")
+        connection = stack.enter_context(Connection(self.order.address, self.resources, self.reporter.tell))
+        import distill_tune.tuning.session  # noqa: F401  takes a second, in which Ray can start
         from distill_tune.tuning.cluster.nodes import check_nodes
 
         connection.wait()
         places = concurrency(self.resources, self.order.space.config.search.trials)
         storage = self.order.folder.parent
         if (count := check_nodes(storage, needs_gpus=self.resources.gpus_per_worker > 0)) > 1:
-            self.voice.tell(f"{count} nodes share {storage}, with places for {places} trials at a time")
+            self.reporter.tell(f"{count} nodes share {storage}, with places for {places} trials at a time")
         if idle := idle_gpus(nodes_of_ray(), self.resources):
-            self.voice.tell(idle)
+            self.reporter.tell(idle)
         return places

@@ -8,10 +8,10 @@ from pathlib import Path
 from distill_tune.config import Space
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import write_search_toml
-from distill_tune.tuning.books.claim import Claim, space_of
-from distill_tune.tuning.books.history import History
-from distill_tune.tuning.books.logbook import JOURNAL
 from distill_tune.tuning.deciding.budget import SENTENCES, Reason
+from distill_tune.tuning.state.claim import Claim, space_of
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.logbook import JOURNAL
 
 _FOR_GOOD = (Reason.EPOCHS, Reason.TARGET, Reason.PATIENCE)
 """An extension has more trials, and neither more of these nor less; each is the name of a key of `[search]` too."""
@@ -100,7 +100,7 @@ def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
 
 
 def _left_in(folder: Path) -> tuple[Space, History]:
-    """What an earlier sitting has left; of how long the search has become, the logbook knows first."""
+    """What an earlier session has left; of how long the search has become, the logbook knows first."""
     space = space_of(folder)
     try:
         history = History.of(folder)

@@ -1,6 +1,6 @@
-"""A search in a folder of its own, from wherever an earlier sitting has left it: study, logbook, rungs, budget, panels.
+"""A search in a folder of its own, from wherever an earlier session has left it: study, logbook, rungs, budget, panels.
 
-A sitting has one, and where `confirm.baseline_search` asks for it a second one beside it, in the folder `baseline/`.
+A session has one, and where `confirm.baseline_search` asks for it a second one beside it, in the folder `baseline/`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.export.trials_table import write_trials
-from distill_tune.tuning.books.claim import Claim
-from distill_tune.tuning.books.ledger import Ledger, Watcher
-from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK
 from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.planning.fitting import Fitted
@@ -22,9 +19,12 @@ from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.showing import display
-from distill_tune.tuning.showing.display import Voice
+from distill_tune.tuning.showing.display import Reporter
 from distill_tune.tuning.showing.progress import ProgressWatcher
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
+from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.state.ledger import Ledger, Watcher
+from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.front import front_in_words, front_of
 from distill_tune.tuning.verdict.rungs import rung_report, warning_of
@@ -38,22 +38,22 @@ BESIDE = "baseline"
 class SearchPhase:
     """One search: made, run once, and asked for its trials."""
 
-    def __init__(self, claim: Claim, fitted: Fitted, budget: Budget, places: int, voice: Voice):
-        """`budget` is this search's own; what earlier sittings have spent of it is in there."""
-        self.claim, self.fitted, self.budget, self.places, self.voice = claim, fitted, budget, places, voice
+    def __init__(self, claim: Claim, fitted: Fitted, budget: Budget, places: int, reporter: Reporter):
+        """`budget` is this search's own; what earlier sessions have spent of it is in there."""
+        self.claim, self.fitted, self.budget, self.places, self.reporter = claim, fitted, budget, places, reporter
         self.space = fitted.space
         search, lanes = self.space.config.search, self.space.config.resources.lanes
         assert lanes != "auto", "settled before a search"
         self.lanes = min(lanes, -(-budget.trials // places))
         """Of each place; no more than there are trials for."""
-        self.ledger = Ledger(search.objectives[0], say=voice.tell, further=search.objectives[1:])
+        self.ledger = Ledger(search.objectives[0], say=reporter.tell, further=search.objectives[1:])
         self.judge = search.chosen("scheduler").judge(search)
         self.ended_by: Reason | None = None
         """Why the search was over, where it was."""
         self.progress: ProgressWatcher | None = None
         self.conductor: Conductor | None = None
         self.used_s = budget.spent_s
-        """Of the time budget, by all sittings together."""
+        """Of the time budget, by all sessions together."""
 
     def run(self, prepared: Prepared, tensorboard: TensorBoardWatcher, title: str = "Searching") -> None:
         """Search until the budget is used up, or the user has said so; every trial has then ended in the ledger.
@@ -67,7 +67,7 @@ class SearchPhase:
         try:
             if history.ended_by is None:
                 context = TrialContext(self.space, prepared, self.claim.folder, self.lanes)
-                run_search(self.conductor, context, self.voice.tell)
+                run_search(self.conductor, context, self.reporter.tell)
                 self.used_s = self.budget.used_s
         finally:
             self.write_trials()
@@ -104,7 +104,7 @@ class SearchPhase:
         if self.progress is not None:
             self.progress.close()
         if ended_by is not Reason.TRIALS:
-            self.voice.tell(f"the search ends: {SENTENCES[ended_by]}" + (f" ({why})" if why else ""))
+            self.reporter.tell(f"the search ends: {SENTENCES[ended_by]}" + (f" ({why})" if why else ""))
         if ended_by is Reason.STORAGE:
             raise DistillTuneError(f"{self.claim.folder}: {why}; make room and go on with --resume.")
         if ended_by is Reason.USER:
@@ -113,9 +113,9 @@ class SearchPhase:
         if ended_by is not Reason.FAILURES:
             self.claim.logbook.write("searched", ended_by=str(ended_by))
         if len(self.ledger.objectives) > 1:
-            self.voice.tell(front_in_words(self.ledger))
+            self.reporter.tell(front_in_words(self.ledger))
         if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):
-            self.voice.tell(warning)
+            self.reporter.tell(warning)
 
     def end_the_rest(self) -> None:
         """Whatever is at work is left as it is."""
@@ -137,9 +137,9 @@ class SearchPhase:
 
     def _watchers(self, tensorboard: TensorBoardWatcher, title: str) -> list[Watcher]:
         watchers: list[Watcher] = [self.claim.logbook, tensorboard, CheckpointSweeper(self.claim.folder)]
-        if not self.voice.quiet:
+        if not self.reporter.quiet:
             self.progress = ProgressWatcher(
-                self.voice.console,
+                self.reporter.console,
                 self.ledger.objective,
                 self.budget.trials,
                 lambda: self.budget.left_s,
@@ -154,7 +154,7 @@ class SearchPhase:
 def claim_beside(claim: Claim, fitted: Fitted, trials: int) -> tuple[Claim, Fitted]:
     """The claim to `baseline/` for as many trials as the search itself has trained, and the space with that number.
 
-    It is found as an earlier sitting has left it; where the search has been extended since, so is this one.
+    It is found as an earlier session has left it; where the search has been extended since, so is this one.
     """
     folder, command = claim.folder / BESIDE, claim.command
     fitted = replace(fitted, space=fitted.space.with_fixed("search", "trials", trials))

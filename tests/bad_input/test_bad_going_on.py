@@ -10,10 +10,10 @@ from good import Refuse, rows
 
 from distill_tune.config import load_space
 from distill_tune.distillation.preparation.prepare import prepare
-from distill_tune.tuning.books.claim import Claim
-from distill_tune.tuning.books.logbook import LOGBOOK
-from distill_tune.tuning.books.origin import Origin
 from distill_tune.tuning.order import extended, taken_up
+from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.state.logbook import LOGBOOK
+from distill_tune.tuning.state.origin import Origin
 
 Begin = Callable[..., Path]
 

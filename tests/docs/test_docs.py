@@ -32,12 +32,12 @@ from distill_tune.export.versions import versions
 from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, Options
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Report, Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.showing.tensorboard import CHARTS, TensorBoardWatcher
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Report, Status, TrialRecord
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.clock import Clock
 from distill_tune.tuning.verdict.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of

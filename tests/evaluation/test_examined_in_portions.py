@@ -19,7 +19,7 @@ from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import HIGHEST, LOWEST, fitted_temperature
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.teachers import LoadedTeacher
-from distill_tune.tuning.books.records import TrialRecord
+from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.examination import examine, load_student
 

@@ -16,7 +16,7 @@ from distill_tune.export.model_card import (
     p_value_sentences,
     verdict_sentences,
 )
-from distill_tune.tuning.showing.farewell import farewell
+from distill_tune.tuning.showing.final_report import final_report
 
 ACCURACY = {"mean": 0.97, "low": 0.96, "high": 0.98, "seeds": 5}
 TEST = {"accuracy": ACCURACY, "nll": 0.1, "ece": 0.02, "agreement": 0.95}
@@ -144,6 +144,6 @@ def test_a_card_without_a_comparison_still_tells_the_curse() -> None:
 def test_the_end_of_a_search_tells_words_p_values_and_the_curse_a_line_each(tmp_path: Path) -> None:
     found = json.loads(json.dumps(summary(TWO)))
     console = Console(record=True, width=80, force_terminal=False)
-    farewell(console, found, tmp_path)
+    final_report(console, found, tmp_path)
     told = [*verdict_sentences(found), *p_value_sentences(found), curse_sentence(found)]
     assert [line for line in console.export_text().splitlines() if line in told] == told

@@ -23,10 +23,10 @@ from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.training.loop import distill
 from distill_tune.errors import ConfigError, InputError
 from distill_tune.teachers.mixing import Mix
-from distill_tune.tuning.books.claim import Claim
-from distill_tune.tuning.books.logbook import Logbook
-from distill_tune.tuning.books.records import TrialRecord
 from distill_tune.tuning.planning.footprint import _teacher_parameters
+from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.state.logbook import Logbook
+from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of
 from distill_tune.tuning.verdict.examination import examine
 from distill_tune.tuning.verdict.summary import teacher_of

@@ -137,8 +137,8 @@ def test_a_sample_is_labelled_alike_alone_and_among_others(name: str, made: Any)
 @every_source
 def test_its_identity_stays_while_nothing_changes_and_is_found_again(name: str, made: Any) -> None:
     section, preparation = made(name)
-    config, pupils = space_of(section).config.teacher, pupils_of(preparation.dataset)
-    assert config.chosen("source").identity(config, pupils) == config.chosen("source").identity(config, pupils)
+    config, data_spec = space_of(section).config.teacher, pupils_of(preparation.dataset)
+    assert config.chosen("source").identity(config, data_spec) == config.chosen("source").identity(config, data_spec)
     said: list[str] = []
     folder = preparation.dataset.folder.parent
     again = prepare(space_of(section), folder, said.append).prepared

@@ -18,13 +18,13 @@ from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import LoadedTeacher, Pupils, Workshop
+from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
 from distill_tune.teachers._huggingface import ImageClassifier
 
 transformers = pytest.importorskip("transformers", reason="pip install 'distill_tune[huggingface]'")
-IMAGES = Pupils(("a", "b", "c"), (3, 16, 16), (100.0, 90.0, 80.0), (50.0, 60.0, 70.0), "data", 10)
+IMAGES = DataSpec(("a", "b", "c"), (3, 16, 16), (100.0, 90.0, 80.0), (50.0, 60.0, 70.0), "data", 10)
 GREY = replace(IMAGES, input_shape=(1, 16, 16), mean=(100.0,), std=(50.0,))
-ROWS = Pupils(("a", "b", "c"), (5,), (), (), "data", 10)
+ROWS = DataSpec(("a", "b", "c"), (5,), (), (), "data", 10)
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.2, 0.1]
 
 
@@ -32,13 +32,15 @@ def unused(*_: Any) -> Any:
     raise AssertionError("this teacher trains nothing")
 
 
-def load(path: Path | str, pupils: Pupils = IMAGES, said: list[str] | None = None, **options: Any) -> LoadedTeacher:
+def load(
+    path: Path | str, data_spec: DataSpec = IMAGES, said: list[str] | None = None, **options: Any
+) -> LoadedTeacher:
     """After what `prepare` does."""
     config = TeacherConfig(source="huggingface", path=str(path), huggingface=options)  # type: ignore[call-arg]
     source = config.chosen("source")
-    assert source.identity(config, pupils) == source.identity(config, pupils)
+    assert source.identity(config, data_spec) == source.identity(config, data_spec)
     say = (lambda line: None) if said is None else said.append
-    loaded: LoadedTeacher = source.load(config, pupils, Workshop(Path(), unused, say))
+    loaded: LoadedTeacher = source.load(config, data_spec, TeacherContext(Path(), unused, say))
     return loaded
 
 
@@ -95,15 +97,15 @@ def test_its_logits_are_transformers_own_on_inputs_normalised_by_the_data(tmp_pa
     assert torch.equal(travelled(images), loaded.module(images))
 
 
-@pytest.mark.parametrize("pupils", [IMAGES, GREY], ids=["coloured", "grey"])
+@pytest.mark.parametrize("data_spec", [IMAGES, GREY], ids=["coloured", "grey"])
 def test_images_are_normalised_as_its_own_preprocessor_does_and_grey_ones_are_copied(
-    tmp_path: Path, pupils: Pupils
+    tmp_path: Path, data_spec: DataSpec
 ) -> None:
-    model, images = vit(tmp_path / "m"), pixels(4, *pupils.input_shape)
+    model, images = vit(tmp_path / "m"), pixels(4, *data_spec.input_shape)
     processor = transformers.ViTImageProcessor(do_resize=False, image_mean=MEAN, image_std=STD)
     processor.save_pretrained(tmp_path / "m")
     expected = model(**processor(list(images.expand(-1, 3, -1, -1)), return_tensors="pt")).logits
-    torch.testing.assert_close(load(tmp_path / "m", pupils).module(images), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(load(tmp_path / "m", data_spec).module(images), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("resample", "levels"), [(2, 1.0), (3, 1.25)], ids=["bilinear", "bicubic"])
@@ -214,9 +216,9 @@ def test_its_layers_are_known_by_name_and_its_logits_are_no_feature(tmp_path: Pa
     assert not {"model", "model.classifier", "model.classifier.1"} & set(anatomy.shapes)
 
 
-def refused(folder: Path | str, pupils: Pupils = IMAGES, **options: Any) -> str:
+def refused(folder: Path | str, data_spec: DataSpec = IMAGES, **options: Any) -> str:
     with pytest.raises(TeacherError) as caught:
-        load(folder, pupils, **options)
+        load(folder, data_spec, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -271,7 +273,7 @@ def test_code_of_the_folder_does_not_run_whatever_trust_says(tmp_path: Path) -> 
     edit(tmp_path / "m" / "config.json", model_type="own", auto_map={"AutoConfig": "own.Own"})
     config = TeacherConfig(source="huggingface", path=str(tmp_path / "m"), trust=True)
     with pytest.raises(TeacherError, match=r"^teacher\.path: transformers .* makes no image classifier of"):
-        config.chosen("source").load(config, IMAGES, Workshop(tmp_path, unused, unused))
+        config.chosen("source").load(config, IMAGES, TeacherContext(tmp_path, unused, unused))
     assert not (tmp_path / "made").exists()
 
 

@@ -20,7 +20,7 @@ from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import LoadedTeacher, Pupils, Workshop
+from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
 from distill_tune.teachers._keras import two_logits
 from distill_tune.train import main
 
@@ -31,10 +31,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file"),
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),  # Keras' own
 ]
-IMAGES = Pupils(("a", "b", "c"), (2, 6, 5), (100.0, 90.0), (50.0, 60.0), "data", 10)
-GREY = Pupils(("a", "b", "c"), (1, 6, 5), (100.0,), (50.0,), "data", 10)
-ROWS = Pupils(("a", "b", "c"), (7,), (), (), "data", 10)
-TWO = Pupils(("no", "yes"), (7,), (), (), "data", 10)
+IMAGES = DataSpec(("a", "b", "c"), (2, 6, 5), (100.0, 90.0), (50.0, 60.0), "data", 10)
+GREY = DataSpec(("a", "b", "c"), (1, 6, 5), (100.0,), (50.0,), "data", 10)
+ROWS = DataSpec(("a", "b", "c"), (7,), (), (), "data", 10)
+TWO = DataSpec(("no", "yes"), (7,), (), (), "data", 10)
 Layers = list[Any]
 
 
@@ -42,12 +42,12 @@ def unused(*_: Any) -> Any:
     raise AssertionError("this teacher trains nothing")
 
 
-def load(path: Path, pupils: Pupils, said: Callable[[str], None] = print, **table: Any) -> LoadedTeacher:
+def load(path: Path, data_spec: DataSpec, said: Callable[[str], None] = print, **table: Any) -> LoadedTeacher:
     """After what `prepare` does."""
     config = TeacherConfig(source="keras", path=str(path), **table)
     source = config.chosen("source")
-    assert source.identity(config, pupils) == source.identity(config, pupils)
-    loaded: LoadedTeacher = source.load(config, pupils, Workshop(path.parent, unused, said))
+    assert source.identity(config, data_spec) == source.identity(config, data_spec)
+    loaded: LoadedTeacher = source.load(config, data_spec, TeacherContext(path.parent, unused, said))
     return loaded
 
 
@@ -112,19 +112,19 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 @pytest.mark.parametrize("make", [sequential, functional, nested])
-@pytest.mark.parametrize(("pupils", "body"), [(ROWS, dense), (IMAGES, conv)], ids=["rows", "images"])
+@pytest.mark.parametrize(("data_spec", "body"), [(ROWS, dense), (IMAGES, conv)], ids=["rows", "images"])
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_its_logits_are_keras_own(
-    tmp_path: Path, suffix: str, make: Any, pupils: Pupils, body: Callable[[], Layers], ending: str
+    tmp_path: Path, suffix: str, make: Any, data_spec: DataSpec, body: Callable[[], Layers], ending: str
 ) -> None:
     path = tmp_path / f"model{suffix}"
-    shape = pupils.input_shape if len(pupils.input_shape) == 1 else (6, 5, 2)
+    shape = data_spec.input_shape if len(data_spec.input_shape) == 1 else (6, 5, 2)
     model = made(make, body, shape, ending, path)
-    loaded = load(path, pupils)
-    inputs = torch.randn(12, *pupils.input_shape) if pupils is ROWS else torch.randint(256, (12, 2, 6, 5))
+    loaded = load(path, data_spec)
+    inputs = torch.randn(12, *data_spec.input_shape) if data_spec is ROWS else torch.randint(256, (12, 2, 6, 5))
     found = loaded.module(inputs).double().numpy()
     theirs = inputs.numpy()
-    if pupils is IMAGES:
+    if data_spec is IMAGES:
         theirs = (theirs.transpose(0, 2, 3, 1) - np.array([100, 90])) / np.array([50, 60])
     outputs = own_outputs(model, theirs.astype(np.float32))
     if ending == "none":
@@ -379,11 +379,11 @@ def test_a_family_that_the_model_is_not_is_refused(
     tmp_path: Path, widths: list[int], activation: str, message: str
 ) -> None:
     keras_mlp(tmp_path / "m.keras", [32, 16])
-    pupils = Pupils(tuple("abcd"), (8,), (), (), "data", 10)
+    data_spec = DataSpec(tuple("abcd"), (8,), (), (), "data", 10)
     with pytest.raises(
         TeacherError, match=rf"^teacher\.family: .* not built like 'mlp'.*{message}.*set both"
     ) as caught:
-        load(tmp_path / "m.keras", pupils, family="mlp", mlp={"widths": widths, "activation": activation})
+        load(tmp_path / "m.keras", data_spec, family="mlp", mlp={"widths": widths, "activation": activation})
     assert "\n" not in str(caught.value)
 
 

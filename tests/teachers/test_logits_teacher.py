@@ -11,10 +11,10 @@ import pytest
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import Pupils, Workshop
+from distill_tune.teachers import DataSpec, TeacherContext
 
 CLASSES = ("cat", "dog", "hen")
-PUPILS = Pupils(CLASSES, (4,), (), (), "data", 6)
+PUPILS = DataSpec(CLASSES, (4,), (), (), "data", 6)
 LOGITS = np.random.default_rng(0).normal(size=(6, 3)) * 5
 
 
@@ -27,7 +27,7 @@ def load(path: Path) -> np.ndarray:
     config = TeacherConfig(source="logits", path=str(path))
     source = config.chosen("source")
     assert source.identity(config, PUPILS) == source.identity(config, PUPILS)
-    loaded = source.load(config, PUPILS, Workshop(path.parent, unused, unused))
+    loaded = source.load(config, PUPILS, TeacherContext(path.parent, unused, unused))
     assert loaded.module is None
     table: np.ndarray = loaded.table
     return table

@@ -10,23 +10,23 @@ from safetensors.torch import save_file
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import LoadedTeacher, Pupils, Workshop
+from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
 
 timm = pytest.importorskip("timm", reason="pip install 'distill_tune[vision]'")
-IMAGES = Pupils(("a", "b", "c"), (3, 32, 32), (100.0, 90.0, 80.0), (50.0, 60.0, 70.0), "data", 10)
-ROWS = Pupils(("a", "b", "c"), (5,), (), (), "data", 10)
+IMAGES = DataSpec(("a", "b", "c"), (3, 32, 32), (100.0, 90.0, 80.0), (50.0, 60.0, 70.0), "data", 10)
+ROWS = DataSpec(("a", "b", "c"), (5,), (), (), "data", 10)
 
 
 def unused(*_: Any) -> Any:
     raise AssertionError("this teacher trains nothing")
 
 
-def load(path: Path, model: str = "test_resnet", pupils: Pupils = IMAGES, **options: Any) -> LoadedTeacher:
+def load(path: Path, model: str = "test_resnet", data_spec: DataSpec = IMAGES, **options: Any) -> LoadedTeacher:
     """After what `prepare` does."""
     config = TeacherConfig(source="timm", path=str(path), timm={"model": model, **options})  # type: ignore[call-arg]
     source = config.chosen("source")
-    assert source.identity(config, pupils) == source.identity(config, pupils)
-    loaded: LoadedTeacher = source.load(config, pupils, Workshop(path.parent, unused, unused))
+    assert source.identity(config, data_spec) == source.identity(config, data_spec)
+    loaded: LoadedTeacher = source.load(config, data_spec, TeacherContext(path.parent, unused, unused))
     return loaded
 
 
@@ -57,7 +57,7 @@ def test_its_logits_are_timms_own(tmp_path: Path, name: str) -> None:
         ({"model": "test_efficientnet"}, r"^teacher\.path: timm cannot make 'test_efficientnet' of 'w\.pth' with "),
         ({"arguments": {"no_such": 1}}, r"^teacher\.path: timm cannot make .*no_such"),
         ({"arguments": {"num_classes": 4}}, r"^teacher\.path: timm cannot make .*size mismatch"),
-        ({"pupils": ROWS}, r"^teacher\.source: timm's networks read images"),
+        ({"data_spec": ROWS}, r"^teacher\.source: timm's networks read images"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:

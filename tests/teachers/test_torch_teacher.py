@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import LoadedTeacher, Pupils, Workshop
+from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
 
-IMAGES = Pupils(("a", "b", "c"), (1, 4, 4), (100.0,), (50.0,), "data", 10)
-TABLE = Pupils(("a", "b", "c"), (5,), (), (), "data", 10)
+IMAGES = DataSpec(("a", "b", "c"), (1, 4, 4), (100.0,), (50.0,), "data", 10)
+TABLE = DataSpec(("a", "b", "c"), (5,), (), (), "data", 10)
 
 
 def network(inputs: int = 16, outputs: int = 3, seed: int = 0) -> nn.Module:
@@ -54,15 +54,15 @@ def unused(*_: Any) -> Any:
 
 
 def load(
-    path: Path, pupils: Pupils = IMAGES, factory: str = "network", trust: bool = False, **options: Any
+    path: Path, data_spec: DataSpec = IMAGES, factory: str = "network", trust: bool = False, **options: Any
 ) -> LoadedTeacher:
     """After what `prepare` does."""
     dotted = factory if ":" in factory or factory == "nodot" else f"test_torch_teacher:{factory}"
     table = {"factory": dotted} | options
     config = TeacherConfig(source="torch", path=str(path), trust=trust, torch=table)  # type: ignore[call-arg]
     source = config.chosen("source")
-    source.identity(config, pupils)
-    loaded: LoadedTeacher = source.load(config, pupils, Workshop(path.parent, unused, unused))
+    source.identity(config, data_spec)
+    loaded: LoadedTeacher = source.load(config, data_spec, TeacherContext(path.parent, unused, unused))
     return loaded
 
 
@@ -205,7 +205,7 @@ def of_four() -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("options", "pupils", "message"),
+    ("options", "data_spec", "message"),
     [
         ({"mean": [0.5]}, IMAGES, r"^teacher\.torch\.mean: mean and std belong together, 1 number each"),
         (
@@ -218,9 +218,9 @@ def of_four() -> nn.Module:
     ],
 )
 def test_a_normalisation_that_does_not_fit_is_refused(
-    tmp_path: Path, options: dict[str, Any], pupils: Pupils, message: str
+    tmp_path: Path, options: dict[str, Any], data_spec: DataSpec, message: str
 ) -> None:
-    refused(weights_of(network(), tmp_path / "w.pt"), message, pupils=pupils, **options)
+    refused(weights_of(network(), tmp_path / "w.pt"), message, data_spec=data_spec, **options)
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])

@@ -19,7 +19,7 @@ from distill_tune.distillation.preparation.ready_teachers import pupils_of
 from distill_tune.distillation.preparation.teacher_training import train_teacher
 from distill_tune.distillation.training.loop import Run
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import LoadedTeacher, Trained, Workshop
+from distill_tune.teachers import LoadedTeacher, TeacherContext, Trained
 
 Make = Callable[..., Space]
 FAST: dict[str, Any] = {"train": {"epochs": 2, "precision": "float32"}}
@@ -170,11 +170,11 @@ def test_of_two_programs_that_train_a_teacher_at_a_time_the_first_to_end_is_both
         return train_teacher({**recipe, "search": {**recipe["search"], "seed": seed}}, config, dataset, quiet)
 
     def overtaken(recipe: dict[str, Any]) -> Trained:
-        other = Workshop(tmp_path, lambda recipe: fit(recipe, 1), quiet)
+        other = TeacherContext(tmp_path, lambda recipe: fit(recipe, 1), quiet)
         first.append(source.load(config.teacher, pupils_of(dataset), other))
         return fit(recipe, 2)
 
-    second = source.load(config.teacher, pupils_of(dataset), Workshop(tmp_path, overtaken, quiet))
+    second = source.load(config.teacher, pupils_of(dataset), TeacherContext(tmp_path, overtaken, quiet))
     for one, other in zip(first[0].module.parameters(), second.module.parameters(), strict=True):
         assert torch.equal(one, other)
 

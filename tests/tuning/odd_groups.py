@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.groups import WORKERS
 from distill_tune.tuning.workers.ray_train_group import RayTrainGroup

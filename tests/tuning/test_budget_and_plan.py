@@ -33,7 +33,7 @@ def test_time_is_counted_from_the_first_step() -> None:
     assert budget.ended_by is Reason.TIME
 
 
-def test_steps_of_an_earlier_sitting_are_no_time_of_this_one() -> None:
+def test_steps_of_an_earlier_session_are_no_time_of_this_one() -> None:
     budget = Budget(10, time_s=60.0, spent_s=10.0)
     budget.begin(time.time() - 1e6)
     assert budget.used_s == pytest.approx(10, abs=1)

@@ -8,8 +8,8 @@ import pytest
 from distill_tune.config import Space
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import default_name
-from distill_tune.tuning.books.claim import SEARCH_TOML, Claim, newest, space_of
-from distill_tune.tuning.books.logbook import LOGBOOK, HeldError, Logbook
+from distill_tune.tuning.state.claim import SEARCH_TOML, Claim, newest, space_of
+from distill_tune.tuning.state.logbook import LOGBOOK, HeldError, Logbook
 
 
 def left(storage: Path, *names: str, is_finished: bool = False) -> None:

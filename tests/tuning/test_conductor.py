@@ -13,13 +13,13 @@ from optuna.trial import TrialState
 from distill_tune.config import Config
 from distill_tune.config.space import Space
 from distill_tune.students import Cost
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Status
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
 from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.schedulers.asha import Asha
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status
 
 SPACE = Space.parse(
     {

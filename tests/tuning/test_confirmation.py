@@ -16,16 +16,16 @@ from distill_tune.evaluation.bootstrap import bootstrap_difference
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.evaluation.significance import holm
-from distill_tune.tuning.books.history import History
-from distill_tune.tuning.books.ledger import Ledger, Watcher
-from distill_tune.tuning.books.logbook import Logbook
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Budget
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.ledger import Ledger, Watcher
+from distill_tune.tuning.state.logbook import Logbook
+from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.clock import first_step_s, last_end_s, training_share
 from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of, fresh_seeds
+from distill_tune.tuning.verdict.confirmation_pool import WEIGHTS, ConfirmationPool
 from distill_tune.tuning.verdict.examination import examine, load_student
-from distill_tune.tuning.verdict.seats import WEIGHTS, Seats
 from distill_tune.tuning.verdict.training import Training
 from distill_tune.tuning.verdict.verdicts import verdict_of, verdicts_of
 
@@ -49,10 +49,10 @@ def trained(
 ) -> tuple[list[Candidate], Ledger]:
     ledger, resources = Ledger(), small_space.config.resources
     folder = tmp_path_factory.mktemp("confirmed")
-    with Seats(2, preparation.prepared, resources, folder, ledger, Budget(6)) as seats:
-        seats.train([winner])
+    with ConfirmationPool(2, preparation.prepared, resources, folder, ledger, Budget(6)) as pool:
+        pool.train([winner])
         baselines = baselines_of(winner)
-        seats.train(baselines)
+        pool.train(baselines)
     return [winner, *baselines], ledger
 
 
@@ -173,8 +173,8 @@ def test_an_interrupted_confirmation_begins_nothing_more(
     budget = Budget(4)
     budget.interrupt.requested = True
     fresh = Candidate("trial-0007", winner.config, winner.seeds, winner.source)
-    with Seats(1, preparation.prepared, small_space.config.resources, tmp_path, Ledger(), budget) as seats:
-        seats.train([fresh])
+    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, Ledger(), budget) as pool:
+        pool.train([fresh])
     assert fresh.weights == {}
 
 
@@ -196,7 +196,7 @@ def test_a_search_that_never_trained_has_no_share_of_training() -> None:
 
 
 class Killer(Watcher):
-    """Kills the seats once, at the first report of a group."""
+    """Kills the workers once, at the first report of a group."""
 
     def __init__(self, group: str = ""):
         self.group, self.killed = group, 0
@@ -204,10 +204,12 @@ class Killer(Watcher):
     def trial_reported(self, record: TrialRecord) -> None:
         if self.killed or not record.group.startswith(self.group):
             return
-        seats = [p for p in psutil.Process().children(recursive=True) if "ray::Seat" in " ".join(p.cmdline())]
-        self.killed = len(seats)
-        for seat in seats:
-            seat.kill()
+        workers = [
+            p for p in psutil.Process().children(recursive=True) if "ray::ConfirmationWorker" in " ".join(p.cmdline())
+        ]
+        self.killed = len(workers)
+        for worker in workers:
+            worker.kill()
 
 
 def of_400_epochs(winner: Candidate, name: str) -> Candidate:
@@ -222,8 +224,8 @@ def test_a_killed_seat_trains_its_student_again(
     long = of_400_epochs(winner, "trial-0007")
     killer = Killer()
     ledger = Ledger(watchers=[killer])
-    with Seats(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as seats:
-        seats.train([long])
+    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as pool:
+        pool.train([long])
     assert killer.killed
     record = next(iter(ledger.records.values()))
     assert (record.status, record.epochs) == (Status.COMPLETED, 400)
@@ -243,8 +245,8 @@ def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_t
     poison, ledger = deadly(winner), Ledger()
     fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
     resources = small_space.config.resources
-    with Seats(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=1) as seats:
-        seats.train([poison, fresh])
+    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=1) as pool:
+        pool.train([poison, fresh])
     assert {r.group: r.status for r in ledger.records.values()} == {
         "confirm-deadly": Status.FAILED,
         "confirm-trial-0007": Status.COMPLETED,
@@ -252,7 +254,7 @@ def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_t
 
 
 @pytest.mark.parametrize(("restarts", "retries"), [(100, 0), (0, 2)])
-def test_what_no_seat_could_be_kept_up_for_is_no_outcome_and_the_next_sitting_trains_it(
+def test_what_no_worker_could_be_kept_up_for_is_no_outcome_and_the_next_session_trains_it(
     a_ray: str,
     winner: Candidate,
     small_space: Space,
@@ -262,43 +264,45 @@ def test_what_no_seat_could_be_kept_up_for_is_no_outcome_and_the_next_sitting_tr
     restarts: int,
     retries: int,
 ) -> None:
-    """It may not be begun again, or the seat is gone for good."""
-    monkeypatch.setattr("distill_tune.tuning.verdict.seats._SEAT_RESTARTS", restarts)
+    """It may not be begun again, or the worker is gone for good."""
+    monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool._WORKER_RESTARTS", restarts)
     resources, first = small_space.config.resources, Candidate("a", winner.config, winner.seeds[:1], winner.source)
     lost = of_400_epochs(winner, "b")
     logbook = Logbook(tmp_path)
     ledger = Ledger(watchers=[logbook, Killer("confirm-b")])
     with (
         pytest.raises(DistillTuneError, match=r"confirmation could not be finished: .* --resume takes it up"),
-        Seats(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=retries) as seats,
+        ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=retries) as pool,
     ):
-        seats.train([first, lost])
+        pool.train([first, lost])
     logbook.release()
     assert [r.status for r in ledger.records.values()] == [Status.COMPLETED, Status.INTERRUPTED]
     known = History.of(tmp_path).confirmations
     assert [r.status for r in known.values()] == [Status.COMPLETED, Status.RUNNING]
     again = Ledger()
-    with Seats(1, preparation.prepared, resources, tmp_path, again, Budget(2), known) as seats:
-        seats.train([first, lost])
+    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known) as pool:
+        pool.train([first, lost])
     assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.COMPLETED]
     assert len(lost.weights) == 1
 
 
-def test_the_last_that_ends_its_process_in_two_sittings_does_not_keep_the_confirmation_from_its_end(
+def test_the_last_that_ends_its_process_in_two_sessions_does_not_keep_the_confirmation_from_its_end(
     a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
 ) -> None:
     resources, first = small_space.config.resources, Candidate("a", winner.config, winner.seeds[:1], winner.source)
     poison, logbook = deadly(winner), Logbook(tmp_path)
     with (
         pytest.raises(DistillTuneError, match="--resume takes it up"),
-        Seats(1, preparation.prepared, resources, tmp_path, Ledger(watchers=[logbook]), Budget(2), retries=0) as seats,
+        ConfirmationPool(
+            1, preparation.prepared, resources, tmp_path, Ledger(watchers=[logbook]), Budget(2), retries=0
+        ) as pool,
     ):
-        seats.train([first, poison])
+        pool.train([first, poison])
     logbook.release()
     known, again = History.of(tmp_path).confirmations, Ledger()
     assert [r.status for r in known.values()] == [Status.COMPLETED, Status.RUNNING]
-    with Seats(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, retries=0) as seats:
-        seats.train([first, poison])
+    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, retries=0) as pool:
+        pool.train([first, poison])
     assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.FAILED]
 
 
@@ -334,9 +338,9 @@ def test_a_fault_at_one_seat_ends_the_confirmation_and_keeps_no_other_seat_waiti
     ledger = Ledger(watchers=[Breaking(OSError(28, "No space left on device"))])
     with (
         pytest.raises(DistillTuneError, match="could not be finished: OSError: "),
-        Seats(2, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(2)) as seats,
+        ConfirmationPool(2, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(2)) as pool,
     ):
-        seats.train([fresh])
+        pool.train([fresh])
 
 
 def test_what_a_seat_says_may_be_lost_and_is_said_again(
@@ -345,8 +349,8 @@ def test_what_a_seat_says_may_be_lost_and_is_said_again(
     """As where memory runs out, or a node is lost: Ray says so with other errors than that of a dead actor."""
     fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
     ledger = Ledger(watchers=[Breaking(ray.exceptions.OutOfMemoryError("the node's memory is used up"))])
-    with Seats(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as seats:
-        seats.train([fresh])
+    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as pool:
+        pool.train([fresh])
     (record,) = ledger.records.values()
     assert (record.status, record.epochs) == (Status.COMPLETED, 9)
     assert len(fresh.weights) == 1
@@ -359,15 +363,15 @@ def test_a_training_that_spoils_its_seat_fails_and_the_next_has_a_seat_in_order(
     spoiling = Candidate("spoiling", winner.config.model_copy(update={"loss": loss}), winner.seeds[:1], winner.source)
     fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
     ledger = Ledger()
-    with Seats(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as seats:
-        seats.train([spoiling, fresh])
+    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as pool:
+        pool.train([spoiling, fresh])
     assert [record.status for record in ledger.records.values()] == [Status.FAILED, Status.COMPLETED]
     (log,) = (tmp_path / "logs").iterdir()
     assert "CUDA error: device-side assert triggered" in log.read_text()
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
-def test_what_cannot_be_written_at_the_end_is_no_outcome_and_the_next_sitting_writes_it(
+def test_what_cannot_be_written_at_the_end_is_no_outcome_and_the_next_session_writes_it(
     a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path, lanes: int
 ) -> None:
     resources = small_space.config.resources
@@ -376,15 +380,15 @@ def test_what_cannot_be_written_at_the_end_is_no_outcome_and_the_next_sitting_wr
     ledger = Ledger(watchers=[logbook])
     with (
         pytest.raises(DistillTuneError, match=r"could not be finished: .* cannot be written .*--resume takes it up\."),
-        Seats(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), lanes=lanes) as seats,
+        ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), lanes=lanes) as pool,
     ):
-        seats.train([Candidate("a", winner.config, winner.seeds, winner.source)])
+        pool.train([Candidate("a", winner.config, winner.seeds, winner.source)])
     logbook.release()
     known = History.of(tmp_path).confirmations
     assert {record.status for record in known.values()} == {Status.RUNNING}
     (tmp_path / WEIGHTS).unlink()
     again, fresh = Ledger(), Candidate("a", winner.config, winner.seeds, winner.source)
-    with Seats(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, lanes) as seats:
-        seats.train([fresh])
+    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, lanes) as pool:
+        pool.train([fresh])
     assert {record.status for record in again.records.values()} == {Status.COMPLETED}
     assert all(path.stat().st_size for path in fresh.weights.values())

@@ -8,11 +8,11 @@ import pytest
 from distill_tune.config import Space
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import SEARCH_TOML
-from distill_tune.tuning.books.claim import Claim, space_of
-from distill_tune.tuning.books.logbook import JOURNAL
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.order import extended, taken_up
 from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.state.claim import Claim, space_of
+from distill_tune.tuning.state.logbook import JOURNAL
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 SPACE = Space.parse(
     {"data": {"source": "digits"}, "student": {"family": "mlp"}, "search": {"trials": 20, "time": "10m"}}

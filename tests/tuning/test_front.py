@@ -17,10 +17,6 @@ from optuna.trial import TrialState
 from distill_tune.config import Config, Space
 from distill_tune.registry import SAMPLERS, SCHEDULERS
 from distill_tune.students import Cost
-from distill_tune.tuning.books.history import History
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.logbook import JOURNAL, Logbook
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.deciding.proposing import Proposer
@@ -31,6 +27,10 @@ from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.samplers import RUNGS
 from distill_tune.tuning.samplers.tpe import Recent
 from distill_tune.tuning.showing.tally import Tally
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.logbook import JOURNAL, Logbook
+from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.front import candidates, distinct, front_in_words, front_of, front_rows
 

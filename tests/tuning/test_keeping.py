@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from ray.exceptions import ActorUnavailableError
 
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.faults import log_fault, spoils_process
 from distill_tune.tuning.workers.keeping import CHECKPOINTS, CheckpointSweeper, checkpoint_of
 
@@ -80,7 +80,7 @@ def test_a_training_that_goes_on_later_keeps_its_own(ledger: Ledger, tmp_path: P
     assert "0000" in left(tmp_path)
 
 
-def test_what_a_killed_sitting_had_not_swept_is_swept_by_the_next(ledger: Ledger, tmp_path: Path) -> None:
+def test_what_a_killed_session_had_not_swept_is_swept_by_the_next(ledger: Ledger, tmp_path: Path) -> None:
     for trial, status in (("0000", Status.COMPLETED), ("0001", Status.STOPPED), ("0002", Status.PAUSED)):
         ledger.know(record(trial, status))
     assert left(tmp_path) == {"0002"}

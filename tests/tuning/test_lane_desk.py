@@ -1,7 +1,7 @@
 """The desk between a search and its lane hosts: who is due, and who is suspected when a process dies."""
 
 from distill_tune.tuning.running.lane_desk import LaneDesk
-from distill_tune.tuning.verdict.pile import dealt
+from distill_tune.tuning.verdict.work_queue import dealt
 
 HAND = {"0000": "{}", "0001": "{}", "0002": "{}"}
 

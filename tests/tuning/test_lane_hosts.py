@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from test_run_search import Meddler, actors_named, ended_by_failures, searched
 
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.running.run import run_search
+from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.trial import DIED
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]

@@ -1,7 +1,7 @@
 import pytest
 
-from distill_tune.tuning.books.ledger import Ledger, Watcher
-from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.state.ledger import Ledger, Watcher
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 
 def record(number: int) -> TrialRecord:

@@ -15,8 +15,6 @@ from distill_tune.config import Values
 from distill_tune.config.space import Space
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.students import Cost
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.planning.limits import NO_EXCESS
@@ -24,6 +22,8 @@ from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.schedulers.promotion import Promotion
 from distill_tune.tuning.showing.tally import Tally
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 SPACE = Space.parse(
     {

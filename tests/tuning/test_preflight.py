@@ -24,12 +24,12 @@ from distill_tune.errors import ConfigError
 from distill_tune.export.versions import versions
 from distill_tune.room import check_room, free_bytes, in_bytes
 from distill_tune.search import main as search_main
-from distill_tune.tuning.books.logbook import Logbook
 from distill_tune.tuning.cluster.connection import check_answers
 from distill_tune.tuning.cluster.nodes import Answer, _judge, ask_from_here
 from distill_tune.tuning.cluster.places import cores, idle_gpus, room_on
 from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.state.logbook import Logbook
 
 
 @pytest.mark.parametrize(

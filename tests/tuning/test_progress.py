@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from distill_tune.config.searching import SearchConfig
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.schedulers.asha import Asha
 from distill_tune.tuning.schedulers.hyperband import Hyperband
-from distill_tune.tuning.showing.display import RungView, Voice, panel, rung_views
+from distill_tune.tuning.showing.display import Reporter, RungView, panel, rung_views
 from distill_tune.tuning.showing.progress import ProgressWatcher
 from distill_tune.tuning.showing.tally import Tally
 from distill_tune.tuning.showing.wording import duration, rate, settings, short_names
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 
 class Clock:
@@ -298,8 +298,8 @@ def test_forty_trials_in_a_pipe_are_few_lines_without_control_characters() -> No
     script = """
 import sys
 from rich.console import Console
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.showing.progress import ProgressWatcher
 ledger = Ledger(watchers=[ProgressWatcher(Console(), "val/accuracy", 40)])
 for number in range(40):
@@ -359,7 +359,7 @@ def test_the_tally_agrees_with_the_ledger(events: list[tuple[int, float | Status
 
 def test_a_heading_says_what_begins() -> None:
     plain = console(terminal=False)
-    Voice(plain).say("Teacher", "resnet, from cache")
+    Reporter(plain).say("Teacher", "resnet, from cache")
     assert said(plain) == "Teacher  resnet, from cache\n"
 
 

@@ -20,8 +20,6 @@ from odd_groups import MODULES, telling, untrained
 from small import TABLES
 
 from distill_tune.config.space import Space
-from distill_tune.tuning.books.ledger import Ledger, Watcher
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.interrupts import heard
@@ -31,6 +29,8 @@ from distill_tune.tuning.running import tune_adapters
 from distill_tune.tuning.running.controller import Controller
 from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.running.tune_adapters import ConductedScheduler, Waiting
+from distill_tune.tuning.state.ledger import Ledger, Watcher
+from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.keeping import CHECKPOINTS, CheckpointSweeper
 from distill_tune.tuning.workers.trial import DIED, TrialContext
 

@@ -13,12 +13,12 @@ from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.registry import SAMPLERS
-from distill_tune.tuning.books.logbook import Logbook
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import check_others, trials_of_others
 from distill_tune.tuning.samplers import proposal_seed
 from distill_tune.tuning.samplers.tpe import Recent, Tpe
+from distill_tune.tuning.state.logbook import Logbook
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 NUMBERS: dict[str, Any] = {
     "data": {"source": "digits"},

@@ -17,15 +17,15 @@ from distill_tune.config import Config, Space
 from distill_tune.errors import CacheError, ConfigError, DistillTuneError
 from distill_tune.registry import SAMPLERS, SCHEDULERS
 from distill_tune.students import Cost
-from distill_tune.tuning.books.claim import Claim
-from distill_tune.tuning.books.history import History
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK, Logbook
-from distill_tune.tuning.books.records import Report, Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
 from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Logbook
+from distill_tune.tuning.state.records import Report, Status, TrialRecord
 
 TABLES: dict[str, Any] = {
     "data": {"source": "digits"},
@@ -70,8 +70,8 @@ def report_of(conductor: Conductor, trial_id: str, epoch: int) -> Report:
     return {"epoch": epoch, "val/accuracy": score, "val/loss": 1 - score, "time/training_s": 0.5, "time/began_s": 0.0}
 
 
-class Sitting:
-    """One sitting of a search in a folder, one place, a trial an epoch a step."""
+class Session:
+    """One session of a search in a folder, one place, a trial an epoch a step."""
 
     def __init__(self, folder: Path, **search: Any):
         space = Space.parse({**TABLES, "search": TABLES["search"] | search})
@@ -125,7 +125,7 @@ def cut_copy(source: Path, target: Path, num_bytes: int) -> None:
 def goes_on_after_a_cut(folder: Path, whole: list[Any], share: float, copy: Path, **search: Any) -> None:
     """Killed when so large a share of its logbook was written, the search in `folder` ends as it has ended."""
     cut_copy(folder, copy, round(share * (folder / LOGBOOK).stat().st_size))
-    assert Sitting(copy, **search).run() == whole
+    assert Session(copy, **search).run() == whole
 
 
 TWO = {"objectives": ["val/accuracy", "parameters"]}
@@ -145,7 +145,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Whole]:
         name = json.dumps(search)
         if name not in known:
             folder = tmp_path_factory.mktemp("whole")
-            known[name] = folder, Sitting(folder, **search).run()
+            known[name] = folder, Session(folder, **search).run()
         return known[name]
 
     return played
@@ -186,7 +186,7 @@ def test_every_sampler_and_scheduler_goes_on_as_if_nothing_had_happened(
     trials = 12 if sampler == "gp" else 14  # which is slow once it learns, from the eleventh on
     search = {"sampler": sampler, "scheduler": scheduler, "trials": trials, "objectives": objectives}
     (tmp_path / "whole").mkdir()
-    whole = Sitting(tmp_path / "whole", **search).run()
+    whole = Session(tmp_path / "whole", **search).run()
     for share in (0.3, 0.8):
         goes_on_after_a_cut(tmp_path / "whole", whole, share, tmp_path / "cut", **search)
 
@@ -194,13 +194,13 @@ def test_every_sampler_and_scheduler_goes_on_as_if_nothing_had_happened(
 def test_known_good_settings_that_were_not_tried_yet_are_tried_when_it_goes_on(tmp_path: Path) -> None:
     search = {"start_with": [{"optim.learning_rate": rate} for rate in (0.01, 0.02, 0.03)], "trials": 6}
     (tmp_path / "whole").mkdir()
-    whole = Sitting(tmp_path / "whole", **search).run()
+    whole = Session(tmp_path / "whole", **search).run()
     rates = [values["optim.learning_rate"] for _, values, *_ in whole]
     assert rates[:3] == [0.01, 0.02, 0.03]
     size = (tmp_path / "whole" / LOGBOOK).stat().st_size
     for share in (0.0, 0.1, 0.25, 0.5):
         cut_copy(tmp_path / "whole", tmp_path / "cut", round(share * size))
-        assert Sitting(tmp_path / "cut", **search).run() == whole
+        assert Session(tmp_path / "cut", **search).run() == whole
 
 
 @pytest.mark.parametrize("search", [{}, PAUSING])
@@ -222,9 +222,9 @@ def test_a_search_that_is_killed_after_every_few_steps_still_ends_the_same(
 
     for _ in range(1000):
         try:
-            sitting = Sitting(tmp_path, **search)
-            sitting.logbook.write = dying(sitting.logbook.write, 7)  # type: ignore[method-assign]
-            outcome = sitting.run()
+            session = Session(tmp_path, **search)
+            session.logbook.write = dying(session.logbook.write, 7)  # type: ignore[method-assign]
+            outcome = session.run()
             break
         except Killed:
             pass
@@ -232,18 +232,18 @@ def test_a_search_that_is_killed_after_every_few_steps_still_ends_the_same(
 
 
 def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(undisturbed: Whole, tmp_path: Path) -> None:
-    sitting = Sitting(tmp_path)
-    proposal = sitting.conductor.propose()
+    session = Session(tmp_path)
+    proposal = session.conductor.propose()
     assert proposal is not None
     name = f"{proposal.number:04d}"
     for epoch in (1, 2):
-        assert sitting.conductor.goes_on(name, [report_of(sitting.conductor, name, epoch)])
-    sitting.conductor.budget.interrupt.requested = True
-    sitting.conductor.ended(name, None)
-    sitting.logbook.release()
-    assert sitting.conductor.ledger.records[name].status is Status.INTERRUPTED
+        assert session.conductor.goes_on(name, [report_of(session.conductor, name, epoch)])
+    session.conductor.budget.interrupt.requested = True
+    session.conductor.ended(name, None)
+    session.logbook.release()
+    assert session.conductor.ledger.records[name].status is Status.INTERRUPTED
     assert {n: record.status for n, record in History.of(tmp_path).records.items()} == {name: Status.RUNNING}
-    assert Sitting(tmp_path).run() == undisturbed[1]
+    assert Session(tmp_path).run() == undisturbed[1]
 
 
 def test_a_search_goes_on_in_a_folder_of_another_name(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_a_journal_that_lost_its_end_takes_the_logbook_back_with_it(undisturbed:
     book = (tmp_path / "cut" / LOGBOOK).read_bytes()
     assert history.num_dropped == book.count(b"\n", history.logbook_bytes) > 0
     assert history.loss.startswith(f"warning: the last {history.num_dropped} entries are dropped from {LOGBOOK}")
-    assert Sitting(tmp_path / "cut").run() == whole
+    assert Session(tmp_path / "cut").run() == whole
     assert History.of(tmp_path / "cut").loss == ""
 
 
@@ -305,7 +305,7 @@ def test_a_hole_that_a_lost_machine_has_left_is_the_end(undisturbed: Whole, tmp_
     history = History.of(tmp_path)
     assert history.logbook_bytes == sum(map(len, lines[:9]))
     assert history.num_dropped == 2
-    assert Sitting(tmp_path).run() == whole
+    assert Session(tmp_path).run() == whole
 
 
 @given(
@@ -349,18 +349,18 @@ def test_the_grid_tries_every_combination_once_and_then_says_so(tmp_path: Path) 
 def test_a_full_disk_ends_the_search_and_what_is_there_goes_on_when_there_is_room(
     undisturbed: Whole, tmp_path: Path
 ) -> None:
-    sitting = Sitting(tmp_path)
-    first = sitting.conductor.propose()
+    session = Session(tmp_path)
+    first = session.conductor.propose()
     assert first is not None
-    sitting._train(f"{first.number:04d}")
-    sitting.logbook.release()
+    session._train(f"{first.number:04d}")
+    session.logbook.release()
     with Path("/dev/full").open("ab", buffering=0) as full:
-        sitting.logbook._file = full
-        assert sitting.conductor.propose() is None
-        assert sitting.conductor.is_over
-    assert sitting.conductor.budget.ended_by is Reason.STORAGE
-    assert "No space left" in sitting.conductor.why
-    assert Sitting(tmp_path).run() == undisturbed[1]
+        session.logbook._file = full
+        assert session.conductor.propose() is None
+        assert session.conductor.is_over
+    assert session.conductor.budget.ended_by is Reason.STORAGE
+    assert "No space left" in session.conductor.why
+    assert Session(tmp_path).run() == undisturbed[1]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, on which every write fails")
@@ -368,18 +368,18 @@ def test_a_disk_that_is_full_when_a_trial_pauses_loses_nothing_either(
     whole: Callable[..., Whole], tmp_path: Path
 ) -> None:
     search = PAUSING | {"start_with": []}  # else the first trial would not pause
-    sitting = Sitting(tmp_path, **search)
-    first = sitting.conductor.propose()
+    session = Session(tmp_path, **search)
+    first = session.conductor.propose()
     assert first is not None
     name = f"{first.number:04d}"
-    assert not sitting.conductor.goes_on(name, [report_of(sitting.conductor, name, 1)])
-    sitting.logbook.release()
+    assert not session.conductor.goes_on(name, [report_of(session.conductor, name, 1)])
+    session.logbook.release()
     with Path("/dev/full").open("ab", buffering=0) as full:
-        sitting.logbook._file = full
-        sitting.conductor.ended(name, None)
-        sitting.conductor.end_the_rest()
-    assert sitting.conductor.budget.ended_by is Reason.STORAGE
-    assert Sitting(tmp_path, **search).run() == whole(**search)[1]
+        session.logbook._file = full
+        session.conductor.ended(name, None)
+        session.conductor.end_the_rest()
+    assert session.conductor.budget.ended_by is Reason.STORAGE
+    assert Session(tmp_path, **search).run() == whole(**search)[1]
 
 
 @pytest.mark.parametrize("search", [{}, PAUSING])
@@ -390,11 +390,11 @@ def test_a_disk_that_fills_up_in_the_midst_of_an_entry_loses_nothing(
 ) -> None:
     (folder, outcome), cut = whole(**search), tmp_path_factory.mktemp("full")
     with files_of_at_most(round(share * (folder / JOURNAL).stat().st_size)):
-        sitting = Sitting(cut, **search)
-        sitting.run()
-    assert sitting.conductor.budget.ended_by is Reason.STORAGE
+        session = Session(cut, **search)
+        session.run()
+    assert session.conductor.budget.ended_by is Reason.STORAGE
     assert all((cut / name).read_bytes().endswith(b"}\n") for name in (LOGBOOK, JOURNAL))
-    assert Sitting(cut, **search).run() == outcome
+    assert Session(cut, **search).run() == outcome
 
 
 def test_a_logbook_with_half_an_entry_takes_it_back_and_no_other_after_it(tmp_path: Path) -> None:

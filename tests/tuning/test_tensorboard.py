@@ -25,10 +25,10 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 
 from distill_tune.config.space import Space
 from distill_tune.config.writing import as_toml
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.showing.hparams import columns_of
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 TABLES: dict[str, Any] = {
     "data": {"source": "digits"},

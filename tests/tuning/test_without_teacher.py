@@ -12,11 +12,11 @@ from distill_tune.config.searching import SearchConfig
 from distill_tune.config.writing import as_toml
 from distill_tune.errors import ConfigError
 from distill_tune.registry import INITIALISATIONS, LOSSES
-from distill_tune.tuning.books.plan import ConfirmationPlan
-from distill_tune.tuning.books.records import TrialRecord
 from distill_tune.tuning.planning.fitting import known_to_fit
 from distill_tune.tuning.planning.time_budget import Times, affordable_epochs, plan_confirmation
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
+from distill_tune.tuning.state.plan import ConfirmationPlan
+from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate, confirm, left_out_in_words, rivals_of
 
 SHIPPED = sorted(Path("search_spaces").glob("*.toml"))

@@ -17,7 +17,7 @@ from ray.util.state import list_actors
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
 from distill_tune.errors import StorageError, TrainingError
-from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.keeping import read_checkpoint
 from distill_tune.tuning.workers.ray_train_group import RayTrainGroup

@@ -27,7 +27,7 @@ from distill_tune.distillation.initialisation import Shapes, check_teachers_weig
 from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
 from distill_tune.distillation.preparation.teacher_training import train_teacher
 from distill_tune.distillation.preparation.variants import check_logits_suffice
-from distill_tune.teachers import LoadedTeacher, Pupils, Say, Teacher, Trained, Workshop
+from distill_tune.teachers import DataSpec, LoadedTeacher, Say, Teacher, TeacherContext, Trained
 from distill_tune.teachers.kept_rows import KeptRows
 from distill_tune.teachers.mixing import MixedNetwork
 
@@ -89,7 +89,9 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> None:
         source: Teacher = section.chosen("source")
         source.identity(section, pupils_of(dataset))
         with suppress(_Untrained):
-            teacher = source.load(section, pupils_of(dataset), Workshop(folder, refuse_to_train, lambda line: None))
+            teacher = source.load(
+                section, pupils_of(dataset), TeacherContext(folder, refuse_to_train, lambda line: None)
+            )
             if section is space.config.teacher and teacher.module is not None:
                 check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
 
@@ -140,13 +142,13 @@ def _folder_name(section: TeacherConfig, dataset: Dataset) -> str:
 
 def _ready_teacher(section: TeacherConfig, config: Config, dataset: Dataset, folder: Path, say: Say) -> LoadedTeacher:
     source: Teacher = section.chosen("source")
-    workshop = Workshop(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
-    return source.load(section, pupils_of(dataset), workshop)
+    context = TeacherContext(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
+    return source.load(section, pupils_of(dataset), context)
 
 
-def pupils_of(dataset: Dataset) -> Pupils:
+def pupils_of(dataset: Dataset) -> DataSpec:
     """What the teacher must fit."""
-    return Pupils(
+    return DataSpec(
         dataset.classes,
         dataset.input_shape,
         dataset.mean,

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from distill_tune.config.messages import BrokenRule, ValuePath, broken_rule, shown
 from distill_tune.registry import TEACHERS, closest
-from distill_tune.teachers import Pupils, Teacher
+from distill_tune.teachers import DataSpec, Teacher
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
@@ -68,11 +68,11 @@ class Ensemble(Teacher):
         total = sum(weights.values())
         return Mix({name: weight / total for name, weight in weights.items()}, self.average)
 
-    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+    def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """Of all members; each has one of its own, by which it is kept."""
         members = self.member_configs()
         told = [
-            f"{name} {each.source} {each.chosen('source').identity(each, pupils)}" for name, each in members.items()
+            f"{name} {each.source} {each.chosen('source').identity(each, data_spec)}" for name, each in members.items()
         ]
         return hashlib.sha256(" ".join(told).encode()).hexdigest()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.registry import TEACHERS
-from distill_tune.teachers import LoadedTeacher, Pupils, Workshop
+from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
 from distill_tune.teachers._network import NetworkTeacher
 from distill_tune.teachers._pretrained_folder import PretrainedFolder, channels_in, size_in
 
@@ -30,43 +30,45 @@ class HuggingFace(NetworkTeacher):
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
 
-    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+    def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """The checksum of configuration, weights and preprocessing, and the options."""
         from distill_tune.checksum import sha256_of
 
         _transformers()
         return f"{sha256_of(*_folder(config).files())} {self.model_dump_json()}"
 
-    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+    def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Open the model, put its resize and normalisation in front and its labels in order, and try two samples."""
-        if len(pupils.input_shape) != 3:
+        if len(data_spec.input_shape) != 3:
             raise TeacherError(
                 "teacher.source: Hugging Face's image classifiers read images, but the data are rows of a table."
             )
         transformers, folder = _transformers(), _folder(config)
         folder.files()  # refused before transformers looks for others
         model = _opened(transformers, folder)
-        _check_classes(model, folder, pupils)
-        return self._prepared(model, folder, pupils, workshop)
+        _check_classes(model, folder, data_spec)
+        return self._prepared(model, folder, data_spec, context)
 
-    def _prepared(self, model: Any, folder: PretrainedFolder, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+    def _prepared(
+        self, model: Any, folder: PretrainedFolder, data_spec: DataSpec, context: TeacherContext
+    ) -> LoadedTeacher:
         from distill_tune.teachers._huggingface import ImageClassifier, check_channels
 
-        channels = channels_in(model.config) or pupils.input_shape[0]
-        check_channels(pupils.input_shape[0], channels)
+        channels = channels_in(model.config) or data_spec.input_shape[0]
+        check_channels(data_spec.input_shape[0], channels)
         says = folder.preprocessing()
         if says is None or self.mean is not None or self.std is not None:
-            units = self.normalisation(replace(pupils, input_shape=(channels, *pupils.input_shape[1:])))
+            units = self.normalisation(replace(data_spec, input_shape=(channels, *data_spec.input_shape[1:])))
         else:
             units = says.normalisation(channels)
         size = (says and says.size) or size_in(model.config)
         network = ImageClassifier(model.eval(), channels, size, says.mode if says else "bilinear")
-        teacher = self.ready(network, pupils, units)
-        order = _order(_labels(model), pupils.classes)
+        teacher = self.ready(network, data_spec, units)
+        order = _order(_labels(model), data_spec.classes)
         if order != sorted(order):
-            network.put_in_order(order, pupils.input_shape)
-        for line in _told(pupils, network, order, _labels(model)):
-            workshop.say(f"teacher: {line}")
+            network.put_in_order(order, data_spec.input_shape)
+        for line in _told(data_spec, network, order, _labels(model)):
+            context.say(f"teacher: {line}")
         return teacher
 
 
@@ -114,12 +116,12 @@ def _check_whole(model: Any, report: dict[str, Any], folder: PretrainedFolder) -
     raise TeacherError(f"teacher.path: {what} ({type(model).__name__} lacks {_listed(lacking)}); {cure}.")
 
 
-def _check_classes(model: Any, folder: PretrainedFolder, pupils: Pupils) -> None:
-    theirs, ours = model.config.num_labels, len(pupils.classes)
+def _check_classes(model: Any, folder: PretrainedFolder, data_spec: DataSpec) -> None:
+    theirs, ours = model.config.num_labels, len(data_spec.classes)
     if theirs != ours:
         raise TeacherError(
             f"teacher.path: {folder.path!r} knows {theirs} classes ({_listed(_labels(model))}), but the data have "
-            f"{ours} ({_listed(pupils.classes)}), and they must be the same; train its head on the data's classes, "
+            f"{ours} ({_listed(data_spec.classes)}), and they must be the same; train its head on the data's classes, "
             f"with num_labels = {ours}."
         )
 
@@ -136,16 +138,17 @@ def _order(labels: list[str], classes: tuple[str, ...]) -> list[int]:
     return [labels.index(name) for name in classes]
 
 
-def _told(pupils: Pupils, network: Any, order: list[int], labels: list[str]) -> Iterator[str]:
+def _told(data_spec: DataSpec, network: Any, order: list[int], labels: list[str]) -> Iterator[str]:
     """What is done to images and logits, where anything is."""
-    wanted = (network.channels, *(network.size or pupils.input_shape[1:]))
-    if wanted != pupils.input_shape:
-        given, read = ("x".join(map(str, shape)) for shape in (pupils.input_shape, wanted))
+    wanted = (network.channels, *(network.size or data_spec.input_shape[1:]))
+    if wanted != data_spec.input_shape:
+        given, read = ("x".join(map(str, shape)) for shape in (data_spec.input_shape, wanted))
         yield f"images of {given} are turned into the {read} that it reads"
     if order != sorted(order):
-        yield f"its logits are put in the order of the data's classes ({_listed(pupils.classes)})"
-    elif labels != list(pupils.classes):
-        yield f"its labels ({_listed(labels)}) stand for the data's classes ({_listed(pupils.classes)}), in this order"
+        yield f"its logits are put in the order of the data's classes ({_listed(data_spec.classes)})"
+    elif labels != list(data_spec.classes):
+        classes = _listed(data_spec.classes)
+        yield f"its labels ({_listed(labels)}) stand for the data's classes ({classes}), in this order"
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import TEACHERS, load_dotted
-from distill_tune.teachers import LoadedTeacher, Pupils, Workshop, existing_file, source_of
+from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext, existing_file, source_of
 from distill_tune.teachers._network import NetworkTeacher
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Keras(NetworkTeacher):
     custom_objects: dict[str, str] = Field(default_factory=dict)
     """Name of a layer in the file to the dotted path of its class, which is the user's own."""
 
-    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+    def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """The file's checksum, the options, and the source of the user's own layers."""
         from distill_tune.checksum import sha256_of
         from distill_tune.teachers._keras import import_keras
@@ -41,24 +41,24 @@ class Keras(NetworkTeacher):
         told = f"{sha256_of(_file(config))} {self.model_dump_json()} {config.trust} {self._own_sources()}"
         return f"{_FORMAT} {told}"
 
-    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+    def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Open the model, take its softmax off, arrange its inputs, and try two samples.
 
         Where `teacher.family` says what it is built like, the network is that family's, with the model's weights.
         """
         from distill_tune.teachers._keras import KerasFile, KerasNetwork
 
-        self.normalisation(pupils)  # refused before the model is opened
+        self.normalisation(data_spec)  # refused before the model is opened
         path = _file(config)
         file = KerasFile(path.name, path.read_bytes(), self.custom_objects, config.trust)
-        network = KerasNetwork(file, pupils.input_shape, len(pupils.classes))
+        network = KerasNetwork(file, data_spec.input_shape, len(data_spec.classes))
         if network.says:
-            workshop.say(f"teacher: {network.says}")
+            context.say(f"teacher: {network.says}")
         if config.family is None:
-            return self.ready(network, pupils)
+            return self.ready(network, data_spec)
         from distill_tune.teachers._keras_weights import as_family
 
-        return self.ready(as_family(network, config, pupils), pupils)
+        return self.ready(as_family(network, config, data_spec), data_spec)
 
     def _own_sources(self) -> list[str]:
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.errors import DataError, TeacherError
 from distill_tune.registry import TEACHERS
-from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Workshop, existing_file
+from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext, existing_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,21 +26,21 @@ class Logits(Teacher):
     needs: ClassVar[tuple[str, ...]] = ("path",)
     has_network: ClassVar[bool] = False
 
-    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+    def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """The file's checksum; its shape and values are checked here too, before anything is written."""
         from distill_tune.checksum import sha256_of
 
         path = existing_file(config)
-        _checked(path, _read(path, pupils), pupils)
+        _checked(path, _read(path, data_spec), data_spec)
         return sha256_of(path)
 
-    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+    def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """The file's rows, in the order of the data source's rows."""
         path = existing_file(config)
-        return LoadedTeacher(parameters=0, table=_checked(path, _read(path, pupils), pupils))
+        return LoadedTeacher(parameters=0, table=_checked(path, _read(path, data_spec), data_spec))
 
 
-def _read(path: Path, pupils: Pupils) -> np.ndarray:
+def _read(path: Path, data_spec: DataSpec) -> np.ndarray:
     from distill_tune.data.files import kind_of, named
 
     readers = {"npy": _read_npy, "npz": _read_npz, "parquet": _read_parquet}
@@ -51,18 +51,18 @@ def _read(path: Path, pupils: Pupils) -> np.ndarray:
             "write them as one of these."
         )
     try:
-        return readers[kind](path, pupils)
+        return readers[kind](path, data_spec)
     except DataError as error:
         raise TeacherError(f"teacher.path: {error}") from error
 
 
-def _read_npy(path: Path, pupils: Pupils) -> np.ndarray:
+def _read_npy(path: Path, data_spec: DataSpec) -> np.ndarray:
     from distill_tune.data.files import read_npy
 
     return read_npy(path, mapped=True)
 
 
-def _read_npz(path: Path, pupils: Pupils) -> np.ndarray:
+def _read_npz(path: Path, data_spec: DataSpec) -> np.ndarray:
     from distill_tune.data.files import read_npz
 
     def logits_alone(names: list[str]) -> list[str]:
@@ -78,21 +78,21 @@ def _read_npz(path: Path, pupils: Pupils) -> np.ndarray:
     raise TeacherError(f"teacher.path: {path.name!r} holds no NumPy array; write it with np.savez.")
 
 
-def _read_parquet(path: Path, pupils: Pupils) -> np.ndarray:
+def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
     import numpy as np
 
     from distill_tune.data.files import read_parquet
 
     frame = read_parquet(path)
-    named_like_classes = set(frame.columns) == set(pupils.classes)
-    return np.asarray((frame[list(pupils.classes)] if named_like_classes else frame).to_numpy())
+    named_like_classes = set(frame.columns) == set(data_spec.classes)
+    return np.asarray((frame[list(data_spec.classes)] if named_like_classes else frame).to_numpy())
 
 
-def _checked(path: Path, logits: np.ndarray, pupils: Pupils) -> np.ndarray:
+def _checked(path: Path, logits: np.ndarray, data_spec: DataSpec) -> np.ndarray:
     """The logits as float32, if they can be the teacher's."""
     import numpy as np
 
-    expected = (pupils.num_rows, len(pupils.classes))
+    expected = (data_spec.num_rows, len(data_spec.classes))
     if logits.shape != expected:
         raise TeacherError(
             f"teacher.path: {path.name!r} must have one row of logits for each row of the data, shape {expected}, "

@@ -26,7 +26,7 @@ from distill_tune.students._folder import (
     StudentFolder,
     open_student_folder,
 )
-from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Workshop, source_of
+from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext, source_of
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
@@ -39,18 +39,18 @@ class Result(Teacher):
     needs: ClassVar[tuple[str, ...]] = ("path",)
     fits_folds: ClassVar[bool] = False
 
-    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+    def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """The weights' checksum and the family, with the source of one's own; all is checked here."""
         from distill_tune.checksum import sha256_of
 
         folder = _folder(config)
-        student = _opened(folder, pupils).config
+        student = _opened(folder, data_spec).config
         own = source_of(STUDENTS.get(student.family)) if ":" in student.family else ""
         return f"{sha256_of(folder / WEIGHTS)} {student.model_dump_json()} {own}"
 
-    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+    def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """The exported student, frozen."""
-        module = _opened(_folder(config), pupils).student.requires_grad_(False)
+        module = _opened(_folder(config), data_spec).student.requires_grad_(False)
         return LoadedTeacher(parameters=sum(p.numel() for p in module.parameters()), module=module)
 
 
@@ -72,30 +72,31 @@ def _folder(config: TeacherConfig) -> Path:
     return found[0]
 
 
-def _opened(folder: Path, pupils: Pupils) -> StudentFolder:
+def _opened(folder: Path, data_spec: DataSpec) -> StudentFolder:
     try:
         opened = open_student_folder(folder)
     except TeacherError:
         raise
     except InputError as error:
         raise TeacherError(f"teacher.path: {error}") from error
-    _check(folder, opened, pupils)
+    _check(folder, opened, data_spec)
     return opened
 
 
-def _check(folder: Path, opened: StudentFolder, pupils: Pupils) -> None:
+def _check(folder: Path, opened: StudentFolder, data_spec: DataSpec) -> None:
     who = f"teacher.path: the student in {str(folder)!r}"
-    if opened.classes != pupils.classes:
-        theirs, ours = (", ".join(each[:5]) + ", ..." * (len(each) > 5) for each in (opened.classes, pupils.classes))
+    if opened.classes != data_spec.classes:
+        both = opened.classes, data_spec.classes
+        theirs, ours = (", ".join(each[:5]) + ", ..." * (len(each) > 5) for each in both)
         raise TeacherError(
-            f"{who} knows {len(opened.classes)} classes ({theirs}), but the data have {len(pupils.classes)} ({ours}), "
-            "and they must be the same in the same order."
+            f"{who} knows {len(opened.classes)} classes ({theirs}), but the data have {len(data_spec.classes)} "
+            f"({ours}), and they must be the same in the same order."
         )
-    if opened.input_shape != pupils.input_shape:
+    if opened.input_shape != data_spec.input_shape:
         raise TeacherError(
-            f"{who} reads samples of shape {opened.input_shape}, but the data have {pupils.input_shape}."
+            f"{who} reads samples of shape {opened.input_shape}, but the data have {data_spec.input_shape}."
         )
-    if opened.split_fingerprint != pupils.split_fingerprint:
+    if opened.split_fingerprint != data_spec.split_fingerprint:
         raise TeacherError(
             f"{who} has learned other data, or another split of them, so that it may know test samples; use [data] "
             f"as in {str(folder / RUN_TOML)!r} (path, passes, student_samples and rest may differ)."

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.registry import TEACHERS, did_you_mean
-from distill_tune.teachers import LoadedTeacher, Pupils, Workshop, existing_file
+from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext, existing_file
 from distill_tune.teachers._network import NetworkTeacher
 
 if TYPE_CHECKING:
@@ -32,29 +32,29 @@ class Timm(NetworkTeacher):
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of `timm.create_model`, beside `in_chans` and `num_classes`, which the data give."""
 
-    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+    def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """The weights' checksum and the options."""
         from distill_tune.checksum import sha256_of
 
         self._check_name(_timm())
         return f"{sha256_of(existing_file(config))} {self.model_dump_json()}"
 
-    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+    def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Build the network, fill it, put its normalisation in front, and try two samples."""
         timm = _timm()
         self._check_name(timm)
-        self.normalisation(pupils)  # refused before the network is built
-        return self.ready(self._network(timm, existing_file(config), pupils), pupils)
+        self.normalisation(data_spec)  # refused before the network is built
+        return self.ready(self._network(timm, existing_file(config), data_spec), data_spec)
 
     def _check_name(self, timm: Any) -> None:
         if not timm.is_model(self.model):
             near = did_you_mean(self.model.split(".")[0], timm.list_models()).split(" Known:")[0]
             raise TeacherError(f"teacher.timm.model: timm {timm.__version__} has no {self.model!r}.{near}")
 
-    def _network(self, timm: Any, path: Path, pupils: Pupils) -> nn.Module:
-        if len(pupils.input_shape) != 3:
+    def _network(self, timm: Any, path: Path, data_spec: DataSpec) -> nn.Module:
+        if len(data_spec.input_shape) != 3:
             raise TeacherError("teacher.source: timm's networks read images, but the data are rows of a table.")
-        given = {"in_chans": pupils.input_shape[0], "num_classes": len(pupils.classes)} | self.arguments
+        given = {"in_chans": data_spec.input_shape[0], "num_classes": len(data_spec.classes)} | self.arguments
         try:
             network: nn.Module = timm.create_model(self.model, checkpoint_path=str(path), **given)
         except Exception as error:  # of torch, safetensors, the file or the network's own

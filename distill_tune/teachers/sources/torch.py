@@ -14,7 +14,7 @@ from pydantic import Field
 
 from distill_tune.errors import ConfigError, TeacherError, one_line
 from distill_tune.registry import TEACHERS, load_dotted
-from distill_tune.teachers import LoadedTeacher, Pupils, Workshop, existing_file, source_of
+from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext, existing_file, source_of
 from distill_tune.teachers._network import NetworkTeacher
 
 if TYPE_CHECKING:
@@ -33,18 +33,18 @@ class Torch(NetworkTeacher):
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the factory."""
 
-    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+    def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """The weights' checksum, the source of the factory's module, and the options."""
         from distill_tune.checksum import sha256_of
 
         return f"{sha256_of(existing_file(config))} {source_of(self._factory())} {self.model_dump_json()}"
 
-    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+    def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Build the network, fill it, put its normalisation in front, and try two samples."""
-        self.normalisation(pupils)  # refused before the network is built
+        self.normalisation(data_spec)  # refused before the network is built
         network = self._network()
         _fill(network, existing_file(config), config.trust)
-        return self.ready(network, pupils)
+        return self.ready(network, data_spec)
 
     def _factory(self) -> Any:
         if ":" not in self.factory:

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from distill_tune.config.messages import BrokenRule
 from distill_tune.config.numbers import Positive, Seed
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
-from distill_tune.teachers import LoadedTeacher, Pupils, Teacher, Trained, Workshop, source_of
+from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext, Trained, source_of
 from distill_tune.weights import write_weights
 
 if TYPE_CHECKING:
@@ -70,29 +70,29 @@ class Train(Teacher):
             raise error.within("augmentation") from error
         return self
 
-    def identity(self, config: TeacherConfig, pupils: Pupils) -> str:
+    def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """The recipe and the family, with the source of what is the user's own."""
         names = (config.family, self.optimizer, *self.augmentation)
         own = [source_of(load_dotted(name)) for name in names if name and ":" in name]
         return f"{_VERSION} {self._recipe(config)} {own}"
 
-    def load(self, config: TeacherConfig, pupils: Pupils, workshop: Workshop) -> LoadedTeacher:
+    def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Its kept weights, or a training from the start."""
         recipe = self._recipe(config)
-        kept = workshop.folder / "teacher.safetensors"
-        found = _read_kept(kept) or self._trained(recipe, workshop, kept)
-        module = _build(config, pupils)
+        kept = context.folder / "teacher.safetensors"
+        found = _read_kept(kept) or self._trained(recipe, context, kept)
+        module = _build(config, data_spec)
         module.load_state_dict(found.weights)
         module.eval().requires_grad_(False)
         parameters = sum(p.numel() for p in module.parameters())
         return LoadedTeacher(parameters=parameters, module=module, record={"training": found.record})
 
-    def _trained(self, recipe: dict[str, Any], workshop: Workshop, kept: Path) -> _Kept:
+    def _trained(self, recipe: dict[str, Any], context: TeacherContext, kept: Path) -> _Kept:
         if kept.exists():
-            workshop.say("the kept teacher does not match its checksum; it is trained again")
-        for outputs in (*workshop.folder.glob("views-*"), *workshop.folder.glob("features-*")):
+            context.say("the kept teacher does not match its checksum; it is trained again")
+        for outputs in (*context.folder.glob("views-*"), *context.folder.glob("features-*")):
             shutil.rmtree(outputs)  # of weights that are no more
-        trained = workshop.fit(recipe)
+        trained = context.fit(recipe)
         if (others := _read_kept(kept)) is not None:  # of a program that was faster, and has labelled with it
             return others
         _keep(trained, kept)
@@ -121,10 +121,12 @@ class Train(Teacher):
         }
 
 
-def _build(config: TeacherConfig, pupils: Pupils) -> nn.Module:
+def _build(config: TeacherConfig, data_spec: DataSpec) -> nn.Module:
     from distill_tune.students import build_student
 
-    return build_student(config.chosen("family"), pupils.input_shape, len(pupils.classes), pupils.mean, pupils.std)
+    return build_student(
+        config.chosen("family"), data_spec.input_shape, len(data_spec.classes), data_spec.mean, data_spec.std
+    )
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class Budget:
     """Trials that may end in a row without a better one among them."""
     interrupt: Interrupt = field(default_factory=Interrupt)
     spent_s: float = 0.0
-    """Used by earlier sittings of the same search."""
+    """Used by earlier sessions of the same search."""
     _made_s: float = field(default_factory=time.time)
     _began_s: float | None = None
     _ended_by: Reason | None = None
@@ -68,7 +68,7 @@ class Budget:
 
     @property
     def has_begun(self) -> bool:
-        """Whether a step of this sitting has been made."""
+        """Whether a step of this session has been made."""
         return self._began_s is not None
 
     def end(self, reason: Reason) -> None:
@@ -85,7 +85,7 @@ class Budget:
 
     @property
     def used_s(self) -> float:
-        """Seconds used, those of earlier sittings among them."""
+        """Seconds used, those of earlier sessions among them."""
         return self.spent_s + (0.0 if self._began_s is None else time.monotonic() - self._began_s)
 
     @property

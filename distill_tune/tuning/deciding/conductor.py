@@ -15,14 +15,14 @@ from math import inf, isfinite
 
 from distill_tune.config import Values
 from distill_tune.errors import DistillTuneError, one_line
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Report, Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.deciding.proposing import Proposer
 from distill_tune.tuning.deciding.spent import Spent
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.schedulers import Judge
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Report, Status, TrialRecord
 
 _FAILURES_THAT_END = 5
 """So many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
@@ -48,7 +48,7 @@ class Conductor:
     exhausted: str = ""
     """Why no further trial can be proposed; empty while one can."""
     _waiting: deque[Proposal] = field(default_factory=deque)
-    """Trials of an earlier sitting that go on."""
+    """Trials of an earlier session that go on."""
     _spent: Spent = field(default_factory=Spent)
 
     def __post_init__(self) -> None:
@@ -56,7 +56,7 @@ class Conductor:
         self.judge.openers = self._proposer.openers
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
-        """Begin where an earlier sitting was ended: everything is known again, and what was at work goes on."""
+        """Begin where an earlier session was ended: everything is known again, and what was at work goes on."""
         self._proposer.take_up(records)
         for record in records:
             if record.status is not Status.RUNNING:
@@ -196,7 +196,7 @@ class Conductor:
 
     @property
     def _goes_on_later(self) -> bool:
-        """Whether what does not end by itself now may be taken up again, in this sitting or another."""
+        """Whether what does not end by itself now may be taken up again, in this session or another."""
         return self.budget.ended_by in (None, Reason.USER, Reason.STORAGE)
 
     def end_the_rest(self) -> None:

@@ -15,11 +15,11 @@ from itertools import count
 from distill_tune.config import Values
 from distill_tune.config.searching import LATENCY
 from distill_tune.errors import ConfigError, DistillTuneError
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.planning.limits import Excess, Limits
 from distill_tune.tuning.proposals.study import Proposal, Study
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 FAMILY = "student.family"
 _REFUSALS = 50
@@ -45,7 +45,7 @@ class Proposer:
     """The families of these."""
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
-        """Begin after the trials of an earlier sitting; each has used up one of the known good."""
+        """Begin after the trials of an earlier session; each has used up one of the known good."""
         for record in records[: len(self.known_good)]:
             self.known_good.popleft()
             self._note_opener(record)

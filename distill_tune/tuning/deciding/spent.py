@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
-from distill_tune.tuning.books.records import Status, TrialRecord
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Spent:
         self.ended_since_better += record.paused_s is None
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
-        """All trials of earlier sittings, whose scores are known: they were reached in another order than theirs."""
+        """All trials of earlier sessions, whose scores are known: they were reached in another order than theirs."""
         self.epochs = sum(record.epochs for record in records)
         ends_s = [record.first_end_s for record in records if record.status is not Status.INFEASIBLE]
         self.ended_since_better = sum(end_s is not None and end_s > self._better_s for end_s in ends_s)

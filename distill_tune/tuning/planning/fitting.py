@@ -18,13 +18,13 @@ from distill_tune.config.searching import COSTS
 from distill_tune.data import Dataset
 from distill_tune.distillation.precision import resolved
 from distill_tune.errors import ConfigError
-from distill_tune.tuning.books.records import TrialRecord
 from distill_tune.tuning.planning.by_size import middle_students, smallest_student
 from distill_tune.tuning.planning.estimate import chosen_pace, estimated_epoch_s
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.planning.time_budget import affordable_epochs
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.proposals.warm_start import check_others
+from distill_tune.tuning.state.records import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = 
     Args:
         space: what is searched.
         dataset: what it is searched on.
-        known: the trials of earlier sittings, whose students stay as fast as they were found to be.
+        known: the trials of earlier sessions, whose students stay as fast as they were found to be.
 
     Raises:
         ConfigError: no student of the space is within its limits, or its sampler cannot sample it.

@@ -20,9 +20,9 @@ from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.room import check_room, free_bytes, in_bytes
 from distill_tune.students import count_cost
-from distill_tune.tuning.books.plan import ConfirmationPlan
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.schedulers import Judge
+from distill_tune.tuning.state.plan import ConfirmationPlan
 
 _NUMBER_BYTES = 4
 _CHECKPOINT_COPIES = 2 * 3

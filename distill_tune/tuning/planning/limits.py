@@ -17,7 +17,7 @@ from distill_tune.config.searching import LimitsConfig
 from distill_tune.data import Dataset
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.students import Cost, Student, build_student, count_cost
-from distill_tune.tuning.books.records import TrialRecord
+from distill_tune.tuning.state.records import TrialRecord
 
 
 class Excess(NamedTuple):
@@ -59,7 +59,7 @@ class Limits:
         return self._times_ms[key]
 
     def know_latencies(self, space: Space, records: Iterable[TrialRecord]) -> None:
-        """What earlier sittings have measured, so that all trials of one architecture go on to have one latency."""
+        """What earlier sessions have measured, so that all trials of one architecture go on to have one latency."""
         for record in records:
             if record.latency_ms is not None:
                 self._times_ms[_Key(space.at(record.values))] = record.latency_ms

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from distill_tune.config import Config, parse_duration_s
 from distill_tune.config.searching import SearchConfig
-from distill_tune.tuning.books.plan import ConfirmationPlan
+from distill_tune.tuning.state.plan import ConfirmationPlan
 
 CONFIRMATION_SHARE = 1 / 3
 """Of `--time`: kept back for the confirmation."""

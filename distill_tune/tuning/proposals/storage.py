@@ -13,8 +13,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from distill_tune.tuning.books.appender import Appender
 from distill_tune.tuning.samplers import RUNGS
+from distill_tune.tuning.state.appender import Appender
 
 
 class SearchJournal(BaseJournalBackend):
@@ -71,7 +71,7 @@ class SearchStorage(JournalStorage):
         self._paused.pop(number, None)
 
     def find_paused(self, study: optuna.Study) -> None:
-        """Of earlier sittings: who is said to be running, and has values."""
+        """Of earlier sessions: who is said to be running, and has values."""
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if trial.intermediate_values or RUNGS in trial.user_attrs:
                 self.pause(trial)

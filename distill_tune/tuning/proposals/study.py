@@ -29,9 +29,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.config import Config, Space, Values
 from distill_tune.errors import DistillTuneError
-from distill_tune.tuning.books.records import Status, TrialRecord, sign_of
 from distill_tune.tuning.proposals.storage import SearchStorage
 from distill_tune.tuning.samplers import EXHAUSTED, RUNGS, Sampler
+from distill_tune.tuning.state.records import Status, TrialRecord, sign_of
 
 _STATES = {
     Status.COMPLETED: TrialState.COMPLETE,

@@ -22,10 +22,10 @@ from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import SEARCH_TOML
 from distill_tune.paths import expanded, is_file
-from distill_tune.tuning.books.history import History
-from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK
 from distill_tune.tuning.proposals.storage import SearchStorage
 from distill_tune.tuning.proposals.study import told_of
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
 
 
 def check_others(search: SearchConfig) -> None:

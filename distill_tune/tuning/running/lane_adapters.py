@@ -11,11 +11,11 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from distill_tune.tuning.books.records import Told
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.running.lane_desk import Hand
 from distill_tune.tuning.running.lane_host import LANES
 from distill_tune.tuning.running.tune_adapters import ConductedScheduler, ConductedSearcher
+from distill_tune.tuning.state.records import Told
 from distill_tune.tuning.workers.trial import DIED
 
 

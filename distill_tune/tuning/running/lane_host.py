@@ -13,8 +13,8 @@ import ray
 from ray import tune
 
 from distill_tune.errors import one_line
-from distill_tune.tuning.books.records import Report, Told
 from distill_tune.tuning.running.lane_desk import Turn
+from distill_tune.tuning.state.records import Report, Told
 from distill_tune.tuning.workers.faults import end_if_spoilt
 from distill_tune.tuning.workers.lane_group import LaneGroup
 from distill_tune.tuning.workers.trial import DIED, STEP_S, TrialContext

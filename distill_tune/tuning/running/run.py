@@ -37,19 +37,19 @@ def run_search(conductor: Conductor, context: TrialContext, say: Callable[[str],
 
 def _run_tune(conductor: Conductor, context: TrialContext, say: Callable[[str], None]) -> None:
     folder = context.result_folder / "tune"
-    cast = _in_lanes(conductor, context) if context.lanes > 1 else _alone(conductor, context)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(cast.places)
-    trainable = tune.with_resources(cast.trainable, _resources(context.space.config.resources))
-    stopper = Waiting(conductor, cast.scheduler, say)
+    parts = _in_lanes(conductor, context) if context.lanes > 1 else _alone(conductor, context)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(parts.places)
+    trainable = tune.with_resources(parts.trainable, _resources(context.space.config.resources))
+    stopper = Waiting(conductor, parts.scheduler, say)
     try:
-        run_trials(trainable, cast.searcher, cast.scheduler, stopper, folder, cast.max_failures)
+        run_trials(trainable, parts.searcher, parts.scheduler, stopper, folder, parts.max_failures)
     finally:
         for leftover in (folder, context.result_folder / WORKERS):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
 @dataclass(frozen=True)
-class _Cast:
+class _TuneParts:
     """Who plays which part for Tune."""
 
     trainable: Any
@@ -60,21 +60,23 @@ class _Cast:
     """Of one of Tune's trials."""
 
 
-def _alone(conductor: Conductor, context: TrialContext) -> _Cast:
+def _alone(conductor: Conductor, context: TrialContext) -> _TuneParts:
     """A trial of ours is one of Tune's."""
     searcher, scheduler = ConductedSearcher(conductor), ConductedScheduler(conductor)
     trainable, retries = tune.with_parameters(Trial, context=context), context.space.config.search.retries
-    return _Cast(trainable, searcher, scheduler, conductor.concurrency, retries)
+    return _TuneParts(trainable, searcher, scheduler, conductor.concurrency, retries)
 
 
-def _in_lanes(conductor: Conductor, context: TrialContext) -> _Cast:
+def _in_lanes(conductor: Conductor, context: TrialContext) -> _TuneParts:
     """A place is one of Tune's trials, and has several of ours in its lanes."""
     retries = context.space.config.search.retries
     desk = desk_here(retries)
     hands = Hands(conductor, context.lanes, lambda place, hand: ray.get(desk.give.remote(place, hand)))
     trainable = tune.with_parameters(LaneHost, context=context, desk=desk)
     searcher, scheduler = LaneSearcher(conductor, hands), LaneScheduler(conductor, hands)
-    return _Cast(trainable, searcher, scheduler, conductor.concurrency // context.lanes, retries * _DEATHS_OF_A_PLACE)
+    return _TuneParts(
+        trainable, searcher, scheduler, conductor.concurrency // context.lanes, retries * _DEATHS_OF_A_PLACE
+    )
 
 
 def desk_here(retries: int) -> Any:

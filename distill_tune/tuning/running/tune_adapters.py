@@ -12,9 +12,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
-from distill_tune.tuning.books.records import Status
 from distill_tune.tuning.cluster.places import free_places
 from distill_tune.tuning.deciding.conductor import Conductor
+from distill_tune.tuning.state.records import Status
 from distill_tune.tuning.workers.trial import DIED, FAILURE, REPORTS
 
 PATIENCE_S = 20.0

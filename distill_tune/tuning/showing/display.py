@@ -10,10 +10,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.showing.tally import Tally
 from distill_tune.tuning.showing.wording import duration, metric, rate, settings
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 STYLES = {
     Status.RUNNING: "cyan",
@@ -68,7 +68,7 @@ class SteadyConsole(Console):
 
 
 @dataclass(frozen=True)
-class Voice:
+class Reporter:
     """What a command says beside its result."""
 
     console: Console

@@ -20,8 +20,8 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Interval, Range
 from distill_tune.config.space import Space
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.showing.wording import short_names
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 ABSENT = "none"
 VISIBLE = 5

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from distill_tune.tuning.books.ledger import Watcher
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.showing.display import RungView, named, panel
 from distill_tune.tuning.showing.tally import Tally
 from distill_tune.tuning.showing.wording import metric, rate, settings
+from distill_tune.tuning.state.ledger import Watcher
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 REFRESHES_PER_S = 4
 LINE_EVERY_S = 1.0

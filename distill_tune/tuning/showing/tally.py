@@ -10,9 +10,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from distill_tune.tuning.books.ledger import Watcher
-from distill_tune.tuning.books.records import Status, TrialRecord, merit_of, scores_of, sign_of
 from distill_tune.tuning.dominance import Scores, dominates
+from distill_tune.tuning.state.ledger import Watcher
+from distill_tune.tuning.state.records import Status, TrialRecord, merit_of, scores_of, sign_of
 
 ENDED = tuple(status for status in Status if status is not Status.RUNNING)
 
@@ -46,7 +46,7 @@ class Tally(Watcher):
         self._training_s, self._first_step_s = 0.0, math.inf
         self._began_s: float | None = None
         self._ended_here = 0
-        """Trials that have ended or paused for the first time in this sitting."""
+        """Trials that have ended or paused for the first time in this session."""
 
     @property
     def ended(self) -> int:
@@ -71,7 +71,7 @@ class Tally(Watcher):
     def training_share(self, places: int, now_s: float) -> float | None:
         """The share of the places' time since the first step that was spent training; None before one.
 
-        Of this sitting alone, as the workers measured it; `now_s` in seconds since 1970.
+        Of this session alone, as the workers measured it; `now_s` in seconds since 1970.
         """
         spent_s = places * (now_s - self._first_step_s)
         return self._training_s / spent_s if spent_s > 0 else None

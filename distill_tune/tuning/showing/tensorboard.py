@@ -15,12 +15,12 @@ from pathlib import Path
 from distill_tune.config.searching import COSTS
 from distill_tune.config.space import Space
 from distill_tune.config.writing import as_toml
-from distill_tune.tuning.books.ledger import Watcher
-from distill_tune.tuning.books.records import Report, Status, TrialRecord, sign_of
 from distill_tune.tuning.showing.events import PREFIX, EventFile, layout, scalars, text
 from distill_tune.tuning.showing.hparams import columns_of, experiment, final_status, session_end, session_start
 from distill_tune.tuning.showing.tally import Tally
 from distill_tune.tuning.showing.wording import amount, metric, settings
+from distill_tune.tuning.state.ledger import Watcher
+from distill_tune.tuning.state.records import Report, Status, TrialRecord, sign_of
 
 SEARCH_RUN = "search"
 LEADERS = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from distill_tune.tuning.books.ledger import Ledger
+from distill_tune.tuning.state.ledger import Ledger
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Clock:
         Args:
             ledger: its trials.
             prepared_s: when preparation ended, in seconds since 1970.
-            earlier_s: seconds of searching in earlier sittings.
+            earlier_s: seconds of searching in earlier sessions.
         """
         self.start_s = (first_step_s(ledger, prepared_s) or time.time()) - prepared_s
         self.search_s = searched_s(ledger, prepared_s, earlier_s)

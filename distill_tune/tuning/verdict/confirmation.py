@@ -18,7 +18,7 @@ from typing import Any
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
 from distill_tune.config.validate import validate
-from distill_tune.tuning.books.records import CONFIRMATION, Report, TrialRecord, merit_of
+from distill_tune.tuning.state.records import CONFIRMATION, Report, TrialRecord, merit_of
 
 DEFAULT_DISTILLATION = {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}
 SEARCHED_NO_TEACHER = "searched_no_teacher"

@@ -12,10 +12,10 @@ from typing import Any
 
 from distill_tune.config import Space, tables_of
 from distill_tune.config.searching import COSTS
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Status, TrialRecord, merit_of
 from distill_tune.tuning.dominance import on_front, spread
 from distill_tune.tuning.showing.wording import amount
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status, TrialRecord, merit_of
 from distill_tune.tuning.verdict.confirmation import Candidate
 
 

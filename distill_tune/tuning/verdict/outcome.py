@@ -13,9 +13,9 @@ from distill_tune.distillation.preparation.prepare import Preparation
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.export.model_card import input_sentence, model_card
 from distill_tune.export.student_folder import write_student_folder
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import merit_of
 from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import merit_of
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.confirmation import Candidate, Confirmation
 from distill_tune.tuning.verdict.examination import examine, load_student

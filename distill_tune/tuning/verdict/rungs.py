@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Status
 from distill_tune.tuning.schedulers import Rung
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status
 
 _LEAST = 5
 """So many trials must be compared before a rank correlation is given."""

@@ -9,10 +9,10 @@ from typing import Any
 from distill_tune.config import tables_of
 from distill_tune.students import multiply_adds
 from distill_tune.teachers import LoadedTeacher
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Status, TrialRecord
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.schedulers import Rung
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.clock import Clock, training_share
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.examination import Examination, Examined

@@ -2,7 +2,7 @@
 
 Memory that a student uses up by itself looks like memory that others have taken, or a node that is lost. So a training
 whose process has died more than `search.retries` times is to blame where others have come to their end since it died
-first. Where none has, it is no outcome, and a later sitting trains it again. If that ends in the same way, it is to
+first. Where none has, it is no outcome, and a later session trains it again. If that ends in the same way, it is to
 blame where any other has ever come to its end: else one that is the last to be trained would keep the confirmation
 from being finished for ever.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from distill_tune.tuning.books.records import TrialRecord
+from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.workers.assignment import Assignment
 
@@ -45,7 +45,7 @@ class Training:
     def is_to_blame(self, num_completed: int, is_again: bool) -> bool:
         """Whether its deaths are its own, where `num_completed` trainings are complete in the end.
 
-        `is_again` where an earlier sitting had begun it.
+        `is_again` where an earlier session had begun it.
         """
         if self.may_begin_again or self.completed_before is None:
             return False
@@ -54,7 +54,7 @@ class Training:
 
 @dataclass(frozen=True)
 class TrainingAtWork:
-    """A training that a seat has taken."""
+    """A training that a worker has taken."""
 
     training: Training
     record: TrialRecord

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from distill_tune.atomic import new_file
 from distill_tune.errors import StorageError
-from distill_tune.tuning.books.ledger import Watcher
-from distill_tune.tuning.books.records import Report, Status, TrialRecord
+from distill_tune.tuning.state.ledger import Watcher
+from distill_tune.tuning.state.records import Report, Status, TrialRecord
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.weights import write_weights
 
@@ -84,7 +84,7 @@ class CheckpointSweeper(Watcher):
         self._folder = folder
 
     def trial_known(self, record: TrialRecord) -> None:
-        """Of an earlier sitting, which may have been killed before it swept."""
+        """Of an earlier session, which may have been killed before it swept."""
         if record.status is not Status.PAUSED:
             self.trial_ended(record)
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.keeping import Keeper
 from distill_tune.tuning.workers.worker_group import keep_to_share

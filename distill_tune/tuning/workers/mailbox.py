@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from distill_tune.errors import StorageError
-from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 
 _PATIENCE_S = 1.0

@@ -24,8 +24,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError, StorageError, TrainingError, one_line
-from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.cluster.places import drop_waiting_places
+from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import log_fault
 from distill_tune.tuning.workers.keeping import read_checkpoint

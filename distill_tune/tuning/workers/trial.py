@@ -19,8 +19,8 @@ from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import one_line
-from distill_tune.tuning.books.records import Report
 from distill_tune.tuning.schedulers import Judge
+from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
 from distill_tune.tuning.workers.groups import make_group
@@ -98,7 +98,7 @@ class Trial(tune.Trainable):
         """Train to the next rung, but at least one epoch and not much longer than `STEP_S`; returns their reports.
 
         A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs nothing is decided. Nor
-        is it on the epochs of an earlier sitting or before a pause, of which the group tells again. While the group's
+        is it on the epochs of an earlier session or before a pause, of which the group tells again. While the group's
         workers are not up there may be none.
         """
         reports: list[Report] = []

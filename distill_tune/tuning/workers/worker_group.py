@@ -12,7 +12,7 @@ from collections.abc import Generator
 from contextlib import closing
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.tuning.books.records import Report
+from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.keeping import Keeper
 

@@ -1,4 +1,4 @@
-"""Seats: so many warm actors train the confirmation's students between them, also where some of them die."""
+"""A pool of warm actors that train the confirmation's students between them, also where some of them die."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ import ray
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import DistillTuneError, StorageError, one_line
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.records import Report, Status, TrialRecord
 from distill_tune.tuning.cluster.places import free_places
 from distill_tune.tuning.deciding.budget import Budget
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Report, Status, TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate, confirmation_record
-from distill_tune.tuning.verdict.pile import Pile, dealt
-from distill_tune.tuning.verdict.seat import Seat
+from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
 from distill_tune.tuning.verdict.training import Training, TrainingAtWork
+from distill_tune.tuning.verdict.work_queue import WorkQueue, dealt
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.groups import WORKERS
 from distill_tune.tuning.workers.keeping import checkpoint_of
 
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
-_SEAT_RESTARTS = 100
-"""Of a seat: each training may cost it some, and the others must not lose it."""
+_WORKER_RESTARTS = 100
+"""Of a worker: each training may cost it some, and the others must not lose it."""
 _PATIENCE_S = 60.0
 _LOOK_EVERY_S = 1.0
-"""While a seat is waited for, whether it is still needed."""
+"""While a worker is waited for, whether it is still needed."""
 
 
-class Seats:
-    """`with Seats(...) as seats: seats.train(candidates)`, as often as need be."""
+class ConfirmationPool:
+    """`with ConfirmationPool(...) as pool: pool.train(candidates)`, as often as need be."""
 
     def __init__(
         self,
@@ -52,34 +52,34 @@ class Seats:
         lanes: int = 1,
         retries: int = 2,
     ):
-        """`known` trainings of an earlier sitting are not run again, and those that had begun go on.
+        """`known` trainings of an earlier session are not run again, and those that had begun go on.
 
         `retries` is how often a training is begun again whose process has died.
         """
         self._count, self._prepared, self._resources = count, prepared, resources
         self._folder, self._ledger, self._budget, self._known = folder, ledger, budget, known or {}
         self._lanes, self._retries, self._lock = lanes, retries, threading.Lock()
-        self._seats: list[Any] = []
+        self._workers: list[Any] = []
         self._up: set[Any] = set()
-        """Seats that have been up."""
+        """Workers that have been up."""
         self._up_s = time.monotonic()
         self._left: list[Training] = []
         """Their processes died too often; who is to blame is seen in the end."""
 
-    def __enter__(self) -> Seats:
+    def __enter__(self) -> ConfirmationPool:
         alone = self._resources.workers_per_trial == 1
         cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
-        seat = ray.remote(Seat).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_SEAT_RESTARTS)
-        names = (f"seat-{n}" for n in range(self._count))
-        self._seats = [seat.remote(self._resources, self._folder, n, self._retries, self._lanes) for n in names]
+        worker = ray.remote(ConfirmationWorker).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_WORKER_RESTARTS)
+        names = (f"worker-{n}" for n in range(self._count))
+        self._workers = [worker.remote(self._resources, self._folder, n, self._retries, self._lanes) for n in names]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        for seat in self._seats:
-            if seat in self._up and self._budget.ended_by is None and kind is None:  # else it may still be training
+        for worker in self._workers:
+            if worker in self._up and self._budget.ended_by is None and kind is None:  # else it may still be training
                 with suppress(ray.exceptions.RayError):  # it died: there is nothing left to give back
-                    ray.get(seat.close.remote())
-            ray.kill(seat)
+                    ray.get(worker.close.remote())
+            ray.kill(worker)
         shutil.rmtree(self._folder / WORKERS, ignore_errors=True)
 
     def train(self, candidates: list[Candidate]) -> None:
@@ -89,22 +89,24 @@ class Seats:
         leaves out what has not come to its end.
 
         Raises:
-            DistillTuneError: a seat could not be kept running, or not write a student; what is missing may be taken up.
+            DistillTuneError: a worker could not be kept running, or could not write a student; --resume goes on.
         """
         runs = ((candidate, seed) for candidate in candidates for seed in candidate.seeds)
         asked = [Training(*run, self._retries) for run in runs if not self._is_known(*run)]
-        pile, faults, self._left = Pile(dealt(asked, self._count, self._lanes)), list[Exception](), []
-        threads = [threading.Thread(target=self._work, args=(seat, pile, faults), daemon=True) for seat in self._seats]
+        queue, faults, self._left = WorkQueue(dealt(asked, self._count, self._lanes)), list[Exception](), []
+        threads = [
+            threading.Thread(target=self._work, args=(worker, queue, faults), daemon=True) for worker in self._workers
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         if faults:
             raise DistillTuneError(f"the confirmation could not be finished: {one_line(faults[0])}") from faults[0]
-        self._settle([*self._left, *(training for part in pile.close() for training in part)])
+        self._settle([*self._left, *(training for part in queue.close() for training in part)])
 
     def _settle(self, left: list[Training]) -> None:
-        """End what no seat has brought to its end: what the machine has ended is no outcome, and is left as it is."""
+        """End what no worker has brought to its end: what the machine has ended is no outcome, and is left as it is."""
         to_blame = [t for t in left if t.is_to_blame(self._ledger.count(Status.COMPLETED), t.name in self._known)]
         for training in to_blame:
             self._end(self._begun(training), Status.FAILED, training.why)
@@ -115,30 +117,30 @@ class Seats:
             why = unsettled[0].why.removesuffix(".")
             raise DistillTuneError(f"the confirmation could not be finished: {why}; --resume takes it up.")
 
-    def _work(self, seat: Any, pile: Pile[list[Training]], faults: list[Exception]) -> None:
-        """One seat's thread: train what waits, as long as the seat is up."""
+    def _work(self, worker: Any, queue: WorkQueue[list[Training]], faults: list[Exception]) -> None:
+        """One worker's thread: train what waits, as long as the worker is up."""
         try:
-            while self._is_up(seat, pile) and (part := pile.take()) is not None:
-                self._train_some(seat, part, pile)
+            while self._is_up(worker, queue) and (part := queue.take()) is not None:
+                self._train_some(worker, part, queue)
         except Exception as error:  # raised again in the thread that asked
             faults.append(error)
         if faults or self._budget.ended_by is not None:
-            pile.close()
+            queue.close()
 
-    def _is_up(self, seat: Any, pile: Pile[list[Training]]) -> bool:
-        """Wait for a seat to be up, or up again; False where Ray has given it up, or it is no longer needed.
+    def _is_up(self, worker: Any, queue: WorkQueue[list[Training]]) -> bool:
+        """Wait for a worker to be up, or up again; False where Ray has given it up, or it is no longer needed.
 
         On a cluster that has lost a node there may be no place for it until the others are done.
         """
-        answer = seat.ready.remote()
-        while self._budget.ended_by is None and not pile.is_done:
+        answer = worker.ready.remote()
+        while self._budget.ended_by is None and not queue.is_done:
             if ray.wait([answer], timeout=_LOOK_EVERY_S)[0]:
-                return self._answers(seat, answer)
+                return self._answers(worker, answer)
             self._say_what_is_waited_for()
         return False
 
     def _say_what_is_waited_for(self) -> None:
-        """Once, after long enough without any seat that it is no slow start."""
+        """Once, after long enough without any worker that it is no slow start."""
         with self._lock:
             if self._up:
                 self._up_s = time.monotonic()
@@ -146,16 +148,16 @@ class Seats:
                 self._up_s = math.inf
                 self._ledger.say(f"the confirmation waits for a place: {free_places()}")
 
-    def _answers(self, seat: Any, answer: Any) -> bool:
+    def _answers(self, worker: Any, answer: Any) -> bool:
         try:
             ray.get(answer)
         except ray.exceptions.RayError:
             return False
-        self._up.add(seat)
+        self._up.add(worker)
         return True
 
     def _is_known(self, candidate: Candidate, seed: int) -> bool:
-        """Whether the training ended in an earlier sitting; then its outcome is taken from there."""
+        """Whether the training ended in an earlier session; then its outcome is taken from there."""
         record, weights = self._known.get(candidate.run_name(seed)), self._weights(candidate, seed)
         if record is None or record.status is Status.RUNNING:
             return False
@@ -170,30 +172,30 @@ class Seats:
         return self._folder / WEIGHTS / f"{candidate.run_name(seed)}.safetensors"
 
     def _begun(self, training: Training) -> TrialRecord:
-        """The record of a training that begins, goes on from an earlier sitting, or is begun again."""
+        """The record of a training that begins, goes on from an earlier session, or is begun again."""
         known = self._ledger.records.get(training.name) or self._known.get(training.name)
         if known is not None and known.status is Status.RUNNING:
             return known
         return confirmation_record(training.candidate, training.seed)
 
-    def _train_some(self, seat: Any, part: list[Training], pile: Pile[list[Training]]) -> None:
-        """Train to their ends, or, if the seat's process or node dies, give back what had not come to its own."""
+    def _train_some(self, worker: Any, part: list[Training], queue: WorkQueue[list[Training]]) -> None:
+        """Train to their ends, or, if the worker's process or node dies, give back what had not come to its own."""
         at_work = {work.record.trial_id: work for work in map(self._take, part)}
         try:
-            self._trained(seat, at_work)
+            self._trained(worker, at_work)
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, StorageError):
                 raise error.cause from error
             for work in at_work.values():
                 self._end(work.record, Status.FAILED, one_line(error.cause))
         except ray.exceptions.RayError as error:  # also where memory ran out, or a node was lost with what it had said
-            self._up.discard(seat)
+            self._up.discard(worker)
             if again := self._died([work.training for work in at_work.values()], one_line(error)):
-                return pile.put_back(*([training] for training in again))  # apart from now on: one may be to blame
-        pile.done()
+                return queue.put_back(*([training] for training in again))  # apart from now on: one may be to blame
+        queue.done()
 
     def _died(self, trainings: list[Training], why: str) -> list[Training]:
-        """Those of a dead seat that are begun again."""
+        """Those of a dead worker that are begun again."""
         with self._lock:
             dead = [training.died(why, self._ledger.count(Status.COMPLETED)) for training in trainings]
             self._left += [training for training in dead if not training.may_begin_again]
@@ -209,14 +211,14 @@ class Seats:
         assignment = Assignment(record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights)
         return TrainingAtWork(training, record, assignment)
 
-    def _trained(self, seat: Any, at_work: dict[str, TrainingAtWork]) -> None:
+    def _trained(self, worker: Any, at_work: dict[str, TrainingAtWork]) -> None:
         """Train all to the end, or, where the budget has ended, to that of the epoch; who has ended leaves `at_work`.
 
         Raises:
-            ray.exceptions.RayError: the seat's process died, or what it said was lost.
+            ray.exceptions.RayError: the worker's process died, or what it said was lost.
         """
         asked = [work.assignment for work in at_work.values()]
-        for reference in seat.train.options(num_returns="streaming").remote(asked):
+        for reference in worker.train.options(num_returns="streaming").remote(asked):
             trial_id, reports, failure = ray.get(reference)
             self._hear(at_work[trial_id], reports)
             if failure is not None:
@@ -231,7 +233,7 @@ class Seats:
     def _hear(self, work: TrainingAtWork, reports: list[Report]) -> None:
         with self._lock:
             for report in reports:
-                if report["epoch"] > work.record.epochs:  # a seat that was started again repeats some
+                if report["epoch"] > work.record.epochs:  # a worker that was started again repeats some
                     self._ledger.report(work.record.trial_id, report)
 
     def _complete(self, work: TrainingAtWork) -> None:
@@ -240,7 +242,7 @@ class Seats:
         self._end(work.record, Status.COMPLETED)
 
     def _leave(self, record: TrialRecord) -> None:
-        """It goes on in another sitting; whoever has not begun stays so."""
+        """It goes on in another session; whoever has not begun stays so."""
         if record.trial_id in self._ledger.records:
             record.goes_on_later = True
             self._end(record, Status.INTERRUPTED)

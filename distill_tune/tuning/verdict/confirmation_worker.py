@@ -1,4 +1,4 @@
-"""A seat: a warm actor that trains the confirmation's students, one after another or several in fused lanes."""
+"""A warm actor that trains the confirmation's students, one after another or several in fused lanes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import ray
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import StorageError, one_line
-from distill_tune.tuning.books.records import Report, Told
+from distill_tune.tuning.state.records import Report, Told
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
 from distill_tune.tuning.workers.groups import make_group
@@ -17,7 +17,7 @@ from distill_tune.tuning.workers.lane_group import LaneGroup
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
 
 
-class Seat:
+class ConfirmationWorker:
     """Trains some assignments after others: one at a time in a worker group, or several in lanes."""
 
     def __init__(self, resources: ResourcesConfig, folder: Path, name: str, retries: int, lanes: int = 1):
@@ -45,7 +45,7 @@ class Seat:
 
     @ray.method(max_task_retries=-1)
     def ready(self) -> None:
-        """Answers as soon as the seat is up, or up again: other calls fail at once while it is being restarted."""
+        """Answers as soon as the worker is up, or up again: other calls fail at once while it is being restarted."""
 
     def close(self) -> None:
         """Give back everything that the group holds."""

@@ -1,4 +1,4 @@
-"""One sitting of a search: the work between the claim to its folder and its summary."""
+"""One session of a search: the work between the claim to its folder and its summary."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 from distill_tune.export.result_folder import TENSORBOARD
 from distill_tune.export.student_folder import BEST
-from distill_tune.tuning.books.ledger import Ledger
-from distill_tune.tuning.books.plan import ConfirmationPlan, num_searches
-from distill_tune.tuning.books.records import Status, TrialRecord, sign_of
 from distill_tune.tuning.deciding.budget import Budget, Reason
-from distill_tune.tuning.ground import Ground
 from distill_tune.tuning.interrupts import Interrupt
 from distill_tune.tuning.planning.time_budget import Times, plan_confirmation
+from distill_tune.tuning.search_context import SearchContext
 from distill_tune.tuning.search_phase import BESIDE, SearchPhase, claim_beside
-from distill_tune.tuning.showing.display import Voice
+from distill_tune.tuning.showing.display import Reporter
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.plan import ConfirmationPlan, num_searches
+from distill_tune.tuning.state.records import Status, TrialRecord, sign_of
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.clock import Clock, searched_s
 from distill_tune.tuning.verdict.confirmation import (
@@ -29,21 +29,21 @@ from distill_tune.tuning.verdict.confirmation import (
     left_out_in_words,
     rivals_of,
 )
+from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.front import candidates, distinct, front_rows
 from distill_tune.tuning.verdict.outcome import complete, failed, interrupted
-from distill_tune.tuning.verdict.seats import Seats
 
 
-class Sitting:
-    """Search, confirmation and examination in a claimed folder, from wherever an earlier sitting has left off."""
+class Session:
+    """Search, confirmation and examination in a claimed folder, from wherever an earlier session has left off."""
 
-    def __init__(self, space_name: str, voice: Voice, interrupt: Interrupt, clock: Clock, ground: Ground):
+    def __init__(self, space_name: str, reporter: Reporter, interrupt: Interrupt, clock: Clock, context: SearchContext):
         """`space_name` is what people call the space; `clock` is told of each phase."""
-        self.space_name, self.voice, self.interrupt, self.clock = space_name, voice, interrupt, clock
-        self.ground, self.claim = ground, ground.claim
-        self.space, self.config = ground.fitted.space, ground.fitted.space.config
+        self.space_name, self.reporter, self.interrupt, self.clock = space_name, reporter, interrupt, clock
+        self.context, self.claim = context, context.claim
+        self.space, self.config = context.fitted.space, context.fitted.space.config
         self.times = Times.of(self.config.search, num_searches(self.config.confirm))
-        self.main = SearchPhase(ground.claim, ground.fitted, self._budget(), ground.places, voice)
+        self.main = SearchPhase(context.claim, context.fitted, self._budget(), context.places, reporter)
         self.ledger = self.main.ledger
         self.beside: SearchPhase | None = None
         """The search without a teacher, where there is one and it has begun."""
@@ -81,7 +81,7 @@ class Sitting:
         """What the search has cost, and why it ended."""
         main, beside = self.main, self.beside
         ended_by = main.ended_by or (Reason.USER if self.interrupt.requested else main.budget.ended_by)
-        spent = summary.effort(self.ledger, self.clock, self.ground.places, main.lanes, main.judge.rungs, ended_by)
+        spent = summary.effort(self.ledger, self.clock, self.context.places, main.lanes, main.judge.rungs, ended_by)
         if beside is None:
             return spent
         return spent | {
@@ -102,22 +102,22 @@ class Sitting:
 
     def _search(self) -> None:
         tensorboard = TensorBoardWatcher(
-            self.claim.folder / TENSORBOARD, self.space, self.ledger.objective, self.ground.places
+            self.claim.folder / TENSORBOARD, self.space, self.ledger.objective, self.context.places
         )
         try:
-            self.main.run(self.ground.preparation.prepared, tensorboard)
+            self.main.run(self.context.preparation.prepared, tensorboard)
         finally:
-            self.clock.searched(self.ledger, self.ground.prepared_s, self.claim.history.search_s)
+            self.clock.searched(self.ledger, self.context.prepared_s, self.claim.history.search_s)
 
     def _search_beside(self) -> None:
         """The same search without a teacher: as many trials, as much time."""
         began_s, trained = time.time(), self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
-        claim, fitted = claim_beside(self.claim, self.ground.fitted.without_teacher(), trained)
+        claim, fitted = claim_beside(self.claim, self.context.fitted.without_teacher(), trained)
         if lost := claim.history.loss:
-            self.voice.tell(lost)
+            self.reporter.tell(lost)
         times, epochs = self.times, self.config.search.epochs
         budget = Budget(trained, times.search_s, epochs, interrupt=self.interrupt, spent_s=claim.history.spent_s)
-        self.beside = beside = SearchPhase(claim, fitted, budget, min(self.ground.places, trained), self.voice)
+        self.beside = beside = SearchPhase(claim, fitted, budget, min(self.context.places, trained), self.reporter)
         tensorboard = TensorBoardWatcher(
             self.claim.folder / TENSORBOARD / BESIDE,
             beside.space,
@@ -125,10 +125,10 @@ class Sitting:
             beside.places,
             is_beside=True,
         )
-        self.voice.say("Searching", "the same space without a teacher")
+        self.reporter.say("Searching", "the same space without a teacher")
         try:
-            beside.run(self.ground.preparation.prepared, tensorboard, "Without a teacher")
-        except KeyboardInterrupt:  # as `work`, while its books are still open
+            beside.run(self.context.preparation.prepared, tensorboard, "Without a teacher")
+        except KeyboardInterrupt:  # as `work`, while its logbook is still open
             self.interrupt.requested = True
             beside.end_the_rest()
             raise
@@ -155,16 +155,16 @@ class Sitting:
             self.main.progress.begin("Confirming", plan.num_runs)
         whom = f"the best {plan.top}" if len(self.ledger.objectives) == 1 else f"{plan.top}, the front first"
         of_each = " of each search" if plan.searches > 1 else ""
-        self.voice.say("Confirming", f"{whom}{of_each}, and two baselines, in {plan.seeds} fresh seeds each")
+        self.reporter.say("Confirming", f"{whom}{of_each}, and two baselines, in {plan.seeds} fresh seeds each")
 
     def _confirmed(self, best: list[TrialRecord], plan: ConfirmationPlan) -> Confirmation | None:
         history = self.claim.history
         seeds = fresh_seeds(self.config, plan.seeds, history.rounds)
         rivals = [] if self.beside is None else rivals_of(self.beside.space, self._best_beside(plan), seeds)
-        self.again = Ledger(self.ledger.objective, self.ledger.watchers, self.voice.tell)
-        with Seats(
-            min(self.ground.places, plan.num_runs),
-            self.ground.preparation.prepared,
+        self.again = Ledger(self.ledger.objective, self.ledger.watchers, self.reporter.tell)
+        with ConfirmationPool(
+            min(self.context.places, plan.num_runs),
+            self.context.preparation.prepared,
             self.config.resources,
             self.claim.folder,
             self.again,
@@ -172,8 +172,8 @@ class Sitting:
             history.confirmations,
             self.main.lanes,
             self.config.search.retries,
-        ) as seats:
-            return confirm(candidates_of(self.space, best, seeds), seats.train, self.ledger.objective, rivals)
+        ) as pool:
+            return confirm(candidates_of(self.space, best, seeds), pool.train, self.ledger.objective, rivals)
 
     def _plan(self, best: list[TrialRecord]) -> ConfirmationPlan:
         run_s = self.config.search.max_epochs * best[0].training_s / best[0].epochs
@@ -181,25 +181,25 @@ class Sitting:
             run_s *= folds / (folds - 1)  # the student of all folds is trained too
         used_s = sum(phase.used_s for phase in (self.main, self.beside) if phase is not None)
         left_s = None if self.times.total_s is None else self.times.total_s - used_s
-        return plan_confirmation(self.config, len(best), run_s, left_s, self.ground.places)
+        return plan_confirmation(self.config, len(best), run_s, left_s, self.context.places)
 
     def _best_beside(self, plan: ConfirmationPlan) -> list[TrialRecord]:
         assert self.beside is not None
         best = distinct(self.beside.ledger.ranked())
         if not best:
-            self.voice.tell("warning: no trial of the search without a teacher could be used; nothing is said of it")
+            self.reporter.tell("warning: no trial of the search without a teacher could be used; nothing is said of it")
         return best[: plan.top]
 
     def _outcome(self, confirmation: Confirmation | None) -> dict[str, Any]:
         if confirmation is None:
             return self._failed()
         for line in left_out_in_words(confirmation):
-            self.voice.tell(line)
+            self.reporter.tell(line)
         began_s = time.monotonic()
         self.claim.logbook.write("test opened")
         head = {**self._head, "test_opened": self.claim.history.tests_opened + 1, **self._front(confirmation)}
         best = self.claim.folder / BEST
-        found = complete(head, confirmation, self.ground.preparation, self.ground.fitted.limits, self.ledger, best)
+        found = complete(head, confirmation, self.context.preparation, self.context.fitted.limits, self.ledger, best)
         self.clock.export_s = time.monotonic() - began_s
         return found
 

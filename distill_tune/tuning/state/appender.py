@@ -1,6 +1,6 @@
 """Appending to a search's logbook and its study's journal: an entry is there as a whole, or not at all.
 
-A disk that is nearly full takes a part of an entry, and may take a smaller one after it. No later sitting could read
+A disk that is nearly full takes a part of an entry, and may take a smaller one after it. No later session could read
 what that leaves, so the part is taken back, and nothing more is written.
 """
 

@@ -1,4 +1,4 @@
-"""A search's claim to its result folder: a new one, or one that an earlier sitting has left.
+"""A search's claim to its result folder: a new one, or one that an earlier session has left.
 
 A new search claims its folder when everything that can be refused has been looked at; a search that is taken up again
 claims it first. Whoever holds the logbook's lock is at work there.
@@ -21,9 +21,9 @@ from distill_tune.export.result_folder import (
     link_tree,
     write_search_toml,
 )
-from distill_tune.tuning.books.history import History
-from distill_tune.tuning.books.logbook import LOGBOOK, HeldError, Logbook
-from distill_tune.tuning.books.origin import Origin
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.logbook import LOGBOOK, HeldError, Logbook
+from distill_tune.tuning.state.origin import Origin
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Claim:
     logbook: Logbook
     history: History = field(default_factory=History)
     command: str = ""
-    """Of this sitting."""
+    """Of this session."""
 
     @classmethod
     def of_new(
@@ -49,7 +49,7 @@ class Claim:
         """
         logbook = _new_logbook(folder) if is_named else _next_logbook(folder)
         folder = logbook.folder
-        logbook.write("sitting", command=command, **(asdict(origin) if origin else {}))
+        logbook.write("session", command=command, **(asdict(origin) if origin else {}))
         write_search_toml(folder, space, command)
         return cls(folder, logbook, command=command)
 
@@ -69,7 +69,7 @@ class Claim:
             raise
         logbook.cut(history.logbook_bytes)
         logbook.knows([*history.records, *history.confirmations])
-        logbook.write("sitting", command=command)
+        logbook.write("session", command=command)
         return cls(folder, logbook, history, command)
 
     def link(self, prepared: Prepared) -> Prepared:
@@ -137,8 +137,8 @@ def newest(
     Raises:
         ConfigError: there is none.
     """
-    books = sorted(storage.glob(f"*/{LOGBOOK}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for folder in (book.parent for book in books):
+    logbooks = sorted(storage.glob(f"*/{LOGBOOK}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for folder in (logbook.parent for logbook in logbooks):
         if not (folder / SEARCH_TOML).is_file():  # a search that was ended while it claimed its folder
             continue
         if space_path is not None and not is_default_name(folder.name, space_path):

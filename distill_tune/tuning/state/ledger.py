@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from distill_tune.errors import one_line
-from distill_tune.tuning.books.records import (
+from distill_tune.tuning.state.records import (
     Report,
     Status,
     TrialRecord,
@@ -66,7 +66,7 @@ class Ledger:
         self._counts: Counter[Status] = Counter()
 
     def know(self, record: TrialRecord) -> None:
-        """A trial that had ended or paused in an earlier sitting."""
+        """A trial that had ended or paused in an earlier session."""
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_known(record))
 

@@ -18,7 +18,7 @@ from distill_tune.export.student_folder import BEST
 from distill_tune.tuning.showing.wording import amount
 
 
-def farewell(console: Console, found: dict[str, Any], folder: Path, address: str | None = None) -> None:
+def final_report(console: Console, found: dict[str, Any], folder: Path, address: str | None = None) -> None:
     """Say what `summary.json` has found, and where it is."""
     say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
     if found["status"] == "interrupted":

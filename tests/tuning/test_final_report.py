@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from distill_tune.tuning.showing.farewell import farewell, verdict_table, winner_in_words
+from distill_tune.tuning.showing.final_report import final_report, verdict_table, winner_in_words
 
 
 def console(width: int = 80) -> Console:
@@ -75,7 +75,7 @@ def test_the_winner_is_said_to_have_begun_otherwise_where_it_was_told_to() -> No
 
 def test_after_an_interrupt_the_command_to_go_on_with_is_one_that_a_shell_takes() -> None:
     plain, folder = console(width=40), Path("/else where/a search")
-    farewell(plain, {"status": "interrupted"}, folder, "head:6379")
+    final_report(plain, {"status": "interrupted"}, folder, "head:6379")
     *_, last = lines(plain)
     command = shlex.split(last.removeprefix("go on with   "))
     assert command[:3] == ["python", "-m", "distill_tune.search"]
@@ -92,5 +92,5 @@ def test_after_an_interrupt_the_command_to_go_on_with_is_one_that_a_shell_takes(
 
 def test_results_in_the_usual_place_need_no_storage_to_go_on() -> None:
     plain = console()
-    farewell(plain, {"status": "interrupted"}, Path("results").absolute() / "digits")
+    final_report(plain, {"status": "interrupted"}, Path("results").absolute() / "digits")
     assert lines(plain)[-1] == "go on with   python -m distill_tune.search --resume --name digits"

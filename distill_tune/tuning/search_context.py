@@ -1,12 +1,12 @@
-"""What a sitting stands on: its folder, what was found to fit, data and teacher that are ready, and places to train."""
+"""What a session stands on: its folder, what was found to fit, data and teacher that are ready, and places to train."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from distill_tune.distillation.preparation.prepare import Preparation
-from distill_tune.tuning.books.claim import Claim
 from distill_tune.tuning.planning.fitting import Fitted
+from distill_tune.tuning.state.claim import Claim
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Ground:
+class SearchContext:
     """After everything that can be refused."""
 
     claim: Claim
@@ -31,7 +31,7 @@ class Ground:
     prepared_s: float
     """When preparation had ended, in seconds since 1970."""
 
-    def linked(self) -> Ground:
+    def linked(self) -> SearchContext:
         """With data and teacher's outputs where the search's own folder has them."""
         prepared = self.claim.link(self.preparation.prepared)
         return replace(self, preparation=replace(self.preparation, prepared=prepared))

@@ -1,4 +1,4 @@
-"""What earlier sittings of a search have left: read from its logbook, empty for a new search."""
+"""What earlier sessions of a search have left: read from its logbook, empty for a new search."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.errors import CacheError
-from distill_tune.tuning.books.logbook import JOURNAL, LOGBOOK, as_report
-from distill_tune.tuning.books.origin import Origin
-from distill_tune.tuning.books.plan import ConfirmationPlan
-from distill_tune.tuning.books.records import CONFIRMATION, Status, TrialRecord
+from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, as_report
+from distill_tune.tuning.state.origin import Origin
+from distill_tune.tuning.state.plan import ConfirmationPlan
+from distill_tune.tuning.state.records import CONFIRMATION, Status, TrialRecord
 
 
 @dataclass
@@ -25,7 +25,7 @@ class History:
     study_bytes: int = 0
     """Length of the study's journal that these entries stand for."""
     search_s: float = 0.0
-    """Seconds of searching, from each sitting's first step to its last."""
+    """Seconds of searching, from each session's first step to its last."""
     spent_s: float = 0.0
     """Of these, since the search was begun or last extended: what its time budget has paid for."""
     plan: ConfirmationPlan | None = None
@@ -92,7 +92,7 @@ class History:
     def _take(self, entry: dict[str, Any]) -> None:
         self.study_bytes = max(self.study_bytes, entry.get("study_bytes", 0))
         match entry["entry"]:
-            case "sitting" if "data" in entry:
+            case "session" if "data" in entry:
                 self.origin = Origin(entry["data"], entry["teachers"])
             case "started":
                 self._record(entry)
@@ -130,7 +130,7 @@ class _Stopwatch:
         self._last_s: float | None = None
 
     def seconds_more(self, entry: dict[str, Any]) -> float:
-        if entry["entry"] in ("sitting", "searched"):
+        if entry["entry"] in ("session", "searched"):
             self._last_s = None
         if entry.get("trial_id", CONFIRMATION).startswith(CONFIRMATION):
             return 0.0

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.errors import ConfigError
-from distill_tune.tuning.books.appender import Appender
-from distill_tune.tuning.books.ledger import Watcher
-from distill_tune.tuning.books.records import Report, TrialRecord
+from distill_tune.tuning.state.appender import Appender
+from distill_tune.tuning.state.ledger import Watcher
+from distill_tune.tuning.state.records import Report, TrialRecord
 
 LOGBOOK = "ledger.jsonl"
 JOURNAL = "study.journal"
@@ -37,7 +37,7 @@ class HeldError(ConfigError):
 
 
 class Logbook(Watcher):
-    """Writes a search's logbook; made once a sitting."""
+    """Writes a search's logbook; made once a session."""
 
     is_essential = True
 
@@ -66,11 +66,11 @@ class Logbook(Watcher):
         """How long the study's journal is; raises OSError where that lacks an entry."""
 
     def knows(self, trial_ids: Iterable[str]) -> None:
-        """Trainings that are in the book from earlier sittings."""
+        """Trainings that are in the book from earlier sessions."""
         self._known.update(trial_ids)
 
     def cut(self, num_bytes: int) -> None:
-        """Drop what an earlier sitting was kept from writing to the end."""
+        """Drop what an earlier session was kept from writing to the end."""
         os.truncate(self._file.fileno(), num_bytes)
 
     def release(self) -> None:

@@ -1,7 +1,6 @@
-"""A pile of work that several threads take from, each for a worker that may be lost.
+"""A queue of work that several threads take from, each for a worker that may be lost.
 
-Whoever loses its worker puts its piece back, so nobody who still has one may leave before all pieces are done, or the
-pile is closed.
+A thread whose worker is lost puts its piece back, so no thread ends before all pieces are done, or the queue is closed.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ def dealt(work: Sequence[Piece], takers: int, most: int) -> list[list[Piece]]:
     return [list(work[count * part // parts : count * (part + 1) // parts]) for part in range(parts)]
 
 
-class Pile(Generic[Piece]):
+class WorkQueue(Generic[Piece]):
     """Pieces that wait, and pieces at work."""
 
     def __init__(self, pieces: Iterable[Piece]):
@@ -32,11 +31,11 @@ class Pile(Generic[Piece]):
 
     @property
     def is_done(self) -> bool:
-        """Whether nobody need stay: nothing waits and nothing is at work, or the pile is closed."""
+        """Whether nobody need stay: nothing waits and nothing is at work, or the queue is closed."""
         return self._is_closed or not self._left
 
     def take(self) -> Piece | None:
-        """The next piece, or, once the pile is done, None; waits while others are at work on the last ones."""
+        """The next piece, or, once the queue is done, None; waits while others are at work on the last ones."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self.is_done)
             return None if self.is_done else self._waiting.popleft()

@@ -1,9 +1,9 @@
-"""The pile that the confirmation's threads take from, with real threads: all is done once, nobody waits for ever."""
+"""The queue that the confirmation's threads take from, with real threads: all is done once, nobody waits for ever."""
 
 import threading
 from collections import Counter
 
-from distill_tune.tuning.verdict.pile import Pile
+from distill_tune.tuning.verdict.work_queue import WorkQueue
 
 LONG_S = 20.0
 """Longer than any thread here needs."""
@@ -20,54 +20,54 @@ def at_work(work: list[threading.Thread]) -> bool:
 
 
 def test_every_piece_is_done_once_though_each_is_put_back_first() -> None:
-    pile, tries, done = Pile(range(50)), Counter[int](), Counter[int]()
+    queue, tries, done = WorkQueue(range(50)), Counter[int](), Counter[int]()
 
     def work() -> None:
-        while (piece := pile.take()) is not None:
+        while (piece := queue.take()) is not None:
             tries[piece] += 1
             if tries[piece] == 1:
-                pile.put_back(piece)
+                queue.put_back(piece)
             else:
                 done[piece] += 1
-                pile.done()
+                queue.done()
 
     assert not at_work([threading.Thread(target=work) for _ in range(4)])
     assert done == Counter(range(50))
-    assert pile.is_done
+    assert queue.is_done
 
 
 def test_a_piece_may_be_put_back_in_parts_of_which_each_is_done() -> None:
-    pile, done = Pile([["a", "b", "c"]]), list[list[str]]()
-    whole = pile.take()
+    queue, done = WorkQueue([["a", "b", "c"]]), list[list[str]]()
+    whole = queue.take()
     assert whole is not None
-    pile.put_back(*([part] for part in whole))
-    assert not pile.is_done
+    queue.put_back(*([part] for part in whole))
+    assert not queue.is_done
 
     def work() -> None:
-        while (piece := pile.take()) is not None:
+        while (piece := queue.take()) is not None:
             done.append(piece)
-            pile.done()
+            queue.done()
 
     assert not at_work([threading.Thread(target=work) for _ in range(2)])
     assert sorted(done) == [["a"], ["b"], ["c"]]
-    assert pile.is_done
+    assert queue.is_done
 
 
 def test_nobody_waits_for_a_piece_whose_taker_has_gone_wrong() -> None:
-    pile, taken = Pile(["lost"]), list[str | None]()
-    assert pile.take() == "lost"
-    waiting = threading.Thread(target=lambda: taken.append(pile.take()))
-    closing = threading.Thread(target=pile.close)
+    queue, taken = WorkQueue(["lost"]), list[str | None]()
+    assert queue.take() == "lost"
+    waiting = threading.Thread(target=lambda: taken.append(queue.take()))
+    closing = threading.Thread(target=queue.close)
     assert not at_work([waiting, closing])
     assert taken == [None]
-    assert pile.is_done
+    assert queue.is_done
 
 
 def test_a_closed_pile_gives_nothing_and_says_what_nobody_will_do() -> None:
-    pile = Pile(["first", "second", "third"])
-    first = pile.take()
+    queue = WorkQueue(["first", "second", "third"])
+    first = queue.take()
     assert first == "first"
-    pile.close()
-    pile.put_back(first)
-    assert pile.take() is None
-    assert pile.close() == ["first", "second", "third"]
+    queue.close()
+    queue.put_back(first)
+    assert queue.take() is None
+    assert queue.close() == ["first", "second", "third"]
