@@ -3,4 +3,7 @@
 Importing this package pulls in neither torch nor ray; the modules that need them import them.
 """
 
-__version__ = "0.1.0"
+from distill_tune.student import LoadedStudent, load_student
+from distill_tune.version import __version__
+
+__all__ = ["LoadedStudent", "__version__", "load_student"]

@@ -17,6 +17,7 @@ from distill_tune.atomic import new_file
 from distill_tune.cli import Parser, fall_silent, guarded, warn
 from distill_tune.errors import InputError
 from distill_tune.paths import expanded
+from distill_tune.student import load_student
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,21 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _predict(given: argparse.Namespace) -> int:
-    from distill_tune.data.inputs import read_inputs
-    from distill_tune.evaluation.predicting import probabilities
-    from distill_tune.export.student_folder import open_student_folder
-
-    opened = open_student_folder(expanded(given.student))
+    student = load_student(given.student)
     source = expanded(given.input)
     if given.output is not None and _is_same(expanded(given.output), source):
         raise InputError(f"-o {given.output}: is INPUT itself, which must not be lost; choose another place.")
-    inputs = read_inputs(source, opened.encoder, opened.input_shape, warn, opened.separator)
-    found = probabilities(opened.student, inputs)
+    found = student.probabilities(source, warn)
     if given.output is None:
-        return _show(opened.classes, found)
+        return _show(student.classes, found)
     try:
         with _place(expanded(given.output)) as place, place.open("w", newline="", encoding="utf-8") as file:
-            return _write(file, opened.classes, found)
+            return _write(file, student.classes, found)
     except OSError as error:
         raise InputError(
             f"-o {given.output:.200}: cannot be written ({error.strerror}); choose another place."

@@ -1,4 +1,4 @@
-"""New, unlabelled rows to predict: CSV, Parquet, .npy or .npz, brought into the training inputs' layout."""
+"""New, unlabelled rows to predict, from a file or at hand, brought into the training inputs' layout."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,16 +18,17 @@ KINDS = {".csv": "CSV", ".parquet": "Parquet", ".npy": "NumPy", ".npz": "NumPy"}
 
 
 def read_inputs(
-    path: Path,
+    rows: Path | pd.DataFrame | npt.NDArray[Any],
     encoder: dict[str, Any] | None,
     input_shape: tuple[int, ...],
     warn: Callable[[str], object] = lambda line: None,
     separator: str | None = None,
 ) -> npt.NDArray[Any]:
-    """The rows of `path`, ready for the student.
+    """The rows, ready for the student.
 
     Args:
-        path: CSV with a header line, Parquet, .npy, or .npz with `inputs`, `x`, `X` or a single array.
+        rows: a table or array at hand, or a file: CSV with a header line, Parquet, .npy, or .npz with `inputs`, `x`,
+            `X` or a single array.
         encoder: `Dataset.encoder`; None for images.
         input_shape: `Dataset.input_shape`.
         warn: hears of what training has not seen.
@@ -39,24 +40,29 @@ def read_inputs(
     Raises:
         DataError: missing, of another kind or shape, or without a column that the student needs.
     """
-    path = Path(path)
-    if path.suffix.lower() not in KINDS:
-        raise DataError(f"{path}: must end in one of {', '.join(KINDS)}, but ends in {path.suffix!r}.")
+    name = str(rows) if isinstance(rows, Path) else "the rows"
+    if isinstance(rows, Path) and rows.suffix.lower() not in KINDS:
+        raise DataError(f"{rows}: must end in one of {', '.join(KINDS)}, but ends in {rows.suffix!r}.")
     if encoder is None:
-        return _images(_array(path, separator), input_shape, path)
+        return _images(_array(rows, separator), input_shape, name)
     try:
-        return _features(path, TableEncoder.from_dict(encoder), warn, separator)
+        return _features(rows, TableEncoder.from_dict(encoder), warn, separator)
     except DataError as error:
-        raise DataError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+        raise DataError(str(error) if name in str(error) else f"{name}: {error}") from error
 
 
 def _features(
-    path: Path, encoder: TableEncoder, warn: Callable[[str], object], separator: str | None
+    rows: Path | pd.DataFrame | npt.NDArray[Any],
+    encoder: TableEncoder,
+    warn: Callable[[str], object],
+    separator: str | None,
 ) -> npt.NDArray[np.float32]:
-    if KINDS[path.suffix.lower()] == "NumPy":
-        frame = _frame(_array(path), encoder.columns)
+    if isinstance(rows, pd.DataFrame):
+        frame = rows.rename(columns=str)
+    elif isinstance(rows, Path) and KINDS[rows.suffix.lower()] != "NumPy":
+        frame = _table(rows, separator, as_text=tuple(encoder.categories))
     else:
-        frame = _table(path, separator, as_text=tuple(encoder.categories))
+        frame = _frame(_array(rows), encoder.columns)
     if not len(frame):
         raise DataError("has no rows; it needs some to predict.")
     features = encoder.transform(frame)
@@ -89,8 +95,10 @@ def _separator(path: Path) -> str:
     return max(",;\t|", key=header.count)
 
 
-def _array(path: Path, separator: str | None = None) -> npt.NDArray[Any]:
-    """The file's only, or best named, array; of a table its values."""
+def _array(path: Path | pd.DataFrame | npt.NDArray[Any], separator: str | None = None) -> npt.NDArray[Any]:
+    """What is at hand, or the file's only, or best named, array; of a table its values."""
+    if not isinstance(path, Path):
+        return np.asarray(path)
     if path.suffix.lower() == ".npy":
         return read_npy(path)
     if path.suffix.lower() != ".npz":
@@ -107,14 +115,14 @@ def _array(path: Path, separator: str | None = None) -> npt.NDArray[Any]:
     return next(iter(arrays.values()))
 
 
-def _images(array: npt.NDArray[Any], shape: tuple[int, ...], path: Path) -> npt.NDArray[np.uint8]:
+def _images(array: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.NDArray[np.uint8]:
     """[n, *shape], also from flat rows of pixels and from [n, h, w, channels]."""
     if array.ndim == 2 and array.shape[1] == int(np.prod(shape)):
-        images = as_bytes(array, str(path)).reshape(-1, *shape)
+        images = as_bytes(array, name).reshape(-1, *shape)
     elif array.ndim == 4 and array.shape[1:] == shape:
-        images = as_bytes(array, str(path))
+        images = as_bytes(array, name)
     else:
-        images, _ = as_images(array, str(path))
+        images, _ = as_images(array, name)
     if images.shape[1:] != shape or not len(images):
-        raise DataError(f"{path}: must be images [n, {', '.join(map(str, shape))}], but is {list(array.shape)}.")
+        raise DataError(f"{name}: must be images [n, {', '.join(map(str, shape))}], but is {list(array.shape)}.")
     return images

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 
-import distill_tune
+from distill_tune.version import __version__
 
 _LIBRARIES = ("torch", "ray", "optuna", "numpy", "scikit-learn", "pyarrow", "pydantic")
 
@@ -15,7 +15,7 @@ _LIBRARIES = ("torch", "ray", "optuna", "numpy", "scikit-learn", "pyarrow", "pyd
 def versions() -> dict[str, str]:
     """Name to version."""
     found = {name: version(name) for name in _LIBRARIES}
-    return {"distill_tune": distill_tune.__version__, "python": sys.version.split()[0], **found} | _revision()
+    return {"distill_tune": __version__, "python": sys.version.split()[0], **found} | _revision()
 
 
 def machine() -> str:

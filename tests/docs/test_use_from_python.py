@@ -15,8 +15,8 @@ import tomli_w
 from runs import IMAGES
 from test_docs import PROJECT, code_block
 
-from distill_tune import predict, train
-from distill_tune.data.inputs import read_inputs
+from distill_tune import load_student, predict, train
+from distill_tune.errors import DataError
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.export.student_folder import open_student_folder
 
@@ -72,11 +72,27 @@ def test_the_student_says_from_python_what_predict_says(folder: Path) -> None:
     assert (probabilities.idxmax(axis=1) == predicted["class"]).all()
 
 
+def test_a_table_or_an_array_at_hand_is_classified_like_the_same_rows_in_a_file(folder: Path) -> None:
+    student = load_student(str(folder / "results/NAME/best"))
+    frame = pd.read_csv(folder / "new_rows.csv", sep=student.separator or ",")
+    expected = student.probabilities(str(folder / "new_rows.csv"))
+    np.testing.assert_array_equal(student.probabilities(frame), expected)
+    if student.encoder is not None:
+        frame = frame[student.encoder["columns"]]
+    assert student.predict(frame.to_numpy()) == [student.classes[best] for best in expected.argmax(1)]
+
+
+def test_rows_of_another_layout_are_refused_in_one_line(folder: Path) -> None:
+    student = load_student(folder / "results/NAME/best")
+    with pytest.raises(DataError, match=r"^the rows: .*\.$"):
+        student.predict(np.zeros((3, 1)))
+
+
 def test_the_network_as_onnx_gives_the_same_logits_for_any_number_of_rows(folder: Path) -> None:
     done(folder, "export_student.py")
-    opened = open_student_folder(folder / "results/NAME/best")
-    rows = read_inputs(folder / "new_rows.csv", opened.encoder, opened.input_shape, separator=opened.separator)
+    student = load_student(folder / "results/NAME/best")
+    rows = student.inputs(folder / "new_rows.csv")
     session = onnxruntime.InferenceSession(folder / "student.onnx", providers=["CPUExecutionProvider"])
     for some in (rows, rows[:1]):
         (logits,) = session.run(None, {"inputs": some})
-        np.testing.assert_allclose(logits, predict_logits(opened.student, some), atol=1e-4)
+        np.testing.assert_allclose(logits, predict_logits(student.network, some), atol=1e-4)

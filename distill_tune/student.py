@@ -1,0 +1,106 @@
+"""A trained student in Python: `load_student("results/NAME/best")`. The command for it is `predict.py`.
+
+student = distill_tune.load_student("results/NAME/best")
+student.predict("new_rows.csv")            # the most probable class of each row
+student.probabilities(frame)               # [rows, classes], of a pandas.DataFrame or a NumPy array too
+student.export_onnx("student.onnx")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from distill_tune.errors import InputError
+from distill_tune.paths import expanded
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+    from torch import nn
+
+    Rows: TypeAlias = "str | Path | pd.DataFrame | npt.NDArray[Any]"
+
+
+def load_student(folder: str | Path) -> LoadedStudent:
+    """The student of a folder, `best/` of a search or `seed-N/` of a training; needs neither Ray nor the data.
+
+    Raises:
+        InputError: it is no student's folder, a file of it is damaged, or the student's family cannot be imported.
+    """
+    from distill_tune.students._folder import open_student_folder
+
+    opened = open_student_folder(expanded(str(folder)))
+    return LoadedStudent(opened.student, opened.classes, opened.input_shape, opened.encoder, opened.separator)
+
+
+@dataclass(frozen=True)
+class LoadedStudent:
+    """A trained student, ready to classify."""
+
+    network: nn.Module
+    """In eval mode: what `inputs` makes, as a tensor, to logits [rows, classes]."""
+    classes: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    """Of a row as `inputs` makes it: (features,), or (channels, height, width)."""
+    encoder: dict[str, Any] | None
+    """How a table's columns become features, as `student.json` says it; None for images."""
+    separator: str | None
+    """Between the columns of a CSV file, if it has learned from one."""
+
+    def inputs(self, rows: Rows, warn: Callable[[str], object] = lambda line: None) -> npt.NDArray[Any]:
+        """Rows in the layout of the training data, as the network takes them.
+
+        Args:
+            rows: a CSV, Parquet, .npy or .npz file, a `pandas.DataFrame`, or an array: [rows, columns] of a table, or
+                images [rows, channels, height, width] in bytes.
+            warn: is told of categories and gaps that the training data did not have.
+
+        Returns:
+            float32 [rows, features] of a table, uint8 [rows, channels, height, width] of images.
+
+        Raises:
+            DataError: they have another layout, or a file cannot be read.
+        """
+        from distill_tune.data.inputs import read_inputs
+
+        given = expanded(str(rows)) if isinstance(rows, str | Path) else rows
+        return read_inputs(given, self.encoder, self.input_shape, warn, self.separator)
+
+    def probabilities(self, rows: Rows, warn: Callable[[str], object] = lambda line: None) -> npt.NDArray[np.float32]:
+        """[rows, classes], each row summing to 1, in the order of `classes`; arguments and errors as `inputs`."""
+        from distill_tune.evaluation.predicting import probabilities
+
+        return probabilities(self.network, self.inputs(rows, warn))
+
+    def predict(self, rows: Rows, warn: Callable[[str], object] = lambda line: None) -> list[str]:
+        """The most probable class of each row; arguments and errors as `inputs`."""
+        return [self.classes[best] for best in self.probabilities(rows, warn).argmax(1)]
+
+    def export_onnx(self, path: str | Path) -> None:
+        """Write the network as ONNX, for any number of rows: `inputs` as the method makes them, to `logits`.
+
+        Images are normalised inside; a table's encoder stays outside.
+
+        Raises:
+            InputError: `onnxscript` is not installed.
+        """
+        import torch
+
+        if find_spec("onnxscript") is None:
+            raise InputError("export_onnx: needs the package onnxscript; pip install onnxscript.")
+        # Two rows: of one, a network for one row would be made.
+        example = torch.zeros((2, *self.input_shape), dtype=torch.float32 if self.encoder else torch.uint8)
+        torch.onnx.export(
+            self.network,
+            (example,),
+            str(expanded(str(path))),
+            input_names=["inputs"],
+            output_names=["logits"],
+            dynamic_shapes=({0: "rows"},),
+            external_data=False,
+        )

@@ -1,0 +1,3 @@
+"""The version of this package, which results and model cards name."""
+
+__version__ = "0.1.0"
