@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TextIO
 
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
 from distill_tune.registry import did_you_mean
+from distill_tune.version import __version__
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _OF_THE_DISK = (*_NO_ROOM, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -25,6 +26,10 @@ INTERRUPTED = 130
 
 class Parser(argparse.ArgumentParser):
     """A command line that is refused in one line, as everything else is."""
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self.add_argument("--version", action="version", version=f"distill_tune {__version__}")
 
     def parse_args(self, *arguments: Any, **options: Any) -> Any:
         """As argparse does it, but an unknown option is told what it may have meant."""

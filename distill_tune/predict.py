@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The command line."""
     made = Parser(prog="python -m distill_tune.predict", description=__doc__)
-    made.add_argument("student", metavar="STUDENT_FOLDER", help="best/ of a result folder")
+    made.add_argument("student", metavar="STUDENT_FOLDER", help="a student's folder, such as best/ of a result folder")
     made.add_argument("input", metavar="INPUT", help="CSV, Parquet, .npy or .npz")
-    made.add_argument("-o", "--output", metavar="OUTPUT", help="a CSV file; standard output unless given")
+    made.add_argument("-o", "--output", metavar="OUTPUT", help="CSV file to write (default: standard output)")
     return made
 
 

@@ -19,26 +19,33 @@ if TYPE_CHECKING:
     from distill_tune.tuning.order import Order
 
 DEFAULT_SPACE = "search_spaces/digits.toml"
-RESUME = "go on with a search that was ended before its verdict: --name, or the newest (of SPACE); with no --set"
-EXTEND = "add N trials to a finished search, in --time if given, and confirm anew; with no --set"
+RESUME = "continue an unfinished search: --name, or the newest (of SPACE, if given)"
+EXTEND = "add N trials to a finished search, within --time if given, and confirm again"
 
 
 def parser() -> Parser:
     """The command line; everything that is not here is in the configuration."""
     made = Parser(prog="python -m distill_tune.search", description=__doc__)
     add = made.add_argument
-    add("space", nargs="?", metavar="SPACE", help=f"a search space, else {DEFAULT_SPACE}")
-    add("--name", help="of the result folder; the space's name and the time unless given")
-    add("--storage", default="results", metavar="FOLDER", help="where result folders are; ./results unless given")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any key, ranges too")
-    add("--trials", metavar="N", help="search.trials")
-    add("--time", metavar="10m", help="search.time: for search and confirmation together")
-    add("--address", help="of a Ray cluster; RAY_ADDRESS, or one of its own on this machine, unless given")
+    add("space", nargs="?", metavar="SPACE", help=f"the search space, a TOML file (default: {DEFAULT_SPACE})")
+    add("--name", help="name of the result folder (default: SPACE-DATE-TIME)")
+    add("--storage", default="results", metavar="FOLDER", help="folder of the result folders (default: ./results)")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="settings",
+        help="set any key, also to a range; repeatable",
+    )
+    add("--trials", metavar="N", help="number of trials (search.trials)")
+    add("--time", metavar="10m", help="time for search and confirmation together (search.time)")
+    add("--address", help="address of a Ray cluster (default: RAY_ADDRESS, else a cluster of its own)")
     onward = made.add_mutually_exclusive_group()
     onward.add_argument("--resume", action="store_true", help=RESUME)
     onward.add_argument("--extend", metavar="N", help=EXTEND)
-    add("--dry-run", action="store_true", help="show what would be done, and start nothing")
-    add("--quiet", action="store_true", help="print the result alone")
+    add("--dry-run", action="store_true", help="check everything, show the plan and a time estimate, start nothing")
+    add("--quiet", action="store_true", help="print only the result")
     return made
 
 
@@ -88,7 +95,7 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
     """The order to take up or extend an old search, whose configuration is in its folder."""
     option = "--resume" if given.resume else "--extend"
     if given.settings or given.trials is not None:
-        raise ConfigError(f"{option}: a search goes on as it was begun; leave out --set and --trials.")
+        raise ConfigError(f"{option}: the configuration of a search cannot change; leave out --set and --trials.")
     if given.resume and given.time is not None:
         raise ConfigError("--resume: what is left of the search's time counts on; --time goes with --extend N.")
     if not given.resume and not _is_count(given.extend):

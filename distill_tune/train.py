@@ -29,12 +29,22 @@ _NUM_LINES = 5
 def parser() -> Parser:
     """The command line."""
     made = Parser(prog="python -m distill_tune.train", description=__doc__)
-    made.add_argument("run", metavar="RUN", help="a configuration without ranges, such as best/run.toml of a result")
-    made.add_argument("--seeds", type=int, default=1, metavar="N", help="train so many times, from search.seed upward")
-    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="any key")
-    made.add_argument("--name", help="of the result folder; the run's name and the time unless given")
     made.add_argument(
-        "--storage", default="results", metavar="FOLDER", help="where result folders are; ./results unless given"
+        "run", metavar="RUN", help="a configuration without ranges, such as best/run.toml of a result folder"
+    )
+    made.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of trainings, with seeds from search.seed upward (default: 1)",
+    )
+    made.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="set any key; repeatable"
+    )
+    made.add_argument("--name", help="name of the result folder (default: RUN-DATE-TIME)")
+    made.add_argument(
+        "--storage", default="results", metavar="FOLDER", help="folder of the result folders (default: ./results)"
     )
     return made
 

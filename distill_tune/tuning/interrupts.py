@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-_ONCE = b"\nEnding: trials end after their step, and what is there is saved. Once more ends at once.\n"
+_ONCE = b"\nStopping after the current step; results are saved. Press Ctrl-C again to stop at once.\n"
 
 
 def keep_children_up() -> None:
