@@ -46,7 +46,7 @@ try:
     from timm.optim import create_optimizer_v2
     from timm.task import LogitDistillationTask
 except ImportError as error:
-    sys.exit(f"timm_live_teacher.py needs timm ({error}); `pip install 'distill_tune[vision]'` installs it.")
+    sys.exit(f"timm_live_teacher.py needs timm ({error}); `pip install timm` installs it.")
 
 
 class TimmLoop:

@@ -122,7 +122,7 @@ def import_keras() -> Any:
         import keras
     except ImportError as error:
         raise TeacherError(
-            f"teacher.source: 'keras' needs Keras ({one_line(error)}); `pip install 'distill_tune[keras]'` installs it."
+            f"teacher.source: 'keras' needs Keras ({one_line(error)}); `pip install keras` installs it."
         ) from error
     if keras.backend.backend() != "torch":
         raise TeacherError(
@@ -132,7 +132,7 @@ def import_keras() -> Any:
     if tuple(int(part) for part in keras.__version__.split(".")[:3] if part.isdigit()) < _OLDEST:
         raise TeacherError(
             f"teacher.source: 'keras' needs Keras {'.'.join(map(str, _OLDEST))} or later, but {keras.__version__} is "
-            "installed; `pip install -U 'distill_tune[keras]'` installs it."
+            "installed; `pip install -U keras` installs it."
         )
     return keras
 

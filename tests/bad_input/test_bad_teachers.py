@@ -59,7 +59,7 @@ def test_a_factory_that_makes_no_teacher(refuse_torch: Refuse, factory: str, sai
 @pytest.mark.parametrize(("source", "said"), [("result", "holds no student"), ("huggingface", "no folder")])
 def test_a_folder_that_is_not_there_or_whose_name_none_can_have(refuse: Refuse, source: str, said: str) -> None:
     if source == "huggingface":
-        pytest.importorskip("transformers", reason="pip install 'distill_tune[huggingface]'")
+        pytest.importorskip("transformers", reason="pip install transformers")
     for path in ("gone", "long" * 90, f"above/{'long' * 90}"):
         told = refuse(f"teacher.source={source}", f"teacher.path={path}")
         assert told.startswith("error: teacher.path: ")
@@ -71,7 +71,7 @@ def test_a_folder_below_the_home_folder_is_found(refuse: Refuse, folder: Path, m
     for seed in (0, 1):
         (folder / "home" / "trained" / f"seed-{seed}").mkdir(parents=True)
     assert "'~/trained' holds 2 students" in refuse("teacher.source=result", "teacher.path=~/trained")
-    pytest.importorskip("transformers", reason="pip install 'distill_tune[huggingface]'")
+    pytest.importorskip("transformers", reason="pip install transformers")
     said = refuse("teacher.source=huggingface", "teacher.path=~/trained")
     assert "'~/trained' has no model.safetensors" in said
 

@@ -42,14 +42,14 @@ def student(input_shape: tuple[int, ...], classes: int, depth: int = 2, width: i
 
 
 def timm_student(input_shape: tuple[int, ...], classes: int, model: str = "test_vit", depth: int = 2) -> nn.Module:
-    timm = pytest.importorskip("timm", reason="pip install 'distill_tune[vision]'")
+    timm = pytest.importorskip("timm", reason="pip install timm")
     if model == "test_vit":
         return timm.create_model(model, img_size=8, patch_size=4, in_chans=1, num_classes=classes, depth=depth)
     return timm.create_model(model, in_chans=1, num_classes=classes)
 
 
 def hugging_face_student(input_shape: tuple[int, ...], classes: int, depth: int = 2) -> nn.Module:
-    transformers = pytest.importorskip("transformers", reason="pip install 'distill_tune[huggingface]'")
+    transformers = pytest.importorskip("transformers", reason="pip install transformers")
     sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24, "num_hidden_layers": depth}
     config = transformers.ViTConfig(image_size=8, patch_size=4, num_channels=1, num_labels=classes, **sizes)
 

@@ -46,7 +46,7 @@ def of_keras(folder: Path) -> Section:
     import os
 
     os.environ["KERAS_BACKEND"] = "torch"
-    keras = pytest.importorskip("keras", reason="pip install 'distill_tune[keras]'")
+    keras = pytest.importorskip("keras", reason="pip install keras")
     keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, "softmax")]).save(folder / "m.keras")
     return {"path": str(folder / "m.keras")}
 
@@ -65,7 +65,7 @@ def of_ensemble(folder: Path) -> Section:
 
 def of_timm(folder: Path) -> Section:
     """On images, the only thing that its networks read."""
-    timm = pytest.importorskip("timm", reason="pip install 'distill_tune[vision]'")
+    timm = pytest.importorskip("timm", reason="pip install timm")
     arguments = {"img_size": 8, "patch_size": 4, "depth": 1}
     model = timm.create_model("test_vit", in_chans=1, num_classes=10, **arguments)
     save_file(model.state_dict(), folder / "w.safetensors")
@@ -74,7 +74,7 @@ def of_timm(folder: Path) -> Section:
 
 def of_huggingface(folder: Path) -> Section:
     """Of colour, larger images, and labels in another order than the digits'."""
-    transformers = pytest.importorskip("transformers", reason="pip install 'distill_tune[huggingface]'")
+    transformers = pytest.importorskip("transformers", reason="pip install transformers")
     sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24, "num_hidden_layers": 1}
     labels = {place: str(9 - place) for place in range(10)}
     config = transformers.ViTConfig(image_size=12, patch_size=4, id2label=labels, **sizes)

@@ -21,7 +21,7 @@ from distill_tune.errors import TeacherError
 from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
 from distill_tune.teachers._huggingface import ImageClassifier
 
-transformers = pytest.importorskip("transformers", reason="pip install 'distill_tune[huggingface]'")
+transformers = pytest.importorskip("transformers", reason="pip install transformers")
 IMAGES = DataSpec(("a", "b", "c"), (3, 16, 16), (100.0, 90.0, 80.0), (50.0, 60.0, 70.0), "data", 10)
 GREY = replace(IMAGES, input_shape=(1, 16, 16), mean=(100.0,), std=(50.0,))
 ROWS = DataSpec(("a", "b", "c"), (5,), (), (), "data", 10)
@@ -414,4 +414,4 @@ def test_a_missing_or_old_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "transformers", None)
     message = refused(tmp_path / "m")
     assert message.startswith("teacher.source: 'huggingface' needs transformers (")
-    assert message.endswith("`pip install 'distill_tune[huggingface]'` installs it.")
+    assert message.endswith("`pip install transformers` installs it.")

@@ -12,7 +12,7 @@ from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
 from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
 
-timm = pytest.importorskip("timm", reason="pip install 'distill_tune[vision]'")
+timm = pytest.importorskip("timm", reason="pip install timm")
 IMAGES = DataSpec(("a", "b", "c"), (3, 32, 32), (100.0, 90.0, 80.0), (50.0, 60.0, 70.0), "data", 10)
 ROWS = DataSpec(("a", "b", "c"), (5,), (), (), "data", 10)
 

@@ -33,7 +33,7 @@ CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
 CURE = (
-    "`apt-get install dataset-fashion-mnist`, `make data`, `pip install 'distill_tune[vision]'` (then it is "
+    "`apt-get install dataset-fashion-mnist`, `make data`, `pip install torchvision` (then it is "
     "downloaded), or data.path = a folder with its four IDX files"
 )
 

@@ -82,7 +82,7 @@ def _read_rda(path: Path) -> pd.DataFrame:
     try:
         import rdata
     except ImportError as error:
-        raise DataError(f"{path}: reading R's .rda needs `pip install 'distill_tune[letter]'`, or a CSV.") from error
+        raise DataError(f"{path}: reading R's .rda needs `pip install rdata`, or a CSV.") from error
     try:
         tables = list(rdata.read_rda(path).values())
     except Exception as error:  # rdata raises whatever the first damaged byte leads to

@@ -176,11 +176,11 @@ def _transformers() -> Any:
     except ImportError as error:
         raise TeacherError(
             f"teacher.source: 'huggingface' needs transformers ({one_line(error)}); "
-            "`pip install 'distill_tune[huggingface]'` installs it."
+            "`pip install transformers` installs it."
         ) from error
     if int(transformers.__version__.split(".")[0]) < 5:
         raise TeacherError(
             f"teacher.source: 'huggingface' needs transformers 5 or later, but {transformers.__version__} is "
-            "installed; `pip install -U 'distill_tune[huggingface]'` installs it."
+            "installed; `pip install -U transformers` installs it."
         )
     return transformers

@@ -69,6 +69,6 @@ def _timm() -> Any:
         import timm
     except ImportError as error:
         raise TeacherError(
-            f"teacher.source: 'timm' needs timm ({one_line(error)}); `pip install 'distill_tune[vision]'` installs it."
+            f"teacher.source: 'timm' needs timm ({one_line(error)}); `pip install timm` installs it."
         ) from error
     return timm

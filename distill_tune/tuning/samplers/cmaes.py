@@ -42,6 +42,6 @@ class Cmaes(Sampler):
         try:
             import cmaes  # noqa: F401
         except ImportError as error:
-            raise ConfigError("search.sampler: 'cmaes' needs `pip install 'distill_tune[cmaes]'`.") from error
+            raise ConfigError("search.sampler: 'cmaes' needs `pip install cmaes`.") from error
         if all(isinstance(found, Choice) for found in space.ranges.values()):
             raise ConfigError("search.sampler: 'cmaes' needs ranges of numbers, but all are choices; use 'tpe'.")
