@@ -31,7 +31,10 @@ from _measure import ENVIRONMENT, ROOT, conclude, settings, show, spread
 SPACE = "search_spaces/fashion_mnist.toml"
 FIXED = (
     "search.min_epochs=1",
+    "teacher.resnet={width=32, depth=1, stages=3}",
     "teacher.train.epochs=4",
+    "teacher.train.augmentation={flip=0.5, shift=1, cutout=0}",
+    "student.resnet.first_stride=2",
     "augmentation.flip=0.5",
     "augmentation.shift=1",
 )

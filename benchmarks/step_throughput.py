@@ -60,7 +60,13 @@ CONVNET = (
     "student.convnet.depth=3",
     "student.convnet.separable=false",
 )
-RESNET = ("student.family='resnet'", "student.resnet.width=8", "student.resnet.depth=1", "student.resnet.stages=3")
+RESNET = (
+    "student.family='resnet'",
+    "student.resnet.width=8",
+    "student.resnet.depth=1",
+    "student.resnet.stages=3",
+    "student.resnet.first_stride=2",
+)
 LETTER, FASHION = "search_spaces/letter.toml", "search_spaces/fashion_mnist.toml"
 CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "letter-mlp": (LETTER, MLP),
