@@ -41,17 +41,17 @@ def count_cost(family: Student, input_shape: tuple[int, ...], classes: int) -> C
 
 
 def looked_at(look: Callable[[], _Seen]) -> _Seen:
-    """What `look` sees of a network that it makes for a moment: one whose numbers are whatever its memory held.
+    """What `look` sees of a network that it makes for a moment: one in which all numbers of a tensor are the same.
 
     A user's network may need them; it is made with them then. The random state is kept.
     """
     import torch
 
-    from distill_tune.students._counting import NoNumbers
+    from distill_tune.students._counting import FewNumbers
 
     with torch.random.fork_rng(devices=[]):
         try:
-            with NoNumbers():
+            with FewNumbers():
                 return look()
         except (ConfigError, RuntimeError):
             return look()

@@ -1,4 +1,4 @@
-"""How a network is looked at: operations are counted, and of one made for a moment no numbers are drawn.
+"""How a network is looked at: operations are counted, and of one made for a moment few numbers are drawn.
 
 PyTorch has both (`FlopCounterMode`, the meta device), but each loads TorchDynamo, a compiler, into the process: nearly
 two seconds and 80 MB of every search. And on a CPU its counter knows neither recurrent layers nor attention, which run
@@ -50,14 +50,20 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-class NoNumbers(TorchFunctionMode):
-    """Leaves tensors as they are where random numbers would be drawn into them."""
+class FewNumbers(TorchFunctionMode):
+    """Fills a tensor with one random number where each of its elements would get one of its own.
+
+    One must be drawn: `trunc_normal_` draws until all elements lie between its bounds.
+    """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """What `func` gives, or its first argument as it is."""
-        return args[0] if func in _DRAWN else func(*args, **(kwargs or {}))
+        """What `func` gives, or its first argument, filled."""
+        kwargs = kwargs or {}
+        if func not in _DRAWN:
+            return func(*args, **kwargs)
+        return args[0].fill_(func(args[0].new_empty(()), *args[1:], **kwargs))
 
 
 @contextmanager

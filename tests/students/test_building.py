@@ -156,6 +156,13 @@ def free(input_shape: tuple[int, ...], classes: int, **options: Any) -> nn.Modul
     return small(input_shape, classes, **options)
 
 
+def truncated(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Its weights are drawn until all of them lie between bounds that zero is not within."""
+    layer = nn.Linear(input_shape[0], classes)
+    nn.init.trunc_normal_(layer.weight, a=0.2, b=2.0)
+    return layer
+
+
 def curious(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """Divides by a number that it draws."""
     odds = 1 / torch.zeros(()).uniform_(0.1, 0.5).item()
@@ -186,7 +193,7 @@ def taken(input_shape: tuple[int, ...], classes: int, copy: int = 1) -> nn.Modul
 def mine(monkeypatch: pytest.MonkeyPatch) -> None:
     """This file's functions as the importable module `mine`."""
     module = ModuleType("mine")
-    for entry in (small, Net, free, curious, number, no_classes, taken, wrong_logits, wrong_inputs):
+    for entry in (small, Net, free, curious, truncated, number, no_classes, taken, wrong_logits, wrong_inputs):
         setattr(module, entry.__name__, entry)
     monkeypatch.setitem(sys.modules, "mine", module)
 
@@ -214,6 +221,10 @@ def test_a_users_module_class_is_a_family() -> None:
 
 def test_a_users_function_with_free_options_gets_them_all() -> None:
     assert count_cost(STUDENTS.get("mine:free")(width=4), (4,), 2).multiply_adds == 4 * 4 + 4 * 2
+
+
+def test_a_network_that_draws_until_its_numbers_fit_is_counted() -> None:
+    assert count_cost(STUDENTS.get("mine:truncated")(), (4,), 2) == Cost(4 * 2 + 2, 4 * 2)
 
 
 def test_a_users_network_that_needs_its_numbers_is_counted_all_the_same() -> None:
