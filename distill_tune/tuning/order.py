@@ -12,6 +12,7 @@ from distill_tune.tuning.deciding.budget import SENTENCES, Reason
 from distill_tune.tuning.state.claim import Claim, space_of
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL
+from distill_tune.tuning.state.records import Status
 
 _FOR_GOOD = (Reason.EPOCHS, Reason.TARGET, Reason.PATIENCE)
 """An extension has more trials, and neither more of these nor less; each is the name of a key of `[search]` too."""
@@ -76,12 +77,18 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
     if why := _why_none_is_added(folder, space, history):
         raise ConfigError(
             f"--extend: {folder.name} would end again before another trial, since {why}; begin a new search where that "
-            f"is otherwise, with search.start_from = ['{folder}'], which knows its trials."
+            f"is otherwise, with {_knowing(space)}search.start_from = ['{folder}'], which knows its trials."
         )
     if history.origin is not None:
         history.origin.check("--extend", folder, space)
-    space = _longer(space, space.config.search.trials + more_trials, time)
+    trained = sum(record.status is not Status.INFEASIBLE for record in history.records.values())
+    space = _longer(space, trained + more_trials, time)
     return Order(space, folder.name, folder, command, address, is_new=False, more_trials=more_trials)
+
+
+def _knowing(space: Space) -> str:
+    """What a search must have to learn from this one, if it is otherwise the same."""
+    return "" if space.config.search.chosen("sampler").learns_from_others else "search.sampler = 'tpe' and "
 
 
 def _why_none_is_added(folder: Path, space: Space, history: History) -> str:

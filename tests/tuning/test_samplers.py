@@ -13,7 +13,7 @@ from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.registry import SAMPLERS
-from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.proposals.warm_start import check_others, trials_of_others
 from distill_tune.tuning.samplers import proposal_seed
 from distill_tune.tuning.samplers.tpe import Recent, Tpe
@@ -31,16 +31,24 @@ def space_with(**search: Any) -> Space:
     return Space.parse({**NUMBERS, "search": search})
 
 
+def known_of(proposal: Proposal) -> TrialRecord:
+    """A trial after an epoch: the closer to a rate of 0.01, the better."""
+    score = 1 - abs(proposal.values["optim.learning_rate"] - 0.01)
+    reports = [{"epoch": 1, "val/accuracy": score, "val/loss": score}]
+    return TrialRecord(proposal.number, f"{proposal.number:04d}", proposal.values, reports=reports)
+
+
 def grown(study: Study, count: int, ends: Sequence[Status] = (Status.COMPLETED,)) -> list[dict[str, Any]]:
-    """Proposals of a study that is told how good each was: the closer to a rate of 0.01, the better."""
+    """Proposals of a study that is told how each was."""
     proposals = []
     for status, _ in zip(cycle(ends), range(count), strict=False):
         proposal = study.ask()
-        score = 1 - abs(proposal.values["optim.learning_rate"] - 0.01)
-        record = TrialRecord(
-            proposal.number, "t", proposal.values, reports=[{"epoch": 1, "val/accuracy": score, "val/loss": score}]
-        )
-        study.tell(record, status)
+        if status is Status.INFEASIBLE:
+            study.tell(TrialRecord(proposal.number, "t", proposal.values), status, excess=0.5)
+        elif status is Status.PAUSED:
+            study.note(known_of(proposal))
+        else:
+            study.tell(known_of(proposal), status)
         proposals.append(proposal.values)
     return proposals
 
@@ -59,6 +67,43 @@ def test_tpe_learns_where_the_good_trials_are(tmp_path: Path) -> None:
     rates = [values["optim.learning_rate"] for values in grown(Study(tmp_path / "j", "s", space_with()), 60)]
     early, late = rates[:10], rates[-20:]
     assert sum(abs(rate - 0.01) for rate in late) / 20 < sum(abs(rate - 0.01) for rate in early) / 10
+
+
+SMALL = {"gp": {"startup_trials": 5}, "cmaes": {"startup_trials": 5}, "nsgaii": {"population": 5}}
+"""Samplers of complete trials, which soon begin to learn."""
+
+
+@pytest.mark.parametrize("status", [Status.STOPPED, Status.PAUSED, Status.INTERRUPTED])
+@pytest.mark.parametrize(
+    ("sampler", "objectives"),
+    [
+        ("gp", ["val/accuracy"]),
+        ("cmaes", ["val/accuracy"]),
+        ("nsgaii", ["val/accuracy"]),
+        ("nsgaii", ["val/accuracy", "val/loss"]),
+    ],
+)
+def test_who_learns_from_complete_trials_learns_as_much_from_those_that_a_rung_has_stopped(
+    sampler: str, objectives: list[str], status: Status, tmp_path: Path
+) -> None:
+    space = space_with(sampler=sampler, objectives=objectives, **{sampler: SMALL[sampler]})
+    complete = grown(Study(tmp_path / "complete", "s", space), 9)
+    assert grown(Study(tmp_path / "others", "s", space), 9, [status]) == complete
+    at_random = grown(Study(tmp_path / "failed", "s", space), 9, [Status.FAILED])
+    assert at_random[:5] == complete[:5]
+    assert at_random[6:] != complete[6:], "what has failed teaches nothing"
+
+
+def test_a_parent_that_paused_and_then_failed_is_no_parent_any_more(tmp_path: Path) -> None:
+    study = Study(tmp_path / "j", "s", space_with(sampler="nsgaii", nsgaii={"population": 2}))
+    first = [study.ask() for _ in range(2)]
+    for proposal in first:
+        study.note(known_of(proposal))
+    grown(study, 1, [Status.PAUSED])
+    for proposal in first:
+        study.take_up(known_of(proposal))
+        study.tell(known_of(proposal), Status.FAILED)
+    grown(study, 4)
 
 
 CONDITIONAL = {**NUMBERS, "student": {"family": ["mlp", "convnet"], "convnet": {"width": {"choice": [4, 8, 16]}}}}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 
-from distill_tune.config import Config, Space, Values
+from distill_tune.config import Space, Values
 from distill_tune.config.corners import end_of
 from distill_tune.config.leaves import KeyPath, named
 from distill_tune.errors import ConfigError
@@ -25,7 +25,7 @@ def smallest_student(space: Space, limits: Limits) -> Values:
     found = [_smallest(space, limits, family) for family in space.families]
     for values in found:
         limits.excess(space.at(values))  # refuses a family of which not even this one can be built
-    smallest = min(found, key=lambda values: _burden(limits, space.at(values)))
+    smallest = min(found, key=lambda values: _burden(limits, space, values))
     config = space.at(smallest)
     excess = limits.excess(config)
     if excess.share > 0:
@@ -68,12 +68,13 @@ def _middle_student(space: Space, limits: Limits, family: str) -> Values | None:
     return space.middle(shares, family)
 
 
-def _burden(limits: Limits, config: Config) -> tuple[bool, float, int]:
+def _burden(limits: Limits, space: Space, values: Values) -> tuple[bool, float, int]:
     """By what students are compared: what breaks latency alone keeps the counts, so it comes first; then by size.
 
-    Worst is one that cannot be built, as a user's own may be at some corner.
+    Worst is one that cannot be configured or built, as a user's own may be at some corner.
     """
     try:
+        config = space.at(values)
         excess = limits.excess(config)
     except ConfigError:
         return True, math.inf, 0
@@ -85,5 +86,5 @@ def _smallest(space: Space, limits: Limits, family: str) -> Values:
     values = end_of(space, family, 0)
     for name, found in named(space.ranges_of(family)).items():
         options = [values | {name: corner} for corner in found.corners()]
-        values = min(options, key=lambda option: _burden(limits, space.at(option)))
+        values = min(options, key=lambda option: _burden(limits, space, option))
     return values

@@ -7,23 +7,25 @@ or what the time cannot pay for (`search.max_epochs`) is settled here, once, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from distill_tune.config import Space, Values, parse_duration_s
 from distill_tune.config.leaves import named
-from distill_tune.config.searching import COSTS
+from distill_tune.config.searching import COSTS, SearchConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.precision import resolved
 from distill_tune.errors import ConfigError
+from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.planning.by_size import middle_students, smallest_student
 from distill_tune.tuning.planning.estimate import chosen_pace, estimated_epoch_s
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.planning.time_budget import affordable_epochs
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.proposals.warm_start import check_others
+from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.records import TrialRecord
 
 
@@ -42,7 +44,8 @@ class Fitted:
         search = self.space.config.search
         if search.start_with != "middle":
             return search.start_with
-        return [] if search.start_from else middle_students(self.space, self.limits)
+        knows_others = bool(search.start_from) and search.chosen("sampler").learns_from_others
+        return [] if knows_others else middle_students(self.space, self.limits)
 
     def without_teacher(self) -> Fitted:
         """What is searched for `confirm.baseline_search`.
@@ -62,8 +65,26 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
         ConfigError: no student of the space is within its limits, or fits the data, or it cannot start from others.
     """
     check_others(space.config.search)
+    for warning in _warnings(space.config.search):
+        say(f"warning: {warning}")
     fitted = known_to_fit(space, dataset)
     return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, places, say))
+
+
+def _warnings(search: SearchConfig) -> Iterator[str]:
+    """What of a sampler's settings has no effect."""
+    sampler: Sampler = search.chosen("sampler")
+    if search.start_from and not sampler.learns_from_others:
+        able = [repr(name) for name in SAMPLERS.names if SAMPLERS.get(name).learns_from_others]
+        yield (
+            f"search.start_from has no effect, since search.sampler = {search.sampler!r} learns nothing from other "
+            f"searches; use {' or '.join(able)}"
+        )
+    if search.trials <= sampler.num_at_random:
+        yield (
+            f"search.sampler = {search.sampler!r} draws its first {sampler.num_at_random} trials at random, so that a "
+            f"search of {search.trials} learns nothing; raise search.trials, or use 'tpe'"
+        )
 
 
 def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = ()) -> Fitted:

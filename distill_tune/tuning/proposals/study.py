@@ -1,13 +1,15 @@
 """The Optuna study: it proposes trials, and is told how each of them ended.
 
-A trial over a limit is told infeasible without being trained; one that was stopped at a rung is told PRUNED with the
-values it was seen at; one that failed is FAIL; one that will be taken up again stays RUNNING. One that pauses at a rung
-stays RUNNING too, with its values so far; samplers see it as PRUNED, since it is known and nobody is at work on it.
+A trial over a limit is told infeasible without being trained, with a constraint that no other trial has: what is
+trained is within the limits, and a constraint that is always met would only cost the samplers that model it. A trial
+that was stopped at a rung is told PRUNED with the values it was seen at; one that failed is FAIL; one that will be
+taken up again stays RUNNING. One that pauses at a rung stays RUNNING too, with its values so far; samplers see it as
+PRUNED, since it is known and nobody is at work on it.
 
 Several objectives make it a study of several directions, whose `best_trials` are the search's front. There Optuna takes
 no values from a trial that has not come to its end, neither reported nor told: those of few epochs would stand beside
-those of many. So a stopped trial is PRUNED without values, and its values at the rungs are a user attribute
-(`samplers/tpe.py` reads it); GP and NSGA-II learn from complete trials, as they do with one objective.
+those of many. So a stopped trial is PRUNED without values, and its values at the rungs are a user attribute, which the
+samplers that learn read (`samplers/_shown.py`, `samplers/tpe.py`).
 """
 
 from __future__ import annotations
@@ -164,7 +166,8 @@ class Study:
     ) -> dict[str, Any]:
         told = told_of(record, self._objectives, state)
         with _calm():
-            trial.set_constraint("limits", excess)
+            if excess:
+                trial.set_constraint("limits", excess)
             for epoch, value in told.get("intermediate_values", {}).items():
                 trial.report(value, epoch)
             for name, value in told.get("user_attrs", {}).items():

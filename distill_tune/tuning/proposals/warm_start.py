@@ -60,8 +60,13 @@ def _is_believed(folder: Path, objectives: Sequence[str]) -> bool:
 
 
 def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
-    """The trials with results whose every value this space has, and all objectives, in the folders' order."""
+    """The trials with results whose every value this space has, and all objectives, in the folders' order.
+
+    None for a sampler that does not learn from them: one that tries each combination once would leave theirs out.
+    """
     objectives = space.config.search.objectives
+    if not space.config.search.chosen("sampler").learns_from_others:
+        return []
     found = (_as_ours(trial, told, space) for f in folders for trial, told in _trials(expanded(f), objectives))
     return [trial for trial in found if trial is not None]
 
@@ -74,7 +79,8 @@ def _trials(folder: Path, objectives: Sequence[str]) -> Iterator[tuple[FrozenTri
         storage.find_paused(study)
         trials = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
         if is_believed:
-            yield from ((t, {"value": t.value, "intermediate_values": t.intermediate_values}) for t in trials)
+            known = (t for t in trials if t.value is not None or t.intermediate_values)  # the others were infeasible
+            yield from ((t, {"value": t.value, "intermediate_values": t.intermediate_values}) for t in known)
         else:
             yield from _read_anew(trials, folder, objectives)
 

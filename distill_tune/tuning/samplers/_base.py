@@ -37,6 +37,14 @@ class Sampler(Options, ABC):
     tries_each_once: ClassVar[bool] = False
     """Whether it comes to an end: it proposes every combination once, and marks the study as `EXHAUSTED` then."""
 
+    learns_from_others: ClassVar[bool] = True
+    """Whether the trials of other searches (`search.start_from`) change what it proposes for the better."""
+
+    @property
+    def num_at_random(self) -> int:
+        """How many trials it draws at random before it learns, where a search may well be shorter than that."""
+        return 0
+
     @abstractmethod
     def build(self, seed: int, number: int) -> BaseSampler:
         """Optuna's sampler for trial `number` of a search with `seed`."""

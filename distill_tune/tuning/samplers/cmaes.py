@@ -6,7 +6,7 @@ keeps its state in the study. Choices and conditional parameters are drawn at ra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from distill_tune.config.ranges import Choice
 from distill_tune.errors import ConfigError
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.samplers._base import Sampler, proposal_seed
+from distill_tune.tuning.samplers._shown import with_rungs
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -24,17 +25,26 @@ if TYPE_CHECKING:
 class Cmaes(Sampler):
     """For spaces of numbers, and searches of many trials."""
 
+    learns_from_others: ClassVar[bool] = False
+
     startup_trials: Annotated[int, Field(ge=1)] = 10
     """At random before it begins."""
+
+    @property
+    def num_at_random(self) -> int:
+        """So many."""
+        return self.startup_trials
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """Its own state is in the study; what is drawn beside it is reseeded for each trial."""
         import optuna
 
-        return optuna.samplers.CmaEsSampler(
-            n_startup_trials=self.startup_trials,
-            seed=seed,
-            independent_sampler=optuna.samplers.RandomSampler(seed=proposal_seed(seed, number)),
+        return with_rungs(
+            optuna.samplers.CmaEsSampler(
+                n_startup_trials=self.startup_trials,
+                seed=seed,
+                independent_sampler=optuna.samplers.RandomSampler(seed=proposal_seed(seed, number)),
+            )
         )
 
     def check(self, space: Space) -> None:

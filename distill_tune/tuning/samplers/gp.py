@@ -14,6 +14,7 @@ from pydantic import Field
 
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.samplers._base import Sampler, proposal_seed
+from distill_tune.tuning.samplers._shown import with_rungs
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -28,11 +29,15 @@ class Gp(Sampler):
     startup_trials: Annotated[int, Field(ge=1)] = 10
     """At random before it learns."""
 
+    @property
+    def num_at_random(self) -> int:
+        """So many."""
+        return self.startup_trials
+
     def build(self, seed: int, number: int) -> BaseSampler:
         """Reseeded for each trial."""
         import optuna
 
-        return optuna.samplers.GPSampler(
-            n_startup_trials=self.startup_trials,
-            seed=proposal_seed(seed, number),
+        return with_rungs(
+            optuna.samplers.GPSampler(n_startup_trials=self.startup_trials, seed=proposal_seed(seed, number))
         )

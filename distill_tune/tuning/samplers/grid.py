@@ -23,6 +23,7 @@ class Grid(Sampler):
     """For spaces of choices and integers."""
 
     several_objectives: ClassVar[bool] = True
+    learns_from_others: ClassVar[bool] = False
     takes_intervals: ClassVar[bool] = False
     tries_each_once: ClassVar[bool] = True
 

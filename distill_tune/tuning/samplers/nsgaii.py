@@ -1,7 +1,7 @@
 """NSGA-II: a genetic algorithm for one or several objectives.
 
 Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm", IEEE Trans. Evol. Comp. 2002. Its generations are in
-the study; it learns from trials that came to their end.
+the study.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.samplers._base import Sampler, proposal_seed
+from distill_tune.tuning.samplers._shown import with_rungs
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -22,12 +23,20 @@ class Nsgaii(Sampler):
     """For fronts, and searches of many trials."""
 
     several_objectives: ClassVar[bool] = True
+    learns_from_others: ClassVar[bool] = False
 
     population: Annotated[int, Field(ge=2)] = 50
     """Trials a generation."""
+
+    @property
+    def num_at_random(self) -> int:
+        """So many."""
+        return self.population
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """Reseeded for each trial."""
         import optuna
 
-        return optuna.samplers.NSGAIISampler(population_size=self.population, seed=proposal_seed(seed, number))
+        return with_rungs(
+            optuna.samplers.NSGAIISampler(population_size=self.population, seed=proposal_seed(seed, number))
+        )

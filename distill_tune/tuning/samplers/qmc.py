@@ -20,6 +20,7 @@ class Qmc(Sampler):
     """Covers the space evenly, and learns nothing."""
 
     several_objectives: ClassVar[bool] = True
+    learns_from_others: ClassVar[bool] = False
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """The sequence is the search's; what is drawn beside it is reseeded for each trial."""

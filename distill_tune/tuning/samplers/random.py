@@ -16,6 +16,7 @@ class Random(Sampler):
     """Independent draws."""
 
     several_objectives: ClassVar[bool] = True
+    learns_from_others: ClassVar[bool] = False
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """Reseeded for each trial."""

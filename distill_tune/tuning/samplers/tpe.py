@@ -15,7 +15,7 @@ how far they came and, where that is equal, of how good they were there.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -26,11 +26,12 @@ from pydantic import Field
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.dominance import Scores, best_of
 from distill_tune.tuning.samplers._base import RUNGS, Sampler, proposal_seed
+from distill_tune.tuning.samplers._shown import Shown
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.samplers import BaseSampler
-    from optuna.trial import FrozenTrial, TrialState
+    from optuna.trial import FrozenTrial
 
 _BEST = 100
 """Of the older trials, so many are remembered: TPE calls 25 at most good."""
@@ -67,27 +68,6 @@ class Tpe(Sampler):
         return made
 
 
-class Shown:
-    """A study in which only some trials can be seen."""
-
-    def __init__(self, study: Study, trials: list[FrozenTrial]):
-        self._study, self._trials = study, trials
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    def _get_trials(self, states: Container[TrialState] | None = None, **options: Any) -> list[FrozenTrial]:
-        return [trial for trial in self._trials if states is None or trial.state in states]
-
-    def one_a_space(self) -> Shown:
-        """The same with the first trial of each set of parameters: the others say nothing more of what the sets are."""
-        firsts: dict[frozenset[str], FrozenTrial] = {}
-        for trial in self._trials:
-            if trial.state.name in ("COMPLETE", "PRUNED"):
-                firsts.setdefault(frozenset(trial.distributions), trial)
-        return Shown(self._study, list(firsts.values()))
-
-
 class Recent(Shown):
     """A study in which only the latest and the best trials can be seen, as they are when it is made."""
 
@@ -98,6 +78,14 @@ class Recent(Shown):
         self._signs = [1 if direction.name == "MAXIMIZE" else -1 for direction in study.directions]
         seen = sorted(self._best_of(ended), key=lambda trial: trial.number) + latest
         super().__init__(study, self._in_order(seen) if len(self._signs) > 1 else seen)
+
+    def one_a_space(self) -> Shown:
+        """The same with the first trial of each set of parameters: the others say nothing more of what the sets are."""
+        firsts: dict[frozenset[str], FrozenTrial] = {}
+        for trial in self._trials:
+            if trial.state.name in ("COMPLETE", "PRUNED"):
+                firsts.setdefault(frozenset(trial.distributions), trial)
+        return Shown(self._study, list(firsts.values()))
 
     def _best_of(self, ended: list[FrozenTrial]) -> list[FrozenTrial]:
         if len(self._signs) == 1:

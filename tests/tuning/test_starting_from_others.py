@@ -1,0 +1,99 @@
+"""`search.start_from`: what each sampler makes of the trials of another search."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill_tune.config import Space
+from distill_tune.errors import DistillTuneError
+from distill_tune.export.result_folder import write_search_toml
+from distill_tune.registry import SAMPLERS
+from distill_tune.tuning.proposals.study import Proposal, Study
+from distill_tune.tuning.proposals.warm_start import trials_of_others
+from distill_tune.tuning.state.logbook import JOURNAL
+from distill_tune.tuning.state.records import Status, TrialRecord
+
+RANGES: dict[str, Any] = {"learning_rate": {"log": [1e-4, 1e-1]}, "weight_decay": {"log": [1e-6, 1e-2]}}
+CHOICES: dict[str, Any] = {"learning_rate": {"choice": [0.001, 0.01, 0.1]}, "weight_decay": {"choice": [0.0, 1e-4]}}
+OPTIM = dict.fromkeys(SAMPLERS.names, RANGES) | {"grid": CHOICES}
+"""What each sampler can sample."""
+WHO_LEARNS = ["gp", "tpe"]
+WHO_DOES_NOT = [name for name in SAMPLERS.names if name not in WHO_LEARNS]
+
+
+def space_of(sampler: str, **search: Any) -> Space:
+    tables = {"data": {"source": "digits"}, "student": {"family": "mlp"}, "optim": OPTIM[sampler]}
+    return Space.parse({**tables, "search": {"sampler": sampler, **search}})
+
+
+def tell(study: Study, proposal: Proposal, status: Status) -> None:
+    """A trial ends so, after an epoch if it is not infeasible; the closer to a rate of 0.01, the better."""
+    score = 1 - abs(proposal.values["optim.learning_rate"] - 0.01)
+    reports = [{"epoch": 1, "val/accuracy": score, "val/loss": score}]
+    is_known = status is not Status.INFEASIBLE
+    record = TrialRecord(proposal.number, "t", proposal.values, reports=reports if is_known else [])
+    study.tell(record, status, excess=0.0 if is_known else 0.5)
+
+
+def propose(study: Study, *ends: Status) -> list[dict[str, Any]]:
+    proposals = []
+    for status in ends:
+        proposal = study.ask()
+        tell(study, proposal, status)
+        proposals.append(proposal.values)
+    return proposals
+
+
+def other_search(folder: Path, sampler: str, *ends: Status) -> str:
+    folder.mkdir()
+    write_search_toml(folder, space_of(sampler), "command")
+    propose(Study(folder / JOURNAL, "other", space_of(sampler)), *ends)
+    return str(folder)
+
+
+def started(folder: Path, space: Space, others: list[str]) -> Study:
+    study = Study(folder / "study.journal", "s", space)
+    study.learn(trials_of_others(others, space))
+    return study
+
+
+@pytest.mark.parametrize("ends", [[Status.COMPLETED], [Status.COMPLETED, Status.INFEASIBLE, Status.STOPPED]])
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS.names if name != "grid"])
+def test_each_sampler_goes_on_after_the_trials_of_another_search(
+    sampler: str, ends: list[Status], tmp_path: Path
+) -> None:
+    other = other_search(tmp_path / "other", "random", *[Status.COMPLETED] * 12)
+    propose(started(tmp_path, space_of(sampler), [other]), *ends * (6 // len(ends)))
+
+
+@pytest.mark.parametrize("sampler", WHO_LEARNS)
+def test_who_learns_from_others_makes_use_of_it_from_the_first_trial_on(sampler: str, tmp_path: Path) -> None:
+    other = other_search(tmp_path / "other", "random", *[Status.COMPLETED] * 20)
+    alone = Study(tmp_path / "alone.journal", "s", space_of(sampler))
+    drawn, *_ = propose(alone, Status.COMPLETED)
+    learnt, *_ = propose(started(tmp_path, space_of(sampler), [other]), Status.COMPLETED)
+    assert abs(learnt["optim.learning_rate"] - 0.01) < 0.02 < abs(drawn["optim.learning_rate"] - 0.01)
+
+
+@pytest.mark.parametrize("sampler", WHO_DOES_NOT)
+def test_who_does_not_learn_from_others_proposes_what_it_would_have_proposed(sampler: str, tmp_path: Path) -> None:
+    other = other_search(tmp_path / "other", sampler, *[Status.COMPLETED] * 5)
+    alone = Study(tmp_path / "alone.journal", "s", space_of(sampler))
+    ends = [Status.COMPLETED] * 5
+    assert propose(started(tmp_path, space_of(sampler), [other]), *ends) == propose(alone, *ends)
+
+
+def test_a_grid_that_starts_from_another_still_tries_every_combination(tmp_path: Path) -> None:
+    other = other_search(tmp_path / "other", "grid", *[Status.COMPLETED] * 6)
+    study = started(tmp_path, space_of("grid"), [other])
+    assert len({tuple(values.values()) for values in propose(study, *[Status.COMPLETED] * 6)}) == 6
+    with pytest.raises(DistillTuneError, match="every combination of the space has been tried"):
+        study.ask()
+
+
+def test_what_was_over_the_limits_of_another_search_is_not_taken_for_a_bad_student(tmp_path: Path) -> None:
+    ends = [Status.INFEASIBLE, Status.COMPLETED, Status.STOPPED, Status.INFEASIBLE]
+    other = other_search(tmp_path / "other", "tpe", *ends)
+    known = trials_of_others([other], space_of("tpe"))
+    assert [trial.state.name for trial in known] == ["COMPLETE", "PRUNED"]
