@@ -19,12 +19,26 @@ SPACE = Space.parse(
 )
 
 
-@pytest.fixture
-def finished(tmp_path: Path) -> Path:
-    claim = Claim.of_new(tmp_path / "search", SPACE, "its first command")
+def finish(claim: Claim, *ends: Status, ended_by: str = "trials") -> Path:
+    """Trials that ended so after those that there are, and the search with them."""
+    first = len(claim.history.records)
+    (claim.folder / JOURNAL).touch()
+    for number, status in enumerate(ends, first):
+        record = TrialRecord(number, f"{number:04d}", {})
+        if status is not Status.INFEASIBLE:
+            claim.logbook.trial_started(record)
+        record.end(status, "", at_s=0.0)
+        claim.logbook.trial_ended(record)
+    claim.logbook.write("searched", ended_by=ended_by)
     claim.logbook.write("finished")
     claim.logbook.release()
     return claim.folder
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    """All of its trials were trained."""
+    return finish(Claim.of_new(tmp_path / "search", SPACE, "its first command"), *[Status.COMPLETED] * 20)
 
 
 def length(space: Space) -> tuple[int, str | None]:
@@ -49,9 +63,16 @@ def test_an_extension_that_was_killed_before_search_toml_goes_on_as_long_as_it_w
     assert length(order.space) == (26, time)
     order.enter(claim, order.space)
     assert length(space_of(finished)) == (26, time)
-    claim.logbook.write("finished")
-    claim.logbook.release()
+    finish(claim, *[Status.STOPPED] * 6)
     assert length(extended(finished, 4, "1h", "", None).space) == (30, "1h")
+
+
+def test_an_extension_has_so_many_more_trials_than_there_have_been_however_many_were_planned(tmp_path: Path) -> None:
+    ends = [Status.COMPLETED, Status.STOPPED, Status.FAILED, Status.INTERRUPTED, Status.INFEASIBLE]
+    folder = finish(Claim.of_new(tmp_path / "search", SPACE, "its first command"), *ends, ended_by="time")
+    assert length(extended(folder, 5, None, "", None).space) == (4 + 5, None)
+    extend(folder, 5, "1h")
+    assert length(taken_up(folder, "", None).space) == (4 + 5, "1h")
 
 
 def of_grid(folder: Path) -> Space:
@@ -86,8 +107,9 @@ def test_a_search_that_would_end_again_before_another_trial_is_not_extended(
     claim.logbook.write("finished")
     claim.logbook.release()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    with pytest.raises(ConfigError, match=why + r"; begin a new search .* search\.start_from = \['"):
+    with pytest.raises(ConfigError, match=why + r"; begin a new search .* search\.start_from = \['") as refused:
         extended(folder, 6, None, "", None)
+    assert ("with search.sampler = 'tpe' and search.start_from" in str(refused.value)) is ("sampler" in key)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 

@@ -2,19 +2,25 @@
 
 import json
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import pytest
 import torch
+from pydantic import model_validator
 from torch import nn
 
 from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
+from distill_tune.export.result_folder import write_search_toml
+from distill_tune.students import Student
 from distill_tune.tuning.planning import fitting
 from distill_tune.tuning.planning.by_size import smallest_student
 from distill_tune.tuning.planning.fitting import Fitted, fit, known_to_fit
 from distill_tune.tuning.planning.limits import NO_EXCESS, Limits
 from distill_tune.tuning.planning.time_budget import affordable_epochs
+from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.state.logbook import JOURNAL
 from distill_tune.tuning.state.records import TrialRecord
 
 from small import TABLES  # isort: skip
@@ -176,10 +182,35 @@ def test_where_values_in_the_middle_break_a_rule_together_it_begins_with_those_t
     assert (first["student.mlp.width"], first["loss.temperature"]) == (16, pytest.approx(8**0.5))
 
 
-@pytest.mark.parametrize("heads", [[3, 2, 1], [2, 3], [3]], ids=str)
-def test_corners_that_a_users_own_network_does_not_have_are_passed_over(preparation: Any, heads: list[int]) -> None:
-    name = "test_fitting:picky"
-    ranges = {"width": {"choice": [4, 9, 16]}, "heads": {"choice": heads}}
+class Strict(Student):
+    """A user's own family, whose options say by themselves which of them go together."""
+
+    width: int = 4
+    heads: int = 1
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"heads must divide width ({self.width}), but got {self.heads}.")
+        return self
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        return picky(input_shape, classes, self.width, self.heads)
+
+
+@pytest.mark.parametrize(
+    ("name", "widths", "heads"),
+    [
+        ("test_fitting:picky", [4, 9, 16], [3, 2, 1]),
+        ("test_fitting:picky", [4, 9, 16], [2, 3]),
+        ("test_fitting:picky", [4, 9, 16], [3]),
+        ("test_fitting:Strict", [12, 4, 9], [1, 3]),
+    ],
+)
+def test_corners_that_a_users_own_network_does_not_have_are_passed_over(
+    preparation: Any, name: str, widths: list[int], heads: list[int]
+) -> None:
+    ranges = {"width": {"choice": widths}, "heads": {"choice": heads}}
     found, _ = fitted(preparation, student={"family": name, name: ranges}, search={"time": "1h"})
     values = {name.rpartition(".")[2]: value for name, value in found.smallest.items()}
     assert values["width"] % values["heads"] == 0
@@ -196,6 +227,41 @@ def test_whoever_says_where_to_start_is_heard(preparation: Any) -> None:
     known = [{"optim.learning_rate": 0.01}]
     assert fitted(preparation, search={"start_with": known})[0].known_good == known
     assert fitted(preparation, search={"start_with": []})[0].known_good == []
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> str:
+    """The folder of a search that has begun, and no more."""
+    write_search_toml(tmp_path, space_with(), "command")
+    Study(tmp_path / JOURNAL, "other", space_with())
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_what_is_learnt_from_others_takes_the_place_of_the_middle(preparation: Any, other: str, sampler: str) -> None:
+    found, said = fitted(preparation, search={"start_from": [other], "sampler": sampler, "trials": 20})
+    assert (found.known_good, said) == ([], [])
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "cmaes", "nsgaii"])
+def test_who_learns_nothing_from_others_begins_in_the_middle_and_that_is_said(
+    preparation: Any, other: str, sampler: str
+) -> None:
+    found, said = fitted(preparation, search={"start_from": [other], "sampler": sampler, "trials": 99})
+    assert found.known_good == [found.space.middle()]
+    assert said == [
+        f"warning: search.start_from has no effect, since search.sampler = '{sampler}' learns nothing from other "
+        "searches; use 'gp' or 'tpe'"
+    ]
+
+
+@pytest.mark.parametrize(("sampler", "at_random"), [("gp", 10), ("cmaes", 10), ("nsgaii", 50)])
+def test_a_search_that_ends_before_its_sampler_learns_anything_is_told_so(
+    preparation: Any, sampler: str, at_random: int
+) -> None:
+    for trials in (at_random, at_random + 1):
+        _, said = fitted(preparation, search={"sampler": sampler, "trials": trials})
+        assert any(f"draws its first {at_random} trials at random" in line for line in said) is (trials == at_random)
 
 
 def test_latency_is_a_limit_too(preparation: Any) -> None:
