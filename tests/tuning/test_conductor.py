@@ -107,6 +107,13 @@ def test_students_over_the_limit_are_told_infeasible_and_take_no_place_and_no_tr
     assert all(t.params["student.family"] == "convnet" and t.constraints == {"limits": 0.5} for t in refused)
 
 
+def test_of_trials_that_are_equally_accurate_the_one_with_the_lower_loss_goes_on(make: Make) -> None:
+    conductor = make(concurrency=6)
+    losses = [0.9, 0.3, 0.7, 0.2]
+    passed = [conductor.goes_on(begin(conductor), [report(1, 0.5)[0] | {"val/loss": loss}]) for loss in losses]
+    assert passed == [True, True, False, True], "the first two have nothing to be measured against"
+
+
 def test_limits_that_nobody_proposed_can_meet_are_said_and_not_searched_for_ever(make: Make) -> None:
     conductor = make()
     conductor.limits.excess = lambda config: Excess(1.0, "max_parameters", "over it")  # type: ignore[method-assign]

@@ -56,6 +56,18 @@ def test_those_promoted_in_the_end_and_those_that_went_on_at_once_make_up_the_be
     assert passed <= by_then, "nobody goes on who was never among them"
 
 
+def test_of_equal_scores_the_lowest_loss_is_promoted_and_not_the_first_to_be_proposed() -> None:
+    judge = promoting()
+    for number, loss in enumerate([0.9, 0.3, 0.7, 0.4, 0.8, 0.6]):
+        if not judge.goes_on(f"{number:04d}", 1, 0.5, tie_break=-loss):
+            judge.pause(f"{number:04d}", 1)
+    assert judge.rungs[0].cutoff == 0.5
+    assert judge.next_to_promote(is_last=False) == "0001"
+    judge.promote("0001", 1)
+    assert not judge.goes_on("0006", 1, 0.5, tie_break=-0.5)
+    assert judge.next_to_promote(is_last=False) == "0003"
+
+
 @given(arrivals)
 def test_the_best_that_pauses_is_promoted_first(values: list[float]) -> None:
     judge = promoting()

@@ -22,7 +22,9 @@ def judge(**search: Any) -> Judge:
 
 
 each_scheduler = pytest.mark.parametrize("scheduler", SCHEDULERS.names)
-each_that_stops = pytest.mark.parametrize("scheduler", [name for name in SCHEDULERS.names if name != "promotion"])
+each_that_stops = pytest.mark.parametrize(
+    "scheduler", [name for name in SCHEDULERS.names if not judge(scheduler=name).pauses]
+)
 scores = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 
 
@@ -46,6 +48,27 @@ def test_a_trial_goes_on_exactly_if_it_is_among_the_best_third_of_those_that_hav
         arrived = sorted(values[: i + 1], reverse=True)
         keep = len(arrived) // 3
         assert kept == (keep == 0 or value >= arrived[keep - 1])
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.5, 0.6]), st.floats(-3, 0)), min_size=1, max_size=40))
+def test_of_equal_scores_the_lower_loss_goes_on(values: list[tuple[float, float]]) -> None:
+    rungs = asha(1, 9, 3)
+    for i, (score, tie_break) in enumerate(values):
+        kept = rungs.goes_on(str(i), 1, score, tie_break=tie_break)
+        arrived = sorted(values[: i + 1], reverse=True)
+        keep = len(arrived) // 3
+        assert kept == (keep == 0 or (score, tie_break) >= arrived[keep - 1])
+
+
+@each_scheduler
+def test_a_loss_that_is_not_finite_breaks_no_tie_and_stops_nobody_who_is_better(scheduler: str) -> None:
+    made = judge(scheduler=scheduler, max_epochs=9)
+    for number in range(12):
+        made.goes_on(f"{number:04d}", 1, 0.5, tie_break=math.nan if number % 2 else -1.0)
+    assert made.goes_on("better", 1, 0.6, tie_break=math.nan)
+    if made.pauses:
+        made.pause("0000", 1), made.pause("0001", 1)
+        assert made.next_to_promote(is_last=False) == "0000"
 
 
 @given(scores)

@@ -22,7 +22,7 @@ from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.schedulers import Judge
 from distill_tune.tuning.state.ledger import Ledger
-from distill_tune.tuning.state.records import Report, Status, TrialRecord
+from distill_tune.tuning.state.records import Report, Status, TrialRecord, tie_break_of
 
 _FAILURES_THAT_END = 5
 """So many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
@@ -163,7 +163,7 @@ class Conductor:
         passed = True
         for report in reports:
             scores = self.ledger.scores(record, report)
-            passed &= self.judge.goes_on(record.trial_id, int(report["epoch"]), *scores)
+            passed &= self.judge.goes_on(record.trial_id, int(report["epoch"]), *scores, tie_break=tie_break_of(report))
             if all(map(isfinite, scores)):
                 self._spent.reach(scores[0], report.get("time/began_s", 0.0))
         return passed

@@ -1,19 +1,21 @@
 """What a scheduler is: a ladder of rungs, and a judge that says at each rung who trains on.
 
 A judge is plain data without Ray, so a search that is taken up again rebuilds it by showing it the same reports. It
-decides from the scores alone; a score that is not finite never goes on, under any scheduler.
+decides from the scores alone and, where they are equal, by validation loss, as a search ranks its trials everywhere; a
+score that is not finite never goes on, under any scheduler.
 
 A search of several objectives shows a judge several scores. Whoever is worse by the first of them may still be what
 the search is after, a small student beside a large one, so such a judge asks who is dominated (`dominance.py`).
 
-Whoever does not go on is stopped, or under a judge that `pauses`, kept at its rung until it may go on after all.
+Whoever does not go on is stopped, or under a judge that `pauses`, kept at its rung until it may go on after all. A
+judge has one method to write, `passes_rung`; one that pauses has `pause`, `next_to_promote`, `promote` and `drop` too.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.registry import Options
@@ -30,27 +32,28 @@ class Rung:
     scores: dict[str, float] = field(default_factory=dict)
     """Trial to its score when it arrived, by the first objective; larger is better."""
     cutoff: float | None = None
-    """The score below which an arriving trial is stopped; None while too few have arrived to say, and where several
-    objectives have no single one."""
+    """The score below which an arriving trial is stopped, as some with just this score may be; None while too few have
+    arrived to say, and where several objectives have no single one."""
 
 
 class Judge(ABC):
-    """Decides for one search."""
+    """Decides for one search; trials are known by their names."""
 
     pauses: ClassVar[bool] = False
-    """Whether a trial that does not go on from a rung may do so later."""
+    """Whether a trial that does not go on from a rung waits there with its checkpoint, and may go on later."""
 
     def __init__(self, rungs: list[Rung], max_epochs: int):
         self.rungs, self.max_epochs = rungs, max_epochs
         self.openers: set[str] = set()
-        """The trials that no rung holds back, though they are measured there like all others."""
+        """The trials that no rung holds back, though they are measured there like all others; `goes_on` sees to it, and
+        the search puts in who they are."""
         self._rung_epochs = {rung.epochs for rung in rungs}
 
     def is_rung(self, epochs: int) -> bool:
         """Whether trials are compared after so many epochs."""
         return epochs in self._rung_epochs
 
-    def goes_on(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
+    def goes_on(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float = 0.0) -> bool:
         """Whether the trial trains beyond `epochs`; a score is larger where better, and not finite where diverged.
 
         Asked once an epoch, in order; asking again for the same epoch changes nothing.
@@ -60,17 +63,34 @@ class Judge(ABC):
             epochs: that it has trained.
             score: by the first objective.
             further: by each other one.
+            tie_break: by what trials of equal scores are ranked where there is one objective; larger is better.
         """
         if not all(map(isfinite, (score, *further))):
             return False
-        return not self.is_rung(epochs) or self._passes(trial_id, epochs, score, *further) or trial_id in self.openers
+        if not self.is_rung(epochs):
+            return True
+        by = -inf if isnan(tie_break) else tie_break
+        return self.passes_rung(trial_id, epochs, score, *further, tie_break=by) or trial_id in self.openers
+
+    @abstractmethod
+    def passes_rung(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float) -> bool:
+        """Whether a trial goes on from the rung after `epochs`, which it may just have reached; arguments as `goes_on`.
+
+        Not asked about scores that are not finite. Should enter the score into its rung's `scores`, from which the
+        search shows who has arrived, and may set the rung's `cutoff`.
+        """
 
     def pause(self, trial_id: str, epochs: int) -> None:
-        """A trial waits at the rung after `epochs`, and can be promoted from now on; only where `pauses`."""
+        """A trial waits at the rung after `epochs`, and can be promoted from now on; only where `pauses`.
+
+        Called after `passes_rung` has said no, and again with the same when a search is taken up again.
+        """
         raise NotImplementedError
 
     def next_to_promote(self, is_last: bool) -> str | None:
-        """The paused trial that may go on now; None where there is none.
+        """The paused trial that may go on now; None where there is none. Changes nothing.
+
+        Asked whenever a place is free, before a new trial is proposed.
 
         Args:
             is_last: no new trial comes, nobody is at work, and none has come to its end.
@@ -78,16 +98,15 @@ class Judge(ABC):
         return None
 
     def drop(self, trial_id: str, epochs: int) -> None:
-        """A trial that ended at the rung after `epochs` keeps nobody from going on there; only where `pauses`."""
+        """A trial that has ended after `epochs`, at a rung or not, keeps nobody from going on; only where `pauses`.
+
+        It was stopped or interrupted in an earlier session, and its checkpoint is gone.
+        """
         raise NotImplementedError
 
     def promote(self, trial_id: str, epochs: int) -> None:
-        """The trial that waits after `epochs` goes on; only where `pauses`."""
+        """The trial that waits after `epochs` goes on, and waits no more; only where `pauses`."""
         raise NotImplementedError
-
-    @abstractmethod
-    def _passes(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
-        """Whether a trial at a rung goes on."""
 
 
 class Scheduler(Options, ABC):

@@ -54,7 +54,7 @@ class BracketJudge(Judge):
     def __init__(self, brackets: list[list[Rung]], max_epochs: int, reduction_factor: int, seed: int):
         super().__init__([rung for bracket in brackets for rung in bracket], max_epochs)
         self._brackets = [{rung.epochs: rung for rung in bracket} for bracket in brackets]
-        self._sorted: dict[int, list[float]] = {id(rung): [] for rung in self.rungs}
+        self._sorted: dict[int, list[tuple[float, float]]] = {id(rung): [] for rung in self.rungs}
         self._layers: dict[int, Layers] = {id(rung): Layers() for rung in self.rungs}
         self._factor, self._seed = reduction_factor, seed
 
@@ -64,7 +64,8 @@ class BracketJudge(Judge):
         shares = [self._factor ** (count - 1 - start) * count / (count - start) for start in range(count)]
         return random.Random(f"{self._seed} {trial_id}").choices(range(count), shares)[0]
 
-    def _passes(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
+    def passes_rung(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float) -> bool:
+        """Among the best of those that have reached the rung of its bracket so far."""
         rung = self._brackets[self.bracket_of(trial_id)].get(epochs)
         if rung is None:
             return True
@@ -73,10 +74,10 @@ class BracketJudge(Judge):
         arrived = self._sorted[id(rung)]
         if trial_id not in rung.scores:
             rung.scores[trial_id] = score
-            insort(arrived, score)
+            insort(arrived, (score, tie_break))
         keep = len(arrived) // self._factor
-        rung.cutoff = arrived[-keep] if keep else None
-        return rung.cutoff is None or score >= rung.cutoff
+        rung.cutoff = arrived[-keep][0] if keep else None
+        return not keep or (score, tie_break) >= arrived[-keep]
 
     def _is_among_best(self, rung: Rung, trial_id: str, *scores: float) -> bool:
         arrived = self._layers[id(rung)]

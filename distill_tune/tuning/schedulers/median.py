@@ -46,13 +46,14 @@ class MedianJudge(Judge):
         self._scores: dict[str, dict[int, Scores]] = defaultdict(dict)
         self._averages: dict[int, dict[str, Scores]] = defaultdict(dict)
 
-    def goes_on(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
+    def goes_on(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float = 0.0) -> bool:
         """Epochs between the rungs count too."""
         if all(map(isfinite, (score, *further))):
             self._scores[trial_id][epochs] = score, *further
-        return super().goes_on(trial_id, epochs, score, *further)
+        return super().goes_on(trial_id, epochs, score, *further, tie_break=tie_break)
 
-    def _passes(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
+    def passes_rung(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float) -> bool:
+        """Not worse than half of those it is measured against; equals are not worse, so no tie is broken."""
         rung = next(rung for rung in self.rungs if rung.epochs == epochs)
         so_far = [scores for epoch, scores in self._scores[trial_id].items() if epoch <= epochs]
         best, *bests = map(max, zip(*so_far, strict=True))

@@ -28,9 +28,9 @@ from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.dominance import Layers, Scores
 from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, ladder
 
-_Place = tuple[float, str]
-"""A score with its sign turned, and whose: the best come first, and equals in the order of their names, so that the
-order in which they arrived is of no account."""
+_Place = tuple[float, float, str]
+"""A score and what breaks a tie, with their signs turned, and whose: the best come first, and equals in the order of
+their names, so that the order in which they arrived is of no account."""
 
 
 @SCHEDULERS.register
@@ -53,32 +53,32 @@ class _Step:
     """But for those that were dropped."""
     layers: Layers = field(default_factory=Layers)
     """Of the same, where there are several objectives."""
+    places: dict[str, _Place] = field(default_factory=dict)
+    """Of all who have come here."""
     paused: list[_Place] = field(default_factory=list)
     passed: set[str] = field(default_factory=set)
     """Who has been let go on."""
 
-    def arrive(self, trial_id: str, scores: Scores) -> None:
-        if trial_id not in self.rung.scores:
+    def arrive(self, trial_id: str, scores: Scores, tie_break: float) -> None:
+        if trial_id not in self.places:
             self.rung.scores[trial_id] = scores[0]
-            insort(self.arrived, (-scores[0], trial_id))
+            self.places[trial_id] = -scores[0], -tie_break, trial_id
+            insort(self.arrived, self.places[trial_id])
             if len(scores) > 1:
                 self.layers.add(trial_id, scores)
-
-    def place_of(self, trial_id: str) -> _Place:
-        return -self.rung.scores[trial_id], trial_id
 
     def best_paused(self, keep: int) -> str | None:
         """The best that pauses among the first `keep`."""
         if not self.paused or not keep:
             return None
         if len(self.layers):
-            return self.layers.first_of({trial_id for _, trial_id in self.paused}, keep)
-        return self.paused[0][1] if bisect_left(self.arrived, self.paused[0]) < keep else None
+            return self.layers.first_of({trial_id for *_, trial_id in self.paused}, keep)
+        return self.paused[0][-1] if bisect_left(self.arrived, self.paused[0]) < keep else None
 
     def is_among(self, trial_id: str, keep: int) -> bool:
         if len(self.layers):
             return keep > 0 and self.layers.is_first(trial_id, keep)
-        return bisect_left(self.arrived, self.place_of(trial_id)) < keep
+        return bisect_left(self.arrived, self.places[trial_id]) < keep
 
 
 class PromotionJudge(Judge):
@@ -91,9 +91,10 @@ class PromotionJudge(Judge):
         super().__init__([step.rung for step in self._steps.values()], max_epochs)
         self._factor = reduction_factor
 
-    def _passes(self, trial_id: str, epochs: int, score: float, *further: float) -> bool:
+    def passes_rung(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float) -> bool:
+        """Among the best of those that have reached the rung so far; who has once been, stays so."""
         step = self._steps[epochs]
-        step.arrive(trial_id, (score, *further))
+        step.arrive(trial_id, (score, *further), tie_break)
         keep = self._keep(step)
         step.rung.cutoff = -step.arrived[min(keep, len(step.arrived)) - 1][0] if keep and not further else None
         if trial_id not in step.passed and step.is_among(trial_id, keep):
@@ -104,13 +105,13 @@ class PromotionJudge(Judge):
         """Keep it for later."""
         step = self._steps[epochs]
         step.passed.discard(trial_id)
-        insort(step.paused, step.place_of(trial_id))
+        insort(step.paused, step.places[trial_id])
 
     def drop(self, trial_id: str, epochs: int) -> None:
         """Take it out of the order."""
         if (step := self._steps.get(epochs)) is not None:
             step.passed.discard(trial_id)
-            step.arrived.remove(step.place_of(trial_id))
+            step.arrived.remove(step.places[trial_id])
             step.layers.remove(trial_id)
 
     def next_to_promote(self, is_last: bool) -> str | None:
@@ -120,12 +121,12 @@ class PromotionJudge(Judge):
                 return found
         if not is_last:
             return None
-        return next((step.paused[0][1] for step in reversed(self._steps.values()) if step.paused), None)
+        return next((step.paused[0][-1] for step in reversed(self._steps.values()) if step.paused), None)
 
     def promote(self, trial_id: str, epochs: int) -> None:
         """Take it off its rung."""
         step = self._steps[epochs]
-        step.paused.remove(step.place_of(trial_id))
+        step.paused.remove(step.places[trial_id])
         step.passed.add(trial_id)
 
     def _keep(self, step: _Step) -> int:

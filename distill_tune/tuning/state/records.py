@@ -30,7 +30,12 @@ def sign_of(objective: str) -> int:
 
 def merit_of(report: Report, objective: str) -> tuple[float, float]:
     """By what everybody ranks, the larger the better: the objective, and where that is equal the validation loss."""
-    return sign_of(objective) * report[objective], -report.get("val/loss", math.inf)
+    return sign_of(objective) * report[objective], tie_break_of(report)
+
+
+def tie_break_of(report: Report) -> float:
+    """By what trials rank where the objective is equal; larger is better."""
+    return -report.get("val/loss", math.inf)
 
 
 def scores_of(record: TrialRecord, report: Report, objectives: Sequence[str]) -> tuple[float, ...]:
