@@ -22,9 +22,19 @@ def on_device(device: str, network: nn.Module | None) -> Iterator[None]:
     if network is None or device == "cpu":
         yield
         return
+    with memory_given_back(device):
+        try:
+            network.to(device)
+            yield
+        finally:
+            network.cpu()
+
+
+@contextmanager
+def memory_given_back(device: str) -> Iterator[None]:
+    """What is freed of a GPU's memory by the end is no longer kept by this process: it belongs to the trials."""
     try:
-        network.to(device)
         yield
     finally:
-        network.cpu()
-        torch.cuda.empty_cache()
+        if device == "cuda":
+            torch.cuda.empty_cache()

@@ -56,7 +56,7 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
     students = {"**this student**": best}
     students |= {_BASELINES[name]: best | baseline for name, baseline in summary["baselines"].items()}
     rows = [_row(name, student["test"], student["parameters"]) for name, student in students.items()]
-    rows.append(f"| teacher | {teacher['test']['accuracy']:.2%} | | | | {teacher['parameters']:,} |")
+    rows.append(f"| teacher | {_share(teacher['test']['accuracy'])} | | | | {teacher['parameters']:,} |")
     return _CARD.format(
         **best,
         **best["test"]["accuracy"],
@@ -149,10 +149,14 @@ def _bootstrap_sentences(summary: dict[str, Any]) -> list[str]:
 
 def curse_sentence(summary: dict[str, Any]) -> str:
     """By how much the best trial looked better than its configuration is: nobody else will be that lucky."""
-    best, bias = summary["best"], summary["selection_bias"]
-    objective = best["config"]["search"]["objectives"][0]
+    best, bias, epochs = summary["best"], summary["selection_bias"], summary["selection_bias_epochs"]
+    search = best["config"]["search"]
+    objective, of_all = search["objectives"][0], f"{epochs} of {search['max_epochs']} epochs"
+    if bias is None:
+        return f"Winner's curse: unknown, for the best trial had trained {of_all} in the search."
     size, unit = (f"{abs(bias):.4f}", "nats") if objective.endswith("loss") else (f"{abs(100 * bias):.2f}", "points")
-    what, again = f"{objective} of the best trial", f"on average in {best['test']['accuracy']['seeds']} fresh seeds"
+    what = f"{objective} of the best trial" + (f" after {of_all}" if epochs < search["max_epochs"] else "")
+    again = f"on average in {best['test']['accuracy']['seeds']} fresh seeds"
     if not float(size):
         return f"No winner's curse: {what} looked as good in the search as {again}."
     if bias < 0:
@@ -172,5 +176,9 @@ def _row(name: str, test: dict[str, Any], parameters: int) -> str:
     accuracy = test["accuracy"]
     return (
         f"| {name} | {accuracy['mean']:.2%} ({accuracy['low']:.2%} to {accuracy['high']:.2%}) | {test['nll']:.4f} "
-        f"| {test['ece']:.4f} | {test['agreement']:.2%} | {parameters:,} |"
+        f"| {test['ece']:.4f} | {_share(test['agreement'])} | {parameters:,} |"
     )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"

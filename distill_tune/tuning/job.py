@@ -52,10 +52,10 @@ class Job:
             self.clock.total_s = time.monotonic() - began_s
             document |= {**session.effort(), "versions": versions()}
             write_json(self.order.folder / "summary.json", document)
-            if document["status"] == "complete":
-                session.claim.logbook.write("finished")
+            if document["status"] != "interrupted":
+                session.claim.logbook.write("finished" if document["status"] == "complete" else "failed")
         if document["status"] == "failed":
-            raise DistillTuneError(f"{document['message']}; see {self.order.folder / LOGS}.")
+            raise DistillTuneError(f"{document['message']}; see {self.order.folder / LOGS}; --resume tries it again.")
         return document
 
     def _begin(self, stack: ExitStack) -> Session:

@@ -54,7 +54,7 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
     space, history = _left_in(folder)
     if history.is_finished:
         raise ConfigError(f"--resume: {folder.name} is finished; --extend N adds N trials to it.")
-    if not history.records:  # nothing has been learnt of others yet
+    if not history.study_bytes:  # nothing has been learnt of others yet
         from distill_tune.tuning.proposals.warm_start import check_others  # brings Optuna
 
         check_others(space.config.search)

@@ -28,7 +28,7 @@ from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.front import front_in_words, front_of
 from distill_tune.tuning.verdict.rungs import rung_report, warning_of
-from distill_tune.tuning.workers.keeping import CheckpointSweeper
+from distill_tune.tuning.workers.keeping import CheckpointSweeper, drop_checkpoints_of_others
 from distill_tune.tuning.workers.trial import TrialContext
 
 BESIDE = "baseline"
@@ -66,6 +66,7 @@ class SearchPhase:
         self.conductor = self._take_up()
         try:
             if history.ended_by is None:
+                self.claim.logbook.write("searching", places=self.places)
                 context = TrialContext(self.space, prepared, self.claim.folder, self.lanes)
                 run_search(self.conductor, context, self.reporter.tell)
                 self.used_s = self.budget.used_s
@@ -75,6 +76,7 @@ class SearchPhase:
 
     def _take_up(self) -> Conductor:
         folder, history, logbook = self.claim.folder, self.claim.history, self.claim.logbook
+        drop_checkpoints_of_others(folder, {*history.records, *history.confirmations})
         study = Study(folder / JOURNAL, folder.name, self.space, history.study_bytes)
         logbook.study_bytes = lambda: study.num_bytes
         search = self.space.config.search
@@ -88,7 +90,7 @@ class SearchPhase:
             deque(self.fitted.known_good),
             self.fitted.smallest,
         )
-        if not history.records:
+        if not history.study_bytes:
             study.learn(trials_of_others(search.start_from, self.space))
         conductor.take_up(list(history.records.values()))
         return conductor

@@ -26,12 +26,12 @@ from distill_tune.tuning.verdict.confirmation import (
     candidates_of,
     confirm,
     fresh_seeds,
-    left_out_in_words,
     rivals_of,
 )
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.front import candidates, distinct, front_rows
 from distill_tune.tuning.verdict.outcome import complete, failed, interrupted
+from distill_tune.tuning.verdict.remarks import failures_in_words, left_out_in_words, not_finite_in_words
 
 
 class Session:
@@ -81,7 +81,9 @@ class Session:
         """What the search has cost, and why it ended."""
         main, beside = self.main, self.beside
         ended_by = main.ended_by or (Reason.USER if self.interrupt.requested else main.budget.ended_by)
-        spent = summary.effort(self.ledger, self.clock, self.context.places, main.lanes, main.judge.rungs, ended_by)
+        places, history = self.context.places, self.claim.history
+        place_s = history.place_s + places * (self.clock.search_s - history.search_s)
+        spent = summary.effort(self.ledger, self.clock, places, main.lanes, main.judge.rungs, ended_by, place_s)
         if beside is None:
             return spent
         return spent | {
@@ -193,13 +195,15 @@ class Session:
     def _outcome(self, confirmation: Confirmation | None) -> dict[str, Any]:
         if confirmation is None:
             return self._failed()
-        for line in left_out_in_words(confirmation):
+        for line in (*failures_in_words(confirmation), *left_out_in_words(confirmation)):
             self.reporter.tell(line)
         began_s = time.monotonic()
         self.claim.logbook.write("test opened")
         head = {**self._head, "test_opened": self.claim.history.tests_opened + 1, **self._front(confirmation)}
         best = self.claim.folder / BEST
         found = complete(head, confirmation, self.context.preparation, self.context.fitted.limits, self.ledger, best)
+        for line in not_finite_in_words(found):
+            self.reporter.tell(line)
         self.clock.export_s = time.monotonic() - began_s
         return found
 

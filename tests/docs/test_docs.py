@@ -343,7 +343,7 @@ def document(own_space: Space, preparation: Preparation, tmp_path_factory: pytes
     found = complete(
         {"name": "own", "space": "", "test_opened": 1}, confirmation, preparation, limits, ledger, folder / "best"
     )
-    spent = summary.effort(ledger, Clock(), 1, 1, [Rung(1)], Reason.TRIALS)
+    spent = summary.effort(ledger, Clock(), 1, 1, [Rung(1)], Reason.TRIALS, place_s=1.0)
     beside = {"baseline_search": summary.effort_beside(ledger, Reason.TRIALS)}
     return {**found, **spent, **beside, "versions": versions()}
 

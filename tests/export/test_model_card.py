@@ -1,6 +1,7 @@
 """The model card, and the sentences that the end of a search shares with it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ def verdict(word: str = "BEATS", holm: float = 0.0412) -> dict[str, Any]:
 
 
 def summary(
-    verdicts: dict[str, dict[str, Any]], bias: float = 0.0042, objective: str = "val/accuracy"
+    verdicts: dict[str, dict[str, Any]], bias: float | None = 0.0042, objective: str = "val/accuracy", epochs: int = 27
 ) -> dict[str, Any]:
     """Of a finished search, as much as is told of it."""
-    config = {"data": {}, "search": {"objectives": [objective]}, "student": {"family": "mlp", "init": "default"}}
+    search = {"objectives": [objective], "max_epochs": 27}
+    config = {"data": {}, "search": search, "student": {"family": "mlp", "init": "default"}}
     config |= {"loss": {"kind": "labels"}, "optim": {"learning_rate": 0.01, "weight_decay": 0.0}}
     cost = {"parameters": 1810, "multiply_adds": 1800, "latency_ms": 0.03, "bytes": 8000}
     return {
@@ -43,6 +45,7 @@ def summary(
         "baselines": {name: {"test": TEST} for name in verdicts},
         "verdict": verdicts,
         "selection_bias": bias,
+        "selection_bias_epochs": epochs,
         "test_opened": 1,
         "trials": {"total": 64},
     }
@@ -103,6 +106,28 @@ def test_the_p_values_leave_the_words_as_they_were() -> None:
 )
 def test_the_winners_curse_is_told_in_the_objectives_own_unit(bias: float, objective: str, told: str) -> None:
     assert curse_sentence(summary(TWO, bias, objective)) == told
+
+
+def test_the_winners_curse_of_a_trial_that_was_stopped_early_is_told_with_its_epochs() -> None:
+    assert curse_sentence(summary(TWO, epochs=9)) == (
+        "Winner's curse: val/accuracy of the best trial after 9 of 27 epochs looked better in the search than on "
+        "average in 5 fresh seeds, by 0.42 points."
+    )
+    assert curse_sentence(summary(TWO, bias=None, epochs=9)) == (
+        "Winner's curse: unknown, for the best trial had trained 9 of 27 epochs in the search."
+    )
+
+
+def test_what_is_not_known_of_a_teacher_is_a_dash(tmp_path: Path) -> None:
+    found = summary(TWO)
+    found["teacher"]["test"]["accuracy"] = None
+    found["best"]["test"] = TEST | {"agreement": None}
+    card = model_card(found).splitlines()
+    assert "| teacher | - | | | | 94,186 |" in card
+    assert "| **this student** | 97.00% (96.00% to 98.00%) | 0.1000 | 0.0200 | - | 1,810 |" in card
+    console = Console(record=True, width=80, force_terminal=False)
+    final_report(console, found, tmp_path)
+    assert re.search(r"^teacher +- +- +- +- +94,186 *$", console.export_text(), re.MULTILINE)
 
 
 def test_the_card_has_words_p_values_both_intervals_and_the_curse() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
@@ -13,6 +14,15 @@ from distill_tune.errors import CacheError
 class Broken(Loss):
     def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
         raise ValueError("this loss is broken")
+
+
+class BrokenForAWhile(Loss):
+    """Does not work as long as there is a file."""
+
+    def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
+        if Path(os.environ["BROKEN_WHILE"]).exists():
+            raise RuntimeError("CUDA out of memory, which another job has")
+        return (student_logits - teacher_logits).square().mean()
 
 
 class Spoiling(Loss):

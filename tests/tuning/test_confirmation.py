@@ -163,8 +163,21 @@ def test_selection_bias_is_what_the_search_promised_beyond_what_was_confirmed(
     trained: tuple[list[Candidate], Ledger],
 ) -> None:
     winner = trained[0][0]
-    assert summary.selection_bias(winner, "val/accuracy", 1) == pytest.approx(0.9 - winner.mean("val/accuracy"))
-    assert summary.selection_bias(winner, "val/loss", -1) == pytest.approx(winner.mean("val/loss") - 0.3)
+    for objective, sign, bias in [
+        ("val/accuracy", 1, 0.9 - winner.mean("val/accuracy")),
+        ("val/loss", -1, winner.mean("val/loss") - 0.3),
+    ]:
+        found = summary.selection_bias(winner, objective, sign)
+        assert found == {"selection_bias": pytest.approx(bias), "selection_bias_epochs": 9}
+
+
+def test_what_a_winner_was_after_fewer_epochs_is_that_of_its_trainings_then(
+    trained: tuple[list[Candidate], Ledger],
+) -> None:
+    (winner, *_), ledger = trained
+    records = [ledger.records[winner.run_name(seed)] for seed in winner.seeds]
+    accuracies = [record.reports[2]["val/accuracy"] for record in records]
+    assert winner.mean_after(3, "val/accuracy") == pytest.approx(np.mean(accuracies))
 
 
 def test_an_interrupted_confirmation_begins_nothing_more(
@@ -188,11 +201,11 @@ def test_training_share_is_training_over_all_places_time() -> None:
         record.ended_s = ended_s
     assert first_step_s(ledger) == 100.0
     assert last_end_s(ledger) == 110.0
-    assert training_share(ledger, 2, 10.0) == pytest.approx(13 / 20)
+    assert training_share(ledger, place_s=2 * 10.0) == pytest.approx(13 / 20)
 
 
 def test_a_search_that_never_trained_has_no_share_of_training() -> None:
-    assert training_share(Ledger(), 2, 0.0) == 0.0
+    assert training_share(Ledger(), place_s=0.0) == 0.0
 
 
 class Killer(Watcher):
@@ -304,6 +317,25 @@ def test_the_last_that_ends_its_process_in_two_sessions_does_not_keep_the_confir
     with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, retries=0) as pool:
         pool.train([first, poison])
     assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.FAILED]
+
+
+def test_a_training_whose_last_epoch_was_heard_but_not_its_end_is_complete_once_its_student_is_written(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    """The session before this one was killed between the two."""
+    resources, seed = small_space.config.resources, winner.seeds[0]
+    reports = [{"epoch": epoch, "val/accuracy": 0.5, "val/loss": 1.0} for epoch in range(1, 10)]
+    heard = TrialRecord(-1, winner.run_name(seed), {}, group="confirm-trial-0007", reports=reports)
+    fresh, ledger = Candidate("trial-0007", winner.config, [seed], winner.source), Ledger()
+    known = {heard.trial_id: heard}
+    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(1), known) as pool:
+        pool.train([fresh])
+        assert fresh.weights[seed].stat().st_size > 0
+        assert (heard.status, heard.epochs, len(heard.reports)) == (Status.COMPLETED, 9, 9)
+        again = Candidate("trial-0007", winner.config, [seed], winner.source)
+        pool.train([again])
+    assert again.weights == fresh.weights
+    assert again.curves == {seed: heard.reports}
 
 
 def test_whose_fault_deaths_are_is_seen_by_how_others_fare(winner: Candidate) -> None:

@@ -10,7 +10,12 @@ from ray.exceptions import ActorUnavailableError
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.faults import log_fault, spoils_process
-from distill_tune.tuning.workers.keeping import CHECKPOINTS, CheckpointSweeper, checkpoint_of
+from distill_tune.tuning.workers.keeping import (
+    CHECKPOINTS,
+    CheckpointSweeper,
+    checkpoint_of,
+    drop_checkpoints_of_others,
+)
 
 
 @pytest.fixture
@@ -84,6 +89,13 @@ def test_what_a_killed_session_had_not_swept_is_swept_by_the_next(ledger: Ledger
     for trial, status in (("0000", Status.COMPLETED), ("0001", Status.STOPPED), ("0002", Status.PAUSED)):
         ledger.know(record(trial, status))
     assert left(tmp_path) == {"0002"}
+
+
+def test_a_checkpoint_of_a_training_that_is_not_known_is_no_other_trials(ledger: Ledger, tmp_path: Path) -> None:
+    drop_checkpoints_of_others(tmp_path, {"0000", "0002", "confirm-trial-0000-seed1000"})
+    assert left(tmp_path) == {"0000", "0002"}
+    drop_checkpoints_of_others(tmp_path / "of a new search", {})
+    assert not (tmp_path / "of a new search").exists()
 
 
 def test_what_a_training_raised_stands_behind_what_it_raised_before(tmp_path: Path) -> None:

@@ -224,6 +224,13 @@ def test_the_best_that_is_shown_never_falls_once_a_trial_has_ended() -> None:
     assert tally.best == 0.8
 
 
+def test_the_searchs_time_is_no_time_left_of_the_confirmation() -> None:
+    _, watcher = watched(console(terminal=False), Clock(), time_left_s=lambda: 5.0)
+    assert watcher.left_s == 5.0
+    watcher.begin("Confirming", 15)
+    assert watcher.left_s is None
+
+
 def test_the_training_share_is_of_the_places_time_since_the_first_step() -> None:
     tally = Tally("val/accuracy")
     ledger = Ledger(watchers=[tally])

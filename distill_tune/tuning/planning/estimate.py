@@ -12,6 +12,7 @@ from torch import nn
 from distill_tune.config import Config, Space
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.seen import visible_rows
+from distill_tune.distillation.devices import memory_given_back
 from distill_tune.distillation.materials.materials import student_for
 from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s
@@ -40,7 +41,7 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
     if resources.gpus_per_worker and not torch.cuda.is_available():
         return None
     device = torch.device(resources.device)
-    with threads(resources.cpus_per_worker), generators_kept(device):
+    with threads(resources.cpus_per_worker), generators_kept(device), memory_given_back(device.type):
         each_s = [_epoch_s(config, student, dataset, device) for config, student in _middles(space, dataset)]
     at_a_time = 1 / min(1.0, resources.gpus_per_worker or 1.0)  # trials that share the GPU, which was timed alone
     return sum(each_s) / len(each_s) * at_a_time / resources.workers_per_trial if each_s else None

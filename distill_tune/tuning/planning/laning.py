@@ -81,6 +81,7 @@ def _say_if_in_vain(fitted: Fitted, say: Callable[[str], None]) -> None:
 def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Callable[[str], None]) -> int:
     import torch
 
+    from distill_tune.distillation.devices import memory_given_back
     from distill_tune.distillation.training.allocator import freed_memory_kept
     from distill_tune.threads import threads
 
@@ -88,7 +89,12 @@ def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Ca
     if not choices or (resources.gpus_per_worker and not torch.cuda.is_available()):
         return 1
     device, until_s = resources.device, time.monotonic() + _PATIENCE_S
-    with threads(resources.cpus_per_worker), generators_kept(torch.device(device)), freed_memory_kept():
+    with (
+        threads(resources.cpus_per_worker),
+        generators_kept(torch.device(device)),
+        freed_memory_kept(),
+        memory_given_back(device),
+    ):
         counts = takewhile(lambda _: time.monotonic() < until_s, choices)
         lanes, speed = _worth_having((count, _speed(_students(fitted, count), prepared, device)) for count in counts)
     if lanes > 1:
@@ -126,8 +132,6 @@ def _usable(values: Values, fitted: Fitted) -> Config | None:
 
 def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
     """How many times as fast as alone students train in lanes; 0 where no two of them can be fused."""
-    import torch
-
     from distill_tune.distillation.lanes import Lanes
 
     if sum(_may_fuse(config, prepared) for config in configs) < 2:
@@ -136,8 +140,6 @@ def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
     samples = _STEPS * max(config.optim.batch_size for config in configs)
     is_alone = device == "cpu" and configs[0].resources.cpus_per_worker == 1
     with ExitStack() as stack:
-        if device == "cuda":  # the memory there belongs to the trials
-            stack.callback(torch.cuda.empty_cache)
         for seed, config in enumerate(configs):
             some = _less(Materials.open(prepared, config, device), config, samples)
             for lanes in (alone[seed], together):

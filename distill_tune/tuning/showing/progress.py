@@ -50,9 +50,10 @@ class ProgressWatcher(Watcher):
         self._begin(title, total)
 
     def begin(self, title: str, total: int) -> None:
-        """Close what is shown and count anew, without rungs: `begin("Confirming", 15)`."""
+        """Close what is shown and count anew, without rungs or the search's time: `begin("Confirming", 15)`."""
         self.close()
         self._rungs, self._seen_rungs, self._further = (lambda: ()), [], ()
+        self._time_left_s = lambda: None
         self._begin(title, total)
 
     def _begin(self, title: str, total: int) -> None:

@@ -28,6 +28,8 @@ class History:
     """Seconds of searching, from each session's first step to its last."""
     spent_s: float = 0.0
     """Of these, since the search was begun or last extended: what its time budget has paid for."""
+    place_s: float = 0.0
+    """`search_s`, times the places of each session."""
     plan: ConfirmationPlan | None = None
     """Of the confirmation that was begun last and is not finished."""
     rounds: int = 0
@@ -65,12 +67,11 @@ class History:
                 if entry.get("study_bytes", 0) > journal_bytes:
                     break
                 history._take(entry)
-                seconds = stopwatch.seconds_more(entry)
+                history._count(stopwatch.seconds_more(entry), stopwatch.places)
             except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # JSON, but no entry
                 raise CacheError(
                     f"{path}: line {number} is damaged; the search cannot be taken up again, begin a new one."
                 ) from error
-            history.search_s, history.spent_s = history.search_s + seconds, history.spent_s + seconds
             history.logbook_bytes = end
         history.num_dropped = _num_lines(path, history.logbook_bytes)
         if history.num_dropped and not journal.exists():
@@ -88,6 +89,22 @@ class History:
     def extend(self) -> None:
         """The search has become a longer one; its time is counted anew."""
         self.extensions, self.ended_by, self.is_finished, self.spent_s = self.extensions + 1, None, False, 0.0
+
+    def try_again(self) -> None:
+        """Nothing could be used, perhaps for a cause that passes: no failure counts when the search is taken up again.
+
+        Where no trial could be used, it is the search that is tried again, with its whole budget.
+        """
+        failed = [name for name, record in self.confirmations.items() if record.status is Status.FAILED]
+        for name in failed:
+            del self.confirmations[name]
+        if not any(record.is_usable for record in self.records.values()):
+            self.records, self.ended_by = {}, None
+            self.search_s = self.spent_s = self.place_s = 0.0
+
+    def _count(self, seconds: float, places: int) -> None:
+        self.search_s, self.spent_s = self.search_s + seconds, self.spent_s + seconds
+        self.place_s += seconds * places
 
     def _take(self, entry: dict[str, Any]) -> None:
         self.study_bytes = max(self.study_bytes, entry.get("study_bytes", 0))
@@ -108,6 +125,8 @@ class History:
                 self.plan = ConfirmationPlan(**entry["plan"])
             case "test opened":
                 self.tests_opened += 1
+            case "failed":
+                self.try_again()
             case "finished":
                 self.rounds, self.plan, self.is_finished = self.rounds + 1, None, True
             case "extended":
@@ -127,16 +146,24 @@ class _Stopwatch:
     """Adds up the time in which trials trained."""
 
     def __init__(self) -> None:
+        self.places = 1
+        """Of the session."""
         self._last_s: float | None = None
+        self._session_s = 0.0
 
     def seconds_more(self, entry: dict[str, Any]) -> float:
         if entry["entry"] in ("session", "searched"):
             self._last_s = None
+        if entry["entry"] == "session":
+            self._session_s = entry["at_s"]
+        if entry["entry"] == "searching":
+            self.places = entry["places"]
         if entry.get("trial_id", CONFIRMATION).startswith(CONFIRMATION):
             return 0.0
         before_s, self._last_s = self._last_s, entry["at_s"]
         if before_s is None:
-            before_s = entry.get("report", {}).get("time/began_s", entry["at_s"])
+            began_s = entry.get("report", {}).get("time/began_s", entry["at_s"])
+            before_s = max(began_s, self._session_s)  # an epoch may be known from a checkpoint of the session before
         return max(0.0, self._last_s - before_s)
 
 

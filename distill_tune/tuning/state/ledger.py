@@ -116,7 +116,7 @@ class Ledger:
 
     def ranked(self) -> list[TrialRecord]:
         """Trained, not failed trials, the best first: by the first objective after the last epoch, then by val/loss."""
-        able = [r for r in self.records.values() if r.reports and r.status is not Status.FAILED]
+        able = [record for record in self.records.values() if record.is_usable]
         return sorted(able, key=lambda record: merit_of(record.last, self.objective), reverse=True)
 
     @property

@@ -121,6 +121,11 @@ class TrialRecord:
         return self.trial_id.startswith(CONFIRMATION)
 
     @property
+    def is_usable(self) -> bool:
+        """Whether it has been trained, and has not failed."""
+        return bool(self.reports) and self.status is not Status.FAILED
+
+    @property
     def first_end_s(self) -> float | None:
         """When it paused first, or ended without a pause; None before."""
         return self.ended_s if self.paused_s is None else self.paused_s

@@ -53,10 +53,11 @@ def last_end_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
     return max((ended_s for ended_s in ended if ended_s >= since_s), default=None)
 
 
-def training_share(ledger: Ledger, places: int, search_s: float) -> float:
-    """The share of the workers' time, first step to last end, that was spent in training and validation steps.
+def training_share(ledger: Ledger, place_s: float) -> float:
+    """The share of the places' time, first step to last end, that was spent in training and validation steps.
 
-    A trial in a lane has its share of the time of its place.
+    A trial in a lane has its share of the time of its place. `place_s` is the sum of that time over all places, of
+    which each session may have had another number.
     """
     trained_s = sum(record.training_s for record in ledger.records.values())
-    return trained_s / (places * search_s) if search_s > 0 else 0.0
+    return trained_s / place_s if place_s > 0 else 0.0

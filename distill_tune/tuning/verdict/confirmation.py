@@ -44,6 +44,12 @@ class Candidate:
     """Seed to the trained student's weights."""
     reports: dict[int, Report] = field(default_factory=dict)
     """Seed to the last report."""
+    curves: dict[int, list[Report]] = field(default_factory=dict)
+    """Seed to the reports of all epochs."""
+
+    def take(self, seed: int, weights: Path, curve: list[Report]) -> None:
+        """The training in a seed has come to its end."""
+        self.weights[seed], self.curves[seed], self.reports[seed] = weights, curve, curve[-1]
 
     @property
     def is_confirmed(self) -> bool:
@@ -66,6 +72,12 @@ class Candidate:
         """Mean over the seeds that were trained to the end."""
         return sum(report[metric] for report in self.reports.values()) / len(self.reports)
 
+    def mean_after(self, epoch: int, metric: str) -> float | None:
+        """Mean over the same seeds, but after an earlier epoch; None where one of them has no such report."""
+        reports = [report for curve in self.curves.values() for report in curve if report["epoch"] == epoch]
+        found = [report[metric] for report in reports if metric in report]
+        return sum(found) / len(found) if len(found) == len(self.reports) else None
+
 
 @dataclass(frozen=True)
 class Confirmation:
@@ -77,6 +89,8 @@ class Confirmation:
     """Whoever came to its end in enough seeds, the winner among them."""
     left_out: list[Candidate] = field(default_factory=list)
     """Baselines that share too few seeds with the winner to be compared with it: a difference is paired by seed."""
+    failed: list[Candidate] = field(default_factory=list)
+    """Whoever failed in one seed or more."""
 
 
 def confirm(
@@ -86,6 +100,9 @@ def confirm(
     rivals: Sequence[Candidate] = (),
 ) -> Confirmation | None:
     """The winner by its mean over fresh seeds, and its baselines; None where too few trainings came to their end.
+
+    A candidate that came to its end in fewer seeds than another ranks behind it: else one that diverges in most seeds
+    could win by the few that it survived.
 
     Args:
         candidates: the best trials.
@@ -99,6 +116,7 @@ def confirm(
         return None
     baselines = baselines_of(winner)
     train(baselines)
+    trained = [*candidates, *rivals, *baselines]
     if (rival := _best_of(rivals, objective)) is not None:
         baselines.append(replace(rival, name=SEARCHED_NO_TEACHER))
     able = [candidate for candidate in candidates if candidate.is_confirmed]
@@ -108,23 +126,13 @@ def confirm(
         [baseline for baseline in baselines if not is_left_out[baseline.name]],
         able,
         [baseline for baseline in baselines if is_left_out[baseline.name]],
+        [each for each in trained if len(each.reports) < len(each.seeds)],
     )
-
-
-def left_out_in_words(confirmation: Confirmation) -> list[str]:
-    """A warning for each baseline that is not compared with the winner."""
-    winner = confirmation.winner
-    shared = {baseline.name: len(winner.seeds_shared_with(baseline)) for baseline in confirmation.left_out}
-    return [
-        f"warning: {name} is left out of the comparison: an interval needs two seeds that it and the winner were both "
-        f"trained in, and there {'is' if count == 1 else 'are'} {count}"
-        for name, count in shared.items()
-    ]
 
 
 def _best_of(candidates: Iterable[Candidate], objective: str) -> Candidate | None:
     able = (candidate for candidate in candidates if candidate.is_confirmed)
-    return max(able, key=lambda candidate: candidate.merit(objective), default=None)
+    return max(able, key=lambda each: (len(each.reports), each.merit(objective)), default=None)
 
 
 def candidates_of(space: Space, records: list[TrialRecord], seeds: list[int]) -> list[Candidate]:

@@ -94,9 +94,7 @@ class ConfirmationPool:
         runs = ((candidate, seed) for candidate in candidates for seed in candidate.seeds)
         asked = [Training(*run, self._retries) for run in runs if not self._is_known(*run)]
         queue, faults, self._left = WorkQueue(dealt(asked, self._count, self._lanes)), list[Exception](), []
-        threads = [
-            threading.Thread(target=self._work, args=(worker, queue, faults), daemon=True) for worker in self._workers
-        ]
+        threads = [threading.Thread(target=self._work, args=(w, queue, faults), daemon=True) for w in self._workers]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -165,7 +163,7 @@ class ConfirmationPool:
             return False
         self._ledger.know(record)
         if record.status is Status.COMPLETED:
-            candidate.weights[seed], candidate.reports[seed] = weights, record.last
+            candidate.take(seed, weights, record.reports)
         return True
 
     def _weights(self, candidate: Candidate, seed: int) -> Path:
@@ -223,7 +221,7 @@ class ConfirmationPool:
             self._hear(at_work[trial_id], reports)
             if failure is not None:
                 self._end(at_work.pop(trial_id).record, Status.FAILED, failure)
-            elif at_work[trial_id].is_complete:
+            elif reports and reports[-1]["epoch"] >= at_work[trial_id].assignment.max_epochs:  # now it is written
                 self._complete(at_work.pop(trial_id))
             if self._budget.ended_by is not None:
                 for work in at_work.values():
@@ -238,7 +236,7 @@ class ConfirmationPool:
 
     def _complete(self, work: TrainingAtWork) -> None:
         candidate, seed = work.training.candidate, work.training.seed
-        candidate.weights[seed], candidate.reports[seed] = self._weights(candidate, seed), work.record.last
+        candidate.take(seed, self._weights(candidate, seed), work.record.reports)
         self._end(work.record, Status.COMPLETED)
 
     def _leave(self, record: TrialRecord) -> None:

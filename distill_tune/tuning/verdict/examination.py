@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.devices import on_device
 from distill_tune.distillation.materials.materials import student_for
+from distill_tune.errors import TeacherError
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.corrupted import corrupted_accuracies
@@ -49,8 +50,11 @@ class Examined:
     nll_scaled: float
     ece_scaled: float
     scaling_temperature: float
-    agreement: float
-    kl_to_teacher: float
+    not_finite: float
+    """Test samples for which a logit was not finite."""
+    agreement: float | None
+    kl_to_teacher: float | None
+    """Like `agreement` None where the teacher's logits are not known."""
     corrupted_accuracy: float
     by_corruption: dict[str, float]
 
@@ -60,8 +64,9 @@ class Examination:
     """All that was learned from the test split."""
 
     by_candidate: dict[str, Examined]
-    teacher_accuracy: float
-    member_accuracies: dict[str, float]
+    teacher_accuracy: float | None
+    """None where one of its logits is not finite."""
+    member_accuracies: dict[str, float | None]
     """Of several teachers, each one's alone."""
 
 
@@ -80,7 +85,8 @@ class Key(NamedTuple):
     """What answers on test are compared with."""
 
     labels: np.ndarray
-    teacher_logits: np.ndarray
+    teacher_logits: np.ndarray | None
+    """None where one of them is not finite."""
 
 
 class Marks(NamedTuple):
@@ -88,7 +94,7 @@ class Marks(NamedTuple):
 
     correct: np.ndarray
     """bool [test samples]."""
-    figures: dict[str, float]
+    figures: dict[str, float | None]
     """By the name of the field of `Examined` that has the mean over seeds."""
 
 
@@ -117,16 +123,23 @@ def examine(
 
     return Examination(
         by_candidate={c.name: _examined(_seeds(c), list(marked(c)), corrupted[c.name]) for c in candidates},
-        teacher_accuracy=metrics.accuracy(key.teacher_logits, test.labels),
+        teacher_accuracy=_accuracy(key.teacher_logits, test),
         member_accuracies={
-            name: metrics.accuracy(_labelled(member, test, device), test.labels)
-            for name, member in teacher.members.items()
+            name: _accuracy(_labelled(member, test, device), test) for name, member in teacher.members.items()
         },
     )
 
 
-def _labelled(teacher: LoadedTeacher, test: Split, device: str) -> np.ndarray:
-    return _there(device, teacher.module, lambda: label_inputs(teacher, test.inputs, test.index))
+def _labelled(teacher: LoadedTeacher, test: Split, device: str) -> np.ndarray | None:
+    """The teacher's logits; None where one is not finite: no training has seen it, and it must not cost the verdict."""
+    try:
+        return _there(device, teacher.module, lambda: label_inputs(teacher, test.inputs, test.index))
+    except TeacherError:
+        return None
+
+
+def _accuracy(teacher_logits: np.ndarray | None, test: Split) -> float | None:
+    return None if teacher_logits is None else metrics.accuracy(teacher_logits, test.labels)
 
 
 def _asked(device: str, student: nn.Module, inputs: np.ndarray) -> np.ndarray:
@@ -192,22 +205,37 @@ def _examined(seeds: list[int], marks: list[Marks], corrupted: list[dict[str, fl
         correct=correct,
         corrupted_accuracy=by_corruption.pop("mean"),
         by_corruption=by_corruption,
-        **{name: float(np.mean([each.figures[name] for each in marks])) for name in marks[0].figures},
+        **{name: _mean([each.figures[name] for each in marks]) for name in marks[0].figures},
     )
 
 
+def _mean(figures: list[Any]) -> Any:
+    """Over seeds; None of what is None in all of them."""
+    return None if None in figures else float(np.mean(figures))
+
+
 def _marks(logits: np.ndarray, key: Key, temperature: float) -> Marks:
-    """Of one student's test logits; `temperature` was fitted on its validation answers."""
+    """Of one student's test logits; `temperature` was fitted on its validation answers.
+
+    One logit that is not finite would make every figure NaN that is a mean of probabilities: for these, its sample is
+    one for which the student is undecided between all classes.
+    """
+    correct, worst = metrics.correct(logits, key.labels), metrics.worst_class_accuracy(logits, key.labels)
+    agreement = None if key.teacher_logits is None else metrics.agreement(logits, key.teacher_logits)
+    is_odd = ~np.isfinite(logits).all(axis=1)
+    if is_odd.any():
+        logits = np.where(is_odd[:, np.newaxis], 0, logits)
     scaled = logits / temperature
     figures = {
         "nll": metrics.nll(logits, key.labels),
         "ece": metrics.ece(logits, key.labels),
         "brier": metrics.brier(logits, key.labels),
-        "worst_class_accuracy": metrics.worst_class_accuracy(logits, key.labels),
+        "worst_class_accuracy": worst,
         "nll_scaled": metrics.nll(scaled, key.labels),
         "ece_scaled": metrics.ece(scaled, key.labels),
         "scaling_temperature": temperature,
-        "agreement": metrics.agreement(logits, key.teacher_logits),
-        "kl_to_teacher": metrics.kl_to_teacher(logits, key.teacher_logits),
+        "not_finite": float(is_odd.sum()),
+        "agreement": agreement,
+        "kl_to_teacher": None if key.teacher_logits is None else metrics.kl_to_teacher(logits, key.teacher_logits),
     }
-    return Marks(metrics.correct(logits, key.labels), figures)
+    return Marks(correct, figures)

@@ -43,7 +43,7 @@ def complete(
         "teacher": summary.teacher_of(teacher, examination, preparation.dataset.input_shape),
         "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
         "verdict": verdicts_of(winner, [b.name for b in baselines], examination),
-        "selection_bias": summary.selection_bias(winner, ledger.objective, ledger.sign),
+        **summary.selection_bias(winner, ledger.objective, ledger.sign),
     }
     card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation))
     write_student_folder(folder, winner.config, preparation.dataset, weights, card)

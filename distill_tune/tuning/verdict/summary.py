@@ -33,9 +33,15 @@ def trial_counts(ledger: Ledger) -> dict[str, int]:
 
 
 def effort(
-    ledger: Ledger, clock: Clock, places: int, lanes: int, rungs: Sequence[Rung], ended_by: Reason | None
+    ledger: Ledger,
+    clock: Clock,
+    places: int,
+    lanes: int,
+    rungs: Sequence[Rung],
+    ended_by: Reason | None,
+    place_s: float,
 ) -> dict[str, Any]:
-    """What the search has cost, why it ended, and what its rungs were worth."""
+    """What the search has cost, why it ended, and what its rungs were worth; `place_s` as of `training_share`."""
     ended = sum(count for name, count in trial_counts(ledger).items() if name in ("completed", "stopped", "failed"))
     return {
         "trials": trial_counts(ledger),
@@ -44,7 +50,7 @@ def effort(
         "lanes": lanes,
         "time": {name: round(value, 3) for name, value in asdict(clock).items()},
         "trials_per_hour": 3600 * ended / clock.search_s if clock.search_s else 0.0,
-        "training_share": training_share(ledger, places, clock.search_s),
+        "training_share": training_share(ledger, place_s),
         "ended_by": None if ended_by is None else str(ended_by),
         "rungs": rung_report(rungs, ledger),
     }
@@ -108,7 +114,7 @@ def baseline_of(baseline: Candidate, winner: Candidate, examination: Examination
         "multiply_adds": baseline.source.multiply_adds,
         "validation": validation_of(baseline),
         **test,
-        "selection_bias": selection_bias(baseline, ledger.objective, ledger.sign),
+        **selection_bias(baseline, ledger.objective, ledger.sign),
     }
 
 
@@ -133,6 +139,7 @@ def test_of(examined: Examined) -> dict[str, Any]:
         "nll_scaled": examined.nll_scaled,
         "ece_scaled": examined.ece_scaled,
         "scaling_temperature": examined.scaling_temperature,
+        "not_finite": examined.not_finite,
         "agreement": examined.agreement,
         "kl_to_teacher": examined.kl_to_teacher,
         "corrupted_accuracy": examined.corrupted_accuracy,
@@ -140,9 +147,17 @@ def test_of(examined: Examined) -> dict[str, Any]:
     }
 
 
-def selection_bias(winner: Candidate, objective: str, sign: int) -> float:
-    """By how much the search's value of the winner was better than the mean of its re-trainings."""
-    return sign * (winner.source.last[objective] - winner.mean(objective))
+def selection_bias(winner: Candidate, objective: str, sign: int) -> dict[str, Any]:
+    """`selection_bias` and `selection_bias_epochs` of the summary.
+
+    By how much the search's value of the winner was better than the mean of its re-trainings, after as many epochs: a
+    trial that was stopped early would else look worse than it was for having trained less.
+    """
+    epochs = winner.source.epochs
+    is_whole = epochs >= winner.config.search.max_epochs
+    again = winner.mean(objective) if is_whole else winner.mean_after(epochs, objective)
+    bias = None if again is None else sign * (winner.source.last[objective] - again)
+    return {"selection_bias": bias, "selection_bias_epochs": epochs}
 
 
 def row_of(record: TrialRecord) -> dict[str, Any]:

@@ -59,8 +59,3 @@ class TrainingAtWork:
     training: Training
     record: TrialRecord
     assignment: Assignment
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether it has trained all of its epochs."""
-        return self.record.epochs >= self.assignment.max_epochs

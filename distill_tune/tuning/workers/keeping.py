@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +105,17 @@ class CheckpointSweeper(Watcher):
 def checkpoint_of(folder: Path, trial_id: str) -> Path:
     """Where a training keeps its checkpoint in the folder of its search."""
     return folder / CHECKPOINTS / f"{trial_id}.pt"
+
+
+def drop_checkpoints_of_others(folder: Path, trial_ids: Collection[str]) -> None:
+    """Delete the checkpoints of trainings that a search knows nothing of.
+
+    Where entries of its logbook were lost, another trial gets the number of one that was in them, and must not go on
+    from where that one had come to.
+    """
+    for checkpoint in (folder / CHECKPOINTS).glob("*.pt"):
+        if checkpoint.stem not in trial_ids:
+            checkpoint.unlink(missing_ok=True)
 
 
 def fold_weights(keep: Path, number: int) -> Path:

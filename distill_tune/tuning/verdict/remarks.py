@@ -1,0 +1,44 @@
+"""What must be said of a verdict beside its numbers: a warning each, for what was left out or could not be measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distill_tune.tuning.verdict.confirmation import Confirmation
+
+
+def left_out_in_words(confirmation: Confirmation) -> list[str]:
+    """A warning for each baseline that is not compared with the winner."""
+    winner = confirmation.winner
+    shared = {baseline.name: len(winner.seeds_shared_with(baseline)) for baseline in confirmation.left_out}
+    return [
+        f"warning: {name} is left out of the comparison: an interval needs two seeds that it and the winner were both "
+        f"trained in, and there {'is' if count == 1 else 'are'} {count}"
+        for name, count in shared.items()
+    ]
+
+
+def failures_in_words(confirmation: Confirmation) -> list[str]:
+    """A warning for each configuration that failed in some of its seeds."""
+    return [
+        f"warning: {each.name} failed in {len(each.seeds) - len(each.reports)} of its {len(each.seeds)} seeds"
+        for each in confirmation.failed
+    ]
+
+
+def not_finite_in_words(summary: dict[str, Any]) -> list[str]:
+    """A warning for each student, and for the teacher, with a logit on test that is not finite."""
+    students = {"the winner": summary["best"], **summary["baselines"]}
+    counts = {name: student["test"]["not_finite"] for name, student in students.items()}
+    told = [
+        f"warning: {name} has a logit that is not finite for {count:.3g} test samples (mean over seeds); nll, ece, "
+        "brier and kl_to_teacher take them as undecided between all classes"
+        for name, count in counts.items()
+        if count
+    ]
+    if summary["teacher"]["test"]["accuracy"] is None:
+        told.append(
+            "warning: the teacher has a logit that is not finite for a test sample; its accuracy, and the students' "
+            "agreement and kl_to_teacher, are left out"
+        )
+    return told

@@ -1,0 +1,61 @@
+"""The time that sessions have spent on a search, as their logbook tells it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.logbook import LOGBOOK
+
+NIGHT_S = 50_000.0
+
+
+def written(folder: Path, *entries: dict[str, Any]) -> History:
+    """What a logbook of these entries says."""
+    (folder / LOGBOOK).write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
+    return History.of(folder)
+
+
+def session(at_s: float, places: int) -> list[dict[str, Any]]:
+    return [
+        {"entry": "session", "at_s": at_s, "command": ""},
+        {"entry": "searching", "at_s": at_s + 1, "places": places},
+    ]
+
+
+def started(at_s: float) -> dict[str, Any]:
+    return {"entry": "started", "at_s": at_s, "trial": {"number": 0, "trial_id": "0000", "values": {}}}
+
+
+def reported(at_s: float, epoch: int, began_s: float) -> dict[str, Any]:
+    report = {"epoch": epoch, "val/accuracy": 0.5, "time/began_s": began_s}
+    return {"entry": "reported", "at_s": at_s, "trial_id": "0000", "report": report, "is_rung": False}
+
+
+def test_a_night_between_two_sessions_is_no_time_of_the_search(tmp_path: Path) -> None:
+    """The second session hears of an epoch that was in a checkpoint of the first, which had been killed."""
+    history = written(
+        tmp_path,
+        *session(100.0, places=1),
+        started(102.0),
+        reported(112.0, epoch=1, began_s=104.0),
+        *session(NIGHT_S, places=1),
+        reported(NIGHT_S + 5, epoch=2, began_s=112.0),
+        reported(NIGHT_S + 7, epoch=3, began_s=NIGHT_S + 5),
+    )
+    assert history.search_s == history.spent_s == pytest.approx(8 + 7)
+
+
+def test_each_session_counts_with_as_many_places_as_it_had(tmp_path: Path) -> None:
+    history = written(
+        tmp_path,
+        *session(100.0, places=4),
+        started(102.0),
+        reported(112.0, epoch=1, began_s=102.0),
+        *session(NIGHT_S, places=2),
+        reported(NIGHT_S + 7, epoch=2, began_s=NIGHT_S + 2),
+    )
+    assert history.search_s == pytest.approx(10 + 5)
+    assert history.place_s == pytest.approx(4 * 10 + 2 * 5)

@@ -1,0 +1,138 @@
+"""What failed for a cause that passes, such as memory that another job had, is tried again by --resume."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from small import TABLES
+
+from distill_tune.config import Space
+from distill_tune.config.writing import as_toml
+from distill_tune.tuning.deciding.budget import Budget
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.logbook import Logbook
+from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
+
+HERE = Path(__file__).parent
+VALUES = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
+
+
+def search(storage: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-m", "distill_tune.search", "--storage", str(storage), "--name", "s", *arguments],
+        env={**os.environ, "PYTHONPATH": paths, "BROKEN_WHILE": str(storage / "broken")},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(280)
+def test_a_search_all_of_whose_trials_failed_is_tried_again_with_as_many_trials(tmp_path: Path) -> None:
+    """Fewer than five, so that nothing but their number ends it."""
+    tables = {**TABLES, "loss": {"kind": "broken_loss:BrokenForAWhile"}, "confirm": {"top": 1, "seeds": 2}}
+    tables["search"] = {"max_epochs": 3, "trials": 3}
+    (tmp_path / "space.toml").write_text(as_toml(Space.parse(tables)))
+    (tmp_path / "broken").touch()
+    first = search(tmp_path, str(tmp_path / "space.toml"))
+    assert first.returncode == 1, first.stdout + first.stderr
+    assert "no trial could be used; the first said: RuntimeError: CUDA out of memory" in first.stderr
+    assert "--resume tries it again" in first.stderr
+    (tmp_path / "broken").unlink()
+    second = search(tmp_path, "--resume")
+    assert second.returncode == 0, second.stdout + second.stderr
+    found = json.loads((tmp_path / "s" / "summary.json").read_text())
+    assert (found["status"], found["trials"]["total"], found["trials"]["failed"]) == ("complete", 3, 0)
+    book = [json.loads(line) for line in (tmp_path / "s" / "ledger.jsonl").read_text().splitlines()]
+    assert all(entry["places"] > 0 for entry in book if entry["entry"] == "searching")
+    assert [entry["entry"] for entry in book if entry["entry"] in ("searching", "failed", "finished")] == [
+        *("searching", "failed"),
+        *("searching", "finished"),
+    ]
+    rows = pq.read_table(tmp_path / "s" / "trials.parquet").to_pylist()
+    assert [row["trial"] for row in rows] == ["0003", "0004", "0005"]
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(120)
+def test_trainings_of_a_confirmation_in_which_nothing_could_be_used_are_trained_again(
+    a_ray: str, small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    config, source = small_space.at(VALUES), TrialRecord(7, "0007", VALUES)
+    loss = config.loss.model_copy(update={"kind": "broken_loss:Broken"})
+    broken = Candidate("trial-0007", config.model_copy(update={"loss": loss}), [1000, 1001], source)
+    resources, logbook = small_space.config.resources, Logbook(tmp_path)
+    ledger = Ledger(watchers=[logbook])
+    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2)) as pool:
+        pool.train([broken])
+    assert ledger.count(Status.FAILED) == 2
+    logbook.write("failed")
+    logbook.release()
+    known, again = History.of(tmp_path).confirmations, Ledger()
+    mended = Candidate("trial-0007", config, [1000, 1001], source)
+    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known) as pool:
+        pool.train([mended])
+    assert again.count(Status.COMPLETED) == again.count() == 2
+    assert len(mended.weights) == 2
+
+
+def told(folder: Path, *trials: TrialRecord) -> Logbook:
+    """The logbook of a search that is over, with trials that have ended as their records say."""
+    logbook = Logbook(folder)
+    logbook.write("session", command="")
+    ledger = Ledger(watchers=[logbook])
+    for record in trials:
+        status, reports, record.reports = record.status, record.reports, []
+        ledger.start(record)
+        for report in reports:
+            ledger.report(record.trial_id, report)
+        ledger.end(record, status)
+    return logbook
+
+
+def ended(name: str, status: Status, *accuracies: float) -> TrialRecord:
+    reports = [{"epoch": epoch, "val/accuracy": each} for epoch, each in enumerate(accuracies, 1)]
+    return TrialRecord(0, name, {}, status=status, reports=reports)
+
+
+def test_a_failed_confirmation_keeps_the_search_and_whatever_came_to_its_end(tmp_path: Path) -> None:
+    logbook = told(tmp_path, ended("0000", Status.COMPLETED, 0.5), ended("0001", Status.FAILED))
+    logbook.write("searched", ended_by="trials")
+    logbook.write("confirming", plan={"top": 1, "seeds": 2})
+    logbook.release()
+    logbook = told(tmp_path, ended("confirm-a", Status.FAILED, 0.1), ended("confirm-b", Status.COMPLETED, 0.2))
+    logbook.write("failed")
+    logbook.release()
+    history = History.of(tmp_path)
+    assert list(history.confirmations) == ["confirm-b"]
+    assert list(history.records) == ["0000", "0001"]
+    assert (history.ended_by, history.is_finished) == ("trials", False)
+    assert history.plan is not None
+    told(tmp_path, ended("confirm-a", Status.COMPLETED, 0.3)).release()
+    again = History.of(tmp_path).confirmations["confirm-a"]
+    assert (again.status, [report["val/accuracy"] for report in again.reports]) == (Status.COMPLETED, [0.3])
+
+
+def test_a_search_without_a_usable_trial_has_its_whole_budget_again(tmp_path: Path) -> None:
+    logbook = told(tmp_path, ended("0000", Status.FAILED, 0.5), ended("0001", Status.INTERRUPTED))
+    logbook.write("searched", ended_by="time")
+    logbook.release()
+    spent = History.of(tmp_path)
+    assert spent.spent_s > 0
+    assert (spent.ended_by, len(spent.records)) == ("time", 2)
+    logbook = Logbook(tmp_path)
+    logbook.write("failed")
+    logbook.release()
+    history = History.of(tmp_path)
+    assert (history.records, history.ended_by, history.spent_s, history.search_s) == ({}, None, 0.0, 0.0)

@@ -1,0 +1,72 @@
+"""Who wins a confirmation, what is said of those that failed in it, and how lucky the winner was in the search."""
+
+from collections.abc import Callable
+
+import pytest
+from small import TABLES
+
+from distill_tune.config import Space
+from distill_tune.tuning.state.records import Report, TrialRecord
+from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict.confirmation import Candidate, confirm
+from distill_tune.tuning.verdict.remarks import failures_in_words
+
+CONFIG = Space.parse({**TABLES, "student": {"family": "mlp", "mlp": {"widths": [8]}}, "loss": {}, "optim": {}}).config
+SEEDS = [5, 6, 7, 8, 9]
+
+
+def candidate(number: int) -> Candidate:
+    return Candidate(f"trial-{number:04d}", CONFIG, SEEDS, TrialRecord(number, f"{number:04d}", {}))
+
+
+def surviving(**seeds: tuple[int, float]) -> Callable[[list[Candidate]], None]:
+    """Trains each candidate in so many of its seeds, to such an accuracy; those that are not named in all."""
+
+    def train(candidates: list[Candidate]) -> None:
+        for each in candidates:
+            count, accuracy = seeds.get(each.name.replace("-", "_"), (len(SEEDS), 0.5))
+            each.reports = {seed: {"val/accuracy": accuracy, "val/loss": 1.0} for seed in SEEDS[:count]}
+
+    return train
+
+
+def test_a_candidate_that_fails_in_most_seeds_does_not_win_by_the_few_that_it_survived() -> None:
+    train = surviving(trial_0007=(2, 0.99), trial_0003=(5, 0.9), trial_0004=(5, 0.8))
+    found = confirm([candidate(7), candidate(3), candidate(4)], train, "val/accuracy")
+    assert found is not None
+    assert found.winner.name == "trial-0003"
+    assert failures_in_words(found) == ["warning: trial-0007 failed in 3 of its 5 seeds"]
+
+
+def test_a_baseline_that_fails_in_a_seed_is_told_too_and_one_with_no_failure_is_not() -> None:
+    found = confirm([candidate(7)], surviving(no_teacher=(4, 0.5)), "val/accuracy")
+    assert found is not None
+    assert failures_in_words(found) == ["warning: no_teacher failed in 1 of its 5 seeds"]
+
+
+def curve(*accuracies: float) -> list[Report]:
+    return [{"epoch": epoch, "val/accuracy": each, "val/loss": 1 - each} for epoch, each in enumerate(accuracies, 1)]
+
+
+def winner(in_the_search: list[Report], *again: list[Report]) -> Candidate:
+    source = TrialRecord(7, "0007", {}, reports=in_the_search)
+    found = Candidate("trial-0007", CONFIG, SEEDS[: len(again)], source)
+    for seed, reports in zip(found.seeds, again, strict=True):
+        found.curves[seed], found.reports[seed] = reports, reports[-1]
+    return found
+
+
+@pytest.mark.parametrize(("objective", "sign"), [("val/accuracy", 1), ("val/loss", -1)])
+def test_a_winner_that_was_stopped_early_is_compared_after_as_many_epochs(objective: str, sign: int) -> None:
+    """At its end it is better than it was after three epochs, whatever luck it had there."""
+    rising = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95]
+    lucky = winner(curve(0.5, 0.6, 0.78), curve(*rising), curve(*rising))
+    found = summary.selection_bias(lucky, objective, sign)
+    assert found == {"selection_bias": pytest.approx(0.08), "selection_bias_epochs": 3}
+
+
+def test_the_luck_of_a_winner_is_unknown_where_nothing_was_said_after_as_many_epochs() -> None:
+    whole = curve(*[0.5] * 9)
+    unknown = winner(curve(0.5, 0.6, 0.78), whole, [*whole[:2], *whole[3:]])
+    found = summary.selection_bias(unknown, "val/accuracy", 1)
+    assert found == {"selection_bias": None, "selection_bias_epochs": 3}
