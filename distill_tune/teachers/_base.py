@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -117,13 +118,20 @@ class Teacher(Options):
     fits_folds: ClassVar[bool] = True
     """False for a source whose teacher reads data as they were encoded for it, which those of each fold are not."""
 
+    @classmethod
+    def missing_methods(cls) -> list[str]:
+        """Of one that is not several teachers, `load` too."""
+        is_several = cls.member_configs is not Teacher.member_configs
+        has_load = is_several or cls.load is not Teacher.load
+        return super().missing_methods() + ([] if has_load else ["load"])
+
+    @abstractmethod
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """What the outputs depend on; another identity is another teacher.
 
         Raises:
             TeacherError: something that the user named is missing or unusable.
         """
-        raise NotImplementedError
 
     def member_configs(self) -> dict[str, TeacherConfig]:
         """Of a source that is several teachers, the section of each by its name; of others nothing."""

@@ -1,4 +1,6 @@
-"""Parts that do not go together, found before anything is made."""
+"""Parts that do not go together, or lack something, found before anything is made."""
+
+from pathlib import Path
 
 import pytest
 from good import Refuse
@@ -93,3 +95,41 @@ def test_more_views_than_the_disk_has_room_for_are_refused_before_a_teacher_is_t
     assert "error: --storage: " in said
     assert "teacher's cache of 900,000,000,000 views x 38 samples x 3 classes" in said
     assert "free; lower teacher.views, make room, or name another --storage." in said
+
+
+INCOMPLETE = """
+from distill_tune.data.sources import Source
+from distill_tune.distillation.losses import Loss
+from distill_tune.students import Student
+from distill_tune.teachers import Teacher
+from distill_tune.tuning.schedulers import Scheduler
+
+class Family(Student):
+    width: int = 3
+
+class Rows(Source):
+    def load(self, config):
+        raise AssertionError("loaded")
+
+class Term(Loss): ...
+class Labels(Teacher): ...
+class Ladder(Scheduler): ...
+"""
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("student.family=incomplete:Family", "student.family: 'incomplete:Family' lacks build, without which it is no"),
+        ("data.source=incomplete:Rows", "data.source: 'incomplete:Rows' lacks content, without which it is no data"),
+        ("loss.kind=incomplete:Term", "loss.kind: 'incomplete:Term' lacks soft, without which it is no loss; write"),
+        ("teacher.source=incomplete:Labels", "teacher.source: 'incomplete:Labels' lacks identity and load, without"),
+        ("search.scheduler=incomplete:Ladder", "search.scheduler: 'incomplete:Ladder' lacks judge, without which it"),
+    ],
+)
+def test_a_part_of_ones_own_that_lacks_a_method(
+    refuse: Refuse, folder: Path, arguments: tuple[str, ...], setting: str, said: str
+) -> None:
+    (folder / "incomplete.py").write_text(INCOMPLETE)
+    assert said in refuse(setting, arguments=arguments)

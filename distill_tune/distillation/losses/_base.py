@@ -62,6 +62,16 @@ class Loss(Options):
             raise BrokenRule(self.weights[:1], f"must not be 0{others}: nothing would be left of the term.")
         return self
 
+    @classmethod
+    def missing_methods(cls) -> list[str]:
+        """Of a loss with a term of the teacher's, `soft` too where that term is not computed otherwise."""
+        return super().missing_methods() + (["soft"] if cls.uses_teacher and not cls.has_term() else [])
+
+    @classmethod
+    def has_term(cls) -> bool:
+        """Whether it says how the teacher's term is computed."""
+        return cls.soft is not Loss.soft or cls.soft_with_labels is not Loss.soft_with_labels
+
     @property
     def reads_features(self) -> bool:
         """Whether it is computed from features, and not from logits."""

@@ -6,6 +6,7 @@ are named, or found by themselves (`distillation/training/feature_terms.py`).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -53,6 +54,11 @@ class FeatureLoss(Loss):
         """Whether it is computed from features, and not from logits."""
         return True
 
+    @classmethod
+    def has_term(cls) -> bool:
+        """Whether it needs none on logits, or has one."""
+        return cls.reads_features is FeatureLoss.reads_features or super().has_term()
+
     def joins(self, student: Shape, teacher: Shape) -> bool:
         """Whether features of these shapes can be compared."""
         return True
@@ -87,6 +93,6 @@ class FeatureLoss(Loss):
         """Of the buffers of `memory`."""
         return 0
 
+    @abstractmethod
     def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
         """The term of one pair: scalar; the term of several is their mean."""
-        raise NotImplementedError
