@@ -133,3 +133,56 @@ def test_a_part_of_ones_own_that_lacks_a_method(
 ) -> None:
     (folder / "incomplete.py").write_text(INCOMPLETE)
     assert said in refuse(setting, arguments=arguments)
+
+
+OWN_TEACHERS = """
+import numpy as np
+import torch
+from distill_tune.teachers import LoadedTeacher, Teacher
+
+class Table(Teacher):
+    def identity(self, config, data_spec):
+        return "a table"
+
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0, table=np.zeros((data_spec.num_rows, len(data_spec.classes)), np.float32))
+
+class OnlyTable(Table):
+    has_network = False
+
+class Network(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=12, module=torch.nn.Linear(3, 3).eval().requires_grad_(False))
+
+class Nothing(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0)
+"""
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["Table"], "must load a module, since its has_network is True, but has loaded table; change has_network, or"),
+        (["Table", "loss.kind=hint"], "must load a module, since its has_network is True, but has loaded table; ch"),
+        (["Network"], "must load a table alone, since its has_network is False, but has loaded module; change"),
+        (["Nothing"], "must load a table alone, since its has_network is False, but has loaded neither module nor"),
+    ],
+)
+def test_a_teacher_of_ones_own_that_is_not_what_its_source_says(
+    refuse: Refuse, folder: Path, arguments: tuple[str, ...], settings: list[str], said: str
+) -> None:
+    (folder / "own_teachers.py").write_text(OWN_TEACHERS)
+    name, *others = settings
+    told = refuse(f"teacher.source=own_teachers:{name}", *others, arguments=arguments)
+    assert f"error: teacher.source: 'own_teachers:{name}' {said}" in told
+
+
+@pytest.mark.parametrize("setting", ["teacher.mode=live", "augmentation.noise=0.1", "student.init=inherit"])
+def test_a_source_of_ones_own_that_has_only_logits_is_told_of_by_its_name(
+    refuse: Refuse, folder: Path, setting: str
+) -> None:
+    (folder / "own_teachers.py").write_text(OWN_TEACHERS)
+    told = refuse("teacher.source=own_teachers:OnlyTable", setting)
+    assert "but source = 'own_teachers:OnlyTable' has " in told
