@@ -186,3 +186,42 @@ def test_a_source_of_ones_own_that_has_only_logits_is_told_of_by_its_name(
     (folder / "own_teachers.py").write_text(OWN_TEACHERS)
     told = refuse("teacher.source=own_teachers:OnlyTable", setting)
     assert "but source = 'own_teachers:OnlyTable' has " in told
+
+
+TRAINED_HERE = """
+from distill_tune.teachers import Teacher
+
+class Recipe(Teacher):
+    needs = ("family",)
+    trains_here = True
+    augmentation: dict[str, float] = {}
+
+    def identity(self, config, data_spec):
+        return "a recipe"
+
+    def load(self, config, data_spec, context):
+        raise AssertionError("training the teacher")
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            ["teacher.'trained_here:Recipe'.augmentation={ flip = 0.5 }"],
+            'teacher."trained_here:Recipe".augmentation.flip: cannot be used on tables; for tables there are: mixup,',
+        ),
+        (
+            ["loss.kind=hint", "loss.hint.teacher_layers=['layer_2']"],
+            "loss.hint.teacher_layers: the teacher has no feature 'layer_2'. Known: 1, 2, 3, 4.",
+        ),
+        (["augmentation.noise=0.1", "teacher.views=900000000000"], "error: --storage: "),
+    ],
+)
+def test_a_source_of_ones_own_that_trains_here_is_looked_at_as_ours_is(
+    refuse: Refuse, folder: Path, settings: list[str], said: str
+) -> None:
+    (folder / "trained_here.py").write_text(TRAINED_HERE)
+    told = refuse("teacher.source=trained_here:Recipe", "teacher.family=mlp", *settings)
+    assert said in told
+    assert ("B, teacher " in told) == ("--storage" in said)  # the room that its weights take
