@@ -51,6 +51,11 @@ class Loss(Options):
     """
     weights: ClassVar[tuple[str, ...]] = ()
     """Fields that weigh the parts of the term, of which one at least must be above 0."""
+    decisive_options: ClassVar[tuple[str, ...]] = ()
+    """Fields that decide what it reads or needs: `reads_features`, `needed_classes`, `needed_samples`, layers, memory.
+
+    Where a space has a range for one, the loss is looked at with each end of it before anything is trained.
+    """
 
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:

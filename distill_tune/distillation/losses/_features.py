@@ -29,6 +29,7 @@ class FeatureLoss(Loss):
     """A loss on features; `scale` and the like are its subclasses' own."""
 
     uses_temperature: ClassVar[bool] = False
+    decisive_options: ClassVar[tuple[str, ...]] = ("student_layers", "teacher_layers")
     names_classes: ClassVar[bool] = False
     """Nothing of it reaches the last layer; what `rkd` and `sp` say of logits holds for any order of the classes."""
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "last"
