@@ -28,6 +28,14 @@ class Options(BaseModel):
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {}
     """By option, as a search space writes it: where a search looks for it if the space says nothing of it."""
 
+    @classmethod
+    def missing_methods(cls) -> list[str]:
+        """Methods without which an entry cannot be used and that this class does not have, sorted.
+
+        A base of which a method is needed only by some entries overrides this; of all others it is what is abstract.
+        """
+        return sorted(cls.__abstractmethods__)
+
 
 EntryClass = TypeVar("EntryClass", bound=type[Options])
 T = TypeVar("T", bound=Options)
@@ -129,11 +137,19 @@ class Registry(Generic[T]):
     def _users_own(self, path: str) -> type[T]:
         found = load_dotted(path)
         if isinstance(found, type) and issubclass(found, self.base):
+            self._check_complete(found, path)
             return found
         if self._adapt is None or not callable(found) or (isinstance(found, type) and issubclass(found, Options)):
             raise ConfigError(f"{path!r} is no {self.what}: it must be a class that inherits from {self._base}.")
         adapt: Callable[[Any, str], type[T]] = load_dotted(self._adapt)
         return adapt(found, path)
+
+    def _check_complete(self, entry: type[Options], path: str) -> None:
+        if missing := entry.missing_methods():
+            raise ConfigError(
+                f"{path!r} lacks {' and '.join(missing)}, without which it is no {self.what}; write what {self._base} "
+                "says of it."
+            )
 
 
 DATA_SOURCES: Registry[Any] = Registry("data source", "distill_tune.data.sources", "distill_tune.data.sources:Source")

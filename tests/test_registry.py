@@ -105,14 +105,62 @@ def test_what_one_inherits_from_is_public(registry_name: str) -> None:
 def test_a_class_of_ones_own_stands_where_a_name_stands(
     registry_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = REGISTRIES[registry_name]
+    found, name = REGISTRIES[registry_name], f"own_{registry_name.lower()}"
+    methods = "; ".join(f"{each} = lambda *_: None" for each in found.base.missing_methods()) or "..."
     base = found._base.replace(":", " import ")
-    (tmp_path / f"own_{registry_name.lower()}.py").write_text(
-        f"from {base} as Base\nclass Own(Base): ...\nclass Not: ...\n"
-    )
+    (tmp_path / f"{name}.py").write_text(f"from {base} as Base\nclass Own(Base): {methods}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert found.get(f"own_{registry_name.lower()}:Own").__name__ == "Own"
-    assert f"own_{registry_name.lower()}:Own" in found
+    assert found.get(f"{name}:Own").__name__ == "Own"
+    assert f"{name}:Own" in found
+
+
+@each_entry
+def test_an_entry_has_every_method_that_it_needs(registry_name: str, name: str) -> None:
+    assert REGISTRIES[registry_name].get(name).missing_methods() == []
+
+
+NEEDED = [(name, method) for name, found in REGISTRIES.items() for method in found.base.missing_methods()]
+
+
+@pytest.mark.parametrize(("registry_name", "method"), NEEDED)
+def test_a_class_of_ones_own_without_a_method_that_it_needs_is_refused(
+    registry_name: str, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, name = REGISTRIES[registry_name], f"part_{registry_name.lower()}_{method}"
+    others = "; ".join(f"{each} = lambda *_: None" for each in found.base.missing_methods() if each != method) or "..."
+    base = found._base.replace(":", " import ")
+    (tmp_path / f"{name}.py").write_text(f"from {base} as Base\nclass Own(Base): {others}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        found.get(f"{name}:Own")
+    assert str(caught.value) == (
+        f"'{name}:Own' lacks {method}, without which it is no {found.what}; write what {found._base} says of it."
+    )
+
+
+def test_what_must_be_written_follows_what_a_part_says_that_it_is() -> None:
+    from distill_tune.distillation.augmentation import Transform
+    from distill_tune.distillation.losses import FeatureLoss, Loss
+    from distill_tune.distillation.optimizers import OptimizerKind
+    from distill_tune.evaluation.corruptions import Corruption
+    from distill_tune.teachers import Teacher
+
+    def lacking(base: type[Options], **attributes: Any) -> list[str]:
+        return type("Own", (base,), {"__module__": __name__, "__annotations__": {}, **attributes}).missing_methods()
+
+    def does(*_: Any) -> None: ...
+
+    assert lacking(Loss, uses_teacher=False) == []
+    assert lacking(Loss, soft_with_labels=does) == []
+    assert lacking(FeatureLoss) == ["compare"]
+    assert lacking(FeatureLoss, compare=does) == []
+    assert lacking(FeatureLoss, compare=does, reads_features=property(does)) == ["soft"]
+    assert lacking(OptimizerKind, build=does, over_lanes=True) == ["step_lanes"]
+    assert lacking(Transform, mixes=True) == ["share"]
+    assert lacking(Transform, mixes=True, mix=does) == []
+    assert lacking(Corruption, for_images=True, for_tables=True) == ["on_images", "on_rows"]
+    assert lacking(Corruption, for_images=True, apply=does) == []
+    assert lacking(Teacher, member_configs=does) == ["identity"]
 
 
 @each_registry

@@ -3,6 +3,7 @@
 Both classes check what every later step relies on, so a source of your own cannot hand over half-right data.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ _NUMBER = "number the classes from 0 on, as np.unique(labels, return_inverse=Tru
 
 
 @dataclass(frozen=True, kw_only=True)
-class Raw:
+class Raw(ABC):
     """What images and tables have in common."""
 
     labels: npt.NDArray[Any]
@@ -52,13 +53,13 @@ class Raw:
             raise DataError(f"{self.where}: has two classes named {twice!r}; rename one, or make one class of them.")
 
     @property
+    @abstractmethod
     def rows(self) -> int:
         """Rows of inputs, the own test split included."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row_hashes(self) -> npt.NDArray[np.uint64]:
         """One 64-bit hash a row of inputs; equal rows have equal hashes."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,18 @@ from distill_tune.teachers._base import (
     TeacherContext,
     Trained,
     existing_file,
+    family_trained_here,
     source_of,
 )
 
-__all__ = ["DataSpec", "LoadedTeacher", "Say", "Teacher", "TeacherContext", "Trained", "existing_file", "source_of"]
+__all__ = [
+    "DataSpec",
+    "LoadedTeacher",
+    "Say",
+    "Teacher",
+    "TeacherContext",
+    "Trained",
+    "existing_file",
+    "family_trained_here",
+    "source_of",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from distill_tune.config.sections import TeacherConfig
+    from distill_tune.students import Student
     from distill_tune.teachers.kept_rows import KeptRows
     from distill_tune.teachers.mixing import Mix
 
@@ -92,6 +94,15 @@ def source_of(thing: Any) -> str:
         return f"{thing.__module__}:{thing.__qualname__}"
 
 
+def family_trained_here(config: TeacherConfig) -> Student | None:
+    """What the network of a teacher that is trained here will be; None of a teacher that is only loaded."""
+    source: Teacher = config.chosen("source")
+    if not source.trains_here or config.family is None:
+        return None
+    family: Student = config.chosen("family")
+    return family
+
+
 def existing_file(config: TeacherConfig) -> Path:
     """The file at `teacher.path`, for a source that needs it.
 
@@ -114,16 +125,28 @@ class Teacher(Options):
     """Keys of `[teacher]` that this source cannot do without."""
     has_network: ClassVar[bool] = True
     """False for a source that hands over logits alone."""
+    trains_here: ClassVar[bool] = False
+    """True for a source that trains a network of `teacher.family` here, a key that it then `needs`.
+
+    The layers and the size of such a network are known before it is trained, and so is an option `augmentation`.
+    """
     fits_folds: ClassVar[bool] = True
     """False for a source whose teacher reads data as they were encoded for it, which those of each fold are not."""
 
+    @classmethod
+    def missing_methods(cls) -> list[str]:
+        """Of one that is not several teachers, `load` too."""
+        is_several = cls.member_configs is not Teacher.member_configs
+        has_load = is_several or cls.load is not Teacher.load
+        return super().missing_methods() + ([] if has_load else ["load"])
+
+    @abstractmethod
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """What the outputs depend on; another identity is another teacher.
 
         Raises:
             TeacherError: something that the user named is missing or unusable.
         """
-        raise NotImplementedError
 
     def member_configs(self) -> dict[str, TeacherConfig]:
         """Of a source that is several teachers, the section of each by its name; of others nothing."""

@@ -1,4 +1,6 @@
-"""Parts that do not go together, found before anything is made."""
+"""Parts that do not go together, or lack something, found before anything is made."""
+
+from pathlib import Path
 
 import pytest
 from good import Refuse
@@ -93,3 +95,133 @@ def test_more_views_than_the_disk_has_room_for_are_refused_before_a_teacher_is_t
     assert "error: --storage: " in said
     assert "teacher's cache of 900,000,000,000 views x 38 samples x 3 classes" in said
     assert "free; lower teacher.views, make room, or name another --storage." in said
+
+
+INCOMPLETE = """
+from distill_tune.data.sources import Source
+from distill_tune.distillation.losses import Loss
+from distill_tune.students import Student
+from distill_tune.teachers import Teacher
+from distill_tune.tuning.schedulers import Scheduler
+
+class Family(Student):
+    width: int = 3
+
+class Rows(Source):
+    def load(self, config):
+        raise AssertionError("loaded")
+
+class Term(Loss): ...
+class Labels(Teacher): ...
+class Ladder(Scheduler): ...
+"""
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("student.family=incomplete:Family", "student.family: 'incomplete:Family' lacks build, without which it is no"),
+        ("data.source=incomplete:Rows", "data.source: 'incomplete:Rows' lacks content, without which it is no data"),
+        ("loss.kind=incomplete:Term", "loss.kind: 'incomplete:Term' lacks soft, without which it is no loss; write"),
+        ("teacher.source=incomplete:Labels", "teacher.source: 'incomplete:Labels' lacks identity and load, without"),
+        ("search.scheduler=incomplete:Ladder", "search.scheduler: 'incomplete:Ladder' lacks judge, without which it"),
+    ],
+)
+def test_a_part_of_ones_own_that_lacks_a_method(
+    refuse: Refuse, folder: Path, arguments: tuple[str, ...], setting: str, said: str
+) -> None:
+    (folder / "incomplete.py").write_text(INCOMPLETE)
+    assert said in refuse(setting, arguments=arguments)
+
+
+OWN_TEACHERS = """
+import numpy as np
+import torch
+from distill_tune.teachers import LoadedTeacher, Teacher
+
+class Table(Teacher):
+    def identity(self, config, data_spec):
+        return "a table"
+
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0, table=np.zeros((data_spec.num_rows, len(data_spec.classes)), np.float32))
+
+class OnlyTable(Table):
+    has_network = False
+
+class Network(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=12, module=torch.nn.Linear(3, 3).eval().requires_grad_(False))
+
+class Nothing(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0)
+"""
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["Table"], "must load a module, since its has_network is True, but has loaded table; change has_network, or"),
+        (["Table", "loss.kind=hint"], "must load a module, since its has_network is True, but has loaded table; ch"),
+        (["Network"], "must load a table alone, since its has_network is False, but has loaded module; change"),
+        (["Nothing"], "must load a table alone, since its has_network is False, but has loaded neither module nor"),
+    ],
+)
+def test_a_teacher_of_ones_own_that_is_not_what_its_source_says(
+    refuse: Refuse, folder: Path, arguments: tuple[str, ...], settings: list[str], said: str
+) -> None:
+    (folder / "own_teachers.py").write_text(OWN_TEACHERS)
+    name, *others = settings
+    told = refuse(f"teacher.source=own_teachers:{name}", *others, arguments=arguments)
+    assert f"error: teacher.source: 'own_teachers:{name}' {said}" in told
+
+
+@pytest.mark.parametrize("setting", ["teacher.mode=live", "augmentation.noise=0.1", "student.init=inherit"])
+def test_a_source_of_ones_own_that_has_only_logits_is_told_of_by_its_name(
+    refuse: Refuse, folder: Path, setting: str
+) -> None:
+    (folder / "own_teachers.py").write_text(OWN_TEACHERS)
+    told = refuse("teacher.source=own_teachers:OnlyTable", setting)
+    assert "but source = 'own_teachers:OnlyTable' has " in told
+
+
+TRAINED_HERE = """
+from distill_tune.teachers import Teacher
+
+class Recipe(Teacher):
+    needs = ("family",)
+    trains_here = True
+    augmentation: dict[str, float] = {}
+
+    def identity(self, config, data_spec):
+        return "a recipe"
+
+    def load(self, config, data_spec, context):
+        raise AssertionError("training the teacher")
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            ["teacher.'trained_here:Recipe'.augmentation={ flip = 0.5 }"],
+            'teacher."trained_here:Recipe".augmentation.flip: cannot be used on tables; for tables there are: mixup,',
+        ),
+        (
+            ["loss.kind=hint", "loss.hint.teacher_layers=['layer_2']"],
+            "loss.hint.teacher_layers: the teacher has no feature 'layer_2'. Known: 1, 2, 3, 4.",
+        ),
+        (["augmentation.noise=0.1", "teacher.views=900000000000"], "error: --storage: "),
+    ],
+)
+def test_a_source_of_ones_own_that_trains_here_is_looked_at_as_ours_is(
+    refuse: Refuse, folder: Path, settings: list[str], said: str
+) -> None:
+    (folder / "trained_here.py").write_text(TRAINED_HERE)
+    told = refuse("teacher.source=trained_here:Recipe", "teacher.family=mlp", *settings)
+    assert said in told
+    assert ("B, teacher " in told) == ("--storage" in said)  # the room that its weights take

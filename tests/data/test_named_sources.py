@@ -20,7 +20,6 @@ from distill_tune.data.build import build
 from distill_tune.data.dataset import open_test
 from distill_tune.data.sources import fashion_mnist, letter
 from distill_tune.errors import ConfigError, DataError
-from distill_tune.registry import DATA_SOURCES
 
 Prepare = Callable[..., Dataset]
 DEBIAN_FASHION = Path(fashion_mnist.PLACES[0])
@@ -37,10 +36,6 @@ def test_entries_are_imported_without_numpy() -> None:
         "[DATA_SOURCES.get(name) for name in DATA_SOURCES.names]; sys.exit('numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_all_sources_are_known() -> None:
-    assert DATA_SOURCES.names == ["blobs", "csv", "digits", "fashion_mnist", "letter", "npz", "parquet"]
 
 
 # Blobs

@@ -390,7 +390,9 @@ def test_swap_replaces_each_feature_with_its_probability_by_the_same_feature_of_
 def test_a_view_stays_what_it_was_when_a_teacher_labelled_it(kind: str, name: str) -> None:
     """A teacher's cache is found again by a transform's name and amount; change its results, and raise its format."""
     taken = views(DATA[kind], **{name: AMOUNTS[name]}).take(everything(), 5).inputs
-    assert hashlib.sha256(taken.contiguous().numpy().tobytes()).hexdigest()[:8] == GOLDEN[f"{kind}-{name}"]
+    found = hashlib.sha256(taken.contiguous().numpy().tobytes()).hexdigest()[:8]
+    assert f"{kind}-{name}" in GOLDEN, f"{Path(__file__).name}: add {found!r}, the digest of a view, to GOLDEN"
+    assert found == GOLDEN[f"{kind}-{name}"]
 
 
 @pytest.mark.parametrize("columns", [1, 5])

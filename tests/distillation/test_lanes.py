@@ -258,7 +258,7 @@ def test_students_that_normalise_their_inputs_otherwise_share_no_lanes(tmp_path:
 
 
 def test_every_optimizer_says_whether_it_steps_lanes() -> None:
-    assert [name for name in OPTIMIZERS.names if OPTIMIZERS.get(name).over_lanes] == ["adamw", "sgd"]
+    assert {name for name in OPTIMIZERS.names if OPTIMIZERS.get(name).over_lanes} >= {"adamw", "sgd"}
 
 
 class Odd(nn.Linear):

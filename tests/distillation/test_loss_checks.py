@@ -1,13 +1,14 @@
 """What losses ask of the data, refused before a teacher is trained: classes, and samples in a worker's part."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from runs import IMAGES, TABLE, run_space
 from torch import Tensor
 
+from distill_tune.distillation.losses import Loss
 from distill_tune.distillation.preparation.prepare import announced_data, check_students
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES
@@ -121,6 +122,33 @@ def test_a_worker_whose_part_of_a_batch_is_too_small_for_a_loss_is_refused(
         small = {"choice": [64, 2 * needed - 2]}
         with pytest.raises(ConfigError, match=rf"^optim.batch_size: loss '\w+' needs {needed} samples a step for each"):
             looked_at(IMAGES, tmp_path, **base, optim={"batch_size": small}, resources=both)
+
+
+@pytest.mark.parametrize("name", LOSSES.names)
+def test_what_decides_what_a_loss_needs_is_among_its_options(name: str) -> None:
+    assert set(LOSSES.get(name).decisive_options) <= set(LOSSES.get(name).model_fields)
+
+
+class Neighbours(Loss):
+    """A loss of one's own, one option of which says how many samples it needs."""
+
+    decisive_options: ClassVar[tuple[str, ...]] = ("neighbours",)
+    neighbours: int = 1
+
+    @property
+    def needed_samples(self) -> int:
+        return 1 + self.neighbours
+
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+        return student_logits.sum()
+
+
+def test_a_loss_of_ones_own_is_looked_at_with_each_end_of_what_decides(tmp_path: Path) -> None:
+    name = "test_loss_checks:Neighbours"
+    loss = {"kind": name, "soft_weight": 0.5, name: {"neighbours": {"int": [1, 4]}}}
+    looked_at(TABLE, tmp_path, loss=loss, optim={"batch_size": 5})
+    with pytest.raises(ConfigError, match=r"^optim.batch_size: loss '.*:Neighbours' needs 5 samples a step"):
+        looked_at(TABLE, tmp_path, loss=loss, optim={"batch_size": 4})
 
 
 def test_fewer_samples_than_a_batch_are_what_a_worker_sees(tmp_path: Path) -> None:

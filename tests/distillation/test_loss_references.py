@@ -261,7 +261,9 @@ FREE: dict[str, set[Change]] = {
 
 def test_the_invariances_of_every_loss_on_logits_are_listed() -> None:
     entries = {name: LOSSES.get(name)() for name in LOSSES.names}
-    assert set(FREE) == {n for n, loss in entries.items() if loss.uses_teacher and not loss.reads_features}
+    on_logits = {n for n, loss in entries.items() if loss.uses_teacher and not loss.reads_features}
+    told = "test_loss_references.py: FREE must have what each loss on logits does not change with"
+    assert set(FREE) == on_logits, told
 
 
 @pytest.mark.parametrize("name", FREE)

@@ -1,6 +1,7 @@
 """Contract of every student family, of this package or a user's."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import torch
@@ -56,8 +57,10 @@ def family(name: str, options: Mapping[str, object] | None = None) -> Student:
     return made
 
 
-def test_every_family_has_its_cases_here() -> None:
-    assert set(OPTIONS) == set(SMALL) == set(LARGE) == set(STUDENTS.names)
+@pytest.mark.parametrize("name", STUDENTS.names)
+def test_every_family_has_its_cases_here(name: str) -> None:
+    for cases in ("OPTIONS", "SMALL", "LARGE"):
+        assert name in globals()[cases], f"{Path(__file__).name}: add options of the student family {name!r} to {cases}"
 
 
 @pytest.mark.parametrize(("name", "options"), FLAT)

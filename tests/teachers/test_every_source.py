@@ -101,6 +101,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Sect
     kept: dict[str, tuple[Section, Preparation]] = {}
 
     def make(name: str) -> tuple[Section, Preparation]:
+        assert name in MAKE, f"{Path(__file__).name}: add how to make the teacher source {name!r} to MAKE"
         if name not in kept:
             folder = tmp_path_factory.mktemp(name)
             section = {"source": name, **MAKE[name](folder)}

@@ -39,6 +39,8 @@ class Untrained(WorkerGroup):
         numbers = {"val/accuracy": 0.5, "val/loss": 0.5, "time/began_s": time.time(), "time/training_s": 0.0}
         return {"epoch": self._epoch, **numbers, "place": os.getpid()}
 
+    def shutdown(self) -> None: ...
+
 
 def untrained(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
     return Untrained(folder)

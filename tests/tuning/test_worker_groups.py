@@ -146,6 +146,13 @@ def test_a_killed_worker_costs_no_trial_its_reports_go_on(two_workers: WorkerGro
     assert [r["val/loss"] for r in after] == pytest.approx([r["val/loss"] for r in undisturbed[3:]], abs=1e-6)
 
 
+@pytest.mark.parametrize("verb", ["start", "assign", "next_report", "shutdown"])
+def test_a_group_that_lacks_a_verb_cannot_be_made(verb: str) -> None:
+    lacking = type("Lacking", (InProcessGroup,), {verb: getattr(WorkerGroup, verb)})
+    with pytest.raises(TypeError, match=f"abstract method '?{verb}'?"):
+        lacking(ResourcesConfig())
+
+
 def test_after_shutdown_nothing_is_left(assignment: Assignment, tmp_path: Path, a_ray: str) -> None:
     before = alive_actors(a_ray)
     group = RayTrainGroup(ResourcesConfig(), tmp_path, "short", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.registry import Options
@@ -17,21 +18,21 @@ class Source(Options):
     needs: ClassVar[tuple[str, ...]] = ()
     """Keys of `[data]` that this source cannot do without."""
 
+    @abstractmethod
     def load(self, config: DataConfig) -> RawImages | RawTable:
         """Everything that there is, unsplit and unencoded.
 
         Raises:
             DataError: it is missing, truncated, of another kind, or breaks a rule.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def content(self, config: DataConfig) -> str:
         """Changes whenever `load` would return something else; the SHA-256 of the files, where there are any.
 
         Raises:
             DataError: the files are missing.
         """
-        raise NotImplementedError
 
 
 def required_path(config: DataConfig) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -31,13 +32,13 @@ class TableFile(Source):
     ignore: list[str] = Field([])
     """Columns to leave out, such as a row's number or what is known only afterwards."""
 
+    @abstractmethod
     def read(self, path: Path) -> pd.DataFrame:
         """The whole file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def kind(self) -> str:
         """What the file must be: "csv" or "parquet"."""
-        raise NotImplementedError
 
     def content(self, config: DataConfig) -> str:
         """SHA-256 of the file."""

@@ -80,6 +80,13 @@ class Transform(Options):
     """Whether it blends a sample with a partner: then it has `share`, or `mix`, instead of `apply`."""
     amount: float = Field(ge=0)
 
+    @classmethod
+    def missing_methods(cls) -> list[str]:
+        """`apply`, or of one that mixes `share` or a `mix` that does without it."""
+        has_share = cls.share is not Transform.share or cls.mix is not Transform.mix
+        needed = {"share": has_share} if cls.mixes else {"apply": cls.apply is not Transform.apply}
+        return super().missing_methods() + [name for name, is_there in needed.items() if not is_there]
+
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
         """Transform [batch, *input_shape] inputs, keeping their shape, stored units and type."""
         raise NotImplementedError

@@ -6,6 +6,7 @@ refused where any of its students would be.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, product
@@ -59,13 +60,13 @@ class Initialisation(Options):
         check_fits(config, shapes.input_shape, shapes.classes, teacher)
         check_reading(config.student.init, shapes.input_shape, teacher)
 
+    @abstractmethod
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> Hold | None:
         """Set the weights of `student`, newly built from the seed, in place; the same on every worker of a trial.
 
         Returns:
             What stands still for a while, if anything does.
         """
-        raise NotImplementedError
 
 
 def check_beginnings(space: Space, shapes: Shapes) -> None:

@@ -51,6 +51,11 @@ class Loss(Options):
     """
     weights: ClassVar[tuple[str, ...]] = ()
     """Fields that weigh the parts of the term, of which one at least must be above 0."""
+    decisive_options: ClassVar[tuple[str, ...]] = ()
+    """Fields that decide what it reads or needs: `reads_features`, `needed_classes`, `needed_samples`, layers, memory.
+
+    Where a space has a range for one, the loss is looked at with each end of it before anything is trained.
+    """
 
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:
@@ -61,6 +66,16 @@ class Loss(Options):
             others = f" where {' and '.join(self.weights[1:])} {verb} too" if self.weights[1:] else ""
             raise BrokenRule(self.weights[:1], f"must not be 0{others}: nothing would be left of the term.")
         return self
+
+    @classmethod
+    def missing_methods(cls) -> list[str]:
+        """Of a loss with a term of the teacher's, `soft` too where that term is not computed otherwise."""
+        return super().missing_methods() + (["soft"] if cls.uses_teacher and not cls.has_term() else [])
+
+    @classmethod
+    def has_term(cls) -> bool:
+        """Whether it says how the teacher's term is computed."""
+        return cls.soft is not Loss.soft or cls.soft_with_labels is not Loss.soft_with_labels
 
     @property
     def reads_features(self) -> bool:

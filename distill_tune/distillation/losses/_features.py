@@ -6,6 +6,7 @@ are named, or found by themselves (`distillation/training/feature_terms.py`).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -28,6 +29,7 @@ class FeatureLoss(Loss):
     """A loss on features; `scale` and the like are its subclasses' own."""
 
     uses_temperature: ClassVar[bool] = False
+    decisive_options: ClassVar[tuple[str, ...]] = ("student_layers", "teacher_layers")
     names_classes: ClassVar[bool] = False
     """Nothing of it reaches the last layer; what `rkd` and `sp` say of logits holds for any order of the classes."""
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "last"
@@ -52,6 +54,11 @@ class FeatureLoss(Loss):
     def reads_features(self) -> bool:
         """Whether it is computed from features, and not from logits."""
         return True
+
+    @classmethod
+    def has_term(cls) -> bool:
+        """Whether it needs none on logits, or has one."""
+        return cls.reads_features is FeatureLoss.reads_features or super().has_term()
 
     def joins(self, student: Shape, teacher: Shape) -> bool:
         """Whether features of these shapes can be compared."""
@@ -87,6 +94,6 @@ class FeatureLoss(Loss):
         """Of the buffers of `memory`."""
         return 0
 
+    @abstractmethod
     def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
         """The term of one pair: scalar; the term of several is their mean."""
-        raise NotImplementedError

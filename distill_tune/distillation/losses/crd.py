@@ -73,6 +73,7 @@ class Crd(FeatureLoss):
     compares_samples: ClassVar[bool] = True
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"tau": {"log": [0.05, 0.3]}}
     weights: ClassVar[tuple[str, ...]] = ("scale",)
+    decisive_options: ClassVar[tuple[str, ...]] = (*FeatureLoss.decisive_options, "negatives", "dimensions")
     scale: Weight = 0.1
     """The authors' is 0.8, in trainings of 240 epochs; the term is several times the labels' at first."""
     tau: Annotated[float, Field(ge=0.01)] = 0.07

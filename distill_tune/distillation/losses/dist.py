@@ -44,6 +44,7 @@ class Dist(Loss):
     over_lanes: ClassVar[bool] = True
     names_classes_from: ClassVar[int] = 3  # the correlation of a column leaves open where the one class ends
     weights: ClassVar[tuple[str, ...]] = ("inter_weight", "intra_weight")
+    decisive_options: ClassVar[tuple[str, ...]] = weights
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"intra_weight": {"log": [0.5, 4.0]}}
     inter_weight: Weight = 2.0
     """The paper's beta; of the relation between classes."""

@@ -68,6 +68,7 @@ class Dkd(Loss):
 
     over_lanes: ClassVar[bool] = True
     weights: ClassVar[tuple[str, ...]] = ("target_weight", "non_target_weight")
+    decisive_options: ClassVar[tuple[str, ...]] = ("target_weight",)
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"non_target_weight": {"log": [0.5, 8.0]}}
     target_weight: Weight = 1.0
     """The paper's alpha."""

@@ -51,6 +51,7 @@ class Rkd(FeatureLoss):
     fewest_samples: ClassVar[int] = 3  # two have one distance, which is their mean, and no angle
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"angle_weight": {"log": [0.05, 1.0]}}
     weights: ClassVar[tuple[str, ...]] = ("distance_weight", "angle_weight")
+    decisive_options: ClassVar[tuple[str, ...]] = (*FeatureLoss.decisive_options, "on")
     on: Literal["logits", "features"] = "logits"
     """What of the samples is compared."""
     distance_weight: Weight = 0.2

@@ -43,6 +43,7 @@ class Sp(FeatureLoss):
     compares_samples: ClassVar[bool] = True
     fewest_samples: ClassVar[int] = 2
     weights: ClassVar[tuple[str, ...]] = ("scale",)
+    decisive_options: ClassVar[tuple[str, ...]] = (*FeatureLoss.decisive_options, "on")
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [0.01, 1.0]}}
     on: Literal["logits", "features"] = "logits"
     """What of the samples is compared."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,9 +39,15 @@ class OptimizerKind(Options):
     over_lanes: ClassVar[bool] = False
     """True where there is a `step_lanes`, and `build` makes a `DirectOptimizer`."""
 
+    @classmethod
+    def missing_methods(cls) -> list[str]:
+        """Where it works on lanes, `step_lanes` too."""
+        has_step = not cls.over_lanes or cls.step_lanes is not OptimizerKind.step_lanes
+        return super().missing_methods() + ([] if has_step else ["step_lanes"])
+
+    @abstractmethod
     def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> Optimizer:
         """The optimizer of all trainable weights of `module`: any of `torch.optim`, or what behaves like one."""
-        raise NotImplementedError
 
     def step_lanes(self, step: LaneStep) -> None:
         """Do to every lane what the optimizer of `build` does to one student."""

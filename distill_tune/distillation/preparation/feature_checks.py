@@ -17,6 +17,7 @@ from distill_tune.distillation.preparation.loss_checks import losses_in
 from distill_tune.distillation.training.feature_terms import paired
 from distill_tune.errors import ConfigError
 from distill_tune.students import Student, build_student, looked_at
+from distill_tune.teachers import family_trained_here
 
 
 def feature_losses(space: Space) -> list[tuple[str, FeatureLoss]]:
@@ -45,13 +46,13 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
             f"loss: {losses[0][0]!r} compares features, but source = {config.teacher.source!r} is several teachers, "
             "whose features are not each other's; name one teacher, or choose another loss."
         )
-    if "family" in source.needs:
-        teacher_layers(space, dataset, anatomy_of_family(config.teacher.chosen("family"), dataset))
+    if (family := family_trained_here(config.teacher)) is not None:
+        teacher_layers(space, dataset, anatomy_of_family(family, dataset))
         return
     for name, loss in losses:
-        for family, student in _students(space, dataset):
+        for name_of_family, student in _students(space, dataset):
             for layer in loss.student_layers:
-                student.known(f"loss.{name}.student_layers", f"student {family!r}", layer)
+                student.known(f"loss.{name}.student_layers", f"student {name_of_family!r}", layer)
 
 
 def teacher_layers(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str]:

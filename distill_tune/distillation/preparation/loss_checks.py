@@ -17,29 +17,24 @@ from distill_tune.distillation.losses import Loss
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES
 
-_WHERE = ("on", "student_layers", "teacher_layers", "negatives", "dimensions")
-"""Options of a loss that say what it compares, and how much of it is remembered."""
-_HOW_MUCH = ("target_weight", "inter_weight", "intra_weight")
-"""Weights without which a part is left that needs more classes, or more samples."""
-
 
 def losses_in(space: Space) -> list[tuple[str, Loss]]:
     """Name and loss for every term of the teacher's in the space, in each way that it may ask for something."""
     found = list[tuple[str, Loss]]()
     for name in dict.fromkeys([*space.kinds, *space.added]):
-        ranges = {p[2]: r for p, r in space.ranges.items() if p[:2] == ("loss", name) and p[2] in _WHERE + _HOW_MUCH}
-        for values in product(*(_looked_at(key, each) for key, each in ranges.items())):
+        kind: type[Loss] = LOSSES.get(name)
+        ranges = {p[2]: r for p, r in space.ranges.items() if p[:2] == ("loss", name) and p[2] in kind.decisive_options}
+        for values in product(*(_looked_at(each, key in kind.weights) for key, each in ranges.items())):
             table = {**space.config.loss.tables.get(name, {}), **dict(zip(ranges, values, strict=True))}
-            weights = LOSSES.get(name).weights
-            if not weights or any(table.get(key, 1) for key in weights):  # else refused where it is proposed
-                found.append((name, LOSSES.get(name)(**table)))
+            if not kind.weights or any(table.get(key, 1) for key in kind.weights):  # else refused where it is proposed
+                found.append((name, kind(**table)))
     return found
 
 
-def _looked_at(key: str, found: Range) -> list[Any]:
+def _looked_at(found: Range, is_weight: bool) -> list[Any]:
     """Corners; of weights that are no choice the last: none is ever drawn to be just 0."""
     corners = list(found.corners())
-    return corners[-1:] if key in _HOW_MUCH and not isinstance(found, Choice) else corners
+    return corners[-1:] if is_weight and not isinstance(found, Choice) else corners
 
 
 def check_losses(space: Space, dataset: Dataset) -> None:

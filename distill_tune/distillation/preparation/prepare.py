@@ -15,6 +15,7 @@ from torch import nn
 
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
+from distill_tune.config.messages import dotted
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.cache.folders import outputs_folder
@@ -144,11 +145,12 @@ def _check_teachers_augmentation(space: Space, dataset: Dataset) -> None:
     """Of teachers that are trained here; a dry run trains none."""
     teacher = space.config.teacher
     for section in (teacher, *teacher.chosen("source").member_configs().values()):
-        if section.source == "train":
+        source: Teacher = section.chosen("source")
+        if source.trains_here:
             try:
-                check_augmentation(AugmentationConfig(**section.chosen("source").augmentation), dataset)
+                check_augmentation(AugmentationConfig(**getattr(source, "augmentation", {})), dataset)
             except ConfigError as error:
-                raise TeacherError(f"teacher.train.{error}") from error
+                raise TeacherError(f"{dotted(('teacher', section.source))}.{error}") from error
 
 
 def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset], name: str) -> str:

@@ -27,6 +27,7 @@ from distill_tune.distillation.initialisation import Shapes, check_teachers_weig
 from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
 from distill_tune.distillation.preparation.teacher_training import train_teacher
 from distill_tune.distillation.preparation.variants import check_logits_suffice
+from distill_tune.errors import TeacherError
 from distill_tune.teachers import DataSpec, LoadedTeacher, Say, Teacher, TeacherContext, Trained
 from distill_tune.teachers.kept_rows import KeptRows
 from distill_tune.teachers.mixing import MixedNetwork
@@ -39,7 +40,7 @@ def ready_member(
     config = space.config
     teacher = _ready_teacher(member, config, dataset, folder, say)
     if teacher.module is None:
-        check_logits_suffice(variants)
+        check_logits_suffice(variants, member.source)
         refuse_without_network(space)
     elif not name:
         check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
@@ -89,9 +90,7 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> None:
         source: Teacher = section.chosen("source")
         source.identity(section, pupils_of(dataset))
         with suppress(_Untrained):
-            teacher = source.load(
-                section, pupils_of(dataset), TeacherContext(folder, refuse_to_train, lambda line: None)
-            )
+            teacher = _loaded(section, dataset, TeacherContext(folder, refuse_to_train, lambda line: None))
             if section is space.config.teacher and teacher.module is not None:
                 check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
 
@@ -141,9 +140,26 @@ def _folder_name(section: TeacherConfig, dataset: Dataset) -> str:
 
 
 def _ready_teacher(section: TeacherConfig, config: Config, dataset: Dataset, folder: Path, say: Say) -> LoadedTeacher:
-    source: Teacher = section.chosen("source")
     context = TeacherContext(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
-    return source.load(section, pupils_of(dataset), context)
+    return _loaded(section, dataset, context)
+
+
+def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -> LoadedTeacher:
+    """What the source of `section` loads, if it is what the source says that it has.
+
+    Raises:
+        TeacherError: it is not, or nothing can be loaded.
+    """
+    source: Teacher = section.chosen("source")
+    teacher = source.load(section, pupils_of(dataset), context)
+    found = [name for name in ("module", "table") if getattr(teacher, name) is not None]
+    if not found or ("module" in found) != source.has_network:
+        must = "a module" if source.has_network else "a table alone"
+        raise TeacherError(
+            f"teacher.source: {section.source!r} must load {must}, since its has_network is {source.has_network}, but "
+            f"has loaded {' and '.join(found) or 'neither module nor table'}; change has_network, or what load gives."
+        )
+    return teacher
 
 
 def pupils_of(dataset: Dataset) -> DataSpec:

@@ -28,20 +28,20 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
     yield from map(space.at, combinations(ranges))
 
 
-def check_logits_suffice(variants: list[Config]) -> None:
-    """Refuse views of a teacher that has only logits of the samples as they are.
+def check_logits_suffice(variants: list[Config], source: str) -> None:
+    """Refuse views of the teacher from `source`, which has only logits of the samples as they are.
 
     Raises:
         ConfigError: it would have to run.
     """
     if variants[0].teacher.mode == "live":
         raise ConfigError(
-            "teacher.mode: 'live' needs a teacher that can run, but source = 'logits' has only logits; use 'cached'."
+            f"teacher.mode: 'live' needs a teacher that can run, but source = {source!r} has only logits; use 'cached'."
         )
     for variant in variants:
         for name, amount in variant.augmentation.amounts.items():
             if amount:
                 raise ConfigError(
-                    f"augmentation.{name}: the teacher must label what the student sees, but source = 'logits' has "
+                    f"augmentation.{name}: the teacher must label what the student sees, but source = {source!r} has "
                     f"logits of the samples as they are; set it to 0, or name a teacher that can run."
                 )

@@ -21,6 +21,16 @@ class Corruption(Options):
     of_numbers: ClassVar[bool] = False
     """Whether it leaves a table's categories alone, and so does nothing where there are no numbers."""
 
+    @classmethod
+    def missing_methods(cls) -> list[str]:
+        """`on_images` and `on_rows`, each where it is for such inputs."""
+        needed = {
+            "on_images": cls.for_images and cls.on_images is Corruption.on_images,
+            "on_rows": cls.for_tables and cls.on_rows is Corruption.on_rows,
+        }
+        replaced = cls.apply is not Corruption.apply
+        return super().missing_methods() + [name for name, lacks in needed.items() if lacks and not replaced]
+
     def apply(self, inputs: Array, severity: int, seed: int, layout: Layout | None = None) -> Array:
         """A worse copy of `inputs`, with its shape and dtype.
 

@@ -43,6 +43,7 @@ class Train(Teacher):
     """`[teacher] family = "resnet"`, that family's table, and `[teacher.train]` for the recipe."""
 
     needs: ClassVar[tuple[str, ...]] = ("family",)
+    trains_here: ClassVar[bool] = True
     epochs: Positive = 20
     optimizer: Annotated[str, AfterValidator(_known_optimizer)] = "adamw"
     learning_rate: float = Field(3e-3, gt=0)

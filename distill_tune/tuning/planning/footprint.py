@@ -20,6 +20,7 @@ from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.room import check_room, free_bytes, in_bytes
 from distill_tune.students import count_cost
+from distill_tune.teachers import family_trained_here
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.schedulers import Judge
 from distill_tune.tuning.state.plan import ConfirmationPlan
@@ -108,10 +109,10 @@ def _feature_bytes(space: Space, variants: list[Config], dataset: Dataset) -> in
     Raises:
         ConfigError: a student and that teacher have no layers that can be compared.
     """
-    teacher = space.config.teacher
-    if "family" not in teacher.chosen("source").needs or not feature_losses(space):
+    family = family_trained_here(space.config.teacher)
+    if family is None or not feature_losses(space):
         return 0
-    anatomy = anatomy_of_family(teacher.chosen("family"), dataset)
+    anatomy = anatomy_of_family(family, dataset)
     views, samples = sum(map(number_of_views, variants)), len(visible_rows(dataset.split("train"), dataset.rest))
     return feature_bytes(anatomy, teacher_layers(space, dataset, anatomy), samples, views)
 
@@ -148,6 +149,5 @@ def _teacher_parameters(space: Space, dataset: Dataset) -> int:
 
 
 def _parameters(teacher: TeacherConfig, dataset: Dataset) -> int:
-    if teacher.source != "train":
-        return 0
-    return count_cost(teacher.chosen("family"), dataset.input_shape, len(dataset.classes)).parameters
+    family = family_trained_here(teacher)
+    return 0 if family is None else count_cost(family, dataset.input_shape, len(dataset.classes)).parameters

@@ -7,7 +7,7 @@ long-lived Ray Train run (`ray_train_group.py`).
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import closing
 
@@ -21,9 +21,10 @@ class WorkersAreNotUp(Exception):
     """A group waits for its workers, such as for places on a busy cluster; what was asked for may be asked again."""
 
 
-class WorkerGroup:
+class WorkerGroup(ABC):
     """Trains one assignment at a time, an epoch a report."""
 
+    @abstractmethod
     def start(self) -> None:
         """Make the workers ready; called once."""
 
@@ -47,6 +48,7 @@ class WorkerGroup:
         """
         return self.next_report()
 
+    @abstractmethod
     def shutdown(self) -> None:
         """End the workers and everything that they hold."""
 
