@@ -235,6 +235,18 @@ def test_baselines_have_what_the_file_says_and_not_the_mix_that_was_found() -> N
         assert baseline.changes.items() >= dict.fromkeys(values).items()
 
 
+@pytest.mark.parametrize(
+    "values", [{"loss.kind": "soft_targets", "teacher.ensemble.use": "big"}, {"loss.kind": "labels"}]
+)
+def test_baselines_have_the_mix_of_the_file_where_the_winner_sampled_no_weight(values: dict[str, Any]) -> None:
+    base = {**run_space().tables, "loss": {"kind": ["labels", "soft_targets"]}}
+    space = space_of(base=base, weights={"small": {"log": [0.2, 5.0]}}, use=SEARCHED["use"])
+    winner = Candidate("trial-0", space.at(values), [1, 2], TrialRecord(0, "0000", values))
+    assert winner.config.teacher.chosen("source").weights == {}  # of a corner, which nobody sampled
+    for baseline in baselines_of(winner):
+        assert baseline.config.teacher.chosen("source").mix() == Mix({"big": 0.5, "small": 0.5}, "logits")
+
+
 def test_the_summary_tells_the_winners_mix_and_each_member(ready: Ready) -> None:
     space = space_of(weights={"big": {"uniform": [1.0, 9.0]}})
     _, preparation = ready(space)
