@@ -21,6 +21,7 @@ from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import CacheError, ConfigError, TeacherError
+from distill_tune.teachers import LoadedTeacher
 
 Make = Callable[..., Space]
 Ready = Callable[[Space], tuple[Config, Any]]
@@ -244,3 +245,10 @@ def test_a_network_that_makes_large_images_of_small_ones_sees_fewer_at_a_time() 
     enlarging.reads = (3, 224, 224)  # type: ignore[assignment]  # as a Hugging Face teacher says
     assert at_a_time(enlarging, (1, 28, 28)) < at_a_time(plain, (1, 28, 28))
     assert at_a_time(enlarging, (1, 28, 28)) == at_a_time(plain, (3, 224, 224))
+
+
+def test_a_teacher_of_ones_own_that_writes_into_its_inputs_leaves_the_data_as_they_were() -> None:
+    rows = np.array([[1.0, -2.0], [-3.0, 4.0]], dtype=np.float32)
+    before, teacher = rows.copy(), LoadedTeacher(parameters=0, module=nn.ReLU(inplace=True))
+    np.testing.assert_array_equal(label_inputs(teacher, rows, np.arange(2)), before.clip(0))
+    np.testing.assert_array_equal(rows, before)

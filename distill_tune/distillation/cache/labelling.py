@@ -60,7 +60,7 @@ def at_a_time(module: nn.Module, sample_shape: Sequence[int]) -> int:
 @torch.inference_mode()
 def _run(module: nn.Module, inputs: Tensor) -> Tensor:
     device = next(module.parameters(), inputs).device
-    logits: Tensor = module(inputs.to(device)).float().cpu()
+    logits: Tensor = module(inputs.to(device, copy=True)).float().cpu()  # a user's own may write into a mapped file
     if not logits.isfinite().all():
         raise TeacherError("teacher: one of its logits is not a finite number; check its weights and its input range.")
     return logits
