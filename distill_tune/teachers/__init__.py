@@ -8,7 +8,7 @@ from distill_tune.teachers._base import (
     TeacherContext,
     Trained,
     existing_file,
-    source_of,
 )
+from distill_tune.teachers._users_source import source_of
 
 __all__ = ["DataSpec", "LoadedTeacher", "Say", "Teacher", "TeacherContext", "Trained", "existing_file", "source_of"]
