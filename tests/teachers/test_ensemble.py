@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optuna import create_study
 from optuna.samplers import RandomSampler
 from runs import IMAGES, run_space
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.data import Dataset
@@ -22,6 +22,7 @@ from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.training.loop import distill
 from distill_tune.errors import ConfigError, InputError
+from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning.planning.footprint import _teacher_parameters
 from distill_tune.tuning.state.claim import Claim
@@ -91,6 +92,25 @@ def test_one_alone_is_itself(average: str) -> None:
 
 def mix_of(weights: dict[str, float], average: Any, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return Mix(weights, average).of({"a": torch.from_numpy(one), "b": torch.from_numpy(other)}).numpy()
+
+
+def test_a_mix_is_labelled_part_by_part_and_no_members_logits_are_held_for_all_samples() -> None:
+    rows = np.random.default_rng(0).normal(size=(2500, 3)).astype(np.float32)
+    ran: list[str] = []
+
+    class Member(nn.Module):
+        def __init__(self, name: str, scale: float):
+            super().__init__()
+            self.name, self.scale = name, scale
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            ran.append(self.name)
+            return self.scale * inputs
+
+    members = {name: LoadedTeacher(0, Member(name, scale)) for name, scale in (("a", 1.0), ("b", 3.0))}
+    teacher = LoadedTeacher(0, members=members, mix=Mix({"a": 0.5, "b": 0.5}, "logits"))
+    np.testing.assert_allclose(label_inputs(teacher, rows, np.arange(2500)), 2 * rows, rtol=1e-6)
+    assert ran == ["a", "b"] * 3
 
 
 # What is prepared
