@@ -75,6 +75,13 @@ def put(tables: dict[str, Any], path: KeyPath, value: Any) -> None:
     tables[path[-1]] = value
 
 
+def take_out(tables: dict[str, Any], path: KeyPath) -> None:
+    """Remove the value at a path at which there is one."""
+    for part in path[:-1]:
+        tables = tables[part]
+    del tables[path[-1]]
+
+
 def is_name(path: KeyPath) -> bool:
     """Whether the key at a path is one that chooses."""
     return len(path) == 2 and path[1] in NAMES.get(path[0], ())

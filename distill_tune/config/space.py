@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from distill_tune.config.existing import lacking, without_unchosen
-from distill_tune.config.leaves import NAMES, KeyPath, cure, found_at, is_name, leaves, named, put, range_at
+from distill_tune.config.leaves import NAMES, KeyPath, cure, found_at, is_name, leaves, named, put, range_at, take_out
 from distill_tune.config.messages import BrokenRule, ValuePath, dotted, shown
 from distill_tune.config.naming_classes import check_classes_are_named
 from distill_tune.config.ranges import Range, Suggests
@@ -177,11 +177,17 @@ class Space:
         return values
 
     def at(self, values: Values) -> Config:
-        """The run that a trial's sampled values describe, without the tables and keys of what it did not choose."""
+        """The run that a trial's sampled values describe, without the tables and keys of what it did not choose.
+
+        What it did not sample of a mix of teachers has its default and not its first corner: baselines take the mix of
+        the file for all trials, and a corner is of one.
+        """
         tables = deepcopy(self.tables)
         for path in self.ranges:
             if dotted(path) in values:
                 put(tables, path, values[dotted(path)])
+            elif path[0] == "teacher":
+                take_out(tables, path)
         return validate(without_unchosen(tables))
 
     def _exists(self, path: KeyPath, values: Values) -> bool:

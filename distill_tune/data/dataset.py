@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 UNLABELLED = -1
 """The label of a sample that takes part through the teacher alone."""
-FORMAT = 5
+FORMAT = 6
 """Of the cache; another number makes every older cache unknown."""
 _NOT_OF_THE_SPLIT = ("path", "student_samples", "rest")
 

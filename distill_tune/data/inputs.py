@@ -10,7 +10,7 @@ import pandas as pd
 
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.data.files import read_csv, read_npy, read_npz, read_parquet, with_words
-from distill_tune.data.raw import as_bytes, as_images
+from distill_tune.data.images import as_bytes, as_images, channels_first
 from distill_tune.errors import DataError
 from distill_tune.paths import is_file
 
@@ -119,8 +119,12 @@ def _images(array: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.N
     """[n, *shape], also from flat rows of pixels and from [n, h, w, channels]."""
     if array.ndim == 2 and array.shape[1] == int(np.prod(shape)):
         images = as_bytes(array, name).reshape(-1, *shape)
-    elif array.ndim == 4 and array.shape[1:] == shape:
+    elif array.shape[1:] == shape:
         images = as_bytes(array, name)
+    elif array.shape[1:] == (*shape[1:], shape[0]):
+        images = channels_first(as_bytes(array, name))
+    elif array.ndim == 4:
+        images = array
     else:
         images, _ = as_images(array, name)
     if images.shape[1:] != shape or not len(images):

@@ -36,7 +36,9 @@ class Normalised(nn.Module):
         self.network = network
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Raw inputs [batch, *input_shape] to logits [batch, classes]."""
+        """Raw inputs [batch, *input_shape] to logits [batch, classes]; they stay as they are."""
+        if isinstance(self.normalise, nn.Identity):  # else a network that begins in place would write into mapped files
+            inputs = inputs.clone()
         logits: Tensor = self.network(self.normalise(inputs))
         return logits
 

@@ -9,8 +9,8 @@ from distill_tune.teachers._base import (
     Trained,
     existing_file,
     family_trained_here,
-    source_of,
 )
+from distill_tune.teachers._users_source import source_of
 
 __all__ = [
     "DataSpec",

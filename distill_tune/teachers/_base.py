@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -84,14 +83,6 @@ class TeacherContext:
     fit: Callable[[dict[str, Any]], Trained]
     """Trains a student family to the end on the labels; given the sections of a configuration."""
     say: Say
-
-
-def source_of(thing: Any) -> str:
-    """The source of the module that a user's own class or function is in, so that an edit shows; else its name."""
-    try:
-        return inspect.getsource(inspect.getmodule(thing) or thing)
-    except (OSError, TypeError):  # compiled, or made at run time
-        return f"{thing.__module__}:{thing.__qualname__}"
 
 
 def family_trained_here(config: TeacherConfig) -> Student | None:

@@ -37,7 +37,8 @@ def random_images(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("shape", "becomes"),
     [((60, 5, 4), (1, 5, 4)), ((60, 3, 5, 4), (3, 5, 4)), ((60, 5, 4, 3), (3, 5, 4)), ((60, 2, 5, 4), (2, 5, 4)),
-     ((60, 5, 4, 1), (1, 5, 4)), ((60, 1, 5, 3), (1, 5, 3))],
+     ((60, 5, 4, 1), (1, 5, 4)), ((60, 1, 5, 3), (1, 5, 3)), ((60, 6, 5, 4), (4, 6, 5)), ((60, 6, 6, 2), (2, 6, 6)),
+     ((60, 4, 6, 6), (4, 6, 6)), ((60, 6, 2, 13), (6, 2, 13))],
 )  # fmt: skip
 def test_images_become_channels_first(
     prepare: Prepare, save_npz: SaveNpz, shape: tuple[int, ...], becomes: tuple[int, ...]
@@ -54,6 +55,15 @@ def test_images_become_channels_first(
 
 def test_moved_channels_are_said(prepare: Prepare, save_npz: SaveNpz) -> None:
     assert "channels moved from last to first" in prepare("npz", save_npz(inputs=random_images(60, 5, 4, 3))).notes[0]
+
+
+@pytest.mark.parametrize(("shape", "which"), [((60, 6, 5, 4), "last"), ((60, 4, 6, 5), "first")])
+def test_channels_that_are_neither_1_nor_3_are_where_there_are_fewer_which_is_said(
+    prepare: Prepare, save_npz: SaveNpz, shape: tuple[int, ...], which: str
+) -> None:
+    said = prepare("npz", save_npz(inputs=random_images(*shape))).notes[0]
+    assert said.startswith(f"channels are {which} in ")
+    assert said.endswith(", where there are fewer: 4 of 6 x 5 pixels")
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint64"])
@@ -109,6 +119,7 @@ def test_an_npz_can_name_its_classes_and_bring_its_test_split(prepare: Prepare, 
         ({"inputs": np.full((60, 3), "a")}, "inputs must be numbers"),
         ({"inputs": np.zeros((60, 3))}, "every input column is constant|distinct"),
         ({"inputs": np.zeros((60, 2, 2, 2, 2), np.uint8)}, r"images must be \[n, h, w\]"),
+        ({"inputs": random_images(60, 5, 4, 5)}, r"images \[60, 5, 4, 5\] have 5 channels either first or last"),
         ({"inputs": np.zeros(60)}, "inputs must have 2 .* have 1"),
         ({"inputs": np.full((60, 4, 4), 0.5)}, "integers from 0 to 255 .* one has 0.5; scale"),
         ({"inputs": np.full((60, 4, 4), 256)}, "integers from 0 to 255 .* one has 256"),

@@ -98,6 +98,15 @@ def test_images_are_read_from_every_layout(tmp_path: Path, array: np.ndarray) ->
     np.testing.assert_array_equal(inputs, IMAGES)
 
 
+@pytest.mark.parametrize("shape", [(4, 6, 5), (5, 5, 5), (6, 6, 2)])
+def test_the_students_shape_says_where_the_channels_of_an_image_are(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (7, *shape), dtype=np.uint8)
+    layouts = [images] if len(set(shape)) == 1 else [images, images.transpose(0, 2, 3, 1)]
+    for layout in layouts:
+        np.save(tmp_path / "new.npy", layout)
+        np.testing.assert_array_equal(read_inputs(tmp_path / "new.npy", None, shape), images)
+
+
 def test_images_are_read_from_rows_of_pixels_in_a_csv(tmp_path: Path) -> None:
     pd.DataFrame(IMAGES.reshape(7, 60)).to_csv(tmp_path / "new.csv", index=False)
     np.testing.assert_array_equal(read_inputs(tmp_path / "new.csv", None, (3, 5, 4)), IMAGES)
@@ -112,6 +121,7 @@ def test_grey_images_need_no_channel(tmp_path: Path) -> None:
     ("array", "said"),
     [
         (IMAGES[:, :1], r"must be images \[n, 3, 5, 4\], but is \[7, 1, 5, 4\]"),
+        (IMAGES.repeat(2, 1)[..., :2].repeat(3, 3), r"must be images \[n, 3, 5, 4\], but is \[7, 6, 5, 6\]"),
         (IMAGES[:0], r"must be images"),
         (IMAGES.reshape(7, 60)[:, 1:], r"images must be \[n, h, w\]"),
         (IMAGES / 255, "integers from 0 to 255"),

@@ -17,3 +17,19 @@ class Unreached(nn.Module):
 
 def unreached(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     return Unreached(input_shape[0], classes)
+
+
+class Clipped(nn.Module):
+    """Clips what it is given, in place or not."""
+
+    def __init__(self, features: int, classes: int, in_place: bool):
+        super().__init__()
+        self.in_place, self.head = in_place, nn.Linear(features, classes)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        logits: Tensor = self.head(rows.clamp_(-1, 1) if self.in_place else rows.clamp(-1, 1))
+        return logits
+
+
+def clipped(input_shape: tuple[int, ...], classes: int, in_place: bool) -> nn.Module:
+    return Clipped(input_shape[0], classes, in_place)

@@ -118,6 +118,15 @@ def test_a_live_teacher_gives_the_losses_of_a_cached_one(
     assert live[0]["train/soft_loss"] == pytest.approx(cached[0]["train/soft_loss"], rel=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["cached", "live"])
+def test_a_student_that_begins_in_place_trains_as_one_that_does_not(table_space: Make, ready: Ready, mode: str) -> None:
+    reports = []
+    for in_place in (False, True):  # the second would end the process where it wrote into a mapped file
+        student = {"family": "odd_students:clipped", "odd_students:clipped": {"in_place": in_place}}
+        reports.append(reports_of(ready(table_space(teacher={"mode": mode}, student=student))))
+    assert reports[0] == reports[1]
+
+
 def test_a_live_teacher_is_left_as_it_was(image_space: Make, ready: Ready) -> None:
     config, preparation = ready(image_space(teacher={"mode": "live"}, augmentation={"shift": 1}))
     teacher = preparation.prepared.live_teacher

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from distill_tune.config import Config, Space
@@ -21,6 +22,7 @@ from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import CacheError, ConfigError, TeacherError
+from distill_tune.teachers import LoadedTeacher
 
 Make = Callable[..., Space]
 Ready = Callable[[Space], tuple[Config, Any]]
@@ -244,3 +246,32 @@ def test_a_network_that_makes_large_images_of_small_ones_sees_fewer_at_a_time() 
     enlarging.reads = (3, 224, 224)  # type: ignore[assignment]  # as a Hugging Face teacher says
     assert at_a_time(enlarging, (1, 28, 28)) < at_a_time(plain, (1, 28, 28))
     assert at_a_time(enlarging, (1, 28, 28)) == at_a_time(plain, (3, 224, 224))
+
+
+def ends_in_a_softmax() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 4), nn.Softmax(1))
+
+
+@pytest.mark.parametrize("mode", ["cached", "live"])
+@pytest.mark.parametrize("is_member", [False, True])
+def test_a_network_that_ends_in_a_softmax_is_refused_before_it_labels(
+    table_space: Make, tmp_path: Path, mode: str, is_member: bool
+) -> None:
+    save_file(ends_in_a_softmax().state_dict(), tmp_path / "w.safetensors")
+    factory = {"factory": "test_teacher_cache:ends_in_a_softmax"}
+    teacher: dict[str, Any] = {"source": "torch", "path": str(tmp_path / "w.safetensors"), "torch": factory}
+    if is_member:
+        other = {"source": "train", "family": "mlp", "train": {"epochs": 1}}
+        teacher = {"source": "ensemble", "ensemble": {"members": {"a": teacher, "b": other}}}
+    said: list[str] = []
+    with pytest.raises(TeacherError, match=r"^teacher: its outputs are probabilities, which a temperature cannot soft"):
+        prepare(table_space(teacher=teacher | {"mode": mode}), tmp_path / "cache", said.append)
+    assert not [line for line in said if "labels" in line]
+    assert not list(tmp_path.glob("cache/**/views-*"))
+
+
+def test_a_teacher_of_ones_own_that_writes_into_its_inputs_leaves_the_data_as_they_were() -> None:
+    rows = np.array([[1.0, -2.0], [-3.0, 4.0]], dtype=np.float32)
+    before, teacher = rows.copy(), LoadedTeacher(parameters=0, module=nn.ReLU(inplace=True))
+    np.testing.assert_array_equal(label_inputs(teacher, rows, np.arange(2)), before.clip(0))
+    np.testing.assert_array_equal(rows, before)

@@ -59,6 +59,22 @@ def test_rows_that_are_normalised_already_are_left_alone() -> None:
     assert torch.equal(scaled(torch.tensor([[2.0, 6.0]])), torch.tensor([[1.0, 2.0]]))
 
 
+class InPlace(Student):
+    """Writes into what it is given."""
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        return nn.ReLU(inplace=True)
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 4, 4)])
+def test_a_network_that_begins_in_place_leaves_its_inputs_as_they_were(shape: tuple[int, ...]) -> None:
+    rows = torch.randn(7, *shape)
+    before = rows.clone()
+    with torch.inference_mode():
+        assert torch.equal(build_student(InPlace(), shape, 2)(rows), before.relu())
+    assert torch.equal(rows, before)
+
+
 def test_multiply_adds_of_an_mlp_are_its_weights() -> None:
     cost = count_cost(STUDENTS.get("mlp")(widths=[20, 20, 20]), (1, 8, 8), 10)
     weights = 64 * 20 + 20 * 20 + 20 * 20 + 20 * 10

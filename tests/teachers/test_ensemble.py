@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optuna import create_study
 from optuna.samplers import RandomSampler
 from runs import IMAGES, run_space
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.data import Dataset
@@ -22,6 +22,7 @@ from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.training.loop import distill
 from distill_tune.errors import ConfigError, InputError
+from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning.planning.footprint import _teacher_parameters
 from distill_tune.tuning.state.claim import Claim
@@ -91,6 +92,25 @@ def test_one_alone_is_itself(average: str) -> None:
 
 def mix_of(weights: dict[str, float], average: Any, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return Mix(weights, average).of({"a": torch.from_numpy(one), "b": torch.from_numpy(other)}).numpy()
+
+
+def test_a_mix_is_labelled_part_by_part_and_no_members_logits_are_held_for_all_samples() -> None:
+    rows = np.random.default_rng(0).normal(size=(2500, 3)).astype(np.float32)
+    ran: list[str] = []
+
+    class Member(nn.Module):
+        def __init__(self, name: str, scale: float):
+            super().__init__()
+            self.name, self.scale = name, scale
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            ran.append(self.name)
+            return self.scale * inputs
+
+    members = {name: LoadedTeacher(0, Member(name, scale)) for name, scale in (("a", 1.0), ("b", 3.0))}
+    teacher = LoadedTeacher(0, members=members, mix=Mix({"a": 0.5, "b": 0.5}, "logits"))
+    np.testing.assert_allclose(label_inputs(teacher, rows, np.arange(2500)), 2 * rows, rtol=1e-6)
+    assert ran == ["a", "b"] * 3
 
 
 # What is prepared
@@ -233,6 +253,18 @@ def test_baselines_have_what_the_file_says_and_not_the_mix_that_was_found() -> N
         mix = baseline.config.teacher.chosen("source").mix()
         assert mix == Mix({"big": 1 / 3, "small": 2 / 3}, "probabilities")
         assert baseline.changes.items() >= dict.fromkeys(values).items()
+
+
+@pytest.mark.parametrize(
+    "values", [{"loss.kind": "soft_targets", "teacher.ensemble.use": "big"}, {"loss.kind": "labels"}]
+)
+def test_baselines_have_the_mix_of_the_file_where_the_winner_sampled_no_weight(values: dict[str, Any]) -> None:
+    base = {**run_space().tables, "loss": {"kind": ["labels", "soft_targets"]}}
+    space = space_of(base=base, weights={"small": {"log": [0.2, 5.0]}}, use=SEARCHED["use"])
+    winner = Candidate("trial-0", space.at(values), [1, 2], TrialRecord(0, "0000", values))
+    assert winner.config.teacher.chosen("source").weights == {}  # of a corner, which nobody sampled
+    for baseline in baselines_of(winner):
+        assert baseline.config.teacher.chosen("source").mix() == Mix({"big": 0.5, "small": 0.5}, "logits")
 
 
 def test_the_summary_tells_the_winners_mix_and_each_member(ready: Ready) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
+from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext, source_of
 
 IMAGES = DataSpec(("a", "b", "c"), (1, 4, 4), (100.0,), (50.0,), "data", 10)
 TABLE = DataSpec(("a", "b", "c"), (5,), (), (), "data", 10)
@@ -157,7 +157,8 @@ def test_the_identity_follows_weights_options_and_the_factorys_module(tmp_path: 
 
     first = identity()
     assert identity() == first
-    assert "class Picky" in first
+    assert identity(factory="test_torch_teacher:of_rows") != first
+    assert source_of(network) in first
     assert identity(arguments={"seed": 1}) != first
     weights_of(network(seed=1), path)
     assert identity() != first

@@ -91,7 +91,8 @@ def _classes(arrays: Arrays, labels: Array, path: str, least: int) -> tuple[str,
 
 
 def _images(inputs: Array, path: str, common: dict[str, Any]) -> RawImages:
-    from distill_tune.data.raw import RawImages, as_images
+    from distill_tune.data.images import as_images
+    from distill_tune.data.raw import RawImages
 
     _check_finite(inputs, path)
     images, said = as_images(inputs, path)

@@ -13,6 +13,7 @@ from distill_tune.distillation.views import Views
 from distill_tune.errors import TeacherError
 from distill_tune.evaluation.portions import MOST, samples_at_a_time
 from distill_tune.teachers import LoadedTeacher
+from distill_tune.teachers.mixing import Mix
 
 
 def label_view(
@@ -40,13 +41,19 @@ def label_inputs(teacher: LoadedTeacher, inputs: np.ndarray, source_rows: np.nda
         TeacherError: a logit is not finite.
     """
     if teacher.mix is not None:
-        logits = {name: label_inputs(teacher.members[name], inputs, source_rows) for name in teacher.mix.weights}
-        return np.asarray(teacher.mix.of({name: torch.from_numpy(each) for name, each in logits.items()}).numpy())
+        parts = (slice(start, start + MOST) for start in range(0, max(1, len(inputs)), MOST))
+        return np.concatenate([_mixed(teacher, teacher.mix, inputs[part], source_rows[part]) for part in parts])
     if teacher.table is not None:
         return np.asarray(teacher.table[source_rows])
     assert teacher.module is not None
     portions = as_tensor(inputs).split(at_a_time(teacher.module, inputs.shape[1:]))
     return np.concatenate([_run(teacher.module, portion).numpy() for portion in portions])
+
+
+def _mixed(teacher: LoadedTeacher, mix: Mix, inputs: np.ndarray, source_rows: np.ndarray) -> np.ndarray:
+    """As `label_inputs`, of some samples: the logits of all members are in memory at once."""
+    logits = {name: label_inputs(teacher.members[name], inputs, source_rows) for name in mix.weights}
+    return np.asarray(mix.of({name: torch.from_numpy(each) for name, each in logits.items()}).numpy())
 
 
 def at_a_time(module: nn.Module, sample_shape: Sequence[int]) -> int:
@@ -60,7 +67,7 @@ def at_a_time(module: nn.Module, sample_shape: Sequence[int]) -> int:
 @torch.inference_mode()
 def _run(module: nn.Module, inputs: Tensor) -> Tensor:
     device = next(module.parameters(), inputs).device
-    logits: Tensor = module(inputs.to(device)).float().cpu()
+    logits: Tensor = module(inputs.to(device, copy=True)).float().cpu()  # a user's own may write into a mapped file
     if not logits.isfinite().all():
         raise TeacherError("teacher: one of its logits is not a finite number; check its weights and its input range.")
     return logits

@@ -25,6 +25,7 @@ from distill_tune.distillation.cache.progress import Progress
 from distill_tune.distillation.cache.seen import as_tensor, training_views, visible_rows
 from distill_tune.distillation.cache.sparse import SparseLogits, kept, sample_bytes
 from distill_tune.teachers import LoadedTeacher, Say
+from distill_tune.teachers.probabilities import refuse_probabilities
 
 TRAIN, VALIDATION = "train.arrow", "validation.arrow"
 _VIEW, _INDEX, _TAIL = "view_", "index_", "tail_"
@@ -89,18 +90,20 @@ def _view(columns: dict[str, Tensor], name: str, classes: int) -> Tensor | Spars
 
 
 def write_outputs(folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say) -> None:
-    """Run the teacher over every view of the training samples, and over the validation samples as they are.
+    """Run the teacher over the validation samples as they are, and over every view of the training samples.
 
     The folder appears when it is whole; two programs may make it at a time.
 
     Raises:
-        TeacherError: a logit is not finite.
+        TeacherError: a logit is not finite, or they are no logits.
     """
+    validation = dataset.split("validation")
+    logits = label_inputs(teacher, validation.inputs, validation.index)
+    refuse_probabilities(logits, "teacher: its outputs are")
     with new_folder(folder, outputs_are_whole) as new:
+        write_arrays(new / VALIDATION, {"logits": logits})
         if number_of_views(config):
             write_arrays(new / TRAIN, _label_train(config, dataset, teacher, say))
-        validation = dataset.split("validation")
-        write_arrays(new / VALIDATION, {"logits": label_inputs(teacher, validation.inputs, validation.index)})
         write_checksums(new)
 
 

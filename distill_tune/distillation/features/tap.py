@@ -119,5 +119,5 @@ class _Catch:
 def run_tapped(tap: Tap, module: nn.Module, inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     """A teacher's logits and features for a batch, float32, as they are compared: large maps brought down."""
     device = next(module.parameters(), inputs).device
-    logits, features = tap.run(module, inputs.to(device))
+    logits, features = tap.run(module, inputs.to(device, copy=True))  # the student's pass is in need of them still
     return logits.float(), tuple(bring_down(feature.float()) for feature in features)

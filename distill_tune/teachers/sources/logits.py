@@ -90,7 +90,7 @@ def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
 
 def _checked(path: Path, logits: np.ndarray, data_spec: DataSpec) -> np.ndarray:
     """The logits as float32, if they can be the teacher's."""
-    import numpy as np
+    from distill_tune.teachers.probabilities import refuse_probabilities
 
     expected = (data_spec.num_rows, len(data_spec.classes))
     if logits.shape != expected:
@@ -99,11 +99,7 @@ def _checked(path: Path, logits: np.ndarray, data_spec: DataSpec) -> np.ndarray:
             f"but has shape {logits.shape}; let the teacher label the whole source, in its order."
         )
     finite = _finite(path, logits)
-    if (finite >= 0).all() and np.allclose(finite.sum(1), 1, atol=1e-3):
-        raise TeacherError(
-            f"teacher.path: {path.name!r} holds probabilities, which a temperature cannot soften; give raw logits, or "
-            "the logarithms of the probabilities."
-        )
+    refuse_probabilities(finite, f"teacher.path: {path.name!r} holds")
     return finite
 
 

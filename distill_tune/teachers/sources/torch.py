@@ -34,7 +34,7 @@ class Torch(NetworkTeacher):
     """Keyword arguments of the factory."""
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The weights' checksum, the source of the factory's module, and the options."""
+        """The weights' checksum, the source of the factory, and the options."""
         from distill_tune.checksum import sha256_of
 
         return f"{sha256_of(existing_file(config))} {source_of(self._factory())} {self.model_dump_json()}"

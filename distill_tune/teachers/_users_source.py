@@ -1,0 +1,127 @@
+"""What a user's own class or function is made of: its module and the modules of the user's that this imports.
+
+Read from the files and not from what is loaded, so that it is the same in every process, whatever has run there.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import re
+import sys
+import sysconfig
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec, resolve_name
+from pathlib import Path
+from typing import Any
+
+_INSTALLED = {"site-packages", "dist-packages"}
+"""Folders of installed packages, whose files change with their version alone."""
+_STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
+_SAME_IN_ALL_VERSIONS = ("torch", "distill_tune")
+"""Packages of which every version makes the same network."""
+
+
+def source_of(thing: Any) -> str:
+    """A digest of the source of the user's own class or function, so that an edit shows.
+
+    Of an installed package it is the version, and of what has no file the name.
+    """
+    if isinstance(thing, partial):
+        given = re.sub(r" at 0x[0-9a-f]+", "", repr((thing.args, thing.keywords)))
+        return f"{source_of(thing.func)} {given}"
+    module = inspect.getmodule(thing)
+    path = _python_file(getattr(module, "__file__", None))
+    if module is None or path is None:
+        return _named(thing)
+    if not _is_users(module.__name__, path):
+        return f"{_named(thing)} {_version(module.__name__)}".rstrip()
+    sources = {module.__name__: path.read_bytes(), **_users_imports(module.__name__, path)}
+    whole = hashlib.sha256()
+    for name in sorted(sources):
+        whole.update(f"{name} {len(sources[name])} ".encode() + sources[name])
+    return whole.hexdigest()
+
+
+def _named(thing: Any) -> str:
+    return f"{thing.__module__}:{getattr(thing, '__qualname__', type(thing).__qualname__)}"
+
+
+def _version(name: str) -> str:
+    package = name.partition(".")[0]
+    if package in _SAME_IN_ALL_VERSIONS:
+        return ""
+    try:
+        return version(package)
+    except PackageNotFoundError:  # its distribution has another name
+        return str(getattr(sys.modules[package], "__version__", ""))
+
+
+def _users_imports(name: str, path: Path) -> dict[str, bytes]:
+    """Name to source of every file of the user's that importing a module runs, or that it may import later."""
+    found, waiting = dict[str, bytes](), [(name, path), *_users_files(name)]
+    while waiting:
+        name, path = waiting.pop()
+        if name not in found:
+            found[name] = path.read_bytes()
+            package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            waiting += [each for imported in _imports(found[name], package) for each in _users_files(imported)]
+    return found
+
+
+@lru_cache(maxsize=256)
+def _imports(source: bytes, package: str) -> tuple[str, ...]:
+    """Names of all modules that a source may import, also inside of functions; some are names in a module."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # of a file that nothing has imported yet
+        return ()
+    return tuple(dict.fromkeys(name for node in ast.walk(tree) for name in _imported_by(node, package)))
+
+
+def _imported_by(node: ast.AST, package: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        relative = "." * node.level + (node.module or "")
+        try:
+            base = resolve_name(relative, package)
+        except ImportError:  # relative beyond the top
+            return
+        yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _users_files(name: str) -> Iterator[tuple[str, Path]]:
+    """Name and file of a module and of the packages around it, which importing it runs first."""
+    top, *below = name.split(".")
+    spec = None if top in _SAME_IN_ALL_VERSIONS else _top_spec(top)
+    while spec is not None:
+        path = _python_file(spec.origin)
+        if path is not None and _is_users(spec.name, path):
+            yield spec.name, path
+        inside = spec.submodule_search_locations
+        if not below or inside is None:
+            return
+        spec = PathFinder.find_spec(f"{spec.name}.{below.pop(0)}", inside)
+
+
+def _top_spec(name: str) -> ModuleSpec | None:
+    """Of a module outside of all packages, which is found without being imported."""
+    try:
+        return find_spec(name)
+    except (ImportError, ValueError):  # a loaded one without a spec, such as a script
+        return None
+
+
+def _python_file(path: str | None) -> Path | None:
+    return Path(path) if path is not None and path.endswith(".py") and Path(path).is_file() else None
+
+
+def _is_users(name: str, path: Path) -> bool:
+    if name.partition(".")[0] in _SAME_IN_ALL_VERSIONS or _INSTALLED.intersection(path.parts):
+        return False
+    return _STANDARD_LIBRARY not in path.parents
