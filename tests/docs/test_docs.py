@@ -228,12 +228,13 @@ def test_the_sections_that_may_have_ranges_are_named() -> None:
 def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the page's own module and space, as somebody would write them down, on the module path."""
     folder = tmp_path_factory.mktemp("own_parts")
-    for name in ("my_parts.py", "my_space.toml"):
+    for name in ("my_parts.py", "my_space.toml", "my_images.py"):
         (folder / name).write_text(code_block("docs/configuration.md", name))
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         yield folder
-        sys.modules.pop("my_parts", None)
+        for name in ("my_parts", "my_images"):
+            sys.modules.pop(name, None)
 
 
 class Middle:
