@@ -151,7 +151,7 @@ def test_every_source_gives_another_process_the_same_and_reads_without_torch(tmp
         (folder := tmp_path / name).mkdir()
         sections[name] = section(name, folder).model_dump()
     program = (
-        "import json, sys, test_every_source as here\n"
+        "import json, sys, test_every_data_source as here\n"
         "given = json.loads(sys.argv[1])\n"
         "found = {name: here.digest_of(here.build(here.DataConfig(**keys))) for name, keys in given.items()}\n"
         "print(json.dumps([found, sorted({'torch', 'ray', 'optuna'} & set(sys.modules))]))"
