@@ -38,7 +38,7 @@ def search(storage: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(420)
 def test_a_search_all_of_whose_trials_failed_is_tried_again_with_as_many_trials(tmp_path: Path) -> None:
     """Fewer than five, so that nothing but their number ends it."""
     tables = {**TABLES, "loss": {"kind": "broken_loss:BrokenForAWhile"}, "confirm": {"top": 1, "seeds": 2}}
