@@ -22,10 +22,16 @@ def column_kind(column: pd.Series, cure: str = "leave it out") -> str:
     kinds = pd.api.types
     if kinds.is_numeric_dtype(column) and not kinds.is_complex_dtype(column):
         return "number"
-    is_text = isinstance(column.dtype, pd.CategoricalDtype) or kinds.is_string_dtype(column)
-    if is_text or (column.dtype == object and column.dropna().map(lambda v: isinstance(v, str | bool)).all()):
+    if is_category(column):
         return "category"
     raise DataError(f"column {column.name!r} holds {_held(column)}; make numbers or text of it, or {cure}.")
+
+
+def is_category(column: pd.Series) -> bool:
+    """Whether a column holds categories: text, or truth values with gaps."""
+    if isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(column):
+        return True
+    return column.dtype == object and bool(column.dropna().map(lambda v: isinstance(v, str | bool)).all())
 
 
 def _held(column: pd.Series) -> str:

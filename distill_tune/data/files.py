@@ -130,6 +130,14 @@ def read_npy(path: str | Path, mapped: bool = False) -> Array:
     return array
 
 
+def native(array: Array) -> Array:
+    """An array as pandas can hold it: in this machine's byte order, and no decimals longer than float64."""
+    import numpy as np
+
+    longer = array.dtype.kind == "f" and array.dtype.itemsize > 8
+    return array.astype(np.float64 if longer else array.dtype.newbyteorder("="), copy=False)
+
+
 def _array_problem(error: Exception) -> str:
     if "allow_pickle" in str(error) or "Python objects" in str(error):
         return "holds Python objects, which are never loaded; save arrays of numbers."
@@ -199,30 +207,15 @@ def _check_header(path: Path, separator: str) -> None:
     import pandas as pd
 
     header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype="str", keep_default_na=False, index_col=False)
-    _check_names([name for name in header.iloc[0] if name], path)
+    check_names([name for name in header.iloc[0] if name], path)
 
 
-def _check_names(names: Sequence[str], path: Path) -> None:
+def check_names(names: Sequence[str], path: Path) -> None:
+    """Refuse two columns of one name.
+
+    Raises:
+        DataError: there are two.
+    """
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
         raise DataError(f"{path}: has two columns named {twice!r}; rename one.")
-
-
-def read_parquet(path: str | Path) -> pd.DataFrame:
-    """A Parquet file's columns; a row index that pandas left in it is no column.
-
-    Raises:
-        DataError: missing, empty, of another kind, truncated, or with two columns of a name.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = of_kind(path, "parquet")
-    try:
-        _check_names(pq.read_schema(path).names, path)
-        table = pq.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
-        what = "its Parquet footer or a page does not fit"
-        raise DataError(f"{path}: is truncated or damaged ({what}); write it again.") from error
-    columns = [name for name in table.column_names if not name.startswith("__index_level_")]
-    return table.select(columns).to_pandas(ignore_metadata=True)

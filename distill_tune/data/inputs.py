@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.data.files import read_csv, read_npy, read_npz, read_parquet, with_words
+from distill_tune.data.files import native, read_csv, read_npy, read_npz, with_words
 from distill_tune.data.images import as_bytes, as_images, channels_first
+from distill_tune.data.parquet_files import read_parquet
 from distill_tune.errors import DataError
 from distill_tune.paths import is_file
 
@@ -60,7 +61,7 @@ def _features(
     if isinstance(rows, pd.DataFrame):
         frame = rows.rename(columns=str)
     elif isinstance(rows, Path) and KINDS[rows.suffix.lower()] != "NumPy":
-        frame = _table(rows, separator, as_text=tuple(encoder.categories))
+        frame = _table(rows, separator, tuple(encoder.categories), encoder.columns)
     else:
         frame = _frame(_array(rows), encoder.columns)
     if not len(frame):
@@ -74,13 +75,18 @@ def _features(
 def _frame(array: npt.NDArray[Any], columns: tuple[str, ...]) -> pd.DataFrame:
     if array.ndim != 2 or array.shape[1] != len(columns):
         raise DataError(f"must be [n, {len(columns)}] like the training inputs, but is {list(array.shape)}.")
-    return pd.DataFrame(array, columns=list(columns))
+    return pd.DataFrame(native(array), columns=list(columns))
 
 
-def _table(path: Path, separator: str | None, as_text: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Columns of a CSV or Parquet file; categories such as "1" must stay text, and a CSV does not say so."""
+def _table(
+    path: Path, separator: str | None, as_text: tuple[str, ...] = (), wanted: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """Columns of a CSV or Parquet file, those that are `wanted` among them.
+
+    Categories such as "1" must stay text, and a CSV does not say so.
+    """
     if path.suffix.lower() == ".parquet":
-        return read_parquet(path)
+        return read_parquet(path, keep=wanted)
     separator = separator or _separator(path)
     frame = read_csv(path, separator, dtype=dict.fromkeys(as_text, "str"))
     return with_words(frame, path, separator, as_text, as_text)

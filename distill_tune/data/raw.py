@@ -97,6 +97,8 @@ class RawTable(Raw):
     frame: pd.DataFrame
 
     def __post_init__(self) -> None:
+        names = [str(name) for name in self.frame.columns]  # new rows to predict come with names that are text
+        object.__setattr__(self, "frame", self.frame.set_axis(names, axis="columns"))
         if self.frame.columns.has_duplicates:
             twice = self.frame.columns[self.frame.columns.duplicated()][0]
             raise DataError(f"{self.where}: has two columns named {twice!r}; rename one.")

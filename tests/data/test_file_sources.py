@@ -15,6 +15,7 @@ from distill_tune.config.sections import DataConfig
 from distill_tune.data import Dataset
 from distill_tune.data.build import build
 from distill_tune.data.dataset import open_test
+from distill_tune.data.raw import RawTable
 from distill_tune.errors import ConfigError, DataError, InputError
 
 Prepare = Callable[..., Dataset]
@@ -256,6 +257,83 @@ def test_a_row_index_that_pandas_wrote_is_no_column(prepare: Prepare, tmp_path: 
     assert dataset.classes == ("0", "1", "2")
     assert dataset.encoder is not None
     assert dataset.encoder["columns"] == ["x"]
+
+
+@pytest.mark.parametrize("rest", ["hidden", "unlabelled"])
+def test_a_row_index_with_a_name_is_no_column_either_which_is_said(prepare: Prepare, tmp_path: Path, rest: str) -> None:
+    index = pd.Index([f"p{i % 5}" for i in range(60)], name="patient")
+    frame = pd.DataFrame({"x": np.arange(60.0), "y": np.arange(60) % 3}, index=index)
+    frame.to_parquet(tmp_path / "indexed.parquet")
+    dataset = prepare("parquet", tmp_path / "indexed.parquet", rest=rest)
+    assert dataset.classes == ("0", "1", "2")
+    assert dataset.encoder is not None
+    assert dataset.encoder["columns"] == ["x"]
+    assert "column 'patient' left out: it was pandas' row index" in dataset.notes
+
+
+@pytest.mark.parametrize(
+    ("options", "columns"),
+    [({"label": "patient"}, ["x", "y"]), ({"columns": ["patient"]}, ["patient"]), ({"ignore": ["patient"]}, ["x"])],
+)
+def test_a_row_index_that_an_option_names_is_a_column(
+    prepare: Prepare, tmp_path: Path, options: dict[str, Any], columns: list[str]
+) -> None:
+    index = pd.Index([f"p{i % 5}" for i in range(60)], name="patient")
+    frame = pd.DataFrame({"x": np.arange(60.0) % 7, "y": np.arange(60) % 3}, index=index)
+    frame.to_parquet(tmp_path / "indexed.parquet")
+    dataset = prepare("parquet", tmp_path / "indexed.parquet", parquet=options)
+    assert dataset.classes == (("p0", "p1", "p2", "p3", "p4") if "label" in options else ("0", "1", "2"))
+    assert dataset.encoder is not None
+    assert dataset.encoder["columns"] == columns
+    assert not [note for note in dataset.notes if "row index" in note]
+
+
+@pytest.mark.parametrize("metadata", [b"{", b"[1]", b'{"index_columns": 3}'])
+def test_what_others_wrote_in_place_of_pandas_says_nothing_of_an_index(
+    prepare: Prepare, tmp_path: Path, metadata: bytes
+) -> None:
+    table = pa.table({"x": np.arange(60.0), "y": np.arange(60) % 3}).replace_schema_metadata({b"pandas": metadata})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert prepare("parquet", tmp_path / "a.parquet").classes == ("0", "1", "2")
+
+
+NUMBERS_TOO_LARGE = "age,card,kind\n" + "".join(f"{i % 7},{10**21 + i},{'ab'[i % 2]}\n" for i in range(60))
+
+
+@pytest.mark.parametrize("options", [{"ignore": ["card"]}, {"columns": ["age"]}])
+def test_what_a_column_holds_that_is_left_out_does_not_matter(
+    prepare: Prepare, save_text: SaveText, options: dict[str, Any]
+) -> None:
+    assert prepare("csv", save_text(NUMBERS_TOO_LARGE), csv=options).input_shape == (1,)
+
+
+def test_a_column_that_is_neither_is_refused_with_the_key_that_leaves_it_out(save_text: SaveText) -> None:
+    refuse("csv", save_text(NUMBERS_TOO_LARGE), r"'card' holds int, such as .*, or leave it out \(data.csv.ignore\)")
+
+
+def test_columns_of_ones_own_may_be_numbered_and_are_named_by_their_text() -> None:
+    frame, labels = pd.DataFrame([[1.0, 2.0], [3.0, 4.0]]), np.array([0, 1])
+    raw = RawTable(frame=frame, labels=labels, classes=("a", "b"), where="own")
+    assert list(raw.frame.columns) == ["0", "1"]
+    assert list(frame.columns) == [0, 1]
+    with pytest.raises(DataError, match="own: has two columns named '1'; rename one"):
+        RawTable(frame=frame.set_axis([1, "1"], axis=1), labels=labels, classes=("a", "b"), where="own")
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">i2", ">i8", "longdouble"])
+def test_numbers_of_an_npz_may_be_written_in_another_byte_order_or_longer(
+    prepare: Prepare, save_npz: SaveNpz, dtype: str
+) -> None:
+    rows, usual = np.random.default_rng(0).integers(-99, 99, (60, 3)), np.dtype(dtype).newbyteorder("=")
+    as_usual = prepare("npz", save_npz(inputs=rows.astype("float64" if dtype == "longdouble" else usual)))
+    found = prepare("npz", save_npz(inputs=rows.astype(dtype)))
+    np.testing.assert_array_equal(found.split("train").inputs, as_usual.split("train").inputs)
+
+
+def test_names_of_classes_may_be_bytes(prepare: Prepare, save_npz: SaveNpz) -> None:
+    names = np.array(["Ärzte", "b", "c"])
+    assert prepare("npz", save_npz(classes=np.char.encode(names))).classes == ("Ärzte", "b", "c")
+    refuse("npz", save_npz(classes=np.char.encode(names, "latin-1")), r"the class b'.xc4rzte' is no UTF-8; write")
 
 
 def test_label_columns_and_separator_can_be_chosen(prepare: Prepare, save_text: SaveText) -> None:

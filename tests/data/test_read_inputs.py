@@ -13,6 +13,7 @@ from distill_tune.data import Dataset
 from distill_tune.data.dataset import open_test
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.data.inputs import read_inputs
+from distill_tune.data.raw import RawTable
 from distill_tune.errors import DataError
 
 Prepare = Callable[..., Dataset]
@@ -197,6 +198,34 @@ def test_a_table_array_with_another_number_of_columns_is_refused(
     np.save(tmp_path / "new.npy", np.zeros((3, 2)))
     with pytest.raises(DataError, match=r"new.npy: must be \[n, 4\] like the training inputs, but is \[3, 2\]"):
         read_inputs(tmp_path / "new.npy", people[1].encoder, people[1].input_shape)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">i8", "longdouble"])
+def test_numbers_of_an_array_may_be_written_in_another_byte_order_or_longer(tmp_path: Path, dtype: str) -> None:
+    rows = np.random.default_rng(0).integers(-9, 9, (40, 3)) * np.array([1, 0, 1])
+    frame = pd.DataFrame(rows, columns=["x", "same", "y"])
+    encoder = TableEncoder.fit(frame)
+    np.save(tmp_path / "new.npy", rows.astype(dtype))
+    np.testing.assert_array_equal(read_inputs(tmp_path / "new.npy", encoder.to_dict(), (2,)), encoder.transform(frame))
+
+
+def test_numbered_columns_are_found_in_a_table_and_by_their_places_in_an_array(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    raw = RawTable(frame=pd.DataFrame(rows), labels=np.arange(40) % 2, classes=("a", "b"), where="own")
+    encoder = TableEncoder.fit(raw.frame)
+    np.save(tmp_path / "new.npy", rows)
+    pd.DataFrame(rows).to_csv(tmp_path / "new.csv", index=False)
+    for name in ("new.npy", "new.csv"):
+        got = read_inputs(tmp_path / name, encoder.to_dict(), (2,))
+        np.testing.assert_allclose(got, encoder.transform(raw.frame), rtol=1e-6)
+
+
+def test_an_input_may_be_the_row_index_of_the_new_rows(people: tuple[pd.DataFrame, Dataset], tmp_path: Path) -> None:
+    frame, dataset = people
+    new = frame.drop(columns="kind").iloc[open_test(dataset).index]
+    new.set_index("zone").to_parquet(tmp_path / "new.parquet")
+    got = read_inputs(tmp_path / "new.parquet", dataset.encoder, dataset.input_shape)
+    np.testing.assert_array_equal(got, open_test(dataset).inputs)
 
 
 def test_what_training_has_not_seen_is_said_and_what_it_has_is_not(

@@ -40,6 +40,15 @@ class TableFile(Source):
     def kind(self) -> str:
         """What the file must be: "csv" or "parquet"."""
 
+    def notes(self, path: Path) -> tuple[str, ...]:
+        """What a person must be told of how the file was read."""
+        return ()
+
+    @property
+    def named(self) -> set[str]:
+        """The columns that an option names."""
+        return {*filter(None, [self.label]), *(self.columns or []), *self.ignore}
+
     def content(self, config: DataConfig) -> str:
         """SHA-256 of the file."""
         return sha256_of(of_kind(required_path(config), self.kind()))
@@ -54,7 +63,8 @@ class TableFile(Source):
             raise DataError(f"{path}: has a header but no rows; add some.")
         label = self._label_in(frame, config, path)
         labels, classes = classes_of(frame[label], str(path), may_miss=config.rest == "unlabelled")
-        return RawTable(frame=self._inputs(frame, label, path, config), labels=labels, classes=classes, where=str(path))
+        inputs = self._inputs(frame, label, path, config)
+        return RawTable(frame=inputs, labels=labels, classes=classes, where=str(path), notes=self.notes(path))
 
     def _label_in(self, frame: pd.DataFrame, config: DataConfig, path: Path) -> str:
         columns = [str(name) for name in frame.columns]

@@ -33,9 +33,9 @@ class Csv(TableFile):
 
     def read(self, path: Path) -> pd.DataFrame:
         """The whole file; in the label, and among categories, only an empty cell is a gap."""
-        from distill_tune.data.columns import column_kind
+        from distill_tune.data.columns import is_category
 
         frame = read_csv(path, self.separator)
         label = self.label or str(frame.columns[-1])
-        texts = [name for name in frame.columns if name != label and column_kind(frame[name]) == "category"]
+        texts = [name for name in frame.columns if name != label and is_category(frame[name])]
         return with_words(frame, path, self.separator, [*texts, label], as_text=texts)

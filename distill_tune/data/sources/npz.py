@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.checksum import sha256_of
-from distill_tune.data.files import of_kind, read_npz
+from distill_tune.data.files import native, of_kind, read_npz
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
 from distill_tune.registry import DATA_SOURCES, did_you_mean
@@ -86,8 +86,15 @@ def _classes(arrays: Arrays, labels: Array, path: str, least: int) -> tuple[str,
     from distill_tune.data.raw import check_labels
 
     if (names := arrays.get("classes")) is not None:
-        return tuple(str(name) for name in names.ravel())
+        return tuple(_as_text(name, path) for name in names.ravel())
     return tuple(str(i) for i in range(int(check_labels(labels, None, path, least).max()) + 1))
+
+
+def _as_text(name: Any, path: str) -> str:
+    try:
+        return name.decode() if isinstance(name, bytes) else str(name)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: the class {bytes(name)!r} is no UTF-8; write `classes` as text.") from error
 
 
 def _images(inputs: Array, path: str, common: dict[str, Any]) -> RawImages:
@@ -110,7 +117,7 @@ def _table(inputs: Array, path: str, common: dict[str, Any]) -> RawTable:
         )
     _check_finite(inputs, path)
     names = [f"x{i}" for i in range(inputs.shape[1])]
-    return RawTable(frame=pd.DataFrame(inputs, columns=names), **common)
+    return RawTable(frame=pd.DataFrame(native(inputs), columns=names), **common)
 
 
 def _check_finite(inputs: Array, where: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill_tune.data.files import read_parquet
+from distill_tune.data.parquet_files import named_index, read_parquet
 from distill_tune.data.sources._table import TableFile
 from distill_tune.registry import DATA_SOURCES
 
@@ -22,5 +22,10 @@ class Parquet(TableFile):
         return "parquet"
 
     def read(self, path: Path) -> pd.DataFrame:
-        """The whole file."""
-        return read_parquet(path)
+        """The whole file, but for a row index of pandas' that no option names."""
+        return read_parquet(path, keep=self.named)
+
+    def notes(self, path: Path) -> tuple[str, ...]:
+        """Which columns are left out for being a row index."""
+        left_out = [name for name in named_index(path) if name not in self.named]
+        return tuple(f"column {name!r} left out: it was pandas' row index" for name in left_out)

@@ -81,7 +81,7 @@ def _read_npz(path: Path, data_spec: DataSpec) -> np.ndarray:
 def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
     import numpy as np
 
-    from distill_tune.data.files import read_parquet
+    from distill_tune.data.parquet_files import read_parquet
 
     frame = read_parquet(path)
     named_like_classes = set(frame.columns) == set(data_spec.classes)

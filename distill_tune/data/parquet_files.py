@@ -1,0 +1,55 @@
+"""Reading Parquet files, those that pandas wrote with a row index among them.
+
+Nothing heavy is imported at the top, because the entries of `sources/` import this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distill_tune.data.files import check_names, of_kind
+from distill_tune.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+def read_parquet(path: str | Path, keep: Collection[str] = ()) -> pd.DataFrame:
+    """A Parquet file's columns; a row index that pandas left in it is none, or the first if `keep` names it.
+
+    Raises:
+        DataError: missing, empty, of another kind, truncated, or with two columns of a name.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = of_kind(path, "parquet")
+    try:
+        check_names(pq.read_schema(path).names, path)
+        table = pq.read_table(path, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        what = "its Parquet footer or a page does not fit"
+        raise DataError(f"{path}: is truncated or damaged ({what}); write it again.") from error
+    index = _pandas_index(table.schema)
+    others = [name for name in table.column_names if name not in index and not name.startswith("__index_level_")]
+    kept = [name for name in index if name in keep]  # pandas writes them last, where a label is looked for
+    return table.select([*kept, *others]).replace_schema_metadata().to_pandas(ignore_metadata=True)
+
+
+def named_index(path: Path) -> list[str]:
+    """The columns of a Parquet file that were a row index with a name when pandas wrote them."""
+    import pyarrow.parquet as pq
+
+    return [name for name in _pandas_index(pq.read_schema(path)) if not name.startswith("__index_level_")]
+
+
+def _pandas_index(schema: pa.Schema) -> list[str]:
+    """The columns that were pandas' row index; one that only counts is none."""
+    try:
+        index = (schema.pandas_metadata or {}).get("index_columns", [])
+        return [name for name in index if isinstance(name, str)]
+    except (ValueError, AttributeError, TypeError):  # damaged, or somebody else's
+        return []
