@@ -178,24 +178,41 @@ def _reading_without(layer: Any, keys: tuple[str, ...]) -> Any:
 
 
 def _without_ending(keras: Any, model: Any) -> tuple[Any, str]:
-    """The model without a softmax or sigmoid at its end, and the name of what was taken off; empty if nothing was."""
+    """The model without a softmax or sigmoid at its end, and the name of what was taken off; empty if nothing was.
+
+    A last layer that the model calls elsewhere too must stay as it is; if it is an activation alone, the model ends
+    before its last call.
+    """
     last = _last_layer(model)
+    is_shared = _times_called(model, last) > 1
     if isinstance(last, keras.Model):
-        inner, taken_off = _without_ending(keras, last)
+        inner, taken_off = (None, "") if is_shared else _without_ending(keras, last)
         return (model, taken_off) if inner is last else (model, "")
+    is_softmax = isinstance(last, keras.layers.Softmax)
     endings = {keras.activations.softmax: "softmax", keras.activations.sigmoid: "sigmoid"}
-    if (taken_off := endings.get(getattr(last, "activation", None), "")) != "":
-        last.activation = keras.activations.linear
-        return model, taken_off
-    if isinstance(last, keras.layers.Softmax):
-        return keras.Model(model.inputs, last.input), "softmax"
-    return model, ""
+    taken_off = "softmax" if is_softmax else endings.get(getattr(last, "activation", None), "")
+    if is_softmax or (taken_off and is_shared and isinstance(last, keras.layers.Activation)):
+        return keras.Model(model.inputs, _last_call(model, last).input_tensors[0]), taken_off
+    if is_shared or not taken_off:
+        return model, ""
+    last.activation = keras.activations.linear
+    return model, taken_off
 
 
 def _last_layer(model: Any) -> Any:
     """The layer that gives the model's only output; None where it is not known."""
     outputs = getattr(model, "outputs", None) or []
     return outputs[0]._keras_history.operation if len(outputs) == 1 else None
+
+
+def _last_call(model: Any, last: Any) -> Any:
+    return last._inbound_nodes[model.outputs[0]._keras_history.node_index]
+
+
+def _times_called(model: Any, layer: Any) -> int:
+    """How often a layer is called in a model's own graph, and not where others call it."""
+    by_depth: dict[int, list[Any]] = getattr(model, "_nodes_by_depth", {})  # a Sequential calls each once
+    return sum(node.operation is layer for nodes in by_depth.values() for node in nodes)
 
 
 def _shape_read_by(model: Any, name: str) -> tuple[int | None, ...]:

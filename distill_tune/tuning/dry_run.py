@@ -15,6 +15,7 @@ from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset, prepare_data
+from distill_tune.data.build import build
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_students
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
@@ -42,6 +43,8 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
     console = SteadyConsole(soft_wrap=True, highlight=False, markup=False)
     with tempfile.TemporaryDirectory() as temporary:
         dataset = prepare_data(space.config.data, Path(temporary), key="TMPDIR")
+        for number in range(space.config.data.folds or 0):
+            build(space.config.data, number)
         storage, places = folder.parent, places_of_this_machine(space.config.resources, must_fit)
         fitted = fit(space, dataset, places, console.print)
         space, config = fitted.space, fitted.space.config

@@ -104,3 +104,10 @@ def test_labels_outside_of_the_classes(refuse: Refuse) -> None:
 )
 def test_more_or_fewer_samples_for_the_student_than_can_be(refuse: Refuse, samples: str, said: str) -> None:
     assert said in refuse(f"data.student_samples={samples}")
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+def test_more_labelled_samples_than_a_fold_trains_on(refuse: Refuse, arguments: tuple[str, ...]) -> None:
+    trained = ("teacher.source=train", "teacher.family=mlp", "teacher.train.epochs=1")
+    told = refuse("data.folds=4", "data.student_samples=40", "data.test=0.2", *trained, arguments=arguments)
+    assert "data.student_samples = 40, but the training split has 3" in told

@@ -202,11 +202,11 @@ def test_a_table_array_with_another_number_of_columns_is_refused(
 
 @pytest.mark.parametrize("dtype", [">f4", ">i8", "longdouble"])
 def test_numbers_of_an_array_may_be_written_in_another_byte_order_or_longer(tmp_path: Path, dtype: str) -> None:
-    rows = np.random.default_rng(0).integers(-9, 9, (40, 3)) * np.array([1, 0, 1])
-    frame = pd.DataFrame(rows, columns=["x", "same", "y"])
+    rows = np.random.default_rng(0).integers(-9, 9, (40, 4)) * np.array([1, 0, 1, 1])
+    frame = pd.DataFrame(rows, columns=["x", "same", "y", "z"])
     encoder = TableEncoder.fit(frame)
     np.save(tmp_path / "new.npy", rows.astype(dtype))
-    np.testing.assert_array_equal(read_inputs(tmp_path / "new.npy", encoder.to_dict(), (2,)), encoder.transform(frame))
+    np.testing.assert_array_equal(read_inputs(tmp_path / "new.npy", encoder.to_dict(), (3,)), encoder.transform(frame))
 
 
 def test_numbered_columns_are_found_in_a_table_and_by_their_places_in_an_array(tmp_path: Path) -> None:

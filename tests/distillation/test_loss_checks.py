@@ -1,5 +1,6 @@
 """What losses ask of the data, refused before a teacher is trained: classes, and samples in a worker's part."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from distill_tune.distillation.losses import Loss
 from distill_tune.distillation.preparation.prepare import announced_data, check_students
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, DataError, TeacherError
 from distill_tune.registry import LOSSES
 
 ON_LOGITS = [name for name in LOSSES.names if LOSSES.get(name).uses_teacher and not LOSSES.get(name)().reads_features]
@@ -187,3 +188,33 @@ def test_a_student_that_normalises_rows_by_the_batch_is_refused_batches_of_one(
         looked_at(base, tmp_path, student=student, loss=labels, optim={"batch_size": 1})
     looked_at(base, tmp_path, student=student, loss=labels, optim={"batch_size": 2})
     looked_at(base, tmp_path, student={"family": "mlp"}, loss=labels, optim={"batch_size": 1})
+
+
+@pytest.mark.parametrize(
+    ("teacher", "key"),
+    [
+        (lambda one, other: one, "teacher.train.batch_size"),
+        (
+            lambda one, other: {"source": "ensemble", "ensemble": {"members": {"a": other, "b": one}}},
+            "teacher.ensemble.members.b.train.batch_size",
+        ),
+    ],
+    ids=["alone", "a member"],
+)
+def test_a_teacher_that_normalises_rows_by_the_batch_is_refused_batches_of_one(
+    teacher: Callable[..., dict[str, Any]], key: str, tmp_path: Path
+) -> None:
+    def looked_at_with(family: str, batch_size: int) -> None:
+        one = {"source": "train", "family": family, "train": {"epochs": 1, "batch_size": batch_size}}
+        looked_at({**TABLE, "teacher": teacher(one, {"source": "train", "family": "mlp"})}, tmp_path)
+
+    with pytest.raises(TeacherError, match=rf"^{key}: 'resnet' cannot be trained on one sample .* but got 1; write 2"):
+        looked_at_with("resnet", 1)
+    looked_at_with("resnet", 2)
+    looked_at_with("mlp", 1)
+
+
+def test_what_only_a_fold_cannot_have_is_refused_with_the_data(tmp_path: Path) -> None:
+    data = {**TABLE["data"], "folds": 5, "student_samples": 460}  # of 480, of which each fold trains on 384
+    with pytest.raises(DataError, match=r"data\.student_samples = 460, but the training split has 38\d\."):
+        announced_data(run_space({**TABLE, "data": data}).config, tmp_path, lambda line: None)

@@ -188,6 +188,33 @@ def test_one_number_for_two_classes_is_the_second_ones_logit(tmp_path: Path, end
     np.testing.assert_allclose(found, np.concatenate([1 - shares, shares], 1), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "ending",
+    [
+        lambda: keras.layers.Activation("softmax"),
+        keras.layers.Softmax,
+        lambda: keras.layers.Activation("sigmoid"),
+        lambda: keras.layers.Dense(3, activation="softmax"),
+        lambda: sequential((3,), [keras.layers.Dense(3), keras.layers.Activation("softmax")]),
+        lambda: sequential((3,), [keras.layers.Dense(3, activation="softmax")]),
+    ],
+    ids=["softmax", "layer", "sigmoid", "dense", "nested activation", "nested dense"],
+)
+def test_a_last_layer_that_is_called_before_too_stays_in_its_other_places(
+    tmp_path: Path, ending: Callable[[], Any]
+) -> None:
+    last, inputs = ending(), keras.Input((7,))
+    model = keras.Model(inputs, last(keras.layers.Dense(3)(last(keras.layers.Dense(3)(inputs)))))
+    model.save(tmp_path / "m.keras")
+    rows = torch.randn(9, 7)
+    outputs = own_outputs(model, rows.numpy())
+    logits = load(tmp_path / "m.keras", ROWS).module(rows).double().numpy()
+    if np.allclose(outputs.sum(1), 1):
+        np.testing.assert_allclose(log_softmax(logits), np.log(outputs), rtol=1e-5, atol=1e-5)
+    else:
+        np.testing.assert_allclose(1 / (1 + np.exp(-logits)), outputs, rtol=1e-5, atol=1e-5)
+
+
 def test_an_h5_file_with_the_keys_of_keras_2_is_read(tmp_path: Path) -> None:
     """Keras 2 wrote `groups` for depthwise convolutions, and a kernel that separable ones do not have."""
     import h5py

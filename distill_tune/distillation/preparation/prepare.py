@@ -32,7 +32,7 @@ from distill_tune.distillation.preparation.ready_teachers import (
     teacher_folders,
     together,
 )
-from distill_tune.distillation.preparation.single_samples import check_single_samples
+from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
 from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError
@@ -138,6 +138,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
     check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
     check_losses(space, dataset)
     check_single_samples(space, dataset)
+    check_single_samples_of_teachers(space, dataset)
     check_feature_losses(space, dataset)
 
 
@@ -176,12 +177,14 @@ def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset]
 
 
 def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
-    """The prepared data; what was done to them has been said.
+    """The prepared data, those of each fold beside them; what was done to them has been said.
 
     Raises:
         InputError: the data cannot be used.
     """
     dataset = prepare_data(config.data, cache)
+    for number in range(config.data.folds or 0):
+        prepare_data(config.data, cache, number)  # what a fold cannot have is refused before a teacher is trained
     say(f"{_dealt_out(dataset)}, of shape {dataset.input_shape}, {len(dataset.classes)} classes")
     for note in dataset.notes:
         say(note)

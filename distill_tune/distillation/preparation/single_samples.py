@@ -8,7 +8,7 @@ from distill_tune.config import Space
 from distill_tune.config.corners import edges_of
 from distill_tune.data import Dataset
 from distill_tune.distillation.preparation.loss_checks import smallest_batch, smallest_part
-from distill_tune.errors import ConfigError, one_line
+from distill_tune.errors import ConfigError, TeacherError, one_line
 from distill_tune.students import Student, build_student, looked_at
 
 
@@ -30,6 +30,27 @@ def check_single_samples(space: Space, dataset: Dataset) -> None:
                     f"({one_line(error)}), but got {smallest_batch(space)}; write "
                     f"{2 * space.config.resources.workers_per_trial} or more, or choose another family."
                 ) from error
+
+
+def check_single_samples_of_teachers(space: Space, dataset: Dataset) -> None:
+    """Likewise each family of a teacher that is trained here.
+
+    Raises:
+        TeacherError: it needs more.
+    """
+    teacher = space.config.teacher
+    members = teacher.chosen("source").member_configs()
+    sections = {f"ensemble.members.{name}.": member for name, member in members.items()} or {"": teacher}
+    for path, section in sections.items():
+        if section.source != "train" or section.chosen("source").batch_size > 1:
+            continue
+        try:
+            _try_one(section.chosen("family"), dataset)
+        except ValueError as error:
+            raise TeacherError(
+                f"teacher.{path}train.batch_size: {section.family!r} cannot be trained on one sample a step "
+                f"({one_line(error)}), but got 1; write 2 or more, or choose another family."
+            ) from error
 
 
 def _try_one(family: Student, dataset: Dataset) -> None:
