@@ -173,19 +173,19 @@ class Nothing(OnlyTable):
 def test_a_teacher_of_ones_own_that_is_not_what_its_source_says(
     refuse: Refuse, folder: Path, arguments: tuple[str, ...], settings: list[str], said: str
 ) -> None:
-    (folder / "own_teachers.py").write_text(OWN_TEACHERS)
+    (folder / "teachers_of_mine.py").write_text(OWN_TEACHERS)
     name, *others = settings
-    told = refuse(f"teacher.source=own_teachers:{name}", *others, arguments=arguments)
-    assert f"error: teacher.source: 'own_teachers:{name}' {said}" in told
+    told = refuse(f"teacher.source=teachers_of_mine:{name}", *others, arguments=arguments)
+    assert f"error: teacher.source: 'teachers_of_mine:{name}' {said}" in told
 
 
 @pytest.mark.parametrize("setting", ["teacher.mode=live", "augmentation.noise=0.1", "student.init=inherit"])
 def test_a_source_of_ones_own_that_has_only_logits_is_told_of_by_its_name(
     refuse: Refuse, folder: Path, setting: str
 ) -> None:
-    (folder / "own_teachers.py").write_text(OWN_TEACHERS)
-    told = refuse("teacher.source=own_teachers:OnlyTable", setting)
-    assert "but source = 'own_teachers:OnlyTable' has " in told
+    (folder / "teachers_of_mine.py").write_text(OWN_TEACHERS)
+    told = refuse("teacher.source=teachers_of_mine:OnlyTable", setting)
+    assert "but source = 'teachers_of_mine:OnlyTable' has " in told
 
 
 TRAINED_HERE = """

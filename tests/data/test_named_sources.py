@@ -122,7 +122,7 @@ def test_letter_that_is_nowhere_says_how_to_get_it(monkeypatch: Any) -> None:
 def test_letter_without_rdata_says_what_to_install(monkeypatch: Any, tmp_path: Path) -> None:
     (tmp_path / "a.rda").write_bytes(gzip.compress(b"RDX3\n"))
     monkeypatch.setitem(sys.modules, "rdata", None)
-    with pytest.raises(DataError, match=r"pip install 'distill_tune\[letter\]'"):
+    with pytest.raises(DataError, match=r"pip install rdata"):
         build(DataConfig(source="letter", path=str(tmp_path / "a.rda")))
 
 
@@ -232,7 +232,9 @@ def test_fashion_mnist_that_is_nowhere_says_how_to_get_it(monkeypatch: Any) -> N
     monkeypatch.setattr(fashion_mnist, "PLACES", ())
     monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
     monkeypatch.setitem(sys.modules, "torchvision", None)
-    with pytest.raises(DataError, match=r"apt-get install dataset-fashion-mnist`, `make data`, .*\[vision\]"):
+    with pytest.raises(
+        DataError, match=r"apt-get install dataset-fashion-mnist`, `make data`, .*pip install torchvision"
+    ):
         build(DataConfig(source="fashion_mnist"))
 
 
