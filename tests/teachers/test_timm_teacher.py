@@ -88,6 +88,6 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     saved(tmp_path / "w.pth")
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(
-        TeacherError, match=r"^teacher\.source: 'timm' needs timm .*pip install 'distill_tune\[vision\]'"
+        TeacherError, match=r"^teacher\.source: 'timm' needs timm .*pip install timm"
     ):
         load(tmp_path / "w.pth")
