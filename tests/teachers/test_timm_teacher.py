@@ -87,7 +87,5 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path: Path
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved(tmp_path / "w.pth")
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(
-        TeacherError, match=r"^teacher\.source: 'timm' needs timm .*pip install timm"
-    ):
+    with pytest.raises(TeacherError, match=r"^teacher\.source: 'timm' needs timm .*pip install timm"):
         load(tmp_path / "w.pth")
