@@ -184,7 +184,7 @@ def ended_twice(storage: Path, begun: str, *arguments: str) -> tuple[int, str]:
         while not has_begun(storage / begun):
             assert search.poll() is None
         search.send_signal(signal.SIGINT)
-        next(line for line in search.stdout if line.startswith("Ending"))
+        next(line for line in search.stdout if line.startswith("Stopping"))
         search.send_signal(signal.SIGINT)
         said, _ = search.communicate(timeout=100)
     return search.returncode, said

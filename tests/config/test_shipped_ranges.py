@@ -130,6 +130,9 @@ from distill_tune.distillation.initialisation import Initialisation
 class Louder(Initialisation):
     ranges = {"gain": {"log": [0.5, 2.0]}}
     gain: float = 1.0
+
+    def begin(self, student, config, materials):
+        return None
 """
 
 
