@@ -16,7 +16,7 @@ from distill_tune.config import read_toml
 from distill_tune.config.sections import StudentConfig
 from distill_tune.config.validate import validate_section
 from distill_tune.errors import ConfigError, InputError, one_line
-from distill_tune.paths import is_file
+from distill_tune.paths import is_file, is_folder
 from distill_tune.students._base import build_student
 
 if TYPE_CHECKING:
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 BEST, OF_SEED = "best", "seed-"
 """Where a student's folder is: in a search's result folder, and before the seed in a training's."""
 RUN_TOML, STUDENT_JSON, WEIGHTS = "run.toml", "student.json", "student.safetensors"
+
+
+def student_folders(path: Path) -> list[Path]:
+    """Where a student is at `path`: itself, its best/, or its one seed-N/; of several seeds all, whatever they hold."""
+    seeds = sorted(path.glob(f"{OF_SEED}*")) if is_folder(path) else []
+    if len(seeds) > 1:
+        return seeds
+    return [place for place in (path, path / BEST, *seeds) if is_file(place / STUDENT_JSON)]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from distill_tune.data import Dataset
 from distill_tune.distillation.preparation.loss_checks import smallest_batch, smallest_part
 from distill_tune.errors import ConfigError, TeacherError, one_line
 from distill_tune.students import Student, build_student, looked_at
+from distill_tune.teachers import family_trained_here
 
 
 def check_single_samples(space: Space, dataset: Dataset) -> None:
@@ -42,10 +43,11 @@ def check_single_samples_of_teachers(space: Space, dataset: Dataset) -> None:
     members = teacher.chosen("source").member_configs()
     sections = {f"ensemble.members.{name}.": member for name, member in members.items()} or {"": teacher}
     for path, section in sections.items():
-        if section.source != "train" or section.chosen("source").batch_size > 1:
+        family = family_trained_here(section)
+        if family is None or getattr(section.chosen("source"), "batch_size", None) != 1:
             continue
         try:
-            _try_one(section.chosen("family"), dataset)
+            _try_one(family, dataset)
         except ValueError as error:
             raise TeacherError(
                 f"teacher.{path}train.batch_size: {section.family!r} cannot be trained on one sample a step "

@@ -15,17 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.errors import InputError, TeacherError
-from distill_tune.paths import expanded, is_file, is_folder
+from distill_tune.paths import expanded
 from distill_tune.registry import STUDENTS, TEACHERS
-from distill_tune.students._folder import (
-    BEST,
-    OF_SEED,
-    RUN_TOML,
-    STUDENT_JSON,
-    WEIGHTS,
-    StudentFolder,
-    open_student_folder,
-)
+from distill_tune.students._folder import RUN_TOML, WEIGHTS, StudentFolder, open_student_folder, student_folders
 from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext, source_of
 
 if TYPE_CHECKING:
@@ -57,13 +49,11 @@ class Result(Teacher):
 def _folder(config: TeacherConfig) -> Path:
     """The student's folder at `teacher.path`: the path itself, or best/ or the only seed-N/ in it."""
     assert config.path is not None, "this source needs it"
-    path = expanded(config.path)
-    seeds = sorted(path.glob(f"{OF_SEED}*")) if is_folder(path) else []
-    if len(seeds) > 1:
+    found = student_folders(expanded(config.path))
+    if len(found) > 1:
         raise TeacherError(
-            f"teacher.path: {config.path!r} holds {len(seeds)} students; name one of them, such as {str(seeds[0])!r}."
+            f"teacher.path: {config.path!r} holds {len(found)} students; name one of them, such as {str(found[0])!r}."
         )
-    found = [each for each in (path, path / BEST, *seeds) if is_file(each / STUDENT_JSON)]
     if not found:
         raise TeacherError(
             f"teacher.path: {config.path!r:.200} holds no student; give the folder of a search that has come to its "
