@@ -14,7 +14,7 @@ from distill_tune.errors import TeacherError
 from distill_tune.teachers import DataSpec, TeacherContext
 
 CLASSES = ("cat", "dog", "hen")
-PUPILS = DataSpec(CLASSES, (4,), (), (), "data", 6)
+DATA_SPEC = DataSpec(CLASSES, (4,), (), (), "data", 6)
 LOGITS = np.random.default_rng(0).normal(size=(6, 3)) * 5
 
 
@@ -26,8 +26,8 @@ def load(path: Path) -> np.ndarray:
     """What is handed over, after what `prepare` does."""
     config = TeacherConfig(source="logits", path=str(path))
     source = config.chosen("source")
-    assert source.identity(config, PUPILS) == source.identity(config, PUPILS)
-    loaded = source.load(config, PUPILS, TeacherContext(path.parent, unused, unused))
+    assert source.identity(config, DATA_SPEC) == source.identity(config, DATA_SPEC)
+    loaded = source.load(config, DATA_SPEC, TeacherContext(path.parent, unused, unused))
     assert loaded.module is None
     table: np.ndarray = loaded.table
     return table
@@ -69,9 +69,9 @@ def test_parquet_columns_that_are_named_like_the_classes_are_put_in_their_order(
 
 def test_the_identity_follows_the_content(tmp_path: Path) -> None:
     config = TeacherConfig(source="logits", path=str(write(tmp_path, "l.npy")))
-    before = config.chosen("source").identity(config, PUPILS)
+    before = config.chosen("source").identity(config, DATA_SPEC)
     write(tmp_path, "l.npy", LOGITS + 1)
-    assert config.chosen("source").identity(config, PUPILS) != before
+    assert config.chosen("source").identity(config, DATA_SPEC) != before
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
