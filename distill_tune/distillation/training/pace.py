@@ -26,8 +26,8 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 _WARM_UP_STEPS = 2
 _LEAST_TIMED_STEPS = 9
-_PACES_OVER_S = 0.3
-"""For all paces together; nine steps of each, if they take longer."""
+_PACES_OVER_S = 0.05
+"""For all paces of a network together; nine steps of each, if they take longer. A search waits for it."""
 _WORTH_IT = 1.1
 """So much faster bfloat16 must be; below, the difference may be chance, and float32 is the safer choice."""
 _WORTH_ANOTHER_FORMAT = 1.05
