@@ -157,6 +157,18 @@ class Network(OnlyTable):
 class Nothing(OnlyTable):
     def load(self, config, data_spec, context):
         return LoadedTeacher(parameters=0)
+
+class Short(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0, table=np.zeros((7, 2)))
+
+class Holes(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0, table=np.full((data_spec.num_rows, len(data_spec.classes)), np.nan))
+
+class Shares(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0, table=[[1.0, 0.0, 0.0]] * data_spec.num_rows)
 """
 
 
@@ -168,6 +180,8 @@ class Nothing(OnlyTable):
         (["Table", "loss.kind=hint"], "must load a module, since its has_network is True, but has loaded table; ch"),
         (["Network"], "must load a table alone, since its has_network is False, but has loaded module; change"),
         (["Nothing"], "must load a table alone, since its has_network is False, but has loaded neither module nor"),
+        (["Short"], "must have one row of logits for each row of the data, shape (60, 3), but has shape (7, 2); let"),
+        (["Shares"], "holds probabilities, which a temperature cannot soften; give raw logits, or"),
     ],
 )
 def test_a_teacher_of_ones_own_that_is_not_what_its_source_says(
@@ -177,6 +191,14 @@ def test_a_teacher_of_ones_own_that_is_not_what_its_source_says(
     name, *others = settings
     told = refuse(f"teacher.source=teachers_of_mine:{name}", *others, arguments=arguments)
     assert f"error: teacher.source: 'teachers_of_mine:{name}' {said}" in told
+
+
+def test_logits_of_a_source_of_ones_own_must_be_finite(refuse: Refuse, folder: Path) -> None:
+    (folder / "teachers_of_mine.py").write_text(OWN_TEACHERS)
+    told = refuse("teacher.source=teachers_of_mine:Holes")
+    assert (
+        "teacher.source: the logits of 'teachers_of_mine:Holes' must be finite numbers of float32, but row 0 " in told
+    )
 
 
 @pytest.mark.parametrize("setting", ["teacher.mode=live", "augmentation.noise=0.1", "student.init=inherit"])

@@ -17,7 +17,7 @@ from distill_tune.arrays import read_arrays
 from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import Preparation, prepare
-from distill_tune.distillation.preparation.ready_teachers import pupils_of
+from distill_tune.distillation.preparation.ready_teachers import data_spec_of
 from distill_tune.errors import TeacherError
 from distill_tune.registry import TEACHERS
 from distill_tune.train import main
@@ -138,7 +138,7 @@ def test_a_sample_is_labelled_alike_alone_and_among_others(name: str, made: Any)
 @every_source
 def test_its_identity_stays_while_nothing_changes_and_is_found_again(name: str, made: Any) -> None:
     section, preparation = made(name)
-    config, data_spec = space_of(section).config.teacher, pupils_of(preparation.dataset)
+    config, data_spec = space_of(section).config.teacher, data_spec_of(preparation.dataset)
     assert config.chosen("source").identity(config, data_spec) == config.chosen("source").identity(config, data_spec)
     said: list[str] = []
     folder = preparation.dataset.folder.parent

@@ -15,7 +15,7 @@ from distill_tune.config import Space
 from distill_tune.data import prepare_data
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
-from distill_tune.distillation.preparation.ready_teachers import pupils_of
+from distill_tune.distillation.preparation.ready_teachers import data_spec_of
 from distill_tune.distillation.preparation.teacher_training import train_teacher
 from distill_tune.distillation.training.loop import Run
 from distill_tune.errors import TeacherError
@@ -171,10 +171,10 @@ def test_of_two_programs_that_train_a_teacher_at_a_time_the_first_to_end_is_both
 
     def overtaken(recipe: dict[str, Any]) -> Trained:
         other = TeacherContext(tmp_path, lambda recipe: fit(recipe, 1), quiet)
-        first.append(source.load(config.teacher, pupils_of(dataset), other))
+        first.append(source.load(config.teacher, data_spec_of(dataset), other))
         return fit(recipe, 2)
 
-    second = source.load(config.teacher, pupils_of(dataset), TeacherContext(tmp_path, overtaken, quiet))
+    second = source.load(config.teacher, data_spec_of(dataset), TeacherContext(tmp_path, overtaken, quiet))
     for one, other in zip(first[0].module.parameters(), second.module.parameters(), strict=True):
         assert torch.equal(one, other)
 

@@ -30,6 +30,7 @@ from distill_tune.distillation.preparation.variants import check_logits_suffice
 from distill_tune.errors import TeacherError
 from distill_tune.teachers import DataSpec, LoadedTeacher, Say, Teacher, TeacherContext, Trained
 from distill_tune.teachers.kept_rows import KeptRows
+from distill_tune.teachers.logits_table import checked_logits
 from distill_tune.teachers.mixing import MixedNetwork
 
 
@@ -88,7 +89,7 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> None:
 
     for section in (members_to_prepare(space) or {"": space.config.teacher}).values():
         source: Teacher = section.chosen("source")
-        source.identity(section, pupils_of(dataset))
+        source.identity(section, data_spec_of(dataset))
         with suppress(_Untrained):
             teacher = _loaded(section, dataset, TeacherContext(folder, refuse_to_train, lambda line: None))
             if section is space.config.teacher and teacher.module is not None:
@@ -135,7 +136,7 @@ def teacher_folders(space: Space, dataset: Dataset, cache: Path) -> dict[str, Pa
 
 def _folder_name(section: TeacherConfig, dataset: Dataset) -> str:
     source: Teacher = section.chosen("source")
-    identity = f"{section.source} {source.identity(section, pupils_of(dataset))} {dataset.fingerprint}"
+    identity = f"{section.source} {source.identity(section, data_spec_of(dataset))} {dataset.fingerprint}"
     return f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
@@ -150,8 +151,8 @@ def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -
     Raises:
         TeacherError: it is not, or nothing can be loaded.
     """
-    source: Teacher = section.chosen("source")
-    teacher = source.load(section, pupils_of(dataset), context)
+    source, data_spec = section.chosen("source"), data_spec_of(dataset)
+    teacher: LoadedTeacher = source.load(section, data_spec, context)
     found = [name for name in ("module", "table") if getattr(teacher, name) is not None]
     if not found or ("module" in found) != source.has_network:
         must = "a module" if source.has_network else "a table alone"
@@ -159,10 +160,12 @@ def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -
             f"teacher.source: {section.source!r} must load {must}, since its has_network is {source.has_network}, but "
             f"has loaded {' and '.join(found) or 'neither module nor table'}; change has_network, or what load gives."
         )
-    return teacher
+    if teacher.table is None or isinstance(teacher.table, KeptRows):
+        return teacher
+    return replace(teacher, table=checked_logits(teacher.table, data_spec, "teacher.source", repr(section.source)))
 
 
-def pupils_of(dataset: Dataset) -> DataSpec:
+def data_spec_of(dataset: Dataset) -> DataSpec:
     """What the teacher must fit."""
     return DataSpec(
         dataset.classes,

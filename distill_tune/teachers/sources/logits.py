@@ -29,15 +29,18 @@ class Logits(Teacher):
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """The file's checksum; its shape and values are checked here too, before anything is written."""
         from distill_tune.checksum import sha256_of
+        from distill_tune.teachers.logits_table import checked_logits
 
         path = existing_file(config)
-        _checked(path, _read(path, data_spec), data_spec)
+        checked_logits(_read(path, data_spec), data_spec, "teacher.path", repr(path.name))
         return sha256_of(path)
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
-        """The file's rows, in the order of the data source's rows."""
-        path = existing_file(config)
-        return LoadedTeacher(parameters=0, table=_checked(path, _read(path, data_spec), data_spec))
+        """The file's rows, in the order of the data source's rows; `identity` has looked at them."""
+        import numpy as np
+
+        logits = _read(existing_file(config), data_spec)
+        return LoadedTeacher(parameters=0, table=np.asarray(logits, dtype=np.float32))
 
 
 def _read(path: Path, data_spec: DataSpec) -> np.ndarray:
@@ -86,36 +89,3 @@ def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
     frame = read_parquet(path)
     named_like_classes = set(frame.columns) == set(data_spec.classes)
     return np.asarray((frame[list(data_spec.classes)] if named_like_classes else frame).to_numpy())
-
-
-def _checked(path: Path, logits: np.ndarray, data_spec: DataSpec) -> np.ndarray:
-    """The logits as float32, if they can be the teacher's."""
-    from distill_tune.teachers.probabilities import refuse_probabilities
-
-    expected = (data_spec.num_rows, len(data_spec.classes))
-    if logits.shape != expected:
-        raise TeacherError(
-            f"teacher.path: {path.name!r} must have one row of logits for each row of the data, shape {expected}, "
-            f"but has shape {logits.shape}; let the teacher label the whole source, in its order."
-        )
-    finite = _finite(path, logits)
-    refuse_probabilities(finite, f"teacher.path: {path.name!r} holds")
-    return finite
-
-
-def _finite(path: Path, logits: np.ndarray) -> np.ndarray:
-    """As float32, which must hold them."""
-    import numpy as np
-
-    rule = f"teacher.path: the logits of {path.name!r} must be finite numbers"
-    if logits.dtype.kind not in "fiu":
-        raise TeacherError(f"{rule}, but are {logits.dtype}; write them as float32.")
-    with np.errstate(over="ignore"):
-        found = logits.astype(np.float32, copy=False)
-    bad = np.argwhere(~np.isfinite(found))
-    if len(bad):
-        row, column = bad[0]
-        raise TeacherError(
-            f"{rule} of float32, but row {row} has {logits[row, column]}; let the teacher label it again."
-        )
-    return np.asarray(found)

@@ -1,0 +1,49 @@
+"""What a table of a teacher's logits must be: a row for each row of the data, raw, and finite in float32."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from distill_tune.errors import TeacherError
+from distill_tune.teachers._base import DataSpec
+from distill_tune.teachers.probabilities import refuse_probabilities
+
+
+def checked_logits(logits: ArrayLike, data_spec: DataSpec, key: str, name: str) -> np.ndarray:
+    """`logits` as float32 [num_rows, classes], if they can be a teacher's.
+
+    Args:
+        logits: what was found.
+        data_spec: what it must fit.
+        key: the key of the configuration that led to it; it begins an error.
+        name: what the user calls it.
+
+    Raises:
+        TeacherError: they have another shape, are no numbers, are not finite, or are probabilities.
+    """
+    found = np.asarray(logits)
+    expected = (data_spec.num_rows, len(data_spec.classes))
+    if found.shape != expected:
+        raise TeacherError(
+            f"{key}: {name} must have one row of logits for each row of the data, shape {expected}, "
+            f"but has shape {found.shape}; let the teacher label the whole source, in its order."
+        )
+    finite = _finite(found, f"{key}: the logits of {name} must be finite numbers")
+    refuse_probabilities(finite, f"{key}: {name} holds")
+    return finite
+
+
+def _finite(logits: np.ndarray, rule: str) -> np.ndarray:
+    """As float32, which must hold them."""
+    if logits.dtype.kind not in "fiu":
+        raise TeacherError(f"{rule}, but are {logits.dtype}; write them as float32.")
+    with np.errstate(over="ignore"):
+        found = logits.astype(np.float32, copy=False)
+    bad = np.argwhere(~np.isfinite(found))
+    if len(bad):
+        row, column = bad[0]
+        raise TeacherError(
+            f"{rule} of float32, but row {row} has {logits[row, column]}; let the teacher label it again."
+        )
+    return np.asarray(found)
