@@ -62,6 +62,15 @@ LETTER: Tables = {
     "search": {"max_epochs": 27},
 }
 """A student of few labels; see `search_spaces/letter_few.toml`."""
+LETTER_ALL: Tables = {
+    **LETTER,
+    "data": {"source": "letter"},
+    "teacher": {**_TEACHER, "views": 27},
+    "optim": {"weight_decay": 1e-3, "batch_size": 128, "schedule": "one_cycle"},
+    "augmentation": {},
+    "search": {"max_epochs": 81},
+}
+"""The same student with all labels; see `search_spaces/letter.toml`."""
 
 
 def laid_over(base: Tables, changes: Tables) -> Tables:
@@ -93,6 +102,13 @@ def _also(name: str, **options: Any) -> Tables:
     return {"loss": {"also": {name: 1.0}, **({name: options} if options else {})}}
 
 
+def _of_widths(*widths: int) -> Tables:
+    return {"teacher": {"mlp": {"widths": list(widths), "dropout": 0.1}}}
+
+
+_SIZES = {"512-512-512": Tables()} | {
+    "-".join(map(str, widths)): _of_widths(*widths) for widths in ((256, 256), (128, 128), (128, 128, 128), (64, 64))
+}
 _AS_USUAL = {"as PyTorch begins": Tables()}
 _FIRST_WIDTH: Tables = {"student": {"mlp": {"widths": [100, 20, 20]}}}
 GROUPS = {
@@ -131,9 +147,11 @@ GROUPS = {
             "born again, twice": {"teacher": {"train": {**_RECIPE, "generations": 2}}},
             "three, mean logits": _several("logits"),
             "three, mean probabilities": _several("probabilities"),
-            "a smaller one, 128-128": {"teacher": {"mlp": {"widths": [128, 128], "dropout": 0.1}}},
+            "a smaller one, 128-128": _of_widths(128, 128),
         },
     ),
+    "sizes": Group(LETTER, _SIZES),
+    "sizes, all labels": Group(LETTER_ALL, {"labels alone": {"loss": {"soft_weight": 0.0}}} | _SIZES),
     "features": Group(
         LETTER,
         {"soft_targets alone": {}}
