@@ -4,7 +4,7 @@ Beside KL(teacher || kept) its share of KL(teacher || uniform), which is what th
 
     python benchmarks/sparse_logits.py
 
-Figures of `docs/configuration.md`, Many classes; the same on every machine, up to rounding.
+Figures of `docs/teachers.md`, Many classes; the same on every machine, up to rounding.
 """
 
 import torch

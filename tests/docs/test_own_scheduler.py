@@ -1,11 +1,11 @@
-"""The scheduler that docs/configuration.md shows decides in a search, played through without Ray."""
+"""The scheduler that docs/your_own_parts.md shows decides in a search, played through without Ray."""
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_docs import code_block
+from pages import code_block
 
 from distill_tune.config import Space
 from distill_tune.data import prepare_data
@@ -21,7 +21,7 @@ NAME = "my_scheduler:NearTheBest"
 
 @pytest.fixture
 def conductor(tmp_path: Path) -> Iterator[Conductor]:
-    (tmp_path / "my_scheduler.py").write_text(code_block("docs/configuration.md", "my_scheduler.py"))
+    (tmp_path / "my_scheduler.py").write_text(code_block("docs/your_own_parts.md", "my_scheduler.py"))
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(tmp_path)
         search = {"scheduler": NAME, NAME: {"margin": 0.1}, "max_epochs": 9}

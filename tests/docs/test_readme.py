@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_docs import code_block
+from pages import code_block
 
 from distill_tune import search
 

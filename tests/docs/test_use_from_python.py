@@ -12,8 +12,8 @@ import onnxruntime
 import pandas as pd
 import pytest
 import tomli_w
+from pages import PROJECT, code_block
 from runs import IMAGES
-from test_docs import PROJECT, code_block
 
 from distill_tune import load_student, predict, train
 from distill_tune.errors import DataError
