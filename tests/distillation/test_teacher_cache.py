@@ -3,7 +3,6 @@
 import multiprocessing
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_trainings import Make, Ready
 from torch import nn
 
 from distill_tune.config import Config, Space
-from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.folders import number_of_views, outputs_folder
 from distill_tune.distillation.cache.labelling import at_a_time, label_inputs
 from distill_tune.distillation.cache.outputs import TeacherOutputs
@@ -23,9 +22,6 @@ from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import CacheError, ConfigError, TeacherError
 from distill_tune.teachers import LoadedTeacher
-
-Make = Callable[..., Space]
-Ready = Callable[[Space], tuple[Config, Any]]
 
 
 def outputs_of(config: Config, preparation: Any) -> Path:
@@ -169,55 +165,6 @@ def test_a_continuous_augmentation_can_be_searched_with_a_live_teacher(table_spa
     assert materials.teacher is not None
     assert materials.teacher.num_views == 0
     assert len(materials.teacher.validation) == len(materials.validation_labels)
-
-
-@pytest.fixture
-def logits_of_blobs(tmp_path: Path) -> str:
-    path = tmp_path / "logits.npy"
-    np.save(path, np.random.default_rng(0).normal(size=(600, 4)))
-    return str(path)
-
-
-def test_logits_go_to_the_samples_that_they_are_of(table_space: Make, logits_of_blobs: str, tmp_path: Path) -> None:
-    space = table_space(
-        teacher={"source": "logits", "path": logits_of_blobs}, data={"student_samples": 30}, loss={"soft_weight": 1.0}
-    )
-    preparation = prepare(space, tmp_path, lambda line: None)
-    materials = Materials.open(preparation.prepared, space.config)
-    train, validation = preparation.dataset.split("train"), preparation.dataset.split("validation")
-    table = np.load(logits_of_blobs).astype(np.float32)
-    assert materials.teacher is not None
-    np.testing.assert_array_equal(materials.teacher.logits(0), table[train.index[train.labelled]])
-    np.testing.assert_array_equal(materials.teacher.validation, table[validation.index])
-
-
-def test_of_a_table_of_logits_a_search_holds_the_rows_of_test_alone(
-    table_space: Make, logits_of_blobs: str, tmp_path: Path
-) -> None:
-    space = table_space(teacher={"source": "logits", "path": logits_of_blobs})
-    preparation, table = prepare(space, tmp_path, lambda line: None), np.load(logits_of_blobs).astype(np.float32)
-    Path(logits_of_blobs).unlink()
-    test = open_test(preparation.dataset)
-    np.testing.assert_array_equal(label_inputs(preparation.teacher, test.inputs, test.index), table[test.index])
-    with pytest.raises(IndexError, match="not kept"):
-        label_inputs(preparation.teacher, test.inputs, preparation.dataset.split("train").index)
-
-
-@pytest.mark.parametrize(
-    ("sections", "message"),
-    [
-        ({"augmentation": {"mixup": 0.5}}, r"^augmentation\.mixup: the teacher must label what the student sees, "),
-        ({"teacher": {"mode": "live"}}, r"^teacher\.mode: 'live' needs a teacher that can run, "),
-    ],
-    ids=["augmentation", "live"],
-)
-def test_mere_logits_cannot_label_anything_new(
-    table_space: Make, logits_of_blobs: str, tmp_path: Path, sections: dict[str, Any], message: str
-) -> None:
-    logits = {"source": "logits", "path": logits_of_blobs}
-    space = table_space(**{**sections, "teacher": logits | sections.get("teacher", {})})
-    with pytest.raises(ConfigError, match=message):
-        prepare(space, tmp_path / "cache", lambda line: None)
 
 
 def test_a_transform_of_images_is_refused_on_a_table_for_students_and_teachers(

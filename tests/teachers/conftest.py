@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+pytest.register_assert_rewrite("huggingface_models", "keras_models")  # so that what fails there is shown in full
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:

@@ -1,50 +1,29 @@
-"""Several teachers: each runs once and is kept by itself, and trials mix them, in a mix that may be searched."""
+"""Several teachers: each runs once and is kept by itself, and trials mix them."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from ensembles import BIG, FLOAT32, SMALL, Ready, space_of
 from hypothesis import given
 from hypothesis import strategies as st
-from optuna import create_study
-from optuna.samplers import RandomSampler
 from runs import IMAGES, run_space
 from torch import Tensor, nn
 
-from distill_tune.config import Config, Space, tables_of
+from distill_tune.config import Config
 from distill_tune.data import Dataset
-from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.training.loop import distill
-from distill_tune.errors import ConfigError, InputError
+from distill_tune.errors import ConfigError
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning.planning.footprint import _teacher_parameters
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.logbook import Logbook
-from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of
-from distill_tune.tuning.verdict.examination import examine
-from distill_tune.tuning.verdict.summary import teacher_of
-
-Ready = Callable[[Space], tuple[Config, Any]]
-FLOAT32 = {"epochs": 4, "precision": "float32"}
-BIG = {"source": "train", "family": "mlp", "mlp": {"widths": [24]}, "train": FLOAT32}
-SMALL = {"source": "train", "family": "mlp", "mlp": {"widths": [6]}, "train": FLOAT32}
-MEMBERS = {"big": BIG, "small": SMALL}
-
-
-def space_of(
-    members: dict[str, Any] | None = None, teacher: dict[str, Any] | None = None, base: Any = None, **ensemble: Any
-) -> Space:
-    section = {"source": "ensemble", "ensemble": {"members": MEMBERS if members is None else members, **ensemble}}
-    sections = dict(base or run_space().tables)
-    return Space.parse({**sections, "teacher": section | (teacher or {})})
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -208,149 +187,3 @@ def test_the_room_that_is_asked_for_counts_every_member() -> None:
     assert _teacher_parameters(alone, data) == 316
     assert _teacher_parameters(several, data) == 316 + 82
     assert _teacher_parameters(space_of(use="small"), data) == 82
-
-
-# The search
-
-SEARCHED = {
-    "use": {"choice": ["big", "small", ["big", "small"]]},
-    "weights": {"big": {"uniform": [0.1, 1.0]}},
-}
-
-
-def test_who_takes_part_is_a_dimension_and_a_weight_exists_only_in_a_mix() -> None:
-    space, study = space_of(**SEARCHED), create_study(sampler=RandomSampler(seed=0))
-    seen = set()
-    for _ in range(30):
-        values = space.suggest(study.ask())
-        config = space.at(values)
-        mix = config.teacher.chosen("source").mix()
-        used = values["teacher.ensemble.use"]
-        assert list(mix.weights) == ([used] if isinstance(used, str) else used)
-        assert ("teacher.ensemble.weights.big" in values) == (len(mix.weights) > 1)
-        if len(mix.weights) > 1:
-            weight = values["teacher.ensemble.weights.big"]
-            assert mix.weights["big"] == pytest.approx(weight / (weight + 1))
-        assert Space.parse(tables_of(config)).config.teacher.chosen("source").mix() == mix
-        seen.add(str(used))
-    assert len(seen) == 3
-
-
-def test_a_trial_without_a_teacher_has_no_mix() -> None:
-    base = {**run_space().tables, "loss": {"kind": ["labels", "soft_targets"]}}
-    space, study = space_of(base=base, **SEARCHED), create_study(sampler=RandomSampler(seed=0))
-    for _ in range(20):
-        values = space.suggest(study.ask())
-        assert ("teacher.ensemble.use" in values) == (values["loss.kind"] == "soft_targets")
-
-
-def test_baselines_have_what_the_file_says_and_not_the_mix_that_was_found() -> None:
-    weights = {"big": {"uniform": [0.1, 1.0]}, "small": 2.0}
-    space = space_of(average="probabilities", weights=weights, use=SEARCHED["use"])
-    values = {"teacher.ensemble.use": ["small", "big"], "teacher.ensemble.weights.big": 0.5}
-    winner = Candidate("trial-0", space.at(values), [1, 2], TrialRecord(0, "0000", values))
-    for baseline in baselines_of(winner):
-        mix = baseline.config.teacher.chosen("source").mix()
-        assert mix == Mix({"big": 1 / 3, "small": 2 / 3}, "probabilities")
-        assert baseline.changes.items() >= dict.fromkeys(values).items()
-
-
-@pytest.mark.parametrize(
-    "values", [{"loss.kind": "soft_targets", "teacher.ensemble.use": "big"}, {"loss.kind": "labels"}]
-)
-def test_baselines_have_the_mix_of_the_file_where_the_winner_sampled_no_weight(values: dict[str, Any]) -> None:
-    base = {**run_space().tables, "loss": {"kind": ["labels", "soft_targets"]}}
-    space = space_of(base=base, weights={"small": {"log": [0.2, 5.0]}}, use=SEARCHED["use"])
-    winner = Candidate("trial-0", space.at(values), [1, 2], TrialRecord(0, "0000", values))
-    assert winner.config.teacher.chosen("source").weights == {}  # of a corner, which nobody sampled
-    for baseline in baselines_of(winner):
-        assert baseline.config.teacher.chosen("source").mix() == Mix({"big": 0.5, "small": 0.5}, "logits")
-
-
-def test_the_summary_tells_the_winners_mix_and_each_member(ready: Ready) -> None:
-    space = space_of(weights={"big": {"uniform": [1.0, 9.0]}})
-    _, preparation = ready(space)
-    dataset = preparation.dataset
-    config = space.at({"teacher.ensemble.weights.big": 9.0})
-    teacher = preparation.teacher.mixed(config.teacher.chosen("source").mix())
-    told = teacher_of(teacher, examine_nobody(teacher, dataset), dataset.input_shape)
-    test = open_test(dataset)
-    logits = {name: label_inputs(each, test.inputs, test.index) for name, each in teacher.members.items()}
-    right = {name: float((each.argmax(1) == test.labels).mean()) for name, each in logits.items()}
-    mixed = float(((0.9 * logits["big"] + 0.1 * logits["small"]).argmax(1) == test.labels).mean())
-    assert told["test"]["accuracy"] == pytest.approx(mixed)
-    assert {name: each["test"]["accuracy"] for name, each in told["members"].items()} == pytest.approx(right)
-    assert {name: each["weight"] for name, each in told["members"].items()} == pytest.approx({"big": 0.9, "small": 0.1})
-    costs = {name: (each["parameters"], each["multiply_adds"]) for name, each in told["members"].items()}
-    assert costs == {"big": (8 * 24 + 24 + 24 * 4 + 4, 8 * 24 + 24 * 4), "small": (8 * 6 + 6 + 6 * 4 + 4, 12 * 6)}
-    assert (told["parameters"], told["multiply_adds"]) == tuple(map(sum, zip(*costs.values(), strict=True)))
-    assert told["members"]["big"]["training"]["precision"] == "float32"
-
-
-def examine_nobody(teacher: Any, dataset: Any) -> Any:
-    return examine([], teacher, dataset)
-
-
-# What is refused
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"members": {}}, r"^teacher\.ensemble\.members: "),
-        ({"members": {"a": 3}}, r"^teacher\.ensemble\.members\.a: must be a table like \[teacher\], but got 3\.$"),
-        ({"members": {"a b": BIG}}, r'^teacher\.ensemble\.members\."a b": a member\'s name has letters'),
-        ({"members": {"a": {"source": "tran"}}}, r"^teacher\.ensemble\.members\.a\.source: .*Did you mean 'train'"),
-        ({"members": {"a": {"source": "logits"}}}, r"^teacher\.ensemble\.members\.a\.path: this key is required"),
-        ({"members": {"a": BIG | {"path": 3}}}, r"^teacher\.ensemble\.members\.a\.path: must be a string, but got 3\."),
-        (
-            {"members": {"a": BIG, "b": SMALL, "c": {**BIG, "path": None}}},
-            r"^teacher\.ensemble\.members\.c: is the same teacher as 'a'; give it a seed or a file of its own",
-        ),
-        (
-            {"members": {"a": BIG | {"mode": "live"}}},
-            r"^teacher\.ensemble\.members\.a\.mode: .* write teacher\.mode\.$",
-        ),
-        (
-            {"members": {"a": BIG | {"keep": 3}}},
-            r"^teacher\.ensemble\.members\.a\.keep: .* write teacher\.keep\.$",
-        ),
-        (
-            {"members": {"a": {"source": "ensemble", "ensemble": {"members": {"b": BIG}}}}},
-            r"^teacher\.ensemble\.members\.a\.source: a member cannot be several teachers itself",
-        ),
-        ({"weights": {"bug": 1.0}}, r"^teacher\.ensemble\.weights\.bug: no member is named 'bug'.*Did you mean 'big'"),
-        ({"weights": {"big": 0.0}}, r"^teacher\.ensemble\.weights\.big: must be greater than 0, but got 0\.0\."),
-        ({"weights": {"big": {"uniform": [0.0, 1.0]}}}, r"^teacher\.ensemble\.weights\.big: must be greater than 0"),
-        ({"use": []}, r"^teacher\.ensemble\.use: must name each member that takes part once, but got \[\]\.$"),
-        ({"use": ["big", "big"]}, r"^teacher\.ensemble\.use: must name each member that takes part once"),
-        (
-            {"use": {"choice": ["big", "huge"]}},
-            r"^teacher\.ensemble\.use: no member is named 'huge'; there are big, small",
-        ),
-        (
-            {"average": {"choice": ["logits", "probabilities"]}},
-            r"^teacher\.ensemble\.average: .*the same for every trial",
-        ),
-    ],
-)
-def test_an_ensemble_that_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message) as caught:
-        space_of(**{"members": {"big": BIG, "small": SMALL}, **change})
-    assert "\n" not in str(caught.value)
-
-
-def test_losses_on_features_are_refused(tmp_path: Path) -> None:
-    base = run_space().tables | {"loss": {"kind": "hint"}}
-    with pytest.raises(ConfigError, match=r"^loss: 'hint' compares features, but source = 'ensemble' is several"):
-        prepare(space_of(base=base), tmp_path, print)
-    assert not list(tmp_path.glob("teacher-*"))
-
-
-@pytest.mark.parametrize("change", [{"student": {"init": "inherit"}}, {"regularization": {"norm_ratio": 1.0}}])
-def test_a_student_that_needs_the_weights_of_one_teacher_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
-    tables = run_space().tables
-    base = {name: tables.get(name, {}) | change.get(name, {}) for name in tables | change}
-    with pytest.raises(InputError, match=r"needs the teacher's weights, but source = 'ensemble' is several"):
-        prepare(space_of(base=base), tmp_path, print)
-    assert not list(tmp_path.glob("teacher-*"))

@@ -1,113 +1,41 @@
-"""A Keras teacher: its logits are Keras' own, softmax or not, and what cannot be read is refused in one line."""
+"""A Keras teacher: its logits are Keras' own, softmax or not."""
 
 import copy
 import json
-import os
 import pickle
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tomli_w
 import torch
-from runs import TABLE, run_space
+from keras_models import (
+    ENDINGS,
+    GREY,
+    IMAGES,
+    KERAS_OWN_WARNINGS,
+    ROWS,
+    TWO,
+    Layers,
+    conv,
+    dense,
+    functional,
+    keras,
+    load,
+    log_softmax,
+    made,
+    nested,
+    own_outputs,
+    refused,
+    sequential,
+)
 
-from distill_tune.config.sections import TeacherConfig
-from distill_tune.distillation.cache.labelling import label_inputs
-from distill_tune.distillation.materials.materials import Materials
-from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
+from distill_tune.teachers import DataSpec
 from distill_tune.teachers._keras import two_logits
-from distill_tune.train import main
 
-os.environ["KERAS_BACKEND"] = "torch"  # before the first import
-keras = pytest.importorskip("keras", reason="pip install keras")
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),  # Keras' own
-]
-IMAGES = DataSpec(("a", "b", "c"), (2, 6, 5), (100.0, 90.0), (50.0, 60.0), "data", 10)
-GREY = DataSpec(("a", "b", "c"), (1, 6, 5), (100.0,), (50.0,), "data", 10)
-ROWS = DataSpec(("a", "b", "c"), (7,), (), (), "data", 10)
-TWO = DataSpec(("no", "yes"), (7,), (), (), "data", 10)
-Layers = list[Any]
-
-
-def unused(*_: Any) -> Any:
-    raise AssertionError("this teacher trains nothing")
-
-
-def load(path: Path, data_spec: DataSpec, said: Callable[[str], None] = print, **table: Any) -> LoadedTeacher:
-    """After what `prepare` does."""
-    config = TeacherConfig(source="keras", path=str(path), **table)
-    source = config.chosen("source")
-    assert source.identity(config, data_spec) == source.identity(config, data_spec)
-    loaded: LoadedTeacher = source.load(config, data_spec, TeacherContext(path.parent, unused, said))
-    return loaded
-
-
-def dense() -> Layers:
-    return [keras.layers.Dense(9, "relu"), keras.layers.Dropout(0.5), keras.layers.BatchNormalization()]
-
-
-def conv() -> Layers:
-    return [
-        keras.layers.Conv2D(4, 3, padding="same", activation="relu"),
-        keras.layers.BatchNormalization(),
-        keras.layers.SeparableConv2D(3, 3),
-        keras.layers.DepthwiseConv2D(2),
-        keras.layers.Flatten(),
-    ]
-
-
-def sequential(shape: tuple[int, ...], layers: Layers) -> Any:
-    return keras.Sequential([keras.Input(shape), *layers])
-
-
-def functional(shape: tuple[int, ...], layers: Layers) -> Any:
-    inputs = keras.Input(shape)
-    outputs = inputs
-    for layer in layers:
-        outputs = layer(outputs)
-    return keras.Model(inputs, outputs)
-
-
-def nested(shape: tuple[int, ...], layers: Layers) -> Any:
-    return functional(shape, [sequential(shape, layers)])
-
-
-ENDINGS: dict[str, Callable[[], Layers]] = {
-    "none": lambda: [keras.layers.Dense(3)],
-    "dense": lambda: [keras.layers.Dense(3, activation="softmax")],
-    "activation": lambda: [keras.layers.Dense(3), keras.layers.Activation("softmax")],
-    "layer": lambda: [keras.layers.Dense(3), keras.layers.Softmax()],
-    "log": lambda: [keras.layers.Dense(3, activation="log_softmax")],
-    "in the middle": lambda: [keras.layers.Dense(3), keras.layers.Softmax(), keras.layers.Reshape((3,))],
-}
-
-
-def made(make: Any, body: Callable[[], Layers], shape: tuple[int, ...], ending: str, path: Path) -> Any:
-    """A saved model with weights and statistics that are no defaults."""
-    keras.utils.set_random_seed(3)
-    model = make(shape, [*body(), *ENDINGS[ending]()])
-    generator = np.random.default_rng(0)
-    model.set_weights([np.abs(generator.normal(0.3, 0.3, w.shape)).astype(np.float32) for w in model.get_weights()])
-    model.save(path)
-    return model
-
-
-def own_outputs(model: Any, inputs: np.ndarray) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(model(inputs, training=False)), dtype=np.float64)
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max(1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
+pytestmark = KERAS_OWN_WARNINGS
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
@@ -266,152 +194,6 @@ def test_a_layer_of_ones_own_is_named_by_its_dotted_path(tmp_path: Path) -> None
     wrong = {"custom_objects": {"Doubling": "test_keras_teacher:Tripling"}}
     with pytest.raises(TeacherError, match=r"^teacher\.keras\.custom_objects: .*no 'Tripling'"):
         load(path, ROWS, keras=wrong)
-
-
-@pytest.mark.parametrize("suffix", [".h5", ".keras"])
-def test_a_lambda_layer_is_refused_without_trust(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"m{suffix}"
-    functional((7,), [keras.layers.Lambda(lambda x: x * 3), keras.layers.Dense(3)]).save(path)
-    refused(path, r"cannot be read by Keras .*; teacher\.trust = true lets the file's own code run\.$")
-    assert load(path, ROWS, trust=True).module(torch.randn(2, 7)).shape == (2, 3)
-
-
-@pytest.mark.parametrize("suffix", [".h5", ".keras"])
-@pytest.mark.parametrize("content", ["truncated", "text"])
-def test_a_damaged_file_is_refused(tmp_path: Path, suffix: str, content: str) -> None:
-    path = tmp_path / f"m{suffix}"
-    made(sequential, dense, (7,), "none", path)
-    whole = path.read_bytes()
-    path.write_bytes({"truncated": whole[: len(whole) // 2], "text": b"weights: none\n"}[content])
-    refused(path, rf"^teacher\.path: 'm{suffix}' cannot be read by Keras ")
-
-
-def test_a_model_that_does_not_fit_the_data_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "m.keras"
-    made(sequential, dense, (8,), "none", path)
-    refused(path, r"reads samples of shape \(8,\), but the data have \(7,\)\.$")
-    functional((7,), [keras.layers.Dense(4)]).save(path)
-    refused(path, r"^teacher\.keras: the network must return logits \[batch, 3\] .* but returned \[2, 4\]")
-    inputs = keras.Input((7,))
-    keras.Model([inputs, keras.Input((2,))], [keras.layers.Dense(3)(inputs), keras.layers.Dense(2)(inputs)]).save(path)
-    refused(path, r"must have one input and one output, but has 2 and 2\.$")
-
-
-def test_a_missing_file_and_another_kind_are_refused(tmp_path: Path) -> None:
-    refused(tmp_path / "none.keras", r"^teacher\.path: .*none\.keras: no such file; ")
-    (tmp_path / "m.pb").write_bytes(b"saved model")
-    refused(tmp_path / "m.pb", r"^teacher\.path: Keras models are read from \.h5 and \.keras files, but got 'm\.pb'")
-
-
-def refused(path: Path, message: str) -> None:
-    """In one line, not too long to read."""
-    with pytest.raises(TeacherError, match=message) as caught:
-        load(path, ROWS)
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 500
-
-
-def test_a_missing_extra_is_named_with_the_command_that_installs_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As somebody without Keras meets it: exit status 2, one line."""
-    (tmp_path / "m.h5").write_bytes(b"")
-    monkeypatch.setitem(sys.modules, "keras", None)
-    told = {"source": "digits"}, {"source": "keras", "path": str(tmp_path / "m.h5")}, {"family": "mlp"}
-    run = tmp_path / "run.toml"
-    run.write_text(tomli_w.dumps(dict(zip(("data", "teacher", "student"), told, strict=True))))
-    assert main([str(run), "--storage", str(tmp_path / "results")]) == 2
-    (line,) = [each for each in capsys.readouterr().err.splitlines() if "teacher.source" in each]
-    assert "'keras' needs Keras" in line
-    assert "`pip install keras`" in line
-
-
-# Beginning with its weights
-
-
-def keras_mlp(path: Path, widths: list[int]) -> Any:
-    layers = [*(keras.layers.Dense(width, "relu") for width in widths), keras.layers.Dense(4, "softmax")]
-    keras.utils.set_random_seed(1)
-    model = sequential((8,), layers)
-    model.save(path)
-    return model
-
-
-@pytest.mark.parametrize("init", ["inherit", "truncate"])
-def test_a_student_begins_with_the_weights_of_a_keras_mlp(tmp_path: Path, init: str) -> None:
-    model = keras_mlp(tmp_path / "high_dimensional_model.h5", [32, 16])
-    teacher = {"source": "keras", "path": str(tmp_path / "high_dimensional_model.h5"), "mlp": {"widths": [32, 16]}}
-    student = {"family": "mlp", "init": init, "mlp": {"widths": [32, 6]}}
-    space = run_space(TABLE, teacher={**teacher, "family": "mlp"}, student=student)
-    preparation = prepare(space, tmp_path / "cache", print)
-    materials = Materials.open(preparation.prepared, space.config)
-    rows = preparation.dataset.split("validation").inputs
-    logits = label_inputs(preparation.teacher, rows, np.arange(len(rows)))
-    np.testing.assert_allclose(np.exp(log_softmax(logits)), own_outputs(model, rows), atol=1e-5)
-    begun = materials.build_student(space.config)
-    space.config.student.chosen("init").begin(begun, space.config, materials)
-    kernel = model.get_weights()[0].T
-    first = next(begun.parameters()).detach().numpy()
-    assert {tuple(row) for row in first} == {tuple(row) for row in kernel}
-
-
-def test_its_norm_is_that_of_what_was_trained(tmp_path: Path) -> None:
-    """Neither batch statistics nor the state of dropout's generator, though Keras on torch calls them parameters."""
-    layers = [
-        keras.layers.Dense(6),
-        keras.layers.BatchNormalization(),
-        keras.layers.Dropout(0.5),
-        keras.layers.Dense(4),
-    ]
-    model = sequential((8,), layers)
-    model.save(tmp_path / "m.keras")
-    teacher = {"source": "keras", "path": str(tmp_path / "m.keras")}
-    space = run_space({**TABLE, "teacher": {}}, teacher=teacher, regularization={"norm_ratio": 0.5})
-    preparation = prepare(space, tmp_path / "cache", print)
-    weights = Materials.open(preparation.prepared, space.config).teacher_weights
-    assert weights is not None
-    squares = [np.square(variable.numpy(), dtype=np.float64).sum() for variable in model.trainable_variables]
-    assert weights.norm == pytest.approx(np.sqrt(sum(squares)), rel=1e-6)
-
-
-def test_a_keras_convnet_of_ours_is_one_of_ours(tmp_path: Path) -> None:
-    """Batch statistics too, whose epsilon is another in Keras."""
-    config = {"family": "convnet", "convnet": {"width": 4, "depth": 1, "first_stride": 1}}
-    layers = [
-        keras.layers.Conv2D(4, 3, padding="same", use_bias=False),
-        keras.layers.BatchNormalization(),
-        keras.layers.ReLU(),
-        keras.layers.GlobalAveragePooling2D(),
-        keras.layers.Dense(3),
-    ]
-    model = sequential((6, 5, 2), layers)
-    generator = np.random.default_rng(0)
-    model.set_weights([np.abs(generator.normal(0.3, 0.3, w.shape)).astype(np.float32) for w in model.get_weights()])
-    model.save(tmp_path / "m.keras")
-    pixels = torch.randint(256, (4, 2, 6, 5))
-    plain, ours = load(tmp_path / "m.keras", IMAGES), load(tmp_path / "m.keras", IMAGES, **config)
-    torch.testing.assert_close(ours.module(pixels), plain.module(pixels), rtol=1e-4, atol=1e-4)
-    assert "normalise.mean" in ours.module.state_dict()
-
-
-@pytest.mark.parametrize(
-    ("widths", "activation", "message"),
-    [
-        ([32, 8], "relu", "size mismatch"),
-        ([32, 16, 8], "relu", "size mismatch"),
-        ([32, 16], "gelu", "their logits differ by"),
-    ],
-)
-def test_a_family_that_the_model_is_not_is_refused(
-    tmp_path: Path, widths: list[int], activation: str, message: str
-) -> None:
-    keras_mlp(tmp_path / "m.keras", [32, 16])
-    data_spec = DataSpec(tuple("abcd"), (8,), (), (), "data", 10)
-    with pytest.raises(
-        TeacherError, match=rf"^teacher\.family: .* not built like 'mlp'.*{message}.*set both"
-    ) as caught:
-        load(tmp_path / "m.keras", data_spec, family="mlp", mlp={"widths": widths, "activation": activation})
-    assert "\n" not in str(caught.value)
 
 
 def test_a_probability_that_is_rounded_to_one_has_finite_logits_all_the_same() -> None:

@@ -1,4 +1,4 @@
-"""A small prepared search and a real Ray, for the tests that need them."""
+"""A small prepared search, its winner and a real Ray, for the tests that need them."""
 
 import os
 import sys
@@ -25,6 +25,20 @@ def preparation(small_space: Space, tmp_path_factory: pytest.TempPathFactory) ->
     from distill_tune.distillation.preparation.prepare import prepare
 
     return prepare(small_space, tmp_path_factory.mktemp("cache"), lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def winner(small_space: Space) -> Any:
+    """The candidate of trial 7, to be trained again in two seeds."""
+    from distill_tune.tuning.state.records import TrialRecord
+    from distill_tune.tuning.verdict.confirmation import Candidate, fresh_seeds
+
+    values = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
+    config = small_space.at(values)
+    record = TrialRecord(
+        7, "0007", values, parameters=200, reports=[{"epoch": 9, "val/accuracy": 0.9, "val/loss": 0.3}]
+    )
+    return Candidate("trial-0007", config, fresh_seeds(config, 2), record)
 
 
 @pytest.fixture(scope="module")

@@ -1,54 +1,19 @@
 """The search's decisions, played through without Ray: who is proposed, who goes on, how each one ends."""
 
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from conducted import SPACE, FakeLimits, begin, journal, report
 from optuna.trial import TrialState
 
-from distill_tune.config import Config
-from distill_tune.config.space import Space
-from distill_tune.students import Cost
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
-from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
-from distill_tune.tuning.proposals.study import Proposal, Study
+from distill_tune.tuning.planning.limits import Excess
+from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.schedulers.asha import Asha
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status
-
-SPACE = Space.parse(
-    {
-        "data": {"source": "digits"},
-        "student": {
-            "family": ["mlp", "convnet"],
-            "mlp": {"widths": {"choice": [[8], [16]]}},
-            "convnet": {"width": {"int": [4, 8]}},
-        },
-        "loss": {"kind": ["soft_targets", "labels"], "temperature": {"log": [1.0, 10.0]}},
-        "optim": {"learning_rate": {"log": [1e-4, 1e-1]}},
-        "search": {"max_epochs": 9, "seed": 3},
-    }
-)
-
-
-class FakeLimits:
-    """Counts nothing: the students of one family are over the limit."""
-
-    def __init__(self, refused: str | None):
-        self.refused = refused
-
-    def excess(self, config: Config) -> Excess:
-        over = Excess(0.5, "max_parameters", "over max_parameters")
-        return over if config.student.family == self.refused else NO_EXCESS
-
-    def cost(self, config: Config) -> Cost:
-        return Cost(100, 90)
-
 
 Make = Callable[..., Conductor]
 
@@ -61,22 +26,6 @@ def make(tmp_path: Path) -> Make:
         return Conductor(study, Asha().judge(SPACE.config.search), Ledger(), Budget(trials), limits, concurrency)  # type: ignore[arg-type]
 
     return conductor
-
-
-def journal(tmp_path: Path) -> list[optuna.trial.FrozenTrial]:
-    return optuna.load_study(
-        study_name="s", storage=JournalStorage(JournalFileBackend(str(tmp_path / "study.journal")))
-    ).trials
-
-
-def begin(conductor: Conductor) -> str:
-    proposal = conductor.propose()
-    assert isinstance(proposal, Proposal)
-    return f"{proposal.number:04d}"
-
-
-def report(epoch: int, accuracy: float) -> list[dict[str, float]]:
-    return [{"epoch": epoch, "val/accuracy": accuracy, "time/training_s": 0.1}]
 
 
 def test_no_more_trials_run_than_there_are_places(make: Make) -> None:
@@ -121,65 +70,6 @@ def test_limits_that_nobody_proposed_can_meet_are_said_and_not_searched_for_ever
     assert conductor.is_over
     assert conductor.exhausted.startswith("limits: none of 100 students")
     assert conductor.budget.ended_by is None, "trials at work go on"
-
-
-NEITHER = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [1.0, 0.0]}}
-"""Each value is allowed by itself; a distillation of which nothing is left is not."""
-
-
-def test_values_that_break_a_rule_together_are_an_infeasible_trial_and_the_search_goes_on(tmp_path: Path) -> None:
-    tables = {"data": {"source": "digits"}, "student": {"family": "mlp"}, "loss": {"kind": "dkd", "dkd": NEITHER}}
-    space = Space.parse({**tables, "search": {"max_epochs": 9, "sampler": "random"}})
-    study, limits = Study(tmp_path / "study.journal", "s", space), FakeLimits(None)
-    conductor = Conductor(study, Asha().judge(space.config.search), Ledger(), Budget(20), limits, 100)  # type: ignore[arg-type]
-    while not conductor.is_over:
-        begin(conductor)
-    assert not conductor.exhausted
-    assert conductor.ledger.count(Status.RUNNING) == 20
-    refused = [record for record in conductor.ledger.records.values() if record.status is Status.INFEASIBLE]
-    assert refused
-    assert all(record.message.startswith("loss.dkd.target_weight: must not be 0 where") for record in refused)
-    told = [trial for trial in journal(tmp_path) if trial.state is TrialState.PRUNED]
-    assert [trial.number for trial in told] == [record.number for record in refused]
-    assert all({*trial.params.values()} == {0.0} and trial.constraints == {"limits": 1.0} for trial in told)
-
-
-def grid_of(tmp_path: Path, limits: FakeLimits, places: int, convnets: int) -> Conductor:
-    """Of three students of one family, and three times as many as `convnets` of another."""
-    student = {"family": ["mlp", "convnet"], "convnet": {"width": {"int": [4, 3 + convnets]}}}
-    optim = {"batch_size": {"choice": [16, 32, 64]}}
-    tables = {"data": {"source": "digits"}, "student": student, "optim": optim}
-    space = Space.parse({**tables, "search": {"max_epochs": 9, "sampler": "grid"}})
-    study, known_good = Study(tmp_path / "study.journal", "s", space), deque([space.middle()])
-    judge = Asha().judge(space.config.search)
-    return Conductor(study, judge, Ledger(), Budget(1000), limits, places, known_good, {"student.family": "mlp"})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("places", [1, 4, 100])
-def test_a_grid_tries_every_combination_once_in_however_many_places_and_ends(tmp_path: Path, places: int) -> None:
-    conductor, at_work = grid_of(tmp_path, FakeLimits(None), places, convnets=4), deque[str]()
-    while not conductor.is_over:
-        proposal = conductor.propose()
-        if proposal is not None:
-            at_work.append(f"{proposal.number:04d}")
-        elif at_work:
-            conductor.goes_on(at_work[0], report(9, 0.5))
-            conductor.ended(at_work.popleft(), None)
-    tried = [tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()]
-    assert len(tried) == len(set(tried)) == 3 + 3 * 4
-    assert "every combination of the space has been tried" in conductor.exhausted
-
-
-def test_a_grid_is_tried_to_its_end_however_many_students_in_a_row_are_over_the_limits(tmp_path: Path) -> None:
-    conductor = grid_of(tmp_path, FakeLimits("convnet"), 2, convnets=60)
-    while not conductor.is_over:
-        if (proposal := conductor.propose()) is not None:
-            conductor.goes_on(f"{proposal.number:04d}", report(1, 0.5))
-            conductor.ended(f"{proposal.number:04d}", None)
-    tried = [tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()]
-    assert len(tried) == len(set(tried)) == 3 + 3 * 60
-    assert conductor.ledger.count(Status.INFEASIBLE) == 3 * 60
-    assert "every combination of the space has been tried" in conductor.exhausted
 
 
 def test_a_trial_that_a_rung_stops_is_told_pruned_with_its_rung_values(make: Make, tmp_path: Path) -> None:

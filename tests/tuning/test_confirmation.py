@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import ray
+from confirming import Breaking, Killer, deadly, of_400_epochs
 
 from distill_tune.config.space import Space
 from distill_tune.data.dataset import open_test
@@ -18,29 +18,16 @@ from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.evaluation.significance import holm
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.state.history import History
-from distill_tune.tuning.state.ledger import Ledger, Watcher
+from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import Logbook
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict import summary
-from distill_tune.tuning.verdict.clock import first_step_s, last_end_s, training_share
-from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of, fresh_seeds
+from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of
 from distill_tune.tuning.verdict.confirmation_pool import WEIGHTS, ConfirmationPool
 from distill_tune.tuning.verdict.examination import examine, load_student
-from distill_tune.tuning.verdict.training import Training
 from distill_tune.tuning.verdict.verdicts import verdict_of, verdicts_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
-
-VALUES = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
-
-
-@pytest.fixture(scope="module")
-def winner(small_space: Space) -> Candidate:
-    config = small_space.at(VALUES)
-    record = TrialRecord(
-        7, "0007", VALUES, parameters=200, reports=[{"epoch": 9, "val/accuracy": 0.9, "val/loss": 0.3}]
-    )
-    return Candidate("trial-0007", config, fresh_seeds(config, 2), record)
 
 
 @pytest.fixture(scope="module")
@@ -54,33 +41,6 @@ def trained(
         baselines = baselines_of(winner)
         pool.train(baselines)
     return [winner, *baselines], ledger
-
-
-def test_confirmation_seeds_are_none_that_the_search_has_used(small_space: Space) -> None:
-    config = small_space.config
-    seeds = fresh_seeds(config, 5)
-    assert len(set(seeds)) == 5
-    assert config.search.seed not in seeds
-
-
-def test_baselines_differ_from_the_winner_in_the_loss_alone(winner: Candidate) -> None:
-    for baseline in baselines_of(winner):
-        assert baseline.config.model_copy(update={"loss": winner.config.loss}) == winner.config
-        assert baseline.seeds == winner.seeds
-    alone, default = baselines_of(winner)
-    assert alone.config.loss.kind == "labels"
-    assert (default.config.loss.temperature, default.config.loss.soft_weight) == (4.0, 0.9)
-
-
-def test_baselines_have_nothing_of_the_teachers_weights(small_space: Space) -> None:
-    tables = {**small_space.tables, "regularization": {"norm_ratio": 0.5}}
-    tables["student"] = {"family": "mlp", "init": "inherit", "mlp": {"widths": [8]}}
-    config = Space.parse(tables).config
-    record = TrialRecord(7, "0007", {"student.init": "inherit"})
-    for baseline in baselines_of(Candidate("trial-0007", config, [1, 2], record)):
-        assert baseline.config.student.init == "default"
-        assert baseline.config.regularization.norm_ratio is None
-        assert baseline.changes["student.init"] == "default"
 
 
 def test_every_candidate_is_trained_to_the_end_in_every_seed(trained: tuple[list[Candidate], Ledger]) -> None:
@@ -191,46 +151,6 @@ def test_an_interrupted_confirmation_begins_nothing_more(
     assert fresh.weights == {}
 
 
-def test_training_share_is_training_over_all_places_time() -> None:
-    ledger = Ledger()
-    for number, (began_s, trained_s, ended_s) in enumerate([(100.0, 4.0, 105.0), (101.0, 9.0, 110.0)]):
-        record = TrialRecord(number, str(number), {}, started_s=90.0)
-        ledger.start(record)
-        ledger.report(str(number), {"epoch": 1, "time/began_s": began_s, "time/training_s": trained_s})
-        ledger.end(record, Status.STOPPED)
-        record.ended_s = ended_s
-    assert first_step_s(ledger) == 100.0
-    assert last_end_s(ledger) == 110.0
-    assert training_share(ledger, place_s=2 * 10.0) == pytest.approx(13 / 20)
-
-
-def test_a_search_that_never_trained_has_no_share_of_training() -> None:
-    assert training_share(Ledger(), place_s=0.0) == 0.0
-
-
-class Killer(Watcher):
-    """Kills the workers once, at the first report of a group."""
-
-    def __init__(self, group: str = ""):
-        self.group, self.killed = group, 0
-
-    def trial_reported(self, record: TrialRecord) -> None:
-        if self.killed or not record.group.startswith(self.group):
-            return
-        workers = [
-            p for p in psutil.Process().children(recursive=True) if "ray::ConfirmationWorker" in " ".join(p.cmdline())
-        ]
-        self.killed = len(workers)
-        for worker in workers:
-            worker.kill()
-
-
-def of_400_epochs(winner: Candidate, name: str) -> Candidate:
-    """Long enough to be killed in between."""
-    search = winner.config.search.model_copy(update={"max_epochs": 400})
-    return Candidate(name, winner.config.model_copy(update={"search": search}), winner.seeds[:1], winner.source)
-
-
 def test_a_killed_seat_trains_its_student_again(
     a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
 ) -> None:
@@ -244,12 +164,6 @@ def test_a_killed_seat_trains_its_student_again(
     assert (record.status, record.epochs) == (Status.COMPLETED, 400)
     assert [report["epoch"] for report in record.reports] == list(range(1, 401))
     assert len(long.weights) == 1
-
-
-def deadly(winner: Candidate) -> Candidate:
-    """Ends its process each time."""
-    loss = winner.config.loss.model_copy(update={"kind": "broken_loss:Deadly", "temperature": 2.0})
-    return Candidate("deadly", winner.config.model_copy(update={"loss": loss}), winner.seeds[:1], winner.source)
 
 
 def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_their_end(
@@ -336,31 +250,6 @@ def test_a_training_whose_last_epoch_was_heard_but_not_its_end_is_complete_once_
         pool.train([again])
     assert again.weights == fresh.weights
     assert again.curves == {seed: heard.reports}
-
-
-def test_whose_fault_deaths_are_is_seen_by_how_others_fare(winner: Candidate) -> None:
-    dead = Training(winner, 1000, retries_left=1).died("the node was lost", 3)
-    assert dead.may_begin_again
-    dead = dead.died("the node was lost", 4)
-    assert not dead.may_begin_again
-    assert dead.is_to_blame(4, is_again=False), "another came to its end between its deaths"
-    assert not dead.is_to_blame(3, is_again=False)
-    assert dead.is_to_blame(3, is_again=True), "else the confirmation could never be finished"
-    assert not dead.is_to_blame(0, is_again=True)
-    assert not Training(winner, 1000, retries_left=0).is_to_blame(9, is_again=True), "its process has not died"
-
-
-class Breaking(Watcher):
-    """Cannot hear the first report."""
-
-    is_essential = True
-
-    def __init__(self, error: Exception):
-        self.errors = [error]
-
-    def trial_reported(self, record: TrialRecord) -> None:
-        if self.errors:
-            raise self.errors.pop()
 
 
 def test_a_fault_at_one_seat_ends_the_confirmation_and_keeps_no_other_seat_waiting(

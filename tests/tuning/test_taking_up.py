@@ -2,9 +2,7 @@
 
 import json
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,121 +10,15 @@ import pytest
 from disks import files_of_at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from played_sessions import Session, cut_copy, goes_on_after_a_cut, report_of
 
-from distill_tune.config import Config, Space
-from distill_tune.errors import CacheError, ConfigError, DistillTuneError
+from distill_tune.errors import CacheError
 from distill_tune.registry import SAMPLERS, SCHEDULERS
-from distill_tune.students import Cost
-from distill_tune.tuning.deciding.budget import Budget, Reason
-from distill_tune.tuning.deciding.conductor import Conductor
-from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
-from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.history import History
-from distill_tune.tuning.state.ledger import Ledger
-from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Logbook
-from distill_tune.tuning.state.records import Report, Status, TrialRecord
-
-TABLES: dict[str, Any] = {
-    "data": {"source": "digits"},
-    "student": {
-        "family": ["mlp", "convnet"],
-        "mlp": {"widths": {"choice": [[8], [16], [32]]}},
-        "convnet": {"width": {"int": [4, 8]}},
-    },
-    "optim": {"learning_rate": {"log": [1e-4, 1e-1]}},
-    "search": {"max_epochs": 9, "trials": 24, "seed": 3, "scheduler": "asha"},
-}
-
-
-@contextmanager
-def releasing(logbook: Logbook) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        logbook.release()
-
-
-class TooWide:
-    """The widest networks are over the limit."""
-
-    def excess(self, config: Config) -> Excess:
-        wide = config.student.family == "convnet" and config.student.chosen("family").width == 8
-        return Excess(0.5, "max_parameters", "over max_parameters 100 (150)") if wide else NO_EXCESS
-
-    def cost(self, config: Config) -> Cost:
-        family = config.student.chosen("family")
-        size = family.width if config.student.family == "convnet" else sum(family.widths)
-        return Cost(10 * size, 9 * size)
-
-
-def report_of(conductor: Conductor, trial_id: str, epoch: int) -> Report:
-    """A training that is a function of the trial's values and the epoch; every fifth trial diverges."""
-    record = conductor.ledger.records[trial_id]
-    rate = record.values["optim.learning_rate"]
-    score = (1 - abs(rate - 0.01) * 8) * (1 - 0.5**epoch) + record.number * 1e-3
-    if record.number % 5 == 4 and epoch > 1:
-        score = float("nan")
-    return {"epoch": epoch, "val/accuracy": score, "val/loss": 1 - score, "time/training_s": 0.5, "time/began_s": 0.0}
-
-
-class Session:
-    """One session of a search in a folder, one place, a trial an epoch a step."""
-
-    def __init__(self, folder: Path, **search: Any):
-        space = Space.parse({**TABLES, "search": TABLES["search"] | search})
-        config = space.config.search
-        self.logbook = Logbook(folder)
-        history = History.of(folder)
-        self.logbook.cut(history.logbook_bytes)
-        self.logbook.knows(history.records)
-        study = Study(folder / JOURNAL, "s", space, history.study_bytes)
-        self.logbook.study_bytes = lambda: study.num_bytes
-        judge = config.chosen("scheduler").judge(config)
-        ledger = Ledger(config.objectives[0], [self.logbook], further=config.objectives[1:])
-        limits: Any = TooWide()
-        known_good = deque([space.middle()] if config.start_with == "middle" else config.start_with)
-        self.conductor = Conductor(study, judge, ledger, Budget(config.trials), limits, 1, known_good)
-        self.conductor.take_up(list(history.records.values()))
-
-    def run(self) -> list[Any]:
-        with releasing(self.logbook):
-            while not self.conductor.is_over:
-                proposal = self.conductor.propose()
-                if proposal is not None:
-                    self._train(f"{proposal.number:04d}")
-            self.conductor.end_the_rest()
-        return self.outcome
-
-    def _train(self, trial_id: str) -> None:
-        record = self.conductor.ledger.records[trial_id]
-        for epoch in range(record.epochs + 1, self.conductor.judge.max_epochs + 1):
-            if not self.conductor.goes_on(trial_id, [report_of(self.conductor, trial_id, epoch)]):
-                break
-        self.conductor.ended(trial_id, None)
-
-    @property
-    def outcome(self) -> list[Any]:
-        records = self.conductor.ledger.records
-        return [
-            (name, records[name].values, str(records[name].status), records[name].epochs, records[name].rungs)
-            for name in sorted(records)
-        ]
-
-
-def cut_copy(source: Path, target: Path, num_bytes: int) -> None:
-    """The folder as a kill would have left it when the logbook was so long; its journal may be longer than it says."""
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target)
-    with (target / LOGBOOK).open("rb+") as file:
-        file.truncate(num_bytes)
-
-
-def goes_on_after_a_cut(folder: Path, whole: list[Any], share: float, copy: Path, **search: Any) -> None:
-    """Killed when so large a share of its logbook was written, the search in `folder` ends as it has ended."""
-    cut_copy(folder, copy, round(share * (folder / LOGBOOK).stat().st_size))
-    assert Session(copy, **search).run() == whole
-
+from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
+from distill_tune.tuning.state.records import Status
 
 TWO = {"objectives": ["val/accuracy", "parameters"]}
 PAUSING = {"scheduler": "promotion"}
@@ -246,24 +138,6 @@ def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(undisturbed: W
     assert Session(tmp_path).run() == undisturbed[1]
 
 
-def test_a_search_goes_on_in_a_folder_of_another_name(tmp_path: Path) -> None:
-    space = Space.parse(TABLES)
-    study = Study(tmp_path / JOURNAL, "its-first-name", space)
-    first = study.ask()
-    again = Study(tmp_path / JOURNAL, "its-new-name", space, study.num_bytes)
-    record = TrialRecord(first.number, "0000", first.values)
-    assert again.take_up(record) == first
-    assert again.ask().number == first.number + 1
-
-
-def test_a_logbook_that_another_program_holds_is_refused(tmp_path: Path) -> None:
-    logbook = Logbook(tmp_path)
-    with pytest.raises(ConfigError, match="another program is at work"):
-        Logbook(tmp_path)
-    logbook.release()
-    Logbook(tmp_path).release()
-
-
 def test_a_line_torn_by_a_kill_does_not_count_and_a_damaged_one_is_refused(undisturbed: Whole, tmp_path: Path) -> None:
     lines = (undisturbed[0] / LOGBOOK).read_bytes().splitlines(keepends=True)
     shutil.copy(undisturbed[0] / JOURNAL, tmp_path / JOURNAL)
@@ -306,43 +180,6 @@ def test_a_hole_that_a_lost_machine_has_left_is_the_end(undisturbed: Whole, tmp_
     assert history.logbook_bytes == sum(map(len, lines[:9]))
     assert history.num_dropped == 2
     assert Session(tmp_path).run() == whole
-
-
-@given(
-    numbers=st.dictionaries(st.sampled_from(["val/accuracy", "train/loss", "epoch"]), st.floats(), min_size=1),
-)
-def test_reports_come_back_from_the_logbook_as_they_were(
-    numbers: dict[str, float], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("book")
-    logbook, record = Logbook(folder), TrialRecord(0, "0000", {"optim.learning_rate": 0.1})
-    logbook.trial_started(record)
-    record.reports.append({"epoch": 1, **numbers} | {"epoch": 1})
-    logbook.trial_reported(record)
-    logbook.release()
-    assert all(json.loads(line) for line in (folder / LOGBOOK).read_text().splitlines())
-    back = History.of(folder).records["0000"]
-    assert repr(back.reports) == repr(record.reports)
-    assert (back.values, back.status) == (record.values, Status.RUNNING)
-
-
-def test_the_grid_tries_every_combination_once_and_then_says_so(tmp_path: Path) -> None:
-    space = Space.parse(
-        {
-            **TABLES,
-            "optim": {"batch_size": {"choice": [32, 64]}},
-            "search": {"sampler": "grid", "trials": 100, "max_epochs": 1},
-        }
-    )
-    study, tried = Study(tmp_path / JOURNAL, "s", space), []
-    for _ in range(2 * (3 + 5)):
-        proposal = study.ask()
-        tried.append(json.dumps(proposal.values, sort_keys=True))
-        record = TrialRecord(proposal.number, "t", proposal.values, reports=[{"epoch": 1, "val/accuracy": 0.5}])
-        study.tell(record, Status.COMPLETED)
-    assert len(set(tried)) == len(tried)
-    with pytest.raises(DistillTuneError, match="every combination of the space has been tried"):
-        study.ask()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, on which every write fails")
@@ -395,17 +232,3 @@ def test_a_disk_that_fills_up_in_the_midst_of_an_entry_loses_nothing(
     assert session.conductor.budget.ended_by is Reason.STORAGE
     assert all((cut / name).read_bytes().endswith(b"}\n") for name in (LOGBOOK, JOURNAL))
     assert Session(cut, **search).run() == outcome
-
-
-def test_a_logbook_with_half_an_entry_takes_it_back_and_no_other_after_it(tmp_path: Path) -> None:
-    logbook, record = Logbook(tmp_path), TrialRecord(0, "0000", {"optim.learning_rate": 0.1})
-    logbook.trial_started(record)
-    before = (tmp_path / LOGBOOK).read_bytes()
-    record.reports.append({"epoch": 1, "val/accuracy": 0.5})
-    with releasing(logbook):
-        with files_of_at_most(len(before) + 10), pytest.raises(OSError, match="File too large"):
-            logbook.trial_reported(record)
-        assert (tmp_path / LOGBOOK).read_bytes() == before
-        with pytest.raises(OSError, match="File too large"):
-            logbook.trial_ended(record)
-    assert (tmp_path / LOGBOOK).read_bytes() == before

@@ -1,0 +1,95 @@
+"""Sections, keys and names that are not known or are missing, and those that were meant."""
+
+import tomllib
+
+import pytest
+from refusals import SMALLEST, cases, check, refused
+
+from distill_tune.config import Space
+from distill_tune.errors import ConfigError
+
+SECTION_NAMES = "data, teacher, student, loss, optim, regularization, augmentation, limits, search, resources, confirm"
+STUDENT_KEYS = "family, init, convnet, mlp, resnet, default, gaussian, inherit, inherit_progressive, truncate"
+TEACHERS_LOSSES = "attention, crd, dist, dkd, hint, logit_standardization, mlkd, mse_logits, pkt, reviewkd, rkd, "
+TEACHERS_LOSSES += "soft_targets, sp, vid"
+LOSS_KEYS = (
+    "Known: kind, temperature, temperature_end, soft_weight, soft_weight_end, schedule, also, attention, crd, dist, "
+    "dkd, hint, label_smoothing, labels, logit_standardization, mlkd, mse_logits, pkt, reviewkd, rkd, soft_targets, "
+    "sp, vid."
+)
+TRANSFORMS = "color, crop, cutmix, cutout, flip, mixup, noise, rotation, shift, swap"
+
+
+@cases(f"""
+serach.trials = 3
+    [serach]: unknown section. Did you mean 'search'? Known: {SECTION_NAMES}.
+trials = 3
+    trials: a key must stand in a section. Did you mean search.trials?
+zzz = 3
+    zzz: a key must stand in a section. Sections: {SECTION_NAMES}.
+loss = 'labels'
+    [loss]: must be a section with keys of its own, but got 'labels'.
+loss.temprature = 3
+    loss.temprature: unknown key. Did you mean 'temperature'? {LOSS_KEYS}
+loss.temprature = {{ log = [1, 2] }}
+    loss.temprature: unknown key. Did you mean 'temperature'? {LOSS_KEYS}
+loss.batch_size = 3
+    loss.batch_size: unknown key. {LOSS_KEYS} Did you mean optim.batch_size?
+loss.also.hnit = 1
+    loss.also.hnit: no loss is named 'hnit'. Did you mean 'hint'? Known: {TEACHERS_LOSSES}.
+loss.also.labels = 1
+    loss.also.labels: has no term to add: it is of labels alone.
+loss.also.hint = -1
+    loss.also.hint: must be at least 0, but got -1.
+loss.also = 'hint'
+    loss.also: must be a table, but got 'hint'.
+augmentation.shfit = 1
+    augmentation.shfit: unknown key. Did you mean 'shift'? Known: {TRANSFORMS}.
+student.kernel = 3
+    student.kernel: unknown key. Known: {STUDENT_KEYS}. Did you mean student.convnet.kernel?
+student.convnet.widht = 3
+    student.convnet.widht: unknown key. Did you mean 'width'?
+    Known: width, depth, kernel, norm, separable, first_stride.
+student.mlp = 3
+    student.mlp: must be a table of options, but got 3.
+student.family = 'convnte'
+    student.family: no student family is named 'convnte'. Did you mean 'convnet'? Known: convnet, mlp, resnet.
+student.family = 3
+    student.family: must be a string, but got 3. Write '3' in quotes.
+optim.kind = 'sdg'
+    optim.kind: no optimizer is named 'sdg'. Did you mean 'sgd'? Known: adamw, sgd.
+teacher.source = 'logits'
+    teacher.path: this key is required with source = 'logits'.
+teacher.source = 'train'
+    teacher.family: this key is required with source = 'train'.
+teacher = {{ source = 'torch', path = 'x' }}
+    teacher.torch.factory: this key is required.
+data.source = 'csv'
+    data.path: this key is required with source = 'csv'.
+""")
+def test_a_key_or_name_that_is_not_known_or_is_missing(line: str, said: str) -> None:
+    check(line, said)
+
+
+@pytest.mark.parametrize(("missing", "key"), [("data", "source"), ("student", "family")])
+def test_a_section_that_is_missing(missing: str, key: str) -> None:
+    tables = {name: table for name, table in tomllib.loads(SMALLEST).items() if name != missing}
+    with pytest.raises(ConfigError) as caught:
+        Space.parse(tables)
+    assert str(caught.value) == f"[{missing}]: this section is required; it needs {missing}.{key} at least."
+
+
+@cases("""
+flipp = 0.5
+    .flipp: unknown key. Did you mean 'flip'? Known: color, crop, cutmix, cutout,
+flip = 7
+    .flip: must be at most 1, but got 7.
+shift = 'a'
+    .shift: must be a number, but got 'a'.
+'absent:Turn' = 1
+    ."absent:Turn": 'absent:Turn': there is no module 'absent' in
+""")
+def test_the_augmentation_of_a_teacher_that_is_trained_here_is_checked_like_any_other(line: str, said: str) -> None:
+    key, _, amount = line.partition(" = ")
+    told = refused(f"teacher.family = 'mlp'\nteacher.train.augmentation.{key} = {amount}")
+    assert told.startswith(f"teacher.train.augmentation{said}")

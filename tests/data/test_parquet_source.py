@@ -1,0 +1,80 @@
+"""Columns of a parquet file: labels that are none, names that stand twice, and pandas' row index."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from source_files import Prepare, refuse
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            [[i % 3] for i in range(60)],
+            r"labels in 'kind' are lists or tables, such as '\[0\]'; classes are integers or",
+        ),
+        ([{"a": i % 3} for i in range(60)], "labels in 'kind' are lists or tables, such as"),
+        ([None] * 60, "row 0 has no label in 'kind'"),
+    ],
+)
+def test_columns_of_a_parquet_file_that_are_no_labels_are_refused(tmp_path: Path, kind: list[Any], said: str) -> None:
+    pq.write_table(pa.table({"x": np.arange(60.0), "kind": kind}), tmp_path / "a.parquet")
+    refuse("parquet", tmp_path / "a.parquet", said)
+
+
+def test_two_columns_of_a_name_in_a_parquet_file_are_refused(tmp_path: Path) -> None:
+    columns = [np.arange(60.0), np.arange(60.0), np.arange(60) % 3]
+    pq.write_table(pa.table(list(map(pa.array, columns)), names=["x", "x", "kind"]), tmp_path / "a.parquet")
+    refuse("parquet", tmp_path / "a.parquet", "has two columns named 'x'; rename one")
+
+
+def test_a_row_index_that_pandas_wrote_is_no_column(prepare: Prepare, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": np.arange(60.0), "y": np.arange(60) % 3}, index=np.arange(60)[::-1])
+    frame.to_parquet(tmp_path / "indexed.parquet")
+    dataset = prepare("parquet", tmp_path / "indexed.parquet")
+    assert dataset.classes == ("0", "1", "2")
+    assert dataset.encoder is not None
+    assert dataset.encoder["columns"] == ["x"]
+
+
+@pytest.mark.parametrize("rest", ["hidden", "unlabelled"])
+def test_a_row_index_with_a_name_is_no_column_either_which_is_said(prepare: Prepare, tmp_path: Path, rest: str) -> None:
+    index = pd.Index([f"p{i % 5}" for i in range(60)], name="patient")
+    frame = pd.DataFrame({"x": np.arange(60.0), "y": np.arange(60) % 3}, index=index)
+    frame.to_parquet(tmp_path / "indexed.parquet")
+    dataset = prepare("parquet", tmp_path / "indexed.parquet", rest=rest)
+    assert dataset.classes == ("0", "1", "2")
+    assert dataset.encoder is not None
+    assert dataset.encoder["columns"] == ["x"]
+    assert "column 'patient' left out: it was pandas' row index" in dataset.notes
+
+
+@pytest.mark.parametrize(
+    ("options", "columns"),
+    [({"label": "patient"}, ["x", "y"]), ({"columns": ["patient"]}, ["patient"]), ({"ignore": ["patient"]}, ["x"])],
+)
+def test_a_row_index_that_an_option_names_is_a_column(
+    prepare: Prepare, tmp_path: Path, options: dict[str, Any], columns: list[str]
+) -> None:
+    index = pd.Index([f"p{i % 5}" for i in range(60)], name="patient")
+    frame = pd.DataFrame({"x": np.arange(60.0) % 7, "y": np.arange(60) % 3}, index=index)
+    frame.to_parquet(tmp_path / "indexed.parquet")
+    dataset = prepare("parquet", tmp_path / "indexed.parquet", parquet=options)
+    assert dataset.classes == (("p0", "p1", "p2", "p3", "p4") if "label" in options else ("0", "1", "2"))
+    assert dataset.encoder is not None
+    assert dataset.encoder["columns"] == columns
+    assert not [note for note in dataset.notes if "row index" in note]
+
+
+@pytest.mark.parametrize("metadata", [b"{", b"[1]", b'{"index_columns": 3}'])
+def test_what_others_wrote_in_place_of_pandas_says_nothing_of_an_index(
+    prepare: Prepare, tmp_path: Path, metadata: bytes
+) -> None:
+    table = pa.table({"x": np.arange(60.0), "y": np.arange(60) % 3}).replace_schema_metadata({b"pandas": metadata})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert prepare("parquet", tmp_path / "a.parquet").classes == ("0", "1", "2")

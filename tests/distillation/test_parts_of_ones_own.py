@@ -1,0 +1,79 @@
+"""A loss, an augmentation and an optimizer that a user brings, found by their dotted paths."""
+
+from typing import ClassVar
+
+import pytest
+import torch
+from small_trainings import Make, Ready, reports_of
+from torch import Tensor, nn
+
+from distill_tune.distillation.augmentation import Draw, Transform
+from distill_tune.distillation.losses import Loss
+from distill_tune.distillation.losses.soft_targets import soft_target_loss
+from distill_tune.distillation.optimizers import OptimizerKind
+
+
+class Halved(Loss):
+    """A user's own."""
+
+    factor: float = 0.5
+
+    def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+        return soft_target_loss(student_logits, teacher_logits, temperature) * self.factor
+
+
+class Noise(Transform):
+    """A user's own, for tables."""
+
+    for_tables: ClassVar[bool] = True
+
+    def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
+        return inputs + self.amount * (draw.uniform("noise").unsqueeze(1) - 0.5)
+
+
+class Plain(OptimizerKind):
+    """A user's own."""
+
+    maximize: bool = False
+
+    def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+        return torch.optim.SGD(module.parameters(), lr=learning_rate, maximize=self.maximize)
+
+
+def test_a_loss_of_ones_own_is_trained_with(table_space: Make, ready: Ready) -> None:
+    ours = reports_of(
+        ready(
+            table_space(
+                loss={"kind": "test_parts_of_ones_own:Halved", "test_parts_of_ones_own:Halved": {"factor": 1.0}}
+            )
+        )
+    )
+    assert ours == reports_of(ready(table_space()))
+    halved = reports_of(ready(table_space(loss={"kind": "test_parts_of_ones_own:Halved"})))
+    assert halved[0]["train/soft_loss"] < 0.7 * ours[0]["train/soft_loss"]
+
+
+def test_an_augmentation_of_ones_own_is_trained_and_labelled_with(table_space: Make, ready: Ready) -> None:
+    noisy = {"augmentation": {"test_parts_of_ones_own:Noise": 2.0}}
+    live = reports_of(ready(table_space(teacher={"mode": "live"}, **noisy)))
+    cached = reports_of(ready(table_space(teacher={"views": 3}, **noisy)))
+    assert cached[0]["train/loss"] == pytest.approx(live[0]["train/loss"], rel=1e-5)
+    assert cached[0]["train/loss"] != pytest.approx(reports_of(ready(table_space()))[0]["train/loss"], rel=1e-3)
+
+
+def test_an_optimizer_of_ones_own_is_trained_with(table_space: Make, ready: Ready) -> None:
+    down, up = (
+        reports_of(
+            ready(
+                table_space(
+                    optim={
+                        "kind": "test_parts_of_ones_own:Plain",
+                        "test_parts_of_ones_own:Plain": {"maximize": maximize},
+                    }
+                )
+            )
+        )
+        for maximize in (False, True)
+    )
+    assert down[-1]["train/loss"] < down[0]["train/loss"]
+    assert up[-1]["train/loss"] > up[0]["train/loss"]

@@ -1,0 +1,49 @@
+"""Who is confirmed, how it may be disturbed, and who does so."""
+
+import psutil
+
+from distill_tune.tuning.state.ledger import Watcher
+from distill_tune.tuning.state.records import TrialRecord
+from distill_tune.tuning.verdict.confirmation import Candidate
+
+
+class Killer(Watcher):
+    """Kills the workers once, at the first report of a group."""
+
+    def __init__(self, group: str = ""):
+        self.group, self.killed = group, 0
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        if self.killed or not record.group.startswith(self.group):
+            return
+        workers = [
+            p for p in psutil.Process().children(recursive=True) if "ray::ConfirmationWorker" in " ".join(p.cmdline())
+        ]
+        self.killed = len(workers)
+        for worker in workers:
+            worker.kill()
+
+
+def of_400_epochs(winner: Candidate, name: str) -> Candidate:
+    """Long enough to be killed in between."""
+    search = winner.config.search.model_copy(update={"max_epochs": 400})
+    return Candidate(name, winner.config.model_copy(update={"search": search}), winner.seeds[:1], winner.source)
+
+
+def deadly(winner: Candidate) -> Candidate:
+    """Ends its process each time."""
+    loss = winner.config.loss.model_copy(update={"kind": "broken_loss:Deadly", "temperature": 2.0})
+    return Candidate("deadly", winner.config.model_copy(update={"loss": loss}), winner.seeds[:1], winner.source)
+
+
+class Breaking(Watcher):
+    """Cannot hear the first report."""
+
+    is_essential = True
+
+    def __init__(self, error: Exception):
+        self.errors = [error]
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        if self.errors:
+            raise self.errors.pop()

@@ -1,0 +1,42 @@
+"""Headings, and settings, durations and rates in words."""
+
+import pytest
+from watched_trials import console, said
+
+from distill_tune.tuning.showing.display import Reporter
+from distill_tune.tuning.showing.wording import duration, rate, settings, short_names
+
+
+def test_a_heading_says_what_begins() -> None:
+    plain = console(terminal=False)
+    Reporter(plain).say("Teacher", "resnet, from cache")
+    assert said(plain) == "Teacher  resnet, from cache\n"
+
+
+def test_short_names_stay_distinct_and_clear() -> None:
+    names = ["loss.kind", "optim.kind", "loss.temperature", "student.mlp.width", "a.depth", "b.depth"]
+    short = short_names(names)
+    assert short["loss.temperature"] == "temperature"
+    assert short["student.mlp.width"] == "mlp.width"
+    assert len(set(short.values())) == len(names)
+    assert short_names(["loss.kind"]) == {"loss.kind": "loss.kind"}
+
+
+def test_settings_are_written_as_a_person_would() -> None:
+    values = {"optim.learning_rate": 0.0031234, "loss.temperature": 4.0, "student.mlp.widths": [20, 20], "x.norm": True}
+    assert settings(values) == "learning_rate 0.00312, temperature 4, mlp.widths 20-20, norm true"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.4, "59 s"), (60, "1:00 min"), (3599, "59:59 min"), (7500, "2:05 h"), (-1, "0 s")],
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("per_hour", "words"), [(0.5, "0.5 trials/h"), (48.6, "48.6 trials/h"), (1234.5, "1,234 trials/h")]
+)
+def test_rates(per_hour: float, words: str) -> None:
+    assert rate(per_hour) == words

@@ -1,0 +1,113 @@
+"""What a search begins with: the middle of its ranges, the largest that its limits allow, or what others learnt."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fitted_spaces import fitted, space_with
+
+from distill_tune.export.result_folder import write_search_toml
+from distill_tune.tuning.planning.limits import NO_EXCESS
+from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.state.logbook import JOURNAL
+
+
+def test_the_first_to_be_tried_is_the_middle_of_every_range(preparation: Any) -> None:
+    found, _ = fitted(preparation, student={"mlp": {"width": {"log_int": [4, 64]}}})
+    assert found.known_good == [found.space.middle()]
+    assert found.known_good[0]["student.mlp.width"] == 16
+
+
+@pytest.mark.parametrize(("most", "width"), [(10_000, 64), (None, 16), (400, 11)])
+def test_under_limits_it_begins_with_the_largest_student_that_they_allow(
+    preparation: Any, most: int | None, width: int
+) -> None:
+    limits = {} if most is None else {"max_parameters": most}
+    found, _ = fitted(preparation, student={"mlp": {"width": {"log_int": [4, 64]}}}, limits=limits)
+    (first,) = found.known_good
+    assert first == found.space.middle() | {"student.mlp.width": width}
+    assert found.limits.excess(found.space.at(first)) is NO_EXCESS
+
+
+def test_what_all_ranges_together_leave_of_a_limit_is_used_by_each_in_its_turn(preparation: Any) -> None:
+    mlp = {"width": {"choice": [4, 8, 64]}, "depth": {"int": [1, 3]}}
+    found, _ = fitted(preparation, student={"mlp": mlp}, limits={"max_parameters": 300})
+    (first,) = found.known_good
+
+    def fits(width: int, depth: int) -> bool:
+        values = first | {"student.mlp.width": width, "student.mlp.depth": depth}
+        return found.limits.excess(found.space.at(values)) is NO_EXCESS
+
+    assert (first["student.mlp.width"], first["student.mlp.depth"]) == (8, 3)
+    assert fits(8, 3)
+    assert not fits(64, 1)
+
+
+def test_where_small_students_are_an_objective_it_begins_in_the_middle(preparation: Any) -> None:
+    search = {"objectives": ["val/accuracy", "parameters"]}
+    student, limits = {"mlp": {"width": {"log_int": [4, 64]}}}, {"max_parameters": 10_000}
+    found, _ = fitted(preparation, student=student, limits=limits, search=search)
+    assert found.known_good == [found.space.middle()]
+
+
+def test_each_student_family_is_begun_with(preparation: Any) -> None:
+    families = {
+        "family": ["resnet", "mlp"],
+        "mlp": {"width": {"log_int": [4, 64]}},
+        "resnet": {"width": {"int": [2, 9]}},
+    }
+    found, _ = fitted(preparation, student=families, limits={"max_parameters": 10_000})
+    assert [values["student.family"] for values in found.known_good] == ["resnet", "mlp"]
+    assert ["student.mlp.width" in values for values in found.known_good] == [False, True]
+
+
+def test_where_values_in_the_middle_break_a_rule_together_it_begins_with_those_that_are_written_first(
+    preparation: Any,
+) -> None:
+    neither = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [0.5, 0.0]}}
+    losing = {"kind": "dkd", "dkd": neither}
+    found, _ = fitted(preparation, student={"mlp": {"width": {"log_int": [4, 64]}}}, loss=losing)
+    (first,) = found.known_good
+    assert (first["loss.dkd.target_weight"], first["loss.dkd.non_target_weight"]) == (1.0, 0.5)
+    assert (first["student.mlp.width"], first["loss.temperature"]) == (16, pytest.approx(8**0.5))
+
+
+def test_whoever_says_where_to_start_is_heard(preparation: Any) -> None:
+    known = [{"optim.learning_rate": 0.01}]
+    assert fitted(preparation, search={"start_with": known})[0].known_good == known
+    assert fitted(preparation, search={"start_with": []})[0].known_good == []
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> str:
+    """The folder of a search that has begun, and no more."""
+    write_search_toml(tmp_path, space_with(), "command")
+    Study(tmp_path / JOURNAL, "other", space_with())
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_what_is_learnt_from_others_takes_the_place_of_the_middle(preparation: Any, other: str, sampler: str) -> None:
+    found, said = fitted(preparation, search={"start_from": [other], "sampler": sampler, "trials": 20})
+    assert (found.known_good, said) == ([], [])
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "cmaes", "nsgaii"])
+def test_who_learns_nothing_from_others_begins_in_the_middle_and_that_is_said(
+    preparation: Any, other: str, sampler: str
+) -> None:
+    found, said = fitted(preparation, search={"start_from": [other], "sampler": sampler, "trials": 99})
+    assert found.known_good == [found.space.middle()]
+    assert said == [
+        f"warning: search.start_from has no effect, since search.sampler = '{sampler}' learns nothing from other "
+        "searches; use 'gp' or 'tpe'"
+    ]
+
+
+@pytest.mark.parametrize(("sampler", "at_random"), [("gp", 10), ("cmaes", 10), ("nsgaii", 50)])
+def test_a_search_that_ends_before_its_sampler_learns_anything_is_told_so(
+    preparation: Any, sampler: str, at_random: int
+) -> None:
+    for trials in (at_random, at_random + 1):
+        _, said = fitted(preparation, search={"sampler": sampler, "trials": trials})
+        assert any(f"draws its first {at_random} trials at random" in line for line in said) is (trials == at_random)
