@@ -5,15 +5,24 @@ A family is a frozen set of options, cheap to make and to check; `build_student`
 torch.
 """
 
-from distill_tune.students._base import Student, behind_normalisation, build_student, from_callable
+from distill_tune.students._base import Student, behind_normalisation, build_student, empty_network, from_callable
 from distill_tune.students._cost import Cost, count_cost, looked_at, multiply_adds
+from distill_tune.students._wiring import CLASSES, HEAD, INPUT, STEM, Layer, Place, Wiring
 
 __all__ = [
+    "CLASSES",
+    "HEAD",
+    "INPUT",
+    "STEM",
     "Cost",
+    "Layer",
+    "Place",
     "Student",
+    "Wiring",
     "behind_normalisation",
     "build_student",
     "count_cost",
+    "empty_network",
     "from_callable",
     "looked_at",
     "multiply_adds",

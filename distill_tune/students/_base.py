@@ -14,6 +14,8 @@ from distill_tune.registry import STUDENTS, Options
 if TYPE_CHECKING:
     from torch import nn
 
+    from distill_tune.students._wiring import Wiring
+
 FirstStride = Annotated[int, Field(ge=1, le=2)] | None
 """Of a network's first convolution: 2 looks at a quarter of the places and is about four times as fast, 1
 sees finer detail. None: 2 for images of 24 pixels and more, 1 for smaller ones."""
@@ -35,6 +37,14 @@ class Student(Options):
         Raises:
             ConfigError: the family has no network for this shape.
         """
+
+    def wiring(self, network: nn.Module) -> Wiring | None:
+        """How the layers of a network that `build` made hang together; it may be one without numbers.
+
+        With it a student can begin with the largest units of a teacher of its family (`inherit`), or with its first
+        layers (`truncate`). None: the family says nothing of it.
+        """
+        return None
 
 
 def build_student(
@@ -74,6 +84,24 @@ def behind_normalisation(
     if len(input_shape) == 1 and not mean:
         return Normalised(None, network)
     return Normalised(Normalise(input_shape, mean, std), network)
+
+
+def empty_network(family: Student, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """A network of which only names and shapes are looked at; draws nothing from torch's generators.
+
+    It has no numbers, but for one of a user's family that cannot be built without them.
+
+    Raises:
+        ConfigError: the family has no network for this shape.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                return family.build(input_shape, classes)
+        except (ConfigError, RuntimeError):
+            return family.build(input_shape, classes)
 
 
 def first_stride(input_shape: tuple[int, ...]) -> int:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from distill_tune.registry import STUDENTS
 from distill_tune.students._base import FirstStride, Student, first_stride, require_image
+from distill_tune.students._wiring import CLASSES, HEAD, INPUT, Wiring
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,6 +48,24 @@ class ConvNet(Student):
             outputs = self.width * 2**stage
             layers += self._stage(outputs // 2, outputs, strides.take(2), self.separable)
         return nn.Sequential(*layers, *head(self.width * 2 ** (self.depth - 1), classes))
+
+    def wiring(self, network: nn.Module) -> Wiring:
+        """A stage is one convolution, or a filter a channel and their mix, and makes a space of its own."""
+        from torch import nn
+
+        wiring, space, stage, role = Wiring(network), INPUT, -1, ""
+        for name, module in network.named_children():
+            if isinstance(module, nn.Conv2d) and module.groups > 1:
+                stage, role = stage + 1, "depthwise"
+                wiring.add(("body", stage, 0), role, name, None, space)
+            elif isinstance(module, nn.Conv2d):
+                stage, role = (stage, "mix") if role == "depthwise" else (stage + 1, "main")
+                space = wiring.add(("body", stage, 0), role, name, space, wiring.new_space())
+            elif isinstance(module, nn.BatchNorm2d):
+                wiring.add(("body", stage, 0), f"{role}.norm", name, None, space)
+            elif isinstance(module, nn.Linear):
+                wiring.add(HEAD, "main", name, space, CLASSES)
+        return wiring
 
     def _stage(self, inputs: int, outputs: int, stride: int, separable: bool) -> list[nn.Module]:
         if not separable:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from distill_tune.registry import STUDENTS
 from distill_tune.students._base import Student
+from distill_tune.students._wiring import CLASSES, HEAD, INPUT, Wiring
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,3 +43,14 @@ class MLP(Student):
             layers += [nn.Dropout(self.dropout)] if self.dropout else []
             inputs = width
         return nn.Sequential(*layers, nn.Linear(inputs, classes))
+
+    def wiring(self, network: nn.Module) -> Wiring:
+        """A stage is a hidden layer, which makes a space of its own."""
+        from torch import nn
+
+        wiring, space = Wiring(network), INPUT
+        *hidden, last = (name for name, module in network.named_children() if isinstance(module, nn.Linear))
+        for stage, name in enumerate(hidden):
+            space = wiring.add(("body", stage, 0), "main", name, space, wiring.new_space())
+        wiring.add(HEAD, "main", last, space, CLASSES)
+        return wiring

@@ -13,9 +13,12 @@ from pydantic import Field
 
 from distill_tune.registry import STUDENTS
 from distill_tune.students._base import FirstStride, Student, first_stride
+from distill_tune.students._wiring import CLASSES, HEAD, INPUT, STEM, Place, Wiring
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from distill_tune.students._blocks import ResidualBlock
 
 
 @STUDENTS.register
@@ -35,6 +38,27 @@ class ResNet(Student):
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Inputs [batch, *input_shape] to logits [batch, classes]."""
         return self._for_images(input_shape, classes) if len(input_shape) == 3 else self._for_rows(input_shape, classes)
+
+    def wiring(self, network: nn.Module) -> Wiring:
+        """Stem, blocks, head; the blocks of a stage write into one stream, and each has a space of its own inside."""
+        from torch import nn
+
+        from distill_tune.students._blocks import ResidualBlock, ResidualRow
+
+        wiring, space, block = Wiring(network), INPUT, -1
+        for name, module in network.named_children():
+            if isinstance(module, ResidualBlock):
+                block += 1
+                space = _wire_block(wiring, ("body", *divmod(block, self.depth)), name, module, space)
+            elif isinstance(module, ResidualRow):
+                block += 1
+                _wire_row(wiring, ("body", 0, block), name, space)
+            elif isinstance(module, nn.Conv2d | nn.Linear):
+                place, made = (STEM, wiring.new_space()) if space == INPUT else (HEAD, CLASSES)
+                space = wiring.add(place, "main", name, space, made)
+            elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                wiring.add(STEM if block < 0 else HEAD, "norm", name, None, space)
+        return wiring
 
     def _for_images(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         from torch import nn
@@ -62,3 +86,25 @@ class ResNet(Student):
         blocks = [ResidualRow(self.width, self.dropout) for _ in range(self.depth)]
         last = [nn.BatchNorm1d(self.width), nn.ReLU(), nn.Linear(self.width, classes)]
         return nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), self.width), *blocks, *last)
+
+
+def _wire_block(wiring: Wiring, place: Place, name: str, block: ResidualBlock, stream: int) -> int:
+    """Of images; returns the stream that it writes into, a new one where its short cut is a convolution."""
+    keeps = not list(block.shortcut.children())
+    inside, inner, made = f"{name}.convolutions", wiring.new_space(), stream if keeps else wiring.new_space()
+    wiring.add(place, "first", f"{inside}.0", stream, inner)
+    wiring.add(place, "first.norm", f"{inside}.1", None, inner)
+    wiring.add(place, "second", f"{inside}.3", inner, made)
+    wiring.add(place, "second.norm", f"{inside}.4", None, made)
+    if not keeps:
+        wiring.add(place, "shortcut", f"{name}.shortcut.0", stream, made)
+        wiring.add(place, "shortcut.norm", f"{name}.shortcut.1", None, made)
+    return made
+
+
+def _wire_row(wiring: Wiring, place: Place, name: str, stream: int) -> None:
+    """Of rows of a table."""
+    inner = wiring.new_space()
+    wiring.add(place, "norm", f"{name}.layers.0", None, stream)
+    wiring.add(place, "first", f"{name}.layers.1", stream, inner)
+    wiring.add(place, "second", f"{name}.layers.4", inner, stream)

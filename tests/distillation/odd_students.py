@@ -1,6 +1,11 @@
 """A student of one's own that is odd, for the tests that find it by its dotted path."""
 
+from math import prod
+
+import torch
 from torch import Tensor, nn
+
+from distill_tune.students import CLASSES, HEAD, INPUT, STEM, Student, Wiring
 
 
 class Unreached(nn.Module):
@@ -33,3 +38,45 @@ class Clipped(nn.Module):
 
 def clipped(input_shape: tuple[int, ...], classes: int, in_place: bool) -> nn.Module:
     return Clipped(input_shape[0], classes, in_place)
+
+
+class Skipping(Student):
+    """A family that says its wiring: narrow blocks, each of which adds to the stream that it reads."""
+
+    width: int = 8
+    narrow: int = 4
+    depth: int = 1
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        return Stream(prod(input_shape), classes, self.width, self.narrow, self.depth)
+
+    def wiring(self, network: nn.Module) -> Wiring:
+        wiring = Wiring(network)
+        stream = wiring.add(STEM, "main", "stem", INPUT, wiring.new_space())
+        for block in range(self.depth):
+            place = ("body", 0, block)
+            wiring.add(place, "norm", f"norms.{block}", None, stream)
+            narrow = wiring.add(place, "down", f"downs.{block}", stream, wiring.new_space())
+            wiring.add(place, "up", f"ups.{block}", narrow, stream)
+        wiring.add(HEAD, "main", "head", stream, CLASSES)
+        return wiring
+
+
+class Stream(nn.Module):
+    """Cannot be built on the meta device, and has a factor that no file keeps."""
+
+    def __init__(self, features: int, classes: int, width: int, narrow: int, depth: int):
+        super().__init__()
+        self.register_buffer("factor", torch.full((), 2.0), persistent=False)
+        self.shares = torch.linspace(1.0, 0.5, depth).tolist()
+        self.stem, self.head = nn.Linear(features, width), nn.Linear(width, classes)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(depth))
+        self.downs = nn.ModuleList(nn.Linear(width, narrow) for _ in range(depth))
+        self.ups = nn.ModuleList(nn.Linear(narrow, width) for _ in range(depth))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        stream = self.stem(self.factor * rows.flatten(1))
+        for share, norm, down, up in zip(self.shares, self.norms, self.downs, self.ups, strict=True):
+            stream = stream + share * up(down(norm(stream)).relu())
+        logits: Tensor = self.head(stream.relu())
+        return logits

@@ -20,6 +20,7 @@ from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
 from distill_tune.config.messages import dotted
 from distill_tune.errors import CacheError, ConfigError, TeacherError, one_line
 from distill_tune.registry import INITIALISATIONS
+from distill_tune.students import empty_network
 from distill_tune.weights import write_weights
 
 _NAME = "weights.safetensors"
@@ -114,8 +115,7 @@ def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teach
         TeacherError: they are not.
     """
     try:
-        with torch.device("meta"):
-            network = config.teacher.chosen("family").build(input_shape, classes)
+        network = empty_network(config.teacher.chosen("family"), input_shape, classes)
         network.load_state_dict(network_of(teacher).state_dict(), assign=True)
     except (RuntimeError, AttributeError) as error:
         raise TeacherError(

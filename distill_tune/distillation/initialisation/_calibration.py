@@ -55,11 +55,11 @@ def _correct(pair: Pair, ours: Tensor, theirs: Tensor) -> None:
 
 
 def _moments(module: nn.Module, layers: list[nn.Module], inputs: Tensor) -> list[Tensor]:
-    """Mean and variance of what each layer makes of the inputs: [2, units], over samples and places of a map."""
+    """Mean and variance of what each layer makes of the inputs: [2, units], over samples and places."""
     found: dict[nn.Module, Tensor] = {}
 
     def keep(layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
-        flat = made.movedim(1, -1).flatten(0, -2)
+        flat = made.movedim(-1 if isinstance(layer, nn.Linear) else 1, -1).flatten(0, -2)
         found[layer] = torch.stack([flat.mean(0), flat.var(0, correction=0)])  # now: a ReLU in place may follow
 
     hooks = [layer.register_forward_hook(keep) for layer in layers]

@@ -9,15 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill_tune.distillation.cache.weights import network_of
-from distill_tune.distillation.initialisation._wiring import (
-    CLASSES,
-    INPUT,
-    Layer,
-    Wiring,
-    counterparts,
-    wiring_of,
-)
+from distill_tune.distillation.initialisation._counterparts import counterparts
+from distill_tune.students import CLASSES, INPUT, Layer, Wiring
 
 
 @dataclass(frozen=True)
@@ -50,9 +43,8 @@ class Carried:
 
 
 @torch.no_grad()
-def carry(teacher: nn.Module, student: nn.Module) -> Carried:
-    """Copy the teacher's largest units over the student's first ones."""
-    theirs, ours = wiring_of(network_of(teacher)), wiring_of(network_of(student))
+def carry(theirs: Wiring, ours: Wiring) -> Carried:
+    """Copy the teacher's largest units over the student's first ones, in the networks of the two wirings."""
     ranks = ranks_of(theirs)
     pairs = []
     for our_layer, their_layer in counterparts(ours, theirs):
@@ -60,20 +52,19 @@ def carry(teacher: nn.Module, student: nn.Module) -> Carried:
         columns = None if their_layer.inputs is None else ranks[their_layer.inputs]
         _copy(our_layer.module, their_layer.module, units, columns)
         pairs.append(Pair(our_layer, their_layer, units))
-    return Carried(pairs, repr(network_of(teacher)) == repr(network_of(student)))
+    return Carried(pairs, repr(theirs.network) == repr(ours.network))
 
 
 def ranks_of(wiring: Wiring) -> dict[int, Tensor]:
     """Of each space its units, int64, the largest first; inputs and logits keep their order."""
     ranks = {}
-    for space in range(wiring.spaces):
-        squares = torch.stack(list(_squares(wiring, space))).sum(0)
-        fixed = space in (INPUT, CLASSES)
-        ranks[space] = (
-            torch.arange(len(squares), device=squares.device)
-            if fixed
-            else squares.argsort(descending=True, stable=True)
-        )
+    device = next(wiring.network.parameters()).device
+    for space, size in wiring.sizes.items():
+        connections = list(_squares(wiring, space))
+        if space in (INPUT, CLASSES) or not connections:
+            ranks[space] = torch.arange(size, device=device)
+        else:
+            ranks[space] = torch.stack(connections).sum(0).argsort(descending=True, stable=True)
     return ranks
 
 

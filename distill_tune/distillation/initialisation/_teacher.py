@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from distill_tune.config import Config
 from distill_tune.distillation.materials.materials import Materials
-from distill_tune.students import build_student
+from distill_tune.students import build_student, looked_at
 
 
 def teacher_network(config: Config, materials: Materials) -> nn.Module:
@@ -18,8 +17,7 @@ def teacher_network(config: Config, materials: Materials) -> nn.Module:
     """
     data = materials.dataset
     assert materials.teacher_weights is not None, "prepared for a space that needs them"
-    with torch.device("meta"):
-        family = config.teacher.chosen("family")
-        teacher = build_student(family, data.input_shape, len(data.classes), data.mean, data.std)
+    family = config.teacher.chosen("family")
+    teacher = looked_at(lambda: build_student(family, data.input_shape, len(data.classes), data.mean, data.std))
     teacher.load_state_dict(materials.teacher_weights.state(), assign=True)
     return teacher.requires_grad_(False).eval().to(materials.train_inputs.device)

@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.distillation.initialisation._base import Initialisation, Shapes, check_family
+from distill_tune.distillation.initialisation._told_wiring import check_says_wiring, wiring_of
 from distill_tune.registry import INITIALISATIONS
 
 if TYPE_CHECKING:
@@ -32,16 +33,14 @@ if TYPE_CHECKING:
 
 @INITIALISATIONS.register
 class Inherit(Initialisation):
-    """For students of the teacher's family: mlp, convnet or resnet."""
+    """For students of the teacher's family, which says how its layers hang together (`Student.wiring`)."""
 
     needs_teacher: ClassVar[bool] = True
 
     def check(self, config: Config, shapes: Shapes) -> None:
-        """Student and teacher must be of one family whose layers are known here."""
-        from distill_tune.distillation.initialisation._wiring import check_known
-
+        """Student and teacher must be of one family that says how its layers hang together."""
         check_family(config)
-        check_known(config)
+        check_says_wiring(config, shapes)
 
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> Hold | None:
         """Carry the teacher's largest units over, and match their pre-activations."""
@@ -50,6 +49,7 @@ class Inherit(Initialisation):
 
     def _carry(self, student: nn.Module, config: Config, materials: Materials) -> dict[str, int]:
         """Name of a parameter to how many of its first rows are inherited, in the order of their units' sizes."""
+        from distill_tune.distillation.cache.weights import network_of
         from distill_tune.distillation.initialisation._calibration import match_teacher
         from distill_tune.distillation.initialisation._carrying import carry
         from distill_tune.distillation.initialisation._reading import read_as_the_teacher
@@ -57,7 +57,8 @@ class Inherit(Initialisation):
 
         read_as_the_teacher(student, materials)
         teacher = teacher_network(config, materials)
-        carried = carry(teacher, student)
+        theirs = wiring_of(config.teacher, network_of(teacher))
+        carried = carry(theirs, wiring_of(config.student, network_of(student)))
         if not carried.is_whole:
             match_teacher(carried, teacher, student, materials.train_inputs)
         return carried.inherited_rows

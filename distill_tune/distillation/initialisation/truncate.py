@@ -1,20 +1,22 @@
 """The teacher's first layers as they are, and everything behind them new.
 
 Sanh et al. 2019, "DistilBERT" (https://arxiv.org/abs/1910.01108) began a student with layers of its teacher; that early
-layers are the most general is Yosinski et al. 2014 (https://arxiv.org/abs/1411.1792). Layers are hidden layers of an
-mlp, stages of a convnet, and of a resnet the stem and then its blocks. Of a user's own student they are the blocks of
-`_named_blocks.py`, whose names the teacher's weights must have too: timm's and Hugging Face's networks of one kind and
-another depth do.
+layers are the most general is Yosinski et al. 2014 (https://arxiv.org/abs/1411.1792). Layers are the places of a
+family's wiring: its stem, if it has one, and then its blocks. Of a family that says nothing of its wiring they are the
+blocks of `_named_blocks.py`, whose names the teacher's weights must have too: timm's and Hugging Face's networks of one
+kind and another depth do.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from distill_tune.config.messages import shown
 from distill_tune.distillation.initialisation._base import Initialisation, Shapes, check_family
+from distill_tune.distillation.initialisation._counterparts import first_layers, first_shapes
+from distill_tune.distillation.initialisation._told_wiring import says_wiring, told_wiring, wiring_of
+from distill_tune.distillation.initialisation._truncated_options import way_to_fit
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import INITIALISATIONS
 
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from distill_tune.config import Config
     from distill_tune.distillation.materials.materials import Materials
     from distill_tune.students import Student
-
-_FREE = {"widths", "depth", "stages", "activation", "dropout"}
-"""Options that do not change what a layer's weights look like, or that are told as widths."""
 
 
 @INITIALISATIONS.register
@@ -42,25 +41,19 @@ class Truncate(Initialisation):
 
     def check(self, config: Config, shapes: Shapes) -> None:
         """The student's first layers must have the shapes of the teacher's."""
-        import torch
-
-        from distill_tune.distillation.initialisation._wiring import first_layers
-
-        if is_users_own(config):
+        if not _says_wiring(config):
             self._check_blocks(config, shapes)
             return
         check_family(config)
-        families = config.teacher.chosen("family"), config.student.chosen("family")
-        with torch.device("meta"):
-            networks = [family.build(shapes.input_shape, shapes.classes) for family in families]
-        theirs, ours = ([_shapes_of(layer) for layer in first_layers(network)] for network in networks)
+        name, families = config.student.family, (config.teacher.chosen("family"), config.student.chosen("family"))
+        theirs, ours = (first_shapes(told_wiring(family, name, shapes)) for family in families)
         if self.layers > (most := min(len(theirs), len(ours))):
             raise ConfigError(
                 f"student.truncate.layers: must be at most {most} (the teacher has {len(theirs)} layers, the student "
                 f"{len(ours)}), but got {self.layers}."
             )
         if theirs[: self.layers] != ours[: self.layers]:
-            raise ConfigError(self._refusal(config, theirs))
+            raise ConfigError(self._refusal(config, shapes))
 
     def _check_blocks(self, config: Config, shapes: Shapes) -> None:
         from distill_tune.distillation.initialisation._named_blocks import number_of_blocks
@@ -75,8 +68,8 @@ class Truncate(Initialisation):
             self._compare(student, _built(config.teacher.chosen("family"), shapes).state_dict())
 
     def check_weights(self, config: Config, shapes: Shapes, teacher: nn.Module) -> None:
-        """Of a student of one's own: its first blocks must be among the teacher's weights, by name and shape."""
-        if not is_users_own(config):
+        """Without a wiring: the student's first blocks must be among the teacher's weights, by name and shape."""
+        if _says_wiring(config):
             super().check_weights(config, shapes, teacher)
             return
         from distill_tune.distillation.cache.weights import network_of
@@ -106,43 +99,30 @@ class Truncate(Initialisation):
         from distill_tune.distillation.cache.weights import network_of
         from distill_tune.distillation.initialisation._reading import read_as_the_teacher
         from distill_tune.distillation.initialisation._teacher import teacher_network
-        from distill_tune.distillation.initialisation._wiring import first_layers
 
         read_as_the_teacher(student, materials)
-        if is_users_own(config):
+        if not _says_wiring(config):
             assert materials.teacher_weights is not None, "prepared for a space that needs them"
             theirs_by_name = materials.teacher_weights.state()
             for name, tensor in self._first_blocks(network_of(student)).items():
                 tensor.copy_(theirs_by_name[f"network.{name}"])
             return
-        theirs = first_layers(network_of(teacher_network(config, materials)))
-        ours = first_layers(network_of(student))
+        theirs = first_layers(wiring_of(config.teacher, network_of(teacher_network(config, materials))))
+        ours = first_layers(wiring_of(config.student, network_of(student)))
         for their_layer, our_layer in zip(theirs[: self.layers], ours, strict=False):
             for their_module, our_module in zip(their_layer, our_layer, strict=True):
                 our_module.load_state_dict(their_module.state_dict())
 
-    def _refusal(self, config: Config, theirs: list[Any]) -> str:
-        name = config.student.family
+    def _refusal(self, config: Config, shapes: Shapes) -> str:
         layers = "first layer as it is" if self.layers == 1 else f"first {self.layers} layers as they are"
-        what = f"student.init: 'truncate' takes the teacher's {layers}"
-        if name == "mlp":
-            widths = [int(layer[0][0]) for layer in theirs[: self.layers]]
-            got = _widths(config.student.chosen("family"))
-            return f"{what}, so student.mlp.widths must begin with {widths}, but is {got}."
-        teacher, student = (part.chosen("family").model_dump() for part in (config.teacher, config.student))
-        written = ", ".join(
-            f"student.{name}.{key} = {shown(teacher[key])}"
-            for key in teacher
-            if key not in _FREE and teacher[key] != student[key]
+        return (
+            f"student.init: 'truncate' takes the teacher's {layers}, but the student's look otherwise; "
+            f"{way_to_fit(config, shapes, self.layers)}."
         )
-        return f"{what}, but the student's look otherwise; write {written or 'the same depth and stages'}."
 
 
-def is_users_own(config: Config) -> bool:
-    """Whether the student is of a family whose layers are not known by their kinds."""
-    from distill_tune.distillation.initialisation._wiring import KNOWN
-
-    return config.student.family not in KNOWN
+def _says_wiring(config: Config) -> bool:
+    return says_wiring(type(config.student.chosen("family")))
 
 
 def _built(family: Student, shapes: Shapes) -> nn.Module:
@@ -151,11 +131,3 @@ def _built(family: Student, shapes: Shapes) -> nn.Module:
 
     with torch.random.fork_rng(devices=[]):
         return family.build(shapes.input_shape, shapes.classes)
-
-
-def _shapes_of(layer: list[nn.Module]) -> list[tuple[int, ...]]:
-    return [tuple(tensor.shape) for module in layer for tensor in module.state_dict().values()]
-
-
-def _widths(mlp: Any) -> list[int]:
-    return list(mlp.widths or [mlp.width] * mlp.depth)

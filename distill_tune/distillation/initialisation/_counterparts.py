@@ -1,0 +1,59 @@
+"""Two wirings of one family side by side: which layer of the teacher a layer of the student takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from distill_tune.students import HEAD, Layer, Place, Wiring
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def first_layers(wiring: Wiring) -> list[list[nn.Module]]:
+    """The modules with weights of each place before the head: of the stem, or of a block of a stage."""
+    found: dict[Place, list[nn.Module]] = {}
+    for layer in wiring.layers:
+        found.setdefault(layer.place, []).append(layer.module)
+    return [modules for place, modules in found.items() if place != HEAD]
+
+
+def first_shapes(wiring: Wiring, layers: int | None = None) -> list[list[tuple[int, ...]]]:
+    """Of the first so many layers, or all of them, the shapes of what a state dict has of them."""
+    states = [[module.state_dict() for module in layer] for layer in first_layers(wiring)[:layers]]
+    return [[tuple(tensor.shape) for state in layer for tensor in state.values()] for layer in states]
+
+
+def counterparts(ours: Wiring, theirs: Wiring) -> Iterator[tuple[Layer, Layer]]:
+    """Each layer of `ours` with its counterpart in `theirs`, if any; stages, and a stage's blocks, evenly spaced."""
+    by_place = {(layer.place, layer.role): layer for layer in theirs.layers}
+    at = _evenly(ours, theirs)
+    for layer in ours.layers:
+        if (found := by_place.get((at(layer.place), layer.role))) is not None:
+            yield layer, found
+
+
+def _evenly(ours: Wiring, theirs: Wiring) -> Callable[[Place], Place]:
+    our_blocks, their_blocks = _blocks(ours), _blocks(theirs)
+
+    def at(place: Place) -> Place:
+        part, stage, block = place
+        if part != "body" or not their_blocks:
+            return place
+        their_stage = evenly_spaced(stage, len(our_blocks), len(their_blocks))
+        return part, their_stage, evenly_spaced(block, our_blocks[stage], their_blocks[their_stage])
+
+    return at
+
+
+def _blocks(wiring: Wiring) -> list[int]:
+    """How many blocks each stage has."""
+    places = {layer.place for layer in wiring.layers if layer.place[0] == "body"}
+    stages = 1 + max((stage for _, stage, _ in places), default=-1)
+    return [sum(place[1] == stage for place in places) for stage in range(stages)]
+
+
+def evenly_spaced(index: int, count: int, of: int) -> int:
+    """Which of `of` layers layer `index` of `count` takes: the first the first, the last the last."""
+    return 0 if count == 1 else (2 * index * (of - 1) + count - 1) // (2 * (count - 1))

@@ -1,0 +1,65 @@
+"""What a family says of how its layers hang together (`Student.wiring`), asked, and of a user's family looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from distill_tune.errors import ConfigError, one_line
+from distill_tune.registry import STUDENTS
+from distill_tune.students import CLASSES, Student, Wiring, empty_network
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from distill_tune.config import Config
+    from distill_tune.config.sections import StudentConfig, TeacherConfig
+    from distill_tune.distillation.initialisation._base import Shapes
+
+
+def says_wiring(family: type[Student]) -> bool:
+    """Whether a family says how its layers hang together; a user's function or module class does not."""
+    return family.wiring is not Student.wiring
+
+
+def check_says_wiring(config: Config, shapes: Shapes) -> None:
+    """Refuse a family that does not say how its layers hang together, or a user's own that says what is not so.
+
+    Raises:
+        ConfigError: it does.
+    """
+    name = config.student.family
+    if not says_wiring(STUDENTS.get(name)):
+        known = ", ".join(each for each in STUDENTS.names if says_wiring(STUDENTS.get(each)))
+        raise ConfigError(
+            f"student.init: {config.student.init!r} knows the layers of {known}, but not those of {name!r}; choose "
+            "another init, or make it a class that inherits from distill_tune.students:Student and has a method wiring."
+        )
+    if name not in STUDENTS.names:  # of which tests say that it is so
+        for section in (config.student, config.teacher):
+            told_wiring(section.chosen("family"), name, shapes)
+
+
+def told_wiring(family: Student, name: str, shapes: Shapes) -> Wiring:
+    """Of a network without numbers; `name` is that of the family.
+
+    Raises:
+        ConfigError: the family has no such network, or what it says of it is not so.
+    """
+    network = empty_network(family, shapes.input_shape, shapes.classes)
+    cannot = f"student.family: {name!r} cannot say how its layers hang together:"
+    try:
+        wiring = family.wiring(network)
+    except Exception as error:  # whatever it is, it comes from what the user wrote
+        raise ConfigError(f"{cannot} {error if isinstance(error, ConfigError) else one_line(error)}") from error
+    if not isinstance(wiring, Wiring):
+        raise ConfigError(f"{cannot} wiring must return a distill_tune.students.Wiring, but got {wiring!r:.80}.")
+    if (made := wiring.sizes.get(CLASSES)) != shapes.classes:
+        raise ConfigError(f"{cannot} a layer must make the {shapes.classes} units of CLASSES, but got {made}.")
+    return wiring
+
+
+def wiring_of(section: StudentConfig | TeacherConfig, network: nn.Module) -> Wiring:
+    """Of the student's or the teacher's own network, without the normalisation of its inputs."""
+    wiring = section.chosen("family").wiring(network)
+    assert isinstance(wiring, Wiring), "as `check` says"
+    return wiring

@@ -1,0 +1,61 @@
+"""What to write so that a student's first layers look like the teacher's: found by building it with its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from distill_tune.config.messages import dotted, shown
+from distill_tune.distillation.initialisation._counterparts import first_shapes
+from distill_tune.distillation.initialisation._told_wiring import told_wiring
+
+if TYPE_CHECKING:
+    from distill_tune.config import Config
+    from distill_tune.distillation.initialisation._base import Shapes
+
+_Options = dict[str, Any]
+_Fits = Callable[[_Options], bool]
+"""Whether the student with these options in place of its own has the teacher's first layers."""
+
+
+def way_to_fit(config: Config, shapes: Shapes, layers: int) -> str:
+    """As few of the teacher's options as it takes: "write student.net.widths = [32, ...]"."""
+    theirs, ours = config.teacher.chosen("family"), config.student.chosen("family")
+    other = {key: value for key in type(ours).model_fields if (value := getattr(theirs, key)) != getattr(ours, key)}
+    fits = _fits(config, shapes, layers)
+    needed = _fewest(other, fits)
+    keys = {key: dotted(("student", config.student.family, key)) for key in needed}
+    written = [f"{keys[key]} = {_written(needed, key, fits)}" for key in needed if needed[key] is not None]
+    left_out = [keys[key] for key in needed if needed[key] is None]
+    ways = [f"{way} {', '.join(told)}" for way, told in (("write", written), ("leave out", left_out)) if told]
+    return " and ".join(ways) or "give both the same options"
+
+
+def _fits(config: Config, shapes: Shapes, layers: int) -> _Fits:
+    name, theirs, ours = config.student.family, config.teacher.chosen("family"), config.student.chosen("family")
+    wanted = first_shapes(told_wiring(theirs, name, shapes), layers)
+
+    def fits(options: _Options) -> bool:
+        try:
+            wiring = told_wiring(ours.model_copy(update=options), name, shapes)
+        except Exception:  # nobody has asked for these options together, and the family may be a user's own
+            return False
+        return first_shapes(wiring, layers) == wanted
+
+    return fits
+
+
+def _fewest(options: _Options, fits: _Fits) -> _Options:
+    """Without those that are not needed."""
+    for key in list(options):
+        fewer = {other: value for other, value in options.items() if other != key}
+        options = fewer if fits(fewer) else options
+    return options
+
+
+def _written(options: _Options, key: str, fits: _Fits) -> str:
+    """Of a list, such as widths, as many numbers as it takes: those behind them are the student's own."""
+    value = options[key]
+    begins = [value[:count] for count in range(1, len(value) + 1)] if isinstance(value, list | tuple) else []
+    enough = next((part for part in begins if fits(options | {key: part})), None)
+    return shown(value) if enough is None else f"{shown(enough).removesuffix(']')}, ...]"

@@ -1,0 +1,84 @@
+"""A family of one's own says how its layers hang together, wrongly, or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from beginnings import NEEDY, OWN, Ready, begun, refused, space_of
+from odd_students import Skipping
+from runs import TABLE, run_space
+from torch import nn
+
+from distill_tune.config import Space
+from distill_tune.students import HEAD, STEM, Student, Wiring
+
+
+def both(family: str, init: str, theirs: dict[str, Any], ours: dict[str, Any]) -> Space:
+    """Teacher and student of one family."""
+    teacher = {"family": family, family: theirs, "train": {"epochs": 1, "precision": "float32"}}
+    return run_space(TABLE, teacher=teacher, student={"family": family, "init": init, family: ours})
+
+
+class Mistaken(Skipping):
+    """Says what is not so."""
+
+    mistake: str = "nothing"
+
+    def wiring(self, network: nn.Module) -> Any:
+        if self.mistake == "nothing":
+            return None
+        wiring = Wiring(network)
+        if self.mistake == "misspelt":
+            wiring.add(STEM, "main", "stam", 0, wiring.new_space())
+        if self.mistake == "unfit":
+            wiring.add(STEM, "main", "stem", 0, wiring.new_space())
+            wiring.add(HEAD, "main", "head", 0, 1)
+        if self.mistake == "headless":
+            wiring.add(STEM, "main", "stem", 0, wiring.new_space())
+        return wiring
+
+
+@pytest.mark.parametrize("init", NEEDY)
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("nothing", "wiring must return a distill_tune.students.Wiring, but got None."),
+        ("misspelt", "AttributeError: Stream has no attribute `stam`"),
+        ("unfit", "'head' reads 6 units of space 0, which has 8."),
+        ("headless", "a layer must make the 4 units of CLASSES, but got None."),
+    ],
+)
+def test_what_is_not_so_is_refused_before_anything_is_trained(
+    mistake: str, said: str, init: str, tmp_path: Path
+) -> None:
+    name, options = "test_told_wiring:Mistaken", {"mistake": mistake, "width": 6}
+    message = refused(both(name, init, options, options), tmp_path)
+    assert message == f"student.family: '{name}' cannot say how its layers hang together: {said}"
+
+
+class Silent(Student):
+    """Says nothing of its layers."""
+
+    depth: int
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        hidden = [nn.Sequential(nn.Linear(input_shape[0], input_shape[0]), nn.ReLU()) for _ in range(self.depth)]
+        return nn.Sequential(*hidden, nn.Linear(input_shape[0], classes))
+
+
+def test_a_family_of_ones_own_that_says_nothing_is_truncated_by_the_names_of_its_blocks(ready: Ready) -> None:
+    run = ready(both("test_told_wiring:Silent", "truncate", {"depth": 3}, {"depth": 2}))
+    student, teacher = begun(run)[0].state_dict(), run[1].teacher.module.state_dict()
+    assert [name for name in student if torch.equal(student[name], teacher.get(name, torch.zeros(())))] == [
+        "network.0.0.weight",
+        "network.0.0.bias",
+    ]
+
+
+def test_a_family_of_ones_own_that_says_its_wiring_is_truncated_by_its_layers(ready: Ready) -> None:
+    options = {"width": 16, "narrow": 6, "depth": 1}
+    run = ready(space_of("truncate", OWN, options).with_fixed("student", "truncate", {"layers": 2}))
+    student, teacher = begun(run)[0].state_dict(), run[1].teacher.module.state_dict()
+    new = [name for name in student if not torch.equal(student[name], teacher[name])]
+    assert new == ["network.head.weight", "network.head.bias"]

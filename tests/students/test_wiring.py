@@ -1,0 +1,146 @@
+"""Contract of what a family says of how its layers hang together, and what it cannot say."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from test_families import CASES, FLAT, family
+from torch import nn
+
+from distill_tune.errors import ConfigError
+from distill_tune.registry import STUDENTS
+from distill_tune.students import CLASSES, HEAD, INPUT, STEM, Layer, Student, Wiring, empty_network
+
+SAID = [
+    (name, options, shape)
+    for name, options in FLAT
+    for case, shape in CASES
+    if case == name and STUDENTS.get(name).wiring is not Student.wiring
+]
+every_said = pytest.mark.parametrize(("name", "options", "shape"), SAID, ids=str)
+Options = Mapping[str, object]
+CLASSES_HERE = 7
+
+
+def wired(name: str, options: Options, shape: tuple[int, ...]) -> Wiring:
+    """Of a network in which no two units do the same, in eval mode."""
+    torch.manual_seed(0)
+    network = family(name, options).build(shape, CLASSES_HERE).double().eval()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
+                    assert tensor is not None
+                    tensor.uniform_(0.5, 1.5)
+    told = family(name, options).wiring(network)
+    assert told is not None
+    return told
+
+
+def weight_of(layer: Layer) -> torch.Tensor:
+    assert isinstance(layer.module.weight, torch.Tensor)
+    return layer.module.weight
+
+
+@every_said
+def test_every_number_of_the_network_is_in_one_layer(name: str, options: Options, shape: tuple[int, ...]) -> None:
+    wiring = wired(name, options, shape)
+    entries = [f"{layer.name}.{entry}" for layer in wiring.layers for entry in layer.module.state_dict()]
+    assert sorted(entries) == sorted(wiring.network.state_dict())
+
+
+@every_said
+def test_layers_are_in_the_order_in_which_they_run(name: str, options: Options, shape: tuple[int, ...]) -> None:
+    wiring, ran = wired(name, options, shape), list[str]()
+    for layer in wiring.layers:
+        layer.module.register_forward_hook(lambda *_, name=layer.name: ran.append(name))
+    wiring.network(torch.randn(2, *shape).double())
+    assert ran == [layer.name for layer in wiring.layers]
+    assert wiring.layers[-1].place == HEAD
+
+
+@every_said
+def test_layers_agree_on_how_many_units_a_space_has(name: str, options: Options, shape: tuple[int, ...]) -> None:
+    wiring = wired(name, options, shape)
+    seen = [(layer.outputs, weight_of(layer).shape[0]) for layer in wiring.layers]
+    seen += [(layer.inputs, weight_of(layer).shape[1]) for layer in wiring.layers if layer.inputs is not None]
+    first = weight_of(next(layer for layer in wiring.layers if layer.inputs == INPUT))
+    assert dict(seen) == wiring.sizes
+    assert set(seen) == set(wiring.sizes.items())
+    assert wiring.sizes[INPUT] == (shape[0] if first.dim() == 4 else torch.Size(shape).numel())
+    assert wiring.sizes[CLASSES] == CLASSES_HERE
+
+
+@every_said
+@torch.no_grad()
+def test_the_order_of_a_spaces_units_makes_no_difference(name: str, options: Options, shape: tuple[int, ...]) -> None:
+    wiring, inputs = wired(name, options, shape), torch.randn(3, *shape).double()
+    expected = wiring.network(inputs)
+    orders = {each: torch.arange(n) for each, n in wiring.sizes.items() if each in (INPUT, CLASSES)}
+    orders = {each: torch.randperm(n) for each, n in wiring.sizes.items()} | orders
+    for layer in wiring.layers:
+        for tensor in layer.module.state_dict().values():
+            if tensor.dim():
+                tensor.copy_(tensor[orders[layer.outputs]])
+        if layer.inputs is not None:
+            weight_of(layer).copy_(weight_of(layer)[:, orders[layer.inputs]])
+    torch.testing.assert_close(wiring.network(inputs), expected)
+
+
+@every_said
+def test_it_can_be_said_of_a_network_without_numbers(name: str, options: Options, shape: tuple[int, ...]) -> None:
+    network = empty_network(family(name, options), shape, CLASSES_HERE)
+    assert all(parameter.is_meta for parameter in network.parameters())
+    told = family(name, options).wiring(network)
+    assert told is not None
+    assert told.sizes == wired(name, options, shape).sizes
+
+
+class Silent(Student):
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        numbers = torch.linspace(0, 1, classes).tolist()
+        return nn.Linear(input_shape[0], len(numbers))
+
+
+def test_a_family_need_not_say_anything() -> None:
+    assert Silent().wiring(nn.Linear(2, 2)) is None
+
+
+def test_a_family_that_needs_numbers_is_built_with_them_and_draws_none_of_the_trainings() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    assert not empty_network(Silent(), (4,), 2).weight.is_meta  # type: ignore[union-attr]
+    assert torch.equal(torch.rand(1), expected)
+
+
+FIRST = (("body", 0, 0), "main", "0", INPUT, 2)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([(STEM, "main", "1", INPUT, 2)], "'1' must have a weight, but is ReLU."),
+        ([(STEM, "norm", "2", INPUT, 2)], "'2' has one number a unit, so its inputs must be None, but got 0."),
+        ([FIRST, (HEAD, "main", "3", INPUT, CLASSES)], "'3' reads 4 units of space 0, which has 6."),
+        ([FIRST, (HEAD, "main", "3", 3, CLASSES)], "'3' reads space 3, which new_space has not given."),
+        ([FIRST, (HEAD, "main", "3", 2, 2)], "'3' makes 5 units of space 2, which has 4."),
+        ([FIRST, FIRST], "'0' as 'main' of ('body', 0, 0): the name, or the role there, is taken."),
+        ([FIRST, (FIRST[0], "main", "2", None, 2)], "'2' as 'main' of ('body', 0, 0): the name, or the role there"),
+        ([(("body", 1, 0), "main", "0", INPUT, 2)], "'0' must be at ('stem', 0, 0), ('head', 0, 0), or the next place"),
+        (
+            [FIRST, (("body", 0, 2), "norm", "2", None, 2)],
+            "or the next place [('body', 1, 0), ('body', 0, 1)], but got",
+        ),
+    ],
+)
+def test_a_layer_that_does_not_fit_is_refused_where_it_is_added(layers: list[Any], message: str) -> None:
+    wiring = Wiring(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 5)))
+    assert wiring.new_space() == 2
+    for layer in layers[:-1]:
+        wiring.add(*layer)
+    with pytest.raises(ConfigError) as caught:
+        wiring.add(*layers[-1])
+    assert message in str(caught.value)
+    assert len(wiring.layers) == len(layers) - 1
