@@ -11,7 +11,7 @@ from distill_tune.export.result_folder import write_search_toml
 from distill_tune.tuning.deciding.budget import SENTENCES, Reason
 from distill_tune.tuning.state.claim import Claim, space_of
 from distill_tune.tuning.state.history import History
-from distill_tune.tuning.state.logbook import JOURNAL
+from distill_tune.tuning.state.logbook import JOURNAL, Entry
 from distill_tune.tuning.state.records import Status
 
 _FOR_GOOD = (Reason.EPOCHS, Reason.TARGET, Reason.PATIENCE)
@@ -37,7 +37,7 @@ class Order:
         """Write down that an old search has become a longer one; a kill may have left that half done."""
         if self.more_trials is not None:
             search = space.config.search
-            claim.logbook.write("extended", trials=self.more_trials, total=search.trials, time=search.time)
+            claim.logbook.write(Entry.EXTENDED, trials=self.more_trials, total=search.trials, time=search.time)
             claim.history.extend()
         if space_of(self.folder) != space:
             write_search_toml(self.folder, space, self.command)

@@ -24,7 +24,7 @@ from distill_tune.tuning.showing.progress import ProgressWatcher
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.ledger import Ledger, Watcher
-from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
+from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.front import front_in_words, front_of
 from distill_tune.tuning.verdict.rungs import rung_report, warning_of
@@ -66,7 +66,7 @@ class SearchPhase:
         self.conductor = self._take_up()
         try:
             if history.ended_by is None:
-                self.claim.logbook.write("searching", places=self.places)
+                self.claim.logbook.write(Entry.SEARCHING, places=self.places)
                 context = TrialContext(self.space, prepared, self.claim.folder, self.lanes)
                 run_search(self.conductor, context, self.reporter.tell)
                 self.used_s = self.budget.used_s
@@ -113,7 +113,7 @@ class SearchPhase:
             return
         self.ended_by = ended_by
         if ended_by is not Reason.FAILURES:
-            self.claim.logbook.write("searched", ended_by=str(ended_by))
+            self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by))
         if len(self.ledger.objectives) > 1:
             self.reporter.tell(front_in_words(self.ledger))
         if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):
@@ -163,7 +163,7 @@ def claim_beside(claim: Claim, fitted: Fitted, trials: int) -> tuple[Claim, Fitt
     is_new = not (folder / LOGBOOK).exists() or not (folder / LOGBOOK).stat().st_size
     beside = Claim.of_new(folder, fitted.space, command) if is_new else Claim.of_old(folder, command)
     for _ in range(claim.history.extensions - beside.history.extensions):
-        beside.logbook.write("extended", trials=trials)
+        beside.logbook.write(Entry.EXTENDED, trials=trials)
         beside.history.extend()
     write_search_toml(folder, fitted.space, command)
     fitted.limits.know_latencies(fitted.space, beside.history.records.values())
