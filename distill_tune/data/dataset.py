@@ -21,6 +21,7 @@ import numpy.typing as npt
 from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.atomic import new_folder
 from distill_tune.checksum import sha256_of
+from distill_tune.data.sources import Source
 from distill_tune.errors import CacheError
 from distill_tune.layout import Layout
 from distill_tune.room import check_room
@@ -176,7 +177,7 @@ def fingerprint_of(config: DataConfig, fold: int | None = None) -> str:
 
 def _told(config: DataConfig, fold: int | None) -> dict[str, Any]:
     """Everything that decides it."""
-    source = config.chosen("source")
+    source = Source.of(config)
     section = config.model_dump(include=set(type(config).model_fields) - {"passes", "folds"})
     folds = {} if config.folds is None else {"folds": config.folds, "fold": fold}
     return {

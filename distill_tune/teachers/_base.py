@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.errors import DataError, TeacherError
 from distill_tune.registry import Options
+from distill_tune.students import Student
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
     from distill_tune.config.sections import TeacherConfig
-    from distill_tune.students import Student
     from distill_tune.teachers.kept_rows import KeptRows
     from distill_tune.teachers.mixing import Mix
 
@@ -87,11 +87,9 @@ class TeacherContext:
 
 def family_trained_here(config: TeacherConfig) -> Student | None:
     """What the network of a teacher that is trained here will be; None of a teacher that is only loaded."""
-    source: Teacher = config.chosen("source")
-    if not source.trains_here or config.family is None:
+    if not Teacher.of(config).trains_here or config.family is None:
         return None
-    family: Student = config.chosen("family")
-    return family
+    return Student.of(config)
 
 
 def existing_file(config: TeacherConfig) -> Path:
@@ -123,6 +121,12 @@ class Teacher(Options):
     """
     fits_folds: ClassVar[bool] = True
     """False for a source whose teacher reads data as they were encoded for it, which those of each fold are not."""
+
+    @classmethod
+    def of(cls, section: TeacherConfig) -> Teacher:
+        """The source that `[teacher]` names, with its options."""
+        source: Teacher = section.chosen("source")
+        return source
 
     @classmethod
     def missing_methods(cls) -> list[str]:

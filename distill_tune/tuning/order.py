@@ -9,6 +9,7 @@ from distill_tune.config import Space
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.tuning.deciding.budget import SENTENCES, Reason
+from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.claim import Claim, space_of
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL, Entry
@@ -88,7 +89,7 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
 
 def _knowing(space: Space) -> str:
     """What a search must have to learn from this one, if it is otherwise the same."""
-    return "" if space.config.search.chosen("sampler").learns_from_others else "search.sampler = 'tpe' and "
+    return "" if Sampler.of(space.config.search).learns_from_others else "search.sampler = 'tpe' and "
 
 
 def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
@@ -98,7 +99,7 @@ def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
         return (
             f"{SENTENCES[Reason(history.ended_by)]} (search.{history.ended_by} = {getattr(search, history.ended_by)})"
         )
-    if search.chosen("sampler").tries_each_once:
+    if Sampler.of(search).tries_each_once:
         from distill_tune.tuning.proposals.study import is_exhausted  # brings Optuna
 
         if is_exhausted(folder / JOURNAL):

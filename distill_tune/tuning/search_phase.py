@@ -18,6 +18,7 @@ from distill_tune.tuning.planning.fitting import Fitted
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.running.run import run_search
+from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.showing import display
 from distill_tune.tuning.showing.display import Reporter
 from distill_tune.tuning.showing.progress import ProgressWatcher
@@ -47,7 +48,7 @@ class SearchPhase:
         self.lanes = min(lanes, -(-budget.trials // places))
         """Of each place; no more than there are trials for."""
         self.ledger = Ledger(search.objectives[0], say=reporter.tell, further=search.objectives[1:])
-        self.judge = search.chosen("scheduler").judge(search)
+        self.judge = Scheduler.of(search).judge(search)
         self.ended_by: Reason | None = None
         """Why the search was over, where it was."""
         self.progress: ProgressWatcher | None = None

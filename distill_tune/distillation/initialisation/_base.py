@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from distill_tune.config import Config, Space
+    from distill_tune.config.sections import StudentConfig
     from distill_tune.distillation.holding import Hold
     from distill_tune.distillation.materials.materials import Materials
 
@@ -40,6 +41,12 @@ class Initialisation(Options):
 
     needs_teacher: ClassVar[bool] = False
     """Whether it reads the teacher's weights."""
+
+    @classmethod
+    def of(cls, section: StudentConfig) -> Initialisation:
+        """The initialisation that `[student]` names, with its options."""
+        initialisation: Initialisation = section.chosen("init")
+        return initialisation
 
     def check(self, config: Config, shapes: Shapes) -> None:
         """Look at a configuration before anything is trained.

@@ -16,6 +16,8 @@ from distill_tune.registry import Options
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from distill_tune.config.sections import LossConfig
+
 Weight = Annotated[float, Field(ge=0)]
 """Of one of several parts of a term."""
 
@@ -56,6 +58,12 @@ class Loss(Options):
 
     Where a space has a range for one, the loss is looked at with each end of it before anything is trained.
     """
+
+    @classmethod
+    def of(cls, section: LossConfig) -> Loss:
+        """The loss that `[loss]` names, with its options."""
+        loss: Loss = section.chosen("kind")
+        return loss
 
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:

@@ -87,8 +87,7 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> None:
         raise _Untrained
 
     for section in (members_to_prepare(space) or {"": space.config.teacher}).values():
-        source: Teacher = section.chosen("source")
-        source.identity(section, pupils_of(dataset))
+        Teacher.of(section).identity(section, pupils_of(dataset))
         with suppress(_Untrained):
             teacher = _loaded(section, dataset, TeacherContext(folder, refuse_to_train, lambda line: None))
             if section is space.config.teacher and teacher.module is not None:
@@ -111,7 +110,7 @@ def _layers_to_compare(
 
 def members_to_prepare(space: Space) -> dict[str, TeacherConfig]:
     """Of several teachers, those that may take part in a training: all, where who does is searched."""
-    source: Teacher = space.config.teacher.chosen("source")
+    source = Teacher.of(space.config.teacher)
     mix, members = source.mix(), source.member_configs()
     if mix is None or USE in space.ranges:
         return members
@@ -134,8 +133,8 @@ def teacher_folders(space: Space, dataset: Dataset, cache: Path) -> dict[str, Pa
 
 
 def _folder_name(section: TeacherConfig, dataset: Dataset) -> str:
-    source: Teacher = section.chosen("source")
-    identity = f"{section.source} {source.identity(section, pupils_of(dataset))} {dataset.fingerprint}"
+    own = Teacher.of(section).identity(section, pupils_of(dataset))
+    identity = f"{section.source} {own} {dataset.fingerprint}"
     return f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
@@ -150,7 +149,7 @@ def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -
     Raises:
         TeacherError: it is not, or nothing can be loaded.
     """
-    source: Teacher = section.chosen("source")
+    source = Teacher.of(section)
     teacher = source.load(section, pupils_of(dataset), context)
     found = [name for name in ("module", "table") if getattr(teacher, name) is not None]
     if not found or ("module" in found) != source.has_network:

@@ -71,9 +71,7 @@ class Ensemble(Teacher):
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """Of all members; each has one of its own, by which it is kept."""
         members = self.member_configs()
-        told = [
-            f"{name} {each.source} {each.chosen('source').identity(each, data_spec)}" for name, each in members.items()
-        ]
+        told = [f"{name} {each.source} {Teacher.of(each).identity(each, data_spec)}" for name, each in members.items()]
         return hashlib.sha256(" ".join(told).encode()).hexdigest()
 
     def _refuse_twins(self) -> None:
@@ -113,7 +111,7 @@ def _check_member(name: str, table: Any) -> None:
     for key in _OF_THE_WHOLE:
         if key in member.model_fields_set:
             raise BrokenRule(("members", name, key), f"is the same for all members; write teacher.{key}.")
-    if member.chosen("source").member_configs():
+    if Teacher.of(member).member_configs():
         raise BrokenRule(
             ("members", name, "source"), "a member cannot be several teachers itself; name its members here."
         )

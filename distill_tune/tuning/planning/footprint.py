@@ -22,7 +22,7 @@ from distill_tune.room import check_room, free_bytes, in_bytes
 from distill_tune.students import count_cost
 from distill_tune.teachers import family_trained_here
 from distill_tune.tuning.planning.limits import Limits
-from distill_tune.tuning.schedulers import Judge
+from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.state.plan import ConfirmationPlan
 
 _NUMBER_BYTES = 4
@@ -128,7 +128,7 @@ def _memory_bytes(space: Space, dataset: Dataset) -> int:
 def _most_paused(space: Space) -> int:
     """Trials that keep a checkpoint while they pause; where time or epochs end the search, nobody knows how many."""
     search = space.config.search
-    judge: Judge = search.chosen("scheduler").judge(search)
+    judge = Scheduler.of(search).judge(search)
     return search.trials if judge.pauses and judge.rungs and search.time is None and search.epochs is None else 0
 
 

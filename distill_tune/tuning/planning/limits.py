@@ -89,7 +89,7 @@ class _Key:
     """A configured student as a dictionary key: equal where its family and options are."""
 
     def __init__(self, config: Config):
-        self.family: Student = config.student.chosen("family")
+        self.family = Student.of(config.student)
         self._text = f"{config.student.family} {self.family!r}"
 
     def __eq__(self, other: object) -> bool:
