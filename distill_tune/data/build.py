@@ -41,7 +41,7 @@ class Built:
 
     @property
     def num_bytes(self) -> int:
-        """Of all splits."""
+        """Bytes of all splits."""
         return sum(array.nbytes for arrays in self.splits.values() for array in arrays.values())
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 UNLABELLED = -1
 """The label of a sample that takes part through the teacher alone."""
 FORMAT = 6
-"""Of the cache; another number makes every older cache unknown."""
+"""The cache's version; another number makes every older cache unknown."""
 _NOT_OF_THE_SPLIT = ("path", "student_samples", "rest")
 
 
@@ -63,7 +63,7 @@ class Dataset:
     input_shape: tuple[int, ...]
     """(channels, height, width) or (features,)."""
     mean: tuple[float, ...]
-    """Of each channel of the training split, in stored units (0 to 255); () for tables, which are
+    """Each channel's mean in the training split, in stored units (0 to 255); () for tables, which are
     standardised already."""
     std: tuple[float, ...]
     """Likewise; 1 where a channel is constant."""

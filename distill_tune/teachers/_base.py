@@ -48,9 +48,9 @@ class LoadedTeacher:
     table: np.ndarray | KeptRows | None = None
     """float32 [source rows, classes]; once the teacher's outputs are in the cache, all rows but those of training."""
     members: dict[str, LoadedTeacher] = field(default_factory=dict)
-    """Of several teachers, all of them by their names."""
+    """All of several teachers, by their names."""
     mix: Mix | None = None
-    """Of several teachers, how they are mixed."""
+    """How several teachers are mixed."""
     record: dict[str, Any] = field(default_factory=dict)
     """How it came to be, as `summary.json` tells it."""
 
@@ -130,7 +130,7 @@ class Teacher(Options):
 
     @classmethod
     def missing_methods(cls) -> list[str]:
-        """Of one that is not several teachers, `load` too."""
+        """What is abstract, and `load` of a source that is not several teachers."""
         is_several = cls.member_configs is not Teacher.member_configs
         has_load = is_several or cls.load is not Teacher.load
         return super().missing_methods() + ([] if has_load else ["load"])
@@ -144,7 +144,7 @@ class Teacher(Options):
         """
 
     def member_configs(self) -> dict[str, TeacherConfig]:
-        """Of a source that is several teachers, the section of each by its name; of others nothing."""
+        """The section of each teacher by its name, where the source is several; empty for others."""
         return {}
 
     def mix(self) -> Mix | None:

@@ -46,7 +46,7 @@ class SearchPhase:
         search, lanes = self.space.config.search, self.space.config.resources.lanes
         assert lanes != "auto", "settled before a search"
         self.lanes = min(lanes, -(-budget.trials // places))
-        """Of each place; no more than there are trials for."""
+        """Lanes of each place; no more than there are trials for."""
         self.ledger = Ledger(search.objectives[0], say=reporter.tell, further=search.objectives[1:])
         self.judge = Scheduler.of(search).judge(search)
         self.ended_by: Reason | None = None
@@ -54,7 +54,7 @@ class SearchPhase:
         self.progress: ProgressWatcher | None = None
         self.conductor: Conductor | None = None
         self.used_s = budget.spent_s
-        """Of the time budget, by all sessions together."""
+        """What all sessions together have used of the time budget."""
 
     def run(self, prepared: Prepared, tensorboard: TensorBoardWatcher, title: str = "Searching") -> None:
         """Search until the budget is used up, or the user has said so; every trial has then ended in the ledger.

@@ -49,7 +49,7 @@ class Session:
         self.beside: SearchPhase | None = None
         """The search without a teacher, where there is one and it has begun."""
         self.again = Ledger(self.ledger.objective)
-        """Of the confirmation's runs, once it has begun."""
+        """The ledger of the confirmation's runs, once it has begun."""
 
     def _budget(self) -> Budget:
         search, sign = self.config.search, sign_of(self.config.search.objectives[0])

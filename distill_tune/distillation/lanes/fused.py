@@ -30,9 +30,9 @@ from distill_tune.distillation.training.loop import Checkpoint, Epoch, Run
 from distill_tune.errors import TrainingError
 
 _CHUNK_SAMPLES = 4096
-"""Of a lane."""
+"""Samples of a lane that are made ready at a time."""
 _CHUNK_BYTES = 1 << 24
-"""Of the inputs of all lanes together, as floats."""
+"""The most bytes that the inputs of all lanes may then have together, as floats."""
 _CLIP_EPSILON = 1e-6
 """As `torch.nn.utils.clip_grad_norm_` has it."""
 
@@ -205,14 +205,14 @@ class Fused:
 
 
 class _Plan(NamedTuple):
-    """Of an epoch."""
+    """What the steps of an epoch are made with."""
 
     rates: Tensor
     """[steps, lanes, 1]."""
     numbers: Tensor
     """[steps, lanes, 1]: of each step in its lane's training, from 1 on."""
     dials: list[list[Dials]]
-    """Of each part, at each step."""
+    """Those of each part, at each step."""
 
 
 def _steps(chunks: list[Batch]) -> Iterator[Batch]:

@@ -61,7 +61,7 @@ class OptimizerKind(Options):
 
 
 def optimizer_of(optim: OptimConfig, student: nn.Module, beside: nn.Module | None) -> Optimizer:
-    """Of the student, and in groups of their own with the same settings, of what is trained `beside` it."""
+    """The optimizer of the student and, in groups of their own with the same settings, of what trains `beside` it."""
     optimizer = OptimizerKind.of(optim).build(student, optim.learning_rate, optim.weight_decay)
     if beside is not None:
         for group in weight_groups(beside, optim.weight_decay):

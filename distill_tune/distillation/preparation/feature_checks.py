@@ -68,7 +68,7 @@ def teacher_layers(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str
 
 
 def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:
-    """Of each family: all ranges at their first corner, all at their last, and each at every corner between the two.
+    """The edges of each family: all ranges at their first corner, all at their last, and each at every corner between.
 
     What trials pair by themselves they pair from the end, and so a student in between pairs what one of these does.
     """

@@ -143,7 +143,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
 
 
 def _check_teachers_augmentation(space: Space, dataset: Dataset) -> None:
-    """Of teachers that are trained here; a dry run trains none."""
+    """Refuse the augmentation of a teacher that is trained here if it does not suit the data; a dry run trains none."""
     teacher = space.config.teacher
     for section in (teacher, *Teacher.of(teacher).member_configs().values()):
         source = Teacher.of(section)

@@ -109,7 +109,7 @@ def _layers_to_compare(
 
 
 def members_to_prepare(space: Space) -> dict[str, TeacherConfig]:
-    """Of several teachers, those that may take part in a training: all, where who does is searched."""
+    """Those of several teachers that may take part in a training: all, where who does is searched."""
     source = Teacher.of(space.config.teacher)
     mix, members = source.mix(), source.member_configs()
     if mix is None or USE in space.ranges:

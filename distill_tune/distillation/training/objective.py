@@ -25,7 +25,7 @@ class LossTerms(NamedTuple):
     hard: Tensor
     soft: Tensor | None
     also: tuple[Tensor, ...] = ()
-    """Of `loss.also`, in its order."""
+    """The terms of `loss.also`, in its order."""
 
 
 class Objective:

@@ -31,7 +31,7 @@ class Ensemble(Teacher):
     members: dict[str, Any] = Field(min_length=1)
     """Name to the keys and tables of its `[teacher]`."""
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    """Of a member; one that is not named has 1. Each may be a range."""
+    """A member's weight; one that is not named has 1. Each may be a range."""
     use: str | list[str] | None = None
     """The members that take part, a name or a list of names; may be a choice. None: all."""
     average: Literal["logits", "probabilities"] = "logits"
@@ -69,7 +69,7 @@ class Ensemble(Teacher):
         return Mix({name: weight / total for name, weight in weights.items()}, self.average)
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """Of all members; each has one of its own, by which it is kept."""
+        """The identities of all members; each has one of its own, by which it is kept."""
         members = self.member_configs()
         told = [f"{name} {each.source} {Teacher.of(each).identity(each, data_spec)}" for name, each in members.items()]
         return hashlib.sha256(" ".join(told).encode()).hexdigest()

@@ -24,7 +24,7 @@ class Excess(NamedTuple):
     """By how much a student breaks a limit."""
 
     share: float
-    """Of the limit; 0 where all are kept."""
+    """Share of the limit; 0 where all are kept."""
     limit: str
     """The limit's key."""
     why: str

@@ -34,7 +34,7 @@ class Claim:
     logbook: Logbook
     history: History = field(default_factory=History)
     command: str = ""
-    """Of this session."""
+    """The command line of this session."""
 
     @classmethod
     def of_new(

@@ -28,11 +28,11 @@ class History:
     search_s: float = 0.0
     """Seconds of searching, from each session's first step to its last."""
     spent_s: float = 0.0
-    """Of these, since the search was begun or last extended: what its time budget has paid for."""
+    """The part of them since the search was begun or last extended: what its time budget has paid for."""
     place_s: float = 0.0
     """`search_s`, times the places of each session."""
     plan: ConfirmationPlan | None = None
-    """Of the confirmation that was begun last and is not finished."""
+    """The plan of the confirmation that was begun last and is not finished."""
     rounds: int = 0
     """Confirmations that came to their end."""
     tests_opened: int = 0
@@ -156,7 +156,7 @@ class _Stopwatch:
 
     def __init__(self) -> None:
         self.places = 1
-        """Of the session."""
+        """Places of the session."""
         self._last_s: float | None = None
         self._session_s = 0.0
 

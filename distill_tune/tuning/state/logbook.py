@@ -107,7 +107,7 @@ class Logbook(Watcher):
         self._file.close()
 
     def write(self, entry: Entry, **content: Any) -> None:
-        """Add an entry.
+        """Add an entry, with the time in `at_s`: seconds since 1970.
 
         Raises:
             OSError: it cannot be written, or an earlier one could not.
