@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import StudentConfig, TeacherConfig
 
 FirstStride = Annotated[int, Field(ge=1, le=2)] | None
-"""Of a network's first convolution: 2 looks at a quarter of the places and is about four times as fast, 1
-sees finer detail. None: 2 for images of 24 pixels and more, 1 for smaller ones."""
+"""Stride of a network's first convolution: 2 looks at a quarter of the places and is about four times as fast, 1 sees
+finer detail. None: 2 for images of 24 pixels and more, 1 for smaller ones."""
 
 
 class Student(Options):

@@ -83,7 +83,7 @@ def check_beginnings(space: Space, shapes: Shapes) -> None:
         ConfigError: a student and an initialisation of the space do not go together.
     """
     for config in islice(_students(space), _MOST_STUDENTS):
-        config.student.chosen("init").check(config, shapes)
+        Initialisation.of(config.student).check(config, shapes)
 
 
 def check_teachers_weights(space: Space, shapes: Shapes, teacher: nn.Module) -> None:
@@ -93,7 +93,7 @@ def check_teachers_weights(space: Space, shapes: Shapes, teacher: nn.Module) -> 
         TeacherError: they do not go together.
     """
     for config in islice(_students(space), _MOST_STUDENTS):
-        config.student.chosen("init").check_weights(config, shapes, teacher)
+        Initialisation.of(config.student).check_weights(config, shapes, teacher)
 
 
 def _students(space: Space) -> Iterator[Config]:

@@ -7,7 +7,7 @@ from torch import nn
 
 from distill_tune.config import Config
 from distill_tune.distillation.materials.materials import Materials
-from distill_tune.students import build_student
+from distill_tune.students import Student, build_student
 
 
 def teacher_network(config: Config, materials: Materials) -> nn.Module:
@@ -19,7 +19,7 @@ def teacher_network(config: Config, materials: Materials) -> nn.Module:
     data = materials.dataset
     assert materials.teacher_weights is not None, "prepared for a space that needs them"
     with torch.device("meta"):
-        family = config.teacher.chosen("family")
+        family = Student.of(config.teacher)
         teacher = build_student(family, data.input_shape, len(data.classes), data.mean, data.std)
     teacher.load_state_dict(materials.teacher_weights.state(), assign=True)
     return teacher.requires_grad_(False).eval().to(materials.train_inputs.device)

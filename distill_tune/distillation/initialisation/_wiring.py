@@ -87,7 +87,7 @@ def first_layers(network: nn.Module) -> list[list[nn.Module]]:
 
 
 def _plain(children: list[tuple[str, nn.Module]]) -> Wiring:
-    """Of an mlp or a convnet: one stage after the other."""
+    """The wiring of an mlp or a convnet: one stage after the other."""
     wiring, space, stage, role = Wiring(), INPUT, -1, ""
     last = [name for name, module in children if isinstance(module, nn.Linear)][-1]
     for name, module in children:
@@ -106,7 +106,7 @@ def _plain(children: list[tuple[str, nn.Module]]) -> Wiring:
 
 
 def _residual(children: list[tuple[str, nn.Module]]) -> Wiring:
-    """Of a resnet: stem, blocks, head."""
+    """The wiring of a resnet: stem, blocks, head."""
     wiring, space, stage, block = Wiring(), INPUT, 0, -1
     for name, module in children:
         if isinstance(module, ResidualBlock):

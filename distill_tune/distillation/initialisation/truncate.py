@@ -17,13 +17,13 @@ from distill_tune.config.messages import shown
 from distill_tune.distillation.initialisation._base import Initialisation, Shapes, check_family
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import INITIALISATIONS
+from distill_tune.students import Student
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from distill_tune.config import Config
     from distill_tune.distillation.materials.materials import Materials
-    from distill_tune.students import Student
 
 _FREE = {"widths", "depth", "stages", "activation", "dropout"}
 """Options that do not change what a layer's weights look like, or that are told as widths."""
@@ -50,7 +50,7 @@ class Truncate(Initialisation):
             self._check_blocks(config, shapes)
             return
         check_family(config)
-        families = config.teacher.chosen("family"), config.student.chosen("family")
+        families = Student.of(config.teacher), Student.of(config.student)
         with torch.device("meta"):
             networks = [family.build(shapes.input_shape, shapes.classes) for family in families]
         theirs, ours = ([_shapes_of(layer) for layer in first_layers(network)] for network in networks)
@@ -65,17 +65,17 @@ class Truncate(Initialisation):
     def _check_blocks(self, config: Config, shapes: Shapes) -> None:
         from distill_tune.distillation.initialisation._named_blocks import number_of_blocks
 
-        student = _built(config.student.chosen("family"), shapes)
+        student = _built(Student.of(config.student), shapes)
         if self.layers > (most := number_of_blocks(student)):
             raise ConfigError(
                 f"student.truncate.layers: must be at most {most}, the blocks that {config.student.family!r} has "
                 f"before its head, but got {self.layers}."
             )
         if config.teacher.family is not None:  # so that nothing is trained for a student that cannot begin with it
-            self._compare(student, _built(config.teacher.chosen("family"), shapes).state_dict())
+            self._compare(student, _built(Student.of(config.teacher), shapes).state_dict())
 
     def check_weights(self, config: Config, shapes: Shapes, teacher: nn.Module) -> None:
-        """Of a student of one's own: its first blocks must be among the teacher's weights, by name and shape."""
+        """Where the student is one's own, its first blocks must be among the teacher's weights, by name and shape."""
         if not is_users_own(config):
             super().check_weights(config, shapes, teacher)
             return
@@ -83,7 +83,7 @@ class Truncate(Initialisation):
         from distill_tune.distillation.initialisation._reading import check_reading
 
         check_reading(config.student.init, shapes.input_shape, teacher)
-        self._compare(_built(config.student.chosen("family"), shapes), network_of(teacher).state_dict())
+        self._compare(_built(Student.of(config.student), shapes), network_of(teacher).state_dict())
 
     def _compare(self, student: nn.Module, theirs: dict[str, Tensor]) -> None:
         for name, tensor in self._first_blocks(student).items():
@@ -127,9 +127,9 @@ class Truncate(Initialisation):
         what = f"student.init: 'truncate' takes the teacher's {layers}"
         if name == "mlp":
             widths = [int(layer[0][0]) for layer in theirs[: self.layers]]
-            got = _widths(config.student.chosen("family"))
+            got = _widths(Student.of(config.student))
             return f"{what}, so student.mlp.widths must begin with {widths}, but is {got}."
-        teacher, student = (part.chosen("family").model_dump() for part in (config.teacher, config.student))
+        teacher, student = (Student.of(part).model_dump() for part in (config.teacher, config.student))
         written = ", ".join(
             f"student.{name}.{key} = {shown(teacher[key])}"
             for key in teacher
