@@ -22,6 +22,7 @@ from distill_tune.config.validate import validate
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.training.loop import distill
+from distill_tune.tuning.state.logbook import LOGBOOK, Entry
 
 _STEPS = 20
 _CONFIRMATION_SHARE = 1.5
@@ -52,7 +53,7 @@ def searched(space: str, storage: Path, seconds: float, settings: Sequence[str])
     """Search for so many seconds; its curve, number of trials, and the test accuracy of the confirmed winner."""
     time = ("--time", f"{_CONFIRMATION_SHARE * seconds:.0f}s", "--trials", "100000")
     search = run_search(space, storage, *time, *SHORT_CONFIRMATION, *settings)
-    until_s = next(entry["at_s"] for entry in _entries(search) if entry["entry"] == "searched")
+    until_s = next(entry["at_s"] for entry in _entries(search) if entry["entry"] == Entry.SEARCHED)
     return _told(search, until_s) | {"test": search.summary["best"]["test"]["accuracy"]["mean"]}
 
 
@@ -74,13 +75,13 @@ def _told(search: Search, until_s: float) -> dict[str, Any]:
     curve = [
         (entry["at_s"] - search.began_s, entry["report"]["val/accuracy"])
         for entry in entries
-        if entry["entry"] == "reported"
+        if entry["entry"] == Entry.REPORTED
     ]
-    return {"curve": curve, "trials": len({e["trial"]["trial_id"] for e in entries if e["entry"] == "started"})}
+    return {"curve": curve, "trials": len({e["trial"]["trial_id"] for e in entries if e["entry"] == Entry.STARTED})}
 
 
 def _entries(search: Search) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (search.folder / "ledger.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (search.folder / LOGBOOK).read_text().splitlines()]
 
 
 def _test_accuracy(search: Search, storage: Path) -> float:

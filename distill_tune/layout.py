@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Layout:
-    """Of the features of a row: first numbers, then the marks of those that have one, then one-hot categories."""
+    """The order of a row's features: first numbers, then the marks of those that have one, then one-hot categories."""
 
     marked: tuple[bool, ...]
-    """Of each number, whether it has a mark, which is 1 where it is missing and 0 elsewhere."""
+    """Whether each number has a mark, which is 1 where it is missing and 0 elsewhere."""
     categories: tuple[tuple[bool, ...], ...] = ()
-    """Of each category's features, whether it is the one of missing values; where none is, all are 0 then."""
+    """Whether each of a category's features is the one of missing values; where none is, all are 0 then."""
 
     @classmethod
     def of_numbers(cls, count: int) -> Layout:
@@ -29,7 +29,7 @@ class Layout:
 
     @classmethod
     def of_encoder(cls, encoder: dict[str, Any]) -> Layout:
-        """Of the rows that an encoder makes, as `TableEncoder.to_dict` tells of it."""
+        """The layout of the rows that an encoder makes, as `TableEncoder.to_dict` tells of it."""
         categories = encoder["categories"].values()
         return cls(
             marked=tuple(number["missing"] for number in encoder["numbers"]),

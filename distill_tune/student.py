@@ -46,7 +46,7 @@ class LoadedStudent:
     """In eval mode: what `inputs` makes, as a tensor, to logits [rows, classes]."""
     classes: tuple[str, ...]
     input_shape: tuple[int, ...]
-    """Of a row as `inputs` makes it: (features,), or (channels, height, width)."""
+    """The shape of a row as `inputs` makes it: (features,), or (channels, height, width)."""
     encoder: dict[str, Any] | None
     """How a table's columns become features, as `student.json` says it; None for images."""
     separator: str | None

@@ -99,7 +99,7 @@ def test_killed_in_the_midst_of_it_a_search_ends_as_if_nothing_had_happened(undi
 
 
 def test_a_second_ctrl_c_in_the_midst_of_it_ends_at_once_and_what_is_there_is_saved(storage: Path) -> None:
-    long = ["--trials", "2", "--set", "data.passes=50"]
+    long = ["--trials", "2", "--set", "data.passes=20"]
     status, said = ended_twice(storage, "twice/baseline", "--name", "twice", *SMALL, *long)
     assert status == 130, said
     assert "Traceback" not in said

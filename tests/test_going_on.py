@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 SMALL = [
     *("--set", "teacher.family='mlp'", "--set", "teacher.mlp.widths=[64]", "--set", "teacher.train.epochs=8"),
     *("--set", "teacher.views=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2", "--set", "search.max_epochs=9"),
-    *("--set", "resources.concurrent_trials=1", "--set", "optim.precision=float32", "--trials", "40"),
+    *("--set", "resources.concurrent_trials=1", "--set", "optim.precision=float32", "--trials", "20"),
     *("--set", "data.passes=5"),  # so that there is something to interrupt
 ]
 TELLING = ["trial", "status", "epochs", "rung", "val/accuracy", "val/loss", "train/loss", "message"]
@@ -70,7 +70,7 @@ def is_worker(process: psutil.Process) -> bool:
 
 
 def some_have_ended(line: str) -> bool:
-    return " tried" in line and "10 of" not in line and any(f"{count} of 40" in line for count in range(5, 36))
+    return any(f" {count} of 20 tried" in line for count in range(5, 17))
 
 
 def trials(folder: Path) -> list[dict[str, Any]]:
@@ -204,7 +204,7 @@ def test_a_second_ctrl_c_ends_at_once_and_what_is_there_is_saved(storage: Path, 
 def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage: Path, undisturbed: Path) -> None:
     """Trial actors are killed at random lines of three sessions, and the driver at the end of the first two."""
     chance, killed = random.Random(7), 0
-    chaos = ["--set", "resources.concurrent_trials=2", "--set", "search.retries=9", "--set", "data.passes=20"]
+    chaos = ["--set", "resources.concurrent_trials=2", "--set", "search.retries=9", "--set", "data.passes=10"]
     begun = ["--name", "chaos", *SMALL, *chaos, "--trials", "24"]
     for session, arguments in enumerate([begun, ["--resume", "--name", "chaos"], ["--resume", "--name", "chaos"]]):
         process = subprocess.Popen(

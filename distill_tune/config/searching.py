@@ -66,7 +66,7 @@ class SearchConfig(Choosing):
     time: Annotated[str, BeforeValidator(_is_duration)] | None = None
     """For search and confirmation together, without preparation; such as '10m'."""
     epochs: Positive | None = None
-    """Of all trials together; None: as many as the trials need."""
+    """Epochs of all trials together; None: as many as the trials need."""
     target: Finite | None = None
     """A value of the first objective that is good enough: the search ends when an epoch of a trial reaches it."""
     patience: Positive | None = None
@@ -75,7 +75,7 @@ class SearchConfig(Choosing):
     """No trial is stopped before; the lowest rung."""
     max_epochs: Positive = 27
     reduction_factor: Annotated[int, Field(ge=2)] = 3
-    """Of the trials that reach a rung, one in so many goes on."""
+    """One in so many of the trials that reach a rung goes on."""
     sampler: str = "tpe"
     scheduler: str = "promotion"
     objectives: Annotated[list[Objective], BeforeValidator(_listed), Field(min_length=1)] = Field(["val/accuracy"])

@@ -21,9 +21,9 @@ OF_ALL_LOSSES: dict[str, dict[str, list[Any]]] = {
     "temperature": {"log": [1.0, 8.0]},
     "soft_weight": {"uniform": [0.0, 1.0]},
 }
-"""Of keys of `[loss]`, where one of the losses has them."""
+"""Ranges of keys of `[loss]`, where one of the losses has them."""
 BESIDE_LABELS: dict[str, list[Any]] = {"uniform": [0.0, 0.9]}
-"""Of `soft_weight`, where a kind of loss needs the labels (`naming_classes.py`)."""
+"""The range of `soft_weight` where a kind of loss needs the labels (`naming_classes.py`)."""
 _CHOSEN = (
     ("student", "family", STUDENTS),
     ("student", "init", INITIALISATIONS),
@@ -65,7 +65,7 @@ def _shipped(space: Space) -> Iterator[tuple[KeyPath, dict[str, list[Any]]]]:
 
 
 def _of_added(space: Space) -> Iterator[tuple[KeyPath, dict[str, list[Any]]]]:
-    """Of the losses that are only added, but for a term's one weight: `loss.also` has said that."""
+    """Ranges of the losses that are only added, but for a term's one weight: `loss.also` has said that."""
     for name in space.added:
         loss = LOSSES.get(name)
         for key, written in loss.ranges.items():

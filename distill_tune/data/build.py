@@ -13,6 +13,7 @@ from distill_tune.data.columns import check_table
 from distill_tune.data.dataset import UNLABELLED
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.data.raw import SEEN_THROUGH_THE_TEACHER, RawImages, RawTable
+from distill_tune.data.sources import Source
 from distill_tune.data.sources._table import TableFile
 from distill_tune.data.splits import Fold, Rows, labelled_rows, split_rows
 from distill_tune.errors import DataError
@@ -40,7 +41,7 @@ class Built:
 
     @property
     def num_bytes(self) -> int:
-        """Of all splits."""
+        """Bytes of all splits."""
         return sum(array.nbytes for arrays in self.splits.values() for array in arrays.values())
 
 
@@ -62,8 +63,8 @@ def build(config: DataConfig, fold: int | None = None) -> Built:
         DataError: the data breaks a rule.
         ConfigError: a key of `[data]` does.
     """
-    source = config.chosen("source")
-    raw: RawImages | RawTable = source.load(config)
+    source = Source.of(config)
+    raw = source.load(config)
     _check_labelled(raw, config)
     if isinstance(raw, RawTable):
         key = f" (data.{config.source}.ignore)" if isinstance(source, TableFile) else ""

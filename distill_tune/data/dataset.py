@@ -21,6 +21,7 @@ import numpy.typing as npt
 from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.atomic import new_folder
 from distill_tune.checksum import sha256_of
+from distill_tune.data.sources import Source
 from distill_tune.errors import CacheError
 from distill_tune.layout import Layout
 from distill_tune.room import check_room
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 UNLABELLED = -1
 """The label of a sample that takes part through the teacher alone."""
 FORMAT = 6
-"""Of the cache; another number makes every older cache unknown."""
+"""The cache's version; another number makes every older cache unknown."""
 _NOT_OF_THE_SPLIT = ("path", "student_samples", "rest")
 
 
@@ -62,7 +63,7 @@ class Dataset:
     input_shape: tuple[int, ...]
     """(channels, height, width) or (features,)."""
     mean: tuple[float, ...]
-    """Of each channel of the training split, in stored units (0 to 255); () for tables, which are
+    """Each channel's mean in the training split, in stored units (0 to 255); () for tables, which are
     standardised already."""
     std: tuple[float, ...]
     """Likewise; 1 where a channel is constant."""
@@ -176,7 +177,7 @@ def fingerprint_of(config: DataConfig, fold: int | None = None) -> str:
 
 def _told(config: DataConfig, fold: int | None) -> dict[str, Any]:
     """Everything that decides it."""
-    source = config.chosen("source")
+    source = Source.of(config)
     section = config.model_dump(include=set(type(config).model_fields) - {"passes", "folds"})
     folds = {} if config.folds is None else {"folds": config.folds, "fold": fold}
     return {

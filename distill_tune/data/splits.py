@@ -73,11 +73,11 @@ class _Table(NamedTuple):
 
     raw: Raw
     groups: Ints
-    """Of every row: equal inputs have one number."""
+    """A number for every row: equal inputs have the same."""
     rows: Ints
-    """That have a label, and are not in a test split of the source's own that is kept."""
+    """Those that have a label, and are not in a test split of the source's own that is kept."""
     strata: Ints
-    """Of every row; see `strata`."""
+    """A number for every row; see `strata`."""
     own_test: Ints | None
     notes: list[str]
 
@@ -124,7 +124,7 @@ def _dealt(table: _Table, validation: float, test: float | None, fold: Fold | No
 
 
 def _rows_of(table: _Table, dealt: _Dealt, fold: Fold | None) -> Rows:
-    """Of the fold that is asked for; of all folds together none of the rest is kept out of training."""
+    """The rows of the fold that is asked for; of all folds together none of the rest is kept out of training."""
     number = 0 if fold is None or fold.number is None else fold.number
     part, of_all = dealt.parts[number], fold is not None and fold.number is None
     train = dealt.rest if of_all else np.setdiff1d(dealt.rest, part)

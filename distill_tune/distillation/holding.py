@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
 _FREE = nullcontext()
-"""Of a student that holds nothing, which most are: a step of a small one is too short for more."""
+"""For a student that holds nothing, as most do: a step of a small one is too short for more."""
 
 
 class Hold:

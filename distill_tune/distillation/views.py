@@ -42,12 +42,12 @@ class Views:
 
     @property
     def sample_bytes(self) -> int:
-        """Of one sample as it is stored."""
+        """Bytes of one sample as it is stored."""
         return self._inputs[0].numel() * self._inputs.element_size()
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """The shape of one sample."""
         return tuple(self._inputs.shape[1:])
 
     @property

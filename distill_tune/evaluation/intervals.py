@@ -125,7 +125,7 @@ def _half_width(values: NDArray[np.float64], confidence: float) -> float:
 
 
 def _error_and_freedom(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Of the mean: its standard error, 0 where nothing differs, and the degrees of freedom of that."""
+    """The standard error of the mean, 0 where nothing differs, and its degrees of freedom."""
     seeds, items = values.shape
     parts: Any = np.array([values.mean(1).var(ddof=1) / seeds, values.mean(0).var(ddof=1) / items])
     if parts.sum() < 1e-18:  # rounding only

@@ -72,7 +72,10 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
 
 
 def training_card(name: str, seed: int, accuracy: float) -> str:
-    """Of a student that no search has found: `name` is its folder's training, `accuracy` that on validation samples."""
+    """The card of a student that no search has found.
+
+    `name` is its folder's training, `accuracy` that on validation samples.
+    """
     return f"# Student of {name}, seed {seed}\n\nval/accuracy {accuracy:.4f}\n"
 
 

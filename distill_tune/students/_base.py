@@ -14,11 +14,12 @@ from distill_tune.registry import STUDENTS, Options
 if TYPE_CHECKING:
     from torch import nn
 
+    from distill_tune.config.sections import StudentConfig, TeacherConfig
     from distill_tune.students._wiring import Wiring
 
 FirstStride = Annotated[int, Field(ge=1, le=2)] | None
-"""Of a network's first convolution: 2 looks at a quarter of the places and is about four times as fast, 1
-sees finer detail. None: 2 for images of 24 pixels and more, 1 for smaller ones."""
+"""Stride of a network's first convolution: 2 looks at a quarter of the places and is about four times as fast, 1 sees
+finer detail. None: 2 for images of 24 pixels and more, 1 for smaller ones."""
 
 
 class Student(Options):
@@ -29,6 +30,12 @@ class Student(Options):
 
     for_tables: ClassVar[bool] = True
     """Whether the family can read rows of a table; every family can read images."""
+
+    @classmethod
+    def of(cls, section: StudentConfig | TeacherConfig) -> Student:
+        """The family that `[student]` or `[teacher]` names, with its options."""
+        family: Student = section.chosen("family")
+        return family
 
     @abstractmethod
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:

@@ -23,7 +23,7 @@ _Seen = TypeVar("_Seen")
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one student."""
+    """What one student costs."""
 
     parameters: int
     """Trained numbers; buffers such as the normalisation of the inputs are none."""
@@ -58,7 +58,7 @@ def looked_at(look: Callable[[], _Seen]) -> _Seen:
 
 
 def multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Of a network that exists, for one sample."""
+    """Multiply-adds of a network that exists, for one sample."""
     import torch
 
     from distill_tune.students._counting import operations_of

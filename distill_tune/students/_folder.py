@@ -17,7 +17,7 @@ from distill_tune.config.sections import StudentConfig
 from distill_tune.config.validate import validate_section
 from distill_tune.errors import ConfigError, InputError, one_line
 from distill_tune.paths import is_file, is_folder
-from distill_tune.students._base import build_student
+from distill_tune.students._base import Student, build_student
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,9 +45,9 @@ class StudentFolder:
     classes: tuple[str, ...]
     encoder: dict[str, Any] | None
     split_fingerprint: str
-    """Of the data that it has learned, and of their splits; empty where an older version wrote the folder."""
+    """That of the data that it has learned, and of their splits; empty where an older version wrote the folder."""
     separator: str | None
-    """Of the CSV file that it was trained on; None where that was none."""
+    """What separates columns in the CSV file that it was trained on; None where that was none."""
     student: nn.Module
 
 
@@ -74,7 +74,7 @@ def open_student_folder(folder: Path) -> StudentFolder:
         weights = load_file(folder / WEIGHTS)
         shape, classes = tuple(description["input_shape"]), tuple(description["classes"])
         mean, std = _normalisation(weights, shape)
-        student = build_student(config.chosen("family"), shape, len(classes), mean, std)
+        student = build_student(Student.of(config), shape, len(classes), mean, std)
         student.load_state_dict(weights)
         known = (description["encoder"], description.get("split_fingerprint", ""))
     except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -96,7 +96,7 @@ def _read_run(path: Path) -> tuple[StudentConfig, str | None]:
 
 
 def _part(tables: dict[str, Any], section: str, chooses: str) -> dict[str, Any]:
-    """Of a section the key that chooses, and the options of what it chooses."""
+    """The key of a section that chooses, and the options of what it chooses."""
     table = tables.get(section)
     if not isinstance(table, dict) or not isinstance(table.get(chooses), str):
         raise ConfigError(f"{section}.{chooses}: this key is required, as text; copy the folder again.")

@@ -55,7 +55,7 @@ class Wiring:
     """
 
     network: nn.Module
-    """Of which another with the same `repr` differs in nothing but its numbers."""
+    """A network of which another with the same `repr` differs in nothing but its numbers."""
     layers: list[Layer] = field(default_factory=list)
     sizes: dict[int, int] = field(default_factory=dict)
     """Space to number of units, as its layers have it."""

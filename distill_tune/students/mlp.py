@@ -22,9 +22,9 @@ class MLP(Student):
     """Linear layers with an activation between them; images are flattened."""
 
     widths: Annotated[list[Width], Field(min_length=1, max_length=12)] | None = None
-    """Of each hidden layer, such as [100, 200, 300]; where it is given, `width` and `depth` do nothing."""
+    """Width of each hidden layer, such as [100, 200, 300]; where it is given, `width` and `depth` do nothing."""
     width: Width = 64
-    """Of every hidden layer."""
+    """Width of every hidden layer."""
     depth: Annotated[int, Field(ge=1, le=12)] = 2
     """Hidden layers."""
     activation: Literal["relu", "gelu", "silu"] = "relu"

@@ -89,7 +89,7 @@ class ResNet(Student):
 
 
 def _wire_block(wiring: Wiring, place: Place, name: str, block: ResidualBlock, stream: int) -> int:
-    """Of images; returns the stream that it writes into, a new one where its short cut is a convolution."""
+    """Add a block for images; returns the stream that it writes into: a new one if its short cut is a convolution."""
     keeps = not list(block.shortcut.children())
     inside, inner, made = f"{name}.convolutions", wiring.new_space(), stream if keeps else wiring.new_space()
     wiring.add(place, "first", f"{inside}.0", stream, inner)
@@ -103,7 +103,7 @@ def _wire_block(wiring: Wiring, place: Place, name: str, block: ResidualBlock, s
 
 
 def _wire_row(wiring: Wiring, place: Place, name: str, stream: int) -> None:
-    """Of rows of a table."""
+    """Add a block for rows of a table."""
     inner = wiring.new_space()
     wiring.add(place, "norm", f"{name}.layers.0", None, stream)
     wiring.add(place, "first", f"{name}.layers.1", stream, inner)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.errors import DataError, TeacherError
 from distill_tune.registry import Options
+from distill_tune.students import Student
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
     from distill_tune.config.sections import TeacherConfig
-    from distill_tune.students import Student
     from distill_tune.teachers.kept_rows import KeptRows
     from distill_tune.teachers.mixing import Mix
 
@@ -48,9 +48,9 @@ class LoadedTeacher:
     table: np.ndarray | KeptRows | None = None
     """float32 [source rows, classes]; once the teacher's outputs are in the cache, all rows but those of training."""
     members: dict[str, LoadedTeacher] = field(default_factory=dict)
-    """Of several teachers, all of them by their names."""
+    """All of several teachers, by their names."""
     mix: Mix | None = None
-    """Of several teachers, how they are mixed."""
+    """How several teachers are mixed."""
     record: dict[str, Any] = field(default_factory=dict)
     """How it came to be, as `summary.json` tells it."""
 
@@ -87,11 +87,9 @@ class TeacherContext:
 
 def family_trained_here(config: TeacherConfig) -> Student | None:
     """What the network of a teacher that is trained here will be; None of a teacher that is only loaded."""
-    source: Teacher = config.chosen("source")
-    if not source.trains_here or config.family is None:
+    if not Teacher.of(config).trains_here or config.family is None:
         return None
-    family: Student = config.chosen("family")
-    return family
+    return Student.of(config)
 
 
 def existing_file(config: TeacherConfig) -> Path:
@@ -125,8 +123,14 @@ class Teacher(Options):
     """False for a source whose teacher reads data as they were encoded for it, which those of each fold are not."""
 
     @classmethod
+    def of(cls, section: TeacherConfig) -> Teacher:
+        """The source that `[teacher]` names, with its options."""
+        source: Teacher = section.chosen("source")
+        return source
+
+    @classmethod
     def missing_methods(cls) -> list[str]:
-        """Of one that is not several teachers, `load` too."""
+        """What is abstract, and `load` of a source that is not several teachers."""
         is_several = cls.member_configs is not Teacher.member_configs
         has_load = is_several or cls.load is not Teacher.load
         return super().missing_methods() + ([] if has_load else ["load"])
@@ -140,7 +144,7 @@ class Teacher(Options):
         """
 
     def member_configs(self) -> dict[str, TeacherConfig]:
-        """Of a source that is several teachers, the section of each by its name; of others nothing."""
+        """The section of each teacher by its name, where the source is several; empty for others."""
         return {}
 
     def mix(self) -> Mix | None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from distill_tune.errors import TeacherError
 
 _LUMA = (0.299, 0.587, 0.114)
-"""Of red, green and blue in a grey pixel: ITU-R BT.601, as Pillow's mode "L" has it."""
+"""Shares of red, green and blue in a grey pixel: ITU-R BT.601, as Pillow's mode "L" has it."""
 
 
 class ImageClassifier(nn.Module):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.errors import TeacherError, one_line
+from distill_tune.students import Student
 from distill_tune.teachers._base import DataSpec
 from distill_tune.teachers._keras import KerasNetwork, import_keras
 
@@ -31,7 +32,7 @@ def as_family(network: KerasNetwork, config: TeacherConfig, data_spec: DataSpec)
     Raises:
         TeacherError: the two are not built alike.
     """
-    ours: nn.Module = config.chosen("family").build(data_spec.input_shape, len(data_spec.classes)).eval()
+    ours = Student.of(config).build(data_spec.input_shape, len(data_spec.classes)).eval()
     try:
         _fill(ours, list(_layers(network.model)))
         difference = _difference(ours, network, data_spec.input_shape)

@@ -153,7 +153,7 @@ class Preprocessing:
 
     @property
     def mode(self) -> str:
-        """Of `torch.nn.functional.interpolate`."""
+        """What `torch.nn.functional.interpolate` calls the way to resize."""
         return "bicubic" if self.says.get("resample") == _BICUBIC else "bilinear"
 
 
@@ -178,7 +178,7 @@ def _numbers(values: Any, count: int) -> bool:
 
 
 def _size(said: Any) -> tuple[int, int] | None:
-    """Of what is written as 224, as [224, 224], or as an object; of a shortest edge, its square."""
+    """Height and width, written as 224, as [224, 224], or as an object; of a shortest edge, its square."""
     if isinstance(said, dict):
         edge = said.get("shortest_edge")
         said = [said.get("height", edge), said.get("width", edge)]
@@ -201,5 +201,5 @@ def channels_in(config: Any) -> int | None:
 
 
 def _vision_part(config: Any) -> Any:
-    """Of a model of images and texts (CLIP), the part of the images."""
+    """What says of a model how it reads images: a part, where it reads texts too (CLIP)."""
     return getattr(config, "vision_config", None) or config

@@ -110,7 +110,7 @@ def _users_files(name: str) -> Iterator[tuple[str, Path]]:
 
 
 def _top_spec(name: str) -> ModuleSpec | None:
-    """Of a module outside of all packages, which is found without being imported."""
+    """The spec of a module outside of all packages, which is found without being imported."""
     try:
         return find_spec(name)
     except (ImportError, ValueError):  # a loaded one without a spec, such as a script

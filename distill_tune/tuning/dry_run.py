@@ -23,7 +23,7 @@ from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.planning.fitting import fit
 from distill_tune.tuning.planning.footprint import Footprint
-from distill_tune.tuning.schedulers import Rung
+from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.showing.display import SteadyConsole
 from distill_tune.tuning.showing.wording import duration
 from distill_tune.tuning.state.plan import ConfirmationPlan
@@ -110,7 +110,7 @@ def _times(config: Config, epoch_s: float | None, samples: int, places: int) -> 
 def _expected_epochs(config: Config) -> float:
     """Epochs a trial if one in reduction_factor passes each rung."""
     search = config.search
-    rungs: list[Rung] = search.chosen("scheduler").judge(search).rungs
+    rungs = Scheduler.of(search).judge(search).rungs
     stops = [0, *sorted({rung.epochs for rung in rungs}), search.max_epochs]
     legs = enumerate(pairwise(stops))
     return sum((stop - start) / float(search.reduction_factor) ** passed for passed, (start, stop) in legs)

@@ -22,6 +22,7 @@ from distill_tune.tuning.planning.laning import with_lanes
 from distill_tune.tuning.search_context import Ready, SearchContext
 from distill_tune.tuning.showing.display import Reporter
 from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.origin import Origin
 from distill_tune.tuning.verdict.clock import Clock
 
@@ -53,7 +54,7 @@ class Job:
             document |= {**session.effort(), "versions": versions()}
             write_json(self.order.folder / "summary.json", document)
             if document["status"] != "interrupted":
-                session.claim.logbook.write("finished" if document["status"] == "complete" else "failed")
+                session.claim.logbook.write(Entry.FINISHED if document["status"] == "complete" else Entry.FAILED)
         if document["status"] == "failed":
             raise DistillTuneError(f"{document['message']}; see {self.order.folder / LOGS}; --resume tries it again.")
         return document

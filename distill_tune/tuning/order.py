@@ -9,9 +9,10 @@ from distill_tune.config import Space
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.tuning.deciding.budget import SENTENCES, Reason
+from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.claim import Claim, space_of
 from distill_tune.tuning.state.history import History
-from distill_tune.tuning.state.logbook import JOURNAL
+from distill_tune.tuning.state.logbook import JOURNAL, Entry
 from distill_tune.tuning.state.records import Status
 
 _FOR_GOOD = (Reason.EPOCHS, Reason.TARGET, Reason.PATIENCE)
@@ -37,7 +38,7 @@ class Order:
         """Write down that an old search has become a longer one; a kill may have left that half done."""
         if self.more_trials is not None:
             search = space.config.search
-            claim.logbook.write("extended", trials=self.more_trials, total=search.trials, time=search.time)
+            claim.logbook.write(Entry.EXTENDED, trials=self.more_trials, total=search.trials, time=search.time)
             claim.history.extend()
         if space_of(self.folder) != space:
             write_search_toml(self.folder, space, self.command)
@@ -88,7 +89,7 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
 
 def _knowing(space: Space) -> str:
     """What a search must have to learn from this one, if it is otherwise the same."""
-    return "" if space.config.search.chosen("sampler").learns_from_others else "search.sampler = 'tpe' and "
+    return "" if Sampler.of(space.config.search).learns_from_others else "search.sampler = 'tpe' and "
 
 
 def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
@@ -98,7 +99,7 @@ def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
         return (
             f"{SENTENCES[Reason(history.ended_by)]} (search.{history.ended_by} = {getattr(search, history.ended_by)})"
         )
-    if search.chosen("sampler").tries_each_once:
+    if Sampler.of(search).tries_each_once:
         from distill_tune.tuning.proposals.study import is_exhausted  # brings Optuna
 
         if is_exhausted(folder / JOURNAL):

@@ -16,7 +16,7 @@ class Ready:
     fitted: Fitted
     preparation: Preparation
     claim: Claim | None = None
-    """Of a search that is taken up, which is claimed first; a new one gets its folder last."""
+    """The claim to a search that is taken up, which comes first; a new one gets its folder last."""
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,14 @@ from distill_tune.tuning.planning.fitting import Fitted
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.running.run import run_search
+from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.showing import display
 from distill_tune.tuning.showing.display import Reporter
 from distill_tune.tuning.showing.progress import ProgressWatcher
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.ledger import Ledger, Watcher
-from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
+from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.front import front_in_words, front_of
 from distill_tune.tuning.verdict.rungs import rung_report, warning_of
@@ -45,15 +46,15 @@ class SearchPhase:
         search, lanes = self.space.config.search, self.space.config.resources.lanes
         assert lanes != "auto", "settled before a search"
         self.lanes = min(lanes, -(-budget.trials // places))
-        """Of each place; no more than there are trials for."""
+        """Lanes of each place; no more than there are trials for."""
         self.ledger = Ledger(search.objectives[0], say=reporter.tell, further=search.objectives[1:])
-        self.judge = search.chosen("scheduler").judge(search)
+        self.judge = Scheduler.of(search).judge(search)
         self.ended_by: Reason | None = None
         """Why the search was over, where it was."""
         self.progress: ProgressWatcher | None = None
         self.conductor: Conductor | None = None
         self.used_s = budget.spent_s
-        """Of the time budget, by all sessions together."""
+        """What all sessions together have used of the time budget."""
 
     def run(self, prepared: Prepared, tensorboard: TensorBoardWatcher, title: str = "Searching") -> None:
         """Search until the budget is used up, or the user has said so; every trial has then ended in the ledger.
@@ -66,7 +67,7 @@ class SearchPhase:
         self.conductor = self._take_up()
         try:
             if history.ended_by is None:
-                self.claim.logbook.write("searching", places=self.places)
+                self.claim.logbook.write(Entry.SEARCHING, places=self.places)
                 context = TrialContext(self.space, prepared, self.claim.folder, self.lanes)
                 run_search(self.conductor, context, self.reporter.tell)
                 self.used_s = self.budget.used_s
@@ -113,7 +114,7 @@ class SearchPhase:
             return
         self.ended_by = ended_by
         if ended_by is not Reason.FAILURES:
-            self.claim.logbook.write("searched", ended_by=str(ended_by))
+            self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by))
         if len(self.ledger.objectives) > 1:
             self.reporter.tell(front_in_words(self.ledger))
         if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):
@@ -163,7 +164,7 @@ def claim_beside(claim: Claim, fitted: Fitted, trials: int) -> tuple[Claim, Fitt
     is_new = not (folder / LOGBOOK).exists() or not (folder / LOGBOOK).stat().st_size
     beside = Claim.of_new(folder, fitted.space, command) if is_new else Claim.of_old(folder, command)
     for _ in range(claim.history.extensions - beside.history.extensions):
-        beside.logbook.write("extended", trials=trials)
+        beside.logbook.write(Entry.EXTENDED, trials=trials)
         beside.history.extend()
     write_search_toml(folder, fitted.space, command)
     fitted.limits.know_latencies(fitted.space, beside.history.records.values())

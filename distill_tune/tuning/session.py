@@ -17,6 +17,7 @@ from distill_tune.tuning.search_phase import BESIDE, SearchPhase, claim_beside
 from distill_tune.tuning.showing.display import Reporter
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.plan import ConfirmationPlan, num_searches
 from distill_tune.tuning.state.records import Status, TrialRecord, sign_of
 from distill_tune.tuning.verdict import summary
@@ -48,7 +49,7 @@ class Session:
         self.beside: SearchPhase | None = None
         """The search without a teacher, where there is one and it has begun."""
         self.again = Ledger(self.ledger.objective)
-        """Of the confirmation's runs, once it has begun."""
+        """The ledger of the confirmation's runs, once it has begun."""
 
     def _budget(self) -> Budget:
         search, sign = self.config.search, sign_of(self.config.search.objectives[0])
@@ -146,7 +147,7 @@ class Session:
             return None
         began_s = time.monotonic()
         plan = self.claim.history.plan or self._plan(best)
-        self.claim.logbook.write("confirming", plan=asdict(plan))
+        self.claim.logbook.write(Entry.CONFIRMING, plan=asdict(plan))
         self._announce(plan)
         confirmation = self._confirmed(best[: plan.top], plan)
         self.clock.confirm_s = time.monotonic() - began_s
@@ -198,7 +199,7 @@ class Session:
         for line in (*failures_in_words(confirmation), *left_out_in_words(confirmation)):
             self.reporter.tell(line)
         began_s = time.monotonic()
-        self.claim.logbook.write("test opened")
+        self.claim.logbook.write(Entry.TEST_OPENED)
         head = {**self._head, "test_opened": self.claim.history.tests_opened + 1, **self._front(confirmation)}
         best = self.claim.folder / BEST
         found = complete(head, confirmation, self.context.preparation, self.context.fitted.limits, self.ledger, best)

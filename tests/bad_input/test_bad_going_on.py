@@ -99,6 +99,13 @@ def test_a_damaged_logbook_is_refused_before_anything_is_begun(
     assert f"{LOGBOOK}: line 2 is damaged; the search cannot be taken up again, begin a new one." in said
 
 
+def test_a_logbook_of_a_newer_version_is_refused_before_anything_is_begun(begin: Begin, refuse: Refuse) -> None:
+    with (begin() / LOGBOOK).open("a") as book:
+        book.write('{"entry":"moved","at_s":0}\n')
+    said = refuse(arguments=("--resume", "--name", "begun"))
+    assert f"{LOGBOOK}: line 2 must be an entry that this distill_tune knows, but is 'moved'; a newer one may" in said
+
+
 def test_a_search_to_start_from_has_a_name_that_a_folder_can_have(
     refuse: Refuse, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

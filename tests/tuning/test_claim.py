@@ -9,7 +9,7 @@ from distill_tune.config import Space
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import default_name
 from distill_tune.tuning.state.claim import SEARCH_TOML, Claim, newest, space_of
-from distill_tune.tuning.state.logbook import LOGBOOK, HeldError, Logbook
+from distill_tune.tuning.state.logbook import LOGBOOK, Entry, HeldError, Logbook
 
 
 def left(storage: Path, *names: str, is_finished: bool = False) -> None:
@@ -17,7 +17,7 @@ def left(storage: Path, *names: str, is_finished: bool = False) -> None:
     for name in names:
         logbook = Logbook(storage / name)
         if is_finished:
-            logbook.write("finished")
+            logbook.write(Entry.FINISHED)
         logbook.release()
         (storage / name / SEARCH_TOML).touch()
         age = len(list(storage.iterdir()))

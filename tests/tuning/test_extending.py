@@ -11,7 +11,7 @@ from distill_tune.export.result_folder import SEARCH_TOML
 from distill_tune.tuning.order import extended, taken_up
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.state.claim import Claim, space_of
-from distill_tune.tuning.state.logbook import JOURNAL
+from distill_tune.tuning.state.logbook import JOURNAL, Entry
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 SPACE = Space.parse(
@@ -29,8 +29,8 @@ def finish(claim: Claim, *ends: Status, ended_by: str = "trials") -> Path:
             claim.logbook.trial_started(record)
         record.end(status, "", at_s=0.0)
         claim.logbook.trial_ended(record)
-    claim.logbook.write("searched", ended_by=ended_by)
-    claim.logbook.write("finished")
+    claim.logbook.write(Entry.SEARCHED, ended_by=ended_by)
+    claim.logbook.write(Entry.FINISHED)
     claim.logbook.release()
     return claim.folder
 
@@ -103,8 +103,8 @@ def test_a_search_that_would_end_again_before_another_trial_is_not_extended(
     folder.mkdir()
     space = of_grid(folder) if "sampler" in key else Space.parse({**SPACE.tables, "search": {"trials": 20, **key}})
     claim = Claim.of_new(folder, space, "its first command")
-    claim.logbook.write("searched", ended_by=ended_by)
-    claim.logbook.write("finished")
+    claim.logbook.write(Entry.SEARCHED, ended_by=ended_by)
+    claim.logbook.write(Entry.FINISHED)
     claim.logbook.release()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(ConfigError, match=why + r"; begin a new search .* search\.start_from = \['") as refused:

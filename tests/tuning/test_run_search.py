@@ -315,7 +315,7 @@ def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray_
                 actor.kill()
 
     conductor, context = searched(
-        tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=40, scheduler="none", workers=2
+        tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=12, scheduler="none", workers=2
     )
     run_search(conductor, replace(context, group_of=telling))
     assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 2
@@ -331,11 +331,11 @@ def test_a_lost_mailbox_costs_no_trial(tmp_path: Path, preparation: Any) -> None
                 actor.kill()
 
     conductor, context = searched(
-        tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=40, scheduler="none", workers=2
+        tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=12, scheduler="none", workers=2
     )
     run_search(conductor, context)
     assert [r.status for r in conductor.ledger.records.values()] == [Status.COMPLETED] * 2
-    assert [len(r.reports) for r in conductor.ledger.records.values()] == [40, 40]
+    assert [len(r.reports) for r in conductor.ledger.records.values()] == [12, 12]
 
 
 def actors_named(name: str) -> list[psutil.Process]:

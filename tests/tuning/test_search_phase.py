@@ -13,6 +13,7 @@ from distill_tune.tuning.search_phase import SearchPhase
 from distill_tune.tuning.showing.display import Reporter, SteadyConsole
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.workers.keeping import CHECKPOINTS, checkpoint_of
 
@@ -22,7 +23,7 @@ def test_checkpoints_from_entries_that_were_lost_are_gone_before_another_trial_h
 ) -> None:
     space, folder = Space.parse(TABLES), tmp_path / "search"
     claim = Claim.of_new(folder, space, "its first command")
-    claim.logbook.write("searched", ended_by="trials")
+    claim.logbook.write(Entry.SEARCHED, ended_by="trials")
     claim.logbook.trial_started(TrialRecord(-1, "confirm-trial-0000-seed1000", {}))
     claim.logbook.release()
     (folder / CHECKPOINTS).mkdir()

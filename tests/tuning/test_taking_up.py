@@ -143,7 +143,7 @@ def test_a_line_torn_by_a_kill_does_not_count_and_a_damaged_one_is_refused(undis
     shutil.copy(undisturbed[0] / JOURNAL, tmp_path / JOURNAL)
     (tmp_path / LOGBOOK).write_bytes(b"".join(lines[:9]) + lines[9][:20])
     assert History.of(tmp_path).logbook_bytes == sum(map(len, lines[:9]))
-    for damaged in (b"{nonsense", b"\xff\xfe", b"[1]", b"3", b"{}", b'{"entry":"ended"}', b"[" * 9999):
+    for damaged in (b"{nonsense", b"\xff\xfe", b"[1]", b"3", b"{}", b'{"entry":"ended"}', b'{"entry":3}', b"[" * 9999):
         (tmp_path / LOGBOOK).write_bytes(b"".join(lines[:9]) + damaged + b"\n" + lines[9])
         with pytest.raises(CacheError, match="line 10 is damaged"):
             History.of(tmp_path)

@@ -16,7 +16,7 @@ from distill_tune.config.writing import as_toml
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.ledger import Ledger
-from distill_tune.tuning.state.logbook import Logbook
+from distill_tune.tuning.state.logbook import Entry, Logbook
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
@@ -77,7 +77,7 @@ def test_trainings_of_a_confirmation_in_which_nothing_could_be_used_are_trained_
     with ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2)) as pool:
         pool.train([broken])
     assert ledger.count(Status.FAILED) == 2
-    logbook.write("failed")
+    logbook.write(Entry.FAILED)
     logbook.release()
     known, again = History.of(tmp_path).confirmations, Ledger()
     mended = Candidate("trial-0007", config, [1000, 1001], source)
@@ -90,7 +90,7 @@ def test_trainings_of_a_confirmation_in_which_nothing_could_be_used_are_trained_
 def told(folder: Path, *trials: TrialRecord) -> Logbook:
     """The logbook of a search that is over, with trials that have ended as their records say."""
     logbook = Logbook(folder)
-    logbook.write("session", command="")
+    logbook.write(Entry.SESSION, command="")
     ledger = Ledger(watchers=[logbook])
     for record in trials:
         status, reports, record.reports = record.status, record.reports, []
@@ -108,11 +108,11 @@ def ended(name: str, status: Status, *accuracies: float) -> TrialRecord:
 
 def test_a_failed_confirmation_keeps_the_search_and_whatever_came_to_its_end(tmp_path: Path) -> None:
     logbook = told(tmp_path, ended("0000", Status.COMPLETED, 0.5), ended("0001", Status.FAILED))
-    logbook.write("searched", ended_by="trials")
-    logbook.write("confirming", plan={"top": 1, "seeds": 2})
+    logbook.write(Entry.SEARCHED, ended_by="trials")
+    logbook.write(Entry.CONFIRMING, plan={"top": 1, "seeds": 2})
     logbook.release()
     logbook = told(tmp_path, ended("confirm-a", Status.FAILED, 0.1), ended("confirm-b", Status.COMPLETED, 0.2))
-    logbook.write("failed")
+    logbook.write(Entry.FAILED)
     logbook.release()
     history = History.of(tmp_path)
     assert list(history.confirmations) == ["confirm-b"]
@@ -126,13 +126,13 @@ def test_a_failed_confirmation_keeps_the_search_and_whatever_came_to_its_end(tmp
 
 def test_a_search_without_a_usable_trial_has_its_whole_budget_again(tmp_path: Path) -> None:
     logbook = told(tmp_path, ended("0000", Status.FAILED, 0.5), ended("0001", Status.INTERRUPTED))
-    logbook.write("searched", ended_by="time")
+    logbook.write(Entry.SEARCHED, ended_by="time")
     logbook.release()
     spent = History.of(tmp_path)
     assert spent.spent_s > 0
     assert (spent.ended_by, len(spent.records)) == ("time", 2)
     logbook = Logbook(tmp_path)
-    logbook.write("failed")
+    logbook.write(Entry.FAILED)
     logbook.release()
     history = History.of(tmp_path)
     assert (history.records, history.ended_by, history.spent_s, history.search_s) == ({}, None, 0.0, 0.0)

@@ -18,6 +18,12 @@ class Source(Options):
     needs: ClassVar[tuple[str, ...]] = ()
     """Keys of `[data]` that this source cannot do without."""
 
+    @classmethod
+    def of(cls, section: DataConfig) -> Source:
+        """The source that `[data]` names, with its options."""
+        source: Source = section.chosen("source")
+        return source
+
     @abstractmethod
     def load(self, config: DataConfig) -> RawImages | RawTable:
         """Everything that there is, unsplit and unencoded.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CLUSTERS = 2
 """Clusters a class; one would leave nothing that a linear model cannot learn."""
 _BYTES = 8
-"""Of a number, as they are drawn."""
+"""Bytes of a number, as they are drawn."""
 
 
 @DATA_SOURCES.register

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PARTS = 256
 _BLOCK_BYTES = 1 << 17
-"""Of stored inputs that a processor works on at a time: what lies in between then stays in its cache."""
+"""Bytes of stored inputs that a processor works on at a time: what lies in between then stays in its cache."""
 
 
 def in_blocks(transform: Callable[..., Tensor], inputs: Tensor, *others: Tensor) -> Tensor:

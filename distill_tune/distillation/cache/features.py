@@ -127,7 +127,7 @@ def _features(
     layers: Sequence[str],
     seen: Callable[[int], None],
 ) -> list[np.ndarray]:
-    """Of each layer float16 [samples, *shape] in one view; float32 where a number does not fit."""
+    """Each layer's features in one view: float16 [samples, *shape], or float32 where a number does not fit."""
     assert teacher.module is not None
     tap = Tap(teacher.module, layers)
     found: list[np.ndarray] = []
@@ -169,7 +169,7 @@ class TeacherFeatures:
         folders = [features_folder(teacher_folder, config, layer) for layer in layers]
         self._views = [list(_views(folder, number_of_views(config))) for folder in folders]
         self.sample_bytes = sum(4 * views[0][0].numel() for views in self._views if views)
-        """Of one sample in one view, all layers together, as they are compared."""
+        """Bytes of one sample in one view, all layers together, as they are compared."""
         whole = sum(view.numel() * view.element_size() for views in self._views for view in views)
         if whole <= _ON_DEVICE_BYTES:
             self._views = [[view.to(self._device) for view in views] for views in self._views]

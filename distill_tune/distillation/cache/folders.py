@@ -25,7 +25,7 @@ def number_of_views(config: Config) -> int:
 
 
 def views_of_augmentation(config: Config) -> int:
-    """Of an augmentation that changes the data, where a cached teacher labels them."""
+    """How many views a cached teacher labels where an augmentation changes the data."""
     return config.teacher.views or min(_DEFAULT_VIEWS, config.search.max_epochs * config.data.passes)
 
 

@@ -26,7 +26,7 @@ def at_rows(tensor: Tensor, rows: Tensor) -> Tensor:
 
 
 def training_views(config: Config, dataset: Dataset) -> Views:
-    """Of the samples that the student may see, in the order of `visible_rows`, as this configuration augments them."""
+    """The samples that the student may see, in the order of `visible_rows`, as this configuration augments them."""
     train = dataset.split("train")
     inputs = at_rows(as_tensor(train.inputs), visible_rows(train, dataset.rest))
     return Views(config.augmentation, inputs, dataset.mean, config.data.seed)

@@ -20,7 +20,8 @@ from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
 from distill_tune.config.messages import dotted
 from distill_tune.errors import CacheError, ConfigError, TeacherError, one_line
 from distill_tune.registry import INITIALISATIONS
-from distill_tune.students import empty_network
+from distill_tune.students import Student, empty_network
+from distill_tune.teachers import Teacher
 from distill_tune.weights import write_weights
 
 _NAME = "weights.safetensors"
@@ -92,7 +93,7 @@ def refuse_without_network(space: Space) -> None:
     """
     if key := key_that_needs_weights(space):
         colon, source = "" if ":" in key else ":", space.config.teacher.source
-        several = bool(space.config.teacher.chosen("source").member_configs())
+        several = bool(Teacher.of(space.config.teacher).member_configs())
         has, one = ("is several teachers", "one") if several else ("has only logits", "a")
         raise ConfigError(
             f"{key}{colon} needs the teacher's weights, but source = {source!r} {has}; name {one} teacher that can "
@@ -115,7 +116,7 @@ def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teach
         TeacherError: they are not.
     """
     try:
-        network = empty_network(config.teacher.chosen("family"), input_shape, classes)
+        network = empty_network(Student.of(config.teacher), input_shape, classes)
         network.load_state_dict(network_of(teacher).state_dict(), assign=True)
     except (RuntimeError, AttributeError) as error:
         raise TeacherError(

@@ -85,7 +85,7 @@ class _Watch:
 
     shapes: dict[str, Shape] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
-    """Of all modules, by when they ended; a module that is called again is where it ended last."""
+    """All modules, by when they ended; a module that is called again is where it ended last."""
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def see(self, name: str, output: Any) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from distill_tune.config import Config, Space
+    from distill_tune.config.sections import StudentConfig
     from distill_tune.distillation.holding import Hold
     from distill_tune.distillation.materials.materials import Materials
 
@@ -40,6 +41,12 @@ class Initialisation(Options):
 
     needs_teacher: ClassVar[bool] = False
     """Whether it reads the teacher's weights."""
+
+    @classmethod
+    def of(cls, section: StudentConfig) -> Initialisation:
+        """The initialisation that `[student]` names, with its options."""
+        initialisation: Initialisation = section.chosen("init")
+        return initialisation
 
     def check(self, config: Config, shapes: Shapes) -> None:
         """Look at a configuration before anything is trained.
@@ -76,7 +83,7 @@ def check_beginnings(space: Space, shapes: Shapes) -> None:
         ConfigError: a student and an initialisation of the space do not go together.
     """
     for config in islice(_students(space), _MOST_STUDENTS):
-        config.student.chosen("init").check(config, shapes)
+        Initialisation.of(config.student).check(config, shapes)
 
 
 def check_teachers_weights(space: Space, shapes: Shapes, teacher: nn.Module) -> None:
@@ -86,7 +93,7 @@ def check_teachers_weights(space: Space, shapes: Shapes, teacher: nn.Module) -> 
         TeacherError: they do not go together.
     """
     for config in islice(_students(space), _MOST_STUDENTS):
-        config.student.chosen("init").check_weights(config, shapes, teacher)
+        Initialisation.of(config.student).check_weights(config, shapes, teacher)
 
 
 def _students(space: Space) -> Iterator[Config]:

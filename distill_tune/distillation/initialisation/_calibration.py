@@ -17,7 +17,7 @@ from distill_tune.distillation.initialisation._carrying import Carried, Pair
 _SAMPLES = 512
 """Enough for the variance of a layer, in a forward pass that costs less than an epoch of the smallest data."""
 _FEWEST_SAMPLES, _MOST_VALUES = 32, 1 << 23
-"""Of large images fewer are taken: a wide layer makes twenty times as many numbers of each."""
+"""Fewer samples are taken of large images: a wide layer makes twenty times as many numbers of each."""
 
 
 @torch.no_grad()

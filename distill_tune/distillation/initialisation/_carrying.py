@@ -56,7 +56,7 @@ def carry(theirs: Wiring, ours: Wiring) -> Carried:
 
 
 def ranks_of(wiring: Wiring) -> dict[int, Tensor]:
-    """Of each space its units, int64, the largest first; inputs and logits keep their order."""
+    """Each space's units, int64, the largest first; inputs and logits keep their order."""
     ranks = {}
     device = next(wiring.network.parameters()).device
     for space, size in wiring.sizes.items():
@@ -69,7 +69,7 @@ def ranks_of(wiring: Wiring) -> dict[int, Tensor]:
 
 
 def _squares(wiring: Wiring, space: int) -> Iterator[Tensor]:
-    """Of each layer that touches the space: float64 [units], the sum of squares of its weights there."""
+    """For each layer that touches the space, the sum of squares of its weights there: float64 [units]."""
     for layer in wiring.layers:
         weight = _weight(layer).double()
         if weight.dim() == 1:  # a normalisation's scale is no connection

@@ -20,7 +20,7 @@ def first_layers(wiring: Wiring) -> list[list[nn.Module]]:
 
 
 def first_shapes(wiring: Wiring, layers: int | None = None) -> list[list[tuple[int, ...]]]:
-    """Of the first so many layers, or all of them, the shapes of what a state dict has of them."""
+    """The shapes of the first so many layers, or of all of them, as a state dict has them."""
     states = [[module.state_dict() for module in layer] for layer in first_layers(wiring)[:layers]]
     return [[tuple(tensor.shape) for state in layer for tensor in state.values()] for layer in states]
 

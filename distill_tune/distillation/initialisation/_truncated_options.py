@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from distill_tune.config.messages import dotted, shown
 from distill_tune.distillation.initialisation._counterparts import first_shapes
-from distill_tune.distillation.initialisation._told_wiring import told_wiring
+from distill_tune.distillation.initialisation._declared_wiring import declared_wiring
+from distill_tune.students import Student
 
 if TYPE_CHECKING:
     from distill_tune.config import Config
@@ -20,7 +21,7 @@ _Fits = Callable[[_Options], bool]
 
 def way_to_fit(config: Config, shapes: Shapes, layers: int) -> str:
     """As few of the teacher's options as it takes: "write student.net.widths = [32, ...]"."""
-    theirs, ours = config.teacher.chosen("family"), config.student.chosen("family")
+    theirs, ours = Student.of(config.teacher), Student.of(config.student)
     other = {key: value for key in type(ours).model_fields if (value := getattr(theirs, key)) != getattr(ours, key)}
     fits = _fits(config, shapes, layers)
     needed = _fewest(other, fits)
@@ -32,12 +33,12 @@ def way_to_fit(config: Config, shapes: Shapes, layers: int) -> str:
 
 
 def _fits(config: Config, shapes: Shapes, layers: int) -> _Fits:
-    name, theirs, ours = config.student.family, config.teacher.chosen("family"), config.student.chosen("family")
-    wanted = first_shapes(told_wiring(theirs, name, shapes), layers)
+    name, theirs, ours = config.student.family, Student.of(config.teacher), Student.of(config.student)
+    wanted = first_shapes(declared_wiring(theirs, name, shapes), layers)
 
     def fits(options: _Options) -> bool:
         try:
-            wiring = told_wiring(ours.model_copy(update=options), name, shapes)
+            wiring = declared_wiring(ours.model_copy(update=options), name, shapes)
         except Exception:  # nobody has asked for these options together, and the family may be a user's own
             return False
         return first_shapes(wiring, layers) == wanted
@@ -54,7 +55,7 @@ def _fewest(options: _Options, fits: _Fits) -> _Options:
 
 
 def _written(options: _Options, key: str, fits: _Fits) -> str:
-    """Of a list, such as widths, as many numbers as it takes: those behind them are the student's own."""
+    """The value; where it is a list, such as widths, as many numbers as it takes: the student's own follow them."""
     value = options[key]
     begins = [value[:count] for count in range(1, len(value) + 1)] if isinstance(value, list | tuple) else []
     enough = next((part for part in begins if fits(options | {key: part})), None)

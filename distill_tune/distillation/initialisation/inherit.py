@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.distillation.initialisation._base import Initialisation, Shapes, check_family
-from distill_tune.distillation.initialisation._told_wiring import check_says_wiring, wiring_of
+from distill_tune.distillation.initialisation._declared_wiring import check_declares_wiring, wiring_of
 from distill_tune.registry import INITIALISATIONS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Inherit(Initialisation):
     def check(self, config: Config, shapes: Shapes) -> None:
         """Student and teacher must be of one family that says how its layers hang together."""
         check_family(config)
-        check_says_wiring(config, shapes)
+        check_declares_wiring(config, shapes)
 
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> Hold | None:
         """Carry the teacher's largest units over, and match their pre-activations."""

@@ -15,17 +15,17 @@ from pydantic import Field
 
 from distill_tune.distillation.initialisation._base import Initialisation, Shapes, check_family
 from distill_tune.distillation.initialisation._counterparts import first_layers, first_shapes
-from distill_tune.distillation.initialisation._told_wiring import says_wiring, told_wiring, wiring_of
+from distill_tune.distillation.initialisation._declared_wiring import declared_wiring, declares_wiring, wiring_of
 from distill_tune.distillation.initialisation._truncated_options import way_to_fit
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import INITIALISATIONS
+from distill_tune.students import Student
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from distill_tune.config import Config
     from distill_tune.distillation.materials.materials import Materials
-    from distill_tune.students import Student
 
 
 @INITIALISATIONS.register
@@ -41,12 +41,12 @@ class Truncate(Initialisation):
 
     def check(self, config: Config, shapes: Shapes) -> None:
         """The student's first layers must have the shapes of the teacher's."""
-        if not _says_wiring(config):
+        if not _declares_wiring(config):
             self._check_blocks(config, shapes)
             return
         check_family(config)
-        name, families = config.student.family, (config.teacher.chosen("family"), config.student.chosen("family"))
-        theirs, ours = (first_shapes(told_wiring(family, name, shapes)) for family in families)
+        name, families = config.student.family, (Student.of(config.teacher), Student.of(config.student))
+        theirs, ours = (first_shapes(declared_wiring(family, name, shapes)) for family in families)
         if self.layers > (most := min(len(theirs), len(ours))):
             raise ConfigError(
                 f"student.truncate.layers: must be at most {most} (the teacher has {len(theirs)} layers, the student "
@@ -58,25 +58,25 @@ class Truncate(Initialisation):
     def _check_blocks(self, config: Config, shapes: Shapes) -> None:
         from distill_tune.distillation.initialisation._named_blocks import number_of_blocks
 
-        student = _built(config.student.chosen("family"), shapes)
+        student = _built(Student.of(config.student), shapes)
         if self.layers > (most := number_of_blocks(student)):
             raise ConfigError(
                 f"student.truncate.layers: must be at most {most}, the blocks that {config.student.family!r} has "
                 f"before its head, but got {self.layers}."
             )
         if config.teacher.family is not None:  # so that nothing is trained for a student that cannot begin with it
-            self._compare(student, _built(config.teacher.chosen("family"), shapes).state_dict())
+            self._compare(student, _built(Student.of(config.teacher), shapes).state_dict())
 
     def check_weights(self, config: Config, shapes: Shapes, teacher: nn.Module) -> None:
         """Without a wiring: the student's first blocks must be among the teacher's weights, by name and shape."""
-        if _says_wiring(config):
+        if _declares_wiring(config):
             super().check_weights(config, shapes, teacher)
             return
         from distill_tune.distillation.cache.weights import network_of
         from distill_tune.distillation.initialisation._reading import check_reading
 
         check_reading(config.student.init, shapes.input_shape, teacher)
-        self._compare(_built(config.student.chosen("family"), shapes), network_of(teacher).state_dict())
+        self._compare(_built(Student.of(config.student), shapes), network_of(teacher).state_dict())
 
     def _compare(self, student: nn.Module, theirs: dict[str, Tensor]) -> None:
         for name, tensor in self._first_blocks(student).items():
@@ -101,7 +101,7 @@ class Truncate(Initialisation):
         from distill_tune.distillation.initialisation._teacher import teacher_network
 
         read_as_the_teacher(student, materials)
-        if not _says_wiring(config):
+        if not _declares_wiring(config):
             assert materials.teacher_weights is not None, "prepared for a space that needs them"
             theirs_by_name = materials.teacher_weights.state()
             for name, tensor in self._first_blocks(network_of(student)).items():
@@ -121,8 +121,8 @@ class Truncate(Initialisation):
         )
 
 
-def _says_wiring(config: Config) -> bool:
-    return says_wiring(type(config.student.chosen("family")))
+def _declares_wiring(config: Config) -> bool:
+    return declares_wiring(type(Student.of(config.student)))
 
 
 def _built(family: Student, shapes: Shapes) -> nn.Module:

@@ -47,7 +47,7 @@ class Chain:
 
     @property
     def num_weights(self) -> int:
-        """Of all layers, biases too."""
+        """Weights of all layers, biases too."""
         return sum((layer.in_features + 1) * layer.out_features for layer in self.layers)
 
 

@@ -21,6 +21,7 @@ from distill_tune.config import Config
 from distill_tune.distillation.lanes.chain import chain_of
 from distill_tune.distillation.lanes.network import LaneNetwork, stacked
 from distill_tune.distillation.lanes.objective import Dials, parts_of
+from distill_tune.distillation.losses import Loss
 from distill_tune.distillation.materials.batches import Batch
 from distill_tune.distillation.optimizers import LaneStep, OptimizerKind
 from distill_tune.distillation.optimizers._direct import DirectOptimizer
@@ -29,23 +30,23 @@ from distill_tune.distillation.training.loop import Checkpoint, Epoch, Run
 from distill_tune.errors import TrainingError
 
 _CHUNK_SAMPLES = 4096
-"""Of a lane."""
+"""Samples of a lane that are made ready at a time."""
 _CHUNK_BYTES = 1 << 24
-"""Of the inputs of all lanes together, as floats."""
+"""The most bytes that the inputs of all lanes may then have together, as floats."""
 _CLIP_EPSILON = 1e-6
 """As `torch.nn.utils.clip_grad_norm_` has it."""
 
 
 def may_fuse(config: Config, student: nn.Module) -> bool:
     """Whether such a training could be fused with others, as far as is known before its data are opened."""
-    parts_can = config.loss.chosen("kind").over_lanes and config.optim.chosen("kind").over_lanes
+    parts_can = Loss.of(config.loss).over_lanes and OptimizerKind.of(config.optim).over_lanes
     steps_can = config.optim.accumulate == 1 and config.optim.precision != "bfloat16"
-    return bool(parts_can) and steps_can and chain_of(student) is not None
+    return parts_can and steps_can and chain_of(student) is not None
 
 
 def fusing_key(run: Run) -> str | None:
     """Runs with one key can be fused; None for a run that cannot be fused with any."""
-    optimizer = run.config.optim.chosen("kind")
+    optimizer = OptimizerKind.of(run.config.optim)
     can = (
         may_fuse(run.config, run.student)
         and isinstance(run.precision, nullcontext)
@@ -76,7 +77,7 @@ class Fused:
         self.runs, self._chains = [runs[number] for number in order], [chains[number] for number in order]
         self._device = self.runs[0].device
         self._network = LaneNetwork(self._chains, self._device)
-        self._optimizer: OptimizerKind = self.runs[0].config.optim.chosen("kind")
+        self._optimizer = OptimizerKind.of(self.runs[0].config.optim)
         self._parts = parts_of([run.objective for run in self.runs], self._device)
         self._load()
 
@@ -204,14 +205,14 @@ class Fused:
 
 
 class _Plan(NamedTuple):
-    """Of an epoch."""
+    """What the steps of an epoch are made with."""
 
     rates: Tensor
     """[steps, lanes, 1]."""
     numbers: Tensor
     """[steps, lanes, 1]: of each step in its lane's training, from 1 on."""
     dials: list[list[Dials]]
-    """Of each part, at each step."""
+    """Those of each part, at each step."""
 
 
 def _steps(chunks: list[Batch]) -> Iterator[Batch]:

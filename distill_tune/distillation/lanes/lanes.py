@@ -12,7 +12,7 @@ from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.training.loop import Checkpoint, Epoch, Run
 
 Outcome = Epoch | Exception
-"""Of an epoch: what is known after it, or what its training raised."""
+"""What is known after an epoch, or what its training raised."""
 
 
 class Lanes:
@@ -22,7 +22,7 @@ class Lanes:
         self._device = torch.device(device)
         self._runs: dict[str, Run] = {}
         self._keys: dict[str, str | None] = {}
-        """Of each run, its `fusing_key`."""
+        """Each run's `fusing_key`."""
         self._fused: dict[str, Fused] = {}
         """By what its runs have in common."""
 

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from distill_tune.distillation.lanes.chain import ACTIVATIONS, Chain
 
 _SPREAD = 2.0
-"""Of weights, from the smallest student of a stack to its largest: padding costs no more than another stack would."""
+"""How many times the weights of its smallest student the largest of a stack may have: padding then costs no more than
+another stack would."""
 
 
 class _Layer(NamedTuple):

@@ -30,7 +30,7 @@ class Part:
 
     objectives: list[Objective]
     numbers: list[int]
-    """Of its lanes."""
+    """The numbers of its lanes."""
     index: Tensor | None
     """The same, int64; None for all lanes."""
 

@@ -16,8 +16,10 @@ from distill_tune.registry import Options
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from distill_tune.config.sections import LossConfig
+
 Weight = Annotated[float, Field(ge=0)]
-"""Of one of several parts of a term."""
+"""The weight of one of several parts of a term."""
 
 
 def a_row(number: float | Tensor) -> float | Tensor:
@@ -35,9 +37,9 @@ class Loss(Options):
     names_classes: ClassVar[bool] = True
     """False where the term does not say which class is which: then the labels, or another term, must be heard."""
     names_classes_from: ClassVar[int] = 2
-    """Of fewer classes it does not say which is which, as where `names_classes` is False."""
+    """With fewer classes it does not say which is which, as where `names_classes` is False."""
     fewest_classes: ClassVar[int] = 2
-    """Of fewer classes there is nothing left of the term; see `needed_classes`."""
+    """With fewer classes nothing is left of the term; see `needed_classes`."""
     fewest_samples: ClassVar[int] = 1
     """A worker's part of a batch must have so many; see `needed_samples`."""
     compares_samples: ClassVar[bool] = False
@@ -57,6 +59,12 @@ class Loss(Options):
     Where a space has a range for one, the loss is looked at with each end of it before anything is trained.
     """
 
+    @classmethod
+    def of(cls, section: LossConfig) -> Loss:
+        """The loss that `[loss]` names, with its options."""
+        loss: Loss = section.chosen("kind")
+        return loss
+
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:
         if self.weights and not any(getattr(self, name) for name in self.weights):
@@ -69,7 +77,7 @@ class Loss(Options):
 
     @classmethod
     def missing_methods(cls) -> list[str]:
-        """Of a loss with a term of the teacher's, `soft` too where that term is not computed otherwise."""
+        """What is abstract, and `soft` where a term of the teacher's is computed in no other way."""
         return super().missing_methods() + (["soft"] if cls.uses_teacher and not cls.has_term() else [])
 
     @classmethod

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Layers = Annotated[list[str], Field(max_length=16)]
 Shape = tuple[int, ...]
-"""Of one sample's feature: (channels,) or (channels, height, width)."""
+"""The shape of one sample's feature: (channels,) or (channels, height, width)."""
 TIMES_ON_FEATURES = 100
 """For a loss on logits or features: how much more its weights count on features, on which no class depends."""
 
@@ -91,7 +91,7 @@ class FeatureLoss(Loss):
         return None
 
     def memory_bytes(self, samples: int) -> int:
-        """Of the buffers of `memory`."""
+        """Bytes of the buffers of `memory`."""
         return 0
 
     @abstractmethod

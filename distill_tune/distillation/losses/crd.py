@@ -79,7 +79,7 @@ class Crd(FeatureLoss):
     tau: Annotated[float, Field(ge=0.01)] = 0.07
     """Divides the cosines; smaller, and hard negatives count for more."""
     dimensions: Annotated[int, Field(ge=2, le=4096)] = 128
-    """Of the sphere's space."""
+    """Dimensions of the space that the sphere is in."""
     negatives: Annotated[int, Field(ge=0, le=65_536)] = 0
     """Drawn for each batch from a memory of all training samples; 0: the others of it. The authors' is 16,384."""
 
@@ -102,7 +102,7 @@ class Crd(FeatureLoss):
         return Memory(pairs, samples, self.dimensions, self.negatives, self.tau, seed) if self.negatives else None
 
     def memory_bytes(self, samples: int) -> int:
-        """Of two float32 embeddings a sample and pair."""
+        """Two float32 embeddings a sample and pair."""
         pairs = max(1, len(self.student_layers), len(self.teacher_layers))
         return 2 * 4 * self.dimensions * samples * pairs if self.negatives else 0
 

@@ -77,7 +77,7 @@ class Dkd(Loss):
 
     @property
     def needed_classes(self) -> int:
-        """Of two there is one other, which has nothing to be ranked among."""
+        """Three where only the other classes count: of two there is one other, which has nothing to be ranked among."""
         return 2 if self.target_weight else 3
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _VARIANCE = 5.0
 _LEAST_VARIANCE = 1e-5
-"""Of each channel at the start, and at any time: as in the usual implementation."""
+"""A channel's variance at the start, and its least at any time: as in the usual implementation."""
 
 
 def vid_loss(mean: Tensor, teacher: Tensor, variance: Tensor) -> Tensor:

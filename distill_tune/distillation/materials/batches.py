@@ -21,7 +21,7 @@ from distill_tune.errors import ConfigError
 
 _CHUNK_SAMPLES = 4096
 _CHUNK_BYTES = 1 << 24
-"""Of the inputs as they are stored; mixing holds some four times as many floats."""
+"""Bytes of a chunk's inputs, as they are stored; mixing holds some four times as many floats."""
 
 
 class Batch(NamedTuple):
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     share: Tensor | None
     """float32 [batch]: weight of `labels` against `partner_labels`."""
     labelled_share: float
-    """Of all samples that a view may show, not of this batch; 1 where every label is known."""
+    """The part of all samples that a view may show, not of this batch; 1 where every label is known."""
     teacher_features: tuple[Tensor, ...] = ()
     """float32 [batch, *shape] of each layer that the loss compares; none where the teacher runs live."""
     rows: Tensor | None = None

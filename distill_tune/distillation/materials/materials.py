@@ -29,7 +29,8 @@ from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.views import Views
 from distill_tune.errors import CacheError
 from distill_tune.evaluation.corrupted import dealt_out
-from distill_tune.students import build_student
+from distill_tune.students import Student, build_student
+from distill_tune.teachers import Teacher
 from distill_tune.teachers.mixing import Mix, MixedNetwork
 
 CORRUPTED = "val/corrupted_accuracy"
@@ -161,7 +162,7 @@ def _outputs(prepared: Prepared, config: Config, device: torch.device | str) -> 
 
 def mix_of(config: Config) -> Mix:
     """How this run mixes several teachers."""
-    mix = config.teacher.chosen("source").mix()
+    mix = Teacher.of(config.teacher).mix()
     assert isinstance(mix, Mix), "several were prepared"
     return mix
 
@@ -175,7 +176,7 @@ def _live(prepared: Prepared, config: Config, device: torch.device | str) -> nn.
 
 def student_for(config: Config, data: Dataset) -> nn.Module:
     """The configured student for this data, newly initialised from torch's global generator."""
-    return build_student(config.student.chosen("family"), data.input_shape, len(data.classes), data.mean, data.std)
+    return build_student(Student.of(config.student), data.input_shape, len(data.classes), data.mean, data.std)
 
 
 @lru_cache(maxsize=16)

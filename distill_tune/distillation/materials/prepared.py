@@ -20,6 +20,6 @@ class Prepared:
     live_teacher: nn.Module | None = None
     """The teacher itself, for `teacher.mode = "live"`."""
     member_folders: dict[str, Path] = field(default_factory=dict)
-    """Of several teachers, each one's folder; `teacher_folder` is None then."""
+    """Each teacher's folder, where there are several; `teacher_folder` is None then."""
     folds: tuple[Prepared, ...] = ()
     """With `data.folds`, each fold's own data and teacher; those above are then of all folds together."""

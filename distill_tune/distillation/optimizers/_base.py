@@ -40,6 +40,12 @@ class OptimizerKind(Options):
     """True where there is a `step_lanes`, and `build` makes a `DirectOptimizer`."""
 
     @classmethod
+    def of(cls, section: OptimConfig) -> OptimizerKind:
+        """The kind that `[optim]` names, with its options."""
+        kind: OptimizerKind = section.chosen("kind")
+        return kind
+
+    @classmethod
     def missing_methods(cls) -> list[str]:
         """Where it works on lanes, `step_lanes` too."""
         has_step = not cls.over_lanes or cls.step_lanes is not OptimizerKind.step_lanes
@@ -55,8 +61,8 @@ class OptimizerKind(Options):
 
 
 def optimizer_of(optim: OptimConfig, student: nn.Module, beside: nn.Module | None) -> Optimizer:
-    """Of the student, and in groups of their own with the same settings, of what is trained `beside` it."""
-    optimizer: Optimizer = optim.chosen("kind").build(student, optim.learning_rate, optim.weight_decay)
+    """The optimizer of the student and, in groups of their own with the same settings, of what trains `beside` it."""
+    optimizer = OptimizerKind.of(optim).build(student, optim.learning_rate, optim.weight_decay)
     if beside is not None:
         for group in weight_groups(beside, optim.weight_decay):
             optimizer.add_param_group(group)

@@ -43,7 +43,7 @@ this one: changes all but the gradients in place."""
 
 
 class _State(NamedTuple):
-    """Of one group."""
+    """What is remembered of one group."""
 
     memories: list[Tensors]
     steps: Tensors

@@ -17,7 +17,7 @@ from distill_tune.distillation.preparation.loss_checks import losses_in
 from distill_tune.distillation.training.feature_terms import paired
 from distill_tune.errors import ConfigError
 from distill_tune.students import Student, build_student, looked_at
-from distill_tune.teachers import family_trained_here
+from distill_tune.teachers import Teacher, family_trained_here
 
 
 def feature_losses(space: Space) -> list[tuple[str, FeatureLoss]]:
@@ -35,7 +35,7 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
     losses, config = feature_losses(space), space.config
     if not losses:
         return
-    source = config.teacher.chosen("source")
+    source = Teacher.of(config.teacher)
     if not source.has_network:
         raise ConfigError(
             f"loss: {losses[0][0]!r} compares features, but source = {config.teacher.source!r} has only logits; name a "
@@ -68,13 +68,13 @@ def teacher_layers(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str
 
 
 def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:
-    """Of each family: all ranges at their first corner, all at their last, and each at every corner between the two.
+    """The edges of each family: all ranges at their first corner, all at their last, and each at every corner between.
 
     What trials pair by themselves they pair from the end, and so a student in between pairs what one of these does.
     """
     for family in space.families:
         for config in map(space.at, edges_of(space, family)):
-            yield family, anatomy_of_family(config.student.chosen("family"), dataset)
+            yield family, anatomy_of_family(Student.of(config.student), dataset)
 
 
 def anatomy_of_family(family: Student, dataset: Dataset) -> Anatomy:

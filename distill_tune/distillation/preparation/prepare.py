@@ -98,7 +98,7 @@ def _prepare(
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
     check_students(space, dataset)
-    source: Teacher = config.teacher.chosen("source")
+    source = Teacher.of(config.teacher)
     members = members_to_prepare(space)
     sections = members or {"": config.teacher}
     folders = teacher_folders(space, dataset, cache)
@@ -131,7 +131,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
         ConfigError: no such teacher can give it.
         TeacherError: the teacher itself cannot be trained so.
     """
-    source: Teacher = space.config.teacher.chosen("source")
+    source = Teacher.of(space.config.teacher)
     if not source.has_network or source.member_configs():
         refuse_without_network(space)
     _check_teachers_augmentation(space, dataset)
@@ -143,10 +143,10 @@ def check_students(space: Space, dataset: Dataset) -> None:
 
 
 def _check_teachers_augmentation(space: Space, dataset: Dataset) -> None:
-    """Of teachers that are trained here; a dry run trains none."""
+    """Refuse the augmentation of a teacher that is trained here if it does not suit the data; a dry run trains none."""
     teacher = space.config.teacher
-    for section in (teacher, *teacher.chosen("source").member_configs().values()):
-        source: Teacher = section.chosen("source")
+    for section in (teacher, *Teacher.of(teacher).member_configs().values()):
+        source = Teacher.of(section)
         if source.trains_here:
             try:
                 check_augmentation(AugmentationConfig(**getattr(source, "augmentation", {})), dataset)

@@ -88,8 +88,7 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> None:
         raise _Untrained
 
     for section in (members_to_prepare(space) or {"": space.config.teacher}).values():
-        source: Teacher = section.chosen("source")
-        source.identity(section, data_spec_of(dataset))
+        Teacher.of(section).identity(section, data_spec_of(dataset))
         with suppress(_Untrained):
             teacher = _loaded(section, dataset, TeacherContext(folder, refuse_to_train, lambda line: None))
             if section is space.config.teacher and teacher.module is not None:
@@ -111,8 +110,8 @@ def _layers_to_compare(
 
 
 def members_to_prepare(space: Space) -> dict[str, TeacherConfig]:
-    """Of several teachers, those that may take part in a training: all, where who does is searched."""
-    source: Teacher = space.config.teacher.chosen("source")
+    """Those of several teachers that may take part in a training: all, where who does is searched."""
+    source = Teacher.of(space.config.teacher)
     mix, members = source.mix(), source.member_configs()
     if mix is None or USE in space.ranges:
         return members
@@ -135,8 +134,8 @@ def teacher_folders(space: Space, dataset: Dataset, cache: Path) -> dict[str, Pa
 
 
 def _folder_name(section: TeacherConfig, dataset: Dataset) -> str:
-    source: Teacher = section.chosen("source")
-    identity = f"{section.source} {source.identity(section, data_spec_of(dataset))} {dataset.fingerprint}"
+    own = Teacher.of(section).identity(section, data_spec_of(dataset))
+    identity = f"{section.source} {own} {dataset.fingerprint}"
     return f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
@@ -151,8 +150,8 @@ def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -
     Raises:
         TeacherError: it is not, or nothing can be loaded.
     """
-    source, data_spec = section.chosen("source"), data_spec_of(dataset)
-    teacher: LoadedTeacher = source.load(section, data_spec, context)
+    source, data_spec = Teacher.of(section), data_spec_of(dataset)
+    teacher = source.load(section, data_spec, context)
     found = [name for name in ("module", "table") if getattr(teacher, name) is not None]
     if not found or ("module" in found) != source.has_network:
         must = "a module" if source.has_network else "a table alone"

@@ -10,7 +10,7 @@ from distill_tune.data import Dataset
 from distill_tune.distillation.preparation.loss_checks import smallest_batch, smallest_part
 from distill_tune.errors import ConfigError, TeacherError, one_line
 from distill_tune.students import Student, build_student, looked_at
-from distill_tune.teachers import family_trained_here
+from distill_tune.teachers import Teacher, family_trained_here
 
 
 def check_single_samples(space: Space, dataset: Dataset) -> None:
@@ -24,7 +24,7 @@ def check_single_samples(space: Space, dataset: Dataset) -> None:
     for family in space.families:
         for config in map(space.at, edges_of(space, family)):
             try:
-                _try_one(config.student.chosen("family"), dataset)
+                _try_one(Student.of(config.student), dataset)
             except ValueError as error:  # of torch's batch normalisation, which has no variance of one number
                 raise ConfigError(
                     f"optim.batch_size: student {family!r} cannot be trained on one sample a step for each worker "
@@ -40,11 +40,11 @@ def check_single_samples_of_teachers(space: Space, dataset: Dataset) -> None:
         TeacherError: it needs more.
     """
     teacher = space.config.teacher
-    members = teacher.chosen("source").member_configs()
+    members = Teacher.of(teacher).member_configs()
     sections = {f"ensemble.members.{name}.": member for name, member in members.items()} or {"": teacher}
     for path, section in sections.items():
         family = family_trained_here(section)
-        if family is None or getattr(section.chosen("source"), "batch_size", None) != 1:
+        if family is None or getattr(Teacher.of(section), "batch_size", None) != 1:
             continue
         try:
             _try_one(family, dataset)

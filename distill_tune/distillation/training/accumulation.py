@@ -14,7 +14,7 @@ class Turn(NamedTuple):
     """Where a batch stands among those of its step."""
 
     step: int
-    """Of the training, from 0 on."""
+    """The step's number in the training, from 0 on."""
     share: float
     """Its weight in the step's gradient."""
     begins: bool
@@ -29,7 +29,7 @@ class Accumulation:
     def __init__(self, batches_per_epoch: int, accumulate: int):
         self._batches_per_epoch, self._accumulate = batches_per_epoch, accumulate
         self.steps_per_epoch = -(-batches_per_epoch // accumulate)
-        """Of the optimizer."""
+        """Steps of the optimizer."""
 
     def turn(self, number: int) -> Turn:
         """That of a batch, by its number in the training, from 0 on."""

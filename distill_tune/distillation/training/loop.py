@@ -21,6 +21,7 @@ from distill_tune.config import Config
 from distill_tune.data import UNLABELLED
 from distill_tune.distillation.data_parallel import Shard, average_statistics, averaging, data_parallel
 from distill_tune.distillation.holding import Hold
+from distill_tune.distillation.initialisation import Initialisation
 from distill_tune.distillation.materials.batches import Batch
 from distill_tune.distillation.materials.materials import CORRUPTED, Materials
 from distill_tune.distillation.optimizers import optimizer_of
@@ -82,7 +83,7 @@ class Run:
         self.shard = Shard(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Shard()
         torch.manual_seed(seed_of(seed, "weights"))
         self.student = laid_out(materials.build_student(config).to(device), config.optim.memory_format)
-        self.hold = config.student.chosen("init").begin(self.student, config, materials) or Hold(self.student)
+        self.hold = Initialisation.of(config.student).begin(self.student, config, materials) or Hold(self.student)
         self.limit_norm = NormLimit(self.student, norm_limit(config, materials.teacher_weights))
         self.objective = Objective(config)
         self.taught = with_features(self.objective.on_features, self.student, materials, seed)

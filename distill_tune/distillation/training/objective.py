@@ -25,14 +25,14 @@ class LossTerms(NamedTuple):
     hard: Tensor
     soft: Tensor | None
     also: tuple[Tensor, ...] = ()
-    """Of `loss.also`, in its order."""
+    """The terms of `loss.also`, in its order."""
 
 
 class Objective:
     """The configured loss of one run."""
 
     def __init__(self, config: Config):
-        self.loss: Loss = config.loss.chosen("kind")
+        self.loss = Loss.of(config.loss)
         self._config = config.loss
         self.also: dict[str, Loss] = {name: config.loss.named(name) for name in config.loss.added}
         """The further terms of `loss.also` that have a weight."""

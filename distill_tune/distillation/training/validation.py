@@ -33,7 +33,7 @@ class Sums:
     """float64 [classes]: samples of each class."""
 
     def __add__(self, other: Sums) -> Sums:
-        """Of both evaluations together."""
+        """The sums of both evaluations together."""
         agreed = None if self.agreed is None or other.agreed is None else self.agreed + other.agreed
         return Sums(self.loss + other.loss, agreed, self.hits + other.hits, self.counts + other.counts)
 

@@ -31,7 +31,7 @@ class Ensemble(Teacher):
     members: dict[str, Any] = Field(min_length=1)
     """Name to the keys and tables of its `[teacher]`."""
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    """Of a member; one that is not named has 1. Each may be a range."""
+    """A member's weight; one that is not named has 1. Each may be a range."""
     use: str | list[str] | None = None
     """The members that take part, a name or a list of names; may be a choice. None: all."""
     average: Literal["logits", "probabilities"] = "logits"
@@ -69,11 +69,9 @@ class Ensemble(Teacher):
         return Mix({name: weight / total for name, weight in weights.items()}, self.average)
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """Of all members; each has one of its own, by which it is kept."""
+        """The identities of all members; each has one of its own, by which it is kept."""
         members = self.member_configs()
-        told = [
-            f"{name} {each.source} {each.chosen('source').identity(each, data_spec)}" for name, each in members.items()
-        ]
+        told = [f"{name} {each.source} {Teacher.of(each).identity(each, data_spec)}" for name, each in members.items()]
         return hashlib.sha256(" ".join(told).encode()).hexdigest()
 
     def _refuse_twins(self) -> None:
@@ -113,7 +111,7 @@ def _check_member(name: str, table: Any) -> None:
     for key in _OF_THE_WHOLE:
         if key in member.model_fields_set:
             raise BrokenRule(("members", name, key), f"is the same for all members; write teacher.{key}.")
-    if member.chosen("source").member_configs():
+    if Teacher.of(member).member_configs():
         raise BrokenRule(
             ("members", name, "source"), "a member cannot be several teachers itself; name its members here."
         )

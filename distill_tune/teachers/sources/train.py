@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from distill_tune.config.messages import BrokenRule
 from distill_tune.config.numbers import Positive, Seed
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
+from distill_tune.students import Student, build_student
 from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext, Trained, source_of
 from distill_tune.weights import write_weights
 
@@ -123,10 +124,8 @@ class Train(Teacher):
 
 
 def _build(config: TeacherConfig, data_spec: DataSpec) -> nn.Module:
-    from distill_tune.students import build_student
-
     return build_student(
-        config.chosen("family"), data_spec.input_shape, len(data_spec.classes), data_spec.mean, data_spec.std
+        Student.of(config), data_spec.input_shape, len(data_spec.classes), data_spec.mean, data_spec.std
     )
 
 

@@ -155,7 +155,7 @@ class Connection:
 
 
 def _tell_in_brief(say: Callable[[str], None]) -> Callable[[], None]:
-    """Of Ray's own messages to a driver, which go on with some forty lines of its logs, the first sentence, once.
+    """Tell the first sentence of Ray's own messages to a driver, once; they go on with some forty lines of its logs.
 
     Returns what has them told as before.
     """

@@ -135,7 +135,7 @@ def _quota(control: Path) -> float:
 
 
 def _size_of_set(control: Path) -> float:
-    """Of version 1's set, such as "0-2,7"; infinite without one."""
+    """How many cores are in version 1's set, such as "0-2,7"; infinite without one."""
     ranges = [part.split("-") for part in _said(control / "cpuset" / "cpuset.cpus").split(",") if part]
     return sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges) or math.inf
 

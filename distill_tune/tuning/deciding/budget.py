@@ -49,7 +49,7 @@ class Budget:
     time_s: float | None = None
     """For the search alone, from its first step."""
     epochs: int | None = None
-    """Of all trials together."""
+    """Epochs of all trials together."""
     target: float = inf
     """A merit (larger is better) that is good enough."""
     patience: int | None = None

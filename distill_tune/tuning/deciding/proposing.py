@@ -39,8 +39,9 @@ class Proposer:
     smallest: Values
     """The student that is known to be within the limits, by its sampled values."""
     openers: set[str] = field(default_factory=set)
-    """Of the settings known to be good, the first trial of each student family. They shall come to their end: there is
-    an answer early, and something to beat; and families learn at different paces, so that a rung alone wrongs some."""
+    """The first trial of each student family among the settings known to be good. They shall come to their end: there
+    is an answer early, and something to beat; and families learn at different paces, so that a rung alone wrongs some.
+    """
     _opened: set[object] = field(default_factory=set)
     """The families of these."""
 

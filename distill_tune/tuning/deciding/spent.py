@@ -11,7 +11,7 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 
 @dataclass
 class Spent:
-    """Of all trials together."""
+    """What all trials together have spent and reached."""
 
     epochs: int = 0
     best: float = -inf
@@ -22,7 +22,7 @@ class Spent:
     """When that epoch began, in seconds since 1970; of equal ones the first."""
 
     def reach(self, score: float, began_s: float) -> None:
-        """An epoch that began at `began_s` had this score."""
+        """An epoch that began at `began_s` (seconds since 1970) had this score."""
         if score > self.best:
             self.best, self._better_s, self.ended_since_better = score, began_s, 0
         elif score == self.best:

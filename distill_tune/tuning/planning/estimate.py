@@ -20,7 +20,7 @@ from distill_tune.errors import ConfigError
 from distill_tune.threads import threads
 
 _OVER_S = 0.5
-"""Of timed steps, for each family."""
+"""Seconds of timed steps for each family."""
 
 
 def samples_per_epoch(config: Config, dataset: Dataset) -> int:
@@ -65,7 +65,7 @@ def chosen_pace(space: Space, dataset: Dataset) -> Pace:
 
 
 def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module]]:
-    """Of each family, but for a user's own that cannot be built so."""
+    """The middle student of each family, but for a user's own that cannot be built so."""
     for family in space.families:
         with suppress(ConfigError):
             config = space.at(space.middle(family=family))

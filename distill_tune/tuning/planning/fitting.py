@@ -44,7 +44,7 @@ class Fitted:
         search = self.space.config.search
         if search.start_with != "middle":
             return search.start_with
-        knows_others = bool(search.start_from) and search.chosen("sampler").learns_from_others
+        knows_others = bool(search.start_from) and Sampler.of(search).learns_from_others
         return [] if knows_others else middle_students(self.space, self.limits)
 
     def without_teacher(self) -> Fitted:
@@ -54,7 +54,7 @@ class Fitted:
             ConfigError: the sampler cannot sample that space.
         """
         space = space_without_teacher(self.space)
-        space.config.search.chosen("sampler").check(space)
+        Sampler.of(space.config.search).check(space)
         return Fitted(space, self.limits, self.smallest)
 
 
@@ -73,7 +73,7 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
 
 def _warnings(search: SearchConfig) -> Iterator[str]:
     """What of a sampler's settings has no effect."""
-    sampler: Sampler = search.chosen("sampler")
+    sampler = Sampler.of(search)
     if search.start_from and not sampler.learns_from_others:
         able = [repr(name) for name in SAMPLERS.names if SAMPLERS.get(name).learns_from_others]
         yield (
@@ -98,7 +98,7 @@ def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = 
     Raises:
         ConfigError: no student of the space is within its limits, or its sampler cannot sample it.
     """
-    space.config.search.chosen("sampler").check(space)
+    Sampler.of(space.config.search).check(space)
     _check_costs_differ(space)
     start_with = space.config.search.start_with
     for known_good in start_with if start_with != "middle" else []:

@@ -22,7 +22,7 @@ from distill_tune.room import check_room, free_bytes, in_bytes
 from distill_tune.students import count_cost
 from distill_tune.teachers import family_trained_here
 from distill_tune.tuning.planning.limits import Limits
-from distill_tune.tuning.schedulers import Judge
+from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.state.plan import ConfirmationPlan
 
 _NUMBER_BYTES = 4
@@ -30,9 +30,9 @@ _CHECKPOINT_COPIES = 2 * 3
 """Weights and an optimizer's two moments; a new checkpoint is whole before the one before it goes."""
 _PAUSED_COPIES = 3
 _MEMORY_COPIES = 2
-"""Of what a loss remembers of samples, which has no moments."""
+"""Copies of what a loss remembers of samples, which has no moments."""
 _TRIAL_BYTES, _EPOCH_BYTES = 8_000, 1_500
-"""Of a trial, and of each of its epochs: study, ledger and TensorBoard; searches of digits, and one of 10,000
+"""What a trial, and each of its epochs, adds to study, ledger and TensorBoard; searches of digits, and one of 10,000
 trials, had 0.52 to 0.60 of it."""
 
 
@@ -42,11 +42,11 @@ class Footprint:
 
     cache: CacheSize
     features: int
-    """Of a teacher that is trained here; what another has is known, said and asked room for when it is loaded."""
+    """Those of a teacher that is trained here; what another has is known, said and asked room for when it is loaded."""
     teacher: int
     """Its weights, where it is trained here."""
     checkpoints: int
-    """Of the trainings at work at a time, of the trials that pause, and the confirmation's students."""
+    """Those of the trainings at work at a time, of the trials that pause, and the confirmation's students."""
     records: int
     """Study, ledger, TensorBoard."""
 
@@ -128,7 +128,7 @@ def _memory_bytes(space: Space, dataset: Dataset) -> int:
 def _most_paused(space: Space) -> int:
     """Trials that keep a checkpoint while they pause; where time or epochs end the search, nobody knows how many."""
     search = space.config.search
-    judge: Judge = search.chosen("scheduler").judge(search)
+    judge = Scheduler.of(search).judge(search)
     return search.trials if judge.pauses and judge.rungs and search.time is None and search.epochs is None else 0
 
 
@@ -143,7 +143,7 @@ def _largest_student(space: Space, limits: Limits) -> int:
 
 
 def _teacher_parameters(space: Space, dataset: Dataset) -> int:
-    """Of teachers that are trained here; others stay where they are."""
+    """Parameters of the teachers that are trained here; others stay where they are."""
     teachers = list(members_to_prepare(space).values()) or [space.config.teacher]
     return sum(_parameters(teacher, dataset) for teacher in teachers)
 

@@ -103,7 +103,7 @@ def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Ca
 
 
 def _worth_having(measured: Iterable[tuple[int, float]]) -> tuple[int, float]:
-    """Of so many lanes, and how many times as fast students are in them, the ones to have; 1 where none pay."""
+    """The number of lanes to have, and how many times as fast students are in them; 1 where none pay."""
     lanes, speed = 1, _WORTH_IT / _WORTH_MORE
     for count, found in measured:
         if found >= speed * _WORTH_MORE:

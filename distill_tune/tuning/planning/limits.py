@@ -24,7 +24,7 @@ class Excess(NamedTuple):
     """By how much a student breaks a limit."""
 
     share: float
-    """Of the limit; 0 where all are kept."""
+    """Share of the limit; 0 where all are kept."""
     limit: str
     """The limit's key."""
     why: str
@@ -89,7 +89,7 @@ class _Key:
     """A configured student as a dictionary key: equal where its family and options are."""
 
     def __init__(self, config: Config):
-        self.family: Student = config.student.chosen("family")
+        self.family = Student.of(config.student)
         self._text = f"{config.student.family} {self.family!r}"
 
     def __eq__(self, other: object) -> bool:

@@ -9,7 +9,7 @@ from distill_tune.config.searching import SearchConfig
 from distill_tune.tuning.state.plan import ConfirmationPlan
 
 CONFIRMATION_SHARE = 1 / 3
-"""Of `--time`: kept back for the confirmation."""
+"""Share of `--time` that is kept back for the confirmation."""
 _LEAST_SEEDS = 2
 
 
@@ -19,7 +19,7 @@ class Times:
 
     total_s: float | None
     search_s: float | None
-    """Of one search; where there are two, each has as much."""
+    """For one search; where there are two, each has as much."""
 
     @classmethod
     def of(cls, search: SearchConfig, searches: int = 1) -> Times:

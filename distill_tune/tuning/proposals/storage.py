@@ -71,7 +71,7 @@ class SearchStorage(JournalStorage):
         self._paused.pop(number, None)
 
     def find_paused(self, study: optuna.Study) -> None:
-        """Of earlier sessions: who is said to be running, and has values."""
+        """Find those of earlier sessions: who is said to be running, and has values."""
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if trial.intermediate_values or RUNGS in trial.user_attrs:
                 self.pause(trial)

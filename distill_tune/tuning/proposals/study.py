@@ -70,7 +70,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
         self._objectives: list[str] = [*space.config.search.objectives]
-        self._sampler: Sampler = space.config.search.chosen("sampler")
+        self._sampler = Sampler.of(space.config.search)
         if keep_bytes:
             os.truncate(journal, keep_bytes)
         else:

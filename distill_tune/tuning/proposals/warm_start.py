@@ -24,6 +24,7 @@ from distill_tune.export.result_folder import SEARCH_TOML
 from distill_tune.paths import expanded, is_file
 from distill_tune.tuning.proposals.storage import SearchStorage
 from distill_tune.tuning.proposals.study import told_of
+from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
 
@@ -65,7 +66,7 @@ def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
     None for a sampler that does not learn from them: one that tries each combination once would leave theirs out.
     """
     objectives = space.config.search.objectives
-    if not space.config.search.chosen("sampler").learns_from_others:
+    if not Sampler.of(space.config.search).learns_from_others:
         return []
     found = (_as_ours(trial, told, space) for f in folders for trial, told in _trials(expanded(f), objectives))
     return [trial for trial in found if trial is not None]

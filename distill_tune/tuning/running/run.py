@@ -57,7 +57,7 @@ class _TuneParts:
     scheduler: ConductedScheduler
     places: int
     max_failures: int
-    """Of one of Tune's trials."""
+    """How often one of Tune's trials may fail."""
 
 
 def _alone(conductor: Conductor, context: TrialContext) -> _TuneParts:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from distill_tune.config import Space
+    from distill_tune.config.searching import SearchConfig
 
 
 EXHAUSTED = "distill_tune:exhausted"
@@ -39,6 +40,12 @@ class Sampler(Options, ABC):
 
     learns_from_others: ClassVar[bool] = True
     """Whether the trials of other searches (`search.start_from`) change what it proposes for the better."""
+
+    @classmethod
+    def of(cls, section: SearchConfig) -> Sampler:
+        """The sampler that `[search]` names, with its options."""
+        sampler: Sampler = section.chosen("sampler")
+        return sampler
 
     @property
     def num_at_random(self) -> int:

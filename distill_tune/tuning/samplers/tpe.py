@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _BEST = 100
-"""Of the older trials, so many are remembered: TPE calls 25 at most good."""
+"""How many of the older trials are remembered: TPE calls 25 at most good."""
 _GOOD = 25
-"""Of the stopped ones, so many are put in order: no more than TPE can call good."""
+"""How many of the stopped ones are put in order: no more than TPE can call good."""
 
 
 @SAMPLERS.register

@@ -115,6 +115,12 @@ class Scheduler(Options, ABC):
     several_objectives: ClassVar[bool] = False
     """Whether its judge takes `further` scores."""
 
+    @classmethod
+    def of(cls, section: SearchConfig) -> Scheduler:
+        """The scheduler that `[search]` names, with its options."""
+        scheduler: Scheduler = section.chosen("scheduler")
+        return scheduler
+
     @abstractmethod
     def judge(self, search: SearchConfig) -> Judge:
         """A judge for a new search."""

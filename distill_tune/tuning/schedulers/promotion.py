@@ -52,9 +52,9 @@ class _Step:
     arrived: list[_Place] = field(default_factory=list)
     """But for those that were dropped."""
     layers: Layers = field(default_factory=Layers)
-    """Of the same, where there are several objectives."""
+    """The same, where there are several objectives."""
     places: dict[str, _Place] = field(default_factory=dict)
-    """Of all who have come here."""
+    """All who have come here, by their names."""
     paused: list[_Place] = field(default_factory=list)
     passed: set[str] = field(default_factory=set)
     """Who has been let go on."""

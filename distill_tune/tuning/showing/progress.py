@@ -139,7 +139,7 @@ class _Lines:
         self._console, self._tally, self._total, self._clock = console, tally, total, clock
         self._said_s = -LINE_EVERY_S
         self._unsaid: dict[str, tuple[Status, str]] = {}
-        """Of each trial the latest, which may have paused and ended since."""
+        """The latest of each trial, which may have paused and ended since."""
         self._leader: TrialRecord | None = None
 
     def reported(self, record: TrialRecord) -> None:

@@ -30,13 +30,13 @@ class Tally(Watcher):
         """Trials that have reached each rung, by its epochs."""
         self.incumbent: TrialRecord | None = None
         self.front: dict[str, Scores] = {}
-        """Of several objectives: the trials that came to their end and that none of the others dominates."""
+        """With several objectives, the trials that came to their end and that none of the others dominates."""
         self._clock = clock
         self._records: dict[str, TrialRecord] = {}
         self._statuses: dict[str, Status] = {}
         self._num_rungs: Counter[str] = Counter()
         self._merits: dict[str, tuple[bool, tuple[float, float]]] = {}
-        """Of each trial that can lead, after its last epoch: whether it has ended, and by what it is ranked.
+        """Whether each trial that can lead has ended, and by what it is ranked after its last epoch.
 
         What still trains may fall again, and is judged by fewer epochs, so it leads only until a trial has ended: the
         best that people see never gets worse. For the same reason a trial that goes on after a pause counts as it did
@@ -55,7 +55,7 @@ class Tally(Watcher):
 
     @property
     def trained(self) -> int:
-        """Of these, the trials that had been trained."""
+        """Those that have ended or paused, without the infeasible ones, which were never trained."""
         return self.ended - self.counts[Status.INFEASIBLE]
 
     @property

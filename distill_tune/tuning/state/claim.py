@@ -22,7 +22,7 @@ from distill_tune.export.result_folder import (
     write_search_toml,
 )
 from distill_tune.tuning.state.history import History
-from distill_tune.tuning.state.logbook import LOGBOOK, HeldError, Logbook
+from distill_tune.tuning.state.logbook import LOGBOOK, Entry, HeldError, Logbook
 from distill_tune.tuning.state.origin import Origin
 
 
@@ -34,7 +34,7 @@ class Claim:
     logbook: Logbook
     history: History = field(default_factory=History)
     command: str = ""
-    """Of this session."""
+    """The command line of this session."""
 
     @classmethod
     def of_new(
@@ -49,7 +49,7 @@ class Claim:
         """
         logbook = _new_logbook(folder) if is_named else _next_logbook(folder)
         folder = logbook.folder
-        logbook.write("session", command=command, **(asdict(origin) if origin else {}))
+        logbook.write(Entry.SESSION, command=command, **(asdict(origin) if origin else {}))
         write_search_toml(folder, space, command)
         return cls(folder, logbook, command=command)
 
@@ -69,7 +69,7 @@ class Claim:
             raise
         logbook.cut(history.logbook_bytes)
         logbook.knows([*history.records, *history.confirmations])
-        logbook.write("session", command=command)
+        logbook.write(Entry.SESSION, command=command)
         return cls(folder, logbook, history, command)
 
     def link(self, prepared: Prepared) -> Prepared:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
+from distill_tune.config.messages import shown
 from distill_tune.errors import CacheError
-from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, as_report
+from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry, as_report
 from distill_tune.tuning.state.origin import Origin
 from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import CONFIRMATION, Status, TrialRecord
@@ -27,11 +28,11 @@ class History:
     search_s: float = 0.0
     """Seconds of searching, from each session's first step to its last."""
     spent_s: float = 0.0
-    """Of these, since the search was begun or last extended: what its time budget has paid for."""
+    """The part of them since the search was begun or last extended: what its time budget has paid for."""
     place_s: float = 0.0
     """`search_s`, times the places of each session."""
     plan: ConfirmationPlan | None = None
-    """Of the confirmation that was begun last and is not finished."""
+    """The plan of the confirmation that was begun last and is not finished."""
     rounds: int = 0
     """Confirmations that came to their end."""
     tests_opened: int = 0
@@ -56,21 +57,24 @@ class History:
         """The past of the search in a result folder, as its logbook tells it and its study's journal confirms.
 
         Raises:
-            CacheError: the logbook is damaged elsewhere than at its end, or the journal is missing.
+            CacheError: the logbook is damaged elsewhere than at its end, a newer version has written it, or the journal
+                is missing.
         """
         path, journal = folder / LOGBOOK, folder / JOURNAL
         journal_bytes = journal.stat().st_size if journal.exists() else 0
         history, stopwatch = cls(), _Stopwatch()
         for number, (line, end) in enumerate(_whole_lines(path), 1):
+            where = f"{path}: line {number}"
             try:
                 entry = json.loads(line)
                 if entry.get("study_bytes", 0) > journal_bytes:
                     break
-                history._take(entry)
-                history._count(stopwatch.seconds_more(entry), stopwatch.places)
+                kind = _kind_of(entry["entry"], where)
+                history._take(kind, entry)
+                history._count(stopwatch.seconds_more(kind, entry), stopwatch.places)
             except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # JSON, but no entry
                 raise CacheError(
-                    f"{path}: line {number} is damaged; the search cannot be taken up again, begin a new one."
+                    f"{where} is damaged; the search cannot be taken up again, begin a new one."
                 ) from error
             history.logbook_bytes = end
         history.num_dropped = _num_lines(path, history.logbook_bytes)
@@ -106,32 +110,37 @@ class History:
         self.search_s, self.spent_s = self.search_s + seconds, self.spent_s + seconds
         self.place_s += seconds * places
 
-    def _take(self, entry: dict[str, Any]) -> None:
+    def _take(self, kind: Entry, entry: dict[str, Any]) -> None:
         self.study_bytes = max(self.study_bytes, entry.get("study_bytes", 0))
-        match entry["entry"]:
-            case "session" if "data" in entry:
-                self.origin = Origin(entry["data"], entry["teachers"])
-            case "started":
+        match kind:
+            case Entry.SESSION:
+                if "data" in entry:
+                    self.origin = Origin(entry["data"], entry["teachers"])
+            case Entry.SEARCHING:
+                pass  # for the stopwatch
+            case Entry.STARTED:
                 self._record(entry)
-            case "reported":
+            case Entry.REPORTED:
                 self._record(entry).reach(as_report(entry["report"]), entry["is_rung"])
-            case "paused":
+            case Entry.PAUSED:
                 self._record(entry).pause(entry["at_s"])
-            case "ended":
+            case Entry.ENDED:
                 self._record(entry).end(Status(entry["status"]), entry["message"], entry["ended_s"])
-            case "searched":
+            case Entry.SEARCHED:
                 self.ended_by = entry["ended_by"]
-            case "confirming":
+            case Entry.CONFIRMING:
                 self.plan = ConfirmationPlan(**entry["plan"])
-            case "test opened":
+            case Entry.TEST_OPENED:
                 self.tests_opened += 1
-            case "failed":
+            case Entry.FAILED:
                 self.try_again()
-            case "finished":
+            case Entry.FINISHED:
                 self.rounds, self.plan, self.is_finished = self.rounds + 1, None, True
-            case "extended":
+            case Entry.EXTENDED:
                 self.extend()
                 self.extended_to = (entry["total"], entry["time"]) if "total" in entry else None
+            case _:
+                assert_never(kind)
 
     def _record(self, entry: dict[str, Any]) -> TrialRecord:
         """The record that an entry is about: one that it brings, or one by its name."""
@@ -147,17 +156,18 @@ class _Stopwatch:
 
     def __init__(self) -> None:
         self.places = 1
-        """Of the session."""
+        """Places of the session."""
         self._last_s: float | None = None
         self._session_s = 0.0
 
-    def seconds_more(self, entry: dict[str, Any]) -> float:
-        if entry["entry"] in ("session", "searched"):
-            self._last_s = None
-        if entry["entry"] == "session":
-            self._session_s = entry["at_s"]
-        if entry["entry"] == "searching":
-            self.places = entry["places"]
+    def seconds_more(self, kind: Entry, entry: dict[str, Any]) -> float:
+        match kind:
+            case Entry.SESSION:
+                self._last_s, self._session_s = None, entry["at_s"]
+            case Entry.SEARCHED:
+                self._last_s = None
+            case Entry.SEARCHING:
+                self.places = entry["places"]
         if entry.get("trial_id", CONFIRMATION).startswith(CONFIRMATION):
             return 0.0
         before_s, self._last_s = self._last_s, entry["at_s"]
@@ -165,6 +175,23 @@ class _Stopwatch:
             began_s = entry.get("report", {}).get("time/began_s", entry["at_s"])
             before_s = max(began_s, self._session_s)  # an epoch may be known from a checkpoint of the session before
         return max(0.0, self._last_s - before_s)
+
+
+def _kind_of(name: Any, where: str) -> Entry:
+    """What an entry tells, by its name.
+
+    Raises:
+        CacheError: this version knows no such entry; to pass it over would tell another story.
+    """
+    try:
+        return Entry(name)
+    except ValueError as error:
+        if not isinstance(name, str):
+            raise
+        raise CacheError(
+            f"{where} must be an entry that this distill_tune knows, but is {shown(name)}; a newer one may have "
+            "written it: use that one, or begin a new search."
+        ) from error
 
 
 def _whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:

@@ -17,6 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,34 @@ JOURNAL = "study.journal"
 """The study beside it."""
 OFTEN = ("status", "reports", "rungs", "message", "ended_s", "paused_s", "goes_on_later")
 """Fields of a record that have entries of their own."""
+
+
+class Entry(StrEnum):
+    """What an entry says has happened, by its name on disk; `History` reads every one."""
+
+    SESSION = "session"
+    """A program has taken the folder; the first of them says with what data and teachers the search was begun."""
+    SEARCHING = "searching"
+    """Trials train from here on, in so many places."""
+    STARTED = "started"
+    """A trial, or a run of the confirmation; so are the next three."""
+    REPORTED = "reported"
+    PAUSED = "paused"
+    ENDED = "ended"
+    SEARCHED = "searched"
+    """The search itself is over, and why; what follows is the confirmation."""
+    CONFIRMING = "confirming"
+    TEST_OPENED = "test opened"
+    FINISHED = "finished"
+    """There is a verdict."""
+    FAILED = "failed"
+    """Nothing could be used."""
+    EXTENDED = "extended"
+    """More trials have been ordered."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Entry | None:
+        return cls.SESSION if value == "sitting" else None  # what a session was called at first
 
 
 class HeldError(ConfigError):
@@ -77,8 +106,8 @@ class Logbook(Watcher):
         """Let another program have it."""
         self._file.close()
 
-    def write(self, entry: str, **content: Any) -> None:
-        """Add an entry.
+    def write(self, entry: Entry, **content: Any) -> None:
+        """Add an entry, with the time in `at_s`: seconds since 1970.
 
         Raises:
             OSError: it cannot be written, or an earlier one could not.
@@ -90,17 +119,17 @@ class Logbook(Watcher):
         """Once for each trial, however often it is taken up."""
         if record.trial_id not in self._known:
             self._known.add(record.trial_id)
-            self.write("started", trial=_lasting(record), study_bytes=self.study_bytes())
+            self.write(Entry.STARTED, trial=_lasting(record), study_bytes=self.study_bytes())
 
     def trial_reported(self, record: TrialRecord) -> None:
         """Every epoch."""
         report = {name: _as_json(value) for name, value in record.last.items()}
         is_rung = record.epochs in record.rungs
-        self.write("reported", trial_id=record.trial_id, report=report, is_rung=is_rung)
+        self.write(Entry.REPORTED, trial_id=record.trial_id, report=report, is_rung=is_rung)
 
     def trial_paused(self, record: TrialRecord) -> None:
         """Until it is reported again."""
-        self.write("paused", trial_id=record.trial_id, study_bytes=self.study_bytes())
+        self.write(Entry.PAUSED, trial_id=record.trial_id, study_bytes=self.study_bytes())
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Unless it will go on; what never started is entered with its end, in one entry."""
@@ -109,7 +138,7 @@ class Logbook(Watcher):
         who = {"trial_id": record.trial_id} if record.trial_id in self._known else {"trial": _lasting(record)}
         how = {"status": str(record.status), "message": record.message, "ended_s": record.ended_s}
         self._known.add(record.trial_id)
-        self.write("ended", **who, **how, study_bytes=self.study_bytes())
+        self.write(Entry.ENDED, **who, **how, study_bytes=self.study_bytes())
 
 
 def _lasting(record: TrialRecord) -> dict[str, Any]:

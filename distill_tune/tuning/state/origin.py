@@ -30,7 +30,7 @@ class Origin:
 
     @classmethod
     def of(cls, preparation: Preparation) -> Origin:
-        """Of what has been prepared."""
+        """The marks of what has been prepared."""
         prepared = preparation.prepared
         folders = (prepared.teacher_folder, *prepared.member_folders.values())
         return cls(preparation.dataset.fingerprint, sorted(folder.name for folder in folders if folder is not None))

@@ -83,6 +83,7 @@ class TrialRecord:
     """Median time of one sample on one thread of this machine; only where it is an objective or has a limit."""
     status: Status = Status.RUNNING
     started_s: float = field(default_factory=time.time)
+    """When it began, in seconds since 1970, as the next two are."""
     ended_s: float | None = None
     """When it ended, or paused last."""
     paused_s: float | None = None

@@ -19,7 +19,7 @@ class Clock:
     search_s: float = 0.0
     """From the first trial's first step to the last trial's end."""
     baseline_search_s: float = 0.0
-    """Of the search without a teacher, likewise."""
+    """Likewise, for the search without a teacher."""
     confirm_s: float = 0.0
     export_s: float = 0.0
 
@@ -48,7 +48,7 @@ def first_step_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
 
 
 def last_end_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
-    """When the last trained trial ended; None where none has since `since_s`."""
+    """When the last trained trial ended (seconds since 1970); None where none has since `since_s`."""
     ended = (record.ended_s for record in ledger.records.values() if record.ended_s and record.reports)
     return max((ended_s for ended_s in ended if ended_s >= since_s), default=None)
 

@@ -18,6 +18,7 @@ from typing import Any
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
 from distill_tune.config.validate import validate
+from distill_tune.distillation.initialisation import Initialisation
 from distill_tune.tuning.state.records import CONFIRMATION, Report, TrialRecord, merit_of
 
 DEFAULT_DISTILLATION = {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}
@@ -173,7 +174,7 @@ def _begun_anew(winner: Candidate) -> tuple[dict[str, Any], dict[str, Any]]:
         *outer, key = name.split(".")
         reduce(dict.__getitem__, outer, tables).pop(key)
         changes[name] = None
-    if config.student.chosen("init").needs_teacher:
+    if Initialisation.of(config.student).needs_teacher:
         own = tables["student"]
         changes["student.init"] = own["init"] = "default"
         own.pop(config.student.init, None)

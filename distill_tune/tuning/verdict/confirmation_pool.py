@@ -31,7 +31,7 @@ from distill_tune.tuning.workers.keeping import checkpoint_of
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
 _WORKER_RESTARTS = 100
-"""Of a worker: each training may cost it some, and the others must not lose it."""
+"""How often a worker is started again: each training may cost it some, and the others must not lose it."""
 _PATIENCE_S = 60.0
 _LOOK_EVERY_S = 1.0
 """While a worker is waited for, whether it is still needed."""

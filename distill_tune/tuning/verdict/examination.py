@@ -67,7 +67,7 @@ class Examination:
     teacher_accuracy: float | None
     """None where one of its logits is not finite."""
     member_accuracies: dict[str, float | None]
-    """Of several teachers, each one's alone."""
+    """Each teacher's alone, where there are several."""
 
 
 Ask = Callable[[nn.Module, np.ndarray], np.ndarray]
@@ -215,7 +215,7 @@ def _mean(figures: list[Any]) -> Any:
 
 
 def _marks(logits: np.ndarray, key: Key, temperature: float) -> Marks:
-    """Of one student's test logits; `temperature` was fitted on its validation answers.
+    """The marks of one student's test logits; `temperature` was fitted on its validation answers.
 
     One logit that is not finite would make every figure NaN that is a mean of probabilities: for these, its sample is
     one for which the student is undecided between all classes.

@@ -8,11 +8,13 @@ from typing import Any
 
 from distill_tune.config import Space, tables_of
 from distill_tune.data import open_dataset
+from distill_tune.data.sources import Source
 from distill_tune.distillation.devices import device_for
 from distill_tune.distillation.preparation.prepare import Preparation
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.export.model_card import input_sentence, model_card
 from distill_tune.export.student_folder import write_student_folder
+from distill_tune.teachers import Teacher
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import merit_of
@@ -32,7 +34,7 @@ def complete(
 ) -> dict[str, Any]:
     """Examine winner and baselines on the test split, write the winner's folder, and say what was found."""
     winner, baselines = confirmation.winner, confirmation.baselines
-    teacher = preparation.teacher.mixed(winner.config.teacher.chosen("source").mix())
+    teacher = preparation.teacher.mixed(Teacher.of(winner.config.teacher).mix())
     folds = [open_dataset(fold.data_folder) for fold in preparation.prepared.folds]
     examination = examine([winner, *baselines], teacher, preparation.dataset, folds, device_for(winner.config))
     weights = _best_weights(winner, ledger)
@@ -70,7 +72,7 @@ def _best_weights(winner: Candidate, ledger: Ledger) -> Path:
 
 
 def _says_input(winner: Candidate, preparation: Preparation) -> str:
-    data, source = preparation.dataset, winner.config.data.chosen("source")
+    data, source = preparation.dataset, Source.of(winner.config.data)
     return input_sentence(data.input_shape, data.encoder, getattr(source, "separator", None))
 
 

@@ -29,7 +29,7 @@ class Training:
 
     @property
     def name(self) -> str:
-        """Of its record."""
+        """The name of its record."""
         return self.candidate.run_name(self.seed)
 
     def died(self, why: str, num_completed: int) -> Training:

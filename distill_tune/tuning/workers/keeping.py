@@ -39,7 +39,7 @@ class Keeper:
         self._assignment, self._writes = assignment, writes
         resume = _opened(read_checkpoint(assignment.checkpoint) if found is None else found)
         self.reports: list[Report] = resume.pop("reports", [])
-        """Of all epochs of the training."""
+        """Reports of all epochs of the training."""
         self.resume = resume or None
         """What its next epoch begins with; None at its beginning."""
         self._saved_s = time.monotonic()
@@ -84,7 +84,7 @@ class CheckpointSweeper(Watcher):
         self._folder = folder
 
     def trial_known(self, record: TrialRecord) -> None:
-        """Of an earlier session, which may have been killed before it swept."""
+        """A training of an earlier session, which may have been killed before it swept."""
         if record.status is not Status.PAUSED:
             self.trial_ended(record)
 

@@ -20,7 +20,7 @@ class _Member:
     assignment: Assignment
     keeper: Keeper
     told: int = 0
-    """Of how many of its epochs whoever asks has heard in this process."""
+    """How many of its epochs whoever asks has heard of in this process."""
 
 
 class LaneGroup:

@@ -38,7 +38,8 @@ _SHUTDOWN_TIMEOUT_S = 30.0
 _LONGEST_WAIT_S = "86400"
 """For places on a busy cluster: no fault of a trial, which Ray Train would have failed after four minutes."""
 _BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-"""Of the process group: what rank 0 tells the others is no tensor of a GPU, and must not take one's memory and time."""
+"""Backends of the process group: what rank 0 tells the others is no tensor of a GPU, and must not take one's memory and
+time."""
 
 
 class RayTrainGroup(WorkerGroup):

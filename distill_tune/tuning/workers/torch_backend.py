@@ -20,7 +20,7 @@ class LateTorchConfig(BackendConfig):
     """Ray's `TorchConfig`, without PyTorch."""
 
     backend: str
-    """Of the process group: "gloo" or "nccl"."""
+    """The backend of the process group: "gloo" or "nccl"."""
 
     @property
     def backend_cls(self) -> type[Backend]:

@@ -19,7 +19,7 @@ from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import one_line
-from distill_tune.tuning.schedulers import Judge
+from distill_tune.tuning.schedulers import Judge, Scheduler
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
@@ -59,8 +59,7 @@ class TrialContext:
     def judge(self) -> Judge:
         """A judge who knows nobody, to ask where the rungs are."""
         search = self.space.config.search
-        made: Judge = search.chosen("scheduler").judge(search)
-        return made
+        return Scheduler.of(search).judge(search)
 
     @cached_property
     def pauses(self) -> frozenset[int]:

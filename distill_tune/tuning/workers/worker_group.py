@@ -88,7 +88,7 @@ class InProcessGroup(WorkerGroup):
 
 
 def keep_to_share(resources: ResourcesConfig) -> None:
-    """Of the cores, and of the memory of a GPU that others share."""
+    """Use no more than this worker's part of the cores, and of the memory of a GPU that others share."""
     import torch
 
     torch.set_num_threads(resources.cpus_per_worker)

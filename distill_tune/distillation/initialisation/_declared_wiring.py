@@ -1,4 +1,4 @@
-"""What a family says of how its layers hang together (`Student.wiring`), asked, and of a user's family looked at."""
+"""The wiring that a family declares (`Student.wiring`): asked for, and checked where the family is a user's own."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
     from distill_tune.distillation.initialisation._base import Shapes
 
 
-def says_wiring(family: type[Student]) -> bool:
+def declares_wiring(family: type[Student]) -> bool:
     """Whether a family says how its layers hang together; a user's function or module class does not."""
     return family.wiring is not Student.wiring
 
 
-def check_says_wiring(config: Config, shapes: Shapes) -> None:
+def check_declares_wiring(config: Config, shapes: Shapes) -> None:
     """Refuse a family that does not say how its layers hang together, or a user's own that says what is not so.
 
     Raises:
         ConfigError: it does.
     """
     name = config.student.family
-    if not says_wiring(STUDENTS.get(name)):
-        known = ", ".join(each for each in STUDENTS.names if says_wiring(STUDENTS.get(each)))
+    if not declares_wiring(STUDENTS.get(name)):
+        known = ", ".join(each for each in STUDENTS.names if declares_wiring(STUDENTS.get(each)))
         raise ConfigError(
             f"student.init: {config.student.init!r} knows the layers of {known}, but not those of {name!r}; choose "
             "another init, or make it a class that inherits from distill_tune.students:Student and has a method wiring."
         )
     if name not in STUDENTS.names:  # of which tests say that it is so
         for section in (config.student, config.teacher):
-            told_wiring(section.chosen("family"), name, shapes)
+            declared_wiring(Student.of(section), name, shapes)
 
 
-def told_wiring(family: Student, name: str, shapes: Shapes) -> Wiring:
-    """Of a network without numbers; `name` is that of the family.
+def declared_wiring(family: Student, name: str, shapes: Shapes) -> Wiring:
+    """The wiring of a network without numbers; `name` is that of the family.
 
     Raises:
         ConfigError: the family has no such network, or what it says of it is not so.
@@ -59,7 +59,7 @@ def told_wiring(family: Student, name: str, shapes: Shapes) -> Wiring:
 
 
 def wiring_of(section: StudentConfig | TeacherConfig, network: nn.Module) -> Wiring:
-    """Of the student's or the teacher's own network, without the normalisation of its inputs."""
-    wiring = section.chosen("family").wiring(network)
+    """The wiring of the student's or the teacher's own network, without the normalisation of its inputs."""
+    wiring = Student.of(section).wiring(network)
     assert isinstance(wiring, Wiring), "as `check` says"
     return wiring

@@ -52,7 +52,7 @@ class Mistaken(Skipping):
 def test_what_is_not_so_is_refused_before_anything_is_trained(
     mistake: str, said: str, init: str, tmp_path: Path
 ) -> None:
-    name, options = "test_told_wiring:Mistaken", {"mistake": mistake, "width": 6}
+    name, options = "test_declared_wiring:Mistaken", {"mistake": mistake, "width": 6}
     message = refused(both(name, init, options, options), tmp_path)
     assert message == f"student.family: '{name}' cannot say how its layers hang together: {said}"
 
@@ -68,7 +68,7 @@ class Silent(Student):
 
 
 def test_a_family_of_ones_own_that_says_nothing_is_truncated_by_the_names_of_its_blocks(ready: Ready) -> None:
-    run = ready(both("test_told_wiring:Silent", "truncate", {"depth": 3}, {"depth": 2}))
+    run = ready(both("test_declared_wiring:Silent", "truncate", {"depth": 3}, {"depth": 2}))
     student, teacher = begun(run)[0].state_dict(), run[1].teacher.module.state_dict()
     assert [name for name in student if torch.equal(student[name], teacher.get(name, torch.zeros(())))] == [
         "network.0.0.weight",
