@@ -1,13 +1,10 @@
 """A search space: what a trial samples, what exists for it, and the run that comes of it."""
 
 import tomllib
-import warnings
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import optuna
-import pytest
 import tomli_w
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -112,19 +109,6 @@ def test_names_are_sampled_before_what_depends_on_them_and_all_else_in_the_order
 def test_the_same_seed_samples_the_same_values_in_the_same_order(name: str, seed: int) -> None:
     first, second = (list(sample(SPACES[name], seed).items()) for _ in range(2))
     assert first == second
-
-
-@pytest.mark.parametrize("name", sorted(SPACES))
-def test_the_sampler_of_a_search_can_sample_every_space_and_learn_from_it(name: str) -> None:
-    space = SPACES[name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(seed=0, multivariate=True, group=True, constant_liar=True)
-    study = optuna.create_study(sampler=sampler, direction="maximize")
-    for number in range(30):
-        trial = study.ask()
-        assert space.at(space.suggest(trial))
-        study.tell(trial, number % 7)
 
 
 def test_a_space_without_ranges_is_a_run() -> None:

@@ -1,5 +1,6 @@
 """What the samplers propose, and what they refuse to sample."""
 
+import math
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
-from distill_tune.config import Space
+from distill_tune.config import Space, load_space
 from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import write_search_toml
@@ -20,6 +21,7 @@ from distill_tune.tuning.samplers.tpe import Recent, Tpe
 from distill_tune.tuning.state.logbook import Logbook
 from distill_tune.tuning.state.records import Status, TrialRecord
 
+SHIPPED = Path(__file__).parents[2] / "search_spaces"
 NUMBERS: dict[str, Any] = {
     "data": {"source": "digits"},
     "student": {"family": "mlp"},
@@ -67,6 +69,19 @@ def test_tpe_learns_where_the_good_trials_are(tmp_path: Path) -> None:
     rates = [values["optim.learning_rate"] for values in grown(Study(tmp_path / "j", "s", space_with()), 60)]
     early, late = rates[:10], rates[-20:]
     assert sum(abs(rate - 0.01) for rate in late) / 20 < sum(abs(rate - 0.01) for rate in early) / 10
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_sampler_of_every_shipped_space_proposes_what_can_be_trained_and_learns(path: Path, tmp_path: Path) -> None:
+    space = load_space(path, [])
+    study = Study(tmp_path / "j", "s", space)
+    far = []
+    for _ in range(60):
+        proposal = study.ask()
+        far.append(abs(math.log(proposal.config.optim.learning_rate / 0.01)))
+        reports = [{"epoch": 1, **dict.fromkeys(space.config.search.objectives, -far[-1]), "val/loss": far[-1]}]
+        study.tell(TrialRecord(proposal.number, "t", proposal.values, reports=reports), Status.COMPLETED)
+    assert sum(far[-20:]) < sum(far[:20])
 
 
 SMALL = {"gp": {"startup_trials": 5}, "cmaes": {"startup_trials": 5}, "nsgaii": {"population": 5}}
