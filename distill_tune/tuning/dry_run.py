@@ -1,6 +1,6 @@
 """`--dry-run`: the resolved configuration, what is searched, the resources, and an estimate of time; starts nothing.
 
-The data are loaded and checked in a temporary folder; the teacher is not trained, and its time is not in the estimate.
+The data are loaded and checked in a temporary folder; no teacher is trained, but a batch of its training is timed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from distill_tune.data.build import build
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_students
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
+from distill_tune.export.result_folder import SHARED_CACHE
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, samples_per_epoch
 from distill_tune.tuning.planning.fitting import fit
 from distill_tune.tuning.planning.footprint import Footprint
+from distill_tune.tuning.planning.teacher_time import TeacherTime, estimated_teacher_time
 from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.showing.display import SteadyConsole
 from distill_tune.tuning.showing.wording import duration
@@ -49,12 +51,14 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         fitted = fit(space, dataset, places, console.print)
         space, config = fitted.space, fitted.space.config
         check_students(space, dataset)
-        try_to_load(space, dataset, Path(temporary))
+        teachers = try_to_load(space, dataset, Path(temporary))
         footprint = Footprint.of(space, dataset, fitted.limits, places)
         footprint.check(storage)
+        before = _before(estimated_teacher_time(space, dataset, teachers, storage / SHARED_CACHE))
         samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
     plan = [
         *_plan(config, epoch_s, samples, min(places, config.search.trials), must_fit),
+        before,
         *filter(None, [idle_gpus([this_machine()], config.resources) if must_fit else ""]),
         *footprint.lines(storage),
         f"result folder {folder}; nothing has been started or written",
@@ -102,9 +106,18 @@ def _times(config: Config, epoch_s: float | None, samples: int, places: int) -> 
     return [
         f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student",
         f"search about {duration(search_s)} at {epochs:.1f} epochs a trial, then {runs} confirmation runs of "
-        f"{search.max_epochs} epochs, about {duration(confirm_s)}; before it the teacher is prepared, and "
-        "Ray takes some 15 s to start",
+        f"{search.max_epochs} epochs, about {duration(confirm_s)}",
     ]
+
+
+def _before(teachers: TeacherTime | None) -> str:
+    """What is done before the search, and how long it takes."""
+    if teachers is None:
+        return "before it: the teacher, which cannot be timed here, and Ray's start, some 15 s"
+    training = f"the teacher's training, about {duration(teachers.training_s)}" if teachers.training_s else ""
+    labelling = f"its labelling of {teachers.labelled:,} samples, about {duration(teachers.labelling_s)}"
+    parts = filter(None, [training, labelling if teachers.labelled else "", "Ray's start, some 15 s"])
+    return f"before it: {', '.join(parts)}"
 
 
 def _expected_epochs(config: Config) -> float:

@@ -6,10 +6,8 @@ Of several teachers each is made ready and cached alone; a trial mixes what they
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +23,7 @@ from distill_tune.distillation.devices import device_for, on_device
 from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
 from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
-from distill_tune.distillation.preparation.teacher_training import train_teacher
+from distill_tune.distillation.preparation.teacher_training import Recipe, train_teacher
 from distill_tune.distillation.preparation.variants import check_logits_suffice
 from distill_tune.errors import TeacherError
 from distill_tune.teachers import DataSpec, LoadedTeacher, Say, Teacher, TeacherContext, Trained
@@ -68,31 +66,45 @@ def _without_what_is_cached(teacher: LoadedTeacher, dataset: Dataset) -> LoadedT
 
 
 class _Untrained(Exception):
-    """A teacher that would have to be trained."""
+    """A teacher that would have to be trained, by a recipe."""
+
+    def __init__(self, recipe: Recipe):
+        super().__init__("it would have to be trained")
+        self.recipe = recipe
 
 
-def try_to_load(space: Space, dataset: Dataset, folder: Path) -> None:
-    """Load whatever teacher need not be trained, and drop it again: so a dry run refuses what a search would refuse.
+def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, LoadedTeacher | Recipe]:
+    """Load whatever teacher need not be trained: so a dry run refuses what a search would refuse.
 
     Args:
         space: whose teacher, or teachers.
         dataset: what they are to label.
         folder: a temporary one, without a teacher that was kept.
 
+    Returns:
+        By the name of each, of the only one "": the teacher, or the recipe by which it would be trained.
+
     Raises:
         TeacherError: what is named cannot be loaded, or does not fit the data.
         ConfigError: its weights cannot be where a student begins.
     """
 
-    def refuse_to_train(recipe: dict[str, Any]) -> Trained:
-        raise _Untrained
+    def refuse_to_train(recipe: Recipe) -> Trained:
+        raise _Untrained(recipe)
 
-    for section in (members_to_prepare(space) or {"": space.config.teacher}).values():
+    found: dict[str, LoadedTeacher | Recipe] = {}
+    for name, section in (members_to_prepare(space) or {"": space.config.teacher}).items():
         Teacher.of(section).identity(section, data_spec_of(dataset))
-        with suppress(_Untrained):
-            teacher = _loaded(section, dataset, TeacherContext(folder, refuse_to_train, lambda line: None))
-            if section is space.config.teacher and teacher.module is not None:
-                check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
+        try:
+            found[name] = teacher = _loaded(
+                section, dataset, TeacherContext(folder, refuse_to_train, lambda line: None)
+            )
+        except _Untrained as untrained:
+            found[name] = untrained.recipe
+            continue
+        if not name and teacher.module is not None:
+            check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
+    return found
 
 
 def _layers_to_compare(

@@ -27,6 +27,8 @@ from distill_tune.errors import ConfigError, TeacherError, TrainingError
 from distill_tune.teachers import LoadedTeacher, Say, Trained
 from distill_tune.threads import threads
 
+Recipe = dict[str, Any]
+"""How a teacher is trained: the sections of its configuration, and `passes` and `generations`."""
 _NUM_LINES = 5
 """How often the training says how it is getting on."""
 _KEYS = {
@@ -37,11 +39,11 @@ _KEYS = {
 """Where the user wrote what the teacher's own configuration has elsewhere."""
 
 
-def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say: Say) -> Trained:
+def train_teacher(recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> Trained:
     """A teacher trained to the end.
 
     Args:
-        recipe: the sections of its configuration, and `passes` and `generations`.
+        recipe: how.
         config: of the run that it is for; its data are the teacher's too.
         dataset: that data.
         say: is told how it is getting on.
@@ -49,11 +51,9 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
     Raises:
         TeacherError: the recipe does not fit the data, or the training diverged.
     """
-    data = {**tables_of(config)["data"], "passes": recipe["passes"]}
-    sections = {name: table for name, table in recipe.items() if name not in ("passes", "generations")}
     device = device_for(config)
     with _said_of_the_teacher():
-        own = validate({"data": data, **sections})
+        own = own_config(recipe, config)
         check_augmentation(own.augmentation, dataset)
         materials = Materials.open(Prepared(dataset.folder, None), own, device, see_all=True)
         pace, num_threads = _fastest(own, materials)
@@ -70,6 +70,12 @@ def train_teacher(recipe: dict[str, Any], config: Config, dataset: Dataset, say:
                 accuracies.append(accuracy)
     record = {**pace._asdict(), "device": device, "validation_accuracies": accuracies}
     return Trained(student.cpu(), record)
+
+
+def own_config(recipe: Recipe, config: Config) -> Config:
+    """The teacher's own configuration, as if it were a student of the run `config`."""
+    data = {**tables_of(config)["data"], "passes": recipe["passes"]}
+    return validate({"data": data, **{name: recipe[name] for name in recipe if name not in ("passes", "generations")}})
 
 
 def _train(config: Config, materials: Materials, device: str, say: Say) -> tuple[nn.Module, float]:

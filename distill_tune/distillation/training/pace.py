@@ -102,7 +102,14 @@ def faster_threads(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor
     return present if together_s < alone_s else 1
 
 
-def step_s(network: nn.Module, inputs: Tensor, labels: Tensor, precision: str, over_s: float = 0.0) -> float:
+def step_s(
+    network: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    precision: str,
+    over_s: float = 0.0,
+    least_steps: int = _LEAST_TIMED_STEPS,
+) -> float:
     """Seconds of a training step: the median, after a warm-up; AdamW on cross-entropy.
 
     Args:
@@ -110,17 +117,18 @@ def step_s(network: nn.Module, inputs: Tensor, labels: Tensor, precision: str, o
         inputs: one batch, in stored units.
         labels: int64 [batch].
         precision: of the forward pass.
-        over_s: seconds to go on for; nine steps, if they take longer. A tenth of a second shows which of two paces
+        over_s: seconds to go on for; `least_steps`, if they take longer. A tenth of a second shows which of two paces
             is faster, but not what an hour of it brings: a processor's speed changes from one such moment to another.
+        least_steps: how many are timed at the least.
     """
-    return median(*_taken_s([_Step(network, inputs, labels, precision)], over_s))
+    return median(*_taken_s([_Step(network, inputs, labels, precision)], over_s, least_steps))
 
 
-def _taken_s(steps: list[_Step], over_s: float) -> list[tuple[float, ...]]:
+def _taken_s(steps: list[_Step], over_s: float, least_steps: int = _LEAST_TIMED_STEPS) -> list[tuple[float, ...]]:
     """What each kind of step took, time after time, after a warm-up; one of each kind in turn."""
     for step in steps * _WARM_UP_STEPS:
         step.taken_s()
-    rounds_s = [[step.taken_s() for step in steps] for _ in range(_LEAST_TIMED_STEPS)]
+    rounds_s = [[step.taken_s() for step in steps] for _ in range(least_steps)]
     while sum(map(sum, rounds_s)) < over_s:
         rounds_s.append([step.taken_s() for step in steps])
     return list(zip(*rounds_s, strict=True))

@@ -1,0 +1,114 @@
+"""How long it takes to make the teachers ready before a search: their training, if it is here, and their labelling.
+
+Timed on a batch, in float32 on all threads. A search itself measures whether bfloat16 or one thread is faster, so the
+training may well take less.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from distill_tune.config import Config, Space
+from distill_tune.data import UNLABELLED, Dataset
+from distill_tune.distillation.cache.folders import number_of_views, outputs_folder
+from distill_tune.distillation.cache.labelling import at_a_time
+from distill_tune.distillation.cache.seen import visible_rows
+from distill_tune.distillation.devices import device_for, memory_given_back, on_device
+from distill_tune.distillation.materials.materials import student_for
+from distill_tune.distillation.preparation.ready_teachers import teacher_folders
+from distill_tune.distillation.preparation.teacher_training import Recipe, own_config
+from distill_tune.distillation.preparation.variants import augmentation_variants
+from distill_tune.distillation.seeds import generators_kept
+from distill_tune.distillation.training.pace import step_s
+from distill_tune.teachers import LoadedTeacher
+
+_LEAST_STEPS = 3
+_A_FEW, _QUICK_S = 32, 0.1
+"""A large network takes seconds for a hundred samples; one that is quick with a few is timed with more."""
+
+
+class TeacherTime(NamedTuple):
+    """What is still to be done, over all teachers; of what the cache has, nothing."""
+
+    training_s: float
+    labelled: int
+    """Samples that are labelled; each view of one is one."""
+    labelling_s: float
+
+
+def estimated_teacher_time(
+    space: Space, dataset: Dataset, teachers: Mapping[str, LoadedTeacher | Recipe], cache: Path
+) -> TeacherTime | None:
+    """Time a batch of each; None where they would run on a GPU that this machine has not.
+
+    Args:
+        space: what would be searched.
+        dataset: its data.
+        teachers: what `try_to_load` has found.
+        cache: where a search would find what an earlier one has made ready.
+    """
+    if space.config.resources.gpus_per_worker and not torch.cuda.is_available():
+        return None
+    device, folders = device_for(space.config), teacher_folders(space, dataset, cache)
+    with generators_kept(torch.device(device)), memory_given_back(device):
+        each = [_time_of(space, dataset, teacher, folders[name], device) for name, teacher in teachers.items()]
+    training_s, labelled, labelling_s = map(sum, zip(*each, strict=True))
+    splits = space.config.data.folds or 1  # k folds on (k - 1)/k of the samples each, and the whole
+    return TeacherTime(training_s * splits, labelled * splits, labelling_s * splits)
+
+
+def _time_of(space: Space, dataset: Dataset, teacher: LoadedTeacher | Recipe, folder: Path, device: str) -> TeacherTime:
+    variants = list(augmentation_variants(space))
+    unlabelled = [variant for variant in variants if not outputs_folder(folder, variant).exists()]
+    samples = len(visible_rows(dataset.split("train"), dataset.rest))
+    labelled = sum(number_of_views(each) * samples + dataset.num_rows["validation"] for each in unlabelled)
+    if isinstance(teacher, LoadedTeacher):
+        labelling_s = labelled * _labelling_s(teacher.module, dataset, device)
+        return TeacherTime(0.0, labelled if teacher.module is not None else 0, labelling_s)
+    config = own_config(teacher, space.config)
+    network = student_for(config, dataset)
+    sample_s = _labelling_s(network, dataset, device)
+    is_kept = len(unlabelled) < len(variants)  # it has labelled some
+    training_s = 0.0 if is_kept else _training_s(network, config, teacher["generations"], sample_s, dataset, device)
+    return TeacherTime(training_s, labelled, labelled * sample_s)
+
+
+def _labelling_s(module: nn.Module | None, dataset: Dataset, device: str) -> float:
+    """Seconds a sample, after a look that loads kernels."""
+    if module is None:
+        return 0.0
+    inputs = dataset.split("train").inputs[: at_a_time(module, dataset.input_shape)]
+    few, many = (torch.from_numpy(each.copy()) for each in (inputs[:_A_FEW], inputs))
+    was_training = module.training
+    with on_device(device, module.eval()):
+        _look_s(module, few, device)
+        sample_s = _look_s(module, few, device) / len(few)
+        if sample_s * len(few) < _QUICK_S:
+            sample_s = _look_s(module, many, device) / len(many)
+    module.train(was_training)
+    return sample_s
+
+
+@torch.inference_mode()
+def _look_s(module: nn.Module, inputs: Tensor, device: str) -> float:
+    began_s = time.perf_counter()
+    module(inputs.to(device)).cpu()
+    return time.perf_counter() - began_s
+
+
+def _training_s(
+    network: nn.Module, config: Config, generations: int, sample_s: float, dataset: Dataset, device: str
+) -> float:
+    train, size = dataset.split("train"), config.optim.batch_size
+    samples = int((train.labels != UNLABELLED).sum()) * config.data.passes * config.search.max_epochs
+    inputs, labels = (torch.from_numpy(part[:size].copy()).to(device) for part in (train.inputs, train.labels))
+    with on_device(device, network):
+        batch_s = step_s(network, inputs, labels, "float32", least_steps=_LEAST_STEPS)
+    of_each_s = samples * batch_s / len(labels)
+    return of_each_s + generations * (of_each_s + samples * sample_s)  # the one before labels what the next one sees

@@ -1,0 +1,118 @@
+"""What a dry run says of the time before a search: training a teacher and labelling, less what the cache has."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from runs import TABLE, run_space
+from safetensors.torch import save_file
+from torch import nn
+
+from distill_tune import search
+from distill_tune.config import Space
+from distill_tune.data import prepare_data
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.preparation.ready_teachers import try_to_load
+from distill_tune.tuning.planning import teacher_time
+from distill_tune.tuning.planning.teacher_time import TeacherTime, estimated_teacher_time
+
+STEP_S = 2.0
+NOISE = {"noise": {"choice": [0.0, 0.1]}}
+
+
+@pytest.fixture(autouse=True)
+def _steps_of_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher_time, "step_s", lambda *arguments, **options: STEP_S)
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 6), nn.Dropout(0.5), nn.Linear(6, 4))
+
+
+def spaces(**sections: dict[str, Any]) -> Space:
+    return run_space(TABLE, **sections)
+
+
+def estimated(space: Space, folder: Path) -> TeacherTime:
+    dataset = prepare_data(space.config.data, folder / "cache")
+    (folder / "loaded").mkdir(exist_ok=True)
+    found = estimated_teacher_time(space, dataset, try_to_load(space, dataset, folder / "loaded"), folder / "cache")
+    assert found is not None
+    return found
+
+
+def samples(folder: Path, split: str) -> int:
+    return prepare_data(spaces().config.data, folder / "cache").num_rows[split]
+
+
+def test_a_teacher_takes_the_steps_of_all_its_epochs_and_labels_every_view(tmp_path: Path) -> None:
+    recipe = {"epochs": 10, "batch_size": 32, "passes": 3}
+    found = estimated(spaces(teacher={"train": recipe, "views": 5}, augmentation=NOISE), tmp_path)
+    train, validation = samples(tmp_path, "train"), samples(tmp_path, "validation")
+    assert found.training_s == pytest.approx(10 * 3 * train / 32 * STEP_S)
+    assert found.labelled == (1 + 5) * train + 2 * validation
+    assert found.labelling_s > 0
+
+
+def test_each_generation_is_trained_and_labelled_for_anew(tmp_path: Path) -> None:
+    one, three = (
+        estimated(spaces(teacher={"train": {"epochs": 2, "generations": count}}), tmp_path) for count in (0, 2)
+    )
+    assert three.training_s > 3 * one.training_s
+    assert three.labelled == one.labelled
+
+
+def test_what_the_cache_has_takes_no_time(tmp_path: Path) -> None:
+    plain = spaces(teacher={"train": {"epochs": 1}})
+    prepare(plain, tmp_path / "cache", lambda line: None)
+    assert estimated(plain, tmp_path) == (0.0, 0, 0.0)
+    more = estimated(spaces(teacher={"train": {"epochs": 1}, "views": 4}, augmentation=NOISE), tmp_path)
+    assert more.training_s == 0
+    assert more.labelled == 4 * samples(tmp_path, "train") + samples(tmp_path, "validation")
+    assert estimated(spaces(teacher={"train": {"epochs": 2}}), tmp_path).training_s > 0
+
+
+def test_a_teacher_that_is_loaded_labels_only_and_one_of_logits_alone_does_nothing(tmp_path: Path) -> None:
+    save_file(network().state_dict(), tmp_path / "w.safetensors")
+    factory = {"torch": {"factory": f"{__name__}:network"}}
+    found = estimated(spaces(teacher={"source": "torch", "path": str(tmp_path / "w.safetensors"), **factory}), tmp_path)
+    assert (found.training_s, found.labelled) == (0.0, samples(tmp_path, "train") + samples(tmp_path, "validation"))
+    np.save(tmp_path / "l.npy", np.random.default_rng(0).normal(size=(600, 4)))
+    assert estimated(spaces(teacher={"source": "logits", "path": str(tmp_path / "l.npy")}), tmp_path) == (0.0, 0, 0.0)
+
+
+def test_of_several_teachers_all_count(tmp_path: Path) -> None:
+    members = {name: {"family": "mlp", "train": {"epochs": count}} for name, count in (("a", 1), ("b", 2))}
+    found = estimated(spaces(teacher={"source": "ensemble", "ensemble": {"members": members}}), tmp_path)
+    assert found.training_s == pytest.approx(3 * samples(tmp_path, "train") / 128 * STEP_S)
+    assert found.labelled == 2 * (samples(tmp_path, "train") + samples(tmp_path, "validation"))
+
+
+def test_each_fold_has_a_teacher(tmp_path: Path) -> None:
+    space = spaces(data={"folds": 3}, teacher={"train": {"epochs": 1}})
+    found = estimated(space, tmp_path)
+    whole = prepare_data(space.config.data, tmp_path / "cache").num_rows["train"]
+    assert found.training_s == pytest.approx(3 * whole / 128 * STEP_S)
+
+
+def test_timing_leaves_the_teacher_and_what_is_drawn_next_as_they_were(tmp_path: Path) -> None:
+    space = spaces(teacher={"family": "mlp", "mlp": {"dropout": 0.5}})
+    torch.manual_seed(5)
+    estimated(space, tmp_path)
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(drawn, torch.rand(3))
+    module = network().train()
+    teacher_time._labelling_s(module, prepare_data(space.config.data, tmp_path / "cache"), "cpu")
+    assert module.training
+
+
+def test_a_dry_run_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--storage", str(tmp_path), "--set", "teacher.train.epochs=40", "--set", "teacher.train.batch_size=1"]
+    assert search.main(["search_spaces/digits.toml", "--dry-run", *arguments]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "before it" in line)
+    assert line.startswith("  before it: the teacher's training, about 25:3")
+    assert "h, its labelling of " in line
+    assert line.endswith(" s, Ray's start, some 15 s")
