@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from distill_tune.config import Space
 from distill_tune.data import prepare_data
 from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation import teacher_training
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.preparation.ready_teachers import data_spec_of
 from distill_tune.distillation.preparation.teacher_training import train_teacher
@@ -140,6 +141,25 @@ def test_each_generation_is_a_new_network_that_learned_from_the_one_before(table
     seeded = {"train": {"epochs": 2, "precision": "float32", "seed": 1}}
     born.append(load_file(kept_by(table_space(teacher=seeded), tmp_path)[0])["network.1.weight"])
     assert not any(torch.equal(one, other) for one, other in combinations(born, 2))
+
+
+@pytest.mark.parametrize(
+    ("epoch_s", "told"),
+    [
+        (100.0, {1: "; about 18 min more", 2: "; about 17 min more", 10: "; about 3 min more", 11: None, 12: ""}),
+        (2.0, {1: None, 2: "", 10: "", 11: None, 12: ""}),
+    ],
+)
+def test_a_training_that_takes_long_says_after_an_epoch_how_long_it_goes_on(
+    table_space: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch_s: float, told: dict[int, str | None]
+) -> None:
+    clock = count(0.0, epoch_s)
+    monkeypatch.setattr(teacher_training, "monotonic", lambda: next(clock))
+    _, said = kept_by(table_space(teacher={"train": {"epochs": 12}}), tmp_path)
+    for number, ending in told.items():
+        lines = [line for line in said if line.startswith(f"teacher epoch {number} of 12: val/accuracy 0.")]
+        assert len(lines) == (ending is not None)
+        assert all(line.partition("accuracy 0.")[2][4:] == ending for line in lines)
 
 
 def test_a_diverged_teacher_is_refused_with_the_way_out(table_space: Make, tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ class Progress:
         if self._done < self._total and now_s - self._told_s >= EVERY_S:
             self._told_s = now_s
             left_s = (now_s - self._began_s) / self._done * (self._total - self._done)
-            self._say(f"teacher has seen {self._done / self._total:.0%}, {_minutes(left_s)} more")
+            self._say(f"teacher has seen {self._done / self._total:.0%}, {in_minutes(left_s)} more")
 
 
-def _minutes(seconds: float) -> str:
+def in_minutes(seconds: float) -> str:
+    """So long, roughly: "about 12 min", or "a minute" for whatever is less than one and a half."""
     return f"about {seconds / 60:.0f} min" if seconds >= 90 else "a minute"

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from distill_tune.config.validate import validate
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.outputs import write_outputs
+from distill_tune.distillation.cache.progress import EVERY_S, in_minutes
 from distill_tune.distillation.devices import device_for
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
@@ -81,11 +83,14 @@ def own_config(recipe: Recipe, config: Config) -> Config:
 def _train(config: Config, materials: Materials, device: str, say: Say) -> tuple[nn.Module, float]:
     """What is trained to the end and its validation accuracy, without all that the training had beside."""
     epochs, lines = config.search.max_epochs, _NUM_LINES if materials.dataset.fold is None else 1
+    seen = " (on samples of its training)" if materials.dataset.has_no_validation else ""
+    began_s = monotonic()
     for epoch in distill(config, materials, config.search.seed, device):
         number = int(epoch.report["epoch"])
-        if number % max(1, epochs // lines) == 0:
-            seen = " (on samples of its training)" if materials.dataset.has_no_validation else ""
-            say(f"teacher epoch {number} of {epochs}: val/accuracy {epoch.report['val/accuracy']:.4f}{seen}")
+        left_s = (monotonic() - began_s) / number * (epochs - number)
+        more = f"; {in_minutes(left_s)} more" if left_s > EVERY_S else ""
+        if number % max(1, epochs // lines) == 0 or (number == 1 and more):
+            say(f"teacher epoch {number} of {epochs}: val/accuracy {epoch.report['val/accuracy']:.4f}{seen}{more}")
     return epoch.student, epoch.report["val/accuracy"]
 
 
