@@ -9,7 +9,7 @@ soft targets against cached logits, on so many samples of Fashion-MNIST. A batch
 group: each of two workers has half of it at each step. The first epoch of each is a warm-up.
 
 - `samples/s` is training samples by the clock of whoever asks: from the question for an epoch to its report, so
-  validation and the way through the mailbox are in it. The ratio is that of medians; at least 1.6 is wanted of two
+  validation and the way through the mailbox are in it. The ratio is that of medians; the goal is at least 1.6 of two
   workers on two cores.
 - `steps` is the ratio of what the workers themselves report as `samples_per_s`, the training steps alone.
 
@@ -52,7 +52,7 @@ STUDENTS: dict[str, tuple[str, ...]] = {
     ),
 }
 BATCHES = (512, 1024)
-WANTED = 1.6
+GOAL = 1.6
 Epoch = tuple[float, Report]
 """Seconds from the question to the report, and the report."""
 
@@ -73,7 +73,7 @@ def main() -> None:
             }
     heads = ("case", "parameters", "one, samples/s", f"{given.workers}, samples/s", "ratio", "steps", "val/loss, both")
     show(heads, [_row(name, found) for name, found in cases.items()])
-    options = {"workers": given.workers, "samples": given.samples, "repeats": given.repeats, "wanted": WANTED}
+    options = {"workers": given.workers, "samples": given.samples, "repeats": given.repeats, "goal": GOAL}
     conclude("data_parallel", torch=torch.__version__, **options, cases=cases)
 
 

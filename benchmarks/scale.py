@@ -53,7 +53,7 @@ from distill_tune.tuning.workers.worker_group import WorkerGroup
 
 EPOCHS = 4
 KIBIBYTE = 1024
-WANTED = {"trials_per_s": 25.0, "growth_kib": 30.0, "saving_share": 0.05, "mib_at_1000": 500.0}
+GOALS = {"trials_per_s": 25.0, "growth_kib": 30.0, "saving_share": 0.05, "mib_at_1000": 500.0}
 SPACE: dict[str, Any] = {
     "data": {"source": "digits"},
     "teacher": {"source": "train", "family": "mlp", "mlp": {"widths": [16]}, "views": 1, "train": {"epochs": 1}},
@@ -267,7 +267,7 @@ def _tell(looks: list[dict[str, float]], ledger: Ledger, given: Namespace) -> No
         "saving_share": last["share: saving"],
         "mib_at_1000": min(looks, key=lambda look: abs(look["trials"] - 1000))["pss_kib"] / KIBIBYTE,
     }
-    show(("", "found", "wanted"), [(name, f"{found[name]:.4g}", WANTED[name]) for name in WANTED])
+    show(("", "found", "goal"), [(name, f"{found[name]:.4g}", GOALS[name]) for name in GOALS])
     ended = {str(status): ledger.count(status) for status in Status}
     conclude("scale", sampler=given.sampler, scheduler=given.scheduler, ended=ended, found=found, looks=looks)
 
