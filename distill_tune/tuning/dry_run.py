@@ -133,4 +133,4 @@ def _in_words(found: Range) -> str:
     if isinstance(found, Choice):
         return "one of " + ", ".join(map(str, found.values))
     kind = "integers" if found.integer else "numbers"
-    return f"{kind} from {found.low:g} to {found.high:g}" + (", by their logarithm" if found.log else "")
+    return f"{kind} from {found.low:g} to {found.high:g}" + (", log-uniform" if found.log else "")
