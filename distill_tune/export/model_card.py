@@ -139,7 +139,8 @@ def p_value_sentences(summary: dict[str, Any]) -> list[str]:
 
 def _mcnemar_sentences(summary: dict[str, Any]) -> list[str]:
     told = _by_baseline({name: _p_value(each["p_value_holm"]) for name, each in summary["verdict"].items()})
-    return [f"McNemar's exact test, twice the median over seeds, corrected likewise: {told}."] if told else []
+    corrected = ", corrected likewise" if len(summary["verdict"]) > 1 else ""
+    return [f"McNemar's exact test, twice the median over seeds{corrected}: {told}."] if told else []
 
 
 def _bootstrap_sentences(summary: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distill_tune.errors import TeacherError
+from distill_tune.errors import TeacherError, one_line
 from distill_tune.teachers._base import DataSpec
 from distill_tune.teachers.probabilities import refuse_probabilities
 
@@ -20,9 +20,12 @@ def checked_logits(logits: ArrayLike, data_spec: DataSpec, key: str, name: str) 
         name: what the user calls it.
 
     Raises:
-        TeacherError: they have another shape, are no numbers, are not finite, or are probabilities.
+        TeacherError: they are no array, have another shape, are no numbers, are not finite, or are probabilities.
     """
-    found = np.asarray(logits)
+    try:
+        found = np.asarray(logits)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged, or a tensor that still has gradients
+        raise TeacherError(f"{key}: {name} must be an array of logits, but NumPy says: {one_line(error)}.") from error
     expected = (data_spec.num_rows, len(data_spec.classes))
     if found.shape != expected:
         raise TeacherError(

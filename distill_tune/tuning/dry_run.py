@@ -113,11 +113,11 @@ def _times(config: Config, epoch_s: float | None, samples: int, places: int) -> 
 def _before(teachers: TeacherTime | None) -> str:
     """What is done before the search, and how long it takes."""
     if teachers is None:
-        return "before it: the teacher, which cannot be timed here, and Ray's start, some 15 s"
+        return "before the search: the teacher, which cannot be timed here, and Ray's start, some 15 s"
     training = f"the teacher's training, about {duration(teachers.training_s)}" if teachers.training_s else ""
-    labelling = f"its labelling of {teachers.labelled:,} samples, about {duration(teachers.labelling_s)}"
+    labelling = f"the teacher's labelling of {teachers.labelled:,} samples, about {duration(teachers.labelling_s)}"
     parts = filter(None, [training, labelling if teachers.labelled else "", "Ray's start, some 15 s"])
-    return f"before it: {', '.join(parts)}"
+    return f"before the search: {'; '.join(parts)}"
 
 
 def _expected_epochs(config: Config) -> float:

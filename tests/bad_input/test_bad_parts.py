@@ -166,6 +166,10 @@ class Holes(OnlyTable):
     def load(self, config, data_spec, context):
         return LoadedTeacher(parameters=0, table=np.full((data_spec.num_rows, len(data_spec.classes)), np.nan))
 
+class Learning(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0, table=torch.ones(data_spec.num_rows, 3, requires_grad=True))
+
 class Shares(OnlyTable):
     def load(self, config, data_spec, context):
         return LoadedTeacher(parameters=0, table=[[1.0, 0.0, 0.0]] * data_spec.num_rows)
@@ -181,6 +185,7 @@ class Shares(OnlyTable):
         (["Network"], "must load a table alone, since its has_network is False, but has loaded module; change"),
         (["Nothing"], "must load a table alone, since its has_network is False, but has loaded neither module nor"),
         (["Short"], "must have one row of logits for each row of the data, shape (60, 3), but has shape (7, 2); let"),
+        (["Learning"], "must be an array of logits, but NumPy says: RuntimeError: Can't call numpy() on Tensor that"),
         (["Shares"], "holds probabilities, which a temperature cannot soften; give raw logits, or"),
     ],
 )

@@ -54,6 +54,13 @@ def summary(
 TWO = {"no_teacher": verdict(), "default_distillation": verdict("INCONCLUSIVE", 0.2)}
 
 
+def test_one_comparison_is_not_said_to_be_corrected() -> None:
+    one, two = (model_card(summary(found)) for found in ({"no_teacher": verdict()}, TWO))
+    assert "McNemar's exact test, twice the median over seeds: no teacher p = 0.6." in one
+    assert "Holm" not in one
+    assert "over seeds, corrected likewise: no teacher p = 0.6, default distillation p = 0.6." in two
+
+
 def test_several_comparisons_are_told_with_their_corrected_p_values_and_what_the_words_follow() -> None:
     assert p_value_sentences(summary(TWO)) == [
         "Corrected for 2 comparisons (Holm): no teacher p = 0.041, default distillation p = 0.2. "

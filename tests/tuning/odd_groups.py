@@ -4,9 +4,11 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.state.records import Report
+from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.groups import WORKERS
 from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
@@ -44,6 +46,13 @@ class Untrained(WorkerGroup):
 
 def untrained(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
     return Untrained(folder)
+
+
+class Stillborn(ConfirmationWorker):
+    """One of a confirmation's workers that cannot be made."""
+
+    def __init__(self, *arguments: Any):
+        raise RuntimeError("a driver that is too old")
 
 
 class Telling(RayTrainGroup):

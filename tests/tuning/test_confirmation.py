@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import ray
 from confirming import Breaking, Killer, deadly, of_400_epochs
+from odd_groups import Stillborn
 
 from distill_tune.config.space import Space
 from distill_tune.data.dataset import open_test
@@ -178,6 +179,19 @@ def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_t
         "confirm-deadly": Status.FAILED,
         "confirm-trial-0007": Status.COMPLETED,
     }
+
+
+def test_why_no_worker_comes_up_is_said(
+    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool.ConfirmationWorker", Stillborn)
+    resources, ledger = small_space.config.resources, Ledger()
+    with (
+        pytest.raises(DistillTuneError, match=r"kept running \(RuntimeError: a driver that is too old\); --resume"),
+        ConfirmationPool(2, preparation.prepared, resources, tmp_path, ledger, Budget(2)) as pool,
+    ):
+        pool.train([winner])
+    assert not ledger.records
 
 
 @pytest.mark.parametrize(("restarts", "retries"), [(100, 0), (0, 2)])

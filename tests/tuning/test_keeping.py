@@ -105,6 +105,13 @@ def test_what_a_training_raised_stands_behind_what_it_raised_before(tmp_path: Pa
     assert said.index("ValueError: first") < said.index("KeyError: 'second'")
 
 
+def test_a_log_that_cannot_be_written_makes_a_fault_no_worse(tmp_path: Path) -> None:
+    log_fault(tmp_path, "0007", ValueError("a path with \udcff in it"))
+    assert "\\udcff" in (tmp_path / "logs" / "0007.txt").read_text(encoding="utf-8")
+    (tmp_path / "file").touch()
+    log_fault(tmp_path / "file", "0007", ValueError("where no folder can be"))
+
+
 @pytest.mark.parametrize(
     ("error", "spoils"),
     [

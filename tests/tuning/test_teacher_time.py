@@ -83,6 +83,11 @@ def test_a_teacher_that_is_loaded_labels_only_and_one_of_logits_alone_does_nothi
     assert estimated(spaces(teacher={"source": "logits", "path": str(tmp_path / "l.npy")}), tmp_path) == (0.0, 0, 0.0)
 
 
+def test_a_live_teacher_labels_the_validation_samples_once(tmp_path: Path) -> None:
+    live = estimated(spaces(teacher={"mode": "live", "train": {"epochs": 1}}, augmentation=NOISE), tmp_path)
+    assert live.labelled == samples(tmp_path, "validation")
+
+
 def test_of_several_teachers_all_count(tmp_path: Path) -> None:
     members = {name: {"family": "mlp", "train": {"epochs": count}} for name, count in (("a", 1), ("b", 2))}
     found = estimated(spaces(teacher={"source": "ensemble", "ensemble": {"members": members}}), tmp_path)
@@ -112,7 +117,7 @@ def test_timing_leaves_the_teacher_and_what_is_drawn_next_as_they_were(tmp_path:
 def test_a_dry_run_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--storage", str(tmp_path), "--set", "teacher.train.epochs=40", "--set", "teacher.train.batch_size=1"]
     assert search.main(["search_spaces/digits.toml", "--dry-run", *arguments]) == 0
-    line = next(line for line in capsys.readouterr().out.splitlines() if "before it" in line)
-    assert line.startswith("  before it: the teacher's training, about 25:3")
-    assert "h, its labelling of " in line
-    assert line.endswith(" s, Ray's start, some 15 s")
+    line = next(line for line in capsys.readouterr().out.splitlines() if "before the search" in line)
+    assert line.startswith("  before the search: the teacher's training, about 25:3")
+    assert " h; the teacher's labelling of " in line
+    assert line.endswith(" s; Ray's start, some 15 s")

@@ -64,8 +64,8 @@ def estimated_teacher_time(
 
 
 def _time_of(space: Space, dataset: Dataset, teacher: LoadedTeacher | Recipe, folder: Path, device: str) -> TeacherTime:
-    variants = list(augmentation_variants(space))
-    unlabelled = [variant for variant in variants if not outputs_folder(folder, variant).exists()]
+    variants = {outputs_folder(folder, variant): variant for variant in augmentation_variants(space)}
+    unlabelled = [variant for outputs, variant in variants.items() if not outputs.exists()]
     samples = len(visible_rows(dataset.split("train"), dataset.rest))
     labelled = sum(number_of_views(each) * samples + dataset.num_rows["validation"] for each in unlabelled)
     if isinstance(teacher, LoadedTeacher):

@@ -41,7 +41,7 @@ class Entry(StrEnum):
     SEARCHING = "searching"
     """Trials train from here on, in so many places."""
     STARTED = "started"
-    """A trial, or a run of the confirmation; so are the next three."""
+    """A trial, or a run of the confirmation; and so it is with the next three."""
     REPORTED = "reported"
     PAUSED = "paused"
     ENDED = "ended"

@@ -59,11 +59,9 @@ class ConfirmationPool:
         self._count, self._prepared, self._resources = count, prepared, resources
         self._folder, self._ledger, self._budget, self._known = folder, ledger, budget, known or {}
         self._lanes, self._retries, self._lock = lanes, retries, threading.Lock()
-        self._workers: list[Any] = []
-        self._up: set[Any] = set()
-        """Workers that have been up."""
+        self._workers, self._up = list[Any](), set[Any]()  # those that have been up
         self._up_s = time.monotonic()
-        self._left: list[Training] = []
+        self._left, self._why = list[Training](), "no worker could be kept running"
         """Their processes died too often; who is to blame is seen in the end."""
 
     def __enter__(self) -> ConfirmationPool:
@@ -112,8 +110,8 @@ class ConfirmationPool:
         for training in unsettled:
             self._leave(self._begun(training))
         if unsettled and self._budget.ended_by is None:
-            why = unsettled[0].why.removesuffix(".")
-            raise DistillTuneError(f"the confirmation could not be finished: {why}; --resume takes it up.")
+            why = unsettled[0].why or self._why
+            raise DistillTuneError(f"the confirmation could not be finished: {why.rstrip('.')}; --resume takes it up.")
 
     def _work(self, worker: Any, queue: WorkQueue[list[Training]], faults: list[Exception]) -> None:
         """One worker's thread: train what waits, as long as the worker is up."""
@@ -149,7 +147,9 @@ class ConfirmationPool:
     def _answers(self, worker: Any, answer: Any) -> bool:
         try:
             ray.get(answer)
-        except ray.exceptions.RayError:
+        except ray.exceptions.RayError as error:
+            cause = str(error).strip().rpartition("\n")[2]  # where its making raised something, behind a traceback
+            self._why = f"no worker could be kept running ({cause:.300})"
             return False
         self._up.add(worker)
         return True

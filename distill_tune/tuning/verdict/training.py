@@ -23,7 +23,8 @@ class Training:
     candidate: Candidate
     seed: int
     retries_left: int
-    why: str = "no worker could be kept running"
+    why: str = ""
+    """What its process last died of."""
     completed_before: int | None = None
     """How many others were complete when its process died first."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from ray.exceptions import RayActorError
@@ -40,8 +41,12 @@ def end_if_spoilt(error: BaseException) -> None:
 
 
 def log_fault(folder: Path, trial_id: str, error: BaseException) -> None:
-    """Keep in a search's folder what a training raised, behind what it raised before, if it was begun again."""
+    """Keep in a search's folder what a training raised, behind what it raised before, if it was begun again.
+
+    The log is for people: where it cannot be written, the training fails all the same and no worse.
+    """
     log = folder / LOGS / f"{trial_id}.txt"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as file:
-        file.write("".join(traceback.format_exception(error)))
+    with suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write("".join(traceback.format_exception(error)))

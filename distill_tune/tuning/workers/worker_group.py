@@ -67,7 +67,7 @@ class InProcessGroup(WorkerGroup):
         keep_to_share(self._resources)
 
     def assign(self, assignment: Assignment) -> None:
-        """Open the files of the assignment; nothing is trained yet."""
+        """Take the assignment up; its files are opened, and a damaged one raises, with the first report."""
         self.shutdown()
         self._last = assignment.max_epochs
         self._reports = train(assignment, self._resources.device)
