@@ -30,12 +30,12 @@ class Mistaken(Skipping):
             return None
         wiring = Wiring(network)
         if self.mistake == "misspelt":
-            wiring.add(STEM, "main", "stam", 0, wiring.new_space())
+            wiring.add(STEM, "main", "stam", 0, wiring.new_group())
         if self.mistake == "unfit":
-            wiring.add(STEM, "main", "stem", 0, wiring.new_space())
+            wiring.add(STEM, "main", "stem", 0, wiring.new_group())
             wiring.add(HEAD, "main", "head", 0, 1)
         if self.mistake == "headless":
-            wiring.add(STEM, "main", "stem", 0, wiring.new_space())
+            wiring.add(STEM, "main", "stem", 0, wiring.new_group())
         return wiring
 
 
@@ -45,7 +45,7 @@ class Mistaken(Skipping):
     [
         ("nothing", "wiring must return a distill_tune.students.Wiring, but got None."),
         ("misspelt", "AttributeError: Stream has no attribute `stam`"),
-        ("unfit", "'head' reads 6 units of space 0, which has 8."),
+        ("unfit", "'head' reads 6 units of group 0, which has 8."),
         ("headless", "a layer must make the 4 units of CLASSES, but got None."),
     ],
 )
