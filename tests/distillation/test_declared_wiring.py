@@ -11,6 +11,7 @@ from runs import TABLE, run_space
 from torch import Tensor, nn
 
 from distill_tune.config import Space
+from distill_tune.errors import ConfigError
 from distill_tune.students import CLASSES, HEAD, INPUT, STEM, Student, Wiring
 
 
@@ -96,6 +97,24 @@ def test_a_teacher_that_reads_other_inputs_is_refused(init: str, tmp_path: Path)
         f"student.family: '{PARTIAL}' must have the same units of INPUT in teacher and student, but has 8 and 5; give "
         "both the same options there, or leave the layer that reads it out of the wiring."
     )
+
+
+@pytest.mark.parametrize(("idle", "section"), [("theirs", "teacher"), ("ours", "student")])
+def test_a_layer_that_does_not_run_is_refused(idle: str, section: str, ready: Ready) -> None:
+    run = ready(both(PARTIAL, "inherit", {"idle": idle == "theirs"}, {"idle": idle == "ours"}))
+    with pytest.raises(ConfigError) as caught:
+        begun(run)
+    assert str(caught.value) == (
+        f"{section}.family: the layer 'stem' of its wiring must run in the forward pass, but does not; call the module "
+        "itself there, or leave it out of the wiring."
+    )
+
+
+def test_options_that_a_network_does_not_show_tell_it_from_the_teacher(ready: Ready) -> None:
+    student, materials = begun(run := ready(both(PARTIAL, "inherit", {"factor": 4.0}, {"factor": 1.0})))
+    inputs = materials.train_inputs
+    with torch.no_grad():  # the scale of the first layer makes up for the factor
+        torch.testing.assert_close(student(inputs), run[1].teacher.module(inputs), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("init", NEEDY)
