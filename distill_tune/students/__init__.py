@@ -7,7 +7,7 @@ torch.
 
 from distill_tune.students._base import Student, behind_normalisation, build_student, empty_network, from_callable
 from distill_tune.students._cost import Cost, count_cost, looked_at, multiply_adds
-from distill_tune.students._wiring import CLASSES, HEAD, INPUT, STEM, Layer, Place, Wiring
+from distill_tune.students._wiring import CLASSES, HEAD, INPUT, STEM, Layer, Place, Wiring, body
 
 __all__ = [
     "CLASSES",
@@ -20,6 +20,7 @@ __all__ = [
     "Student",
     "Wiring",
     "behind_normalisation",
+    "body",
     "build_student",
     "count_cost",
     "empty_network",

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from distill_tune.registry import STUDENTS
 from distill_tune.students._base import FirstStride, Student, first_stride, require_image
-from distill_tune.students._wiring import CLASSES, HEAD, INPUT, Wiring
+from distill_tune.students._wiring import CLASSES, HEAD, INPUT, Wiring, body
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,21 +50,21 @@ class ConvNet(Student):
         return nn.Sequential(*layers, *head(self.width * 2 ** (self.depth - 1), classes))
 
     def wiring(self, network: nn.Module) -> Wiring:
-        """A stage is one convolution, or a filter a channel and their mix, and makes a space of its own."""
+        """A stage is one convolution, or a filter a channel and their mix, and makes a group of its own."""
         from torch import nn
 
-        wiring, space, stage, role = Wiring(network), INPUT, -1, ""
+        wiring, group, stage, role = Wiring(network), INPUT, -1, ""
         for name, module in network.named_children():
             if isinstance(module, nn.Conv2d) and module.groups > 1:
                 stage, role = stage + 1, "depthwise"
-                wiring.add(("body", stage, 0), role, name, None, space)
+                wiring.add(body(stage), role, name, None, group)
             elif isinstance(module, nn.Conv2d):
                 stage, role = (stage, "mix") if role == "depthwise" else (stage + 1, "main")
-                space = wiring.add(("body", stage, 0), role, name, space, wiring.new_space())
+                group = wiring.add(body(stage), role, name, group, wiring.new_group())
             elif isinstance(module, nn.BatchNorm2d):
-                wiring.add(("body", stage, 0), f"{role}.norm", name, None, space)
+                wiring.add(body(stage), f"{role}.norm", name, None, group)
             elif isinstance(module, nn.Linear):
-                wiring.add(HEAD, "main", name, space, CLASSES)
+                wiring.add(HEAD, "main", name, group, CLASSES)
         return wiring
 
     def _stage(self, inputs: int, outputs: int, stride: int, separable: bool) -> list[nn.Module]:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from distill_tune.registry import STUDENTS
 from distill_tune.students._base import Student
-from distill_tune.students._wiring import CLASSES, HEAD, INPUT, Wiring
+from distill_tune.students._wiring import CLASSES, HEAD, INPUT, Wiring, body
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,12 +45,12 @@ class MLP(Student):
         return nn.Sequential(*layers, nn.Linear(inputs, classes))
 
     def wiring(self, network: nn.Module) -> Wiring:
-        """A stage is a hidden layer, which makes a space of its own."""
+        """A stage is a hidden layer, which makes a group of its own."""
         from torch import nn
 
-        wiring, space = Wiring(network), INPUT
+        wiring, group = Wiring(network), INPUT
         *hidden, last = (name for name, module in network.named_children() if isinstance(module, nn.Linear))
         for stage, name in enumerate(hidden):
-            space = wiring.add(("body", stage, 0), "main", name, space, wiring.new_space())
-        wiring.add(HEAD, "main", last, space, CLASSES)
+            group = wiring.add(body(stage), "main", name, group, wiring.new_group())
+        wiring.add(HEAD, "main", last, group, CLASSES)
         return wiring

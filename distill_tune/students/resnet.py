@@ -13,7 +13,7 @@ from pydantic import Field
 
 from distill_tune.registry import STUDENTS
 from distill_tune.students._base import FirstStride, Student, first_stride
-from distill_tune.students._wiring import CLASSES, HEAD, INPUT, STEM, Place, Wiring
+from distill_tune.students._wiring import CLASSES, HEAD, INPUT, STEM, Place, Wiring, body
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,24 +40,24 @@ class ResNet(Student):
         return self._for_images(input_shape, classes) if len(input_shape) == 3 else self._for_rows(input_shape, classes)
 
     def wiring(self, network: nn.Module) -> Wiring:
-        """Stem, blocks, head; the blocks of a stage write into one stream, and each has a space of its own inside."""
+        """Stem, blocks, head; the blocks of a stage write into one stream, and each has a group of its own inside."""
         from torch import nn
 
         from distill_tune.students._blocks import ResidualBlock, ResidualRow
 
-        wiring, space, block = Wiring(network), INPUT, -1
+        wiring, group, block = Wiring(network), INPUT, -1
         for name, module in network.named_children():
             if isinstance(module, ResidualBlock):
                 block += 1
-                space = _wire_block(wiring, ("body", *divmod(block, self.depth)), name, module, space)
+                group = _wire_block(wiring, body(*divmod(block, self.depth)), name, module, group)
             elif isinstance(module, ResidualRow):
                 block += 1
-                _wire_row(wiring, ("body", 0, block), name, space)
+                _wire_row(wiring, body(0, block), name, group)
             elif isinstance(module, nn.Conv2d | nn.Linear):
-                place, made = (STEM, wiring.new_space()) if space == INPUT else (HEAD, CLASSES)
-                space = wiring.add(place, "main", name, space, made)
+                place, made = (STEM, wiring.new_group()) if group == INPUT else (HEAD, CLASSES)
+                group = wiring.add(place, "main", name, group, made)
             elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                wiring.add(STEM if block < 0 else HEAD, "norm", name, None, space)
+                wiring.add(STEM if block < 0 else HEAD, "norm", name, None, group)
         return wiring
 
     def _for_images(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
@@ -91,7 +91,7 @@ class ResNet(Student):
 def _wire_block(wiring: Wiring, place: Place, name: str, block: ResidualBlock, stream: int) -> int:
     """Add a block for images; returns the stream that it writes into: a new one if its short cut is a convolution."""
     keeps = not list(block.shortcut.children())
-    inside, inner, made = f"{name}.convolutions", wiring.new_space(), stream if keeps else wiring.new_space()
+    inside, inner, made = f"{name}.convolutions", wiring.new_group(), stream if keeps else wiring.new_group()
     wiring.add(place, "first", f"{inside}.0", stream, inner)
     wiring.add(place, "first.norm", f"{inside}.1", None, inner)
     wiring.add(place, "second", f"{inside}.3", inner, made)
@@ -104,7 +104,7 @@ def _wire_block(wiring: Wiring, place: Place, name: str, block: ResidualBlock, s
 
 def _wire_row(wiring: Wiring, place: Place, name: str, stream: int) -> None:
     """Add a block for rows of a table."""
-    inner = wiring.new_space()
+    inner = wiring.new_group()
     wiring.add(place, "norm", f"{name}.layers.0", None, stream)
     wiring.add(place, "first", f"{name}.layers.1", stream, inner)
     wiring.add(place, "second", f"{name}.layers.4", inner, stream)

@@ -5,7 +5,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from distill_tune.students import CLASSES, HEAD, INPUT, STEM, Student, Wiring
+from distill_tune.students import CLASSES, HEAD, INPUT, STEM, Student, Wiring, body
 
 
 class Unreached(nn.Module):
@@ -52,11 +52,11 @@ class Skipping(Student):
 
     def wiring(self, network: nn.Module) -> Wiring:
         wiring = Wiring(network)
-        stream = wiring.add(STEM, "main", "stem", INPUT, wiring.new_space())
+        stream = wiring.add(STEM, "main", "stem", INPUT, wiring.new_group())
         for block in range(self.depth):
-            place = ("body", 0, block)
+            place = body(0, block)
             wiring.add(place, "norm", f"norms.{block}", None, stream)
-            narrow = wiring.add(place, "down", f"downs.{block}", stream, wiring.new_space())
+            narrow = wiring.add(place, "down", f"downs.{block}", stream, wiring.new_group())
             wiring.add(place, "up", f"ups.{block}", narrow, stream)
         wiring.add(HEAD, "main", "head", stream, CLASSES)
         return wiring

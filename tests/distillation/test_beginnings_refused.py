@@ -35,6 +35,16 @@ def test_a_space_is_refused_for_any_width_of_it(tmp_path: Path) -> None:
     assert said.endswith("write student.convnet.width = 4.")
 
 
+@pytest.mark.parametrize("first", [*NEEDY, "default"])
+def test_students_of_one_beginning_do_not_use_up_the_look_at_those_of_another(first: str, tmp_path: Path) -> None:
+    student = {"width": {"choice": list(range(1, 127))}, "depth": {"choice": [1, 2, 3, 4]}}
+    teacher = {"family": "mlp", "mlp": {"width": 1}}
+    init = {"init": [first, "truncate"] if first != "truncate" else ["truncate"]}
+    space = run_space(TABLE, teacher=teacher, student={"family": "mlp", **init, "mlp": student})
+    said = refused(space.with_fixed("student", "truncate", {"layers": 9}), tmp_path)
+    assert said.startswith("student.truncate.layers: must be at most 1 (")
+
+
 @pytest.mark.parametrize("init", ["inherit", "inherit_progressive"])
 def test_a_family_of_ones_own_is_refused(init: str, tmp_path: Path) -> None:
     name = "test_beginnings_refused:plain"

@@ -8,17 +8,17 @@ import pytest
 import torch
 from beginnings import OWN, SAY_WIRING, STARTS, Ready, begun, copied, epochs_of, space_of
 from runs import IMAGES, run_space
-from torch import nn
+from torch import Tensor, nn
 
 from distill_tune.distillation.cache.weights import network_of
 from distill_tune.distillation.data_parallel import Shard
-from distill_tune.distillation.initialisation._calibration import _moments
+from distill_tune.distillation.initialisation._calibration import _batch_statistics, _moments, _take_statistics
 from distill_tune.distillation.initialisation._carrying import Carried, carry
 from distill_tune.distillation.initialisation._counterparts import counterparts, evenly_spaced
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.training.validation import evaluate
 from distill_tune.registry import STUDENTS
-from distill_tune.students import CLASSES, INPUT, Wiring, build_student
+from distill_tune.students import CLASSES, HEAD, INPUT, Wiring, build_student
 
 WHOLE = [
     ("mlp", {"widths": [9, 5, 7]}, (6,)),
@@ -55,7 +55,8 @@ def wiring_of(student: nn.Module, family: str, options: dict[str, Any]) -> Wirin
 def carried(
     teacher: nn.Module, student: nn.Module, family: str, their_options: dict[str, Any], our_options: dict[str, Any]
 ) -> Carried:
-    return carry(wiring_of(teacher, family, their_options), wiring_of(student, family, our_options))
+    theirs, ours = wiring_of(teacher, family, their_options), wiring_of(student, family, our_options)
+    return carry(theirs, ours, may_be_alike=True)
 
 
 @pytest.mark.parametrize("family", SAY_WIRING)
@@ -80,7 +81,7 @@ def test_a_student_built_like_its_teacher_begins_as_its_teacher(
 def test_units_that_do_nothing_are_what_a_narrower_student_leaves_behind(
     family: str, options: dict[str, Any], shape: tuple[int, ...]
 ) -> None:
-    """So many units of each space of the teacher are dead, wherever they are, that the living fit."""
+    """So many units of each group of the teacher are dead, wherever they are, that the living fit."""
     wide = {**options, **doubled(options)}
     teacher = random_network(family, wide, shape, 0)
     kill_half(wiring_of(teacher, family, wide))
@@ -99,7 +100,7 @@ def doubled(options: dict[str, Any]) -> dict[str, Any]:
 
 @torch.no_grad()
 def kill_half(wiring: Wiring) -> None:
-    """Half of the units of each space get no input and give none."""
+    """Half of the units of each group get no input and give none."""
     dead = {s: torch.randperm(n)[: n // 2] for s, n in wiring.sizes.items() if s not in (INPUT, CLASSES)}
     for layer in wiring.layers:
         state = layer.module.state_dict()
@@ -162,11 +163,39 @@ def test_batch_statistics_are_those_of_the_students_own_maps(family: str, ready:
         torch.testing.assert_close(student.eval()(inputs), student.train()(inputs), atol=2e-2, rtol=2e-2)
 
 
-def test_a_layer_over_a_sequence_has_its_units_on_the_last_axis() -> None:
-    layer, rows = nn.Linear(3, 5), torch.randn(7, 4, 3)
-    (found,) = _moments(layer, [layer], rows)
+class Matrix(nn.Module):
+    """As nn.Linear, and none."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows @ self.weight.T
+
+
+@pytest.mark.parametrize("kind", [nn.Linear, Matrix])
+def test_a_layer_over_a_sequence_has_its_units_on_the_last_axis(kind: type[nn.Module]) -> None:
+    layer, rows = kind(3, 5), torch.randn(7, 4, 3)
+    wiring = Wiring(nn.Sequential(layer))
+    wiring.add(HEAD, "main", "0", INPUT, CLASSES)
+    (found,) = _moments(wiring.network, wiring.layers, rows, "student")
     made = layer(rows).flatten(0, 1)
     torch.testing.assert_close(found, torch.stack([made.mean(0), made.var(0, correction=0)]))
+
+
+def test_batch_statistics_drop_nothing_out() -> None:
+    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+    student = nn.ModuleList([nn.BatchNorm1d(2), *(kind() for kind in kinds)])
+    with _batch_statistics(student):
+        assert [module.training for module in student] == [True] + [False] * len(kinds)
+    assert all(module.training for module in student)
+
+
+def test_statistics_of_volumes_are_taken_too() -> None:
+    student, volumes = nn.Sequential(nn.BatchNorm3d(2)), torch.randn(5, 2, 3, 3, 3) + 4
+    _take_statistics(student, volumes)
+    torch.testing.assert_close(student.get_buffer("0.running_mean"), volumes.transpose(0, 1).flatten(1).mean(1))
 
 
 def test_networks_of_which_one_has_no_stages_share_stem_and_head() -> None:

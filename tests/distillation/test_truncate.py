@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 import torch
 from beginnings import OWN, Ready, begun, refused, space_of
+from runs import TABLE, run_space
 from torch import nn
+
+from distill_tune.distillation.initialisation import Shapes
+from distill_tune.errors import ConfigError
 
 
 def test_a_truncated_student_has_the_teachers_first_layers_and_new_ones_behind(ready: Ready) -> None:
@@ -86,3 +90,39 @@ def test_an_option_that_the_teacher_does_without_is_told_to_be_left_out(tmp_path
     teacher = {"family": "mlp", "mlp": {"width": 32}}
     said = refused(space_of("truncate", "mlp", {"widths": [20, 20]}, teacher=teacher), tmp_path)
     assert said.endswith("look otherwise; write student.mlp.width = 32 and leave out student.mlp.widths.")
+
+
+def test_a_student_that_was_not_looked_at_beforehand_is_refused_as_it_begins(ready: Ready) -> None:
+    space = space_of("truncate", "mlp")
+    _, preparation = ready(space)
+    for layers, said in ((2, "the student's look otherwise"), (9, "must be at most 2")):
+        config = space.with_fixed("student", "truncate", {"layers": layers}).config
+        with pytest.raises(ConfigError, match=said):
+            begun((config, preparation))
+
+
+def test_as_many_named_blocks_as_were_asked_for_are_taken_or_the_student_is_refused(ready: Ready) -> None:
+    name = "test_truncate:bare"
+    space = run_space(TABLE, teacher={"family": name}, student={"family": name, "init": "truncate"})
+    _, preparation = ready(space)
+    config = space.with_fixed("student", "truncate", {"layers": 3}).config
+    with pytest.raises(ConfigError, match="must be at most 2"):
+        begun((config, preparation))
+
+
+BUILT = list[bool]()
+"""Of each network that `bare` has built, whether it was one without numbers."""
+
+
+def bare(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    hidden = [nn.Linear(input_shape[0], input_shape[0]) for _ in range(2)]
+    BUILT.append(hidden[0].weight.is_meta)
+    return nn.Sequential(*hidden, nn.Linear(input_shape[0], classes))
+
+
+def test_students_are_looked_at_without_numbers() -> None:
+    BUILT.clear()
+    space = run_space(TABLE, teacher={"family": f"{__name__}:bare"}, student={"family": f"{__name__}:bare"})
+    config = space.with_fixed("student", "init", "truncate").config
+    config.student.chosen("init").check(config, Shapes((8,), 4))
+    assert BUILT == [True, True]

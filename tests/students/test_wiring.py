@@ -10,7 +10,7 @@ from torch import nn
 
 from distill_tune.errors import ConfigError
 from distill_tune.registry import STUDENTS
-from distill_tune.students import CLASSES, HEAD, INPUT, STEM, Layer, Student, Wiring, empty_network
+from distill_tune.students import CLASSES, HEAD, INPUT, STEM, Layer, Student, Wiring, body, empty_network
 
 SAID = [
     (name, options, shape)
@@ -61,7 +61,7 @@ def test_layers_are_in_the_order_in_which_they_run(name: str, options: Options, 
 
 
 @every_said
-def test_layers_agree_on_how_many_units_a_space_has(name: str, options: Options, shape: tuple[int, ...]) -> None:
+def test_layers_agree_on_how_many_units_a_group_has(name: str, options: Options, shape: tuple[int, ...]) -> None:
     wiring = wired(name, options, shape)
     seen = [(layer.outputs, weight_of(layer).shape[0]) for layer in wiring.layers]
     seen += [(layer.inputs, weight_of(layer).shape[1]) for layer in wiring.layers if layer.inputs is not None]
@@ -74,7 +74,7 @@ def test_layers_agree_on_how_many_units_a_space_has(name: str, options: Options,
 
 @every_said
 @torch.no_grad()
-def test_the_order_of_a_spaces_units_makes_no_difference(name: str, options: Options, shape: tuple[int, ...]) -> None:
+def test_the_order_of_a_groups_units_makes_no_difference(name: str, options: Options, shape: tuple[int, ...]) -> None:
     wiring, inputs = wired(name, options, shape), torch.randn(3, *shape).double()
     expected = wiring.network(inputs)
     orders = {each: torch.arange(n) for each, n in wiring.sizes.items() if each in (INPUT, CLASSES)}
@@ -98,24 +98,33 @@ def test_it_can_be_said_of_a_network_without_numbers(name: str, options: Options
 
 
 class Silent(Student):
+    numpy: bool = False
+
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-        numbers = torch.linspace(0, 1, classes).tolist()
-        return nn.Linear(input_shape[0], len(numbers))
+        numbers = torch.linspace(0, 1, classes)
+        return nn.Linear(input_shape[0], len(numbers.numpy() if self.numpy else numbers.tolist()))
 
 
 def test_a_family_need_not_say_anything() -> None:
-    assert Silent().wiring(nn.Linear(2, 2)) is None
+    with pytest.raises(NotImplementedError, match=r"Silent has no method wiring\."):
+        Silent().wiring(nn.Linear(2, 2))
 
 
-def test_a_family_that_needs_numbers_is_built_with_them_and_draws_none_of_the_trainings() -> None:
+@pytest.mark.parametrize("numpy", [False, True])  # whose errors on the meta device are of two kinds
+def test_a_family_that_needs_numbers_is_built_with_them_and_draws_none_of_the_trainings(numpy: bool) -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    assert not empty_network(Silent(), (4,), 2).weight.is_meta  # type: ignore[union-attr]
+    assert not empty_network(Silent(numpy=numpy), (4,), 2).weight.is_meta  # type: ignore[union-attr]
     assert torch.equal(torch.rand(1), expected)
 
 
-FIRST = (("body", 0, 0), "main", "0", INPUT, 2)
+def test_what_is_wrong_with_numbers_too_is_said() -> None:
+    with pytest.raises(IndexError):
+        empty_network(Silent(), (), 2)
+
+
+FIRST = (body(0), "main", "0", INPUT, 2)
 
 
 @pytest.mark.parametrize(
@@ -123,24 +132,49 @@ FIRST = (("body", 0, 0), "main", "0", INPUT, 2)
     [
         ([(STEM, "main", "1", INPUT, 2)], "'1' must have a weight, but is ReLU."),
         ([(STEM, "norm", "2", INPUT, 2)], "'2' has one number a unit, so its inputs must be None, but got 0."),
-        ([FIRST, (HEAD, "main", "3", INPUT, CLASSES)], "'3' reads 4 units of space 0, which has 6."),
-        ([FIRST, (HEAD, "main", "3", 3, CLASSES)], "'3' reads space 3, which new_space has not given."),
-        ([FIRST, (HEAD, "main", "3", 2, 2)], "'3' makes 5 units of space 2, which has 4."),
+        (
+            [FIRST, (HEAD, "main", "3", None, CLASSES)],
+            "'3' has 4 columns a unit, so its inputs must be the group that they read, but got None.",
+        ),
+        ([FIRST, (HEAD, "main", "3", INPUT, CLASSES)], "'3' reads 4 units of group 0, which has 6."),
+        ([FIRST, (HEAD, "main", "3", 3, CLASSES)], "'3' reads group 3, which new_group has not given."),
+        ([FIRST, (HEAD, "main", "3", 2, 2)], "'3' makes 5 units of group 2, which has 4."),
         ([FIRST, FIRST], "'0' as 'main' of ('body', 0, 0): the name, or the role there, is taken."),
         ([FIRST, (FIRST[0], "main", "2", None, 2)], "'2' as 'main' of ('body', 0, 0): the name, or the role there"),
-        ([(("body", 1, 0), "main", "0", INPUT, 2)], "'0' must be at ('stem', 0, 0), ('head', 0, 0), or the next place"),
+        ([(body(1), "main", "0", INPUT, 2)], "'0' must be at ('stem', 0, 0), ('head', 0, 0), or the next place"),
         (
-            [FIRST, (("body", 0, 2), "norm", "2", None, 2)],
+            [FIRST, (body(0, 2), "norm", "2", None, 2)],
             "or the next place [('body', 1, 0), ('body', 0, 1)], but got",
         ),
     ],
 )
 def test_a_layer_that_does_not_fit_is_refused_where_it_is_added(layers: list[Any], message: str) -> None:
     wiring = Wiring(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 5)))
-    assert wiring.new_space() == 2
+    assert wiring.new_group() == 2
     for layer in layers[:-1]:
         wiring.add(*layer)
     with pytest.raises(ConfigError) as caught:
         wiring.add(*layers[-1])
     assert message in str(caught.value)
     assert len(wiring.layers) == len(layers) - 1
+
+
+def test_one_filter_or_number_a_unit_reads_no_group() -> None:
+    wiring = Wiring(nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.BatchNorm2d(4)))
+    group = wiring.add(STEM, "main", "0", None, wiring.new_group())
+    assert wiring.add(STEM, "norm", "1", None, group) == group
+    assert wiring.sizes == {group: 4}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_weight_under_two_names_is_added_once(whole: bool) -> None:
+    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+    second.weight = first.weight
+    wiring = Wiring(nn.Sequential(first, first if whole else second))
+    group = wiring.add(STEM, "main", "0", INPUT, wiring.new_group())
+    with pytest.raises(ConfigError, match=r"'1' must have a weight of its own, but has that of '0'; add one of them\."):
+        wiring.add(HEAD, "main", "1", group, CLASSES)
+
+
+def test_a_place_of_the_body_is_its_stage_and_block() -> None:
+    assert (body(2), body(2, 1)) == (("body", 2, 0), ("body", 2, 1))

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from distill_tune.distillation.materials.materials import Materials
 
 _MOST_STUDENTS = 500
-"""So many kinds of student of a space are looked at beforehand; what another cannot do fails in its own trial."""
+"""So many kinds of student of each initialisation and family are looked at beforehand; what another cannot do fails in
+its own trial."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def check_beginnings(space: Space, shapes: Shapes) -> None:
     Raises:
         ConfigError: a student and an initialisation of the space do not go together.
     """
-    for config in islice(_students(space), _MOST_STUDENTS):
+    for config in _students(space):
         Initialisation.of(config.student).check(config, shapes)
 
 
@@ -92,17 +93,18 @@ def check_teachers_weights(space: Space, shapes: Shapes, teacher: nn.Module) -> 
     Raises:
         TeacherError: they do not go together.
     """
-    for config in islice(_students(space), _MOST_STUDENTS):
+    for config in _students(space):
         Initialisation.of(config.student).check_weights(config, shapes, teacher)
 
 
 def _students(space: Space) -> Iterator[Config]:
-    """The corners of everything that makes a student, for each initialisation that needs the teacher."""
+    """Corners of everything that makes a student, for each family and initialisation that needs the teacher."""
     for name, family in product(space.inits, space.families):
         if INITIALISATIONS.get(name).needs_teacher:
             own = {path: found for path, found in space.ranges.items() if path[:2] == ("student", name)}
             chosen = {"student.family": family, "student.init": name}
-            yield from (space.at(chosen | values) for values in combinations(space.ranges_of(family) | own))
+            corners = combinations(space.ranges_of(family) | own)
+            yield from (space.at(chosen | values) for values in islice(corners, _MOST_STUDENTS))
 
 
 def check_family(config: Config) -> None:

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from distill_tune.distillation.initialisation._carrying import Carried, Pair
+from distill_tune.distillation.initialisation._carrying import Carried, Pair, weight_of
+from distill_tune.errors import ConfigError
+from distill_tune.students import Layer
 
 _SAMPLES = 512
 """Enough for the variance of a layer, in a forward pass that costs less than an epoch of the smallest data."""
@@ -29,23 +31,26 @@ def match_teacher(carried: Carried, teacher: nn.Module, student: nn.Module, inpu
         teacher: in eval mode.
         student: of the same device.
         inputs: [n, *input_shape], in stored units; at most 512 evenly spaced ones are used, of photographs fewer.
+
+    Raises:
+        ConfigError: the family's wiring has a layer that does not run.
     """
     most = max(_FEWEST_SAMPLES, _MOST_VALUES // inputs[0].numel())  # in one batch, of which statistics are taken
     rows = torch.linspace(0, len(inputs) - 1, min(len(inputs), _SAMPLES, most), device=inputs.device).long()
     some = inputs[rows]
     biased = [pair for pair in carried.pairs if getattr(pair.ours.module, "bias", None) is not None]
-    layers = [pair for pair in biased if _weight_of(pair).dim() > 1]
-    wanted = _moments(teacher, [pair.theirs.module for pair in layers], some)
+    layers = [pair for pair in biased if weight_of(pair.ours).dim() > 1]
+    wanted = _moments(teacher, [pair.theirs for pair in layers], some, "teacher")
     with _batch_statistics(student):
         for pair, theirs in zip(layers, wanted, strict=True):
-            (ours,) = _moments(student, [pair.ours.module], some)
+            (ours,) = _moments(student, [pair.ours], some, "student")
             _correct(pair, ours[:, : len(pair.units)], theirs[:, pair.units])
     _take_statistics(student, some)
 
 
 def _correct(pair: Pair, ours: Tensor, theirs: Tensor) -> None:
     """One scale for the layer, one bias a unit; `ours` and `theirs` are moments [2, units]."""
-    weight, bias, count = _weight_of(pair), pair.ours.module.bias, len(pair.units)
+    weight, bias, count = weight_of(pair.ours), pair.ours.module.bias, len(pair.units)
     assert isinstance(bias, Tensor)
     (mean, variance), (their_mean, their_variance) = ours, theirs
     spread = variance.mean()
@@ -54,25 +59,25 @@ def _correct(pair: Pair, ours: Tensor, theirs: Tensor) -> None:
     bias[:count] = their_mean - scale * (mean - bias[:count])
 
 
-def _moments(module: nn.Module, layers: list[nn.Module], inputs: Tensor) -> list[Tensor]:
+def _moments(network: nn.Module, layers: list[Layer], inputs: Tensor, section: str) -> list[Tensor]:
     """Mean and variance of what each layer makes of the inputs: [2, units], over samples and places."""
-    found: dict[nn.Module, Tensor] = {}
+    found: dict[str, Tensor] = {}
 
-    def keep(layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
-        flat = made.movedim(-1 if isinstance(layer, nn.Linear) else 1, -1).flatten(0, -2)
-        found[layer] = torch.stack([flat.mean(0), flat.var(0, correction=0)])  # now: a ReLU in place may follow
+    def keep(layer: Layer, made: Tensor) -> None:
+        axis = -1 if weight_of(layer).dim() == 2 else 1  # a matrix acts on the last axis, a kernel on maps
+        flat = made.movedim(axis, -1).flatten(0, -2)
+        found[layer.name] = torch.stack([flat.mean(0), flat.var(0, correction=0)])  # now: a ReLU in place may follow
 
-    hooks = [layer.register_forward_hook(keep) for layer in layers]
-    module(inputs)
+    hooks = [each.module.register_forward_hook(lambda *call, each=each: keep(each, call[-1])) for each in layers]
+    network(inputs)
     for hook in hooks:
         hook.remove()
-    return [found[layer] for layer in layers]
-
-
-def _weight_of(pair: Pair) -> Tensor:
-    weight = pair.ours.module.weight
-    assert isinstance(weight, Tensor)
-    return weight
+    if idle := next((layer.name for layer in layers if layer.name not in found), None):
+        raise ConfigError(
+            f"{section}.family: the layer {idle!r} of its wiring must run in the forward pass, but does not; call the "
+            "module itself there, or leave it out of the wiring."
+        )
+    return [found[layer.name] for layer in layers]
 
 
 @contextmanager
@@ -81,14 +86,14 @@ def _batch_statistics(student: nn.Module) -> Iterator[None]:
     was_training = student.training
     student.train()
     for module in student.modules():
-        if isinstance(module, nn.Dropout):
+        if isinstance(module, nn.modules.dropout._DropoutNd):
             module.eval()
     yield
     student.train(was_training)
 
 
 def _take_statistics(student: nn.Module, inputs: Tensor) -> None:
-    norms = [module for module in student.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    norms = [module for module in student.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]

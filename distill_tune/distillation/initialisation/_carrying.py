@@ -29,7 +29,7 @@ class Carried:
 
     pairs: list[Pair]
     is_whole: bool
-    """The networks are alike, activations and strides too, so that nothing has to be corrected."""
+    """The networks differ in nothing but their numbers, so that nothing has to be corrected."""
 
     @property
     def inherited_rows(self) -> dict[str, int]:
@@ -43,44 +43,51 @@ class Carried:
 
 
 @torch.no_grad()
-def carry(theirs: Wiring, ours: Wiring) -> Carried:
-    """Copy the teacher's largest units over the student's first ones, in the networks of the two wirings."""
+def carry(theirs: Wiring, ours: Wiring, may_be_alike: bool) -> Carried:
+    """Copy the teacher's largest units over the student's first ones, in the networks of the two wirings.
+
+    Args:
+        theirs: of the teacher.
+        ours: of the student, which is changed in place.
+        may_be_alike: whether networks with the same `repr` are alike.
+    """
     ranks = ranks_of(theirs)
     pairs = []
     for our_layer, their_layer in counterparts(ours, theirs):
-        units = ranks[their_layer.outputs][: len(_weight(our_layer))]
+        units = ranks[their_layer.outputs][: len(weight_of(our_layer))]
         columns = None if their_layer.inputs is None else ranks[their_layer.inputs]
         _copy(our_layer.module, their_layer.module, units, columns)
         pairs.append(Pair(our_layer, their_layer, units))
-    return Carried(pairs, repr(theirs.network) == repr(ours.network))
+    return Carried(pairs, may_be_alike and repr(theirs.network) == repr(ours.network))
 
 
 def ranks_of(wiring: Wiring) -> dict[int, Tensor]:
-    """Each space's units, int64, the largest first; inputs and logits keep their order."""
+    """Each group's units, int64, the largest first; inputs and logits keep their order."""
     ranks = {}
     device = next(wiring.network.parameters()).device
-    for space, size in wiring.sizes.items():
-        connections = list(_squares(wiring, space))
-        if space in (INPUT, CLASSES) or not connections:
-            ranks[space] = torch.arange(size, device=device)
+    for group, size in wiring.sizes.items():
+        connections = list(_squares(wiring, group))
+        if group in (INPUT, CLASSES) or not connections:
+            ranks[group] = torch.arange(size, device=device)
         else:
-            ranks[space] = torch.stack(connections).sum(0).argsort(descending=True, stable=True)
+            ranks[group] = torch.stack(connections).sum(0).argsort(descending=True, stable=True)
     return ranks
 
 
-def _squares(wiring: Wiring, space: int) -> Iterator[Tensor]:
-    """For each layer that touches the space, the sum of squares of its weights there: float64 [units]."""
+def _squares(wiring: Wiring, group: int) -> Iterator[Tensor]:
+    """For each layer that touches the group, the sum of squares of its weights there: float64 [units]."""
     for layer in wiring.layers:
-        weight = _weight(layer).double()
+        weight = weight_of(layer).double()
         if weight.dim() == 1:  # a normalisation's scale is no connection
             continue
-        if layer.outputs == space:
+        if layer.outputs == group:
             yield weight.flatten(1).square().sum(1)
-        if layer.inputs == space:
+        if layer.inputs == group:
             yield weight.transpose(0, 1).flatten(1).square().sum(1)
 
 
-def _weight(layer: Layer) -> Tensor:
+def weight_of(layer: Layer) -> Tensor:
+    """The layer's weight, [units, ...]."""
     weight = layer.module.weight
     assert isinstance(weight, Tensor)
     return weight

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.registry import STUDENTS
-from distill_tune.students import CLASSES, Student, Wiring, empty_network
+from distill_tune.students import CLASSES, INPUT, Student, Wiring, empty_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,10 +22,10 @@ def declares_wiring(family: type[Student]) -> bool:
 
 
 def check_declares_wiring(config: Config, shapes: Shapes) -> None:
-    """Refuse a family that does not say how its layers hang together, or a user's own that says what is not so.
+    """Look at what the family of teacher and student says of how its layers hang together.
 
     Raises:
-        ConfigError: it does.
+        ConfigError: it says nothing, or it is a user's own and says what is not so.
     """
     name = config.student.family
     if not declares_wiring(STUDENTS.get(name)):
@@ -35,18 +35,44 @@ def check_declares_wiring(config: Config, shapes: Shapes) -> None:
             "another init, or make it a class that inherits from distill_tune.students:Student and has a method wiring."
         )
     if name not in STUDENTS.names:  # of which tests say that it is so
-        for section in (config.student, config.teacher):
-            declared_wiring(Student.of(section), name, shapes)
+        ours = declared_wiring(Student.of(config.student), name, shapes)
+        theirs = declared_wiring(Student.of(config.teacher), name, shapes, "teacher")
+        _check_same_inputs(name, ours, theirs)
 
 
-def declared_wiring(family: Student, name: str, shapes: Shapes) -> Wiring:
-    """The wiring of a network without numbers; `name` is that of the family.
+def _check_same_inputs(name: str, ours: Wiring, theirs: Wiring) -> None:
+    mine, other = (wiring.sizes.get(INPUT) for wiring in (ours, theirs))
+    if mine is not None and other is not None and mine != other:  # of CLASSES each has as many as the data
+        raise ConfigError(
+            f"student.family: {name!r} must have the same units of INPUT in teacher and student, but has {other} and "
+            f"{mine}; give both the same options there, or leave the layer that reads it out of the wiring."
+        )
+
+
+def shows_all(config: Config) -> bool:
+    """Whether teacher and student, if their `repr` is the same, differ in nothing but their numbers.
+
+    So it is with the families here. A network of a user's own may have a factor that it does not show.
+    """
+    return config.student.family in STUDENTS.names or Student.of(config.teacher) == Student.of(config.student)
+
+
+def declared_wiring(
+    family: Student, name: str, shapes: Shapes, section: Literal["student", "teacher"] = "student"
+) -> Wiring:
+    """The wiring of a network without numbers.
+
+    Args:
+        family: with the options of `[student]` or of `[teacher]`.
+        name: of the family.
+        shapes: of the data.
+        section: whose options they are.
 
     Raises:
         ConfigError: the family has no such network, or what it says of it is not so.
     """
     network = empty_network(family, shapes.input_shape, shapes.classes)
-    cannot = f"student.family: {name!r} cannot say how its layers hang together:"
+    cannot = f"{section}.family: {name!r} cannot say how its layers hang together:"
     try:
         wiring = family.wiring(network)
     except Exception as error:  # whatever it is, it comes from what the user wrote

@@ -34,7 +34,7 @@ def way_to_fit(config: Config, shapes: Shapes, layers: int) -> str:
 
 def _fits(config: Config, shapes: Shapes, layers: int) -> _Fits:
     name, theirs, ours = config.student.family, Student.of(config.teacher), Student.of(config.student)
-    wanted = first_shapes(declared_wiring(theirs, name, shapes), layers)
+    wanted = first_shapes(declared_wiring(theirs, name, shapes, "teacher"), layers)
 
     def fits(options: _Options) -> bool:
         try:

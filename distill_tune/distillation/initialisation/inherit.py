@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.distillation.initialisation._base import Initialisation, Shapes, check_family
-from distill_tune.distillation.initialisation._declared_wiring import check_declares_wiring, wiring_of
+from distill_tune.distillation.initialisation._declared_wiring import check_declares_wiring, shows_all, wiring_of
 from distill_tune.registry import INITIALISATIONS
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Inherit(Initialisation):
         read_as_the_teacher(student, materials)
         teacher = teacher_network(config, materials)
         theirs = wiring_of(config.teacher, network_of(teacher))
-        carried = carry(theirs, wiring_of(config.student, network_of(student)))
+        carried = carry(theirs, wiring_of(config.student, network_of(student)), shows_all(config))
         if not carried.is_whole:
             match_teacher(carried, teacher, student, materials.train_inputs)
         return carried.inherited_rows

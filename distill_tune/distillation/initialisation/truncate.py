@@ -19,7 +19,7 @@ from distill_tune.distillation.initialisation._declared_wiring import declared_w
 from distill_tune.distillation.initialisation._truncated_options import way_to_fit
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import INITIALISATIONS
-from distill_tune.students import Student
+from distill_tune.students import Student, empty_network
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,8 +45,9 @@ class Truncate(Initialisation):
             self._check_blocks(config, shapes)
             return
         check_family(config)
-        name, families = config.student.family, (Student.of(config.teacher), Student.of(config.student))
-        theirs, ours = (first_shapes(declared_wiring(family, name, shapes)) for family in families)
+        name = config.student.family
+        ours = first_shapes(declared_wiring(Student.of(config.student), name, shapes))
+        theirs = first_shapes(declared_wiring(Student.of(config.teacher), name, shapes, "teacher"))
         if self.layers > (most := min(len(theirs), len(ours))):
             raise ConfigError(
                 f"student.truncate.layers: must be at most {most} (the teacher has {len(theirs)} layers, the student "
@@ -56,16 +57,19 @@ class Truncate(Initialisation):
             raise ConfigError(self._refusal(config, shapes))
 
     def _check_blocks(self, config: Config, shapes: Shapes) -> None:
-        from distill_tune.distillation.initialisation._named_blocks import number_of_blocks
-
         student = _built(Student.of(config.student), shapes)
-        if self.layers > (most := number_of_blocks(student)):
-            raise ConfigError(
-                f"student.truncate.layers: must be at most {most}, the blocks that {config.student.family!r} has "
-                f"before its head, but got {self.layers}."
-            )
+        self._check_number(student, config.student.family)
         if config.teacher.family is not None:  # so that nothing is trained for a student that cannot begin with it
             self._compare(student, _built(Student.of(config.teacher), shapes).state_dict())
+
+    def _check_number(self, student: nn.Module, family: str) -> None:
+        from distill_tune.distillation.initialisation._named_blocks import number_of_blocks
+
+        if self.layers > (most := number_of_blocks(student)):
+            raise ConfigError(
+                f"student.truncate.layers: must be at most {most}, the blocks that {family!r} has before its head, but "
+                f"got {self.layers}."
+            )
 
     def check_weights(self, config: Config, shapes: Shapes, teacher: nn.Module) -> None:
         """Without a wiring: the student's first blocks must be among the teacher's weights, by name and shape."""
@@ -95,23 +99,37 @@ class Truncate(Initialisation):
         return {name: state[name] for name in entries_of_first(network, self.layers)}
 
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> None:
-        """Copy the first layers, batch statistics included, and how the teacher normalises its inputs."""
+        """Copy the first layers, batch statistics included, and how the teacher normalises its inputs.
+
+        Raises:
+            InputError: the student cannot begin so; of a large space not every student was looked at beforehand.
+        """
         from distill_tune.distillation.cache.weights import network_of
         from distill_tune.distillation.initialisation._reading import read_as_the_teacher
-        from distill_tune.distillation.initialisation._teacher import teacher_network
 
         read_as_the_teacher(student, materials)
-        if not _declares_wiring(config):
-            assert materials.teacher_weights is not None, "prepared for a space that needs them"
-            theirs_by_name = materials.teacher_weights.state()
-            for name, tensor in self._first_blocks(network_of(student)).items():
-                tensor.copy_(theirs_by_name[f"network.{name}"])
-            return
+        copy = self._copy_layers if _declares_wiring(config) else self._copy_blocks
+        copy(network_of(student), config, materials)
+
+    def _copy_layers(self, student: nn.Module, config: Config, materials: Materials) -> None:
+        from distill_tune.distillation.cache.weights import network_of
+        from distill_tune.distillation.initialisation._teacher import teacher_network
+
+        self.check(config, Shapes(materials.dataset.input_shape, len(materials.dataset.classes)))
         theirs = first_layers(wiring_of(config.teacher, network_of(teacher_network(config, materials))))
-        ours = first_layers(wiring_of(config.student, network_of(student)))
-        for their_layer, our_layer in zip(theirs[: self.layers], ours, strict=False):
+        ours = first_layers(wiring_of(config.student, student))
+        for their_layer, our_layer in zip(theirs[: self.layers], ours[: self.layers], strict=True):
             for their_module, our_module in zip(their_layer, our_layer, strict=True):
                 our_module.load_state_dict(their_module.state_dict())
+
+    def _copy_blocks(self, student: nn.Module, config: Config, materials: Materials) -> None:
+        assert materials.teacher_weights is not None, "prepared for a space that needs them"
+        state, prefix = materials.teacher_weights.state(), "network."
+        theirs = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+        self._check_number(student, config.student.family)
+        self._compare(student, theirs)
+        for name, tensor in self._first_blocks(student).items():
+            tensor.copy_(theirs[name])
 
     def _refusal(self, config: Config, shapes: Shapes) -> str:
         layers = "first layer as it is" if self.layers == 1 else f"first {self.layers} layers as they are"
@@ -126,8 +144,4 @@ def _declares_wiring(config: Config) -> bool:
 
 
 def _built(family: Student, shapes: Shapes) -> nn.Module:
-    """A family's network, to look at; draws nothing from the generators of the training."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        return family.build(shapes.input_shape, shapes.classes)
+    return empty_network(family, shapes.input_shape, shapes.classes)
