@@ -9,8 +9,8 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from searches import ended, ended_twice, entries, run, summary, trials
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
-from test_going_on import ended, ended_twice, entries, run, summary, trials
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
-from test_going_on import SMALL, entries, summary, trials
+from searches import SMALL, entries, summary, trials
 
 from distill_tune.tuning.running.run import desk_here
 from distill_tune.tuning.workers.ray_train_group import mailbox_here

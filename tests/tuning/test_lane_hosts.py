@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_run_search import Meddler, actors_named, ended_by_failures, searched
+from ray_searches import Meddler, actors_named, ended_by_failures, searched
 
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.running.run import run_search

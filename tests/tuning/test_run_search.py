@@ -1,6 +1,5 @@
 """Tune around the conductor, on a real Ray: places that are all used, trials that fail, budgets that end."""
 
-import json
 import os
 import re
 import signal
@@ -17,65 +16,20 @@ import psutil
 import pytest
 import ray
 from odd_groups import MODULES, telling, untrained
-from small import TABLES
+from ray_searches import Meddler, actors_named, ended_by_failures, searched
 
-from distill_tune.config.space import Space
-from distill_tune.tuning.deciding.budget import Budget, Reason
-from distill_tune.tuning.deciding.conductor import Conductor
+from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.interrupts import heard
-from distill_tune.tuning.planning.limits import Limits
-from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.running import tune_adapters
 from distill_tune.tuning.running.controller import Controller
 from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.running.tune_adapters import ConductedScheduler, Waiting
-from distill_tune.tuning.state.ledger import Ledger, Watcher
+from distill_tune.tuning.state.ledger import Watcher
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.keeping import CHECKPOINTS, CheckpointSweeper
-from distill_tune.tuning.workers.trial import DIED, TrialContext
+from distill_tune.tuning.workers.trial import DIED
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]
-
-
-def searched(
-    tmp_path: Path, preparation: Any, watcher: Watcher | None = None, places: int = 2, **search: Any
-) -> tuple[Conductor, TrialContext]:
-    tables = json.loads(json.dumps(TABLES))
-    loss, lanes = search.pop("loss", None), search.pop("lanes", 1)
-    tables["resources"] = {"workers_per_trial": search.pop("workers", 1)}
-    tables["search"] |= search
-    if loss is not None:
-        tables["loss"] = loss
-    space = Space.parse(tables)
-    settings = space.config.search
-    ledger = Ledger(watchers=[watcher] if watcher else [])
-    conductor = Conductor(
-        Study(tmp_path / "study.journal", "s", space),
-        settings.chosen("scheduler").judge(settings),
-        ledger,
-        Budget(settings.trials),
-        Limits(space.config.limits, preparation.dataset),
-        places * lanes,
-    )
-    if isinstance(watcher, Meddler):
-        watcher.conductor = conductor
-    return conductor, TrialContext(space, preparation.prepared, tmp_path, lanes)
-
-
-class Meddler(Watcher):
-    """Does something once, at the first report."""
-
-    def __init__(self) -> None:
-        self.conductor: Conductor | None = None
-        self.done = False
-
-    def trial_reported(self, record: TrialRecord) -> None:
-        if not self.done:
-            self.done = True
-            self.meddle(record)
-
-    def meddle(self, record: TrialRecord) -> None:
-        raise NotImplementedError
 
 
 def test_all_trials_end_in_the_ledger(tmp_path: Path, preparation: Any) -> None:
@@ -247,14 +201,6 @@ def test_a_trial_that_spoils_its_process_fails_and_the_next_has_a_new_one(tmp_pa
     assert "CUDA error: device-side assert" in (tmp_path / "logs" / f"{spoiling.trial_id}.txt").read_text()
 
 
-def ended_by_failures(conductor: Conductor, folder: Path, most: int) -> None:
-    assert conductor.budget.ended_by is Reason.FAILURES
-    failed = [r for r in conductor.ledger.records.values() if r.status is Status.FAILED]
-    assert 5 <= len(failed) <= most
-    assert all("ValueError: this loss is broken" in r.message for r in failed)
-    assert "Traceback" in (folder / "logs" / f"{failed[0].trial_id}.txt").read_text()
-
-
 def test_a_user_who_interrupts_gets_every_trial_ended_and_accounted_for(tmp_path: Path, preparation: Any) -> None:
     class Interrupt(Meddler):
         def meddle(self, record: TrialRecord) -> None:
@@ -336,10 +282,3 @@ def test_a_lost_mailbox_costs_no_trial(tmp_path: Path, preparation: Any) -> None
     run_search(conductor, context)
     assert [r.status for r in conductor.ledger.records.values()] == [Status.COMPLETED] * 2
     assert [len(r.reports) for r in conductor.ledger.records.values()] == [12, 12]
-
-
-def actors_named(name: str) -> list[psutil.Process]:
-    children = psutil.Process().children(recursive=True)
-    found = [process for process in children if name in " ".join(process.cmdline())]
-    assert found, " ".join(sorted({c[0] for p in children if (c := p.cmdline()) and c[0].startswith("ray::")}))
-    return found

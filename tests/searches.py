@@ -1,0 +1,101 @@
+"""Searches on real processes that are ended by force, and what they leave behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+
+SMALL = [
+    *("--set", "teacher.family='mlp'", "--set", "teacher.mlp.widths=[64]", "--set", "teacher.train.epochs=8"),
+    *("--set", "teacher.views=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2", "--set", "search.max_epochs=9"),
+    *("--set", "resources.concurrent_trials=1", "--set", "optim.precision=float32", "--trials", "20"),
+    *("--set", "data.passes=5"),  # so that there is something to interrupt
+]
+TELLING = ["trial", "status", "epochs", "rung", "val/accuracy", "val/loss", "train/loss", "message"]
+"""Columns that do not depend on how fast the machine was."""
+
+
+def command(storage: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "distill_tune.search", "--storage", str(storage), *arguments]
+
+
+def run(storage: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(storage, *arguments), capture_output=True, text=True, timeout=200, check=False)
+
+
+def ended(storage: Path, number: signal.Signals, when: Callable[[str], bool], *arguments: str) -> tuple[int, str]:
+    """Start a search, send it a signal at the first line for which `when` holds, and wait for all of it to be gone.
+
+    SIGHUP goes to the whole job, as from a shell whose terminal is closed.
+    """
+    hangs_up = number is signal.SIGHUP
+    process = subprocess.Popen(
+        command(storage, *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=hangs_up,
+    )
+    with process as search:
+        assert search.stdout is not None
+        next(line for line in search.stdout if when(line))
+        family = psutil.Process(search.pid).children(recursive=True)
+        (os.killpg if hangs_up else os.kill)(search.pid, number)
+        said, _ = search.communicate(timeout=100)
+    workers = [process for process in family if is_worker(process)]
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []
+    return search.returncode, said
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Whether it trains; Ray's own agents outlive a killed driver for a minute."""
+    try:
+        name = process.name()
+    except psutil.NoSuchProcess:
+        return False
+    return name.startswith("ray::") and not name.endswith("Agent")
+
+
+def trials(folder: Path) -> list[dict[str, Any]]:
+    rows = pq.read_table(folder / "trials.parquet").to_pylist()
+    kept = [{key: row.get(key) for key in [*TELLING, *(k for k in row if k.startswith("config/"))]} for row in rows]
+    return sorted(kept, key=lambda row: row["trial"])
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return found
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether a trial has reported an epoch."""
+    return (folder / "ledger.jsonl").exists() and any(entry["entry"] == "reported" for entry in entries(folder))
+
+
+def ended_twice(storage: Path, begun: str, *arguments: str) -> tuple[int, str]:
+    """Start a search, and send it one Ctrl-C after another once a trial of the folder `begun` has reported."""
+    process = subprocess.Popen(
+        command(storage, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    with process as search:
+        assert search.stdout is not None
+        next(line for line in search.stdout if line.startswith("Starting"))
+        while not has_begun(storage / begun):
+            assert search.poll() is None
+        search.send_signal(signal.SIGINT)
+        next(line for line in search.stdout if line.startswith("Stopping"))
+        search.send_signal(signal.SIGINT)
+        said, _ = search.communicate(timeout=100)
+    return search.returncode, said

@@ -1,0 +1,73 @@
+"""Searches on a real Ray around the conductor, and what meddles with them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psutil
+from small import TABLES
+
+from distill_tune.config.space import Space
+from distill_tune.tuning.deciding.budget import Budget, Reason
+from distill_tune.tuning.deciding.conductor import Conductor
+from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.state.ledger import Ledger, Watcher
+from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.workers.trial import TrialContext
+
+
+def searched(
+    tmp_path: Path, preparation: Any, watcher: Watcher | None = None, places: int = 2, **search: Any
+) -> tuple[Conductor, TrialContext]:
+    tables = json.loads(json.dumps(TABLES))
+    loss, lanes = search.pop("loss", None), search.pop("lanes", 1)
+    tables["resources"] = {"workers_per_trial": search.pop("workers", 1)}
+    tables["search"] |= search
+    if loss is not None:
+        tables["loss"] = loss
+    space = Space.parse(tables)
+    settings = space.config.search
+    ledger = Ledger(watchers=[watcher] if watcher else [])
+    conductor = Conductor(
+        Study(tmp_path / "study.journal", "s", space),
+        settings.chosen("scheduler").judge(settings),
+        ledger,
+        Budget(settings.trials),
+        Limits(space.config.limits, preparation.dataset),
+        places * lanes,
+    )
+    if isinstance(watcher, Meddler):
+        watcher.conductor = conductor
+    return conductor, TrialContext(space, preparation.prepared, tmp_path, lanes)
+
+
+class Meddler(Watcher):
+    """Does something once, at the first report."""
+
+    def __init__(self) -> None:
+        self.conductor: Conductor | None = None
+        self.done = False
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        if not self.done:
+            self.done = True
+            self.meddle(record)
+
+    def meddle(self, record: TrialRecord) -> None:
+        raise NotImplementedError
+
+
+def actors_named(name: str) -> list[psutil.Process]:
+    children = psutil.Process().children(recursive=True)
+    found = [process for process in children if name in " ".join(process.cmdline())]
+    assert found, " ".join(sorted({c[0] for p in children if (c := p.cmdline()) and c[0].startswith("ray::")}))
+    return found
+
+
+def ended_by_failures(conductor: Conductor, folder: Path, most: int) -> None:
+    assert conductor.budget.ended_by is Reason.FAILURES
+    failed = [r for r in conductor.ledger.records.values() if r.status is Status.FAILED]
+    assert 5 <= len(failed) <= most
+    assert all("ValueError: this loss is broken" in r.message for r in failed)
+    assert "Traceback" in (folder / "logs" / f"{failed[0].trial_id}.txt").read_text()
