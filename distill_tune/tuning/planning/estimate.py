@@ -19,7 +19,7 @@ from distill_tune.distillation.training.pace import Pace, fastest, laid_out, pac
 from distill_tune.errors import ConfigError
 from distill_tune.threads import threads
 
-_OVER_S = 0.5
+_OVER_S = 0.3
 """Seconds of timed steps for each family."""
 
 
