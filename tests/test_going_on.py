@@ -47,7 +47,7 @@ def test_a_search_killed_with_its_driver_ends_as_if_nothing_had_happened(storage
 
 
 def test_so_does_one_whose_trials_pause(storage: Path) -> None:
-    pausing = [*SMALL, "--set", "search.scheduler=promotion"]
+    pausing = [*SMALL, "--set", "search.scheduler=promotion", "--set", "data.passes=3"]
     whole = run(storage, "--name", "pausing", "--quiet", *pausing)
     assert whole.returncode == 0, whole.stdout + whole.stderr
     status, _ = ended(storage, signal.SIGKILL, some_have_ended, "--name", "pausing-killed", *pausing)
@@ -113,7 +113,7 @@ def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage
     """Trial actors are killed at random lines of three sessions, and the driver at the end of the first two."""
     chance, killed = random.Random(7), 0
     chaos = ["--set", "resources.concurrent_trials=2", "--set", "search.retries=9", "--set", "data.passes=10"]
-    begun = ["--name", "chaos", *SMALL, *chaos, "--trials", "24"]
+    begun = ["--name", "chaos", *SMALL, *chaos, "--trials", "16"]
     for session, arguments in enumerate([begun, ["--resume", "--name", "chaos"], ["--resume", "--name", "chaos"]]):
         process = subprocess.Popen(
             command(storage, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -123,9 +123,9 @@ def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage
             family = list[psutil.Process]()
             for line in search.stdout:
                 family = psutil.Process(search.pid).children(recursive=True) if search.poll() is None else family
-                if " of 24 tried" in line and killed < 2 * (session + 1):
+                if " of 16 tried" in line and killed < 2 * (session + 1):
                     killed += kill_one(family, chance)
-                elif " of 24 tried" in line and session < 2:
+                elif " of 16 tried" in line and session < 2:
                     search.kill()
                     break
         _, alive = psutil.wait_procs([each for each in family if is_worker(each)], timeout=60)
@@ -133,7 +133,7 @@ def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage
     assert search.returncode == 0
     found, rows = summary(storage / "chaos"), trials(storage / "chaos")
     assert found["status"] == "complete"
-    assert found["trials"]["total"] == found["trials"]["completed"] + found["trials"]["stopped"] == 24
+    assert found["trials"]["total"] == found["trials"]["completed"] + found["trials"]["stopped"] == 16
     assert len({row["trial"] for row in rows}) == len(rows)
     ends = Counter(
         each["trial_id"] for each in entries(storage / "chaos") if each["entry"] == "ended" and "trial_id" in each
