@@ -177,6 +177,14 @@ class Shares(OnlyTable):
 
 
 @pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+def test_a_family_that_the_teacher_cannot_be_is_refused_by_the_teachers_key(
+    refuse: Refuse, arguments: tuple[str, ...]
+) -> None:
+    told = refuse("teacher.source=train", "teacher.family=convnet", arguments=arguments)
+    assert "error: teacher.family: convnet needs images (channels, height, width), but a sample is" in told
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -1,6 +1,5 @@
 """Students as they begin, for the tests of how they do; each of these files tries the same families."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,10 @@ from torch import Tensor, nn
 from distill_tune.config import Config, Space
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
-from distill_tune.distillation.training.loop import Checkpoint, Epoch, distill
 from distill_tune.errors import ConfigError, InputError
 from distill_tune.registry import INITIALISATIONS, STUDENTS
 from distill_tune.students import Student
 
-Ready = Callable[[Space], tuple[Config, Any]]
 OWN = "odd_students:Skipping"
 STARTS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "mlp": (TABLE, {"widths": [32, 24]}, {"widths": [32, 6]}),
@@ -54,15 +51,6 @@ def begun(run: tuple[Config, Any], seed: int = 0) -> tuple[nn.Module, Materials]
 
 def copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in state.items()}
-
-
-def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def epochs_of(run: tuple[Config, Any], resume: Checkpoint | None = None) -> Iterator[Epoch]:
-    config, preparation = run
-    return distill(config, Materials.open(preparation.prepared, config), 0, resume=resume)
 
 
 def refused(space: Space, folder: Path, kind: type[InputError] = ConfigError) -> str:

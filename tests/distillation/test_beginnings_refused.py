@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from beginnings import NEEDY, Ready, begun, refused, space_of
+from beginnings import NEEDY, begun, refused, space_of
 from runs import IMAGES, TABLE, run_space
+from small_trainings import Ready
 from torch import nn
 
 from distill_tune.errors import TeacherError

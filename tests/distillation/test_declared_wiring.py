@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from beginnings import NEEDY, OWN, Ready, begun, refused, space_of
+from beginnings import NEEDY, OWN, begun, refused, space_of
 from odd_students import Skipping
 from runs import TABLE, run_space
+from small_trainings import Ready
 from torch import Tensor, nn
 
 from distill_tune.config import Space

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from beginnings import OWN, SAY_WIRING, STARTS, Ready, begun, copied, epochs_of, space_of
+from beginnings import OWN, SAY_WIRING, STARTS, begun, copied, space_of
+from networks import vary_norms
 from runs import IMAGES, run_space
+from small_trainings import Ready, epochs_of
 from torch import Tensor, nn
 
 from distill_tune.distillation.cache.weights import network_of
@@ -38,12 +40,7 @@ def random_network(family: str, options: dict[str, Any], shape: tuple[int, ...],
     torch.manual_seed(seed)
     mean = [0.5] * shape[0] if len(shape) == 3 else []
     student = build_student(STUDENTS.get(family)(**options), shape, 4, mean, [2.0] * len(mean)).eval()
-    with torch.no_grad():
-        for module in student.modules():
-            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
-                    assert tensor is not None
-                    tensor.uniform_(0.5, 1.5)
+    vary_norms(student)
     return student
 
 

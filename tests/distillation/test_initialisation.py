@@ -1,15 +1,15 @@
 """How a student begins: contract of every initialisation, and what a space says of it."""
 
-import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from beginnings import STARTS, Ready, begun, copied, epochs_of, equal, space_of
+from beginnings import STARTS, begun, copied, space_of
 from optuna import create_study
 from optuna.samplers import RandomSampler
 from runs import TABLE, run_space
+from small_trainings import Ready, epochs_of, equal, saved_and_read
 from torch import nn
 
 from distill_tune.config import Config, Space, tables_of
@@ -17,7 +17,6 @@ from distill_tune.distillation.cache.weights import norm_of
 from distill_tune.distillation.initialisation import Initialisation
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
-from distill_tune.distillation.training.loop import Checkpoint
 from distill_tune.registry import INITIALISATIONS
 
 CASES = [(init, family) for init in INITIALISATIONS.names for family in STARTS]
@@ -71,14 +70,6 @@ def test_a_training_that_is_resumed_ends_as_the_undisturbed_one(init: str, ready
     for done in range(1, 4):
         *_, last = epochs_of(run, resume=whole[done - 1])
         assert equal(last.student.state_dict(), whole[-1]["student"])
-
-
-def saved_and_read(checkpoint: Checkpoint) -> Checkpoint:
-    file = io.BytesIO()
-    torch.save(checkpoint, file)
-    file.seek(0)
-    read: Checkpoint = torch.load(file, weights_only=True)
-    return read
 
 
 @every_init

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from beginnings import Ready, begun
+from beginnings import begun
 from runs import IMAGES, run_space
+from small_trainings import Ready
 from torch import nn
 
 from distill_tune.config import Space

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from beginnings import OWN, Ready, begun, refused, space_of
+from beginnings import OWN, begun, refused, space_of
 from runs import TABLE, run_space
+from small_trainings import Ready
 from torch import nn
 
 from distill_tune.distillation.initialisation import Shapes

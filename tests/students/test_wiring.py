@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from networks import vary_norms
 from test_families import CASES, FLAT, family
 from torch import nn
 
@@ -27,12 +28,7 @@ def wired(name: str, options: Options, shape: tuple[int, ...]) -> Wiring:
     """Of a network in which no two units do the same, in eval mode."""
     torch.manual_seed(0)
     network = family(name, options).build(shape, CLASSES_HERE).double().eval()
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
-                    assert tensor is not None
-                    tensor.uniform_(0.5, 1.5)
+    vary_norms(network)
     told = family(name, options).wiring(network)
     assert told is not None
     return told

@@ -33,9 +33,11 @@ from distill_tune.distillation.preparation.ready_teachers import (
     together,
 )
 from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
+from distill_tune.distillation.preparation.teacher_training import said_of_the_teacher
 from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError
+from distill_tune.students import Student, empty_network
 from distill_tune.teachers import LoadedTeacher, Say, Teacher
 
 
@@ -134,7 +136,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
     source = Teacher.of(space.config.teacher)
     if not source.has_network or source.member_configs():
         refuse_without_network(space)
-    _check_teachers_augmentation(space, dataset)
+    _check_teachers(space, dataset)
     check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
     check_losses(space, dataset)
     check_single_samples(space, dataset)
@@ -142,12 +144,15 @@ def check_students(space: Space, dataset: Dataset) -> None:
     check_feature_losses(space, dataset)
 
 
-def _check_teachers_augmentation(space: Space, dataset: Dataset) -> None:
-    """Refuse the augmentation of a teacher that is trained here if it does not suit the data; a dry run trains none."""
+def _check_teachers(space: Space, dataset: Dataset) -> None:
+    """Refuse a teacher that is trained here if its family or its augmentation does not suit the data."""
     teacher = space.config.teacher
     for section in (teacher, *Teacher.of(teacher).member_configs().values()):
         source = Teacher.of(section)
         if source.trains_here:
+            if section.family is not None:
+                with said_of_the_teacher():
+                    empty_network(Student.of(section), dataset.input_shape, len(dataset.classes))
             try:
                 check_augmentation(AugmentationConfig(**getattr(source, "augmentation", {})), dataset)
             except ConfigError as error:

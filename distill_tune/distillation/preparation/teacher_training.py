@@ -53,9 +53,8 @@ def train_teacher(recipe: Recipe, config: Config, dataset: Dataset, say: Say) ->
     Raises:
         TeacherError: the recipe does not fit the data, or the training diverged.
     """
-    device = device_for(config)
-    with _said_of_the_teacher():
-        own = own_config(recipe, config)
+    device, own = device_for(config), own_config(recipe, config)
+    with said_of_the_teacher():
         check_augmentation(own.augmentation, dataset)
         materials = Materials.open(Prepared(dataset.folder, None), own, device, see_all=True)
         pace, num_threads = _fastest(own, materials)
@@ -75,9 +74,15 @@ def train_teacher(recipe: Recipe, config: Config, dataset: Dataset, say: Say) ->
 
 
 def own_config(recipe: Recipe, config: Config) -> Config:
-    """The teacher's own configuration, as if it were a student of the run `config`."""
+    """The teacher's own configuration, as if it were a student of the run `config`.
+
+    Raises:
+        TeacherError: the recipe breaks a rule.
+    """
     data = {**tables_of(config)["data"], "passes": recipe["passes"]}
-    return validate({"data": data, **{name: recipe[name] for name in recipe if name not in ("passes", "generations")}})
+    sections = {name: table for name, table in recipe.items() if name not in ("passes", "generations")}
+    with said_of_the_teacher():
+        return validate({"data": data, **sections})
 
 
 def _train(config: Config, materials: Materials, device: str, say: Say) -> tuple[nn.Module, float]:
@@ -125,7 +130,8 @@ def _fastest(config: Config, materials: Materials) -> tuple[Pace, int]:
 
 
 @contextmanager
-def _said_of_the_teacher() -> Iterator[None]:
+def said_of_the_teacher() -> Iterator[None]:
+    """Errors speak of the keys that the user wrote, and not of the student that a teacher is to our own loop."""
     try:
         yield
     except ConfigError as error:

@@ -16,6 +16,7 @@ from distill_tune.distillation.cache.seen import visible_rows
 from distill_tune.distillation.cache.size import CacheSize
 from distill_tune.distillation.preparation.feature_checks import anatomy_of_family, feature_losses, teacher_layers
 from distill_tune.distillation.preparation.ready_teachers import members_to_prepare
+from distill_tune.distillation.preparation.teacher_training import said_of_the_teacher
 from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.room import check_room, free_bytes, in_bytes
@@ -149,5 +150,7 @@ def _teacher_parameters(space: Space, dataset: Dataset) -> int:
 
 
 def _parameters(teacher: TeacherConfig, dataset: Dataset) -> int:
-    family = family_trained_here(teacher)
-    return 0 if family is None else count_cost(family, dataset.input_shape, len(dataset.classes)).parameters
+    if (family := family_trained_here(teacher)) is None:
+        return 0
+    with said_of_the_teacher():
+        return count_cost(family, dataset.input_shape, len(dataset.classes)).parameters
