@@ -12,9 +12,10 @@ import pytest
 
 from distill_tune import registry
 from distill_tune.config.ranges import KINDS
-from distill_tune.config.sections import SECTIONS
+from distill_tune.config.sections import SECTIONS, DataConfig
 from distill_tune.errors import ConfigError
 from distill_tune.registry import Options, Registry, did_you_mean, load_dotted
+from distill_tune.teachers import Teacher
 
 PROJECT = Path(__file__).parents[1]
 REGISTRIES = {name: found for name, found in vars(registry).items() if isinstance(found, Registry)}
@@ -169,6 +170,11 @@ def test_an_entry_of_another_registry_is_refused(registry_name: str) -> None:
     other = "distill_tune.registry:Options"
     with pytest.raises(ConfigError, match=f"is no {found.what}: it must be a class that inherits from {found._base}"):
         found.get(other)
+
+
+def test_a_section_is_asked_only_for_what_it_chooses() -> None:
+    with pytest.raises(TypeError, match="source = 'digits' chooses a Digits, which is no Teacher"):
+        Teacher.of(DataConfig(source="digits"))  # type: ignore[arg-type]
 
 
 def test_a_slip_is_met_with_the_closest_name() -> None:

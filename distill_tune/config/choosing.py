@@ -10,13 +10,15 @@
 Tables of entries that are not chosen are checked like the others: they wait for their turn.
 """
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar, overload
 
 from pydantic import ConfigDict, ValidationError, model_validator
 
 from distill_tune.config.messages import BrokenRule, broken_rule, shown, unknown_key
 from distill_tune.errors import ConfigError
 from distill_tune.registry import Options, Registry
+
+T = TypeVar("T", bound=Options)
 
 
 class Choosing(Options):
@@ -31,13 +33,25 @@ class Choosing(Options):
         """Options by the name of their entry, as configured."""
         return self.model_extra or {}
 
-    def chosen(self, field: str) -> Any:
+    @overload
+    def chosen(self, field: str) -> Any: ...
+
+    @overload
+    def chosen(self, field: str, base: type[T]) -> T: ...
+
+    def chosen(self, field: str, base: type[Options] = Options) -> Any:
         """The registry entry that `field` names, built with the options of its table.
 
-        Whoever may import what the entries inherit from says what comes out: `Student.of(section)`, `Loss.of(section)`.
+        Whoever may import what the entries inherit from asks them: `Student.of(section)`, `Loss.of(section)`.
+
+        Raises:
+            TypeError: the field chooses from a registry whose entries are no `base`.
         """
         name = getattr(self, field)
-        return self.chooses[field].get(name)(**self.tables.get(name, {}))
+        entry = self.chooses[field].get(name)(**self.tables.get(name, {}))
+        if not isinstance(entry, base):
+            raise TypeError(f"{field} = {name!r} chooses a {type(entry).__name__}, which is no {base.__name__}")
+        return entry
 
     @classmethod
     def without_unchosen(cls, table: dict[str, Any]) -> dict[str, Any]:

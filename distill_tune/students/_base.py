@@ -34,8 +34,7 @@ class Student(Options):
     @classmethod
     def of(cls, section: StudentConfig | TeacherConfig) -> Student:
         """The family that `[student]` or `[teacher]` names, with its options."""
-        family: Student = section.chosen("family")
-        return family
+        return section.chosen("family", cls)
 
     @abstractmethod
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:

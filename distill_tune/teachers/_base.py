@@ -125,8 +125,7 @@ class Teacher(Options):
     @classmethod
     def of(cls, section: TeacherConfig) -> Teacher:
         """The source that `[teacher]` names, with its options."""
-        source: Teacher = section.chosen("source")
-        return source
+        return section.chosen("source", cls)
 
     @classmethod
     def missing_methods(cls) -> list[str]:

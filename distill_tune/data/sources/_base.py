@@ -21,8 +21,7 @@ class Source(Options):
     @classmethod
     def of(cls, section: DataConfig) -> Source:
         """The source that `[data]` names, with its options."""
-        source: Source = section.chosen("source")
-        return source
+        return section.chosen("source", cls)
 
     @abstractmethod
     def load(self, config: DataConfig) -> RawImages | RawTable:

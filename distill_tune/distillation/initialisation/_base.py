@@ -46,8 +46,7 @@ class Initialisation(Options):
     @classmethod
     def of(cls, section: StudentConfig) -> Initialisation:
         """The initialisation that `[student]` names, with its options."""
-        initialisation: Initialisation = section.chosen("init")
-        return initialisation
+        return section.chosen("init", cls)
 
     def check(self, config: Config, shapes: Shapes) -> None:
         """Look at a configuration before anything is trained.

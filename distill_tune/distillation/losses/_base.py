@@ -62,8 +62,7 @@ class Loss(Options):
     @classmethod
     def of(cls, section: LossConfig) -> Loss:
         """The loss that `[loss]` names, with its options."""
-        loss: Loss = section.chosen("kind")
-        return loss
+        return section.chosen("kind", cls)
 
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:

@@ -42,8 +42,7 @@ class OptimizerKind(Options):
     @classmethod
     def of(cls, section: OptimConfig) -> OptimizerKind:
         """The kind that `[optim]` names, with its options."""
-        kind: OptimizerKind = section.chosen("kind")
-        return kind
+        return section.chosen("kind", cls)
 
     @classmethod
     def missing_methods(cls) -> list[str]:

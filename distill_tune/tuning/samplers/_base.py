@@ -44,8 +44,7 @@ class Sampler(Options, ABC):
     @classmethod
     def of(cls, section: SearchConfig) -> Sampler:
         """The sampler that `[search]` names, with its options."""
-        sampler: Sampler = section.chosen("sampler")
-        return sampler
+        return section.chosen("sampler", cls)
 
     @property
     def num_at_random(self) -> int:

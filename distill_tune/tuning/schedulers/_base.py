@@ -118,8 +118,7 @@ class Scheduler(Options, ABC):
     @classmethod
     def of(cls, section: SearchConfig) -> Scheduler:
         """The scheduler that `[search]` names, with its options."""
-        scheduler: Scheduler = section.chosen("scheduler")
-        return scheduler
+        return section.chosen("scheduler", cls)
 
     @abstractmethod
     def judge(self, search: SearchConfig) -> Judge:
