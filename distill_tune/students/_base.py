@@ -102,9 +102,11 @@ def empty_network(family: Student, input_shape: tuple[int, ...], classes: int) -
     """
     import torch
 
+    from distill_tune.students._counting import FewNumbers
+
     with torch.random.fork_rng(devices=[]):
         try:
-            with torch.device("meta"):
+            with torch.device("meta"), FewNumbers():
                 return family.build(input_shape, classes)
         except Exception:  # any, as of `.numpy()` a TypeError: the second build raises what is no matter of numbers
             return family.build(input_shape, classes)

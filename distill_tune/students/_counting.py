@@ -51,7 +51,7 @@ class _Counter(TorchDispatchMode):
 
 
 class FewNumbers(TorchFunctionMode):
-    """Fills a tensor with one random number where each of its elements would get one of its own.
+    """Fills a tensor with one random number where each of its elements would get one of its own; a meta one with none.
 
     One must be drawn: `trunc_normal_` draws until all elements lie between its bounds.
     """
@@ -63,6 +63,8 @@ class FewNumbers(TorchFunctionMode):
         kwargs = kwargs or {}
         if func not in _DRAWN:
             return func(*args, **kwargs)
+        if args[0].is_meta:
+            return args[0]
         return args[0].fill_(func(args[0].new_empty(()), *args[1:], **kwargs))
 
 

@@ -72,12 +72,13 @@ def test_multiply_adds_are_those_of_pytorchs_own_counter(name: str, shape: tuple
     assert multiply_adds(network, shape) == counter.get_total_flops() // 2
 
 
-def test_counting_loads_no_compiler() -> None:
+def test_looking_at_a_network_loads_no_compiler() -> None:
     lines = (
         "import sys",
-        "from distill_tune.students import count_cost",
+        "from distill_tune.students import count_cost, empty_network",
         "from distill_tune.registry import STUDENTS",
         "for name in STUDENTS.names: count_cost(STUDENTS.get(name)(), (1, 28, 28), 10)",
+        "for name in STUDENTS.names: assert next(empty_network(STUDENTS.get(name)(), (1, 28, 28), 10).parameters()).is_meta",
         "assert 'torch' in sys.modules and 'torch._dynamo' not in sys.modules",
     )
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
