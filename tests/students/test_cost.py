@@ -78,7 +78,7 @@ def test_looking_at_a_network_loads_no_compiler() -> None:
         "from distill_tune.students import count_cost, empty_network",
         "from distill_tune.registry import STUDENTS",
         "for name in STUDENTS.names: count_cost(STUDENTS.get(name)(), (1, 28, 28), 10)",
-        "for name in STUDENTS.names: assert next(empty_network(STUDENTS.get(name)(), (1, 28, 28), 10).parameters()).is_meta",
+        "for name in STUDENTS.names: empty_network(STUDENTS.get(name)(), (1, 28, 28), 10)",
         "assert 'torch' in sys.modules and 'torch._dynamo' not in sys.modules",
     )
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

@@ -126,6 +126,8 @@ class Connection:
     def _connect(self) -> None:
         import ray
 
+        from distill_tune.tuning.cluster.own_ray import start_own_ray
+
         loud = os.environ.get(RAY_LOGS) == "1"
         level = logging.INFO if loud else logging.ERROR
         for name in ("ray.tune", "ray.train"):
@@ -133,15 +135,12 @@ class Connection:
         if not loud:
             self._undo = _tell_in_brief(self._say)
         existing = self._address or os.environ.get("RAY_ADDRESS")
-        options: dict[str, Any] = {} if existing else {"include_dashboard": self._resources.workers_per_trial > 1}
+        options: dict[str, Any] = {"log_to_driver": loud, "logging_level": level, "configure_logging": True}
         try:
-            ray.init(
-                address=existing or "local",
-                log_to_driver=loud,
-                logging_level=level,
-                configure_logging=True,
-                **options,
-            )
+            if existing:
+                ray.init(address=existing, **options)
+            else:
+                start_own_ray(with_dashboard=self._resources.workers_per_trial > 1, **options)
         except Exception as error:  # Ray has none of its own for it, but OSError, TimeoutError, or Exception itself
             if existing is None:
                 raise DistillTuneError(

@@ -9,6 +9,8 @@ controller is run directly, and is mended where it suits a search of ten thousan
 - It writes all trials to disk at its first step, at its end and now and then; with a full disk that is a traceback.
 - It fails a trial whose actor dies while it is being handed over from another trial, however many retries there are.
 - Its schedulers look through all trials at each step (`ConductedScheduler.choose_trial_to_run` does not).
+- It asks for processes with environment variables of their own, which the workers that Ray starts beforehand are not.
+  In a Ray of one's own, all have the driver's, and take those workers: a trial begins nearly a second earlier.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.exceptions import RayActorError
 from ray.tune.execution.tune_controller import TuneController
@@ -25,6 +28,8 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher, SearchGenerator
 from ray.tune.stopper import Stopper
+
+from distill_tune.tuning.cluster.own_ray import is_own
 
 _FOLDER = "trials"
 
@@ -52,6 +57,8 @@ def run_trials(
         storage=experiment.storage,
         reuse_actors=True,
     )
+    if is_own():
+        controller._class_cache = AsTheyAre()
     try:
         while not controller.is_finished():
             controller.step()
@@ -59,6 +66,19 @@ def run_trials(
         controller.cleanup()
         raise
     controller.cleanup()  # a second Ctrl-C waits for nobody
+
+
+class AsTheyAre:
+    """Actors of Tune's in whatever process Ray has for them; by trainable, as Tune keeps them."""
+
+    def __init__(self) -> None:
+        self._actors: dict[Any, Any] = {}
+
+    def get(self, trainable: Any) -> Any:
+        """The class of its actors."""
+        if trainable not in self._actors:
+            self._actors[trainable] = ray.remote(trainable)
+        return self._actors[trainable]
 
 
 class Controller(TuneController):
