@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import softmax
 
 from distill_tune.evaluation.row_by_row import row_by_row
 
@@ -30,8 +32,6 @@ def fitted_temperature(logits: Floats, labels: Labels) -> float:
         logits: [samples, classes], raw; of samples that the classifier was not trained on.
         labels: [samples].
     """
-    from scipy.optimize import brentq  # here: it takes a quarter of a second to load, and is wanted at a search's end
-
     logits, labels = np.asarray(logits), np.asarray(labels)
     if not np.isfinite(logits).all():
         return 1.0
@@ -46,8 +46,6 @@ def fitted_temperature(logits: Floats, labels: Labels) -> float:
 
 def _expected_above_label(inverse: float, logits: Floats, labels: Labels) -> Floats:
     """[samples]: the expected logit under softmax(inverse * logits), less the label's."""
-    from scipy.special import softmax
-
     values = logits.astype(np.float64)
     values -= values.max(axis=1, keepdims=True)
     expected = (softmax(inverse * values, axis=1) * values).sum(axis=1)

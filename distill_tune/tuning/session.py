@@ -31,7 +31,6 @@ from distill_tune.tuning.verdict.confirmation import (
 )
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.front import candidates, distinct, front_rows
-from distill_tune.tuning.verdict.outcome import complete, failed, interrupted
 from distill_tune.tuning.verdict.remarks import failures_in_words, left_out_in_words, not_finite_in_words
 
 
@@ -196,6 +195,8 @@ class Session:
     def _outcome(self, confirmation: Confirmation | None) -> dict[str, Any]:
         if confirmation is None:
             return self._failed()
+        from distill_tune.tuning.verdict.outcome import complete  # here: SciPy takes its time, which trials wait for
+
         for line in (*failures_in_words(confirmation), *left_out_in_words(confirmation)):
             self.reporter.tell(line)
         began_s = time.monotonic()
@@ -214,10 +215,10 @@ class Session:
         assert self.main.conductor is not None
         first = next(messages, self.main.conductor.exhausted or "no trial came to its end in two seeds")
         what = "no student could be confirmed" if self.again.records else "no trial could be used"
-        return {**self._head, **failed(f"{what}; the first said: {first}")}
+        return {**self._head, **summary.failed(f"{what}; the first said: {first}")}
 
     def _interrupted(self) -> dict[str, Any]:
-        return {**self._head, **interrupted(self.ledger, self.space), **self._front()}
+        return {**self._head, **summary.interrupted(self.ledger, self.space), **self._front()}
 
     def _front(self, confirmation: Confirmation | None = None) -> dict[str, Any]:
         if len(self.ledger.objectives) == 1:

@@ -32,7 +32,7 @@ from distill_tune.tuning.verdict.clock import Clock
 from distill_tune.tuning.verdict.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of
 from distill_tune.tuning.verdict.examination import Examination
 from distill_tune.tuning.verdict.front import front_rows
-from distill_tune.tuning.verdict.outcome import complete, failed, interrupted
+from distill_tune.tuning.verdict.outcome import complete
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.worker_group import train
 
@@ -113,7 +113,7 @@ def test_results_has_every_field_of_the_summary_and_no_other(document: dict[str,
     ledger = Ledger(further=["parameters"])
     ledger.end(TrialRecord(0, "0000", own_space.suggest(Middle()), reports=[{"val/accuracy": 0.9}]), Status.COMPLETED)
     front = {f"front.{name}" for name in front_rows(ledger, own_space, [])[0]}
-    others = {"best.validation.agreement", *failed("why")} - {"best"} | fields_of_a_member()
+    others = {"best.validation.agreement", *summary.failed("why")} - {"best"} | fields_of_a_member()
     assert told == (fields_of(document) - {"rungs"}) | rungs | front | others
 
 
@@ -123,7 +123,7 @@ def test_an_interrupted_search_adds_the_agreement_of_its_best_trial_and_nothing_
     ledger = Ledger()
     last = {"val/agreement": 0.9} | reports[-1]
     ledger.start(TrialRecord(0, "0000", own_space.suggest(Middle()), reports=[last]))
-    extra = set(flat(interrupted(ledger, own_space))) - fields_of(document)
+    extra = set(flat(summary.interrupted(ledger, own_space))) - fields_of(document)
     assert {name for name in extra if not name.startswith("best.config")} == {"best.validation.agreement"}
 
 

@@ -1,5 +1,7 @@
 """A search that is taken up again, as far as that goes without Ray: here it had come to its end."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +38,12 @@ def test_checkpoints_from_entries_that_were_lost_are_gone_before_another_trial_h
     phase.ledger.close()
     claim.logbook.release()
     assert [path.stem for path in (folder / CHECKPOINTS).iterdir()] == ["confirm-trial-0000-seed1000"]
+
+
+def test_a_search_begins_without_what_only_its_end_needs() -> None:
+    lines = (
+        "import sys",
+        "import distill_tune.tuning.session",
+        "assert 'torch' in sys.modules and not {'scipy', 'sklearn', 'torch._dynamo'} & set(sys.modules)",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from distill_tune.config import Space, tables_of
 from distill_tune.data import open_dataset
 from distill_tune.data.sources import Source
 from distill_tune.distillation.devices import device_for
@@ -50,21 +49,6 @@ def complete(
     card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation))
     write_student_folder(folder, winner.config, preparation.dataset, weights, card)
     return found
-
-
-def interrupted(ledger: Ledger, space: Space) -> dict[str, Any]:
-    """What is known of a search that its user ended: the best trial so far, which nothing has confirmed."""
-    best = ledger.incumbent
-    if best is None:
-        return {"status": "interrupted", "best": {}}
-    validation = {name.removeprefix("val/"): value for name, value in best.last.items() if name.startswith("val/")}
-    known = {"trial": best.number, "config": tables_of(space.at(best.values)), "validation": validation}
-    return {"status": "interrupted", "best": known}
-
-
-def failed(message: str) -> dict[str, Any]:
-    """What is said of a search in which nothing could be used."""
-    return {"status": "failed", "message": message, "best": {}}
 
 
 def _best_weights(winner: Candidate, ledger: Ledger) -> Path:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from distill_tune.config import tables_of
+from distill_tune.config import Space, tables_of
 from distill_tune.students import multiply_adds
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.deciding.budget import Reason
@@ -15,8 +15,10 @@ from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.clock import Clock, training_share
 from distill_tune.tuning.verdict.confirmation import Candidate
-from distill_tune.tuning.verdict.examination import Examination, Examined
 from distill_tune.tuning.verdict.rungs import rung_report
+
+if TYPE_CHECKING:
+    from distill_tune.tuning.verdict.examination import Examination, Examined
 
 
 def trial_counts(ledger: Ledger) -> dict[str, int]:
@@ -181,3 +183,18 @@ def row_of(record: TrialRecord) -> dict[str, Any]:
         **numbers,
         **{f"config/{name}": value for name, value in record.values.items()},
     }
+
+
+def interrupted(ledger: Ledger, space: Space) -> dict[str, Any]:
+    """What is known of a search that its user ended: the best trial so far, which nothing has confirmed."""
+    best = ledger.incumbent
+    if best is None:
+        return {"status": "interrupted", "best": {}}
+    validation = {name.removeprefix("val/"): value for name, value in best.last.items() if name.startswith("val/")}
+    known = {"trial": best.number, "config": tables_of(space.at(best.values)), "validation": validation}
+    return {"status": "interrupted", "best": known}
+
+
+def failed(message: str) -> dict[str, Any]:
+    """What is said of a search in which nothing could be used."""
+    return {"status": "failed", "message": message, "best": {}}
