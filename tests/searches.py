@@ -79,21 +79,19 @@ def entries(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
 
 
-def has_begun(folder: Path) -> bool:
-    """Whether a trial has reported an epoch."""
-    return (folder / "ledger.jsonl").exists() and any(entry["entry"] == "reported" for entry in entries(folder))
+def has_reported(line: str) -> bool:
+    """Whether a search says there that a trial has reported an epoch."""
+    return "leads at epoch" in line
 
 
-def ended_twice(storage: Path, begun: str, *arguments: str) -> tuple[int, str]:
-    """Start a search, and send it one Ctrl-C after another once a trial of the folder `begun` has reported."""
+def ended_twice(storage: Path, when: Callable[[str], bool], *arguments: str) -> tuple[int, str]:
+    """Start a search, and send it one Ctrl-C after another at the first line for which `when` holds."""
     process = subprocess.Popen(
         command(storage, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     with process as search:
         assert search.stdout is not None
-        next(line for line in search.stdout if line.startswith("Starting"))
-        while not has_begun(storage / begun):
-            assert search.poll() is None
+        next(line for line in search.stdout if when(line))
         search.send_signal(signal.SIGINT)
         next(line for line in search.stdout if line.startswith("Stopping"))
         search.send_signal(signal.SIGINT)

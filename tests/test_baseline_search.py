@@ -9,7 +9,7 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from searches import ended, ended_twice, entries, run, summary, trials
+from searches import ended, ended_twice, entries, has_reported, run, summary, trials
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
@@ -35,7 +35,7 @@ def in_the_midst_of_the_second() -> Any:
 
     def when(line: str) -> bool:
         seen.append(line.startswith("Searching  the same space without a teacher"))
-        return any(seen[:-1]) and "leads at epoch" in line
+        return any(seen[:-1]) and has_reported(line)
 
     return when
 
@@ -99,8 +99,8 @@ def test_killed_in_the_midst_of_it_a_search_ends_as_if_nothing_had_happened(undi
 
 
 def test_a_second_ctrl_c_in_the_midst_of_it_ends_at_once_and_what_is_there_is_saved(storage: Path) -> None:
-    long = ["--trials", "2", "--set", "data.passes=20"]
-    status, said = ended_twice(storage, "twice/baseline", "--name", "twice", *SMALL, *long)
+    long = ["--trials", "2", "--set", "data.passes=20", "--set", "search.max_epochs=3"]
+    status, said = ended_twice(storage, in_the_midst_of_the_second(), "--name", "twice", *SMALL, *long)
     assert status == 130, said
     assert "Traceback" not in said
     assert summary(storage / "twice")["status"] == "interrupted"

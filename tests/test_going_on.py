@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from searches import SMALL, command, ended, ended_twice, entries, is_worker, run, summary, trials
+from searches import SMALL, command, ended, ended_twice, entries, has_reported, is_worker, run, summary, trials
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
@@ -99,7 +99,7 @@ def test_a_finished_search_is_extended_and_confirmed_anew(storage: Path, undistu
 
 
 def test_a_second_ctrl_c_ends_at_once_and_what_is_there_is_saved(storage: Path, undisturbed: Path) -> None:
-    status, said = ended_twice(storage, "twice", "--name", "twice", *SMALL, "--set", "data.passes=100")
+    status, said = ended_twice(storage, has_reported, "--name", "twice", *SMALL, "--set", "data.passes=40")
     assert status == 130, said
     assert summary(storage / "twice")["status"] == "interrupted"
     assert not (storage / "twice" / "tune").exists()
@@ -112,7 +112,7 @@ def test_a_second_ctrl_c_ends_at_once_and_what_is_there_is_saved(storage: Path, 
 def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage: Path, undisturbed: Path) -> None:
     """Trial actors are killed at random lines of three sessions, and the driver at the end of the first two."""
     chance, killed = random.Random(7), 0
-    chaos = ["--set", "resources.concurrent_trials=2", "--set", "search.retries=9", "--set", "data.passes=10"]
+    chaos = ["--set", "resources.concurrent_trials=2", "--set", "search.retries=9"]
     begun = ["--name", "chaos", *SMALL, *chaos, "--trials", "16"]
     for session, arguments in enumerate([begun, ["--resume", "--name", "chaos"], ["--resume", "--name", "chaos"]]):
         process = subprocess.Popen(
