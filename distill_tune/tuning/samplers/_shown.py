@@ -26,6 +26,8 @@ class Shown:
 
     def __init__(self, study: Study, trials: list[FrozenTrial]):
         self._study, self._trials = study, trials
+        if len(study.directions) == 1:
+            self.direction = study.direction  # Optuna asks for it at each trial
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)

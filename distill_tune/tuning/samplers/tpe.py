@@ -5,7 +5,8 @@ ICML 2018, https://arxiv.org/abs/1807.01774. Trials that are still running repel
 
 Optuna's looks at every trial for each proposal, which takes 40 ms after two thousand and grows on. Here it looks at the
 latest ones and at the best of the older: up to `memory` trials that is the same, and beyond it a proposal takes as long
-as the last one did.
+as the last one did. And half of that is saved: what a trial has chosen is put into numbers once, and the logarithm of
+the normal distribution, of which Optuna has one in Python, is SciPy's.
 
 With several objectives the good ones are those on the first layers of domination (Ozaki et al., "Multiobjective
 Tree-structured Parzen Estimator", JAIR 2022). Such a study knows nothing of stopped trials but that they were stopped,
@@ -15,7 +16,7 @@ how far they came and, where that is equal, of how good they were there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -153,10 +154,20 @@ def _stopped(trial: FrozenTrial) -> bool:
     return trial.state.name == "PRUNED" and bool(trial.user_attrs.get(RUNGS))
 
 
+_rows_of: WeakKeyDictionary[Study, dict[Hashable, dict[int, tuple[float, ...]]]] = WeakKeyDictionary()
+"""By parameters: what each trial that is not at work has chosen for them, in numbers; empty where they are not its."""
+
+
 @cache
 def _forgetful() -> Any:
     """Optuna's sampler, shown a `Recent` study; made when it is needed, since it takes half a second to import."""
+    import numpy as np
     from optuna.samplers import TPESampler
+    from optuna.samplers._tpe import _truncnorm
+    from optuna.trial import TrialState
+    from scipy.special import log_ndtr
+
+    _truncnorm._log_ndtr = log_ndtr
 
     class Forgetful(TPESampler):
         def __init__(self, memory: int, **options: Any):
@@ -176,5 +187,22 @@ def _forgetful() -> Any:
 
         def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
             return super().sample_independent(self._recent, trial, param_name, param_distribution)
+
+        def _get_internal_repr(self, trials: list[FrozenTrial], search_space: dict[str, Any], study: Any) -> Any:
+            rows = _rows_of.setdefault(study._study, {}).setdefault(tuple(search_space.items()), {})
+            found = []
+            for trial in trials:
+                row = rows.get(trial.number)
+                if row is None:
+                    chosen = self._get_params(trial, study)
+                    row = ()
+                    if search_space.keys() <= chosen.keys():
+                        row = tuple(kind.to_internal_repr(chosen[name]) for name, kind in search_space.items())
+                    if trial.state is not TrialState.RUNNING:
+                        rows[trial.number] = row
+                if row:
+                    found.append(row)
+            columns = zip(*found, strict=True) if found else [()] * len(search_space)
+            return {name: np.asarray(column) for name, column in zip(search_space, columns, strict=True)}
 
     return Forgetful
