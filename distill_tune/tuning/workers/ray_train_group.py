@@ -18,6 +18,7 @@ from typing import Any
 
 import ray
 import ray.train
+from ray.train.v2._internal.callbacks import DatasetsCallback
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -56,7 +57,7 @@ class RayTrainGroup(WorkerGroup):
         _name_the_cluster()
         self._mailbox = mailbox_here(self._retries)
         cpus, gpus = self._resources.cpus_per_worker, self._resources.gpus_per_worker
-        trainer = DataParallelTrainer(
+        trainer = _Trainer(
             serve,
             train_loop_config={"mailbox": self._mailbox, "threads": cpus, "folder": self._storage.parent},
             backend_config=LateTorchConfig(_BACKENDS[self._resources.device]),
@@ -111,6 +112,13 @@ class RayTrainGroup(WorkerGroup):
             drop_waiting_places()  # then its controller looks at the mailbox again
         self._thread.join(_SHUTDOWN_TIMEOUT_S)
         ray.kill(self._mailbox)
+
+
+class _Trainer(DataParallelTrainer):
+    """Starts no process that would hand out Ray Data's tables; samples are read from files."""
+
+    def _create_default_callbacks(self) -> list[Any]:
+        return [each for each in super()._create_default_callbacks() if not isinstance(each, DatasetsCallback)]
 
 
 class _Steward(ControllerCallback, WorkerGroupCallback):
