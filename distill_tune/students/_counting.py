@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 _DRAWN = {Tensor.normal_, Tensor.uniform_, Tensor.bernoulli_, Tensor.exponential_, Tensor.random_}
+_DRAWN |= {nn.init.normal_, nn.init.uniform_}  # which ask a mode first, and then call the others without it
 
 
 def operations_of(run: Callable[[], object]) -> int:
@@ -63,9 +64,11 @@ class FewNumbers(TorchFunctionMode):
         kwargs = kwargs or {}
         if func not in _DRAWN:
             return func(*args, **kwargs)
-        if args[0].is_meta:
-            return args[0]
-        return args[0].fill_(func(args[0].new_empty(()), *args[1:], **kwargs))
+        tensor, *options = args or (kwargs.pop("tensor"),)
+        if tensor.is_meta:
+            return tensor
+        with torch.no_grad():
+            return tensor.fill_(func(tensor.new_empty(()), *options, **kwargs))
 
 
 @contextmanager

@@ -79,6 +79,11 @@ def test_looking_at_a_network_loads_no_compiler() -> None:
         "from distill_tune.registry import STUDENTS",
         "for name in STUDENTS.names: count_cost(STUDENTS.get(name)(), (1, 28, 28), 10)",
         "for name in STUDENTS.names: empty_network(STUDENTS.get(name)(), (1, 28, 28), 10)",
+        "class Own(STUDENTS.get('mlp')):",
+        "    def build(self, input_shape, classes):",
+        "        import torch",
+        "        return torch.nn.Embedding(classes, 3)",
+        "assert empty_network(Own(), (1, 28, 28), 10).weight.is_meta",
         "assert 'torch' in sys.modules and 'torch._dynamo' not in sys.modules",
     )
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

@@ -20,7 +20,7 @@ from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.proposals.warm_start import check_others, trials_of_others
 from distill_tune.tuning.samplers import proposal_seed
-from distill_tune.tuning.samplers.tpe import Recent, Tpe
+from distill_tune.tuning.samplers.tpe import Recent
 from distill_tune.tuning.state.logbook import Logbook
 from distill_tune.tuning.state.records import Status, TrialRecord
 
@@ -151,10 +151,9 @@ def test_up_to_its_memory_tpe_is_optunas_own(
     assert rounded(ours.values) == rounded(space.suggest(copy.ask()))
 
 
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_the_logarithm_of_the_normal_distribution_in_tpe_is_optunas() -> None:
+def test_the_logarithm_of_the_normal_distribution_in_tpe_is_optunas(tmp_path: Path) -> None:
     points = np.concatenate([np.linspace(-40, 40, 801), [-1e3, -1e-300, 0.0, 1e3]])
-    Tpe().build(0, 0)
+    grown(Study(tmp_path / "j", "s", space_with()), 12)
     assert _truncnorm._log_ndtr is log_ndtr
     optunas = [_truncnorm._log_ndtr_single(point) for point in points]
     np.testing.assert_allclose(_truncnorm._log_ndtr(points), optunas, rtol=1e-12, atol=1e-15)

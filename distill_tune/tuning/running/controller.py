@@ -10,7 +10,8 @@ controller is run directly, and is mended where it suits a search of ten thousan
 - It fails a trial whose actor dies while it is being handed over from another trial, however many retries there are.
 - Its schedulers look through all trials at each step (`ConductedScheduler.choose_trial_to_run` does not).
 - It asks for processes with environment variables of their own, which the workers that Ray starts beforehand are not.
-  In a Ray of one's own, all have the driver's, and take those workers: a trial begins nearly a second earlier.
+  In a Ray of one's own, all have the driver's, as they were when it started, and take those workers: a trial begins
+  nearly a second earlier.
 """
 
 from __future__ import annotations

@@ -155,7 +155,18 @@ def _stopped(trial: FrozenTrial) -> bool:
 
 
 _rows_of: WeakKeyDictionary[Study, dict[Hashable, dict[int, tuple[float, ...]]]] = WeakKeyDictionary()
-"""By parameters: what each trial that is not at work has chosen for them, in numbers; empty where they are not its."""
+"""By parameters: what each trial that is not at work has chosen for them, in numbers; empty where they are not its.
+
+Some 0.4 KB a trial, for as long as the study lives."""
+
+
+@cache
+def _mend_the_normal_distribution() -> None:
+    """Not before TPE has something to learn from: a search's first trials do not wait until SciPy is loaded."""
+    from optuna.samplers._tpe import _truncnorm
+    from scipy.special import log_ndtr
+
+    _truncnorm._log_ndtr = log_ndtr
 
 
 @cache
@@ -163,11 +174,7 @@ def _forgetful() -> Any:
     """Optuna's sampler, shown a `Recent` study; made when it is needed, since it takes half a second to import."""
     import numpy as np
     from optuna.samplers import TPESampler
-    from optuna.samplers._tpe import _truncnorm
     from optuna.trial import TrialState
-    from scipy.special import log_ndtr
-
-    _truncnorm._log_ndtr = log_ndtr
 
     class Forgetful(TPESampler):
         def __init__(self, memory: int, **options: Any):
@@ -189,6 +196,7 @@ def _forgetful() -> Any:
             return super().sample_independent(self._recent, trial, param_name, param_distribution)
 
         def _get_internal_repr(self, trials: list[FrozenTrial], search_space: dict[str, Any], study: Any) -> Any:
+            _mend_the_normal_distribution()
             rows = _rows_of.setdefault(study._study, {}).setdefault(tuple(search_space.items()), {})
             found = []
             for trial in trials:
