@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,20 +42,31 @@ def winner(small_space: Space) -> Any:
     return Candidate("trial-0007", config, fresh_seeds(config, 2), record)
 
 
-@pytest.fixture(scope="module")
-def a_ray() -> Iterator[str]:
-    """Three places of a real Ray, with the dashboard's state API, whose address is given."""
+@contextmanager
+def ray_with(*, dashboard: bool) -> Iterator[Any]:
+    """Three places of a real Ray, started as a search starts its own."""
     import ray
 
     from distill_tune.tuning.cluster.connection import QUIET
+    from distill_tune.tuning.cluster.own_ray import start_own_ray
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in QUIET.items():
             patch.setenv(name, value)
         patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-        context = ray.init(
-            address="local", num_cpus=3, include_dashboard=True, log_to_driver=False, logging_level="ERROR"
-        )
-        yield f"http://{context.dashboard_url}"
+        yield start_own_ray(dashboard, log_to_driver=False, num_cpus=3, logging_level="ERROR")
         ray.shutdown()
         os.environ.pop("RAY_ADDRESS", None)  # a worker group of several in this process has named the cluster
+
+
+@pytest.fixture(scope="module")
+def a_ray() -> Iterator[None]:
+    with ray_with(dashboard=False):
+        yield
+
+
+@pytest.fixture(scope="module")
+def a_ray_with_dashboard() -> Iterator[str]:
+    """The dashboard's address, whose state API several workers a trial need."""
+    with ray_with(dashboard=True) as context:
+        yield f"http://{context.dashboard_url}"

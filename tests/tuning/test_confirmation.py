@@ -1,30 +1,23 @@
 """Confirmation, examination and summary on a real Ray: what is trained again, and what the test split says of it."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import ray
-from confirming import Breaking, Killer, deadly, of_400_epochs
-from odd_groups import Stillborn
 
 from distill_tune.config.space import Space
 from distill_tune.data.dataset import open_test
-from distill_tune.errors import DistillTuneError
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.bootstrap import bootstrap_difference
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.evaluation.significance import holm
 from distill_tune.tuning.deciding.budget import Budget
-from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.ledger import Ledger
-from distill_tune.tuning.state.logbook import Logbook
-from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.state.records import Status
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of
-from distill_tune.tuning.verdict.confirmation_pool import WEIGHTS, ConfirmationPool
+from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.examination import examine, load_student
 from distill_tune.tuning.verdict.verdicts import verdict_of, verdicts_of
 
@@ -33,7 +26,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
 @pytest.fixture(scope="module")
 def trained(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path_factory: pytest.TempPathFactory
+    a_ray: None, winner: Candidate, small_space: Space, preparation: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[list[Candidate], Ledger]:
     ledger, resources = Ledger(), small_space.config.resources
     folder = tmp_path_factory.mktemp("confirmed")
@@ -139,191 +132,3 @@ def test_what_a_winner_was_after_fewer_epochs_is_that_of_its_trainings_then(
     records = [ledger.records[winner.run_name(seed)] for seed in winner.seeds]
     accuracies = [record.reports[2]["val/accuracy"] for record in records]
     assert winner.mean_after(3, "val/accuracy") == pytest.approx(np.mean(accuracies))
-
-
-def test_an_interrupted_confirmation_begins_nothing_more(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
-) -> None:
-    budget = Budget(4)
-    budget.interrupt.requested = True
-    fresh = Candidate("trial-0007", winner.config, winner.seeds, winner.source)
-    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, Ledger(), budget) as pool:
-        pool.train([fresh])
-    assert fresh.weights == {}
-
-
-def test_a_killed_seat_trains_its_student_again(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
-) -> None:
-    long = of_400_epochs(winner, "trial-0007")
-    killer = Killer()
-    ledger = Ledger(watchers=[killer])
-    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as pool:
-        pool.train([long])
-    assert killer.killed
-    record = next(iter(ledger.records.values()))
-    assert (record.status, record.epochs) == (Status.COMPLETED, 400)
-    assert [report["epoch"] for report in record.reports] == list(range(1, 401))
-    assert len(long.weights) == 1
-
-
-def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_their_end(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
-) -> None:
-    poison, ledger = deadly(winner), Ledger()
-    fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
-    resources = small_space.config.resources
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=1) as pool:
-        pool.train([poison, fresh])
-    assert {r.group: r.status for r in ledger.records.values()} == {
-        "confirm-deadly": Status.FAILED,
-        "confirm-trial-0007": Status.COMPLETED,
-    }
-
-
-def test_why_no_worker_comes_up_is_said(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool.ConfirmationWorker", Stillborn)
-    resources, ledger = small_space.config.resources, Ledger()
-    with (
-        pytest.raises(DistillTuneError, match=r"kept running \(RuntimeError: a driver that is too old\); --resume"),
-        ConfirmationPool(2, preparation.prepared, resources, tmp_path, ledger, Budget(2)) as pool,
-    ):
-        pool.train([winner])
-    assert not ledger.records
-
-
-@pytest.mark.parametrize(("restarts", "retries"), [(100, 0), (0, 2)])
-def test_what_no_worker_could_be_kept_up_for_is_no_outcome_and_the_next_session_trains_it(
-    a_ray: str,
-    winner: Candidate,
-    small_space: Space,
-    preparation: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    restarts: int,
-    retries: int,
-) -> None:
-    """It may not be begun again, or the worker is gone for good."""
-    monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool._WORKER_RESTARTS", restarts)
-    resources, first = small_space.config.resources, Candidate("a", winner.config, winner.seeds[:1], winner.source)
-    lost = of_400_epochs(winner, "b")
-    logbook = Logbook(tmp_path)
-    ledger = Ledger(watchers=[logbook, Killer("confirm-b")])
-    with (
-        pytest.raises(DistillTuneError, match=r"confirmation could not be finished: .* --resume takes it up"),
-        ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=retries) as pool,
-    ):
-        pool.train([first, lost])
-    logbook.release()
-    assert [r.status for r in ledger.records.values()] == [Status.COMPLETED, Status.INTERRUPTED]
-    known = History.of(tmp_path).confirmations
-    assert [r.status for r in known.values()] == [Status.COMPLETED, Status.RUNNING]
-    again = Ledger()
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known) as pool:
-        pool.train([first, lost])
-    assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.COMPLETED]
-    assert len(lost.weights) == 1
-
-
-def test_the_last_that_ends_its_process_in_two_sessions_does_not_keep_the_confirmation_from_its_end(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
-) -> None:
-    resources, first = small_space.config.resources, Candidate("a", winner.config, winner.seeds[:1], winner.source)
-    poison, logbook = deadly(winner), Logbook(tmp_path)
-    with (
-        pytest.raises(DistillTuneError, match="--resume takes it up"),
-        ConfirmationPool(
-            1, preparation.prepared, resources, tmp_path, Ledger(watchers=[logbook]), Budget(2), retries=0
-        ) as pool,
-    ):
-        pool.train([first, poison])
-    logbook.release()
-    known, again = History.of(tmp_path).confirmations, Ledger()
-    assert [r.status for r in known.values()] == [Status.COMPLETED, Status.RUNNING]
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, retries=0) as pool:
-        pool.train([first, poison])
-    assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.FAILED]
-
-
-def test_a_training_whose_last_epoch_was_heard_but_not_its_end_is_complete_once_its_student_is_written(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
-) -> None:
-    """The session before this one was killed between the two."""
-    resources, seed = small_space.config.resources, winner.seeds[0]
-    reports = [{"epoch": epoch, "val/accuracy": 0.5, "val/loss": 1.0} for epoch in range(1, 10)]
-    heard = TrialRecord(-1, winner.run_name(seed), {}, group="confirm-trial-0007", reports=reports)
-    fresh, ledger = Candidate("trial-0007", winner.config, [seed], winner.source), Ledger()
-    known = {heard.trial_id: heard}
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(1), known) as pool:
-        pool.train([fresh])
-        assert fresh.weights[seed].stat().st_size > 0
-        assert (heard.status, heard.epochs, len(heard.reports)) == (Status.COMPLETED, 9, 9)
-        again = Candidate("trial-0007", winner.config, [seed], winner.source)
-        pool.train([again])
-    assert again.weights == fresh.weights
-    assert again.curves == {seed: heard.reports}
-
-
-def test_a_fault_at_one_seat_ends_the_confirmation_and_keeps_no_other_seat_waiting(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
-) -> None:
-    fresh = Candidate("trial-0007", winner.config, winner.seeds, winner.source)
-    ledger = Ledger(watchers=[Breaking(OSError(28, "No space left on device"))])
-    with (
-        pytest.raises(DistillTuneError, match="could not be finished: OSError: "),
-        ConfirmationPool(2, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(2)) as pool,
-    ):
-        pool.train([fresh])
-
-
-def test_what_a_seat_says_may_be_lost_and_is_said_again(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
-) -> None:
-    """As where memory runs out, or a node is lost: Ray says so with other errors than that of a dead actor."""
-    fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
-    ledger = Ledger(watchers=[Breaking(ray.exceptions.OutOfMemoryError("the node's memory is used up"))])
-    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as pool:
-        pool.train([fresh])
-    (record,) = ledger.records.values()
-    assert (record.status, record.epochs) == (Status.COMPLETED, 9)
-    assert len(fresh.weights) == 1
-
-
-def test_a_training_that_spoils_its_seat_fails_and_the_next_has_a_seat_in_order(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
-) -> None:
-    loss = winner.config.loss.model_copy(update={"kind": "broken_loss:Spoiling", "temperature": 2.0})
-    spoiling = Candidate("spoiling", winner.config.model_copy(update={"loss": loss}), winner.seeds[:1], winner.source)
-    fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
-    ledger = Ledger()
-    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as pool:
-        pool.train([spoiling, fresh])
-    assert [record.status for record in ledger.records.values()] == [Status.FAILED, Status.COMPLETED]
-    (log,) = (tmp_path / "logs").iterdir()
-    assert "CUDA error: device-side assert triggered" in log.read_text()
-
-
-@pytest.mark.parametrize("lanes", [1, 2])
-def test_what_cannot_be_written_at_the_end_is_no_outcome_and_the_next_session_writes_it(
-    a_ray: str, winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path, lanes: int
-) -> None:
-    resources = small_space.config.resources
-    (tmp_path / WEIGHTS).touch()  # where a folder must be made
-    logbook = Logbook(tmp_path)
-    ledger = Ledger(watchers=[logbook])
-    with (
-        pytest.raises(DistillTuneError, match=r"could not be finished: .* cannot be written .*--resume takes it up\."),
-        ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), lanes=lanes) as pool,
-    ):
-        pool.train([Candidate("a", winner.config, winner.seeds, winner.source)])
-    logbook.release()
-    known = History.of(tmp_path).confirmations
-    assert {record.status for record in known.values()} == {Status.RUNNING}
-    (tmp_path / WEIGHTS).unlink()
-    again, fresh = Ledger(), Candidate("a", winner.config, winner.seeds, winner.source)
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, lanes) as pool:
-        pool.train([fresh])
-    assert {record.status for record in again.records.values()} == {Status.COMPLETED}
-    assert all(path.stat().st_size for path in fresh.weights.values())

@@ -3,11 +3,8 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 import ray
-from odd_groups import MODULES, telling, untrained
-from ray_searches import Meddler, actors_named, ended_by_failures, searched
+from odd_groups import untrained
+from ray_searches import Meddler, ended_by_failures, searched
 
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.interrupts import heard
@@ -151,37 +148,6 @@ def test_a_search_that_goes_on_says_what_it_waits_for_until_its_first_step(
         conductor.goes_on(f"{proposal.number:04d}", [report | {"epoch": 1}])
 
 
-class Busy:
-    """Has places that others wait for."""
-
-    def up(self) -> None:
-        """Answers once it has them."""
-
-
-@pytest.mark.timeout(600)  # workers start twice, and the first time they are waited for
-def test_several_workers_that_wait_for_places_are_told_of_and_can_be_interrupted(
-    tmp_path: Path, preparation: Any
-) -> None:
-    for name in ("waiting", "next"):
-        (tmp_path / name).mkdir()
-    busy = ray.remote(Busy).options(num_cpus=2).remote()
-    ray.get(busy.up.remote())
-    conductor, context = searched(tmp_path / "waiting", preparation, places=1, trials=1, workers=2)
-    heard_of: list[str] = []
-
-    def interrupt(line: str) -> None:
-        heard_of.append(line)
-        conductor.budget.interrupt.requested = True
-
-    run_search(conductor, context, interrupt)
-    assert heard_of == ["waiting for a place: the cluster has 1 of 3 CPUs free"]
-    assert conductor.ledger.count(Status.INTERRUPTED) == conductor.ledger.count() == 1
-    ray.kill(busy)
-    conductor, context = searched(tmp_path / "next", preparation, places=1, trials=1, workers=2)
-    run_search(conductor, context)  # for ever, if what waited had its places now
-    assert conductor.ledger.count(Status.COMPLETED) == 1
-
-
 def test_a_loss_that_raises_is_a_failed_trial_and_five_alike_end_the_search(tmp_path: Path, preparation: Any) -> None:
     conductor, context = searched(tmp_path, preparation, trials=30, loss={"kind": "broken_loss:Broken"})
     run_search(conductor, context)
@@ -231,54 +197,3 @@ def test_a_killed_trial_actor_costs_no_trial(tmp_path: Path, preparation: Any) -
     assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 6
     for record in conductor.ledger.records.values():
         assert [report["epoch"] for report in record.reports] == list(range(1, 61))
-
-
-@pytest.fixture
-def another_ray() -> Iterator[None]:
-    """A second cluster on this machine, of another program."""
-    code = "import ray; ray.init(address='local', num_cpus=1, log_to_driver=False); print('up', flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
-        next(line for line in other.stdout if line.startswith("up"))
-        yield
-        other.stdin.close()
-
-
-@pytest.mark.usefixtures("another_ray")
-def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray_and_relays_without_pytorch(
-    tmp_path: Path, preparation: Any
-) -> None:
-    class Kill(Meddler):
-        def meddle(self, record: TrialRecord) -> None:
-            for actor in actors_named("ray::Trial"):
-                actor.kill()
-
-    conductor, context = searched(
-        tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=12, scheduler="none", workers=2
-    )
-    run_search(conductor, replace(context, group_of=telling))
-    assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 2
-    modules = set((tmp_path / MODULES).read_text().split())
-    assert "distill_tune.tuning.workers.ray_train_group" in modules
-    assert not modules & {"torch", "optuna", "sklearn", "tensorboard"}
-
-
-def test_a_lost_mailbox_costs_no_trial(tmp_path: Path, preparation: Any) -> None:
-    class Kill(Meddler):
-        def meddle(self, record: TrialRecord) -> None:
-            for actor in actors_named("ray::Mailbox"):
-                actor.kill()
-
-    conductor, context = searched(
-        tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=12, scheduler="none", workers=2
-    )
-    run_search(conductor, context)
-    assert [r.status for r in conductor.ledger.records.values()] == [Status.COMPLETED] * 2
-    assert [len(r.reports) for r in conductor.ledger.records.values()] == [12, 12]

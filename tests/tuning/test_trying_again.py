@@ -66,8 +66,9 @@ def test_a_search_all_of_whose_trials_failed_is_tried_again_with_as_many_trials(
 
 @pytest.mark.ray
 @pytest.mark.timeout(120)
+@pytest.mark.usefixtures("a_ray")
 def test_trainings_of_a_confirmation_in_which_nothing_could_be_used_are_trained_again(
-    a_ray: str, small_space: Space, preparation: Any, tmp_path: Path
+    small_space: Space, preparation: Any, tmp_path: Path
 ) -> None:
     config, source = small_space.at(VALUES), TrialRecord(7, "0007", VALUES)
     loss = config.loss.model_copy(update={"kind": "broken_loss:Broken"})

@@ -23,11 +23,11 @@ from distill_tune.tuning.workers.keeping import read_checkpoint
 from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
 from distill_tune.tuning.workers.worker_group import InProcessGroup, WorkerGroup, train
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray_with_dashboard")]
 
 
 @pytest.fixture(scope="module")
-def two_workers(a_ray: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerGroup]:
+def two_workers(a_ray_with_dashboard: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerGroup]:
     group = RayTrainGroup(ResourcesConfig(workers_per_trial=2), tmp_path_factory.mktemp("workers"), "two", 1)
     group.start()
     yield group
@@ -153,16 +153,16 @@ def test_a_group_that_lacks_a_verb_cannot_be_made(verb: str) -> None:
         lacking(ResourcesConfig())
 
 
-def test_after_shutdown_nothing_is_left(assignment: Assignment, tmp_path: Path, a_ray: str) -> None:
-    before = alive_actors(a_ray)
+def test_after_shutdown_nothing_is_left(assignment: Assignment, tmp_path: Path, a_ray_with_dashboard: str) -> None:
+    before = alive_actors(a_ray_with_dashboard)
     group = RayTrainGroup(ResourcesConfig(), tmp_path, "short", 1)
     group.start()
     group.assign(assignment)
     group.next_report()
-    own = alive_actors(a_ray) - before
+    own = alive_actors(a_ray_with_dashboard) - before
     assert own
     group.shutdown()
-    eventually(lambda: not (alive_actors(a_ray) & own))
+    eventually(lambda: not (alive_actors(a_ray_with_dashboard) & own))
     eventually(lambda: all(p["state"] != "CREATED" for p in own_placement_groups("short")))
 
 

@@ -22,7 +22,7 @@ from ray._private import node, ray_constants, worker
 _DASHBOARD = ray_constants.DASHBOARD_ADDRESS.encode()
 
 
-def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> None:
+def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> Any:
     """Start one and connect to it, as `ray.init(**options)` does; several workers a trial need its dashboard."""
 
     class Lean(node.Node):
@@ -42,7 +42,7 @@ def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> 
 
     rays_own, node.Node = node.Node, Lean  # type: ignore[assignment,misc]
     try:
-        ray.init(address="local", include_dashboard=with_dashboard, log_to_driver=log_to_driver, **options)
+        return ray.init(address="local", include_dashboard=with_dashboard, log_to_driver=log_to_driver, **options)
     finally:
         node.Node = rays_own  # type: ignore[misc]
 
