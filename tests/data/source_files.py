@@ -1,5 +1,6 @@
 """Files of data to read, and who is to refuse them."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,3 +28,7 @@ def refuse(source: str, path: Path | None, said: str, error: type[InputError] = 
 
 def random_images(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def idx(array: np.ndarray) -> bytes:
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()

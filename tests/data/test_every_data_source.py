@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from test_named_sources import idx
+from source_files import idx
 
 from distill_tune.config.sections import DataConfig
 from distill_tune.data import RawImages, RawTable, prepare_data

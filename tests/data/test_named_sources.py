@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from source_files import idx
 
 from distill_tune.config.messages import BrokenRule
 from distill_tune.config.sections import DataConfig
@@ -150,10 +150,6 @@ def test_the_real_letter_is_whole(prepare: Prepare) -> None:
 
 
 # Fashion-MNIST
-
-
-def idx(array: np.ndarray) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
 @pytest.fixture

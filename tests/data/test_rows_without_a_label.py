@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import TABLE, run_space
+from splitting import SEEDS, SHARES, split_or_skip, tables
 
 from distill_tune.config.sections import DataConfig
 from distill_tune.data import UNLABELLED, RawTable
@@ -20,8 +21,6 @@ from distill_tune.data.splits import Fold, split_rows
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.training.loop import Run
 from distill_tune.errors import DataError
-
-from test_splits import SEEDS, SHARES, split_or_skip, tables  # isort: skip
 
 FOLDS = [None, Fold(3, 0), Fold(3, 2), Fold(3)]
 

@@ -3,43 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
+from splitting import SEEDS, SHARES, split_or_skip, tables
 
 from distill_tune.data.raw import RawImages, RawTable
-from distill_tune.data.splits import Fold, Rows, labelled_rows, split_rows
+from distill_tune.data.splits import Rows, labelled_rows, split_rows
 from distill_tune.errors import DataError
-
-SHARES = st.floats(0.05, 0.6)
-SEEDS = st.integers(0, 2**32 - 1)
-
-
-@st.composite
-def tables(draw: st.DrawFn, torn: bool = False, least: int = 3) -> RawTable:
-    """Rows that are copies of few or many distinct ones; with `torn`, copies may have other labels."""
-    classes = draw(st.integers(2, 5))
-    sizes = draw(st.lists(st.lists(st.integers(1, 4), min_size=least, max_size=25), min_size=classes, max_size=classes))
-    groups = [(label, size) for label, counts in enumerate(sizes) for size in counts]
-    value = np.repeat(np.arange(len(groups)), [size for _, size in groups])
-    labels = np.repeat([label for label, _ in groups], [size for _, size in groups])
-    order = np.random.default_rng(draw(SEEDS)).permutation(len(value))
-    if torn:
-        flips = np.random.default_rng(draw(SEEDS)).random(len(labels)) < 0.1
-        labels = np.where(flips, (labels + 1) % classes, labels)
-    frame = pd.DataFrame({"value": value[order], "other": value[order] * 0.5})
-    return RawTable(frame=frame, labels=labels[order], classes=tuple("abcde"[:classes]), where="made up")
 
 
 def parts(rows: Rows) -> list[np.ndarray]:
     return [rows.train, rows.validation, rows.test]
-
-
-def split_or_skip(raw: RawTable, validation: float, test: float | None, seed: int, fold: Fold | None = None) -> Rows:
-    try:
-        return split_rows(raw, validation, test, seed, fold)
-    except DataError:
-        assume(False)
-        raise
 
 
 @given(tables(torn=True), SHARES, SHARES, SEEDS)

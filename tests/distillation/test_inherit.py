@@ -1,4 +1,4 @@
-"""What `inherit` and `inherit_progressive` make of a student: the teacher's largest units, by a rule."""
+"""What `inherit` makes of a student: the teacher's largest units, by a rule."""
 
 from pathlib import Path
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from beginnings import OWN, SAY_WIRING, STARTS, begun, copied, space_of
+from beginnings import OWN, SAY_WIRING, STARTS, begun, space_of
 from networks import vary_norms
 from runs import IMAGES, run_space
-from small_trainings import Ready, epochs_of
+from small_trainings import Ready
 from torch import Tensor, nn
 
 from distill_tune.distillation.cache.weights import network_of
@@ -241,41 +241,3 @@ def test_on_digits_a_student_that_inherits_knows_more_before_its_first_step(fami
 
 def accuracy_of(student: nn.Module, materials: Materials) -> float:
     return evaluate(student, materials.validation_inputs, materials.validation_labels, None, Shard())["accuracy"]
-
-
-# Inherit, progressive
-
-
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_inherited_units_stand_still_until_their_turn_the_largest_first(optimizer: str, ready: Ready) -> None:
-    space = space_of(
-        "inherit_progressive",
-        "mlp",
-        {"widths": [12, 10]},
-        optim={"kind": optimizer, "weight_decay": 0.1, "batch_size": 64, "schedule": "constant"},
-        search={"max_epochs": 5},
-    ).with_fixed("student", "inherit_progressive", {"free_by": 0.8})
-    run = ready(space)
-    begin = copied(begun(ready(space_of("inherit", "mlp", {"widths": [12, 10]})))[0].state_dict())
-    steps = 6  # of an epoch: 384 rows in batches of 64
-    for epoch in epochs_of(run):
-        progress = (epoch.report["epoch"] * steps - 1) / (5 * steps)
-        for name, count in (("network.1", 12), ("network.3", 10)):
-            for kind in ("weight", "bias"):
-                now, old = epoch.student.state_dict()[f"{name}.{kind}"], begin[f"{name}.{kind}"]
-                moved = [not torch.equal(a, b) for a, b in zip(now, old, strict=True)]
-                assert moved == [unit / count * 0.8 <= progress + 1e-9 for unit in range(count)]
-        assert not torch.equal(epoch.student.state_dict()["network.5.weight"], begin["network.5.weight"])
-    assert all(moved)
-
-
-def test_units_of_normalised_layers_stand_still_with_their_scale_and_shift(ready: Ready) -> None:
-    space = space_of("inherit_progressive", "convnet", {"width": 3, "depth": 2}, search={"max_epochs": 2})
-    config, preparation = ready(space.with_fixed("student", "inherit_progressive", {"free_by": 1.0}))
-    begin = copied(begun((config, preparation))[0].state_dict())
-    first = next(epochs_of((config, preparation))).student
-    for name, parameter in first.named_parameters():
-        if not name.startswith("network.8"):  # the head
-            last = len(parameter) - 1
-            assert torch.equal(parameter[last], begin[name][last])
-            assert not torch.equal(parameter[0], begin[name][0])

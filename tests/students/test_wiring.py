@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from cases import CASES, FLAT, family
 from networks import vary_norms
-from test_families import CASES, FLAT, family
 from torch import nn
 
 from distill_tune.errors import ConfigError

@@ -1,61 +1,23 @@
 """What the samplers propose, and what they refuse to sample."""
 
 import math
-from collections.abc import Sequence
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import optuna
 import pytest
-from optuna.samplers._tpe import _truncnorm
-from scipy.special import log_ndtr
+from told_studies import NUMBERS, grown, known_of, space_with
 
 from distill_tune.config import Space, load_space
 from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.registry import SAMPLERS
-from distill_tune.tuning.proposals.study import Proposal, Study
+from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import check_others, trials_of_others
-from distill_tune.tuning.samplers import proposal_seed
-from distill_tune.tuning.samplers.tpe import Recent
 from distill_tune.tuning.state.logbook import Logbook
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 SHIPPED = Path(__file__).parents[2] / "search_spaces"
-NUMBERS: dict[str, Any] = {
-    "data": {"source": "digits"},
-    "student": {"family": "mlp"},
-    "optim": {"learning_rate": {"log": [1e-4, 1e-1]}, "weight_decay": {"log": [1e-6, 1e-2]}},
-}
-
-
-def space_with(**search: Any) -> Space:
-    return Space.parse({**NUMBERS, "search": search})
-
-
-def known_of(proposal: Proposal) -> TrialRecord:
-    """A trial after an epoch: the closer to a rate of 0.01, the better."""
-    score = 1 - abs(proposal.values["optim.learning_rate"] - 0.01)
-    reports = [{"epoch": 1, "val/accuracy": score, "val/loss": score}]
-    return TrialRecord(proposal.number, f"{proposal.number:04d}", proposal.values, reports=reports)
-
-
-def grown(study: Study, count: int, ends: Sequence[Status] = (Status.COMPLETED,)) -> list[dict[str, Any]]:
-    """Proposals of a study that is told how each was."""
-    proposals = []
-    for status, _ in zip(cycle(ends), range(count), strict=False):
-        proposal = study.ask()
-        if status is Status.INFEASIBLE:
-            study.tell(TrialRecord(proposal.number, "t", proposal.values), status, excess=0.5)
-        elif status is Status.PAUSED:
-            study.note(known_of(proposal))
-        else:
-            study.tell(known_of(proposal), status)
-        proposals.append(proposal.values)
-    return proposals
 
 
 @pytest.mark.parametrize("sampler", [name for name in SAMPLERS.names if name != "grid"])
@@ -122,69 +84,6 @@ def test_a_parent_that_paused_and_then_failed_is_no_parent_any_more(tmp_path: Pa
         study.take_up(known_of(proposal))
         study.tell(known_of(proposal), Status.FAILED)
     grown(study, 4)
-
-
-def rounded(values: dict[str, Any]) -> dict[str, Any]:
-    """To nine digits: the normal distribution differs in the last of them."""
-    return {name: float(f"{value:.9g}") if isinstance(value, float) else value for name, value in values.items()}
-
-
-CONDITIONAL = {**NUMBERS, "student": {"family": ["mlp", "convnet"], "convnet": {"width": {"choice": [4, 8, 16]}}}}
-
-
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.parametrize("tables", [NUMBERS, CONDITIONAL])
-def test_up_to_its_memory_tpe_is_optunas_own(
-    tables: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    space = Space.parse(tables)
-    study = Study(tmp_path / "j", "s", space)
-    study.ask()  # is at work all along
-    grown(study, 30, [Status.FAILED, Status.COMPLETED, Status.STOPPED])
-    known, ours = study._study.trials, study.ask()
-    monkeypatch.setattr(_truncnorm, "_log_ndtr", np.vectorize(_truncnorm._log_ndtr_single, otypes=[float]))
-    own = optuna.samplers.TPESampler(
-        n_startup_trials=10, multivariate=True, group=True, constant_liar=True, seed=proposal_seed(0, 31)
-    )
-    copy = optuna.create_study(direction="maximize", sampler=own)
-    copy.add_trials(known)
-    assert rounded(ours.values) == rounded(space.suggest(copy.ask()))
-
-
-def test_the_logarithm_of_the_normal_distribution_in_tpe_is_optunas(tmp_path: Path) -> None:
-    points = np.concatenate([np.linspace(-40, 40, 801), [-1e3, -1e-300, 0.0, 1e3]])
-    grown(Study(tmp_path / "j", "s", space_with()), 12)
-    assert _truncnorm._log_ndtr is log_ndtr
-    optunas = [_truncnorm._log_ndtr_single(point) for point in points]
-    np.testing.assert_allclose(_truncnorm._log_ndtr(points), optunas, rtol=1e-12, atol=1e-15)
-
-
-def test_beyond_its_memory_tpe_sees_the_latest_and_the_best(tmp_path: Path) -> None:
-    study = Study(tmp_path / "j", "s", space_with(sampler="random"))
-    grown(study, 250)
-    seen = Recent(study._study, memory=100)._get_trials()
-    numbers = [trial.number for trial in seen]
-    assert numbers == sorted(numbers)
-    assert set(range(150, 250)) < set(numbers)
-    assert len(numbers) == 200
-    older = sorted(study._study.trials[:150], key=lambda trial: -(trial.value or 0))
-    assert {trial.number for trial in older[:100]} == set(numbers) - set(range(150, 250))
-
-
-def test_what_tpe_remembers_from_proposal_to_proposal_is_what_a_look_at_all_trials_finds(tmp_path: Path) -> None:
-    study, memory = Study(tmp_path / "j", "s", space_with(sampler="random", objectives="val/loss")), 10
-    in_hand = study.ask()
-    for _ in range(60):
-        grown(study, 5, [Status.COMPLETED, Status.COMPLETED, Status.STOPPED])
-        trials = study._study.trials
-        ended = [trial for trial in trials[:-memory] if trial.state is optuna.trial.TrialState.COMPLETE]
-        best = sorted(ended, key=lambda trial: (trial.value or 0, trial.number))[:100]
-        seen = Recent(study._study, memory)._get_trials()
-        assert [t.number for t in seen] == [*sorted(t.number for t in best), *(t.number for t in trials[-memory:])]
-        if len(trials) == 201:  # a trial that ends long after it has become one of the older
-            report = {"epoch": 1, "val/loss": 0.0}
-            study.tell(TrialRecord(0, "t", in_hand.values, reports=[report]), Status.COMPLETED)
-    assert best[0].number == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,124 @@
+"""Teacher sources of one's own that do not give what they say."""
+
+from pathlib import Path
+
+import pytest
+from good import Refuse
+
+OWN_TEACHERS = """
+import numpy as np
+import torch
+from distill_tune.teachers import LoadedTeacher, Teacher
+
+class Table(Teacher):
+    def identity(self, config, data_spec):
+        return "a table"
+
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0, table=np.zeros((data_spec.num_rows, len(data_spec.classes)), np.float32))
+
+class OnlyTable(Table):
+    has_network = False
+
+class Network(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=12, module=torch.nn.Linear(3, 3).eval().requires_grad_(False))
+
+class Nothing(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0)
+
+class Short(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0, table=np.zeros((7, 2)))
+
+class Holes(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0, table=np.full((data_spec.num_rows, len(data_spec.classes)), np.nan))
+
+class Learning(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0, table=torch.ones(data_spec.num_rows, 3, requires_grad=True))
+
+class Shares(OnlyTable):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=0, table=[[1.0, 0.0, 0.0]] * data_spec.num_rows)
+"""
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["Table"], "must load a module, since its has_network is True, but has loaded table; change has_network, or"),
+        (["Table", "loss.kind=hint"], "must load a module, since its has_network is True, but has loaded table; ch"),
+        (["Network"], "must load a table alone, since its has_network is False, but has loaded module; change"),
+        (["Nothing"], "must load a table alone, since its has_network is False, but has loaded neither module nor"),
+        (["Short"], "must have one row of logits for each row of the data, shape (60, 3), but has shape (7, 2); let"),
+        (["Learning"], "must be an array of logits, but NumPy says: RuntimeError: Can't call numpy() on Tensor that"),
+        (["Shares"], "holds probabilities, which a temperature cannot soften; give raw logits, or"),
+    ],
+)
+def test_a_teacher_of_ones_own_that_is_not_what_its_source_says(
+    refuse: Refuse, folder: Path, arguments: tuple[str, ...], settings: list[str], said: str
+) -> None:
+    (folder / "teachers_of_mine.py").write_text(OWN_TEACHERS)
+    name, *others = settings
+    told = refuse(f"teacher.source=teachers_of_mine:{name}", *others, arguments=arguments)
+    assert f"error: teacher.source: 'teachers_of_mine:{name}' {said}" in told
+
+
+def test_logits_of_a_source_of_ones_own_must_be_finite(refuse: Refuse, folder: Path) -> None:
+    (folder / "teachers_of_mine.py").write_text(OWN_TEACHERS)
+    told = refuse("teacher.source=teachers_of_mine:Holes")
+    assert (
+        "teacher.source: the logits of 'teachers_of_mine:Holes' must be finite numbers of float32, but row 0 " in told
+    )
+
+
+@pytest.mark.parametrize("setting", ["teacher.mode=live", "augmentation.noise=0.1", "student.init=inherit"])
+def test_a_source_of_ones_own_that_has_only_logits_is_told_of_by_its_name(
+    refuse: Refuse, folder: Path, setting: str
+) -> None:
+    (folder / "teachers_of_mine.py").write_text(OWN_TEACHERS)
+    told = refuse("teacher.source=teachers_of_mine:OnlyTable", setting)
+    assert "but source = 'teachers_of_mine:OnlyTable' has " in told
+
+
+TRAINED_HERE = """
+from distill_tune.teachers import Teacher
+
+class Recipe(Teacher):
+    needs = ("family",)
+    trains_here = True
+    augmentation: dict[str, float] = {}
+
+    def identity(self, config, data_spec):
+        return "a recipe"
+
+    def load(self, config, data_spec, context):
+        raise AssertionError("training the teacher")
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            ["teacher.'trained_here:Recipe'.augmentation={ flip = 0.5 }"],
+            'teacher."trained_here:Recipe".augmentation.flip: cannot be used on tables; for tables there are: mixup,',
+        ),
+        (
+            ["loss.kind=hint", "loss.hint.teacher_layers=['layer_2']"],
+            "loss.hint.teacher_layers: the teacher has no feature 'layer_2'. Known: 1, 2, 3, 4.",
+        ),
+        (["augmentation.noise=0.1", "teacher.views=900000000000"], "error: --storage: "),
+    ],
+)
+def test_a_source_of_ones_own_that_trains_here_is_looked_at_as_ours_is(
+    refuse: Refuse, folder: Path, settings: list[str], said: str
+) -> None:
+    (folder / "trained_here.py").write_text(TRAINED_HERE)
+    told = refuse("teacher.source=trained_here:Recipe", "teacher.family=mlp", *settings)
+    assert said in told
+    assert ("B, teacher " in told) == ("--storage" in said)  # the room that its weights take
