@@ -46,7 +46,7 @@ def curve_parser(description: str | None, space: str, seconds: float, epochs: in
 
 def make_ready(space: str, storage: Path, assignments: Sequence[str]) -> None:
     """Train the teacher and fill its cache, so that the searches find them."""
-    prepare(load_space(Path(space), assignments), storage / ".cache", print)
+    prepare(load_space(Path(space), [*assignments]), storage / ".cache", print)
 
 
 def searched(space: str, storage: Path, seconds: float, settings: Sequence[str]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _entries(search: Search) -> list[dict[str, Any]]:
 
 
 def _test_accuracy(search: Search, storage: Path) -> float:
-    space = load_space(search.folder / "search.toml", ())
+    space = load_space(search.folder / "search.toml", [])
     best = search.summary["best"]
     epochs = next(row["epochs"] for row in search.trials if row["number"] == best["trial"])
     peer = Peer.prepared_for(space, storage)

@@ -106,7 +106,7 @@ def trial(config: dict[str, Any], space: Space, prepared: Prepared, workers: int
         partial(train, space=space, prepared=prepared, weights=f"{storage}/{name}.pt"),
         train_loop_config=config,
         scaling_config=ray.train.ScalingConfig(num_workers=workers, resources_per_worker={"CPU": 1}),
-        run_config=ray.train.RunConfig(name=name, storage_path=storage, callbacks=[TuneReportCallback()]),
+        run_config=ray.train.RunConfig(name=name, storage_path=storage, callbacks=[TuneReportCallback()]),  # type: ignore[list-item]
     ).fit()
 
 

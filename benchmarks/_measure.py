@@ -66,7 +66,8 @@ class Search:
     @property
     def start_up_s(self) -> float:
         """From the start of the process to the first trial's first step."""
-        return min(row["first_step_s"] for row in self.trials if row["first_step_s"]) - self.began_s
+        first_s: float = min(row["first_step_s"] for row in self.trials if row["first_step_s"])
+        return first_s - self.began_s
 
 
 def parser(description: str | None, storage: str = "results/benchmarks") -> argparse.ArgumentParser:

@@ -14,10 +14,11 @@ from argparse import Namespace
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from typing import Any
 
 import torch
-from _measure import conclude, parser, show, spread
-from step_throughput import CONVNET, FASHION, PLAIN, RECIPE, ROOT
+from _measure import ROOT, conclude, parser, show, spread
+from step_throughput import CONVNET, FASHION, PLAIN, RECIPE
 from torch import nn
 
 from distill_tune.config import Config
@@ -94,7 +95,10 @@ def case(size: str, side: str, given: Namespace) -> tuple[Config, Materials]:
     space = load_space(ROOT / FASHION, [*source, *seen, *RECIPE, *CONVNET, *PLAIN, SIDES[side]])
     config = space.at({})
     materials = Materials.open(prepare(space, given.storage / ".cache", print).prepared, config)
-    few = {"validation_inputs": materials.validation_inputs[:1], "validation_labels": materials.validation_labels[:1]}
+    few: dict[str, Any] = {
+        "validation_inputs": materials.validation_inputs[:1],
+        "validation_labels": materials.validation_labels[:1],
+    }
     if materials.teacher is not None:
         materials.teacher.validation = materials.teacher.validation[:1]
     return config, replace(materials, **few)

@@ -24,7 +24,7 @@ import os
 import resource
 import time
 from argparse import Namespace
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +100,9 @@ class IdleGroup(WorkerGroup):
             "time/training_s": 1e-6,
         }
 
+    def shutdown(self) -> None:
+        """Nothing is held."""
+
 
 def idle(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
     """For `TrialContext.group_of`."""
@@ -110,7 +113,7 @@ class Parts:
     """Seconds spent in named parts of the driver; a part inside another is taken out of it."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._inside: list[str] = []
         self._since_s = time.perf_counter()
 
@@ -136,10 +139,10 @@ class Parts:
         self.seconds[self._inside[-1] if self._inside else "Ray Tune"] += now_s - self._since_s
         self._since_s = now_s
 
-    def taken(self) -> Counter[str]:
+    def taken(self) -> dict[str, float]:
         """The seconds since the last call."""
         self._turn()
-        seconds, self.seconds = self.seconds, Counter()
+        seconds, self.seconds = self.seconds, defaultdict(float)
         return seconds
 
 

@@ -107,7 +107,7 @@ def _measure(name: str, given: Namespace) -> dict[str, Any]:
     bare = Bare(config, materials)
     ours: list[Timing] = []
     theirs: list[Timing] = []
-    with closing(distill(config, _hardly_validated(materials), config.search.seed)) as epochs:  # type: ignore[type-var]
+    with closing(distill(config, _hardly_validated(materials), config.search.seed)) as epochs:
         for _ in range(1 + given.repeats):
             timing, epoch = _timed(lambda: next(epochs))
             ours.append(timing)

@@ -43,7 +43,7 @@ from distill_tune.distillation.training.loop import distill
 
 try:
     import timm
-    from timm.optim import create_optimizer_v2
+    from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
     from timm.task import LogitDistillationTask
 except ImportError as error:
     sys.exit(f"timm_live_teacher.py needs timm ({error}); `pip install timm` installs it.")
