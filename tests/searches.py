@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 SMALL = [
     *("--set", "teacher.family='mlp'", "--set", "teacher.mlp.widths=[64]", "--set", "teacher.train.epochs=8"),
     *("--set", "teacher.views=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2", "--set", "search.max_epochs=9"),
-    *("--set", "resources.concurrent_trials=1", "--set", "optim.precision=float32", "--trials", "20"),
+    *("--set", "resources.concurrent_trials=1", "--set", "optim.precision=float32", "--trials", "14"),
     *("--set", "data.passes=5"),  # so that there is something to interrupt
 ]
 TELLING = ["trial", "status", "epochs", "rung", "val/accuracy", "val/loss", "train/loss", "message"]
