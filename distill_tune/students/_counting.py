@@ -18,8 +18,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-_DRAWN = {Tensor.normal_, Tensor.uniform_, Tensor.bernoulli_, Tensor.exponential_, Tensor.random_}
-_DRAWN |= {nn.init.normal_, nn.init.uniform_}  # which ask a mode first, and then call the others without it
+_DRAWN = {
+    *(Tensor.normal_, Tensor.uniform_, Tensor.bernoulli_, Tensor.exponential_, Tensor.random_),
+    *(nn.init.normal_, nn.init.uniform_),  # which ask a mode first, and then call the others without it
+}
 
 
 def operations_of(run: Callable[[], object]) -> int:

@@ -65,6 +65,17 @@ def actors_named(name: str) -> list[psutil.Process]:
     return found
 
 
+class ActorKiller(Meddler):
+    """Kills an actor once, by what its process is called."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.name = name
+
+    def meddle(self, record: TrialRecord) -> None:
+        actors_named(self.name)[0].kill()
+
+
 def ended_by_failures(conductor: Conductor, folder: Path, most: int) -> None:
     assert conductor.budget.ended_by is Reason.FAILURES
     failed = [r for r in conductor.ledger.records.values() if r.status is Status.FAILED]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray_searches import Meddler, actors_named, ended_by_failures, searched
+from ray_searches import ActorKiller, Meddler, ended_by_failures, searched
 
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.running.run import run_search
@@ -44,11 +44,7 @@ def test_the_first_lanes_of_one_seed_are_the_same_to_the_bit(tmp_path: Path, pre
 
 
 def test_a_killed_host_costs_no_trial(tmp_path: Path, preparation: Any) -> None:
-    class Kill(Meddler):
-        def meddle(self, record: TrialRecord) -> None:
-            actors_named("ray::LaneHost")[0].kill()
-
-    killer = Kill()
+    killer = ActorKiller("ray::LaneHost")
     conductor, context = searched(
         tmp_path, preparation, killer, places=1, lanes=3, trials=6, max_epochs=40, scheduler="none"
     )

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import ray
 from odd_groups import untrained
-from ray_searches import Meddler, ended_by_failures, searched
+from ray_searches import ActorKiller, Meddler, ended_by_failures, searched
 
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.interrupts import heard
@@ -183,14 +183,7 @@ def test_a_user_who_interrupts_gets_every_trial_ended_and_accounted_for(tmp_path
 
 
 def test_a_killed_trial_actor_costs_no_trial(tmp_path: Path, preparation: Any) -> None:
-    class Kill(Meddler):
-        def meddle(self, record: TrialRecord) -> None:
-            children = psutil.Process().children(recursive=True)
-            actors = [p for p in children if " ".join(p.cmdline()).startswith("ray::Trial")]
-            assert actors, [p.cmdline() for p in children]
-            actors[0].kill()
-
-    killer = Kill()
+    killer = ActorKiller("ray::Trial")
     conductor, context = searched(tmp_path, preparation, killer, trials=6, max_epochs=60, scheduler="none")
     run_search(conductor, context)
     assert killer.done

@@ -1,4 +1,4 @@
-"""A search that is taken up again, as far as that goes without Ray: here it had come to its end."""
+"""A search as far as it goes without Ray: what it loads, and what it finds where it had come to its end."""
 
 import subprocess
 import sys

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import ray
 from odd_groups import MODULES, telling
-from ray_searches import Meddler, actors_named, searched
+from ray_searches import ActorKiller, searched
 
 from distill_tune.tuning.running.run import run_search
-from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray_with_dashboard")]
 
@@ -67,34 +68,27 @@ def another_ray() -> Iterator[None]:
         other.stdin.close()
 
 
+def trained_by_two_workers(folder: Path, preparation: Any, killed: str, **others: Any) -> Ledger:
+    """Two trials, one after the other, while whose first epoch a process of that name is killed."""
+    conductor, context = searched(
+        folder, preparation, ActorKiller(killed), places=1, trials=2, max_epochs=12, scheduler="none", workers=2
+    )
+    run_search(conductor, replace(context, **others))
+    return conductor.ledger
+
+
 @pytest.mark.usefixtures("another_ray")
 def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray_and_relays_without_pytorch(
     tmp_path: Path, preparation: Any
 ) -> None:
-    class Kill(Meddler):
-        def meddle(self, record: TrialRecord) -> None:
-            for actor in actors_named("ray::Trial"):
-                actor.kill()
-
-    conductor, context = searched(
-        tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=12, scheduler="none", workers=2
-    )
-    run_search(conductor, replace(context, group_of=telling))
-    assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 2
+    ledger = trained_by_two_workers(tmp_path, preparation, "ray::Trial", group_of=telling)
+    assert ledger.count(Status.COMPLETED) == ledger.count() == 2
     modules = set((tmp_path / MODULES).read_text().split())
     assert "distill_tune.tuning.workers.ray_train_group" in modules
     assert not modules & {"torch", "optuna", "sklearn", "tensorboard"}
 
 
 def test_a_lost_mailbox_costs_no_trial(tmp_path: Path, preparation: Any) -> None:
-    class Kill(Meddler):
-        def meddle(self, record: TrialRecord) -> None:
-            for actor in actors_named("ray::Mailbox"):
-                actor.kill()
-
-    conductor, context = searched(
-        tmp_path, preparation, Kill(), places=1, trials=2, max_epochs=12, scheduler="none", workers=2
-    )
-    run_search(conductor, context)
-    assert [r.status for r in conductor.ledger.records.values()] == [Status.COMPLETED] * 2
-    assert [len(r.reports) for r in conductor.ledger.records.values()] == [12, 12]
+    ledger = trained_by_two_workers(tmp_path, preparation, "ray::Mailbox")
+    assert [r.status for r in ledger.records.values()] == [Status.COMPLETED] * 2
+    assert [len(r.reports) for r in ledger.records.values()] == [12, 12]

@@ -19,7 +19,8 @@ from typing import Any
 import ray
 from ray._private import node, ray_constants, worker
 
-_DASHBOARD = ray_constants.DASHBOARD_ADDRESS.encode()
+_NOWHERE = b"127.0.0.1:0"
+"""The address of a dashboard that is not there."""
 
 
 def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> Any:
@@ -35,10 +36,10 @@ def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> 
         def start_api_server(self, **options: Any) -> None:
             if with_dashboard:
                 super().start_api_server(**options)
-            else:  # the agent would look for its address each second, and write each time that there is none
-                store: Any = self
-                namespace = ray_constants.KV_NAMESPACE_DASHBOARD
-                store.get_gcs_client().internal_kv_put(_DASHBOARD, b"127.0.0.1:0", True, namespace)
+                return
+            key, namespace = ray_constants.DASHBOARD_ADDRESS.encode(), ray_constants.KV_NAMESPACE_DASHBOARD
+            # Its agent would look for the address each second, and write each time that there is none.
+            self.get_gcs_client().internal_kv_put(key, _NOWHERE, True, namespace)  # type: ignore[no-untyped-call]
 
     rays_own, node.Node = node.Node, Lean  # type: ignore[assignment,misc]
     try:

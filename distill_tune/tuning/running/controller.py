@@ -17,7 +17,9 @@ controller is run directly, and is mended where it suits a search of ten thousan
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ray
@@ -59,7 +61,7 @@ def run_trials(
         reuse_actors=True,
     )
     if is_own():
-        controller._class_cache = AsTheyAre()
+        controller._class_cache = SimpleNamespace(get=cache(ray.remote))
     try:
         while not controller.is_finished():
             controller.step()
@@ -67,19 +69,6 @@ def run_trials(
         controller.cleanup()
         raise
     controller.cleanup()  # a second Ctrl-C waits for nobody
-
-
-class AsTheyAre:
-    """Actors of Tune's in whatever process Ray has for them; by trainable, as Tune keeps them."""
-
-    def __init__(self) -> None:
-        self._actors: dict[Any, Any] = {}
-
-    def get(self, trainable: Any) -> Any:
-        """The class of its actors."""
-        if trainable not in self._actors:
-            self._actors[trainable] = ray.remote(trainable)
-        return self._actors[trainable]
 
 
 class Controller(TuneController):

@@ -155,9 +155,7 @@ def _stopped(trial: FrozenTrial) -> bool:
 
 
 _rows_of: WeakKeyDictionary[Study, dict[Hashable, dict[int, tuple[float, ...]]]] = WeakKeyDictionary()
-"""By parameters: what each trial that is not at work has chosen for them, in numbers; empty where they are not its.
-
-Some 0.4 KB a trial, for as long as the study lives."""
+"""By parameters: what each trial that is not at work has chosen for them, in numbers; empty where they are not its."""
 
 
 @cache

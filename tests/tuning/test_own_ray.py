@@ -1,0 +1,61 @@
+"""A Ray of one's own: which processes it has, and that trials take those that are there."""
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import ray
+from ray._private import ray_constants
+from ray.experimental import internal_kv
+from ray_searches import Meddler, actors_named, searched
+
+from distill_tune.tuning.cluster.own_ray import is_own
+from distill_tune.tuning.running.run import run_search
+from distill_tune.tuning.state.records import Status, TrialRecord
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
+
+SPARED = ("ray/dashboard/dashboard.py", "ray/autoscaler/_private/monitor.py", "ray/_private/log_monitor.py")
+
+
+def processes() -> dict[int, str]:
+    return {each.pid: " ".join(each.cmdline()) for each in psutil.Process().children(recursive=True)}
+
+
+def test_it_starts_nothing_that_a_search_has_no_use_for() -> None:
+    assert is_own()
+    running = list(processes().values())
+    assert sum("raylet/raylet" in each for each in running) == 1, running
+    assert not [each for each in running if any(spared in each for spared in SPARED)]
+    where = internal_kv._internal_kv_get(
+        ray_constants.DASHBOARD_ADDRESS, namespace=ray_constants.KV_NAMESPACE_DASHBOARD
+    )
+    assert where == b"127.0.0.1:0", "its agent would look for a dashboard each second, and log that there is none"
+
+
+def test_its_agent_leaves_alone_the_port_that_another_ray_may_have() -> None:
+    agents = [psutil.Process(pid) for pid, command in processes().items() if "DashboardAgent" in command]
+    heard_at = {c.laddr.port for agent in agents for c in agent.net_connections() if c.status == psutil.CONN_LISTEN}
+    assert heard_at
+    assert ray_constants.DEFAULT_DASHBOARD_AGENT_LISTEN_PORT not in heard_at
+
+
+def test_trials_take_the_workers_that_are_there(tmp_path: Path, preparation: Any) -> None:
+    class Look(Meddler):
+        trial: int | None = None
+
+        def meddle(self, record: TrialRecord) -> None:
+            self.trial = actors_named("ray::Trial")[0].pid
+
+    @ray.remote
+    def up() -> None:
+        """Answers once a worker is there."""
+
+    ray.get([up.remote() for _ in range(3)])
+    idle = {pid for pid, command in processes().items() if command.startswith("ray::IDLE")}
+    looking = Look()
+    conductor, context = searched(tmp_path, preparation, looking, places=1, trials=1)
+    run_search(conductor, context)
+    assert conductor.ledger.count(Status.COMPLETED) == 1
+    assert looking.trial in idle
