@@ -9,6 +9,7 @@ from distill_tune.config import Space
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.tuning.deciding.budget import SENTENCES, Reason
+from distill_tune.tuning.proposals.others import check_others
 from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.claim import Claim, space_of
 from distill_tune.tuning.state.history import History
@@ -56,8 +57,6 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
     if history.is_finished:
         raise ConfigError(f"--resume: {folder.name} is finished; --extend N adds N trials to it.")
     if not history.study_bytes:  # nothing has been learnt of others yet
-        from distill_tune.tuning.proposals.warm_start import check_others  # brings Optuna
-
         check_others(space.config.search)
     if history.origin is not None:
         history.origin.check("--resume", folder, space)

@@ -1,5 +1,6 @@
-"""A Ray of one's own: which processes it has, and that trials take those that are there."""
+"""A Ray of one's own: which processes it has, that trials take those that are there, and what these load."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import ray
 from ray._private import ray_constants
 from ray.experimental import internal_kv
 from ray_searches import Meddler, actors_named, searched
+from telling_group import MODULES, telling
 
 from distill_tune.tuning.cluster.own_ray import is_own
 from distill_tune.tuning.running.run import run_search
@@ -41,7 +43,7 @@ def test_its_agent_leaves_alone_the_port_that_another_ray_may_have() -> None:
     assert ray_constants.DEFAULT_DASHBOARD_AGENT_LISTEN_PORT not in heard_at
 
 
-def test_trials_take_the_workers_that_are_there(tmp_path: Path, preparation: Any) -> None:
+def test_trials_take_the_workers_that_are_there_which_do_without_ray_tune(tmp_path: Path, preparation: Any) -> None:
     class Look(Meddler):
         trial: int | None = None
 
@@ -56,6 +58,9 @@ def test_trials_take_the_workers_that_are_there(tmp_path: Path, preparation: Any
     idle = {pid for pid, command in processes().items() if command.startswith("ray::IDLE")}
     looking = Look()
     conductor, context = searched(tmp_path, preparation, looking, places=1, trials=1)
-    run_search(conductor, context)
+    run_search(conductor, replace(context, group_of=telling))
     assert conductor.ledger.count(Status.COMPLETED) == 1
     assert looking.trial in idle
+    modules = set((tmp_path / MODULES).read_text().split())
+    assert "torch" in modules
+    assert not modules & {"ray.tune", "ray.train", "ray.data", "pandas", "optuna", "scipy", "sklearn", "tensorboard"}

@@ -65,11 +65,12 @@ def test_beyond_its_memory_tpe_sees_the_latest_and_the_best(tmp_path: Path) -> N
 
 
 def test_what_tpe_remembers_from_proposal_to_proposal_is_what_a_look_at_all_trials_finds(tmp_path: Path) -> None:
-    study, memory = Study(tmp_path / "j", "s", space_with(sampler="random", objectives="val/loss")), 10
+    memory = 100
+    study = Study(tmp_path / "j", "s", space_with(tpe={"memory": memory}, objectives="val/loss"))
     in_hand = study.ask()
     for _ in range(60):
         grown(study, 5, [Status.COMPLETED, Status.COMPLETED, Status.STOPPED])
-        trials = study._study.trials
+        trials = study._study.get_trials(deepcopy=False)
         ended = [trial for trial in trials[:-memory] if trial.state is optuna.trial.TrialState.COMPLETE]
         best = sorted(ended, key=lambda trial: (trial.value or 0, trial.number))[:100]
         seen = Recent(study._study, memory)._get_trials()

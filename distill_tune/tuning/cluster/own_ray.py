@@ -10,17 +10,27 @@ no worker starts, and the workers. It does without (Ray 2.60)
 
 And its agent listens at a free port. At Ray's own, where another Ray of the machine has it, it tries for three seconds
 and then goes on without one.
+
+Two more seconds are spent waiting, while the driver loads the rest of the search in another thread: to see whether it
+could have a dashboard, Ray loads some 250 modules in the driver, and waits for the interpreter at each; and having
+looked for its node once and too early, it looks again after a second.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray._private import node, ray_constants, worker
+from ray._private import node, ray_constants, utils, worker
 
 _NOWHERE = b"127.0.0.1:0"
 """The address of a dashboard that is not there."""
+_LOOK_S = 0.02
+_PATIENCE_S = 3.0
+"""How long to look for the node; Ray then does so itself, and says what is wrong."""
 
 
 def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> Any:
@@ -41,11 +51,26 @@ def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> 
             # Its agent would look for the address each second, and write each time that there is none.
             self.get_gcs_client().internal_kv_put(key, _NOWHERE, True, namespace)  # type: ignore[no-untyped-call]
 
-    rays_own, node.Node = node.Node, Lean  # type: ignore[assignment,misc]
-    try:
+        def start_ray_processes(self) -> None:
+            super().start_ray_processes()  # type: ignore[no-untyped-call]
+            gcs, until_s = self.get_gcs_client(), time.monotonic() + _PATIENCE_S  # type: ignore[no-untyped-call]
+            while time.monotonic() < until_s and not gcs.get_all_node_info():
+                time.sleep(_LOOK_S)
+
+    is_installed = _instead(utils, "get_dashboard_dependency_error", lambda: None)  # as pyproject.toml asks
+    with _instead(node, "Node", Lean), is_installed:
         return ray.init(address="local", include_dashboard=with_dashboard, log_to_driver=log_to_driver, **options)
+
+
+@contextmanager
+def _instead(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Have Ray find something else under a name."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
     finally:
-        node.Node = rays_own  # type: ignore[misc]
+        setattr(owner, name, before)
 
 
 def is_own() -> bool:

@@ -7,7 +7,6 @@ either has several, the values are read anew from the other's logbook, which has
 
 from __future__ import annotations
 
-import tomllib
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
@@ -18,46 +17,14 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.config import Space
-from distill_tune.config.searching import SearchConfig
-from distill_tune.errors import CacheError, ConfigError
-from distill_tune.export.result_folder import SEARCH_TOML
-from distill_tune.paths import expanded, is_file
+from distill_tune.errors import ConfigError
+from distill_tune.paths import expanded
+from distill_tune.tuning.proposals.others import is_believed
 from distill_tune.tuning.proposals.storage import SearchStorage
 from distill_tune.tuning.proposals.study import told_of
 from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.history import History
-from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
-
-
-def check_others(search: SearchConfig) -> None:
-    """Refuse `start_from` folders that hold no search, or not whole what values are read anew from.
-
-    Raises:
-        ConfigError: which one.
-    """
-    for folder in search.start_from:
-        _check_holds(folder, JOURNAL)
-        if not _is_believed(expanded(folder), search.objectives):
-            _check_holds(folder, LOGBOOK)
-            try:
-                History.of(expanded(folder))
-            except CacheError as error:
-                raise ConfigError(f"search.start_from: {error}") from error
-
-
-def _check_holds(folder: str, name: str) -> None:
-    if not is_file(expanded(folder) / name):
-        raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
-
-
-def _is_believed(folder: Path, objectives: Sequence[str]) -> bool:
-    """Whether the values in a search's study are those of the one objective: a study does not say what it was told."""
-    try:
-        search = tomllib.loads((folder / SEARCH_TOML).read_text(encoding="utf-8")).get("search", {})
-    except (OSError, ValueError):  # gone, or damaged
-        return False
-    told = search.get("objectives", SearchConfig().objectives)
-    return len(objectives) == 1 and told in (objectives[0], [*objectives])
+from distill_tune.tuning.state.logbook import JOURNAL
 
 
 def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
@@ -74,12 +41,12 @@ def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
 
 def _trials(folder: Path, objectives: Sequence[str]) -> Iterator[tuple[FrozenTrial, dict[str, Any]]]:
     """Each trial, and what a study of these objectives is told of it."""
-    storage, is_believed = SearchStorage(folder / JOURNAL), _is_believed(folder, objectives)
+    storage, believes = SearchStorage(folder / JOURNAL), is_believed(folder, objectives)
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
         storage.find_paused(study)
         trials = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
-        if is_believed:
+        if believes:
             known = (t for t in trials if t.value is not None or t.intermediate_values)  # the others were infeasible
             yield from ((t, {"value": t.value, "intermediate_values": t.intermediate_values}) for t in known)
         else:

@@ -9,20 +9,15 @@ controller is run directly, and is mended where it suits a search of ten thousan
 - It writes all trials to disk at its first step, at its end and now and then; with a full disk that is a traceback.
 - It fails a trial whose actor dies while it is being handed over from another trial, however many retries there are.
 - Its schedulers look through all trials at each step (`ConductedScheduler.choose_trial_to_run` does not).
-- It asks for processes with environment variables of their own, which the workers that Ray starts beforehand are not.
-  In a Ray of one's own, all have the driver's, as they were when it started, and take those workers: a trial begins
-  nearly a second earlier.
+- It has every process of the search load Ray Tune; ours has actors that need not (`place_actors.py`).
 """
 
 from __future__ import annotations
 
 import sys
-from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import ray
 from ray import tune
 from ray.exceptions import RayActorError
 from ray.tune.execution.tune_controller import TuneController
@@ -32,18 +27,24 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher, SearchGenerator
 from ray.tune.stopper import Stopper
 
-from distill_tune.tuning.cluster.own_ray import is_own
+from distill_tune.tuning.running.place_actors import PlaceActors, StandIn
 
 _FOLDER = "trials"
 
 
 def run_trials(
-    trainable: Any, searcher: Searcher, scheduler: TrialScheduler, stopper: Stopper, folder: Path, max_failures: int
+    actors: PlaceActors,
+    resources: dict[str, float],
+    searcher: Searcher,
+    scheduler: TrialScheduler,
+    stopper: Stopper,
+    folder: Path,
+    max_failures: int,
 ) -> None:
     """Run what the searcher proposes until it is finished; `folder` is Tune's own, of no use afterwards."""
     experiment = Experiment(
         _FOLDER,
-        trainable,
+        tune.with_resources(StandIn, resources),
         stop=stopper,
         num_samples=sys.maxsize,
         storage_path=str(folder),
@@ -60,8 +61,7 @@ def run_trials(
         storage=experiment.storage,
         reuse_actors=True,
     )
-    if is_own():
-        controller._class_cache = SimpleNamespace(get=cache(ray.remote))
+    controller._actor_manager = actors
     try:
         while not controller.is_finished():
             controller.step()

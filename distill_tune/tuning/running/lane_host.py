@@ -10,7 +10,6 @@ import time
 from typing import Any
 
 import ray
-from ray import tune
 
 from distill_tune.errors import one_line
 from distill_tune.tuning.running.lane_desk import Turn
@@ -18,15 +17,16 @@ from distill_tune.tuning.state.records import Report, Told
 from distill_tune.tuning.workers.faults import end_if_spoilt
 from distill_tune.tuning.workers.lane_group import LaneGroup
 from distill_tune.tuning.workers.trial import DIED, STEP_S, TrialContext
+from distill_tune.tuning.workers.tune_actor import TuneActor
 
 LANES = "lanes"
 """The key of a result with what each lane says."""
 
 
-class LaneHost(tune.Trainable):
+class LaneHost(TuneActor):
     """Some epochs of all lanes a step."""
 
-    def setup(self, config: dict[str, Any], context: TrialContext, desk: Any) -> None:  # type: ignore[override]
+    def __init__(self, config: dict[str, Any], context: TrialContext, desk: Any):
         """Start the group; `config` has the number of the place."""
         self._context, self._desk, self._place = context, desk, config["place"]
         search, resources = context.space.config.search, context.space.config.resources
@@ -36,7 +36,7 @@ class LaneHost(tune.Trainable):
         self._group.start()
         self._is_new = True
 
-    def step(self) -> dict[str, Any]:
+    def train(self) -> dict[str, Any]:
         """Train those who are due until something can be decided on one of them, or for about `STEP_S`."""
         try:
             return self._step()
@@ -83,14 +83,12 @@ class LaneHost(tune.Trainable):
         epoch = int(reports[-1]["epoch"]) if reports else 0
         return failure is not None or epoch >= self._max_epochs or self._judge.is_rung(epoch)
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
+    def reset(self, config: dict[str, Any]) -> bool:
         """Be another place, which had no process yet when this one was done: what this one held is dropped."""
         self._group.shutdown()
-        self._place, self._is_new = new_config["place"], True
+        self._place, self._is_new = config["place"], True
         return True
 
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: the group keeps a checkpoint of each lane, where a new process finds it."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing; see `save_checkpoint`."""
+    def stop(self) -> None:
+        """Drop what is at work."""
+        self._group.shutdown()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray import tune
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distill_tune.config.searching import ResourcesConfig
@@ -19,6 +18,7 @@ from distill_tune.tuning.running.controller import run_trials
 from distill_tune.tuning.running.lane_adapters import Hands, LaneScheduler, LaneSearcher
 from distill_tune.tuning.running.lane_desk import LaneDesk
 from distill_tune.tuning.running.lane_host import LaneHost
+from distill_tune.tuning.running.place_actors import PlaceActors
 from distill_tune.tuning.running.tune_adapters import ConductedScheduler, ConductedSearcher, Waiting
 from distill_tune.tuning.workers.groups import WORKERS
 from distill_tune.tuning.workers.trial import Trial, TrialContext
@@ -39,10 +39,10 @@ def _run_tune(conductor: Conductor, context: TrialContext, say: Callable[[str], 
     folder = context.result_folder / "tune"
     parts = _in_lanes(conductor, context) if context.lanes > 1 else _alone(conductor, context)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(parts.places)
-    trainable = tune.with_resources(parts.trainable, _resources(context.space.config.resources))
+    resources = _resources(context.space.config.resources)
     stopper = Waiting(conductor, parts.scheduler, say)
     try:
-        run_trials(trainable, parts.searcher, parts.scheduler, stopper, folder, parts.max_failures)
+        run_trials(parts.actors, resources, parts.searcher, parts.scheduler, stopper, folder, parts.max_failures)
     finally:
         for leftover in (folder, context.result_folder / WORKERS):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -52,7 +52,7 @@ def _run_tune(conductor: Conductor, context: TrialContext, say: Callable[[str], 
 class _TuneParts:
     """Who plays which part for Tune."""
 
-    trainable: Any
+    actors: PlaceActors
     searcher: ConductedSearcher
     scheduler: ConductedScheduler
     places: int
@@ -63,8 +63,8 @@ class _TuneParts:
 def _alone(conductor: Conductor, context: TrialContext) -> _TuneParts:
     """A trial of ours is one of Tune's."""
     searcher, scheduler = ConductedSearcher(conductor), ConductedScheduler(conductor)
-    trainable, retries = tune.with_parameters(Trial, context=context), context.space.config.search.retries
-    return _TuneParts(trainable, searcher, scheduler, conductor.concurrency, retries)
+    actors, retries = PlaceActors.of(Trial, context=context), context.space.config.search.retries
+    return _TuneParts(actors, searcher, scheduler, conductor.concurrency, retries)
 
 
 def _in_lanes(conductor: Conductor, context: TrialContext) -> _TuneParts:
@@ -72,11 +72,9 @@ def _in_lanes(conductor: Conductor, context: TrialContext) -> _TuneParts:
     retries = context.space.config.search.retries
     desk = desk_here(retries)
     hands = Hands(conductor, context.lanes, lambda place, hand: ray.get(desk.give.remote(place, hand)))
-    trainable = tune.with_parameters(LaneHost, context=context, desk=desk)
+    actors = PlaceActors.of(LaneHost, context=context, desk=desk)
     searcher, scheduler = LaneSearcher(conductor, hands), LaneScheduler(conductor, hands)
-    return _TuneParts(
-        trainable, searcher, scheduler, conductor.concurrency // context.lanes, retries * _DEATHS_OF_A_PLACE
-    )
+    return _TuneParts(actors, searcher, scheduler, conductor.concurrency // context.lanes, retries * _DEATHS_OF_A_PLACE)
 
 
 def desk_here(retries: int) -> Any:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import cache
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -119,23 +118,21 @@ class Older:
 
     def __init__(self) -> None:
         self._num_seen = 0
-        self._unsettled: list[int] = []
-        """Numbers of those that have not ended; one that pauses may yet."""
+        self._told: list[int] = []
+        """Numbers of those of which there is news: one that pauses may yet come to its end."""
         self._best: list[FrozenTrial] = []
+
+    def hear(self, number: int) -> None:
+        """A trial ends, or pauses."""
+        self._told.append(number)
 
     def ended(self, study: Study, older: list[FrozenTrial]) -> list[FrozenTrial]:
         """The complete ones in their order; with one objective, without those that a hundred are better than."""
         if len(study.directions) > 1:
             return _complete(older)
-        settled: list[FrozenTrial] = []
-        unsettled: list[int] = []
-        for number in chain(self._unsettled, range(self._num_seen, len(older))):
-            if (trial := older[number]).datetime_complete is None:
-                unsettled.append(number)
-            else:
-                settled.append(trial)
-        self._num_seen, self._unsettled = len(older), unsettled
-        self._best = sorted(self._best + _complete(settled), key=lambda trial: trial.number)
+        news = {number for number in self._told if number < self._num_seen} | {*range(self._num_seen, len(older))}
+        self._num_seen, self._told = len(older), []
+        self._best = sorted(self._best + _complete([older[number] for number in news]), key=lambda trial: trial.number)
         if len(self._best) > 2 * _BEST:
             sign = 1 if study.direction.name == "MAXIMIZE" else -1
             best = sorted(self._best, key=lambda trial: -sign * trial.values[0])[:_BEST]
@@ -183,6 +180,11 @@ def _forgetful() -> Any:
         def before_trial(self, study: Study, trial: FrozenTrial) -> None:
             super().before_trial(study, trial)
             self._recent = Recent(study, self._memory)
+
+        def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
+            super().after_trial(study, trial, state, values)
+            if study in _older_of:
+                _older_of[study].hear(trial.number)
 
         def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Any:
             return super().infer_relative_search_space(self._recent.one_a_space(), trial)

@@ -1,6 +1,6 @@
 """A Tune trial: an actor that owns a worker group and hands it one sampled configuration after another.
 
-`reuse_actors` and `reset_config` keep the actor, and with it the group, from trial to trial.
+Tune's `reuse_actors` and `reset` keep the actor, and with it the group, from trial to trial.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ray import tune
+import ray
 
 from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
@@ -25,6 +25,7 @@ from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
 from distill_tune.tuning.workers.groups import make_group
 from distill_tune.tuning.workers.keeping import checkpoint_of
+from distill_tune.tuning.workers.tune_actor import TuneActor
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
 
 REPORTS = "reports"
@@ -72,28 +73,29 @@ class TrialContext:
         log_fault(self.result_folder, trial_id, error)
 
 
-class Trial(tune.Trainable):
+class Trial(TuneActor):
     """Some epochs a step; a training that raises is a failed trial, and no crash unless it has spoilt the process."""
 
-    def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
+    def __init__(self, config: dict[str, Any], context: TrialContext):
         """Start the group, then take up the first configuration."""
         self._context = context
         self._judge = context.judge()
         asked, make = context.space.config, context.group_of or make_group
-        self._group = make(asked.resources, context.result_folder, self.trial_id, asked.search.retries)
+        mine = str(ray.get_runtime_context().get_actor_id())
+        self._group = make(asked.resources, context.result_folder, mine, asked.search.retries)
         self._group.start()
         self._assign(config)
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
+    def reset(self, config: dict[str, Any]) -> bool:
         """Take up another trial's configuration."""
         try:
-            self._assign(new_config)
+            self._assign(config)
         except Exception as error:  # such as of a mailbox that was lost since
             end_if_spoilt(error)
             raise
         return True
 
-    def step(self) -> dict[str, Any]:
+    def train(self) -> dict[str, Any]:
         """Train to the next rung, but at least one epoch and not much longer than `STEP_S`; returns their reports.
 
         A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs nothing is decided. Nor
@@ -118,15 +120,9 @@ class Trial(tune.Trainable):
         is_known = epoch < self._known_epochs
         return is_known or (epoch < self._assignment.max_epochs and not self._judge.is_rung(epoch))
 
-    def cleanup(self) -> None:
+    def stop(self) -> None:
         """Give back everything that the group holds."""
         self._group.shutdown()
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: the group keeps its own checkpoints, where a retried trial finds them."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing; see `save_checkpoint`."""
 
     def _assign(self, config: dict[str, Any]) -> None:
         self._assignment = self._context.assignment(config["trial"], config["values"])

@@ -1,0 +1,65 @@
+"""The actors of a search, which Ray Tune starts and which know nothing of it (`workers/tune_actor.py`).
+
+Tune's `RayActorManager` starts an actor of the class that a trial is registered with, a `tune.Trainable`, and hands it
+the trial's configuration among things of Tune's own: to read those, a process must load Ray Tune (Ray 2.60). This one
+starts actors of ours, and hands them what our searcher has proposed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+from ray import tune
+from ray.air.execution import PlacementGroupResourceManager
+from ray.air.execution._internal import RayActorManager, TrackedActor
+from ray.tune.execution.class_cache import _ActorClassCache
+
+from distill_tune.tuning.cluster.own_ray import is_own
+from distill_tune.tuning.workers.tune_actor import TuneActor
+
+_TUNES_OWN = "__"
+"""What Tune adds to a configuration begins so."""
+
+
+class StandIn(tune.Trainable):
+    """What Tune is told that a trial is; never made."""
+
+
+class PlaceActors(RayActorManager):
+    """Starts actors of one class of ours, whatever Tune asks for."""
+
+    _class: Any
+    _shared: dict[str, Any]
+
+    @classmethod
+    def of(cls, kind: type[TuneActor], **shared: Any) -> PlaceActors:
+        """`shared` goes to each of them, by way of the object store."""
+        made = cls(resource_manager=PlacementGroupResourceManager())  # `cleanup` calls `__init__` once more, just so
+        made._shared = {name: ray.put(value) for name, value in shared.items()}
+        # Tune's class has processes with environment variables of their own, which the workers that Ray starts
+        # beforehand are not. In a Ray of one's own all have the driver's, and trials begin nearly a second earlier.
+        made._class = ray.remote(kind) if is_own() else _ActorClassCache().get(kind)
+        return made
+
+    def add_actor(self, cls: Any, kwargs: dict[str, Any], resource_request: Any, **heard: Any) -> TrackedActor:
+        """Start one."""
+        given = {"config": _ours(kwargs["config"]), **self._shared}
+        return super().add_actor(self._class, given, resource_request, **heard)
+
+    def schedule_actor_task(
+        self,
+        tracked_actor: TrackedActor,
+        method_name: str,
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        *heard: Any,
+        **named: Any,
+    ) -> Any:
+        """Call a method of one; only `reset` has anything to be given."""
+        given = (_ours(args[0]),) if args else ()
+        return super().schedule_actor_task(tracked_actor, method_name, given, None, *heard, **named)
+
+
+def _ours(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if not name.startswith(_TUNES_OWN)}
