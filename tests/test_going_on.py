@@ -144,7 +144,7 @@ def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage
 
 def kill_one(family: list[psutil.Process], chance: random.Random) -> int:
     """Kill a trial's actor, if one is up; how many that were."""
-    actors = [process for process in family if is_worker(process) and "::Resource" in process.name()]
+    actors = [process for process in family if is_worker(process) and "::Trial" in process.name()]
     for actor in chance.sample(actors, min(1, len(actors))):
         actor.kill()
     return min(1, len(actors))
