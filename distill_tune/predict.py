@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from distill_tune.atomic import new_file
-from distill_tune.cli import Parser, fall_silent, guarded, warn
+from distill_tune.cli import Parser, fall_silent, guarded, leave, warn
 from distill_tune.errors import InputError
 from distill_tune.paths import expanded
 from distill_tune.student import load_student
@@ -89,4 +89,4 @@ def _write(file: TextIO, classes: tuple[str, ...], found: np.ndarray) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

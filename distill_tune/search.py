@@ -10,7 +10,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill_tune.cli import INTERRUPTED, Parser, guarded, local_folder, warn
+from distill_tune.cli import INTERRUPTED, Parser, guarded, leave, local_folder, warn
 from distill_tune.config import load_space
 from distill_tune.errors import ConfigError
 from distill_tune.paths import expanded, is_file
@@ -139,4 +139,4 @@ def find_space(text: str) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

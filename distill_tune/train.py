@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill_tune.cli import Parser, guarded, local_folder, tell
+from distill_tune.cli import Parser, guarded, leave, local_folder, tell
 from distill_tune.config import Config, Space, load_space
 from distill_tune.config.messages import dotted
 from distill_tune.errors import ConfigError
@@ -133,4 +133,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

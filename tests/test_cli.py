@@ -133,3 +133,27 @@ def test_no_training_is_refused_for_a_latency_that_another_machine_had(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.toml").write_text(tomli_w.dumps({**TABLE, "limits": {"max_latency_ms": 1e-9}}))
     assert train_main(["run.toml", "--set", "search.max_epochs=1"]) == 0
+
+
+LEAVING = "import atexit, threading\nfrom distill_tune.cli import leave\n"
+
+
+def left(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_a_command_that_leaves_has_its_status_and_what_it_printed_and_does_what_is_to_be_done_at_its_end() -> None:
+    ended = left("-c", f"{LEAVING}atexit.register(print, 'at its end')\nprint('before', end=', ')\nleave(3)")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "before, at its end\n", "")
+
+
+def test_a_command_that_leaves_waits_for_a_thread_that_python_would_wait_for() -> None:
+    work = "lambda: (threading.main_thread().join(), print('done'))"
+    ended = left("-c", f"{LEAVING}threading.Thread(target={work}).start()\nleave(0)")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
+def test_a_profiler_tells_what_it_saw_of_a_command_that_leaves(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"{LEAVING}leave(0)")
+    assert "function calls" in left("-m", "cProfile", str(program)).stdout
