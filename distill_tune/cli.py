@@ -89,11 +89,12 @@ def guarded(command: Callable[[], int]) -> int:
 def leave(status: int) -> NoReturn:
     """End the process without taking apart what it has loaded: most of a second, for which a shell would wait.
 
-    All that is to be done at an end is done. As mypy has it; not under a profiler, which has yet to say what it saw,
-    nor beside a thread that Python would wait for.
+    By `os._exit`, once what is registered for the end is done and the streams are flushed, as mypy has it. But by
+    `sys.exit` under a profiler or tracer, which has yet to say what it saw, beside a thread that Python would wait for,
+    and where Python is to stay (`python -i`).
     """
     waited_for = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
-    if waited_for or _is_profiled():
+    if waited_for or _is_watched() or sys.flags.inspect:
         sys.exit(status)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -101,10 +102,10 @@ def leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _is_profiled() -> bool:
+def _is_watched() -> bool:
     monitoring = getattr(sys, "monitoring", None)  # Python 3.12
     tools = [] if monitoring is None else [monitoring.get_tool(number) for number in range(6)]
-    return sys.getprofile() is not None or any(tools)
+    return sys.getprofile() is not None or sys.gettrace() is not None or any(tools)
 
 
 def _of_the_disk(error: OSError) -> str:

@@ -138,8 +138,11 @@ def test_no_training_is_refused_for_a_latency_that_another_machine_had(
 LEAVING = "import atexit, threading\nfrom distill_tune.cli import leave\n"
 
 
-def left(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+def left(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    nothing = subprocess.DEVNULL
+    return subprocess.run(
+        [sys.executable, *arguments], stdin=nothing, capture_output=True, text=True, check=False, cwd=cwd
+    )
 
 
 def test_a_command_that_leaves_has_its_status_and_what_it_printed_and_does_what_is_to_be_done_at_its_end() -> None:
@@ -153,7 +156,11 @@ def test_a_command_that_leaves_waits_for_a_thread_that_python_would_wait_for() -
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
 
 
-def test_a_profiler_tells_what_it_saw_of_a_command_that_leaves(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(f"{LEAVING}leave(0)")
-    assert "function calls" in left("-m", "cProfile", str(program)).stdout
+@pytest.mark.parametrize(
+    ("watched", "seen"),
+    [("-m cProfile", "function calls"), ("-m trace --count --summary --coverdir=.", "lines   cov%"), ("-i", ">>>")],
+)
+def test_who_watches_a_command_that_leaves_tells_what_was_seen(watched: str, seen: str, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(f"{LEAVING}leave(0)")
+    ended = left(*watched.split(), "program.py", cwd=tmp_path)
+    assert seen in ended.stdout + ended.stderr

@@ -9,7 +9,7 @@ from distill_tune.config import Space
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.tuning.deciding.budget import SENTENCES, Reason
-from distill_tune.tuning.proposals.others import check_others
+from distill_tune.tuning.proposals.start_from import check_others
 from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.claim import Claim, space_of
 from distill_tune.tuning.state.history import History

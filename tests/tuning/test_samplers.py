@@ -12,7 +12,7 @@ from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.registry import SAMPLERS
-from distill_tune.tuning.proposals.others import check_others
+from distill_tune.tuning.proposals.start_from import check_others
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.state.logbook import Logbook

@@ -11,9 +11,9 @@ no worker starts, and the workers. It does without (Ray 2.60)
 And its agent listens at a free port. At Ray's own, where another Ray of the machine has it, it tries for three seconds
 and then goes on without one.
 
-Two more seconds are spent waiting, while the driver loads the rest of the search in another thread: to see whether it
-could have a dashboard, Ray loads some 250 modules in the driver, and waits for the interpreter at each; and having
-looked for its node once and too early, it looks again after a second.
+`ray.init` would also wait for nothing, some two seconds while the driver loads the rest of the search in another
+thread: to see whether it could have a dashboard, it loads some 250 modules in the driver, and waits for the interpreter
+at each; and having looked for its node once and too early, it looks again after a second.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> 
         def start_ray_processes(self) -> None:
             super().start_ray_processes()  # type: ignore[no-untyped-call]
             gcs, until_s = self.get_gcs_client(), time.monotonic() + _PATIENCE_S  # type: ignore[no-untyped-call]
-            while time.monotonic() < until_s and not gcs.get_all_node_info():
+            while time.monotonic() < until_s and not gcs.get_all_node_info(timeout=_PATIENCE_S):
                 time.sleep(_LOOK_S)
 
     is_installed = _instead(utils, "get_dashboard_dependency_error", lambda: None)  # as pyproject.toml asks

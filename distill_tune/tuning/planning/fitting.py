@@ -24,7 +24,7 @@ from distill_tune.tuning.planning.estimate import chosen_pace, estimated_epoch_s
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.planning.time_budget import affordable_epochs
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
-from distill_tune.tuning.proposals.others import check_others
+from distill_tune.tuning.proposals.start_from import check_others
 from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.records import TrialRecord
 

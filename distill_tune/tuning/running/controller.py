@@ -62,6 +62,7 @@ def run_trials(
         reuse_actors=True,
     )
     controller._actor_manager = actors
+    controller._buffer_length = 1  # whatever TUNE_RESULT_BUFFER_LENGTH says: each result is decided on
     try:
         while not controller.is_finished():
             controller.step()

@@ -37,8 +37,8 @@ class PlaceActors(RayActorManager):
         """`shared` goes to each of them, by way of the object store."""
         made = cls(resource_manager=PlacementGroupResourceManager())  # `cleanup` calls `__init__` once more, just so
         made._shared = {name: ray.put(value) for name, value in shared.items()}
-        # Tune's class has processes with environment variables of their own, which the workers that Ray starts
-        # beforehand are not. In a Ray of one's own all have the driver's, and trials begin nearly a second earlier.
+        # A class from Tune's cache asks for a process with environment variables of its own, which the workers that
+        # Ray starts beforehand have not. In a Ray of one's own all have the driver's; a trial begins a second earlier.
         made._class = ray.remote(kind) if is_own() else _ActorClassCache().get(kind)
         return made
 

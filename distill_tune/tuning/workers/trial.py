@@ -1,4 +1,4 @@
-"""A Tune trial: an actor that owns a worker group and hands it one sampled configuration after another.
+"""The process of a trial: an actor that owns a worker group and hands it one sampled configuration after another.
 
 Tune's `reuse_actors` and `reset` keep the actor, and with it the group, from trial to trial.
 """

@@ -29,7 +29,7 @@ class TuneActor(ABC):
 
     @abstractmethod
     def reset(self, config: dict[str, Any]) -> bool:
-        """Take up another trial; True, since a False would have Tune begin a process for it."""
+        """Take up another trial; True, since a False is a failure that Tune tells nobody of."""
 
     @abstractmethod
     def stop(self) -> None:
