@@ -83,7 +83,7 @@ class Fused:
 
     def _load(self) -> None:
         """Take over what the runs' optimizers know."""
-        network = self._network
+        network, self._is_released = self._network, True
         count = len(self._running(0, self._chains[0].layers[0].weight)[0])
         self._memories = [torch.zeros_like(network.rows) for _ in range(count)]
         self._decay = torch.zeros_like(network.rows)
@@ -105,7 +105,10 @@ class Fused:
 
     @torch.no_grad()
     def release(self) -> None:
-        """Give the runs' optimizers what they need to go on alone."""
+        """Give the runs' optimizers what they need to go on alone, unless they have it."""
+        if self._is_released:
+            return
+        self._is_released = True
         for number, rows in enumerate(self._memories):
             for lane, parameter, view in self._network.views(rows):
                 memories, steps = self._running(lane, parameter)
@@ -115,6 +118,7 @@ class Fused:
     def next_epochs(self) -> Iterator[tuple[Run, Epoch | TrainingError]]:
         """Train one epoch of every lane; how each went, its students validated one by one."""
         began_s, start_s = time.time(), time.perf_counter()
+        self._is_released = False
         for run in self.runs:
             run.epoch += 1
         losses = self._train()
