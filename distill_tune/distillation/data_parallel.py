@@ -5,12 +5,17 @@ What a loss remembers of samples is the same on every worker: each hears of thos
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 _NOTHING = nullcontext()
 
@@ -34,7 +39,8 @@ def data_parallel(student: nn.Module, shard: Shard, device: torch.device, is_kno
     """
     if shard.world_size == 1:
         return student
-    return nn.parallel.DistributedDataParallel(
+    compiles = "torch._dynamo" in sys.modules
+    return (DistributedDataParallel if compiles else _WithoutDynamo)(
         student,
         device_ids=[device] if device.type == "cuda" else None,
         broadcast_buffers=False,  # at every step; once an epoch is enough, see `average_statistics`
@@ -43,9 +49,29 @@ def data_parallel(student: nn.Module, shard: Shard, device: torch.device, is_kno
     )
 
 
+class _WithoutDynamo(DistributedDataParallel):
+    """PyTorch's own, which loads TorchDynamo to ask how it is to be compiled (PyTorch 2.13).
+
+    That takes more than a second of each worker's processor. Whoever compiles a network has it loaded before.
+    """
+
+    def __init__(self, student: nn.Module, **options: Any):
+        answers = SimpleNamespace(get_optimize_ddp_mode=lambda: "ddp_optimizer")  # as it is unless it is set
+        torch._dynamo = SimpleNamespace(utils=answers)  # type: ignore[assignment]
+        try:
+            super().__init__(student, **options)
+        finally:
+            del torch._dynamo
+
+    @contextmanager
+    def _inside_ddp_forward(self) -> Iterator[None]:
+        """Nothing: only what is compiled asks which of them is at work."""
+        yield
+
+
 def averaging(student: nn.Module, averages: bool) -> AbstractContextManager[None]:
     """Whether the block's backward pass averages gradients over the workers, or adds them up on each for a later."""
-    if averages or not isinstance(student, nn.parallel.DistributedDataParallel):
+    if averages or not isinstance(student, DistributedDataParallel):
         return _NOTHING
     return student.no_sync()
 

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,13 @@ def train(tables: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
         ended = str(error)
     gc.collect()
     left = student is not None and student() is not None
-    return {"reports": reports, "weights": weights, "ended": ended, "left": left}
+    return {
+        "reports": reports,
+        "weights": weights,
+        "ended": ended,
+        "left": left,
+        "dynamo": "torch._dynamo" in sys.modules,
+    }
 
 
 def work(rank: int, runs: dict[str, tuple[dict[str, Any], Prepared]], folder: Path) -> None:
@@ -136,3 +143,7 @@ def test_all_workers_leave_a_diverged_run(told_by_two: Any) -> None:
 
 def test_a_run_that_is_over_leaves_no_student_behind(told_by_two: Any) -> None:
     assert not any(each["left"] for told in told_by_two.values() for each in told)
+
+
+def test_workers_do_without_the_compiler_that_pytorch_would_load_in_each(told_by_two: Any) -> None:
+    assert not any(each["dynamo"] for told in told_by_two.values() for each in told)
