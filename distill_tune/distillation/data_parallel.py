@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,6 +50,17 @@ def data_parallel(student: nn.Module, shard: Shard, device: torch.device, is_kno
     )
 
 
+class _Answers(SimpleNamespace):
+    """Stands for a module that is loaded only when something else is asked of it, as another PyTorch may."""
+
+    def __init__(self, module: str, **known: Any):
+        super().__init__(**known)
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._module), name)
+
+
 class _WithoutDynamo(DistributedDataParallel):
     """PyTorch's own, which loads TorchDynamo to ask how it is to be compiled (PyTorch 2.13).
 
@@ -56,12 +68,13 @@ class _WithoutDynamo(DistributedDataParallel):
     """
 
     def __init__(self, student: nn.Module, **options: Any):
-        answers = SimpleNamespace(get_optimize_ddp_mode=lambda: "ddp_optimizer")  # as it is unless it is set
-        torch._dynamo = SimpleNamespace(utils=answers)  # type: ignore[assignment]
+        answers = _Answers("torch._dynamo.utils", get_optimize_ddp_mode=lambda: "ddp_optimizer")  # unless it is set
+        torch._dynamo = stand_in = _Answers("torch._dynamo", utils=answers)  # type: ignore[assignment]
         try:
             super().__init__(student, **options)
         finally:
-            del torch._dynamo
+            if vars(torch).get("_dynamo") is stand_in:
+                del torch._dynamo
 
     @contextmanager
     def _inside_ddp_forward(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from runs import IMAGES, run_space
 
 from distill_tune.config import Space
 from distill_tune.config.validate import validate
+from distill_tune.distillation.data_parallel import _Answers
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.training.loop import distill
@@ -147,3 +148,9 @@ def test_a_run_that_is_over_leaves_no_student_behind(told_by_two: Any) -> None:
 
 def test_workers_do_without_the_compiler_that_pytorch_would_load_in_each(told_by_two: Any) -> None:
     assert not any(each["dynamo"] for told in told_by_two.values() for each in told)
+
+
+def test_what_stands_for_a_module_knows_what_it_was_given_and_asks_the_module_for_all_else() -> None:
+    stand_in = _Answers("json", loads=lambda text: "mine")
+    assert stand_in.loads("1") == "mine"
+    assert stand_in.dumps is json.dumps

@@ -64,3 +64,12 @@ def test_trials_take_the_workers_that_are_there_which_do_without_ray_tune(tmp_pa
     modules = set((tmp_path / MODULES).read_text().split())
     assert "torch" in modules
     assert not modules & {"ray.tune", "ray.train", "ray.data", "pandas", "optuna", "scipy", "sklearn", "tensorboard"}
+
+
+def test_each_result_is_decided_on_whatever_tune_is_told_of_buffers(
+    tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNE_RESULT_BUFFER_LENGTH", "5")
+    conductor, context = searched(tmp_path, preparation, places=1, trials=1)
+    run_search(conductor, context)
+    assert conductor.ledger.count(Status.COMPLETED) == 1
