@@ -54,7 +54,8 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         teachers = try_to_load(space, dataset, Path(temporary))
         footprint = Footprint.of(space, dataset, fitted.limits, places)
         footprint.check(storage)
-        before = _before(estimated_teacher_time(space, dataset, teachers, storage / SHARED_CACHE))
+        teacher_time = estimated_teacher_time(space, dataset, teachers, storage / SHARED_CACHE)
+        before = _before(teacher_time, config.resources.workers_per_trial)
         samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
     plan = [
         *_plan(config, epoch_s, samples, min(places, config.search.trials), must_fit),
@@ -110,13 +111,14 @@ def _times(config: Config, epoch_s: float | None, samples: int, places: int) -> 
     ]
 
 
-def _before(teachers: TeacherTime | None) -> str:
-    """What is done before the search, and how long it takes."""
+def _before(teachers: TeacherTime | None, workers: int) -> str:
+    """What is done before the search, and how long it takes; several workers a trial come up later."""
+    start = f"Ray's start, some {5 if workers == 1 else 20} s"
     if teachers is None:
-        return "before the search: the teacher, which cannot be timed here, and Ray's start, some 15 s"
+        return f"before the search: the teacher, which cannot be timed here, and {start}"
     training = f"the teacher's training, about {duration(teachers.training_s)}" if teachers.training_s else ""
     labelling = f"the teacher's labelling of {teachers.labelled:,} samples, about {duration(teachers.labelling_s)}"
-    parts = filter(None, [training, labelling if teachers.labelled else "", "Ray's start, some 15 s"])
+    parts = filter(None, [training, labelling if teachers.labelled else "", start])
     return f"before the search: {'; '.join(parts)}"
 
 
