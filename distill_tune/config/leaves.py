@@ -23,6 +23,8 @@ NAMES = {"student": ("family", "init"), "loss": ("kind",), "optim": ("kind",)}
 KeyPath = tuple[str, ...]
 """Section, then key by key."""
 
+FAMILY: KeyPath = ("student", "family")
+
 
 def leaves(tables: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
     """Path and value of everything below the searched sections that is no table, or is a range."""

@@ -7,7 +7,7 @@ look at it. A term of `[loss.also]` that weighs nothing, or is the kind of the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,6 +107,13 @@ class Space:
         return self.names("loss", "kind")
 
     @property
+    def others(self) -> Iterator[tuple[KeyPath, Any]]:
+        """What each key that chooses a part, or a mix of teachers, has to choose from beside what the middle has."""
+        for path, found in self.ranges.items():
+            if is_name(path) or path == USE:
+                yield from ((path, name) for name in found.corners() if name != found.at(0.5))
+
+    @property
     def added(self) -> list[str]:
         """The further terms of the loss that some trial may have."""
         weights = {name: self.ranges.get(("loss", "also", name)) for name in self._also}
@@ -140,24 +147,26 @@ class Space:
         """Sample every parameter that exists for this trial: values as in the file, dependent parameters last."""
         return self._valued(lambda path: self.ranges[path].suggest(trial, dotted(path)))
 
-    def middle(self, shares: Mapping[KeyPath, float] | None = None, family: str | None = None) -> Values:
+    def middle(
+        self, shares: Mapping[KeyPath, float] | None = None, chosen: Mapping[KeyPath, Any] | None = None
+    ) -> Values:
         """The trial in the middle of every range, or as far from the low end of some as `shares` say.
 
-        Of names, and of other choices that are not of numbers, it is the first: what one believes in stands there. Only
-        of student families it may be another. Where values break a rule together, those of their table are the first
-        too, but for a student's, which `shares` choose.
+        Of names, and of other choices that are not of numbers, it is the first, since what one believes in stands
+        there, or the one that is `chosen`. Where values break a rule together, those of their table are the first too,
+        but for a student's, which `shares` choose.
         """
+        chosen = chosen or {}
 
         def value_at(path: KeyPath) -> Any:
-            if path == ("student", "family") and family is not None:
-                return family
-            return self.ranges[path].at((shares or {}).get(path, 0.5))
+            return chosen[path] if path in chosen else self.ranges[path].at((shares or {}).get(path, 0.5))
 
         values = self._valued(value_at)
         table = self._table_broken_by(values)
         if not table or table[0] == "student":
             return values
-        return self._valued(lambda p: self.ranges[p].corners()[0] if p[: len(table)] == table else value_at(p))
+        broken = {path for path in self.ranges if path[: len(table)] == table} - chosen.keys()
+        return self._valued(lambda path: self.ranges[path].corners()[0] if path in broken else value_at(path))
 
     def _table_broken_by(self, values: Values) -> ValuePath:
         """The table with a rule that these values break together; none where they break none."""

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 from fitted_spaces import fitted, space_with
 
+from distill_tune.config.space import USE
 from distill_tune.export.result_folder import write_search_toml
+from distill_tune.tuning.planning.first_to_try import first_to_try
+from distill_tune.tuning.planning.fitting import known_to_fit
 from distill_tune.tuning.planning.limits import NO_EXCESS
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.state.logbook import JOURNAL
@@ -61,6 +64,45 @@ def test_each_student_family_is_begun_with(preparation: Any) -> None:
     assert ["student.mlp.width" in values for values in found.known_good] == [False, True]
 
 
+def test_each_loss_and_optimizer_is_tried_once_with_all_else_in_the_middle(preparation: Any) -> None:
+    named = {
+        "student": {"family": ["resnet", "mlp"], "resnet": {"width": {"int": [2, 9]}}},
+        "loss": {"kind": ["soft_targets", "dist", "labels"], "dist": {"intra_weight": {"log": [0.5, 4.0]}}},
+        "optim": {"kind": ["adamw", "sgd"]},
+    }
+    found, _ = fitted(preparation, **named, limits={"max_parameters": 10_000})
+    names = ("student.family", "loss.kind", "optim.kind")
+    assert [tuple(values[name] for name in names) for values in found.known_good] == [
+        ("resnet", "soft_targets", "adamw"),
+        ("mlp", "soft_targets", "adamw"),
+        ("resnet", "dist", "adamw"),
+        ("resnet", "labels", "adamw"),
+        ("resnet", "soft_targets", "sgd"),
+    ]
+    first, _, with_dist, with_labels, _ = found.known_good
+    assert with_dist == first | {"loss.kind": "dist", "loss.dist.intra_weight": pytest.approx(2**0.5)}
+    assert with_labels == {
+        name: value for name, value in first.items() if name not in ("loss.temperature", "loss.soft_weight")
+    } | {"loss.kind": "labels"}
+
+
+def test_a_search_without_a_teacher_tries_each_loss_that_needs_none(preparation: Any) -> None:
+    bare = fitted(preparation, confirm={"baseline_search": True})[0].without_teacher()
+    assert [values["loss.kind"] for values in bare.known_good] == bare.space.kinds
+    assert len(bare.known_good) == 2
+
+
+def test_each_mix_of_teachers_is_tried(preparation: Any) -> None:
+    widths = {"wide": [32], "deep": [8, 8]}
+    members = {name: {"source": "train", "family": "mlp", "mlp": {"widths": own}} for name, own in widths.items()}
+    mixes = {"choice": [["wide"], ["wide", "deep"], ["deep"]]}
+    space = space_with(teacher={"source": "ensemble", "ensemble": {"members": members, "use": mixes}})
+    assert [*space.others] == [(USE, ["wide"]), (USE, ["deep"])]
+    limits = known_to_fit(space, preparation.dataset).limits
+    tried = [values["teacher.ensemble.use"] for values in first_to_try(space, limits)]
+    assert tried == [["wide", "deep"], ["wide"], ["deep"]]
+
+
 def test_where_values_in_the_middle_break_a_rule_together_it_begins_with_those_that_are_written_first(
     preparation: Any,
 ) -> None:
@@ -70,6 +112,14 @@ def test_where_values_in_the_middle_break_a_rule_together_it_begins_with_those_t
     (first,) = found.known_good
     assert (first["loss.dkd.target_weight"], first["loss.dkd.non_target_weight"]) == (1.0, 0.5)
     assert (first["student.mlp.width"], first["loss.temperature"]) == (16, pytest.approx(8**0.5))
+
+
+def test_where_those_of_another_name_break_a_rule_together_the_name_stays(preparation: Any) -> None:
+    neither = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [0.5, 0.0]}}
+    found, _ = fitted(preparation, loss={"kind": ["soft_targets", "dkd"], "dkd": neither})
+    _, second = found.known_good
+    assert second["loss.kind"] == "dkd"
+    assert (second["loss.dkd.target_weight"], second["loss.dkd.non_target_weight"]) == (1.0, 0.5)
 
 
 def test_whoever_says_where_to_start_is_heard(preparation: Any) -> None:

@@ -12,9 +12,9 @@ from torch import nn
 from distill_tune.errors import ConfigError
 from distill_tune.students import Student
 from distill_tune.tuning.planning import fitting
-from distill_tune.tuning.planning.by_size import smallest_student
 from distill_tune.tuning.planning.fitting import known_to_fit
 from distill_tune.tuning.planning.limits import NO_EXCESS, Limits
+from distill_tune.tuning.planning.smallest import smallest_student
 from distill_tune.tuning.planning.time_budget import affordable_epochs
 from distill_tune.tuning.state.records import TrialRecord
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from distill_tune.config import Config, Space
+from distill_tune.config.leaves import FAMILY
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.seen import visible_rows
 from distill_tune.distillation.devices import memory_given_back
@@ -68,7 +69,7 @@ def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module
     """The middle student of each family, but for a user's own that cannot be built so."""
     for family in space.families:
         with suppress(ConfigError):
-            config = space.at(space.middle(family=family))
+            config = space.at(space.middle(chosen={FAMILY: family}))
             yield config, student_for(config, dataset)
 
 

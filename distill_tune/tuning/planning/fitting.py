@@ -19,9 +19,10 @@ from distill_tune.data import Dataset
 from distill_tune.distillation.precision import resolved
 from distill_tune.errors import ConfigError
 from distill_tune.registry import SAMPLERS
-from distill_tune.tuning.planning.by_size import middle_students, smallest_student
 from distill_tune.tuning.planning.estimate import chosen_pace, estimated_epoch_s
+from distill_tune.tuning.planning.first_to_try import first_to_try
 from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.planning.smallest import smallest_student
 from distill_tune.tuning.planning.time_budget import affordable_epochs
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.proposals.start_from import check_others
@@ -45,7 +46,7 @@ class Fitted:
         if search.start_with != "middle":
             return search.start_with
         knows_others = bool(search.start_from) and Sampler.of(search).learns_from_others
-        return [] if knows_others else middle_students(self.space, self.limits)
+        return [] if knows_others else first_to_try(self.space, self.limits)
 
     def without_teacher(self) -> Fitted:
         """What is searched for `confirm.baseline_search`.

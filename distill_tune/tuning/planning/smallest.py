@@ -1,14 +1,12 @@
-"""Students of a space by their size: the smallest, which must be within the limits, and the largest that still is."""
+"""The smallest student of a space, which must be within the limits."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from contextlib import suppress
 
 from distill_tune.config import Space, Values
 from distill_tune.config.corners import end_of
-from distill_tune.config.leaves import KeyPath, named
+from distill_tune.config.leaves import named
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.planning.limits import Limits
 
@@ -36,36 +34,6 @@ def smallest_student(space: Space, limits: Limits) -> Values:
             "limits or widen the ranges."
         )
     return {name: value for name, value in smallest.items() if name in named(space.ranges)}
-
-
-def middle_students(space: Space, limits: Limits) -> list[Values]:
-    """The middle of every range for each student family, with its largest student that the limits allow.
-
-    Such a one is mostly the best that they do. All of its ranges are as far up as that goes, in eighths, and then each
-    in the order in which they are written; no further than the middle where nothing limits it, or where small students
-    are an objective. A family may have none, since its ranges need not grow from one end to the other.
-    """
-    found = (_middle_student(space, limits, family) for family in space.families)
-    return [values for values in found if values is not None]
-
-
-def _middle_student(space: Space, limits: Limits, family: str) -> Values | None:
-    paths = list(space.ranges_of(family))
-    most = 8 if limits.are_any and len(space.config.search.objectives) == 1 else 4
-
-    def fits(shares: Mapping[KeyPath, float]) -> bool:
-        with suppress(ConfigError):  # of a user's own network, that cannot be built so
-            return limits.excess(space.at(space.middle(shares, family))).share <= 0
-        return False
-
-    together = ({path: eighths / 8 for path in paths} for eighths in range(most, -1, -1))
-    shares = next(filter(fits, together), None)
-    if shares is None:
-        return None
-    for path in paths:
-        further = (shares | {path: eighths / 8} for eighths in range(most, -1, -1))
-        shares = next(filter(fits, further))  # where it stands already is one of them
-    return space.middle(shares, family)
 
 
 def _burden(limits: Limits, space: Space, values: Values) -> tuple[bool, float, int]:

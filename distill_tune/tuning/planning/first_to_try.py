@@ -1,0 +1,57 @@
+"""What a search tries first: each student family in the middle of all ranges, then each other method once.
+
+The middle with the largest student within the limits is an early answer, and mostly a good one. Each loss, optimizer,
+initialisation and mix of teachers has one trial there too: a sampler learns what a name is worth from the few trials
+that drew it at random, and if these had a bad student or learning rate, it stays with the names that it began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from distill_tune.config import Space, Values
+from distill_tune.config.leaves import FAMILY, KeyPath
+from distill_tune.errors import ConfigError
+from distill_tune.tuning.planning.limits import Limits
+
+_Shares = Mapping[KeyPath, float]
+"""How far from its low end each range of a student stands."""
+
+
+def first_to_try(space: Space, limits: Limits) -> list[Values]:
+    """The middle of every range for each student family, then with the first of these for each other name.
+
+    A student is the largest that the limits allow. A family may have none, since its ranges need not grow from one end
+    to the other.
+    """
+    largest = {family: _largest(space, limits, family) for family in space.families}
+    students = {family: shares for family, shares in largest.items() if shares is not None}
+    tried = [space.middle(shares, {FAMILY: family}) for family, shares in students.items()]
+    for family, shares in [*students.items()][:1]:
+        others = ({FAMILY: family, path: name} for path, name in space.others if path != FAMILY)
+        tried += [space.middle(shares, chosen) for chosen in others]
+    return tried
+
+
+def _largest(space: Space, limits: Limits, family: str) -> _Shares | None:
+    """All ranges as far up as that goes, in eighths, and then each in the order in which they are written.
+
+    No further than the middle where nothing limits a student, or where small ones are an objective.
+    """
+    paths = list(space.ranges_of(family))
+    most = 8 if limits.are_any and len(space.config.search.objectives) == 1 else 4
+
+    def fits(shares: _Shares) -> bool:
+        with suppress(ConfigError):  # of a user's own network, that cannot be built so
+            return limits.excess(space.at(space.middle(shares, {FAMILY: family}))).share <= 0
+        return False
+
+    together = ({path: eighths / 8 for path in paths} for eighths in range(most, -1, -1))
+    shares = next(filter(fits, together), None)
+    if shares is None:
+        return None
+    for path in paths:
+        further = (shares | {path: eighths / 8} for eighths in range(most, -1, -1))
+        shares = next(filter(fits, further))  # where it stands already is one of them
+    return shares
