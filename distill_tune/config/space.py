@@ -108,9 +108,9 @@ class Space:
 
     @property
     def others(self) -> Iterator[tuple[KeyPath, Any]]:
-        """What each key that chooses a part, or a mix of teachers, has to choose from beside what the middle has."""
+        """What each choice of names, or of mixes of teachers, has to choose from beside what the middle has."""
         for path, found in self.ranges.items():
-            if is_name(path) or path == USE:
+            if path == USE or all(isinstance(value, str) for value in found.corners()):
                 yield from ((path, name) for name in found.corners() if name != found.at(0.5))
 
     @property

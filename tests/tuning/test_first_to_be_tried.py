@@ -86,6 +86,22 @@ def test_each_loss_and_optimizer_is_tried_once_with_all_else_in_the_middle(prepa
     } | {"loss.kind": "labels"}
 
 
+@pytest.mark.parametrize(
+    ("families", "tried"),
+    [
+        (["mlp", "resnet"], [("mlp", "gelu"), ("resnet", None), ("mlp", "relu"), ("mlp", "silu")]),
+        (["resnet", "mlp"], [("resnet", None), ("mlp", "gelu")]),
+    ],
+)
+def test_so_is_each_name_of_another_choice_if_the_first_student_has_it(
+    preparation: Any, families: list[str], tried: list[tuple[str, str | None]]
+) -> None:
+    mlp = {"widths": {"choice": [[8], [12]]}, "activation": {"choice": ["gelu", "relu", "silu"]}}
+    found, _ = fitted(preparation, student={"family": families, "mlp": mlp, "resnet": {"width": {"int": [2, 9]}}})
+    names = [(values["student.family"], values.get("student.mlp.activation")) for values in found.known_good]
+    assert names == tried
+
+
 def test_a_search_without_a_teacher_tries_each_loss_that_needs_none(preparation: Any) -> None:
     bare = fitted(preparation, confirm={"baseline_search": True})[0].without_teacher()
     assert [values["loss.kind"] for values in bare.known_good] == bare.space.kinds

@@ -1,8 +1,9 @@
-"""What a search tries first: each student family in the middle of all ranges, then each other method once.
+"""What a search tries first: each student family in the middle of all ranges, then each other name once.
 
-The middle with the largest student within the limits is an early answer, and mostly a good one. Each loss, optimizer,
-initialisation and mix of teachers has one trial there too: a sampler learns what a name is worth from the few trials
-that drew it at random, and if these had a bad student or learning rate, it stays with the names that it began with.
+The middle with the largest student within the limits is an early answer, and mostly a good one. Each other loss,
+optimizer, initialisation, activation or mix of teachers has one trial there too: a sampler learns what a name is worth
+from the few trials that drew it at random, and if these had a bad learning rate, it stays with the names that it began
+with.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import suppress
 
 from distill_tune.config import Space, Values
 from distill_tune.config.leaves import FAMILY, KeyPath
+from distill_tune.config.messages import dotted
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.planning.limits import Limits
 
@@ -29,8 +31,9 @@ def first_to_try(space: Space, limits: Limits) -> list[Values]:
     students = {family: shares for family, shares in largest.items() if shares is not None}
     tried = [space.middle(shares, {FAMILY: family}) for family, shares in students.items()]
     for family, shares in [*students.items()][:1]:
-        others = ({FAMILY: family, path: name} for path, name in space.others if path != FAMILY)
-        tried += [space.middle(shares, chosen) for chosen in others]
+        others = ((path, name) for path, name in space.others if path != FAMILY)
+        found = [(path, space.middle(shares, {FAMILY: family, path: name})) for path, name in others]
+        tried += [values for path, values in found if dotted(path) in values]  # else of a name that was not chosen
     return tried
 
 
