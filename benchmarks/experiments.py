@@ -30,6 +30,15 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
             "data.passes=1",
         ),
     ),
+    "letter-1000-2500-same": (
+        LETTER_FEW,
+        (
+            "limits.max_parameters=2600",
+            "student.mlp.width={log_int=[20,44]}",
+            "data.validation=0.9375",
+            "data.student_samples=1000",
+        ),
+    ),
     "letter-1000-20000": (LETTER_FEW, ()),
     "letter-1000": (LETTER, (*TAUGHT, "limits.max_parameters=1100", "student.mlp.width={log_int=[14,24]}")),
     "letter-2500": (LETTER, (*TAUGHT, "limits.max_parameters=2600", "student.mlp.width={log_int=[20,44]}")),
