@@ -37,6 +37,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
             "student.mlp.width={log_int=[20,44]}",
             "data.validation=0.9375",
             "data.student_samples=1000",
+            "loss.soft_weight={uniform=[0.0,1.0]}",
         ),
     ),
     "letter-1000-20000": (LETTER_FEW, ()),
