@@ -13,11 +13,12 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict, dataclass
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from _measure import conclude, parser, show
+from _variants import GROUPS, Tables, laid_over
 from numpy.typing import NDArray
 
 from distill_tune.config import Space
@@ -28,137 +29,6 @@ from distill_tune.distillation.training.loop import distill
 from distill_tune.evaluation.intervals import mean_interval, paired_difference
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.evaluation.verdict import judge
-
-Tables = dict[str, dict[str, Any]]
-BLOBS: Tables = {
-    "data": {"source": "blobs", "blobs": {"classes": 20}},
-    "teacher": {
-        "source": "train",
-        "family": "mlp",
-        "mlp": {"widths": [100, 200, 300]},
-        "train": {"epochs": 40, "learning_rate": 2e-3, "weight_decay": 0.01, "batch_size": 128},
-    },
-    "student": {"family": "mlp", "mlp": {"widths": [20, 20, 20]}},
-    "loss": {"temperature": 2.0, "soft_weight": 0.5},
-    "optim": {"weight_decay": 1e-4, "batch_size": 64},
-    "search": {"max_epochs": 27},
-}
-"""The question that the project began with; see `search_spaces/original_request.toml`."""
-_RECIPE = {
-    "epochs": 60,
-    "learning_rate": 2e-3,
-    "weight_decay": 0.05,
-    "batch_size": 256,
-    "augmentation": {"mixup": 0.2},
-}
-_TEACHER = {"source": "train", "family": "mlp", "mlp": {"widths": [512, 512, 512], "dropout": 0.1}, "train": _RECIPE}
-LETTER: Tables = {
-    "data": {"source": "letter", "student_samples": 1_000, "passes": 16},
-    "teacher": {**_TEACHER, "views": 216},
-    "student": {"family": "mlp", "mlp": {"widths": [32, 32], "activation": "gelu"}},
-    "loss": {"temperature": 1.3, "soft_weight": 0.9},
-    "optim": {"weight_decay": 1e-3, "batch_size": 64, "schedule": "one_cycle"},
-    "augmentation": {"noise": 0.3},
-    "search": {"max_epochs": 27},
-}
-"""A student of few labels; see `search_spaces/letter_few.toml`."""
-LETTER_ALL: Tables = {
-    **LETTER,
-    "data": {"source": "letter"},
-    "teacher": {**_TEACHER, "views": 27},
-    "optim": {"weight_decay": 1e-3, "batch_size": 128, "schedule": "one_cycle"},
-    "augmentation": {},
-    "search": {"max_epochs": 81},
-}
-"""The same student with all labels; see `search_spaces/letter.toml`."""
-
-
-def laid_over(base: Tables, changes: Tables) -> Tables:
-    """The tables with those of `changes` over them, section by section; another teacher stands by itself."""
-    merged = {name: {**base.get(name, {}), **changes.get(name, {})} for name in (*base, *changes)}
-    if "source" in changes.get("teacher", {}):
-        merged["teacher"] = changes["teacher"]
-    return merged
-
-
-class Group(NamedTuple):
-    """Variants of one distillation."""
-
-    base: Tables
-    variants: dict[str, Tables]
-    """By name, what is laid over `base`; the first is what the others are compared with."""
-
-
-def _begun(init: str, **options: Any) -> Tables:
-    return {"student": {"init": init, **({init: options} if options else {})}}
-
-
-def _several(average: str) -> Tables:
-    members = {f"of-seed-{seed}": {**_TEACHER, "train": {**_RECIPE, "seed": seed}} for seed in range(3)}
-    return {"teacher": {"source": "ensemble", "views": 216, "ensemble": {"members": members, "average": average}}}
-
-
-def _also(name: str, **options: Any) -> Tables:
-    return {"loss": {"also": {name: 1.0}, **({name: options} if options else {})}}
-
-
-def _of_widths(*widths: int) -> Tables:
-    return {"teacher": {"mlp": {"widths": list(widths), "dropout": 0.1}}}
-
-
-_SIZES = {"512-512-512": Tables()} | {
-    "-".join(map(str, widths)): _of_widths(*widths) for widths in ((256, 256), (128, 128), (128, 128, 128), (64, 64))
-}
-_AS_USUAL = {"as PyTorch begins": Tables()}
-_FIRST_WIDTH: Tables = {"student": {"mlp": {"widths": [100, 20, 20]}}}
-GROUPS = {
-    "beginnings": Group(
-        BLOBS,
-        _AS_USUAL
-        | {f"gaussian, {std}": _begun("gaussian", std=std) for std in (0.02, 0.1, 0.3)}
-        | {"inherit": _begun("inherit")}
-        | {f"inherit_progressive, by {by}": _begun("inherit_progressive", free_by=by) for by in (0.25, 0.5, 1.0)},
-    ),
-    "truncation": Group(
-        laid_over(BLOBS, _FIRST_WIDTH), _AS_USUAL | {"truncate, one layer": _begun("truncate", layers=1)}
-    ),
-    "norms": Group(
-        BLOBS,
-        {"no limit": {}}
-        | {f"norm_ratio {ratio}": {"regularization": {"norm_ratio": ratio}} for ratio in (1, 0.5, 0.3, 0.2, 0.1)},
-    ),
-    "live": Group(
-        {**BLOBS, "augmentation": {"noise": 0.1}},
-        {
-            "cached, 8 views": {"teacher": {"views": 8}},
-            "cached, 27 views": {"teacher": {"views": 27}},
-            "live": {"teacher": {"mode": "live"}},
-            "live, steps of 4 batches of 16": {
-                "teacher": {"mode": "live"},
-                "optim": {"batch_size": 16, "accumulate": 4},
-            },
-        },
-    ),
-    "teachers": Group(
-        LETTER,
-        {
-            "one": {},
-            "born again, once": {"teacher": {"train": {**_RECIPE, "generations": 1}}},
-            "born again, twice": {"teacher": {"train": {**_RECIPE, "generations": 2}}},
-            "three, mean logits": _several("logits"),
-            "three, mean probabilities": _several("probabilities"),
-            "a smaller one, 128-128": _of_widths(128, 128),
-        },
-    ),
-    "sizes": Group(LETTER, _SIZES),
-    "sizes, all labels": Group(LETTER_ALL, {"labels alone": {"loss": {"soft_weight": 0.0}}} | _SIZES),
-    "features": Group(
-        LETTER,
-        {"soft_targets alone": {}}
-        | {f"and {name}": _also(name) for name in ("hint", "pkt", "vid", "crd")}
-        | {f"and {name}": _also(name, on="features") for name in ("rkd", "sp")},
-    ),
-}
 
 
 @dataclass(frozen=True)
