@@ -1,6 +1,6 @@
 """What a search's first proposals are worth, played on a made-up accuracy: nothing is trained.
 
-    .venv/bin/python benchmarks/proposals.py [--trials 48] [--repeats 40]
+    .venv/bin/python benchmarks/proposals.py [--trials 48] [--repeats 40] [--set "search.sampler='gp'"]
 
 The space of `search_spaces/letter_few.toml`, the search's own study and sampler, and an accuracy that is a formula of a
 trial's values: about as wide, as noisy and as dependent on each value as single trainings of that space were
@@ -58,12 +58,13 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--trials", type=int, default=48)
     made.add_argument("--repeats", type=int, default=40)
+    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
     given = made.parse_args()
     found: dict[str, list[tuple[float, float]]] = {}
     for order in (BEST_FIRST, BEST_LAST):
         for way in ("nothing known", "the middle", "the middle, and each name"):
             name = f"{way}; the best name {'first' if order == BEST_FIRST else 'last'}"
-            found[name] = [_played(order, way, given.trials, seed) for seed in range(given.repeats)]
+            found[name] = [_played(order, way, given.trials, seed, given.settings) for seed in range(given.repeats)]
             print(name, *_told(found[name]), flush=True)
     show(
         ("begins with", "true accuracy of the choice, %", "share of the best name"),
@@ -78,10 +79,10 @@ def _told(played: list[tuple[float, float]]) -> tuple[str, str]:
     return f"{mean(chosen):.2f} +- {error:.2f}", f"{mean(share for _, share in played):.2f}"
 
 
-def _played(order: list[str], way: str, trials: int, seed: int) -> tuple[float, float]:
+def _played(order: list[str], way: str, trials: int, seed: int, settings: list[str]) -> tuple[float, float]:
     """One search: the true accuracy of what it chooses, and the share of its trials with the best activation."""
     choice = f"student.mlp.activation={{choice={order}}}"
-    space = load_space(ROOT / SPACE, [choice, f"search.seed={seed}", f"search.trials={trials}"])
+    space = load_space(ROOT / SPACE, [choice, f"search.seed={seed}", f"search.trials={trials}", *settings])
     generator = np.random.default_rng(seed)
     seen, firsts = list[tuple[float, Values]](), deque(_firsts(space, way))
     with TemporaryDirectory() as folder:
