@@ -75,6 +75,19 @@ def test_who_learns_from_complete_trials_learns_as_much_from_those_that_a_rung_h
     assert at_random[6:] != complete[6:], "what has failed teaches nothing"
 
 
+@pytest.mark.parametrize("objectives", [["val/accuracy"], ["val/accuracy", "val/loss"]])
+def test_a_process_learns_which_students_are_over_a_limit(objectives: list[str], tmp_path: Path) -> None:
+    study, refused = Study(tmp_path / "j", "s", space_with(sampler="gp", objectives=objectives, gp=SMALL["gp"])), 0
+    for number in range(16):
+        proposal = study.ask()
+        rate = proposal.values["optim.learning_rate"]
+        reports = [{"epoch": 1, "val/accuracy": 1 + rate, "val/loss": -rate}]
+        record = TrialRecord(proposal.number, f"{number:04d}", proposal.values, reports=reports if rate < 0.01 else [])
+        study.tell(record, Status.COMPLETED if rate < 0.01 else Status.INFEASIBLE, excess=max(0.0, rate - 0.01))
+        refused += rate >= 0.01
+    assert 0 < refused < 8, "the larger the rate the better, until it is refused"
+
+
 def test_a_parent_that_paused_and_then_failed_is_no_parent_any_more(tmp_path: Path) -> None:
     study = Study(tmp_path / "j", "s", space_with(sampler="nsgaii", nsgaii={"population": 2}))
     first = [study.ask() for _ in range(2)]

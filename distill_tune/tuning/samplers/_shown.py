@@ -4,6 +4,9 @@ Optuna's GP, CMA-ES and NSGA-II learn from complete trials alone. Under a schedu
 and they would draw at random all along, so they are shown each stopped or paused trial as complete, with its values at
 the highest rung that it has reached. That is lower than it would have come to; but the best at each rung go on, so the
 order is about right.
+
+A student over a limit has no value, and GP would propose its like again and again. It is shown as no better than the
+worst that was trained, and without its constraint, for whose sake GP would model that of all others.
 """
 
 from __future__ import annotations
@@ -36,16 +39,34 @@ class Shown:
         return [trial for trial in self._trials if states is None or trial.state in states]
 
 
-def with_rungs(sampler: BaseSampler) -> BaseSampler:
-    """The same sampler, which learns from stopped and paused trials too."""
-    made: BaseSampler = _of_rungs()(sampler)
+def with_rungs(sampler: BaseSampler, shuns_refused: bool = False) -> BaseSampler:
+    """The same sampler, which learns from stopped and paused trials too, and, if told so, from refused ones."""
+    made: BaseSampler = _of_rungs()(sampler, shuns_refused)
     return made
 
 
-def _known(study: Study) -> list[FrozenTrial]:
+def _known(study: Study, shuns_refused: bool) -> list[FrozenTrial]:
     """All trials as complete that have values; a failed one, which may have been a parent while it paused, is none."""
-    trials = study._get_trials(deepcopy=False)
-    return [_as_complete(trial) for trial in trials if trial.state.name != "FAIL"]
+    trials = [_as_complete(trial) for trial in study._get_trials(deepcopy=False) if trial.state.name != "FAIL"]
+    values = [trial.values for trial in trials if trial.state.name == "COMPLETE"]
+    if not shuns_refused or not values:
+        return trials
+    signs = [1 if direction.name == "MAXIMIZE" else -1 for direction in study.directions]
+    worst = [
+        min(column, key=lambda value: sign * value)
+        for sign, column in zip(signs, zip(*values, strict=True), strict=True)
+    ]
+    return [_as_bad(trial, worst) if trial.constraints and trial.values is None else trial for trial in trials]
+
+
+def _as_bad(trial: FrozenTrial, worst: list[float]) -> FrozenTrial:
+    """A student over a limit, as complete with the worst values that any other has."""
+    from optuna.trial import TrialState
+
+    shown = copy.copy(trial)
+    shown.state, shown.values = TrialState.COMPLETE, worst
+    shown.system_attrs = {}
+    return shown
 
 
 def _as_complete(trial: FrozenTrial) -> FrozenTrial:
@@ -72,13 +93,13 @@ def _of_rungs() -> Any:
     from optuna.samplers import BaseSampler
 
     class OfRungs(BaseSampler):
-        def __init__(self, sampler: BaseSampler):
-            self._sampler = sampler
+        def __init__(self, sampler: BaseSampler, shuns_refused: bool):
+            self._sampler, self._shuns_refused = sampler, shuns_refused
             self._shown: Any = None
 
         def before_trial(self, study: Study, trial: FrozenTrial) -> None:
             self._sampler.before_trial(study, trial)
-            self._shown = Shown(study, _known(study))
+            self._shown = Shown(study, _known(study, self._shuns_refused))
 
         def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Any:
             return self._sampler.infer_relative_search_space(self._shown, trial)

@@ -38,6 +38,5 @@ class Gp(Sampler):
         """Reseeded for each trial."""
         import optuna
 
-        return with_rungs(
-            optuna.samplers.GPSampler(n_startup_trials=self.startup_trials, seed=proposal_seed(seed, number))
-        )
+        made = optuna.samplers.GPSampler(n_startup_trials=self.startup_trials, seed=proposal_seed(seed, number))
+        return with_rungs(made, shuns_refused=True)
