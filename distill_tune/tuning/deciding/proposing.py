@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from distill_tune.config import Values
+from distill_tune.config.leaves import FAMILY
+from distill_tune.config.messages import dotted
 from distill_tune.config.searching import LATENCY
 from distill_tune.errors import ConfigError, DistillTuneError
 from distill_tune.tuning.deciding.budget import Budget
@@ -21,7 +23,6 @@ from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
 
-FAMILY = "student.family"
 _REFUSALS = 50
 """So many students over the limits in a row, and the smallest of the space is proposed instead."""
 
@@ -86,7 +87,7 @@ class Proposer:
         return self.smallest if refusals >= _REFUSALS and not self.study.tries_each_once else None
 
     def _note_opener(self, record: TrialRecord) -> None:
-        family = record.values.get(FAMILY)
+        family = record.values.get(dotted(FAMILY))
         if record.status is not Status.INFEASIBLE and family not in self._opened:
             self._opened.add(family)
             self.openers.add(record.trial_id)

@@ -30,10 +30,13 @@ def first_to_try(space: Space, limits: Limits) -> list[Values]:
     largest = {family: _largest(space, limits, family) for family in space.families}
     students = {family: shares for family, shares in largest.items() if shares is not None}
     tried = [space.middle(shares, {FAMILY: family}) for family, shares in students.items()]
-    for family, shares in [*students.items()][:1]:
-        others = ((path, name) for path, name in space.others if path != FAMILY)
-        found = [(path, space.middle(shares, {FAMILY: family, path: name})) for path, name in others]
-        tried += [values for path, values in found if dotted(path) in values]  # else of a name that was not chosen
+    if not students:
+        return tried
+    family, shares = next(iter(students.items()))
+    for path, name in space.others:
+        values = space.middle(shares, {FAMILY: family, path: name})
+        if path != FAMILY and dotted(path) in values:  # not of a family or a loss that the first does not have
+            tried.append(values)
     return tried
 
 
