@@ -12,7 +12,6 @@ import itertools
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 import time
@@ -124,10 +123,10 @@ def free_folder(storage: Path, stem: str) -> Path:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """The first SIGINT ends a search properly, at the next epoch."""
+    """SIGTERM ends a search properly, at the next epoch; SIGINT would not, were the benchmark in the background."""
     if process.poll() is not None:
         return
-    process.send_signal(signal.SIGINT)
+    process.terminate()
     try:
         process.communicate(timeout=_PATIENCE_S)
     except subprocess.TimeoutExpired:

@@ -23,7 +23,7 @@ import shutil
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from statistics import median
 from typing import Any
 
@@ -40,7 +40,7 @@ from distill_tune.tuning.cluster.connection import Connection
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.groups import make_group
-from distill_tune.tuning.workers.worker_group import WorkerGroup
+from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
 
 STUDENTS: dict[str, tuple[str, ...]] = {
     "mlp": ("student.family='mlp'", "student.mlp.width=680", "student.mlp.depth=2", "student.mlp.activation='relu'"),
@@ -131,8 +131,10 @@ def _space(student: str, batch: int, given: Namespace) -> Space:
 
 def _timed_epoch(group: WorkerGroup) -> Epoch:
     began_s = time.perf_counter()
-    report = group.next_report()
-    return time.perf_counter() - began_s, report
+    while True:
+        with suppress(WorkersAreNotUp):
+            report = group.next_report()
+            return time.perf_counter() - began_s, report
 
 
 def _figures(samples: int, one: list[Epoch], several: list[Epoch]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`python -m distill_tune.predict STUDENT_FOLDER INPUT`: classes and probabilities for new rows; needs no Ray.
 
-INPUT is a CSV, Parquet, .npy or .npz file in the layout of the training data, without labels. The output is CSV: the
-class, then the probability of each class.
+INPUT is a CSV, Parquet, .npy or .npz file in the layout of the training data, without labels, or a picture or a folder
+of pictures. The output is CSV: the file if these are pictures, the class, then the probability of each class.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def parser() -> Parser:
     """The command line."""
     made = Parser(prog="python -m distill_tune.predict", description=__doc__)
     made.add_argument("student", metavar="STUDENT_FOLDER", help="a student's folder, such as best/ of a result folder")
-    made.add_argument("input", metavar="INPUT", help="CSV, Parquet, .npy or .npz")
+    made.add_argument("input", metavar="INPUT", help="CSV, Parquet, .npy, .npz, or pictures")
     made.add_argument("-o", "--output", metavar="OUTPUT", help="CSV file to write (default: standard output)")
     return made
 
@@ -43,12 +43,12 @@ def _predict(given: argparse.Namespace) -> int:
     source = expanded(given.input)
     if given.output is not None and _is_same(expanded(given.output), source):
         raise InputError(f"-o {given.output}: is INPUT itself, which must not be lost; choose another place.")
-    found = student.probabilities(source, warn)
+    table = _table(student.classes, student.probabilities(source, warn), source)
     if given.output is None:
-        return _show(student.classes, found)
+        return _show(table)
     try:
         with _place(expanded(given.output)) as place, place.open("w", newline="", encoding="utf-8") as file:
-            return _write(file, student.classes, found)
+            return _write(file, table)
     except OSError as error:
         raise InputError(
             f"-o {given.output:.200}: cannot be written ({error.strerror}); choose another place."
@@ -71,20 +71,28 @@ def _place(output: Path) -> AbstractContextManager[Path]:
     return new_file(place)
 
 
-def _show(classes: tuple[str, ...], found: np.ndarray) -> int:
+def _table(classes: tuple[str, ...], found: np.ndarray, source: Path) -> list[list[str]]:
+    """A line of heads, then one for each row."""
+    from distill_tune.data.inputs import picture_files
+
+    best = [classes[number] for number in found.argmax(1)]
+    rows = [[name, *(f"{value:.6f}" for value in row)] for name, row in zip(best, found, strict=True)]
+    table = [["class", *classes], *rows]
+    files = picture_files(source)
+    return table if files is None else [[str(file), *row] for file, row in zip(["file", *files], table, strict=True)]
+
+
+def _show(table: list[list[str]]) -> int:
     try:
-        _write(sys.stdout, classes, found)
+        _write(sys.stdout, table)
         sys.stdout.flush()
     except BrokenPipeError:  # `| head`: whoever reads it has seen enough
         fall_silent(sys.stdout)
     return 0
 
 
-def _write(file: TextIO, classes: tuple[str, ...], found: np.ndarray) -> int:
-    writer = csv.writer(file)
-    writer.writerow(["class", *classes])
-    for row in found:
-        writer.writerow([classes[int(row.argmax())], *(f"{value:.6f}" for value in row)])
+def _write(file: TextIO, table: list[list[str]]) -> int:
+    csv.writer(file).writerows(table)
     return 0
 
 

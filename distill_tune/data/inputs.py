@@ -9,13 +9,30 @@ import numpy.typing as npt
 import pandas as pd
 
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.data.files import native, read_csv, read_npy, read_npz, with_words
+from distill_tune.data.files import existing, native, read_csv, read_npy, read_npz, with_words
+from distill_tune.data.image_files import decoded, files_in, is_image
 from distill_tune.data.images import as_bytes, as_images, channels_first
 from distill_tune.data.parquet_files import read_parquet
 from distill_tune.errors import DataError
-from distill_tune.paths import is_file
+from distill_tune.paths import is_file, is_folder
 
 KINDS = {".csv": "CSV", ".parquet": "Parquet", ".npy": "NumPy", ".npz": "NumPy"}
+
+
+def picture_files(rows: object) -> list[Path] | None:
+    """The image files of a folder, or the one that is named; None of anything else.
+
+    Raises:
+        DataError: the folder has none, or there is no such file.
+    """
+    if not isinstance(rows, Path):
+        return None
+    if not is_folder(rows):
+        return [existing(rows, "an image")] if is_image(rows) else None
+    found, _ = files_in(rows)
+    if not found:
+        raise DataError(f"{rows}: is a folder without image files; name a file, or a folder with some.")
+    return found
 
 
 def read_inputs(
@@ -28,8 +45,9 @@ def read_inputs(
     """The rows, ready for the student.
 
     Args:
-        rows: a table or array at hand, or a file: CSV with a header line, Parquet, .npy, or .npz with `inputs`, `x`,
-            `X` or a single array.
+        rows: a table or array at hand, or a file: CSV with a header line, Parquet, .npy, .npz with `inputs`, `x`,
+            `X` or a single array, or a picture; or a folder of pictures, which are taken in the order of
+            `picture_files` and brought to the size and channels of the training images.
         encoder: `Dataset.encoder`; None for images.
         input_shape: `Dataset.input_shape`.
         warn: hears of what training has not seen.
@@ -42,8 +60,12 @@ def read_inputs(
         DataError: missing, of another kind or shape, or without a column that the student needs.
     """
     name = str(rows) if isinstance(rows, Path) else "the rows"
+    if (pictures := picture_files(rows)) is not None:
+        if encoder is not None:
+            raise DataError(f"{name}: holds pictures, but this student has learned from a table.")
+        return decoded(pictures, input_shape)
     if isinstance(rows, Path) and rows.suffix.lower() not in KINDS:
-        raise DataError(f"{rows}: must end in one of {', '.join(KINDS)}, but ends in {rows.suffix!r}.")
+        raise DataError(f"{rows}: must be a picture, or end in one of {', '.join(KINDS)}, but ends in {rows.suffix!r}.")
     if encoder is None:
         return _images(_array(rows, separator), input_shape, name)
     try:

@@ -10,7 +10,6 @@ from distill_tune.teachers._base import (
     existing_file,
     family_trained_here,
 )
-from distill_tune.teachers._users_source import source_of
 
 __all__ = [
     "DataSpec",
@@ -21,5 +20,4 @@ __all__ = [
     "Trained",
     "existing_file",
     "family_trained_here",
-    "source_of",
 ]

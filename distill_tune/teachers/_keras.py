@@ -21,10 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.errors import TeacherError, one_line
+from distill_tune.optional import imported
 from distill_tune.registry import load_dotted
 from distill_tune.teachers.mixing import centred
 
-_OLDEST = (3, 11, 3)
+_OLDEST = "3.11.3"
 """Before it, .h5 files were read without safe_mode, so that a Lambda layer's code ran (CVE-2025-9905)."""
 _PROBES = 8
 
@@ -118,21 +119,11 @@ def import_keras() -> Any:
     """
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "torch"
-    try:
-        import keras
-    except ImportError as error:
-        raise TeacherError(
-            f"teacher.source: 'keras' needs Keras ({one_line(error)}); `pip install keras` installs it."
-        ) from error
+    keras = imported("keras", "teacher.source: 'keras'", TeacherError, oldest=_OLDEST)
     if keras.backend.backend() != "torch":
         raise TeacherError(
             f"teacher.source: 'keras' runs Keras on torch, but this program has imported it on "
             f"{keras.backend.backend()}; set the environment variable KERAS_BACKEND=torch before."
-        )
-    if tuple(int(part) for part in keras.__version__.split(".")[:3] if part.isdigit()) < _OLDEST:
-        raise TeacherError(
-            f"teacher.source: 'keras' needs Keras {'.'.join(map(str, _OLDEST))} or later, but {keras.__version__} is "
-            "installed; `pip install -U keras` installs it."
         )
     return keras
 

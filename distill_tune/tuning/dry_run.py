@@ -51,6 +51,7 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         fitted = fit(space, dataset, places, console.print)
         space, config = fitted.space, fitted.space.config
         check_students(space, dataset)
+        _show(console, space, dataset)  # whoever is still to write the teacher's logits needs it
         teachers = try_to_load(space, dataset, Path(temporary))
         footprint = Footprint.of(space, dataset, fitted.limits, places)
         footprint.check(storage)
@@ -64,11 +65,13 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         *footprint.lines(storage),
         f"result folder {folder}; nothing has been started or written",
     ]
-    _show(console, space, dataset, plan)
+    console.print("\nPlan\n", style="bold")
+    for line in plan:
+        console.print(f"  {line}")
     return 0
 
 
-def _show(console: SteadyConsole, space: Space, dataset: Dataset, plan: list[str]) -> None:
+def _show(console: SteadyConsole, space: Space, dataset: Dataset) -> None:
     console.print("Configuration (each range at its first value)\n", style="bold")
     console.print(tomli_w.dumps(tables_of(space.config)))
     console.print("Searched\n", style="bold")
@@ -79,9 +82,6 @@ def _show(console: SteadyConsole, space: Space, dataset: Dataset, plan: list[str
     if dataset.encoder is not None:
         names = TableEncoder.from_dict(dataset.encoder).feature_names
         console.print(f"  features, in order: {', '.join(names)}")
-    console.print("\nPlan\n", style="bold")
-    for line in plan:
-        console.print(f"  {line}")
 
 
 def _plan(config: Config, epoch_s: float | None, samples: int, places: int, is_here: bool) -> list[str]:

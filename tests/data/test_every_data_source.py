@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from PIL import Image
 from source_files import idx
 
 from distill_tune.config.sections import DataConfig
@@ -52,6 +53,15 @@ def of_fashion_mnist(folder: Path, seed: int) -> Keys:
     return {"path": str(folder)}
 
 
+def of_image_folder(folder: Path, seed: int) -> Keys:
+    random = np.random.default_rng(seed)
+    for row in range(90):
+        of_class = folder / "images" / "xyz"[row % 3]
+        of_class.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (6, 5), dtype=np.uint8)).save(of_class / f"{row:02}.png")
+    return {"path": str(folder / "images")}
+
+
 def of_letter(folder: Path, seed: int) -> Keys:
     frame = pd.DataFrame(np.random.default_rng(seed).integers(0, 16, (260, 16)), columns=list(letter.FEATURES))
     frame.insert(0, letter.LABEL, [chr(65 + row % 26) for row in range(260)])
@@ -75,6 +85,7 @@ MAKE: dict[str, Callable[[Path, int], Keys]] = {
     "csv": of_csv,
     "digits": lambda folder, seed: {},
     "fashion_mnist": of_fashion_mnist,
+    "image_folder": of_image_folder,
     "letter": of_letter,
     "npz": of_npz,
     "parquet": of_parquet,

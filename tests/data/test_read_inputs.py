@@ -158,7 +158,7 @@ def test_tables_of_another_kind_are_refused(
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("new.txt", b"1", r"must end in one of .csv, .parquet, .npy, .npz, but ends in '.txt'"),
+        ("new.txt", b"1", r"end in one of .csv, .parquet, .npy, .npz, but ends in '.txt'"),
         ("new.npy", b"\x89PNG", "must be an .npy file, but is a PNG file"),
         ("new.npy", b"\x93NUMPY\x01\x00", "truncated or damaged"),
         ("new.npz", b"", "is empty"),

@@ -59,5 +59,5 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     run.write_text(tomli_w.dumps(dict(zip(("data", "teacher", "student"), told, strict=True))))
     assert main([str(run), "--storage", str(tmp_path / "results")]) == 2
     (line,) = [each for each in capsys.readouterr().err.splitlines() if "teacher.source" in each]
-    assert "'keras' needs Keras" in line
+    assert "'keras' needs keras" in line
     assert "`pip install keras`" in line

@@ -1,14 +1,16 @@
 """A PyTorch teacher: a factory and its weights, which decide what its outputs are kept under."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch_models import IMAGES, TABLE, load, network, of_rows, refused, weights_of
+from torch import nn
+from torch_models import IMAGES, TABLE, load, network, of_rows, refused, weights_of, wrapped
 
 from distill_tune.config.sections import TeacherConfig
-from distill_tune.teachers import source_of
+from distill_tune.users_code import source_of
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
@@ -19,6 +21,37 @@ def test_the_teacher_is_the_network_behind_the_datas_normalisation(tmp_path: Pat
     pixels = torch.randint(256, (9, 1, 4, 4), dtype=torch.uint8)
     torch.testing.assert_close(loaded.module(pixels), own((pixels.float() - 100) / 50))
     assert loaded.parameters == sum(p.numel() for p in own.parameters())
+
+
+@pytest.mark.parametrize(
+    ("around", "trust"),
+    [
+        (lambda own: {"epoch": 7, "state_dict": own.state_dict(), "optimizer": {"lr": 0.1}}, False),
+        (lambda own: {"model_state_dict": own.state_dict()}, False),
+        (lambda own: {"model": nn.DataParallel(own).state_dict()}, False),
+        (lambda own: nn.DataParallel(own).state_dict(), False),
+        (lambda own: {f"_orig_mod.{name}": value for name, value in own.state_dict().items()}, False),
+        (lambda own: own, True),
+        (lambda own: {"epoch": 7, "model": own}, True),
+    ],
+)
+def test_checkpoints_and_whole_networks_are_read(
+    tmp_path: Path, around: Callable[[nn.Module], Any], trust: bool
+) -> None:
+    own = network(seed=5).eval()
+    torch.save(around(own), tmp_path / "w.pt")
+    loaded = load(tmp_path / "w.pt", trust=trust)
+    assert loaded.module is not None
+    pixels = torch.randint(256, (9, 1, 4, 4), dtype=torch.uint8)
+    torch.testing.assert_close(loaded.module(pixels), own((pixels.float() - 100) / 50))
+
+
+def test_a_network_with_a_part_named_as_a_wrapper_keeps_it(tmp_path: Path) -> None:
+    own = wrapped(seed=5).eval()
+    loaded = load(weights_of(own, tmp_path / "w.pt"), factory="wrapped")
+    assert loaded.module is not None
+    pixels = torch.randint(256, (9, 1, 4, 4), dtype=torch.uint8)
+    torch.testing.assert_close(loaded.module(pixels), own((pixels.float() - 100) / 50))
 
 
 def test_its_own_mean_and_std_are_of_pixels_divided_by_255(tmp_path: Path) -> None:

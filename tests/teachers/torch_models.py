@@ -21,6 +21,10 @@ def network(inputs: int = 16, outputs: int = 3, seed: int = 0) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, outputs))
 
 
+def wrapped(**options: int) -> nn.Module:
+    return nn.DataParallel(network(**options))
+
+
 def of_rows(**options: int) -> nn.Module:
     return network(inputs=5, **options)
 

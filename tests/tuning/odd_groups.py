@@ -58,8 +58,8 @@ class Stillborn(ConfirmationWorker):
 class Telling(RayTrainGroup):
     """Writes down what its process has imported."""
 
-    def next_report_if_up(self) -> Report:
-        report = super().next_report_if_up()
+    def next_report(self) -> Report:
+        report = super().next_report()
         (self._storage.parent / MODULES).write_text("\n".join(sys.modules))
         return report
 

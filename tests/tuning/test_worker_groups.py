@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.keeping import read_checkpoint
 from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
-from distill_tune.tuning.workers.worker_group import InProcessGroup, WorkerGroup, train
+from distill_tune.tuning.workers.worker_group import InProcessGroup, WorkerGroup, WorkersAreNotUp, train
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray_with_dashboard")]
 
@@ -54,9 +55,15 @@ def assignment(small_space: Space, preparation: Any) -> Assignment:
     return Assignment("0000", config, 7, preparation.prepared)
 
 
+def next_report(group: WorkerGroup) -> Report:
+    while True:
+        with suppress(WorkersAreNotUp):
+            return group.next_report()
+
+
 def all_reports(group: WorkerGroup, assignment: Assignment) -> list[Report]:
     group.assign(assignment)
-    return [group.next_report() for _ in range(assignment.max_epochs)]
+    return [next_report(group) for _ in range(assignment.max_epochs)]
 
 
 def diverging(assignment: Assignment) -> Assignment:
@@ -82,7 +89,7 @@ def test_one_assignment_after_another_trains_as_if_it_were_the_first(
 
 def test_an_assignment_takes_the_place_of_one_that_is_not_finished(group: WorkerGroup, assignment: Assignment) -> None:
     group.assign(assignment)
-    group.next_report(), group.next_report()
+    next_report(group), next_report(group)
     assert [report["epoch"] for report in all_reports(group, replace(assignment, seed=8))] == list(range(1, 10))
 
 
@@ -92,7 +99,7 @@ def test_what_goes_on_after_a_pause_at_a_rung_is_the_same_training_to_the_bit(
     whole = all_reports(group, assignment)
     paused = replace(assignment, checkpoint=tmp_path / "0000.pt", pauses=frozenset({3}))
     group.assign(paused)
-    before = [group.next_report() for _ in range(3)]
+    before = [next_report(group) for _ in range(3)]
     assert (tmp_path / "0000.pt").exists(), "as soon as the epoch is told"
     all_reports(group, replace(assignment, seed=8))
     after = all_reports(group, paused)
@@ -124,7 +131,7 @@ def test_a_training_that_diverges_raises_and_the_group_serves_the_next(
 ) -> None:
     group.assign(diverging(assignment))
     with pytest.raises(TrainingError, match="diverged"):
-        [group.next_report() for _ in range(9)]
+        [next_report(group) for _ in range(9)]
     assert len(all_reports(group, assignment)) == 9
 
 
@@ -138,9 +145,9 @@ def test_two_workers_report_what_one_reports(
 
 def test_a_killed_worker_costs_no_trial_its_reports_go_on(two_workers: WorkerGroup, assignment: Assignment) -> None:
     two_workers.assign(assignment)
-    before = [two_workers.next_report() for _ in range(3)]
+    before = [next_report(two_workers) for _ in range(3)]
     os.kill(a_train_worker().pid, signal.SIGKILL)
-    after = [two_workers.next_report() for _ in range(6)]
+    after = [next_report(two_workers) for _ in range(6)]
     undisturbed = all_reports(two_workers, assignment)
     assert [r["epoch"] for r in before + after] == list(range(1, 10))
     assert [r["val/loss"] for r in after] == pytest.approx([r["val/loss"] for r in undisturbed[3:]], abs=1e-6)
@@ -158,7 +165,7 @@ def test_after_shutdown_nothing_is_left(assignment: Assignment, tmp_path: Path, 
     group = RayTrainGroup(ResourcesConfig(), tmp_path, "short", 1)
     group.start()
     group.assign(assignment)
-    group.next_report()
+    next_report(group)
     own = alive_actors(a_ray_with_dashboard) - before
     assert own
     group.shutdown()
@@ -204,7 +211,7 @@ def with_loss(assignment: Assignment, kind: str) -> Assignment:
 def test_a_loss_that_raises_costs_its_own_assignment_alone(group: WorkerGroup, assignment: Assignment) -> None:
     group.assign(with_loss(assignment, "broken_loss:Broken"))
     with pytest.raises(Exception, match="this loss is broken"):
-        group.next_report()
+        next_report(group)
     assert len(all_reports(group, assignment)) == 9
 
 
@@ -213,7 +220,7 @@ def test_a_fault_of_one_worker_alone_starts_all_of_them_again_and_is_named_in_th
 ) -> None:
     two_workers.assign(with_loss(assignment, "broken_loss:Damaged"))
     with pytest.raises(TrainingError, match="CacheError: a file of the cache is damaged here"):
-        two_workers.next_report()
+        next_report(two_workers)
     assert len(all_reports(two_workers, assignment)) == 9
 
 
@@ -222,7 +229,7 @@ def test_a_worker_goes_on_from_what_another_has_read_though_it_cannot_see_the_fi
 ) -> None:
     seen = replace(assignment, checkpoint=tmp_path / "seen.pt", pauses=frozenset({3}))
     one_worker.assign(seen)
-    told = [one_worker.next_report() for _ in range(3)]
+    told = [next_report(one_worker) for _ in range(3)]
     unseen = replace(seen, checkpoint=tmp_path / "unseen.pt")
     resumed = list(train(unseen, "cpu", found=read_checkpoint(seen.checkpoint)))
     begun_anew = list(train(seen, "cpu", found=b""))
@@ -237,7 +244,7 @@ def test_after_its_last_epoch_a_group_holds_nothing_of_its_assignment(
     all_reports(one_worker, assignment)
     before = tensors_alive()
     one_worker.assign(assignment)
-    one_worker.next_report()
+    next_report(one_worker)
     assert tensors_alive() > before
     all_reports(one_worker, assignment)
     assert tensors_alive() == before

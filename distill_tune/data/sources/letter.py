@@ -12,6 +12,7 @@ from distill_tune.checksum import sha256_of
 from distill_tune.data.files import existing, kind_of, read_csv
 from distill_tune.data.sources._base import Source
 from distill_tune.errors import DataError
+from distill_tune.optional import imported
 from distill_tune.registry import DATA_SOURCES
 
 if TYPE_CHECKING:
@@ -79,10 +80,7 @@ def _read_text(path: Path) -> pd.DataFrame:
 
 
 def _read_rda(path: Path) -> pd.DataFrame:
-    try:
-        import rdata
-    except ImportError as error:
-        raise DataError(f"{path}: reading R's .rda needs `pip install rdata`, or a CSV.") from error
+    rdata = imported("rdata", f"{path}: R's .rda", DataError)
     try:
         tables = list(rdata.read_rda(path).values())
     except Exception as error:  # rdata raises whatever the first damaged byte leads to

@@ -31,7 +31,7 @@ from distill_tune.distillation.cache.folders import (
 )
 from distill_tune.distillation.cache.labelling import at_a_time
 from distill_tune.distillation.cache.progress import Progress
-from distill_tune.distillation.cache.seen import as_tensor, training_views, visible_rows
+from distill_tune.distillation.cache.seen import as_tensor, num_visible, training_views
 from distill_tune.distillation.features.anatomy import Anatomy
 from distill_tune.distillation.features.tap import Tap, run_tapped
 from distill_tune.distillation.views import Views
@@ -66,7 +66,7 @@ def announce_features(
     Raises:
         ConfigError: the disk has no room for them.
     """
-    samples = len(visible_rows(dataset.split("train"), dataset.rest))
+    samples = num_visible(dataset)
     new = {features_folder(teacher_folder, v, layer): (layer, number_of_views(v)) for v in variants for layer in layers}
     missing = [made for folder, made in new.items() if made[1] and not folder.exists()]
     size = sum(feature_bytes(anatomy, [layer], samples, views) for layer, views in missing)
@@ -105,7 +105,7 @@ def write_features(
     if not layers:
         return
     views, count = training_views(config, dataset), number_of_views(config)
-    samples = len(visible_rows(dataset.split("train"), dataset.rest))
+    samples = num_visible(dataset)
     say(f"teacher shows features of {', '.join(layers)} for {samples:,} samples in {count} view{'s' * (count > 1)}")
     progress = Progress(samples * count, say)
     with ExitStack() as stack:

@@ -7,7 +7,7 @@ from pathlib import Path
 from distill_tune.checksum import sha256_of
 from distill_tune.config import Config
 from distill_tune.registry import AUGMENTATIONS
-from distill_tune.teachers import source_of
+from distill_tune.users_code import source_of
 
 _FORMAT = 1
 """Raised when the same augmentation shows other views, or files look different."""

@@ -110,7 +110,7 @@ def write_outputs(folder: Path, config: Config, dataset: Dataset, teacher: Loade
 def _label_train(config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say) -> Arrays:
     """Name of a view to float32 [visible samples, classes]."""
     train = dataset.split("train")
-    source_rows = train.index[visible_rows(train, dataset.rest).numpy()]
+    source_rows = train.index[visible_rows(dataset).numpy()]
     views, count, classes = training_views(config, dataset), number_of_views(config), len(dataset.classes)
     keep, labelled = kept(config.teacher.keep, classes), len(source_rows) * count
     saved = _in_words(keep, classes, labelled)

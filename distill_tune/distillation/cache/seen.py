@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from distill_tune.config import Config
-from distill_tune.data import Dataset, Split
+from distill_tune.data import Dataset
 from distill_tune.distillation.views import Views
 
 
@@ -14,10 +14,15 @@ def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
     return torch.from_dlpack(array).to(device)  # type: ignore[attr-defined]
 
 
-def visible_rows(train: Split, rest: str) -> Tensor:
-    """int64: positions in the training split that the student may see; `rest` is `data.rest`."""
-    labelled = torch.from_numpy(np.array(train.labelled))
-    return torch.arange(len(labelled)) if rest == "unlabelled" else labelled.nonzero().flatten()
+def visible_rows(dataset: Dataset) -> Tensor:
+    """int64: positions in the training split that the student may see."""
+    labelled = torch.from_numpy(np.array(dataset.split("train").labelled))
+    return torch.arange(len(labelled)) if dataset.rest == "unlabelled" else labelled.nonzero().flatten()
+
+
+def num_visible(dataset: Dataset) -> int:
+    """Samples of the training split that the student may see."""
+    return len(visible_rows(dataset))
 
 
 def at_rows(tensor: Tensor, rows: Tensor) -> Tensor:
@@ -28,5 +33,5 @@ def at_rows(tensor: Tensor, rows: Tensor) -> Tensor:
 def training_views(config: Config, dataset: Dataset) -> Views:
     """The samples that the student may see, in the order of `visible_rows`, as this configuration augments them."""
     train = dataset.split("train")
-    inputs = at_rows(as_tensor(train.inputs), visible_rows(train, dataset.rest))
+    inputs = at_rows(as_tensor(train.inputs), visible_rows(dataset))
     return Views(config.augmentation, inputs, dataset.mean, config.data.seed)

@@ -8,7 +8,7 @@ from pathlib import Path
 from distill_tune.config import Config
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.folders import number_of_views
-from distill_tune.distillation.cache.seen import visible_rows
+from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.cache.sparse import kept, sample_bytes
 from distill_tune.room import check_room, in_bytes
 from distill_tune.teachers import Say
@@ -34,7 +34,7 @@ class CacheSize:
         classes = len(dataset.classes)
         return cls(
             sum(map(number_of_views, variants)),
-            len(visible_rows(dataset.split("train"), dataset.rest)),
+            num_visible(dataset),
             classes,
             dataset.num_rows["validation"],
             len(variants),

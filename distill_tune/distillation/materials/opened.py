@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill_tune.data import UNLABELLED, Dataset, Split, open_dataset
+from distill_tune.data import UNLABELLED, Dataset, open_dataset
 from distill_tune.distillation.cache.outputs import TeacherOutputs
 from distill_tune.distillation.cache.seen import as_tensor, at_rows, visible_rows
 
@@ -63,13 +63,13 @@ def _open(folder: Path, device: torch.device | str, see_all: bool) -> Opened:
     train, validation = dataset.split("train"), dataset.split("validation")
     inputs, labels = as_tensor(train.inputs, device), as_tensor(train.labels, device)
     if not see_all:
-        inputs, labels = _seen(inputs, labels, train, dataset.rest)
+        inputs, labels = _seen(inputs, labels, dataset)
     return Opened(dataset, inputs, labels, as_tensor(validation.inputs, device), as_tensor(validation.labels, device))
 
 
-def _seen(inputs: Tensor, labels: Tensor, train: Split, rest: str) -> tuple[Tensor, Tensor]:
+def _seen(inputs: Tensor, labels: Tensor, dataset: Dataset) -> tuple[Tensor, Tensor]:
     """Inputs and labels as the student may see them; without a copy where it sees everything."""
-    rows = visible_rows(train, rest).to(labels.device)
-    labelled = torch.from_numpy(np.array(train.labelled)).to(labels.device)
+    rows = visible_rows(dataset).to(labels.device)
+    labelled = torch.from_numpy(np.array(dataset.split("train").labelled)).to(labels.device)
     known = labels if bool(labelled.all()) else labels.where(labelled, UNLABELLED)
     return at_rows(inputs, rows), at_rows(known, rows)

@@ -12,7 +12,7 @@ from distill_tune.config import Space
 from distill_tune.config.naming_classes import check_classes_are_named
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache.seen import visible_rows
+from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.losses import Loss
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES
@@ -63,7 +63,7 @@ def _check_classes(name: str, loss: Loss, classes: int) -> None:
 
 def smallest_part(space: Space, dataset: Dataset) -> int:
     """The fewest samples that a worker sees in a step of any trial."""
-    smallest = min(smallest_batch(space), len(visible_rows(dataset.split("train"), dataset.rest)))
+    smallest = min(smallest_batch(space), num_visible(dataset))
     return smallest // space.config.resources.workers_per_trial
 
 

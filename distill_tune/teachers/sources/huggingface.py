@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.errors import TeacherError, one_line
+from distill_tune.optional import imported
 from distill_tune.registry import TEACHERS
 from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
 from distill_tune.teachers._network import NetworkTeacher
@@ -171,16 +172,4 @@ def _quiet(transformers: Any) -> Iterator[None]:
 
 
 def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise TeacherError(
-            f"teacher.source: 'huggingface' needs transformers ({one_line(error)}); "
-            "`pip install transformers` installs it."
-        ) from error
-    if int(transformers.__version__.split(".")[0]) < 5:
-        raise TeacherError(
-            f"teacher.source: 'huggingface' needs transformers 5 or later, but {transformers.__version__} is "
-            "installed; `pip install -U transformers` installs it."
-        )
-    return transformers
+    return imported("transformers", "teacher.source: 'huggingface'", TeacherError, oldest="5")

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.registry import TEACHERS, load_dotted
-from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext, existing_file, source_of
+from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext, existing_file
 from distill_tune.teachers._network import NetworkTeacher
+from distill_tune.users_code import source_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,8 @@ from distill_tune.errors import InputError, TeacherError
 from distill_tune.paths import expanded
 from distill_tune.registry import STUDENTS, TEACHERS
 from distill_tune.students._folder import RUN_TOML, WEIGHTS, StudentFolder, open_student_folder, student_folders
-from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext, source_of
+from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext
+from distill_tune.users_code import source_of
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig

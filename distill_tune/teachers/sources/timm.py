@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from distill_tune.errors import TeacherError, one_line
+from distill_tune.optional import imported
 from distill_tune.registry import TEACHERS, did_you_mean
 from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext, existing_file
 from distill_tune.teachers._network import NetworkTeacher
@@ -65,10 +66,4 @@ class Timm(NetworkTeacher):
 
 
 def _timm() -> Any:
-    try:
-        import timm
-    except ImportError as error:
-        raise TeacherError(
-            f"teacher.source: 'timm' needs timm ({one_line(error)}); `pip install timm` installs it."
-        ) from error
-    return timm
+    return imported("timm", "teacher.source: 'timm'", TeacherError, oldest="1.0.31")  # which unpickles nothing

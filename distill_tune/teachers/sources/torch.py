@@ -1,7 +1,7 @@
-"""A PyTorch teacher: a factory by dotted path, and its weights as safetensors or as a state dict.
+"""A PyTorch teacher: a factory by dotted path, and its weights as safetensors, a state dict or a checkpoint with one.
 
 Weights are read as safetensors, or by `torch.load(weights_only=True)`: no code of the file runs, unless `teacher.trust`
-allows it.
+allows it; then the file may hold the whole network.
 """
 
 from __future__ import annotations
@@ -14,13 +14,20 @@ from pydantic import Field
 
 from distill_tune.errors import ConfigError, TeacherError, one_line
 from distill_tune.registry import TEACHERS, load_dotted
-from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext, existing_file, source_of
+from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext, existing_file
 from distill_tune.teachers._network import NetworkTeacher
+from distill_tune.users_code import source_of
 
 if TYPE_CHECKING:
     from torch import nn
 
     from distill_tune.config.sections import TeacherConfig
+
+
+_INSIDE = ("state_dict", "model_state_dict", "model")
+"""Where a checkpoint of a training script has its state dict, beside optimizer, epoch and the like."""
+_AROUND = ("module.", "_orig_mod.")
+"""What `DataParallel` and `torch.compile` put in front of each name."""
 
 
 @TEACHERS.register
@@ -82,11 +89,11 @@ class Torch(NetworkTeacher):
 def _fill(network: nn.Module, path: Path, trust: bool) -> None:
     weights = _read_weights(path, trust)
     try:
-        network.load_state_dict(weights)
+        network.load_state_dict(_without_wrappers(weights, network))
     except Exception as error:  # RuntimeError where names or shapes differ, anything where it is no state dict
         raise TeacherError(
             f"teacher.path: the weights of {path.name!r} do not fit the factory's network ({one_line(error)}); give "
-            "the state_dict() of such a network, and nothing around it."
+            "the state_dict() of such a network."
         ) from error
 
 
@@ -102,13 +109,33 @@ def _read_weights(path: Path, trust: bool) -> dict[str, Any]:
         what, cure = one_line(error), "write it again"
         if isinstance(error, UnpicklingError) and not trust:  # PyTorch's own advice goes on for a page
             what = what.partition(". ")[0]
-            cure = "save the state_dict() alone, or let teacher.trust = true read any pickle"
+            cure = "save the state_dict() alone, or let teacher.trust = true read any pickle, which may run its code"
         raise TeacherError(
             f"teacher.path: {path.name!r} is no safetensors file or state dict of tensors ({what}); {cure}."
         ) from error
+    weights = _state_dict_in(weights)
     if not isinstance(weights, dict):
         raise TeacherError(
             f"teacher.path: {path.name!r} must hold a state dict, but holds a {type(weights).__name__}; "
             "save network.state_dict()."
         )
+    return weights
+
+
+def _state_dict_in(found: Any) -> Any:
+    """The state dict of what a file holds: of a checkpoint, of a whole network, or itself."""
+    from torch import nn
+
+    if isinstance(found, dict):
+        inside = (found[key] for key in _INSIDE if isinstance(found.get(key), dict | nn.Module))
+        found = next(inside, found)
+    return found.state_dict() if isinstance(found, nn.Module) else found
+
+
+def _without_wrappers(weights: dict[str, Any], network: nn.Module) -> dict[str, Any]:
+    """The same by the names that the bare network has."""
+    own = network.state_dict()
+    for prefix in _AROUND:
+        if weights and all(str(name).startswith(prefix) and name not in own for name in weights):
+            weights = {name.removeprefix(prefix): value for name, value in weights.items()}
     return weights

@@ -19,7 +19,8 @@ from distill_tune.config.messages import BrokenRule
 from distill_tune.config.numbers import Positive, Seed
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
 from distill_tune.students import Student, build_student
-from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext, Trained, source_of
+from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext, Trained
+from distill_tune.users_code import source_of
 from distill_tune.weights import write_weights
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from torch import nn
 from distill_tune.config import Config, Space
 from distill_tune.config.leaves import FAMILY
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache.seen import visible_rows
+from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.devices import memory_given_back
 from distill_tune.distillation.materials.materials import student_for
 from distill_tune.distillation.seeds import generators_kept
@@ -30,7 +30,7 @@ def samples_per_epoch(config: Config, dataset: Dataset) -> int:
     With k folds these are k students on (k - 1)/k of the samples each, and in a confirmation one more on all of them: k
     times all is never too little.
     """
-    return len(visible_rows(dataset.split("train"), dataset.rest)) * config.data.passes * (config.data.folds or 1)
+    return num_visible(dataset) * config.data.passes * (config.data.folds or 1)
 
 
 def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:

@@ -12,7 +12,7 @@ from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.features import feature_bytes
 from distill_tune.distillation.cache.folders import number_of_views
-from distill_tune.distillation.cache.seen import visible_rows
+from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.cache.size import CacheSize
 from distill_tune.distillation.preparation.feature_checks import anatomy_of_family, feature_losses, teacher_layers
 from distill_tune.distillation.preparation.ready_teachers import members_to_prepare
@@ -114,13 +114,13 @@ def _feature_bytes(space: Space, variants: list[Config], dataset: Dataset) -> in
     if family is None or not feature_losses(space):
         return 0
     anatomy = anatomy_of_family(family, dataset)
-    views, samples = sum(map(number_of_views, variants)), len(visible_rows(dataset.split("train"), dataset.rest))
+    views, samples = sum(map(number_of_views, variants)), num_visible(dataset)
     return feature_bytes(anatomy, teacher_layers(space, dataset, anatomy), samples, views)
 
 
 def _memory_bytes(space: Space, dataset: Dataset) -> int:
     """What the losses of a training remember of samples at most."""
-    samples, most = len(visible_rows(dataset.split("train"), dataset.rest)), dict[str, int]()
+    samples, most = num_visible(dataset), dict[str, int]()
     for name, loss in feature_losses(space):
         most[name] = max(most.get(name, 0), loss.memory_bytes(samples))
     return sum(most.values())

@@ -18,7 +18,7 @@ from distill_tune.config import Config, Space
 from distill_tune.data import UNLABELLED, Dataset
 from distill_tune.distillation.cache.folders import number_of_views, outputs_folder
 from distill_tune.distillation.cache.labelling import at_a_time
-from distill_tune.distillation.cache.seen import visible_rows
+from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.devices import device_for, memory_given_back, on_device
 from distill_tune.distillation.materials.materials import student_for
 from distill_tune.distillation.preparation.ready_teachers import teacher_folders
@@ -66,7 +66,7 @@ def estimated_teacher_time(
 def _time_of(space: Space, dataset: Dataset, teacher: LoadedTeacher | Recipe, folder: Path, device: str) -> TeacherTime:
     variants = {outputs_folder(folder, variant): variant for variant in augmentation_variants(space)}
     unlabelled = [variant for outputs, variant in variants.items() if not outputs.exists()]
-    samples = len(visible_rows(dataset.split("train"), dataset.rest))
+    samples = num_visible(dataset)
     labelled = sum(number_of_views(each) * samples + dataset.num_rows["validation"] for each in unlabelled)
     if isinstance(teacher, LoadedTeacher):
         labelling_s = labelled * _labelling_s(teacher.module, dataset, device)

@@ -13,6 +13,7 @@ from pydantic import Field
 from distill_tune.config import Space
 from distill_tune.config.ranges import Choice
 from distill_tune.errors import ConfigError
+from distill_tune.optional import imported
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.samplers._base import Sampler, proposal_seed
 from distill_tune.tuning.samplers._shown import with_rungs
@@ -49,9 +50,6 @@ class Cmaes(Sampler):
 
     def check(self, space: Space) -> None:
         """Refuse a space without numbers, and an installation without the package."""
-        try:
-            import cmaes  # noqa: F401
-        except ImportError as error:
-            raise ConfigError("search.sampler: 'cmaes' needs `pip install cmaes`.") from error
+        imported("cmaes", "search.sampler: 'cmaes'", ConfigError)
         if all(isinstance(found, Choice) for found in space.ranges.values()):
             raise ConfigError("search.sampler: 'cmaes' needs ranges of numbers, but all are choices; use 'tpe'.")

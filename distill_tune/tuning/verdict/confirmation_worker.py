@@ -57,7 +57,7 @@ class ConfirmationWorker:
             group.assign(assignment)
             while report["epoch"] < assignment.max_epochs:
                 try:
-                    report = dict(group.next_report_if_up())
+                    report = dict(group.next_report())
                 except WorkersAreNotUp:  # whoever hears of it may want to end the search
                     yield assignment.trial_id, [], None
                 else:

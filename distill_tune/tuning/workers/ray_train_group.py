@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +90,6 @@ class RayTrainGroup(WorkerGroup):
         ray.get(self._mailbox.assign.remote(assignment))
 
     def next_report(self) -> Report:
-        """Let the workers train one epoch."""
-        while True:
-            with suppress(WorkersAreNotUp):
-                return self.next_report_if_up()
-
-    def next_report_if_up(self) -> Report:
         """Let the workers train one epoch, if there are any."""
         report = ray.get(self._mailbox.next_report.remote())
         if report is None:

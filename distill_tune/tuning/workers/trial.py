@@ -107,7 +107,7 @@ class Trial(TuneActor):
         until_s = time.monotonic() + STEP_S
         try:
             while not reports or (time.monotonic() < until_s and self._is_undecided(int(reports[-1]["epoch"]))):
-                reports.append(dict(self._group.next_report_if_up()))
+                reports.append(dict(self._group.next_report()))
         except WorkersAreNotUp:
             return {**result, "done": False}
         except Exception as error:  # whatever a user's own loss or student raises: this trial fails, the search goes on

@@ -37,16 +37,9 @@ class WorkerGroup(ABC):
         """Train one epoch and say how it went.
 
         Raises:
+            WorkersAreNotUp: they wait for their places; ask again, after a look at whatever else there is to do.
             TrainingError: the training has diverged; whatever else the training raised.
         """
-
-    def next_report_if_up(self) -> Report:
-        """As `next_report`, for those who have something else to look at while workers wait for their places.
-
-        Raises:
-            WorkersAreNotUp: ask again.
-        """
-        return self.next_report()
 
     @abstractmethod
     def shutdown(self) -> None:

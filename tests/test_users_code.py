@@ -13,7 +13,7 @@ import pytest
 from safetensors.torch import save_file
 from torch import nn
 
-from distill_tune.teachers import source_of
+from distill_tune.users_code import source_of
 
 Write = Callable[..., None]
 
@@ -92,7 +92,7 @@ def test_a_partial_is_its_function_with_what_it_is_given(write: Write) -> None:
         (save_file, f"safetensors.torch:save_file {version('safetensors')}"),
         (nn.Linear, "torch.nn.modules.linear:Linear"),
         (partial(nn.Linear, 3), "torch.nn.modules.linear:Linear ((3,), {})"),
-        (source_of, "distill_tune.teachers._users_source:source_of"),
+        (source_of, "distill_tune.users_code:source_of"),
         (len, "builtins:len"),
     ],
 )
@@ -102,7 +102,7 @@ def test_of_what_is_installed_the_version_counts(thing: Any, told: str) -> None:
 
 def test_a_script_counts_with_what_it_imports(tmp_path: Path) -> None:
     script = (
-        "from distill_tune.teachers import source_of\nfrom nets import Net\ndef build(): ...\nprint(source_of(build))"
+        "from distill_tune.users_code import source_of\nfrom nets import Net\ndef build(): ...\nprint(source_of(build))"
     )
     (tmp_path / "script.py").write_text(script)
     told = []

@@ -1,0 +1,175 @@
+"""Image files as arrays, decoded by Pillow in threads and brought to one size and number of channels.
+
+Nothing heavy is imported at the top, because entries of `sources/` import this module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from distill_tune.checksum import sha256_of
+from distill_tune.errors import DataError, one_line
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from distill_tune.arrays import Array
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+"""How the names of image files end, in small or capital letters."""
+_MODES = {1: "L", 3: "RGB"}
+"""What Pillow calls images of so many channels."""
+_GREY, _COLOURED = frozenset({"1", "L", "LA"}), frozenset({"CMYK", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"})
+_SIDEWAYS = range(5, 9)
+"""Values of EXIF's orientation of which the picture is upright when its sides are exchanged."""
+_ORIENTATION = 0x0112
+_MARGIN = 2
+"""A JPEG is decoded at a smaller scale where that leaves so many times the size that is wanted."""
+
+Given, Found = TypeVar("Given"), TypeVar("Found")
+
+
+class Kind(NamedTuple):
+    """What an image file holds, as its head says it."""
+
+    height: int
+    width: int
+    """Both of the upright picture."""
+    channels: int
+    """1 of grey pictures, 3 of all others; transparency does not count."""
+
+
+def is_image(path: Path) -> bool:
+    """Whether its name is that of an image file that is read here."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def files_in(folder: Path) -> tuple[list[Path], int]:
+    """All image files under a folder, and how many other files there are.
+
+    They are in the order in which torchvision's `ImageFolder` has them: by folder, then by name.
+
+    Raises:
+        DataError: a folder in it cannot be read.
+    """
+    images, others = list[Path](), 0
+    for root, _, names in sorted(os.walk(folder, onerror=_refuse, followlinks=True)):
+        paths = [Path(root, name) for name in sorted(names) if not name.startswith(".")]
+        found = [path for path in paths if is_image(path)]
+        images += found
+        others += len(paths) - len(found)
+    return images, others
+
+
+def digest_of(paths: Sequence[Path], root: Path) -> str:
+    """SHA-256 of the names under `root` and the contents of all files.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    whole = hashlib.sha256()
+    for path, digest in zip(paths, _each(_digest, paths), strict=True):
+        whole.update(f"{path.relative_to(root)}\0{digest}\n".encode(errors="surrogateescape"))
+    return whole.hexdigest()
+
+
+def kinds_of(paths: Sequence[Path]) -> list[Kind]:
+    """What each file holds.
+
+    Raises:
+        DataError: one is no image, or has more than 8 bits a channel.
+    """
+    return _each(_kind, paths)
+
+
+def decoded(paths: Sequence[Path], shape: tuple[int, ...]) -> Array:
+    """The pictures, upright, as uint8 [n, channels, height, width].
+
+    A picture of another size is scaled until it covers `shape`, and what stands over at two sides is cut off;
+    transparency is dropped.
+
+    Args:
+        paths: of the files.
+        shape: (channels, height, width).
+
+    Raises:
+        DataError: a file is no image or damaged, or there is not enough memory for all of them.
+    """
+    import numpy as np
+
+    try:
+        images = np.empty((len(paths), *shape), dtype=np.uint8)
+    except MemoryError as error:
+        size = f"{len(paths):,} images of {' x '.join(map(str, shape))}"
+        raise DataError(
+            f"{paths[0].parent}: {size} do not fit into memory ({error}); choose a smaller size."
+        ) from error
+
+    def fill(row: int) -> None:
+        images[row] = _decoded(paths[row], shape)
+
+    _each(fill, range(len(paths)))
+    return images
+
+
+def _each(work: Callable[[Given], Found], things: Sequence[Given]) -> list[Found]:
+    """`work` on all, in order, in threads: decoding and hashing leave Python to others."""
+    with ThreadPoolExecutor() as threads:
+        return list(threads.map(work, things))
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); mend that, or take it away.") from error
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be read ({error.strerror}); mend that, or take it away.") from error
+
+
+def _kind(path: Path) -> Kind:
+    with _opened(path) as image:
+        if image.mode not in _GREY | _COLOURED:
+            raise DataError(f"{path}: has pixels of Pillow's mode {image.mode}, but they must have 8 bits; convert it.")
+        width, height = image.size
+        if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
+            width, height = height, width
+        return Kind(height, width, 1 if image.mode in _GREY else 3)
+
+
+def _decoded(path: Path, shape: tuple[int, ...]) -> Array:
+    import numpy as np
+    from PIL import ImageOps
+    from PIL.Image import Resampling
+
+    channels, height, width = shape
+    with _opened(path) as image:
+        try:
+            image.draft(image.mode, (_MARGIN * max(height, width),) * 2)  # of a JPEG; nothing of other kinds
+            upright = ImageOps.exif_transpose(image).convert(_MODES[channels])
+        except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
+            raise _unreadable(path, error) from error
+    if upright.size != (width, height):
+        upright = ImageOps.fit(upright, (width, height), Resampling.BILINEAR)
+    pixels: Array = np.asarray(upright).reshape(height, width, channels).transpose(2, 0, 1)
+    return pixels
+
+
+def _opened(path: Path) -> Image:
+    from PIL import Image
+
+    try:
+        return Image.open(path)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: is no image, or damaged ({one_line(error)}); write it again, or take it away.")

@@ -1,0 +1,190 @@
+"""Image files in a folder a class, as torchvision's `ImageFolder` and most published data sets have them.
+
+photos/cat/1.jpg, photos/cat/2.jpg, photos/dog/1.jpg                   all images are one pool
+photos/train/cat/1.jpg, ..., photos/test/cat/9.jpg, ...                with a test split of their own
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from distill_tune.data.image_files import Kind, decoded, digest_of, files_in, kinds_of
+from distill_tune.data.sources._base import Source, required_path
+from distill_tune.errors import DataError
+from distill_tune.paths import expanded, is_folder
+from distill_tune.registry import DATA_SOURCES, did_you_mean
+
+if TYPE_CHECKING:
+    from distill_tune.config.sections import DataConfig
+    from distill_tune.data.raw import RawImages
+
+_SPLITS = frozenset({"test", "train", "val", "valid", "validation"})
+"""Usual names of the folders of splits."""
+Side = Annotated[int, Field(ge=1)]
+
+
+def _is_name(text: str) -> str:
+    if not text or "/" in text or text.startswith("."):
+        raise ValueError("must be the name of a folder in data.path, without / and with no dot in front")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_is_name)]
+
+
+@DATA_SOURCES.register
+class ImageFolder(Source):
+    """`data.path` names the folder; classes are in the order of their sorted names."""
+
+    needs: ClassVar[tuple[str, ...]] = ("path",)
+    size: Side | tuple[Side, Side] | None = None
+    """Height and width to which all images are brought, or one number for both; None: theirs, if they have one."""
+    channels: Literal[1, 3] | None = None
+    """None: 1 if all images are grey, else 3."""
+    train: Name | None = None
+    """Folder in `data.path` with a folder a class; None: `train`, if all folders there have names of splits, else
+    `data.path` itself."""
+    test: Name | None = None
+    """Folder of the data's own test split; None: `test`, if there is one beside `train`."""
+    unlabelled: Name | None = None
+    """Folder of images without a label, with `data.rest = "unlabelled"`."""
+
+    def content(self, config: DataConfig) -> str:
+        """SHA-256 of the names and contents of all files."""
+        parts = self._parts(config)
+        return digest_of([path for folder in parts.folders for path in files_in(folder)[0]], parts.root)
+
+    def load(self, config: DataConfig) -> RawImages:
+        """Classes one after the other, each in the order of `files_in`; then images without a label, then the test."""
+        import numpy as np
+
+        from distill_tune.data.dataset import UNLABELLED
+        from distill_tune.data.raw import RawImages
+
+        parts = self._parts(config)
+        classes = [folder.name for folder in parts.class_folders]
+        paths, labels = _labelled(parts.class_folders, classes)
+        more = [] if parts.unlabelled is None else _some_files(parts.unlabelled)
+        tested, their_labels = ([], []) if parts.test is None else _labelled(_subfolders(parts.test), classes)
+        paths, labels = paths + more + tested, labels + [UNLABELLED] * len(more) + their_labels
+        return RawImages(
+            inputs=decoded(paths, self._shape(paths, parts.root)),
+            labels=np.array(labels, dtype=np.int64),
+            classes=tuple(classes),
+            where=str(parts.root),
+            own_test=len(tested),
+            notes=parts.notes(),
+        )
+
+    def _parts(self, config: DataConfig) -> _Parts:
+        if self.unlabelled is not None and config.rest != "unlabelled":
+            raise DataError(
+                f"data.image_folder.unlabelled: images without a label ({self.unlabelled!r}) are seen through the "
+                "teacher alone; set data.rest = 'unlabelled', or leave the key out."
+            )
+        root = _root(config)
+        names = {path.name for path in _subfolders(root)}
+        others = names - {self.train, self.test, self.unlabelled}
+        has_splits = self.train is None and "train" in names and others <= _SPLITS
+        found = {
+            "train": self.train or ("train" if has_splits else None),
+            "test": self.test or ("test" if has_splits and "test" in names else None),
+            "unlabelled": self.unlabelled,
+        }
+        for key, name in found.items():
+            if name is not None and not is_folder(root / name):
+                hint = did_you_mean(name, sorted(names))
+                raise DataError(f"data.image_folder.{key}: {root} has no folder {name!r}.{hint}")
+        train, test, unlabelled = (None if name is None else root / name for name in found.values())
+        return _Parts(root, train or root, test, unlabelled)
+
+    def _shape(self, paths: Sequence[Path], root: Path) -> tuple[int, int, int]:
+        kinds = kinds_of(paths)
+        channels = self.channels or max(kind.channels for kind in kinds)
+        if self.size is None:
+            return channels, *_common_size(paths, kinds, root)
+        return (channels, self.size, self.size) if isinstance(self.size, int) else (channels, *self.size)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Which folder is what."""
+
+    root: Path
+    train: Path
+    test: Path | None
+    unlabelled: Path | None
+
+    @property
+    def class_folders(self) -> list[Path]:
+        """One a class, sorted by name."""
+        found = [path for path in _subfolders(self.train) if path not in (self.test, self.unlabelled)]
+        if not found:
+            raise DataError(f"{self.train}: has no folders; it must have one with images for each class.")
+        if odd := [path.name for path in found if not path.name.isprintable()]:
+            raise DataError(f"{self.train}: a folder's name, {odd[0]!r}, cannot be printed; rename it.")
+        return found
+
+    @property
+    def folders(self) -> list[Path]:
+        """All that have images which are read."""
+        return [*self.class_folders, *filter(None, (self.unlabelled, self.test))]
+
+    def notes(self) -> tuple[str, ...]:
+        """What is in the folder and is not read."""
+        aside = set[Path]() if self.train == self.root else {*_subfolders(self.root)} - {self.train, *self.folders}
+        others = sum(files_in(folder)[1] for folder in self.folders)
+        return (
+            *(f"{path}: is left out; data.image_folder.test could name it" for path in sorted(aside)),
+            *([f"{self.root}: {others:,} files that are no images by their names are left out"] if others else []),
+        )
+
+
+def _root(config: DataConfig) -> Path:
+    root = expanded(required_path(config))
+    if not is_folder(root):
+        raise DataError(f"{root}: no such folder; data.path must name a folder with a folder of images for each class.")
+    return root
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if is_folder(path) and not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror}); mend that.") from error
+
+
+def _labelled(folders: list[Path], classes: list[str]) -> tuple[list[Path], list[int]]:
+    """The files of these folders, and the number of the class that each folder is named as."""
+    paths, labels = list[Path](), list[int]()
+    for folder in folders:
+        if folder.name not in classes:
+            hint = did_you_mean(folder.name, classes)
+            raise DataError(f"{folder.parent}: has a class {folder.name!r} that the training images have not.{hint}")
+        found = _some_files(folder)
+        paths += found
+        labels += [classes.index(folder.name)] * len(found)
+    return paths, labels
+
+
+def _some_files(folder: Path) -> list[Path]:
+    files, _ = files_in(folder)
+    if not files:
+        raise DataError(f"{folder}: has no image files; add some, or take the folder away.")
+    return files
+
+
+def _common_size(paths: Sequence[Path], kinds: Sequence[Kind], root: Path) -> tuple[int, int]:
+    first = kinds[0]
+    for path, kind in zip(paths, kinds, strict=True):
+        if kind[:2] != first[:2]:
+            raise DataError(
+                f"{root}: images must have one size, but {paths[0].name!r} has {first.height} x {first.width} and "
+                f"{path.name!r} {kind.height} x {kind.width}; set data.image_folder.size, such as 32."
+            )
+    return first.height, first.width

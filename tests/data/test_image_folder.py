@@ -1,0 +1,274 @@
+"""Images in a folder a class: what is read, in which order, at which size, and what is refused."""
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision.datasets import ImageFolder
+
+from distill_tune.config.sections import DataConfig
+from distill_tune.data import UNLABELLED, RawImages
+from distill_tune.data.build import build
+from distill_tune.data.image_files import decoded, files_in
+from distill_tune.data.inputs import read_inputs
+from distill_tune.errors import ConfigError, DataError
+
+RED, GREEN, BLUE = (200, 30, 20), (20, 180, 40), (10, 30, 220)
+
+
+def grey(value: int, height: int = 6, width: int = 5) -> Image.Image:
+    return Image.new("L", (width, height), value)
+
+
+def saved(root: Path, names: Iterable[str], image: Image.Image | None = None) -> Path:
+    """Pictures under these names; each with a shade of its own unless one is given."""
+    for number, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (image or grey(number)).save(path)
+    return root
+
+
+def loaded(root: Path, rest: str = "hidden", **options: Any) -> RawImages:
+    config = DataConfig.model_validate(
+        {"source": "image_folder", "path": str(root), "rest": rest, "image_folder": options}
+    )
+    raw = config.chosen("source").load(config)
+    assert isinstance(raw, RawImages)
+    return raw
+
+
+def content(root: Path) -> str:
+    config = DataConfig.model_validate({"source": "image_folder", "path": str(root)})
+    found: str = config.chosen("source").content(config)
+    return found
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return saved(tmp_path / "photos", [f"{name}/{n}.png" for name in ("dog", "cat") for n in range(4)])
+
+
+def test_a_folder_is_a_class_and_classes_are_sorted(photos: Path) -> None:
+    raw = loaded(photos)
+    assert raw.classes == ("cat", "dog")
+    assert list(raw.labels) == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert raw.inputs.shape == (8, 1, 6, 5)
+    assert list(raw.inputs[:, 0, 0, 0]) == [4, 5, 6, 7, 0, 1, 2, 3]
+
+
+def test_rows_are_in_the_order_of_torchvision(tmp_path: Path) -> None:
+    names = ["b/2.png", "b/10.JPG", "a/z/1.png", "a/z-1/0.png", "a/y.png", "c/deep/er/1.bmp", "c/d.png"]
+    root = saved(tmp_path, names)
+    theirs = ImageFolder(root)
+    ours = [path for name in theirs.classes for path in files_in(root / name)[0]]
+    assert [str(path) for path in ours] == [path for path, _ in theirs.samples]
+    assert list(loaded(root).labels) == theirs.targets
+
+
+@pytest.mark.parametrize("beside", ["val", "validation"])
+def test_a_test_folder_beside_train_is_the_own_test_and_others_are_left_out(tmp_path: Path, beside: str) -> None:
+    splits = {"train": 3, "test": 2, beside: 1}
+    names = [f"{split}/{c}/{n}.png" for split, count in splits.items() for c in "xy" for n in range(count)]
+    raw = loaded(saved(tmp_path, names))
+    assert (raw.classes, raw.rows, raw.own_test) == (("x", "y"), 10, 4)
+    assert list(raw.labels) == [0, 0, 0, 1, 1, 1, 0, 0, 1, 1]
+    assert any(f"/{beside}: is left out" in note for note in raw.notes)
+    other = loaded(tmp_path, test=beside)
+    assert (other.rows, other.own_test) == (8, 2)
+
+
+def test_train_is_a_class_like_any_where_others_are_no_splits(tmp_path: Path) -> None:
+    raw = loaded(saved(tmp_path, [f"{name}/{n}.png" for name in ("bus", "train", "test") for n in range(2)]))
+    assert (raw.classes, raw.own_test) == (("bus", "test", "train"), 0)
+
+
+def test_folders_may_have_any_names(tmp_path: Path) -> None:
+    names = [f"{split}/{c}/{n}.png" for split in ("old", "new") for c in "xy" for n in range(2)]
+    raw = loaded(saved(tmp_path, names), train="old", test="new")
+    assert (raw.classes, raw.rows, raw.own_test) == (("x", "y"), 8, 4)
+
+
+def test_images_without_a_label_are_between_the_others_and_the_test(tmp_path: Path) -> None:
+    names = [f"{split}/{c}/{n}.png" for split in ("train", "test") for c in "xy" for n in range(2)]
+    root = saved(tmp_path, [*names, "more/1.png", "more/deeper/2.png"])
+    raw = loaded(root, rest="unlabelled", unlabelled="more")
+    assert list(raw.labels) == [0, 0, 1, 1, UNLABELLED, UNLABELLED, 0, 0, 1, 1]
+    assert raw.own_test == 4
+
+
+def test_images_are_coloured_where_one_is_and_grey_where_all_are(photos: Path) -> None:
+    assert loaded(photos).inputs.shape[1] == 1
+    saved(photos, ["cat/coloured.png"], Image.new("RGB", (5, 6), RED))
+    raw = loaded(photos)
+    assert raw.inputs.shape[1] == 3
+    assert tuple(raw.inputs[4, :, 0, 0]) == RED
+    assert loaded(photos, channels=1).inputs.shape[1] == 1
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_white_is_white_in_every_mode_of_pixels(tmp_path: Path, mode: str) -> None:
+    suffix = "tif" if mode == "CMYK" else "png"
+    saved(tmp_path, [f"{c}/1.{suffix}" for c in "xy"], Image.new("L", (5, 6), 255).convert(mode))
+    assert (loaded(tmp_path).inputs == 255).all()
+
+
+def test_of_a_larger_picture_the_middle_is_kept_and_scaled(tmp_path: Path) -> None:
+    stripes = Image.new("RGB", (90, 30), GREEN)
+    stripes.paste(RED, (0, 0, 30, 30))
+    stripes.paste(BLUE, (60, 0, 90, 30))
+    saved(tmp_path, ["x/1.png", "y/1.png"], stripes)
+    images = loaded(tmp_path, size=10).inputs
+    assert images.shape == (2, 3, 10, 10)
+    assert (images[0, :, :, 1:-1] == np.array(GREEN)[:, None, None]).all(), "but for the edges, which blend"
+    assert loaded(tmp_path, size=(5, 15)).inputs.shape == (2, 3, 5, 15)
+
+
+def test_a_picture_taken_sideways_is_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter: what lies left comes to the top
+    lying = Image.new("L", (8, 4), 0)
+    lying.paste(255, (0, 0, 4, 4))
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        lying.save(tmp_path / name / "1.png", exif=exif)
+    image = loaded(tmp_path).inputs[0, 0]
+    assert image.shape == (8, 4)
+    assert (image[:4] == 255).all()
+    assert (image[4:] == 0).all()
+
+
+def test_a_large_photograph_is_scaled_as_if_it_were_decoded_as_it_is(tmp_path: Path) -> None:
+    across = np.linspace(0, 255, 640).astype(np.uint8)
+    photo = Image.fromarray(np.stack([np.tile(across, (480, 1))] * 3, -1))
+    photo.save(tmp_path / "photo.jpg", quality=95)
+    with Image.open(tmp_path / "photo.jpg") as image:
+        whole = np.asarray(image.crop((80, 0, 560, 480)).resize((24, 24), Image.Resampling.BILINEAR))
+    found = decoded([tmp_path / "photo.jpg"], (3, 24, 24))[0].transpose(1, 2, 0)
+    assert np.abs(found.astype(int) - whole).max() <= 3
+
+
+def test_the_same_pictures_elsewhere_are_the_same_data_and_other_bytes_or_names_are_not(photos: Path) -> None:
+    before = content(photos)
+    elsewhere = shutil.copytree(photos, photos.parent / "copy")
+    assert content(elsewhere) == before
+    (elsewhere / "cat" / "0.png").rename(elsewhere / "cat" / "00.png")
+    assert content(elsewhere) != before
+    saved(photos, ["cat/0.png"], grey(99))
+    assert content(photos) not in (before, content(elsewhere))
+
+
+def test_other_files_are_left_out_and_hidden_ones_do_not_count(photos: Path) -> None:
+    (photos / "cat" / "notes.txt").write_text("of a cat")
+    (photos / "dog" / ".DS_Store").write_text("of a computer")
+    (photos / ".cache").mkdir()
+    raw = loaded(photos)
+    assert raw.rows == 8
+    assert raw.notes == (f"{photos}: 1 files that are no images by their names are left out",)
+
+
+def test_pictures_train_what_their_arrays_train(photos: Path) -> None:
+    saved(photos, [f"{name}/more{n}.png" for name in ("cat", "dog") for n in range(30)])
+    raw = loaded(photos)
+    np.savez(photos.parent / "a.npz", inputs=raw.inputs, labels=raw.labels, classes=np.array(raw.classes))
+    ours, theirs = (
+        build(DataConfig(source=source, path=str(path), validation=0.2))
+        for source, path in (("image_folder", photos), ("npz", photos.parent / "a.npz"))
+    )
+    assert (ours.classes, ours.mean, ours.std, ours.num_rows) == (
+        theirs.classes,
+        theirs.mean,
+        theirs.std,
+        theirs.num_rows,
+    )
+    for split in ("train", "validation", "test"):
+        for name, array in theirs.splits[split].items():
+            assert np.array_equal(ours.splits[split][name], array), (split, name)
+
+
+def test_new_pictures_are_brought_to_the_size_and_channels_of_the_training_images(photos: Path, tmp_path: Path) -> None:
+    assert np.array_equal(read_inputs(photos / "cat", None, (1, 6, 5)), loaded(photos).inputs[:4])
+    saved(tmp_path / "new", ["1.png"], Image.new("RGB", (50, 60), (9, 9, 9)))
+    for rows in (tmp_path / "new", tmp_path / "new" / "1.png"):
+        assert (read_inputs(rows, None, (1, 6, 5)) == np.full((1, 1, 6, 5), 9)).all()
+
+
+def refused(photos: Path, case: str) -> dict[str, Any]:
+    """Break the folder; returns the options to read it with."""
+    match case:
+        case "another size":
+            saved(photos, ["dog/9.png"], grey(1, 7, 5))
+        case "16 bits":
+            Image.fromarray(np.zeros((6, 5), dtype=np.uint16)).save(photos / "dog" / "9.png")
+        case "damaged":
+            whole = (photos / "dog" / "3.png").read_bytes()
+            (photos / "dog" / "3.png").write_bytes(whole[: len(whole) // 2])
+        case "no image":
+            (photos / "dog" / "9.png").write_text("a text")
+        case "an empty class":
+            (photos / "eel").mkdir()
+        case "no folders":
+            shutil.rmtree(photos)
+            saved(photos, ["1.png", "2.png"])
+        case "nothing":
+            shutil.rmtree(photos)
+        case "an unknown class":
+            saved(photos.parent / "t", [f"train/{c}/1.png" for c in "xy"] + ["test/z/1.png"])
+            (photos.parent / "t").rename(photos.parent / "u")
+            shutil.rmtree(photos)
+            (photos.parent / "u").rename(photos)
+        case "an unknown folder":
+            return {"test": "tset"}
+        case "unlabelled":
+            return {"unlabelled": "dog"}
+        case "an odd name":
+            saved(photos, ["new\nline/1.png"])
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (
+            "another size",
+            r"one size, but '0\.png' has 6 x 5 and '9\.png' 7 x 5; set data\.image_folder\.size",
+        ),
+        ("16 bits", r"dog/9\.png: has pixels of Pillow's mode I;16, but they must have 8 bits"),
+        ("damaged", r"dog/3\.png: is no image, or damaged \(.+\); write it again"),
+        ("no image", r"dog/9\.png: is no image, or damaged"),
+        ("an empty class", r"eel: has no image files; add some"),
+        ("no folders", r"photos: has no folders; it must have one with images for each class"),
+        ("nothing", r"photos: no such folder; data\.path must name a folder"),
+        ("an unknown class", r"test: has a class 'z' that the training images have not"),
+        ("an unknown folder", r"data\.image_folder\.test: .+photos has no folder 'tset'"),
+        ("unlabelled", r"data\.image_folder\.unlabelled: .+ set data\.rest = 'unlabelled'"),
+        ("an odd name", r"photos: a folder's name, 'new\\nline', cannot be printed; rename it"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line(photos: Path, case: str, said: str) -> None:
+    options = refused(photos, case)
+    with pytest.raises(DataError, match=said) as caught:
+        loaded(photos, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/etc", "a/b"])
+def test_a_folder_is_named_in_data_path_and_nowhere_else(photos: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"image_folder\.train: must be the name of a folder in data\.path"):
+        loaded(photos, train=name)
+
+
+def test_a_student_of_a_table_has_no_use_for_pictures(photos: Path) -> None:
+    encoder = json.loads('{"numbers": []}')
+    with pytest.raises(DataError, match="holds pictures, but this student has learned from a table"):
+        read_inputs(photos, encoder, (3,))
+
+
+def test_a_folder_without_pictures_has_nothing_to_predict(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a folder without image files"):
+        read_inputs(tmp_path, None, (1, 6, 5))
