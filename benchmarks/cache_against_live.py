@@ -25,7 +25,8 @@ from distill_tune.config import Config
 from distill_tune.config.load import load_space
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
-from distill_tune.distillation.training.loop import Epoch, distill
+from distill_tune.distillation.training.loop import distill
+from distill_tune.distillation.training.run import Epoch
 from distill_tune.registry import STUDENTS
 
 WIDTHS = {"0.5": (40, 1), "5": (86, 2), "25": (154, 3)}

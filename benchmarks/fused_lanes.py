@@ -29,7 +29,8 @@ from distill_tune.distillation.lanes import Lanes
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.training.allocator import keep_freed_memory
-from distill_tune.distillation.training.loop import Epoch, distill
+from distill_tune.distillation.training.loop import distill
+from distill_tune.distillation.training.run import Epoch
 
 SPACE = "search_spaces/letter.toml"
 CASES: dict[str, list[dict[str, Any]]] = {

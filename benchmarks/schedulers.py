@@ -91,7 +91,7 @@ def main() -> None:
             config = SearchConfig(**{"max_epochs": MAX_EPOCHS, "scheduler": "asha", **search})
             shown = _shown(curves, variant)
             played = [
-                _play(curves, shown, order, _judge(config, variant, given.students), budget)
+                _play(Player(curves, shown, order, _judge(config), budget, _opener(variant, given.students)))
                 for order in _orders(given, curves, variant)
             ]
             best = 100 * np.array([one.best for one in played])
@@ -112,10 +112,14 @@ def _arguments() -> Namespace:
     return made.parse_args()
 
 
-def _judge(config: SearchConfig, variant: str, middle: int) -> Judge:
+def _judge(config: SearchConfig) -> Judge:
     made: Judge = config.chosen("scheduler").judge(config)
-    made.openers = {_name(middle)} if variant.endswith("opener") else set()
     return made
+
+
+def _opener(variant: str, middle: int) -> int | None:
+    """The student that no rung holds back, where there is one."""
+    return middle if variant.endswith("opener") else None
 
 
 def _orders(given: Namespace, curves: list[Curve], variant: str) -> list[list[int]]:
@@ -174,8 +178,10 @@ def _curves(given: Namespace) -> list[Curve]:
 class Player:
     """One search: who is where, and how many epochs are spent."""
 
-    def __init__(self, curves: list[Curve], shown: np.ndarray, order: list[int], judge: Judge, budget: int):
-        self.curves, self.shown, self.judge, self.budget = curves, shown, judge, budget
+    def __init__(
+        self, curves: list[Curve], shown: np.ndarray, order: list[int], judge: Judge, budget: int, opener: int | None
+    ):
+        self.curves, self.shown, self.judge, self.budget, self.opener = curves, shown, judge, budget, opener
         self.waiting, self.epochs = list(reversed(order)), dict[int, int]()
         self.places: list[tuple[float, int, int]] = []
         self.spent = 0
@@ -211,20 +217,20 @@ class Player:
         self.fill(now_s)
 
     def _goes_on(self, student: int, epoch: int) -> bool:
-        return self.judge.goes_on(_name(student), epoch, float(self.shown[student, epoch - 1]))
+        goes_on = self.judge.goes_on(_name(student), epoch, float(self.shown[student, epoch - 1]))
+        return goes_on or student == self.opener
 
 
 def _name(student: int) -> str:
     return f"{student:04d}"
 
 
-def _play(curves: list[Curve], shown: np.ndarray, order: list[int], judge: Judge, budget: int) -> Played:
-    player = Player(curves, shown, order, judge, budget)
+def _play(player: Player) -> Played:
     for _ in range(PLACES):
         player.fill(0.0)
     while player.places:
         player.arrive(*heapq.heappop(player.places))
-    seen = {student: curves[student].scores[count - 1] for student, count in player.epochs.items() if count}
+    seen = {student: player.curves[student].scores[count - 1] for student, count in player.epochs.items() if count}
     ends = [score for student, score in seen.items() if player.epochs[student] == MAX_EPOCHS]
     return Played(max(ends or seen.values()), len(player.epochs))
 

@@ -38,9 +38,10 @@ from distill_tune.config import Config
 from distill_tune.config.load import load_space
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
-from distill_tune.distillation.training.loop import Epoch, distill
+from distill_tune.distillation.training.loop import distill
 from distill_tune.distillation.training.pace import Pace
-from distill_tune.tuning.planning.estimate import chosen_pace
+from distill_tune.distillation.training.run import Epoch
+from distill_tune.tuning.planning.estimate import chosen_paces
 
 RECIPE = (
     "loss.kind='soft_targets'",
@@ -121,7 +122,8 @@ def _case(name: str, storage: Path, repeats: int, is_plain: bool) -> tuple[Confi
     length = f"search.max_epochs={repeats + 2}"  # the last epoch of a training measures the gap as well
     space = load_space(ROOT / path, [*PLAIN_TEACHER, *RECIPE, *chosen, length])
     preparation = prepare(space, storage / ".cache", print)
-    pace = Pace("float32", "contiguous") if is_plain else chosen_pace(space, preparation.dataset)
+    family, plain = space.config.student.family, Pace("float32", "contiguous")
+    pace = plain if is_plain else chosen_paces(space, preparation.dataset)[family]
     for key, value in pace._asdict().items():
         space = space.with_fixed("optim", key, value)
     return space.at({}), Materials.open(preparation.prepared, space.at({}))

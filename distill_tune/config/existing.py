@@ -42,6 +42,15 @@ def without_unchosen(tables: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def at_its_own_pace(tables: dict[str, Any]) -> dict[str, Any]:
+    """The same tables, of one student family, with its pace (`optim.paces`) in the place of that of all."""
+    optim, family = tables.get("optim", {}), tables["student"]["family"]
+    if "paces" not in optim:
+        return tables
+    kept = {key: value for key, value in optim.items() if key != "paces"}
+    return {**tables, "optim": kept | (optim["paces"] or {}).get(family, {})}
+
+
 def lacking(kind: str, added: Iterable[str]) -> tuple[str, ...]:
     """The keys of `[loss]` that do not exist for a kind of loss and what is added to it."""
     entry = LOSSES.get(kind)

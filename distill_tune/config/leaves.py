@@ -38,7 +38,8 @@ def leaves(tables: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def _below(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:
-    if isinstance(value, dict) and not is_range(value) and not looks_like_range(value):
+    is_table = ":" in path[-1]  # of the options of a user's own part, whatever their names
+    if isinstance(value, dict) and (is_table or not (is_range(value) or looks_like_range(value))):
         for key, below in value.items():
             yield from _below((*path, key), below)
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -66,6 +66,11 @@ def dotted(path: Iterable[str | int]) -> str:
 
 def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first few of them."""
+    return ", ".join(names[:most]) + ", ..." * (len(names) > most)
 
 
 def shown(value: Any) -> str:

@@ -162,11 +162,15 @@ class ResourcesConfig(Options):
         raise BrokenRule(("gpus_per_worker",), rule, cure=f"Write {max(1, round(gpus))}.")
 
 
+LEAST_SEEDS = 2
+"""From fewer no interval can be computed."""
+
+
 class ConfirmConfig(Options):
     """How the best trials are trained again before one is named the winner."""
 
     top: Positive = 3
-    seeds: Annotated[int, Field(ge=2)] = 5
-    """Fresh seeds a configuration; two are the least that an interval can be computed from."""
+    seeds: Annotated[int, Field(ge=LEAST_SEEDS)] = 5
+    """Fresh seeds a configuration."""
     baseline_search: bool = False
     """Search once more, in the same space and budget, with losses that need no teacher, and compare the winners."""

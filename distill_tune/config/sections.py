@@ -7,7 +7,7 @@ thing (a data source, a teacher, a student family, a loss, an optimizer) carry o
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from distill_tune.config.choosing import Choosing
 from distill_tune.config.messages import BrokenRule, broken_rule, unknown_key
@@ -138,6 +138,13 @@ class LossConfig(Choosing):
         return self
 
 
+class PaceConfig(Options):
+    """In which numbers and layout one student family trains; what is None is as for all."""
+
+    precision: Literal["float32", "bfloat16"] | None = None
+    memory_format: Literal["contiguous", "channels_last"] | None = None
+
+
 class OptimConfig(Choosing):
     """How the student's weights are moved."""
 
@@ -157,6 +164,16 @@ class OptimConfig(Choosing):
     """Numbers of the forward pass; auto is bfloat16 where that is measured to be faster (CPU) or supported (GPU)."""
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
     """Layout of convolutions' kernels; auto is measured where the precision is, and contiguous elsewhere."""
+    paces: dict[str, PaceConfig] | None = None
+    """By student family, in the place of the two above: a search writes it where what is fastest differs."""
+
+    @field_validator("paces")
+    @classmethod
+    def _are_of_families(cls, paces: dict[str, PaceConfig] | None) -> dict[str, PaceConfig] | None:
+        for family in paces or {}:
+            if family not in STUDENTS:
+                raise unknown_key(("paces", family), STUDENTS.names)
+        return paces
 
 
 class RegularizationConfig(Options):

@@ -13,8 +13,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from distill_tune.config.existing import lacking, without_unchosen
-from distill_tune.config.leaves import NAMES, KeyPath, cure, found_at, is_name, leaves, named, put, range_at, take_out
+from distill_tune.config.existing import at_its_own_pace, lacking, without_unchosen
+from distill_tune.config.leaves import (
+    FAMILY,
+    NAMES,
+    KeyPath,
+    cure,
+    found_at,
+    is_name,
+    leaves,
+    named,
+    put,
+    range_at,
+    take_out,
+)
 from distill_tune.config.messages import BrokenRule, ValuePath, dotted, shown
 from distill_tune.config.naming_classes import check_classes_are_named
 from distill_tune.config.ranges import Range, Suggests
@@ -72,7 +84,7 @@ class Space:
     @cached_property
     def config(self) -> Config:
         """The configuration at the first corner of every range; its fixed values are those of every trial."""
-        return validate(self.tables)
+        return validate(self.tables if FAMILY in self.ranges else at_its_own_pace(self.tables))
 
     def with_fixed(self, section: str, key: str, value: Any) -> Space:
         """The same space with another value at a key that is no range.
@@ -197,7 +209,7 @@ class Space:
                 put(tables, path, values[dotted(path)])
             elif path[0] == "teacher":
                 take_out(tables, path)
-        return validate(without_unchosen(tables))
+        return validate(at_its_own_pace(without_unchosen(tables)))
 
     def _exists(self, path: KeyPath, values: Values) -> bool:
         section = path[0]

@@ -31,7 +31,8 @@ _ORIENTATION = 0x0112
 _MARGIN = 2
 """A JPEG is decoded at a smaller scale where that leaves so many times the size that is wanted."""
 
-Given, Found = TypeVar("Given"), TypeVar("Found")
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 
 
 class Kind(NamedTuple):

@@ -41,6 +41,8 @@ class Raw(ABC):
             raise DataError(
                 f"{self.where}: has {self.rows:,} rows of inputs, but {len(self.labels):,} labels; each row needs one."
             )
+        if not (labels != UNLABELLED).any():
+            raise DataError(f"{self.where}: no row has a label; a classifier needs some of each class.")
         if self.own_test and UNLABELLED in self.labels[-self.own_test :]:
             raise DataError(f"{self.where}: its test split has rows without a label; leave them out, or label them.")
 

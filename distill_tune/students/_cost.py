@@ -58,13 +58,13 @@ def looked_at(look: Callable[[], _Seen]) -> _Seen:
 
 
 def multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Multiply-adds of a network that exists, for one sample."""
+    """Multiply-adds of a network that exists, for one sample; it sees two, since a user's may not take a single one."""
     import torch
 
     from distill_tune.students._counting import operations_of
 
     device = next(network.parameters(), torch.zeros(())).device
-    return operations_of(lambda: network(torch.zeros(1, *input_shape, device=device))) // 2
+    return operations_of(lambda: network(torch.zeros(2, *input_shape, device=device))) // 4
 
 
 def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:

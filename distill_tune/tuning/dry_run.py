@@ -17,7 +17,7 @@ from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.data.build import build
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.distillation.preparation.prepare import check_students
+from distill_tune.distillation.preparation.prepare import check_fold, check_students
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.export.result_folder import SHARED_CACHE
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
@@ -46,7 +46,7 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         dataset = prepare_data(space.config.data, Path(temporary), key="TMPDIR")
         for number in range(space.config.data.folds or 0):
-            build(space.config.data, number)
+            check_fold(space.config, dataset, number, build(space.config.data, number).input_shape)
         storage, places = folder.parent, places_of_this_machine(space.config.resources, must_fit)
         fitted = fit(space, dataset, places, console.print)
         space, config = fitted.space, fitted.space.config

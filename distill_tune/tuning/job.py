@@ -13,7 +13,7 @@ from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import CACHE, LOGS, SHARED_CACHE, nothing_left_on_refusal, write_json
 from distill_tune.export.versions import versions
 from distill_tune.tuning.cluster.connection import Connection, check_answers, is_there_already
-from distill_tune.tuning.cluster.places import concurrency, idle_gpus, nodes_of_ray, places_of_this_machine
+from distill_tune.tuning.cluster.places import idle_gpus, nodes_of_ray, places_of_the_cluster, places_of_this_machine
 from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.order import Order
 from distill_tune.tuning.planning.fitting import Fitted, fit, known_to_fit
@@ -85,7 +85,8 @@ class Job:
         if ready.claim is not None:
             self.order.enter(ready.claim, ready.fitted.space)
             return ready.claim, ready.fitted
-        fitted = with_lanes(ready.fitted, ready.preparation.prepared, places, self.reporter.tell)
+        trials = ready.fitted.space.config.search.trials
+        fitted = with_lanes(ready.fitted, ready.preparation.prepared, min(places, trials), self.reporter.tell)
         origin = Origin.of(ready.preparation)
         order = self.order
         claim = Claim.of_new(order.folder, fitted.space, order.command, origin, order.is_named)
@@ -123,7 +124,7 @@ class Job:
         from distill_tune.tuning.cluster.nodes import check_nodes
 
         connection.wait()
-        places = concurrency(self.resources, self.order.space.config.search.trials)
+        places = places_of_the_cluster(self.resources)
         storage = self.order.folder.parent
         if (count := check_nodes(storage, needs_gpus=self.resources.gpus_per_worker > 0)) > 1:
             self.reporter.tell(f"{count} nodes share {storage}, with places for {places} trials at a time")

@@ -26,10 +26,15 @@ class SearchContext:
     claim: Claim
     fitted: Fitted
     preparation: Preparation
-    places: int
-    """For so many trials at a time."""
+    room: int
+    """For so many trainings at a time."""
     prepared_s: float
     """When preparation had ended, in seconds since 1970."""
+
+    @property
+    def places(self) -> int:
+        """For so many trials at a time: no more than there are."""
+        return min(self.room, self.fitted.space.config.search.trials)
 
     def linked(self) -> SearchContext:
         """With data and teacher's outputs where the search's own folder has them."""

@@ -15,6 +15,7 @@ from distill_tune.export.trials_table import write_trials
 from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.planning.fitting import Fitted
+from distill_tune.tuning.proposals.start_from import still_there
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.running.run import run_search
@@ -32,7 +33,7 @@ from distill_tune.tuning.verdict.rungs import rung_report, warning_of
 from distill_tune.tuning.workers.keeping import CheckpointSweeper, drop_checkpoints_of_others
 from distill_tune.tuning.workers.trial import TrialContext
 
-BESIDE = "baseline"
+BASELINE = "baseline"
 """The folder, in that of a search, of the search without a teacher beside it."""
 
 
@@ -92,7 +93,8 @@ class SearchPhase:
             self.fitted.smallest,
         )
         if not history.study_bytes:
-            study.learn(trials_of_others(search.start_from, self.space))
+            others = still_there(search.start_from, self.reporter.tell)
+            study.learn(trials_of_others(others, self.space))
         conductor.take_up(list(history.records.values()))
         return conductor
 
@@ -103,7 +105,7 @@ class SearchPhase:
             return
         ended_by = self.budget.ended_by
         assert ended_by is not None, "every search ends for a reason"
-        why = conductor.exhausted or conductor.why
+        why = conductor.why_exhausted or conductor.why
         if self.progress is not None:
             self.progress.close()
         if ended_by is not Reason.TRIALS:
@@ -113,8 +115,7 @@ class SearchPhase:
         if ended_by is Reason.USER:
             return
         self.ended_by = ended_by
-        if ended_by is not Reason.FAILURES:
-            self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by))
+        self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by))  # a main search of failures is tried again
         if len(self.ledger.objectives) > 1:
             self.reporter.tell(front_in_words(self.ledger))
         if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):
@@ -154,18 +155,18 @@ class SearchPhase:
         return watchers
 
 
-def claim_beside(claim: Claim, fitted: Fitted, trials: int) -> tuple[Claim, Fitted]:
+def claim_baseline(claim: Claim, fitted: Fitted, trials: int) -> tuple[Claim, Fitted]:
     """The claim to `baseline/` for as many trials as the search itself has trained, and the space with that number.
 
     It is found as an earlier session has left it; where the search has been extended since, so is this one.
     """
-    folder, command = claim.folder / BESIDE, claim.command
+    folder, command = claim.folder / BASELINE, claim.command
     fitted = replace(fitted, space=fitted.space.with_fixed("search", "trials", trials))
     is_new = not (folder / LOGBOOK).exists() or not (folder / LOGBOOK).stat().st_size
-    beside = Claim.of_new(folder, fitted.space, command) if is_new else Claim.of_old(folder, command)
-    for _ in range(claim.history.extensions - beside.history.extensions):
-        beside.logbook.write(Entry.EXTENDED, trials=trials)
-        beside.history.extend()
+    baseline = Claim.of_new(folder, fitted.space, command) if is_new else Claim.of_old(folder, command)
+    for _ in range(claim.history.extensions - baseline.history.extensions):
+        baseline.logbook.write(Entry.EXTENDED, trials=trials)
+        baseline.history.extend()
     write_search_toml(folder, fitted.space, command)
-    fitted.limits.know_latencies(fitted.space, beside.history.records.values())
-    return beside, fitted
+    fitted.limits.know_latencies(fitted.space, baseline.history.records.values())
+    return baseline, fitted

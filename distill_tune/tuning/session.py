@@ -13,7 +13,7 @@ from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.interrupts import Interrupt
 from distill_tune.tuning.planning.time_budget import Times, plan_confirmation
 from distill_tune.tuning.search_context import SearchContext
-from distill_tune.tuning.search_phase import BESIDE, SearchPhase, claim_beside
+from distill_tune.tuning.search_phase import BASELINE, SearchPhase, claim_baseline
 from distill_tune.tuning.showing.display import Reporter
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.ledger import Ledger
@@ -23,11 +23,12 @@ from distill_tune.tuning.state.records import Status, TrialRecord, sign_of
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.clock import Clock, searched_s
 from distill_tune.tuning.verdict.confirmation import (
+    Candidate,
     Confirmation,
+    baseline_candidates,
     candidates_of,
     confirm,
     fresh_seeds,
-    rivals_of,
 )
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.front import candidates, distinct, front_rows
@@ -45,9 +46,9 @@ class Session:
         self.times = Times.of(self.config.search, num_searches(self.config.confirm))
         self.main = SearchPhase(context.claim, context.fitted, self._budget(), context.places, reporter)
         self.ledger = self.main.ledger
-        self.beside: SearchPhase | None = None
+        self.baseline_search: SearchPhase | None = None
         """The search without a teacher, where there is one and it has begun."""
-        self.again = Ledger(self.ledger.objective)
+        self.confirmation_ledger = Ledger(self.ledger.objective)
         """The ledger of the confirmation's runs, once it has begun."""
 
     def _budget(self) -> Budget:
@@ -79,21 +80,21 @@ class Session:
 
     def effort(self) -> dict[str, Any]:
         """What the search has cost, and why it ended."""
-        main, beside = self.main, self.beside
+        main, baseline = self.main, self.baseline_search
         ended_by = main.ended_by or (Reason.USER if self.interrupt.requested else main.budget.ended_by)
         places, history = self.context.places, self.claim.history
         place_s = history.place_s + places * (self.clock.search_s - history.search_s)
         spent = summary.effort(self.ledger, self.clock, places, main.lanes, main.judge.rungs, ended_by, place_s)
-        if beside is None:
+        if baseline is None:
             return spent
         return spent | {
-            "baseline_search": summary.effort_beside(beside.ledger, beside.ended_by or beside.budget.ended_by)
+            "baseline_search": summary.baseline_effort(baseline.ledger, baseline.ended_by or baseline.budget.ended_by)
         }
 
     def _in_order(self) -> dict[str, Any]:
         self._search()
         if not self.interrupt.requested and self.config.confirm.baseline_search and self.ledger.ranked():
-            self._search_beside()
+            self._search_baseline()
         if self.interrupt.requested:
             return self._interrupted()
         confirmation = self._confirm()
@@ -111,33 +112,35 @@ class Session:
         finally:
             self.clock.searched(self.ledger, self.context.prepared_s, self.claim.history.search_s)
 
-    def _search_beside(self) -> None:
+    def _search_baseline(self) -> None:
         """The same search without a teacher: as many trials, as much time."""
         began_s, trained = time.time(), self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
-        claim, fitted = claim_beside(self.claim, self.context.fitted.without_teacher(), trained)
+        claim, fitted = claim_baseline(self.claim, self.context.fitted.without_teacher(), trained)
         if lost := claim.history.loss:
             self.reporter.tell(lost)
         times, epochs = self.times, self.config.search.epochs
         budget = Budget(trained, times.search_s, epochs, interrupt=self.interrupt, spent_s=claim.history.spent_s)
-        self.beside = beside = SearchPhase(claim, fitted, budget, min(self.context.places, trained), self.reporter)
+        self.baseline_search = baseline = SearchPhase(
+            claim, fitted, budget, min(self.context.places, trained), self.reporter
+        )
         tensorboard = TensorBoardWatcher(
-            self.claim.folder / TENSORBOARD / BESIDE,
-            beside.space,
+            self.claim.folder / TENSORBOARD / BASELINE,
+            baseline.space,
             self.ledger.objective,
-            beside.places,
-            is_beside=True,
+            baseline.places,
+            is_baseline=True,
         )
         self.reporter.say("Searching", "the same space without a teacher")
         try:
-            beside.run(self.context.preparation.prepared, tensorboard, "Without a teacher")
+            baseline.run(self.context.preparation.prepared, tensorboard, "Without a teacher")
         except KeyboardInterrupt:  # as `work`, while its logbook is still open
             self.interrupt.requested = True
-            beside.end_the_rest()
+            baseline.end_the_rest()
             raise
         finally:
-            beside.ledger.close()
+            baseline.ledger.close()
             claim.logbook.release()
-            self.clock.baseline_search_s = searched_s(beside.ledger, began_s, claim.history.search_s)
+            self.clock.baseline_search_s = searched_s(baseline.ledger, began_s, claim.history.search_s)
 
     def _confirm(self) -> Confirmation | None:
         """Train the best again, then the winner's baselines; None where there is nothing to confirm."""
@@ -162,35 +165,37 @@ class Session:
     def _confirmed(self, best: list[TrialRecord], plan: ConfirmationPlan) -> Confirmation | None:
         history = self.claim.history
         seeds = fresh_seeds(self.config, plan.seeds, history.rounds)
-        rivals = [] if self.beside is None else rivals_of(self.beside.space, self._best_beside(plan), seeds)
-        self.again = Ledger(self.ledger.objective, self.ledger.watchers, self.reporter.tell)
+        searched = self._searched_without_teacher(plan, seeds)
+        self.confirmation_ledger = Ledger(self.ledger.objective, self.ledger.watchers, self.reporter.tell)
         with ConfirmationPool(
-            min(self.context.places, plan.num_runs),
+            min(self.context.room, plan.num_runs),
             self.context.preparation.prepared,
             self.config.resources,
             self.claim.folder,
-            self.again,
+            self.confirmation_ledger,
             Budget(plan.num_runs, interrupt=self.interrupt),
             history.confirmations,
             self.main.lanes,
             self.config.search.retries,
         ) as pool:
-            return confirm(candidates_of(self.space, best, seeds), pool.train, self.ledger.objective, rivals)
+            return confirm(candidates_of(self.space, best, seeds), pool.train, self.ledger.objective, searched)
 
     def _plan(self, best: list[TrialRecord]) -> ConfirmationPlan:
         run_s = self.config.search.max_epochs * best[0].training_s / best[0].epochs
         if folds := self.config.data.folds:
             run_s *= folds / (folds - 1)  # the student of all folds is trained too
-        used_s = sum(phase.used_s for phase in (self.main, self.beside) if phase is not None)
+        used_s = sum(phase.used_s for phase in (self.main, self.baseline_search) if phase is not None)
         left_s = None if self.times.total_s is None else self.times.total_s - used_s
-        return plan_confirmation(self.config, len(best), run_s, left_s, self.context.places)
+        return plan_confirmation(self.config, len(best), run_s, left_s, self.context.room)
 
-    def _best_beside(self, plan: ConfirmationPlan) -> list[TrialRecord]:
-        assert self.beside is not None
-        best = distinct(self.beside.ledger.ranked())
+    def _searched_without_teacher(self, plan: ConfirmationPlan, seeds: list[int]) -> list[Candidate]:
+        """The best of the search without a teacher, where there was one."""
+        if self.baseline_search is None:
+            return []
+        best = distinct(self.baseline_search.ledger.ranked())
         if not best:
             self.reporter.tell("warning: no trial of the search without a teacher could be used; nothing is said of it")
-        return best[: plan.top]
+        return baseline_candidates(self.baseline_search.space, best[: plan.top], seeds)
 
     def _outcome(self, confirmation: Confirmation | None) -> dict[str, Any]:
         if confirmation is None:
@@ -210,11 +215,11 @@ class Session:
         return found
 
     def _failed(self) -> dict[str, Any]:
-        ledger = self.again if self.again.records else self.ledger
+        ledger = self.confirmation_ledger if self.confirmation_ledger.records else self.ledger
         messages = (r.message for r in ledger.records.values() if r.status is Status.FAILED)
         assert self.main.conductor is not None
-        first = next(messages, self.main.conductor.exhausted or "no trial came to its end in two seeds")
-        what = "no student could be confirmed" if self.again.records else "no trial could be used"
+        first = next(messages, self.main.conductor.why_exhausted or "no trial came to its end in two seeds")
+        what = "no student could be confirmed" if self.confirmation_ledger.records else "no trial could be used"
         return {**self._head, **summary.failed(f"{what}; the first said: {first}")}
 
     def _interrupted(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def test_data_that_were_cut_off(refuse: Refuse, folder: Path, source: str, keep:
     assert f"{path.name}: is truncated or damaged" in refuse(f"data.source={source}", f"data.path={path.name}")
 
 
-@pytest.mark.parametrize("source", ["csv", "npz", "parquet", "fashion_mnist", "letter"])
+@pytest.mark.parametrize("source", ["csv", "npz", "parquet", "fashion_mnist", "image_folder", "letter"])
 @pytest.mark.parametrize("path", ["long" * 90, "null\\u0000byte", "~nobody_of_this_name/data", "data.csv/below"])
 def test_a_path_that_no_file_can_have(refuse: Refuse, source: str, path: str) -> None:
     said = refuse(f"data.source={source}", f'data.path="{path}"')

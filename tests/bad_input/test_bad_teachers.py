@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from good import TEACHERS, Refuse
+from good import TEACHERS, Refuse, rows
 from safetensors.torch import save_file
 
 
@@ -113,3 +113,41 @@ def test_a_teacher_that_does_not_take_the_data_or_knows_other_classes(refuse_tor
     assert "inputs of shape (3,)" in refuse_torch("my_teachers:wide")
     save_file(torch.nn.Linear(3, 4).state_dict(), folder / "weights.safetensors")
     assert "for the 3 classes of the data, but returned [2, 4]" in refuse_torch("my_teachers:four_classes")
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+def test_views_that_the_data_do_not_have_or_that_nobody_can_label(refuse: Refuse, arguments: tuple[str, ...]) -> None:
+    assert "augmentation.flip: cannot be used on tables; for tables there are: " in refuse(
+        "augmentation.flip=0.5", arguments=arguments
+    )
+    assert "augmentation.noise: the teacher must label what the student sees, but source = 'logits' has" in refuse(
+        "augmentation.noise=0.1", arguments=arguments
+    )
+    assert "teacher.mode: 'live' needs a teacher that can run, but source = 'logits' has only logits" in refuse(
+        "teacher.mode=live", arguments=arguments
+    )
+
+
+def test_a_member_that_cannot_label_is_refused_before_another_is_trained(refuse: Refuse) -> None:
+    trained = "{source='train',family='mlp',mlp={widths=[8]},train={epochs=2}}"
+    assert "augmentation.noise: the teacher must label what the student sees, but source = 'logits' has" in refuse(
+        "teacher={source='ensemble'}",
+        f"teacher.ensemble.members.a={trained}",
+        "teacher.ensemble.members.b={source='logits',path='teacher.npy'}",
+        "augmentation.noise=0.1",
+    )
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+def test_a_network_that_reads_a_feature_which_a_fold_lacks(
+    refuse: Refuse, folder: Path, arguments: tuple[str, ...]
+) -> None:
+    table = rows()
+    table["colour"] = ["red", "green"] * 29 + ["blue", "red"]  # blue is in one fold alone
+    table[["colour", "height", "width", "weight", "kind"]].to_csv("data.csv", index=False)
+    (folder / "folds.py").write_text("import torch\n\ndef net():\n    return torch.nn.Linear(6, 3)\n")
+    save_file(torch.nn.Linear(6, 3).state_dict(), folder / "weights.safetensors")
+    network = ("teacher={source='torch',path='weights.safetensors',torch={factory='folds:net'}}", "data.folds=3")
+    said = refuse(*network, arguments=arguments)
+    assert "teacher.source: 'torch' reads 6 features, but without fold " in said
+    assert "of data.folds = 3 there are 5, since a value or a gap is nowhere else" in said

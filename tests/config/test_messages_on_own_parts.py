@@ -27,6 +27,15 @@ def test_ones_own_family_is_checked_like_any_other(own_module: Callable[[str, st
     )
 
 
+@pytest.mark.parametrize("option", ["inputs", "points", "choice", "log"])
+def test_the_only_option_of_ones_own_family_may_be_called_like_a_kind_of_range(
+    own_module: Callable[[str, str], None], option: str
+) -> None:
+    own_module("my_models", f"def net(input_shape, classes, {option}: list[int]): ...")
+    tables = parse(f"student.family = 'my_models:net'\nstudent.\"my_models:net\".{option} = [32, 64]").config
+    assert tables.student.tables == {"my_models:net": {option: [32, 64]}}
+
+
 def test_a_teacher_of_ones_own_family_takes_its_options(own_module: Callable[[str, str], None]) -> None:
     own_module("my_models", "def net(input_shape, classes, width: int): ...")
     table = 'teacher."my_models:net"'

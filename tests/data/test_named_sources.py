@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -222,6 +223,20 @@ def test_a_test_split_without_images_is_not_taken_for_none(small_fashion: Path) 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere: no such folder; data\.path must name the folder"):
         build(DataConfig(source="fashion_mnist", path=str(tmp_path / "nowhere")))
+
+
+def test_a_download_that_was_broken_off_hides_no_other_place_and_is_gone_on_with(
+    monkeypatch: Any, small_fashion: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    shutil.copy(small_fashion / fashion_mnist.FILES[0], broken)
+    monkeypatch.setattr(fashion_mnist, "PLACES", (str(broken), str(small_fashion)))
+    assert {path.parent for path in fashion_mnist.find_files(None)} == {small_fashion}
+    monkeypatch.setattr(fashion_mnist, "PLACES", (str(broken),))
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
+    with pytest.raises(DataError, match="Fashion-MNIST is not on this machine"):
+        fashion_mnist.find_files(None)
 
 
 def test_fashion_mnist_that_is_nowhere_says_how_to_get_it(monkeypatch: Any) -> None:

@@ -19,7 +19,7 @@ from distill_tune.data import UNLABELLED, RawTable
 from distill_tune.data.build import build
 from distill_tune.data.splits import Fold, split_rows
 from distill_tune.distillation.materials.materials import Materials
-from distill_tune.distillation.training.loop import Run
+from distill_tune.distillation.training.run import Run
 from distill_tune.errors import DataError
 
 FOLDS = [None, Fold(3, 0), Fold(3, 2), Fold(3)]
@@ -124,3 +124,19 @@ def test_the_teacher_and_students_without_one_learn_from_the_others_alone(
     for run in (taught, alone):
         reports = [run.next_epoch().report for _ in range(3)]
         assert reports[-1]["val/accuracy"] > 0.5  # of four classes
+
+
+@pytest.mark.parametrize("rest", ["hidden", "unlabelled"])
+def test_data_without_any_label_are_refused(tmp_path: Path, rest: str) -> None:
+    np.savez(tmp_path / "d.npz", inputs=np.eye(9), labels=np.full(9, UNLABELLED), classes=np.array(["a", "b"]))
+    with pytest.raises(DataError, match=r"no row has a label|labels must be 0 or above"):
+        build(DataConfig(source="npz", path=str(tmp_path / "d.npz"), rest=rest))  # type: ignore[arg-type]
+
+
+def test_letter_may_leave_labels_out_too(tmp_path: Path) -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).integers(0, 16, (260, 16))).add_prefix("f")
+    frame.insert(0, "lettr", [chr(65 + row % 26) for row in range(260)])
+    frame.loc[[7, 50], "lettr"] = None
+    frame.to_csv(tmp_path / "letter.csv", index=False)
+    built = build(DataConfig(source="letter", path=str(tmp_path / "letter.csv"), rest="unlabelled"))
+    assert list(built.splits["train"]["labels"]).count(UNLABELLED) == 2

@@ -10,7 +10,8 @@ from runs import TABLE, run_space
 from distill_tune.config import Config
 from distill_tune.distillation.lanes import Lanes
 from distill_tune.distillation.materials.materials import Materials, Prepared
-from distill_tune.distillation.training.loop import Epoch, distill
+from distill_tune.distillation.training.loop import distill
+from distill_tune.distillation.training.run import Epoch
 
 Sections = dict[str, dict[str, Any]]
 CLOSE = 1e-4

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from distill_tune.config import Config, Space
 from distill_tune.distillation.materials.materials import Materials
-from distill_tune.distillation.training.loop import Checkpoint, Epoch, distill
+from distill_tune.distillation.training.loop import distill
+from distill_tune.distillation.training.run import Checkpoint, Epoch
 
 Make = Callable[..., Space]
 Ready = Callable[[Space], tuple[Config, Any]]

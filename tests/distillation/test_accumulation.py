@@ -12,7 +12,8 @@ from torch import nn
 from distill_tune.config import Config, Space
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.training.accumulation import Accumulation
-from distill_tune.distillation.training.loop import Run, distill
+from distill_tune.distillation.training.loop import distill
+from distill_tune.distillation.training.run import Run
 
 Make = Callable[..., Space]
 Ready = Callable[[Space], tuple[Config, Any]]

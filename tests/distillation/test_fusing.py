@@ -15,7 +15,7 @@ from distill_tune.distillation.lanes.fused import fusing_key
 from distill_tune.distillation.materials.materials import Materials, Prepared
 from distill_tune.distillation.optimizers._direct import DirectOptimizer
 from distill_tune.distillation.preparation.prepare import prepare
-from distill_tune.distillation.training.loop import Run
+from distill_tune.distillation.training.run import Run
 from distill_tune.registry import LOSSES, OPTIMIZERS
 from distill_tune.students._blocks import Normalised
 

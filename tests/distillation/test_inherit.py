@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from distill_tune.distillation.cache.weights import network_of
 from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.initialisation._calibration import _batch_statistics, _moments, _take_statistics
-from distill_tune.distillation.initialisation._carrying import Carried, carry
+from distill_tune.distillation.initialisation._carrying import Carried, _fitted, carry
 from distill_tune.distillation.initialisation._counterparts import counterparts, evenly_spaced
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.training.validation import evaluate
@@ -241,3 +241,16 @@ def test_on_digits_a_student_that_inherits_knows_more_before_its_first_step(fami
 
 def accuracy_of(student: nn.Module, materials: Materials) -> float:
     return evaluate(student, materials.validation_inputs, materials.validation_labels, None, Shard())["accuracy"]
+
+
+@pytest.mark.parametrize(("have", "wanted", "kept"), [(3, 2, [1, 2]), (2, 3, None), (3, 4, None), (5, 3, [1, 2, 3])])
+def test_kernels_of_another_size_keep_their_middle_or_have_zeros_around(
+    have: int, wanted: int, kept: list[int] | None
+) -> None:
+    kernels = torch.arange(1.0, have * have + 1).view(1, 1, have, have)
+    fitted = _fitted(kernels, torch.Size([wanted, wanted]))
+    assert fitted.shape == (1, 1, wanted, wanted)
+    if kept is None:
+        assert sorted(fitted.flatten().tolist())[-have * have :] == kernels.flatten().tolist()
+    else:
+        assert torch.equal(fitted, kernels[:, :, kept][..., kept])

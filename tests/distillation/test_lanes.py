@@ -11,7 +11,8 @@ from torch import Tensor
 from distill_tune.distillation.lanes.fused import Fused, fusing_key
 from distill_tune.distillation.materials.materials import Materials, Prepared
 from distill_tune.distillation.preparation.prepare import prepare
-from distill_tune.distillation.training.loop import Epoch, Run, distill
+from distill_tune.distillation.training.loop import distill
+from distill_tune.distillation.training.run import Epoch, Run
 from distill_tune.errors import TrainingError
 from distill_tune.registry import LOSSES
 

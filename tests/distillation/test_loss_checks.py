@@ -218,3 +218,12 @@ def test_what_only_a_fold_cannot_have_is_refused_with_the_data(tmp_path: Path) -
     data = {**TABLE["data"], "folds": 5, "student_samples": 460}  # of 480, of which each fold trains on 384
     with pytest.raises(DataError, match=r"data\.student_samples = 460, but the training split has 38\d\."):
         announced_data(run_space({**TABLE, "data": data}).config, tmp_path, lambda line: None)
+
+
+def test_a_baseline_without_a_teacher_sees_labelled_rows_alone_and_each_worker_a_part_of_them(tmp_path: Path) -> None:
+    few = {**TABLE["data"], "rest": "unlabelled", "student_samples": 12}
+    deep = {"family": "resnet", "resnet": {"width": 8}}
+    base = {**TABLE, "data": few, "student": deep, "optim": {"batch_size": 48}}
+    looked_at(base, tmp_path, resources={"workers_per_trial": 6})
+    with pytest.raises(ConfigError, match=r"student 'resnet' cannot be trained on one sample a step for each worker"):
+        looked_at(base, tmp_path, resources={"workers_per_trial": 8})

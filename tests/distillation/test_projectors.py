@@ -10,7 +10,7 @@ from small_trainings import Make, Ready, epochs_of, report_of
 from torch import nn
 
 from distill_tune.distillation.materials.materials import Materials
-from distill_tune.distillation.training.loop import Checkpoint, Run
+from distill_tune.distillation.training.run import Checkpoint, Run
 
 
 def test_a_run_resumed_with_its_projectors_ends_as_the_undisturbed_one(image_space: Make, ready: Ready) -> None:

@@ -11,8 +11,8 @@ from small_trainings import Make, Ready, epochs_of, report_of
 from distill_tune.distillation.cache.features import TeacherFeatures
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.training.feature_terms import with_features
-from distill_tune.distillation.training.loop import Run
 from distill_tune.distillation.training.objective import Objective
+from distill_tune.distillation.training.run import Run
 
 
 def test_a_live_teacher_gives_the_losses_on_features_of_a_cached_one(image_space: Make, ready: Ready) -> None:

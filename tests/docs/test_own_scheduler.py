@@ -36,7 +36,7 @@ def passes(conductor: Conductor, accuracy: float, epoch: int = 1) -> bool:
     """Whether a new trial with this accuracy goes on; it ends where it does not."""
     proposal = conductor.propose()
     assert isinstance(proposal, Proposal)
-    name = f"{proposal.number:04d}"
+    name = proposal.trial_id
     passed = conductor.goes_on(name, [{"epoch": epoch, "val/accuracy": accuracy}])
     if not passed:
         conductor.ended(name, None)

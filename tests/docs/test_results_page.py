@@ -70,7 +70,7 @@ def document(own_space: Space, preparation: Preparation, tmp_path_factory: pytes
         {"name": "own", "space": "", "test_opened": 1}, confirmation, preparation, limits, ledger, folder / "best"
     )
     spent = summary.effort(ledger, Clock(), 1, 1, [Rung(1)], Reason.TRIALS, place_s=1.0)
-    beside = {"baseline_search": summary.effort_beside(ledger, Reason.TRIALS)}
+    beside = {"baseline_search": summary.baseline_effort(ledger, Reason.TRIALS)}
     return {**found, **spent, **beside, "versions": versions()}
 
 

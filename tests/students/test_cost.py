@@ -72,6 +72,22 @@ def test_multiply_adds_are_those_of_pytorchs_own_counter(name: str, shape: tuple
     assert multiply_adds(network, shape) == counter.get_total_flops() // 2
 
 
+class NeverAlone(nn.Module):
+    """Drops the axis of the batch where there is one sample in it, as `squeeze()` without an axis does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.linear(inputs.squeeze()).log_softmax(dim=1)
+
+
+def test_a_network_that_takes_no_single_sample_is_counted(  # a teacher's is, after all trials and confirmations
+) -> None:
+    assert multiply_adds(NeverAlone(), (4,)) == 12
+
+
 def test_looking_at_a_network_loads_no_compiler() -> None:
     lines = (
         "import sys",

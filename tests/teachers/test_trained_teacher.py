@@ -18,7 +18,7 @@ from distill_tune.distillation.preparation import teacher_training
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.preparation.ready_teachers import data_spec_of
 from distill_tune.distillation.preparation.teacher_training import train_teacher
-from distill_tune.distillation.training.loop import Run
+from distill_tune.distillation.training.run import Run
 from distill_tune.errors import TeacherError
 from distill_tune.teachers import LoadedTeacher, TeacherContext, Trained
 

@@ -51,7 +51,7 @@ def journal(tmp_path: Path) -> list[optuna.trial.FrozenTrial]:
 def begin(conductor: Conductor) -> str:
     proposal = conductor.propose()
     assert isinstance(proposal, Proposal)
-    return f"{proposal.number:04d}"
+    return proposal.trial_id
 
 
 def report(epoch: int, accuracy: float) -> list[dict[str, float]]:

@@ -65,7 +65,7 @@ def run_a_leg(conductor: Conductor, accuracy: float) -> str | None:
     proposal = conductor.propose()
     if proposal is None:
         return None
-    name = f"{proposal.number:04d}"
+    name = proposal.trial_id
     first = conductor.ledger.records[name].epochs + 1
     for epoch in range(first, 10):
         numbers = {"epoch": epoch, "val/accuracy": accuracy, "time/training_s": 0.1}

@@ -85,7 +85,7 @@ class Session:
             while not self.conductor.is_over:
                 proposal = self.conductor.propose()
                 if proposal is not None:
-                    self._train(f"{proposal.number:04d}")
+                    self._train(proposal.trial_id)
             self.conductor.end_the_rest()
         return self.outcome
 

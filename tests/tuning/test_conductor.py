@@ -1,5 +1,6 @@
 """The search's decisions, played through without Ray: who is proposed, who goes on, how each one ends."""
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import pytest
 from conducted import SPACE, FakeLimits, begin, journal, report
 from optuna.trial import TrialState
 
+from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.planning.limits import Excess
 from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.schedulers.asha import Asha
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status
@@ -26,6 +29,30 @@ def make(tmp_path: Path) -> Make:
         return Conductor(study, Asha().judge(SPACE.config.search), Ledger(), Budget(trials), limits, concurrency)  # type: ignore[arg-type]
 
     return conductor
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS.names)
+def test_no_rung_holds_the_first_known_good_of_a_family_back_and_it_is_measured_with_the_others(
+    tmp_path: Path, scheduler: str
+) -> None:
+    search = SPACE.config.search.model_copy(update={"scheduler": scheduler})
+    conductor = Conductor(
+        Study(tmp_path / "study.journal", "s", SPACE),
+        Scheduler.of(search).judge(search),
+        Ledger(),
+        Budget(100),
+        FakeLimits(None),  # type: ignore[arg-type]
+        concurrency=20,
+        known_good=deque([{"student.family": "mlp"}]),
+    )
+    opener = begin(conductor)
+    for other in [begin(conductor) for _ in range(12)]:
+        for epoch in (1, 2, 3):
+            conductor.goes_on(other, report(epoch, 0.5))
+    assert all(conductor.goes_on(opener, report(epoch, 0.1)) for epoch in (1, 2, 3))
+    rungs = conductor.judge.rungs
+    assert any(rung.scores.get(opener) == 0.1 for rung in rungs) or not rungs
+    assert not conductor.goes_on(opener, report(4, float("nan")))
 
 
 def test_no_more_trials_run_than_there_are_places(make: Make) -> None:
@@ -68,7 +95,7 @@ def test_limits_that_nobody_proposed_can_meet_are_said_and_not_searched_for_ever
     conductor.limits.excess = lambda config: Excess(1.0, "max_parameters", "over it")  # type: ignore[method-assign]
     assert conductor.propose() is None
     assert conductor.is_over
-    assert conductor.exhausted.startswith("limits: none of 100 students")
+    assert conductor.why_exhausted.startswith("limits: none of 100 students")
     assert conductor.budget.ended_by is None, "trials at work go on"
 
 

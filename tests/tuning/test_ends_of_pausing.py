@@ -148,7 +148,7 @@ def test_a_grid_whose_trials_pause_tries_every_combination_once_and_ends(tmp_pat
         run_a_leg(conductor, 0.01 * conductor.ledger.count())
     tried = [tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()]
     assert len(tried) == len(set(tried)) == 6
-    assert conductor.exhausted
+    assert conductor.why_exhausted
 
 
 def test_another_search_learns_from_trials_that_pause(make: Make, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What is settled before a search: limits, precision, and what the time can pay for."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -9,7 +10,11 @@ from fitted_spaces import fitted, space_with
 from pydantic import model_validator
 from torch import nn
 
+from distill_tune.config import load_space
+from distill_tune.config.leaves import FAMILY
+from distill_tune.distillation.training.pace import Pace
 from distill_tune.errors import ConfigError
+from distill_tune.export.result_folder import SEARCH_TOML, write_search_toml
 from distill_tune.students import Student
 from distill_tune.tuning.planning import fitting
 from distill_tune.tuning.planning.fitting import known_to_fit
@@ -32,6 +37,23 @@ def test_the_precision_is_settled_and_recorded_but_only_where_it_was_left_open(p
     for asked in ("bfloat16", {"choice": ["auto", "float32"]}):
         kept, _ = fitted(preparation, optim={"precision": asked})
         assert kept.space == space_with(optim={"precision": asked})
+
+
+def test_each_family_trains_at_the_pace_that_is_fastest_for_it(
+    preparation: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    paces = {"mlp": Pace("float32", "contiguous"), "convnet": Pace("bfloat16", "channels_last")}
+    monkeypatch.setattr(fitting, "chosen_paces", lambda space, dataset: paces)
+    found, _ = fitted(preparation, student={"family": ["mlp", "convnet"]})
+    write_search_toml(tmp_path, found.space, "command")
+    for space in (found.space, load_space(tmp_path / SEARCH_TOML, [])):  # as it is, and as it is taken up again
+        for family, pace in paces.items():
+            optim = space.at(space.middle(chosen={FAMILY: family})).optim
+            assert (optim.precision, optim.memory_format, optim.paces) == (*pace, None)
+    monkeypatch.setattr(fitting, "chosen_paces", lambda space, dataset: dict.fromkeys(paces, paces["convnet"]))
+    alike, _ = fitted(preparation, student={"family": ["mlp", "convnet"]})
+    optim = alike.space.config.optim
+    assert (optim.precision, optim.memory_format, optim.paces) == ("bfloat16", "channels_last", None)
 
 
 def test_time_that_cannot_pay_for_the_full_budget_lowers_it_and_says_so(

@@ -49,10 +49,14 @@ def test_who_was_at_work_in_two_deaths_stays_alone() -> None:
     assert [turn.due, *(place.take(0, is_new=False).due for _ in range(2))] == [["0000"]] * 3
 
 
-def test_without_retries_a_death_gives_up_all_that_were_at_work() -> None:
+def test_without_retries_who_dies_alone_is_given_up_and_who_was_in_company_is_cleared() -> None:
     place = desk(retries=0)
     place.take(0, is_new=True)
-    assert place.take(0, is_new=True).given_up == list(HAND)
+    turn = place.take(0, is_new=True)
+    assert (turn.due, turn.given_up) == (["0000"], [])
+    turn = place.take(0, is_new=True)
+    assert (turn.due, turn.given_up) == (["0001"], ["0000"])
+    assert [place.take(0, is_new=False).due for _ in range(2)] == [["0002"], ["0001", "0002"]]
 
 
 def test_trainings_are_dealt_to_seats_in_equal_parts() -> None:

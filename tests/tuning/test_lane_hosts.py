@@ -67,13 +67,13 @@ def test_a_place_that_waits_for_room_takes_over_the_process_of_one_that_is_done(
     }
 
 
-@pytest.mark.parametrize("kind", ["Deadly", "Spoiling"])
+@pytest.mark.parametrize(("kind", "retries"), [("Deadly", 0), ("Deadly", 1), ("Spoiling", 1)])
 def test_a_trial_that_ends_its_process_again_and_again_takes_no_other_lane_along(
-    tmp_path: Path, preparation: Any, kind: str
+    tmp_path: Path, preparation: Any, kind: str, retries: int
 ) -> None:
     loss = {"kind": f"broken_loss:{kind}", "temperature": {"choice": [1.0, 2.0]}}
     conductor, context = searched(
-        tmp_path, preparation, places=1, lanes=3, trials=3, loss=loss, scheduler="none", max_epochs=3, retries=1
+        tmp_path, preparation, places=1, lanes=3, trials=3, loss=loss, scheduler="none", max_epochs=3, retries=retries
     )
     conductor.known_good.extend({"loss.temperature": each} for each in (1.0, 2.0, 1.0))
     run_search(conductor, context)

@@ -1,13 +1,16 @@
 """Places for trials: the cores that there are, and what each node by itself has room for."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fitted_spaces import fitted
 from ray._private.utils import _get_docker_cpus, get_num_cpus
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.cluster.places import cores, idle_gpus, room_on
+from distill_tune.tuning.search_context import SearchContext
 
 rays_own_files = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """Ray leaves the one open in which it looks."""
@@ -104,3 +107,12 @@ def test_gpus_that_no_trial_uses_are_told(nodes: list[dict[str, float]], share: 
     found = idle_gpus(nodes, ResourcesConfig(gpus_per_worker=share))
     assert found.startswith(said)
     assert bool(found) is bool(said)
+
+
+@pytest.mark.parametrize(("room", "trials", "places"), [(8, 3, 3), (2, 30, 2)])
+def test_a_confirmation_may_have_more_places_than_the_search_has_trials(
+    preparation: Any, room: int, trials: int, places: int
+) -> None:
+    found, _ = fitted(preparation, search={"trials": trials})
+    context = SearchContext(None, found, preparation, room, 0.0)  # type: ignore[arg-type]
+    assert (context.places, context.room) == (places, room)

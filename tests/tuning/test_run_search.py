@@ -145,7 +145,7 @@ def test_a_search_that_goes_on_says_what_it_waits_for_until_its_first_step(
         assert len(heard_of) == number_said
         # what an earlier test had there may still be on its way out
         assert all(re.fullmatch(r"waiting for a place: the cluster has \d of 3 CPUs free", line) for line in heard_of)
-        conductor.goes_on(f"{proposal.number:04d}", [report | {"epoch": 1}])
+        conductor.goes_on(proposal.trial_id, [report | {"epoch": 1}])
 
 
 def test_a_loss_that_raises_is_a_failed_trial_and_five_alike_end_the_search(tmp_path: Path, preparation: Any) -> None:

@@ -109,18 +109,6 @@ def test_no_scheduler_lets_a_diverged_trial_go_on(scheduler: str, score: float) 
 
 
 @each_scheduler
-def test_no_rung_holds_the_opener_back_and_it_is_measured_with_the_others(scheduler: str) -> None:
-    made = judge(scheduler=scheduler, max_epochs=9)
-    made.openers = {"12"}
-    for number in range(12):
-        for epoch in (1, 2, 3):
-            made.goes_on(str(number), epoch, 0.5)
-    assert all(made.goes_on("12", epoch, 0.1) for epoch in (1, 2, 3))
-    assert any(rung.scores.get("12") == 0.1 for rung in made.rungs) or not made.rungs
-    assert not made.goes_on("12", 4, math.nan)
-
-
-@each_scheduler
 @given(values=st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_asking_again_for_the_same_epoch_changes_nothing(scheduler: str, values: list[float]) -> None:
     once, twice = (judge(scheduler=scheduler, max_epochs=9) for _ in range(2))

@@ -18,7 +18,7 @@ from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.samplers import RUNGS
-from distill_tune.tuning.samplers.tpe import Recent
+from distill_tune.tuning.samplers._forgetful import Recent
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import JOURNAL

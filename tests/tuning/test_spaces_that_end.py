@@ -30,7 +30,7 @@ def test_values_that_break_a_rule_together_are_an_infeasible_trial_and_the_searc
     conductor = Conductor(study, Asha().judge(space.config.search), Ledger(), Budget(20), limits, 100)  # type: ignore[arg-type]
     while not conductor.is_over:
         begin(conductor)
-    assert not conductor.exhausted
+    assert not conductor.why_exhausted
     assert conductor.ledger.count(Status.RUNNING) == 20
     refused = [record for record in conductor.ledger.records.values() if record.status is Status.INFEASIBLE]
     assert refused
@@ -57,25 +57,25 @@ def test_a_grid_tries_every_combination_once_in_however_many_places_and_ends(tmp
     while not conductor.is_over:
         proposal = conductor.propose()
         if proposal is not None:
-            at_work.append(f"{proposal.number:04d}")
+            at_work.append(proposal.trial_id)
         elif at_work:
             conductor.goes_on(at_work[0], report(9, 0.5))
             conductor.ended(at_work.popleft(), None)
     tried = [tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()]
     assert len(tried) == len(set(tried)) == 3 + 3 * 4
-    assert "every combination of the space has been tried" in conductor.exhausted
+    assert "every combination of the space has been tried" in conductor.why_exhausted
 
 
 def test_a_grid_is_tried_to_its_end_however_many_students_in_a_row_are_over_the_limits(tmp_path: Path) -> None:
     conductor = grid_of(tmp_path, FakeLimits("convnet"), 2, convnets=60)
     while not conductor.is_over:
         if (proposal := conductor.propose()) is not None:
-            conductor.goes_on(f"{proposal.number:04d}", report(1, 0.5))
-            conductor.ended(f"{proposal.number:04d}", None)
+            conductor.goes_on(proposal.trial_id, report(1, 0.5))
+            conductor.ended(proposal.trial_id, None)
     tried = [tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()]
     assert len(tried) == len(set(tried)) == 3 + 3 * 60
     assert conductor.ledger.count(Status.INFEASIBLE) == 3 * 60
-    assert "every combination of the space has been tried" in conductor.exhausted
+    assert "every combination of the space has been tried" in conductor.why_exhausted
 
 
 def test_the_grid_tries_every_combination_once_and_then_says_so(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from distill_tune.config import Space
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.registry import SAMPLERS
+from distill_tune.tuning.proposals.start_from import still_there
 from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.state.logbook import JOURNAL
@@ -97,3 +98,10 @@ def test_what_was_over_the_limits_of_another_search_is_not_taken_for_a_bad_stude
     other = other_search(tmp_path / "other", "tpe", *ends)
     known = trials_of_others([other], space_of("tpe"))
     assert [trial.state.name for trial in known] == ["COMPLETE", "PRUNED"]
+
+
+def test_a_search_that_is_gone_when_it_is_to_be_learned_from_is_told_of(tmp_path: Path) -> None:
+    """The search without a teacher begins hours after the paths were looked at."""
+    there, said = other_search(tmp_path / "other", "random", Status.COMPLETED), list[str]()
+    assert still_there([there, str(tmp_path / "gone")], said.append) == [there]
+    assert said == [f"warning: search.start_from: {tmp_path / 'gone'} is gone; the search begins without its trials"]

@@ -127,7 +127,7 @@ def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(undisturbed: W
     session = Session(tmp_path)
     proposal = session.conductor.propose()
     assert proposal is not None
-    name = f"{proposal.number:04d}"
+    name = proposal.trial_id
     for epoch in (1, 2):
         assert session.conductor.goes_on(name, [report_of(session.conductor, name, epoch)])
     session.conductor.budget.interrupt.requested = True
@@ -189,7 +189,7 @@ def test_a_full_disk_ends_the_search_and_what_is_there_goes_on_when_there_is_roo
     session = Session(tmp_path)
     first = session.conductor.propose()
     assert first is not None
-    session._train(f"{first.number:04d}")
+    session._train(first.trial_id)
     session.logbook.release()
     with Path("/dev/full").open("ab", buffering=0) as full:
         session.logbook._file = full
@@ -208,7 +208,7 @@ def test_a_disk_that_is_full_when_a_trial_pauses_loses_nothing_either(
     session = Session(tmp_path, **search)
     first = session.conductor.propose()
     assert first is not None
-    name = f"{first.number:04d}"
+    name = first.trial_id
     assert not session.conductor.goes_on(name, [report_of(session.conductor, name, 1)])
     session.logbook.release()
     with Path("/dev/full").open("ab", buffering=0) as full:

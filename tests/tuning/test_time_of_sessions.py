@@ -59,3 +59,26 @@ def test_each_session_counts_with_as_many_places_as_it_had(tmp_path: Path) -> No
     )
     assert history.search_s == pytest.approx(10 + 5)
     assert history.place_s == pytest.approx(4 * 10 + 2 * 5)
+
+
+def test_what_is_settled_before_the_places_are_up_is_no_time_of_the_search(tmp_path: Path) -> None:
+    """A trial is judged when it is taken up; the first step may come long after, on a busy cluster."""
+    begun = {"entry": "session", "at_s": NIGHT_S, "command": ""}
+    history = written(
+        tmp_path,
+        *session(100.0, places=1),
+        started(102.0),
+        reported(112.0, epoch=1, began_s=102.0),
+        begun,
+        {
+            "entry": "ended",
+            "at_s": NIGHT_S + 1,
+            "trial_id": "0000",
+            "status": "stopped",
+            "message": "",
+            "ended_s": 112.0,
+        },
+        {"entry": "searching", "at_s": NIGHT_S + 2, "places": 1},
+        reported(NIGHT_S + 500, epoch=2, began_s=NIGHT_S + 495),
+    )
+    assert history.search_s == pytest.approx(10 + 5)

@@ -13,7 +13,7 @@ from told_studies import NUMBERS, grown, space_with
 from distill_tune.config import Space
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.samplers import proposal_seed
-from distill_tune.tuning.samplers.tpe import Recent
+from distill_tune.tuning.samplers._forgetful import Recent
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 

@@ -23,7 +23,7 @@ def known_of(proposal: Proposal) -> TrialRecord:
     """A trial after an epoch: the closer to a rate of 0.01, the better."""
     score = 1 - abs(proposal.values["optim.learning_rate"] - 0.01)
     reports = [{"epoch": 1, "val/accuracy": score, "val/loss": score}]
-    return TrialRecord(proposal.number, f"{proposal.number:04d}", proposal.values, reports=reports)
+    return TrialRecord(proposal.number, proposal.trial_id, proposal.values, reports=reports)
 
 
 def grown(study: Study, count: int, ends: Sequence[Status] = (Status.COMPLETED,)) -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ def played(folder: Path, limits: Any = COUNTED, **search: Any) -> Conductor:
     budget = Budget(config.trials, target=target, patience=config.patience)
     conductor = Conductor(study, config.chosen("scheduler").judge(config), ledger, budget, limits, 1)
     while not conductor.is_over and (proposal := conductor.propose()) is not None:
-        record = ledger.records[f"{proposal.number:04d}"]
+        record = ledger.records[proposal.trial_id]
         for epoch in range(record.epochs + 1, config.max_epochs + 1):
             score = accuracy_of(record, epoch)
             report = {"epoch": epoch, "val/accuracy": score, "val/loss": 1 - score, "time/training_s": 0.1}

@@ -14,7 +14,7 @@ from distill_tune.data.files import existing
 from distill_tune.data.sources._base import Source
 from distill_tune.data.sources._idx import read_idx
 from distill_tune.errors import DataError, one_line
-from distill_tune.paths import expanded, is_folder
+from distill_tune.paths import exists, expanded, is_folder
 from distill_tune.registry import DATA_SOURCES
 
 if TYPE_CHECKING:
@@ -80,22 +80,27 @@ def find_files(folder: str | None) -> list[Path]:
     Raises:
         DataError: they are nowhere.
     """
-    for place in [folder] if folder is not None else PLACES:
-        if is_folder(expanded(place)):
-            return _in_folder(expanded(place))
     if folder is not None:
+        if is_folder(expanded(folder)):
+            return _in_folder(expanded(folder))
         raise DataError(f"{folder:.200}: no such folder; data.path must name the folder of Fashion-MNIST's IDX files.")
-    return _in_folder(_downloaded())
+    whole = (Path(place) for place in PLACES if all(_files(Path(place))))  # a download may have been broken off
+    return _in_folder(next(whole, None) or _downloaded())
 
 
 def _in_folder(folder: Path) -> list[Path]:
     found = []
-    for name in FILES:
-        paths = [path for path in (folder / f"{name}.gz", folder / name) if path.exists()]
-        if not paths:
+    for name, path in zip(FILES, _files(folder), strict=True):
+        if path is None:
             raise DataError(f"{folder}: has no {name} or {name}.gz; get Fashion-MNIST with {CURE}.")
-        found.append(existing(paths[0], "an IDX file"))
+        found.append(existing(path, "an IDX file"))
     return found
+
+
+def _files(folder: Path) -> list[Path | None]:
+    """Each of the four files, gzipped or not, or None where it is missing."""
+    places = [(folder / f"{name}.gz", folder / name) for name in FILES]
+    return [next((path for path in both if exists(path)), None) for both in places]
 
 
 def _downloaded() -> Path:

@@ -49,7 +49,7 @@ class Letter(Source):
         inputs = frame.drop(columns=label)
         if inputs.shape[1] != len(FEATURES):
             raise DataError(f"{path}: Letter has {len(FEATURES)} features, but this file has {inputs.shape[1]}.")
-        labels, classes = classes_of(frame[label], str(path))
+        labels, classes = classes_of(frame[label], str(path), may_miss=config.rest == "unlabelled")
         return RawTable(frame=inputs, labels=labels, classes=classes, where=str(path))
 
     def content(self, config: DataConfig) -> str:

@@ -111,7 +111,7 @@ def _copy(ours: nn.Module, theirs: nn.Module, units: Tensor, columns: Tensor | N
 def _fitted(kernels: Tensor, size: torch.Size) -> Tensor:
     """Kernels [..., height, width] in another size: their middle, or with zeros around them."""
     for axis, wanted in enumerate(size, start=2):
-        margin = (wanted - kernels.shape[axis]) // 2
-        padding = [0, 0] * (kernels.dim() - 1 - axis) + [margin, margin]
+        more = wanted - kernels.shape[axis]
+        padding = [0, 0] * (kernels.dim() - 1 - axis) + [more // 2, more - more // 2]
         kernels = F.pad(kernels, padding)
     return kernels

@@ -26,7 +26,7 @@ from distill_tune.distillation.materials.batches import Batch
 from distill_tune.distillation.optimizers import LaneStep, OptimizerKind
 from distill_tune.distillation.optimizers._direct import DirectOptimizer
 from distill_tune.distillation.schedule import learning_rate, progress_at
-from distill_tune.distillation.training.loop import Checkpoint, Epoch, Run
+from distill_tune.distillation.training.run import Checkpoint, Epoch, Run
 from distill_tune.errors import TrainingError
 
 _CHUNK_SAMPLES = 4096
@@ -126,7 +126,10 @@ class Fused:
         share_s = (time.perf_counter() - start_s) / len(self.runs)  # what the training of each has cost
         for run, means in zip(self.runs, losses, strict=True):
             try:
-                yield run, run.trained_epoch(run.losses(*means), began_s, share_s, partial(self._checkpoint, run))
+                yield (
+                    run,
+                    run.finished_epoch(run.training_report(*means), began_s, share_s, partial(self._checkpoint, run)),
+                )
             except TrainingError as error:
                 yield run, error
 

@@ -9,7 +9,7 @@ import torch
 from distill_tune.config import Config
 from distill_tune.distillation.lanes.fused import Fused, fusing_key
 from distill_tune.distillation.materials.materials import Materials
-from distill_tune.distillation.training.loop import Checkpoint, Epoch, Run
+from distill_tune.distillation.training.run import Checkpoint, Epoch, Run
 
 Outcome = Epoch | Exception
 """What is known after an epoch, or what its training raised."""

@@ -62,9 +62,17 @@ def _check_classes(name: str, loss: Loss, classes: int) -> None:
 
 
 def smallest_part(space: Space, dataset: Dataset) -> int:
-    """The fewest samples that a worker sees in a step of any trial."""
-    smallest = min(smallest_batch(space), num_visible(dataset))
-    return smallest // space.config.resources.workers_per_trial
+    """The fewest samples that a worker sees in a step of any trial with a teacher."""
+    return _part_of(num_visible(dataset), space)
+
+
+def smallest_part_of_any(space: Space, dataset: Dataset) -> int:
+    """Likewise without one, as a baseline trains on the rows alone whose labels a student may see."""
+    return _part_of(min(num_visible(dataset), int(dataset.split("train").labelled.sum())), space)
+
+
+def _part_of(samples: int, space: Space) -> int:
+    return min(smallest_batch(space), samples) // space.config.resources.workers_per_trial
 
 
 def smallest_batch(space: Space) -> int:

@@ -15,7 +15,7 @@ from torch import nn
 
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
-from distill_tune.config.messages import dotted
+from distill_tune.config.messages import dotted, listed
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.cache.folders import outputs_folder
@@ -34,7 +34,7 @@ from distill_tune.distillation.preparation.ready_teachers import (
 )
 from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
 from distill_tune.distillation.preparation.teacher_training import said_of_the_teacher
-from distill_tune.distillation.preparation.variants import augmentation_variants
+from distill_tune.distillation.preparation.variants import augmentation_variants, check_logits_suffice
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.students import Student, empty_network
@@ -97,8 +97,6 @@ def _prepare(
 ) -> tuple[Preparation, dict[str, Path]]:
     """One split's teacher and its outputs, and where each member's without a choice of augmentation are."""
     config = space.config
-    for variant in variants:
-        check_augmentation(variant.augmentation, dataset)
     check_students(space, dataset)
     source = Teacher.of(config.teacher)
     members = members_to_prepare(space)
@@ -133,6 +131,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
         ConfigError: no such teacher can give it.
         TeacherError: the teacher itself cannot be trained so.
     """
+    _check_views(space, dataset)
     source = Teacher.of(space.config.teacher)
     if not source.has_network or source.member_configs():
         refuse_without_network(space)
@@ -142,6 +141,16 @@ def check_students(space: Space, dataset: Dataset) -> None:
     check_single_samples(space, dataset)
     check_single_samples_of_teachers(space, dataset)
     check_feature_losses(space, dataset)
+
+
+def _check_views(space: Space, dataset: Dataset) -> None:
+    """Refuse an augmentation that does not suit the data, or that a teacher which has only logits cannot label."""
+    variants = list(augmentation_variants(space))
+    for variant in variants:
+        check_augmentation(variant.augmentation, dataset)
+    for section in (members_to_prepare(space) or {"": space.config.teacher}).values():
+        if not Teacher.of(section).has_network:
+            check_logits_suffice(variants, section.source)
 
 
 def _check_teachers(space: Space, dataset: Dataset) -> None:
@@ -177,7 +186,7 @@ def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset]
         return line
     return (
         f"warning: {line}, no better than always the commonest class ({commonest:.4f}); check its weights, its inputs, "
-        f"and the order of its classes ({', '.join(dataset.classes[:5])}{', ...' if len(dataset.classes) > 5 else ''})"
+        f"and the order of its classes ({listed(dataset.classes)})"
     )
 
 
@@ -188,12 +197,28 @@ def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
         InputError: the data cannot be used.
     """
     dataset = prepare_data(config.data, cache)
-    for number in range(config.data.folds or 0):
-        prepare_data(config.data, cache, number)  # what a fold cannot have is refused before a teacher is trained
+    for number in range(config.data.folds or 0):  # what a fold cannot have is refused before a teacher is trained
+        check_fold(config, dataset, number, prepare_data(config.data, cache, number).input_shape)
     say(f"{_dealt_out(dataset)}, of shape {dataset.input_shape}, {len(dataset.classes)} classes")
     for note in dataset.notes:
         say(note)
     return dataset
+
+
+def check_fold(config: Config, dataset: Dataset, number: int, shape: tuple[int, ...]) -> None:
+    """Refuse a table of which a fold lacks features, where a network reads those of all rows and is not trained here.
+
+    Raises:
+        TeacherError: `shape`, that of a row without fold `number`, is another than that of the whole.
+    """
+    sections = [config.teacher, *Teacher.of(config.teacher).member_configs().values()]
+    loaded = [s.source for s in sections if Teacher.of(s).has_network and not Teacher.of(s).trains_here]
+    if loaded and shape != dataset.input_shape:
+        raise TeacherError(
+            f"teacher.source: {loaded[0]!r} reads {dataset.input_shape[0]} features, but without fold {number + 1} of "
+            f"data.folds = {dataset.folds} there are {shape[0]}, since a value or a gap is nowhere else; leave its "
+            "column out, take fewer folds, or give the teacher's outputs as logits."
+        )
 
 
 def _dealt_out(dataset: Dataset) -> str:

@@ -18,13 +18,12 @@ from distill_tune.data import Dataset
 from distill_tune.distillation.cache.features import ANATOMY, announce_features, missing_features, write_features
 from distill_tune.distillation.cache.folders import outputs_are_whole, outputs_folder
 from distill_tune.distillation.cache.outputs import write_outputs
-from distill_tune.distillation.cache.weights import leave_weights, refuse_without_network
+from distill_tune.distillation.cache.weights import leave_weights
 from distill_tune.distillation.devices import device_for, on_device
 from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
 from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
 from distill_tune.distillation.preparation.teacher_training import Recipe, train_teacher
-from distill_tune.distillation.preparation.variants import check_logits_suffice
 from distill_tune.errors import TeacherError
 from distill_tune.teachers import DataSpec, LoadedTeacher, Say, Teacher, TeacherContext, Trained
 from distill_tune.teachers.kept_rows import KeptRows
@@ -38,10 +37,7 @@ def ready_member(
     """Make one teacher ready, the only one or the member called `name`, and run it."""
     config = space.config
     teacher = _ready_teacher(member, config, dataset, folder, say)
-    if teacher.module is None:
-        check_logits_suffice(variants, member.source)
-        refuse_without_network(space)
-    elif not name:
+    if teacher.module is not None and not name:
         check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
         leave_weights(folder, space, teacher.module)
     layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)

@@ -7,7 +7,7 @@ import torch
 from distill_tune.config import Space
 from distill_tune.config.corners import edges_of
 from distill_tune.data import Dataset
-from distill_tune.distillation.preparation.loss_checks import smallest_batch, smallest_part
+from distill_tune.distillation.preparation.loss_checks import smallest_batch, smallest_part_of_any
 from distill_tune.errors import ConfigError, TeacherError, one_line
 from distill_tune.students import Student, build_student, looked_at
 from distill_tune.teachers import Teacher, family_trained_here
@@ -19,18 +19,23 @@ def check_single_samples(space: Space, dataset: Dataset) -> None:
     Raises:
         ConfigError: a student needs more.
     """
-    if smallest_part(space, dataset) > 1:
+    if smallest_part_of_any(space, dataset) > 1:
         return
     for family in space.families:
         for config in map(space.at, edges_of(space, family)):
             try:
                 _try_one(Student.of(config.student), dataset)
             except ValueError as error:  # of torch's batch normalisation, which has no variance of one number
-                raise ConfigError(
-                    f"optim.batch_size: student {family!r} cannot be trained on one sample a step for each worker "
-                    f"({one_line(error)}), but got {smallest_batch(space)}; write "
-                    f"{2 * space.config.resources.workers_per_trial} or more, or choose another family."
-                ) from error
+                raise ConfigError(_in_words(space, family, error)) from error
+
+
+def _in_words(space: Space, family: str, error: Exception) -> str:
+    batch, workers = smallest_batch(space), space.config.resources.workers_per_trial
+    rule = f"student {family!r} cannot be trained on one sample a step for each worker ({one_line(error)})"
+    cure = f"{2 * workers} or more, or choose another family."
+    if batch // workers > 1:
+        return f"data: {rule}, but there are too few whose labels it may see; give it {cure}"
+    return f"optim.batch_size: {rule}, but got {batch}; write {cure}"
 
 
 def check_single_samples_of_teachers(space: Space, dataset: Dataset) -> None:

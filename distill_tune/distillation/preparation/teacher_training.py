@@ -124,7 +124,7 @@ def _fastest(config: Config, materials: Materials) -> tuple[Pace, int]:
         return pace, torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         if config.optim.precision == "auto":
-            pace = fastest([paces_s(lambda: materials.build_student(config), inputs, labels)])
+            pace = fastest(paces_s(lambda: materials.build_student(config), inputs, labels))
         num_threads = faster_threads(lambda: materials.build_student(config), inputs, labels, pace)
     return pace, num_threads
 

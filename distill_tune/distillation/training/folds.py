@@ -21,7 +21,8 @@ from torch import nn
 from distill_tune.config import Config
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
-from distill_tune.distillation.training.loop import Checkpoint, Epoch, distill
+from distill_tune.distillation.training.loop import distill
+from distill_tune.distillation.training.run import Checkpoint, Epoch
 from distill_tune.errors import TrainingError
 
 _SUMMED = ("time/training_s",)

@@ -2,13 +2,13 @@
 
 What pays depends on the processor and on the network: with AVX512-BF16, bfloat16 made convolutional students 1.2 to 2
 times as fast and small MLPs slower; with channels last, a residual student's step took 0.74 of its time and a plain
-convnet's 0.99. So it is measured, once for a search, and written into its configuration, which all its trials share.
+convnet's 0.99. So it is measured for each family, once for a search, and written into its configuration.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
@@ -40,6 +40,9 @@ class Pace(NamedTuple):
     memory_format: MemoryFormat
 
 
+PLAIN = Pace("float32", "contiguous")
+
+
 def paces_s(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> dict[Pace, float]:
     """Seconds of a training step on the CPU at each pace; channels last only where there are kernels to lay out so.
 
@@ -58,30 +61,15 @@ def paces_s(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> di
     return dict(zip(paces, map(min, _taken_s(steps, _PACES_OVER_S)), strict=True))
 
 
-def fastest(families: Sequence[dict[Pace, float]]) -> Pace:
-    """The pace for networks of several kinds: bfloat16 where it is clearly faster for each, the format that is for all.
-
-    The plainest where nothing was timed.
-
-    Args:
-        families: of each kind, what `paces_s` found.
-    """
-    if not families:
-        return Pace("float32", "contiguous")
-    plain, half = (Pace(precision, _format(families, precision)) for precision in PRECISIONS)
-    pays = all(_of(times_s, plain) > _WORTH_IT * _of(times_s, half) for times_s in families)
-    return half if pays else plain
+def fastest(times_s: dict[Pace, float]) -> Pace:
+    """The pace to train at, by what `paces_s` found: another than the plainest where it is clearly faster."""
+    plain, half = (_laid_out_best(times_s, precision) for precision in PRECISIONS)
+    return half if times_s[plain] > _WORTH_IT * times_s[half] else plain
 
 
-def _format(families: Sequence[dict[Pace, float]], precision: Precision) -> MemoryFormat:
+def _laid_out_best(times_s: dict[Pace, float], precision: Precision) -> Pace:
     plain, other = Pace(precision, "contiguous"), Pace(precision, "channels_last")
-    gains = [times_s[plain] / _of(times_s, other) for times_s in families]
-    return "channels_last" if sum(gains) / len(gains) > _WORTH_ANOTHER_FORMAT else "contiguous"
-
-
-def _of(times_s: dict[Pace, float], pace: Pace) -> float:
-    """A network without kernels takes the same time in either format."""
-    return times_s.get(pace, times_s[Pace(pace.precision, "contiguous")])
+    return other if times_s[plain] > _WORTH_ANOTHER_FORMAT * times_s.get(other, times_s[plain]) else plain
 
 
 def laid_out(network: nn.Module, memory_format: str) -> nn.Module:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from distill_tune.config.messages import listed
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.optional import imported
 from distill_tune.registry import TEACHERS
@@ -21,7 +22,6 @@ from distill_tune.teachers._pretrained_folder import PretrainedFolder, channels_
 if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
 
-_LISTED = 5
 """Names that a line lists."""
 
 
@@ -114,15 +114,15 @@ def _check_whole(model: Any, report: dict[str, Any], folder: PretrainedFolder) -
     else:
         what = f"{folder.path!r} is a model without a classification head"
         cure = "train one on the data's classes and write the whole classifier with save_pretrained"
-    raise TeacherError(f"teacher.path: {what} ({type(model).__name__} lacks {_listed(lacking)}); {cure}.")
+    raise TeacherError(f"teacher.path: {what} ({type(model).__name__} lacks {listed(lacking)}); {cure}.")
 
 
 def _check_classes(model: Any, folder: PretrainedFolder, data_spec: DataSpec) -> None:
     theirs, ours = model.config.num_labels, len(data_spec.classes)
     if theirs != ours:
         raise TeacherError(
-            f"teacher.path: {folder.path!r} knows {theirs} classes ({_listed(_labels(model))}), but the data have "
-            f"{ours} ({_listed(data_spec.classes)}), and they must be the same; train its head on the data's classes, "
+            f"teacher.path: {folder.path!r} knows {theirs} classes ({listed(_labels(model))}), but the data have "
+            f"{ours} ({listed(data_spec.classes)}), and they must be the same; train its head on the data's classes, "
             f"with num_labels = {ours}."
         )
 
@@ -146,14 +146,10 @@ def _told(data_spec: DataSpec, network: Any, order: list[int], labels: list[str]
         given, read = ("x".join(map(str, shape)) for shape in (data_spec.input_shape, wanted))
         yield f"images of {given} are turned into the {read} that it reads"
     if order != sorted(order):
-        yield f"its logits are put in the order of the data's classes ({_listed(data_spec.classes)})"
+        yield f"its logits are put in the order of the data's classes ({listed(data_spec.classes)})"
     elif labels != list(data_spec.classes):
-        classes = _listed(data_spec.classes)
-        yield f"its labels ({_listed(labels)}) stand for the data's classes ({classes}), in this order"
-
-
-def _listed(names: list[str] | tuple[str, ...]) -> str:
-    return ", ".join(names[:_LISTED]) + ", ..." * (len(names) > _LISTED)
+        classes = listed(data_spec.classes)
+        yield f"its labels ({listed(labels)}) stand for the data's classes ({classes}), in this order"
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.export.versions import versions
+from distill_tune.tuning.cluster.pinning import on_node
 
 _ANSWER_S = 120.0
 """For a worker process to come up on a busy node, a runtime environment to be installed there included."""
@@ -88,8 +88,7 @@ def _ask(nodes: list[dict[str, Any]], storage: Path, folder: Path, needs_gpus: b
     ask = ray.remote(ask_from_here)
     answers = []
     for node in nodes:
-        pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        asked = ask.options(num_cpus=0, max_retries=0, scheduling_strategy=pinned)
+        asked = ask.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node["NodeID"]))
         has_gpus = node["Resources"].get("GPU", 0) > 0
         answers.append(asked.remote(str(folder), node["NodeID"], needs_gpus and has_gpus))
     for node, answer in zip(nodes, answers, strict=True):

@@ -38,14 +38,14 @@ def places_of_this_machine(resources: ResourcesConfig, must_fit: bool = False) -
     return min(room, resources.concurrent_trials or room)
 
 
-def concurrency(resources: ResourcesConfig, trials: int) -> int:
-    """How many trials run at a time: what was asked for, or as many as the nodes that are up have room for.
+def places_of_the_cluster(resources: ResourcesConfig) -> int:
+    """How many trials the nodes that are up have room for, no more than what was asked for.
 
     Raises:
         ConfigError: not even one trial fits.
     """
     room = room_on(nodes_of_ray(), resources)
-    return min(trials, room, resources.concurrent_trials or room)
+    return min(room, resources.concurrent_trials or room)
 
 
 def nodes_of_ray() -> list[Node]:

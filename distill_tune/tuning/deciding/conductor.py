@@ -1,4 +1,4 @@
-"""The conductor: which trial next, which trial on, and how each one ended.
+"""The conductor decides which trial starts, which trains on, and how each has ended.
 
 All of a search's decisions, free of Ray: study, judge, ledger and budget meet here and nowhere else. `tune_adapters.py`
 puts it behind Ray Tune's searcher and scheduler. What it decides is told to the study first and entered into the ledger
@@ -45,7 +45,7 @@ class Conductor:
     """The student that is known to be within the limits, by its sampled values."""
     why: str = ""
     """What is behind the reason for which the search ended, where there is more to say."""
-    exhausted: str = ""
+    why_exhausted: str = ""
     """Why no further trial can be proposed; empty while one can."""
     _waiting: deque[Proposal] = field(default_factory=deque)
     """Trials of an earlier session that go on."""
@@ -53,7 +53,6 @@ class Conductor:
 
     def __post_init__(self) -> None:
         self._proposer = Proposer(self.study, self.ledger, self.budget, self.limits, self.known_good, self.smallest)
-        self.judge.openers = self._proposer.openers
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Begin where an earlier session was ended: everything is known again, and what was at work goes on."""
@@ -98,7 +97,7 @@ class Conductor:
     @property
     def _all_are_proposed(self) -> bool:
         trained = self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
-        return bool(self.exhausted) or trained >= self.budget.trials
+        return bool(self.why_exhausted) or trained >= self.budget.trials
 
     @property
     def _at_work(self) -> int:
@@ -129,7 +128,7 @@ class Conductor:
         except OSError as error:
             self._end(Reason.STORAGE, one_line(error))
         except DistillTuneError as error:  # what has been trained, and is being trained, is not lost for that
-            self.exhausted = str(error)
+            self.why_exhausted = str(error)
         else:
             return found[0]
         return None
@@ -159,12 +158,14 @@ class Conductor:
         self.ledger.report(trial_id, report, self.judge.is_rung(int(report["epoch"])))
 
     def _judge(self, record: TrialRecord, reports: Sequence[Report]) -> bool:
-        """Show the judge a trial's epochs, in order."""
-        passed = True
+        """Show the judge a trial's epochs, in order; an opener goes on whatever the judge says of it."""
+        passed, is_opener = True, record.trial_id in self._proposer.openers
         for report in reports:
-            scores = self.ledger.scores(record, report)
-            passed &= self.judge.goes_on(record.trial_id, int(report["epoch"]), *scores, tie_break=tie_break_of(report))
-            if all(map(isfinite, scores)):
+            scores, epoch = self.ledger.scores(record, report), int(report["epoch"])
+            is_finite = all(map(isfinite, scores))
+            goes_on = self.judge.goes_on(record.trial_id, epoch, *scores, tie_break=tie_break_of(report))
+            passed &= goes_on or (is_opener and is_finite)
+            if is_finite:
                 self._spent.reach(scores[0], report.get("time/began_s", 0.0))
         return passed
 

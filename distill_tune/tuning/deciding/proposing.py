@@ -41,8 +41,8 @@ class Proposer:
     """The student that is known to be within the limits, by its sampled values."""
     openers: set[str] = field(default_factory=set)
     """The first trial of each student family among the settings known to be good. They shall come to their end: there
-    is an answer early, and something to beat; and families learn at different paces, so that a rung alone wrongs some.
-    """
+    is an answer early, and something to beat; and families learn at different paces, so that a low rung would reject
+    the slow ones unfairly."""
     _opened: set[object] = field(default_factory=set)
     """The families of these."""
 
@@ -101,8 +101,7 @@ class Proposer:
         return LATENCY in self.ledger.objectives or proposal.config.limits.max_latency_ms is not None
 
     def _record(self, proposal: Proposal, is_timed: bool) -> TrialRecord:
-        trial_id = f"{proposal.number:04d}"
-        record = TrialRecord(proposal.number, trial_id, proposal.values, trial_id)
+        record = TrialRecord(proposal.number, proposal.trial_id, proposal.values, proposal.trial_id)
         with suppress(ConfigError):  # a student that cannot be configured or built has no size
             cost = self.limits.cost(proposal.config)
             record.parameters, record.multiply_adds = cost.parameters, cost.multiply_adds

@@ -28,7 +28,7 @@ def samples_per_epoch(config: Config, dataset: Dataset) -> int:
     """What a training sees in an epoch.
 
     With k folds these are k students on (k - 1)/k of the samples each, and in a confirmation one more on all of them: k
-    times all is never too little.
+    times all samples is an upper bound.
     """
     return num_visible(dataset) * config.data.passes * (config.data.folds or 1)
 
@@ -58,11 +58,13 @@ def _epoch_s(config: Config, student: nn.Module, dataset: Dataset, device: torch
     )
 
 
-def chosen_pace(space: Space, dataset: Dataset) -> Pace:
-    """What trains the families of a space fastest on this machine's CPU."""
+def chosen_paces(space: Space, dataset: Dataset) -> dict[str, Pace]:
+    """What trains each family of a space fastest on this machine's CPU; nothing of those that cannot be timed."""
     with threads(space.config.resources.cpus_per_worker), torch.random.fork_rng(devices=[]):
-        configs = [config for config, _ in _middles(space, dataset)]
-        return fastest([paces_s(partial(student_for, config, dataset), *_batch(config, dataset)) for config in configs])
+        return {
+            config.student.family: fastest(paces_s(partial(student_for, config, dataset), *_batch(config, dataset)))
+            for config, _ in _middles(space, dataset)
+        }
 
 
 def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module]]:

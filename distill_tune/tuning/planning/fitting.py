@@ -17,9 +17,11 @@ from distill_tune.config.leaves import named
 from distill_tune.config.searching import COSTS, SearchConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.precision import resolved
+from distill_tune.distillation.training.pace import PLAIN, Pace
 from distill_tune.errors import ConfigError
+from distill_tune.paths import expanded
 from distill_tune.registry import SAMPLERS
-from distill_tune.tuning.planning.estimate import chosen_pace, estimated_epoch_s
+from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s
 from distill_tune.tuning.planning.first_to_try import first_to_try
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.planning.smallest import smallest_student
@@ -68,6 +70,7 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
     check_others(space.config.search)
     for warning in _warnings(space.config.search):
         say(f"warning: {warning}")
+    space = _to_anywhere(space)
     fitted = known_to_fit(space, dataset)
     return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, places, say))
 
@@ -82,9 +85,10 @@ def _warnings(search: SearchConfig) -> Iterator[str]:
             f"searches; use {' or '.join(able)}"
         )
     if search.trials <= sampler.num_at_random:
+        sooner = ", or use 'tpe'" if SAMPLERS.get("tpe")().startup_trials < search.trials else ""
         yield (
             f"search.sampler = {search.sampler!r} draws its first {sampler.num_at_random} trials at random, so that a "
-            f"search of {search.trials} learns nothing; raise search.trials, or use 'tpe'"
+            f"search of {search.trials} learns nothing; raise search.trials{sooner}"
         )
 
 
@@ -126,21 +130,34 @@ def _smallest(space: Space, limits: Limits, known: Sequence[TrialRecord]) -> Val
     return {name: values[name] for name in of_student if name in values}
 
 
+def _to_anywhere(space: Space) -> Space:
+    """Other searches by paths that lead there from any folder, in which this one may be taken up again."""
+    others = [str(expanded(folder).absolute()) for folder in space.config.search.start_from]
+    return space.with_fixed("search", "start_from", others) if others else space
+
+
 def _to_machine(space: Space, dataset: Dataset) -> Space:
-    """On a GPU the precision is known, and on CPUs it is measured, the memory format with it.
+    """On a GPU the precision is known, and on CPUs it is measured for each family, the memory format with it.
 
     Where trials have GPUs and this machine has none, each worker finds out by itself.
     """
     config = space.config
-    is_open = config.optim.precision == "auto" and ("optim", "precision") not in space.ranges
-    if not is_open:
+    if not _is_open(space, "precision"):
         return space
     if config.resources.gpus_per_worker:
         return _to_gpu(space) if torch.cuda.is_available() else space
-    pace = chosen_pace(space, dataset)
-    if config.optim.memory_format == "auto" and ("optim", "memory_format") not in space.ranges:
-        space = space.with_fixed("optim", "memory_format", pace.memory_format)
-    return space.with_fixed("optim", "precision", pace.precision)
+    open_keys = [key for key in Pace._fields if _is_open(space, key)]
+    found = chosen_paces(space, dataset)
+    paces = {family: {key: getattr(pace, key) for key in open_keys} for family, pace in found.items()}
+    if len({*map(str, paces.values())}) > 1:
+        return space.with_fixed("optim", "paces", {**paces, **space.tables.get("optim", {}).get("paces", {})})
+    for key in open_keys:
+        space = space.with_fixed("optim", key, getattr(next(iter(found.values()), PLAIN), key))
+    return space
+
+
+def _is_open(space: Space, key: str) -> bool:
+    return getattr(space.config.optim, key) == "auto" and ("optim", key) not in space.ranges
 
 
 def _to_gpu(space: Space) -> Space:

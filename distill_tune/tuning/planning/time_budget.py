@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from distill_tune.config import Config, parse_duration_s
-from distill_tune.config.searching import SearchConfig
+from distill_tune.config.searching import LEAST_SEEDS, SearchConfig
 from distill_tune.tuning.state.plan import ConfirmationPlan
 
 CONFIRMATION_SHARE = 1 / 3
 """Share of `--time` that is kept back for the confirmation."""
-_LEAST_SEEDS = 2
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: in
         total_s: the whole time budget.
         places: trainings at a time.
     """
-    least = ConfirmationPlan.of(config, 1, _LEAST_SEEDS)
+    least = ConfirmationPlan.of(config, 1, LEAST_SEEDS)
     turns = -(-least.num_runs // places)
     epochs = int(total_s * CONFIRMATION_SHARE / (turns * epoch_s))
     floor = min(config.search.max_epochs, config.search.min_epochs * config.search.reduction_factor)
@@ -53,8 +52,8 @@ def plan_confirmation(
 ) -> ConfirmationPlan:
     """The largest confirmation, up to what is configured, that fits into the time left.
 
-    Seeds are given up last but one, candidates first: an interval needs seeds. The least is one candidate in two seeds,
-    even if that takes longer than is left.
+    Candidates are given up first, down to one, and then seeds, down to two, since an interval needs seeds; that much is
+    planned even if it takes longer than is left.
 
     Args:
         config: its `[confirm]` is the most.
@@ -67,5 +66,5 @@ def plan_confirmation(
     if left_s is None:
         return most
     plans = [replace(most, top=top) for top in range(most.top, 0, -1)]
-    plans += [replace(most, top=1, seeds=seeds) for seeds in range(most.seeds - 1, _LEAST_SEEDS - 1, -1)]
+    plans += [replace(most, top=1, seeds=seeds) for seeds in range(most.seeds - 1, LEAST_SEEDS - 1, -1)]
     return next((plan for plan in plans if -(-plan.num_runs // places) * run_s <= left_s), plans[-1])

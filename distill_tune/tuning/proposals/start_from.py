@@ -6,7 +6,7 @@ Without Optuna, whose loading a search leaves until Ray is on its way.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from distill_tune.config.searching import SearchConfig
@@ -25,7 +25,7 @@ def check_others(search: SearchConfig) -> None:
     """
     for folder in search.start_from:
         _check_holds(folder, JOURNAL)
-        if not is_believed(expanded(folder), search.objectives):
+        if not has_the_objective(expanded(folder), search.objectives):
             _check_holds(folder, LOGBOOK)
             try:
                 History.of(expanded(folder))
@@ -33,13 +33,21 @@ def check_others(search: SearchConfig) -> None:
                 raise ConfigError(f"search.start_from: {error}") from error
 
 
+def still_there(folders: Sequence[str], say: Callable[[str], None]) -> list[str]:
+    """Those that still hold a search when it is to be learned from; the others are told of."""
+    found = [folder for folder in folders if is_file(expanded(folder) / JOURNAL)]
+    for gone in sorted({*folders} - {*found}):
+        say(f"warning: search.start_from: {gone} is gone; the search begins without its trials")
+    return found
+
+
 def _check_holds(folder: str, name: str) -> None:
     if not is_file(expanded(folder) / name):
         raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
 
 
-def is_believed(folder: Path, objectives: Sequence[str]) -> bool:
-    """Whether the values in a search's study are those of the one objective: a study does not say what it was told."""
+def has_the_objective(folder: Path, objectives: Sequence[str]) -> bool:
+    """Whether a study's values are of this one objective, which its search.toml alone says."""
     try:
         search = tomllib.loads((folder / SEARCH_TOML).read_text(encoding="utf-8")).get("search", {})
     except (OSError, ValueError):  # gone, or damaged

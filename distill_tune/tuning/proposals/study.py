@@ -9,7 +9,7 @@ PRUNED, since it is known and nobody is at work on it.
 Several objectives make it a study of several directions, whose `best_trials` are the search's front. There Optuna takes
 no values from a trial that has not come to its end, neither reported nor told: those of few epochs would stand beside
 those of many. So a stopped trial is PRUNED without values, and its values at the rungs are a user attribute, which the
-samplers that learn read (`samplers/_shown.py`, `samplers/tpe.py`).
+samplers that learn read (`samplers/_shown.py`, `samplers/_forgetful.py`).
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ class Proposal:
     number: int
     values: Values
     space: Space
+
+    @property
+    def trial_id(self) -> str:
+        """The trial's name."""
+        return f"{self.number:04d}"
 
     @cached_property
     def config(self) -> Config:

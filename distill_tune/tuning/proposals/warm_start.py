@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from distill_tune.config import Space
 from distill_tune.errors import ConfigError
 from distill_tune.paths import expanded
-from distill_tune.tuning.proposals.start_from import is_believed
+from distill_tune.tuning.proposals.start_from import has_the_objective
 from distill_tune.tuning.proposals.storage import SearchStorage
 from distill_tune.tuning.proposals.study import told_of
 from distill_tune.tuning.samplers import Sampler
@@ -41,7 +41,7 @@ def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
 
 def _trials(folder: Path, objectives: Sequence[str]) -> Iterator[tuple[FrozenTrial, dict[str, Any]]]:
     """Each trial, and what a study of these objectives is told of it."""
-    storage, as_told = SearchStorage(folder / JOURNAL), is_believed(folder, objectives)
+    storage, as_told = SearchStorage(folder / JOURNAL), has_the_objective(folder, objectives)
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
         storage.find_paused(study)

@@ -15,7 +15,7 @@ from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.running.lane_desk import Hand
 from distill_tune.tuning.running.lane_host import LANES
 from distill_tune.tuning.running.tune_adapters import ConductedScheduler, ConductedSearcher
-from distill_tune.tuning.state.records import Told
+from distill_tune.tuning.state.records import News
 from distill_tune.tuning.workers.trial import DIED
 
 
@@ -34,12 +34,12 @@ class Hands:
             proposal = self._conductor.propose()
             if proposal is None:
                 break
-            hand[f"{proposal.number:04d}"] = json.dumps(proposal.values)
+            hand[proposal.trial_id] = json.dumps(proposal.values)
         if hand:
             self._give(place, dict(hand))
         return bool(hand)
 
-    def told(self, place: int, lanes: Sequence[Told]) -> bool:
+    def told(self, place: int, lanes: Sequence[News]) -> bool:
         """Hear of a place's lanes, end those that end and fill their places; whether there is anything left to do."""
         hand = self._hands[place]
         for trial, reports, failure in lanes:
@@ -96,6 +96,7 @@ class LaneScheduler(ConductedScheduler):
         self._hands = hands
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
-        """Ask the conductor about each lane."""
+        """Ask the conductor about each lane; a place that gets on may lose its process again."""
+        trial.run_metadata.num_failures = 0
         goes_on = self._hands.told(trial.config["place"], result[LANES])
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)

@@ -34,7 +34,7 @@ class LaneDesk:
     """
 
     def __init__(self, retries: int):
-        self._retries = retries
+        self._retries = max(1, retries)  # who was in company at the first death need not be at fault
         self._hands: defaultdict[int, Hand] = defaultdict(dict)
         self._at_work: dict[int, list[str]] = {}
         self._deaths: Counter[str] = Counter()

@@ -13,7 +13,7 @@ import ray
 
 from distill_tune.errors import one_line
 from distill_tune.tuning.running.lane_desk import Turn
-from distill_tune.tuning.state.records import Report, Told
+from distill_tune.tuning.state.records import News, Report
 from distill_tune.tuning.workers.faults import end_if_spoilt
 from distill_tune.tuning.workers.lane_group import LaneGroup
 from distill_tune.tuning.workers.trial import DIED, STEP_S, TrialContext
@@ -47,7 +47,7 @@ class LaneHost(TuneActor):
     def _step(self) -> dict[str, Any]:
         turn: Turn = ray.get(self._desk.take.remote(self._place, self._is_new))
         self._is_new = False
-        told: dict[str, Told] = {trial: (trial, [], DIED) for trial in turn.given_up}
+        told = {trial: News(trial, [], DIED) for trial in turn.given_up}
         self._take_up(turn, told)
         due, until_s = [trial for trial in turn.due if trial not in told], time.monotonic() + STEP_S
         while due:
@@ -57,7 +57,7 @@ class LaneHost(TuneActor):
                 break
         return {LANES: list(told.values())}
 
-    def _take_up(self, turn: Turn, told: dict[str, Told]) -> None:
+    def _take_up(self, turn: Turn, told: dict[str, News]) -> None:
         """Drop what is no longer in hand, and begin what is new there."""
         for trial in self._group.trials:
             if trial not in turn.hand or trial in turn.given_up:
@@ -69,22 +69,21 @@ class LaneHost(TuneActor):
                 except Exception as error:  # of a user's own part: this trial fails, the others go on
                     self._hear(trial, error, told)
 
-    def _hear(self, trial: str, found: list[Report] | Exception, told: dict[str, Told]) -> None:
-        _, reports, _ = told.get(trial, (trial, [], None))
+    def _hear(self, trial: str, found: list[Report] | Exception, told: dict[str, News]) -> None:
+        reports = told[trial].reports if trial in told else []
         if isinstance(found, Exception):
             self._context.log(trial, found)
             end_if_spoilt(found)  # the desk knows who was at work
-            told[trial] = (trial, reports, one_line(found))
+            told[trial] = News(trial, reports, one_line(found))
         else:
-            told[trial] = (trial, reports + [dict(report) for report in found], None)
+            told[trial] = News(trial, reports + [dict(report) for report in found])
 
-    def _is_decided(self, told: Told) -> bool:
-        _, reports, failure = told
-        epoch = int(reports[-1]["epoch"]) if reports else 0
-        return failure is not None or epoch >= self._max_epochs or self._judge.is_rung(epoch)
+    def _is_decided(self, news: News) -> bool:
+        epoch = int(news.reports[-1]["epoch"]) if news.reports else 0
+        return news.failure is not None or epoch >= self._max_epochs or self._judge.is_rung(epoch)
 
     def reset(self, config: dict[str, Any]) -> bool:
-        """Be another place, which had no process yet when this one was done: what this one held is dropped."""
+        """Serve another place, which has had no process so far, and drop what the last one held."""
         self._group.shutdown()
         self._place, self._is_new = config["place"], True
         return True

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distill_tune.config.searching import ResourcesConfig
+from distill_tune.tuning.cluster.pinning import on_this_node
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.running.controller import run_trials
@@ -24,7 +24,7 @@ from distill_tune.tuning.workers.groups import WORKERS
 from distill_tune.tuning.workers.trial import Trial, TrialContext
 
 _DEATHS_OF_A_PLACE = 10
-"""For each retry of a trial: so often may the process of a place with lanes die before the place is given up."""
+"""At least so often in a row may the process of a place with lanes die before the place is given up."""
 
 
 def run_search(conductor: Conductor, context: TrialContext, say: Callable[[str], None] = lambda line: None) -> None:
@@ -32,7 +32,7 @@ def run_search(conductor: Conductor, context: TrialContext, say: Callable[[str],
     if not conductor.is_over:
         _run_tune(conductor, context, say)
     conductor.end_the_rest()
-    conductor.budget.end(Reason.EXHAUSTED if conductor.exhausted else Reason.TRIALS)
+    conductor.budget.end(Reason.EXHAUSTED if conductor.why_exhausted else Reason.TRIALS)
 
 
 def _run_tune(conductor: Conductor, context: TrialContext, say: Callable[[str], None]) -> None:
@@ -74,13 +74,13 @@ def _in_lanes(conductor: Conductor, context: TrialContext) -> _TuneParts:
     hands = Hands(conductor, context.lanes, lambda place, hand: ray.get(desk.give.remote(place, hand)))
     actors = PlaceActors.of(LaneHost, context=context, desk=desk)
     searcher, scheduler = LaneSearcher(conductor, hands), LaneScheduler(conductor, hands)
-    return _TuneParts(actors, searcher, scheduler, conductor.concurrency // context.lanes, retries * _DEATHS_OF_A_PLACE)
+    deaths = max(_DEATHS_OF_A_PLACE, (retries + 1) * context.lanes)  # each lane may be at fault, one after the other
+    return _TuneParts(actors, searcher, scheduler, conductor.concurrency // context.lanes, deaths)
 
 
 def desk_here(retries: int) -> Any:
-    """On the driver's node: elsewhere it could be lost alone, and the search with it."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(LaneDesk).options(num_cpus=0, scheduling_strategy=here).remote(retries)
+    """The desk's actor, on the driver's node: elsewhere it could be lost alone, and the search with it."""
+    return ray.remote(LaneDesk).options(num_cpus=0, scheduling_strategy=on_this_node()).remote(retries)
 
 
 def _resources(resources: ResourcesConfig) -> dict[str, float]:

@@ -39,7 +39,7 @@ class ConductedSearcher(Searcher):
         proposal = self._conductor.propose()
         if proposal is None:
             return None
-        name = self._ours[trial_id] = f"{proposal.number:04d}"
+        name = self._ours[trial_id] = proposal.trial_id
         known = self._conductor.ledger.records[name].epochs
         return {"trial": name, "values": json.dumps(proposal.values), "epochs": known}
 

@@ -16,7 +16,6 @@ from distill_tune.errors import ConfigError
 from distill_tune.optional import imported
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.samplers._base import Sampler, proposal_seed
-from distill_tune.tuning.samplers._shown import with_rungs
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -33,14 +32,16 @@ class Cmaes(Sampler):
 
     @property
     def num_at_random(self) -> int:
-        """So many."""
+        """`startup_trials`."""
         return self.startup_trials
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """Its own state is in the study; what is drawn beside it is reseeded for each trial."""
         import optuna
 
-        return with_rungs(
+        from distill_tune.tuning.samplers._shown import OfRungs
+
+        return OfRungs(
             optuna.samplers.CmaEsSampler(
                 n_startup_trials=self.startup_trials,
                 seed=seed,

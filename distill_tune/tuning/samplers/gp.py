@@ -14,7 +14,6 @@ from pydantic import Field
 
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.samplers._base import Sampler, proposal_seed
-from distill_tune.tuning.samplers._shown import with_rungs
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -31,12 +30,14 @@ class Gp(Sampler):
 
     @property
     def num_at_random(self) -> int:
-        """So many."""
+        """`startup_trials`."""
         return self.startup_trials
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """Reseeded for each trial."""
         import optuna
 
+        from distill_tune.tuning.samplers._shown import OfRungs
+
         made = optuna.samplers.GPSampler(n_startup_trials=self.startup_trials, seed=proposal_seed(seed, number))
-        return with_rungs(made, shuns_refused=True)
+        return OfRungs(made, shuns_refused=True)

@@ -12,7 +12,6 @@ from pydantic import Field
 
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.samplers._base import Sampler, proposal_seed
-from distill_tune.tuning.samplers._shown import with_rungs
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -30,13 +29,13 @@ class Nsgaii(Sampler):
 
     @property
     def num_at_random(self) -> int:
-        """So many."""
+        """One generation."""
         return self.population
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """Reseeded for each trial."""
         import optuna
 
-        return with_rungs(
-            optuna.samplers.NSGAIISampler(population_size=self.population, seed=proposal_seed(seed, number))
-        )
+        from distill_tune.tuning.samplers._shown import OfRungs
+
+        return OfRungs(optuna.samplers.NSGAIISampler(population_size=self.population, seed=proposal_seed(seed, number)))

@@ -44,9 +44,6 @@ class Judge(ABC):
 
     def __init__(self, rungs: list[Rung], max_epochs: int):
         self.rungs, self.max_epochs = rungs, max_epochs
-        self.openers: set[str] = set()
-        """The trials that no rung holds back, though they are measured there like all others; `goes_on` sees to it, and
-        the search puts in who they are."""
         self._rung_epochs = {rung.epochs for rung in rungs}
 
     def is_rung(self, epochs: int) -> bool:
@@ -70,7 +67,7 @@ class Judge(ABC):
         if not self.is_rung(epochs):
             return True
         by = -inf if isnan(tie_break) else tie_break
-        return self.passes_rung(trial_id, epochs, score, *further, tie_break=by) or trial_id in self.openers
+        return self.passes_rung(trial_id, epochs, score, *further, tie_break=by)
 
     @abstractmethod
     def passes_rung(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float) -> bool:

@@ -51,7 +51,7 @@ class Run:
 class TensorBoardWatcher(Watcher):
     """Writes `folder/search/` and `folder/<trial_id>/`; `tensorboard --logdir folder` shows them."""
 
-    def __init__(self, folder: Path, space: Space, objective: str, places: int = 1, is_beside: bool = False):
+    def __init__(self, folder: Path, space: Space, objective: str, places: int = 1, is_baseline: bool = False):
         """What `folder` shows of a search.
 
         Args:
@@ -59,10 +59,10 @@ class TensorBoardWatcher(Watcher):
             space: whose parameters are the columns.
             objective: the first, if there are several.
             places: trainings at a time, of whose time `search/training_share` is a part.
-            is_beside: another search is in the folder above: the page takes its columns from one, and from it.
+            is_baseline: another search is in the folder above: the page takes its columns from one, and from it.
         """
         self._folder, self._objective, self._places = folder, objective, places
-        self._columns, self._rows = columns_of(space), f"{folder.name}/" if is_beside else ""
+        self._columns, self._rows = columns_of(space), f"{folder.name}/" if is_baseline else ""
         further = space.config.search.objectives[1:]
         self._tally = Tally(objective, further=further)
         self._open: dict[str, Run] = {}
@@ -70,7 +70,7 @@ class TensorBoardWatcher(Watcher):
         """Whose runs were closed in a pause."""
         self._furthest = 0
         self._search = EventFile(folder / SEARCH_RUN)
-        about = [] if is_beside else [experiment(self._columns, _metrics(objective, further))]
+        about = [] if is_baseline else [experiment(self._columns, _metrics(objective, further))]
         self._search.add(0, *about, layout(_charts(space)), text("configuration", f"```toml\n{as_toml(space)}```"))
         self._search.flush()
 

@@ -167,7 +167,7 @@ class _Stopwatch:
             case Entry.SEARCHED:
                 self._last_s = None
             case Entry.SEARCHING:
-                self.places = entry["places"]
+                self.places, self._last_s = entry["places"], None  # what was settled before is no training
         if entry.get("trial_id", CONFIRMATION).startswith(CONFIRMATION):
             return 0.0
         before_s, self._last_s = self._last_s, entry["at_s"]

@@ -8,14 +8,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from distill_tune.config.searching import COSTS
 
 Report = dict[str, float]
 """One epoch of one trial: "epoch", "val/accuracy", "train/loss", ...; numbers only."""
-Told = tuple[str, list[Report], str | None]
-"""What a training in a lane says: its name, its latest epochs, and why it failed if it did."""
+
+
+class News(NamedTuple):
+    """What a training says of itself between two decisions on it."""
+
+    trial_id: str
+    reports: list[Report]
+    """Of its latest epochs."""
+    failure: str | None = None
+    """Why it has failed, if it has."""
 
 
 def _with_shared_names(report: Report) -> Report:

@@ -17,6 +17,7 @@ from typing import Any
 
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
+from distill_tune.config.searching import LEAST_SEEDS
 from distill_tune.config.validate import validate
 from distill_tune.distillation.initialisation import Initialisation
 from distill_tune.tuning.state.records import CONFIRMATION, Report, TrialRecord, merit_of
@@ -24,7 +25,6 @@ from distill_tune.tuning.state.records import CONFIRMATION, Report, TrialRecord,
 DEFAULT_DISTILLATION = {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}
 SEARCHED_NO_TEACHER = "searched_no_teacher"
 """The name of the winner of the search without a teacher."""
-_LEAST_SEEDS = 2
 _SEED_OFFSET = 1000
 """Seeds start so far above those of the search, or of the confirmation before, so that no trial has seen them."""
 
@@ -55,7 +55,7 @@ class Candidate:
     @property
     def is_confirmed(self) -> bool:
         """Whether it came to its end in two seeds at least, of which an interval can be computed."""
-        return len(self.reports) >= _LEAST_SEEDS
+        return len(self.reports) >= LEAST_SEEDS
 
     def seeds_shared_with(self, other: Candidate) -> list[int]:
         """Those in which both came to their end."""
@@ -98,7 +98,7 @@ def confirm(
     candidates: list[Candidate],
     train: Callable[[list[Candidate]], None],
     objective: str,
-    rivals: Sequence[Candidate] = (),
+    searched: Sequence[Candidate] = (),
 ) -> Confirmation | None:
     """The winner by its mean over fresh seeds, and its baselines; None where too few trainings came to their end.
 
@@ -109,19 +109,19 @@ def confirm(
         candidates: the best trials.
         train: trains candidates in all of their seeds, and fills their `weights` and `reports`.
         objective: what the winner is best in.
-        rivals: the best trials of the search without a teacher; the best of them becomes a baseline.
+        searched: the best trials of the search without a teacher; the best of them becomes a baseline.
     """
-    train([*candidates, *rivals])
+    train([*candidates, *searched])
     winner = _best_of(candidates, objective)
     if winner is None:
         return None
     baselines = baselines_of(winner)
     train(baselines)
-    trained = [*candidates, *rivals, *baselines]
-    if (rival := _best_of(rivals, objective)) is not None:
-        baselines.append(replace(rival, name=SEARCHED_NO_TEACHER))
+    trained = [*candidates, *searched, *baselines]
+    if (best := _best_of(searched, objective)) is not None:
+        baselines.append(replace(best, name=SEARCHED_NO_TEACHER))
     able = [candidate for candidate in candidates if candidate.is_confirmed]
-    is_left_out = {baseline.name: len(winner.seeds_shared_with(baseline)) < _LEAST_SEEDS for baseline in baselines}
+    is_left_out = {baseline.name: len(winner.seeds_shared_with(baseline)) < LEAST_SEEDS for baseline in baselines}
     return Confirmation(
         winner,
         [baseline for baseline in baselines if not is_left_out[baseline.name]],
@@ -141,7 +141,7 @@ def candidates_of(space: Space, records: list[TrialRecord], seeds: list[int]) ->
     return [Candidate(f"trial-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
 
 
-def rivals_of(space: Space, records: list[TrialRecord], seeds: list[int]) -> list[Candidate]:
+def baseline_candidates(space: Space, records: list[TrialRecord], seeds: list[int]) -> list[Candidate]:
     """The trials of the search without a teacher as candidates, under names of their own."""
     return [Candidate(f"{SEARCHED_NO_TEACHER}-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
 

@@ -9,7 +9,7 @@ import ray
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import StorageError, one_line
-from distill_tune.tuning.state.records import Report, Told
+from distill_tune.tuning.state.records import News, Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
 from distill_tune.tuning.workers.groups import make_group
@@ -27,7 +27,7 @@ class ConfirmationWorker:
         )
         self._group.start()
 
-    def train(self, assignments: list[Assignment]) -> Iterator[Told]:
+    def train(self, assignments: list[Assignment]) -> Iterator[News]:
         """Train all to their end; what each says after each epoch.
 
         Raises:
@@ -51,7 +51,7 @@ class ConfirmationWorker:
         """Give back everything that the group holds."""
         self._group.shutdown()
 
-    def _alone(self, group: WorkerGroup, assignment: Assignment) -> Iterator[Told]:
+    def _alone(self, group: WorkerGroup, assignment: Assignment) -> Iterator[News]:
         report: Report = {"epoch": 0}
         try:
             group.assign(assignment)
@@ -59,15 +59,15 @@ class ConfirmationWorker:
                 try:
                     report = dict(group.next_report())
                 except WorkersAreNotUp:  # whoever hears of it may want to end the search
-                    yield assignment.trial_id, [], None
+                    yield News(assignment.trial_id, [])
                 else:
-                    yield assignment.trial_id, [report], None
+                    yield News(assignment.trial_id, [report])
         except StorageError:  # no outcome: it has come to its end
             raise
         except Exception as error:  # this training has failed, the others go on
             yield self._failed(assignment.trial_id, error)
 
-    def _in_lanes(self, group: LaneGroup, assignments: list[Assignment]) -> Iterator[Told]:
+    def _in_lanes(self, group: LaneGroup, assignments: list[Assignment]) -> Iterator[News]:
         group.shutdown()  # what an earlier call has left, that nobody has heard to its end
         for assignment in assignments:
             try:
@@ -76,9 +76,9 @@ class ConfirmationWorker:
                 yield self._failed(assignment.trial_id, error)
         while group.trials:
             for trial, found in group.next_reports(group.trials).items():
-                yield self._failed(trial, found) if isinstance(found, Exception) else (trial, found, None)
+                yield self._failed(trial, found) if isinstance(found, Exception) else News(trial, found)
 
-    def _failed(self, trial_id: str, error: Exception) -> Told:
+    def _failed(self, trial_id: str, error: Exception) -> News:
         log_fault(self._folder, trial_id, error)
         end_if_spoilt(error)
-        return trial_id, [], one_line(error)
+        return News(trial_id, [], one_line(error))

@@ -58,7 +58,7 @@ def effort(
     }
 
 
-def effort_beside(ledger: Ledger, ended_by: Reason | None) -> dict[str, Any]:
+def baseline_effort(ledger: Ledger, ended_by: Reason | None) -> dict[str, Any]:
     """`baseline_search` of the summary."""
     return {
         "trials": trial_counts(ledger),

@@ -14,8 +14,8 @@ WORKERS = "workers"
 def make_group(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
     """The kind of group that the number of workers asks for; not yet started.
 
-    `retries` is how often several workers may begin an epoch again that has ended one; where there is one, who holds it
-    starts it anew.
+    `retries` is how often an epoch is handed out again after several workers have died in it; a single worker is
+    restarted by its owner.
     """
     if resources.workers_per_trial == 1:
         return InProcessGroup(resources)

@@ -20,7 +20,7 @@ class Mailbox:
     """
 
     def __init__(self, retries: int) -> None:
-        """`retries` is how often workers may begin an epoch again that has ended them."""
+        """`retries` is how often an epoch is handed out again after its workers have died in it."""
         self._retries = retries
         self._assignment: Assignment | None = None
         self._number = 0

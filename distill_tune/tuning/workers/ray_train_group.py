@@ -21,10 +21,10 @@ import ray.train
 from ray.train.v2._internal.callbacks import DatasetsCallback
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError, StorageError, TrainingError, one_line
+from distill_tune.tuning.cluster.pinning import on_this_node
 from distill_tune.tuning.cluster.places import drop_waiting_places
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
@@ -47,7 +47,7 @@ class RayTrainGroup(WorkerGroup):
     """A group of several Ray Train workers, kept warm."""
 
     def __init__(self, resources: ResourcesConfig, storage: Path, name: str, retries: int):
-        """`retries` is how often the group may begin an epoch again that has ended one of its workers."""
+        """`retries` is how often an epoch is handed out again after one of its workers has died in it."""
         self._resources, self._storage, self._name, self._retries = resources, storage, name, retries
 
     def start(self) -> None:
@@ -133,9 +133,8 @@ class _Steward(ControllerCallback, WorkerGroupCallback):
 
 
 def mailbox_here(retries: int) -> Any:
-    """On this node: elsewhere it could be lost alone, and its trial with it; Ray takes a soft wish lightly."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    made = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64, scheduling_strategy=here)
+    """The mailbox's actor, on this node: elsewhere it could be lost alone, and its trial with it."""
+    made = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64, scheduling_strategy=on_this_node())
     return made.remote(retries)
 
 

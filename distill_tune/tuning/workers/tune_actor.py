@@ -1,4 +1,4 @@
-"""What Ray Tune asks of the process that has a trial, in a few methods and without Ray Tune.
+"""The methods that Ray Tune calls on the process of a trial, for actors that do not load Ray Tune.
 
 Ray's own base class for it, `tune.Trainable`, has every process of a search load Ray Tune, and fills each result with a
 dozen values of its own. Nothing of either is used in a place: its results are for our scheduler, and its checkpoints

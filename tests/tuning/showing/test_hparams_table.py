@@ -115,7 +115,7 @@ def test_a_space_with_five_conditional_columns_shows_those_with_words_first(tmp_
 def test_trials_of_a_search_beside_another_have_rows_of_their_own(space: Space, tmp_path: Path) -> None:
     accuracies = {"": 0.9, "baseline": 0.5}
     for folder, accuracy in accuracies.items():
-        watcher = TensorBoardWatcher(tmp_path / folder, space, "val/accuracy", is_beside=bool(folder))
+        watcher = TensorBoardWatcher(tmp_path / folder, space, "val/accuracy", is_baseline=bool(folder))
         ledger = Ledger(watchers=[watcher])
         ledger.start(first := trial(space, 0))
         ledger.report(first.trial_id, {"epoch": 1, "val/accuracy": accuracy})
