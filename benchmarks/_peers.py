@@ -15,9 +15,9 @@ from distill_tune.config import Config, Space
 from distill_tune.config.load import load_space
 from distill_tune.data import Dataset
 from distill_tune.data.dataset import open_test
-from distill_tune.distillation.materials.materials import student_for
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.students import Student, student_on
 from distill_tune.tuning.planning.limits import Limits
 
 NAME = "race"
@@ -61,7 +61,7 @@ def peer_parser(description: str | None) -> argparse.ArgumentParser:
 
 def test_accuracy(peer: Peer, config: Config, weights: Mapping[str, Any]) -> float:
     """Of a student, by its weights."""
-    student, test = student_for(config, peer.dataset), open_test(peer.dataset)
+    student, test = student_on(Student.of(config.student), peer.dataset), open_test(peer.dataset)
     student.load_state_dict(weights)
     return accuracy(student, torch.from_numpy(test.inputs.copy()), torch.from_numpy(test.labels.copy()))
 

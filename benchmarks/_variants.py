@@ -54,6 +54,23 @@ FEW = {
 }
 """With few labels, as `search_spaces/letter_few.toml` begins."""
 
+FASHION_FEW: Tables = {
+    "data": {"source": "fashion_mnist", "student_samples": 2_000, "passes": 8},
+    "teacher": {
+        "source": "train",
+        "family": "resnet",
+        "resnet": {"width": 32, "depth": 1, "stages": 3},
+        "train": {"epochs": 4, "learning_rate": 4e-3, "augmentation": {"flip": 0.5, "shift": 1}},
+        "views": 8,
+    },
+    "student": {"family": "convnet", "convnet": {"width": 16, "depth": 3}},
+    "loss": {"temperature": 2.0, "soft_weight": 0.75},
+    "optim": {"weight_decay": 1e-3, "batch_size": 64, "schedule": "one_cycle"},
+    "augmentation": {"flip": 0.5, "shift": 1, "mixup": 0.5},
+    "search": {"max_epochs": 9},
+}
+"""A student of few images, whose features are maps, as its teacher's are."""
+
 
 def laid_over(base: Tables, changes: Tables) -> Tables:
     """The tables with those of `changes` over them, section by section; another teacher stands by itself."""
@@ -153,6 +170,12 @@ GROUPS = {
         LETTER,
         {"soft_targets alone": {}}
         | {f"and {name}": _also(name) for name in ("hint", "pkt", "vid", "crd")}
+        | {f"and {name}": _also(name, on="features") for name in ("rkd", "sp")},
+    ),
+    "maps": Group(
+        FASHION_FEW,
+        {"soft_targets alone": {}}
+        | {f"and {name}": _also(name) for name in ("attention", "reviewkd", "hint", "pkt", "vid", "crd")}
         | {f"and {name}": _also(name, on="features") for name in ("rkd", "sp")},
     ),
 }

@@ -47,7 +47,7 @@ from distill_tune.tuning.state.ledger import Ledger, Watcher
 from distill_tune.tuning.state.logbook import JOURNAL, Logbook
 from distill_tune.tuning.state.records import Report, Status, TrialRecord
 from distill_tune.tuning.workers.assignment import Assignment
-from distill_tune.tuning.workers.keeping import CheckpointSweeper
+from distill_tune.tuning.workers.checkpoints import CheckpointSweeper
 from distill_tune.tuning.workers.trial import TrialContext
 from distill_tune.tuning.workers.worker_group import WorkerGroup
 

@@ -5,7 +5,14 @@ A family is a frozen set of options, cheap to make and to check; `build_student`
 torch.
 """
 
-from distill_tune.students._base import Student, behind_normalisation, build_student, empty_network, from_callable
+from distill_tune.students._base import (
+    Student,
+    behind_normalisation,
+    build_student,
+    empty_network,
+    from_callable,
+    student_on,
+)
 from distill_tune.students._cost import Cost, count_cost, looked_at, multiply_adds
 from distill_tune.students._wiring import CLASSES, HEAD, INPUT, STEM, Layer, Place, Wiring, body
 
@@ -27,4 +34,5 @@ __all__ = [
     "from_callable",
     "looked_at",
     "multiply_adds",
+    "student_on",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import Field
 
@@ -51,6 +51,31 @@ class Student(Options):
         layers (`truncate`). A family that says nothing of it leaves this method out.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method wiring.")
+
+
+class Samples(Protocol):
+    """What of data decides how a student is built; a `Dataset` has it, and what a teacher is told of one."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one sample."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """As `build_student` has it."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Likewise."""
+
+
+def student_on(family: Student, data: Samples) -> nn.Module:
+    """The network that `build_student` makes for these data."""
+    return build_student(family, data.input_shape, len(data.classes), data.mean, data.std)
 
 
 def build_student(

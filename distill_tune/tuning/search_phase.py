@@ -30,7 +30,7 @@ from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.front import front_in_words, front_of
 from distill_tune.tuning.verdict.rungs import rung_report, warning_of
-from distill_tune.tuning.workers.keeping import CheckpointSweeper, drop_checkpoints_of_others
+from distill_tune.tuning.workers.checkpoints import CheckpointSweeper, drop_checkpoints_of_others
 from distill_tune.tuning.workers.trial import TrialContext
 
 BASELINE = "baseline"

@@ -8,8 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from distill_tune.distillation.features.pairing import Pairing
 from distill_tune.distillation.losses import FeatureLoss
-from distill_tune.distillation.training.feature_terms import FeatureTerm, Pairing
+from distill_tune.distillation.training.feature_terms import FeatureTerm
 from distill_tune.registry import LOSSES
 
 Array = np.ndarray

@@ -14,10 +14,10 @@ from scipy.special import log_softmax, softmax
 
 from distill_tune.config import Config, Space
 from distill_tune.data.dataset import open_test
-from distill_tune.distillation.materials.materials import student_for
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import HIGHEST, LOWEST, fitted_temperature
 from distill_tune.evaluation.predicting import predict_logits
+from distill_tune.students import Student, student_on
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
@@ -85,7 +85,7 @@ def examined(ready: Callable[[Space], tuple[Config, Any]], tmp_path_factory: pyt
     candidate = Candidate("one", config, SEEDS, TrialRecord(0, "0000", {}))
     for seed in SEEDS:
         candidate.weights[seed] = folder / f"{seed}.safetensors"
-        save_file(student_for(config, dataset).state_dict(), candidate.weights[seed])
+        save_file(student_on(Student.of(config.student), dataset).state_dict(), candidate.weights[seed])
     table = np.random.default_rng(0).standard_normal((dataset.num_source_rows, 200)).astype(np.float32)
     teacher = LoadedTeacher(parameters=0, table=table)
     with peak_bytes() as peak:

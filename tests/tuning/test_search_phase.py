@@ -17,7 +17,7 @@ from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.workers.keeping import CHECKPOINTS, checkpoint_of
+from distill_tune.tuning.workers.checkpoints import CHECKPOINTS, checkpoint_of
 
 
 def test_checkpoints_from_entries_that_were_lost_are_gone_before_another_trial_has_their_number(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from distill_tune.config import Config, Space
     from distill_tune.config.sections import StudentConfig
+    from distill_tune.data import Dataset
     from distill_tune.distillation.holding import Hold
     from distill_tune.distillation.materials.materials import Materials
 
@@ -35,6 +36,11 @@ class Shapes:
 
     input_shape: tuple[int, ...]
     classes: int
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Shapes:
+        """Those of a data set."""
+        return cls(dataset.input_shape, len(dataset.classes))
 
 
 class Initialisation(Options):

@@ -6,7 +6,7 @@ from torch import nn
 
 from distill_tune.config import Config
 from distill_tune.distillation.materials.materials import Materials
-from distill_tune.students import Student, build_student, looked_at
+from distill_tune.students import Student, looked_at, student_on
 
 
 def teacher_network(config: Config, materials: Materials) -> nn.Module:
@@ -15,9 +15,8 @@ def teacher_network(config: Config, materials: Materials) -> nn.Module:
     Raises:
         CacheError: the file is missing or damaged.
     """
-    data = materials.dataset
     assert materials.teacher_weights is not None, "prepared for a space that needs them"
     family = Student.of(config.teacher)
-    teacher = looked_at(lambda: build_student(family, data.input_shape, len(data.classes), data.mean, data.std))
+    teacher = looked_at(lambda: student_on(family, materials.dataset))
     teacher.load_state_dict(materials.teacher_weights.state(), assign=True)
     return teacher.requires_grad_(False).eval().to(materials.train_inputs.device)

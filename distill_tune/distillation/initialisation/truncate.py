@@ -115,7 +115,7 @@ class Truncate(Initialisation):
         from distill_tune.distillation.cache.weights import network_of
         from distill_tune.distillation.initialisation._teacher import teacher_network
 
-        self.check(config, Shapes(materials.dataset.input_shape, len(materials.dataset.classes)))
+        self.check(config, Shapes.of(materials.dataset))
         theirs = first_layers(wiring_of(config.teacher, network_of(teacher_network(config, materials))))
         ours = first_layers(wiring_of(config.student, student))
         for their_layer, our_layer in zip(theirs[: self.layers], ours[: self.layers], strict=True):

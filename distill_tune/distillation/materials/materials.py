@@ -29,7 +29,7 @@ from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.views import Views
 from distill_tune.errors import CacheError
 from distill_tune.evaluation.corrupted import dealt_out
-from distill_tune.students import Student, build_student
+from distill_tune.students import Student, student_on
 from distill_tune.teachers import Teacher
 from distill_tune.teachers.mixing import Mix, MixedNetwork
 
@@ -147,7 +147,7 @@ class Materials:
 
     def build_student(self, config: Config) -> nn.Module:
         """The configured student for this data, newly initialised from torch's global generator."""
-        return student_for(config, self.dataset)
+        return student_on(Student.of(config.student), self.dataset)
 
 
 def _outputs(prepared: Prepared, config: Config, device: torch.device | str) -> Outputs | None:
@@ -172,11 +172,6 @@ def _live(prepared: Prepared, config: Config, device: torch.device | str) -> nn.
     if isinstance(network, MixedNetwork):
         network = network.mixed(mix_of(config))
     return None if network is None else network.to(device)
-
-
-def student_for(config: Config, data: Dataset) -> nn.Module:
-    """The configured student for this data, newly initialised from torch's global generator."""
-    return build_student(Student.of(config.student), data.input_shape, len(data.classes), data.mean, data.std)
 
 
 @lru_cache(maxsize=16)

@@ -12,11 +12,11 @@ from distill_tune.config import Space
 from distill_tune.config.corners import edges_of
 from distill_tune.data import Dataset
 from distill_tune.distillation.features.anatomy import Anatomy, anatomy_of
+from distill_tune.distillation.features.pairing import paired
 from distill_tune.distillation.losses import FeatureLoss
 from distill_tune.distillation.preparation.loss_checks import losses_in
-from distill_tune.distillation.training.feature_terms import paired
 from distill_tune.errors import ConfigError
-from distill_tune.students import Student, build_student, looked_at
+from distill_tune.students import Student, looked_at, student_on
 from distill_tune.teachers import Teacher, family_trained_here
 
 
@@ -79,5 +79,4 @@ def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:
 
 def anatomy_of_family(family: Student, dataset: Dataset) -> Anatomy:
     """The features of a network of this family, which is made for a moment."""
-    shape, classes = dataset.input_shape, len(dataset.classes)
-    return looked_at(lambda: anatomy_of(build_student(family, shape, classes, dataset.mean, dataset.std), shape))
+    return looked_at(lambda: anatomy_of(student_on(family, dataset), dataset.input_shape))

@@ -136,7 +136,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
     if not source.has_network or source.member_configs():
         refuse_without_network(space)
     _check_teachers(space, dataset)
-    check_beginnings(space, Shapes(dataset.input_shape, len(dataset.classes)))
+    check_beginnings(space, Shapes.of(dataset))
     check_losses(space, dataset)
     check_single_samples(space, dataset)
     check_single_samples_of_teachers(space, dataset)

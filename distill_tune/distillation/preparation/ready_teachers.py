@@ -38,7 +38,7 @@ def ready_member(
     config = space.config
     teacher = _ready_teacher(member, config, dataset, folder, say)
     if teacher.module is not None and not name:
-        check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
+        check_teachers_weights(space, Shapes.of(dataset), teacher.module)
         leave_weights(folder, space, teacher.module)
     layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
     apart = {outputs_folder(folder, variant): variant for variant in variants}  # for a live teacher all are one
@@ -99,7 +99,7 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, Loade
             found[name] = untrained.recipe
             continue
         if not name and teacher.module is not None:
-            check_teachers_weights(space, Shapes(dataset.input_shape, len(dataset.classes)), teacher.module)
+            check_teachers_weights(space, Shapes.of(dataset), teacher.module)
     return found
 
 

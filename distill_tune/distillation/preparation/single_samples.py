@@ -9,7 +9,7 @@ from distill_tune.config.corners import edges_of
 from distill_tune.data import Dataset
 from distill_tune.distillation.preparation.loss_checks import smallest_batch, smallest_part_of_any
 from distill_tune.errors import ConfigError, TeacherError, one_line
-from distill_tune.students import Student, build_student, looked_at
+from distill_tune.students import Student, looked_at, student_on
 from distill_tune.teachers import Teacher, family_trained_here
 
 
@@ -61,5 +61,4 @@ def check_single_samples_of_teachers(space: Space, dataset: Dataset) -> None:
 
 
 def _try_one(family: Student, dataset: Dataset) -> None:
-    shape, classes, sample = dataset.input_shape, len(dataset.classes), torch.zeros(1, *dataset.input_shape)
-    looked_at(lambda: build_student(family, shape, classes, dataset.mean, dataset.std).train()(sample))
+    looked_at(lambda: student_on(family, dataset).train()(torch.zeros(1, *dataset.input_shape)))

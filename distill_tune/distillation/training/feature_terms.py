@@ -1,4 +1,4 @@
-"""The terms on features of one training: which layers are compared, their projectors, and one module of it all.
+"""The terms on features of one training: their projectors and memories, and one module of it all.
 
 The student and all projectors are one module with one forward pass, so data parallelism averages all their gradients;
 the student inside stays the bare student, whose weights are saved, exported and counted alone.
@@ -7,99 +7,18 @@ the student inside stays the bare student, whose weights are saved, exported and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from distill_tune.distillation.features.anatomy import Anatomy, anatomy_of
-from distill_tune.distillation.features.tap import Tap, run_tapped
-from distill_tune.distillation.losses import FeatureLoss, Shape
-from distill_tune.errors import ConfigError
+from distill_tune.distillation.features.anatomy import anatomy_of
+from distill_tune.distillation.features.pairing import Pairing, paired
+from distill_tune.distillation.features.tap import Tap
+from distill_tune.distillation.losses import FeatureLoss
 
 if TYPE_CHECKING:
     from distill_tune.distillation.materials.materials import Materials
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """The layers that a loss compares, each of the student with the teacher's in the same place."""
-
-    student: tuple[str, ...]
-    teacher: tuple[str, ...]
-    student_shapes: tuple[Shape, ...]
-    teacher_shapes: tuple[Shape, ...]
-    """As the teacher's features are kept."""
-
-
-def paired(name: str, loss: FeatureLoss, student: Anatomy, teacher: Anatomy, family: str | None = None) -> Pairing:
-    """The layers that the loss called `name` compares in two networks: those that are named, else by themselves.
-
-    `family` is the student's, for whoever reads an error.
-
-    Raises:
-        ConfigError: a layer does not exist, there is none to be found, or two cannot be joined.
-    """
-    whose = f"student {family!r}" if family else "student"
-    ours = [student.known(f"loss.{name}.student_layers", whose, layer) for layer in loss.student_layers]
-    theirs = [teacher.known(f"loss.{name}.teacher_layers", "teacher", layer) for layer in loss.teacher_layers]
-    maps = loss.takes == "maps" or bool(student.maps and teacher.maps)
-    ours = ours or _found(name, loss, whose, student, maps, len(theirs))
-    theirs = theirs or _found(name, loss, "teacher", teacher, maps, len(ours))
-    if loss.student_layers or loss.teacher_layers:
-        _check_counts(name, ours, theirs)
-    count = min(len(ours), len(theirs))
-    pairing = _pairing(ours[-count:], theirs[-count:], student, teacher.kept())
-    _check_joins(name, loss, pairing)
-    return pairing
-
-
-def _pairing(ours: list[str], theirs: list[str], student: Anatomy, teacher: Anatomy) -> Pairing:
-    shapes = tuple(student.shapes[layer] for layer in ours), tuple(teacher.shapes[layer] for layer in theirs)
-    return Pairing(tuple(ours), tuple(theirs), *shapes)
-
-
-def _found(name: str, loss: FeatureLoss, whose: str, anatomy: Anatomy, maps: bool, count: int) -> list[str]:
-    """The layers that are taken by themselves: `count` of them, from the end, or as many as the loss takes."""
-    layers = _candidates(loss, anatomy, maps)
-    if not layers:
-        what = "feature map" if maps else "layer before the last"
-        raise ConfigError(
-            f"loss: {name!r} compares features, but the {whose} has no {what}; choose another loss, or another "
-            f"{whose.partition(' ')[0]}.family."
-        )
-    few = 1 if loss.takes == "stage" else len(layers)
-    return layers[-(count or few) :]
-
-
-def _candidates(loss: FeatureLoss, anatomy: Anatomy, maps: bool) -> list[str]:
-    last = [anatomy.last] if anatomy.last else []
-    if loss.takes == "last":
-        return last
-    return list(anatomy.maps) if maps else list(anatomy.vectors) or last
-
-
-def _check_counts(name: str, ours: list[str], theirs: list[str]) -> None:
-    if len(ours) != len(theirs):
-        raise ConfigError(
-            f"loss.{name}.student_layers: {len(ours)} of the student and {len(theirs)} of the teacher cannot be paired "
-            f"({', '.join(ours)}; {', '.join(theirs)}); name as many teacher_layers."
-        )
-
-
-def _check_joins(name: str, loss: FeatureLoss, pairing: Pairing) -> None:
-    pairs = zip(pairing.student, pairing.teacher, pairing.student_shapes, pairing.teacher_shapes, strict=True)
-    for ours, theirs, our_shape, their_shape in pairs:
-        if not loss.joins(our_shape, their_shape):
-            raise ConfigError(
-                f"loss.{name}: needs two feature maps, but the student's {ours!r} is {_shown(our_shape)} and the "
-                f"teacher's {theirs!r} is {_shown(their_shape)}; name other layers, or choose another loss."
-            )
-
-
-def _shown(shape: Shape) -> str:
-    return " x ".join(map(str, shape)) if len(shape) > 1 else f"a vector of {shape[0]}"
 
 
 class FeatureTerm(nn.Module):
@@ -180,18 +99,3 @@ def with_features(
     samples = len(materials.labels)
     terms = {name: FeatureTerm(loss, paired(name, loss, ours, theirs), samples, seed) for name, loss in losses.items()}
     return WithFeatures(student, terms).to(device)
-
-
-class LiveTeacher:
-    """A teacher that runs beside the student."""
-
-    def __init__(self, module: nn.Module, layers: Sequence[str]):
-        self._module, self._tap = module, Tap(module, layers)
-
-    def __call__(self, inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Its logits, and the features of its layers as a cache has them, but for the rounding."""
-        return run_tapped(self._tap, self._module, inputs)
-
-    def close(self) -> None:
-        """Take the hooks off: the teacher is the next trial's too."""
-        self._tap.close()

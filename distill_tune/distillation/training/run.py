@@ -27,7 +27,8 @@ from distill_tune.distillation.precision import forward_context
 from distill_tune.distillation.schedule import learning_rate, progress_at
 from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.training.accumulation import Accumulation
-from distill_tune.distillation.training.feature_terms import LiveTeacher, with_features
+from distill_tune.distillation.training.feature_terms import with_features
+from distill_tune.distillation.training.live_teacher import LiveTeacher
 from distill_tune.distillation.training.norm_limit import NormLimit, norm_limit
 from distill_tune.distillation.training.objective import NO_FEATURES, LossTerms, Objective
 from distill_tune.distillation.training.pace import laid_out

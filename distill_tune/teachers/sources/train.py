@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from distill_tune.config.messages import BrokenRule
 from distill_tune.config.numbers import Positive, Seed
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
-from distill_tune.students import Student, build_student
+from distill_tune.students import Student, student_on
 from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext, Trained
 from distill_tune.users_code import source_of
 from distill_tune.weights import write_weights
@@ -125,9 +125,7 @@ class Train(Teacher):
 
 
 def _build(config: TeacherConfig, data_spec: DataSpec) -> nn.Module:
-    return build_student(
-        Student.of(config), data_spec.input_shape, len(data_spec.classes), data_spec.mean, data_spec.std
-    )
+    return student_on(Student.of(config), data_spec)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from distill_tune.config.leaves import FAMILY
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.devices import memory_given_back
-from distill_tune.distillation.materials.materials import student_for
 from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s
 from distill_tune.errors import ConfigError
+from distill_tune.students import Student, student_on
 from distill_tune.threads import threads
 
 _OVER_S = 0.3
@@ -61,10 +61,12 @@ def _epoch_s(config: Config, student: nn.Module, dataset: Dataset, device: torch
 def chosen_paces(space: Space, dataset: Dataset) -> dict[str, Pace]:
     """What trains each family of a space fastest on this machine's CPU; nothing of those that cannot be timed."""
     with threads(space.config.resources.cpus_per_worker), torch.random.fork_rng(devices=[]):
-        return {
-            config.student.family: fastest(paces_s(partial(student_for, config, dataset), *_batch(config, dataset)))
-            for config, _ in _middles(space, dataset)
-        }
+        middles = [config for config, _ in _middles(space, dataset)]
+        return {config.student.family: fastest(_paces_s(config, dataset)) for config in middles}
+
+
+def _paces_s(config: Config, dataset: Dataset) -> dict[Pace, float]:
+    return paces_s(partial(student_on, Student.of(config.student), dataset), *_batch(config, dataset))
 
 
 def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module]]:
@@ -72,7 +74,7 @@ def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module
     for family in space.families:
         with suppress(ConfigError):
             config = space.at(space.middle(chosen={FAMILY: family}))
-            yield config, student_for(config, dataset)
+            yield config, student_on(Student.of(config.student), dataset)
 
 
 def _batch(config: Config, dataset: Dataset) -> tuple[torch.Tensor, torch.Tensor]:

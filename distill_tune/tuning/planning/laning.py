@@ -13,19 +13,24 @@ from contextlib import ExitStack, suppress
 from copy import copy
 from dataclasses import replace
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from distill_tune.config import Config, Values
 from distill_tune.data.dataset import open_dataset
 from distill_tune.distillation.cache.folders import views_of_augmentation
-from distill_tune.distillation.materials.materials import Materials, student_for
+from distill_tune.distillation.devices import memory_given_back
+from distill_tune.distillation.lanes import Lanes, may_fuse
+from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.seeds import generators_kept
+from distill_tune.distillation.training.allocator import freed_memory_kept
 from distill_tune.distillation.views import Views
 from distill_tune.errors import ConfigError
-
-if TYPE_CHECKING:
-    from distill_tune.tuning.planning.fitting import Fitted
+from distill_tune.students import Student, student_on
+from distill_tune.threads import threads
+from distill_tune.tuning.planning.fitting import Fitted
 
 _CHOICES = (4, 8, 16, 32)
 _TRIALS_A_LANE = 4
@@ -79,12 +84,6 @@ def _say_if_in_vain(fitted: Fitted, say: Callable[[str], None]) -> None:
 
 
 def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Callable[[str], None]) -> int:
-    import torch
-
-    from distill_tune.distillation.devices import memory_given_back
-    from distill_tune.distillation.training.allocator import freed_memory_kept
-    from distill_tune.threads import threads
-
     resources = fitted.space.config.resources
     if not choices or (resources.gpus_per_worker and not torch.cuda.is_available()):
         return 1
@@ -132,8 +131,6 @@ def _usable(values: Values, fitted: Fitted) -> Config | None:
 
 def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
     """How many times as fast as alone students train in lanes; 0 where no two of them can be fused."""
-    from distill_tune.distillation.lanes import Lanes
-
     if sum(_may_fuse(config, prepared) for config in configs) < 2:
         return 0.0
     alone, together = [Lanes(device) for _ in configs], Lanes(device)
@@ -155,9 +152,7 @@ def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
 
 
 def _may_fuse(config: Config, prepared: Prepared) -> bool:
-    from distill_tune.distillation.lanes import may_fuse
-
-    return may_fuse(config, student_for(config, open_dataset(prepared.data_folder)))
+    return may_fuse(config, student_on(Student.of(config.student), open_dataset(prepared.data_folder)))
 
 
 def _less(materials: Materials, config: Config, samples: int) -> Materials:

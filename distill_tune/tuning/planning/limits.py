@@ -16,7 +16,7 @@ from distill_tune.config import Config, Space
 from distill_tune.config.searching import LimitsConfig
 from distill_tune.data import Dataset
 from distill_tune.evaluation.latency import latency_ms
-from distill_tune.students import Cost, Student, build_student, count_cost
+from distill_tune.students import Cost, Student, count_cost, student_on
 from distill_tune.tuning.state.records import TrialRecord
 
 
@@ -79,10 +79,9 @@ class Limits:
         return count_cost(key.family, self._dataset.input_shape, len(self._dataset.classes))
 
     def _measure_latency_ms(self, key: _Key) -> float:
-        data = self._dataset
         with torch.random.fork_rng(devices=[]):
-            student = build_student(key.family, data.input_shape, len(data.classes), data.mean, data.std)
-        return latency_ms(student, data.input_shape, data.is_image)
+            student = student_on(key.family, self._dataset)
+        return latency_ms(student, self._dataset.input_shape, self._dataset.is_image)
 
 
 class _Key:

@@ -20,12 +20,12 @@ from distill_tune.distillation.cache.folders import number_of_views, outputs_fol
 from distill_tune.distillation.cache.labelling import at_a_time
 from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.devices import device_for, memory_given_back, on_device
-from distill_tune.distillation.materials.materials import student_for
 from distill_tune.distillation.preparation.ready_teachers import teacher_folders
 from distill_tune.distillation.preparation.teacher_training import Recipe, own_config
 from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.pace import step_s
+from distill_tune.students import Student, student_on
 from distill_tune.teachers import LoadedTeacher
 
 _LEAST_STEPS = 3
@@ -72,7 +72,7 @@ def _time_of(space: Space, dataset: Dataset, teacher: LoadedTeacher | Recipe, fo
         labelling_s = labelled * _labelling_s(teacher.module, dataset, device)
         return TeacherTime(0.0, labelled if teacher.module is not None else 0, labelling_s)
     config = own_config(teacher, space.config)
-    network = student_for(config, dataset)
+    network = student_on(Student.of(config.student), dataset)
     sample_s = _labelling_s(network, dataset, device)
     is_kept = len(unlabelled) < len(variants)  # it has labelled some
     training_s = 0.0 if is_kept else _training_s(network, config, teacher["generations"], sample_s, dataset, device)

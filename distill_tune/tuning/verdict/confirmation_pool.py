@@ -19,17 +19,14 @@ from distill_tune.errors import DistillTuneError, StorageError, one_line
 from distill_tune.tuning.cluster.places import free_places
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.state.ledger import Ledger
-from distill_tune.tuning.state.records import Report, Status, TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate, confirmation_record
+from distill_tune.tuning.state.records import TrialRecord
+from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.confirmation_runs import ConfirmationRuns
 from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
 from distill_tune.tuning.verdict.training import Training, TrainingAtWork
 from distill_tune.tuning.verdict.work_queue import WorkQueue, dealt
-from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.groups import WORKERS
-from distill_tune.tuning.workers.keeping import checkpoint_of
 
-WEIGHTS = "confirmation"
-"""The folder of a search with the students of its confirmation."""
 _WORKER_RESTARTS = 100
 """How often a worker is started again: each training may cost it some, and the others must not lose it."""
 _PATIENCE_S = 60.0
@@ -56,9 +53,10 @@ class ConfirmationPool:
 
         `retries` is how often a training is begun again whose process has died.
         """
-        self._count, self._prepared, self._resources = count, prepared, resources
-        self._folder, self._ledger, self._budget, self._known = folder, ledger, budget, known or {}
+        self._count, self._resources = count, resources
+        self._folder, self._budget, self._say = folder, budget, ledger.say
         self._lanes, self._retries, self._lock = lanes, retries, threading.Lock()
+        self._runs = ConfirmationRuns(ledger, known or {}, folder, prepared)
         self._workers, self._up = list[Any](), set[Any]()  # those that have been up
         self._up_s = time.monotonic()
         self._left, self._why = list[Training](), "no worker could be kept running"
@@ -90,7 +88,7 @@ class ConfirmationPool:
             DistillTuneError: a worker could not be kept running, or could not write a student; --resume goes on.
         """
         runs = ((candidate, seed) for candidate in candidates for seed in candidate.seeds)
-        asked = [Training(*run, self._retries) for run in runs if not self._is_known(*run)]
+        asked = [Training(*run, self._retries) for run in runs if not self._runs.is_known(*run)]
         queue, faults, self._left = WorkQueue(dealt(asked, self._count, self._lanes)), list[Exception](), []
         threads = [threading.Thread(target=self._work, args=(w, queue, faults), daemon=True) for w in self._workers]
         for thread in threads:
@@ -102,13 +100,8 @@ class ConfirmationPool:
         self._settle([*self._left, *(training for part in queue.close() for training in part)])
 
     def _settle(self, left: list[Training]) -> None:
-        """End what no worker has brought to its end: what the machine has ended is no outcome, and is left as it is."""
-        to_blame = [t for t in left if t.is_to_blame(self._ledger.count(Status.COMPLETED), t.name in self._known)]
-        for training in to_blame:
-            self._end(self._begun(training), Status.FAILED, training.why)
-        unsettled = [training for training in left if training not in to_blame]
-        for training in unsettled:
-            self._leave(self._begun(training))
+        """What the machine has ended is no outcome, and is left as it is."""
+        unsettled = self._runs.settle(left)
         if unsettled and self._budget.ended_by is None:
             why = unsettled[0].why or self._why
             raise DistillTuneError(f"the confirmation could not be finished: {why.rstrip('.')}; --resume takes it up.")
@@ -142,7 +135,7 @@ class ConfirmationPool:
                 self._up_s = time.monotonic()
             elif time.monotonic() - self._up_s > _PATIENCE_S:
                 self._up_s = math.inf
-                self._ledger.say(f"the confirmation waits for a place: {free_places()}")
+                self._say(f"the confirmation waits for a place: {free_places()}")
 
     def _answers(self, worker: Any, answer: Any) -> bool:
         try:
@@ -154,38 +147,16 @@ class ConfirmationPool:
         self._up.add(worker)
         return True
 
-    def _is_known(self, candidate: Candidate, seed: int) -> bool:
-        """Whether the training ended in an earlier session; then its outcome is taken from there."""
-        record, weights = self._known.get(candidate.run_name(seed)), self._weights(candidate, seed)
-        if record is None or record.status is Status.RUNNING:
-            return False
-        if record.status is Status.COMPLETED and not weights.exists():  # the folds' are written before it
-            return False
-        self._ledger.know(record)
-        if record.status is Status.COMPLETED:
-            candidate.take(seed, weights, record.reports)
-        return True
-
-    def _weights(self, candidate: Candidate, seed: int) -> Path:
-        return self._folder / WEIGHTS / f"{candidate.run_name(seed)}.safetensors"
-
-    def _begun(self, training: Training) -> TrialRecord:
-        """The record of a training that begins, goes on from an earlier session, or is begun again."""
-        known = self._ledger.records.get(training.name) or self._known.get(training.name)
-        if known is not None and known.status is Status.RUNNING:
-            return known
-        return confirmation_record(training.candidate, training.seed)
-
     def _train_some(self, worker: Any, part: list[Training], queue: WorkQueue[list[Training]]) -> None:
         """Train to their ends, or, if the worker's process or node dies, give back what had not come to its own."""
-        at_work = {work.record.trial_id: work for work in map(self._take, part)}
+        at_work = {work.record.trial_id: work for work in map(self._runs.take, part)}
         try:
             self._trained(worker, at_work)
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, StorageError):
                 raise error.cause from error
             for work in at_work.values():
-                self._end(work.record, Status.FAILED, one_line(error.cause))
+                self._runs.fail(work.record, one_line(error.cause))
         except ray.exceptions.RayError as error:  # also where memory ran out, or a node was lost with what it had said
             self._up.discard(worker)
             if again := self._died([work.training for work in at_work.values()], one_line(error)):
@@ -194,20 +165,10 @@ class ConfirmationPool:
 
     def _died(self, trainings: list[Training], why: str) -> list[Training]:
         """Those of a dead worker that are begun again."""
+        dead = self._runs.died(trainings, why)
         with self._lock:
-            dead = [training.died(why, self._ledger.count(Status.COMPLETED)) for training in trainings]
             self._left += [training for training in dead if not training.may_begin_again]
         return [training for training in dead if training.may_begin_again]
-
-    def _take(self, training: Training) -> TrainingAtWork:
-        candidate, seed = training.candidate, training.seed
-        weights, record = self._weights(candidate, seed), self._begun(training)
-        checkpoint = checkpoint_of(self._folder, record.trial_id)
-        with self._lock:
-            if record.trial_id not in self._ledger.records:
-                self._ledger.start(record)
-        assignment = Assignment(record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights)
-        return TrainingAtWork(training, record, assignment)
 
     def _trained(self, worker: Any, at_work: dict[str, TrainingAtWork]) -> None:
         """Train all to the end, or, where the budget has ended, to that of the epoch; who has ended leaves `at_work`.
@@ -218,33 +179,12 @@ class ConfirmationPool:
         asked = [work.assignment for work in at_work.values()]
         for reference in worker.train.options(num_returns="streaming").remote(asked):
             trial_id, reports, failure = ray.get(reference)
-            self._hear(at_work[trial_id], reports)
+            self._runs.hear(at_work[trial_id], reports)
             if failure is not None:
-                self._end(at_work.pop(trial_id).record, Status.FAILED, failure)
+                self._runs.fail(at_work.pop(trial_id).record, failure)
             elif reports and reports[-1]["epoch"] >= at_work[trial_id].assignment.max_epochs:  # now it is written
-                self._complete(at_work.pop(trial_id))
+                self._runs.complete(at_work.pop(trial_id))
             if self._budget.ended_by is not None:
                 for work in at_work.values():
-                    self._leave(work.record)
+                    self._runs.leave(work.record)
                 return
-
-    def _hear(self, work: TrainingAtWork, reports: list[Report]) -> None:
-        with self._lock:
-            for report in reports:
-                if report["epoch"] > work.record.epochs:  # a worker that was started again repeats some
-                    self._ledger.report(work.record.trial_id, report)
-
-    def _complete(self, work: TrainingAtWork) -> None:
-        candidate, seed = work.training.candidate, work.training.seed
-        candidate.take(seed, self._weights(candidate, seed), work.record.reports)
-        self._end(work.record, Status.COMPLETED)
-
-    def _leave(self, record: TrialRecord) -> None:
-        """It goes on in another session; whoever has not begun stays so."""
-        if record.trial_id in self._ledger.records:
-            record.goes_on_later = True
-            self._end(record, Status.INTERRUPTED)
-
-    def _end(self, record: TrialRecord, status: Status, message: str = "") -> None:
-        with self._lock:
-            self._ledger.end(record, status, message)

@@ -22,7 +22,6 @@ from distill_tune.data import Dataset, Split
 from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.devices import on_device
-from distill_tune.distillation.materials.materials import student_for
 from distill_tune.errors import TeacherError
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
@@ -30,6 +29,7 @@ from distill_tune.evaluation.corrupted import corrupted_accuracies
 from distill_tune.evaluation.intervals import Interval, mean_interval
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.layout import Layout
+from distill_tune.students import Student, student_on
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.workers.keeping import fold_weights
@@ -181,7 +181,7 @@ def _seeds(candidate: Candidate) -> list[int]:
 
 def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
     """The student of a configuration with its trained weights, in eval mode."""
-    student = student_for(config, dataset)
+    student = student_on(Student.of(config.student), dataset)
     student.load_state_dict(load_file(weights))
     return student.eval()
 

@@ -28,8 +28,8 @@ from distill_tune.tuning.cluster.pinning import on_this_node
 from distill_tune.tuning.cluster.places import drop_waiting_places
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.checkpoints import read_checkpoint
 from distill_tune.tuning.workers.faults import log_fault
-from distill_tune.tuning.workers.keeping import read_checkpoint
 from distill_tune.tuning.workers.mailbox import Mailbox
 from distill_tune.tuning.workers.torch_backend import LateTorchConfig
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp, train

@@ -22,9 +22,9 @@ from distill_tune.errors import one_line
 from distill_tune.tuning.schedulers import Judge, Scheduler
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.checkpoints import checkpoint_of
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
 from distill_tune.tuning.workers.groups import make_group
-from distill_tune.tuning.workers.keeping import checkpoint_of
 from distill_tune.tuning.workers.tune_actor import TuneActor
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
 

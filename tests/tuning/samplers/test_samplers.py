@@ -18,7 +18,7 @@ from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.state.logbook import Logbook
 from distill_tune.tuning.state.records import Status, TrialRecord
 
-SHIPPED = Path(__file__).parents[2] / "search_spaces"
+SHIPPED = Path(__file__).parents[3] / "search_spaces"
 
 
 @pytest.mark.parametrize("sampler", [name for name in SAMPLERS.names if name != "grid"])

@@ -16,7 +16,8 @@ from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import Logbook
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
-from distill_tune.tuning.verdict.confirmation_pool import WEIGHTS, ConfirmationPool
+from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
+from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 

@@ -8,13 +8,14 @@ from small_networks import IMAGE, network
 from torch import nn
 
 from distill_tune.distillation.features.anatomy import anatomy_of
+from distill_tune.distillation.features.pairing import paired
 from distill_tune.distillation.features.tap import Tap, run_tapped
 from distill_tune.distillation.losses import FeatureLoss
 from distill_tune.distillation.losses.attention import Attention
 from distill_tune.distillation.losses.hint import Hint
 from distill_tune.distillation.losses.pkt import Pkt
 from distill_tune.distillation.losses.vid import Vid
-from distill_tune.distillation.training.feature_terms import WithFeatures, paired
+from distill_tune.distillation.training.feature_terms import WithFeatures
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES
 

@@ -23,7 +23,7 @@ from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.running.tune_adapters import ConductedScheduler, Waiting
 from distill_tune.tuning.state.ledger import Watcher
 from distill_tune.tuning.state.records import Status, TrialRecord
-from distill_tune.tuning.workers.keeping import CHECKPOINTS, CheckpointSweeper
+from distill_tune.tuning.workers.checkpoints import CHECKPOINTS, CheckpointSweeper
 from distill_tune.tuning.workers.trial import DIED
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]

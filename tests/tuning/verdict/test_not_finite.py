@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from distill_tune.config import Space
 from distill_tune.data.dataset import open_test
-from distill_tune.distillation.materials.materials import student_for
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.predicting import predict_logits
+from distill_tune.students import Student, student_on
 from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.confirmation import Candidate
@@ -32,7 +32,7 @@ Make = Callable[[str, nn.Module], Candidate]
 @pytest.fixture
 def student(small_space: Space, preparation: Any) -> nn.Module:
     torch.manual_seed(0)
-    return student_for(small_space.at(VALUES), preparation.dataset)
+    return student_on(Student.of(small_space.at(VALUES).student), preparation.dataset)
 
 
 @pytest.fixture

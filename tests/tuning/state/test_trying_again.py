@@ -21,7 +21,7 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 VALUES = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
 
 

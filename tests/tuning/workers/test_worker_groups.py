@@ -20,7 +20,7 @@ from distill_tune.config.space import Space
 from distill_tune.errors import StorageError, TrainingError
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
-from distill_tune.tuning.workers.keeping import read_checkpoint
+from distill_tune.tuning.workers.checkpoints import read_checkpoint
 from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
 from distill_tune.tuning.workers.worker_group import InProcessGroup, WorkerGroup, WorkersAreNotUp, train
 

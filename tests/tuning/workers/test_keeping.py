@@ -9,13 +9,13 @@ from ray.exceptions import ActorUnavailableError
 
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
-from distill_tune.tuning.workers.faults import log_fault, spoils_process
-from distill_tune.tuning.workers.keeping import (
+from distill_tune.tuning.workers.checkpoints import (
     CHECKPOINTS,
     CheckpointSweeper,
     checkpoint_of,
     drop_checkpoints_of_others,
 )
+from distill_tune.tuning.workers.faults import log_fault, spoils_process
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from terms_on_features import SEEDS, Array, drawn, few
 from torch import Tensor, nn
 
+from distill_tune.distillation.features.pairing import Pairing
 from distill_tune.distillation.losses._memory import Memory
 from distill_tune.distillation.losses.crd import Crd, nce_loss
-from distill_tune.distillation.training.feature_terms import FeatureTerm, Pairing
+from distill_tune.distillation.training.feature_terms import FeatureTerm
 
 
 class PaperMemory:
