@@ -82,3 +82,10 @@ def ended_by_failures(conductor: Conductor, folder: Path, most: int) -> None:
     assert 5 <= len(failed) <= most
     assert all("ValueError: this loss is broken" in r.message for r in failed)
     assert "Traceback" in (folder / "logs" / f"{failed[0].trial_id}.txt").read_text()
+
+
+class Busy:
+    """Has places that others wait for."""
+
+    def up(self) -> None:
+        """Answers once it has them."""

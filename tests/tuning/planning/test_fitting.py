@@ -42,16 +42,16 @@ def test_the_precision_is_settled_and_recorded_but_only_where_it_was_left_open(p
 def test_each_family_trains_at_the_pace_that_is_fastest_for_it(
     preparation: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    paces = {"mlp": Pace("float32", "contiguous"), "convnet": Pace("bfloat16", "channels_last")}
+    paces = {"mlp": Pace("float32", "contiguous"), "resnet": Pace("bfloat16", "channels_last")}
     monkeypatch.setattr(fitting, "chosen_paces", lambda space, dataset: paces)
-    found, _ = fitted(preparation, student={"family": ["mlp", "convnet"]})
+    found, _ = fitted(preparation, student={"family": ["mlp", "resnet"]})
     write_search_toml(tmp_path, found.space, "command")
     for space in (found.space, load_space(tmp_path / SEARCH_TOML, [])):  # as it is, and as it is taken up again
         for family, pace in paces.items():
             optim = space.at(space.middle(chosen={FAMILY: family})).optim
             assert (optim.precision, optim.memory_format, optim.paces) == (*pace, None)
-    monkeypatch.setattr(fitting, "chosen_paces", lambda space, dataset: dict.fromkeys(paces, paces["convnet"]))
-    alike, _ = fitted(preparation, student={"family": ["mlp", "convnet"]})
+    monkeypatch.setattr(fitting, "chosen_paces", lambda space, dataset: dict.fromkeys(paces, paces["resnet"]))
+    alike, _ = fitted(preparation, student={"family": ["mlp", "resnet"]})
     optim = alike.space.config.optim
     assert (optim.precision, optim.memory_format, optim.paces) == ("bfloat16", "channels_last", None)
 

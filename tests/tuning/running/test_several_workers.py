@@ -10,20 +10,13 @@ from typing import Any
 import pytest
 import ray
 from odd_groups import MODULES, telling
-from ray_searches import ActorKiller, searched
+from ray_searches import ActorKiller, Busy, searched
 
 from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray_with_dashboard")]
-
-
-class Busy:
-    """Has places that others wait for."""
-
-    def up(self) -> None:
-        """Answers once it has them."""
 
 
 @pytest.mark.timeout(600)  # workers start twice, and the first time they are waited for
