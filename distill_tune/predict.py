@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -43,7 +44,10 @@ def _predict(given: argparse.Namespace) -> int:
     source = expanded(given.input)
     if given.output is not None and _is_same(expanded(given.output), source):
         raise InputError(f"-o {given.output}: is INPUT itself, which must not be lost; choose another place.")
-    table = _table(student.classes, student.probabilities(source, warn), source)
+    from distill_tune.data.inputs import picture_files
+
+    files = picture_files(source)
+    table = _table(student.classes, student.probabilities(source if files is None else files, warn), files)
     if given.output is None:
         return _show(table)
     try:
@@ -71,18 +75,15 @@ def _place(output: Path) -> AbstractContextManager[Path]:
     return new_file(place)
 
 
-def _table(classes: tuple[str, ...], found: np.ndarray, source: Path) -> list[list[str]]:
-    """A line of heads, then one for each row."""
-    from distill_tune.data.inputs import picture_files
-
-    best = [classes[number] for number in found.argmax(1)]
-    rows = [[name, *(f"{value:.6f}" for value in row)] for name, row in zip(best, found, strict=True)]
-    table = [["class", *classes], *rows]
-    files = picture_files(source)
-    return table if files is None else [[str(file), *row] for file, row in zip(["file", *files], table, strict=True)]
+def _table(classes: tuple[str, ...], found: np.ndarray, files: list[Path] | None) -> Iterator[list[str]]:
+    """A line of heads, then one for each row; `files` are the rows' own, where they are pictures."""
+    yield [*([] if files is None else ["file"]), "class", *classes]
+    for number, row in enumerate(found):
+        first = [] if files is None else [str(files[number])]
+        yield [*first, classes[int(row.argmax())], *(f"{value:.6f}" for value in row)]
 
 
-def _show(table: list[list[str]]) -> int:
+def _show(table: Iterator[list[str]]) -> int:
     try:
         _write(sys.stdout, table)
         sys.stdout.flush()
@@ -91,7 +92,7 @@ def _show(table: list[list[str]]) -> int:
     return 0
 
 
-def _write(file: TextIO, table: list[list[str]]) -> int:
+def _write(file: TextIO, table: Iterator[list[str]]) -> int:
     csv.writer(file).writerows(table)
     return 0
 

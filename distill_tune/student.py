@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
-    Rows: TypeAlias = "str | Path | pd.DataFrame | npt.NDArray[Any]"
+    Rows: TypeAlias = "str | Path | list[Path] | pd.DataFrame | npt.NDArray[Any]"
 
 
 def load_student(folder: str | Path) -> LoadedStudent:
@@ -56,8 +56,8 @@ class LoadedStudent:
         """Rows in the layout of the training data, as the network takes them.
 
         Args:
-            rows: a CSV, Parquet, .npy or .npz file, a picture or a folder of pictures, a `pandas.DataFrame`, or an
-                array: [rows, columns] of a table, or images [rows, channels, height, width] in bytes.
+            rows: a CSV, Parquet, .npy or .npz file, a picture, a list or a folder of pictures, a `pandas.DataFrame`,
+                or an array: [rows, columns] of a table, or images [rows, channels, height, width] in bytes.
             warn: is told of categories and gaps that the training data did not have.
 
         Returns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule, dotted
+from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule, dotted, shown
 from distill_tune.config.ranges import (
     Interval,
     Range,
@@ -24,6 +24,7 @@ KeyPath = tuple[str, ...]
 """Section, then key by key."""
 
 FAMILY: KeyPath = ("student", "family")
+PACES: KeyPath = ("optim", "paces")
 
 
 def leaves(tables: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
@@ -54,6 +55,8 @@ def range_at(path: KeyPath, value: Any) -> Range | None:
     """
     if looks_like_range(value):
         raise BrokenRule(path, unknown_kind(value))
+    if is_range(value) and path[:2] == PACES:
+        raise BrokenRule(path, f"must be one value, but got {shown(value)}.", cure="Let optim.precision be the range.")
     if is_range(value):
         return parse_range(path, value)
     return parse_choice(path, value) if is_name(path) and isinstance(value, list) else None

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -53,18 +55,30 @@ def is_image(path: Path) -> bool:
 def files_in(folder: Path) -> tuple[list[Path], int]:
     """All image files under a folder, and how many other files there are.
 
-    They are in the order in which torchvision's `ImageFolder` has them: by folder, then by name.
+    They are in the order in which torchvision's `ImageFolder` has them: by folder, then by name. What is hidden by a
+    dot in front of its name, such as a program's small copies, is none of them.
 
     Raises:
         DataError: a folder in it cannot be read.
     """
     images, others = list[Path](), 0
-    for root, _, names in sorted(os.walk(folder, onerror=_refuse, followlinks=True)):
+    for root, names in sorted(_walked(folder)):
         paths = [Path(root, name) for name in sorted(names) if not name.startswith(".")]
         found = [path for path in paths if is_image(path)]
         images += found
         others += len(paths) - len(found)
     return images, others
+
+
+def _walked(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each folder that is not hidden, once also where links lead around, and the names in it."""
+    seen = set[str]()
+    for root, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        real = os.path.realpath(root)
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        if real not in seen:
+            seen.add(real)
+            yield root, names
 
 
 def digest_of(paths: Sequence[Path], root: Path) -> str:
@@ -99,7 +113,8 @@ def decoded(paths: Sequence[Path], shape: tuple[int, ...]) -> Array:
         shape: (channels, height, width).
 
     Raises:
-        DataError: a file is no image or damaged, or there is not enough memory for all of them.
+        DataError: a file is no image, is damaged or has more than 8 bits a channel, or there is not enough memory for
+            all of them.
     """
     import numpy as np
 
@@ -137,10 +152,8 @@ def _refuse(error: OSError) -> None:
 
 def _kind(path: Path) -> Kind:
     with _opened(path) as image:
-        if image.mode not in _GREY | _COLOURED:
-            raise DataError(f"{path}: has pixels of Pillow's mode {image.mode}, but they must have 8 bits; convert it.")
         width, height = image.size
-        if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
+        if "exif" in image.info and image.getexif().get(_ORIENTATION) in _SIDEWAYS:  # a PNG without is decoded for it
             width, height = height, width
         return Kind(height, width, 1 if image.mode in _GREY else 3)
 
@@ -152,25 +165,30 @@ def _decoded(path: Path, shape: tuple[int, ...]) -> Array:
 
     channels, height, width = shape
     with _opened(path) as image:
-        try:
-            image.draft(image.mode, (_MARGIN * max(height, width),) * 2)  # of a JPEG; nothing of other kinds
-            upright = ImageOps.exif_transpose(image).convert(_MODES[channels])
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
-            raise _unreadable(path, error) from error
+        image.draft(image.mode, (_MARGIN * max(height, width),) * 2)  # of a JPEG; nothing of other kinds
+        upright = ImageOps.exif_transpose(image).convert(_MODES[channels])
     if upright.size != (width, height):
         upright = ImageOps.fit(upright, (width, height), Resampling.BILINEAR)
     pixels: Array = np.asarray(upright).reshape(height, width, channels).transpose(2, 0, 1)
     return pixels
 
 
-def _opened(path: Path) -> Image:
+@contextmanager
+def _opened(path: Path) -> Iterator[Image]:
+    """An image whose pixels are still to be decoded; what Pillow raises in the block is said in one line.
+
+    Raises:
+        DataError: it is none, is damaged, or has more than 8 bits a channel, which Pillow would cut off.
+    """
     from PIL import Image
 
     try:
-        return Image.open(path)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: is no image, or damaged ({one_line(error)}); write it again, or take it away.")
+        with Image.open(path) as image:
+            if image.mode not in _GREY | _COLOURED:
+                mode = image.mode
+                raise DataError(f"{path}: has pixels of Pillow's mode {mode}, but they must have 8 bits; convert it.")
+            yield image
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"{path}: is no image, or damaged ({one_line(error)}); write it again, or take it away."
+        ) from error

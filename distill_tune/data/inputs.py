@@ -20,11 +20,13 @@ KINDS = {".csv": "CSV", ".parquet": "Parquet", ".npy": "NumPy", ".npz": "NumPy"}
 
 
 def picture_files(rows: object) -> list[Path] | None:
-    """The image files of a folder, or the one that is named; None of anything else.
+    """The image files of a folder, or those that are named; None of anything else.
 
     Raises:
         DataError: the folder has none, or there is no such file.
     """
+    if isinstance(rows, list) and rows and all(isinstance(each, str | Path) for each in rows):
+        return [existing(each, "an image") for each in rows]
     if not isinstance(rows, Path):
         return None
     if not is_folder(rows):
@@ -36,7 +38,7 @@ def picture_files(rows: object) -> list[Path] | None:
 
 
 def read_inputs(
-    rows: Path | pd.DataFrame | npt.NDArray[Any],
+    rows: Path | list[Path] | pd.DataFrame | npt.NDArray[Any],
     encoder: dict[str, Any] | None,
     input_shape: tuple[int, ...],
     warn: Callable[[str], object] = lambda line: None,
@@ -46,8 +48,8 @@ def read_inputs(
 
     Args:
         rows: a table or array at hand, or a file: CSV with a header line, Parquet, .npy, .npz with `inputs`, `x`,
-            `X` or a single array, or a picture; or a folder of pictures, which are taken in the order of
-            `picture_files` and brought to the size and channels of the training images.
+            `X` or a single array, or a picture; or several pictures or a folder of them, which are taken in the order
+            of `picture_files` and brought to the size and channels of the training images.
         encoder: `Dataset.encoder`; None for images.
         input_shape: `Dataset.input_shape`.
         warn: hears of what training has not seen.
@@ -64,6 +66,7 @@ def read_inputs(
         if encoder is not None:
             raise DataError(f"{name}: holds pictures, but this student has learned from a table.")
         return decoded(pictures, input_shape)
+    assert not isinstance(rows, list), "of pictures alone"
     if isinstance(rows, Path) and rows.suffix.lower() not in KINDS:
         raise DataError(f"{rows}: must be a picture, or end in one of {', '.join(KINDS)}, but ends in {rows.suffix!r}.")
     if encoder is None:

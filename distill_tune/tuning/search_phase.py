@@ -115,7 +115,8 @@ class SearchPhase:
         if ended_by is Reason.USER:
             return
         self.ended_by = ended_by
-        self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by))  # a main search of failures is tried again
+        # After a main search of failures comes FAILED, which undoes this; one without a teacher stays ended.
+        self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by))
         if len(self.ledger.objectives) > 1:
             self.reporter.tell(front_in_words(self.ledger))
         if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):

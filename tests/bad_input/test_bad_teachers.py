@@ -8,6 +8,8 @@ import torch
 from good import TEACHERS, Refuse, rows
 from safetensors.torch import save_file
 
+from distill_tune.search import main
+
 
 @pytest.mark.parametrize(
     ("logits", "said"),
@@ -151,3 +153,17 @@ def test_a_network_that_reads_a_feature_which_a_fold_lacks(
     said = refuse(*network, arguments=arguments)
     assert "teacher.source: 'torch' reads 6 features, but without fold " in said
     assert "of data.folds = 3 there are 5, since a value or a gap is nowhere else" in said
+
+
+def test_an_ensemble_of_teachers_that_are_trained_here_fits_folds_that_lack_a_feature(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = rows()
+    table["colour"] = ["red", "green"] * 29 + ["blue", "red"]  # blue is in one fold alone
+    table[["colour", "height", "width", "weight", "kind"]].to_csv("data.csv", index=False)
+    given = ["teacher={source='ensemble'}", "data.folds=3"]
+    for seed, name in enumerate("ab"):
+        trained = f"{{source='train',family='mlp',mlp={{widths=[8]}},train={{epochs=2,seed={seed}}}}}"
+        given.append(f"teacher.ensemble.members.{name}={trained}")
+    assert main(["space.toml", "--dry-run", *(word for each in given for word in ("--set", each))]) == 0
+    assert "nothing has been started" in capsys.readouterr().out

@@ -126,7 +126,7 @@ def test_of_a_larger_picture_the_middle_is_kept_and_scaled(tmp_path: Path) -> No
     images = loaded(tmp_path, size=10).inputs
     assert images.shape == (2, 3, 10, 10)
     assert (images[0, :, :, 1:-1] == np.array(GREEN)[:, None, None]).all(), "but for the edges, which blend"
-    assert loaded(tmp_path, size=(5, 15)).inputs.shape == (2, 3, 5, 15)
+    assert loaded(tmp_path, size=[5, 15]).inputs.shape == (2, 3, 5, 15)
 
 
 def test_a_picture_taken_sideways_is_upright(tmp_path: Path) -> None:
@@ -163,13 +163,21 @@ def test_the_same_pictures_elsewhere_are_the_same_data_and_other_bytes_or_names_
     assert content(photos) not in (before, content(elsewhere))
 
 
-def test_other_files_are_left_out_and_hidden_ones_do_not_count(photos: Path) -> None:
+def test_other_files_are_left_out_and_said_and_hidden_ones_do_not_count(photos: Path) -> None:
     (photos / "cat" / "notes.txt").write_text("of a cat")
     (photos / "dog" / ".DS_Store").write_text("of a computer")
-    (photos / ".cache").mkdir()
+    saved(photos, [".cache/1.png", "dog/.thumbnails/1.png", "dog/.1.png", "loose.png"])
     raw = loaded(photos)
     assert raw.rows == 8
-    assert raw.notes == (f"{photos}: 1 files that are no images by their names are left out",)
+    assert raw.notes == (
+        f"{photos}: 1 files that are no images by their names are left out",
+        f"{photos}: 1 images in no class's folder are left out",
+    )
+
+
+def test_a_folder_that_links_to_itself_is_read_once(photos: Path) -> None:
+    (photos / "cat" / "again").symlink_to(photos / "cat", target_is_directory=True)
+    assert loaded(photos).rows == 8
 
 
 def test_pictures_train_what_their_arrays_train(photos: Path) -> None:
@@ -205,9 +213,15 @@ def refused(photos: Path, case: str) -> dict[str, Any]:
             saved(photos, ["dog/9.png"], grey(1, 7, 5))
         case "16 bits":
             Image.fromarray(np.zeros((6, 5), dtype=np.uint16)).save(photos / "dog" / "9.png")
-        case "damaged":
+        case "damaged" | "damaged pixels":
+            noise = np.random.default_rng(0).integers(0, 256, (6, 5) if case == "damaged" else (60, 60), dtype=np.uint8)
+            Image.fromarray(noise).save(photos / "dog" / "3.png")
             whole = (photos / "dog" / "3.png").read_bytes()
             (photos / "dog" / "3.png").write_bytes(whole[: len(whole) // 2])
+            return {"size": 6}
+        case "a test without classes":
+            saved(photos, ["test/1.png"])
+            return {"test": "test"}
         case "no image":
             (photos / "dog" / "9.png").write_text("a text")
         case "an empty class":
@@ -240,6 +254,8 @@ def refused(photos: Path, case: str) -> dict[str, Any]:
         ),
         ("16 bits", r"dog/9\.png: has pixels of Pillow's mode I;16, but they must have 8 bits"),
         ("damaged", r"dog/3\.png: is no image, or damaged \(.+\); write it again"),
+        ("damaged pixels", r"dog/3\.png: is no image, or damaged \(.+\); write it again"),
+        ("a test without classes", r"photos/test: has no folders; it must have one with images for each class"),
         ("no image", r"dog/9\.png: is no image, or damaged"),
         ("an empty class", r"eel: has no image files; add some"),
         ("no folders", r"photos: has no folders; it must have one with images for each class"),
@@ -272,3 +288,14 @@ def test_a_student_of_a_table_has_no_use_for_pictures(photos: Path) -> None:
 def test_a_folder_without_pictures_has_nothing_to_predict(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a folder without image files"):
         read_inputs(tmp_path, None, (1, 6, 5))
+
+
+def test_a_picture_of_16_bits_is_not_predicted_as_white(tmp_path: Path) -> None:
+    Image.fromarray(np.full((6, 5), 1000, dtype=np.uint16)).save(tmp_path / "scan.png")
+    with pytest.raises(DataError, match="has pixels of Pillow's mode I;16, but they must have 8 bits"):
+        read_inputs(tmp_path / "scan.png", None, (1, 6, 5))
+
+
+def test_pictures_may_be_named_one_by_one(photos: Path) -> None:
+    named = [photos / "dog" / "1.png", photos / "cat" / "3.png"]
+    assert list(read_inputs(named, None, (1, 6, 5))[:, 0, 0, 0]) == [1, 7]

@@ -31,6 +31,7 @@ def test_the_teacher_is_the_network_behind_the_datas_normalisation(tmp_path: Pat
         (lambda own: {"model": nn.DataParallel(own).state_dict()}, False),
         (lambda own: nn.DataParallel(own).state_dict(), False),
         (lambda own: {f"_orig_mod.{name}": value for name, value in own.state_dict().items()}, False),
+        (lambda own: {f"_orig_mod.{name}": value for name, value in nn.DataParallel(own).state_dict().items()}, False),
         (lambda own: own, True),
         (lambda own: {"epoch": 7, "model": own}, True),
     ],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from distill_tune.data.image_files import Kind, decoded, digest_of, files_in, kinds_of
+from distill_tune.data.image_files import Kind, decoded, digest_of, files_in, is_image, kinds_of
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
 from distill_tune.paths import expanded, is_folder
@@ -42,7 +42,7 @@ class ImageFolder(Source):
     """`data.path` names the folder; classes are in the order of their sorted names."""
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
-    size: Side | tuple[Side, Side] | None = None
+    size: Side | Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
     """Height and width to which all images are brought, or one number for both; None: theirs, if they have one."""
     channels: Literal[1, 3] | None = None
     """None: 1 if all images are grey, else 3."""
@@ -70,7 +70,7 @@ class ImageFolder(Source):
         classes = [folder.name for folder in parts.class_folders]
         paths, labels = _labelled(parts.class_folders, classes)
         more = [] if parts.unlabelled is None else _some_files(parts.unlabelled)
-        tested, their_labels = ([], []) if parts.test is None else _labelled(_subfolders(parts.test), classes)
+        tested, their_labels = _labelled(parts.test_folders, classes)
         paths, labels = paths + more + tested, labels + [UNLABELLED] * len(more) + their_labels
         return RawImages(
             inputs=decoded(paths, self._shape(paths, parts.root)),
@@ -108,7 +108,8 @@ class ImageFolder(Source):
         channels = self.channels or max(kind.channels for kind in kinds)
         if self.size is None:
             return channels, *_common_size(paths, kinds, root)
-        return (channels, self.size, self.size) if isinstance(self.size, int) else (channels, *self.size)
+        height, width = (self.size, self.size) if isinstance(self.size, int) else self.size
+        return channels, height, width
 
 
 @dataclass(frozen=True)
@@ -131,17 +132,33 @@ class _Parts:
         return found
 
     @property
+    def test_folders(self) -> list[Path]:
+        """Those of the data's own test split; none where it has none."""
+        if self.test is None:
+            return []
+        if not (found := _subfolders(self.test)):
+            raise DataError(
+                f"{self.test}: has no folders; it must have one with images for each class, as training has."
+            )
+        return found
+
+    @property
     def folders(self) -> list[Path]:
         """All that have images which are read."""
-        return [*self.class_folders, *filter(None, (self.unlabelled, self.test))]
+        unlabelled = [] if self.unlabelled is None else [self.unlabelled]
+        return [*self.class_folders, *unlabelled, *self.test_folders]
 
     def notes(self) -> tuple[str, ...]:
         """What is in the folder and is not read."""
-        aside = set[Path]() if self.train == self.root else {*_subfolders(self.root)} - {self.train, *self.folders}
+        used = {self.train, self.test, self.unlabelled}
+        aside = [path for path in _subfolders(self.root) if path not in used] if self.train != self.root else []
         others = sum(files_in(folder)[1] for folder in self.folders)
+        of_classes = [self.train, *filter(None, [self.test])]
+        loose = sum(is_image(path) for folder in of_classes for path in folder.iterdir())
         return (
-            *(f"{path}: is left out; data.image_folder.test could name it" for path in sorted(aside)),
+            *(f"{path}: is left out; data.image_folder.test could name it" for path in aside),
             *([f"{self.root}: {others:,} files that are no images by their names are left out"] if others else []),
+            *([f"{self.root}: {loose:,} images in no class's folder are left out"] if loose else []),
         )
 
 

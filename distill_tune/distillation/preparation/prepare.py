@@ -211,7 +211,7 @@ def check_fold(config: Config, dataset: Dataset, number: int, shape: tuple[int, 
     Raises:
         TeacherError: `shape`, that of a row without fold `number`, is another than that of the whole.
     """
-    sections = [config.teacher, *Teacher.of(config.teacher).member_configs().values()]
+    sections = list(Teacher.of(config.teacher).member_configs().values()) or [config.teacher]
     loaded = [s.source for s in sections if Teacher.of(s).has_network and not Teacher.of(s).trains_here]
     if loaded and shape != dataset.input_shape:
         raise TeacherError(

@@ -22,8 +22,6 @@ from distill_tune.teachers._pretrained_folder import PretrainedFolder, channels_
 if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
 
-"""Names that a line lists."""
-
 
 @TEACHERS.register
 class HuggingFace(NetworkTeacher):

@@ -135,7 +135,6 @@ def _state_dict_in(found: Any) -> Any:
 def _without_wrappers(weights: dict[str, Any], network: nn.Module) -> dict[str, Any]:
     """The same by the names that the bare network has."""
     own = network.state_dict()
-    for prefix in _AROUND:
-        if weights and all(str(name).startswith(prefix) and name not in own for name in weights):
-            weights = {name.removeprefix(prefix): value for name, value in weights.items()}
+    while weights and all(str(name).startswith(_AROUND) and name not in own for name in weights):
+        weights = {name.partition(".")[2]: value for name, value in weights.items()}
     return weights

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from distill_tune.config import Space, Values, parse_duration_s
-from distill_tune.config.leaves import named
+from distill_tune.config.leaves import PACES, found_at, named
 from distill_tune.config.searching import COSTS, SearchConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.precision import resolved
@@ -149,8 +149,10 @@ def _to_machine(space: Space, dataset: Dataset) -> Space:
     open_keys = [key for key in Pace._fields if _is_open(space, key)]
     found = chosen_paces(space, dataset)
     paces = {family: {key: getattr(pace, key) for key in open_keys} for family, pace in found.items()}
-    if len({*map(str, paces.values())}) > 1:
-        return space.with_fixed("optim", "paces", {**paces, **space.tables.get("optim", {}).get("paces", {})})
+    if given := found_at(space.tables, PACES):
+        paces |= {family: {**paces.get(family, {}), **own} for family, own in given.items()}
+    if given or len({*map(str, paces.values())}) > 1:
+        return space.with_fixed("optim", "paces", paces)
     for key in open_keys:
         space = space.with_fixed("optim", key, getattr(next(iter(found.values()), PLAIN), key))
     return space

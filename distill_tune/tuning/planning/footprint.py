@@ -53,9 +53,10 @@ class Footprint:
 
     @classmethod
     def of(cls, space: Space, dataset: Dataset, limits: Limits, places: int) -> Footprint:
-        """What a search of `space` will need at most, `places` trainings at a time."""
+        """What a search of `space` will need at most, `places` trainings at a time, or all where there are fewer."""
         search, plan = space.config.search, ConfirmationPlan.of(space.config)
         runs, recorded = plan.num_runs, plan.searches * search.trials + plan.num_runs
+        at_a_time = min(places, max(search.trials, runs))
         parts = 1 + (space.config.data.folds or 0)  # with folds there is all of it for each, and for all together
         student = _NUMBER_BYTES * _largest_student(space, limits) * parts
         teachers, variants = max(1, len(members_to_prepare(space))) * parts, list(augmentation_variants(space))
@@ -63,8 +64,8 @@ class Footprint:
             CacheSize.of(variants * teachers, dataset),
             _feature_bytes(space, variants, dataset) * parts,
             _NUMBER_BYTES * _teacher_parameters(space, dataset) * parts,
-            student * (_CHECKPOINT_COPIES * places + runs + 1)
-            + _memory_bytes(space, dataset) * parts * _MEMORY_COPIES * places
+            student * (_CHECKPOINT_COPIES * at_a_time + runs + 1)
+            + _memory_bytes(space, dataset) * parts * _MEMORY_COPIES * at_a_time
             + (student * _PAUSED_COPIES + _memory_bytes(space, dataset) * parts) * _most_paused(space),
             recorded * (_TRIAL_BYTES + search.max_epochs * _EPOCH_BYTES),
         )

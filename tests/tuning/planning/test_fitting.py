@@ -54,6 +54,15 @@ def test_each_family_trains_at_the_pace_that_is_fastest_for_it(
     alike, _ = fitted(preparation, student={"family": ["mlp", "resnet"]})
     optim = alike.space.config.optim
     assert (optim.precision, optim.memory_format, optim.paces) == ("bfloat16", "channels_last", None)
+    own = {"paces": {"mlp": {"precision": "float32"}}}
+    partly, _ = fitted(preparation, student={"family": ["mlp", "resnet"]}, optim=own)
+    optim = partly.space.at(partly.space.middle(chosen={FAMILY: "mlp"})).optim
+    assert (optim.precision, optim.memory_format) == ("float32", "channels_last"), "what is left open is measured"
+
+
+def test_a_pace_is_one_value_and_no_range() -> None:
+    with pytest.raises(ConfigError, match=r"^optim\.paces\.mlp\.precision: must be one value, but got "):
+        space_with(optim={"paces": {"mlp": {"precision": {"choice": ["float32", "bfloat16"]}}}})
 
 
 def test_time_that_cannot_pay_for_the_full_budget_lowers_it_and_says_so(
