@@ -52,8 +52,8 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def files_in(folder: Path) -> tuple[list[Path], int]:
-    """All image files under a folder, and how many other files there are.
+def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """All image files under a folder, and all others.
 
     They are in the order in which torchvision's `ImageFolder` has them: by folder, then by name. What is hidden by a
     dot in front of its name, such as a program's small copies, is none of them.
@@ -61,12 +61,11 @@ def files_in(folder: Path) -> tuple[list[Path], int]:
     Raises:
         DataError: a folder in it cannot be read.
     """
-    images, others = list[Path](), 0
+    images, others = list[Path](), list[Path]()
     for root, names in sorted(_walked(folder)):
         paths = [Path(root, name) for name in sorted(names) if not name.startswith(".")]
-        found = [path for path in paths if is_image(path)]
-        images += found
-        others += len(paths) - len(found)
+        images += [path for path in paths if is_image(path)]
+        others += [path for path in paths if not is_image(path)]
     return images, others
 
 

@@ -25,7 +25,9 @@ def picture_files(rows: object) -> list[Path] | None:
     Raises:
         DataError: the folder has none, or there is no such file.
     """
-    if isinstance(rows, list) and rows and all(isinstance(each, str | Path) for each in rows):
+    if isinstance(rows, list) and all(isinstance(each, str | Path) for each in rows):
+        if not rows:
+            raise DataError("the rows: are an empty list; name some pictures.")
         return [existing(each, "an image") for each in rows]
     if not isinstance(rows, Path):
         return None
@@ -159,5 +161,8 @@ def _images(array: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.N
     else:
         images, _ = as_images(array, name)
     if images.shape[1:] != shape or not len(images):
-        raise DataError(f"{name}: must be images [n, {', '.join(map(str, shape))}], but is {list(array.shape)}.")
+        raise DataError(
+            f"{name}: must be images [n, {', '.join(map(str, shape))}], but is {list(array.shape)}; of a picture in a "
+            "file name the file."
+        )
     return images

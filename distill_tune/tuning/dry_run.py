@@ -17,7 +17,7 @@ from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.data.build import build
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.distillation.preparation.prepare import check_fold, check_students
+from distill_tune.distillation.preparation.prepare import check_fold, check_students, dealt_out
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.export.result_folder import SHARED_CACHE
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
@@ -78,6 +78,9 @@ def _show(console: SteadyConsole, space: Space, dataset: Dataset) -> None:
     for path, found in space.ranges.items():
         console.print(f"  {dotted(path)}: {_in_words(found)}")
     console.print("\nData\n", style="bold")
+    console.print(f"  {dealt_out(dataset)}, of shape {dataset.input_shape}")
+    for note in dataset.notes:
+        console.print(f"  {note}")
     console.print(f"  classes, in order: {', '.join(dataset.classes)}")
     if dataset.encoder is not None:
         names = TableEncoder.from_dict(dataset.encoder).feature_names

@@ -83,6 +83,13 @@ def test_a_test_folder_beside_train_is_the_own_test_and_others_are_left_out(tmp_
     assert (other.rows, other.own_test) == (8, 2)
 
 
+def test_folders_of_other_names_beside_train_and_test_that_have_classes_are_left_out(tmp_path: Path) -> None:
+    names = [f"{split}/{c}/{n}.png" for split in ("train", "test") for c in "xy" for n in range(2)]
+    raw = loaded(saved(tmp_path, [*names, "misc/1.png"]))
+    assert (raw.classes, raw.rows, raw.own_test) == (("x", "y"), 8, 4)
+    assert raw.notes == (f"{tmp_path}/misc: is left out; data.image_folder.test could name it",)
+
+
 def test_train_is_a_class_like_any_where_others_are_no_splits(tmp_path: Path) -> None:
     raw = loaded(saved(tmp_path, [f"{name}/{n}.png" for name in ("bus", "train", "test") for n in range(2)]))
     assert (raw.classes, raw.own_test) == (("bus", "test", "train"), 0)
@@ -170,8 +177,8 @@ def test_other_files_are_left_out_and_said_and_hidden_ones_do_not_count(photos: 
     raw = loaded(photos)
     assert raw.rows == 8
     assert raw.notes == (
-        f"{photos}: 1 files that are no images by their names are left out",
-        f"{photos}: 1 images in no class's folder are left out",
+        f"{photos}/cat/notes.txt is no image by its name and left out, 1 in all",
+        f"{photos}/loose.png is in no class's folder and left out, 1 in all",
     )
 
 
@@ -231,6 +238,9 @@ def refused(photos: Path, case: str) -> dict[str, Any]:
             saved(photos, ["1.png", "2.png"])
         case "nothing":
             shutil.rmtree(photos)
+        case "a file":
+            shutil.rmtree(photos)
+            photos.write_text("photos")
         case "an unknown class":
             saved(photos.parent / "t", [f"train/{c}/1.png" for c in "xy"] + ["test/z/1.png"])
             (photos.parent / "t").rename(photos.parent / "u")
@@ -260,6 +270,7 @@ def refused(photos: Path, case: str) -> dict[str, Any]:
         ("an empty class", r"eel: has no image files; add some"),
         ("no folders", r"photos: has no folders; it must have one with images for each class"),
         ("nothing", r"photos: no such folder; data\.path must name a folder"),
+        ("a file", r"photos: is no folder; data\.path must name a folder"),
         ("an unknown class", r"test: has a class 'z' that the training images have not"),
         ("an unknown folder", r"data\.image_folder\.test: .+photos has no folder 'tset'"),
         ("unlabelled", r"data\.image_folder\.unlabelled: .+ set data\.rest = 'unlabelled'"),
@@ -288,6 +299,8 @@ def test_a_student_of_a_table_has_no_use_for_pictures(photos: Path) -> None:
 def test_a_folder_without_pictures_has_nothing_to_predict(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a folder without image files"):
         read_inputs(tmp_path, None, (1, 6, 5))
+    with pytest.raises(DataError, match="are an empty list; name some pictures"):
+        read_inputs([], None, (1, 6, 5))
 
 
 def test_a_picture_of_16_bits_is_not_predicted_as_white(tmp_path: Path) -> None:

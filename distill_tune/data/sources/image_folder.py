@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from distill_tune.config.messages import listed
 from distill_tune.data.image_files import Kind, decoded, digest_of, files_in, is_image, kinds_of
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
-from distill_tune.paths import expanded, is_folder
+from distill_tune.paths import exists, expanded, is_folder
 from distill_tune.registry import DATA_SOURCES, did_you_mean
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ class ImageFolder(Source):
             )
         root = _root(config)
         names = {path.name for path in _subfolders(root)}
-        others = names - {self.train, self.test, self.unlabelled}
-        has_splits = self.train is None and "train" in names and others <= _SPLITS
+        has_splits = self.train is None and self._has_splits(root, names)
         found = {
             "train": self.train or ("train" if has_splits else None),
             "test": self.test or ("test" if has_splits and "test" in names else None),
@@ -102,6 +102,13 @@ class ImageFolder(Source):
                 raise DataError(f"data.image_folder.{key}: {root} has no folder {name!r}.{hint}")
         train, test, unlabelled = (None if name is None else root / name for name in found.values())
         return _Parts(root, train or root, test, unlabelled)
+
+    def _has_splits(self, root: Path, names: set[str]) -> bool:
+        """Whether `train` is no class: beside it are splits alone, or it and `test` have folders of their own."""
+        if "train" not in names:
+            return False
+        are_splits = names - {self.test, self.unlabelled} <= _SPLITS
+        return are_splits or ("test" in names and all(_subfolders(root / name) for name in ("train", "test")))
 
     def _shape(self, paths: Sequence[Path], root: Path) -> tuple[int, int, int]:
         kinds = kinds_of(paths)
@@ -152,20 +159,21 @@ class _Parts:
         """What is in the folder and is not read."""
         used = {self.train, self.test, self.unlabelled}
         aside = [path for path in _subfolders(self.root) if path not in used] if self.train != self.root else []
-        others = sum(files_in(folder)[1] for folder in self.folders)
+        others = [path for folder in self.folders for path in files_in(folder)[1]]
         of_classes = [self.train, *filter(None, [self.test])]
-        loose = sum(is_image(path) for folder in of_classes for path in folder.iterdir())
+        loose = sorted(path for folder in of_classes for path in folder.iterdir() if is_image(path))
         return (
             *(f"{path}: is left out; data.image_folder.test could name it" for path in aside),
-            *([f"{self.root}: {others:,} files that are no images by their names are left out"] if others else []),
-            *([f"{self.root}: {loose:,} images in no class's folder are left out"] if loose else []),
+            *([f"{others[0]} is no image by its name and left out, {len(others):,} in all"] if others else []),
+            *([f"{loose[0]} is in no class's folder and left out, {len(loose):,} in all"] if loose else []),
         )
 
 
 def _root(config: DataConfig) -> Path:
     root = expanded(required_path(config))
     if not is_folder(root):
-        raise DataError(f"{root}: no such folder; data.path must name a folder with a folder of images for each class.")
+        what = "is no folder" if exists(root) else "no such folder"
+        raise DataError(f"{root}: {what}; data.path must name a folder with a folder of images for each class.")
     return root
 
 
@@ -181,8 +189,10 @@ def _labelled(folders: list[Path], classes: list[str]) -> tuple[list[Path], list
     paths, labels = list[Path](), list[int]()
     for folder in folders:
         if folder.name not in classes:
-            hint = did_you_mean(folder.name, classes)
-            raise DataError(f"{folder.parent}: has a class {folder.name!r} that the training images have not.{hint}")
+            raise DataError(
+                f"{folder.parent}: has a class {folder.name!r} that the training images have not "
+                f"({listed(classes)}); rename it, add training images of it, or take it away."
+            )
         found = _some_files(folder)
         paths += found
         labels += [classes.index(folder.name)] * len(found)

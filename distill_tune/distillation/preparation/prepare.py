@@ -199,7 +199,7 @@ def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
     dataset = prepare_data(config.data, cache)
     for number in range(config.data.folds or 0):  # what a fold cannot have is refused before a teacher is trained
         check_fold(config, dataset, number, prepare_data(config.data, cache, number).input_shape)
-    say(f"{_dealt_out(dataset)}, of shape {dataset.input_shape}, {len(dataset.classes)} classes")
+    say(f"{dealt_out(dataset)}, of shape {dataset.input_shape}, {len(dataset.classes)} classes")
     for note in dataset.notes:
         say(note)
     return dataset
@@ -221,7 +221,8 @@ def check_fold(config: Config, dataset: Dataset, number: int, shape: tuple[int, 
         )
 
 
-def _dealt_out(dataset: Dataset) -> str:
+def dealt_out(dataset: Dataset) -> str:
+    """How many samples each split has."""
     rows = dataset.num_rows
     if dataset.folds is not None:
         return f"{rows['train']:,} samples in {dataset.folds} folds, {rows['test']:,} to test"

@@ -7,6 +7,7 @@ only what was measured is kept: over many rows and classes one student's logits 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,10 +28,11 @@ from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.corrupted import corrupted_accuracies
 from distill_tune.evaluation.intervals import Interval, mean_interval
-from distill_tune.evaluation.predicting import predict_logits
+from distill_tune.evaluation.predicting import faster_threads, predict_logits
 from distill_tune.layout import Layout
 from distill_tune.students import Student, student_on
 from distill_tune.teachers import LoadedTeacher
+from distill_tune.threads import threads
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.workers.keeping import fold_weights
 
@@ -114,15 +116,17 @@ def examine(
     key = Key(test.labels, _labelled(teacher, test, device))
     ask = partial(_asked, device)
     students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
-    corrupted = _corrupted(students, test, dataset.layout, ask)
 
     def marked(candidate: Candidate) -> Iterator[Marks]:
         for seed, student in zip(_seeds(candidate), students[candidate.name], strict=True):
             temperature = fitted_temperature(*_known(candidate, seed, student, dataset, folds, ask))
             yield _marks(ask(student, test.inputs), key, temperature)
 
+    with threads(faster_threads(next(iter(students.values()))[0], test.inputs)) if device == "cpu" else nullcontext():
+        corrupted = _corrupted(students, test, dataset.layout, ask)
+        by_candidate = {c.name: _examined(_seeds(c), list(marked(c)), corrupted[c.name]) for c in candidates}
     return Examination(
-        by_candidate={c.name: _examined(_seeds(c), list(marked(c)), corrupted[c.name]) for c in candidates},
+        by_candidate,
         teacher_accuracy=_accuracy(key.teacher_logits, test),
         member_accuracies={
             name: _accuracy(_labelled(member, test, device), test) for name, member in teacher.members.items()
