@@ -7,7 +7,7 @@ only what was measured is kept: over many rows and classes one student's logits 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -122,7 +122,7 @@ def examine(
             temperature = fitted_temperature(*_known(candidate, seed, student, dataset, folds, ask))
             yield _marks(ask(student, test.inputs), key, temperature)
 
-    with threads(faster_threads(next(iter(students.values()))[0], test.inputs)) if device == "cpu" else nullcontext():
+    with _as_many_threads_as_pay(students, test, device):
         corrupted = _corrupted(students, test, dataset.layout, ask)
         by_candidate = {c.name: _examined(_seeds(c), list(marked(c)), corrupted[c.name]) for c in candidates}
     return Examination(
@@ -132,6 +132,13 @@ def examine(
             name: _accuracy(_labelled(member, test, device), test) for name, member in teacher.members.items()
         },
     )
+
+
+def _as_many_threads_as_pay(
+    students: dict[str, list[nn.Module]], test: Split, device: str
+) -> AbstractContextManager[None]:
+    some = next((student for each in students.values() for student in each), None)
+    return nullcontext() if some is None or device != "cpu" else threads(faster_threads(some, test.inputs))
 
 
 def _labelled(teacher: LoadedTeacher, test: Split, device: str) -> np.ndarray | None:
