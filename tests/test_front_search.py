@@ -1,6 +1,7 @@
 """A search of several objectives as a user runs it: what it says, what it leaves, and who is confirmed."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+
+from distill_tune.config import load_space, tables_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
@@ -74,3 +77,15 @@ def test_it_says_the_front(said: str, summary: dict[str, Any]) -> None:
     assert f"front of {count}" in said
     assert "val/accuracy again" in said
     assert f"trial {summary['front'][0]['trial']:04d}" in said.rpartition("val/accuracy again")[2]
+
+
+def test_another_student_of_the_front_is_had_as_the_page_shows(
+    storage: Path, summary: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "searching.md").read_text()
+    shown = re.search(r"# one_of_the_front\.py\n(.*?)```", page, re.DOTALL)
+    assert shown is not None
+    monkeypatch.chdir(tmp_path)
+    exec(shown[1].replace("results/NAME", str(storage / "front")), {})
+    smallest = min(summary["front"], key=lambda student: student["parameters"])
+    assert tables_of(load_space(tmp_path / "small.toml", []).config) == smallest["config"]
