@@ -8,7 +8,7 @@ one_cycle: Smith, Topin, "Super-Convergence", 2018, https://arxiv.org/abs/1708.0
 
 from math import cos, pi
 
-from distill_tune.config.sections import OptimConfig
+from distill_tune.config.optim import OptimConfig
 
 _WARM_UP_SHARE = 0.3
 _STEP_AT = (0.6, 0.8)

@@ -11,7 +11,7 @@ from distill_tune.registry import Options
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from distill_tune.config.sections import OptimConfig
+    from distill_tune.config.optim import OptimConfig
     from distill_tune.distillation.optimizers._direct import Optimizer
 
 
