@@ -44,11 +44,11 @@ def without_unchosen(tables: dict[str, Any]) -> dict[str, Any]:
 
 def at_its_own_pace(tables: dict[str, Any]) -> dict[str, Any]:
     """The same tables, of one student family, with its pace (`optim.paces`) in the place of that of all."""
-    optim, family = tables.get("optim", {}), tables["student"]["family"]
-    if "paces" not in optim:
+    if "paces" not in tables.get("optim", {}):
         return tables
-    kept = {key: value for key, value in optim.items() if key != "paces"}
-    return {**tables, "optim": kept | (optim["paces"] or {}).get(family, {})}
+    optim = dict(tables["optim"])
+    own = optim.pop("paces").get(tables["student"]["family"], {})
+    return {**tables, "optim": optim | own}
 
 
 def lacking(kind: str, added: Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule, dotted, shown
+from distill_tune.config.messages import NUMBER_RULES, UNKNOWN_KEY, BrokenRule, dotted
 from distill_tune.config.ranges import (
     Interval,
     Range,
@@ -39,6 +39,8 @@ def leaves(tables: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def _below(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:
+    if path == PACES:  # has no ranges
+        return
     is_table = ":" in path[-1]  # of the options of a user's own part, whatever their names
     if isinstance(value, dict) and (is_table or not (is_range(value) or looks_like_range(value))):
         for key, below in value.items():
@@ -55,8 +57,6 @@ def range_at(path: KeyPath, value: Any) -> Range | None:
     """
     if looks_like_range(value):
         raise BrokenRule(path, unknown_kind(value))
-    if is_range(value) and path[:2] == PACES:
-        raise BrokenRule(path, f"must be one value, but got {shown(value)}.", cure="Let optim.precision be the range.")
     if is_range(value):
         return parse_range(path, value)
     return parse_choice(path, value) if is_name(path) and isinstance(value, list) else None

@@ -33,8 +33,8 @@ _ORIENTATION = 0x0112
 _MARGIN = 2
 """A JPEG is decoded at a smaller scale where that leaves so many times the size that is wanted."""
 
-Given = TypeVar("Given")
-Found = TypeVar("Found")
+_Given = TypeVar("_Given")
+_Found = TypeVar("_Found")
 
 
 class Kind(NamedTuple):
@@ -74,7 +74,7 @@ def _walked(folder: Path) -> Iterator[tuple[str, list[str]]]:
     seen = set[str]()
     for root, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         real = os.path.realpath(root)
-        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
         if real not in seen:
             seen.add(real)
             yield root, names
@@ -132,7 +132,7 @@ def decoded(paths: Sequence[Path], shape: tuple[int, ...]) -> Array:
     return images
 
 
-def _each(work: Callable[[Given], Found], things: Sequence[Given]) -> list[Found]:
+def _each(work: Callable[[_Given], _Found], things: Sequence[_Given]) -> list[_Found]:
     """`work` on all, in order, in threads: decoding and hashing leave Python to others."""
     with ThreadPoolExecutor() as threads:
         return list(threads.map(work, things))

@@ -27,7 +27,7 @@ def picture_files(rows: object) -> list[Path] | None:
     """
     if isinstance(rows, list) and all(isinstance(each, str | Path) for each in rows):
         if not rows:
-            raise DataError("the rows: are an empty list; name some pictures.")
+            raise DataError("the rows: are an empty list; name some pictures, or give some rows.")
         return [existing(each, "an image") for each in rows]
     if not isinstance(rows, Path):
         return None
@@ -68,7 +68,7 @@ def read_inputs(
         if encoder is not None:
             raise DataError(f"{name}: holds pictures, but this student has learned from a table.")
         return decoded(pictures, input_shape)
-    assert not isinstance(rows, list), "of pictures alone"
+    rows = np.asarray(rows) if isinstance(rows, list) else rows
     if isinstance(rows, Path) and rows.suffix.lower() not in KINDS:
         raise DataError(f"{rows}: must be a picture, or end in one of {', '.join(KINDS)}, but ends in {rows.suffix!r}.")
     if encoder is None:

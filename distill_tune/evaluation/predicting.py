@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from distill_tune.evaluation.portions import samples_at_a_time
-from distill_tune.threads import threads
 
 Array = npt.NDArray[Any]
 
@@ -23,17 +22,10 @@ def predict_logits(student: nn.Module, inputs: Array) -> Array:
         return np.concatenate([student(torch.from_numpy(each).to(device)).float().cpu().numpy() for each in portions])
 
 
-def faster_threads(student: nn.Module, inputs: Array) -> int:
-    """1, or torch's present number of threads: cores that others keep busy lose more by sharing work than they gain.
-
-    By the quickest of three looks of each at some of the inputs, on the CPU.
-    """
-    present, some = torch.get_num_threads(), inputs[: samples_at_a_time(inputs.shape[1:])]
-    times_s = dict[int, float]()
-    for count in (1, present):
-        with threads(count):
-            times_s[count] = min(_look_s(student, some) for _ in range(3))
-    return min(times_s, key=lambda count: times_s[count])
+def quickest_look_s(student: nn.Module, inputs: Array) -> float:
+    """Seconds that the student takes for one portion of `inputs`: the least of three."""
+    some = inputs[: samples_at_a_time(inputs.shape[1:])]
+    return min(_look_s(student, some) for _ in range(3))
 
 
 def _look_s(student: nn.Module, inputs: Array) -> float:

@@ -245,3 +245,8 @@ def test_what_training_has_not_seen_is_said_and_what_it_has_is_not(
         "2 rows have a 'zone' that training had not ('9'); it counts as none",
         "1 rows lack 'size', which was never missing in training; it counts as its mean",
     ]
+
+
+def test_rows_may_be_a_list_of_lists() -> None:
+    rows = [[0] * 30, [7] * 30]
+    assert np.array_equal(read_inputs(rows, None, (1, 6, 5)), np.array(rows).reshape(2, 1, 6, 5))  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from distill_tune.config.messages import listed
+from distill_tune.config.numbers import Positive
 from distill_tune.data.image_files import Kind, decoded, digest_of, files_in, is_image, kinds_of
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _SPLITS = frozenset({"test", "train", "val", "valid", "validation"})
 """Usual names of the folders of splits."""
-Side = Annotated[int, Field(ge=1)]
 
 
 def _is_name(text: str) -> str:
@@ -35,7 +35,7 @@ def _is_name(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_is_name)]
+_Name = Annotated[str, AfterValidator(_is_name)]
 
 
 @DATA_SOURCES.register
@@ -43,16 +43,16 @@ class ImageFolder(Source):
     """`data.path` names the folder; classes are in the order of their sorted names."""
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
-    size: Side | Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
+    size: Positive | Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
     """Height and width to which all images are brought, or one number for both; None: theirs, if they have one."""
     channels: Literal[1, 3] | None = None
     """None: 1 if all images are grey, else 3."""
-    train: Name | None = None
-    """Folder in `data.path` with a folder a class; None: `train`, if all folders there have names of splits, else
-    `data.path` itself."""
-    test: Name | None = None
+    train: _Name | None = None
+    """Folder in `data.path` with a folder a class; None: `train` where it is no class (`_has_splits`), else `data.path`
+    itself."""
+    test: _Name | None = None
     """Folder of the data's own test split; None: `test`, if there is one beside `train`."""
-    unlabelled: Name | None = None
+    unlabelled: _Name | None = None
     """Folder of images without a label, with `data.rest = "unlabelled"`."""
 
     def content(self, config: DataConfig) -> str:

@@ -23,11 +23,11 @@ from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.precision import resolved
 from distill_tune.distillation.training.loop import distill
-from distill_tune.distillation.training.pace import Pace, faster_threads, fastest, paces_s
+from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError, TrainingError
 from distill_tune.teachers import LoadedTeacher, Say, Trained
-from distill_tune.threads import threads
+from distill_tune.threads import faster_threads, threads
 
 Recipe = dict[str, Any]
 """How a teacher is trained: the sections of its configuration, and `passes` and `generations`."""
@@ -125,8 +125,8 @@ def _fastest(config: Config, materials: Materials) -> tuple[Pace, int]:
     with torch.random.fork_rng(devices=[]):
         if config.optim.precision == "auto":
             pace = fastest(paces_s(lambda: materials.build_student(config), inputs, labels))
-        num_threads = faster_threads(lambda: materials.build_student(config), inputs, labels, pace)
-    return pace, num_threads
+        network = laid_out(materials.build_student(config), pace.memory_format)
+        return pace, faster_threads(lambda: step_s(network, inputs, labels, pace.precision))
 
 
 @contextmanager

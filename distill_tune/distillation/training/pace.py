@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from distill_tune.distillation.precision import forward_context
 from distill_tune.registry import OPTIMIZERS
-from distill_tune.threads import threads
 
 Precision = Literal["float32", "bfloat16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
@@ -79,15 +78,6 @@ def laid_out(network: nn.Module, memory_format: str) -> nn.Module:
     to: Any = network.to  # of which stubs before PyTorch 2.15 do not say that it takes a memory format
     last: nn.Module = to(memory_format=torch.channels_last)
     return last
-
-
-def faster_threads(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor, pace: Pace) -> int:
-    """1, or torch's present number of threads: small networks spend longer on sharing work than on doing it."""
-    present = torch.get_num_threads()
-    together_s = step_s(laid_out(make(), pace.memory_format), inputs, labels, pace.precision)
-    with threads(1):
-        alone_s = step_s(laid_out(make(), pace.memory_format), inputs, labels, pace.precision)
-    return present if together_s < alone_s else 1
 
 
 def step_s(

@@ -28,11 +28,11 @@ from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.corrupted import corrupted_accuracies
 from distill_tune.evaluation.intervals import Interval, mean_interval
-from distill_tune.evaluation.predicting import faster_threads, predict_logits
+from distill_tune.evaluation.predicting import predict_logits, quickest_look_s
 from distill_tune.layout import Layout
 from distill_tune.students import Student, student_on
 from distill_tune.teachers import LoadedTeacher
-from distill_tune.threads import threads
+from distill_tune.threads import faster_threads, threads
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.workers.keeping import fold_weights
 
@@ -138,7 +138,9 @@ def _as_many_threads_as_pay(
     students: dict[str, list[nn.Module]], test: Split, device: str
 ) -> AbstractContextManager[None]:
     some = next((student for each in students.values() for student in each), None)
-    return nullcontext() if some is None or device != "cpu" else threads(faster_threads(some, test.inputs))
+    if some is None or device != "cpu":
+        return nullcontext()
+    return threads(faster_threads(lambda: quickest_look_s(some, test.inputs)))
 
 
 def _labelled(teacher: LoadedTeacher, test: Split, device: str) -> np.ndarray | None:

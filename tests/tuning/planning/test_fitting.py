@@ -61,7 +61,7 @@ def test_each_family_trains_at_the_pace_that_is_fastest_for_it(
 
 
 def test_a_pace_is_one_value_and_no_range() -> None:
-    with pytest.raises(ConfigError, match=r"^optim\.paces\.mlp\.precision: must be one value, but got "):
+    with pytest.raises(ConfigError, match=r"^optim\.paces\.mlp\.precision: must be 'float32' or 'bfloat16', but got "):
         space_with(optim={"paces": {"mlp": {"precision": {"choice": ["float32", "bfloat16"]}}}})
 
 
