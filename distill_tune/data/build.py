@@ -79,7 +79,7 @@ def build(config: DataConfig, fold: int | None = None) -> Built:
         mean=inputs.mean,
         std=inputs.std,
         encoder=inputs.encoder,
-        notes=(*raw.notes, *rows.notes, *inputs.notes),
+        notes=(*raw.notes, *rows.notes, *inputs.notes, *_said_of_the_rest(raw, config)),
         num_rows={name: len(index) for name, index in _named(rows).items()},
         num_source_rows=len(raw.labels),
     )
@@ -91,6 +91,14 @@ def _check_labelled(raw: RawImages | RawTable, config: DataConfig) -> None:
         raise DataError(
             f"{raw.where}: row {row} has no label ({UNLABELLED}); fill it, leave it out, or {SEEN_THROUGH_THE_TEACHER}."
         )
+
+
+def _said_of_the_rest(raw: RawImages | RawTable, config: DataConfig) -> list[str]:
+    if config.rest != "unlabelled" or config.student_samples is not None or UNLABELLED in raw.labels:
+        return []
+    return [
+        "data.rest = 'unlabelled' changes nothing: every sample has its label (data.student_samples keeps some back)"
+    ]
 
 
 def _named(rows: Rows) -> dict[str, npt.NDArray[np.int64]]:

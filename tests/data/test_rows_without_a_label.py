@@ -79,6 +79,15 @@ def test_files_may_leave_labels_out_where_the_student_may_see_such_rows(tmp_path
     assert f"{len(without)} training rows have no label" in built.notes
 
 
+@pytest.mark.parametrize(("keys", "says_so"), [({}, True), ({"student_samples": 60}, False)])
+def test_asking_for_rows_without_a_label_where_there_are_none_is_said(
+    tmp_path: Path, keys: dict[str, Any], says_so: bool
+) -> None:
+    path = write(tmp_path, "csv", ["nyz"[i % 3] for i in range(90)])
+    notes = build(DataConfig(source="csv", path=str(path), rest="unlabelled", **keys)).notes
+    assert any("data.rest = 'unlabelled' changes nothing" in note for note in notes) is says_so
+
+
 def test_whole_numbers_stay_the_names_of_classes_though_gaps_make_decimals_of_them(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     people([None if i % 4 == 0 else 3 + i % 2 for i in range(90)]).to_csv(path, index=False)

@@ -57,7 +57,7 @@ def train_teacher(recipe: Recipe, config: Config, dataset: Dataset, say: Say) ->
     with said_of_the_teacher():
         check_augmentation(own.augmentation, dataset)
         materials = Materials.open(Prepared(dataset.folder, None), own, device, see_all=True)
-        pace, num_threads = _fastest(own, materials)
+        pace, num_threads = _fastest(own, materials, say)
         own = own.model_copy(update={"optim": own.optim.model_copy(update=pace._asdict())})
         where = f"in {pace.precision} on {device}"
         say(f"training the teacher ({own.student.family}) for {own.search.max_epochs} epochs {where}")
@@ -115,13 +115,14 @@ def _born_again(
         return _train(config, Materials.open(prepared, config, device, see_all=True), device, say)
 
 
-def _fastest(config: Config, materials: Materials) -> tuple[Pace, int]:
+def _fastest(config: Config, materials: Materials, say: Say) -> tuple[Pace, int]:
     """The precision that is asked for or trains this teacher fastest, and the number of threads that does."""
     batch = slice(0, config.optim.batch_size)
     inputs, labels = materials.train_inputs[batch], materials.labels[batch]
     pace = Pace(resolved(config.optim.precision, inputs.device), "contiguous")
     if inputs.device.type == "cuda":
         return pace, torch.get_num_threads()
+    say("timing a step of the teacher's training in each precision and on one thread")
     with torch.random.fork_rng(devices=[]):
         if config.optim.precision == "auto":
             pace = fastest(paces_s(lambda: materials.build_student(config), inputs, labels))

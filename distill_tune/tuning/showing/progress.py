@@ -47,19 +47,19 @@ class ProgressWatcher(Watcher):
         self._lock = threading.RLock()
         self._live: Live | None = None
         self._seen_rungs, self._looked_s = list[RungView](), -math.inf
-        self._begin(title, total)
+        self._begin(title, total, "tried")
 
     def begin(self, title: str, total: int) -> None:
         """Close what is shown and count anew, without rungs or the search's time: `begin("Confirming", 15)`."""
         self.close()
         self._rungs, self._seen_rungs, self._further = (lambda: ()), [], ()
         self._time_left_s = lambda: None
-        self._begin(title, total)
+        self._begin(title, total, "trained")  # again, in fresh seeds: nothing new is tried
 
-    def _begin(self, title: str, total: int) -> None:
+    def _begin(self, title: str, total: int, done: str) -> None:
         self._title, self._total = title, total
         self._tally = Tally(self._objective, clock=self._clock, further=self._further)
-        self._lines = _Lines(self._console, self._tally, total, self._clock)
+        self._lines = _Lines(self._console, self._tally, f"of {total} {done}", self._clock)
 
     def trial_known(self, record: TrialRecord) -> None:
         """Count it."""
@@ -135,8 +135,9 @@ class ProgressWatcher(Watcher):
 class _Lines:
     """Plain lines, not more than about one a second."""
 
-    def __init__(self, console: Console, tally: Tally, total: int, clock: Callable[[], float]):
-        self._console, self._tally, self._total, self._clock = console, tally, total, clock
+    def __init__(self, console: Console, tally: Tally, of_all: str, clock: Callable[[], float]):
+        """`of_all` is what follows how many have ended: "of 64 tried"."""
+        self._console, self._tally, self._of_all, self._clock = console, tally, of_all, clock
         self._said_s = -LINE_EVERY_S
         self._unsaid: dict[str, tuple[Status, str]] = {}
         """The latest of each trial, which may have paused and ended since."""
@@ -176,10 +177,10 @@ class _Lines:
     def _say(self, sentence: str) -> None:
         tally, self._said_s = self._tally, self._clock()
         best = "" if tally.incumbent is None else f" (best {metric(tally.best)} by {self._named(tally.incumbent)})"
-        tried = f"{tally.trained} of {self._total} tried"
-        tried += f", front of {len(tally.front)}" if tally.front else ""
+        so_far = f"{tally.trained} {self._of_all}"
+        so_far += f", front of {len(tally.front)}" if tally.front else ""
         speed = f", {rate(tally.trials_per_hour)}" if tally.trials_per_hour else ""
-        self._console.print(f"{sentence}{best}, {tried}{speed}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(f"{sentence}{best}, {so_far}{speed}", markup=False, highlight=False, soft_wrap=True)
 
     def _named(self, leader: TrialRecord) -> str:
         """The leader's name, and once its settings."""

@@ -51,7 +51,7 @@ def test_a_new_phase_counts_anew_and_names_its_runs() -> None:
     record = TrialRecord(-1, "confirm-trial-0000-seed1000", {})
     run(ledger, record, [0.8], Status.COMPLETED)
     assert "confirm-trial-0000-seed1000 completed at epoch 1: val/accuracy 0.8000" in lines(plain)[-1]
-    assert "1 of 2 tried" in lines(plain)[-1]
+    assert "1 of 2 trained" in lines(plain)[-1]
 
 
 @pytest.mark.parametrize(("time_left_s", "expected_s"), [(None, 90.0), (20.0, 20.0), (500.0, 90.0), (-3.0, 0.0)])
