@@ -79,7 +79,7 @@ def test_files_may_leave_labels_out_where_the_student_may_see_such_rows(tmp_path
     assert f"{len(without)} training rows have no label" in built.notes
 
 
-@pytest.mark.parametrize(("keys", "says_so"), [({}, True), ({"student_samples": 60}, False)])
+@pytest.mark.parametrize(("keys", "says_so"), [({}, True), ({"student_samples": 30}, False)])
 def test_asking_for_rows_without_a_label_where_there_are_none_is_said(
     tmp_path: Path, keys: dict[str, Any], says_so: bool
 ) -> None:
