@@ -28,8 +28,9 @@ _STEPS = 20
 _CONFIRMATION_SHARE = 1.5
 """A search keeps a third of its time for its confirmation."""
 _RESAMPLED = 2000
-Curve = list[tuple[float, float]]
-"""Of each epoch of each trial: seconds since the process was started, and validation accuracy."""
+Curve = list[tuple[float, float, int]]
+"""Of each epoch of each trial: seconds since the process was started, validation accuracy, and multiply-adds of the
+student for one sample."""
 
 
 def curve_parser(description: str | None, space: str, seconds: float, epochs: int) -> ArgumentParser:
@@ -72,12 +73,13 @@ def interrupted(space: str, storage: Path, seconds: float, settings: Sequence[st
 def _told(search: Search, until_s: float) -> dict[str, Any]:
     """The curve of all trials that were begun until then, and their number."""
     entries = [entry for entry in _entries(search) if entry["at_s"] <= until_s]
+    cost = {e["trial"]["trial_id"]: e["trial"]["multiply_adds"] for e in entries if e["entry"] == Entry.STARTED}
     curve = [
-        (entry["at_s"] - search.began_s, entry["report"]["val/accuracy"])
+        (entry["at_s"] - search.began_s, entry["report"]["val/accuracy"], cost[entry["trial_id"]])
         for entry in entries
         if entry["entry"] == Entry.REPORTED
     ]
-    return {"curve": curve, "trials": len({e["trial"]["trial_id"] for e in entries if e["entry"] == Entry.STARTED})}
+    return {"curve": curve, "trials": len(cost)}
 
 
 def _entries(search: Search) -> list[dict[str, Any]]:
@@ -99,9 +101,10 @@ def _test_accuracy(search: Search, storage: Path) -> float:
 
 def figures(run: dict[str, Any], seconds: float, target: float) -> dict[str, Any]:
     """What a run has come to within the seconds, and when it reached the target first."""
-    in_time = [(at_s, accuracy) for at_s, accuracy in run["curve"] if at_s <= seconds]
+    in_time = [(at_s, accuracy) for at_s, accuracy, _ in run["curve"] if at_s <= seconds]
     return {
         "epochs": len(in_time),
+        "million_multiply_adds": sum(cost for at_s, _, cost in run["curve"] if at_s <= seconds) / 1e6,
         "trials": run["trials"],
         "validation": max((accuracy for _, accuracy in in_time), default=0.0),
         "test": run["test"],
@@ -114,7 +117,7 @@ def anytime(curves: Sequence[Curve], seconds: float) -> list[dict[str, float]]:
     generator = np.random.default_rng(0)
     points = []
     for at_s in np.linspace(0, seconds, _STEPS + 1)[1:]:
-        best = np.array([max((a for s, a in curve if s <= at_s), default=0.0) for curve in curves])
+        best = np.array([max((a for s, a, _ in curve if s <= at_s), default=0.0) for curve in curves])
         means = [middle(generator.choice(best, len(best))) for _ in range(_RESAMPLED)]
         low, high = np.quantile(means, [0.025, 0.975])
         points.append({"at_s": float(at_s), "best": middle(best), "low": float(low), "high": float(high)})

@@ -42,9 +42,9 @@ _NUM_CPUS = 8
 class Stopwatch(tune.Callback):
     """First step, training time and end of each trial, as the driver learns of them."""
 
-    def __init__(self) -> None:
-        self.made_s = time.time()
-        self.curve: list[tuple[float, float]] = []
+    def __init__(self, peer: Peer) -> None:
+        self.peer, self.made_s = peer, time.time()
+        self.curve: list[tuple[float, float, int]] = []
         self.began_s: dict[str, float] = {}
         self.ended_s: dict[str, float] = {}
         self.first_step_s: dict[str, float] = {}
@@ -57,7 +57,8 @@ class Stopwatch(tune.Callback):
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
         """An epoch; Tune shows a trial's last one twice."""
         if (trial.trial_id, result["epoch"]) not in self.training_s:
-            self.curve.append((time.time() - self.made_s, result["val/accuracy"]))
+            cost = self.peer.multiply_adds(_run(self.peer.space, trial.config))
+            self.curve.append((time.time() - self.made_s, result["val/accuracy"], cost))
         self.training_s[trial.trial_id, result["epoch"]] = result["time/training_s"]
         self.first_step_s.setdefault(trial.trial_id, result["time/began_s"])
 
@@ -112,7 +113,7 @@ def trial(config: dict[str, Any], space: Space, prepared: Prepared, workers: int
 
 def search(peer: Peer, given: argparse.Namespace, storage: str) -> dict[str, Any]:
     """Run the trials; returns what they have cost and what they have reached."""
-    space, stopwatch = peer.space, Stopwatch()
+    space, stopwatch = peer.space, Stopwatch(peer)
     run = space.config.search
     fixed = {"space": space, "prepared": peer.prepared, "workers": given.workers, "storage": f"{storage}/train"}
     found = tune.Tuner(

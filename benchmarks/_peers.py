@@ -47,6 +47,10 @@ class Peer:
         """Whether the student breaks a limit."""
         return self.limits.excess(config).share > 0
 
+    def multiply_adds(self, config: Config) -> int:
+        """Of the student, for one sample."""
+        return self.limits.cost(config).multiply_adds
+
 
 def peer_parser(description: str | None) -> argparse.ArgumentParser:
     """The command line of a peer."""
@@ -66,6 +70,9 @@ def test_accuracy(peer: Peer, config: Config, weights: Mapping[str, Any]) -> flo
     return accuracy(student, torch.from_numpy(test.inputs.copy()), torch.from_numpy(test.labels.copy()))
 
 
-def outcome(curve: Sequence[tuple[float, float]], trials: int, test: float) -> dict[str, Any]:
-    """What a peer has reached: `curve` is (seconds since its start, validation accuracy) of each epoch."""
+def outcome(curve: Sequence[tuple[float, float, int]], trials: int, test: float) -> dict[str, Any]:
+    """What a peer has reached.
+
+    `curve` is of each epoch (seconds since the peer's start, validation accuracy, the student's multiply-adds).
+    """
     return {"curve": [point for point in curve if point[1]], "trials": trials, "test": test}

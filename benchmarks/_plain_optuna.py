@@ -83,12 +83,13 @@ def objective(trial: optuna.Trial, peer: Peer, folder: Path, began_s: float) -> 
     materials = Materials.open(peer.prepared, config)
     bare = Bare(config, materials)
     schedule = scheduler(config, bare)
-    curve: list[tuple[float, float]] = []
+    curve: list[tuple[float, float, int]] = []
+    cost = peer.multiply_adds(config)
     reached = 0.0
     for epoch in range(1, config.search.max_epochs + 1):
         bare.epoch(schedule.step)
         reached = accuracy(bare.student, materials.validation_inputs, materials.validation_labels)
-        curve.append((time.time() - began_s, reached))
+        curve.append((time.time() - began_s, reached, cost))
         trial.set_user_attr("curve", curve)
         trial.report(reached, epoch)
         if trial.should_prune():

@@ -9,10 +9,11 @@ time, one thread each. All sides have the same prepared data, teacher's logits, 
 - optuna: `_plain_optuna.py`, TPE and successive halving, as many processes as places, `_bare_loop.py`;
 - documented: `_documented_way.py`, a TorchTrainer in every Tune trial, OptunaSearch, ASHAScheduler.
 
-A side's seconds count from its process's start. Of each seed: epochs trained, the best validation accuracy at the end,
-the test accuracy of the student that was best on validation, and the seconds until a validation accuracy was reached
-first. The curves, in steps of a twentieth of the time, are in the JSON line: interquartile mean over the seeds with an
-interval from resampling them.
+A side's seconds count from its process's start. Of each seed: epochs trained, and the multiply-adds that a sample's
+forward pass took in them, summed over all epochs (whoever trains larger students trains fewer of them); the best
+validation accuracy at the end, the test accuracy of the student that was best on validation, and the seconds until a
+validation accuracy was reached first. The curves, in steps of a twentieth of the time, are in the JSON line:
+interquartile mean over the seeds with an interval from resampling them.
 """
 
 from __future__ import annotations
@@ -49,7 +50,15 @@ def main() -> None:
         for side, runs in found.items():
             runs.append(SIDES[side](given, seed))
             print(side, seed, figures(runs[-1], given.seconds, given.target), flush=True)
-    heads = ("side", "epochs", "trials", "validation, %", "test, %", f"s to {given.target:.1%}")
+    heads = (
+        "side",
+        "epochs",
+        "million multiply-adds x epochs",
+        "trials",
+        "validation, %",
+        "test, %",
+        f"s to {given.target:.1%}",
+    )
     all_figures = {side: [figures(run, given.seconds, given.target) for run in runs] for side, runs in found.items()}
     show(heads, [_row(side, of_side) for side, of_side in all_figures.items()])
     curves = {side: anytime([run["curve"] for run in runs], given.seconds) for side, runs in found.items()}
@@ -92,7 +101,8 @@ SIDES: dict[str, Callable[[Namespace, int], dict[str, Any]]] = {
 def _row(side: str, runs: Sequence[dict[str, Any]]) -> tuple[object, ...]:
     times = sorted(run["target_s"] or float("inf") for run in runs)
     shares = (spread([100 * run[key] for run in runs], 2) for key in ("validation", "test"))
-    return side, median(run["epochs"] for run in runs), median(run["trials"] for run in runs), *shares, median(times)
+    counts = (median(run[key] for run in runs) for key in ("epochs", "million_multiply_adds", "trials"))
+    return side, *counts, *shares, median(times)
 
 
 if __name__ == "__main__":
