@@ -44,8 +44,7 @@ def corrupted_accuracies(
         seed: Of what is random in the corruptions; students are compared on the same one.
         layout: Of a table's rows; None where all features are numbers.
     """
-    most = max(_FEWEST_SAMPLES, _MOST_VALUES // prod(inputs.shape[1:]))
-    rows = _spread(len(labels), min(MOST_SAMPLES, most))
+    rows = _spread(len(labels), _most_samples(inputs.shape[1:]))
     inputs, labels = inputs[rows], labels[rows]
     found: list[dict[str, float]] = [{} for _ in students]
     for name, corruption in corruptions_for(inputs, layout).items():
@@ -53,6 +52,16 @@ def corrupted_accuracies(
         for results, predict in zip(found, students, strict=True):
             results[name] = float(np.mean([accuracy(predict(each), labels) for each in worse]))
     return [results | {"mean": float(np.mean(list(results.values())))} for results in found]
+
+
+def num_worsened(shape: Sequence[int], layout: Layout | None = None) -> int:
+    """How often `corrupted_accuracies` asks a student about inputs of this shape, [samples, ...]."""
+    ways = len(_corruptions(len(shape), layout)) * len(SEVERITIES)
+    return ways * min(shape[0], _most_samples(shape[1:]))
+
+
+def _most_samples(sample_shape: Sequence[int]) -> int:
+    return min(MOST_SAMPLES, max(_FEWEST_SAMPLES, _MOST_VALUES // prod(sample_shape)))
 
 
 def dealt_out(
@@ -83,8 +92,12 @@ def _spread(count: int, most: int) -> NDArray[np.integer[Any]]:
 
 def corruptions_for(inputs: Array, layout: Layout | None = None) -> dict[str, Corruption]:
     """Every corruption that fits such inputs (images where a sample has more than one axis), by name."""
+    return _corruptions(inputs.ndim, layout)
+
+
+def _corruptions(num_axes: int, layout: Layout | None) -> dict[str, Corruption]:
     found: dict[str, Corruption] = {name: CORRUPTIONS.get(name)() for name in CORRUPTIONS.names}
-    if inputs.ndim > 2:
+    if num_axes > 2:
         return {name: entry for name, entry in found.items() if entry.for_images}
     has_numbers = layout is None or layout.numbers > 0
     return {name: e for name, e in found.items() if e.for_tables and (has_numbers or not e.of_numbers)}

@@ -21,7 +21,7 @@ from distill_tune.distillation.preparation.prepare import check_fold, check_stud
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.export.result_folder import SHARED_CACHE
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
-from distill_tune.tuning.planning.estimate import estimated_epoch_s, samples_per_epoch
+from distill_tune.tuning.planning.estimate import estimated_epoch_s, estimated_examination_s, samples_per_epoch
 from distill_tune.tuning.planning.fitting import fit
 from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.planning.teacher_time import TeacherTime, estimated_teacher_time
@@ -58,8 +58,10 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         teacher_time = estimated_teacher_time(space, dataset, teachers, storage / SHARED_CACHE)
         before = _before(teacher_time, config.resources.workers_per_trial)
         samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
+        each_s = estimated_examination_s(space, dataset)
     plan = [
         *_plan(config, epoch_s, samples, min(places, config.search.trials), must_fit),
+        *_examination(config, each_s if epoch_s is not None else None),
         before,
         *filter(None, [idle_gpus([this_machine()], config.resources) if must_fit else ""]),
         *footprint.lines(storage),
@@ -112,6 +114,12 @@ def _times(config: Config, epoch_s: float | None, samples: int, places: int) -> 
         f"search about {duration(search_s)} at {epochs:.1f} epochs a trial, then {runs} confirmation runs of "
         f"{search.max_epochs} epochs, about {duration(confirm_s)}",
     ]
+
+
+def _examination(config: Config, each_s: float | None) -> list[str]:
+    students = ConfirmationPlan.of(config).num_examined
+    took = "" if each_s is None else f", about {duration(students * each_s)}"
+    return [f"then the examination of {students} students on test{took}"]
 
 
 def _before(teachers: TeacherTime | None, workers: int) -> str:

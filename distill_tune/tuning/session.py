@@ -9,8 +9,10 @@ from typing import Any
 
 from distill_tune.export.result_folder import TENSORBOARD
 from distill_tune.export.student_folder import BEST
+from distill_tune.students import Student, student_on
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.interrupts import Interrupt
+from distill_tune.tuning.planning.examination_time import examination_s
 from distill_tune.tuning.planning.time_budget import Times, plan_confirmation
 from distill_tune.tuning.search_context import SearchContext
 from distill_tune.tuning.search_phase import BASELINE, SearchPhase, claim_baseline
@@ -185,8 +187,12 @@ class Session:
         if folds := self.config.data.folds:
             run_s *= folds / (folds - 1)  # the student of all folds is trained too
         used_s = sum(phase.used_s for phase in (self.main, self.baseline_search) if phase is not None)
-        left_s = None if self.times.total_s is None else self.times.total_s - used_s
-        return plan_confirmation(self.config, len(best), run_s, left_s, self.context.room)
+        if self.times.total_s is None:
+            return plan_confirmation(self.config, len(best), run_s, None, self.context.room)
+        config, dataset = self.space.at(best[0].values), self.context.preparation.dataset
+        each_s = examination_s(config, student_on(Student.of(config.student), dataset), dataset)
+        left_s = self.times.total_s - used_s
+        return plan_confirmation(self.config, len(best), run_s, left_s, self.context.room, each_s)
 
     def _searched_without_teacher(self, plan: ConfirmationPlan, seeds: list[int]) -> list[Candidate]:
         """The best of the search without a teacher, where there was one."""

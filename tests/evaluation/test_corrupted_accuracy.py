@@ -14,6 +14,7 @@ from distill_tune.evaluation.corrupted import (
     corrupted_accuracies,
     corruptions_for,
     dealt_out,
+    num_worsened,
 )
 from distill_tune.evaluation.corruptions import SEVERITIES
 from distill_tune.evaluation.metrics import accuracy
@@ -61,6 +62,20 @@ def test_of_many_samples_evenly_spread_ones_are_taken() -> None:
 
     corrupted_accuracies([predict], rows, labels % 2)
     assert set(kept) == {MOST_SAMPLES}
+    assert sum(kept) == num_worsened(rows.shape)
+
+
+@pytest.mark.parametrize("kind", sorted(INPUTS))
+def test_it_is_known_beforehand_how_often_a_student_will_be_asked(kind: str) -> None:
+    inputs, asked = INPUTS[kind], 0
+
+    def predict(inputs: Array) -> Array:
+        nonlocal asked
+        asked += len(inputs)
+        return np.zeros((len(inputs), 2))
+
+    corrupted_accuracies([predict], inputs, np.arange(len(inputs)) % 2)
+    assert asked == num_worsened(inputs.shape)
 
 
 @pytest.mark.parametrize("count", [1, 5, 100, 200])

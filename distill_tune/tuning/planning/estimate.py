@@ -19,6 +19,7 @@ from distill_tune.distillation.training.pace import Pace, fastest, laid_out, pac
 from distill_tune.errors import ConfigError
 from distill_tune.students import Student, student_on
 from distill_tune.threads import threads
+from distill_tune.tuning.planning.examination_time import examination_s
 
 _OVER_S = 0.3
 """Seconds of timed steps for each family."""
@@ -46,6 +47,12 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
         each_s = [_epoch_s(config, student, dataset, device) for config, student in _middles(space, dataset)]
     at_a_time = 1 / min(1.0, resources.gpus_per_worker or 1.0)  # trials that share the GPU, which was timed alone
     return sum(each_s) / len(each_s) * at_a_time / resources.workers_per_trial if each_s else None
+
+
+def estimated_examination_s(space: Space, dataset: Dataset) -> float:
+    """Seconds of the examination of one student: the mean over the families; 0 where no middle can be built."""
+    each_s = [examination_s(config, student, dataset) for config, student in _middles(space, dataset)]
+    return sum(each_s) / len(each_s) if each_s else 0.0
 
 
 def _epoch_s(config: Config, student: nn.Module, dataset: Dataset, device: torch.device) -> float:

@@ -21,7 +21,7 @@ from distill_tune.distillation.training.pace import PLAIN, Pace
 from distill_tune.errors import ConfigError
 from distill_tune.paths import expanded
 from distill_tune.registry import SAMPLERS
-from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s
+from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s, estimated_examination_s
 from distill_tune.tuning.planning.first_to_try import first_to_try
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.planning.smallest import smallest_student
@@ -171,7 +171,8 @@ def _to_time(space: Space, dataset: Dataset, places: int, say: Callable[[str], N
     config = space.config
     if config.search.time is None or (epoch_s := estimated_epoch_s(space, dataset)) is None:
         return space
-    epochs = affordable_epochs(config, epoch_s, parse_duration_s(config.search.time), places)
+    total_s, each_s = parse_duration_s(config.search.time), estimated_examination_s(space, dataset)
+    epochs = affordable_epochs(config, epoch_s, total_s, places, each_s)
     if epochs >= config.search.max_epochs:
         return space
     say(f"{config.search.time} pay for {epochs} epochs a training, not {config.search.max_epochs}")

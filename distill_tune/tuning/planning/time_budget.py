@@ -1,4 +1,7 @@
-"""Planning the time: how much of `--time` belongs to the search, and what confirmation the rest can pay for."""
+"""Planning the time: how much of `--time` belongs to the search, and what confirmation the rest can pay for.
+
+With what a confirmation finds, its examination on test is paid for too.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from distill_tune.config.searching import LEAST_SEEDS, SearchConfig
 from distill_tune.tuning.state.plan import ConfirmationPlan
 
 CONFIRMATION_SHARE = 1 / 3
-"""Share of `--time` that is kept back for the confirmation."""
+"""Share of `--time` that is kept back for the confirmation and the examination."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Times:
         return cls(total_s, total_s * (1 - CONFIRMATION_SHARE) / searches)
 
 
-def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: int) -> int:
+def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: int, examination_s: float = 0.0) -> int:
     """The most epochs a training may have so that the least confirmation fits into its share of the time.
 
     Never more than `search.max_epochs`, and never so few that trials could not be compared at a rung.
@@ -39,16 +42,22 @@ def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: in
         epoch_s: seconds of one epoch.
         total_s: the whole time budget.
         places: trainings at a time.
+        examination_s: seconds of the examination of one student.
     """
     least = ConfirmationPlan.of(config, 1, LEAST_SEEDS)
-    turns = -(-least.num_runs // places)
-    epochs = int(total_s * CONFIRMATION_SHARE / (turns * epoch_s))
+    left_s = total_s * CONFIRMATION_SHARE - least.seconds(0.0, examination_s, places)
+    epochs = int(left_s / least.seconds(epoch_s, 0.0, places))
     floor = min(config.search.max_epochs, config.search.min_epochs * config.search.reduction_factor)
     return max(floor, min(config.search.max_epochs, epochs))
 
 
 def plan_confirmation(
-    config: Config, num_candidates: int, run_s: float, left_s: float | None, places: int
+    config: Config,
+    num_candidates: int,
+    run_s: float,
+    left_s: float | None,
+    places: int,
+    examination_s: float = 0.0,
 ) -> ConfirmationPlan:
     """The largest confirmation, up to what is configured, that fits into the time left.
 
@@ -61,10 +70,11 @@ def plan_confirmation(
         run_s: seconds of one full training.
         left_s: seconds left; None without a time budget.
         places: trainings at a time.
+        examination_s: seconds of the examination of one student.
     """
     most = ConfirmationPlan.of(config, min(config.confirm.top, num_candidates))
     if left_s is None:
         return most
     plans = [replace(most, top=top) for top in range(most.top, 0, -1)]
     plans += [replace(most, top=1, seeds=seeds) for seeds in range(most.seeds - 1, LEAST_SEEDS - 1, -1)]
-    return next((plan for plan in plans if -(-plan.num_runs // places) * run_s <= left_s), plans[-1])
+    return next((plan for plan in plans if plan.seconds(run_s, examination_s, places) <= left_s), plans[-1])

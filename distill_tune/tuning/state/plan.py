@@ -30,6 +30,15 @@ class ConfirmationPlan:
         """Trainings, the baselines among them."""
         return (self.searches * self.top + NUM_BASELINES) * self.seeds
 
+    @property
+    def num_examined(self) -> int:
+        """Students that meet the test split: the best of each search, and the baselines, in each seed."""
+        return (self.searches + NUM_BASELINES) * self.seeds
+
+    def seconds(self, run_s: float, examination_s: float, places: int) -> float:
+        """How long it takes, by a full training and the examination of one student; `places` train at a time."""
+        return -(-self.num_runs // places) * run_s + self.num_examined * examination_s
+
 
 def num_searches(confirm: ConfirmConfig) -> int:
     """How many searches are made."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from distill_tune.config.searching import SearchConfig
 from distill_tune.config.space import Space
 from distill_tune.tuning.deciding.budget import Budget, Reason
-from distill_tune.tuning.planning.time_budget import CONFIRMATION_SHARE, Times, plan_confirmation
+from distill_tune.tuning.planning.time_budget import CONFIRMATION_SHARE, Times, affordable_epochs, plan_confirmation
 
 CONFIG = Space.parse(
     {"data": {"source": "digits"}, "student": {"family": "mlp"}, "confirm": {"top": 3, "seeds": 5}}
@@ -78,11 +78,20 @@ def test_no_more_is_confirmed_than_there_is() -> None:
     assert plan_confirmation(CONFIG, 2, 1.0, None, 1).top == 2
 
 
-@given(st.floats(0.01, 100), st.floats(0, 2000), st.integers(1, 8))
-def test_the_plan_fits_the_time_left_or_is_the_least_there_is(run_s: float, left_s: float, places: int) -> None:
-    plan = plan_confirmation(CONFIG, 10, run_s, left_s, places)
-    needed_s = -(-plan.num_runs // places) * run_s
+@given(st.floats(0.01, 100), st.floats(0, 2000), st.integers(1, 8), st.floats(0, 20))
+def test_the_plan_fits_the_time_left_or_is_the_least_there_is(
+    run_s: float, left_s: float, places: int, examination_s: float
+) -> None:
+    plan = plan_confirmation(CONFIG, 10, run_s, left_s, places, examination_s)
+    needed_s = -(-plan.num_runs // places) * run_s + 3 * plan.seeds * examination_s
     assert needed_s <= left_s or (plan.top, plan.seeds) == (1, 2)
+
+
+def test_examinations_that_take_long_cost_seeds_and_epochs() -> None:
+    plans = [plan_confirmation(CONFIG, 10, 1.0, 60.0, 1, examination_s) for examination_s in (0.0, 4.0, 8.0)]
+    assert [(plan.top, plan.seeds) for plan in plans] == [(3, 5), (1, 4), (1, 2)]
+    epochs = [affordable_epochs(CONFIG, 1.0, 300.0, 1, examination_s) for examination_s in (0.0, 8.0, 1e3)]
+    assert epochs == [16, 8, 3]
 
 
 def test_candidates_are_given_up_before_seeds() -> None:
