@@ -17,6 +17,7 @@ from distill_tune.config.space import USE
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.features import ANATOMY, announce_features, missing_features, write_features
 from distill_tune.distillation.cache.folders import outputs_are_whole, outputs_folder
+from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
 from distill_tune.distillation.cache.outputs import write_outputs
 from distill_tune.distillation.cache.weights import leave_weights
 from distill_tune.distillation.devices import device_for, on_device
@@ -44,7 +45,10 @@ def ready_member(
     apart = {outputs_folder(folder, variant): variant for variant in variants}  # for a live teacher all are one
     unlabelled = {where: variant for where, variant in apart.items() if not outputs_are_whole(where)}
     unseen = [(variant, missing_features(folder, variant, layers)) for variant in apart.values()]
-    with on_device(device_for(config) if unlabelled or any(new for _, new in unseen) else "cpu", teacher.module):
+    if not unlabelled and not any(new for _, new in unseen):
+        return _without_what_is_cached(teacher, dataset)
+    inputs = dataset.split("train").inputs
+    with on_device(device_for(config), teacher.module), threads_that_label_fastest(teacher.module, inputs):
         for where, variant in unlabelled.items():
             _label(where, variant, dataset, teacher, say)
         for variant, new in unseen:

@@ -1,23 +1,22 @@
 """How long it takes to make the teachers ready before a search: their training, if it is here, and their labelling.
 
-Timed on a batch, in float32 on all threads. A search itself measures whether bfloat16 or one thread is faster, so the
-training may well take less.
+Timed on a batch, on all threads or on one, whichever is faster. A search itself measures whether bfloat16 is faster
+than float32 too, so the training may well take less.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from distill_tune.config import Config, Space
 from distill_tune.data import UNLABELLED, Dataset
 from distill_tune.distillation.cache.folders import number_of_views, outputs_folder
-from distill_tune.distillation.cache.labelling import at_a_time
+from distill_tune.distillation.cache.labelling_pace import labelling_s, threads_that_label_fastest
 from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.devices import device_for, memory_given_back, on_device
 from distill_tune.distillation.preparation.ready_teachers import teacher_folders
@@ -27,10 +26,9 @@ from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.pace import step_s
 from distill_tune.students import Student, student_on
 from distill_tune.teachers import LoadedTeacher
+from distill_tune.threads import threads
 
 _LEAST_STEPS = 3
-_A_FEW, _QUICK_S = 32, 0.1
-"""A large network takes seconds for a hundred samples; one that is quick with a few is timed with more."""
 
 
 class TeacherTime(NamedTuple):
@@ -80,26 +78,12 @@ def _time_of(space: Space, dataset: Dataset, teacher: LoadedTeacher | Recipe, fo
 
 
 def _labelling_s(module: nn.Module | None, dataset: Dataset, device: str) -> float:
-    """Seconds a sample, after a look that loads kernels."""
+    """Seconds a sample, on as many threads as a search would use."""
     if module is None:
         return 0.0
-    inputs = dataset.split("train").inputs[: at_a_time(module, dataset.input_shape)]
-    few, many = (torch.from_numpy(each.copy()) for each in (inputs[:_A_FEW], inputs))
-    was_training = module.training
-    with on_device(device, module.eval()):
-        _look_s(module, few, device)
-        sample_s = _look_s(module, few, device) / len(few)
-        if sample_s * len(few) < _QUICK_S:
-            sample_s = _look_s(module, many, device) / len(many)
-    module.train(was_training)
-    return sample_s
-
-
-@torch.inference_mode()
-def _look_s(module: nn.Module, inputs: Tensor, device: str) -> float:
-    began_s = time.perf_counter()
-    module(inputs.to(device)).cpu()
-    return time.perf_counter() - began_s
+    inputs = dataset.split("train").inputs
+    with on_device(device, module), threads_that_label_fastest(module, inputs):
+        return labelling_s(module, inputs)
 
 
 def _training_s(
@@ -108,7 +92,14 @@ def _training_s(
     train, size = dataset.split("train"), config.optim.batch_size
     samples = int((train.labels != UNLABELLED).sum()) * config.data.passes * config.search.max_epochs
     inputs, labels = (torch.from_numpy(part[:size].copy()).to(device) for part in (train.inputs, train.labels))
+
+    def taken_s() -> float:
+        return step_s(network, inputs, labels, "float32", least_steps=_LEAST_STEPS)
+
     with on_device(device, network):
-        batch_s = step_s(network, inputs, labels, "float32", least_steps=_LEAST_STEPS)
+        batch_s = taken_s()
+        if device == "cpu":
+            with threads(1):
+                batch_s = min(batch_s, taken_s())
     of_each_s = samples * batch_s / len(labels)
     return of_each_s + generations * (of_each_s + samples * sample_s)  # the one before labels what the next one sees

@@ -22,6 +22,7 @@ from distill_tune.config import Config
 from distill_tune.data import Dataset, Split
 from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.labelling import label_inputs
+from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
 from distill_tune.distillation.devices import on_device
 from distill_tune.errors import TeacherError
 from distill_tune.evaluation import metrics
@@ -145,8 +146,13 @@ def _as_many_threads_as_pay(
 
 def _labelled(teacher: LoadedTeacher, test: Split, device: str) -> np.ndarray | None:
     """The teacher's logits; None where one is not finite: no training has seen it, and it must not cost the verdict."""
+
+    def labelled() -> np.ndarray:
+        with threads_that_label_fastest(teacher.module, test.inputs):
+            return label_inputs(teacher, test.inputs, test.index)
+
     try:
-        return _there(device, teacher.module, lambda: label_inputs(teacher, test.inputs, test.index))
+        return _there(device, teacher.module, labelled)
     except TeacherError:
         return None
 
