@@ -90,10 +90,20 @@ class Layers:
     """
 
     def __init__(self) -> None:
-        self._layers: list[dict[str, Scores]] = []
+        self._found: list[dict[str, Scores]] = []
+        self._has_gaps = False
+        """Whether a point was taken out since they were found."""
 
     def __len__(self) -> int:
-        return sum(map(len, self._layers))
+        return sum(map(len, self._found))
+
+    @property
+    def _layers(self) -> list[dict[str, Scores]]:
+        if self._has_gaps:
+            left, self._found, self._has_gaps = self._found, [], False
+            for name, scores in (point for layer in left for point in layer.items()):
+                self.add(name, scores)
+        return self._found
 
     def add(self, name: str, scores: Scores) -> None:
         """Put a point into the first layer of which nobody dominates it; those that it dominates there move down."""
@@ -140,9 +150,9 @@ class Layers:
         return None
 
     def remove(self, name: str) -> None:
-        """Take a point out, if it is there; the others stay on their layers."""
-        for layer in self._layers:
-            layer.pop(name, None)
+        """Take a point out, if it is there; those that it alone has kept down move up."""
+        for layer in self._found:
+            self._has_gaps |= layer.pop(name, None) is not None
 
     def _with_room(self, count: int) -> Iterator[tuple[dict[str, Scores], int]]:
         """Each layer with one of the best `count`, and how many of it are; of the first one, all."""

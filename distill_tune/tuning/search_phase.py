@@ -122,10 +122,10 @@ class SearchPhase:
         if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):
             self.reporter.tell(warning)
 
-    def end_the_rest(self) -> None:
+    def leave_the_rest(self) -> None:
         """Whatever is at work is left as it is."""
         if self.conductor is not None:
-            self.conductor.end_the_rest()
+            self.conductor.leave_the_rest()
             self.write_trials()
 
     def write_trials(self) -> None:

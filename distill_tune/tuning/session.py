@@ -75,7 +75,7 @@ class Session:
             return self._in_order()
         except KeyboardInterrupt:  # the second one: whatever is at work is left as it is
             self.interrupt.requested = True
-            self.main.end_the_rest()
+            self.main.leave_the_rest()
             return self._interrupted()
         finally:
             self.ledger.close()  # the panel hides the cursor until it is closed
@@ -137,7 +137,7 @@ class Session:
             baseline.run(self.context.preparation.prepared, tensorboard, "Without a teacher")
         except KeyboardInterrupt:  # as `work`, while its logbook is still open
             self.interrupt.requested = True
-            baseline.end_the_rest()
+            baseline.leave_the_rest()
             raise
         finally:
             baseline.ledger.close()

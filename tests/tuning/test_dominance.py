@@ -56,6 +56,23 @@ def test_layers_that_grow_are_the_fronts_of_what_is_left(points: list[Scores]) -
     assert left == {}
 
 
+@given(points=points_of(20), removed=st.sets(st.integers(0, 11)))
+def test_layers_from_which_points_were_taken_are_as_if_these_had_never_been_there(
+    points: list[Scores], removed: set[int]
+) -> None:
+    layers, expected = Layers(), Layers()
+    for number, point in enumerate(points[:12]):
+        layers.add(str(number), point)
+    for number in removed:
+        layers.remove(str(number))
+    for number, point in enumerate(points):
+        if number >= 12:
+            layers.add(str(number), point)
+        if number >= 12 or number not in removed:
+            expected.add(str(number), point)
+    assert layers._layers == expected._layers
+
+
 @given(points=points_of(12), count=st.integers(1, 12))
 def test_the_best_of_layers_are_the_best_of_all_and_their_equals(points: list[Scores], count: int) -> None:
     layers = Layers()

@@ -166,7 +166,7 @@ class Conductor:
             goes_on = self.judge.goes_on(record.trial_id, epoch, *scores, tie_break=tie_break_of(report))
             passed &= goes_on or (is_opener and is_finite)
             if is_finite:
-                self._spent.reach(scores[0], report.get("time/began_s", 0.0))
+                self._spent.reach(scores[0], record.heard_s.get(epoch, 0.0))
         return passed
 
     def ended(self, trial_id: str, failure: str | None) -> None:
@@ -180,7 +180,7 @@ class Conductor:
             self._spent.end(record)
             message = failure or (_DIVERGED if status is Status.FAILED else "")
             self._guarded(lambda: self._tell(record, status, message))
-        if self._is_systematic():
+        if self.ledger.has_only_failures(_FAILURES_THAT_END):
             self._end(Reason.FAILURES, self._standing(Status.FAILED)[0].message or _DIVERGED)
         self._note()
 
@@ -213,6 +213,15 @@ class Conductor:
             self.study.take_up(record)
             self._guarded(partial(self._tell, record, Status.STOPPED, ""))
 
+    def leave_the_rest(self) -> None:
+        """A second interrupt: nothing more is decided, as the first may have come between an epoch and its entry.
+
+        What is at work stays as the logbook has it.
+        """
+        for record in self._standing(Status.RUNNING):
+            record.goes_on_later = True
+            self.ledger.end(record, Status.INTERRUPTED)
+
     def _standing(self, status: Status) -> list[TrialRecord]:
         return [record for record in self.ledger.records.values() if record.status is status]
 
@@ -228,13 +237,6 @@ class Conductor:
         if self.budget.ended_by is None or not self._judge(record, record.reports[-1:]):
             return Status.STOPPED
         return Status.INTERRUPTED
-
-    def _is_systematic(self) -> bool:
-        failed = self.ledger.count(Status.FAILED)
-        ended = self.ledger.count() - self.ledger.count(Status.RUNNING, Status.INFEASIBLE)
-        if not _FAILURES_THAT_END <= failed == ended:
-            return False
-        return not any(r.status is Status.RUNNING and r.reports for r in self.ledger.records.values())
 
     def _note(self) -> None:
         self.budget.note(self._spent.epochs, self._spent.best, self._spent.ended_since_better)

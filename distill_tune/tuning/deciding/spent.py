@@ -19,14 +19,14 @@ class Spent:
     ended_since_better: int = 0
     """Trials that have ended or paused for the first time since the epoch that was the best."""
     _better_s: float = inf
-    """When that epoch began, in seconds since 1970; of equal ones the first."""
+    """When the search heard of that epoch, in seconds since 1970; of equal ones the first."""
 
-    def reach(self, score: float, began_s: float) -> None:
-        """An epoch that began at `began_s` (seconds since 1970) had this score."""
+    def reach(self, score: float, heard_s: float) -> None:
+        """An epoch that was heard of at `heard_s` (seconds since 1970, of the driver, as ends are) had this score."""
         if score > self.best:
-            self.best, self._better_s, self.ended_since_better = score, began_s, 0
+            self.best, self._better_s, self.ended_since_better = score, heard_s, 0
         elif score == self.best:
-            self._better_s = min(self._better_s, began_s)
+            self._better_s = min(self._better_s, heard_s)
 
     def end(self, record: TrialRecord) -> None:
         """A trial ends or pauses; it counts once, however often it does."""

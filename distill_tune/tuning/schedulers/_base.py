@@ -45,6 +45,8 @@ class Judge(ABC):
     def __init__(self, rungs: list[Rung], max_epochs: int):
         self.rungs, self.max_epochs = rungs, max_epochs
         self._rung_epochs = {rung.epochs for rung in rungs}
+        self._answers: dict[tuple[str, int], bool] = {}
+        """What was said of each trial at each rung; one that pauses may hear another answer later."""
 
     def is_rung(self, epochs: int) -> bool:
         """Whether trials are compared after so many epochs."""
@@ -53,7 +55,8 @@ class Judge(ABC):
     def goes_on(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float = 0.0) -> bool:
         """Whether the trial trains beyond `epochs`; a score is larger where better, and not finite where diverged.
 
-        Asked once an epoch, in order; asking again for the same epoch changes nothing.
+        Asked once an epoch, in order; asking again for the same epoch changes nothing, whoever has arrived meanwhile: a
+        trial that goes on from its checkpoint after a death has come past its rungs.
 
         Args:
             trial_id: whose.
@@ -67,7 +70,9 @@ class Judge(ABC):
         if not self.is_rung(epochs):
             return True
         by = -inf if isnan(tie_break) else tie_break
-        return self.passes_rung(trial_id, epochs, score, *further, tie_break=by)
+        if self.pauses or (trial_id, epochs) not in self._answers:
+            self._answers[trial_id, epochs] = self.passes_rung(trial_id, epochs, score, *further, tie_break=by)
+        return self._answers[trial_id, epochs]
 
     @abstractmethod
     def passes_rung(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float) -> bool:

@@ -22,5 +22,5 @@ class Hyperband(Scheduler):
     several_objectives: ClassVar[bool] = True
 
     def judge(self, search: SearchConfig) -> Judge:
-        """As many brackets as rungs, and one that judges nobody."""
+        """As many brackets as rungs: in the last one, trials are judged at the highest rung alone."""
         return Asha(brackets=max(1, len(ladder(search)))).judge(search)

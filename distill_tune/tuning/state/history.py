@@ -121,7 +121,7 @@ class History:
             case Entry.STARTED:
                 self._record(entry)
             case Entry.REPORTED:
-                self._record(entry).reach(as_report(entry["report"]), entry["is_rung"])
+                self._record(entry).reach(as_report(entry["report"]), entry["is_rung"], entry["at_s"])
             case Entry.PAUSED:
                 self._record(entry).pause(entry["at_s"])
             case Entry.ENDED:

@@ -80,7 +80,7 @@ class Ledger:
     def report(self, trial_id: str, report: Report, is_rung: bool = False) -> None:
         """A trial has finished an epoch, and with it perhaps a rung."""
         record = self.records[trial_id]
-        record.reach(report, is_rung)
+        record.reach(report, is_rung, time.time())
         self._tell(lambda watcher: watcher.trial_reported(record))
 
     def pause(self, record: TrialRecord) -> None:
@@ -109,6 +109,13 @@ class Ledger:
     def count(self, *statuses: Status) -> int:
         """How many trials stand so; without arguments, all."""
         return sum(self._counts[status] for status in statuses or Status)
+
+    def has_only_failures(self, least: int) -> bool:
+        """Whether at least so many trials have failed, none has ended otherwise, and none at work has trained yet."""
+        failed, ended = self.count(Status.FAILED), self.count() - self.count(Status.RUNNING, Status.INFEASIBLE)
+        if not least <= failed == ended:
+            return False
+        return not any(record.status is Status.RUNNING and record.reports for record in self.records.values())
 
     def scores(self, record: TrialRecord, report: Report) -> tuple[float, ...]:
         """As `scores_of`, by this search's objectives."""

@@ -29,7 +29,7 @@ from distill_tune.tuning.state.records import Report, TrialRecord
 LOGBOOK = "ledger.jsonl"
 JOURNAL = "study.journal"
 """The study beside it."""
-OFTEN = ("status", "reports", "rungs", "message", "ended_s", "paused_s", "goes_on_later")
+OFTEN = ("status", "reports", "heard_s", "rungs", "message", "ended_s", "paused_s", "goes_on_later")
 """Fields of a record that have entries of their own."""
 
 

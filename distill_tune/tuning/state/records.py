@@ -99,6 +99,8 @@ class TrialRecord:
     rungs: list[int] = field(default_factory=list)
     """The rungs (in epochs) that the trial has reached."""
     reports: list[Report] = field(default_factory=list)
+    heard_s: dict[int, float] = field(default_factory=dict)
+    """Epoch to when the driver heard of it first, in seconds since 1970."""
     message: str = ""
     """Why it failed, in one line."""
     goes_on_later: bool = False
@@ -108,10 +110,11 @@ class TrialRecord:
         """It trains, or trains on."""
         self.status, self.ended_s = Status.RUNNING, None
 
-    def reach(self, report: Report, is_rung: bool) -> None:
-        """It has finished an epoch, and with it perhaps a rung."""
+    def reach(self, report: Report, is_rung: bool, at_s: float) -> None:
+        """It has finished an epoch, and with it perhaps a rung; the driver has heard of it at `at_s`."""
         self.status = Status.RUNNING
         self.reports.append(_with_shared_names(report))
+        self.heard_s.setdefault(self.epochs, at_s)
         if is_rung:
             self.rungs.append(self.epochs)
 

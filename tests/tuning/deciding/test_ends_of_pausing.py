@@ -84,8 +84,9 @@ def test_patience_counts_by_when_trials_ended_and_not_by_their_numbers_when_a_se
     make: Make,
 ) -> None:
     def record(number: int, best: float, best_at_s: float, paused_s: float, status: Status) -> TrialRecord:
-        report = {"epoch": 9 if status is Status.COMPLETED else 1, "val/accuracy": best, "time/began_s": best_at_s}
-        times = {"ended_s": max(best_at_s, paused_s), "paused_s": paused_s}
+        epoch = 9 if status is Status.COMPLETED else 1
+        times = {"ended_s": max(best_at_s, paused_s), "paused_s": paused_s, "heard_s": {epoch: best_at_s}}
+        report = {"epoch": epoch, "val/accuracy": best, "time/began_s": 0.0}
         return TrialRecord(number, f"{number:04d}", {}, status=status, reports=[report], **times)  # type: ignore[arg-type]
 
     conductor = make(patience=3)

@@ -149,7 +149,7 @@ def test_what_another_search_was_told_by_another_objective_is_read_anew_from_its
     proposal, logbook = study.ask(), Logbook(tmp_path)
     record = TrialRecord(proposal.number, "0000", proposal.values)
     logbook.trial_started(record)
-    record.reach({"epoch": 1, "val/accuracy": 0.4, "val/loss": 2.3}, is_rung=True)
+    record.reach({"epoch": 1, "val/accuracy": 0.4, "val/loss": 2.3}, is_rung=True, at_s=0.0)
     logbook.trial_reported(record)
     logbook.release()
     study.tell(record, Status.COMPLETED)

@@ -120,6 +120,18 @@ def test_asking_again_for_the_same_epoch_changes_nothing(scheduler: str, values:
 
 
 @each_scheduler
+def test_a_trial_that_has_come_past_a_rung_is_not_stopped_there_when_it_tells_of_it_again(scheduler: str) -> None:
+    """Its process died in the epoch after the rung, and others have arrived meanwhile."""
+    made = judge(scheduler=scheduler, max_epochs=9)
+    names = [f"{number:04d}" for number in range(40)]
+    passed = [name for name in names if made.goes_on(name, 1, 0.5)]
+    for number in range(200):
+        made.goes_on(f"better {number}", 1, 0.6 + number / 1000)
+    assert passed or made.pauses
+    assert all(made.goes_on(name, 1, 0.5) for name in passed)
+
+
+@each_scheduler
 @given(values=st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_the_same_reports_in_the_same_order_rebuild_the_same_judge(scheduler: str, values: list[float]) -> None:
     def decisions() -> list[bool]:

@@ -17,8 +17,9 @@ from distill_tune.registry import SAMPLERS, SCHEDULERS
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.ledger import Watcher
 from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
-from distill_tune.tuning.state.records import Status
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 TWO = {"objectives": ["val/accuracy", "parameters"]}
 PAUSING = {"scheduler": "promotion"}
@@ -216,6 +217,33 @@ def test_a_disk_that_is_full_when_a_trial_pauses_loses_nothing_either(
         session.conductor.ended(name, None)
         session.conductor.end_the_rest()
     assert session.conductor.budget.ended_by is Reason.STORAGE
+    assert Session(tmp_path, **search).run() == whole(**search)[1]
+
+
+@pytest.mark.parametrize("search", [{}, PAUSING])
+@pytest.mark.parametrize("number", [1, 7, 20])
+def test_a_second_interrupt_between_an_epoch_and_its_entry_loses_nothing(
+    whole: Callable[..., Whole], search: dict[str, Any], number: int, tmp_path: Path
+) -> None:
+    search = search | {"start_with": []}
+    session, heard = Session(tmp_path, **search), 0
+
+    class Interrupted(Watcher):
+        """Stands before the logbook."""
+
+        def trial_reported(self, record: TrialRecord) -> None:
+            nonlocal heard
+            heard += 1
+            if heard == number:
+                raise KeyboardInterrupt
+
+    session.conductor.ledger.watchers.insert(0, Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        session.run()
+    session.conductor.budget.interrupt.requested = True
+    session.conductor.leave_the_rest()
+    session.logbook.release()
+    assert heard == number
     assert Session(tmp_path, **search).run() == whole(**search)[1]
 
 
