@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from math import prod
 from pathlib import Path
@@ -41,7 +41,7 @@ from distill_tune.teachers import LoadedTeacher, Say
 
 ANATOMY = "anatomy.json"
 """In the teacher's folder: what layers it has."""
-_FORMAT = 2
+_FORMAT = 3
 """Raised when files look different, or the same layer is kept in another shape."""
 _BYTES = 2
 _ON_DEVICE_BYTES = 1 << 30
@@ -105,14 +105,14 @@ def write_features(
     if not layers:
         return
     views, count = training_views(config, dataset), number_of_views(config)
-    samples = num_visible(dataset)
+    samples, turned = num_visible(dataset), Anatomy.read(teacher_folder / ANATOMY).channels_last
     say(f"teacher shows features of {', '.join(layers)} for {samples:,} samples in {count} view{'s' * (count > 1)}")
     progress = Progress(samples * count, say)
     with ExitStack() as stack:
         folders = [features_folder(teacher_folder, config, layer) for layer in layers]
         news = [stack.enter_context(new_folder(folder, outputs_are_whole)) for folder in folders]
         for view in range(count):
-            made = _features(teacher, views, view, samples, layers, progress.seen)
+            made = _features(teacher, views, view, samples, layers, turned, progress.seen)
             for new, array in zip(news, made, strict=True):
                 write_arrays(new / f"view_{view:05d}.arrow", {"features": array})
         for new in news:
@@ -125,11 +125,12 @@ def _features(
     view: int,
     samples: int,
     layers: Sequence[str],
+    channels_last: Collection[str],
     seen: Callable[[int], None],
 ) -> list[np.ndarray]:
     """Each layer's features in one view: float16 [samples, *shape], or float32 where a number does not fit."""
     assert teacher.module is not None
-    tap = Tap(teacher.module, layers)
+    tap = Tap(teacher.module, layers, channels_last)
     found: list[np.ndarray] = []
     try:
         for index in torch.arange(samples).split(at_a_time(teacher.module, views.sample_shape)):

@@ -1,16 +1,17 @@
 """A network's layers, as one pass of blank samples shows them, and which of them are compared by themselves.
 
-For any network alike: the stages of a convolutional one are where the size of its maps changes, those of another its
+For any network alike: the stages of a convolutional one end where the size of its maps changes, those of another its
 hidden layers, and its last feature is what the last layer sees. A module that is called several times in a pass stands
-for its last call.
+for its last call. Which axis of a map has the channels is told by the layer with weights before it.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.atomic import new_file
-from distill_tune.distillation.features.tap import bounded, feature_of, network_in
+from distill_tune.distillation.features.tap import INPUT, bounded, feature_of, network_in
 from distill_tune.distillation.losses import Shape
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.registry import closest
@@ -35,11 +36,13 @@ class Anatomy:
     shapes: dict[str, Shape]
     """Name of a layer to the shape of its feature."""
     maps: tuple[str, ...]
-    """The last layer of each size of map, that is of each stage of a convolutional network."""
+    """The last layer of each number of places in a map, that is of each stage of a convolutional network."""
     vectors: tuple[str, ...]
     """The layers of the network's own level that hand vectors to a layer with weights: hidden layers."""
     last: str | None
-    """The layer that the last one sees, whatever is done to the logits that this makes."""
+    """What the last layer sees, whatever is done to the logits that this makes: a layer, or `input:` and its name."""
+    channels_last: tuple[str, ...] = ()
+    """Those whose maps have their channels last in the network itself."""
 
     def known(self, key: str, whose: str, name: str) -> str:
         """The name itself.
@@ -69,30 +72,75 @@ class Anatomy:
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
             shapes = {name: tuple(shape) for name, shape in known["shapes"].items()}
-            return cls(shapes, tuple(known["maps"]), tuple(known["vectors"]), known["last"])
+            maps, vectors, channels_last = (tuple(known[key]) for key in ("maps", "vectors", "channels_last"))
+            return cls(shapes, maps, vectors, known["last"], channels_last)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CacheError(f"{path}: is missing or damaged; start again.") from error
 
     def kept(self) -> Anatomy:
         """The same with the shapes in which a teacher's features are kept."""
         shapes = {name: bounded(shape) for name, shape in self.shapes.items()}
-        return Anatomy(shapes, self.maps, self.vectors, self.last)
+        return replace(self, shapes=shapes)
 
 
 @dataclass
 class _Watch:
     """What was seen in one pass."""
 
-    shapes: dict[str, Shape] = field(default_factory=dict)
+    modules: dict[str, nn.Module]
+    logits: Any = None
     order: list[str] = field(default_factory=list)
     """All modules, by when they ended; a module that is called again is where it ended last."""
+    inputs: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
+    units: dict[str, int] = field(default_factory=dict)
+    """How many channels the latest layer with weights had made by the end of each module."""
+    _units: int = 0
 
-    def see(self, name: str, output: Any) -> None:
+    def see(self, name: str, inputs: Any, output: Any) -> None:
+        """A module has ended."""
         if name in self.outputs:
             self.order.remove(name)
         self.order.append(name)
-        self.outputs[name] = output
+        self.inputs[name], self.outputs[name] = inputs, output
+        made = _units_of(self.modules[name])
+        if isinstance(output, Tensor) and made in (*output.shape[1:2], *output.shape[-1:]):
+            self._units = made
+        self.units[name] = self._units
+
+    def feature(self, name: str) -> Tensor | None:
+        """What a module put out, channels first; None where it is no feature."""
+        if self._are_heads(name):
+            return None
+        feature = feature_of(self.outputs[name], self.has_channels_last(name))
+        return feature if feature is not None and len(feature) == 2 else None
+
+    def has_channels_last(self, name: str) -> bool:
+        """Whether a module's output is a map with its channels last."""
+        output, units = self.outputs[name], self.units[name]
+        is_map = isinstance(output, Tensor) and output.dim() == 4
+        return is_map and output.shape[1] != units == output.shape[3]
+
+    def _are_heads(self, name: str) -> bool:
+        """Whether an output of four axes is no map, but attention's heads: in a module that hands on tokens, or one."""
+        output = self.outputs[name]
+        if not isinstance(output, Tensor) or output.dim() != 4 or output.shape[1] == self.units[name]:
+            return False
+        parts = name.split(".")
+        around = [self.outputs.get(".".join(parts[:count])) for count in range(1, len(parts))]
+        hands_on_one = bool(around) and isinstance(around[-1], Tensor) and around[-1].dim() == 2
+        is_in_tokens = any(isinstance(each, Tensor) and each.dim() == 3 for each in around)
+        return is_in_tokens or (hands_on_one and around[-1] is not self.logits and self.has_channels_last(name))
+
+
+def _units_of(module: nn.Module) -> int:
+    """How many channels a layer with weights makes; 0 of a module that is none."""
+    weight = getattr(module, "weight", None)
+    if next(module.children(), None) is not None or not isinstance(weight, Tensor) or not weight.dim():
+        return 0
+    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+        return module.out_channels
+    return weight.shape[-1] if isinstance(module, nn.Embedding) else weight.shape[0]
 
 
 @torch.no_grad()
@@ -100,17 +148,17 @@ def anatomy_of(module: nn.Module, input_shape: tuple[int, ...]) -> Anatomy:
     """Run two blank samples through a module, in eval mode, and look at what its network's layers put out."""
     network, was_training = network_in(module), module.training
     modules = {name: each for name, each in network.named_modules() if name}
-    watch = _Watch()
+    watch = _Watch(modules)
     handles = [each.register_forward_hook(_see(watch, name)) for name, each in modules.items()]
     parameter = next(module.parameters(), torch.empty(0))
     try:
         with _as_written():
-            logits = module.eval()(torch.zeros(2, *input_shape, device=parameter.device))
+            watch.logits = module.eval()(torch.zeros(2, *input_shape, device=parameter.device))
     finally:
         module.train(was_training)
         for handle in handles:
             handle.remove()
-    return _read(watch, modules, _own_level(network), logits)
+    return _read(watch, _own_level(network))
 
 
 def _as_written() -> AbstractContextManager[Any]:
@@ -122,17 +170,20 @@ def _as_written() -> AbstractContextManager[Any]:
 
 
 def _see(watch: _Watch, name: str) -> Any:
-    return lambda module, inputs, output: watch.see(name, output)
+    return lambda module, inputs, output: watch.see(name, inputs, output)
 
 
-def _head(watch: _Watch, modules: dict[str, nn.Module], logits: Tensor) -> int:
+def _head(watch: _Watch) -> int:
     """The place in `watch.order` of the layer that tells the classes apart; their number where none is known to.
 
     What a network makes of its last layer's outputs (a softmax, a scale, a mean over places) sees the logits, and is
     no feature. A last layer that the outputs are of has as many channels as there are classes.
     """
     layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    last = max((place for place, name in enumerate(watch.order) if isinstance(modules[name], layers)), default=None)
+    last = max(
+        (place for place, name in enumerate(watch.order) if isinstance(watch.modules[name], layers)), default=None
+    )
+    logits = watch.logits
     if last is None or not isinstance(logits, Tensor) or logits.dim() != 2:
         return len(watch.order)
     feature = feature_of(watch.outputs[watch.order[last]])
@@ -149,23 +200,41 @@ def _own_level(network: nn.Module, prefix: str = "") -> list[str]:
     return [f"{prefix}{name}" for name, _ in children]
 
 
-def _read(watch: _Watch, modules: dict[str, nn.Module], own_level: list[str], logits: Tensor) -> Anatomy:
-    shapes: dict[str, Shape] = {}
-    has_weights = False
-    for name in watch.order[: _head(watch, modules, logits)]:
-        has_weights = has_weights or next(modules[name].parameters(), None) is not None
-        feature = feature_of(watch.outputs[name])
-        if has_weights and feature is not None and feature is not logits and len(feature) == 2:
-            shapes[name] = tuple(feature.shape[1:])
-    sizes: dict[Shape, str] = {}
+def _read(watch: _Watch, own_level: list[str]) -> Anatomy:
+    head = _head(watch)
+    features = _features(watch, watch.order[:head])
+    shapes = {name: tuple(feature.shape[1:]) for name, feature in features.items()}
+    stages: dict[int, str] = {}
     for name, shape in shapes.items():
-        if len(shape) == 3 and shape[1] * shape[2] > 1:
-            sizes.pop(shape[1:], None)
-            sizes[shape[1:]] = name
+        if len(shape) == 3 and (places := shape[1] * shape[2]) > 1:
+            stages.pop(places, None)
+            stages[places] = name
     level = [name for name in watch.order if name in own_level]
     vectors = [
         name
         for name, after in pairwise(level)
-        if len(shapes.get(name, ())) == 1 and next(modules[after].parameters(), None) is not None
+        if len(shapes.get(name, ())) == 1 and next(watch.modules[after].parameters(), None) is not None
     ]
-    return Anatomy(shapes, tuple(sizes.values()), tuple(vectors), next(reversed(shapes), None))
+    last = next(reversed(shapes), None)
+    if head < len(watch.order) and (seen := feature_of(watch.inputs[watch.order[head]])) is not None:
+        made_by = [name for name, feature in features.items() if _is_same(feature, seen)]
+        last = made_by[-1] if made_by else f"{INPUT}{watch.order[head]}"
+        shapes[last] = shapes.get(last, tuple(seen.shape[1:]))
+    channels_last = tuple(name for name in features if watch.has_channels_last(name))
+    return Anatomy(shapes, tuple(stages.values()), tuple(vectors), last, channels_last)
+
+
+def _features(watch: _Watch, names: Sequence[str]) -> dict[str, Tensor]:
+    """From the first layer with weights on."""
+    has_weights, found = False, dict[str, Tensor]()
+    for name in names:
+        has_weights = has_weights or next(watch.modules[name].parameters(), None) is not None
+        feature = watch.feature(name)
+        if has_weights and feature is not None and feature is not watch.logits:
+            found[name] = feature
+    return found
+
+
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    """Whether both are the same numbers in memory, in whatever shape."""
+    return one.numel() == other.numel() and one.data_ptr() == other.data_ptr() != 0

@@ -4,12 +4,15 @@ Hooks are put on the modules of the bare network, so its names hold inside any w
 modules, and `torch.compile` traces their hooks with them. What a hook has not caught is an error, never a loss of zero.
 
 A feature is a vector, [batch, channels], or a map, [batch, channels, height, width]; tokens, [batch, tokens, channels],
-are a map of one column.
+are a map of one column. Maps of networks that keep channels last are turned. A feature is what a module puts out, or by
+the name `input:head` what the module `head` is given: some networks make of their last layer's input what none of their
+modules puts out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -23,6 +26,8 @@ MOST_PLACES = 64
 MOST_NUMBERS = 8192
 """So is a map with more numbers, as long as it has more than 4 places."""
 _PLACES_LEFT = 4
+INPUT = "input:"
+"""Begins the name of what a module is given."""
 
 
 def bounded(shape: Shape) -> Shape:
@@ -43,8 +48,11 @@ def bring_down(feature: Tensor) -> Tensor:
     return nn.functional.adaptive_avg_pool2d(feature, (shape[1], shape[2]))
 
 
-def feature_of(output: Any) -> Tensor | None:
-    """What a module put out as a feature; of several tensors, the first. None where it is none."""
+def feature_of(output: Any, channels_last: bool = False) -> Tensor | None:
+    """What a module put out as a feature; of several tensors, the first. None where it is none.
+
+    `channels_last` of a map that is [batch, height, width, channels].
+    """
     if isinstance(output, Mapping):
         output = tuple(output.values())
     if isinstance(output, tuple | list):
@@ -53,6 +61,8 @@ def feature_of(output: Any) -> Tensor | None:
         return None
     if output.dim() == 3:
         return output.mT.unsqueeze(-1)
+    if output.dim() == 4 and channels_last:
+        return output.movedim(-1, 1)
     return output if output.dim() in (2, 4) else None
 
 
@@ -64,17 +74,34 @@ def network_in(module: nn.Module) -> nn.Module:
     return compiled if isinstance(compiled, nn.Module) else network
 
 
-class Tap:
-    """Catches the features of some modules of a network while it runs through `run`, and at no other time."""
+def see_hooks_that_come_and_go() -> None:
+    """Have compiled code look for hooks each time, which PyTorch leaves out by default.
 
-    def __init__(self, module: nn.Module, names: Iterable[str]):
-        """Put hooks on the modules that are called `names` in the network of `module`."""
-        network = network_in(module)
-        modules = dict(network.named_modules())
-        self._names = tuple(names)
+    The workers of a search train one network with hooks and without, in turns; code that was compiled without would be
+    taken for one with hooks, whose features would be missing. Called before each training.
+    """
+    if "torch._dynamo" in sys.modules:  # else nothing can be compiled, and loading it takes most of a second
+        torch._dynamo.config.skip_nnmodule_hook_guards = False
+
+
+class Tap:
+    """Catches some features of a network while it runs through `run`, and at no other time."""
+
+    def __init__(self, module: nn.Module, names: Iterable[str], channels_last: Collection[str] = ()):
+        """Put hooks on the modules that are called `names` in the network of `module`.
+
+        `channels_last` are those whose maps have their channels last, as `Anatomy` says.
+        """
+        self._modules = dict(network_in(module).named_modules())
+        self._names, self._channels_last = tuple(names), frozenset(channels_last)
         self._caught: dict[str, Tensor] = {}
         self._listening = False
-        self._handles = [modules[name].register_forward_hook(_Catch(self, name)) for name in self._names]
+        self._handles = [self._hook(name) for name in self._names]
+
+    def _hook(self, name: str) -> Any:
+        if name.startswith(INPUT):
+            return self._modules[name.removeprefix(INPUT)].register_forward_pre_hook(_Catch(self, name))
+        return self._modules[name].register_forward_hook(_Catch(self, name))
 
     def run(self, module: nn.Module, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The module's logits for a batch of inputs, and the features in the order of the names.
@@ -93,9 +120,9 @@ class Tap:
         return logits, features
 
     def catch(self, name: str, output: Any) -> None:
-        """Keep what a module put out."""
+        """Keep what a module put out, or was given."""
         if self._listening:
-            feature = feature_of(output)
+            feature = feature_of(output, name in self._channels_last)
             if feature is not None:
                 self._caught[name] = feature.clone()  # a ReLU in place, or a `y += shortcut`, may write over it
 
@@ -106,13 +133,13 @@ class Tap:
 
 
 class _Catch:
-    """A hook."""
+    """A hook, before a module runs or after it."""
 
     def __init__(self, tap: Tap, name: str):
         self._tap, self._name = tap, name
 
-    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        self._tap.catch(self._name, output)
+    def __call__(self, module: nn.Module, inputs: Any, *output: Any) -> None:
+        self._tap.catch(self._name, *output or (inputs,))
 
 
 @torch.no_grad()

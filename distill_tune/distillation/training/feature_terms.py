@@ -6,7 +6,7 @@ the student inside stays the bare student, whose weights are saved, exported and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -45,8 +45,11 @@ class FeatureTerm(nn.Module):
 class WithFeatures(nn.Module):
     """A student and the terms on its features, as one module."""
 
-    def __init__(self, student: nn.Module, terms: Mapping[str, FeatureTerm]):
-        """Put hooks on the student's layers; `close` takes them off."""
+    def __init__(self, student: nn.Module, terms: Mapping[str, FeatureTerm], channels_last: Collection[str] = ()):
+        """Put hooks on the student's layers; `close` takes them off.
+
+        `channels_last` are those of its layers whose maps have their channels last.
+        """
         super().__init__()
         self.student = student
         self._names = tuple(terms)
@@ -57,7 +60,7 @@ class WithFeatures(nn.Module):
         """The order in which `forward` wants the teacher's features."""
         self._ours = [[self._layers.index(layer) for layer in pairing.student] for pairing in pairings]
         self._theirs = [[self.teacher_layers.index(layer) for layer in pairing.teacher] for pairing in pairings]
-        self._tap = Tap(student, self._layers)
+        self._tap = Tap(student, self._layers, channels_last)
 
     def forward(
         self, inputs: Tensor, teacher_features: Sequence[Tensor], index: Tensor | None = None, batch_number: int = 0
@@ -98,4 +101,4 @@ def with_features(
     ours, theirs = anatomy_of(student, materials.dataset.input_shape), materials.teacher_anatomy()
     samples = len(materials.labels)
     terms = {name: FeatureTerm(loss, paired(name, loss, ours, theirs), samples, seed) for name, loss in losses.items()}
-    return WithFeatures(student, terms).to(device)
+    return WithFeatures(student, terms, ours.channels_last).to(device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from torch import Tensor, nn
 
@@ -12,8 +12,8 @@ from distill_tune.distillation.features.tap import Tap, run_tapped
 class LiveTeacher:
     """A teacher that runs beside the student."""
 
-    def __init__(self, module: nn.Module, layers: Sequence[str]):
-        self._module, self._tap = module, Tap(module, layers)
+    def __init__(self, module: nn.Module, layers: Sequence[str], channels_last: Collection[str] = ()):
+        self._module, self._tap = module, Tap(module, layers, channels_last)
 
     def __call__(self, inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Its logits, and the features of its layers as a cache has them, but for the rounding."""

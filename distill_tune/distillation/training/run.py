@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from distill_tune.config import Config
 from distill_tune.data import UNLABELLED
 from distill_tune.distillation.data_parallel import Shard, average_statistics, averaging, data_parallel
+from distill_tune.distillation.features.tap import see_hooks_that_come_and_go
 from distill_tune.distillation.holding import Hold
 from distill_tune.distillation.initialisation import Initialisation
 from distill_tune.distillation.materials.batches import Batch
@@ -58,6 +59,7 @@ class Run:
     def __init__(self, config: Config, materials: Materials, seed: int, device: torch.device):
         self.config, self.materials, self.seed, self.device = config, materials, seed, device
         self.shard = Shard(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Shard()
+        see_hooks_that_come_and_go()
         torch.manual_seed(seed_of(seed, "weights"))
         self.student = laid_out(materials.build_student(config).to(device), config.optim.memory_format)
         self.hold = Initialisation.of(config.student).begin(self.student, config, materials) or Hold(self.student)
@@ -65,17 +67,23 @@ class Run:
         self.objective = Objective(config)
         self.taught = with_features(self.objective.on_features, self.student, materials, seed)
         self.trained: nn.Module = self.student if self.taught is None else self.taught
-        self.forward = data_parallel(self.trained, self.shard, device, ":" not in config.student.family)
+        self.forward = data_parallel(self.trained, self.shard, device, not self._has_parts_of_ones_own)
         beside = None if self.taught is None else self.taught.terms
         self.optimizer = optimizer_of(config.optim, self.student, beside)
         layers = () if self.taught is None else self.taught.teacher_layers
         live = materials.live_teacher if self.objective.uses_teacher else None
-        self.teacher = None if live is None else LiveTeacher(live, layers)
+        turned = materials.teacher_anatomy().channels_last if live is not None and layers else ()
+        self.teacher = None if live is None else LiveTeacher(live, layers, turned)
         self.precision = forward_context(config.optim.precision, device)
         self.batches = materials.batches(config, seed, self.shard, self.objective.uses_teacher, layers)
         self.steps = Accumulation(self.batches.steps_per_epoch, config.optim.accumulate)
         self.total_steps = config.search.max_epochs * self.steps.steps_per_epoch
         self.epoch = 0
+
+    @property
+    def _has_parts_of_ones_own(self) -> bool:
+        """Whether a step may leave weights out: of a student, or a loss's projector, that is not known here."""
+        return any(":" in name for name in (self.config.student.family, *self.objective.on_features))
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint."""

@@ -2,6 +2,7 @@
 
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -48,11 +49,51 @@ def test_a_residual_network_for_rows_has_its_blocks() -> None:
 
 def test_a_network_of_ones_own_is_looked_at_by_the_same_rules() -> None:
     found = anatomy_of(Own(), IMAGE)
-    assert found.maps == ("stem", "stages.0", "stages.1", "tokens")  # of which the last has four places in one column
+    assert found.maps == ("stem", "stages.0", "tokens")  # the last with as many places as `stages.1`, in one column
+    assert found.shapes["stages.1"] == (7, 2, 2)
     assert found.shapes["tokens"] == (7, 4, 1)
-    assert found.last == "tokens"
+    assert (found.last, found.shapes["input:classify"]) == ("input:classify", (7,))
     assert "unused" not in found.shapes
     assert "classify" not in found.shapes
+
+
+TIMM: dict[str, tuple[str, dict[str, Any], list[tuple[int, ...]], set[str]]] = {
+    "channels last within blocks": (
+        "convnext_tiny",
+        {"depths": (1, 1, 1, 1), "dims": (8, 16, 24, 32)},
+        [(8, 8, 8), (16, 4, 4), (24, 2, 2)],
+        set(),
+    ),
+    "channels last between blocks": (
+        "swin_tiny_patch4_window7_224",
+        {"img_size": 32, "window_size": 4, "embed_dim": 12, "depths": (1, 1), "num_heads": (2, 2)},
+        [(12, 8, 8), (24, 4, 4)],
+        {"layers.0", "norm"},
+    ),
+    "tokens": (
+        "vit_tiny_patch16_224",
+        {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2, "qk_norm": True},
+        [(24, 16, 1), (24, 17, 1)],
+        set(),
+    ),
+    "channels that are joined": (
+        "densenet121",
+        {"growth_rate": 8, "block_config": (2, 2)},
+        [(64, 8, 8), (40, 4, 4), (56, 2, 2)],
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TIMM)
+def test_the_stages_of_other_peoples_networks_have_channels_where_these_keep_them(case: str) -> None:
+    timm = pytest.importorskip("timm", reason="pip install timm")
+    name, options, stages, channels_last = TIMM[case]
+    found = anatomy_of(timm.create_model(name, num_classes=4, **options).eval(), (3, 32, 32))
+    assert [found.shapes[layer] for layer in found.maps] == stages
+    assert channels_last == set(found.maps) & set(found.channels_last)
+    assert found.last is not None
+    assert len(found.shapes[found.last]) == 1
 
 
 def curious(input_shape: tuple[int, ...], classes: int) -> nn.Module:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from small_networks import IMAGE, Own, hooks_of, network
 from torch import Tensor, nn
 
-from distill_tune.distillation.features.tap import Tap, bounded, bring_down, feature_of
+from distill_tune.distillation.features.tap import Tap, bounded, bring_down, feature_of, see_hooks_that_come_and_go
 from distill_tune.errors import TrainingError
 
 SHAPES = st.one_of(
@@ -47,6 +47,18 @@ def test_a_tap_catches_what_a_layer_put_out_though_a_function_writes_over_it() -
     assert torch.equal(logits, module(rows))
 
 
+def test_a_tap_catches_what_a_layer_is_given() -> None:
+    module, rows = InPlace(), torch.randn(3, 8)
+    _, (caught,) = Tap(module, ["input:head"]).run(module, rows)
+    assert torch.equal(caught, module.layer(rows) + rows)
+
+
+def test_a_tap_turns_maps_whose_channels_are_last() -> None:
+    module, maps = nn.Sequential(nn.Linear(3, 5), nn.Flatten()), torch.randn(2, 4, 6, 3)
+    _, (turned,) = Tap(module, ["0"], channels_last=["0"]).run(module, maps)
+    assert torch.equal(turned, module[0](maps).permute(0, 3, 1, 2))
+
+
 def test_a_tap_hears_nothing_but_what_runs_through_it_and_leaves_no_hook() -> None:
     module, inputs = network("mlp"), torch.randn(3, *IMAGE)
     tap = Tap(module, ["2"])
@@ -56,6 +68,24 @@ def test_a_tap_hears_nothing_but_what_runs_through_it_and_leaves_no_hook() -> No
     assert torch.equal(logits, module(inputs))
     tap.close()
     assert not hooks_of(module)
+
+
+def test_code_that_was_compiled_without_hooks_is_not_taken_for_one_with_them() -> None:
+    """Trainings with features and without take turns in a worker, each with a fresh student of one architecture."""
+
+    def trained(layers: list[str]) -> None:
+        see_hooks_that_come_and_go()
+        student, rows = torch.compile(InPlace(), backend="eager"), torch.randn(3, 8)
+        tap = Tap(student, layers)
+        features = tap.run(student, rows)[1]
+        assert [torch.equal(found, student.layer(rows)) for found in features] == [True] * len(layers)
+        tap.close()
+
+    torch.compiler.reset()
+    with torch._dynamo.config.patch(skip_nnmodule_hook_guards=True):
+        for layers in ([], ["layer"], ["layer"], [], ["layer"]):
+            trained(layers)
+    torch.compiler.reset()
 
 
 def test_a_layer_that_is_not_called_is_an_error_and_no_loss_of_zero() -> None:
