@@ -14,7 +14,7 @@ import sysconfig
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,15 @@ from typing import Any
 _INSTALLED = {"site-packages", "dist-packages"}
 """Folders of installed packages, whose files change with their version alone."""
 _STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
-_SAME_IN_ALL_VERSIONS = ("torch", "distill_tune")
+_SAME_IN_ALL_VERSIONS = ("torch", "numpy", "distill_tune")
 """Packages of which every version makes the same network."""
 
 
 def source_of(thing: Any) -> str:
     """A digest of the source of the user's own class or function, so that an edit shows.
 
-    Of an installed package it is the version, and of what has no file the name.
+    Installed packages that it imports count by their versions. Of what is installed itself it is the version, and of
+    what has no file the name.
     """
     if isinstance(thing, partial):
         given = re.sub(r" at 0x[0-9a-f]+", "", repr((thing.args, thing.keywords)))
@@ -44,7 +45,17 @@ def source_of(thing: Any) -> str:
     whole = hashlib.sha256()
     for name in sorted(sources):
         whole.update(f"{name} {len(sources[name])} ".encode() + sources[name])
+    for package in sorted({package for source in sources.values() for package in _installed(source)}):
+        whole.update(f"{package} {_version(package)} ".encode())
     return whole.hexdigest()
+
+
+def _installed(source: bytes) -> Iterator[str]:
+    """The installed packages that a source imports, such as a library of networks."""
+    for name in {imported.partition(".")[0] for imported in _imports(source, "")}:
+        spec = None if name in (*_SAME_IN_ALL_VERSIONS, *sys.stdlib_module_names) else _top_spec(name)
+        if spec is not None and spec.origin is not None and _INSTALLED.intersection(Path(spec.origin).parts):
+            yield name
 
 
 def _named(thing: Any) -> str:
@@ -58,7 +69,7 @@ def _version(name: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:  # its distribution has another name
-        return str(getattr(sys.modules[package], "__version__", ""))
+        return " ".join(version(each) for each in packages_distributions().get(package, []))
 
 
 def _users_imports(name: str, path: Path) -> dict[str, bytes]:

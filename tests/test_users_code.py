@@ -1,5 +1,6 @@
 """What of a user's code a kept teacher depends on: the modules of the user's that its own module imports."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,6 +53,31 @@ def test_an_edit_of_a_module_that_the_factorys_module_imports_shows(write: Write
     assert source_of(import_module("mine.build").build) == before
     write(**{"mine/nets": "class Net: 'Another.'"})
     assert source_of(import_module("mine.build").build) != before
+
+
+def test_another_version_of_an_installed_package_that_the_module_imports_shows(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "site-packages"
+    (folder / "networks").mkdir(parents=True)
+    (folder / "networks" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(folder))
+
+    def install(version: str) -> None:
+        for old in folder.glob("*.dist-info"):
+            shutil.rmtree(old)
+        about = folder / f"networks_of_others-{version}.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: networks-of-others\nVersion: {version}\n")
+        (about / "top_level.txt").write_text("networks\n")
+
+    install("1.0")
+    write(mine="def build():\n    from networks import blocks")
+    before = source_of(import_module("mine").build)
+    install("1.1")
+    assert source_of(import_module("mine").build) != before
+    install("1.0")
+    assert source_of(import_module("mine").build) == before
 
 
 def test_an_edit_of_the_package_around_a_module_shows(write: Write) -> None:

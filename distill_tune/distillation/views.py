@@ -4,6 +4,9 @@ Any view without augmentation is the data itself. The same view always gives the
 for it can be computed once and replayed: see `cache/outputs.py`.
 """
 
+from __future__ import annotations
+
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +57,12 @@ class Views:
     def mixes(self) -> bool:
         """Whether samples are blended with partners."""
         return bool(self._mixing)
+
+    def over(self, rows: Tensor) -> Views:
+        """The same over some of the samples, those at `rows`; partners come from among these."""
+        made = copy.copy(self)
+        made._inputs = self._inputs[rows]
+        return made
 
     def take(self, index: Tensor, view: int) -> Mixed:
         """The inputs of the samples at `index` (int64 [batch]) in `view`."""

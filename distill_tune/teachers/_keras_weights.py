@@ -74,17 +74,31 @@ def _state(module: nn.Module, layer: Any) -> dict[str, Tensor]:
     Raises:
         ValueError: they are of different kinds.
     """
-    weights = [torch.as_tensor(variable.numpy()) for variable in layer.weights]
-    kind, names = type(layer).__name__, ("weight", "bias", "running_mean", "running_var")
+    kind, weights = type(layer).__name__, [_tensor(variable) for variable in layer.weights]
     if isinstance(module, nn.Linear) and kind == "Dense":
         weights[0] = weights[0].T
     elif isinstance(module, nn.Conv2d) and module.groups == 1 and kind == "Conv2D":
         weights[0] = weights[0].permute(3, 2, 0, 1)
     elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and kind == "BatchNormalization":
-        weights[3] = weights[3] + (layer.epsilon - module.eps)  # which are added to it before the root
+        return _normalisation(module, layer)
     else:
         raise ValueError(f"its layer {layer.name!r} is a {kind}, where a {type(module).__name__} is expected")
-    return dict(zip(names, weights, strict=False))
+    return dict(zip(("weight", "bias"), weights, strict=False))
+
+
+def _normalisation(module: nn.BatchNorm1d | nn.BatchNorm2d, layer: Any) -> dict[str, Tensor]:
+    """The state of a batch normalisation; with `scale = False` or `center = False` Keras has no such weights."""
+    mean, variance = _tensor(layer.moving_mean), _tensor(layer.moving_variance)
+    return {
+        "weight": torch.ones_like(mean) if layer.gamma is None else _tensor(layer.gamma),
+        "bias": torch.zeros_like(mean) if layer.beta is None else _tensor(layer.beta),
+        "running_mean": mean,
+        "running_var": variance + (layer.epsilon - module.eps),  # which are added to it before the root
+    }
+
+
+def _tensor(variable: Any) -> Tensor:
+    return torch.as_tensor(variable.numpy())
 
 
 @torch.inference_mode()

@@ -63,12 +63,13 @@ def test_its_norm_is_that_of_what_was_trained(tmp_path: Path) -> None:
     assert weights.norm == pytest.approx(np.sqrt(sum(squares)), rel=1e-6)
 
 
-def test_a_keras_convnet_of_ours_is_one_of_ours(tmp_path: Path) -> None:
-    """Batch statistics too, whose epsilon is another in Keras."""
+@pytest.mark.parametrize(("scale", "center"), [(True, True), (False, True), (True, False), (False, False)])
+def test_a_keras_convnet_of_ours_is_one_of_ours(tmp_path: Path, scale: bool, center: bool) -> None:
+    """Batch statistics too, whose epsilon is another in Keras, where a scale and an offset may be left out."""
     config = {"family": "convnet", "convnet": {"width": 4, "depth": 1, "first_stride": 1}}
     layers = [
         keras.layers.Conv2D(4, 3, padding="same", use_bias=False),
-        keras.layers.BatchNormalization(),
+        keras.layers.BatchNormalization(scale=scale, center=center),
         keras.layers.ReLU(),
         keras.layers.GlobalAveragePooling2D(),
         keras.layers.Dense(3),

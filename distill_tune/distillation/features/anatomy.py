@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from distill_tune.atomic import new_file
 from distill_tune.distillation.features.tap import INPUT, bounded, feature_of, network_in
+from distill_tune.distillation.features.watching import Watch
 from distill_tune.distillation.losses import Shape
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.registry import closest
@@ -83,72 +84,12 @@ class Anatomy:
         return replace(self, shapes=shapes)
 
 
-@dataclass
-class _Watch:
-    """What was seen in one pass."""
-
-    modules: dict[str, nn.Module]
-    logits: Any = None
-    order: list[str] = field(default_factory=list)
-    """All modules, by when they ended; a module that is called again is where it ended last."""
-    inputs: dict[str, Any] = field(default_factory=dict)
-    outputs: dict[str, Any] = field(default_factory=dict)
-    units: dict[str, int] = field(default_factory=dict)
-    """How many channels the latest layer with weights had made by the end of each module."""
-    _units: int = 0
-
-    def see(self, name: str, inputs: Any, output: Any) -> None:
-        """A module has ended."""
-        if name in self.outputs:
-            self.order.remove(name)
-        self.order.append(name)
-        self.inputs[name], self.outputs[name] = inputs, output
-        made = _units_of(self.modules[name])
-        if isinstance(output, Tensor) and made in (*output.shape[1:2], *output.shape[-1:]):
-            self._units = made
-        self.units[name] = self._units
-
-    def feature(self, name: str) -> Tensor | None:
-        """What a module put out, channels first; None where it is no feature."""
-        if self._are_heads(name):
-            return None
-        feature = feature_of(self.outputs[name], self.has_channels_last(name))
-        return feature if feature is not None and len(feature) == 2 else None
-
-    def has_channels_last(self, name: str) -> bool:
-        """Whether a module's output is a map with its channels last."""
-        output, units = self.outputs[name], self.units[name]
-        is_map = isinstance(output, Tensor) and output.dim() == 4
-        return is_map and output.shape[1] != units == output.shape[3]
-
-    def _are_heads(self, name: str) -> bool:
-        """Whether an output of four axes is no map, but attention's heads: in a module that hands on tokens, or one."""
-        output = self.outputs[name]
-        if not isinstance(output, Tensor) or output.dim() != 4 or output.shape[1] == self.units[name]:
-            return False
-        parts = name.split(".")
-        around = [self.outputs.get(".".join(parts[:count])) for count in range(1, len(parts))]
-        hands_on_one = bool(around) and isinstance(around[-1], Tensor) and around[-1].dim() == 2
-        is_in_tokens = any(isinstance(each, Tensor) and each.dim() == 3 for each in around)
-        return is_in_tokens or (hands_on_one and around[-1] is not self.logits and self.has_channels_last(name))
-
-
-def _units_of(module: nn.Module) -> int:
-    """How many channels a layer with weights makes; 0 of a module that is none."""
-    weight = getattr(module, "weight", None)
-    if next(module.children(), None) is not None or not isinstance(weight, Tensor) or not weight.dim():
-        return 0
-    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
-        return module.out_channels
-    return weight.shape[-1] if isinstance(module, nn.Embedding) else weight.shape[0]
-
-
 @torch.no_grad()
 def anatomy_of(module: nn.Module, input_shape: tuple[int, ...]) -> Anatomy:
     """Run two blank samples through a module, in eval mode, and look at what its network's layers put out."""
     network, was_training = network_in(module), module.training
     modules = {name: each for name, each in network.named_modules() if name}
-    watch = _Watch(modules)
+    watch = Watch(modules)
     handles = [each.register_forward_hook(_see(watch, name)) for name, each in modules.items()]
     parameter = next(module.parameters(), torch.empty(0))
     try:
@@ -169,11 +110,11 @@ def _as_written() -> AbstractContextManager[Any]:
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
-def _see(watch: _Watch, name: str) -> Any:
+def _see(watch: Watch, name: str) -> Any:
     return lambda module, inputs, output: watch.see(name, inputs, output)
 
 
-def _head(watch: _Watch) -> int:
+def _head(watch: Watch) -> int:
     """The place in `watch.order` of the layer that tells the classes apart; their number where none is known to.
 
     What a network makes of its last layer's outputs (a softmax, a scale, a mean over places) sees the logits, and is
@@ -200,7 +141,7 @@ def _own_level(network: nn.Module, prefix: str = "") -> list[str]:
     return [f"{prefix}{name}" for name, _ in children]
 
 
-def _read(watch: _Watch, own_level: list[str]) -> Anatomy:
+def _read(watch: Watch, own_level: list[str]) -> Anatomy:
     head = _head(watch)
     features = _features(watch, watch.order[:head])
     shapes = {name: tuple(feature.shape[1:]) for name, feature in features.items()}
@@ -224,7 +165,7 @@ def _read(watch: _Watch, own_level: list[str]) -> Anatomy:
     return Anatomy(shapes, tuple(stages.values()), tuple(vectors), last, channels_last)
 
 
-def _features(watch: _Watch, names: Sequence[str]) -> dict[str, Tensor]:
+def _features(watch: Watch, names: Sequence[str]) -> dict[str, Tensor]:
     """From the first layer with weights on."""
     has_weights, found = False, dict[str, Tensor]()
     for name in names:

@@ -26,6 +26,7 @@ from distill_tune.distillation.features.anatomy import Anatomy
 from distill_tune.distillation.materials.batches import Batches
 from distill_tune.distillation.materials.opened import Opened, opened, teacher_outputs
 from distill_tune.distillation.materials.prepared import Prepared
+from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.views import Views
 from distill_tune.errors import CacheError
 from distill_tune.evaluation.corrupted import dealt_out
@@ -65,12 +66,13 @@ class Materials:
     ) -> Materials:
         """Map the files, or on a GPU copy them there, once for all trainings of the process that are open at a time.
 
-        `see_all` is for teachers, who see every label.
+        `see_all` is for teachers, who see every label, and views of their own: what they then say of the student's
+        views they have not learned by heart.
         """
         shared, folder = opened(prepared.data_folder, device, see_all), prepared.teacher_folder
         return cls(
             dataset=shared.dataset,
-            views=Views(config.augmentation, shared.inputs, shared.dataset.mean, config.data.seed),
+            views=Views(config.augmentation, shared.inputs, shared.dataset.mean, _seed_of_views(config, see_all)),
             labels=shared.labels,
             validation_inputs=shared.validation_inputs,
             validation_labels=shared.validation_labels,
@@ -132,7 +134,7 @@ class Materials:
     def _labelled_batches(self, config: Config, seed: int, shard: Shard, samples_per_epoch: int) -> Batches:
         """In as many passes as show about so many samples: what fills no batch is left out of each pass."""
         rows = (self.labels != UNLABELLED).nonzero().flatten()
-        views = Views(config.augmentation, self.train_inputs[rows], self.dataset.mean, config.data.seed)
+        views = self.views.over(rows)
 
         def batches(passes: int) -> Batches:
             return Batches(views, self.labels[rows], None, config.optim.batch_size, seed, passes=passes, shard=shard)
@@ -148,6 +150,11 @@ class Materials:
     def build_student(self, config: Config) -> nn.Module:
         """The configured student for this data, newly initialised from torch's global generator."""
         return student_on(Student.of(config.student), self.dataset)
+
+
+def _seed_of_views(config: Config, is_teacher: bool) -> int:
+    """All students see the same views; a teacher, and each of its generations, has others."""
+    return seed_of(config.data.seed, config.search.seed, "teacher") if is_teacher else config.data.seed
 
 
 def _outputs(prepared: Prepared, config: Config, device: torch.device | str) -> Outputs | None:

@@ -1,16 +1,20 @@
 """The student's weights stay in a ball: ||student||_2 <= norm_ratio * ||teacher||_2, over all weights together.
 
 A projection after each optimizer step: weights outside of the ball are scaled back onto it, all by one factor, which is
-the nearest point of the ball. Weight norms as a measure of capacity: Bartlett 1998 (https://doi.org/10.1109/18.661502).
+the nearest point of the ball. Weights that a user's own student keeps frozen count, and the others have what is left.
+Weight norms as a measure of capacity: Bartlett 1998 (https://doi.org/10.1109/18.661502).
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import nn
 
 from distill_tune.config import Config
 from distill_tune.distillation.cache.weights import TeacherWeights
+from distill_tune.errors import TrainingError
 
 _SLACK = 1e-6
 """So much below the limit the projection aims, so that rounding does not leave the weights above it."""
@@ -20,9 +24,13 @@ class NormLimit:
     """Called after each step; does nothing without a limit."""
 
     def __init__(self, module: nn.Module, limit: float | None):
-        """Hold the parameters of `module` to a Euclidean norm of at most `limit`, together; at once, too."""
+        """Hold the parameters of `module` to a Euclidean norm of at most `limit`, together; at once, too.
+
+        Raises:
+            TrainingError: those that are not trained have no smaller norm.
+        """
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        self._limit = limit
+        self._limit = None if limit is None else _left_of(limit, module)
         self()
 
     @property
@@ -41,6 +49,18 @@ class NormLimit:
         factor = torch.where(norm > limit, limit * (1 - _SLACK) / norm, torch.ones_like(norm))
         for parameter in self._parameters:
             parameter.mul_(factor)
+
+
+def _left_of(limit: float, module: nn.Module) -> float:
+    """What a limit leaves to the parameters that are trained."""
+    frozen = [parameter for parameter in module.parameters() if not parameter.requires_grad]
+    norm = float(nn.utils.get_total_norm(frozen)) if frozen else 0.0
+    if norm >= limit:
+        raise TrainingError(
+            f"regularization.norm_ratio: the student's frozen weights alone have a norm of {norm:.4g}, and the limit "
+            f"is {limit:.4g}; raise it."
+        )
+    return math.sqrt(limit**2 - norm**2)
 
 
 def norm_limit(config: Config, teacher: TeacherWeights | None) -> float | None:

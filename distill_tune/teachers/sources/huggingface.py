@@ -30,11 +30,11 @@ class HuggingFace(NetworkTeacher):
     needs: ClassVar[tuple[str, ...]] = ("path",)
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The checksum of configuration, weights and preprocessing, and the options."""
+        """The checksum of configuration, weights and preprocessing, the options, and transformers' version."""
         from distill_tune.checksum import sha256_of
 
-        _transformers()
-        return f"{sha256_of(*_folder(config).files())} {self.model_dump_json()}"
+        version = _transformers().__version__
+        return f"{sha256_of(*_folder(config).files())} {self.model_dump_json()} {version}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Open the model, put its resize and normalisation in front and its labels in order, and try two samples."""

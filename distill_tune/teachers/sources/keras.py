@@ -34,13 +34,13 @@ class Keras(NetworkTeacher):
     """Name of a layer in the file to the dotted path of its class, which is the user's own."""
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The file's checksum, the options, and the source of the user's own layers."""
+        """The file's checksum, the options, the source of the user's own layers, and Keras' version."""
         from distill_tune.checksum import sha256_of
         from distill_tune.teachers._keras import import_keras
 
-        import_keras()
+        version = import_keras().__version__
         told = f"{sha256_of(_file(config))} {self.model_dump_json()} {config.trust} {self._own_sources()}"
-        return f"{_FORMAT} {told}"
+        return f"{_FORMAT} {told} {version}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Open the model, take its softmax off, arrange its inputs, and try two samples.

@@ -34,11 +34,12 @@ class Timm(NetworkTeacher):
     """Keyword arguments of `timm.create_model`, beside `in_chans` and `num_classes`, which the data give."""
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The weights' checksum and the options."""
+        """The weights' checksum, the options, and timm's version, which builds the network."""
         from distill_tune.checksum import sha256_of
 
-        self._check_name(_timm())
-        return f"{sha256_of(existing_file(config))} {self.model_dump_json()}"
+        timm = _timm()
+        self._check_name(timm)
+        return f"{sha256_of(existing_file(config))} {self.model_dump_json()} {timm.__version__}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Build the network, fill it, put its normalisation in front, and try two samples."""

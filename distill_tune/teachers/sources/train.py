@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from distill_tune.config.sections import TeacherConfig
 
-_VERSION = 1
+_VERSION = 2
 """Raised when the same recipe comes to give another teacher."""
 _KEY, _DIGEST = "training", "sha256"
 """The key in the kept file's metadata (one: several have no order), and the key of the digest in what stands there."""

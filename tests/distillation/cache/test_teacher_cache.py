@@ -3,6 +3,7 @@
 import multiprocessing
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,21 @@ def test_every_view_holds_what_the_teacher_says_of_it(table_space: Make, ready: 
         torch.testing.assert_close(
             materials.teacher.validation, preparation.teacher.module(materials.validation_inputs)
         )
+
+
+def test_a_teacher_that_is_trained_here_learns_from_other_views_than_it_labels(table_space: Make, ready: Ready) -> None:
+    """And each of its generations from others again."""
+    config, preparation = ready(table_space(augmentation={"noise": 0.5}, teacher={"views": 3}))
+    generations = [
+        config.model_copy(update={"search": config.search.model_copy(update={"seed": seed})}) for seed in (0, 1)
+    ]
+    student = Materials.open(preparation.prepared, config)
+    teachers = [Materials.open(preparation.prepared, each, see_all=True) for each in generations]
+    everything = torch.arange(len(student.labels))
+    seen = [each.views.take(everything, 0).inputs for each in (student, *teachers)]
+    for one, other in combinations(seen, 2):
+        assert (one - other).abs().min() > 0
+    assert torch.equal(student.views.take(everything, 0).inputs, seen[0])
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.training.loop import distill
 from distill_tune.distillation.training.norm_limit import NormLimit
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, TrainingError
 
 Make = Callable[..., Space]
 Ready = Callable[[Space], tuple[Config, Any]]
@@ -51,6 +51,18 @@ def test_weights_are_moved_to_the_nearest_point_within_the_limit(seed: int, scal
         assert (after == before).all()
     elif size > limit:
         np.testing.assert_allclose(after, before * limit / size, rtol=1e-5)
+
+
+def test_frozen_weights_count_and_the_others_have_what_is_left() -> None:
+    module = network(0, 5.0)
+    frozen: Any = module[0]
+    frozen.requires_grad_(False)
+    before, own = flat(frozen), norm(frozen)
+    NormLimit(module, 1.2 * own)
+    assert (flat(frozen) == before).all()
+    assert norm(module) == pytest.approx(1.2 * own, rel=1e-4)
+    with pytest.raises(TrainingError, match=r"the student's frozen weights alone have a norm of .*; raise it\."):
+        NormLimit(module, 0.9 * own)
 
 
 def test_without_a_limit_nothing_moves() -> None:
