@@ -79,7 +79,7 @@ TIMM: dict[str, tuple[str, dict[str, Any], list[tuple[int, ...]], set[str]]] = {
     "channels that are joined": (
         "densenet121",
         {"growth_rate": 8, "block_config": (2, 2)},
-        [(64, 8, 8), (40, 4, 4)],
+        [(16, 16, 16), (16, 8, 8), (32, 4, 4)],
         set(),
     ),
 }
