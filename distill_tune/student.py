@@ -8,6 +8,7 @@ student.export_onnx("student.onnx")
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -95,12 +96,15 @@ class LoadedStudent:
             raise InputError("export_onnx: needs the package onnxscript; pip install onnxscript.")
         # Two rows: of one, a network for one row would be made.
         example = torch.zeros((2, *self.input_shape), dtype=torch.float32 if self.encoder else torch.uint8)
-        torch.onnx.export(
-            self.network,
-            (example,),
-            str(expanded(str(path))),
-            input_names=["inputs"],
-            output_names=["logits"],
-            dynamic_shapes=({0: "rows"},),
-            external_data=False,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`isinstance.treespec", FutureWarning)  # PyTorch's own, of itself
+            torch.onnx.export(
+                self.network,
+                (example,),
+                str(expanded(str(path))),
+                input_names=["inputs"],
+                output_names=["logits"],
+                dynamic_shapes=({0: "rows"},),
+                external_data=False,
+                verbose=False,
+            )

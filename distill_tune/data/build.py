@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distill_tune.arrays import Arrays
+from distill_tune.data.class_notes import said_of_classes
 from distill_tune.data.columns import check_table
 from distill_tune.data.dataset import UNLABELLED
 from distill_tune.data.encoder import TableEncoder
@@ -79,7 +80,7 @@ def build(config: DataConfig, fold: int | None = None) -> Built:
         mean=inputs.mean,
         std=inputs.std,
         encoder=inputs.encoder,
-        notes=(*raw.notes, *rows.notes, *inputs.notes, *_said_of_the_rest(raw, config)),
+        notes=(*raw.notes, *rows.notes, *inputs.notes, *_said_of_the_rest(raw, config), *said_of_classes(raw, rows)),
         num_rows={name: len(index) for name, index in _named(rows).items()},
         num_source_rows=len(raw.labels),
     )

@@ -55,16 +55,25 @@ def check_table(frame: pd.DataFrame, where: str, cure: str) -> None:
         raise DataError(f"{where}: {error}") from error
     for name in frame.columns.difference(numbers, sort=False):
         if (distinct := frame[name].nunique()) > MAX_CATEGORIES:
+            almost = almost_numbers(frame[name])
+            what = f" ({almost})" if almost else f", such as {frame[name].dropna().iloc[0]!r:.40}"
+            way_out = f"make numbers of all, or leave those cells empty, or {cure}" if almost else cure
             raise DataError(
-                f"{where}: column {name!r} is text with {distinct:,} distinct values"
-                f"{_almost_numbers(frame[name])}; at most {MAX_CATEGORIES} can be told apart; {cure}."
+                f"{where}: column {name!r} is text with {distinct:,} distinct values{what}; at most {MAX_CATEGORIES} "
+                f"can be told apart; {way_out}."
             )
 
 
-def _almost_numbers(column: pd.Series) -> str:
-    """Why a column of numbers was read as text, if that is what it looks like."""
-    stray = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
-    return f" (numbers, but for {len(stray)} such as {stray.iloc[0]!r})" if 0 < len(stray) < len(column) / 2 else ""
+def almost_numbers(column: pd.Series) -> str:
+    """Why a column of numbers was read as text, if that is what it looks like; else nothing."""
+    texts = column.dropna().astype("str")
+    stray = texts[pd.to_numeric(texts, errors="coerce").isna()]
+    if 0 < len(stray) < len(texts) / 2:
+        return f"numbers, but for {len(stray):,} such as {stray.iloc[0]!r}"
+    with_points = stray.str.replace(",", ".", regex=False)
+    if len(stray) and pd.to_numeric(with_points, errors="coerce").notna().mean() > 1 / 2:
+        return f"numbers with decimal commas, such as {stray.iloc[0]!r}"
+    return ""
 
 
 def as_numbers(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64]:
@@ -92,7 +101,7 @@ def _parsed(column: pd.Series) -> pd.Series:
     if column.dtype.kind in "mMc":  # to_numeric would count the time from 1970, and drop what is imaginary
         raise DataError(f"column {column.name!r} must hold numbers, but holds {column.dtype}; make numbers of it.")
     parsed = pd.to_numeric(column, errors="coerce")
-    stray = np.flatnonzero(parsed.isna().to_numpy() & column.notna().to_numpy())
+    stray = np.flatnonzero(parsed.isna().to_numpy() & column.notna().to_numpy() & (column != "").to_numpy())
     if len(stray):
         raise DataError(
             f"column {column.name!r} must hold numbers, but row {stray[0]} has {column.iloc[stray[0]]!r}; "

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from distill_tune.data.columns import as_numbers, column_kind
+from distill_tune.data.columns import almost_numbers, as_numbers, column_kind
 from distill_tune.errors import DataError
 from distill_tune.registry import did_you_mean
 
@@ -84,7 +84,10 @@ class TableEncoder:
         needed = [*(number.name for number in self.numbers), *self.categories]
         for name in needed:
             if name not in frame.columns:
-                raise DataError(f"no column {name!r}.{did_you_mean(name, [str(c) for c in frame.columns])}")
+                columns = [str(each) for each in frame.columns]
+                known = did_you_mean(name, columns)
+                alone = " It has one column; name its separator." if len(columns) == 1 else ""
+                raise DataError(f"no column {name!r}.{known}{alone}")
         values = as_numbers(frame, [number.name for number in self.numbers])
         gaps = np.isnan(values)
         blocks = [
@@ -146,6 +149,12 @@ class TableEncoder:
             f"column {number.name!r} has another value in every row; if it is the row's number, leave it out"
             for number in self.numbers
             if pd.api.types.is_integer_dtype(frame[number.name]) and frame[number.name].is_unique and len(frame) > 20
+        ]
+        said += [
+            f"column {name!r} counts as {len(known)} categories: it is {almost}; if that is not meant, leave them "
+            "empty, or make numbers of them"
+            for name, known in self.categories.items()
+            if (almost := almost_numbers(frame[name]))
         ]
         constant = [f"column {name!r} dropped: constant in the training split" for name in self.dropped]
         return _shortened(said, "columns with missing values") + _shortened(constant, "columns dropped")

@@ -162,10 +162,12 @@ def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataF
                 _check_header(path, separator)
             return pd.read_csv(path, sep=separator, low_memory=False, index_col=False, **options)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is no UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+        raise DataError(f"{path}: is no UTF-8 text ({error.reason}); save it as UTF-8.") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
         said = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
-        raise DataError(f"{path}: is no table with separator {separator!r} ({said}); mend that line.") from error
+        raise DataError(
+            f"{path}: is no table with separator {separator!r} ({said}); mend that line, or name another separator."
+        ) from error
 
 
 def with_words(

@@ -17,7 +17,8 @@ from distill_tune.errors import DataError
 
 Ints = npt.NDArray[np.int64]
 SEEN_THROUGH_THE_TEACHER = "set data.rest = 'unlabelled', so that students see such rows through the teacher alone"
-_NUMBER = "number the classes from 0 on, as np.unique(labels, return_inverse=True) does"
+NUMBER = "number the classes from 0 on, as np.unique(labels, return_inverse=True) does"
+"""What to do about class ids that are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,19 +134,20 @@ def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str, leas
         DataError: not 1-D, no integers, too low, or outside the classes.
     """
     if labels.ndim != 1:
-        raise DataError(f"{where}: labels must be 1-D class ids, but have shape {list(labels.shape)}; use argmax(1).")
+        cure = "argmax(1)" if labels.ndim == 2 and labels.shape[1] > 1 else "ravel()"
+        raise DataError(f"{where}: labels must be 1-D class ids, but have shape {list(labels.shape)}; use {cure}.")
     if not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(f"{where}: labels must be integers (class ids 0, 1, ...), but are {labels.dtype}; {_NUMBER}.")
+        raise DataError(f"{where}: labels must be integers (class ids 0, 1, ...), but are {labels.dtype}; {NUMBER}.")
     if not len(labels):
         raise DataError(f"{where}: has no rows; a classifier needs some of each class.")
     if (low := int(labels.min())) < least:
         way_out = f", or {SEEN_THROUGH_THE_TEACHER}" if low == UNLABELLED else ""
         raise DataError(
-            f"{where}: labels must be {least} or above, but row {int(labels.argmin())} has {low}; {_NUMBER}{way_out}."
+            f"{where}: labels must be {least} or above, but row {int(labels.argmin())} has {low}; {NUMBER}{way_out}."
         )
     high, most = int(labels.max()), len(labels) if classes is None else classes
     if high >= most:
-        rule = _NUMBER if classes is None else f"there are {classes} classes, 0 to {classes - 1}; mend the labels"
+        rule = NUMBER if classes is None else f"there are {classes} classes, 0 to {classes - 1}; mend the labels"
         raise DataError(f"{where}: row {int(labels.argmax())} has label {high}; {rule}.")
     return labels.astype(np.int64, copy=False)
 

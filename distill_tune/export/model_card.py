@@ -95,8 +95,14 @@ def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, s
     return (
         f"INPUT is a table, {csv} with a header line or Parquet, with the columns {names}{more} (in any order; others "
         f"are ignored), or .npy or .npz, [n, {len(encoder['columns'])}], with all input columns in the training data's "
-        "order."
+        f"order{_with_dropped(encoder['columns'], used)}."
     )
+
+
+def _with_dropped(columns: Sequence[str], used: Sequence[str]) -> str:
+    dropped = [f"`{name}`" for name in columns if name not in used]
+    some = ", ".join(dropped[:_LISTED]) + (", ..." if len(dropped) > _LISTED else "")
+    return f", those too that are of no account, {some}" if dropped else ""
 
 
 def _of_folds(folds: int | None) -> str:

@@ -26,7 +26,7 @@ class Cost:
     """What one student costs."""
 
     parameters: int
-    """All weights, also those that a user's own student keeps frozen; buffers, as of the inputs' statistics, are none."""
+    """All weights, also those that a user's own student keeps frozen; buffers (the inputs' statistics) are none."""
     multiply_adds: int
     """For one sample; half of its floating-point operations."""
 

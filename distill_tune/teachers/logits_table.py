@@ -30,11 +30,20 @@ def checked_logits(logits: ArrayLike, data_spec: DataSpec, key: str, name: str) 
     if found.shape != expected:
         raise TeacherError(
             f"{key}: {name} must have one row of logits for each row of the data, shape {expected}, "
-            f"but has shape {found.shape}; let the teacher label the whole source, in its order."
+            f"but has shape {found.shape}; {_way_out(found.shape, expected)}."
         )
     finite = _finite(found, f"{key}: the logits of {name} must be finite numbers")
     refuse_probabilities(finite, f"{key}: {name} holds")
     return finite
+
+
+def _way_out(shape: tuple[int, ...], expected: tuple[int, int]) -> str:
+    rows, classes = expected
+    if shape == (classes, rows):
+        return "turn it around"
+    if len(shape) == 2 and shape[0] == rows:
+        return f"write a column for each of the {classes} classes, and no other"
+    return "let the teacher label the whole source, in its order"
 
 
 def _finite(logits: np.ndarray, rule: str) -> np.ndarray:
@@ -47,6 +56,7 @@ def _finite(logits: np.ndarray, rule: str) -> np.ndarray:
     if len(bad):
         row, column = bad[0]
         raise TeacherError(
-            f"{rule} of float32, but row {row} has {logits[row, column]}; let the teacher label it again."
+            f"{rule} of float32, but row {row} has {logits[row, column]}; let the teacher label it again, or take the "
+            "logarithms of probabilities that are clipped, np.log(p.clip(1e-7))."
         )
     return np.asarray(found)

@@ -6,13 +6,14 @@ from distill_tune.errors import TeacherError
 
 
 def refuse_probabilities(outputs: np.ndarray, whose: str) -> None:
-    """Refuse outputs [n, classes] of which every row is a distribution; `whose` begins the error.
+    """Refuse outputs [n, classes] of which every row is a distribution, or one in per cent; `whose` begins the error.
 
     Raises:
         TeacherError: they are probabilities.
     """
-    if (outputs >= 0).all() and np.allclose(outputs.sum(1), 1, atol=1e-3):
+    sums = outputs.sum(1)
+    if (outputs >= 0).all() and any(np.allclose(sums, whole, rtol=1e-3, atol=0) for whole in (1, 100)):
         raise TeacherError(
             f"{whose} probabilities, which a temperature cannot soften; give raw logits, or the logarithms of the "
-            "probabilities."
+            "probabilities, np.log(p.clip(1e-7))."
         )

@@ -34,7 +34,12 @@ from distill_tune.tuning.verdict.confirmation import (
 )
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.front import candidates, distinct, front_rows
-from distill_tune.tuning.verdict.remarks import failures_in_words, left_out_in_words, not_finite_in_words
+from distill_tune.tuning.verdict.remarks import (
+    failures_in_words,
+    left_out_in_words,
+    not_finite_in_words,
+    weak_teacher_in_words,
+)
 
 
 class Session:
@@ -215,7 +220,7 @@ class Session:
         head = {**self._head, "test_opened": self.claim.history.tests_opened + 1, **self._front(confirmation)}
         best = self.claim.folder / BEST
         found = complete(head, confirmation, self.context.preparation, self.context.fitted.limits, self.ledger, best)
-        for line in not_finite_in_words(found):
+        for line in (*not_finite_in_words(found), *weak_teacher_in_words(found)):
             self.reporter.tell(line)
         self.clock.export_s = time.monotonic() - began_s
         return found

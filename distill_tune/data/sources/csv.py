@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from distill_tune.data.files import read_csv, with_words
 from distill_tune.data.sources._table import TableFile
@@ -16,20 +16,39 @@ if TYPE_CHECKING:
 
 
 def _can_separate(text: str) -> str:
+    text = "\t" if text == r"\t" else text
+    if len(text) != 1:
+        raise ValueError("must be one character")
     if not text.isascii() or text in '"\r\n\0':
         raise ValueError("must be a character of ASCII, no quotation mark and no end of a line")
     return text
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
 
 
 @DATA_SOURCES.register
 class Csv(TableFile):
     """`data.path` names the file."""
 
-    separator: Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_can_separate)] = ","
+    separator: Annotated[str, AfterValidator(_can_separate)] = ","
 
     def kind(self) -> str:
         """What the file must be."""
         return "csv"
+
+    def notes(self, path: Path) -> tuple[str, ...]:
+        """That the header looks like a row."""
+        names = [str(name) for name in read_csv(path, self.separator, nrows=0).columns]
+        values = [name for name in names if _is_number(name)]
+        if len(values) <= len(names) / 2:
+            return ()
+        return (f"names of columns, such as {values[0]!r}, look like values; is the first line a header?",)
 
     def read(self, path: Path) -> pd.DataFrame:
         """The whole file; in the label, and among categories, only an empty cell is a gap."""

@@ -61,7 +61,8 @@ def _take(arrays: Arrays, key: str | None, usual: tuple[str, ...], path: str) ->
         if name in arrays:
             return arrays[name]
     wanted = key or usual[0]
-    raise DataError(f"{path}: has no array {wanted!r}.{did_you_mean(wanted, list(arrays))}")
+    way_out = f" Name it by data.npz.{wanted}." if usual and not key else ""
+    raise DataError(f"{path}: has no array {wanted!r}.{did_you_mean(wanted, list(arrays))}{way_out}")
 
 
 def _check_same_kind(inputs: Array, labels: Array, more: Array, their_labels: Array, path: str) -> None:
@@ -83,11 +84,17 @@ def _check_same_kind(inputs: Array, labels: Array, more: Array, their_labels: Ar
 
 
 def _classes(arrays: Arrays, labels: Array, path: str, least: int) -> tuple[str, ...]:
-    from distill_tune.data.raw import check_labels
+    import numpy as np
+
+    from distill_tune.data.raw import NUMBER, check_labels
 
     if (names := arrays.get("classes")) is not None:
         return tuple(_as_text(name, path) for name in names.ravel())
-    return tuple(str(i) for i in range(int(check_labels(labels, None, path, least).max()) + 1))
+    ids = check_labels(labels, None, path, least)
+    missing = np.setdiff1d(np.arange(ids.max() + 1), ids)
+    if len(missing):
+        raise DataError(f"{path}: labels go up to {ids.max()}, but no row has {missing[0]}; {NUMBER}.")
+    return tuple(str(i) for i in range(int(ids.max()) + 1))
 
 
 def _as_text(name: Any, path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from distill_tune.config.messages import listed
 from distill_tune.errors import DataError, TeacherError
 from distill_tune.registry import TEACHERS
 from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext, existing_file
@@ -39,7 +40,10 @@ class Logits(Teacher):
         """The file's rows, in the order of the data source's rows; `identity` has looked at them."""
         import numpy as np
 
-        logits = _read(existing_file(config), data_spec)
+        path = existing_file(config)
+        logits = _read(path, data_spec)
+        for line in _told(path, data_spec):
+            context.say(f"teacher: {line}")
         return LoadedTeacher(parameters=0, table=np.asarray(logits, dtype=np.float32))
 
 
@@ -89,3 +93,20 @@ def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
     frame = read_parquet(path)
     named_like_classes = set(frame.columns) == set(data_spec.classes)
     return np.asarray((frame[list(data_spec.classes)] if named_like_classes else frame).to_numpy())
+
+
+def _told(path: Path, data_spec: DataSpec) -> list[str]:
+    """That columns count by their places, where their names are neither the classes' nor numbers."""
+    from pyarrow import parquet
+
+    from distill_tune.data.files import kind_of
+
+    if kind_of(path) != "parquet":
+        return []
+    names = [name for name in parquet.read_schema(path).names if not name.startswith("__index_level")]
+    if set(names) == set(data_spec.classes) or all(name.isdecimal() for name in names):
+        return []
+    return [
+        f"its columns ({listed(names)}) stand for the data's classes ({listed(data_spec.classes)}), in this order; if "
+        "that is not so, name them like the classes"
+    ]

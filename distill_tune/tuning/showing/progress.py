@@ -165,8 +165,7 @@ class _Lines:
         sentence = next(iter(self._unsaid.values()))[1]
         if len(self._unsaid) > 1:
             counts = Counter(status for status, _ in self._unsaid.values())
-            parts = ", ".join(f"{count} {status}" for status, count in counts.items())
-            sentence = f"{len(self._unsaid)} trials: {parts}"
+            sentence = "since then " + ", ".join(f"{count} {status}" for status, count in counts.items())
         self._unsaid.clear()
         self._say(sentence)
 

@@ -26,6 +26,17 @@ def failures_in_words(confirmation: Confirmation) -> list[str]:
     ]
 
 
+def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
+    """A warning where the teacher is worse than the student that has none: it has been trained too little, or badly."""
+    teacher, alone = summary["teacher"]["test"]["accuracy"], summary["baselines"].get("no_teacher")
+    if teacher is None or alone is None or teacher >= (theirs := alone["test"]["accuracy"]["mean"]):
+        return []
+    return [
+        f"warning: the teacher has {teacher:.2%} on test, and the student without it {theirs:.2%}; what it teaches is "
+        "hardly worth learning: train it longer (teacher.train.epochs, and passes where rows are few), or find a better"
+    ]
+
+
 def not_finite_in_words(summary: dict[str, Any]) -> list[str]:
     """A warning for each student, and for the teacher, with a logit on test that is not finite."""
     students = {"the winner": summary["best"], **summary["baselines"]}

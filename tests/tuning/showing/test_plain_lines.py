@@ -48,7 +48,8 @@ def test_quick_trials_are_summed_up_in_about_a_line_a_second() -> None:
         run(ledger, trial(number), [0.5], Status.STOPPED if number % 2 else Status.COMPLETED)
     watcher.close()
     assert len(lines(plain)) <= 12
-    counted = sum(int(n) for n in re.findall(r"^(\d+) trials: ", said(plain), re.MULTILINE))
+    summed_up = re.findall(r"^since then (.*?) \(best", said(plain), re.MULTILINE)
+    counted = sum(int(n) for line in summed_up for n in re.findall(r"(\d+) (?:stopped|completed)", line))
     singles = len(re.findall(r"^trial \d+ (?:stopped|completed)", said(plain), re.MULTILINE))
     assert counted + singles == 100
     assert "100 of 100 tried" in lines(plain)[-1]
@@ -64,7 +65,7 @@ def test_a_trial_that_paused_and_ended_between_two_lines_is_counted_once() -> No
         ledger.pause(record)
     ledger.end(records[0], Status.STOPPED)
     watcher.close()
-    assert lines(plain)[-1].startswith("3 trials: 1 completed, 1 stopped, 1 paused (best")
+    assert lines(plain)[-1].startswith("since then 1 completed, 1 stopped, 1 paused (best")
 
 
 def test_lines_in_a_pipe_are_not_wrapped_and_have_no_control_characters() -> None:

@@ -1,0 +1,42 @@
+"""What a person must be told of the classes: that two are alike, and that some have too few samples to be judged."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from distill_tune.data.raw import Raw
+from distill_tune.data.splits import Rows
+
+_FEW = 5
+"""Of fewer samples a class's accuracy says nothing: one more or less is twenty points."""
+_LISTED = 5
+
+
+def said_of_classes(raw: Raw, rows: Rows) -> list[str]:
+    """A line for each."""
+    return [*_alike(raw.classes), *_rare(raw, rows)]
+
+
+def _alike(classes: tuple[str, ...]) -> list[str]:
+    seen: dict[str, str] = {}
+    pairs = [(seen.setdefault(" ".join(name.split()).casefold(), name), name) for name in classes]
+    return [
+        f"the classes {one!r} and {other!r} differ in spaces or upper case alone; are they one?"
+        for one, other in pairs
+        if one != other
+    ]
+
+
+def _rare(raw: Raw, rows: Rows) -> list[str]:
+    parts = {name: part for name, part in (("validate", rows.validation), ("test", rows.test)) if len(part)}
+    counts = {name: np.bincount(raw.labels[part], minlength=len(raw.classes)) for name, part in parts.items()}
+    rare = [place for place in range(len(raw.classes)) if any(count[place] < _FEW for count in counts.values())]
+    if not rare:
+        return []
+    listed = ", ".join(_counted(raw.classes[place], counts, place) for place in rare[:_LISTED])
+    more = f" and {len(rare) - _LISTED:,} more" if len(rare) > _LISTED else ""
+    return [f"classes of few samples, by which nobody can be judged: {listed}{more}"]
+
+
+def _counted(name: str, counts: dict[str, np.ndarray], place: int) -> str:
+    return f"{name!r} ({', '.join(f'{count[place]} to {part}' for part, count in counts.items())})"
