@@ -7,8 +7,8 @@ import numpy as np
 from distill_tune.data.raw import Raw
 from distill_tune.data.splits import Rows
 
-_FEW = 5
-"""Of fewer samples a class's accuracy says nothing: one more or less is twenty points."""
+_FEW = 3
+"""Of fewer samples a class's accuracy says nothing at all."""
 _LISTED = 5
 
 

@@ -15,7 +15,7 @@ from distill_tune.search import main
     ("logits", "said"),
     [
         (np.zeros((59, 3)), "one row of logits for each row of the data, shape (60, 3), but has shape (59, 3); let"),
-        (np.zeros((60, 4)), "one row of logits for each row of the data, shape (60, 3), but has shape (60, 4); let"),
+        (np.zeros((60, 4)), "one row of logits for each row of the data, shape (60, 3), but has shape (60, 4); write"),
         (np.zeros(60), "one row of logits for each row of the data, shape (60, 3), but has shape (60,); let the"),
         (np.full((60, 3), np.nan), "the logits of 'teacher.npy' must be finite numbers"),
         (np.full((60, 3), "a"), "the logits of 'teacher.npy' must be finite numbers"),

@@ -82,7 +82,11 @@ def test_an_npz_can_name_its_classes_and_bring_its_test_split(prepare: Prepare, 
             {"labels": np.r_[np.zeros(58, int), 1, 1]},
             "class '1' has 2 samples, but 2 distinct ones .* need 3",
         ),
-        ({"labels": np.arange(60) % 3 * 2}, "class '1' has 0 samples"),
+        ({"labels": np.arange(60) % 3 * 2}, "labels go up to 4, but no row has 1; number the classes from 0 on"),
+        (
+            {"labels": np.arange(60)[:, None] % 3},
+            r"labels must be 1-D class ids, but have shape \[60, 1\]; use ravel\(\)",
+        ),
         ({"labels": np.arange(60) % 3 + 10**9}, "row 2 has label 1000000002; number the classes from 0 on"),
         ({"classes": np.array(["a", "b"])}, "row 2 has label 2; there are 2 classes, 0 to 1"),
         (

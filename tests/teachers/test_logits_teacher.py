@@ -1,6 +1,7 @@
 """A teacher of which there are only logits: read from three kinds of file, refused in one line where they are wrong."""
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,12 @@ def unused(*_: Any) -> Any:
     raise AssertionError("this teacher trains nothing")
 
 
-def load(path: Path) -> np.ndarray:
+def load(path: Path, say: Callable[[str], object] = lambda line: None) -> np.ndarray:
     """What is handed over, after what `prepare` does."""
     config = TeacherConfig(source="logits", path=str(path))
     source = config.chosen("source")
     assert source.identity(config, DATA_SPEC) == source.identity(config, DATA_SPEC)
-    loaded = source.load(config, DATA_SPEC, TeacherContext(path.parent, unused, unused))
+    loaded = source.load(config, DATA_SPEC, TeacherContext(path.parent, unused, say))
     assert loaded.module is None
     table: np.ndarray = loaded.table
     return table
@@ -67,6 +68,30 @@ def test_parquet_columns_that_are_named_like_the_classes_are_put_in_their_order(
     np.testing.assert_allclose(load(write(tmp_path, "l.parquet", columns)), LOGITS, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("names", "says_so"),
+    [(["cat", "dog", "hen"], False), (["0", "1", "2"], False), (["p_cat", "p_dog", "p_hen"], True)],
+)
+def test_parquet_columns_that_count_by_their_places_are_said(tmp_path: Path, names: list[str], says_so: bool) -> None:
+    said: list[str] = []
+    load(write(tmp_path, "l.parquet", dict(zip(names, LOGITS.T, strict=True))), said.append)
+    assert (
+        said
+        == [
+            "teacher: its columns (p_cat, p_dog, p_hen) stand for the data's classes (cat, dog, hen), in this order; if "
+            "that is not so, name them like the classes"
+        ]
+        * says_so
+    )
+
+
+@pytest.mark.parametrize("whole", [1.0, 100.0])
+def test_probabilities_are_refused_in_per_cent_too(tmp_path: Path, whole: float) -> None:
+    shares = np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)
+    with pytest.raises(TeacherError, match=r"probabilities, which a temperature cannot soften"):
+        load(write(tmp_path, "l.npy", whole * shares))
+
+
 def test_the_identity_follows_the_content(tmp_path: Path) -> None:
     config = TeacherConfig(source="logits", path=str(write(tmp_path, "l.npy")))
     before = config.chosen("source").identity(config, DATA_SPEC)
@@ -102,7 +127,7 @@ HUGE = np.where(LOGITS.max() == LOGITS, 1e300, LOGITS)
         ("l.parquet", {"a": list("abcdef"), "b": [0.0] * 6, "c": [0.0] * 6}, "must be finite numbers"),
         ("l.npz", {}, "must hold one array, or one that is called 'logits', but holds none"),
         ("l.npz", {"logits": LOGITS.astype(object)}, "holds Python objects, which are never loaded"),
-        ("l.parquet", {"a": [[1.0, 2.0, 3.0]] * 6}, r"shape \(6, 3\), but has shape \(6, 1\); let"),
+        ("l.parquet", {"a": [[1.0, 2.0, 3.0]] * 6}, r"shape \(6, 3\), but has shape \(6, 1\); write"),
         ("l.parquet", {}, r"shape \(6, 3\), but has shape \(0, 0\)"),
         ("l.parquet", {"a": [0.0] * 5 + [None], "b": [0.0] * 6, "c": [0.0] * 6}, "must be finite numbers"),
     ],
