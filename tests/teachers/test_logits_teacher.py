@@ -75,14 +75,8 @@ def test_parquet_columns_that_are_named_like_the_classes_are_put_in_their_order(
 def test_parquet_columns_that_count_by_their_places_are_said(tmp_path: Path, names: list[str], says_so: bool) -> None:
     said: list[str] = []
     load(write(tmp_path, "l.parquet", dict(zip(names, LOGITS.T, strict=True))), said.append)
-    assert (
-        said
-        == [
-            "teacher: its columns (p_cat, p_dog, p_hen) stand for the data's classes (cat, dog, hen), in this order; if "
-            "that is not so, name them like the classes"
-        ]
-        * says_so
-    )
+    line = "teacher: its columns (p_cat, p_dog, p_hen) stand for the data's classes (cat, dog, hen), in this order; "
+    assert said == [f"{line}if that is not so, name them like the classes"] * says_so
 
 
 @pytest.mark.parametrize("whole", [1.0, 100.0])
