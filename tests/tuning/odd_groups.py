@@ -48,6 +48,23 @@ def untrained(resources: ResourcesConfig, folder: Path, name: str, retries: int)
     return Untrained(folder)
 
 
+class DyingOnce(Untrained):
+    """One place, whose process dies once, while it is handed its second trial."""
+
+    def start(self) -> None:
+        self._mark = self._pipe.with_name("has died")
+
+    def assign(self, assignment: Assignment) -> None:
+        super().assign(assignment)
+        if self._begun == 2 and not self._mark.exists():
+            self._mark.touch()
+            os._exit(1)
+
+
+def dying_once(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
+    return DyingOnce(folder)
+
+
 class Stillborn(ConfirmationWorker):
     """One of a confirmation's workers that cannot be made."""
 

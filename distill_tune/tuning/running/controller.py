@@ -8,6 +8,7 @@ controller is run directly, and is mended where it suits a search of ten thousan
   and all share one folder, in which nothing is written.
 - It writes all trials to disk at its first step, at its end and now and then; with a full disk that is a traceback.
 - It fails a trial whose actor dies while it is being handed over from another trial, however many retries there are.
+  Here such a death is handled once, and the first one is no failure of the trial, which has not run.
 - Its schedulers look through all trials at each step (`ConductedScheduler.choose_trial_to_run` does not).
 - It has every process of the search load Ray Tune; ours has actors that need not (`place_actors.py`).
 """
@@ -75,6 +76,11 @@ def run_trials(
 class Controller(TuneController):
     """Forgets trials that have ended, and writes nothing."""
 
+    def __init__(self, **parts: Any):
+        super().__init__(**parts)
+        self._forgiven = set[TuneTrial]()
+        """Those that were being handed an actor when it died; a second such death may be the trial's own doing."""
+
     def checkpoint(self, force: bool = False, wait: bool = False) -> None:
         """Nothing: the search has its own state."""
 
@@ -85,6 +91,18 @@ class Controller(TuneController):
         """Take up a trial, in the folder of all."""
         trial.relative_logdir = trial.storage.trial_dir_name = _FOLDER
         super().add_trial(trial)
+
+    def _actor_failed(self, tracked_actor: Any, exception: Exception) -> None:
+        """An actor has died; the first death of one that a trial was to take over counts as none of the trial's."""
+        trial = self._actor_to_trial[tracked_actor]
+        failures = trial.run_metadata.num_failures
+        is_forgiven = trial in self._resetting_trials and trial not in self._forgiven
+        if is_forgiven:
+            self._forgiven.add(trial)
+            trial.run_metadata.num_failures -= 1
+        super()._actor_failed(tracked_actor, exception)
+        if is_forgiven:
+            trial.run_metadata.num_failures = failures  # also where Tune does not count a death, as of a spot node
 
     def _trial_task_failure(self, trial: Any, exception: Exception) -> None:
         """Handle a failure, but not twice the death of an actor that a waiting trial was to take over."""
@@ -100,4 +118,5 @@ class Controller(TuneController):
             for trial in [trial for trial in ended if trial not in self._trial_to_actor]:
                 ended.remove(trial)
                 self._live_trials.discard(trial)
+                self._forgiven.discard(trial)
                 self._trials.remove(trial)

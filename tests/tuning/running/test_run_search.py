@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 import ray
-from odd_groups import untrained
+from odd_groups import dying_once, untrained
 from ray_searches import ActorKiller, Meddler, ended_by_failures, searched
 
 from distill_tune.tuning.deciding.budget import Reason
@@ -190,3 +190,12 @@ def test_a_killed_trial_actor_costs_no_trial(tmp_path: Path, preparation: Any) -
     assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 6
     for record in conductor.ledger.records.values():
         assert [report["epoch"] for report in record.reports] == list(range(1, 61))
+
+
+def test_a_place_that_dies_before_a_trial_has_begun_costs_no_trial_though_there_are_no_retries(
+    tmp_path: Path, preparation: Any
+) -> None:
+    conductor, context = searched(tmp_path, preparation, places=1, trials=4, scheduler="none", retries=0)
+    run_search(conductor, replace(context, group_of=dying_once))
+    assert (tmp_path / "has died").exists()
+    assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 4
