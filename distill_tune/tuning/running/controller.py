@@ -9,6 +9,7 @@ controller is run directly, and is mended where it suits a search of ten thousan
 - It writes all trials to disk at its first step, at its end and now and then; with a full disk that is a traceback.
 - It fails a trial whose actor dies while it is being handed over from another trial, however many retries there are.
   Here such a death is handled once, and the first one is no failure of the trial, which has not run.
+- It keeps an actor warm for a trial to come, also where none will come before another has its workers' places.
 - Its schedulers look through all trials at each step (`ConductedScheduler.choose_trial_to_run` does not).
 - It has every process of the search load Ray Tune; ours has actors that need not (`place_actors.py`).
 """
@@ -24,11 +25,12 @@ from ray.exceptions import RayActorError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Experiment
 from ray.tune.experiment import Trial as TuneTrial
-from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher, SearchGenerator
 from ray.tune.stopper import Stopper
 
+from distill_tune.tuning.cluster.places import are_places_waited_for
 from distill_tune.tuning.running.place_actors import PlaceActors, StandIn
+from distill_tune.tuning.running.tune_adapters import ConductedScheduler
 
 _FOLDER = "trials"
 
@@ -37,7 +39,7 @@ def run_trials(
     actors: PlaceActors,
     resources: dict[str, float],
     searcher: Searcher,
-    scheduler: TrialScheduler,
+    scheduler: ConductedScheduler,
     stopper: Stopper,
     folder: Path,
     max_failures: int,
@@ -76,8 +78,9 @@ def run_trials(
 class Controller(TuneController):
     """Forgets trials that have ended, and writes nothing."""
 
-    def __init__(self, **parts: Any):
-        super().__init__(**parts)
+    def __init__(self, scheduler: ConductedScheduler, **parts: Any):
+        super().__init__(scheduler=scheduler, **parts)
+        self._conducted = scheduler
         self._forgiven = set[TuneTrial]()
         """Those that were being handed an actor when it died; a second such death may be the trial's own doing."""
 
@@ -91,6 +94,17 @@ class Controller(TuneController):
         """Take up a trial, in the folder of all."""
         trial.relative_logdir = trial.storage.trial_dir_name = _FOLDER
         super().add_trial(trial)
+
+    def _maybe_add_actors(self) -> None:
+        """Hand out actors; those that nobody wants end if their workers have the places that others wait for.
+
+        A trial of several workers has its actor at once, and waits in it. On a cluster that has lost a node it may
+        have to wait for a group that is kept warm, for a trial that is proposed only when it has told something.
+        """
+        super()._maybe_add_actors()
+        is_idle = self._actor_cache.num_cached_objects and not self._pending_trials
+        if is_idle and self._conducted.is_anybody_waiting and are_places_waited_for():
+            self._cleanup_cached_actors(force_all=True)
 
     def _actor_failed(self, tracked_actor: Any, exception: Exception) -> None:
         """An actor has died; the first death of one that a trial was to take over counts as none of the trial's."""
