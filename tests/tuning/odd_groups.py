@@ -3,8 +3,11 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from ray.util.placement_group import placement_group, remove_placement_group
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.state.records import Report
@@ -12,10 +15,16 @@ from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.groups import WORKERS
 from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
-from distill_tune.tuning.workers.worker_group import WorkerGroup
+from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
 
 WAITED_FOR = 5
 MODULES = "modules.txt"
+
+
+def made_up(epoch: int) -> Report:
+    """A report of an epoch that was not trained."""
+    numbers = {"val/accuracy": 0.5, "val/loss": 0.5, "time/began_s": time.time(), "time/training_s": 0.0}
+    return {"epoch": epoch, **numbers, "place": os.getpid()}
 
 
 class Untrained(WorkerGroup):
@@ -38,14 +47,80 @@ class Untrained(WorkerGroup):
 
     def next_report(self) -> Report:
         self._epoch += 1
-        numbers = {"val/accuracy": 0.5, "val/loss": 0.5, "time/began_s": time.time(), "time/training_s": 0.0}
-        return {"epoch": self._epoch, **numbers, "place": os.getpid()}
+        return made_up(self._epoch)
 
     def shutdown(self) -> None: ...
 
 
 def untrained(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
     return Untrained(folder)
+
+
+class DyingOnce(Untrained):
+    """One place, whose process dies once, while it is handed its second trial."""
+
+    def start(self) -> None:
+        self._mark = self._pipe.with_name("has died")
+
+    def assign(self, assignment: Assignment) -> None:
+        super().assign(assignment)
+        if self._begun == 2 and not self._mark.exists():
+            self._mark.touch()
+            os._exit(1)
+
+
+def dying_once(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
+    return DyingOnce(folder)
+
+
+class Spacious(WorkerGroup):
+    """Trains nothing, but has the places that its workers would have, or waits for them.
+
+    The first two of a folder begin together: each has been given something before either trains.
+    """
+
+    def __init__(self, workers: int, folder: Path):
+        self._workers, self._folder = workers, folder
+        self._places: Any = None
+
+    def start(self) -> None:
+        self._places = placement_group([{"CPU": 1.0}] * self._workers)
+
+    def assign(self, assignment: Assignment) -> None:
+        if self._places is None:
+            self.start()
+        self._epoch = 0
+        pipe = self._folder / "pipe"
+        try:
+            os.mkfifo(pipe)
+            pipe.read_bytes()  # until the second has opened its other end
+        except FileExistsError:
+            with suppress(FileExistsError):
+                (self._folder / "both have begun").mkdir()
+                pipe.write_bytes(b"")
+
+    def next_report(self) -> Report:
+        if not self._places.wait(1.0):
+            raise WorkersAreNotUp
+        self._epoch += 1
+        return made_up(self._epoch)
+
+    def shutdown(self) -> None:
+        if self._places is not None:
+            remove_placement_group(self._places)
+        self._places = None
+
+
+def spacious(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
+    return Spacious(resources.workers_per_trial, folder)
+
+
+class SpaciousWorker(ConfirmationWorker):
+    """One of a confirmation's workers with such a group."""
+
+    def __init__(self, resources: ResourcesConfig, folder: Path, *others: Any):
+        self._folder, self._group = folder, Spacious(resources.workers_per_trial, folder)
+        self._group.start()
 
 
 class Stillborn(ConfirmationWorker):

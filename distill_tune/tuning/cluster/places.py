@@ -156,18 +156,29 @@ def free_places() -> str:
     return f"the cluster has {' and '.join(parts) or 'nothing'} free"
 
 
+def are_places_waited_for() -> bool:
+    """Whether a group of several workers of this program waits for its places, and not for its workers' start."""
+    return bool(_waiting_places())
+
+
 def drop_waiting_places() -> None:
     """Take back the places that groups of several workers of this program still wait for.
 
     Ray removes them only with the program: when there is room they would be held for nobody, and what comes next in the
-    same search would wait for ever. A group that is still wanted asks for its own again. The last digits of a placement
-    group's id are its program's.
+    same search would wait for ever. A group that is still wanted asks for its own again.
     """
-    import ray
     from ray._raylet import PlacementGroupID
-    from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
+    from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+    for digits in _waiting_places():
+        remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(digits)))
+
+
+def _waiting_places() -> list[str]:
+    """The ids of placement groups that wait; the last digits of each are its program's."""
+    import ray
+    from ray.util.placement_group import placement_group_table
 
     program = ray.get_runtime_context().get_job_id()
-    for digits, group in placement_group_table().items():
-        if group["state"] == "PENDING" and digits.endswith(program):
-            remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(digits)))
+    table = placement_group_table()
+    return [digits for digits, group in table.items() if group["state"] == "PENDING" and digits.endswith(program)]

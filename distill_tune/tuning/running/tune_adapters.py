@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,7 @@ from distill_tune.tuning.state.records import Status
 from distill_tune.tuning.workers.trial import DIED, FAILURE, REPORTS
 
 PATIENCE_S = 20.0
-"""How long no trial begins before the user is told what the search waits for."""
+"""How long no trial is at work before the user is told what the search waits for."""
 
 
 class ConductedSearcher(Searcher):
@@ -72,8 +73,16 @@ class ConductedScheduler(FIFOScheduler):
     @property
     def is_anybody_at_work(self) -> bool:
         """Whether a trial has an actor that is up, and so have its workers."""
+        return bool(self._up() - self._waiting)
+
+    @property
+    def is_anybody_waiting(self) -> bool:
+        """Whether a trial has an actor that is up, but waits for its workers."""
+        return bool(self._up() & self._waiting)
+
+    def _up(self) -> set[str]:
         live = [] if self._controller is None else self._controller.get_live_trials()
-        return any(trial.status == TuneTrial.RUNNING and trial.trial_id not in self._waiting for trial in live)
+        return {trial.trial_id for trial in live if trial.status == TuneTrial.RUNNING}
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """None: nobody goes first, and Tune starts waiting trials in their order, each with an actor of its own.
@@ -109,7 +118,8 @@ class Waiting(Stopper):
 
     def __init__(self, conductor: Conductor, scheduler: ConductedScheduler, say: Callable[[str], None]):
         self._conductor, self._scheduler, self._say = conductor, scheduler, say
-        self._since_s: float | None = time.monotonic()
+        self._since_s = time.monotonic()
+        """Since when no trial has been at work; never, once that has been said."""
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """No trial is stopped here."""
@@ -117,14 +127,14 @@ class Waiting(Stopper):
 
     def stop_all(self) -> bool:
         """Whether the search is over for trials that have not begun."""
-        if self._since_s is not None:
-            self._look()
+        self._look()
         return self._conductor.budget.ended_by is not None and not self._scheduler.is_anybody_at_work
 
     def _look(self) -> None:
-        if self._conductor.budget.has_begun:
-            self._since_s = None
-        elif self._since_s is not None and time.monotonic() - self._since_s > PATIENCE_S:
-            self._since_s = None
-            if self._conductor.ledger.count(Status.RUNNING) and not self._scheduler.is_anybody_at_work:
-                self._say(f"waiting for a place: {free_places()}")
+        """Say what is waited for, once each time that it has taken too long for a slow start."""
+        now_s = time.monotonic()
+        if self._scheduler.is_anybody_at_work or not self._conductor.ledger.count(Status.RUNNING):
+            self._since_s = now_s
+        elif now_s - self._since_s > PATIENCE_S:
+            self._since_s = math.inf
+            self._say(f"waiting for a place: {free_places()}")

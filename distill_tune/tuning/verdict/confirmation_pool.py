@@ -16,7 +16,7 @@ import ray
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import DistillTuneError, StorageError, one_line
-from distill_tune.tuning.cluster.places import free_places
+from distill_tune.tuning.cluster.places import are_places_waited_for, free_places
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import TrialRecord
@@ -57,7 +57,8 @@ class ConfirmationPool:
         self._folder, self._budget, self._say = folder, budget, ledger.say
         self._lanes, self._retries, self._lock = lanes, retries, threading.Lock()
         self._runs = ConfirmationRuns(ledger, known or {}, folder, prepared)
-        self._workers, self._up = list[Any](), set[Any]()  # those that have been up
+        self._workers, self._up, self._idle = list[Any](), set[Any](), set[Any]()
+        """All; those that were up, with their groups, when they were last heard of; those that wait for a training."""
         self._up_s = time.monotonic()
         self._left, self._why = list[Training](), "no worker could be kept running"
         """Their processes died too often; who is to blame is seen in the end."""
@@ -109,12 +110,21 @@ class ConfirmationPool:
     def _work(self, worker: Any, queue: WorkQueue[list[Training]], faults: list[Exception]) -> None:
         """One worker's thread: train what waits, as long as the worker is up."""
         try:
-            while self._is_up(worker, queue) and (part := queue.take()) is not None:
+            while self._is_up(worker, queue) and (part := self._take(worker, queue)) is not None:
                 self._train_some(worker, part, queue)
         except Exception as error:  # raised again in the thread that asked
             faults.append(error)
         if faults or self._budget.ended_by is not None:
             queue.close()
+
+    def _take(self, worker: Any, queue: WorkQueue[list[Training]]) -> list[Training] | None:
+        """The next trainings for a worker, which meanwhile is kept warm for those that may be put back."""
+        with self._lock:
+            self._idle.add(worker)
+        part = queue.take()
+        with self._lock:
+            self._idle.discard(worker)
+        return part
 
     def _is_up(self, worker: Any, queue: WorkQueue[list[Training]]) -> bool:
         """Wait for a worker to be up, or up again; False where Ray has given it up, or it is no longer needed.
@@ -137,6 +147,25 @@ class ConfirmationPool:
                 self._up_s = math.inf
                 self._say(f"the confirmation waits for a place: {free_places()}")
 
+    def _lost(self, worker: Any) -> None:
+        if worker in self._up:
+            self._up.discard(worker)
+            self._up_s = time.monotonic()
+
+    def _make_room_for(self, worker: Any) -> None:
+        """A worker's group is not up: it may wait for the places of idle ones, which they would keep to the end.
+
+        A worker of several has its actor at once, and takes a training though there may be no room for its group.
+        """
+        with self._lock:  # so that an idle worker closes before it trains again, which makes its group anew
+            self._lost(worker)
+            if self._idle and are_places_waited_for():
+                for idle in self._idle:
+                    idle.close.remote()
+                self._up -= self._idle
+                self._idle.clear()
+        self._say_what_is_waited_for()
+
     def _answers(self, worker: Any, answer: Any) -> bool:
         try:
             ray.get(answer)
@@ -158,7 +187,7 @@ class ConfirmationPool:
             for work in at_work.values():
                 self._runs.fail(work.record, one_line(error.cause))
         except ray.exceptions.RayError as error:  # also where memory ran out, or a node was lost with what it had said
-            self._up.discard(worker)
+            self._lost(worker)
             if again := self._died([work.training for work in at_work.values()], one_line(error)):
                 return queue.put_back(*([training] for training in again))  # apart from now on: one may be to blame
         queue.done()
@@ -179,6 +208,10 @@ class ConfirmationPool:
         asked = [work.assignment for work in at_work.values()]
         for reference in worker.train.options(num_returns="streaming").remote(asked):
             trial_id, reports, failure = ray.get(reference)
+            if reports or failure is not None:
+                self._up.add(worker)
+            else:
+                self._make_room_for(worker)
             self._runs.hear(at_work[trial_id], reports)
             if failure is not None:
                 self._runs.fail(at_work.pop(trial_id).record, failure)

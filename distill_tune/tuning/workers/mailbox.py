@@ -31,6 +31,8 @@ class Mailbox:
         self._wanted = False
         self._are_up = False
         """Whether workers have asked for an assignment, and none has died since."""
+        self._asker = 0
+        """The latest call of `next_assignment`: Ray does not cancel that of a rank 0 which has died while it waited."""
         self._tries = 0
         """How often the workers were given the assignment since the last epoch that was reported."""
         self._why = ""
@@ -88,18 +90,26 @@ class Mailbox:
         """From rank 0: the assignment in hand once its next epoch is wanted; None when closed.
 
         What has ended its workers too often without another epoch is dropped: it must not cost every later trial.
+        Whoever asked before has died, and gets None, lest it be given what is meant for the one that lives.
         """
         self._are_up = True
+        self._asker += 1
+        mine = self._asker
         async with self._changed:
+            self._changed.notify_all()
             while True:
-                await self._changed.wait_for(lambda: self._closed or (self._assignment is not None and self._wanted))
-                if self._closed or self._assignment is None:
+                await self._changed.wait_for(lambda: self._is_answered(mine))
+                if self._closed or self._assignment is None or mine != self._asker:
                     return None
                 self._tries += 1
                 if self._tries <= 1 + self._retries:
                     return self._number, self._assignment
                 self._assignment, self._wanted = None, False
                 await self._reports.put(self._why or "its workers died again and again")
+
+    def _is_answered(self, asker: int) -> bool:
+        is_to_begin = self._assignment is not None and self._wanted
+        return self._closed or asker != self._asker or is_to_begin
 
     async def report(self, number: int, report: Report, is_last: bool) -> bool:
         """From rank 0: an epoch of assignment `number`; whether to train another."""

@@ -73,18 +73,13 @@ class RayTrainGroup(WorkerGroup):
                 callbacks=[_Steward(self._mailbox)],  # type: ignore[list-item]  # beyond its public kind
             ),
         )
-        self._thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
+        self._thread = threading.Thread(target=_fit, args=(trainer, self._mailbox), daemon=True)
         self._thread.start()
-
-    def _fit(self, trainer: Any) -> None:
-        try:
-            trainer.fit()
-        except Exception as error:  # reported to the trial, which fails with it
-            ray.get(self._mailbox.fail.remote(f"the workers could not be kept running: {error}"))
+        self._is_open = True
 
     def assign(self, assignment: Assignment) -> None:
         """Hand the assignment to the workers; what they are at work on ends after its epoch."""
-        if not self._thread.is_alive():  # the run has failed for good, which must not cost every later trial
+        if not (self._is_open and self._thread.is_alive()):  # shut down, or failed for good: no fault of this trial
             ray.kill(self._mailbox)
             self.start()
         ray.get(self._mailbox.assign.remote(assignment))
@@ -102,10 +97,20 @@ class RayTrainGroup(WorkerGroup):
 
     def shutdown(self) -> None:
         """Let the run end by itself, which frees its placement group; then drop the mailbox."""
+        if not self._is_open:
+            return
+        self._is_open = False
         if not ray.get(self._mailbox.close.remote()):
             drop_waiting_places()  # then its controller looks at the mailbox again
         self._thread.join(_SHUTDOWN_TIMEOUT_S)
         ray.kill(self._mailbox)
+
+
+def _fit(trainer: Any, mailbox: Any) -> None:
+    try:
+        trainer.fit()
+    except Exception as error:  # reported to the trial, which fails with it
+        ray.get(mailbox.fail.remote(f"the workers could not be kept running: {error}"))
 
 
 class _Trainer(DataParallelTrainer):

@@ -30,7 +30,7 @@ class WorkerGroup(ABC):
 
     @abstractmethod
     def assign(self, assignment: Assignment) -> None:
-        """Begin another student; what was at work is dropped."""
+        """Begin another student; what was at work is dropped. Workers that were shut down are started again."""
 
     @abstractmethod
     def next_report(self) -> Report:

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 import ray
-from odd_groups import untrained
+from odd_groups import dying_once, spacious, untrained
 from ray_searches import ActorKiller, Meddler, ended_by_failures, searched
 
 from distill_tune.tuning.deciding.budget import Reason
@@ -116,6 +116,17 @@ class Legs(Watcher):
         self.told.setdefault(record.trial_id, []).append(record.epochs)
 
 
+def test_a_trial_is_not_kept_from_its_workers_places_by_a_group_that_waits_for_a_trial(
+    tmp_path: Path, preparation: Any
+) -> None:
+    """As after the loss of a node: of two places, the cluster has room for the workers of one."""
+    conductor, context = searched(tmp_path, preparation, trials=4, workers=2, scheduler="promotion")
+    run_search(conductor, replace(context, group_of=spacious))
+    assert (tmp_path / "both have begun").exists()
+    assert conductor.ledger.count(Status.COMPLETED) >= 1
+    assert conductor.ledger.count(Status.COMPLETED, Status.STOPPED) == conductor.ledger.count() == 4
+
+
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_trials_that_pause_are_taken_up_again_where_they_were(tmp_path: Path, preparation: Any, lanes: int) -> None:
     legs, sweeper = Legs(), CheckpointSweeper(tmp_path)
@@ -130,22 +141,24 @@ def test_trials_that_pause_are_taken_up_again_where_they_were(tmp_path: Path, pr
     assert list((tmp_path / CHECKPOINTS).glob("*")) == []
 
 
-def test_a_search_that_goes_on_says_what_it_waits_for_until_its_first_step(
+def test_a_search_says_what_it_waits_for_once_each_time_that_no_trial_is_at_work(
     tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tune_adapters, "PATIENCE_S", -1.0)
     conductor, _ = searched(tmp_path, preparation)
     report = {"epoch": 9, "val/accuracy": 0.5}
-    conductor.take_up([TrialRecord(99, "0099", {}, status=Status.COMPLETED, reports=[report])])
-    proposal = conductor.propose()
-    assert proposal is not None
-    for number_said in (1, 0):
-        heard_of: list[str] = []
-        assert not Waiting(conductor, ConductedScheduler(conductor), heard_of.append).stop_all()
+    conductor.take_up([TrialRecord(99, "0099", {}, status=Status.COMPLETED, reports=[report])])  # it goes on
+    heard_of: list[str] = []
+    waiting = Waiting(conductor, ConductedScheduler(conductor), heard_of.append)
+    assert not waiting.stop_all()
+    assert heard_of == [], "no trial has been proposed"
+    assert conductor.propose() is not None
+    for is_at_work, number_said in ((False, 1), (False, 1), (True, 1), (False, 2)):
+        monkeypatch.setattr(ConductedScheduler, "is_anybody_at_work", is_at_work)
+        assert not waiting.stop_all()
         assert len(heard_of) == number_said
-        # what an earlier test had there may still be on its way out
-        assert all(re.fullmatch(r"waiting for a place: the cluster has \d of 3 CPUs free", line) for line in heard_of)
-        conductor.goes_on(proposal.trial_id, [report | {"epoch": 1}])
+    # what an earlier test had there may still be on its way out
+    assert all(re.fullmatch(r"waiting for a place: the cluster has \d of 3 CPUs free", line) for line in heard_of)
 
 
 def test_a_loss_that_raises_is_a_failed_trial_and_five_alike_end_the_search(tmp_path: Path, preparation: Any) -> None:
@@ -190,3 +203,12 @@ def test_a_killed_trial_actor_costs_no_trial(tmp_path: Path, preparation: Any) -
     assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 6
     for record in conductor.ledger.records.values():
         assert [report["epoch"] for report in record.reports] == list(range(1, 61))
+
+
+def test_a_place_that_dies_before_a_trial_has_begun_costs_no_trial_though_there_are_no_retries(
+    tmp_path: Path, preparation: Any
+) -> None:
+    conductor, context = searched(tmp_path, preparation, places=1, trials=4, scheduler="none", retries=0)
+    run_search(conductor, replace(context, group_of=dying_once))
+    assert (tmp_path / "has died").exists()
+    assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 4

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import ray
 from confirming import Breaking, Killer, deadly, of_400_epochs
-from odd_groups import Stillborn
+from odd_groups import SpaciousWorker, Stillborn
+from ray_searches import Busy
 
 from distill_tune.config.space import Space
 from distill_tune.errors import DistillTuneError
@@ -73,6 +74,40 @@ def test_why_no_worker_comes_up_is_said(
     ):
         pool.train([winner])
     assert not ledger.records
+
+
+def test_a_training_is_not_kept_from_its_workers_places_by_a_group_that_has_nothing_to_train(
+    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after the loss of a node: of two workers, the cluster has room for the group of one."""
+    monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool.ConfirmationWorker", SpaciousWorker)
+    resources = small_space.config.resources.model_copy(update={"workers_per_trial": 2})
+    first, second = (Candidate(name, winner.config, [1, 2, 3], winner.source) for name in ("first", "second"))
+    ledger = Ledger()
+    with ConfirmationPool(2, preparation.prepared, resources, tmp_path, ledger, Budget(6)) as pool:
+        pool.train([first])
+        assert (tmp_path / "both have begun").exists()
+        pool.train([second])  # also by the worker whose group has given its places up
+    assert ledger.count(Status.COMPLETED) == ledger.count() == 6
+
+
+def test_a_confirmation_says_what_its_groups_wait_for(
+    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool.ConfirmationWorker", SpaciousWorker)
+    monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool._PATIENCE_S", 5.0)
+    resources = small_space.config.resources.model_copy(update={"workers_per_trial": 2})
+    busy, budget, heard_of = ray.remote(Busy).options(num_cpus=2).remote(), Budget(2), list[str]()
+    ray.get(busy.up.remote())
+
+    def interrupt(line: str) -> None:
+        heard_of.append(line)
+        budget.interrupt.requested = True
+
+    with ConfirmationPool(2, preparation.prepared, resources, tmp_path, Ledger(say=interrupt), budget) as pool:
+        pool.train([winner])
+    ray.kill(busy)
+    assert heard_of == ["the confirmation waits for a place: the cluster has 1 of 3 CPUs free"]
 
 
 @pytest.mark.parametrize(("restarts", "retries"), [(100, 0), (0, 2)])

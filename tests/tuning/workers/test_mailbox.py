@@ -78,3 +78,25 @@ async def _asked_twice() -> tuple[bool, Any]:
 
 def test_an_epoch_that_is_asked_for_twice_is_trained_once() -> None:
     assert asyncio.run(_asked_twice()) == (False, {"epoch": 1.0})
+
+
+async def _told_after_idle_deaths(retries: int, deaths: int) -> tuple[Any, Any]:
+    """What a trial hears, and what its workers are given, after workers have died between two trials."""
+    mailbox = Mailbox(retries)
+    asked = []
+    for _ in range(deaths + 1):  # Ray keeps waiting in the name of the dead
+        asked.append(asyncio.create_task(mailbox.next_assignment()))
+        await asyncio.sleep(0)
+    await mailbox.assign(cast(Any, "an assignment"))
+    told = asyncio.create_task(mailbox.next_report())
+    *dead, (number, given) = cast(Any, await asyncio.wait_for(asyncio.gather(*asked), _PATIENCE_S))
+    assert dead == [None] * deaths
+    reporting = asyncio.create_task(mailbox.report(number, {"epoch": 1.0}, False))
+    report = await told
+    reporting.cancel()
+    return report, given
+
+
+@pytest.mark.parametrize(("retries", "deaths"), [(0, 1), (1, 2), (2, 3), (2, 1)])
+def test_workers_that_died_between_two_trials_cost_the_next_trial_no_try(retries: int, deaths: int) -> None:
+    assert asyncio.run(_told_after_idle_deaths(retries, deaths)) == ({"epoch": 1.0}, "an assignment")

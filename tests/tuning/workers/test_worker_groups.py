@@ -135,6 +135,14 @@ def test_a_training_that_diverges_raises_and_the_group_serves_the_next(
     assert len(all_reports(group, assignment)) == 9
 
 
+@pytest.mark.timeout(280)  # workers start twice
+def test_a_group_that_was_shut_down_serves_the_next_assignment(group: WorkerGroup, assignment: Assignment) -> None:
+    before = all_reports(group, assignment)
+    group.shutdown()
+    group.shutdown()
+    assert [r["val/loss"] for r in all_reports(group, assignment)] == [r["val/loss"] for r in before]
+
+
 def test_two_workers_report_what_one_reports(
     one_worker: WorkerGroup, two_workers: WorkerGroup, assignment: Assignment
 ) -> None:
