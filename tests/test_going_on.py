@@ -62,7 +62,7 @@ def test_so_does_one_whose_trials_pause(storage: Path) -> None:
 @pytest.fixture(scope="module")
 def interrupted(storage: Path, undisturbed: Path) -> Path:
     def confirming(line: str) -> bool:
-        return any(f" {count} of 6 tried" in line for count in range(1, 5))
+        return any(f" {count} of 6 trained" in line for count in range(1, 5))
 
     status, said = ended(storage, signal.SIGHUP, confirming, "--name", "interrupted", *SMALL)
     assert status == 130, said

@@ -59,8 +59,8 @@ def test_another_version_of_an_installed_package_that_the_module_imports_shows(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "site-packages"
-    (folder / "networks").mkdir(parents=True)
-    (folder / "networks" / "__init__.py").write_text("")
+    (folder / "nets_of_others").mkdir(parents=True)
+    (folder / "nets_of_others" / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(str(folder))
 
     def install(version: str) -> None:
@@ -69,11 +69,11 @@ def test_another_version_of_an_installed_package_that_the_module_imports_shows(
         about = folder / f"networks_of_others-{version}.dist-info"
         about.mkdir()
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: networks-of-others\nVersion: {version}\n")
-        (about / "top_level.txt").write_text("networks\n")
+        (about / "top_level.txt").write_text("nets_of_others\n")
         invalidate_caches()  # which go by the time of the folder, and two installations may have one
 
     install("1.0")
-    write(mine="def build():\n    from networks import blocks")
+    write(mine="def build():\n    from nets_of_others import blocks")
     before = source_of(import_module("mine").build)
     install("1.1")
     assert source_of(import_module("mine").build) != before
