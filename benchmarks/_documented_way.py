@@ -42,9 +42,10 @@ _NUM_CPUS = 8
 class Stopwatch(tune.Callback):
     """First step, training time and end of each trial, as the driver learns of them."""
 
-    def __init__(self, peer: Peer) -> None:
-        self.peer, self.made_s = peer, time.time()
-        self.curve: list[tuple[float, float, int]] = []
+    def __init__(self) -> None:
+        self.made_s = time.time()
+        self.epochs: list[tuple[float, float, dict[str, Any]]] = []
+        """Of each epoch: seconds since this was made, validation accuracy, and the trial's configuration."""
         self.began_s: dict[str, float] = {}
         self.ended_s: dict[str, float] = {}
         self.first_step_s: dict[str, float] = {}
@@ -57,8 +58,7 @@ class Stopwatch(tune.Callback):
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
         """An epoch; Tune shows a trial's last one twice."""
         if (trial.trial_id, result["epoch"]) not in self.training_s:
-            cost = self.peer.multiply_adds(_run(self.peer.space, trial.config))
-            self.curve.append((time.time() - self.made_s, result["val/accuracy"], cost))
+            self.epochs.append((time.time() - self.made_s, result["val/accuracy"], trial.config))
         self.training_s[trial.trial_id, result["epoch"]] = result["time/training_s"]
         self.first_step_s.setdefault(trial.trial_id, result["time/began_s"])
 
@@ -113,7 +113,7 @@ def trial(config: dict[str, Any], space: Space, prepared: Prepared, workers: int
 
 def search(peer: Peer, given: argparse.Namespace, storage: str) -> dict[str, Any]:
     """Run the trials; returns what they have cost and what they have reached."""
-    space, stopwatch = peer.space, Stopwatch(peer)
+    space, stopwatch = peer.space, Stopwatch()
     run = space.config.search
     fixed = {"space": space, "prepared": peer.prepared, "workers": given.workers, "storage": f"{storage}/train"}
     found = tune.Tuner(
@@ -139,7 +139,8 @@ def search(peer: Peer, given: argparse.Namespace, storage: str) -> dict[str, Any
     assert best.config
     assert best.metrics
     weights = torch.load(f"{storage}/train/{best.metrics['trial_id']}.pt")
-    reached = outcome(stopwatch.curve, len(found), test_accuracy(peer, _run(space, best.config), weights))
+    curve = [(s, accuracy, peer.multiply_adds(_run(peer.space, config))) for s, accuracy, config in stopwatch.epochs]
+    reached = outcome(curve, len(found), test_accuracy(peer, _run(space, best.config), weights))
     return stopwatch.cost(given.at_a_time) | reached
 
 

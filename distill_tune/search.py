@@ -39,7 +39,7 @@ def parser() -> Parser:
         help="set any key, also to a range; repeatable",
     )
     add("--trials", metavar="N", help="number of trials (search.trials)")
-    add("--time", metavar="10m", help="time for search and confirmation together (search.time)")
+    add("--time", metavar="10m", help="time for search, confirmation and examination together (search.time)")
     add("--address", help="address of a Ray cluster (default: RAY_ADDRESS, else a cluster of its own)")
     onward = made.add_mutually_exclusive_group()
     onward.add_argument("--resume", action="store_true", help=RESUME)

@@ -14,7 +14,7 @@ import sysconfig
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ _SAME_IN_ALL_VERSIONS = ("torch", "numpy", "distill_tune")
 def source_of(thing: Any) -> str:
     """A digest of the source of the user's own class or function, so that an edit shows.
 
-    Installed packages that it imports count by their versions. Of what is installed itself it is the version, and of
-    what has no file the name.
+    Installed packages of networks that it imports count by their versions. Of what is installed itself it is the
+    version, and of what has no file the name.
     """
     if isinstance(thing, partial):
         given = re.sub(r" at 0x[0-9a-f]+", "", repr((thing.args, thing.keywords)))
@@ -51,11 +51,13 @@ def source_of(thing: Any) -> str:
 
 
 def _installed(source: bytes) -> Iterator[str]:
-    """The installed packages that a source imports, such as a library of networks."""
+    """The installed packages that a source imports and that may build networks: those that ask for PyTorch or Keras."""
     for name in {imported.partition(".")[0] for imported in _imports(source, "")}:
         spec = None if name in (*_SAME_IN_ALL_VERSIONS, *sys.stdlib_module_names) else _top_spec(name)
         if spec is not None and spec.origin is not None and _INSTALLED.intersection(Path(spec.origin).parts):
-            yield name
+            asked_for = {need for each in _distributions(name) for need in requires(each) or []}
+            if any(re.match(r"(torch|keras)\b", need) for need in asked_for):
+                yield name
 
 
 def _named(thing: Any) -> str:
@@ -66,10 +68,16 @@ def _version(name: str) -> str:
     package = name.partition(".")[0]
     if package in _SAME_IN_ALL_VERSIONS:
         return ""
+    return " ".join(version(each) for each in _distributions(package))
+
+
+def _distributions(package: str) -> list[str]:
+    """What has installed a package; most are called like it."""
     try:
-        return version(package)
-    except PackageNotFoundError:  # its distribution has another name
-        return " ".join(version(each) for each in packages_distributions().get(package, []))
+        version(package)
+    except PackageNotFoundError:
+        return list(packages_distributions().get(package, []))
+    return [package]
 
 
 def _users_imports(name: str, path: Path) -> dict[str, bytes]:

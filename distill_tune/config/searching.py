@@ -64,7 +64,7 @@ class SearchConfig(Choosing):
     chooses: ClassVar[dict[str, Registry[Any]]] = {"sampler": SAMPLERS, "scheduler": SCHEDULERS}
     trials: Positive = 64
     time: Annotated[str, BeforeValidator(_is_duration)] | None = None
-    """For search and confirmation together, without preparation; such as '10m'."""
+    """For search, confirmation and examination together, without preparation; such as '10m'."""
     epochs: Positive | None = None
     """Epochs of all trials together; None: as many as the trials need."""
     target: Finite | None = None

@@ -13,18 +13,15 @@ _LISTED = 5
 
 
 def said_of_classes(raw: Raw, rows: Rows) -> list[str]:
-    """A line for each."""
+    """Those that are alike, and those that are rare; a line of each kind."""
     return [*_alike(raw.classes), *_rare(raw, rows)]
 
 
 def _alike(classes: tuple[str, ...]) -> list[str]:
     seen: dict[str, str] = {}
     pairs = [(seen.setdefault(" ".join(name.split()).casefold(), name), name) for name in classes]
-    return [
-        f"the classes {one!r} and {other!r} differ in spaces or upper case alone; are they one?"
-        for one, other in pairs
-        if one != other
-    ]
+    told = [f"{one!r} and {other!r}" for one, other in pairs if one != other]
+    return [f"classes that differ in spaces or upper case alone: {_some(told)}; are they one?"] if told else []
 
 
 def _rare(raw: Raw, rows: Rows) -> list[str]:
@@ -33,9 +30,12 @@ def _rare(raw: Raw, rows: Rows) -> list[str]:
     rare = [place for place in range(len(raw.classes)) if any(count[place] < _FEW for count in counts.values())]
     if not rare:
         return []
-    listed = ", ".join(_counted(raw.classes[place], counts, place) for place in rare[:_LISTED])
-    more = f" and {len(rare) - _LISTED:,} more" if len(rare) > _LISTED else ""
-    return [f"classes of few samples, by which nobody can be judged: {listed}{more}"]
+    told = [_counted(raw.classes[place], counts, place) for place in rare]
+    return [f"classes of few samples, by which nobody can be judged: {_some(told)}"]
+
+
+def _some(told: list[str]) -> str:
+    return ", ".join(told[:_LISTED]) + (f" and {len(told) - _LISTED:,} more" if len(told) > _LISTED else "")
 
 
 def _counted(name: str, counts: dict[str, np.ndarray], place: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -56,24 +58,35 @@ def check_table(frame: pd.DataFrame, where: str, cure: str) -> None:
     for name in frame.columns.difference(numbers, sort=False):
         if (distinct := frame[name].nunique()) > MAX_CATEGORIES:
             almost = almost_numbers(frame[name])
-            what = f" ({almost})" if almost else f", such as {frame[name].dropna().iloc[0]!r:.40}"
-            way_out = f"make numbers of all, or leave those cells empty, or {cure}" if almost else cure
+            what, way_out = almost or (f"such as {frame[name].dropna().iloc[0]!r:.40}", "")
             raise DataError(
-                f"{where}: column {name!r} is text with {distinct:,} distinct values{what}; at most {MAX_CATEGORIES} "
-                f"can be told apart; {way_out}."
+                f"{where}: column {name!r} is text with {distinct:,} distinct values ({what}); at most "
+                f"{MAX_CATEGORIES} can be told apart; {way_out and f'{way_out}, or '}{cure}."
             )
 
 
-def almost_numbers(column: pd.Series) -> str:
-    """Why a column of numbers was read as text, if that is what it looks like; else nothing."""
-    texts = column.dropna().astype("str")
-    stray = texts[pd.to_numeric(texts, errors="coerce").isna()]
-    if 0 < len(stray) < len(texts) / 2:
-        return f"numbers, but for {len(stray):,} such as {stray.iloc[0]!r}"
-    with_points = stray.str.replace(",", ".", regex=False)
-    if len(stray) and pd.to_numeric(with_points, errors="coerce").notna().mean() > 1 / 2:
-        return f"numbers with decimal commas, such as {stray.iloc[0]!r}"
-    return ""
+class Almost(NamedTuple):
+    """Why numbers were read as text."""
+
+    what: str
+    way_out: str
+
+
+def almost_numbers(column: pd.Series) -> Almost | None:
+    """Why a column of numbers was read as text, if that is what it looks like."""
+    counts = column.dropna().astype("str").value_counts()
+    stray = counts[pd.to_numeric(counts.index, errors="coerce").isna()]
+    if stray.empty:
+        return None
+    first, total = stray.index[0], stray.sum()
+    if (in_thousands := stray.index.str.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?")).all():
+        return Almost(f"numbers with commas between thousands, such as {first!r}", "leave the commas out")
+    with_points = pd.to_numeric(stray.index.str.replace(",", ".", regex=False), errors="coerce")
+    if stray[~np.isnan(with_points) & ~in_thousands].sum() > total / 2:
+        return Almost(f"numbers with decimal commas, such as {first!r}", "write points")
+    if total < counts.sum() / 2:
+        return Almost(f"numbers, but for {total:,} such as {first!r}", "leave those cells empty")
+    return None
 
 
 def as_numbers(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64]:
@@ -101,7 +114,7 @@ def _parsed(column: pd.Series) -> pd.Series:
     if column.dtype.kind in "mMc":  # to_numeric would count the time from 1970, and drop what is imaginary
         raise DataError(f"column {column.name!r} must hold numbers, but holds {column.dtype}; make numbers of it.")
     parsed = pd.to_numeric(column, errors="coerce")
-    stray = np.flatnonzero(parsed.isna().to_numpy() & column.notna().to_numpy() & (column != "").to_numpy())
+    stray = np.flatnonzero(parsed.isna().to_numpy() & column.notna().to_numpy())
     if len(stray):
         raise DataError(
             f"column {column.name!r} must hold numbers, but row {stray[0]} has {column.iloc[stray[0]]!r}; "

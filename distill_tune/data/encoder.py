@@ -84,10 +84,7 @@ class TableEncoder:
         needed = [*(number.name for number in self.numbers), *self.categories]
         for name in needed:
             if name not in frame.columns:
-                columns = [str(each) for each in frame.columns]
-                known = did_you_mean(name, columns)
-                alone = " It has one column; name its separator." if len(columns) == 1 else ""
-                raise DataError(f"no column {name!r}.{known}{alone}")
+                raise DataError(f"no column {name!r}.{did_you_mean(name, [str(c) for c in frame.columns])}")
         values = as_numbers(frame, [number.name for number in self.numbers])
         gaps = np.isnan(values)
         blocks = [
@@ -151,8 +148,8 @@ class TableEncoder:
             if pd.api.types.is_integer_dtype(frame[number.name]) and frame[number.name].is_unique and len(frame) > 20
         ]
         said += [
-            f"column {name!r} counts as {len(known)} categories: it is {almost}; if that is not meant, leave them "
-            "empty, or make numbers of them"
+            f"column {name!r} counts as {len(known)} categories, and has {almost.what}; if numbers are meant, "
+            f"{almost.way_out}"
             for name, known in self.categories.items()
             if (almost := almost_numbers(frame[name]))
         ]

@@ -116,6 +116,8 @@ def _table(
         return read_parquet(path, keep=wanted)
     separator = separator or _separator(path)
     frame = read_csv(path, separator, dtype=dict.fromkeys(as_text, "str"))
+    if len(frame.columns) == 1 < len(wanted):
+        raise DataError(f"{path}: has one column by the separator {separator!r}; write it as the training data were.")
     return with_words(frame, path, separator, as_text, as_text)
 
 

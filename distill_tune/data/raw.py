@@ -134,7 +134,7 @@ def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str, leas
         DataError: not 1-D, no integers, too low, or outside the classes.
     """
     if labels.ndim != 1:
-        cure = "argmax(1)" if labels.ndim == 2 and labels.shape[1] > 1 else "ravel()"
+        cure = "ravel()" if labels.ndim == 2 and labels.shape[1] == 1 else "argmax(1)"
         raise DataError(f"{where}: labels must be 1-D class ids, but have shape {list(labels.shape)}; use {cure}.")
     if not np.issubdtype(labels.dtype, np.integer):
         raise DataError(f"{where}: labels must be integers (class ids 0, 1, ...), but are {labels.dtype}; {NUMBER}.")

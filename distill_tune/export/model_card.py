@@ -102,7 +102,7 @@ def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, s
 def _with_dropped(columns: Sequence[str], used: Sequence[str]) -> str:
     dropped = [f"`{name}`" for name in columns if name not in used]
     some = ", ".join(dropped[:_LISTED]) + (", ..." if len(dropped) > _LISTED else "")
-    return f", those too that are of no account, {some}" if dropped else ""
+    return f", also those that training dropped, {some}" if dropped else ""
 
 
 def _of_folds(folds: int | None) -> str:

@@ -74,13 +74,14 @@ def _state(module: nn.Module, layer: Any) -> dict[str, Tensor]:
     Raises:
         ValueError: they are of different kinds.
     """
-    kind, weights = type(layer).__name__, [_tensor(variable) for variable in layer.weights]
+    kind = type(layer).__name__
+    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and kind == "BatchNormalization":
+        return _normalisation(module, layer)
+    weights = [_tensor(variable) for variable in layer.weights]
     if isinstance(module, nn.Linear) and kind == "Dense":
         weights[0] = weights[0].T
     elif isinstance(module, nn.Conv2d) and module.groups == 1 and kind == "Conv2D":
         weights[0] = weights[0].permute(3, 2, 0, 1)
-    elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and kind == "BatchNormalization":
-        return _normalisation(module, layer)
     else:
         raise ValueError(f"its layer {layer.name!r} is a {kind}, where a {type(module).__name__} is expected")
     return dict(zip(("weight", "bias"), weights, strict=False))

@@ -90,20 +90,10 @@ class Layers:
     """
 
     def __init__(self) -> None:
-        self._found: list[dict[str, Scores]] = []
-        self._has_gaps = False
-        """Whether a point was taken out since they were found."""
+        self._layers: list[dict[str, Scores]] = []
 
     def __len__(self) -> int:
-        return sum(map(len, self._found))
-
-    @property
-    def _layers(self) -> list[dict[str, Scores]]:
-        if self._has_gaps:
-            left, self._found, self._has_gaps = self._found, [], False
-            for name, scores in (point for layer in left for point in layer.items()):
-                self.add(name, scores)
-        return self._found
+        return sum(map(len, self._layers))
 
     def add(self, name: str, scores: Scores) -> None:
         """Put a point into the first layer of which nobody dominates it; those that it dominates there move down."""
@@ -150,9 +140,19 @@ class Layers:
         return None
 
     def remove(self, name: str) -> None:
-        """Take a point out, if it is there; those that it alone has kept down move up."""
-        for layer in self._found:
-            self._has_gaps |= layer.pop(name, None) is not None
+        """Take a point out, if it is there; whom it alone has kept down, layer by layer, moves up."""
+        place = next((place for place, layer in enumerate(self._layers) if name in layer), len(self._layers))
+        moving = {name}
+        while moving and place < len(self._layers):
+            layer = self._layers[place]
+            below = self._layers[place + 1] if place + 1 < len(self._layers) else {}
+            for other in moving:
+                layer.pop(other, None)
+            free = {n: s for n, s in below.items() if not any(dominates(other, s) for other in layer.values())}
+            layer.update(free)
+            place, moving = place + 1, set(free)
+        while self._layers and not self._layers[-1]:
+            self._layers.pop()
 
     def _with_room(self, count: int) -> Iterator[tuple[dict[str, Scores], int]]:
         """Each layer with one of the best `count`, and how many of it are; of the first one, all."""

@@ -61,7 +61,7 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         each_s = estimated_examination_s(space, dataset)
     plan = [
         *_plan(config, epoch_s, samples, min(places, config.search.trials), must_fit),
-        *_examination(config, each_s if epoch_s is not None else None),
+        *_examination(config, each_s),
         before,
         *filter(None, [idle_gpus([this_machine()], config.resources) if must_fit else ""]),
         *footprint.lines(storage),
@@ -93,7 +93,7 @@ def _plan(config: Config, epoch_s: float | None, samples: int, places: int, is_h
     search, workers, searches = config.search, config.resources.workers_per_trial, ConfirmationPlan.of(config).searches
     beside = ", as many again without a teacher" if searches > 1 else ""
     budget = f"{search.trials} trials{beside}" + (
-        f", at most {search.time} with the confirmation" if search.time else ""
+        f", at most {search.time} with confirmation and examination" if search.time else ""
     )
     where = f"this machine's {cores()} cores" + ("" if is_here else " (the cluster has room of its own)")
     return [

@@ -9,7 +9,6 @@ from typing import Any
 
 from distill_tune.export.result_folder import TENSORBOARD
 from distill_tune.export.student_folder import BEST
-from distill_tune.students import Student, student_on
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.interrupts import Interrupt
 from distill_tune.tuning.planning.examination_time import examination_s
@@ -194,8 +193,7 @@ class Session:
         used_s = sum(phase.used_s for phase in (self.main, self.baseline_search) if phase is not None)
         if self.times.total_s is None:
             return plan_confirmation(self.config, len(best), run_s, None, self.context.room)
-        config, dataset = self.space.at(best[0].values), self.context.preparation.dataset
-        each_s = examination_s(config, student_on(Student.of(config.student), dataset), dataset)
+        each_s = examination_s(self.space.at(best[0].values), self.context.preparation.dataset)
         left_s = self.times.total_s - used_s
         return plan_confirmation(self.config, len(best), run_s, left_s, self.context.room, each_s)
 

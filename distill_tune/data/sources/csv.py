@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,12 +25,11 @@ def _can_separate(text: str) -> str:
     return text
 
 
-def _is_number(name: str) -> bool:
+def _number(name: str) -> float | None:
     try:
-        float(name)
+        return float(name)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 @DATA_SOURCES.register
@@ -45,10 +45,12 @@ class Csv(TableFile):
     def notes(self, path: Path) -> tuple[str, ...]:
         """That the header looks like a row."""
         names = [str(name) for name in read_csv(path, self.separator, nrows=0).columns]
-        values = [name for name in names if _is_number(name)]
-        if len(values) <= len(names) / 2:
+        values = [value for name in names if (value := _number(name)) is not None]
+        are_counted = all(one < other for one, other in pairwise(values))  # such as pixels, or wavelengths
+        if len(values) <= len(names) / 2 or (are_counted and len(values) > 2):
             return ()
-        return (f"names of columns, such as {values[0]!r}, look like values; is the first line a header?",)
+        shown = next(name for name in names if _number(name) is not None)
+        return (f"names of columns, such as {shown!r}, look like values; is the first line a header?",)
 
     def read(self, path: Path) -> pd.DataFrame:
         """The whole file; in the label, and among categories, only an empty cell is a gap."""

@@ -37,7 +37,7 @@ class Anatomy:
     shapes: dict[str, Shape]
     """Name of a layer to the shape of its feature."""
     maps: tuple[str, ...]
-    """The last layer of each number of places in a map, that is of each stage of a convolutional network."""
+    """The last layer of each size of map, that is of each stage of a convolutional network."""
     vectors: tuple[str, ...]
     """The layers of the network's own level that hand vectors to a layer with weights: hidden layers."""
     last: str | None
@@ -145,11 +145,7 @@ def _read(watch: Watch, own_level: list[str]) -> Anatomy:
     head = _head(watch)
     features = _features(watch, watch.order[:head])
     shapes = {name: tuple(feature.shape[1:]) for name, feature in features.items()}
-    stages: dict[int, str] = {}
-    for name, shape in shapes.items():
-        if len(shape) == 3 and (places := shape[1] * shape[2]) > 1:
-            stages.pop(places, None)
-            stages[places] = name
+    maps = _stages(shapes)
     level = [name for name in watch.order if name in own_level]
     vectors = [
         name
@@ -158,11 +154,11 @@ def _read(watch: Watch, own_level: list[str]) -> Anatomy:
     ]
     last = next(reversed(shapes), None)
     if head < len(watch.order) and (seen := feature_of(watch.inputs[watch.order[head]])) is not None:
-        made_by = [name for name, feature in features.items() if _is_same(feature, seen)]
+        made_by = [name for name, feature in features.items() if _is_same(watch, name, feature, seen)]
         last = made_by[-1] if made_by else f"{INPUT}{watch.order[head]}"
         shapes[last] = shapes.get(last, tuple(seen.shape[1:]))
     channels_last = tuple(name for name in features if watch.has_channels_last(name))
-    return Anatomy(shapes, tuple(stages.values()), tuple(vectors), last, channels_last)
+    return Anatomy(shapes, maps, tuple(vectors), last, channels_last)
 
 
 def _features(watch: Watch, names: Sequence[str]) -> dict[str, Tensor]:
@@ -176,6 +172,18 @@ def _features(watch: Watch, names: Sequence[str]) -> dict[str, Tensor]:
     return found
 
 
-def _is_same(one: Tensor, other: Tensor) -> bool:
-    """Whether both are the same numbers in memory, in whatever shape."""
-    return one.numel() == other.numel() and one.data_ptr() == other.data_ptr() != 0
+def _stages(shapes: dict[str, Shape]) -> tuple[str, ...]:
+    """The last map of each size; tokens of as many places as a map has are that map's once more."""
+    sizes: dict[Shape, str] = {}
+    for name, shape in shapes.items():
+        if len(shape) == 3 and shape[1] * shape[2] > 1:
+            sizes.pop(shape[1:], None)
+            sizes[shape[1:]] = name
+    places = {height * width for height, width in sizes if width > 1}
+    return tuple(name for (height, width), name in sizes.items() if width > 1 or height not in places)
+
+
+def _is_same(watch: Watch, name: str, feature: Tensor, seen: Tensor) -> bool:
+    """Whether what was seen is what a module put out, in whatever shape, and nobody has written to it since."""
+    is_there = feature.numel() == seen.numel() and feature.data_ptr() == seen.data_ptr() != 0
+    return is_there and watch.versions[name] == seen._version

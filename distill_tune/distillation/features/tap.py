@@ -78,7 +78,8 @@ def see_hooks_that_come_and_go() -> None:
     """Have compiled code look for hooks each time, which PyTorch leaves out by default.
 
     The workers of a search train one network with hooks and without, in turns; code that was compiled without would be
-    taken for one with hooks, whose features would be missing. Called before each training.
+    taken for one with hooks, whose features would be missing. Called for each training, once its student is there: a
+    user's may be the first to be compiled.
     """
     if "torch._dynamo" in sys.modules:  # else nothing can be compiled, and loading it takes most of a second
         torch._dynamo.config.skip_nnmodule_hook_guards = False

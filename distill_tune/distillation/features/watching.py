@@ -13,13 +13,18 @@ from torch import Tensor, nn
 
 from distill_tune.distillation.features.tap import feature_of
 
+_CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.Embedding)
+"""Kinds of layers, and no classes derived from them, such as a normalisation of maps."""
+
 
 class Made(NamedTuple):
     """The output of a layer with weights."""
 
-    units: int
+    units: int = 0
     """Its channels."""
-    numbers: int
+    numbers: int = 0
+    channels_last: bool = False
+    """Whether a layer of its kind keeps them last."""
 
 
 @dataclass
@@ -34,9 +39,11 @@ class Watch:
     """All modules, by when they ended; a module that is called again is where it ended last."""
     inputs: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    """How often each output had been written to by the end of its module: a function may write to it afterwards."""
     made: dict[str, Made] = field(default_factory=dict)
     """What the latest layer with weights had made by the end of each module."""
-    _latest: Made = field(default_factory=lambda: Made(0, 0))
+    _latest: Made = field(default_factory=Made)
 
     def see(self, name: str, inputs: Any, output: Any) -> None:
         """A module has ended."""
@@ -44,9 +51,10 @@ class Watch:
             self.order.remove(name)
         self.order.append(name)
         self.inputs[name], self.outputs[name] = inputs, output
+        self.versions[name] = output._version if isinstance(output, Tensor) else 0
         units = _units_of(self.modules[name])
         if isinstance(output, Tensor) and units in (*output.shape[1:2], *output.shape[-1:]):
-            self._latest = Made(units, output.numel())
+            self._latest = Made(units, output.numel(), type(self.modules[name]) in _CHANNELS_LAST)
         self.made[name] = self._latest
 
     def feature(self, name: str) -> Tensor | None:
@@ -59,8 +67,10 @@ class Watch:
     def has_channels_last(self, name: str) -> bool:
         """Whether a module's output is a map with its channels last, which are those of the latest layer."""
         output, made = self.outputs[name], self.made[name]
-        is_map = isinstance(output, Tensor) and output.dim() == 4 and output.numel() == made.numbers
-        return is_map and output.shape[1] != made.units == output.shape[3]
+        if not isinstance(output, Tensor) or output.dim() != 4 or output.numel() != made.numbers:
+            return False
+        are_first, are_last = output.shape[1] == made.units, output.shape[3] == made.units
+        return are_last and (made.channels_last or not are_first)
 
     def _are_heads(self, name: str) -> bool:
         """Whether an output of four axes is no map, but attention's heads: in a module that hands on tokens, or one."""
@@ -78,6 +88,8 @@ def _units_of(module: nn.Module) -> int:
     """How many channels a layer with weights makes; 0 of a module that is none."""
     weight = getattr(module, "weight", None)
     if next(module.children(), None) is not None or not isinstance(weight, Tensor) or not weight.dim():
+        return 0
+    if isinstance(module, nn.PReLU):  # an activation, which makes no channels
         return 0
     if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
         return module.out_channels

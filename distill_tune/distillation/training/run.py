@@ -59,9 +59,9 @@ class Run:
     def __init__(self, config: Config, materials: Materials, seed: int, device: torch.device):
         self.config, self.materials, self.seed, self.device = config, materials, seed, device
         self.shard = Shard(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Shard()
-        see_hooks_that_come_and_go()
         torch.manual_seed(seed_of(seed, "weights"))
         self.student = laid_out(materials.build_student(config).to(device), config.optim.memory_format)
+        see_hooks_that_come_and_go()
         self.hold = Initialisation.of(config.student).begin(self.student, config, materials) or Hold(self.student)
         self.limit_norm = NormLimit(self.student, norm_limit(config, materials.teacher_weights))
         self.objective = Objective(config)

@@ -103,7 +103,9 @@ def _told(path: Path, data_spec: DataSpec) -> list[str]:
 
     if kind_of(path) != "parquet":
         return []
-    names = [name for name in parquet.read_schema(path).names if not name.startswith("__index_level")]
+    schema = parquet.read_schema(path)
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    names = [name for name in schema.names if name not in index]
     if set(names) == set(data_spec.classes) or all(name.isdecimal() for name in names):
         return []
     return [

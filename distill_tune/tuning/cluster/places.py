@@ -157,7 +157,7 @@ def free_places() -> str:
 
 
 def are_places_waited_for() -> bool:
-    """Whether a group of several workers of this program waits for its places, and not for its workers' start."""
+    """Whether something of this program, such as a group of workers, waits for places and not just for a start."""
     return bool(_waiting_places())
 
 

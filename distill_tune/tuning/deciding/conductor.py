@@ -166,7 +166,7 @@ class Conductor:
             goes_on = self.judge.goes_on(record.trial_id, epoch, *scores, tie_break=tie_break_of(report))
             passed &= goes_on or (is_opener and is_finite)
             if is_finite:
-                self._spent.reach(scores[0], record.heard_s.get(epoch, 0.0))
+                self._spent.reach(scores[0], record.heard_s.get(epoch, report.get("time/began_s", 0.0)))
         return passed
 
     def ended(self, trial_id: str, failure: str | None) -> None:
@@ -214,7 +214,7 @@ class Conductor:
             self._guarded(partial(self._tell, record, Status.STOPPED, ""))
 
     def leave_the_rest(self) -> None:
-        """A second interrupt: nothing more is decided, as the first may have come between an epoch and its entry.
+        """A second interrupt may have come between an epoch and its entry, so that nothing more is decided.
 
         What is at work stays as the logbook has it.
         """

@@ -49,10 +49,13 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
     return sum(each_s) / len(each_s) * at_a_time / resources.workers_per_trial if each_s else None
 
 
-def estimated_examination_s(space: Space, dataset: Dataset) -> float:
-    """Seconds of the examination of one student: the mean over the families; 0 where no middle can be built."""
-    each_s = [examination_s(config, student, dataset) for config, student in _middles(space, dataset)]
-    return sum(each_s) / len(each_s) if each_s else 0.0
+def estimated_examination_s(space: Space, dataset: Dataset) -> float | None:
+    """Seconds of the examination of one student: the mean over the families; None as `estimated_epoch_s`."""
+    if space.config.resources.gpus_per_worker and not torch.cuda.is_available():
+        return None
+    with generators_kept(torch.device("cpu")):
+        each_s = [examination_s(config, dataset) for config, _ in _middles(space, dataset)]
+    return sum(each_s) / len(each_s) if each_s else None
 
 
 def _epoch_s(config: Config, student: nn.Module, dataset: Dataset, device: torch.device) -> float:

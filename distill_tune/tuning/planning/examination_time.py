@@ -6,25 +6,38 @@ on. For images that is twenty times the test split, and takes as long as some ep
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from distill_tune.config import Config
 from distill_tune.data import Dataset
 from distill_tune.distillation.devices import device_for, on_device
+from distill_tune.distillation.seeds import generators_kept
 from distill_tune.evaluation.corrupted import num_worsened
 from distill_tune.evaluation.portions import samples_at_a_time
 from distill_tune.evaluation.predicting import quickest_look_s
+from distill_tune.students import Student, student_on
 from distill_tune.threads import threads
 
 
-def examination_s(config: Config, student: nn.Module, dataset: Dataset) -> float:
-    """Seconds that the examination of one such student takes, beside those of others."""
-    some = dataset.split("train").inputs[: samples_at_a_time(dataset.input_shape)]
-    with on_device(device_for(config), student.eval()):
-        together_s = quickest_look_s(student, some)
+def examination_s(config: Config, dataset: Dataset) -> float:
+    """Seconds that the examination of one student of this configuration takes, beside those of others."""
+    with generators_kept(torch.device("cpu")):
+        student = student_on(Student.of(config.student), dataset).eval()
+    return num_answers(config, dataset) * _answer_s(student, dataset, device_for(config))
+
+
+def _answer_s(student: nn.Module, dataset: Dataset, device: str) -> float:
+    some = dataset.split("train").inputs[: samples_at_a_time(dataset.input_shape, device)]
+    try:
+        with on_device(device, student):
+            took_s = quickest_look_s(student, some)
+    except torch.OutOfMemoryError:  # the trials have it
+        return _answer_s(student, dataset, "cpu")
+    if device == "cpu":
         with threads(1):
-            alone_s = quickest_look_s(student, some)
-    return num_answers(config, dataset) * min(together_s, alone_s) / len(some)
+            took_s = min(took_s, quickest_look_s(student, some))
+    return took_s / len(some)
 
 
 def num_answers(config: Config, dataset: Dataset) -> int:

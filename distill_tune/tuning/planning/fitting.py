@@ -172,7 +172,7 @@ def _to_time(space: Space, dataset: Dataset, places: int, say: Callable[[str], N
     if config.search.time is None or (epoch_s := estimated_epoch_s(space, dataset)) is None:
         return space
     total_s, each_s = parse_duration_s(config.search.time), estimated_examination_s(space, dataset)
-    epochs = affordable_epochs(config, epoch_s, total_s, places, each_s)
+    epochs = affordable_epochs(config, epoch_s, total_s, places, each_s or 0.0)
     if epochs >= config.search.max_epochs:
         return space
     say(f"{config.search.time} pay for {epochs} epochs a training, not {config.search.max_epochs}")

@@ -46,7 +46,7 @@ class Judge(ABC):
         self.rungs, self.max_epochs = rungs, max_epochs
         self._rung_epochs = {rung.epochs for rung in rungs}
         self._answers: dict[tuple[str, int], bool] = {}
-        """What was said of each trial at each rung; one that pauses may hear another answer later."""
+        """What was said of each trial at each rung, by a judge that does not pause."""
 
     def is_rung(self, epochs: int) -> bool:
         """Whether trials are compared after so many epochs."""
@@ -70,7 +70,9 @@ class Judge(ABC):
         if not self.is_rung(epochs):
             return True
         by = -inf if isnan(tie_break) else tie_break
-        if self.pauses or (trial_id, epochs) not in self._answers:
+        if self.pauses:  # it may let on later whom it has stopped
+            return self.passes_rung(trial_id, epochs, score, *further, tie_break=by)
+        if (trial_id, epochs) not in self._answers:
             self._answers[trial_id, epochs] = self.passes_rung(trial_id, epochs, score, *further, tie_break=by)
         return self._answers[trial_id, epochs]
 

@@ -52,7 +52,8 @@ class Origin:
         if (teachers := self._teachers_now(folder / CACHE, space)) != self.teachers:
             raise TeacherError(
                 f"{option}: {folder.name} was begun with another teacher than its [teacher] names "
-                f"now ({', '.join(self.teachers)}, now {', '.join(teachers)}); put it back, or begin a new search."
+                f"now ({', '.join(self.teachers)}, now {', '.join(teachers)}); put it back, and the libraries that "
+                "build it, or begin a new search."
             )
 
     def _teachers_now(self, cache: Path, space: Space) -> list[str]:

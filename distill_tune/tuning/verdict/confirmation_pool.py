@@ -148,6 +148,7 @@ class ConfirmationPool:
                 self._say(f"the confirmation waits for a place: {free_places()}")
 
     def _lost(self, worker: Any) -> None:
+        """A worker, or its group, is not up any more: what it waits for is said if that takes long."""
         if worker in self._up:
             self._up.discard(worker)
             self._up_s = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from distill_tune.evaluation.verdict import Word
 from distill_tune.tuning.verdict.confirmation import Confirmation
 
 
@@ -27,13 +28,16 @@ def failures_in_words(confirmation: Confirmation) -> list[str]:
 
 
 def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
-    """A warning where the teacher is worse than the student that has none: it has been trained too little, or badly."""
+    """A warning where the teacher is surely worse than the student without it, and is no help: it was trained badly."""
     teacher, alone = summary["teacher"]["test"]["accuracy"], summary["baselines"].get("no_teacher")
-    if teacher is None or alone is None or teacher >= (theirs := alone["test"]["accuracy"]["mean"]):
+    if teacher is None or alone is None or summary["verdict"]["no_teacher"]["word"] == Word.BEATS:
+        return []
+    theirs = alone["test"]["accuracy"]
+    if teacher >= theirs["low"]:
         return []
     return [
-        f"warning: the teacher has {teacher:.2%} on test, and the student without it {theirs:.2%}; what it teaches is "
-        "hardly worth learning: train it longer (teacher.train.epochs, and passes where rows are few), or find a better"
+        f"warning: the teacher has {teacher:.2%} on test, and the student without it {theirs['mean']:.2%}; train it "
+        "longer (teacher.train.epochs, and passes where rows are few), or find a better one"
     ]
 
 

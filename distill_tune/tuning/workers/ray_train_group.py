@@ -46,6 +46,9 @@ time."""
 class RayTrainGroup(WorkerGroup):
     """A group of several Ray Train workers, kept warm."""
 
+    _is_open = False
+    """Whether it was started and not shut down since."""
+
     def __init__(self, resources: ResourcesConfig, storage: Path, name: str, retries: int):
         """`retries` is how often an epoch is handed out again after one of its workers has died in it."""
         self._resources, self._storage, self._name, self._retries = resources, storage, name, retries

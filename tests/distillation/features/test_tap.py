@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from small_networks import IMAGE, Own, hooks_of, network
 from torch import Tensor, nn
 
+from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.features.tap import Tap, bounded, bring_down, feature_of, see_hooks_that_come_and_go
 from distill_tune.errors import TrainingError
 
@@ -45,6 +46,11 @@ def test_a_tap_catches_what_a_layer_put_out_though_a_function_writes_over_it() -
     logits, (caught,) = Tap(module, ["layer"]).run(module, rows)
     assert torch.equal(caught, module.layer(rows))
     assert torch.equal(logits, module(rows))
+
+
+def test_what_a_function_wrote_into_is_no_more_what_a_layer_put_out() -> None:
+    found = anatomy_of(InPlace(), (8,))
+    assert (found.last, found.shapes["input:head"]) == ("input:head", (8,))
 
 
 def test_a_tap_catches_what_a_layer_is_given() -> None:

@@ -1,5 +1,9 @@
 """The loop with losses on features: their values, their weights, and what they leave alone."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +29,45 @@ def test_a_live_teacher_gives_the_losses_on_features_of_a_cached_one(image_space
     assert terms.keys() == {f"train/{name}_loss" for name in ("hard", "soft", *ALL)}
     assert {name: live.report[name] for name in terms} == pytest.approx(terms, rel=2e-3)
     assert not hooks_of(live_run[1].prepared.live_teacher)
+
+
+FIRST_TO_BE_COMPILED = """
+import sys
+from pathlib import Path
+import torch
+from runs import run_space
+from torch import nn
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.training.loop import distill
+
+def compiled(input_shape, classes):
+    chain = nn.Sequential(nn.Linear(*input_shape, 6), nn.ReLU(), nn.Linear(6, classes))
+    return torch.compile(chain, backend="eager")
+
+sys.modules["mine"] = sys.modules["__main__"]
+assert "torch._dynamo" not in sys.modules
+for kind in ("soft_targets", "hint", "soft_targets", "hint"):
+    space = run_space(student={"family": "mine:compiled"}, loss={"kind": kind}, search={"max_epochs": 1})
+    prepared = prepare(space, Path("cache"), lambda line: None).prepared
+    (epoch,) = distill(space.config, Materials.open(prepared, space.config), 0)
+    print(kind, sorted(name for name in epoch.report if name.startswith("train/")))
+"""
+
+
+def test_a_student_that_its_user_compiles_trains_with_features_after_trainings_without(tmp_path: Path) -> None:
+    """In a process in which nothing has been compiled before, as a search's workers are."""
+    paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_TO_BE_COMPILED],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["soft_targets", "hint"] * 2
 
 
 def test_the_total_loss_is_the_weighed_sum_of_all_terms(image_space: Make, ready: Ready) -> None:

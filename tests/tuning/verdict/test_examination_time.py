@@ -52,5 +52,4 @@ def test_each_answer_takes_what_the_quicker_number_of_threads_needs(
         "quickest_look_s",
         lambda student, inputs: (3 if torch.get_num_threads() > 1 else 2) * len(inputs),
     )
-    student = student_on(Student.of(config.student), dataset)
-    assert examination_s(config, student, dataset) == pytest.approx(2 * num_answers(config, dataset))
+    assert examination_s(config, dataset) == pytest.approx(2 * num_answers(config, dataset))
