@@ -13,6 +13,7 @@ from distill_tune.config import Config
 from distill_tune.data import Dataset
 from distill_tune.distillation.devices import device_for, on_device
 from distill_tune.distillation.seeds import generators_kept
+from distill_tune.evaluation.corrupted import num_worsened
 from distill_tune.evaluation.portions import samples_at_a_time
 from distill_tune.evaluation.predicting import quickest_look_s
 from distill_tune.students import Student, student_on
@@ -41,8 +42,6 @@ def _answer_s(student: nn.Module, dataset: Dataset, device: str) -> float:
 
 def num_answers(config: Config, dataset: Dataset) -> int:
     """How often a student is asked in its examination."""
-    from distill_tune.evaluation.corrupted import num_worsened  # here: SciPy takes its time, which trials wait for
-
     num_rows = dataset.num_rows
     worsened = num_worsened((num_rows["test"], *dataset.input_shape), dataset.layout)
     known = num_rows["train" if config.data.folds else "validation"]  # by the student of the fold that they are of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from distill_tune.evaluation.verdict import Word
 from distill_tune.tuning.verdict.confirmation import Confirmation
 
 
@@ -30,7 +29,7 @@ def failures_in_words(confirmation: Confirmation) -> list[str]:
 def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
     """A warning where the teacher is surely worse than the student without it, and is no help: it was trained badly."""
     teacher, alone = summary["teacher"]["test"]["accuracy"], summary["baselines"].get("no_teacher")
-    if teacher is None or alone is None or summary["verdict"]["no_teacher"]["word"] == Word.BEATS:
+    if teacher is None or alone is None or summary["verdict"]["no_teacher"]["word"] == "BEATS":
         return []
     theirs = alone["test"]["accuracy"]
     if teacher >= theirs["low"]:
