@@ -22,7 +22,7 @@ from typing import Any
 _INSTALLED = {"site-packages", "dist-packages"}
 """Folders of installed packages, whose files change with their version alone."""
 _STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
-_SAME_IN_ALL_VERSIONS = ("torch", "numpy", "distill_tune")
+_SAME_IN_ALL_VERSIONS = ("torch", "distill_tune")
 """Packages of which every version makes the same network."""
 
 
@@ -68,7 +68,8 @@ def _version(name: str) -> str:
     package = name.partition(".")[0]
     if package in _SAME_IN_ALL_VERSIONS:
         return ""
-    return " ".join(version(each) for each in _distributions(package))
+    told = [version(each) for each in _distributions(package)]
+    return " ".join(told) or str(getattr(sys.modules.get(package), "__version__", ""))  # what nobody has installed
 
 
 def _distributions(package: str) -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from distill_tune.config.messages import listed
 from distill_tune.data.raw import Raw
 from distill_tune.data.splits import Rows
 
 _FEW = 3
 """Of fewer samples a class's accuracy says nothing at all."""
-_LISTED = 5
 
 
 def said_of_classes(raw: Raw, rows: Rows) -> list[str]:
@@ -21,7 +21,7 @@ def _alike(classes: tuple[str, ...]) -> list[str]:
     seen: dict[str, str] = {}
     pairs = [(seen.setdefault(" ".join(name.split()).casefold(), name), name) for name in classes]
     told = [f"{one!r} and {other!r}" for one, other in pairs if one != other]
-    return [f"classes that differ in spaces or upper case alone: {_some(told)}; are they one?"] if told else []
+    return [f"classes that differ in spaces or upper case alone: {listed(told)}; are they one?"] if told else []
 
 
 def _rare(raw: Raw, rows: Rows) -> list[str]:
@@ -31,11 +31,7 @@ def _rare(raw: Raw, rows: Rows) -> list[str]:
     if not rare:
         return []
     told = [_counted(raw.classes[place], counts, place) for place in rare]
-    return [f"classes of few samples, by which nobody can be judged: {_some(told)}"]
-
-
-def _some(told: list[str]) -> str:
-    return ", ".join(told[:_LISTED]) + (f" and {len(told) - _LISTED:,} more" if len(told) > _LISTED else "")
+    return [f"classes of few samples, by which nobody can be judged: {listed(told)}"]
 
 
 def _counted(name: str, counts: dict[str, np.ndarray], place: int) -> str:

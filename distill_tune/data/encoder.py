@@ -147,14 +147,18 @@ class TableEncoder:
             for number in self.numbers
             if pd.api.types.is_integer_dtype(frame[number.name]) and frame[number.name].is_unique and len(frame) > 20
         ]
-        said += [
+        odd = [
             f"column {name!r} counts as {len(known)} categories, and has {almost.what}; if numbers are meant, "
             f"{almost.way_out}"
             for name, known in self.categories.items()
             if (almost := almost_numbers(frame[name]))
         ]
         constant = [f"column {name!r} dropped: constant in the training split" for name in self.dropped]
-        return _shortened(said, "columns with missing values") + _shortened(constant, "columns dropped")
+        return [
+            *_shortened(said, "columns with missing values"),
+            *_shortened(odd, "columns of text that may be numbers"),
+            *_shortened(constant, "columns dropped"),
+        ]
 
 
 def _fit_numbers(frame: pd.DataFrame, names: list[str]) -> tuple[Number, ...]:

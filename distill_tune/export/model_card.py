@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from distill_tune.config.messages import listed
+
 _LISTED = 20
 """Columns that a card lists."""
 _BASELINES = {
@@ -101,8 +103,7 @@ def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, s
 
 def _with_dropped(columns: Sequence[str], used: Sequence[str]) -> str:
     dropped = [f"`{name}`" for name in columns if name not in used]
-    some = ", ".join(dropped[:_LISTED]) + (", ..." if len(dropped) > _LISTED else "")
-    return f", also those that training dropped, {some}" if dropped else ""
+    return f", also those that training dropped, {listed(dropped)}" if dropped else ""
 
 
 def _of_folds(folds: int | None) -> str:

@@ -45,12 +45,11 @@ class Csv(TableFile):
     def notes(self, path: Path) -> tuple[str, ...]:
         """That the header looks like a row."""
         names = [str(name) for name in read_csv(path, self.separator, nrows=0).columns]
-        values = [value for name in names if (value := _number(name)) is not None]
-        are_counted = all(one < other for one, other in pairwise(values))  # such as pixels, or wavelengths
-        if len(values) <= len(names) / 2 or (are_counted and len(values) > 2):
+        values = {name: value for name in names if (value := _number(name)) is not None}
+        ascend = len(values) > 2 and all(one < other for one, other in pairwise(values.values()))
+        if len(values) <= len(names) / 2 or ascend:  # such as pixels, or wavelengths
             return ()
-        shown = next(name for name in names if _number(name) is not None)
-        return (f"names of columns, such as {shown!r}, look like values; is the first line a header?",)
+        return (f"names of columns, such as {next(iter(values))!r}, look like values; is the first line a header?",)
 
     def read(self, path: Path) -> pd.DataFrame:
         """The whole file; in the label, and among categories, only an empty cell is a gap."""

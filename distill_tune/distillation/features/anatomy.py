@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -173,14 +174,14 @@ def _features(watch: Watch, names: Sequence[str]) -> dict[str, Tensor]:
 
 
 def _stages(shapes: dict[str, Shape]) -> tuple[str, ...]:
-    """The last map of each size; tokens of as many places as a map has are that map's once more."""
+    """The last map of each size, but for tokens that have become a map again, as within the blocks of Swin."""
     sizes: dict[Shape, str] = {}
-    for name, shape in shapes.items():
-        if len(shape) == 3 and shape[1] * shape[2] > 1:
-            sizes.pop(shape[1:], None)
-            sizes[shape[1:]] = name
-    places = {height * width for height, width in sizes if width > 1}
-    return tuple(name for (height, width), name in sizes.items() if width > 1 or height not in places)
+    for name, (_, *size) in shapes.items():
+        if prod(size) > 1:
+            for earlier in (tuple(size), (prod(size), 1)):
+                sizes.pop(earlier, None)
+            sizes[tuple(size)] = name
+    return tuple(sizes.values())
 
 
 def _is_same(watch: Watch, name: str, feature: Tensor, seen: Tensor) -> bool:

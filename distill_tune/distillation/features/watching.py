@@ -23,6 +23,7 @@ class Made(NamedTuple):
     units: int = 0
     """Its channels."""
     numbers: int = 0
+    """All that it has."""
     channels_last: bool = False
     """Whether a layer of its kind keeps them last."""
 

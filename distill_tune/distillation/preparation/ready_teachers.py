@@ -45,14 +45,13 @@ def ready_member(
     apart = {outputs_folder(folder, variant): variant for variant in variants}  # for a live teacher all are one
     unlabelled = {where: variant for where, variant in apart.items() if not outputs_are_whole(where)}
     unseen = [(variant, missing_features(folder, variant, layers)) for variant in apart.values()]
-    if not unlabelled and not any(new for _, new in unseen):
-        return _without_what_is_cached(teacher, dataset)
-    inputs = dataset.split("train").inputs
-    with on_device(device_for(config), teacher.module), threads_that_label_fastest(teacher.module, inputs):
-        for where, variant in unlabelled.items():
-            _label(where, variant, dataset, teacher, say)
-        for variant, new in unseen:
-            write_features(folder, variant, dataset, teacher, new, say)
+    if unlabelled or any(new for _, new in unseen):
+        inputs = dataset.split("train").inputs
+        with on_device(device_for(config), teacher.module), threads_that_label_fastest(teacher.module, inputs):
+            for where, variant in unlabelled.items():
+                _label(where, variant, dataset, teacher, say)
+            for variant, new in unseen:
+                write_features(folder, variant, dataset, teacher, new, say)
     return _without_what_is_cached(teacher, dataset)
 
 

@@ -122,8 +122,8 @@ def _fastest(config: Config, materials: Materials, say: Say) -> tuple[Pace, int]
     pace = Pace(resolved(config.optim.precision, inputs.device), "contiguous")
     if inputs.device.type == "cuda":
         return pace, torch.get_num_threads()
-    in_each = " in each precision and" if config.optim.precision == "auto" else ""
-    say(f"timing a step of the teacher's training{in_each} on one thread")
+    what = "precision and threads" if config.optim.precision == "auto" else "threads"
+    say(f"timing a step of the teacher's training, to choose its {what}")
     with torch.random.fork_rng(devices=[]):
         if config.optim.precision == "auto":
             pace = fastest(paces_s(lambda: materials.build_student(config), inputs, labels))

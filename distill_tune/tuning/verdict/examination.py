@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,38 +28,14 @@ from distill_tune.errors import TeacherError
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.corrupted import corrupted_accuracies
-from distill_tune.evaluation.intervals import Interval, mean_interval
 from distill_tune.evaluation.predicting import predict_logits, quickest_look_s
 from distill_tune.layout import Layout
 from distill_tune.students import Student, student_on
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.threads import faster_threads, threads
 from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.marks import Examined, Key, Marks, examined, marks_of
 from distill_tune.tuning.workers.keeping import fold_weights
-
-
-@dataclass(frozen=True)
-class Examined:
-    """How one configuration did on the test split, over its seeds."""
-
-    accuracy: Interval
-    seeds: list[int]
-    correct: np.ndarray
-    """bool [seeds, test samples]."""
-    nll: float
-    ece: float
-    brier: float
-    worst_class_accuracy: float
-    nll_scaled: float
-    ece_scaled: float
-    scaling_temperature: float
-    not_finite: float
-    """Test samples for which a logit was not finite."""
-    agreement: float | None
-    kl_to_teacher: float | None
-    """Like `agreement` None where the teacher's logits are not known."""
-    corrupted_accuracy: float
-    by_corruption: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -84,23 +60,6 @@ class Answers(NamedTuple):
     labels: np.ndarray
 
 
-class Key(NamedTuple):
-    """What answers on test are compared with."""
-
-    labels: np.ndarray
-    teacher_logits: np.ndarray | None
-    """None where one of them is not finite."""
-
-
-class Marks(NamedTuple):
-    """How the student of one seed did."""
-
-    correct: np.ndarray
-    """bool [test samples]."""
-    figures: dict[str, float | None]
-    """By the name of the field of `Examined` that has the mean over seeds."""
-
-
 def examine(
     candidates: list[Candidate],
     teacher: LoadedTeacher,
@@ -121,11 +80,11 @@ def examine(
     def marked(candidate: Candidate) -> Iterator[Marks]:
         for seed, student in zip(_seeds(candidate), students[candidate.name], strict=True):
             temperature = fitted_temperature(*_known(candidate, seed, student, dataset, folds, ask))
-            yield _marks(ask(student, test.inputs), key, temperature)
+            yield marks_of(ask(student, test.inputs), key, temperature)
 
     with _as_many_threads_as_pay(students, test, device):
         corrupted = _corrupted(students, test, dataset.layout, ask)
-        by_candidate = {c.name: _examined(_seeds(c), list(marked(c)), corrupted[c.name]) for c in candidates}
+        by_candidate = {c.name: examined(_seeds(c), list(marked(c)), corrupted[c.name]) for c in candidates}
     return Examination(
         by_candidate,
         teacher_accuracy=_accuracy(key.teacher_logits, test),
@@ -212,49 +171,3 @@ def _corrupted(
     everyone = [partial(ask, student) for each in students.values() for student in each]
     found = iter(corrupted_accuracies(everyone, test.inputs, test.labels, layout=layout))
     return {name: [next(found) for _ in each] for name, each in students.items()}
-
-
-def _examined(seeds: list[int], marks: list[Marks], corrupted: list[dict[str, float]]) -> Examined:
-    """One configuration, from how each seed's student did and its accuracy by corruption."""
-    correct = np.stack([each.correct for each in marks])
-    by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
-    return Examined(
-        accuracy=mean_interval(correct),
-        seeds=seeds,
-        correct=correct,
-        corrupted_accuracy=by_corruption.pop("mean"),
-        by_corruption=by_corruption,
-        **{name: _mean([each.figures[name] for each in marks]) for name in marks[0].figures},
-    )
-
-
-def _mean(figures: list[Any]) -> Any:
-    """Over seeds; None of what is None in all of them."""
-    return None if None in figures else float(np.mean(figures))
-
-
-def _marks(logits: np.ndarray, key: Key, temperature: float) -> Marks:
-    """The marks of one student's test logits; `temperature` was fitted on its validation answers.
-
-    One logit that is not finite would make every figure NaN that is a mean of probabilities: for these, its sample is
-    one for which the student is undecided between all classes.
-    """
-    correct, worst = metrics.correct(logits, key.labels), metrics.worst_class_accuracy(logits, key.labels)
-    agreement = None if key.teacher_logits is None else metrics.agreement(logits, key.teacher_logits)
-    is_odd = ~np.isfinite(logits).all(axis=1)
-    if is_odd.any():
-        logits = np.where(is_odd[:, np.newaxis], 0, logits)
-    scaled = logits / temperature
-    figures = {
-        "nll": metrics.nll(logits, key.labels),
-        "ece": metrics.ece(logits, key.labels),
-        "brier": metrics.brier(logits, key.labels),
-        "worst_class_accuracy": worst,
-        "nll_scaled": metrics.nll(scaled, key.labels),
-        "ece_scaled": metrics.ece(scaled, key.labels),
-        "scaling_temperature": temperature,
-        "not_finite": float(is_odd.sum()),
-        "agreement": agreement,
-        "kl_to_teacher": None if key.teacher_logits is None else metrics.kl_to_teacher(logits, key.teacher_logits),
-    }
-    return Marks(correct, figures)

@@ -18,7 +18,8 @@ from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.rungs import rung_report
 
 if TYPE_CHECKING:
-    from distill_tune.tuning.verdict.examination import Examination, Examined
+    from distill_tune.tuning.verdict.examination import Examination
+    from distill_tune.tuning.verdict.marks import Examined
 
 
 def trial_counts(ledger: Ledger) -> dict[str, int]:

@@ -49,8 +49,7 @@ def test_a_residual_network_for_rows_has_its_blocks() -> None:
 
 def test_a_network_of_ones_own_is_looked_at_by_the_same_rules() -> None:
     found = anatomy_of(Own(), IMAGE)
-    assert found.maps == ("stem", "stages.0", "stages.1")  # and not the tokens, of which there are as many as places
-    assert found.shapes["stages.1"] == (7, 2, 2)
+    assert found.maps == ("stem", "stages.0", "stages.1", "tokens")  # of which the last has four places in one column
     assert found.shapes["tokens"] == (7, 4, 1)
     assert (found.last, found.shapes["input:classify"]) == ("input:classify", (7,))
     assert "unused" not in found.shapes
@@ -73,7 +72,7 @@ TIMM: dict[str, tuple[str, dict[str, Any], list[tuple[int, ...]], set[str]]] = {
     "tokens": (
         "vit_tiny_patch16_224",
         {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2, "qk_norm": True},
-        [(24, 4, 4), (24, 17, 1)],
+        [(24, 4, 4), (24, 16, 1), (24, 17, 1)],
         set(),
     ),
     "channels that are joined": (

@@ -120,4 +120,4 @@ def test_a_dry_run_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     line = next(line for line in capsys.readouterr().out.splitlines() if "before the search" in line)
     assert line.startswith("  before the search: the teacher's training, about 25:3")
     assert " h; the teacher's labelling of " in line
-    assert line.endswith("; Ray's start, some 5 s")
+    assert line.endswith(" s; Ray's start, some 5 s")

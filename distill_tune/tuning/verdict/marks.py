@@ -1,0 +1,98 @@
+"""How a student did on the test split: what one seed's answers are worth, and what all seeds together are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from distill_tune.evaluation import metrics
+from distill_tune.evaluation.intervals import Interval, mean_interval
+
+
+@dataclass(frozen=True)
+class Examined:
+    """How one configuration did on the test split, over its seeds."""
+
+    accuracy: Interval
+    seeds: list[int]
+    correct: np.ndarray
+    """bool [seeds, test samples]."""
+    nll: float
+    ece: float
+    brier: float
+    worst_class_accuracy: float
+    nll_scaled: float
+    ece_scaled: float
+    scaling_temperature: float
+    not_finite: float
+    """Test samples for which a logit was not finite."""
+    agreement: float | None
+    kl_to_teacher: float | None
+    """Like `agreement` None where the teacher's logits are not known."""
+    corrupted_accuracy: float
+    by_corruption: dict[str, float]
+
+
+class Key(NamedTuple):
+    """What answers on test are compared with."""
+
+    labels: np.ndarray
+    teacher_logits: np.ndarray | None
+    """None where one of them is not finite."""
+
+
+class Marks(NamedTuple):
+    """How the student of one seed did."""
+
+    correct: np.ndarray
+    """bool [test samples]."""
+    figures: dict[str, float | None]
+    """By the name of the field of `Examined` that has the mean over seeds."""
+
+
+def examined(seeds: list[int], marks: list[Marks], corrupted: list[dict[str, float]]) -> Examined:
+    """One configuration, from how each seed's student did and its accuracy by corruption."""
+    correct = np.stack([each.correct for each in marks])
+    by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
+    return Examined(
+        accuracy=mean_interval(correct),
+        seeds=seeds,
+        correct=correct,
+        corrupted_accuracy=by_corruption.pop("mean"),
+        by_corruption=by_corruption,
+        **{name: _mean([each.figures[name] for each in marks]) for name in marks[0].figures},
+    )
+
+
+def _mean(figures: list[Any]) -> Any:
+    """Over seeds; None of what is None in all of them."""
+    return None if None in figures else float(np.mean(figures))
+
+
+def marks_of(logits: np.ndarray, key: Key, temperature: float) -> Marks:
+    """The marks of one student's test logits; `temperature` was fitted on its validation answers.
+
+    One logit that is not finite would make every figure NaN that is a mean of probabilities: for these, its sample is
+    one for which the student is undecided between all classes.
+    """
+    correct, worst = metrics.correct(logits, key.labels), metrics.worst_class_accuracy(logits, key.labels)
+    agreement = None if key.teacher_logits is None else metrics.agreement(logits, key.teacher_logits)
+    is_odd = ~np.isfinite(logits).all(axis=1)
+    if is_odd.any():
+        logits = np.where(is_odd[:, np.newaxis], 0, logits)
+    scaled = logits / temperature
+    figures = {
+        "nll": metrics.nll(logits, key.labels),
+        "ece": metrics.ece(logits, key.labels),
+        "brier": metrics.brier(logits, key.labels),
+        "worst_class_accuracy": worst,
+        "nll_scaled": metrics.nll(scaled, key.labels),
+        "ece_scaled": metrics.ece(scaled, key.labels),
+        "scaling_temperature": temperature,
+        "not_finite": float(is_odd.sum()),
+        "agreement": agreement,
+        "kl_to_teacher": None if key.teacher_logits is None else metrics.kl_to_teacher(logits, key.teacher_logits),
+    }
+    return Marks(correct, figures)
