@@ -1,7 +1,7 @@
 """How long it takes to make the teachers ready before a search: their training, if it is here, and their labelling.
 
-Timed on a batch, on all threads or on one, whichever is faster. A search itself measures whether bfloat16 is faster
-than float32 too, so the training may well take less.
+Timed on a batch, in float32, on all threads or on one, whichever labels faster. A search itself measures whether
+bfloat16 trains faster, so the training may well take less.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import nn
 from distill_tune.config import Config, Space
 from distill_tune.data import UNLABELLED, Dataset
 from distill_tune.distillation.cache.folders import number_of_views, outputs_folder
-from distill_tune.distillation.cache.labelling_pace import labelling_s, threads_that_label_fastest
+from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
 from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.devices import device_for, memory_given_back, on_device
 from distill_tune.distillation.preparation.ready_teachers import teacher_folders
@@ -26,7 +26,6 @@ from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.pace import step_s
 from distill_tune.students import Student, student_on
 from distill_tune.teachers import LoadedTeacher
-from distill_tune.threads import threads
 
 _LEAST_STEPS = 3
 
@@ -66,24 +65,16 @@ def _time_of(space: Space, dataset: Dataset, teacher: LoadedTeacher | Recipe, fo
     unlabelled = [variant for outputs, variant in variants.items() if not outputs.exists()]
     samples = num_visible(dataset)
     labelled = sum(number_of_views(each) * samples + dataset.num_rows["validation"] for each in unlabelled)
+    inputs = dataset.split("train").inputs
     if isinstance(teacher, LoadedTeacher):
-        labelling_s = labelled * _labelling_s(teacher.module, dataset, device)
-        return TeacherTime(0.0, labelled if teacher.module is not None else 0, labelling_s)
+        with on_device(device, teacher.module), threads_that_label_fastest(teacher.module, inputs) as sample_s:
+            return TeacherTime(0.0, labelled if teacher.module is not None else 0, labelled * sample_s)
     config = own_config(teacher, space.config)
     network = student_on(Student.of(config.student), dataset)
-    sample_s = _labelling_s(network, dataset, device)
     is_kept = len(unlabelled) < len(variants)  # it has labelled some
-    training_s = 0.0 if is_kept else _training_s(network, config, teacher["generations"], sample_s, dataset, device)
+    with on_device(device, network), threads_that_label_fastest(network, inputs) as sample_s:
+        training_s = 0.0 if is_kept else _training_s(network, config, teacher["generations"], sample_s, dataset, device)
     return TeacherTime(training_s, labelled, labelled * sample_s)
-
-
-def _labelling_s(module: nn.Module | None, dataset: Dataset, device: str) -> float:
-    """Seconds a sample, on as many threads as a search would use."""
-    if module is None:
-        return 0.0
-    inputs = dataset.split("train").inputs
-    with on_device(device, module), threads_that_label_fastest(module, inputs):
-        return labelling_s(module, inputs)
 
 
 def _training_s(
@@ -92,14 +83,6 @@ def _training_s(
     train, size = dataset.split("train"), config.optim.batch_size
     samples = int((train.labels != UNLABELLED).sum()) * config.data.passes * config.search.max_epochs
     inputs, labels = (torch.from_numpy(part[:size].copy()).to(device) for part in (train.inputs, train.labels))
-
-    def taken_s() -> float:
-        return step_s(network, inputs, labels, "float32", least_steps=_LEAST_STEPS)
-
-    with on_device(device, network):
-        batch_s = taken_s()
-        if device == "cpu":
-            with threads(1):
-                batch_s = min(batch_s, taken_s())
+    batch_s = step_s(network, inputs, labels, "float32", least_steps=_LEAST_STEPS)
     of_each_s = samples * batch_s / len(labels)
     return of_each_s + generations * (of_each_s + samples * sample_s)  # the one before labels what the next one sees

@@ -37,14 +37,16 @@ def test_a_teacher_labels_on_the_threads_that_are_faster_and_leaves_their_number
 
     monkeypatch.setattr(labelling_pace, "labelling_s", measured)
     with threads(3):
-        with threads_that_label_fastest(nn.Linear(4, 3), ROWS):
+        with threads_that_label_fastest(nn.Linear(4, 3), ROWS) as sample_s:
             assert torch.get_num_threads() == expected
+            assert sample_s == min(together_s, alone_s)
         assert torch.get_num_threads() == 3
 
 
 def test_a_table_of_logits_is_not_timed() -> None:
-    with threads(3), threads_that_label_fastest(None, ROWS):
+    with threads(3), threads_that_label_fastest(None, ROWS) as sample_s:
         assert torch.get_num_threads() == 3
+        assert sample_s == 0
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -13,6 +13,7 @@ from torch import nn
 from distill_tune import search
 from distill_tune.config import Space
 from distill_tune.data import prepare_data
+from distill_tune.distillation.cache.labelling_pace import labelling_s
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.tuning.planning import teacher_time
@@ -110,7 +111,7 @@ def test_timing_leaves_the_teacher_and_what_is_drawn_next_as_they_were(tmp_path:
     torch.manual_seed(5)
     assert torch.equal(drawn, torch.rand(3))
     module = network().train()
-    teacher_time._labelling_s(module, prepare_data(space.config.data, tmp_path / "cache"), "cpu")
+    labelling_s(module, prepare_data(space.config.data, tmp_path / "cache").split("train").inputs)
     assert module.training
 
 
