@@ -19,21 +19,19 @@ Saving is part of proposing and telling too, and counted once, as saving.
 
 from __future__ import annotations
 
-import math
 import os
 import resource
 import time
 from argparse import Namespace
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from _idle_group import EPOCHS, SPACE, idle
 from _measure import conclude, free_folder, parser, show
+from _parts_of_time import Parts
 
 from distill_tune.config import Space
-from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.tuning.cluster.connection import Connection
 from distill_tune.tuning.deciding.budget import Budget
@@ -45,105 +43,12 @@ from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.ledger import Ledger, Watcher
 from distill_tune.tuning.state.logbook import JOURNAL, Logbook
-from distill_tune.tuning.state.records import Report, Status, TrialRecord
-from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.checkpoints import CheckpointSweeper
 from distill_tune.tuning.workers.trial import TrialContext
-from distill_tune.tuning.workers.worker_group import WorkerGroup
 
-EPOCHS = 4
 KIBIBYTE = 1024
 GOALS = {"trials_per_s": 25.0, "growth_kib": 30.0, "saving_share": 0.05, "mib_at_1000": 500.0}
-SPACE: dict[str, Any] = {
-    "data": {"source": "digits"},
-    "teacher": {"source": "train", "family": "mlp", "mlp": {"widths": [16]}, "views": 1, "train": {"epochs": 1}},
-    "student": {
-        "family": "mlp",
-        "mlp": {"widths": {"choice": [[8], [16], [24], [16, 16]]}, "activation": {"choice": ["relu", "gelu"]}},
-    },
-    "loss": {"temperature": {"log": [1.0, 10.0]}, "soft_weight": {"uniform": [0.0, 1.0]}},
-    "optim": {
-        "learning_rate": {"log": [1e-3, 1e-1]},
-        "weight_decay": {"log": [1e-5, 1e-1]},
-        "label_smoothing": {"uniform": [0.0, 0.2]},
-    },
-}
-
-
-class IdleGroup(WorkerGroup):
-    """Reports what a student might have reached, without training one."""
-
-    def start(self) -> None:
-        """Let every report be a step of Tune's."""
-        from distill_tune.tuning.workers import trial
-
-        trial.STEP_S = 0.0
-
-    def assign(self, assignment: Assignment) -> None:
-        """Begin another student."""
-        self._config, self._epoch = assignment.config, 0
-
-    def next_report(self) -> Report:
-        """As many numbers as a training reports, the objective from a smooth function of four parameters."""
-        self._epoch += 1
-        loss, optim = self._config.loss, self._config.optim
-        miss = math.log10(optim.learning_rate / 0.01) ** 2 + math.log(loss.temperature / 4) ** 2
-        accuracy = math.exp(-miss / 4 - (loss.soft_weight - 0.7) ** 2) * self._epoch / EPOCHS
-        numbers = ("train/loss", "train/hard_loss", "train/soft_loss", "val/loss", "val/ece", "val/nll", "val/kl")
-        shares = ("train/accuracy", "val/agreement", "gap/accuracy", "learning_rate", "train/samples_per_s")
-        return {
-            "epoch": self._epoch,
-            "val/accuracy": accuracy,
-            **dict.fromkeys(numbers, 1 - accuracy),
-            **dict.fromkeys(shares, accuracy),
-            "time/began_s": time.time(),
-            "time/training_s": 1e-6,
-        }
-
-    def shutdown(self) -> None:
-        """Nothing is held."""
-
-
-def idle(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
-    """For `TrialContext.group_of`."""
-    return IdleGroup()
-
-
-class Parts:
-    """Seconds spent in named parts of the driver; a part inside another is taken out of it."""
-
-    def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._inside: list[str] = []
-        self._since_s = time.perf_counter()
-
-    def watch(self, part: str, owner: Any, *methods: str) -> None:
-        """Time these methods from now on."""
-        for method in methods:
-            setattr(owner, method, self._timed(part, getattr(owner, method)))
-
-    def _timed(self, part: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*positional: Any, **named: Any) -> Any:
-            self._turn()
-            self._inside.append(part)
-            try:
-                return method(*positional, **named)
-            finally:
-                self._turn()
-                self._inside.pop()
-
-        return timed
-
-    def _turn(self) -> None:
-        now_s = time.perf_counter()
-        self.seconds[self._inside[-1] if self._inside else "Ray Tune"] += now_s - self._since_s
-        self._since_s = now_s
-
-    def taken(self) -> dict[str, float]:
-        """The seconds since the last call."""
-        self._turn()
-        seconds, self.seconds = self.seconds, defaultdict(float)
-        return seconds
 
 
 class Meter(Watcher):

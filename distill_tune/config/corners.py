@@ -7,8 +7,9 @@ from itertools import product
 from typing import Literal
 
 from distill_tune.config.leaves import KeyPath, named
+from distill_tune.config.presence import Values
 from distill_tune.config.ranges import Range
-from distill_tune.config.space import Space, Values
+from distill_tune.config.space import Space
 
 
 def combinations(ranges: Mapping[KeyPath, Range]) -> Iterator[Values]:

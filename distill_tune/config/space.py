@@ -1,8 +1,6 @@
 """A search space: a configuration in which some values are ranges.
 
-A parameter of a family, initialisation, loss or optimizer that a trial did not choose does not exist for that trial,
-and neither do the temperature and the weight of a loss that has no teacher, nor the temperature of one that does not
-look at it. A term of `[loss.also]` that weighs nothing, or is the kind of the loss anyway, is none.
+Not every parameter exists for every trial: `presence.py` says which do.
 """
 
 from __future__ import annotations
@@ -13,33 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from distill_tune.config.existing import at_its_own_pace, lacking, without_unchosen
-from distill_tune.config.leaves import (
-    FAMILY,
-    NAMES,
-    KeyPath,
-    cure,
-    found_at,
-    is_name,
-    leaves,
-    named,
-    put,
-    range_at,
-    take_out,
-)
+from distill_tune.config.existing import at_its_own_pace, without_unchosen
+from distill_tune.config.leaves import FAMILY, NAMES, KeyPath, cure, leaves, named, put, range_at, take_out
 from distill_tune.config.messages import BrokenRule, ValuePath, dotted, shown
 from distill_tune.config.naming_classes import check_classes_are_named
+from distill_tune.config.presence import USE, Presence, Values
 from distill_tune.config.ranges import Range, Suggests
 from distill_tune.config.sections import Config
 from distill_tune.config.validate import validate
 from distill_tune.errors import ConfigError
-from distill_tune.registry import LOSSES, did_you_mean
-
-USE = ("teacher", "ensemble", "use")
-"""The key that says which members of an ensemble take part."""
-
-Values = dict[str, Any]
-"""A trial's sampled values by their dotted name, such as {"loss.temperature": 3.2}."""
+from distill_tune.registry import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -128,8 +109,8 @@ class Space:
     @property
     def added(self) -> list[str]:
         """The further terms of the loss that some trial may have."""
-        weights = {name: self.ranges.get(("loss", "also", name)) for name in self._also}
-        return [name for name, found in weights.items() if (any(found.corners()) if found else self._also[name])]
+        weights = {name: (self.ranges.get(("loss", "also", name)), one) for name, one in self.config.loss.also.items()}
+        return [name for name, (found, one) in weights.items() if (any(found.corners()) if found else one)]
 
     def names(self, section: str, key: str) -> list[str]:
         """What a key that chooses has to choose from."""
@@ -191,9 +172,9 @@ class Space:
         return ()
 
     def _valued(self, value_at: Callable[[KeyPath], Any]) -> Values:
-        values: Values = {}
-        for path in sorted(self.ranges, key=_turn):
-            if self._exists(path, values):
+        presence, values = Presence(self.tables, self.config), Values()
+        for path in presence.in_turn(self.ranges):
+            if presence.exists(path, values):
                 values[dotted(path)] = value_at(path)
         return values
 
@@ -210,48 +191,3 @@ class Space:
             elif path[0] == "teacher":
                 take_out(tables, path)
         return validate(at_its_own_pace(without_unchosen(tables)))
-
-    def _exists(self, path: KeyPath, values: Values) -> bool:
-        section = path[0]
-        if section == "teacher":
-            return self._mixes(path, values)
-        if section == "loss":
-            return self._exists_in_loss(path, values)
-        if section in NAMES and len(path) > 2:
-            return path[1] in (self._name(section, key, values) for key in NAMES[section])
-        return True
-
-    def _mixes(self, path: KeyPath, values: Values) -> bool:
-        """Whether a trial has the member or the weight at `path` of an ensemble: it mixes more than one, of those."""
-        terms = [self._name("loss", "kind", values), *self._added(values)]
-        if self.config.teacher.source != "ensemble" or not any(LOSSES.get(name).uses_teacher for name in terms):
-            return False
-        chosen = found_at(self.tables, USE) if USE not in self.ranges else values.get(dotted(USE))
-        used = [chosen] if isinstance(chosen, str) else chosen
-        return path == USE or used is None or (len(used) > 1 and path[-1] in used)
-
-    def _exists_in_loss(self, path: KeyPath, values: Values) -> bool:
-        kind = self._name("loss", "kind", values)
-        if path[1] == "also":
-            return path[2] != kind
-        added = [name for name in self._added(values) if name != kind]
-        return path[1] not in lacking(kind, added) if len(path) == 2 else path[1] in (kind, *added)
-
-    def _added(self, values: Values) -> list[str]:
-        """The further terms that a trial has."""
-        weights = {name: values.get(dotted(("loss", "also", name)), fixed) for name, fixed in self._also.items()}
-        return [name for name, weight in weights.items() if weight]
-
-    @property
-    def _also(self) -> dict[str, float]:
-        """The further terms of the loss, each with the first corner of its weight."""
-        return self.config.loss.also
-
-    def _name(self, section: str, key: str, values: Values) -> str:
-        fixed: str = getattr(getattr(self.config, section), key)
-        return str(values.get(dotted((section, key)), fixed))
-
-
-def _turn(path: KeyPath) -> int:
-    """Names first, then the weights of further terms, then who of an ensemble takes part, then everything else."""
-    return 0 if is_name(path) else 1 if path[:2] == ("loss", "also") else 2 if path == USE else 3

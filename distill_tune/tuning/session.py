@@ -225,7 +225,7 @@ class Session:
 
     def _failed(self) -> dict[str, Any]:
         ledger = self.confirmation_ledger if self.confirmation_ledger.records else self.ledger
-        messages = (r.message for r in ledger.records.values() if r.status is Status.FAILED)
+        messages = (record.message for record in ledger.with_status(Status.FAILED))
         assert self.main.conductor is not None
         first = next(messages, self.main.conductor.why_exhausted or "no trial came to its end in two seeds")
         what = "no student could be confirmed" if self.confirmation_ledger.records else "no trial could be used"

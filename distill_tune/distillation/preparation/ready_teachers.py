@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from distill_tune.config import Config, Space
+from distill_tune.config.presence import USE
 from distill_tune.config.sections import TeacherConfig
-from distill_tune.config.space import USE
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.features import ANATOMY, announce_features, missing_features, write_features
 from distill_tune.distillation.cache.folders import outputs_are_whole, outputs_folder

@@ -181,7 +181,7 @@ class Conductor:
             message = failure or (_DIVERGED if status is Status.FAILED else "")
             self._guarded(lambda: self._tell(record, status, message))
         if self.ledger.has_only_failures(_FAILURES_THAT_END):
-            self._end(Reason.FAILURES, self._standing(Status.FAILED)[0].message or _DIVERGED)
+            self._end(Reason.FAILURES, self.ledger.with_status(Status.FAILED)[0].message or _DIVERGED)
         self._note()
 
     def _tell(self, record: TrialRecord, status: Status, message: str) -> None:
@@ -205,11 +205,11 @@ class Conductor:
 
         A search that will be taken up again leaves its paused trials as they are.
         """
-        for record in self._standing(Status.RUNNING):
+        for record in self.ledger.with_status(Status.RUNNING):
             self.ended(record.trial_id, None)
         if self.budget.ended_by in (Reason.USER, Reason.STORAGE):
             return
-        for record in self._standing(Status.PAUSED):
+        for record in self.ledger.with_status(Status.PAUSED):
             self.study.take_up(record)
             self._guarded(partial(self._tell, record, Status.STOPPED, ""))
 
@@ -218,12 +218,9 @@ class Conductor:
 
         What is at work stays as the logbook has it.
         """
-        for record in self._standing(Status.RUNNING):
+        for record in self.ledger.with_status(Status.RUNNING):
             record.goes_on_later = True
             self.ledger.end(record, Status.INTERRUPTED)
-
-    def _standing(self, status: Status) -> list[TrialRecord]:
-        return [record for record in self.ledger.records.values() if record.status is status]
 
     def _status(self, record: TrialRecord, failure: str | None) -> Status:
         if failure is not None:

@@ -110,6 +110,10 @@ class Ledger:
         """How many trials stand so; without arguments, all."""
         return sum(self._counts[status] for status in statuses or Status)
 
+    def with_status(self, status: Status) -> list[TrialRecord]:
+        """The trials that stand so, in the order in which they came."""
+        return [record for record in self.records.values() if record.status is status]
+
     def has_only_failures(self, least: int) -> bool:
         """Whether at least so many trials have failed, none has ended otherwise, and none at work has trained yet."""
         failed, ended = self.count(Status.FAILED), self.count() - self.count(Status.RUNNING, Status.INFEASIBLE)

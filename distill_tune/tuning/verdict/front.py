@@ -21,7 +21,7 @@ from distill_tune.tuning.verdict.confirmation import Candidate
 
 def front_of(ledger: Ledger) -> list[TrialRecord]:
     """The trials on the front, the best by the first objective first."""
-    completed = [record for record in ledger.records.values() if record.status is Status.COMPLETED]
+    completed = ledger.with_status(Status.COMPLETED)
     is_on = on_front([ledger.scores(record, record.last) for record in completed])
     front = [record for record, free in zip(completed, is_on, strict=True) if free]
     return sorted(front, key=lambda record: merit_of(record.last, ledger.objective), reverse=True)
