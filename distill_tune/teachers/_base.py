@@ -114,6 +114,8 @@ class Teacher(Options):
     """Keys of `[teacher]` that this source cannot do without."""
     has_network: ClassVar[bool] = True
     """False for a source that hands over logits alone."""
+    has_layers: ClassVar[bool] = True
+    """False for a source whose network can only be called: no layers to compare with, no weights to begin with."""
     trains_here: ClassVar[bool] = False
     """True for a source that trains a network of `teacher.family` here, a key that it then `needs`.
 

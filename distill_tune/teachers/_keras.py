@@ -2,9 +2,7 @@
 
 Keras models read channels last and end in a softmax more often than not. The network here takes samples as they are
 stored, [batch, channels, height, width] or [batch, features], arranges them as the model wants them, and gives raw
-logits: a last softmax, or sigmoid, is taken off. Where it is no activation of a last layer, so that it cannot be taken
-off, the logarithms of the probabilities stand for the logits, each sample's less their mean: they differ from logits by
-one number a sample, which no softmax sees, whatever its temperature, but losses on the logits themselves do.
+logits: a last softmax, or sigmoid, is taken off, unless it is no activation of a last layer (`_foreign.py`).
 """
 
 from __future__ import annotations
@@ -23,11 +21,10 @@ from torch import Tensor, nn
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.optional import imported
 from distill_tune.registry import load_dotted
-from distill_tune.teachers.mixing import centred
+from distill_tune.teachers._foreign import PROBES, Ending, arrangement, ending_in_words, ending_of, logits_of
 
 _OLDEST = "3.11.3"
 """Before it, .h5 files were read without safe_mode, so that a Lambda layer's code ran (CVE-2025-9905)."""
-_PROBES = 8
 
 
 @dataclass(frozen=True)
@@ -58,8 +55,8 @@ class KerasNetwork(nn.Module):
         self._hidden = (model,)
         for number, variable in enumerate(model.trainable_weights):
             self.register_parameter(f"weight_{number}", variable.value)
-        self._order, self._shape = _arrangement(input_shape, _shape_read_by(self.model, file.name), file.name)
-        self._ending = "logits"
+        self._order, self._shape = arrangement(input_shape, _shape_read_by(self.model, file.name), file.name)
+        self._ending = Ending.LOGITS
         self._ending = self._found_ending(input_shape, classes)
 
     @property
@@ -71,31 +68,20 @@ class KerasNetwork(nn.Module):
         """Logits."""
         with import_keras().device(str(inputs.device)):
             outputs = self.model(inputs.permute(self._order).reshape(-1, *self._shape), training=False)
-        if self._ending == "probabilities":
-            return centred(torch.log(outputs.clamp(min=torch.finfo(outputs.dtype).tiny)))
-        if self._ending == "one logit":
-            return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
-        return centred(two_logits(outputs)) if self._ending == "one share" else outputs
+        return logits_of(outputs, self._ending)
 
     @property
     def says(self) -> str:
         """What is made of the model's last layer, in words."""
-        if self.taken_off:
-            return f"the last {self.taken_off} is taken off, so that its outputs are raw logits"
-        if self._ending == "logits":
-            return ""
-        return "its outputs are probabilities; their logarithms stand for the logits"
+        return ending_in_words(self._ending, self.taken_off)
 
-    def _found_ending(self, input_shape: tuple[int, ...], classes: int) -> str:
+    def _found_ending(self, input_shape: tuple[int, ...], classes: int) -> Ending:
         generator = torch.Generator().manual_seed(0)
         with torch.inference_mode():
-            outputs = self(torch.randn(_PROBES, *input_shape, generator=generator))
+            outputs = self(torch.randn(PROBES, *input_shape, generator=generator))
         if not isinstance(outputs, Tensor):
-            return "logits"  # refused where the network is tried
-        if classes == 2 and outputs.shape == (_PROBES, 1):
-            return "one logit" if self.taken_off or bool((outputs < 0).any() | (outputs > 1).any()) else "one share"
-        is_share = outputs.dim() == 2 and bool((outputs >= 0).all())
-        return "probabilities" if is_share and torch.allclose(outputs.sum(1), torch.ones(()), atol=1e-3) else "logits"
+            return Ending.LOGITS  # refused where the network is tried
+        return ending_of(outputs, classes, bool(self.taken_off))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> KerasNetwork:
         for variable in self.model.non_trainable_variables:
@@ -214,28 +200,3 @@ def _shape_read_by(model: Any, name: str) -> tuple[int | None, ...]:
             f"{len(getattr(model, 'outputs', None) or [])}."
         )
     return tuple(inputs[0].shape[1:])
-
-
-def _arrangement(
-    given: tuple[int, ...], wanted: tuple[int | None, ...], name: str
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """How a batch of samples is permuted, and what shape a sample then has, for a model that reads `wanted`."""
-    candidates = [((0, *range(1, len(given) + 1)), given)]
-    if len(given) == 3:
-        channels, height, width = given
-        last = (0, 2, 3, 1)
-        candidates.insert(0, (last, (height, width, channels)))
-        candidates += [(last, (height, width))] * (channels == 1) + [(last, (channels * height * width,))]
-    for order, shape in candidates:
-        if len(shape) == len(wanted) and all(w in (None, s) for w, s in zip(wanted, shape, strict=True)):
-            return order, shape
-    raise TeacherError(
-        f"teacher.path: the model of {name!r} reads samples of shape {wanted}, but the data have {given}."
-    )
-
-
-def two_logits(share: Tensor) -> Tensor:
-    """[batch, 2] of the second class's probability [batch, 1]; what is rounded to 0 or 1 counts as the next number."""
-    limits = torch.finfo(share.dtype)
-    share = share.clamp(limits.tiny, 1 - limits.eps / 2)
-    return torch.cat([torch.log1p(-share), torch.log(share)], dim=1)

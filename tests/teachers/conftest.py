@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-pytest.register_assert_rewrite("huggingface_models", "keras_models")  # so that what fails there is shown in full
+# So that what fails there is shown in full.
+pytest.register_assert_rewrite("huggingface_models", "keras_models", "onnx_models")
 
 
 @pytest.fixture(scope="session", autouse=True)

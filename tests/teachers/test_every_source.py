@@ -51,6 +51,12 @@ def of_keras(folder: Path) -> Section:
     return {"path": str(folder / "m.keras")}
 
 
+def of_onnx(folder: Path) -> Section:
+    from onnx_models import Model
+
+    return {"path": str(Model(sample=(8,), classes=4, ending=("Softmax",)).write(folder / "m.onnx"))}
+
+
 def of_result(folder: Path) -> Section:
     run = {**TABLE, "teacher": {"family": "mlp", "train": FAST}, "search": {"max_epochs": 1}}
     (folder / "run.toml").write_text(tomli_w.dumps(run))
@@ -87,6 +93,7 @@ MAKE: dict[str, Callable[[Path], Section]] = {
     "huggingface": of_huggingface,
     "keras": of_keras,
     "logits": of_logits,
+    "onnx": of_onnx,
     "result": of_result,
     "timm": of_timm,
     "torch": of_torch,

@@ -33,7 +33,7 @@ from keras_models import (
 
 from distill_tune.errors import TeacherError
 from distill_tune.teachers import DataSpec
-from distill_tune.teachers._keras import two_logits
+from distill_tune.teachers._foreign import two_logits
 
 pytestmark = KERAS_OWN_WARNINGS
 

@@ -85,20 +85,27 @@ def key_that_needs_weights(space: Space) -> str | None:
     return None
 
 
-def refuse_without_network(space: Space) -> None:
-    """Refuse a space that asks for the weights of a teacher that has only logits, or is several.
+def refuse_without_weights(space: Space) -> None:
+    """Refuse a space that asks for the weights of a teacher that has only logits, can only be called, or is several.
 
     Raises:
         ConfigError: it does.
     """
     if key := key_that_needs_weights(space):
-        colon, source = "" if ":" in key else ":", space.config.teacher.source
-        several = bool(Teacher.of(space.config.teacher).member_configs())
-        has, one = ("is several teachers", "one") if several else ("has only logits", "a")
+        colon, name = "" if ":" in key else ":", space.config.teacher.source
+        has, cure = _why_no_weights(Teacher.of(space.config.teacher))
         raise ConfigError(
-            f"{key}{colon} needs the teacher's weights, but source = {source!r} {has}; name {one} teacher that can "
-            "run, or leave it out."
+            f"{key}{colon} needs the teacher's weights, but source = {name!r} {has}; name {cure}, or leave it out."
         )
+
+
+def _why_no_weights(source: Teacher) -> tuple[str, str]:
+    """What a source has instead, and what to name in its place."""
+    if source.member_configs():
+        return "is several teachers", "one teacher that can run"
+    if source.has_network:
+        return "gives a network that can only be called", "a teacher that PyTorch can read"
+    return "has only logits", "a teacher that can run"
 
 
 def leave_weights(folder: Path, space: Space, teacher: nn.Module) -> None:

@@ -30,7 +30,7 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
     """Look at the losses on features of a space before its teacher is made ready.
 
     Raises:
-        ConfigError: the teacher has only logits, or a layer is not there, or cannot be compared with its counterpart.
+        ConfigError: the teacher has no layers, or one is not there, or cannot be compared with its counterpart.
     """
     losses, config = feature_losses(space), space.config
     if not losses:
@@ -40,6 +40,11 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
         raise ConfigError(
             f"loss: {losses[0][0]!r} compares features, but source = {config.teacher.source!r} has only logits; name a "
             "teacher that can run, or choose another loss."
+        )
+    if not source.has_layers:
+        raise ConfigError(
+            f"loss: {losses[0][0]!r} compares features, but source = {config.teacher.source!r} gives a network that "
+            "can only be called; name a teacher that PyTorch can read, or choose another loss."
         )
     if source.member_configs():
         raise ConfigError(

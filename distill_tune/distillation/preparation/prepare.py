@@ -21,7 +21,7 @@ from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.outputs import VALIDATION
 from distill_tune.distillation.cache.size import CacheSize
-from distill_tune.distillation.cache.weights import refuse_without_network
+from distill_tune.distillation.cache.weights import refuse_without_weights
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.preparation.feature_checks import check_feature_losses
@@ -133,8 +133,8 @@ def check_students(space: Space, dataset: Dataset) -> None:
     """
     _check_views(space, dataset)
     source = Teacher.of(space.config.teacher)
-    if not source.has_network or source.member_configs():
-        refuse_without_network(space)
+    if not (source.has_network and source.has_layers) or source.member_configs():
+        refuse_without_weights(space)
     _check_teachers(space, dataset)
     check_beginnings(space, Shapes.of(dataset))
     check_losses(space, dataset)

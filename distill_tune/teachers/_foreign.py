@@ -1,0 +1,98 @@
+"""What models of other frameworks have in common: how they read samples, and what they give.
+
+Many read images with their channels last, or flat, and end in a softmax. Where that cannot be taken off, the logarithms
+of the probabilities stand for the logits, each sample's less their mean: they differ from logits by one number a
+sample, which no softmax sees, whatever its temperature, but losses on the logits themselves do.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum, auto
+
+import torch
+from torch import Tensor
+
+from distill_tune.errors import TeacherError
+from distill_tune.teachers.mixing import centred
+
+PROBES = 8
+"""Samples that tell what a model's outputs are."""
+
+
+class Ending(StrEnum):
+    """What a model's outputs are."""
+
+    LOGITS = auto()
+    PROBABILITIES = auto()
+    ONE_LOGIT = auto()
+    """Of the second of two classes."""
+    ONE_SHARE = auto()
+    """The probability of the second of two classes."""
+
+
+def ending_of(outputs: Tensor, classes: int, is_taken_off: bool) -> Ending:
+    """What they are, as `PROBES` samples tell; `is_taken_off` where a last softmax or sigmoid is gone already."""
+    if classes == 2 and outputs.shape == (len(outputs), 1):
+        is_logit = is_taken_off or bool((outputs < 0).any() | (outputs > 1).any())
+        return Ending.ONE_LOGIT if is_logit else Ending.ONE_SHARE
+    is_share = outputs.dim() == 2 and bool((outputs >= 0).all())
+    sums_to_one = is_share and torch.allclose(outputs.sum(1), torch.ones((), dtype=outputs.dtype), atol=1e-3)
+    return Ending.PROBABILITIES if sums_to_one else Ending.LOGITS
+
+
+def logits_of(outputs: Tensor, ending: Ending) -> Tensor:
+    """Raw logits [batch, classes] of outputs [batch, classes], or [batch, 1] of two classes."""
+    match ending:
+        case Ending.PROBABILITIES:
+            return centred(torch.log(outputs.clamp(min=torch.finfo(outputs.dtype).tiny)))
+        case Ending.ONE_LOGIT:
+            return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+        case Ending.ONE_SHARE:
+            return centred(two_logits(outputs))
+    return outputs
+
+
+def ending_in_words(ending: Ending, taken_off: str) -> str:
+    """What is made of a model's last layer; empty where that is nothing."""
+    if taken_off:
+        return f"the last {taken_off} is taken off, so that its outputs are raw logits"
+    if ending in (Ending.PROBABILITIES, Ending.ONE_SHARE):
+        return "its outputs are probabilities; their logarithms stand for the logits"
+    return ""
+
+
+def two_logits(share: Tensor) -> Tensor:
+    """[batch, 2] of the second class's probability [batch, 1]; what is rounded to 0 or 1 counts as the next number."""
+    limits = torch.finfo(share.dtype)
+    share = share.clamp(limits.tiny, 1 - limits.eps / 2)
+    return torch.cat([torch.log1p(-share), torch.log(share)], dim=1)
+
+
+def arrangement(
+    given: tuple[int, ...], wanted: tuple[int | None, ...], name: str, channels_first: bool = False
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """How a batch of samples is permuted, and what shape a sample then has, for a model that reads `wanted`.
+
+    Args:
+        given: the data's shape: (features,), or (channels, height, width).
+        wanted: the model's; None where it takes any size.
+        name: the model's file, for errors.
+        channels_first: which of the two it is where both would do.
+
+    Raises:
+        TeacherError: such samples cannot be arranged so.
+    """
+    as_they_are = tuple(range(len(given) + 1))
+    candidates = [(as_they_are, given)]
+    if len(given) == 3:
+        channels, height, width = given
+        last = (0, 2, 3, 1)
+        candidates.insert(1 if channels_first else 0, (last, (height, width, channels)))
+        flat = (as_they_are if channels_first else last, (channels * height * width,))
+        candidates += [(last, (height, width))] * (channels == 1) + [flat]
+    for order, shape in candidates:
+        if len(shape) == len(wanted) and all(w in (None, s) for w, s in zip(wanted, shape, strict=True)):
+            return order, shape
+    raise TeacherError(
+        f"teacher.path: the model of {name!r} reads samples of shape {wanted}, but the data have {given}."
+    )

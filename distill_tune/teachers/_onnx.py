@@ -1,0 +1,201 @@
+"""ONNX models (https://onnx.ai) as networks that return logits, run by ONNX Runtime.
+
+A model can only be called: it has no layers that PyTorch knows, and no gradients. It travels to other processes as its
+own bytes, and each of them opens a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from distill_tune.errors import TeacherError, one_line
+from distill_tune.optional import imported
+from distill_tune.teachers._foreign import PROBES, Ending, arrangement, ending_in_words, ending_of, logits_of
+
+_FLOATS = ("FLOAT", "DOUBLE", "FLOAT16")
+_READ = {"FLOAT": "float32", "DOUBLE": "float64", "FLOAT16": "float16", "UINT8": "uint8"}
+"""Kinds of tensors that a model may read, as ONNX and NumPy call them."""
+_ENDINGS = {"Softmax": "softmax", "LogSoftmax": "log-softmax", "Sigmoid": "sigmoid"}
+"""Operators that make probabilities, or their logarithms, of logits."""
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """A file's model with one input and one output, which opens alike in every process."""
+
+    name: str
+    """Of the file."""
+    content: bytes
+    dtype: str
+    """What it reads, as NumPy calls it."""
+    sample_shape: tuple[int | None, ...]
+    """None where it takes any size."""
+    batch: int | None
+    """How many samples it takes at once; None for any number."""
+    taken_off: str
+    """The softmax or sigmoid that is gone from its end; empty if there was none."""
+    num_weights: int
+    """Numbers in its floating-point constants."""
+
+
+def read_onnx(path: Path, output: str | None) -> OnnxModel:
+    """The model of a file, with what it keeps beside it, and without a softmax at its end.
+
+    Raises:
+        TeacherError: a package is missing, or the file holds no model with one input and one output of floats.
+    """
+    onnx = imported("onnx", "teacher.source: 'onnx'", TeacherError)
+    try:
+        model = onnx.load(path)
+        graph = model.graph
+        given, made = _input_of(onnx, graph, path.name), _output_of(onnx, graph, output, path.name)
+        dims = given.type.tensor_type.shape.dim
+        batch, *sample = [dim.dim_value or None for dim in dims]
+        num_weights = sum(int(np.prod(each.dims)) for each in graph.initializer if _kind(onnx, each.data_type))
+        taken_off = _take_ending_off(graph, made)
+        content = model.SerializeToString()
+    except TeacherError:
+        raise
+    except Exception as error:  # protobuf, the file system and onnx each have errors of their own
+        raise TeacherError(
+            f"teacher.path: {path.name!r} is no ONNX model that can be read ({one_line(error)}); write it again, with "
+            "its external data, if it has such, beside it, and no larger than 2 GB."
+        ) from error
+    dtype = _READ[onnx.TensorProto.DataType.Name(given.type.tensor_type.elem_type)]
+    return OnnxModel(path.name, content, dtype, tuple(sample), batch, taken_off, num_weights)
+
+
+class OnnxNetwork(nn.Module):
+    """Normalised samples [batch, *input_shape] to raw logits [batch, classes]."""
+
+    def __init__(self, model: OnnxModel, input_shape: tuple[int, ...], classes: int):
+        """Open the model and find out how it reads and what it gives.
+
+        Raises:
+            TeacherError: ONNX Runtime is missing or cannot run it, or it does not fit the data.
+        """
+        super().__init__()
+        self._made_of = (model, input_shape, classes)
+        self._model, self._sessions = model, dict[tuple[int, str], Any]()
+        self._order, self._shape = arrangement(input_shape, model.sample_shape, model.name, channels_first=True)
+        self._place = nn.Parameter(torch.empty(0), requires_grad=False)  # tells where the module is
+        self._ending = Ending.LOGITS
+        self._ending = self._found_ending(input_shape, classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits."""
+        given = inputs.permute(self._order).reshape(-1, *self._shape).cpu().numpy().astype(self._model.dtype)
+        session = self._session(inputs.device.type)
+        name = session.get_inputs()[0].name
+        outputs = [session.run(None, {name: part})[0] for part in self._parts(given)]
+        made = torch.from_numpy(np.concatenate(outputs)[: len(given)]).float()
+        return logits_of(made.to(inputs.device), self._ending)
+
+    @property
+    def says(self) -> str:
+        """What is made of the model's last layer, in words."""
+        return ending_in_words(self._ending, self._model.taken_off)
+
+    def _parts(self, given: np.ndarray) -> Iterator[np.ndarray]:
+        """As many samples at once as the model takes; the last ones are filled up with copies."""
+        size = self._model.batch or max(1, len(given))
+        for start in range(0, len(given), size) if len(given) else [0]:
+            part = given[start : start + size]
+            yield np.resize(part, (size, *self._shape)) if self._model.batch and 0 < len(part) < size else part
+
+    def _session(self, device: str) -> Any:
+        """The session for as many threads as PyTorch has now."""
+        key = torch.get_num_threads(), device
+        if key not in self._sessions:
+            self._sessions[key] = _opened(self._model, *key)
+        return self._sessions[key]
+
+    def _found_ending(self, input_shape: tuple[int, ...], classes: int) -> Ending:
+        probes = torch.randn(PROBES, *input_shape, generator=torch.Generator().manual_seed(0))
+        outputs = self(probes)
+        return ending_of(outputs, classes, bool(self._model.taken_off))
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _revived, self._made_of
+
+
+def _revived(model: OnnxModel, input_shape: tuple[int, ...], classes: int) -> OnnxNetwork:
+    return OnnxNetwork(model, input_shape, classes).eval()
+
+
+def _opened(model: OnnxModel, num_threads: int, device: str) -> Any:
+    runtime = imported("onnxruntime", "teacher.source: 'onnx'", TeacherError)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = num_threads, 1, 3
+    wanted = (["CUDAExecutionProvider"] if device == "cuda" else []) + ["CPUExecutionProvider"]
+    providers = [each for each in wanted if each in runtime.get_available_providers()]
+    try:
+        return runtime.InferenceSession(model.content, options, providers)
+    except Exception as error:  # of kinds of its own
+        raise TeacherError(
+            f"teacher.path: {model.name!r} cannot be run by onnxruntime {runtime.__version__} ({one_line(error)}); "
+            "write it in a form that it can, or give the model's outputs as source = 'logits'."
+        ) from error
+
+
+def _kind(onnx: Any, number: int) -> str:
+    """A floating-point type's name; empty for other types."""
+    name: str = onnx.TensorProto.DataType.Name(number)
+    return name if name in _FLOATS else ""
+
+
+def _input_of(onnx: Any, graph: Any, name: str) -> Any:
+    constants = {each.name for each in graph.initializer}  # old files list them among the inputs too
+    inputs = [each for each in graph.input if each.name not in constants]
+    if len(inputs) != 1:
+        raise TeacherError(f"teacher.path: the model of {name!r} must have one input, but has {_listed(onnx, inputs)}.")
+    tensor = inputs[0].type.tensor_type
+    if onnx.TensorProto.DataType.Name(tensor.elem_type) not in _READ or len(tensor.shape.dim) < 2:
+        raise TeacherError(
+            f"teacher.path: the model of {name!r} must read one tensor [batch, ...] of {', '.join(_READ.values())}, "
+            f"but reads {_listed(onnx, inputs)}."
+        )
+    return inputs[0]
+
+
+def _output_of(onnx: Any, graph: Any, wanted: str | None, name: str) -> Any:
+    """The output that is named, or the only one of floats; the others are taken out."""
+    outputs = list(graph.output)
+    fit = [each for each in outputs if _kind(onnx, each.type.tensor_type.elem_type) and wanted in (None, each.name)]
+    if len(fit) != 1:
+        rule = "must have one output of floats" if wanted is None else f"must have an output {wanted!r} of floats"
+        cure = " Name it in teacher.onnx.output." if len(fit) > 1 or wanted else ""
+        raise TeacherError(f"teacher.path: the model of {name!r} {rule}, but has {_listed(onnx, outputs)}.{cure}")
+    del graph.output[:]
+    graph.output.append(fit[0])
+    return graph.output[0]
+
+
+def _listed(onnx: Any, values: list[Any]) -> str:
+    """Names and kinds of inputs or outputs."""
+    told = [
+        f"{each.name!r} ({onnx.TensorProto.DataType.Name(each.type.tensor_type.elem_type).lower()} tensor)"
+        if each.type.HasField("tensor_type")
+        else f"{each.name!r} (no tensor)"
+        for each in values
+    ]
+    return ", ".join(told) or "none"
+
+
+def _take_ending_off(graph: Any, output: Any) -> str:
+    """Let the model end before its last softmax or sigmoid; returns the name of what was taken off, or ""."""
+    made_by = {name: node for node in graph.node for name in node.output}
+    last = made_by.get(output.name)
+    while last is not None and last.op_type == "Identity":
+        last = made_by.get(last.input[0])
+    if last is None or last.op_type not in _ENDINGS or last.input[0] not in made_by:
+        return ""
+    output.name = last.input[0]
+    return _ENDINGS[last.op_type]
