@@ -159,14 +159,14 @@ def _bootstrap_sentences(summary: dict[str, Any]) -> list[str]:
 
 
 def curse_sentence(summary: dict[str, Any]) -> str:
-    """By how much the best trial looked better than its configuration is: nobody else will be that lucky."""
+    """By how much the winner looked better in the search than it is: nobody else will be that lucky."""
     best, bias, epochs = summary["best"], summary["selection_bias"], summary["selection_bias_epochs"]
     search = best["config"]["search"]
     objective, of_all = search["objectives"][0], f"{epochs} of {search['max_epochs']} epochs"
     if bias is None:
-        return f"Winner's curse: unknown, for the best trial had trained {of_all} in the search."
+        return f"Winner's curse: unknown, for the winner had trained {of_all} in the search."
     size, unit = (f"{abs(bias):.4f}", "nats") if objective.endswith("loss") else (f"{abs(100 * bias):.2f}", "points")
-    what = f"{objective} of the best trial" + (f" after {of_all}" if epochs < search["max_epochs"] else "")
+    what = f"{objective} of the winner" + (f" after {of_all}" if epochs < search["max_epochs"] else "")
     again = f"on average in {best['test']['accuracy']['seeds']} fresh seeds"
     if not float(size):
         return f"No winner's curse: {what} looked as good in the search as {again}."

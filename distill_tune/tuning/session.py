@@ -165,12 +165,17 @@ class Session:
         if self.main.progress is not None:
             self.main.progress.begin("Confirming", plan.num_runs)
         whom = f"the best {plan.top}" if len(self.ledger.objectives) == 1 else f"{plan.top}, the front first"
-        of_each = " of each search" if plan.searches > 1 else ""
-        self.reporter.say("Confirming", f"{whom}{of_each}, and two baselines, in {plan.seeds} fresh seeds each")
+        of_each, winner = (" of each search", "both winners") if plan.searches > 1 else ("", "the winner")
+        seeds = f"in {plan.seeds} fresh seeds each"
+        then = f" {seeds}; then {winner} and two baselines in {plan.seeds} further ones"
+        self.reporter.say(
+            "Confirming", f"{whom}{of_each}" + (then if plan.chooses else f", and two baselines, {seeds}")
+        )
 
     def _confirmed(self, best: list[TrialRecord], plan: ConfirmationPlan) -> Confirmation | None:
         history = self.claim.history
-        seeds = fresh_seeds(self.config, plan.seeds, history.rounds)
+        fresh = fresh_seeds(self.config, 2 * plan.seeds, history.rounds)
+        seeds, further = fresh[: plan.seeds], fresh[plan.seeds :] if plan.chooses else []
         searched = self._searched_without_teacher(plan, seeds)
         self.confirmation_ledger = Ledger(self.ledger.objective, self.ledger.watchers, self.reporter.tell)
         with ConfirmationPool(
@@ -184,7 +189,7 @@ class Session:
             self.main.lanes,
             self.config.search.retries,
         ) as pool:
-            return confirm(candidates_of(self.space, best, seeds), pool.train, self.ledger.objective, searched)
+            return confirm(candidates_of(self.space, best, seeds), pool.train, self.ledger.objective, searched, further)
 
     def _plan(self, best: list[TrialRecord]) -> ConfirmationPlan:
         run_s = self.config.search.max_epochs * best[0].training_s / best[0].epochs

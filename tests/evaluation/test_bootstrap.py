@@ -164,3 +164,11 @@ def test_a_single_seed_or_item_gives_no_interval(shape: tuple[int, ...]) -> None
 def test_unpaired_results_are_refused() -> None:
     with pytest.raises(ValueError, match="equal shapes"):
         bootstrap_difference(np.ones((5, 10), dtype=bool), np.ones((1, 10), dtype=bool))
+
+
+def test_an_input_that_is_there_several_times_is_drawn_as_one() -> None:
+    ours, other, _ = pair(np.random.default_rng(13), 60, 0.1, 1.0, 0.1)
+    index = np.tile(np.arange(60), 5)
+    once = bootstrap_difference(ours, other)
+    again = bootstrap_difference(ours[:, index], other[:, index], groups=index)
+    assert (again.low, again.high) == pytest.approx((once.low, once.high), abs=1e-9)

@@ -106,7 +106,7 @@ def test_the_figures_are_the_means_over_seeds_of_what_each_student_answers(exami
         student = load_student(candidate.config, dataset, candidate.weights[seed])
         logits, known = predict_logits(student, test.inputs), predict_logits(student, validation.inputs)
         temperature = fitted_temperature(known, validation.labels)
-        scaled = metrics.nll(logits / temperature, test.labels)
+        scaled = metrics.nll(logits.astype(np.float64) / temperature, test.labels)
         figures = {"nll_scaled": scaled, "scaling_temperature": temperature, "ece": metrics.ece(logits, test.labels)}
         each.append({**figures, **whole(logits, test.labels, taught)})
         assert (found.correct[len(each) - 1] == (logits.argmax(1) == test.labels)).all()

@@ -88,25 +88,25 @@ def test_the_p_values_leave_the_words_as_they_were() -> None:
         (
             0.0042,
             "val/accuracy",
-            "Winner's curse: val/accuracy of the best trial looked better in the search than on average in 5 fresh "
+            "Winner's curse: val/accuracy of the winner looked better in the search than on average in 5 fresh "
             "seeds, by 0.42 points.",
         ),
         (
             0.01234,
             "val/loss",
-            "Winner's curse: val/loss of the best trial looked better in the search than on average in 5 fresh seeds, "
+            "Winner's curse: val/loss of the winner looked better in the search than on average in 5 fresh seeds, "
             "by 0.0123 nats.",
         ),
         (
             -0.0002,
             "val/accuracy",
-            "No winner's curse: val/accuracy of the best trial was better on average in 5 fresh seeds than in the "
+            "No winner's curse: val/accuracy of the winner was better on average in 5 fresh seeds than in the "
             "search, by 0.02 points.",
         ),
         (
             1.1e-16,
             "val/accuracy",
-            "No winner's curse: val/accuracy of the best trial looked as good in the search as on average in 5 fresh "
+            "No winner's curse: val/accuracy of the winner looked as good in the search as on average in 5 fresh "
             "seeds.",
         ),
     ],
@@ -117,11 +117,11 @@ def test_the_winners_curse_is_told_in_the_objectives_own_unit(bias: float, objec
 
 def test_the_winners_curse_of_a_trial_that_was_stopped_early_is_told_with_its_epochs() -> None:
     assert curse_sentence(summary(TWO, epochs=9)) == (
-        "Winner's curse: val/accuracy of the best trial after 9 of 27 epochs looked better in the search than on "
+        "Winner's curse: val/accuracy of the winner after 9 of 27 epochs looked better in the search than on "
         "average in 5 fresh seeds, by 0.42 points."
     )
     assert curse_sentence(summary(TWO, bias=None, epochs=9)) == (
-        "Winner's curse: unknown, for the best trial had trained 9 of 27 epochs in the search."
+        "Winner's curse: unknown, for the winner had trained 9 of 27 epochs in the search."
     )
 
 

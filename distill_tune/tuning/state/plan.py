@@ -26,9 +26,15 @@ class ConfirmationPlan:
         return cls(top or confirm.top, seeds or confirm.seeds, num_searches(confirm))
 
     @property
+    def chooses(self) -> bool:
+        """Whether a winner is chosen among several: then it is judged by further seeds."""
+        return self.top > 1
+
+    @property
     def num_runs(self) -> int:
-        """Trainings, the baselines among them."""
-        return (self.searches * self.top + NUM_BASELINES) * self.seeds
+        """Trainings, those of the winners in further seeds and the baselines among them."""
+        again = self.searches if self.chooses else 0
+        return (self.searches * self.top + again + NUM_BASELINES) * self.seeds
 
     @property
     def num_examined(self) -> int:

@@ -28,6 +28,7 @@ from distill_tune.errors import TeacherError
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.corrupted import corrupted_accuracies
+from distill_tune.evaluation.intervals import Groups
 from distill_tune.evaluation.predicting import predict_logits, quickest_look_s
 from distill_tune.layout import Layout
 from distill_tune.students import Student, student_on
@@ -47,6 +48,8 @@ class Examination:
     """None where one of its logits is not finite."""
     member_accuracies: dict[str, float | None]
     """Each teacher's alone, where there are several."""
+    groups: Groups | None = None
+    """Which test samples have the same inputs; None where they are not known."""
 
 
 Ask = Callable[[nn.Module, np.ndarray], np.ndarray]
@@ -73,7 +76,7 @@ def examine(
     fitted on validation is fitted on each fold's samples as its own student, which has not seen them, answers them.
     """
     test = open_test(dataset)
-    key = Key(test.labels, _labelled(teacher, test, device))
+    key, groups = Key(test.labels, _labelled(teacher, test, device)), _equal(test.inputs)
     ask = partial(_asked, device)
     students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
 
@@ -84,14 +87,21 @@ def examine(
 
     with _as_many_threads_as_pay(students, test, device):
         corrupted = _corrupted(students, test, dataset.layout, ask)
-        by_candidate = {c.name: examined(_seeds(c), list(marked(c)), corrupted[c.name]) for c in candidates}
+        by_candidate = {c.name: examined(_seeds(c), list(marked(c)), corrupted[c.name], groups) for c in candidates}
     return Examination(
         by_candidate,
         teacher_accuracy=_accuracy(key.teacher_logits, test),
         member_accuracies={
             name: _accuracy(_labelled(member, test, device), test) for name, member in teacher.members.items()
         },
+        groups=groups,
     )
+
+
+def _equal(inputs: np.ndarray) -> Groups:
+    """[samples], numbers from 0 on: equal samples have the same."""
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(sample.tobytes(), len(numbers)) for sample in inputs])
 
 
 def _as_many_threads_as_pay(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from distill_tune.evaluation import metrics
-from distill_tune.evaluation.intervals import Interval, mean_interval
+from distill_tune.evaluation.intervals import Groups, Interval, mean_interval
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,14 @@ class Marks(NamedTuple):
     """By the name of the field of `Examined` that has the mean over seeds."""
 
 
-def examined(seeds: list[int], marks: list[Marks], corrupted: list[dict[str, float]]) -> Examined:
-    """One configuration, from how each seed's student did and its accuracy by corruption."""
+def examined(
+    seeds: list[int], marks: list[Marks], corrupted: list[dict[str, float]], groups: Groups | None = None
+) -> Examined:
+    """One configuration, from how each seed's student did and its accuracy by corruption; `groups` as in intervals."""
     correct = np.stack([each.correct for each in marks])
     by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
     return Examined(
-        accuracy=mean_interval(correct),
+        accuracy=mean_interval(correct, groups=groups),
         seeds=seeds,
         correct=correct,
         corrupted_accuracy=by_corruption.pop("mean"),
@@ -82,7 +84,7 @@ def marks_of(logits: np.ndarray, key: Key, temperature: float) -> Marks:
     is_odd = ~np.isfinite(logits).all(axis=1)
     if is_odd.any():
         logits = np.where(is_odd[:, np.newaxis], 0, logits)
-    scaled = logits / temperature
+    scaled = logits.astype(np.float64) / temperature  # as float32 the largest would overflow
     figures = {
         "nll": metrics.nll(logits, key.labels),
         "ece": metrics.ece(logits, key.labels),

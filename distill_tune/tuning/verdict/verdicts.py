@@ -18,7 +18,9 @@ def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> di
     ours, other = examination.by_candidate[winner.name], examination.by_candidate[baseline]
     shared = [seed for seed in ours.seeds if seed in other.seeds]
     mine, theirs = (each.correct[[each.seeds.index(seed) for seed in shared]] for each in (ours, other))
-    difference, drawn = paired_difference(mine, theirs), bootstrap_difference(mine, theirs)
+    groups = examination.groups
+    difference = paired_difference(mine, theirs, groups=groups)
+    drawn = bootstrap_difference(mine, theirs, groups=groups)
     return {
         "word": str(judge(difference)),
         "difference": difference.mean,
@@ -26,7 +28,7 @@ def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> di
         "high": difference.high,
         "bootstrap_low": drawn.low,
         "bootstrap_high": drawn.high,
-        "interval_p_value": p_value(mine, theirs),
+        "interval_p_value": p_value(mine, theirs, groups),
         "p_value": pooled_mcnemar(mine, theirs),
     }
 

@@ -71,7 +71,7 @@ def test_the_search_leaves_the_confirmation_its_share_of_the_time() -> None:
 
 def test_without_a_budget_of_time_everything_configured_is_confirmed() -> None:
     plan = plan_confirmation(CONFIG, 10, run_s=1e9, left_s=None, places=2)
-    assert (plan.top, plan.seeds, plan.num_runs) == (3, 5, 25)
+    assert (plan.top, plan.seeds, plan.num_runs) == (3, 5, 30)
 
 
 def test_no_more_is_confirmed_than_there_is() -> None:
@@ -95,5 +95,5 @@ def test_examinations_that_take_long_cost_seeds_and_epochs() -> None:
 
 
 def test_candidates_are_given_up_before_seeds() -> None:
-    plans = [plan_confirmation(CONFIG, 10, 1.0, left_s, 1) for left_s in (25, 24, 19, 14, 11, 8, 0)]
+    plans = [plan_confirmation(CONFIG, 10, 1.0, left_s, 1) for left_s in (30, 29, 24, 14, 11, 8, 0)]
     assert [(plan.top, plan.seeds) for plan in plans] == [(3, 5), (2, 5), (1, 5), (1, 4), (1, 3), (1, 2), (1, 2)]

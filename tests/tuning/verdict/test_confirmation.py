@@ -88,7 +88,7 @@ def test_the_verdict_pairs_seeds_and_samples(trained: tuple[list[Candidate], Led
     ours, other = (found.by_candidate[name].correct for name in ("trial-0007", "no_teacher"))
     assert verdict["difference"] == pytest.approx(ours.mean() - other.mean())
     assert verdict["low"] < verdict["difference"] < verdict["high"]
-    drawn = bootstrap_difference(ours, other)
+    drawn = bootstrap_difference(ours, other, groups=found.groups)
     assert (verdict["bootstrap_low"], verdict["bootstrap_high"]) == (drawn.low, drawn.high)
     itself = verdict_of(candidates[0], "trial-0007", found)
     assert (itself["word"], itself["difference"]) == ("INCONCLUSIVE", 0.0)

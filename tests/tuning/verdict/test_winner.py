@@ -44,6 +44,52 @@ def test_a_baseline_that_fails_in_a_seed_is_told_too_and_one_with_no_failure_is_
     assert failures_in_words(found) == ["warning: no_teacher failed in 1 of its 5 seeds"]
 
 
+def by_seed(accuracies: dict[str, dict[int, float]], trained: list[tuple[str, int]]) -> Callable[..., None]:
+    """Trains to what is written for a name in a seed, else to a half; what has no accuracy fails."""
+
+    def train(candidates: list[Candidate]) -> None:
+        for each in candidates:
+            assert not each.reports, "nothing is trained twice"
+            for seed in each.seeds:
+                trained.append((each.name, seed))
+                if accuracy := accuracies.get(each.name, {}).get(seed, 0.5):
+                    each.reports[seed] = {"val/accuracy": accuracy, "val/loss": 1.0}
+
+    return train
+
+
+FURTHER = [15, 16, 17, 18, 19]
+
+
+def test_a_winner_that_was_chosen_is_judged_by_further_seeds_in_which_its_baselines_are_trained_too() -> None:
+    lucky, trained = {"trial-0007": dict.fromkeys(SEEDS, 0.9)}, list[tuple[str, int]]()
+    found = confirm([candidate(3), candidate(7)], by_seed(lucky, trained), "val/accuracy", further=FURTHER)
+    assert found is not None
+    assert (found.winner.name, found.winner.mean("val/accuracy")) == ("trial-0007", 0.5)
+    assert [sorted(each.reports) for each in (found.winner, *found.baselines)] == [FURTHER] * 3
+    assert [sorted(each.reports) for each in found.candidates] == [SEEDS, FURTHER]
+    assert found.candidates[1] is found.winner
+    assert len(set(trained)) == len(trained) == 2 * 5 + 3 * 5
+
+
+def test_the_best_of_a_search_without_a_teacher_is_judged_by_them_as_well() -> None:
+    rivals = [Candidate(f"searched_no_teacher-{n}", CONFIG, SEEDS, TrialRecord(n, str(n), {})) for n in (1, 2)]
+    lucky = {"searched_no_teacher-2": dict.fromkeys(SEEDS, 0.8)}
+    found = confirm([candidate(3), candidate(7)], by_seed(lucky, []), "val/accuracy", rivals, FURTHER)
+    assert found is not None
+    rival = found.baselines[-1]
+    assert (rival.name, rival.source.number, rival.mean("val/accuracy")) == ("searched_no_teacher", 2, 0.5)
+    assert sorted(rival.reports) == FURTHER
+
+
+def test_one_that_diverges_in_all_further_seeds_but_one_is_judged_by_those_that_chose_it() -> None:
+    unlucky = {"trial-0007": {**dict.fromkeys(SEEDS, 0.9), **dict.fromkeys(FURTHER[1:], 0.0)}}
+    found = confirm([candidate(3), candidate(7)], by_seed(unlucky, []), "val/accuracy", further=FURTHER)
+    assert found is not None
+    assert [sorted(each.reports) for each in (found.winner, *found.baselines)] == [SEEDS] * 3
+    assert failures_in_words(found) == ["warning: trial-0007 failed in 4 of its 5 seeds"]
+
+
 def curve(*accuracies: float) -> list[Report]:
     return [{"epoch": epoch, "val/accuracy": each, "val/loss": 1 - each} for epoch, each in enumerate(accuracies, 1)]
 
