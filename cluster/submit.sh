@@ -52,11 +52,12 @@ refuse_late_address() {
 }
 
 options=()
+address=""
 runtime_env=$here/runtime_env.yaml
 while (($#)); do
     case $1 in
         -h | --help) usage && exit 0 ;;
-        --address) needs_value "$@" && options+=(--address "$2") && shift 2 ;;
+        --address) needs_value "$@" && address=$2 && shift 2 ;;
         --runtime-env) needs_value "$@" && runtime_env=$2 && shift 2 ;;
         --no-wait) options+=(--no-wait) && shift ;;
         *) break ;;
@@ -66,7 +67,9 @@ done
 refuse_late_address "$@"
 ray=$(find_ray)
 [[ -r $runtime_env ]] || fail "$runtime_env: no such file; --runtime-env takes a YAML file such as cluster/runtime_env.yaml"
-[[ -n ${RAY_API_SERVER_ADDRESS-}${RAY_ADDRESS-} ]] || export RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265
+# Ray lets both of its variables, and this one before the other, override the address that its command is given.
+[[ -z $address && -n ${RAY_API_SERVER_ADDRESS-}${RAY_ADDRESS-} ]] ||
+    export RAY_API_SERVER_ADDRESS="${address:-http://127.0.0.1:8265}"
 # A cluster that was started beside a token wants it; Ray sends it only if it is told to, and others do not mind it.
 [[ -n ${RAY_AUTH_MODE-} || ! -r ~/.ray/auth_token ]] || export RAY_AUTH_MODE=token
 has_storage "$@" || echo "submit.sh: without --storage FOLDER the results stay in a temporary folder of the head node" >&2

@@ -74,8 +74,13 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         complain("interrupted.")
         return INTERRUPTED
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        from distill_tune.users_faults import fault_of_users
+
         number = error.errno if isinstance(error, OSError) else None
+        if told := fault_of_users(error):
+            complain(told)
+            return 1
         if isinstance(error, OSError) and number == errno.ENAMETOOLONG:  # a name of the user's: ours are short
             complain(f"{error.filename!s:.80}...: {error.strerror}, no file can have this name; give a shorter one.")
             return BAD_INPUT

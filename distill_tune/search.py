@@ -63,8 +63,10 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     if given.dry_run:
         from distill_tune.tuning.cluster.connection import is_there_already
         from distill_tune.tuning.dry_run import dry_run
+        from distill_tune.users_faults import users_faults_refused
 
-        return dry_run(order.space, order.folder, must_fit=not is_there_already(order.address))
+        with users_faults_refused():
+            return dry_run(order.space, order.folder, must_fit=not is_there_already(order.address))
 
     from distill_tune.tuning.job import Job
     from distill_tune.tuning.showing.display import Reporter, SteadyConsole
@@ -81,14 +83,16 @@ def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
     settings = list(given.settings)
     settings += [f"search.trials={given.trials}"] if given.trials is not None else []
     settings += [f"search.time={json.dumps(given.time)}"] if given.time is not None else []
-    path = find_space(given.space or DEFAULT_SPACE)
+    path = find_space(DEFAULT_SPACE if given.space is None else given.space)
     space = load_space(path, settings, completing=True)
 
     from distill_tune.export.result_folder import new_result
     from distill_tune.tuning.order import Order
 
     folder, is_named = new_result(storage, given.name, path), given.name is not None
-    return Order(space, given.space or DEFAULT_SPACE, folder, command, given.address, is_named=is_named)
+    return Order(
+        space, DEFAULT_SPACE if given.space is None else given.space, folder, command, given.address, is_named=is_named
+    )
 
 
 def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
@@ -132,6 +136,8 @@ def find_space(text: str) -> Path:
     places = [Path(__file__).parents[1], *(Path(root) / "share" / "distill_tune" for root in of_pip)]
     here_first = (expanded(text), *(place / text for place in places))
     path = next((p for p in here_first if is_file(p)), None)
+    if not text:
+        raise ConfigError("SPACE '': must be a file; leave it out to search the default.")
     if path is None:
         known = sorted({p.name for place in places for p in (place / "search_spaces").glob("*.toml")})
         raise ConfigError(f"{text}: no such file; shipped in search_spaces/: {', '.join(known)}.")

@@ -75,9 +75,10 @@ def _train(given: argparse.Namespace) -> int:
 def _run(space: Space, folder: Path, num_seeds: int) -> int:
     from distill_tune.distillation.preparation.prepare import announced_data, prepare
     from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal, write_json
+    from distill_tune.users_faults import users_faults_refused
 
     with ExitStack() as training:
-        with nothing_left_on_refusal(folder.parent, training):
+        with nothing_left_on_refusal(folder.parent, training), users_faults_refused():
             cache = folder.parent / SHARED_CACHE
             dataset = announced_data(space.config, cache, _say)
             _check_limits(space.config, dataset)

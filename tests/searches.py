@@ -33,21 +33,21 @@ def run(storage: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def ended(storage: Path, number: signal.Signals, when: Callable[[str], bool], *arguments: str) -> tuple[int, str]:
     """Start a search, send it a signal at the first line for which `when` holds, and wait for all of it to be gone.
 
-    SIGHUP goes to the whole job, as from a shell whose terminal is closed.
+    SIGHUP goes to the whole job, as from a shell whose terminal is closed, and SIGTERM too, as from `timeout`.
     """
-    hangs_up = number is signal.SIGHUP
+    is_for_all = number in (signal.SIGHUP, signal.SIGTERM)
     process = subprocess.Popen(
         command(storage, *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=hangs_up,
+        start_new_session=is_for_all,
     )
     with process as search:
         assert search.stdout is not None
         next(line for line in search.stdout if when(line))
         family = psutil.Process(search.pid).children(recursive=True)
-        (os.killpg if hangs_up else os.kill)(search.pid, number)
+        (os.killpg if is_for_all else os.kill)(search.pid, number)
         said, _ = search.communicate(timeout=100)
     workers = [process for process in family if is_worker(process)]
     _, alive = psutil.wait_procs(workers, timeout=60)

@@ -82,6 +82,14 @@ def test_an_interrupted_confirmation_goes_on_with_what_is_missing(
     assert set(began.values()) == {1}
 
 
+def test_a_search_that_timeout_ends_is_interrupted_in_order(storage: Path, undisturbed: Path) -> None:
+    """SIGTERM goes to the whole group of processes."""
+    status, said = ended(storage, signal.SIGTERM, has_reported, "--name", "timed", *SMALL, "--set", "data.passes=40")
+    assert status == 130, said
+    assert summary(storage / "timed")["status"] == "interrupted"
+    assert said.splitlines()[-1].startswith("go on with   python -m distill_tune.search --resume --name timed")
+
+
 def test_a_finished_search_is_extended_and_confirmed_anew(storage: Path, undisturbed: Path) -> None:
     before, first = trials(undisturbed), summary(undisturbed)
     more = run(storage, "--extend", "6", "--name", "undisturbed")

@@ -66,6 +66,11 @@ def build(config: DataConfig, fold: int | None = None) -> Built:
     """
     source = Source.of(config)
     raw = source.load(config)
+    if not isinstance(raw, RawImages | RawTable):
+        raise DataError(
+            f"data.source: {config.source!r} must load RawImages or a RawTable, but has loaded {type(raw).__name__}; "
+            "let its load return one of them."
+        )
     _check_labelled(raw, config)
     if isinstance(raw, RawTable):
         key = f" (data.{config.source}.ignore)" if isinstance(source, TableFile) else ""

@@ -35,6 +35,7 @@ class Raw(ABC):
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         self._check_classes()
         labels = check_labels(self.labels, len(self.classes), self.where, least=UNLABELLED)
         object.__setattr__(self, "labels", labels)  # of uint64 and a count, NumPy makes decimals
@@ -46,6 +47,17 @@ class Raw(ABC):
             raise DataError(f"{self.where}: no row has a label; a classifier needs some of each class.")
         if self.own_test and UNLABELLED in self.labels[-self.own_test :]:
             raise DataError(f"{self.where}: its test split has rows without a label; leave them out, or label them.")
+
+    def _check_kinds(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(self, "labels", np.asarray(self.labels))
+        if odd := next((name for name in self.classes if not isinstance(name, str)), None):
+            raise DataError(f"{self.where}: classes must be named by text, but one is {odd!r}; write str(name).")
+        if not 0 <= self.own_test < max(1, self.rows):
+            raise DataError(
+                f"{self.where}: own_test must be a number of rows below {self.rows:,}, but is {self.own_test}; count "
+                "the last rows that are the source's own test split."
+            )
 
     def _check_classes(self) -> None:
         if len(self.classes) < 2:
@@ -100,6 +112,10 @@ class RawTable(Raw):
     frame: pd.DataFrame
 
     def __post_init__(self) -> None:
+        if not isinstance(self.frame, pd.DataFrame):
+            raise DataError(
+                f"{self.where}: a table must be a pandas.DataFrame, but is {type(self.frame).__name__}; make one of it."
+            )
         names = [str(name) for name in self.frame.columns]  # new rows to predict come with names that are text
         object.__setattr__(self, "frame", self.frame.set_axis(names, axis="columns"))
         if self.frame.columns.has_duplicates:

@@ -54,7 +54,20 @@ class UsersOwn(Student):
         if not isinstance(network, nn.Module):
             kind = type(network).__name__
             raise ConfigError(f"student.family: {self._path!r} must return a torch.nn.Module, but got {kind}.")
+        self._check_weights(network)
         return network
+
+    def _check_weights(self, network: nn.Module) -> None:
+        from torch.nn.parameter import is_lazy
+
+        weights = list(network.parameters())
+        if any(map(is_lazy, weights)):
+            raise ConfigError(
+                f"student.family: {self._path!r} has layers that take their sizes from the first batch (LazyLinear and "
+                "the like); give the sizes, which follow from input_shape."
+            )
+        if not any(weight.requires_grad for weight in weights):
+            raise ConfigError(f"student.family: {self._path!r} has no weights that train; let some require gradients.")
 
 
 class FreeUsersOwn(UsersOwn):

@@ -25,6 +25,7 @@ from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.origin import Origin
 from distill_tune.tuning.verdict.clock import Clock
+from distill_tune.users_faults import users_faults_refused
 
 if TYPE_CHECKING:
     from distill_tune.tuning.session import Session
@@ -61,7 +62,7 @@ class Job:
 
     def _begin(self, stack: ExitStack) -> Session:
         with ExitStack() as linking:
-            with nothing_left_on_refusal(self.order.folder.parent, linking):
+            with nothing_left_on_refusal(self.order.folder.parent, linking), users_faults_refused():
                 context = self._search_context(stack)
             stack.callback(context.claim.logbook.release)
             context = context.linked()
@@ -126,7 +127,7 @@ class Job:
         connection.wait()
         places = places_of_the_cluster(self.resources)
         storage = self.order.folder.parent
-        if (count := check_nodes(storage, needs_gpus=self.resources.gpus_per_worker > 0)) > 1:
+        if (count := check_nodes(storage, self.resources.gpus_per_worker > 0, self.reporter.tell)) > 1:
             self.reporter.tell(f"{count} nodes share {storage}, with places for {places} trials at a time")
         if idle := idle_gpus(nodes_of_ray(), self.resources):
             self.reporter.tell(idle)

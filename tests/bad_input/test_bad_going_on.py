@@ -12,7 +12,7 @@ from distill_tune.config import load_space
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.tuning.order import extended, taken_up
 from distill_tune.tuning.state.claim import Claim
-from distill_tune.tuning.state.logbook import LOGBOOK
+from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry
 from distill_tune.tuning.state.origin import Origin
 
 Begin = Callable[..., Path]
@@ -97,6 +97,22 @@ def test_a_damaged_logbook_is_refused_before_anything_is_begun(
         book.write(b"\xff\xfe\n")
     said = refuse(arguments=(*arguments, "--name", "begun"))
     assert f"{LOGBOOK}: line 2 is damaged; the search cannot be taken up again, begin a new one." in said
+
+
+@pytest.mark.parametrize("arguments", [("--resume",), ("--extend", "3")])
+def test_a_damaged_journal_is_refused_before_anything_is_begun(
+    begin: Begin, refuse: Refuse, arguments: tuple[str, ...]
+) -> None:
+    begun = begin()
+    lines = ['{"op_code": 0}\n', "XXXXXXXX\n", '{"op_code": 4}\n', '{"cut sho']
+    (begun / JOURNAL).write_text("".join(lines))
+    known = sum(map(len, lines[:3]))
+    with (begun / LOGBOOK).open("a") as book:
+        book.write(f'{{"entry":"{Entry.TEST_OPENED}","at_s":0,"study_bytes":{known}}}\n')
+    if "--extend" in arguments:
+        finish(begun)
+    said = refuse(arguments=(*arguments, "--name", "begun"))
+    assert f"{JOURNAL}: line 2 is damaged; put the file back as it was, or begin a new search." in said
 
 
 def test_a_logbook_of_a_newer_version_is_refused_before_anything_is_begun(begin: Begin, refuse: Refuse) -> None:

@@ -96,9 +96,14 @@ def test_the_options_of_the_script_end_where_those_of_the_search_begin(submit):
     assert submit.of_the_search() == ["space.toml", "--address", "auto"]
 
 
-def test_an_address_that_is_given_is_handed_to_ray(submit):
-    submit.run("--address", "http://head:8265", "space.toml")
-    assert submit.told[2:4] == ["--address", "http://head:8265"]
+@pytest.mark.parametrize(
+    "environment", [{}, {"RAY_API_SERVER_ADDRESS": "http://other:8265"}, {"RAY_ADDRESS": "http://other:8265"}]
+)
+def test_an_address_that_is_given_comes_before_those_of_the_environment(submit, environment):
+    """In the variable that Ray looks at first: it overrides the option of that name."""
+    submit.run("--address", "http://head:8265", "space.toml", **environment)
+    assert submit.address == "http://head:8265"
+    assert submit.of_the_search() == ["space.toml"]
 
 
 @pytest.mark.parametrize(

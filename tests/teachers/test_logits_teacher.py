@@ -68,15 +68,31 @@ def test_parquet_columns_that_are_named_like_the_classes_are_put_in_their_order(
     np.testing.assert_allclose(load(write(tmp_path, "l.parquet", columns)), LOGITS, rtol=1e-6)
 
 
+BY_PLACE = [["p_cat", "p_dog", "p_hen"], ["1", "2", "3"]]
+
+
 @pytest.mark.parametrize(
-    ("names", "says_so"),
-    [(["cat", "dog", "hen"], False), (["0", "1", "2"], False), (["p_cat", "p_dog", "p_hen"], True)],
+    ("names", "told"),
+    [(["cat", "dog", "hen"], ""), (["0", "1", "2"], ""), *((names, ", ".join(names)) for names in BY_PLACE)],
 )
-def test_parquet_columns_that_count_by_their_places_are_said(tmp_path: Path, names: list[str], says_so: bool) -> None:
+def test_parquet_columns_that_count_by_their_places_are_said(tmp_path: Path, names: list[str], told: str) -> None:
     said: list[str] = []
     load(write(tmp_path, "l.parquet", dict(zip(names, LOGITS.T, strict=True))), said.append)
-    line = "teacher: its columns (p_cat, p_dog, p_hen) stand for the data's classes (cat, dog, hen), in this order; "
-    assert said == [f"{line}if that is not so, name them like the classes"] * says_so
+    line = f"teacher: its columns ({told}) stand for the data's classes (cat, dog, hen), in this order; "
+    assert said == [f"{line}if that is not so, name them like the classes"] * bool(told)
+
+
+def test_parquet_columns_of_which_some_are_classes_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "l.parquet", dict(zip(["dog", "cat", "x"], LOGITS.T, strict=True)))
+    with pytest.raises(TeacherError, match=r"has columns that are classes \(cat, dog\) beside others \(x\); name all"):
+        load(path)
+
+
+@pytest.mark.parametrize("digits", [2, 3])
+def test_probabilities_that_were_rounded_are_no_logits_either(tmp_path: Path, digits: int) -> None:
+    shares = np.random.default_rng(1).dirichlet([1.0] * 3, size=6).round(digits)
+    with pytest.raises(TeacherError, match="probabilities"):
+        load(write(tmp_path, "l.npy", shares))
 
 
 @pytest.mark.parametrize("whole", [1.0, 100.0])

@@ -6,10 +6,12 @@ Of several teachers each is made ready and cached alone; a trial mixes what they
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from distill_tune.config import Config, Space
 from distill_tune.config.presence import USE
@@ -25,7 +27,7 @@ from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
 from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
 from distill_tune.distillation.preparation.teacher_training import Recipe, train_teacher
-from distill_tune.errors import TeacherError
+from distill_tune.errors import TeacherError, one_line
 from distill_tune.teachers import DataSpec, LoadedTeacher, Say, Teacher, TeacherContext, Trained
 from distill_tune.teachers.kept_rows import KeptRows
 from distill_tune.teachers.logits_table import checked_logits
@@ -163,6 +165,7 @@ def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -
     """
     source, data_spec = Teacher.of(section), data_spec_of(dataset)
     teacher = source.load(section, data_spec, context)
+    _check_kinds(teacher, section.source)
     found = [name for name in ("module", "table") if getattr(teacher, name) is not None]
     if not found or ("module" in found) != source.has_network:
         must = "a module" if source.has_network else "a table alone"
@@ -173,6 +176,27 @@ def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -
     if teacher.table is None or isinstance(teacher.table, KeptRows):
         return teacher
     return replace(teacher, table=checked_logits(teacher.table, data_spec, "teacher.source", repr(section.source)))
+
+
+def _check_kinds(teacher: LoadedTeacher, source: str) -> None:
+    """Refuse what a source of the user's own has loaded if it is of other kinds than `LoadedTeacher` says."""
+    if not isinstance(teacher, LoadedTeacher):
+        raise TeacherError(
+            f"teacher.source: {source!r} must load a LoadedTeacher, but has loaded {type(teacher).__name__}; put it "
+            "into one."
+        )
+    if not isinstance(teacher.module, nn.Module | None):
+        raise TeacherError(
+            f"teacher.source: the module of {source!r} must be a torch.nn.Module, but is "
+            f"{type(teacher.module).__name__}; put it into one."
+        )
+    try:
+        json.dumps(teacher.record)
+    except (TypeError, ValueError) as error:
+        raise TeacherError(
+            f"teacher.source: the record of {source!r} must go into summary.json ({one_line(error)}); let it hold "
+            "numbers, text, and lists and tables of these."
+        ) from error
 
 
 def data_spec_of(dataset: Dataset) -> DataSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -91,12 +92,21 @@ def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
     from distill_tune.data.parquet_files import read_parquet
 
     frame = read_parquet(path)
-    named_like_classes = set(frame.columns) == set(data_spec.classes)
-    return np.asarray((frame[list(data_spec.classes)] if named_like_classes else frame).to_numpy())
+    columns, classes = set(frame.columns), set(data_spec.classes)
+    if columns & classes and columns - classes and not _are_numbers(frame.columns):
+        raise TeacherError(
+            f"teacher.path: {path.name!r} has columns that are classes ({listed(sorted(columns & classes))}) beside "
+            f"others ({listed(sorted(columns - classes))}); name all of them like the classes, or none."
+        )
+    return np.asarray((frame[list(data_spec.classes)] if columns == classes else frame).to_numpy())
+
+
+def _are_numbers(names: Iterable[str]) -> bool:
+    return all(str(name).isdecimal() for name in names)
 
 
 def _told(path: Path, data_spec: DataSpec) -> list[str]:
-    """That columns count by their places, where their names are neither the classes' nor numbers."""
+    """That columns count by their places, where their names are neither the classes' nor numbers from 0 on."""
     from pyarrow import parquet
 
     from distill_tune.data.files import kind_of
@@ -106,7 +116,7 @@ def _told(path: Path, data_spec: DataSpec) -> list[str]:
     schema = parquet.read_schema(path)
     index = (schema.pandas_metadata or {}).get("index_columns", [])
     names = [name for name in schema.names if name not in index]
-    if set(names) == set(data_spec.classes) or all(name.isdecimal() for name in names):
+    if set(names) == set(data_spec.classes) or names == [str(number) for number in range(len(names))]:
         return []
     return [
         f"its columns ({listed(names)}) stand for the data's classes ({listed(data_spec.classes)}), in this order; if "

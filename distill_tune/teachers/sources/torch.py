@@ -107,7 +107,9 @@ def _read_weights(path: Path, trust: bool) -> dict[str, Any]:
         weights = torch.load(path, map_location="cpu", weights_only=not trust)
     except Exception as error:  # safetensors, zipfile and the unpickler each have errors of their own
         what, cure = one_line(error), "write it again"
-        if isinstance(error, UnpicklingError) and not trust:  # PyTorch's own advice goes on for a page
+        if path.suffix == ".onnx":
+            cure = "name it with teacher.source = 'onnx'"
+        elif isinstance(error, UnpicklingError) and not trust:  # PyTorch's own advice goes on for a page
             what = what.partition(". ")[0]
             cure = "save the state_dict() alone, or let teacher.trust = true read any pickle, which may run its code"
         raise TeacherError(

@@ -164,7 +164,7 @@ def _tell_in_brief(say: Callable[[str], None]) -> Callable[[], None]:
 
     def brief(data: dict[str, Any], ignore_prefix: bool) -> None:
         for line in data["lines"]:
-            sentence = re.split(r"[.:]\s", " ".join(line.split()), maxsplit=1)[0][:_LONGEST]
+            sentence = re.split(r"\.\s", " ".join(line.split()), maxsplit=1)[0][:_LONGEST].rstrip(".")
             if sentence and sentence not in told:
                 told.add(sentence)
                 say(f"Ray: {sentence}")

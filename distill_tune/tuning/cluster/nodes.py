@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from distill_tune.errors import ConfigError, one_line
 from distill_tune.export.versions import versions
 from distill_tune.tuning.cluster.pinning import on_node
 
-_ANSWER_S = 120.0
-"""For a worker process to come up on a busy node, a runtime environment to be installed there included."""
+_PATIENCE_S = 30.0
+"""For a worker process to come up, even on a busy node; who takes longer is named."""
+_ANSWER_S = 1800.0
+"""With a runtime environment to be installed there before, for which Ray has such a limit of its own."""
 _MUST_AGREE = ("distill_tune", "python", "ray", "torch")
 _TOKEN = "driver"
 _SHARED = "it must be a folder that all nodes share: mount it there, or name one that is"
@@ -65,8 +68,10 @@ def _finds_gpu() -> bool:
     return subprocess.run([sys.executable, "-c", ask], env=environment, check=False).returncode == 0
 
 
-def check_nodes(storage: Path, needs_gpus: bool = False) -> int:
+def check_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None]) -> int:
     """Ask every other node that is alive; on a single node nothing is asked. Returns how many there are.
+
+    `say` hears of a node that is waited for.
 
     Raises:
         ConfigError: a node does not share the storage, has other versions or no GPU that PyTorch finds, or does not
@@ -78,11 +83,13 @@ def check_nodes(storage: Path, needs_gpus: bool = False) -> int:
     if others:
         storage.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=storage, prefix=".preflight-") as folder:
-            _ask(others, storage, Path(folder), needs_gpus)
+            _ask(others, storage, Path(folder), needs_gpus, say)
     return len(alive)
 
 
-def _ask(nodes: list[dict[str, Any]], storage: Path, folder: Path, needs_gpus: bool) -> None:
+def _ask(
+    nodes: list[dict[str, Any]], storage: Path, folder: Path, needs_gpus: bool, say: Callable[[str], None]
+) -> None:
     token = uuid.uuid4().hex
     (folder / _TOKEN).write_text(token, encoding="utf-8")
     ask = ray.remote(ask_from_here)
@@ -92,18 +99,23 @@ def _ask(nodes: list[dict[str, Any]], storage: Path, folder: Path, needs_gpus: b
         has_gpus = node["Resources"].get("GPU", 0) > 0
         answers.append(asked.remote(str(folder), node["NodeID"], needs_gpus and has_gpus))
     for node, answer in zip(nodes, answers, strict=True):
-        _judge(_named(node), _answer_of(_named(node), answer), storage, token, folder / node["NodeID"])
+        _judge(_named(node), _answer_of(_named(node), answer, say), storage, token, folder / node["NodeID"])
 
 
 def _named(node: dict[str, Any]) -> str:
     return f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
 
 
-def _answer_of(node: str, reference: Any) -> Answer:
+def _answer_of(node: str, reference: Any, say: Callable[[str], None]) -> Answer:
+    if not ray.wait([reference], timeout=_PATIENCE_S)[0]:
+        say(f"waiting for {node}, which may still be installing the job's runtime environment")
     try:
         answer: Answer = ray.get(reference, timeout=_ANSWER_S)
     except ray.exceptions.GetTimeoutError as error:
-        raise ConfigError(f"--address: {node} has not answered for {_ANSWER_S:g} s; see `ray status`.") from error
+        raise ConfigError(
+            f"--address: {node} has not answered for {_ANSWER_S:g} s; see the logs of its runtime environment, or take "
+            "it out of the cluster."
+        ) from error
     except ray.exceptions.RayError as error:
         why = one_line(getattr(error, "cause", None) or error)
         raise ConfigError(

@@ -11,6 +11,9 @@ no worker starts, and the workers. It does without (Ray 2.60)
 And its agent listens at a free port. At Ray's own, where another Ray of the machine has it, it tries for three seconds
 and then goes on without one.
 
+Its processes are a group of their own: a signal to that of the search (`timeout`, a service that is stopped) asks the
+search to end in order, for which it needs them; they end with it in any case.
+
 `ray.init` would also wait for nothing, some two seconds while the driver loads the rest of the search in another
 thread: to see whether it could have a dashboard, it loads some 250 modules in the driver, and waits for the interpreter
 at each; and having looked for its node once and too early, it looks again after a second.
@@ -21,10 +24,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import ray
-from ray._private import node, ray_constants, utils, worker
+from ray._private import node, ray_constants, services, utils, worker
 
 _NOWHERE = b"127.0.0.1:0"
 """The address of a dashboard that is not there."""
@@ -58,7 +62,8 @@ def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> 
                 time.sleep(_LOOK_S)
 
     is_installed = _instead(utils, "get_dashboard_dependency_error", lambda: None)  # as pyproject.toml asks
-    with _instead(node, "Node", Lean), is_installed:
+    apart = _instead(services, "ConsolePopen", partial(services.ConsolePopen, process_group=0))
+    with _instead(node, "Node", Lean), is_installed, apart:
         return ray.init(address="local", include_dashboard=with_dashboard, log_to_driver=log_to_driver, **options)
 
 

@@ -137,4 +137,4 @@ class Waiting(Stopper):
             self._since_s = now_s
         elif now_s - self._since_s > PATIENCE_S:
             self._since_s = math.inf
-            self._say(f"waiting for a place: {free_places()}")
+            self._say(f"waiting for a place, or for a process to start in it: {free_places()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,6 +17,9 @@ from distill_tune.export.model_card import curse_sentence, openings, p_value_sen
 from distill_tune.export.result_folder import TENSORBOARD
 from distill_tune.export.student_folder import BEST
 from distill_tune.tuning.showing.wording import amount
+
+_OF_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""In the environment of what `ray job submit` has started."""
 
 
 def final_report(console: Console, found: dict[str, Any], folder: Path, address: str | None = None) -> None:
@@ -39,9 +43,19 @@ def final_report(console: Console, found: dict[str, Any], folder: Path, address:
 
 def _onward(folder: Path, address: str | None) -> str:
     """The command that takes the search up."""
-    storage = "" if folder.parent == Path("results").absolute() else f" --storage {shlex.quote(str(folder.parent))}"
+    is_job = _OF_A_JOB in os.environ
+    storage = "" if folder.parent == _usual() and not is_job else f" --storage {shlex.quote(str(folder.parent))}"
     cluster = f" --address {shlex.quote(address)}" if address else ""
-    return f"python -m distill_tune.search --resume --name {shlex.quote(folder.name)}{storage}{cluster}"
+    command = "cluster/submit.sh" if is_job else "python -m distill_tune.search"
+    return f"{command} --resume --name {shlex.quote(folder.name)}{storage}{cluster}"
+
+
+def _usual() -> Path | None:
+    """Where results are unless something else is said; None where the current folder is gone, as a job's may be."""
+    try:
+        return Path("results").absolute()
+    except FileNotFoundError:
+        return None
 
 
 def _say_verdict(say: Callable[[str], None], found: dict[str, Any]) -> None:

@@ -119,7 +119,10 @@ def space_of(folder: Path) -> Space:
         ConfigError: there is no search in the folder.
     """
     if not (folder / SEARCH_TOML).is_file() or not (folder / LOGBOOK).is_file():
-        raise ConfigError(f"{folder}: holds no search that could be taken up again; give its --name and --storage.")
+        raise ConfigError(
+            f"{folder}: holds no search that could be taken up again; give the --name and --storage of one, or "
+            "begin it again if it was ended before its first trial: what was prepared is kept."
+        )
     return load_space(folder / SEARCH_TOML, [])
 
 

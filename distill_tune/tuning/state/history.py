@@ -58,7 +58,7 @@ class History:
 
         Raises:
             CacheError: the logbook is damaged elsewhere than at its end, a newer version has written it, or the journal
-                is missing.
+                is missing or damaged.
         """
         path, journal = folder / LOGBOOK, folder / JOURNAL
         journal_bytes = journal.stat().st_size if journal.exists() else 0
@@ -77,6 +77,7 @@ class History:
                     f"{where} is damaged; the search cannot be taken up again, begin a new one."
                 ) from error
             history.logbook_bytes = end
+        _check_journal(journal, history.study_bytes)
         history.num_dropped = _num_lines(path, history.logbook_bytes)
         if history.num_dropped and not journal.exists():
             raise CacheError(f"{journal}: is missing, but {path.name} says what is in it; put it back.")
@@ -203,6 +204,25 @@ def _whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:
             if not line.endswith(b"\n") or b"\0" in line:
                 return  # a kill in the middle of a write; what a lost client of a network's disk had not written is NUL
             yield line, end
+
+
+def _check_journal(path: Path, num_bytes: int) -> None:
+    """Whether the part of a study's journal that a logbook knows can be read.
+
+    Raises:
+        CacheError: a line of it is damaged.
+    """
+    if not path.exists():
+        return
+    for number, (line, end) in enumerate(_whole_lines(path), 1):
+        if end > num_bytes:
+            return
+        try:
+            json.loads(line)
+        except ValueError as error:
+            raise CacheError(
+                f"{path}: line {number} is damaged; put the file back as it was, or begin a new search."
+            ) from error
 
 
 def _num_lines(path: Path, start: int) -> int:

@@ -145,7 +145,7 @@ class ConfirmationPool:
                 self._up_s = time.monotonic()
             elif time.monotonic() - self._up_s > _PATIENCE_S:
                 self._up_s = math.inf
-                self._say(f"the confirmation waits for a place: {free_places()}")
+                self._say(f"the confirmation waits for a place, or for a process to start in it: {free_places()}")
 
     def _lost(self, worker: Any) -> None:
         """A worker, or its group, is not up any more: what it waits for is said if that takes long."""

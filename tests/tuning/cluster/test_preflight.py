@@ -14,6 +14,7 @@ from distill_tune.cli import BAD_INPUT, local_folder
 from distill_tune.errors import ConfigError
 from distill_tune.export.versions import versions
 from distill_tune.search import main as search_main
+from distill_tune.tuning.cluster import nodes
 from distill_tune.tuning.cluster.connection import check_answers
 from distill_tune.tuning.cluster.nodes import Answer, _judge, ask_from_here
 from distill_tune.tuning.state.logbook import Logbook
@@ -109,3 +110,22 @@ def test_an_address_of_ray_client_is_refused_with_what_to_do_instead(monkeypatch
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
     with pytest.raises(ConfigError, match=f"^RAY_ADDRESS {said}"):
         check_answers(None)
+
+
+@pytest.mark.ray
+def test_a_node_that_is_still_busy_with_its_environment_is_named_and_waited_for(
+    a_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    @ray.remote(num_cpus=0)
+    def slow() -> Answer:
+        import time
+
+        time.sleep(1.0)
+        return Answer("token")
+
+    monkeypatch.setattr(nodes, "_PATIENCE_S", 0.1)
+    said: list[str] = []
+    assert nodes._answer_of("node a", slow.remote(), said.append) == Answer("token")
+    assert said == ["waiting for node a, which may still be installing the job's runtime environment"]

@@ -35,7 +35,7 @@ def test_several_workers_that_wait_for_places_are_told_of_and_can_be_interrupted
         conductor.budget.interrupt.requested = True
 
     run_search(conductor, context, interrupt)
-    assert heard_of == ["waiting for a place: the cluster has 1 of 3 CPUs free"]
+    assert heard_of == ["waiting for a place, or for a process to start in it: the cluster has 1 of 3 CPUs free"]
     assert conductor.ledger.count(Status.INTERRUPTED) == conductor.ledger.count() == 1
     ray.kill(busy)
     conductor, context = searched(tmp_path / "next", preparation, places=1, trials=1, workers=2)

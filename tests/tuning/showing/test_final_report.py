@@ -94,3 +94,19 @@ def test_results_in_the_usual_place_need_no_storage_to_go_on() -> None:
     plain = console()
     final_report(plain, {"status": "interrupted"}, Path("results").absolute() / "digits")
     assert lines(plain)[-1] == "go on with   python -m distill_tune.search --resume --name digits"
+
+
+def test_a_job_goes_on_as_a_job_with_its_storage_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    plain = console()
+    final_report(plain, {"status": "interrupted"}, Path("/shared/results/digits"))
+    assert lines(plain)[-1] == "go on with   cluster/submit.sh --resume --name digits --storage /shared/results"
+
+
+def test_a_current_folder_that_is_gone_costs_no_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    plain = console()
+    final_report(plain, {"status": "interrupted"}, Path("/shared/results/digits"))
+    assert lines(plain)[-1].endswith("--resume --name digits --storage /shared/results")

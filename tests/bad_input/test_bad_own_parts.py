@@ -1,0 +1,123 @@
+"""Data sources and students of one's own that are not what they must be, refused before anything is made."""
+
+import re
+from pathlib import Path
+
+import pytest
+from good import Refuse
+
+PARTS = """
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from distill_tune.data import RawTable
+from distill_tune.data.sources import Source
+
+FRAME = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=list("xyz"))
+LABELS = np.arange(60) % 3
+
+
+class Data(Source):
+    def content(self, config):
+        return "made here"
+
+    def load(self, config):
+        return RawTable(**{**dict(frame=FRAME, labels=LABELS, classes=("a", "b", "c"), where="mine"), **self.other()})
+
+    def other(self):
+        return {}
+
+
+class Lists(Data):
+    def other(self):
+        return {"labels": list(LABELS), "classes": ["a", "b", "c"]}
+
+
+class Nothing(Data):
+    def load(self, config):
+        return None
+
+
+class Numbered(Data):
+    def other(self):
+        return {"classes": (1, 2, 3)}
+
+
+class Array(Data):
+    def other(self):
+        return {"frame": FRAME.to_numpy()}
+
+
+class Negative(Data):
+    def other(self):
+        return {"own_test": -3}
+
+
+class Raises(Data):
+    def other(self):
+        raise KeyError("k")
+
+
+class Ends(Data):
+    def content(self, config):
+        raise SystemExit(0)
+
+
+class Lazy(nn.Sequential):
+    def __init__(self, input_shape, classes):
+        super().__init__(nn.LazyLinear(classes))
+
+
+class Frozen(nn.Sequential):
+    def __init__(self, input_shape, classes):
+        super().__init__(nn.Linear(input_shape[0], classes))
+        self.requires_grad_(False)
+
+
+class Untrainable(nn.Sequential):
+    def __init__(self, input_shape, classes):
+        super().__init__(nn.Linear(input_shape[0], classes))
+
+    def train(self, mode=True):
+        raise RuntimeError("it cannot train")
+"""
+TRAINED = ("teacher={ source = 'train', family = 'mlp', train = { epochs = 1 } }",)
+
+
+@pytest.fixture(autouse=True)
+def _parts(folder: Path) -> None:
+    (folder / "own_parts.py").write_text(PARTS)
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Nothing", "data.source: 'own_parts:Nothing' must load RawImages or a RawTable, but has loaded NoneType; let"),
+        ("Numbered", "mine: classes must be named by text, but one is 1; write str(name)."),
+        ("Array", "mine: a table must be a pandas.DataFrame, but is ndarray; make one of it."),
+        ("Negative", "mine: own_test must be a number of rows below 60, but is -3; count the last rows that are the"),
+        ("Raises", "Raises.other in own_parts.py, line N, has raised KeyError: 'k'; mend it."),
+        ("Ends", "Ends.content in own_parts.py, line N, has ended the program; mend it."),
+    ],
+)
+def test_data_of_ones_own_that_are_none(refuse: Refuse, arguments: tuple[str, ...], name: str, said: str) -> None:
+    told = refuse(f"data={{ source = 'own_parts:{name}' }}", *TRAINED, arguments=arguments)
+    assert f"error: {said}" in re.sub(r"line \d+", "line N", told)
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Lazy", "student.family: 'own_parts:Lazy' has layers that take their sizes from the first batch (LazyLinear"),
+        ("Frozen", "student.family: 'own_parts:Frozen' has no weights that train; let some require gradients."),
+        ("Untrainable", "Untrainable.train in own_parts.py, line N, has raised RuntimeError: it cannot train; mend"),
+    ],
+)
+def test_students_of_ones_own_that_cannot_train(
+    refuse: Refuse, arguments: tuple[str, ...], name: str, said: str
+) -> None:
+    told = refuse(f"student={{ family = 'own_parts:{name}' }}", arguments=arguments)
+    assert f"error: {said}" in re.sub(r"line \d+", "line N", told)

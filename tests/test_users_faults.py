@@ -1,0 +1,93 @@
+"""Whose fault an exception is: of a part of one's own it is told in a line, of ours with its whole story."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill_tune.cli import guarded
+from distill_tune.errors import ConfigError, DataError, one_line
+from distill_tune.users_faults import fault_of_users, users_faults_refused
+
+PART = """
+import json
+
+def raises():
+    raise KeyError("k")
+
+def ends():
+    raise SystemExit(0)
+
+def calls_a_library():
+    json.loads("{")
+
+def calls_ours():
+    from distill_tune.config import load_space
+    load_space(None, [])
+
+def is_out_of_room():
+    raise OSError(28, "No space left on device")
+"""
+Part = Callable[[str], Callable[[], Any]]
+
+
+@pytest.fixture
+def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Part:
+    (tmp_path / "part_of_mine.py").write_text(PART)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    module = importlib.import_module("part_of_mine")
+    return lambda name: getattr(module, name)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "what"),
+    [
+        ("raises", 5, "has raised KeyError: 'k'; mend it."),
+        ("ends", 8, "has ended the program; mend it."),
+        ("calls_a_library", 11, "has raised JSONDecodeError: Expecting property name"),
+        ("is_out_of_room", 18, "has raised OSError: [Errno 28] No space left on device; mend it."),
+    ],
+)
+def test_what_a_part_raises_is_told_with_its_place(
+    part: Part, capsys: pytest.CaptureFixture[str], name: str, line: int, what: str
+) -> None:
+    assert guarded(lambda: int(part(name)())) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {name} in part_of_mine.py, line {line}, {what}")
+    assert said.count("\n") == 1
+
+
+def test_before_anything_is_started_it_is_bad_input(part: Part, capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        with users_faults_refused():
+            part("ends")()
+        return 0
+
+    assert guarded(command) == 2
+    assert capsys.readouterr().err == "error: ends in part_of_mine.py, line 8, has ended the program; mend it.\n"
+
+
+def test_what_a_part_calls_of_ours_is_no_fault_of_its_own(part: Part) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011  whatever it is
+        part("calls_ours")()
+    assert fault_of_users(caught.value) == ""
+
+
+def test_a_library_that_we_call_is_no_fault_of_users() -> None:
+    from distill_tune.weights import write_weights
+
+    with pytest.raises(AttributeError) as caught:
+        write_weights(Path("/nowhere/w"), None)  # type: ignore[arg-type]
+    assert fault_of_users(caught.value) == ""
+
+
+def test_our_own_refusals_stay_what_they_are() -> None:
+    with pytest.raises(DataError, match="the data"), users_faults_refused():
+        raise DataError("the data")
+
+
+def test_one_line_names_the_kind_once() -> None:
+    assert one_line(ConfigError("a\nb")) == "ConfigError: a b"
