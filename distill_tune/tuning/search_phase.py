@@ -15,7 +15,7 @@ from distill_tune.export.trials_table import write_trials
 from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.planning.fitting import Fitted
-from distill_tune.tuning.proposals.start_from import still_there
+from distill_tune.tuning.proposals.start_from import split_otherwise, still_there
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.running.run import run_search
@@ -94,6 +94,8 @@ class SearchPhase:
         )
         if not history.study_bytes:
             others = still_there(search.start_from, self.reporter.tell)
+            for line in split_otherwise(others, self.space.config.data):
+                self.reporter.tell(line)
             study.learn(trials_of_others(others, self.space))
         conductor.take_up(list(history.records.values()))
         return conductor

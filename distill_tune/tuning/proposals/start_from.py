@@ -8,13 +8,19 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from distill_tune.config.messages import shown
 from distill_tune.config.searching import SearchConfig
+from distill_tune.config.sections import DataConfig
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import SEARCH_TOML
 from distill_tune.paths import expanded, is_file
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
+
+_OF_THE_SPLIT = ("seed", "test", "validation", "folds")
+"""Keys of `[data]` that decide which row is in which split."""
 
 
 def check_others(search: SearchConfig) -> None:
@@ -41,6 +47,27 @@ def still_there(folders: Sequence[str], say: Callable[[str], None]) -> list[str]
     return found
 
 
+def split_otherwise(folders: Sequence[str], data: DataConfig) -> list[str]:
+    """A warning for each search of the same source that has dealt out its rows otherwise.
+
+    Its trials were judged by rows that may be test here: settings that suit these are favoured.
+    """
+    warnings = []
+    for folder in folders:
+        theirs = _tables_of(expanded(folder)).get("data", {})
+        if theirs.get("source") != data.source:
+            continue
+        for key in _OF_THE_SPLIT:
+            default, ours = DataConfig.model_fields[key].default, getattr(data, key)
+            if (other := theirs.get(key, default)) != ours:
+                warnings.append(
+                    f"warning: search.start_from: {folder} has split its data otherwise (data.{key} was "
+                    f"{shown(other)} and is {shown(ours)}); rows that its trials were judged by may be test here"
+                )
+                break
+    return warnings
+
+
 def _check_holds(folder: str, name: str) -> None:
     if not is_file(expanded(folder) / name):
         raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
@@ -48,9 +75,16 @@ def _check_holds(folder: str, name: str) -> None:
 
 def has_the_objective(folder: Path, objectives: Sequence[str]) -> bool:
     """Whether a study's values are of this one objective, which its search.toml alone says."""
-    try:
-        search = tomllib.loads((folder / SEARCH_TOML).read_text(encoding="utf-8")).get("search", {})
-    except (OSError, ValueError):  # gone, or damaged
+    search = _tables_of(folder).get("search")
+    if search is None:
         return False
     told = search.get("objectives", SearchConfig().objectives)
     return len(objectives) == 1 and told in (objectives[0], [*objectives])
+
+
+def _tables_of(folder: Path) -> dict[str, Any]:
+    """A search's configuration; empty where it is gone or damaged."""
+    try:
+        return tomllib.loads((folder / SEARCH_TOML).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

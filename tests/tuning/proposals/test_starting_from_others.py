@@ -9,7 +9,7 @@ from distill_tune.config import Space
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.registry import SAMPLERS
-from distill_tune.tuning.proposals.start_from import still_there
+from distill_tune.tuning.proposals.start_from import split_otherwise, still_there
 from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.proposals.warm_start import trials_of_others
 from distill_tune.tuning.state.logbook import JOURNAL
@@ -105,3 +105,24 @@ def test_a_search_that_is_gone_when_it_is_to_be_learned_from_is_told_of(tmp_path
     there, said = other_search(tmp_path / "other", "random", Status.COMPLETED), list[str]()
     assert still_there([there, str(tmp_path / "gone")], said.append) == [there]
     assert said == [f"warning: search.start_from: {tmp_path / 'gone'} is gone; the search begins without its trials"]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({}, []),
+        ({"passes": 3, "student_samples": 500}, []),
+        ({"seed": 1}, ["(data.seed was 0 and is 1)"]),
+        ({"test": 0.3, "validation": 0.1}, ["(data.test was None and is 0.3)"]),
+        ({"source": "blobs"}, []),
+    ],
+)
+def test_a_search_whose_data_were_split_otherwise_is_warned_of(
+    tmp_path: Path, data: dict[str, Any], told: list[str]
+) -> None:
+    other = other_search(tmp_path / "other", "random", Status.COMPLETED)
+    ours = Space.parse({"data": {"source": "digits", **data}, "student": {"family": "mlp"}}).config.data
+    found = split_otherwise([other], ours)
+    assert len(found) == len(told)
+    for line, part in zip(found, told, strict=True):
+        assert line.startswith(f"warning: search.start_from: {other} has split its data otherwise {part}; rows that")
