@@ -152,11 +152,13 @@ def test_the_exported_student_predicts_as_it_was_examined(
         open_student_folder(folder / "best"),
         open_test(open_dataset(next((folder / "cache").glob("data-*")))),
     )
+    examined = summary["best"]["test"]["accuracy"]
+    trained = sorted((folder / "confirmation").glob(f"confirm-trial-{summary['best']['trial']:04d}-seed*"))
+    assert len(trained) == 2 * examined["seeds"], "the seeds that chose it, and those that judge it"
     answers = dict[bytes, np.ndarray]()
-    for path in (folder / "confirmation").glob(f"confirm-trial-{summary['best']['trial']:04d}-seed*"):
+    for path in trained[examined["seeds"] :]:
         opened.student.load_state_dict(load_file(path))
         answers[path.read_bytes()] = predict_logits(opened.student, test.inputs).argmax(1)
-    examined = summary["best"]["test"]["accuracy"]
     right = [np.mean(classes == test.labels) for classes in answers.values()]
     assert (len(right), np.mean(right)) == (examined["seeds"], pytest.approx(examined["mean"]))
     np.save(tmp_path / "new.npy", test.inputs)
