@@ -83,16 +83,15 @@ def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
     settings = list(given.settings)
     settings += [f"search.trials={given.trials}"] if given.trials is not None else []
     settings += [f"search.time={json.dumps(given.time)}"] if given.time is not None else []
-    path = find_space(DEFAULT_SPACE if given.space is None else given.space)
+    name = DEFAULT_SPACE if given.space is None else given.space
+    path = find_space(name)
     space = load_space(path, settings, completing=True)
 
     from distill_tune.export.result_folder import new_result
     from distill_tune.tuning.order import Order
 
     folder, is_named = new_result(storage, given.name, path), given.name is not None
-    return Order(
-        space, DEFAULT_SPACE if given.space is None else given.space, folder, command, given.address, is_named=is_named
-    )
+    return Order(space, name, folder, command, given.address, is_named=is_named)
 
 
 def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:

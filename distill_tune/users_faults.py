@@ -11,7 +11,8 @@ from traceback import walk_tb
 from distill_tune.errors import ConfigError, DistillTuneError, one_line
 
 _OURS = Path(__file__).parent
-_LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+_STANDARD = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
+_INSTALLED = {"site-packages", "dist-packages"}
 
 
 def fault_of_users(error: BaseException) -> str:
@@ -23,10 +24,14 @@ def fault_of_users(error: BaseException) -> str:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(_OURS):
             return ""
-        if path.is_file() and not any(path.is_relative_to(folder) for folder in _LIBRARIES):
+        if path.is_file() and not _is_of_a_library(path):
             what = "has ended the program" if isinstance(error, SystemExit) else f"has raised {one_line(error)}"
             return f"{frame.f_code.co_qualname} in {path.name}, line {number}, {what}; mend it."
     return ""
+
+
+def _is_of_a_library(path: Path) -> bool:
+    return bool(_INSTALLED.intersection(path.parts)) or any(path.is_relative_to(folder) for folder in _STANDARD)
 
 
 @contextmanager

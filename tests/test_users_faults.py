@@ -91,3 +91,15 @@ def test_our_own_refusals_stay_what_they_are() -> None:
 
 def test_one_line_names_the_kind_once() -> None:
     assert one_line(ConfigError("a\nb")) == "ConfigError: a b"
+
+
+def test_a_library_that_ends_the_program_is_told_with_its_whole_story(capsys: pytest.CaptureFixture[str]) -> None:
+    import argparse
+
+    def command() -> int:
+        argparse.ArgumentParser().parse_args(["--version-of-nothing"])
+        return 0
+
+    command.__code__ = command.__code__.replace(co_filename="<string>")
+    assert guarded(command) == 1
+    assert "Traceback" in capsys.readouterr().err

@@ -170,7 +170,7 @@ class ConfirmConfig(Options):
     """How the best trials are trained again before one is named the winner."""
 
     top: Positive = 3
-    seeds: Annotated[int, Field(ge=LEAST_SEEDS)] = 5
+    seeds: Annotated[int, Field(ge=LEAST_SEEDS, le=500)] = 5
     """Fresh seeds a configuration."""
     baseline_search: bool = False
     """Search once more, in the same space and budget, with losses that need no teacher, and compare the winners."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from distill_tune.config.messages import shown
 from distill_tune.data.dataset import UNLABELLED
 from distill_tune.errors import DataError
 
@@ -49,14 +50,16 @@ class Raw(ABC):
             raise DataError(f"{self.where}: its test split has rows without a label; leave them out, or label them.")
 
     def _check_kinds(self) -> None:
+        if not isinstance(self.classes, tuple | list) or not all(isinstance(name, str) for name in self.classes):
+            raise DataError(
+                f"{self.where}: classes must be a tuple of names, but are {shown(self.classes)}; name each."
+            )
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "labels", np.asarray(self.labels))
-        if odd := next((name for name in self.classes if not isinstance(name, str)), None):
-            raise DataError(f"{self.where}: classes must be named by text, but one is {odd!r}; write str(name).")
-        if not 0 <= self.own_test < max(1, self.rows):
+        if not isinstance(self.own_test, int) or not 0 <= self.own_test < max(1, self.rows):
             raise DataError(
-                f"{self.where}: own_test must be a number of rows below {self.rows:,}, but is {self.own_test}; count "
-                "the last rows that are the source's own test split."
+                f"{self.where}: own_test must be a number of rows below {self.rows:,}, but is {shown(self.own_test)}; "
+                "count the last rows that are the source's own test split."
             )
 
     def _check_classes(self) -> None:
@@ -84,6 +87,10 @@ class RawImages(Raw):
     inputs: npt.NDArray[np.uint8]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.inputs, np.ndarray):
+            raise DataError(
+                f"{self.where}: images must be a NumPy array, but are {type(self.inputs).__name__}; make one of them."
+            )
         if self.inputs.ndim != 4 or self.inputs.dtype != np.uint8 or 0 in self.inputs.shape:
             raise DataError(
                 f"{self.where}: images must be uint8 [n, channels, height, width], none of them 0, "

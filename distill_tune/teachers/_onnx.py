@@ -1,4 +1,4 @@
-"""ONNX models (https://onnx.ai) as networks that return logits, run by ONNX Runtime.
+"""ONNX models (https://onnx.ai) as networks that return logits, run by ONNX Runtime on the CPU.
 
 A model can only be called: it has no layers that PyTorch knows, and no gradients. It travels to other processes as its
 own bytes, and each of them opens a session.
@@ -58,7 +58,7 @@ def read_onnx(path: Path, output: str | None) -> OnnxModel:
         given, made = _input_of(onnx, graph, path.name), _output_of(onnx, graph, output, path.name)
         dims = given.type.tensor_type.shape.dim
         batch, *sample = [dim.dim_value or None for dim in dims]
-        num_weights = sum(int(np.prod(each.dims)) for each in graph.initializer if _kind(onnx, each.data_type))
+        num_weights = sum(int(np.prod(each.dims)) for each in _constants(graph) if _kind(onnx, each.data_type))
         taken_off = _take_ending_off(graph, made)
         content = model.SerializeToString()
     except TeacherError:
@@ -83,19 +83,27 @@ class OnnxNetwork(nn.Module):
         """
         super().__init__()
         self._made_of = (model, input_shape, classes)
-        self._model, self._sessions = model, dict[tuple[int, str], Any]()
+        self._model, self._classes, self._sessions = model, classes, dict[int, Any]()
         self._order, self._shape = arrangement(input_shape, model.sample_shape, model.name, channels_first=True)
-        self._place = nn.Parameter(torch.empty(0), requires_grad=False)  # tells where the module is
+        self._place = nn.Parameter(torch.empty(0), requires_grad=False)  # tells where inputs are to be
         self._ending = Ending.LOGITS
         self._ending = self._found_ending(input_shape, classes)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits."""
+        if not len(inputs):
+            return inputs.new_zeros((0, self._classes), dtype=torch.float32)
         given = inputs.permute(self._order).reshape(-1, *self._shape).cpu().numpy().astype(self._model.dtype)
-        session = self._session(inputs.device.type)
+        session = self._session(torch.get_num_threads())
         name = session.get_inputs()[0].name
-        outputs = [session.run(None, {name: part})[0] for part in self._parts(given)]
-        made = torch.from_numpy(np.concatenate(outputs)[: len(given)]).float()
+        try:
+            outputs = [session.run(None, {name: part})[0] for part in self._parts(given)]
+            made = torch.from_numpy(np.concatenate(outputs)[: len(given)]).float()
+        except Exception as error:  # of kinds of its own, or a number where there should be rows
+            raise TeacherError(
+                f"teacher.path: {self._model.name!r} cannot be run on samples of shape {self._shape} "
+                f"({one_line(error)}); give a model of such samples, [batch, ...] to [batch, classes]."
+            ) from error
         return logits_of(made.to(inputs.device), self._ending)
 
     @property
@@ -105,17 +113,16 @@ class OnnxNetwork(nn.Module):
 
     def _parts(self, given: np.ndarray) -> Iterator[np.ndarray]:
         """As many samples at once as the model takes; the last ones are filled up with copies."""
-        size = self._model.batch or max(1, len(given))
-        for start in range(0, len(given), size) if len(given) else [0]:
+        size = self._model.batch or len(given)
+        for start in range(0, len(given), size):
             part = given[start : start + size]
-            yield np.resize(part, (size, *self._shape)) if self._model.batch and 0 < len(part) < size else part
+            yield np.resize(part, (size, *self._shape)) if len(part) < size else part
 
-    def _session(self, device: str) -> Any:
-        """The session for as many threads as PyTorch has now."""
-        key = torch.get_num_threads(), device
-        if key not in self._sessions:
-            self._sessions[key] = _opened(self._model, *key)
-        return self._sessions[key]
+    def _session(self, num_threads: int) -> Any:
+        """The session with so many threads: their number is settled when it is opened."""
+        if num_threads not in self._sessions:
+            self._sessions[num_threads] = _opened(self._model, num_threads)
+        return self._sessions[num_threads]
 
     def _found_ending(self, input_shape: tuple[int, ...], classes: int) -> Ending:
         probes = torch.randn(PROBES, *input_shape, generator=torch.Generator().manual_seed(0))
@@ -130,19 +137,24 @@ def _revived(model: OnnxModel, input_shape: tuple[int, ...], classes: int) -> On
     return OnnxNetwork(model, input_shape, classes).eval()
 
 
-def _opened(model: OnnxModel, num_threads: int, device: str) -> Any:
+def _opened(model: OnnxModel, num_threads: int) -> Any:
     runtime = imported("onnxruntime", "teacher.source: 'onnx'", TeacherError)
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = num_threads, 1, 3
-    wanted = (["CUDAExecutionProvider"] if device == "cuda" else []) + ["CPUExecutionProvider"]
-    providers = [each for each in wanted if each in runtime.get_available_providers()]
     try:
-        return runtime.InferenceSession(model.content, options, providers)
+        return runtime.InferenceSession(model.content, options, ["CPUExecutionProvider"])
     except Exception as error:  # of kinds of its own
         raise TeacherError(
             f"teacher.path: {model.name!r} cannot be run by onnxruntime {runtime.__version__} ({one_line(error)}); "
             "write it in a form that it can, or give the model's outputs as source = 'logits'."
         ) from error
+
+
+def _constants(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    for node in graph.node:
+        if node.op_type == "Constant":
+            yield from (attribute.t for attribute in node.attribute if attribute.name == "value")
 
 
 def _kind(onnx: Any, number: int) -> str:

@@ -108,7 +108,7 @@ def _times(config: Config, epoch_s: float | None, samples: int, places: int) -> 
         return [f"an epoch is {samples:,} samples; what it takes on a GPU cannot be timed here"]
     runs, searches = confirmation.num_runs, confirmation.searches
     search_s = searches * search.trials * epochs * epoch_s / places
-    confirm_s = -(-runs // places) * search.max_epochs * epoch_s
+    confirm_s = confirmation.rounds(places) * search.max_epochs * epoch_s
     return [
         f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student",
         f"search about {duration(search_s)} at {epochs:.1f} epochs a trial, then {runs} confirmation runs of "

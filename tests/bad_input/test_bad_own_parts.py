@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from good import Refuse
 
+from distill_tune.search import main
+
 PARTS = """
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from distill_tune.data import RawTable
+from distill_tune.data import RawImages, RawTable
 from distill_tune.data.sources import Source
 
 FRAME = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=list("xyz"))
@@ -42,6 +44,21 @@ class Nothing(Data):
 class Numbered(Data):
     def other(self):
         return {"classes": (1, 2, 3)}
+
+
+class Text(Data):
+    def other(self):
+        return {"classes": "abc"}
+
+
+class Unknown(Data):
+    def other(self):
+        return {"own_test": None}
+
+
+class Images(Data):
+    def load(self, config):
+        return RawImages(inputs=[[0]], labels=LABELS, classes=("a", "b", "c"), where="mine")
 
 
 class Array(Data):
@@ -95,16 +112,27 @@ def _parts(folder: Path) -> None:
     ("name", "said"),
     [
         ("Nothing", "data.source: 'own_parts:Nothing' must load RawImages or a RawTable, but has loaded NoneType; let"),
-        ("Numbered", "mine: classes must be named by text, but one is 1; write str(name)."),
+        ("Numbered", "mine: classes must be a tuple of names, but are [1, 2, 3]; name each."),
+        ("Text", "mine: classes must be a tuple of names, but are 'abc'; name each."),
+        ("Unknown", "mine: own_test must be a number of rows below 60, but is None; count the last rows that are the"),
+        ("Images", "mine: images must be a NumPy array, but are list; make one of them."),
         ("Array", "mine: a table must be a pandas.DataFrame, but is ndarray; make one of it."),
         ("Negative", "mine: own_test must be a number of rows below 60, but is -3; count the last rows that are the"),
         ("Raises", "Raises.other in own_parts.py, line N, has raised KeyError: 'k'; mend it."),
         ("Ends", "Ends.content in own_parts.py, line N, has ended the program; mend it."),
     ],
 )
-def test_data_of_ones_own_that_are_none(refuse: Refuse, arguments: tuple[str, ...], name: str, said: str) -> None:
+def test_data_of_ones_own_that_are_not_what_they_must_be(
+    refuse: Refuse, arguments: tuple[str, ...], name: str, said: str
+) -> None:
     told = refuse(f"data={{ source = 'own_parts:{name}' }}", *TRAINED, arguments=arguments)
     assert f"error: {said}" in re.sub(r"line \d+", "line N", told)
+
+
+def test_labels_and_classes_may_be_lists(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ("data={ source = 'own_parts:Lists' }", *TRAINED)
+    assert main(["space.toml", "--dry-run", *(word for each in settings for word in ("--set", each))]) == 0
+    assert "classes, in order: a, b, c" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])

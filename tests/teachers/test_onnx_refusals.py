@@ -1,5 +1,6 @@
 """ONNX models that cannot teach these data are refused in a line, and so is what only PyTorch's networks can give."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,27 @@ def test_an_operator_that_nobody_knows(tmp_path: Path) -> None:
     model.graph.node[-1].op_type = "Frobnicate"
     onnx.save(model, path)
     assert refused(path, ROWS).startswith("teacher.path: 'm.onnx' cannot be run by onnxruntime ")
+
+
+def test_a_model_that_opens_and_does_not_run_on_such_samples(tmp_path: Path) -> None:
+    """It says that it takes images of any size, and its dense layer does not."""
+    path = Model(sample=(2, 6, 5)).write(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    for dim in model.graph.input[0].type.tensor_type.shape.dim[2:]:
+        dim.dim_param = "any"
+    onnx.save(model, path)
+    larger = replace(IMAGES, input_shape=(2, 8, 8))
+    assert "'m.onnx' cannot be run on samples of shape (2, 8, 8) (" in refused(path, larger)
+
+
+def test_a_model_that_gives_one_number_for_all(tmp_path: Path) -> None:
+    path = Model(further=[("total", "ReduceSum")]).write(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.graph.node[-1].attribute.append(onnx.helper.make_attribute("keepdims", 0))
+    onnx.save(model, path)
+    assert "cannot be run on samples of shape (7,) (ValueError: zero-dim" in refused(
+        path, ROWS, onnx={"output": "total"}
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 import torch
 from onnx_models import GREY, IMAGES, ROWS, TWO, Model, identity, load, refused
+from runs import TABLE, run_space
 from torch import nn
 
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.loop import distill
 from distill_tune.teachers import DataSpec
 
 ROWS_OF_DATA = torch.randn(11, 7, generator=torch.Generator().manual_seed(1))
@@ -141,3 +145,37 @@ def test_weights_in_a_file_beside_it_are_read_and_another_file_is_another_teache
     assert identity(path) != before
     (tmp_path / "m.data").unlink()
     assert refused(path, ROWS).startswith("teacher.path: 'm.onnx' is no ONNX model that can be read (")
+
+
+@pytest.mark.parametrize("batch", [3, "rows"])
+def test_of_no_samples_there_are_no_logits(tmp_path: Path, batch: int | str) -> None:
+    loaded = load(Model(batch=batch).write(tmp_path / "m.onnx"), ROWS)
+    assert loaded.module is not None
+    assert loaded.module(ROWS_OF_DATA[:0]).shape == (0, 3)
+
+
+def test_a_live_one_teaches_as_its_cached_outputs_do(tmp_path: Path) -> None:
+    path = str(Model(sample=(8,), classes=4, ending=("Softmax",)).write(tmp_path / "m.onnx"))
+    reports = []
+    for mode in ("cached", "live"):
+        space = run_space({**TABLE, "teacher": {}}, teacher={"source": "onnx", "path": path, "mode": mode})
+        preparation = prepare(space, tmp_path / mode, lambda line: None)
+        materials = Materials.open(preparation.prepared, space.config)
+        *_, last = distill(space.config, materials, 0)
+        reports.append({name: last.report[name] for name in ("train/loss", "train/soft_loss", "val/accuracy")})
+    assert reports[0] == pytest.approx(reports[1], rel=1e-4)
+    assert reports[0]["train/soft_loss"] > 0
+
+
+def test_it_may_be_one_of_several(tmp_path: Path) -> None:
+    members = {
+        name: {"source": "onnx", "path": str(Model(sample=(8,), classes=4, ending=ending).write(tmp_path / name))}
+        for name, ending in (("a.onnx", ()), ("b.onnx", ("Softmax", "Abs")))
+    }
+    members = {name.partition(".")[0]: section for name, section in members.items()}
+    space = run_space({**TABLE, "teacher": {}}, teacher={"source": "ensemble", "ensemble": {"members": members}})
+    preparation = prepare(space, tmp_path / "cache", lambda line: None)
+    inputs = preparation.dataset.split("validation").inputs
+    logits = Model(sample=(8,), classes=4).logits(np.asarray(inputs))
+    found = preparation.teacher.module(torch.from_numpy(np.array(inputs)))  # type: ignore[misc]
+    np.testing.assert_allclose(log_softmax(found.numpy()), log_softmax(logits), rtol=1e-3, atol=1e-3)

@@ -32,7 +32,7 @@ FEATURES = (
     "x.ege", "xegvy", "y.ege", "yegvx",
 )  # fmt: skip
 LABEL = "lettr"
-CURE = "`apt-get install r-cran-mlbench`, `make data`, or data.path = an .rda or CSV file of it; jobs have no data/"
+CURE = "`apt-get install r-cran-mlbench`, `make data`, or data.path = an .rda or CSV file of it"
 
 
 @DATA_SOURCES.register

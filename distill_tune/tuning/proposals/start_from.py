@@ -55,17 +55,21 @@ def split_otherwise(folders: Sequence[str], data: DataConfig) -> list[str]:
     warnings = []
     for folder in folders:
         theirs = _tables_of(expanded(folder)).get("data", {})
-        if theirs.get("source") != data.source:
+        if (theirs.get("source"), theirs.get("path")) != (data.source, data.path):
             continue
         for key in _OF_THE_SPLIT:
             default, ours = DataConfig.model_fields[key].default, getattr(data, key)
             if (other := theirs.get(key, default)) != ours:
                 warnings.append(
                     f"warning: search.start_from: {folder} has split its data otherwise (data.{key} was "
-                    f"{shown(other)} and is {shown(ours)}); rows that its trials were judged by may be test here"
+                    f"{_set(other)} and is {_set(ours)}); rows that its trials were judged by may be test here"
                 )
                 break
     return warnings
+
+
+def _set(value: Any) -> str:
+    return "unset" if value is None else shown(value)
 
 
 def _check_holds(folder: str, name: str) -> None:

@@ -46,7 +46,7 @@ def _onward(folder: Path, address: str | None) -> str:
     is_job = _OF_A_JOB in os.environ
     storage = "" if folder.parent == _usual() and not is_job else f" --storage {shlex.quote(str(folder.parent))}"
     cluster = f" --address {shlex.quote(address)}" if address else ""
-    command = "cluster/submit.sh" if is_job else "python -m distill_tune.search"
+    command = "cluster/submit.sh --address URL" if is_job else "python -m distill_tune.search"
     return f"{command} --resume --name {shlex.quote(folder.name)}{storage}{cluster}"
 
 

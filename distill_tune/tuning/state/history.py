@@ -214,15 +214,22 @@ def _check_journal(path: Path, num_bytes: int) -> None:
     """
     if not path.exists():
         return
-    for number, (line, end) in enumerate(_whole_lines(path), 1):
-        if end > num_bytes:
-            return
-        try:
-            json.loads(line)
-        except ValueError as error:
-            raise CacheError(
-                f"{path}: line {number} is damaged; put the file back as it was, or begin a new search."
-            ) from error
+    num_lines = reached = 0
+    for line, end in _whole_lines(path):
+        if end > num_bytes or not _is_object(line):
+            break
+        num_lines, reached = num_lines + 1, end
+    if reached < num_bytes:
+        raise CacheError(
+            f"{path}: line {num_lines + 1} is damaged; put the file back as it was, or begin a new search."
+        )
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def _num_lines(path: Path, start: int) -> int:

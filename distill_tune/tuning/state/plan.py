@@ -31,10 +31,19 @@ class ConfirmationPlan:
         return self.top > 1
 
     @property
-    def num_runs(self) -> int:
-        """Trainings, those of the winners in further seeds and the baselines among them."""
+    def stages(self) -> tuple[int, int]:
+        """Trainings that choose; those that follow: of the winners in further seeds, and of the baselines."""
         again = self.searches if self.chooses else 0
-        return (self.searches * self.top + again + NUM_BASELINES) * self.seeds
+        return self.searches * self.top * self.seeds, (again + NUM_BASELINES) * self.seeds
+
+    @property
+    def num_runs(self) -> int:
+        """All trainings."""
+        return sum(self.stages)
+
+    def rounds(self, places: int) -> int:
+        """How many trainings come one after another, `places` at a time."""
+        return sum(-(-runs // places) for runs in self.stages)
 
     @property
     def num_examined(self) -> int:
@@ -43,7 +52,7 @@ class ConfirmationPlan:
 
     def seconds(self, run_s: float, examination_s: float, places: int) -> float:
         """How long it takes, by a full training and the examination of one student; `places` train at a time."""
-        return -(-self.num_runs // places) * run_s + self.num_examined * examination_s
+        return self.rounds(places) * run_s + self.num_examined * examination_s
 
 
 def num_searches(confirm: ConfirmConfig) -> int:

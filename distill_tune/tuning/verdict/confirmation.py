@@ -93,11 +93,13 @@ class Confirmation:
     winner: Candidate
     baselines: list[Candidate]
     candidates: list[Candidate] = field(default_factory=list)
-    """Whoever came to its end in enough seeds, the winner among them."""
+    """Whoever came to its end in enough seeds, in those that chose the winner."""
     left_out: list[Candidate] = field(default_factory=list)
     """Baselines that share too few seeds with the winner to be compared with it: a difference is paired by seed."""
     failed: list[Candidate] = field(default_factory=list)
     """Whoever failed in one seed or more."""
+    is_flattered: bool = False
+    """Whether the winner is judged by the seeds that chose it, for it failed in the further ones."""
 
 
 def confirm(
@@ -110,7 +112,8 @@ def confirm(
     """The winner by its mean over fresh seeds, and its baselines; None where too few trainings came to their end.
 
     A candidate that came to its end in fewer seeds than another ranks behind it: else one that diverges in most seeds
-    could win by the few that it survived. One that diverges in the further ones is judged by those that chose it.
+    could win by the few that it survived. A winner that fails in all further ones but one is judged by those that chose
+    it, which flatters it.
 
     Args:
         candidates: the best trials.
@@ -133,14 +136,14 @@ def confirm(
     winner = judged[0]
     trained = [*candidates, *searched, *again, *baselines]
     baselines += [replace(rival, name=SEARCHED_NO_TEACHER) for rival in judged[1:]]
-    able = [winner if candidate is chosen else candidate for candidate in candidates if candidate.is_confirmed]
     is_left_out = {baseline.name: len(winner.seeds_shared_with(baseline)) < LEAST_SEEDS for baseline in baselines}
     return Confirmation(
         winner,
         [baseline for baseline in baselines if not is_left_out[baseline.name]],
-        able,
+        [candidate for candidate in candidates if candidate.is_confirmed],
         [baseline for baseline in baselines if is_left_out[baseline.name]],
         [each for each in trained if len(each.reports) < len(each.seeds)],
+        is_flattered=bool(again) and winner is chosen,
     )
 
 

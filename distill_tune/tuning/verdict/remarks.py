@@ -19,11 +19,18 @@ def left_out_in_words(confirmation: Confirmation) -> list[str]:
 
 
 def failures_in_words(confirmation: Confirmation) -> list[str]:
-    """A warning for each configuration that failed in some of its seeds."""
-    return [
-        f"warning: {each.name} failed in {len(each.seeds) - len(each.reports)} of its {len(each.seeds)} seeds"
+    """A warning for each configuration that failed in some of its seeds, and for a winner that is judged kindly."""
+    warnings = [
+        f"warning: {each.name} failed in {len(each.seeds) - len(each.reports)} of its {len(each.seeds)} seeds from "
+        f"{each.seeds[0]} on"
         for each in confirmation.failed
     ]
+    if confirmation.is_flattered:
+        warnings.append(
+            f"warning: {confirmation.winner.name} is judged by the seeds that chose it, which flatters it: in the "
+            "further ones too few of its trainings came to their end"
+        )
+    return warnings
 
 
 def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:

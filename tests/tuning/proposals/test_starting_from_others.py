@@ -113,8 +113,9 @@ def test_a_search_that_is_gone_when_it_is_to_be_learned_from_is_told_of(tmp_path
         ({}, []),
         ({"passes": 3, "student_samples": 500}, []),
         ({"seed": 1}, ["(data.seed was 0 and is 1)"]),
-        ({"test": 0.3, "validation": 0.1}, ["(data.test was None and is 0.3)"]),
+        ({"test": 0.3, "validation": 0.1}, ["(data.test was unset and is 0.3)"]),
         ({"source": "blobs"}, []),
+        ({"path": "elsewhere", "seed": 1}, []),
     ],
 )
 def test_a_search_whose_data_were_split_otherwise_is_warned_of(

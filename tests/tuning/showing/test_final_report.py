@@ -100,7 +100,10 @@ def test_a_job_goes_on_as_a_job_with_its_storage_named(monkeypatch: pytest.Monke
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     plain = console()
     final_report(plain, {"status": "interrupted"}, Path("/shared/results/digits"))
-    assert lines(plain)[-1] == "go on with   cluster/submit.sh --resume --name digits --storage /shared/results"
+    assert (
+        lines(plain)[-1]
+        == "go on with   cluster/submit.sh --address URL --resume --name digits --storage /shared/results"
+    )
 
 
 def test_a_current_folder_that_is_gone_costs_no_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,11 @@ def test_logits_are_scaled_by_what_was_fitted_on_validation(
 def test_the_verdict_pairs_seeds_and_samples(trained: tuple[list[Candidate], Ledger], preparation: Any) -> None:
     candidates, _ = trained
     found = examine(candidates, preparation.teacher, preparation.dataset)
+    inputs = open_test(preparation.dataset).inputs
+    distinct = np.unique(inputs.reshape(len(inputs), -1), axis=0, return_inverse=True)[1]
+    assert found.groups is not None
+    assert len(np.unique(np.stack([found.groups, distinct.ravel()]), axis=1).T) == found.groups.max() + 1
+    assert found.groups.max() == distinct.max()
     verdict = verdict_of(candidates[0], "no_teacher", found)
     ours, other = (found.by_candidate[name].correct for name in ("trial-0007", "no_teacher"))
     assert verdict["difference"] == pytest.approx(ours.mean() - other.mean())
@@ -132,3 +137,20 @@ def test_what_a_winner_was_after_fewer_epochs_is_that_of_its_trainings_then(
     records = [ledger.records[winner.run_name(seed)] for seed in winner.seeds]
     accuracies = [record.reports[2]["val/accuracy"] for record in records]
     assert winner.mean_after(3, "val/accuracy") == pytest.approx(np.mean(accuracies))
+
+
+def test_test_samples_with_equal_inputs_are_known_and_widen_the_intervals(
+    trained: tuple[list[Candidate], Ledger], preparation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if each of the test samples were there four times."""
+    (candidate, *_), test = trained[0], open_test(preparation.dataset)
+    four = type(test)(**{name: np.concatenate([value] * 4) for name, value in vars(test).items()})
+    monkeypatch.setattr("distill_tune.tuning.verdict.examination.open_test", lambda dataset: four)
+    found, once = (examine([candidate], preparation.teacher, preparation.dataset) for _ in range(2))
+    assert found.groups is not None
+    assert np.bincount(found.groups).min() >= 4
+    assert found.by_candidate[candidate.name].accuracy == once.by_candidate[candidate.name].accuracy
+    monkeypatch.undo()
+    alone = examine([candidate], preparation.teacher, preparation.dataset).by_candidate[candidate.name].accuracy
+    again = found.by_candidate[candidate.name].accuracy
+    assert (again.low, again.high) == pytest.approx((alone.low, alone.high), abs=1e-6)

@@ -35,13 +35,13 @@ def test_a_candidate_that_fails_in_most_seeds_does_not_win_by_the_few_that_it_su
     found = confirm([candidate(7), candidate(3), candidate(4)], train, "val/accuracy")
     assert found is not None
     assert found.winner.name == "trial-0003"
-    assert failures_in_words(found) == ["warning: trial-0007 failed in 3 of its 5 seeds"]
+    assert failures_in_words(found) == ["warning: trial-0007 failed in 3 of its 5 seeds from 5 on"]
 
 
 def test_a_baseline_that_fails_in_a_seed_is_told_too_and_one_with_no_failure_is_not() -> None:
     found = confirm([candidate(7)], surviving(no_teacher=(4, 0.5)), "val/accuracy")
     assert found is not None
-    assert failures_in_words(found) == ["warning: no_teacher failed in 1 of its 5 seeds"]
+    assert failures_in_words(found) == ["warning: no_teacher failed in 1 of its 5 seeds from 5 on"]
 
 
 def by_seed(accuracies: dict[str, dict[int, float]], trained: list[tuple[str, int]]) -> Callable[..., None]:
@@ -67,8 +67,8 @@ def test_a_winner_that_was_chosen_is_judged_by_further_seeds_in_which_its_baseli
     assert found is not None
     assert (found.winner.name, found.winner.mean("val/accuracy")) == ("trial-0007", 0.5)
     assert [sorted(each.reports) for each in (found.winner, *found.baselines)] == [FURTHER] * 3
-    assert [sorted(each.reports) for each in found.candidates] == [SEEDS, FURTHER]
-    assert found.candidates[1] is found.winner
+    assert [sorted(each.reports) for each in found.candidates] == [SEEDS, SEEDS]
+    assert not found.is_flattered
     assert len(set(trained)) == len(trained) == 2 * 5 + 3 * 5
 
 
@@ -87,7 +87,11 @@ def test_one_that_diverges_in_all_further_seeds_but_one_is_judged_by_those_that_
     found = confirm([candidate(3), candidate(7)], by_seed(unlucky, []), "val/accuracy", further=FURTHER)
     assert found is not None
     assert [sorted(each.reports) for each in (found.winner, *found.baselines)] == [SEEDS] * 3
-    assert failures_in_words(found) == ["warning: trial-0007 failed in 4 of its 5 seeds"]
+    assert failures_in_words(found) == [
+        "warning: trial-0007 failed in 4 of its 5 seeds from 15 on",
+        "warning: trial-0007 is judged by the seeds that chose it, which flatters it: in the further ones too few of "
+        "its trainings came to their end",
+    ]
 
 
 def curve(*accuracies: float) -> list[Report]:
