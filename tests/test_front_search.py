@@ -63,10 +63,8 @@ def test_the_front_is_confirmed_and_the_best_of_it_is_named(summary: dict[str, A
     assert len(confirmed) == min(2, len(summary["front"]))
     assert all(member["confirmed"]["seeds"] == 2 for member in confirmed)
     best = max(confirmed, key=lambda member: member["confirmed"]["values"]["val/accuracy"])
-    means = best["confirmed"]["values"]["val/accuracy"], summary["best"]["validation"]["accuracy"]
-    assert means[0] <= means[1] + 1e-9
     if len(confirmed) == 2:
-        assert means[0] == pytest.approx(means[1])
+        assert summary["best"]["trial"] == best["trial"]
     assert summary["status"] == "complete"
     assert set(summary["verdict"]) == {"no_teacher", "default_distillation"}
 
