@@ -4,10 +4,9 @@ The best of many noisy validation results looks better than it is (the winner's 
 Hyperparameter Optimization", AutoML 2025, https://arxiv.org/abs/2506.19540), so the winner is named by the mean of its
 re-trainings. The seeds that have named it among several have been kind to it, so that it would beat its own like more
 often than the 2.5 % that an interval allows (5 % of three equals, 8 % of ten: `benchmarks/verdicts.py`): it is judged
-by further seeds.
-Baselines share these, its architecture and its optimizer: no teacher, and distillation as everybody does it (T = 4,
-soft_weight = 0.9). Where the space was searched without a teacher too, that search's best are confirmed, chosen from
-and judged in the same way.
+by further seeds. Baselines share these, its architecture and its optimizer: no teacher, and distillation as everybody
+does it (T = 4, soft_weight = 0.9). Where the space was searched without a teacher too, that search's best are
+confirmed, chosen from and judged in the same way.
 """
 
 from __future__ import annotations
