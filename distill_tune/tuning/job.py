@@ -88,7 +88,7 @@ class Job:
             return ready.claim, ready.fitted
         trials = ready.fitted.space.config.search.trials
         fitted = with_lanes(ready.fitted, ready.preparation.prepared, min(places, trials), self.reporter.tell)
-        origin = Origin.of(ready.preparation)
+        origin = Origin.of(ready.preparation, fitted.space)
         order = self.order
         claim = Claim.of_new(order.folder, fitted.space, order.command, origin, order.is_named)
         self.order = replace(order, folder=claim.folder)

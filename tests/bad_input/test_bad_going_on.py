@@ -10,6 +10,7 @@ from good import Refuse, rows
 
 from distill_tune.config import load_space
 from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.export.result_folder import SEARCH_TOML
 from distill_tune.tuning.order import extended, taken_up
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry
@@ -25,7 +26,7 @@ def begin(folder: Path) -> Begin:
     def begun(*settings: str) -> Path:
         space, results = load_space(folder / "space.toml", list(settings)), folder / "results"
         preparation = prepare(space, results / ".cache", lambda line: None)
-        claim = Claim.of_new(results / "begun", space, "command", Origin.of(preparation))
+        claim = Claim.of_new(results / "begun", space, "command", Origin.of(preparation, space))
         claim.link(preparation.prepared)
         claim.logbook.release()
         return claim.folder
@@ -135,6 +136,30 @@ def test_a_search_to_start_from_has_a_name_that_a_folder_can_have(
     (folder / "home" / "other" / LOGBOOK).write_bytes(b"\xff\n")
     said = refuse("search.sampler=nsgaii", objectives, "search.start_from=['~/other']")
     assert f"search.start_from: {folder / 'home' / 'other' / LOGBOOK}: line 1 is damaged" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("max_epochs = 2", "max_epochs = 3"), ("width = { log_int = [8, 16] }", "width = { log_int = [8, 32] }")],
+)
+def test_an_edited_search_toml_is_refused(begin: Begin, folder: Path, refuse: Refuse, before: str, after: str) -> None:
+    begun = begin("search.max_epochs=2")
+    text = (begun / SEARCH_TOML).read_text()
+    assert before in text
+    (begun / SEARCH_TOML).write_text(text.replace(before, after))
+    said = "the search.toml of begun is not what the search was begun with; put it back as it was, or begin"
+    assert said in refuse(arguments=("--resume",))
+    finish(begun)
+    assert said in refuse(arguments=("--extend", "3", "--name", "begun"))
+
+
+def test_resources_and_retries_may_be_edited(begin: Begin, folder: Path) -> None:
+    begun = begin("resources.concurrent_trials=1", "search.retries=2")
+    text = (begun / SEARCH_TOML).read_text()
+    edited = text.replace("concurrent_trials = 1", "concurrent_trials = 2").replace("retries = 2", "retries = 0")
+    assert edited != text
+    (begun / SEARCH_TOML).write_text(edited)
+    assert taken_up(begun, "command", None).space.config.resources.concurrent_trials == 2
 
 
 def test_the_same_data_may_be_written_anew(begin: Begin, folder: Path) -> None:

@@ -116,7 +116,7 @@ class History:
         match kind:
             case Entry.SESSION:
                 if "data" in entry:
-                    self.origin = Origin(entry["data"], entry["teachers"])
+                    self.origin = Origin(entry["data"], entry["teachers"], entry.get("space", ""))
             case Entry.SEARCHING:
                 pass  # for the stopwatch
             case Entry.STARTED:

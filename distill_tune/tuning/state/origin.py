@@ -1,22 +1,29 @@
-"""What a search was begun with, data and teachers, by marks that change with them: it goes on with nothing else.
+"""What a search was begun with, data, teachers and space, by marks that change with them: it goes on with nothing else.
 
 Rows that are added to a file are dealt out anew with all others. What older trials were trained on might then be what
-newer ones are tested on, and all would be ranked together.
+newer ones are tested on, and all would be ranked together. So would trials of one objective or length with those of
+another, if somebody edits search.toml.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill_tune.config import Space
-from distill_tune.errors import DataError, TeacherError
-from distill_tune.export.result_folder import CACHE
+from distill_tune.config.messages import dotted
+from distill_tune.errors import ConfigError, DataError, TeacherError
+from distill_tune.export.result_folder import CACHE, SEARCH_TOML
 
 if TYPE_CHECKING:
     from distill_tune.distillation.preparation.prepare import Preparation
+
+_MAY_CHANGE = ("data", "teacher", "resources")
+_MAY_CHANGE_IN_SEARCH = ("trials", "time", "retries")
 
 
 @dataclass(frozen=True)
@@ -27,21 +34,30 @@ class Origin:
     """The data set's fingerprint."""
     teachers: list[str]
     """Names of the teachers' folders."""
+    space: str = ""
+    """Digest of what is searched and how; empty of a search that was begun before this was written down."""
 
     @classmethod
-    def of(cls, preparation: Preparation) -> Origin:
-        """The marks of what has been prepared."""
+    def of(cls, preparation: Preparation, space: Space) -> Origin:
+        """The marks of what has been prepared, and of the space as it was settled."""
         prepared = preparation.prepared
         folders = (prepared.teacher_folder, *prepared.member_folders.values())
-        return cls(preparation.dataset.fingerprint, sorted(folder.name for folder in folders if folder is not None))
+        names = sorted(folder.name for folder in folders if folder is not None)
+        return cls(preparation.dataset.fingerprint, names, _digest(space))
 
     def check(self, option: str, folder: Path, space: Space) -> None:
         """Look at what the space of a result folder names now, before the search there goes on as `option` asks.
 
         Raises:
+            ConfigError: search.toml says something else than it did.
             DataError: the data are others.
             TeacherError: a teacher is another one.
         """
+        if self.space and _digest(space) != self.space:
+            raise ConfigError(
+                f"{option}: the {SEARCH_TOML} of {folder.name} is not what the search was begun with; put it back as "
+                "it was, or begin a new search, which may know these trials by search.start_from."
+            )
         from distill_tune.data.dataset import fingerprint_of  # brings NumPy, which those that only read do without
 
         if (now := fingerprint_of(space.config.data)) != self.data:
@@ -65,3 +81,16 @@ class Origin:
             place, key = (cache, "--storage") if is_there else (Path(temporary), "TMPDIR")
             dataset = prepare_data(space.config.data, place, key=key)
             return sorted(folder.name for folder in teacher_folders(space, dataset, cache).values())
+
+
+def _digest(space: Space) -> str:
+    """Of all that trials are proposed, trained and compared by.
+
+    Data and teachers have marks of their own, wherever they lie; how many trials there are, for how long and on what
+    resources may change.
+    """
+    ranges = {dotted(path): str(found) for path, found in space.ranges.items()}
+    tables = {name: table for name, table in space.tables.items() if name not in _MAY_CHANGE}
+    search = {key: value for key, value in tables.get("search", {}).items() if key not in _MAY_CHANGE_IN_SEARCH}
+    told = json.dumps([ranges, tables | {"search": search}], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
