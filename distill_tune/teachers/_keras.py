@@ -124,8 +124,8 @@ def _opened(keras: Any, file: KerasFile) -> Any:
             return keras.saving.load_model(path, custom_objects=known, compile=False, safe_mode=not file.trust)
         except Exception as error:  # h5py, zipfile and every layer have errors of their own
             raise TeacherError(
-                f"teacher.path: {file.name!r} cannot be read by Keras {keras.__version__} ({one_line(error)})"
-                f"{_cure(str(error))}."
+                f"teacher.path: {file.name!r} cannot be read by Keras {keras.__version__} "
+                f"({one_line(error).replace(str(path), file.name)}){_cure(str(error))}."
             ) from error
 
 

@@ -119,5 +119,17 @@ def test_what_is_no_state_dict_of_the_network_is_refused(tmp_path: Path, content
     refused(tmp_path / "w.pt", rf"^teacher\.path: .*{message}")
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # files of it are there all the same
+def test_a_torchscript_file_and_an_onnx_file_are_told_what_they_are(tmp_path: Path) -> None:
+    traced = torch.jit.trace(network(seed=5).eval(), torch.zeros(2, 16))
+    torch.jit.save(traced, tmp_path / "w.pt")
+    refused(
+        tmp_path / "w.pt",
+        r"tensors \(a TorchScript archive\); give the state_dict\(\) of what it was made of, or write it as ONNX\.$",
+    )
+    (tmp_path / "w.onnx").write_bytes(b"\x08\x09")
+    refused(tmp_path / "w.onnx", r"; name it with teacher\.source = 'onnx'\.$")
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "w.pt", r"^teacher\.path: .*w\.pt: no such file; it must be the teacher")

@@ -6,6 +6,7 @@ allows it; then the file may hold the whole network.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -104,13 +105,18 @@ def _read_weights(path: Path, trust: bool) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        weights = torch.load(path, map_location="cpu", weights_only=not trust)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*looks like a TorchScript archive", UserWarning)  # refused below
+            weights = torch.load(path, map_location="cpu", weights_only=not trust)
     except Exception as error:  # safetensors, zipfile and the unpickler each have errors of their own
         what, cure = one_line(error), "write it again"
+        if isinstance(error, UnpicklingError):  # PyTorch's own advice goes on for a page
+            what = what.partition(". ")[0]
         if path.suffix == ".onnx":
             cure = "name it with teacher.source = 'onnx'"
-        elif isinstance(error, UnpicklingError) and not trust:  # PyTorch's own advice goes on for a page
-            what = what.partition(". ")[0]
+        elif "TorchScript" in str(error):
+            what, cure = "a TorchScript archive", "give the state_dict() of what it was made of, or write it as ONNX"
+        elif isinstance(error, UnpicklingError) and not trust:
             cure = "save the state_dict() alone, or let teacher.trust = true read any pickle, which may run its code"
         raise TeacherError(
             f"teacher.path: {path.name!r} is no safetensors file or state dict of tensors ({what}); {cure}."
