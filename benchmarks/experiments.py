@@ -28,6 +28,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
             "student.mlp.width={log_int=[20,44]}",
             "data.rest='unlabelled'",
             "data.passes=1",
+            "augmentation.noise={choice=[0.0,0.15,0.3]}",
         ),
     ),
     "letter-1000-2500-same": (
