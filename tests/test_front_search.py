@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from searches import entries
 
 from distill_tune.config import load_space, tables_of
 
@@ -57,14 +58,25 @@ def test_front_of_summary_table_and_plain_optuna_are_one(storage: Path, summary:
     assert [v["val/accuracy"] for v in front.values()] == sorted(v["val/accuracy"] for v in front.values())[::-1]
 
 
-def test_the_front_is_confirmed_and_the_best_of_it_is_named(summary: dict[str, Any]) -> None:
+def mean_accuracy(folder: Path, trial: int, seeds: range) -> float:
+    """Of a trial's trainings in the confirmation, after their last epoch, as the ledger has them."""
+    last = {e["trial_id"]: e["report"]["val/accuracy"] for e in entries(folder) if e["entry"] == "reported"}
+    return sum(last[f"confirm-trial-{trial:04d}-seed{seed}"] for seed in seeds) / len(seeds)
+
+
+def test_the_front_is_confirmed_and_the_best_of_it_is_named(storage: Path, summary: dict[str, Any]) -> None:
     confirmed = [member for member in summary["front"] if member["confirmed"]]
     assert confirmed[0] == summary["front"][0]
     assert len(confirmed) == min(2, len(summary["front"]))
     assert all(member["confirmed"]["seeds"] == 2 for member in confirmed)
-    best = max(confirmed, key=lambda member: member["confirmed"]["values"]["val/accuracy"])
+    folder, choosing, judging = storage / "front", range(1000, 1002), range(1002, 1004)
+    means = {member["trial"]: member["confirmed"]["values"]["val/accuracy"] for member in confirmed}
+    assert means == pytest.approx({trial: mean_accuracy(folder, trial, choosing) for trial in means})
+    winner, judged = summary["best"]["trial"], summary["best"]["validation"]["accuracy"]
+    assert judged == pytest.approx(mean_accuracy(folder, winner, judging))
+    assert max(means.values()) <= mean_accuracy(folder, winner, choosing) + 1e-9
     if len(confirmed) == 2:
-        assert summary["best"]["trial"] == best["trial"]
+        assert max(means.values()) == pytest.approx(means[winner])
     assert summary["status"] == "complete"
     assert set(summary["verdict"]) == {"no_teacher", "default_distillation"}
 
