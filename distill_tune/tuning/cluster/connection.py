@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import threading
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,9 @@ RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"
 
 _ANSWER_S = 5.0
 _LONGEST = 300
+_NO_PROXIES = "SOCKS support in urllib3 requires"
+"""What urllib3 says as requests, which Ray imports, tries its last part. Requests silences it, but by a filter of its
+own, which is lost where another thread leaves a `catch_warnings` that it had entered before."""
 _CURE = "`ray start --head` starts one and says its address"
 
 QUIET = {
@@ -88,6 +92,7 @@ class Connection:
     def __enter__(self) -> Connection:
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
+        warnings.filterwarnings("ignore", _NO_PROXIES)  # not in the thread: filters are restored by all of them
         self._thread.start()
         return self
 
