@@ -18,6 +18,9 @@ from distill_tune.distillation.augmentation import Draw, Transform
 from distill_tune.errors import ConfigError
 from distill_tune.registry import AUGMENTATIONS
 
+_TRIED = 8
+"""Samples that a user's own transform is tried on before anything is started."""
+
 
 @dataclass(frozen=True)
 class Mixed:
@@ -96,7 +99,7 @@ def check_augmentation(config: AugmentationConfig, dataset: Dataset) -> None:
     """Refuse a transform that does not fit the data.
 
     Raises:
-        ConfigError: an image transform on a table, or the other way round.
+        ConfigError: an image transform on a table, or the other way round; a user's own that gives no such inputs.
     """
     kind = "images" if dataset.is_image else "tables"
     able = [name for name in AUGMENTATIONS.names if getattr(AUGMENTATIONS.get(name), f"for_{kind}")]
@@ -105,3 +108,33 @@ def check_augmentation(config: AugmentationConfig, dataset: Dataset) -> None:
             raise ConfigError(
                 f"augmentation.{name}: cannot be used on {kind}; for {kind} there are: {', '.join(able)}."
             )
+        if amount and ":" in name:
+            _check_gives(AUGMENTATIONS.get(name)(amount=amount), name, dataset)
+
+
+def _check_gives(transform: Transform, name: str, dataset: Dataset) -> None:
+    """Try a user's own on a few samples; what it raises is its fault, and is told as that."""
+    inputs = torch.from_numpy(dataset.split("train").inputs[:_TRIED].copy())
+    fill = torch.tensor(dataset.mean) if dataset.mean else None
+    draw = Draw(0, 0, torch.arange(len(inputs)), fill, inputs)
+    rule = f"augmentation.{name}: "
+    if not transform.mixes:
+        given = transform.apply(inputs.clone(), draw)
+        _check_like(given, inputs, {inputs.dtype}, f"{rule}`apply` must give inputs as it is given them,")
+        return
+    mixed = transform.mix(inputs, inputs.flip(0), draw)
+    if not (isinstance(mixed, tuple) and len(mixed) == 2):
+        raise ConfigError(f"{rule}`mix` must give (inputs, share), but gave {_described(mixed)}; mend it.")
+    blended, share = mixed
+    _check_like(blended, inputs, {torch.float32, inputs.dtype}, f"{rule}`mix` must give inputs as it is given them,")
+    _check_like(share, draw.index, {torch.float32}, f"{rule}the share of a sample must be one number,")
+
+
+def _check_like(given: object, like: Tensor, kinds: set[torch.dtype], rule: str) -> None:
+    if not (isinstance(given, Tensor) and given.shape == like.shape and given.dtype in kinds):
+        wanted = " or ".join(sorted(map(str, kinds)))
+        raise ConfigError(f"{rule} {list(like.shape)} of {wanted}, but gave {_described(given)}; mend it.")
+
+
+def _described(given: object) -> str:
+    return f"{list(given.shape)} of {given.dtype}" if isinstance(given, Tensor) else f"{given!r:.60}"

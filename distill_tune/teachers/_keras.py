@@ -134,7 +134,7 @@ def _cure(error: str) -> str:
         return "; teacher.trust = true lets the file's own code run"
     if "Could not locate" in error or "Unknown layer" in error:
         return "; name the class in teacher.keras.custom_objects, as { Name = 'package.module:Class' }"
-    return ""
+    return "; save the model again with model.save()"
 
 
 def _of_keras_2(keras: Any) -> dict[str, Any]:

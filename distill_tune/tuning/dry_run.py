@@ -136,7 +136,7 @@ def _before(teachers: TeacherTime | None, workers: int) -> str:
 def _expected_epochs(config: Config) -> float:
     """Epochs a trial if one in reduction_factor passes each rung."""
     search = config.search
-    rungs = Scheduler.of(search).judge(search).rungs
+    rungs = Scheduler.judge_of(search).rungs
     stops = [0, *sorted({rung.epochs for rung in rungs}), search.max_epochs]
     legs = enumerate(pairwise(stops))
     return sum((stop - start) / float(search.reduction_factor) ** passed for passed, (start, stop) in legs)

@@ -49,7 +49,7 @@ class SearchPhase:
         self.lanes = min(lanes, -(-budget.trials // places))
         """Lanes of each place; no more than there are trials for."""
         self.ledger = Ledger(search.objectives[0], say=reporter.tell, further=search.objectives[1:])
-        self.judge = Scheduler.of(search).judge(search)
+        self.judge = Scheduler.judge_of(search)
         self.ended_by: Reason | None = None
         """Why the search was over, where it was."""
         self.progress: ProgressWatcher | None = None

@@ -11,6 +11,7 @@ from distill_tune.distillation.augmentation import Draw, Transform
 from distill_tune.distillation.losses import Loss
 from distill_tune.distillation.losses.soft_targets import soft_target_loss
 from distill_tune.distillation.optimizers import OptimizerKind
+from distill_tune.errors import ConfigError
 
 
 class Halved(Loss):
@@ -29,6 +30,35 @@ class Noise(Transform):
 
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
         return inputs + self.amount * (draw.uniform("noise").unsqueeze(1) - 0.5)
+
+
+class Nothing(Transform):
+    """A user's own that forgets to return."""
+
+    for_tables: ClassVar[bool] = True
+
+    def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
+        inputs + self.amount
+        return None  # type: ignore[return-value]
+
+
+class Doubles(Transform):
+    """A user's own that gives another type."""
+
+    for_tables: ClassVar[bool] = True
+
+    def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
+        return inputs.double() + self.amount
+
+
+class Halves(Transform):
+    """A user's own that mixes, with one share for all."""
+
+    for_tables: ClassVar[bool] = True
+    mixes: ClassVar[bool] = True
+
+    def mix(self, inputs: Tensor, partners: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        return (inputs + partners) / 2, torch.tensor(0.5)
 
 
 class Plain(OptimizerKind):
@@ -59,6 +89,22 @@ def test_an_augmentation_of_ones_own_is_trained_and_labelled_with(table_space: M
     cached = reports_of(ready(table_space(teacher={"views": 3}, **noisy)))
     assert cached[0]["train/loss"] == pytest.approx(live[0]["train/loss"], rel=1e-5)
     assert cached[0]["train/loss"] != pytest.approx(reports_of(ready(table_space()))[0]["train/loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Nothing", "`apply` must give inputs as it is given them, [8, 8] of torch.float32, but gave None; mend it."),
+        ("Doubles", "`apply` must give inputs as it is given them, [8, 8] of torch.float32, but gave [8, 8] of"),
+        ("Halves", "the share of a sample must be one number, [8] of torch.float32, but gave [] of torch.float32"),
+    ],
+)
+def test_an_augmentation_that_gives_no_such_inputs_is_refused(
+    table_space: Make, ready: Ready, name: str, told: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        ready(table_space(augmentation={f"test_parts_of_ones_own:{name}": 0.5}))
+    assert str(refused.value).startswith(f"augmentation.test_parts_of_ones_own:{name}: {told}")
 
 
 def test_an_optimizer_of_ones_own_is_trained_with(table_space: Make, ready: Ready) -> None:

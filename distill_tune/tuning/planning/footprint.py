@@ -130,7 +130,7 @@ def _memory_bytes(space: Space, dataset: Dataset) -> int:
 def _most_paused(space: Space) -> int:
     """Trials that keep a checkpoint while they pause; where time or epochs end the search, nobody knows how many."""
     search = space.config.search
-    judge = Scheduler.of(search).judge(search)
+    judge = Scheduler.judge_of(search)
     return search.trials if judge.pauses and judge.rungs and search.time is None and search.epochs is None else 0
 
 

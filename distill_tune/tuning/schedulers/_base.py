@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, ClassVar
 
+from distill_tune.errors import ConfigError
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
@@ -127,6 +128,20 @@ class Scheduler(Options, ABC):
     @abstractmethod
     def judge(self, search: SearchConfig) -> Judge:
         """A judge for a new search."""
+
+    @classmethod
+    def judge_of(cls, search: SearchConfig) -> Judge:
+        """A judge by the scheduler that `[search]` names.
+
+        Raises:
+            ConfigError: the scheduler, a user's own, gives none.
+        """
+        judge = cls.of(search).judge(search)
+        if not isinstance(judge, Judge):
+            raise ConfigError(
+                f"search.scheduler: `judge` of {search.scheduler!r} must give a Judge, but gave {judge!r:.60}; mend it."
+            )
+        return judge
 
 
 def ladder(search: SearchConfig) -> list[int]:

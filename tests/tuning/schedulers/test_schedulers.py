@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill_tune.config.searching import SearchConfig
+from distill_tune.errors import ConfigError
 from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.dominance import dominates
-from distill_tune.tuning.schedulers import Judge
+from distill_tune.tuning.schedulers import Judge, Scheduler
 
 
 def asha(min_epochs: int, max_epochs: int, reduction_factor: int) -> Judge:
@@ -16,9 +17,14 @@ def asha(min_epochs: int, max_epochs: int, reduction_factor: int) -> Judge:
 
 
 def judge(**search: Any) -> Judge:
-    config = SearchConfig(**search)
-    made: Judge = config.chosen("scheduler").judge(config)
-    return made
+    return Scheduler.judge_of(SearchConfig(**search))
+
+
+class Absent(Scheduler):
+    """A user's own that forgets to return its judge."""
+
+    def judge(self, search: SearchConfig) -> Judge:
+        return None  # type: ignore[return-value]
 
 
 each_scheduler = pytest.mark.parametrize("scheduler", SCHEDULERS.names)
@@ -32,6 +38,13 @@ def test_rungs_are_a_geometric_ladder_below_the_full_budget() -> None:
     assert [rung.epochs for rung in asha(1, 27, 3).rungs] == [1, 3, 9]
     assert [rung.epochs for rung in asha(2, 27, 4).rungs] == [2, 8]
     assert asha(27, 27, 3).rungs == []
+
+
+def test_a_scheduler_that_gives_no_judge_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"`judge` of 'test_schedulers:Absent' must give a Judge, but gave None; mend"
+    ):
+        judge(scheduler="test_schedulers:Absent")
 
 
 @given(scores)
