@@ -53,7 +53,8 @@ FEW = {
     "optim": {"weight_decay": 1e-3, "batch_size": 32, "schedule": "one_cycle"},
 }
 """With few labels, as `search_spaces/letter_few.toml` begins."""
-
+SAME_LABELS: Tables = {**FEW, "data": {"source": "letter", "validation": 0.9375, "passes": 16}}
+"""Nobody knows more than a thousand labels: all other rows of the training split are for validation."""
 FASHION_FEW: Tables = {
     "data": {"source": "fashion_mnist", "student_samples": 2_000, "passes": 8},
     "teacher": {
@@ -92,9 +93,16 @@ def _begun(init: str, **options: Any) -> Tables:
     return {"student": {"init": init, **({init: options} if options else {})}}
 
 
-def _several(average: str) -> Tables:
-    members = {f"of-seed-{seed}": {**_TEACHER, "train": {**_RECIPE, "seed": seed}} for seed in range(3)}
-    return {"teacher": {"source": "ensemble", "views": 216, "ensemble": {"members": members, "average": average}}}
+def _ensemble(average: str, teacher: dict[str, Any]) -> dict[str, Any]:
+    """Three such teachers, of other seeds, as one."""
+    members = {f"of-seed-{seed}": {**teacher, "train": {**teacher["train"], "seed": seed}} for seed in range(3)}
+    return {"source": "ensemble", "views": 216, "ensemble": {"members": members, "average": average}}
+
+
+def _patient(**augmentation: float) -> dict[str, Any]:
+    """A teacher of few rows that sees them as often as its students do."""
+    recipe = {**_RECIPE, "passes": 16, "batch_size": 64, "augmentation": augmentation}
+    return {"source": "train", "family": "mlp", "mlp": {"widths": [256, 256], "dropout": 0.1}, "train": recipe}
 
 
 def _also(name: str, **options: Any) -> Tables:
@@ -114,6 +122,7 @@ def _loss(kind: str, temperature: float, soft_weight: float) -> Tables:
     return {"loss": {"kind": kind, "temperature": temperature, "soft_weight": soft_weight}}
 
 
+_OTHERS = ("dist", "dkd", "mlkd", "logit_standardization")
 _AS_USUAL = {"as PyTorch begins": Tables()}
 _FIRST_WIDTH: Tables = {"student": {"mlp": {"widths": [100, 20, 20]}}}
 GROUPS = {
@@ -150,8 +159,8 @@ GROUPS = {
             "one": {},
             "born again, once": {"teacher": {"train": {**_RECIPE, "generations": 1}}},
             "born again, twice": {"teacher": {"train": {**_RECIPE, "generations": 2}}},
-            "three, mean logits": _several("logits"),
-            "three, mean probabilities": _several("probabilities"),
+            "three, mean logits": {"teacher": _ensemble("logits", _TEACHER)},
+            "three, mean probabilities": {"teacher": _ensemble("probabilities", _TEACHER)},
             "a smaller one, 128-128": _of_widths(128, 128),
         },
     ),
@@ -161,6 +170,24 @@ GROUPS = {
         FEW,
         {f"soft_targets, T {t}, {weight}": _loss("soft_targets", t, weight) for t, weight in ((0.8, 0.95), (1.2, 0.95))}
         | {f"dist, T {t}, {weight}": _loss("dist", t, weight) for t, weight in ((2.2, 0.825), (1.2, 0.95))},
+    ),
+    "losses, images": Group(
+        FASHION_FEW,
+        {"soft_targets": {}, "soft_targets, T 1": _loss("soft_targets", 1.0, 0.75)}
+        | {f"{kind}, T {t}": _loss(kind, t, 0.75) for kind in _OTHERS for t in (1.0, 2.0, 4.0)}
+        | {f"mse_logits, {weight}": _loss("mse_logits", 1.0, weight) for weight in (0.01, 0.1, 0.75)},
+    ),
+    "same labels": Group(
+        SAME_LABELS,
+        {
+            "labels alone": {"loss": {"soft_weight": 0.0}},
+            "labels alone, plain rows": {"loss": {"soft_weight": 0.0}, "augmentation": {"noise": 0.0}},
+            "a teacher of one pass an epoch": {},
+            "of 16 passes": {"teacher": {**_patient(), "views": 216}},
+            "of 16 passes with noise": {"teacher": {**_patient(noise=0.3), "views": 216}},
+            "of 16 passes with noise and mixup": {"teacher": {**_patient(noise=0.3, mixup=0.2), "views": 216}},
+            "three of 16 passes with noise": {"teacher": _ensemble("logits", _patient(noise=0.3))},
+        },
     ),
     "activations": Group(
         laid_over(LETTER_ALL, {"optim": {"batch_size": 64}, "search": {"max_epochs": 27}}),
