@@ -98,7 +98,8 @@ def as_numbers(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64]
     chosen = frame[names]
     for name in names:
         if not pd.api.types.is_numeric_dtype(frame[name]) or pd.api.types.is_complex_dtype(frame[name]):
-            chosen = chosen.assign(**{name: _parsed(frame[name])})
+            chosen = chosen.copy(deep=False)
+            chosen[name] = _parsed(frame[name])
     values: npt.NDArray[np.float64] = chosen.to_numpy(dtype=np.float64, na_value=np.nan)
     huge: npt.NDArray[np.bool_] = np.greater(np.abs(values), MAX_SIZE)
     if huge.any():

@@ -30,6 +30,8 @@ _GREY, _COLOURED = frozenset({"1", "L", "LA"}), frozenset({"CMYK", "P", "PA", "R
 _SIDEWAYS = range(5, 9)
 """Values of EXIF's orientation of which the picture is upright when its sides are exchanged."""
 _ORIENTATION = 0x0112
+_HOW_IT_LIES = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+"""Blocks before the pixels that may say an orientation, as Pillow calls them."""
 _MARGIN = 2
 """A JPEG is decoded at a smaller scale where that leaves so many times the size that is wanted."""
 
@@ -152,7 +154,7 @@ def _refuse(error: OSError) -> None:
 def _kind(path: Path) -> Kind:
     with _opened(path) as image:
         width, height = image.size
-        if "exif" in image.info and image.getexif().get(_ORIENTATION) in _SIDEWAYS:  # a PNG without is decoded for it
+        if _says_how_it_lies(image) and image.getexif().get(_ORIENTATION) in _SIDEWAYS:
             width, height = height, width
         return Kind(height, width, 1 if image.mode in _GREY else 3)
 
@@ -164,12 +166,18 @@ def _decoded(path: Path, shape: tuple[int, ...]) -> Array:
 
     channels, height, width = shape
     with _opened(path) as image:
+        turned = _says_how_it_lies(image)
         image.draft(image.mode, (_MARGIN * max(height, width),) * 2)  # of a JPEG; nothing of other kinds
-        upright = ImageOps.exif_transpose(image).convert(_MODES[channels])
+        upright = (ImageOps.exif_transpose(image) if turned else image).convert(_MODES[channels])
     if upright.size != (width, height):
         upright = ImageOps.fit(upright, (width, height), Resampling.BILINEAR)
     pixels: Array = np.asarray(upright).reshape(height, width, channels).transpose(2, 0, 1)
     return pixels
+
+
+def _says_how_it_lies(image: Image) -> bool:
+    """Whether one of the blocks that may say so stands before the pixels; a PNG is decoded where it is asked itself."""
+    return any(block in image.info for block in _HOW_IT_LIES)
 
 
 @contextmanager
@@ -179,15 +187,15 @@ def _opened(path: Path) -> Iterator[Image]:
     Raises:
         DataError: it is none, is damaged, or has more than 8 bits a channel, which Pillow would cut off.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        # Not by its path: Pillow 13.0 maps an uncompressed TIFF then, and gives other pixels where it lies on its side.
+        with path.open("rb") as file, Image.open(file) as image:
             if image.mode not in _GREY | _COLOURED:
                 mode = image.mode
                 raise DataError(f"{path}: has pixels of Pillow's mode {mode}, but they must have 8 bits; convert it.")
             yield image
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path}: is no image, or damaged ({one_line(error)}); write it again, or take it away."
-        ) from error
+        reason = "of no kind that Pillow knows" if isinstance(error, UnidentifiedImageError) else one_line(error)
+        raise DataError(f"{path}: is no image, or damaged ({reason}); write it again, or take it away.") from error

@@ -87,6 +87,9 @@ def _features(
 ) -> npt.NDArray[np.float32]:
     if isinstance(rows, pd.DataFrame):
         frame = rows.rename(columns=str)
+        if frame.columns.duplicated().any():
+            twice = frame.columns[frame.columns.duplicated()][0]
+            raise DataError(f"has two columns named {twice!r}; rename one.")
     elif isinstance(rows, Path) and KINDS[rows.suffix.lower()] != "NumPy":
         frame = _table(rows, separator, tuple(encoder.categories), encoder.columns)
     else:

@@ -15,8 +15,10 @@ from torch import Tensor
 from distill_tune.errors import TeacherError
 from distill_tune.teachers.mixing import centred
 
-PROBES = 8
-"""Samples that tell what a model's outputs are."""
+_PROBES = 8
+"""Samples of the usual size among those that tell what a model's outputs are."""
+_SIZES = (1, 10, 100)
+"""What they are multiplied by: the one logit of a model that knows little may lie between 0 and 1, but not of all."""
 
 
 class Ending(StrEnum):
@@ -30,13 +32,20 @@ class Ending(StrEnum):
     """The probability of the second of two classes."""
 
 
+def probes(input_shape: tuple[int, ...]) -> Tensor:
+    """Normalised samples [n, *input_shape] whose outputs `ending_of` takes."""
+    usual = torch.randn(_PROBES, *input_shape, generator=torch.Generator().manual_seed(0))
+    return torch.cat([size * usual for size in _SIZES])
+
+
 def ending_of(outputs: Tensor, classes: int, is_taken_off: bool) -> Ending:
-    """What they are, as `PROBES` samples tell; `is_taken_off` where a last softmax or sigmoid is gone already."""
+    """What the outputs of `probes` are; `is_taken_off` where a last softmax or sigmoid is gone already."""
     if classes == 2 and outputs.shape == (len(outputs), 1):
         is_logit = is_taken_off or bool((outputs < 0).any() | (outputs > 1).any())
         return Ending.ONE_LOGIT if is_logit else Ending.ONE_SHARE
-    is_share = outputs.dim() == 2 and bool((outputs >= 0).all())
-    sums_to_one = is_share and torch.allclose(outputs.sum(1), torch.ones((), dtype=outputs.dtype), atol=1e-3)
+    usual = outputs[:_PROBES]  # a softmax of far larger numbers may overflow
+    is_share = usual.dim() == 2 and bool((usual >= 0).all())
+    sums_to_one = is_share and torch.allclose(usual.sum(1), torch.ones((), dtype=usual.dtype), atol=1e-3)
     return Ending.PROBABILITIES if sums_to_one else Ending.LOGITS
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.optional import imported
 from distill_tune.registry import load_dotted
-from distill_tune.teachers._foreign import PROBES, Ending, arrangement, ending_in_words, ending_of, logits_of
+from distill_tune.teachers._foreign import Ending, arrangement, ending_in_words, ending_of, logits_of, probes
 
 _OLDEST = "3.11.3"
 """Before it, .h5 files were read without safe_mode, so that a Lambda layer's code ran (CVE-2025-9905)."""
@@ -76,9 +76,8 @@ class KerasNetwork(nn.Module):
         return ending_in_words(self._ending, self.taken_off)
 
     def _found_ending(self, input_shape: tuple[int, ...], classes: int) -> Ending:
-        generator = torch.Generator().manual_seed(0)
         with torch.inference_mode():
-            outputs = self(torch.randn(PROBES, *input_shape, generator=generator))
+            outputs = self(probes(input_shape))
         if not isinstance(outputs, Tensor):
             return Ending.LOGITS  # refused where the network is tried
         return ending_of(outputs, classes, bool(self.taken_off))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.optional import imported
-from distill_tune.teachers._foreign import PROBES, Ending, arrangement, ending_in_words, ending_of, logits_of
+from distill_tune.teachers._foreign import Ending, arrangement, ending_in_words, ending_of, logits_of, probes
 
 _FLOATS = ("FLOAT", "DOUBLE", "FLOAT16")
 _READ = {"FLOAT": "float32", "DOUBLE": "float64", "FLOAT16": "float16", "UINT8": "uint8"}
@@ -125,8 +125,7 @@ class OnnxNetwork(nn.Module):
         return self._sessions[num_threads]
 
     def _found_ending(self, input_shape: tuple[int, ...], classes: int) -> Ending:
-        probes = torch.randn(PROBES, *input_shape, generator=torch.Generator().manual_seed(0))
-        outputs = self(probes)
+        outputs = self(probes(input_shape))
         return ending_of(outputs, classes, bool(self._model.taken_off))
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:

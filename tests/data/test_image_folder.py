@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torchvision.datasets import ImageFolder
 
 from distill_tune.config.sections import DataConfig
@@ -136,18 +137,55 @@ def test_of_a_larger_picture_the_middle_is_kept_and_scaled(tmp_path: Path) -> No
     assert loaded(tmp_path, size=[5, 15]).inputs.shape == (2, 3, 5, 15)
 
 
-def test_a_picture_taken_sideways_is_upright(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise by a quarter: what lies left comes to the top
-    lying = Image.new("L", (8, 4), 0)
-    lying.paste(255, (0, 0, 4, 4))
+EXIF = Image.Exif()
+EXIF[0x0112] = 6  # to be turned clockwise by a quarter: what lies left comes to the top
+XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>"""
+XMP_OF_PNG = PngInfo()
+XMP_OF_PNG.add_itxt("XML:com.adobe.xmp", XMP)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "said"),
+    [
+        ("png", {"exif": EXIF}),
+        ("jpg", {"exif": EXIF, "quality": 95}),
+        ("tif", {"exif": EXIF}),
+        ("webp", {"exif": EXIF, "lossless": True}),
+        ("png", {"pnginfo": XMP_OF_PNG}),
+        ("jpg", {"xmp": XMP.encode(), "quality": 95}),
+        ("webp", {"xmp": XMP.encode(), "lossless": True}),
+    ],
+)
+def test_a_picture_taken_sideways_is_upright(tmp_path: Path, suffix: str, said: dict[str, Any]) -> None:
+    lying = Image.new("L", (32, 16), 0)
+    lying.paste(255, (0, 0, 16, 16))
     for name in ("x", "y"):
         (tmp_path / name).mkdir()
-        lying.save(tmp_path / name / "1.png", exif=exif)
+        lying.save(tmp_path / name / f"1.{suffix}", **said)
     image = loaded(tmp_path).inputs[0, 0]
-    assert image.shape == (8, 4)
-    assert (image[:4] == 255).all()
-    assert (image[4:] == 0).all()
+    assert image.shape == (32, 16)
+    assert (image[:16] > 250).all()
+    assert (image[16:] < 5).all()
+
+
+def test_what_a_png_says_of_its_orientation_behind_its_pixels_is_not_heard(tmp_path: Path) -> None:
+    lying = Image.new("L", (32, 16), 0)
+    lying.paste(255, (0, 0, 16, 16))
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "1.png"
+        lying.save(path, exif=EXIF)
+        path.write_bytes(with_exif_behind_pixels(path.read_bytes()))
+    image = loaded(tmp_path).inputs[0, 0]
+    assert (image == np.asarray(lying)).all(), "as its head says it lies, and not cropped to that"
+
+
+def with_exif_behind_pixels(png: bytes) -> bytes:
+    at = png.index(b"eXIf") - 4
+    end = at + 12 + int.from_bytes(png[at : at + 4])
+    tail = png.index(b"IEND") - 4
+    return png[:at] + png[end:tail] + png[at:end] + png[tail:]
 
 
 def test_a_large_photograph_is_scaled_as_if_it_were_decoded_as_it_is(tmp_path: Path) -> None:

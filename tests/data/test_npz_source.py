@@ -52,6 +52,14 @@ def test_labels_are_class_ids_whatever_integers_they_are_written_as(
     np.testing.assert_array_equal(train.labels, labels[train.index])
 
 
+def test_labels_of_the_datas_own_test_may_be_other_integers(prepare: Prepare, save_npz: SaveNpz) -> None:
+    more = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
+    theirs = np.arange(6) % 3
+    labels = (np.arange(60) % 3).astype(np.uint64)
+    dataset = prepare("npz", save_npz(labels=labels, test_inputs=more, test_labels=theirs))
+    np.testing.assert_array_equal(open_test(dataset).labels, theirs)
+
+
 def test_keys_of_an_npz_can_be_named(prepare: Prepare, save_npz: SaveNpz) -> None:
     path = save_npz(inputs=None, labels=None, pixels=random_images(60, 5, 4), kinds=np.arange(60) % 3)
     assert len(prepare("npz", path, npz={"inputs": "pixels", "labels": "kinds"}).classes) == 3

@@ -155,6 +155,24 @@ def test_tables_of_another_kind_are_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_a_frame_with_two_columns_of_one_name_is_refused(people: tuple[pd.DataFrame, Dataset]) -> None:
+    frame, dataset = people
+    twice = pd.concat([frame, frame[["age"]]], axis=1)
+    with pytest.raises(DataError, match=r"^the rows: has two columns named 'age'; rename one\.$"):
+        read_inputs(twice, dataset.encoder, dataset.input_shape)
+
+
+def test_a_column_may_be_called_as_pandas_calls_its_own_arguments(tmp_path: Path, prepare: Prepare) -> None:
+    frame = pd.DataFrame({"self": [i / 9 for i in range(60)], "kind": ["no" if i % 2 else "yes" for i in range(60)]})
+    frame.to_parquet(tmp_path / "new.parquet")
+    dataset = prepare("parquet", tmp_path / "new.parquet")
+    as_objects = frame[["self"]].astype(object)
+    np.testing.assert_array_equal(
+        read_inputs(as_objects, dataset.encoder, dataset.input_shape),
+        read_inputs(frame, dataset.encoder, dataset.input_shape),
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

@@ -28,7 +28,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path, suffix: str, content: str) ->
     made(sequential, dense, (7,), "none", path)
     whole = path.read_bytes()
     path.write_bytes({"truncated": whole[: len(whole) // 2], "text": b"weights: none\n"}[content])
-    refused(path, rf"^teacher\.path: 'm{suffix}' cannot be read by Keras .*; save the model again with model\.save\(\)\.$")
+    refused(
+        path, rf"^teacher\.path: 'm{suffix}' cannot be read by Keras .*; save the model again with model\.save\(\)\.$"
+    )
 
 
 def test_a_model_that_does_not_fit_the_data_is_refused(tmp_path: Path) -> None:

@@ -58,6 +58,18 @@ def test_one_output_is_of_the_second_of_two_classes(tmp_path: Path, ending: tupl
     np.testing.assert_allclose(found[:, 1] - found[:, 0], logit, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_one_logit_of_a_model_that_knows_little_is_taken_for_no_probability(tmp_path: Path, seed: int) -> None:
+    model = Model(classes=1)
+    model.weight = np.random.default_rng(seed).normal(size=(7, 1)).astype(np.float32) / 20
+    model.bias = np.full(1, 0.4, np.float32)
+    assert (abs(model.logits(ROWS_OF_DATA.numpy()) - 0.5) < 0.5).all(), "so that it could be one"
+    loaded = load(model.write(tmp_path / "m.onnx"), TWO)
+    assert loaded.module is not None
+    found = loaded.module(ROWS_OF_DATA).numpy()
+    np.testing.assert_allclose(found[:, 1:] - found[:, :1], model.logits(ROWS_OF_DATA.numpy()), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("batch", [1, 4, 11, 64])
 def test_a_model_of_so_many_samples_at_a_time_labels_any_number_of_them(tmp_path: Path, batch: int) -> None:
     model = Model(batch=batch)

@@ -49,11 +49,20 @@ class Npz(Source):
         if self.test_inputs in arrays or self.test_labels in arrays:
             more, their_labels = (_take(arrays, key, (), path) for key in (self.test_inputs, self.test_labels))
             _check_same_kind(inputs, labels, more, their_labels, path)
-            inputs, labels = np.concatenate([inputs, more]), np.concatenate([labels, their_labels])
+            inputs, labels = np.concatenate([inputs, more]), _joined(labels, their_labels)
             own_test = len(more)
         classes = _classes(arrays, labels, path, UNLABELLED if config.rest == "unlabelled" else 0)
         common = {"labels": labels, "classes": classes, "where": path, "own_test": own_test}
         return _images(inputs, path, common) if inputs.ndim > 2 else _table(inputs, path, common)
+
+
+def _joined(labels: Array, more: Array) -> Array:
+    """One after the other; of uint64 and int64 NumPy alone would make floats."""
+    import numpy as np
+
+    if labels.dtype.kind in "iu" and more.dtype.kind in "iu":
+        return np.concatenate([labels, more], dtype=np.int64, casting="unsafe")
+    return np.concatenate([labels, more])
 
 
 def _take(arrays: Arrays, key: str | None, usual: tuple[str, ...], path: str) -> Array:

@@ -2,8 +2,8 @@
 
 They lie beside the logits (`outputs.py`), a folder a layer, named after the views and the layer, with an Arrow
 file a view, mapped by all workers, and checksums. Numbers are float16, off by at most 2^-11 (0.05 %) of each, or 3e-8
-where that is more; a view with a number beyond 65,504 is float32. Large maps are averaged down first: see
-`features/tap.py`, `bounded`. Making them costs one more run of the teacher over the views, for all layers together.
+where that is more; in a view with a number beyond 65,504, float32 from there on. Large maps are averaged down first:
+see `features/tap.py`, `bounded`. Making them costs one more run of the teacher over the views, for all layers together.
 """
 
 from __future__ import annotations
