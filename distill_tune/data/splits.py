@@ -27,7 +27,7 @@ ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class Rows:
-    """Row numbers of each split, ascending; disjoint."""
+    """Row numbers of each split, ascending; disjoint, but that all folds together validate on what they train on."""
 
     train: Ints
     validation: Ints

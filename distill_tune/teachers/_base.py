@@ -81,7 +81,8 @@ class TeacherContext:
     folder: Path
     """A folder of this teacher's own; what is kept there is found again while its identity holds."""
     fit: Callable[[dict[str, Any]], Trained]
-    """Trains a student family to the end on the labels; given the sections of a configuration."""
+    """Trains a student family to the end on the labels; given the sections of a configuration, and its `passes` and
+    `generations`."""
     say: Say
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from distill_tune.distillation.augmentation._base import Draw, Transform
+from distill_tune.distillation.augmentation._boxes import box, covered
 from distill_tune.distillation.augmentation._quantiles import beta_share
 from distill_tune.registry import AUGMENTATIONS
 
@@ -30,16 +31,12 @@ class Cutmix(Transform):
         """Paste the box of each partner; float32 [batch] is the share of the pixels that stayed."""
         part = (1 - beta_share(self.amount, draw, "cutmix share")).sqrt().unsqueeze(1)
         rows, columns = (_covered(part, draw, axis, inputs.shape[axis]) for axis in (2, 3))
-        box = (rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1)
         share = 1 - rows.sum(1) * columns.sum(1) / (inputs.shape[2] * inputs.shape[3])
-        return partners.where(box, inputs), share
+        return partners.where(box(rows, columns), inputs), share
 
 
 def _covered(part: Tensor, draw: Draw, axis: int, size: int) -> Tensor:
-    """The places on one axis that the box covers: bool [batch, size]; `part` of the side is [batch, 1]."""
-    import torch
-
+    """Of one axis; `part` of its side is [batch, 1]."""
     length = (part * size).floor().long()  # as published: rounded down
     first = draw.below(size, f"cutmix {axis}").unsqueeze(1) - length // 2
-    place = torch.arange(size, device=part.device)
-    return (place >= first) & (place < first + length)
+    return covered(first, length, size)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from distill_tune.distillation.augmentation._base import Draw, Transform
+from distill_tune.distillation.augmentation._boxes import box, covered
 from distill_tune.registry import AUGMENTATIONS
 
 if TYPE_CHECKING:
@@ -24,15 +25,10 @@ class Cutout(Transform):
 
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
         """Fill the hole of each sample."""
-        rows, columns = (self._covered(draw, axis, inputs.shape[axis]) for axis in (2, 3))
-        hole = (rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1)
+        hole = box(*(self._covered(draw, axis, inputs.shape[axis]) for axis in (2, 3)))
         fill = inputs.new_zeros(()) if draw.fill is None else draw.fill.to(inputs.dtype).view(1, -1, 1, 1)
         return fill.where(hole, inputs)
 
     def _covered(self, draw: Draw, axis: int, size: int) -> Tensor:
-        """The places on one axis that the hole covers: bool [batch, size]."""
-        import torch
-
         first = draw.below(size, f"cutout {axis}").unsqueeze(1) - self.amount // 2
-        place = torch.arange(size, device=first.device)
-        return (place >= first) & (place < first + self.amount)
+        return covered(first, self.amount, size)

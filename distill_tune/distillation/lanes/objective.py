@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from distill_tune.data import UNLABELLED
 from distill_tune.distillation.materials.batches import Batch
-from distill_tune.distillation.training.objective import Objective
+from distill_tune.distillation.training.objective import Objective, hard_losses
 
 
 class Dials(NamedTuple):
@@ -49,7 +47,7 @@ class Part:
     def terms(self, logits: Tensor, batch: Batch, dials: Dials) -> tuple[Tensor, Tensor, Tensor | None]:
         """Total, labels' term and teacher's term of each lane, [lanes]; `logits` are [lanes, batch, classes]."""
         first = self.objectives[0]
-        hard = _hard_loss(logits, batch, first.label_smoothing)
+        hard = hard_losses(logits, batch, first.label_smoothing).mean(-1) / batch.labelled_share
         if batch.teacher_logits is None:
             return hard, hard, None
         loss: Any = first.loss  # which takes lanes, as `over_lanes` says
@@ -68,24 +66,3 @@ def parts_of(objectives: Sequence[Objective], device: torch.device) -> list[Part
         Part([objectives[n] for n in lanes], lanes, torch.tensor(lanes, device=device) if len(alike) > 1 else None)
         for lanes in alike.values()
     ]
-
-
-def _hard_loss(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
-    """`objective.hard_loss` of each lane, [lanes]."""
-    own = _each(logits, batch.labels, label_smoothing)
-    if batch.partner_labels is not None and batch.share is not None:
-        partners = _each(logits, batch.partner_labels, label_smoothing)
-        own = own * batch.share + partners * (1 - batch.share)
-    return own.mean(-1) / batch.labelled_share
-
-
-def _each(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """[lanes, batch]: 0 for unlabelled samples."""
-    flat = F.cross_entropy(
-        logits.flatten(0, 1),
-        labels.flatten(),
-        label_smoothing=label_smoothing,
-        reduction="none",
-        ignore_index=UNLABELLED,
-    )
-    return flat.view_as(labels)

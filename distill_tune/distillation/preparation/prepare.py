@@ -27,9 +27,9 @@ from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.preparation.feature_checks import check_feature_losses
 from distill_tune.distillation.preparation.loss_checks import check_losses
 from distill_tune.distillation.preparation.ready_teachers import (
-    members_to_prepare,
     ready_member,
     teacher_folders,
+    teachers_to_prepare,
     together,
 )
 from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
@@ -99,16 +99,16 @@ def _prepare(
     config = space.config
     check_students(space, dataset)
     source = Teacher.of(config.teacher)
-    members = members_to_prepare(space)
-    sections = members or {"": config.teacher}
+    sections = teachers_to_prepare(space)
+    are_several = "" not in sections
     folders = teacher_folders(space, dataset, cache)
     _announce_cache(list(folders.values()), variants, dataset, cache, say)
     ready = {
         name: ready_member(name, section, folders[name], space, variants, dataset, say)
         for name, section in sections.items()
     }
-    teacher = together(ready, source) if members else ready[""]
-    prepared = Prepared(dataset.folder, folders.get(""), _if_live(config, teacher), folders if members else {})
+    teacher = together(ready, source) if are_several else ready[""]
+    prepared = Prepared(dataset.folder, folders.get(""), _if_live(config, teacher), folders if are_several else {})
     outputs = {name: outputs_folder(folder, variants[0]) for name, folder in folders.items()}
     return Preparation(prepared, dataset, teacher), outputs
 
@@ -148,7 +148,7 @@ def _check_views(space: Space, dataset: Dataset) -> None:
     variants = list(augmentation_variants(space))
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
-    for section in (members_to_prepare(space) or {"": space.config.teacher}).values():
+    for section in teachers_to_prepare(space).values():
         if not Teacher.of(section).has_network:
             check_logits_suffice(variants, section.source)
 

@@ -94,7 +94,7 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, Loade
         raise _Untrained(recipe)
 
     found: dict[str, LoadedTeacher | Recipe] = {}
-    for name, section in (members_to_prepare(space) or {"": space.config.teacher}).items():
+    for name, section in teachers_to_prepare(space).items():
         Teacher.of(section).identity(section, data_spec_of(dataset))
         try:
             found[name] = teacher = _loaded(
@@ -131,6 +131,11 @@ def members_to_prepare(space: Space) -> dict[str, TeacherConfig]:
     return {name: members[name] for name in mix.weights}
 
 
+def teachers_to_prepare(space: Space) -> dict[str, TeacherConfig]:
+    """Likewise, and the only one by the name "" where there are not several."""
+    return members_to_prepare(space) or {"": space.config.teacher}
+
+
 def together(members: dict[str, LoadedTeacher], source: Teacher) -> LoadedTeacher:
     """Several teachers as one, mixed as `source` says."""
     mix = source.mix()
@@ -142,8 +147,7 @@ def together(members: dict[str, LoadedTeacher], source: Teacher) -> LoadedTeache
 
 def teacher_folders(space: Space, dataset: Dataset, cache: Path) -> dict[str, Path]:
     """The folder of each teacher that is to be prepared, of the only one by the name ""; named after its identity."""
-    sections = members_to_prepare(space) or {"": space.config.teacher}
-    return {name: cache / _folder_name(section, dataset) for name, section in sections.items()}
+    return {name: cache / _folder_name(each, dataset) for name, each in teachers_to_prepare(space).items()}
 
 
 def _folder_name(section: TeacherConfig, dataset: Dataset) -> str:

@@ -116,15 +116,24 @@ def hard_loss(logits: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Ten
     average, not by how many this one has: parts of a batch on several workers then average to the whole, and in the
     long run every label counts the same.
     """
+    if (batch.partner_labels is None or batch.share is None) and batch.labelled_share == 1:
+        return F.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
+    return hard_losses(logits, batch, label_smoothing).mean() / batch.labelled_share
+
+
+def hard_losses(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
+    """[..., batch] of logits [..., batch, classes]: the cross-entropy of each sample, 0 of an unlabelled one."""
+    own = _each(logits, batch.labels, label_smoothing)
     if batch.partner_labels is None or batch.share is None:
-        if batch.labelled_share == 1:
-            return F.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
-        return _each(logits, batch.labels, label_smoothing).mean() / batch.labelled_share
-    own = _each(logits, batch.labels, label_smoothing) * batch.share
-    partners = _each(logits, batch.partner_labels, label_smoothing) * (1 - batch.share)
-    return (own + partners).mean() / batch.labelled_share
+        return own
+    return own * batch.share + _each(logits, batch.partner_labels, label_smoothing) * (1 - batch.share)
 
 
 def _each(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """float32 [batch]: 0 for unlabelled samples."""
-    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none", ignore_index=UNLABELLED)
+    return F.cross_entropy(
+        logits.flatten(0, -2),
+        labels.flatten(),
+        label_smoothing=label_smoothing,
+        reduction="none",
+        ignore_index=UNLABELLED,
+    ).view_as(labels)
