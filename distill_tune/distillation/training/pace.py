@@ -30,6 +30,8 @@ _PACES_OVER_S = 0.05
 _WORTH_IT = 1.1
 """So much faster bfloat16 must be; below, the difference may be chance, and float32 is the safer choice."""
 _WORTH_ANOTHER_FORMAT = 1.05
+_BLOCK = 8
+"""Channels that oneDNN's kernels without AVX-512 take at a time."""
 
 
 class Pace(NamedTuple):
@@ -43,7 +45,7 @@ PLAIN = Pace("float32", "contiguous")
 
 
 def paces_s(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> dict[Pace, float]:
-    """Seconds of a training step on the CPU at each pace; channels last only where there are kernels to lay out so.
+    """Seconds of a training step on the CPU at each pace; channels last only where there are kernels to lie so.
 
     The quickest of several, taken in turns: other programs only ever make a step slower, and what slows the processor
     down for a moment slows all paces.
@@ -53,8 +55,7 @@ def paces_s(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> di
         inputs: one batch, in stored units.
         labels: int64 [batch].
     """
-    has_kernels = any(parameter.dim() == 4 for parameter in make().parameters())
-    formats: tuple[MemoryFormat, ...] = ("contiguous", "channels_last") if has_kernels else ("contiguous",)
+    formats: tuple[MemoryFormat, ...] = ("contiguous", "channels_last") if _may_lie_last(make()) else ("contiguous",)
     paces = [Pace(precision, form) for precision in PRECISIONS for form in formats]
     steps = [_Step(laid_out(make(), pace.memory_format), inputs, labels, pace.precision) for pace in paces]
     return dict(zip(paces, map(min, _taken_s(steps, _PACES_OVER_S)), strict=True))
@@ -72,12 +73,33 @@ def _laid_out_best(times_s: dict[Pace, float], precision: Precision) -> Pace:
 
 
 def laid_out(network: nn.Module, memory_format: str) -> nn.Module:
-    """The same network, with its kernels laid out so; "auto" that nobody has settled is contiguous."""
-    if memory_format != "channels_last":
+    """The same network, its kernels laid out so where they may be; "auto" that nobody has settled is contiguous."""
+    if memory_format != "channels_last" or not _may_lie_last(network):
         return network
     to: Any = network.to  # of which stubs before PyTorch 2.15 do not say that it takes a memory format
     last: nn.Module = to(memory_format=torch.channels_last)
     return last
+
+
+def _may_lie_last(network: nn.Module) -> bool:
+    """Whether there are kernels, and none for which oneDNN writes past its memory with channels last.
+
+    Without AVX-512 it does so for the gradient of a 1x1 kernel with a stride and fewer than eight channels, such as
+    in a narrow resnet's short cut (https://github.com/uxlfoundation/oneDNN/issues/6035).
+    """
+    has_kernels = any(parameter.dim() == 4 for parameter in network.parameters())
+    return has_kernels and (
+        torch.backends.cpu.get_cpu_capability() == "AVX512" or not any(map(_is_overrun, network.modules()))
+    )
+
+
+def _is_overrun(module: nn.Module) -> bool:
+    return (
+        isinstance(module, nn.Conv2d)
+        and module.kernel_size == (1, 1)
+        and module.stride != (1, 1)
+        and module.in_channels // module.groups < _BLOCK
+    )
 
 
 def step_s(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,45 @@ def test_another_format_gives_the_same_logits_and_gradients_but_for_rounding() -
         gradients.append(network.get_parameter("0.weight").grad)
     torch.testing.assert_close(*logits)
     torch.testing.assert_close(*gradients)
+
+
+def short_cut(channels: int, stride: int) -> nn.Module:
+    """A strided 1x1 convolution, as in a resnet's short cut."""
+    kernels = nn.Conv2d(1, channels, 3, padding=1), nn.Conv2d(channels, 8, 1, stride=stride)
+    return nn.Sequential(*kernels, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+
+
+@pytest.mark.parametrize(("channels", "stride"), [(2, 2), (7, 2), (8, 2), (2, 1)])
+@pytest.mark.parametrize("processor", ["AVX2", "AVX512"])
+def test_channels_last_is_left_out_where_onednn_would_write_past_its_memory(
+    channels: int, stride: int, processor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
+    network = laid_out(nn.Sequential(nn.Conv2d(3, 8, 3), short_cut(channels, stride)), "channels_last")
+    lies_last = not network.get_parameter("0.weight").is_contiguous()
+    assert lies_last == (processor == "AVX512" or channels >= 8 or stride == 1)
+
+
+NARROW = """
+import torch
+from torch import nn
+from distill_tune.distillation.training.pace import paces_s
+def make():
+    kernels = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 4, 1, stride=2)
+    return nn.Sequential(*kernels, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
+for _ in range(20):
+    paces_s(make, torch.rand(128, 1, 8, 8), torch.randint(4, (128,)))
+print(torch.backends.cpu.get_cpu_capability())
+"""
+
+
+def test_paces_of_a_narrow_short_cut_are_timed_on_a_processor_without_avx_512() -> None:
+    older = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}
+    older |= {"LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3"}  # glibc ends who has overrun a buffer
+    command = [sys.executable, "-c", NARROW]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | older, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout in ("AVX2\n", "DEFAULT\n", "NO AVX\n")
 
 
 ALL_OF_A_TRAINING = """
