@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 SMALL = [
     *("--set", "teacher.family='mlp'", "--set", "teacher.mlp.widths=[64]", "--set", "teacher.train.epochs=8"),
     *("--set", "teacher.views=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2", "--set", "search.max_epochs=9"),
-    *("--set", "resources.concurrent_trials=1", "--set", "optim.precision=float32", "--trials", "14"),
+    *("--set", "resources.concurrent_trials=1", "--trials", "14"),
+    *("--set", "optim.precision='float32'", "--set", "teacher.train.precision='float32'"),
     *("--set", "data.passes=5"),  # so that there is something to interrupt
 ]
 TELLING = ["trial", "status", "epochs", "rung", "val/accuracy", "val/loss", "train/loss", "message"]
@@ -55,13 +56,13 @@ def ended(storage: Path, number: signal.Signals, when: Callable[[str], bool], *a
     return search.returncode, said
 
 
-def is_worker(process: psutil.Process) -> bool:
-    """Whether it trains; Ray's own agents outlive a killed driver for a minute."""
+def is_worker(process: psutil.Process, kind: str = "") -> bool:
+    """Whether it trains, as a worker of that kind; Ray's own agents outlive a killed driver for a minute."""
     try:
         name = process.name()
     except psutil.NoSuchProcess:
         return False
-    return name.startswith("ray::") and not name.endswith("Agent")
+    return name.startswith("ray::") and kind in name and not name.endswith("Agent")
 
 
 def trials(folder: Path) -> list[dict[str, Any]]:

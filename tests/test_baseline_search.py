@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 SMALL = [
     *("--set", "teacher.family='mlp'", "--set", "teacher.mlp.widths=[64]", "--set", "teacher.train.epochs=8"),
     *("--set", "teacher.views=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2", "--set", "search.max_epochs=9"),
-    *("--set", "resources.concurrent_trials=1", "--set", "optim.precision=float32", "--trials", "12"),
+    *("--set", "resources.concurrent_trials=1", "--trials", "12"),
+    *("--set", "optim.precision='float32'", "--set", "teacher.train.precision='float32'"),
     *("--set", "data.passes=5", "--set", "confirm.baseline_search=true"),
 ]
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from distill_tune.config.sections import DataConfig
 from distill_tune.data import Dataset, prepare_data
@@ -14,9 +13,6 @@ from distill_tune.data import Dataset, prepare_data
 pytest.register_assert_rewrite("source_files")  # so that what fails there is shown in full
 
 Prepare = Callable[..., Dataset]
-
-settings.register_profile("no_clock", deadline=None)  # how fast an example runs says nothing about whether it is right
-settings.load_profile("no_clock")
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """Who is confirmed, how it may be disturbed, and who does so."""
 
+from contextlib import suppress
+
 import psutil
+from seen_processes import commands
 
 from distill_tune.tuning.state.ledger import Watcher
 from distill_tune.tuning.state.records import TrialRecord
@@ -16,12 +19,11 @@ class Killer(Watcher):
     def trial_reported(self, record: TrialRecord) -> None:
         if self.killed or not record.group.startswith(self.group):
             return
-        workers = [
-            p for p in psutil.Process().children(recursive=True) if "ray::ConfirmationWorker" in " ".join(p.cmdline())
-        ]
+        workers = [process for process, command in commands().items() if "ray::ConfirmationWorker" in command]
         self.killed = len(workers)
         for worker in workers:
-            worker.kill()
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
 
 
 def of_400_epochs(winner: Candidate, name: str) -> Candidate:

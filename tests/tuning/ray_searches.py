@@ -1,10 +1,12 @@
 """Searches on a real Ray around the conductor, and what meddles with them."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+from seen_processes import commands
 from small import TABLES
 
 from distill_tune.config.space import Space
@@ -59,9 +61,9 @@ class Meddler(Watcher):
 
 
 def actors_named(name: str) -> list[psutil.Process]:
-    children = psutil.Process().children(recursive=True)
-    found = [process for process in children if name in " ".join(process.cmdline())]
-    assert found, " ".join(sorted({c[0] for p in children if (c := p.cmdline()) and c[0].startswith("ray::")}))
+    seen = commands()
+    found = [process for process, command in seen.items() if name in command]
+    assert found, sorted(set(seen.values()))
     return found
 
 
@@ -73,7 +75,8 @@ class ActorKiller(Meddler):
         self.name = name
 
     def meddle(self, record: TrialRecord) -> None:
-        actors_named(self.name)[0].kill()
+        with suppress(psutil.NoSuchProcess):
+            actors_named(self.name)[0].kill()
 
 
 def ended_by_failures(conductor: Conductor, folder: Path, most: int) -> None:

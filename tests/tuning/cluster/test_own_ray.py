@@ -1,5 +1,6 @@
 """A Ray of one's own: which processes it has, that trials take those that are there, and what these load."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,25 +11,28 @@ import ray
 from ray._private import ray_constants
 from ray.experimental import internal_kv
 from ray_searches import Meddler, actors_named, searched
+from seen_processes import commands
 from telling_group import MODULES, telling
 
 from distill_tune.tuning.cluster.own_ray import is_own
 from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.state.records import Status, TrialRecord
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]
 
 SPARED = ("ray/dashboard/dashboard.py", "ray/autoscaler/_private/monitor.py", "ray/_private/log_monitor.py")
 
 
 def processes() -> dict[int, str]:
-    return {each.pid: " ".join(each.cmdline()) for each in psutil.Process().children(recursive=True)}
+    return {process.pid: command for process, command in commands().items()}
 
 
 def test_it_starts_nothing_that_a_search_has_no_use_for() -> None:
     assert is_own()
-    running = list(processes().values())
-    assert sum("raylet/raylet" in each for each in running) == 1, running
+    started = [(command, process.ppid()) for process, command in commands().items()]
+    running = [command for command, _ in started]
+    raylets = [command for command, parent in started if "raylet/raylet" in command and parent == os.getpid()]
+    assert len(raylets) == 1, running  # a worker that it has just forked has its command line for a moment
     assert not [each for each in running if any(spared in each for spared in SPARED)]
     where = internal_kv._internal_kv_get(
         ray_constants.DASHBOARD_ADDRESS, namespace=ray_constants.KV_NAMESPACE_DASHBOARD
@@ -45,7 +49,11 @@ def test_its_agent_leaves_alone_the_port_that_another_ray_may_have() -> None:
 
 def test_trials_take_the_workers_that_are_there_which_do_without_ray_tune(tmp_path: Path, preparation: Any) -> None:
     class Look(Meddler):
+        there: frozenset[int] = frozenset()
         trial: int | None = None
+
+        def trial_started(self, record: TrialRecord) -> None:
+            self.there = self.there or frozenset(processes())
 
         def meddle(self, record: TrialRecord) -> None:
             self.trial = actors_named("ray::Trial")[0].pid
@@ -55,12 +63,11 @@ def test_trials_take_the_workers_that_are_there_which_do_without_ray_tune(tmp_pa
         """Answers once a worker is there."""
 
     ray.get([up.remote() for _ in range(3)])
-    idle = {pid for pid, command in processes().items() if command.startswith("ray::IDLE")}
     looking = Look()
     conductor, context = searched(tmp_path, preparation, looking, places=1, trials=1)
     run_search(conductor, replace(context, group_of=telling))
     assert conductor.ledger.count(Status.COMPLETED) == 1
-    assert looking.trial in idle
+    assert looking.trial in looking.there, "before there was a trial"
     modules = set((tmp_path / MODULES).read_text().split())
     assert "torch" in modules
     assert not modules & {"ray.tune", "ray.train", "ray.data", "pandas", "optuna", "scipy", "sklearn", "tensorboard"}

@@ -1,10 +1,10 @@
 """TensorBoard itself: its server shows the search, and nothing heavy is imported to write for it."""
 
+import http.client
 import json
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def ask_for_groups(server: "subprocess.Popen[bytes]", log: Path, count: int) -> 
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 groups: list[dict[str, Any]] = json.load(answer).get("sessionGroups", [])
-        except urllib.error.URLError:
+        except (OSError, http.client.HTTPException):  # it has no answer yet
             continue
         if len(groups) >= count and all(group["sessions"][0].get("metricValues") for group in groups):
             return groups

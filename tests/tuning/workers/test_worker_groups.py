@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 import ray
 import torch
 from ray.util.state import list_actors
+from seen_processes import commands
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.config.space import Space
@@ -24,7 +26,7 @@ from distill_tune.tuning.workers.checkpoints import read_checkpoint
 from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
 from distill_tune.tuning.workers.worker_group import InProcessGroup, WorkerGroup, WorkersAreNotUp, train
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray_with_dashboard")]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray_with_dashboard")]
 
 
 @pytest.fixture(scope="module")
@@ -187,9 +189,9 @@ def tensors_alive() -> int:
 
 
 def a_train_worker() -> psutil.Process:
-    this = psutil.Process()
-    processes = [p for p in this.children(recursive=True) if "RayTrainWorker" in " ".join(p.cmdline())]
-    assert processes, [p.cmdline() for p in this.children(recursive=True)]
+    seen = commands()
+    processes = [process for process, command in seen.items() if "RayTrainWorker" in command]
+    assert processes, list(seen.values())
     return processes[-1]
 
 
@@ -203,11 +205,12 @@ def own_placement_groups(name: str) -> list[dict[str, Any]]:
     return [p for p in ray.util.placement_group_table().values() if name in (p["name"] or "")]
 
 
-def eventually(condition: Callable[[], bool], tries: int = 200) -> None:
-    """Ask Ray again until it agrees; each question takes Ray's own time to answer."""
+def eventually(condition: Callable[[], bool], tries: int = 400) -> None:
+    """Ask Ray again until it agrees."""
     for _ in range(tries):
         if condition():
             return
+        time.sleep(0.05)  # between two looks; nothing is assumed to be done by then
     raise AssertionError("Ray never agreed")
 
 
