@@ -116,6 +116,31 @@ def test_a_damaged_journal_is_refused_before_anything_is_begun(
     assert f"{JOURNAL}: line 2 is damaged; put the file back as it was, or begin a new search." in said
 
 
+@pytest.mark.parametrize("content", [b"", bytes(range(256)) * 6, b"\0" * 300, b'{"op_code": 0'])
+def test_a_journal_without_its_beginning_is_refused_and_the_logbook_kept(
+    begin: Begin, refuse: Refuse, content: bytes
+) -> None:
+    begun = begin()
+    (begun / JOURNAL).write_bytes(content)
+    with (begun / LOGBOOK).open("a") as book:
+        book.write(f'{{"entry":"{Entry.TEST_OPENED}","at_s":0,"study_bytes":900}}\n')
+    before = (begun / LOGBOOK).read_bytes()
+    said = refuse(arguments=("--resume", "--name", "begun"))
+    assert f"{JOURNAL}: line 1 is damaged; put the file back as it was, or begin a new search." in said
+    assert (begun / LOGBOOK).read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b'{"entry":"session"', b"\0" * 300])
+def test_a_logbook_without_its_beginning_is_refused_beside_a_journal(
+    begin: Begin, refuse: Refuse, content: bytes
+) -> None:
+    begun = begin()
+    (begun / JOURNAL).write_text('{"op_code": 0}\n')
+    (begun / LOGBOOK).write_bytes(content)
+    said = refuse(arguments=("--resume", "--name", "begun"))
+    assert f"{LOGBOOK}: line 1 is damaged; put the file back as it was, or begin a new search." in said
+
+
 def test_a_logbook_of_a_newer_version_is_refused_before_anything_is_begun(begin: Begin, refuse: Refuse) -> None:
     with (begin() / LOGBOOK).open("a") as book:
         book.write('{"entry":"moved","at_s":0}\n')

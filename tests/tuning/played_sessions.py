@@ -15,7 +15,7 @@ from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.ledger import Ledger
-from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Logbook
+from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry, Logbook
 from distill_tune.tuning.state.records import Report
 
 TABLES: dict[str, Any] = {
@@ -71,6 +71,7 @@ class Session:
         history = History.of(folder)
         self.logbook.cut(history.logbook_bytes)
         self.logbook.knows(history.records)
+        self.logbook.write(Entry.SESSION, command="")
         study = Study(folder / JOURNAL, "s", space, history.study_bytes)
         self.logbook.study_bytes = lambda: study.num_bytes
         judge = config.chosen("scheduler").judge(config)
@@ -106,11 +107,16 @@ class Session:
 
 
 def cut_copy(source: Path, target: Path, num_bytes: int) -> None:
-    """The folder as a kill would have left it when the logbook was so long; its journal may be longer than it says."""
+    """The folder as a kill would have left it when the logbook was so long; its journal may be longer than it says.
+
+    The journal is begun when the logbook has its first line.
+    """
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
     with (target / LOGBOOK).open("rb+") as file:
         file.truncate(num_bytes)
+    if b"\n" not in (target / LOGBOOK).read_bytes():
+        (target / JOURNAL).unlink()
 
 
 def goes_on_after_a_cut(folder: Path, whole: list[Any], share: float, copy: Path, **search: Any) -> None:

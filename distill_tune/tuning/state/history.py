@@ -15,6 +15,8 @@ from distill_tune.tuning.state.origin import Origin
 from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import CONFIRMATION, Status, TrialRecord
 
+_WAY_OUT = "put the file back as it was, or begin a new search"
+
 
 @dataclass
 class History:
@@ -57,16 +59,17 @@ class History:
         """The past of the search in a result folder, as its logbook tells it and its study's journal confirms.
 
         Raises:
-            CacheError: the logbook is damaged elsewhere than at its end, a newer version has written it, or the journal
-                is missing or damaged.
+            CacheError: the logbook is empty, or damaged elsewhere than at its end, a newer version has written it, or
+                the journal is missing, empty or damaged.
         """
         path, journal = folder / LOGBOOK, folder / JOURNAL
         journal_bytes = journal.stat().st_size if journal.exists() else 0
-        history, stopwatch = cls(), _Stopwatch()
+        history, stopwatch, has_trials = cls(), _Stopwatch(), False
         for number, (line, end) in enumerate(_whole_lines(path), 1):
             where = f"{path}: line {number}"
             try:
                 entry = json.loads(line)
+                has_trials = has_trials or entry.get("study_bytes", 0) > 0
                 if entry.get("study_bytes", 0) > journal_bytes:
                     break
                 kind = _kind_of(entry["entry"], where)
@@ -77,7 +80,9 @@ class History:
                     f"{where} is damaged; the search cannot be taken up again, begin a new one."
                 ) from error
             history.logbook_bytes = end
-        _check_journal(journal, history.study_bytes)
+        if journal_bytes and not history.logbook_bytes:  # though the journal is begun after it
+            raise CacheError(f"{path}: line 1 is damaged; {_WAY_OUT}.")
+        _check_journal(journal, history.study_bytes, has_trials)
         history.num_dropped = _num_lines(path, history.logbook_bytes)
         if history.num_dropped and not journal.exists():
             raise CacheError(f"{journal}: is missing, but {path.name} says what is in it; put it back.")
@@ -206,8 +211,8 @@ def _whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:
             yield line, end
 
 
-def _check_journal(path: Path, num_bytes: int) -> None:
-    """Whether the part of a study's journal that a logbook knows can be read.
+def _check_journal(path: Path, num_bytes: int, is_begun: bool) -> None:
+    """Whether the part of a study's journal that a logbook knows can be read; its first line, where it `is_begun`.
 
     Raises:
         CacheError: a line of it is damaged.
@@ -216,13 +221,11 @@ def _check_journal(path: Path, num_bytes: int) -> None:
         return
     num_lines = reached = 0
     for line, end in _whole_lines(path):
-        if end > num_bytes or not _is_object(line):
+        if (num_lines and end > num_bytes) or not _is_object(line):
             break
         num_lines, reached = num_lines + 1, end
-    if reached < num_bytes:
-        raise CacheError(
-            f"{path}: line {num_lines + 1} is damaged; put the file back as it was, or begin a new search."
-        )
+    if reached < max(num_bytes, is_begun):
+        raise CacheError(f"{path}: line {num_lines + 1} is damaged; {_WAY_OUT}.")
 
 
 def _is_object(line: bytes) -> bool:
