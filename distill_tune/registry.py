@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from distill_tune.errors import ConfigError, one_line
+from distill_tune.overriding import check_called_alike
 
 
 class Options(BaseModel):
@@ -80,7 +81,8 @@ def _imported(path: str, module_name: str) -> ModuleType:
             ) from error
         reason = one_line(error)
         if not isinstance(error, SyntaxError):  # which says itself where it is
-            place = traceback.extract_tb(error.__traceback__)[-1]
+            places = traceback.extract_tb(error.__traceback__)
+            place = next((each for each in reversed(places) if "site-packages" not in each.filename), places[-1])
             reason += f" ({place.filename}, line {place.lineno})"
         raise ConfigError(f"{path!r}: {module_name} cannot be imported: {reason}.") from error
 
@@ -150,6 +152,12 @@ class Registry(Generic[T]):
                 f"{path!r} lacks {' and '.join(missing)}, without which it is no {self.what}; write what {self._base} "
                 "says of it."
             )
+        if entry.__init__ is not self.base.__init__:
+            raise ConfigError(
+                f"{path!r}: must have no __init__ of its own; write options as fields of the class, such as "
+                "`part: float = 0.5`."
+            )
+        check_called_alike(entry, self.base, path)
 
 
 DATA_SOURCES: Registry[Any] = Registry("data source", "distill_tune.data.sources", "distill_tune.data.sources:Source")

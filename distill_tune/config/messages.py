@@ -73,6 +73,11 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + ", ..." * (len(names) > most)
 
 
+def named_apart(names: Sequence[str], most: int = 5) -> str:
+    """The same of names that users have given, so that none is taken for two, or for nothing."""
+    return listed([repr(name) if "," in name or name != name.strip() or not name else name for name in names], most)
+
+
 def shown(value: Any) -> str:
     """A value as one would write it in TOML, on one line and cut off where it is long."""
     text = _written(value)

@@ -78,11 +78,17 @@ def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
 
 
 def _run(network: nn.Module, sample: torch.Tensor, classes: int) -> None:
+    import torch
+
     try:
-        shape = tuple(network(sample).shape)
+        given: object = network(sample)
     except Exception as error:  # a user's network may raise anything
         raise ConfigError(
             f"student.family: the network cannot take a sample of shape {tuple(sample.shape)}: {one_line(error)}"
         ) from error
+    shape = tuple(given.shape) if isinstance(given, torch.Tensor) else f"{given!r:.60}"
     if shape != (1, classes):
-        raise ConfigError(f"student.family: the network must give logits of shape (1, {classes}), but gave {shape}.")
+        raise ConfigError(
+            f"student.family: the network must give logits of shape (1, {classes}), but gave {shape}; let `forward` "
+            "return them alone."
+        )

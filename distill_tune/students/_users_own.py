@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import ConfigDict, create_model
+from pydantic import ConfigDict, StrictInt, create_model
 
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.students._base import Student
@@ -121,9 +121,13 @@ def _signature(function: Any) -> inspect.Signature:
 
 
 def _field(parameter: inspect.Parameter) -> tuple[Any, Any]:
-    """Type and default of one option; what has no usable annotation takes anything."""
-    unknown = parameter.annotation is parameter.empty or isinstance(parameter.annotation, str)
-    return (
-        Any if unknown else parameter.annotation,
-        ... if parameter.default is parameter.empty else parameter.default,
-    )
+    """Type and default of one option; what has no usable annotation takes anything.
+
+    A whole number is one: else a range of numbers would seem to suit it, and hardly ever would.
+    """
+    kind = parameter.annotation
+    if kind is parameter.empty or isinstance(kind, str):
+        kind = Any
+    elif kind is int:
+        kind = StrictInt
+    return kind, ... if parameter.default is parameter.empty else parameter.default

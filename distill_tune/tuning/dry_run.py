@@ -12,7 +12,7 @@ from pathlib import Path
 import tomli_w
 
 from distill_tune.config import Config, Space, tables_of
-from distill_tune.config.messages import dotted
+from distill_tune.config.messages import dotted, named_apart
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.data.build import build
@@ -83,10 +83,10 @@ def _show(console: SteadyConsole, space: Space, dataset: Dataset) -> None:
     console.print(f"  {dealt_out(dataset)}, of shape {dataset.input_shape}")
     for note in dataset.notes:
         console.print(f"  {note}")
-    console.print(f"  classes, in order: {', '.join(dataset.classes)}")
+    console.print(f"  classes, in order: {named_apart(dataset.classes, len(dataset.classes))}")
     if dataset.encoder is not None:
         names = TableEncoder.from_dict(dataset.encoder).feature_names
-        console.print(f"  features, in order: {', '.join(names)}")
+        console.print(f"  features, in order: {named_apart(names, len(names))}")
 
 
 def _plan(config: Config, epoch_s: float | None, samples: int, places: int, is_here: bool) -> list[str]:

@@ -92,6 +92,20 @@ class Frozen(nn.Sequential):
         self.requires_grad_(False)
 
 
+class Wide(nn.Sequential):
+    def __init__(self, input_shape, classes, width: int = 8):
+        super().__init__(nn.Linear(input_shape[0], width), nn.Linear(width, classes))
+
+
+class Pair(nn.Module):
+    def __init__(self, input_shape, classes):
+        super().__init__()
+        self.layer = nn.Linear(input_shape[0], classes)
+
+    def forward(self, inputs):
+        return self.layer(inputs), inputs
+
+
 class Untrainable(nn.Sequential):
     def __init__(self, input_shape, classes):
         super().__init__(nn.Linear(input_shape[0], classes))
@@ -99,6 +113,7 @@ class Untrainable(nn.Sequential):
     def train(self, mode=True):
         raise RuntimeError("it cannot train")
 """
+WHOLE = """student."own_parts:Wide".width: must be an integer, but got 2.0. Write { int = [2, 8] }."""
 TRAINED = ("teacher={ source = 'train', family = 'mlp', train = { epochs = 1 } }",)
 
 
@@ -141,6 +156,8 @@ def test_labels_and_classes_may_be_lists(folder: Path, capsys: pytest.CaptureFix
     [
         ("Lazy", "student.family: 'own_parts:Lazy' has layers that take their sizes from the first batch (LazyLinear"),
         ("Frozen", "student.family: 'own_parts:Frozen' has no weights that train; let some require gradients."),
+        ("Wide', 'own_parts:Wide' = { width = { uniform = [2, 8] } }, init = 'default", WHOLE),
+        ("Pair", "student.family: the network must give logits of shape (1, 3), but gave (tensor("),
         ("Untrainable", "Untrainable.train in own_parts.py, line N, has raised RuntimeError: it cannot train; mend"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from distill_tune.config.messages import listed
+from distill_tune.config.messages import named_apart
 from distill_tune.config.numbers import Positive
 from distill_tune.data.image_files import Kind, decoded, digest_of, files_in, is_image, kinds_of
 from distill_tune.data.sources._base import Source, required_path
@@ -191,7 +191,7 @@ def _labelled(folders: list[Path], classes: list[str]) -> tuple[list[Path], list
         if folder.name not in classes:
             raise DataError(
                 f"{folder.parent}: has a class {folder.name!r} that the training images have not "
-                f"({listed(classes)}); rename it, add training images of it, or take it away."
+                f"({named_apart(classes)}); rename it, add training images of it, or take it away."
             )
         found = _some_files(folder)
         paths += found

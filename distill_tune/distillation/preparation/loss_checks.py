@@ -8,6 +8,8 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+import torch
+
 from distill_tune.config import Space
 from distill_tune.config.naming_classes import check_classes_are_named
 from distill_tune.config.ranges import Choice, Range
@@ -16,6 +18,11 @@ from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.losses import Loss
 from distill_tune.errors import ConfigError
 from distill_tune.registry import LOSSES
+
+_TRIED = 16
+"""Samples that a user's own loss is tried on before anything is started."""
+_WARM = 2.0
+"""The temperature then."""
 
 
 def losses_in(space: Space) -> list[tuple[str, Loss]]:
@@ -42,12 +49,14 @@ def check_losses(space: Space, dataset: Dataset) -> None:
 
     Raises:
         ConfigError: there are too few classes for one of them, or for one without labels, or too few samples in a
-            worker's part of a batch.
+            worker's part of a batch; or a user's own gives no number that can be minimised.
     """
     part = smallest_part(space, dataset)
     for name, loss in losses_in(space):
         _check_classes(name, loss, len(dataset.classes))
         _check_samples(name, loss, space, part)
+        if ":" in name and loss.uses_teacher and not loss.reads_features:
+            _check_gives(name, loss, len(dataset.classes))
     check_classes_are_named(space, len(dataset.classes))
 
 
@@ -59,6 +68,23 @@ def _check_classes(name: str, loss: Loss, classes: int) -> None:
             f"loss: nothing is left of {name!r} where there are fewer than {needed} classes, but the data have "
             f"{classes}; {other}choose another loss, such as 'soft_targets'."
         )
+
+
+def _check_gives(name: str, loss: Loss, classes: int) -> None:
+    """Try a user's own on made-up logits; what it raises is its fault, and is told as that."""
+    draw = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(_TRIED, classes, generator=draw) for _ in range(2))
+    labels = torch.arange(_TRIED) % classes
+    given: object = loss.soft_with_labels(student.requires_grad_(), teacher, _WARM, labels)
+    if not isinstance(given, torch.Tensor):
+        what = f"{given!r:.60}"
+    elif given.dim():
+        what = f"numbers of shape {list(given.shape)}"
+    elif not given.requires_grad:
+        what = "one without gradient by the student's logits"
+    else:
+        return
+    raise ConfigError(f"loss: `soft` of {name!r} must give one number as a tensor, but gave {what}; mend it.")
 
 
 def smallest_part(space: Space, dataset: Dataset) -> int:

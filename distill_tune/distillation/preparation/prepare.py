@@ -15,7 +15,7 @@ from torch import nn
 
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
-from distill_tune.config.messages import dotted, listed
+from distill_tune.config.messages import dotted, named_apart
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.cache.folders import outputs_folder
@@ -186,7 +186,7 @@ def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset]
         return line
     return (
         f"warning: {line}, no better than always the commonest class ({commonest:.4f}); check its weights, its inputs, "
-        f"and the order of its classes ({listed(dataset.classes)})"
+        f"and the order of its classes ({named_apart(dataset.classes)})"
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from distill_tune.config.messages import listed
+from distill_tune.config.messages import listed, named_apart
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.optional import imported
 from distill_tune.registry import TEACHERS
@@ -119,9 +119,9 @@ def _check_classes(model: Any, folder: PretrainedFolder, data_spec: DataSpec) ->
     theirs, ours = model.config.num_labels, len(data_spec.classes)
     if theirs != ours:
         raise TeacherError(
-            f"teacher.path: {folder.path!r} knows {theirs} classes ({listed(_labels(model))}), but the data have "
-            f"{ours} ({listed(data_spec.classes)}), and they must be the same; train its head on the data's classes, "
-            f"with num_labels = {ours}."
+            f"teacher.path: {folder.path!r} knows {theirs} classes ({named_apart(_labels(model))}), but the data have "
+            f"{ours} ({named_apart(data_spec.classes)}), and they must be the same; train its head on the data's "
+            f"classes, with num_labels = {ours}."
         )
 
 
@@ -144,9 +144,9 @@ def _told(data_spec: DataSpec, network: Any, order: list[int], labels: list[str]
         given, read = ("x".join(map(str, shape)) for shape in (data_spec.input_shape, wanted))
         yield f"images of {given} are turned into the {read} that it reads"
     if order != sorted(order):
-        yield f"its logits are put in the order of the data's classes ({listed(data_spec.classes)})"
+        yield f"its logits are put in the order of the data's classes ({named_apart(data_spec.classes)})"
     elif labels != list(data_spec.classes):
-        classes = listed(data_spec.classes)
+        classes = named_apart(data_spec.classes, 5)
         yield f"its labels ({listed(labels)}) stand for the data's classes ({classes}), in this order"
 
 

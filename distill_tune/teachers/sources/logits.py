@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from distill_tune.config.messages import listed
+from distill_tune.config.messages import named_apart
 from distill_tune.errors import DataError, TeacherError
 from distill_tune.registry import TEACHERS
 from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext, existing_file
@@ -95,8 +95,8 @@ def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
     columns, classes = set(frame.columns), set(data_spec.classes)
     if columns & classes and columns - classes and not _are_numbers(frame.columns):
         raise TeacherError(
-            f"teacher.path: {path.name!r} has columns that are classes ({listed(sorted(columns & classes))}) beside "
-            f"others ({listed(sorted(columns - classes))}); name all of them like the classes, or none."
+            f"teacher.path: {path.name!r} has columns that are classes ({named_apart(sorted(columns & classes))}) "
+            f"beside others ({named_apart(sorted(columns - classes))}); name all of them like the classes, or none."
         )
     return np.asarray((frame[list(data_spec.classes)] if columns == classes else frame).to_numpy())
 
@@ -119,6 +119,6 @@ def _told(path: Path, data_spec: DataSpec) -> list[str]:
     if set(names) == set(data_spec.classes) or names == [str(number) for number in range(len(names))]:
         return []
     return [
-        f"its columns ({listed(names)}) stand for the data's classes ({listed(data_spec.classes)}), in this order; if "
-        "that is not so, name them like the classes"
+        f"its columns ({named_apart(names)}) stand for the data's classes ({named_apart(data_spec.classes)}), in this "
+        "order; if that is not so, name them like the classes"
     ]

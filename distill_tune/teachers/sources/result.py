@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from distill_tune.config.messages import listed
+from distill_tune.config.messages import named_apart
 from distill_tune.errors import InputError, TeacherError
 from distill_tune.paths import expanded
 from distill_tune.registry import STUDENTS, TEACHERS
@@ -78,7 +78,7 @@ def _opened(folder: Path, data_spec: DataSpec) -> StudentFolder:
 def _check(folder: Path, opened: StudentFolder, data_spec: DataSpec) -> None:
     who = f"teacher.path: the student in {str(folder)!r}"
     if opened.classes != data_spec.classes:
-        theirs, ours = listed(opened.classes), listed(data_spec.classes)
+        theirs, ours = named_apart(opened.classes), named_apart(data_spec.classes)
         raise TeacherError(
             f"{who} knows {len(opened.classes)} classes ({theirs}), but the data have {len(data_spec.classes)} "
             f"({ours}), and they must be the same in the same order."

@@ -75,6 +75,21 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
     return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, places, say))
 
 
+def _check_sampler(space: Space) -> None:
+    search = space.config.search
+    sampler = Sampler.of(search)
+    sampler.check(space)
+    if ":" in search.sampler:
+        from optuna.samplers import BaseSampler
+
+        made: object = sampler.build(search.seed, 0)
+        if not isinstance(made, BaseSampler):
+            raise ConfigError(
+                f"search.sampler: `build` of {search.sampler!r} must give one of Optuna's samplers, but gave "
+                f"{made!r:.60}; mend it."
+            )
+
+
 def _warnings(search: SearchConfig) -> Iterator[str]:
     """What of a sampler's settings has no effect."""
     sampler = Sampler.of(search)
@@ -103,7 +118,7 @@ def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = 
     Raises:
         ConfigError: no student of the space is within its limits, or its sampler cannot sample it.
     """
-    Sampler.of(space.config.search).check(space)
+    _check_sampler(space)
     _check_costs_differ(space)
     start_with = space.config.search.start_with
     for known_good in start_with if start_with != "middle" else []:

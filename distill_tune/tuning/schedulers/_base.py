@@ -19,6 +19,7 @@ from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.errors import ConfigError
+from distill_tune.overriding import check_called_alike
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
@@ -134,14 +135,29 @@ class Scheduler(Options, ABC):
         """A judge by the scheduler that `[search]` names.
 
         Raises:
-            ConfigError: the scheduler, a user's own, gives none.
+            ConfigError: the scheduler, a user's own, gives none, or one that cannot be asked.
         """
-        judge = cls.of(search).judge(search)
-        if not isinstance(judge, Judge):
+        scheduler = cls.of(search)
+        if ":" in search.scheduler:
+            _check_judges(scheduler, search)
+        return scheduler.judge(search)
+
+
+def _check_judges(scheduler: Scheduler, search: SearchConfig) -> None:
+    """Try a user's own on a judge that is asked nothing else."""
+    import numpy as np
+
+    judge: object = scheduler.judge(search)
+    where = f"search.scheduler: `judge` of {search.scheduler!r} must give"
+    if not isinstance(judge, Judge):
+        raise ConfigError(f"{where} a Judge, but gave {judge!r:.60}; mend it.")
+    check_called_alike(type(judge), Judge, search.scheduler)
+    for rung in judge.rungs[:1]:
+        answer: object = judge.passes_rung("0", rung.epochs, *(0.5 for _ in search.objectives), tie_break=0.0)
+        if not isinstance(answer, bool | np.bool_):
             raise ConfigError(
-                f"search.scheduler: `judge` of {search.scheduler!r} must give a Judge, but gave {judge!r:.60}; mend it."
+                f"{where} one whose `passes_rung` says True or False, but it gave {answer!r:.60}; mend it."
             )
-        return judge
 
 
 def ladder(search: SearchConfig) -> list[int]:

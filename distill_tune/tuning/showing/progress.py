@@ -193,6 +193,6 @@ def _ending(record: TrialRecord, objective: str) -> str:
     """Such as: trial 0007 stopped at epoch 3: val/accuracy 0.9120."""
     where = f" at epoch {record.epochs}" if record.epochs else ""
     if record.message and record.status in (Status.FAILED, Status.INFEASIBLE):
-        return f"{named(record)} {record.status}{where}: {record.message}"
+        return f"{named(record)} {record.status}{where}: {record.message.rstrip('.')}"
     value = f": {objective} {metric(record.last[objective])}" if objective in record.last else ""
     return f"{named(record)} {record.status}{where}{value}"

@@ -41,9 +41,14 @@ def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
     theirs = alone["test"]["accuracy"]
     if teacher >= theirs["low"]:
         return []
+    members = summary["teacher"].get("members", {}).values()
+    way_out = (
+        "train it longer (teacher.train.epochs, and passes where rows are few), or find a better one"
+        if any("training" in each for each in (summary["teacher"], *members))
+        else "find a better one, or check the order of its classes and what it is given"
+    )
     return [
-        f"warning: the teacher has {teacher:.2%} on test, and the student without it {theirs['mean']:.2%}; train it "
-        "longer (teacher.train.epochs, and passes where rows are few), or find a better one"
+        f"warning: the teacher has {teacher:.2%} on test, and the student without it {theirs['mean']:.2%}; {way_out}"
     ]
 
 

@@ -19,9 +19,20 @@ def summary(teacher: float | None, alone: float | None, word: str = "DOES NOT BE
     }
 
 
-def test_a_teacher_that_is_surely_worse_than_the_student_without_it_is_said() -> None:
-    (line,) = weak_teacher_in_words(summary(0.672, 0.833))
-    assert line.startswith("warning: the teacher has 67.20% on test, and the student without it 83.30%; ")
+@pytest.mark.parametrize(
+    ("teacher", "said"),
+    [
+        ({}, "find a better one, or check the order of its classes and what it is given"),
+        ({"members": {"a": {}, "b": {}}}, "find a better one, or check"),
+        ({"training": {}}, "train it longer (teacher.train.epochs, and passes where rows are few), or find a better"),
+        ({"members": {"a": {}, "b": {"training": {}}}}, "train it longer"),
+    ],
+)
+def test_a_teacher_that_is_surely_worse_than_the_student_without_it_is_said(teacher: dict[str, Any], said: str) -> None:
+    found = summary(0.672, 0.833)
+    found["teacher"] |= teacher
+    (line,) = weak_teacher_in_words(found)
+    assert line.startswith(f"warning: the teacher has 67.20% on test, and the student without it 83.30%; {said}")
 
 
 @pytest.mark.parametrize(("teacher", "alone"), [(0.9, 0.9), (0.895, 0.9), (0.95, 0.9), (None, 0.9), (0.5, None)])

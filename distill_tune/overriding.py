@@ -1,0 +1,52 @@
+"""Whether a user's own part can be called as it will be: what its methods take, against those that they stand for.
+
+A method that takes fewer arguments is found here, in a line that names it, and not by the call that fails hours later.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from distill_tune.errors import ConfigError
+
+_OURS = __name__.partition(".")[0]
+
+
+def check_called_alike(part: type, base: type, path: str) -> None:
+    """Refuse a class of which a method cannot be called as `base` calls its own.
+
+    Args:
+        part: the user's class.
+        base: of this package, from which it inherits.
+        path: where the user's class was found.
+
+    Raises:
+        ConfigError: which method, what it must take, and what it takes.
+    """
+    for name, ours in inspect.getmembers(base, inspect.isfunction):
+        theirs = getattr(part, name)
+        if name.startswith("_") or theirs is ours or not ours.__module__.startswith(f"{_OURS}."):
+            continue
+        if not (inspect.isfunction(theirs) and _takes(theirs, ours)):
+            found = inspect.signature(theirs) if callable(theirs) else repr(theirs)
+            raise ConfigError(f"{path!r}: {name} must take {_named(ours)}, but takes {found}; mend it.")
+
+
+def _takes(theirs: Callable[..., Any], ours: Callable[..., Any]) -> bool:
+    """By place and by name, as the base's parameters say; what has a default there may be missing."""
+    needed = [p for p in inspect.signature(ours).parameters.values() if p.default is p.empty]
+    by_place = [p.name for p in needed if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    by_name = [p.name for p in needed if p.kind is p.KEYWORD_ONLY]
+    try:
+        inspect.signature(theirs).bind(*by_place, **dict.fromkeys(by_name))
+    except TypeError:
+        return False
+    return True
+
+
+def _named(ours: Callable[..., Any]) -> str:
+    """Its parameters without their types."""
+    bare = [p.replace(annotation=p.empty) for p in inspect.signature(ours).parameters.values()]
+    return str(inspect.Signature(bare))

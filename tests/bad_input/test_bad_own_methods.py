@@ -1,0 +1,157 @@
+"""Methods of one's own that take or give something else than they must, refused before anything is made."""
+
+from pathlib import Path
+
+import pytest
+from good import Refuse
+
+UNTYPED = """
+from distill_tune.distillation.losses import Loss
+
+class Untyped(Loss):
+    part = 0.5
+"""
+METHODS = """
+import torch
+from distill_tune.distillation.augmentation import Transform
+from distill_tune.distillation.losses import Loss
+from distill_tune.tuning.samplers import Sampler
+from distill_tune.tuning.schedulers import Judge, Rung, Scheduler
+
+
+class Forgets(Loss):
+    def soft(self, student_logits, teacher_logits, temperature):
+        (student_logits - teacher_logits).square().mean()
+
+
+class EachSample(Loss):
+    def soft(self, student_logits, teacher_logits, temperature):
+        return (student_logits - teacher_logits).square().mean(1)
+
+
+class Number(Loss):
+    def soft(self, student_logits, teacher_logits, temperature):
+        return (student_logits - teacher_logits).square().mean().item()
+
+
+class Detached(Loss):
+    def soft(self, student_logits, teacher_logits, temperature):
+        return (student_logits.detach() - teacher_logits).square().mean()
+
+
+class Cold(Loss):
+    def soft(self, student_logits, teacher_logits):
+        return (student_logits - teacher_logits).square().mean()
+
+
+class Begins(Loss):
+    def __init__(self, part=0.5):
+        self.part = part
+
+    def soft(self, student_logits, teacher_logits, temperature):
+        return self.part * (student_logits - teacher_logits).square().mean()
+
+
+class WithoutDraw(Transform):
+    for_tables = True
+
+    def apply(self, inputs):
+        return inputs
+
+
+class NoSampler(Sampler):
+    def build(self, seed, number):
+        return None
+
+
+class Unnumbered(Sampler):
+    def build(self, seed):
+        return None
+
+
+class Silent(Judge):
+    def passes_rung(self, trial_id, epochs, score, *further, tie_break):
+        self.rungs[0].scores[trial_id] = score
+
+
+class Untied(Judge):
+    def passes_rung(self, trial_id, epochs, score):
+        return True
+
+
+class BySilent(Scheduler):
+    def judge(self, search):
+        return Silent([Rung(1)], search.max_epochs)
+
+
+class ByUntied(Scheduler):
+    def judge(self, search):
+        return Untied([Rung(1)], search.max_epochs)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _methods(folder: Path) -> None:
+    (folder / "own_methods.py").write_text(METHODS)
+
+
+def loss(name: str) -> str:
+    return f"loss={{ kind = 'own_methods:{name}' }}"
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (
+            loss("Forgets"),
+            "loss: `soft` of 'own_methods:Forgets' must give one number as a tensor, but gave None;",
+        ),
+        (loss("EachSample"), "must give one number as a tensor, but gave numbers of shape [16]; mend it."),
+        (loss("Number"), "must give one number as a tensor, but gave "),
+        (loss("Detached"), "must give one number as a tensor, but gave one without gradient by the student's logits"),
+        (
+            loss("Begins"),
+            "'own_methods:Begins': must have no __init__ of its own; write options as fields of the class",
+        ),
+        ("loss.also={ 'own_methods:Forgets' = 1.0 }", "`soft` of 'own_methods:Forgets' must give one number as a"),
+        (
+            loss("Cold"),
+            "'own_methods:Cold': soft must take (self, student_logits, teacher_logits, temperature), but takes "
+            "(self, student_logits, teacher_logits); mend it.",
+        ),
+        (
+            "augmentation={ 'own_methods:WithoutDraw' = 0.5 }",
+            "'own_methods:WithoutDraw': apply must take (self, inputs, draw), but takes (self, inputs); mend it.",
+        ),
+        (
+            "search.sampler='own_methods:NoSampler'",
+            "search.sampler: `build` of 'own_methods:NoSampler' must give one of Optuna's samplers, but gave None;",
+        ),
+        (
+            "search.sampler='own_methods:Unnumbered'",
+            "'own_methods:Unnumbered': build must take (self, seed, number), but takes (self, seed); mend it.",
+        ),
+        (
+            "search.scheduler='own_methods:BySilent'",
+            "search.scheduler: `judge` of 'own_methods:BySilent' must give one whose `passes_rung` says True or False, "
+            "but it gave None; mend it.",
+        ),
+        (
+            "search.scheduler='own_methods:ByUntied'",
+            "'own_methods:ByUntied': passes_rung must take (self, trial_id, epochs, score, *further, tie_break), but "
+            "takes (self, trial_id, epochs, score); mend it.",
+        ),
+    ],
+)
+def test_a_method_that_takes_or_gives_something_else(
+    refuse: Refuse, arguments: tuple[str, ...], setting: str, said: str
+) -> None:
+    assert said in refuse(setting, arguments=arguments)
+
+
+def test_an_option_without_a_type_is_said_with_its_line(refuse: Refuse, folder: Path) -> None:
+    (folder / "own_untyped.py").write_text(UNTYPED)
+    said = refuse("loss={ kind = 'own_untyped:Untyped' }")
+    assert "`part = 0.5`. All model fields require a type annotation" in said
+    assert f"({folder / 'own_untyped.py'}, line 4)" in said
