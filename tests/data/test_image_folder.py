@@ -298,7 +298,7 @@ def refused(photos: Path, case: str) -> dict[str, Any]:
     [
         (
             "another size",
-            r"one size, but '0\.png' has 6 x 5 and '9\.png' 7 x 5; set data\.image_folder\.size",
+            r"one size, but 'cat/0\.png' has 6 x 5 and 'dog/9\.png' 7 x 5; set data\.image_folder\.size",
         ),
         ("16 bits", r"dog/9\.png: has pixels of Pillow's mode I;16, but they must have 8 bits"),
         ("damaged", r"dog/3\.png: is no image, or damaged \(.+\); write it again"),

@@ -206,12 +206,17 @@ def _some_files(folder: Path) -> list[Path]:
     return files
 
 
+def _told(path: Path) -> str:
+    """With its folder, which is its class: in many data sets each class numbers its images anew."""
+    return repr(f"{path.parent.name}/{path.name}")
+
+
 def _common_size(paths: Sequence[Path], kinds: Sequence[Kind], root: Path) -> tuple[int, int]:
     first = kinds[0]
     for path, kind in zip(paths, kinds, strict=True):
         if kind[:2] != first[:2]:
             raise DataError(
-                f"{root}: images must have one size, but {paths[0].name!r} has {first.height} x {first.width} and "
-                f"{path.name!r} {kind.height} x {kind.width}; set data.image_folder.size, such as 32."
+                f"{root}: images must have one size, but {_told(paths[0])} has {first.height} x {first.width} and "
+                f"{_told(path)} {kind.height} x {kind.width}; set data.image_folder.size, such as 32."
             )
     return first.height, first.width
