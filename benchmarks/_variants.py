@@ -187,6 +187,8 @@ GROUPS = {
             "of 16 passes with noise": {"teacher": {**_patient(noise=0.3), "views": 216}},
             "of 16 passes with noise and mixup": {"teacher": {**_patient(noise=0.3, mixup=0.2), "views": 216}},
             "three of 16 passes with noise": {"teacher": _ensemble("logits", _patient(noise=0.3))},
+            "of 16 passes with mixup": {"teacher": {**_patient(mixup=0.2), "views": 216}},
+            "three of 16 passes": {"teacher": _ensemble("logits", _patient())},
         },
     ),
     "activations": Group(
