@@ -29,18 +29,22 @@ def check_called_alike(part: type, base: type, path: str) -> None:
         theirs = getattr(part, name)
         if name.startswith("_") or theirs is ours or not ours.__module__.startswith(f"{_OURS}."):
             continue
-        if not (inspect.isfunction(theirs) and _takes(theirs, ours)):
+        is_bound = isinstance(inspect.getattr_static(part, name), staticmethod | classmethod)
+        if not (callable(theirs) and _takes(theirs, ours, is_bound)):
             found = inspect.signature(theirs) if callable(theirs) else repr(theirs)
             raise ConfigError(f"{path!r}: {name} must take {_named(ours)}, but takes {found}; mend it.")
 
 
-def _takes(theirs: Callable[..., Any], ours: Callable[..., Any]) -> bool:
-    """By place and by name, as the base's parameters say; what has a default there may be missing."""
+def _takes(theirs: Callable[..., Any], ours: Callable[..., Any], is_bound: bool) -> bool:
+    """By place and by name, as the base's parameters say; what has a default there may be missing.
+
+    Without `self`, where theirs `is_bound` to its class or to nothing.
+    """
     needed = [p for p in inspect.signature(ours).parameters.values() if p.default is p.empty]
     by_place = [p.name for p in needed if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     by_name = [p.name for p in needed if p.kind is p.KEYWORD_ONLY]
     try:
-        inspect.signature(theirs).bind(*by_place, **dict.fromkeys(by_name))
+        inspect.signature(theirs).bind(*by_place[is_bound:], **dict.fromkeys(by_name))
     except TypeError:
         return False
     return True

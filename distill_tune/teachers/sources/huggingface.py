@@ -146,7 +146,7 @@ def _told(data_spec: DataSpec, network: Any, order: list[int], labels: list[str]
     if order != sorted(order):
         yield f"its logits are put in the order of the data's classes ({named_apart(data_spec.classes)})"
     elif labels != list(data_spec.classes):
-        classes = named_apart(data_spec.classes, 5)
+        classes = named_apart(data_spec.classes)
         yield f"its labels ({listed(labels)}) stand for the data's classes ({classes}), in this order"
 
 
