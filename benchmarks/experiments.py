@@ -41,7 +41,6 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
             "loss.soft_weight={uniform=[0.0,1.0]}",
             "teacher.train.passes=16",
             "teacher.train.batch_size=64",
-            "teacher.train.augmentation={}",
         ),
     ),
     "letter-1000-20000": (LETTER_FEW, ()),
