@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ class Broken(Loss):
 
 
 class BrokenForAWhile(Loss):
-    """Does not work as long as there is a file."""
+    """Does not work in Ray's workers as long as there is a file."""
 
     def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
-        if Path(os.environ["BROKEN_WHILE"]).exists():
+        if Path(sys.argv[0]).name == "default_worker.py" and Path(os.environ["BROKEN_WHILE"]).exists():
             raise RuntimeError("CUDA out of memory, which another job has")
         return (student_logits - teacher_logits).square().mean()
 

@@ -115,8 +115,8 @@ class Told(Loss):
 def test_the_temperature_is_at_its_start_in_the_first_step_and_at_its_end_in_the_last(
     table_space: Make, ready: Ready
 ) -> None:
-    Told.temperatures.clear()
     run = ready(table_space(loss={"kind": "test_loop:Told", "temperature": 8.0, "temperature_end": 2.0}))
+    Told.temperatures.clear()  # what it was tried with
     list(epochs_of(run))
     whole = list(Told.temperatures)
     assert (whole[0], whole[-1]) == (8.0, 2.0)
