@@ -173,9 +173,10 @@ GROUPS = {
     ),
     "losses, images": Group(
         FASHION_FEW,
-        {"soft_targets": {}, "soft_targets, T 1": _loss("soft_targets", 1.0, 0.75)}
-        | {f"{kind}, T {t}": _loss(kind, t, 0.75) for kind in _OTHERS for t in (1.0, 2.0, 4.0)}
-        | {f"mse_logits, {weight}": _loss("mse_logits", 1.0, weight) for weight in (0.01, 0.1, 0.75)},
+        {"soft_targets, T 2": {}}
+        | {f"{kind}, T 2": _loss(kind, 2.0, 0.75) for kind in _OTHERS}
+        | {f"mse_logits, {weight}": _loss("mse_logits", 1.0, weight) for weight in (0.01, 0.1, 0.75)}
+        | {f"{kind}, T {t}": _loss(kind, t, 0.75) for t in (4.0, 1.0) for kind in ("soft_targets", *_OTHERS)},
     ),
     "same labels": Group(
         SAME_LABELS,
