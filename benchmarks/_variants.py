@@ -122,7 +122,6 @@ def _loss(kind: str, temperature: float, soft_weight: float) -> Tables:
     return {"loss": {"kind": kind, "temperature": temperature, "soft_weight": soft_weight}}
 
 
-_OTHERS = ("dist", "dkd", "mlkd", "logit_standardization")
 _AS_USUAL = {"as PyTorch begins": Tables()}
 _FIRST_WIDTH: Tables = {"student": {"mlp": {"widths": [100, 20, 20]}}}
 GROUPS = {
@@ -173,10 +172,9 @@ GROUPS = {
     ),
     "losses, images": Group(
         FASHION_FEW,
-        {"soft_targets, T 2": {}}
-        | {f"{kind}, T 2": _loss(kind, 2.0, 0.75) for kind in _OTHERS}
-        | {f"mse_logits, {weight}": _loss("mse_logits", 1.0, weight) for weight in (0.01, 0.1, 0.75)}
-        | {f"{kind}, T {t}": _loss(kind, t, 0.75) for t in (4.0, 1.0) for kind in ("soft_targets", *_OTHERS)},
+        {f"{kind}, T {t}": _loss(kind, t, 0.75) for t in (2.0, 4.0, 1.0) for kind in ("soft_targets", "dist", "dkd")}
+        | {kind: _loss(kind, 1.0, 0.75) for kind in ("mlkd", "logit_standardization")}
+        | {f"mse_logits, {weight}": _loss("mse_logits", 1.0, weight) for weight in (0.01, 0.1, 0.75)},
     ),
     "same labels": Group(
         SAME_LABELS,
