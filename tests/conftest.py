@@ -16,14 +16,8 @@ from distill_tune.config import Config, Space
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
-# How fast an example runs, or is made, says nothing about whether it is right. `make test` says the same each time;
-# whoever runs some tests by themselves tries other examples.
-settings.register_profile(
-    "no_clock",
-    derandomize="PYTEST_XDIST_WORKER" in os.environ,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+# How fast an example runs, or is made, says nothing about whether it is right.
+settings.register_profile("no_clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no_clock")
 
 

@@ -212,7 +212,7 @@ def _check_header(path: Path, separator: str) -> None:
     check_names([name for name in header.iloc[0] if name], path)
 
 
-def check_names(names: Sequence[str], path: Path) -> None:
+def check_names(names: Sequence[str], where: str | Path) -> None:
     """Refuse two columns of one name.
 
     Raises:
@@ -220,4 +220,4 @@ def check_names(names: Sequence[str], path: Path) -> None:
     """
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
-        raise DataError(f"{path}: has two columns named {twice!r}; rename one.")
+        raise DataError(f"{where}: has two columns named {twice!r}; rename one.")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.data.files import existing, native, read_csv, read_npy, read_npz, with_words
+from distill_tune.data.files import check_names, existing, native, read_csv, read_npy, read_npz, with_words
 from distill_tune.data.image_files import decoded, files_in, is_image
 from distill_tune.data.images import as_bytes, as_images, channels_first
 from distill_tune.data.parquet_files import read_parquet
@@ -87,9 +87,7 @@ def _features(
 ) -> npt.NDArray[np.float32]:
     if isinstance(rows, pd.DataFrame):
         frame = rows.rename(columns=str)
-        if frame.columns.duplicated().any():
-            twice = frame.columns[frame.columns.duplicated()][0]
-            raise DataError(f"has two columns named {twice!r}; rename one.")
+        check_names(list(frame.columns), "the rows")
     elif isinstance(rows, Path) and KINDS[rows.suffix.lower()] != "NumPy":
         frame = _table(rows, separator, tuple(encoder.categories), encoder.columns)
     else:

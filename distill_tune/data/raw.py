@@ -14,6 +14,7 @@ import pandas as pd
 
 from distill_tune.config.messages import shown
 from distill_tune.data.dataset import UNLABELLED
+from distill_tune.data.files import check_names
 from distill_tune.errors import DataError
 
 Ints = npt.NDArray[np.int64]
@@ -125,9 +126,7 @@ class RawTable(Raw):
             )
         names = [str(name) for name in self.frame.columns]  # new rows to predict come with names that are text
         object.__setattr__(self, "frame", self.frame.set_axis(names, axis="columns"))
-        if self.frame.columns.has_duplicates:
-            twice = self.frame.columns[self.frame.columns.duplicated()][0]
-            raise DataError(f"{self.where}: has two columns named {twice!r}; rename one.")
+        check_names(names, self.where)
         if not len(self.frame) or not len(self.frame.columns):
             rows, columns = self.frame.shape
             raise DataError(f"{self.where}: has {rows} rows and {columns} input columns; it needs some of each.")

@@ -18,7 +18,7 @@ from distill_tune.tuning.cluster.own_ray import is_own
 from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.state.records import Status, TrialRecord
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
 SPARED = ("ray/dashboard/dashboard.py", "ray/autoscaler/_private/monitor.py", "ray/_private/log_monitor.py")
 

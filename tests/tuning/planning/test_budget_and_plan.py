@@ -23,20 +23,27 @@ def test_a_budget_of_time_ends_by_itself_and_stays_ended() -> None:
     assert budget.ended_by is Reason.TIME
 
 
-def test_time_is_counted_from_the_first_step() -> None:
-    budget = Budget(10, time_s=60.0)
+@pytest.fixture
+def now_s(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Seconds since 1970, which stay what they are."""
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    monkeypatch.setattr(time, "monotonic", lambda: 500.0)
+    return 1e9
+
+
+def test_time_is_counted_from_the_first_step(now_s: float) -> None:
+    budget = Budget(10, time_s=60.0, _made_s=now_s - 100)
     assert budget.used_s == 0.0
-    budget._made_s -= 100
-    budget.begin(time.time() - 70)
-    budget.begin(time.time())
-    assert 70 <= budget.used_s < 100
+    budget.begin(now_s - 70)
+    budget.begin(now_s)
+    assert budget.used_s == 70
     assert budget.ended_by is Reason.TIME
 
 
-def test_steps_of_an_earlier_session_are_no_time_of_this_one() -> None:
-    budget = Budget(10, time_s=60.0, spent_s=10.0)
-    budget.begin(time.time() - 1e6)
-    assert 10 <= budget.used_s < 1e6
+def test_steps_of_an_earlier_session_are_no_time_of_this_one(now_s: float) -> None:
+    budget = Budget(10, time_s=60.0, spent_s=10.0, _made_s=now_s)
+    budget.begin(now_s - 1e6)
+    assert budget.used_s == 10
 
 
 def test_the_first_reason_stays_but_the_users_wish_outranks_all() -> None:

@@ -11,7 +11,7 @@ from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.trial import DIED
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
 
 def test_one_place_with_eight_lanes_accounts_for_thirty_two_trials(tmp_path: Path, preparation: Any) -> None:

@@ -21,7 +21,7 @@ from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.examination import examine, load_student
 from distill_tune.tuning.verdict.verdicts import verdict_of, verdicts_of
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")

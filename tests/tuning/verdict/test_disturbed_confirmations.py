@@ -20,7 +20,7 @@ from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
 
 def test_an_interrupted_confirmation_begins_nothing_more(

@@ -26,7 +26,7 @@ from distill_tune.tuning.workers.checkpoints import read_checkpoint
 from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
 from distill_tune.tuning.workers.worker_group import InProcessGroup, WorkerGroup, WorkersAreNotUp, train
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray_with_dashboard")]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray_with_dashboard")]
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_a_training_that_diverges_raises_and_the_group_serves_the_next(
     assert len(all_reports(group, assignment)) == 9
 
 
-@pytest.mark.timeout(280)  # workers start twice
+@pytest.mark.timeout(120)  # workers start twice
 def test_a_group_that_was_shut_down_serves_the_next_assignment(group: WorkerGroup, assignment: Assignment) -> None:
     before = all_reports(group, assignment)
     group.shutdown()
@@ -205,7 +205,7 @@ def own_placement_groups(name: str) -> list[dict[str, Any]]:
     return [p for p in ray.util.placement_group_table().values() if name in (p["name"] or "")]
 
 
-def eventually(condition: Callable[[], bool], tries: int = 400) -> None:
+def eventually(condition: Callable[[], bool], tries: int = 200) -> None:
     """Ask Ray again until it agrees."""
     for _ in range(tries):
         if condition():
