@@ -21,6 +21,7 @@ from distill_tune.export.result_folder import (
     link_tree,
     write_search_toml,
 )
+from distill_tune.registry import closest
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import LOGBOOK, Entry, HeldError, Logbook
 from distill_tune.tuning.state.origin import Origin
@@ -119,8 +120,10 @@ def space_of(folder: Path) -> Space:
         ConfigError: there is no search in the folder.
     """
     if not (folder / SEARCH_TOML).is_file() or not (folder / LOGBOOK).is_file():
+        others = [each.parent.name for each in sorted(folder.parent.glob(f"*/{LOGBOOK}")) if each.parent != folder]
+        hint = f" (did you mean --name {near}?)" if (near := closest(folder.name, others)) else ""
         raise ConfigError(
-            f"{folder}: holds no search that could be taken up again; give the --name and --storage of one, or "
+            f"{folder}: holds no search that could be taken up again{hint}; give the --name and --storage of one, or "
             "begin it again if it was ended before its first trial: what was prepared is kept."
         )
     return load_space(folder / SEARCH_TOML, [])

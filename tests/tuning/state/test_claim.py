@@ -81,3 +81,16 @@ def test_a_space_without_a_result_is_named(tmp_path: Path) -> None:
     left(tmp_path, "letter-20261124-131500")
     with pytest.raises(ConfigError, match=r"holds no unfinished search that is named after digits\.toml; give --"):
         newest(tmp_path, Path("digits.toml"), is_finished=False)
+
+
+def test_a_name_that_is_a_slip_of_another_gets_that_as_a_hint(tmp_path: Path) -> None:
+    left(tmp_path, "letters-small", "digits")
+    with pytest.raises(ConfigError, match=r"holds no search .* \(did you mean --name letters-small\?\)"):
+        space_of(tmp_path / "letter-small")
+
+
+def test_a_folder_whose_space_is_gone_is_not_its_own_hint(tmp_path: Path) -> None:
+    left(tmp_path, "half")
+    (tmp_path / "half" / SEARCH_TOML).unlink()
+    with pytest.raises(ConfigError, match="could be taken up again; give"):
+        space_of(tmp_path / "half")
