@@ -194,6 +194,26 @@ GROUPS = {
         laid_over(LETTER_ALL, {"optim": {"batch_size": 64}, "search": {"max_epochs": 27}}),
         {name: {"student": {"mlp": {"widths": [33, 33], "activation": name}}} for name in ("relu", "silu", "gelu")},
     ),
+    "patience, all labels": Group(
+        laid_over(
+            LETTER_ALL,
+            {
+                "teacher": {"views": 81},
+                "student": {"mlp": {"widths": [33, 33], "activation": "silu"}},
+                "optim": {"batch_size": 64},
+                "search": {"max_epochs": 243},
+            },
+        ),
+        {
+            f"{name}{beside}": laid_over(taught, {"augmentation": {"noise": noise}})
+            for noise, beside in ((0.0, ""), (0.1, ", noise 0.1"))
+            for name, taught in {
+                "labels alone": {"loss": {"soft_weight": 0.0}},
+                "T = 1.3, soft_weight = 0.9": {},
+                "T = 1.3, soft_weight = 1": {"loss": {"soft_weight": 1.0}},
+            }.items()
+        },
+    ),
     "features": Group(
         LETTER,
         {"soft_targets alone": {}}

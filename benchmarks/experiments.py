@@ -51,7 +51,14 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "fashion-2000-25000": (FASHION_FEW, ()),
     "fashion-5000": (FASHION, ("limits.max_parameters=5000",)),
     "fashion-25000": (FASHION, ()),
-    "fashion-100000": (FASHION, ("limits.max_parameters=100000",)),
+    "fashion-100000": (
+        FASHION,
+        (
+            "limits.max_parameters=100000",
+            "student.resnet.width={choice=[8,12,16,24]}",
+            "student.convnet.width={choice=[12,16,24,32]}",
+        ),
+    ),
 }
 """By name: data, samples that the student sees labelled if not all, most parameters; the search space; what differs."""
 NAMES = {
