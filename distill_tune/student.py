@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     Rows: TypeAlias = "str | Path | list[Path] | pd.DataFrame | npt.NDArray[Any]"
 
 
+_DARK = 127
+"""Images that end here or before were not written with all values of a byte."""
+
+
 def load_student(folder: str | Path) -> LoadedStudent:
     """The student of a folder, `best/` of a search or `seed-N/` of a training; needs neither Ray nor the data.
 
@@ -36,7 +40,8 @@ def load_student(folder: str | Path) -> LoadedStudent:
     from distill_tune.students._folder import open_student_folder
 
     opened = open_student_folder(expanded(str(folder)))
-    return LoadedStudent(opened.student, opened.classes, opened.input_shape, opened.encoder, opened.separator)
+    of_data = opened.separator, opened.array, opened.brightest
+    return LoadedStudent(opened.student, opened.classes, opened.input_shape, opened.encoder, *of_data)
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,19 @@ class LoadedStudent:
     """How a table's columns become features, as `student.json` says it; None for images."""
     separator: str | None
     """Between the columns of a CSV file, if it has learned from one."""
+    array: str | None = None
+    """The name of the inputs in a .npz file, if it has learned from one in which they had a name of their own."""
+    brightest: int | None = None
+    """The largest value of a pixel in the images that it has learned from, as far as is known."""
 
-    def inputs(self, rows: Rows, warn: Callable[[str], object] = lambda line: None) -> npt.NDArray[Any]:
+    def inputs(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> npt.NDArray[Any]:
         """Rows in the layout of the training data, as the network takes them.
 
         Args:
             rows: a CSV, Parquet, .npy or .npz file, a picture, a list or a folder of pictures, a `pandas.DataFrame`,
                 or an array: [rows, columns] of a table, or images [rows, channels, height, width] in bytes.
-            warn: is told of categories and gaps that the training data did not have.
+            warn: is told of categories and gaps that the training data did not have, and of pictures whose pixels go to
+                255 where those of the training data did not.
 
         Returns:
             float32 [rows, features] of a table, uint8 [rows, channels, height, width] of images.
@@ -67,18 +77,23 @@ class LoadedStudent:
         Raises:
             DataError: they have another layout, or a file cannot be read.
         """
-        from distill_tune.data.inputs import read_inputs
+        from distill_tune.data.inputs import picture_files, read_inputs
 
         given = expanded(str(rows)) if isinstance(rows, str | Path) else rows
-        return read_inputs(given, self.encoder, self.input_shape, warn, self.separator)
+        if self.brightest is not None and self.brightest <= _DARK and picture_files(given) is not None:
+            warn(
+                f"pixels of pictures go from 0 to 255, but this student has learned from images that end at "
+                f"{self.brightest}; give arrays in the same units"
+            )
+        return read_inputs(given, self.encoder, self.input_shape, warn, self.separator, self.array)
 
-    def probabilities(self, rows: Rows, warn: Callable[[str], object] = lambda line: None) -> npt.NDArray[np.float32]:
+    def probabilities(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> npt.NDArray[np.float32]:
         """[rows, classes], each row summing to 1, in the order of `classes`; arguments and errors as `inputs`."""
         from distill_tune.evaluation.predicting import probabilities
 
         return probabilities(self.network, self.inputs(rows, warn))
 
-    def predict(self, rows: Rows, warn: Callable[[str], object] = lambda line: None) -> list[str]:
+    def predict(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> list[str]:
         """The most probable class of each row; arguments and errors as `inputs`."""
         return [self.classes[best] for best in self.probabilities(rows, warn).argmax(1)]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from distill_tune.cli import Parser, guarded, leave, local_folder, tell
 from distill_tune.config import Config, Space, load_space
 from distill_tune.config.messages import dotted
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, TrainingError
 from distill_tune.paths import expanded
 
 if TYPE_CHECKING:
@@ -83,9 +83,14 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
             dataset = announced_data(space.config, cache, _say)
             _check_limits(space.config, dataset)
             preparation = prepare(space, cache, _say, dataset)
-        seeds = range(space.config.search.seed, space.config.search.seed + num_seeds)
-        reports = {seed: _train_seed(space, preparation, folder, seed) for seed in seeds}
-    write_json(folder / "train.json", {"name": folder.name, "seeds": {str(s): r for s, r in reports.items()}})
+        reports: dict[int, dict[str, Any]] = {}
+        for seed in range(space.config.search.seed, space.config.search.seed + num_seeds):
+            try:
+                reports[seed] = _train_seed(space, preparation, folder, seed)
+            except TrainingError as error:
+                raise TrainingError(f"seed {seed}: {error}") from error
+            told = {"name": folder.name, "seeds": {str(s): r for s, r in reports.items()}}
+            write_json(folder / "train.json", told)  # after each, for whatever ends the next one
     mean = sum(report["val/accuracy"] for report in reports.values()) / num_seeds
     _say(f"val/accuracy {mean:.4f}, mean of {num_seeds} seed(s); students in {folder}")
     return 0
@@ -96,7 +101,7 @@ def _check_limits(config: Config, dataset: Dataset) -> None:
     from distill_tune.tuning.planning.limits import Limits
 
     limits = Limits(config.limits.model_copy(update={"max_latency_ms": None}), dataset)
-    if limits.are_any and (excess := limits.excess(config)).why:  # counting loads TorchDynamo
+    if (excess := limits.excess(config)).why:  # where no limit is set, a network is still tried
         raise ConfigError(f"limits: the student is {excess.why}; set a higher limit, or choose a smaller student.")
 
 
@@ -108,7 +113,8 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
     began_s = time.monotonic()
     student, report = _trained(space.config, preparation, seed)
     card = training_card(folder.name, seed, report["val/accuracy"])
-    write_student_folder(folder / f"{OF_SEED}{seed}", space.config, preparation.dataset, student.state_dict(), card)
+    run = space.with_fixed("search", "seed", seed).config
+    write_student_folder(folder / f"{OF_SEED}{seed}", run, preparation.dataset, student.state_dict(), card)
     numbers = {name: value for name, value in report.items() if not name.startswith("time/")}
     return {**numbers, "seconds": time.monotonic() - began_s}
 

@@ -15,11 +15,17 @@ from unittest.mock import Mock
 import pytest
 import tomli_w
 from runs import TABLE
+from torch import nn
 
+from distill_tune import train as train_module
 from distill_tune.cli import BAD_INPUT, complain, guarded, tell
+from distill_tune.config import Config
+from distill_tune.distillation.preparation.prepare import Preparation
 from distill_tune.train import main as train_main
 
 PROJECT = Path(__file__).parents[1]
+FAR = {"learning_rate": 1e12}
+"""From where no training comes back."""
 
 
 def test_a_line_is_there_at_once() -> None:
@@ -133,6 +139,58 @@ def test_no_training_is_refused_for_a_latency_that_another_machine_had(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.toml").write_text(tomli_w.dumps({**TABLE, "limits": {"max_latency_ms": 1e-9}}))
     assert train_main(["run.toml", "--set", "search.max_epochs=1"]) == 0
+
+
+WRONG = """
+from torch import nn
+from distill_tune.students import Student
+
+class TooMany(Student):
+    def build(self, input_shape, classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(input_shape[0], classes + 1))
+"""
+
+
+def test_a_training_of_a_network_with_too_many_logits_is_refused_without_any_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "wrong_logits.py").write_text(WRONG)
+    tables = {**TABLE, "student": {"family": "wrong_logits:TooMany"}, "loss": {"kind": "labels"}}
+    (tmp_path / "run.toml").write_text(tomli_w.dumps(tables))
+    assert train_main(["run.toml"]) == 2
+    assert "error: student.family" in capsys.readouterr().err
+    assert not list(tmp_path.glob("results/[!.]*"))
+
+
+def test_each_seeds_folder_has_the_run_that_makes_its_student_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text(tomli_w.dumps(TABLE))
+    short = ["--set", "search.max_epochs=1", "--set", "optim.precision='float32'"]
+    assert train_main(["run.toml", "--seeds", "2", "--name", "two", *short]) == 0
+    assert train_main(["results/two/seed-1/run.toml", "--name", "again"]) == 0
+    first, again = (Path("results", name, "student.safetensors") for name in ("two/seed-1", "again/seed-1"))
+    assert first.read_bytes() == again.read_bytes()
+
+
+def test_a_seed_that_diverges_is_named_and_what_came_before_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text(tomli_w.dumps(TABLE))
+    real = train_module._trained
+
+    def diverging(config: Config, preparation: Preparation, seed: int) -> tuple[nn.Module, dict[str, float]]:
+        given = config if seed == 0 else config.model_copy(update={"optim": config.optim.model_copy(update=FAR)})
+        return real(given, preparation, seed)
+
+    monkeypatch.setattr(train_module, "_trained", diverging)
+    assert train_main(["run.toml", "--seeds", "3", "--name", "far", "--set", "optim.kind='sgd'"]) == 1
+    assert "error: seed 1: the training loss is " in capsys.readouterr().err
+    assert list(json.loads(Path("results/far/train.json").read_text())["seeds"]) == ["0"]
 
 
 LEAVING = "import atexit, threading\nfrom distill_tune.cli import leave\n"

@@ -181,3 +181,19 @@ def test_the_rows_themselves_are_not_written_over(folder: Path, capsys: pytest.C
         capsys, "student", "new.csv", "-o", "link.csv"
     )
     assert (folder / "new.csv").read_bytes() == before
+
+
+def test_an_array_keeps_the_name_that_the_training_data_gave_it(folder: Path) -> None:
+    draw = np.random.default_rng(0)
+    np.savez("rows.npz", heights=draw.normal(size=(60, 2)), kinds=np.arange(60) % 3)
+    run = {
+        "data": {"source": "npz", "path": "rows.npz", "npz": {"inputs": "heights", "labels": "kinds"}},
+        "teacher": {"source": "logits", "path": "teacher.npy"},
+        "student": {"family": "mlp"},
+        "search": {"max_epochs": 1},
+    }
+    np.save("teacher.npy", draw.normal(size=(60, 3)))
+    Path("named.toml").write_text(tomli_w.dumps(run))
+    assert train.main(["named.toml", "--name", "named"]) == 0
+    assert predict.main(["results/named/seed-0", "rows.npz", "-o", "out.csv"]) == 0
+    assert len((folder / "out.csv").read_text().splitlines()) == 61

@@ -90,7 +90,7 @@ class TableEncoder:
         blocks = [
             np.where(gaps, 0.0, self._standardised(values)),
             gaps[:, [number.missing for number in self.numbers]],
-            *(_one_hot(_as_texts(frame[name]), known) for name, known in self.categories.items()),
+            *(_one_hot(_as_known(frame[name], known), known) for name, known in self.categories.items()),
         ]
         return np.ascontiguousarray(np.concatenate(blocks, axis=1), dtype=np.float32)
 
@@ -98,7 +98,7 @@ class TableEncoder:
         """What new rows have that training has not seen, a line a column; `transform` takes it without a word."""
         said = []
         for name, known in self.categories.items():
-            new = [value for value in _as_texts(frame[name]) if value not in known]
+            new = [value for value in _as_known(frame[name], known) if value not in known]
             if new:
                 what = "no value" if new[0] is None else repr(new[0])
                 said.append(f"{len(new):,} rows have a {name!r} that training had not ({what}); it counts as none")
@@ -177,6 +177,40 @@ def _fit_numbers(frame: pd.DataFrame, names: list[str]) -> tuple[Number, ...]:
 def _as_texts(column: pd.Series) -> list[str | None]:
     gaps = column.isna().to_numpy()
     return [None if gap else str(value) for value, gap in zip(column.astype("object"), gaps, strict=True)]
+
+
+def _as_known(column: pd.Series, known: Sequence[str | None]) -> list[str | None]:
+    """Values as training knows them, where a truth value, or what is a number and no text, means one of the known.
+
+    One and the same column is text in one file, and truth values or numbers in another, or in a data frame that was
+    read from it: gaps in it decide that, or the rows that are there.
+    """
+    texts = _as_texts(column)
+    if set(texts) <= set(known):
+        return texts
+    by_meaning: dict[float | str, str | None] = {}
+    for text in filter(None, known):
+        meaning = _meaning(text)
+        if meaning is not None:
+            by_meaning[meaning] = None if meaning in by_meaning else text  # of two that mean the same it is neither
+
+    def of(value: object, text: str | None) -> str | None:
+        meaning = None if text is None or text in known else _meaning(text)
+        if meaning is None or (isinstance(value, str) and not isinstance(meaning, str)):
+            return text
+        return by_meaning.get(meaning) or text
+
+    return [of(value, text) for value, text in zip(column.astype("object"), texts, strict=True)]
+
+
+def _meaning(text: str) -> float | str | None:
+    """The number that a text stands for, or the truth value, in small letters; None of any other."""
+    if (word := text.lower()) in ("true", "false"):
+        return word
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _one_hot(values: list[str | None], known: Sequence[str | None]) -> npt.NDArray[np.bool_]:

@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """How the names of image files end, in small or capital letters."""
-_MODES = {1: "L", 3: "RGB"}
-"""What Pillow calls images of so many channels."""
+MODES = {1: "L", 3: "RGB"}
+"""By how many channels an image may have, what Pillow calls it."""
 _GREY, _COLOURED = frozenset({"1", "L", "LA"}), frozenset({"CMYK", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"})
 _SIDEWAYS = range(5, 9)
 """Values of EXIF's orientation of which the picture is upright when its sides are exchanged."""
 _ORIENTATION = 0x0112
 _HOW_IT_LIES = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 """Blocks before the pixels that may say an orientation, as Pillow calls them."""
+_SIXTEEN_BITS = ";16"
+"""In how Pillow is about to read the pixels of a coloured picture, or one with alpha, where it cuts them to 8 bits."""
 _MARGIN = 2
 """A JPEG is decoded at a smaller scale where that leaves so many times the size that is wanted."""
 
@@ -168,7 +170,7 @@ def _decoded(path: Path, shape: tuple[int, ...]) -> Array:
     with _opened(path) as image:
         turned = _says_how_it_lies(image)
         image.draft(image.mode, (_MARGIN * max(height, width),) * 2)  # of a JPEG; nothing of other kinds
-        upright = (ImageOps.exif_transpose(image) if turned else image).convert(_MODES[channels])
+        upright = (ImageOps.exif_transpose(image) if turned else image).convert(MODES[channels])
     if upright.size != (width, height):
         upright = ImageOps.fit(upright, (width, height), Resampling.BILINEAR)
     pixels: Array = np.asarray(upright).reshape(height, width, channels).transpose(2, 0, 1)
@@ -195,6 +197,8 @@ def _opened(path: Path) -> Iterator[Image]:
             if image.mode not in _GREY | _COLOURED:
                 mode = image.mode
                 raise DataError(f"{path}: has pixels of Pillow's mode {mode}, but they must have 8 bits; convert it.")
+            if any(_SIXTEEN_BITS in str(tile.args) for tile in image.tile):  # its mode does not say so
+                raise DataError(f"{path}: has 16 bits a channel, but pixels must have 8; convert it.")
             yield image
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         reason = "of no kind that Pillow knows" if isinstance(error, UnidentifiedImageError) else one_line(error)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.data.files import check_names, existing, native, read_csv, read_npy, read_npz, with_words
-from distill_tune.data.image_files import decoded, files_in, is_image
+from distill_tune.data.image_files import MODES, decoded, files_in, is_image
 from distill_tune.data.images import as_bytes, as_images, channels_first
 from distill_tune.data.parquet_files import read_parquet
 from distill_tune.errors import DataError
@@ -45,6 +45,7 @@ def read_inputs(
     input_shape: tuple[int, ...],
     warn: Callable[[str], object] = lambda line: None,
     separator: str | None = None,
+    named: str | None = None,
 ) -> npt.NDArray[Any]:
     """The rows, ready for the student.
 
@@ -56,6 +57,7 @@ def read_inputs(
         input_shape: `Dataset.input_shape`.
         warn: hears of what training has not seen.
         separator: of a CSV file's columns; None: whichever of the usual ones is most frequent in its first line.
+        named: what a .npz file may call its inputs beside the usual names.
 
     Returns:
         float32 [n, features] of tables, uint8 [n, channels, height, width] of images.
@@ -67,14 +69,18 @@ def read_inputs(
     if (pictures := picture_files(rows)) is not None:
         if encoder is not None:
             raise DataError(f"{name}: holds pictures, but this student has learned from a table.")
+        if input_shape[0] not in MODES:
+            raise DataError(
+                f"{name}: pictures are of 1 or 3 channels, but this student reads {input_shape[0]}; give arrays."
+            )
         return decoded(pictures, input_shape)
     rows = np.asarray(rows) if isinstance(rows, list) else rows
     if isinstance(rows, Path) and rows.suffix.lower() not in KINDS:
         raise DataError(f"{rows}: must be a picture, or end in one of {', '.join(KINDS)}, but ends in {rows.suffix!r}.")
     if encoder is None:
-        return _images(_array(rows, separator), input_shape, name)
+        return _images(_array(rows, separator, named), input_shape, name)
     try:
-        return _features(rows, TableEncoder.from_dict(encoder), warn, separator)
+        return _features(rows, TableEncoder.from_dict(encoder), warn, separator, named)
     except DataError as error:
         raise DataError(str(error) if name in str(error) else f"{name}: {error}") from error
 
@@ -84,6 +90,7 @@ def _features(
     encoder: TableEncoder,
     warn: Callable[[str], object],
     separator: str | None,
+    named: str | None,
 ) -> npt.NDArray[np.float32]:
     if isinstance(rows, pd.DataFrame):
         frame = rows.rename(columns=str)
@@ -91,7 +98,7 @@ def _features(
     elif isinstance(rows, Path) and KINDS[rows.suffix.lower()] != "NumPy":
         frame = _table(rows, separator, tuple(encoder.categories), encoder.columns)
     else:
-        frame = _frame(_array(rows), encoder.columns)
+        frame = _frame(_array(rows, named=named), encoder.columns)
     if not len(frame):
         raise DataError("has no rows; it needs some to predict.")
     features = encoder.transform(frame)
@@ -131,7 +138,9 @@ def _separator(path: Path) -> str:
     return max(",;\t|", key=header.count)
 
 
-def _array(path: Path | pd.DataFrame | npt.NDArray[Any], separator: str | None = None) -> npt.NDArray[Any]:
+def _array(
+    path: Path | pd.DataFrame | npt.NDArray[Any], separator: str | None = None, named: str | None = None
+) -> npt.NDArray[Any]:
     """What is at hand, or the file's only, or best named, array; of a table its values."""
     if not isinstance(path, Path):
         return np.asarray(path)
@@ -141,7 +150,7 @@ def _array(path: Path | pd.DataFrame | npt.NDArray[Any], separator: str | None =
         values: npt.NDArray[Any] = _table(path, separator).to_numpy()
         return values
     arrays = read_npz(path)
-    for name in ("inputs", "x", "X"):
+    for name in (named, "inputs", "x", "X"):
         if name in arrays:
             return arrays[name]
     if len(arrays) != 1:
@@ -163,7 +172,9 @@ def _images(array: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.N
         images = array
     else:
         images, _ = as_images(array, name)
-    if images.shape[1:] != shape or not len(images):
+    if not len(images):
+        raise DataError(f"{name}: has no images; it needs some to predict.")
+    if images.shape[1:] != shape:
         raise DataError(
             f"{name}: must be images [n, {', '.join(map(str, shape))}], but is {list(array.shape)}; of a picture in a "
             "file name the file."

@@ -85,8 +85,9 @@ def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, s
     """What `predict` reads for a student: `student.json` knows it, and of a CSV's separator `run.toml`."""
     if encoder is None:
         shape, pixels = ", ".join(map(str, input_shape)), prod(input_shape)
+        pictures = " a picture, a folder of pictures, or" if input_shape[0] in (1, 3) else ""
         return (
-            f"INPUT is a file of images in the training data's units, integers from 0 to 255: .npy or .npz, "
+            f"INPUT is{pictures} a file of images in the training data's units, integers from 0 to 255: .npy or .npz, "
             f"[n, {shape}] (channels, height, width), or CSV or Parquet with {pixels} columns, a row an image."
         )
     needed = {*(number["name"] for number in encoder["numbers"]), *encoder["categories"]}

@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
@@ -30,6 +30,9 @@ from distill_tune.weights import write_weights
 if TYPE_CHECKING:
     from torch import Tensor
 
+_LOOKED_AT = 1_000
+"""So many images tell in which units all are."""
+
 __all__ = ["BEST", "OF_SEED", "StudentFolder", "open_student_folder", "write_student_folder"]
 
 
@@ -37,12 +40,14 @@ def write_student_folder(
     folder: Path, config: Config, dataset: Dataset, weights: Path | Mapping[str, Tensor], card: str
 ) -> None:
     """Write all files, or none; they take the place of an older folder's. `weights` are a file, or a state dict."""
-    description = {
+    description: dict[str, Any] = {
         "input_shape": dataset.input_shape,
         "classes": dataset.classes,
         "encoder": dataset.encoder,
         "split_fingerprint": dataset.split_fingerprint,
     }
+    if dataset.is_image:
+        description["brightest"] = int(dataset.split("train").inputs[:_LOOKED_AT].max())
     with new_folder(folder) as new:
         (new / RUN_TOML).write_text(tomli_w.dumps(tables_of(config)), encoding="utf-8")
         if isinstance(weights, Path):

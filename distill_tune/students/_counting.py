@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ _DRAWN = {
 
 def operations_of(run: Callable[[], object]) -> int:
     """Multiplications and additions in what runs, added up, by the formulas of `torch.utils.flop_counter`."""
-    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), _without_onednn(), _Counter() as counter:
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), _by_parts(), _Counter() as counter:
         run()
     return int(counter.operations)
 
@@ -74,12 +74,17 @@ class FewNumbers(TorchFunctionMode):
 
 
 @contextmanager
-def _without_onednn() -> Iterator[None]:
-    """With layers run by their parts, as gradients want them; oneDNN runs a recurrent one whole all the same."""
-    onednn: Any = torch.backends.mkldnn
-    before = onednn.enabled
+def _by_parts() -> Iterator[None]:
+    """With layers run by their parts, as gradients want them.
+
+    oneDNN runs a recurrent one whole all the same, and PyTorch a transformer's where no weight wants a gradient.
+    """
+    onednn, attention = cast("Any", torch.backends.mkldnn), torch.backends.mha
+    before, is_fast = onednn.enabled, attention.get_fastpath_enabled()
     onednn.enabled = False
+    attention.set_fastpath_enabled(False)
     try:
         yield
     finally:
         onednn.enabled = before
+        attention.set_fastpath_enabled(is_fast)

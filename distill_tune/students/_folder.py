@@ -2,7 +2,8 @@
 
 run.toml               the configuration, without ranges
 student.safetensors    the weights, the input normalisation among them
-student.json           input shape, classes, how rows of a table are encoded, and the fingerprint of its splits
+student.json           input shape, classes, how rows of a table are encoded, the fingerprint of its splits, and of
+                       images the largest value of a pixel
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ class StudentFolder:
     """That of the data that it has learned, and of their splits; empty where an older version wrote the folder."""
     separator: str | None
     """What separates columns in the CSV file that it was trained on; None where that was none."""
+    array: str | None
+    """The name of the inputs in the .npz file that it was trained on, if they had one of their own."""
+    brightest: int | None
+    """The largest value of a pixel; None of a table, and where an older version wrote the folder."""
     student: nn.Module
 
 
@@ -68,7 +73,7 @@ def open_student_folder(folder: Path) -> StudentFolder:
             raise InputError(
                 f"{folder}: is no student's folder, {name} is missing; give the folder {BEST}/ of a result."
             )
-    config, separator = _read_run(folder / RUN_TOML)
+    config, separator, array = _read_run(folder / RUN_TOML)
     try:
         description = json.loads((folder / STUDENT_JSON).read_text(encoding="utf-8"))
         weights = load_file(folder / WEIGHTS)
@@ -77,20 +82,22 @@ def open_student_folder(folder: Path) -> StudentFolder:
         student = build_student(Student.of(config), shape, len(classes), mean, std)
         student.load_state_dict(weights)
         known = (description["encoder"], description.get("split_fingerprint", ""))
+        brightest = description.get("brightest")
     except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: the student cannot be read ({one_line(error)}); copy the folder again.") from error
-    return StudentFolder(config, shape, classes, *known, separator, student.eval())
+    return StudentFolder(config, shape, classes, *known, separator, array, brightest, student.eval())
 
 
-def _read_run(path: Path) -> tuple[StudentConfig, str | None]:
-    """What the student is made of, and the separator of its CSV file, if it was one."""
+def _read_run(path: Path) -> tuple[StudentConfig, str | None, str | None]:
+    """What the student is made of; the separator of its CSV file, and the name of the inputs in its .npz file."""
     tables = read_toml(path)
     try:
         told, data = _part(tables, "student", "family"), _part(tables, "data", "source")
         config: StudentConfig = validate_section("student", told)
-        if data["source"] != "csv":
-            return config, None
-        return config, validate_section("data", data | {"path": str(path)}).chosen("source").separator
+        if data["source"] not in ("csv", "npz"):
+            return config, None, None
+        source = validate_section("data", data | {"path": str(path)}).chosen("source")
+        return config, getattr(source, "separator", None), getattr(source, "inputs", None)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 

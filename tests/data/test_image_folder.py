@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import struct
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -249,6 +251,22 @@ def test_new_pictures_are_brought_to_the_size_and_channels_of_the_training_image
     saved(tmp_path / "new", ["1.png"], Image.new("RGB", (50, 60), (9, 9, 9)))
     for rows in (tmp_path / "new", tmp_path / "new" / "1.png"):
         assert (read_inputs(rows, None, (1, 6, 5)) == np.full((1, 1, 6, 5), 9)).all()
+    with pytest.raises(DataError, match=r"1\.png: pictures are of 1 or 3 channels, but this student reads 4; give arr"):
+        read_inputs(tmp_path / "new" / "1.png", None, (4, 6, 5))
+
+
+def png_of_16_bits(channels: int) -> bytes:
+    """A black picture of 5 x 6 pixels; Pillow can read such ones and write none."""
+
+    def block(kind: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    kinds = {2: 4, 3: 2}  # grey with alpha, and colours, as PNG numbers them
+    head = struct.pack(">IIBBBBB", 5, 6, 16, kinds[channels], 0, 0, 0)
+    rows = (b"\0" + bytes(2 * channels * 5)) * 6
+    blocks = [block(b"IHDR", head), block(b"IDAT", zlib.compress(rows)), block(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(blocks)
 
 
 def refused(photos: Path, case: str) -> dict[str, Any]:
@@ -256,6 +274,9 @@ def refused(photos: Path, case: str) -> dict[str, Any]:
     match case:
         case "another size":
             saved(photos, ["dog/9.png"], grey(1, 7, 5))
+        case "16 bits in colour" | "16 bits with alpha":
+            channels = 3 if case == "16 bits in colour" else 2
+            (photos / "dog" / "9.png").write_bytes(png_of_16_bits(channels))
         case "16 bits":
             Image.fromarray(np.zeros((6, 5), dtype=np.uint16)).save(photos / "dog" / "9.png")
         case "damaged" | "damaged pixels":
@@ -301,6 +322,8 @@ def refused(photos: Path, case: str) -> dict[str, Any]:
             r"one size, but 'cat/0\.png' has 6 x 5 and 'dog/9\.png' 7 x 5; set data\.image_folder\.size",
         ),
         ("16 bits", r"dog/9\.png: has pixels of Pillow's mode I;16, but they must have 8 bits"),
+        ("16 bits in colour", r"dog/9\.png: has 16 bits a channel, but pixels must have 8; convert it"),
+        ("16 bits with alpha", r"dog/9\.png: has 16 bits a channel, but pixels must have 8; convert it"),
         ("damaged", r"dog/3\.png: is no image, or damaged \(.+\); write it again"),
         ("damaged pixels", r"dog/3\.png: is no image, or damaged \(.+\); write it again"),
         ("a test without classes", r"photos/test: has no folders; it must have one with images for each class"),

@@ -113,6 +113,13 @@ def test_images_are_read_from_rows_of_pixels_in_a_csv(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_inputs(tmp_path / "new.csv", None, (3, 5, 4)), IMAGES)
 
 
+def test_an_array_may_have_the_name_that_it_had_in_training(tmp_path: Path) -> None:
+    np.savez(tmp_path / "new.npz", pictures=IMAGES, kinds=np.zeros(7))
+    np.testing.assert_array_equal(read_inputs(tmp_path / "new.npz", None, (3, 5, 4), named="pictures"), IMAGES)
+    with pytest.raises(DataError, match="name the array to predict on 'inputs'; there are 'pictures', 'kinds'"):
+        read_inputs(tmp_path / "new.npz", None, (3, 5, 4))
+
+
 def test_grey_images_need_no_channel(tmp_path: Path) -> None:
     np.savez(tmp_path / "new.npz", x=IMAGES[:, 0], other=np.zeros(3))
     np.testing.assert_array_equal(read_inputs(tmp_path / "new.npz", None, (1, 5, 4)), IMAGES[:, :1])
@@ -123,7 +130,7 @@ def test_grey_images_need_no_channel(tmp_path: Path) -> None:
     [
         (IMAGES[:, :1], r"must be images \[n, 3, 5, 4\], but is \[7, 1, 5, 4\]"),
         (IMAGES.repeat(2, 1)[..., :2].repeat(3, 3), r"must be images \[n, 3, 5, 4\], but is \[7, 6, 5, 6\]"),
-        (IMAGES[:0], r"must be images"),
+        (IMAGES[:0], r"has no images; it needs some to predict"),
         (IMAGES.reshape(7, 60)[:, 1:], r"images must be \[n, h, w\]"),
         (IMAGES / 255, "integers from 0 to 255"),
         (IMAGES.astype("str"), "integers from 0 to 255"),

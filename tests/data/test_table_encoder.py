@@ -1,6 +1,7 @@
 """Columns become features by what training alone says, and the encoder survives JSON."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,6 +92,26 @@ def test_features_are_named_in_their_order() -> None:
 def test_pandas_own_kinds_of_columns_are_encoded(dtype: str) -> None:
     frame = pd.DataFrame({"x": pd.Series([1, 0, None, 1], dtype="Int64").astype(dtype)})
     assert np.isfinite(TableEncoder.fit(frame).transform(frame)).all()
+
+
+@pytest.mark.parametrize(
+    ("trained", "new", "expected"),
+    [
+        (["TRUE", None, "FALSE"], [False, None, True], ["FALSE", None, "TRUE"]),
+        (["True", None, "False"], ["TRUE", "false", None], ["True", "False", None]),
+        (["1", "2", "A"], [2.0, 1.0, 3.0], ["2", "1", "3.0"]),
+        (["0.50", "1", "B"], [0.5, 1, "1.0"], ["0.50", "1", "1.0"]),
+        (["1", "01", "B"], [1.0, "01", "B"], ["1.0", "01", "B"]),
+    ],
+    ids=["truth values", "truth values in words", "whole numbers", "numbers, but not texts", "two of one meaning"],
+)
+def test_what_is_no_text_counts_as_the_category_that_it_means(
+    trained: list[Any], new: list[Any], expected: list[Any]
+) -> None:
+    encoder = TableEncoder.fit(pd.DataFrame({"x": pd.Series(trained, dtype="object")}))
+    rows, meant = (pd.DataFrame({"x": pd.Series(values, dtype="object")}) for values in (new, expected))
+    np.testing.assert_array_equal(encoder.transform(rows), encoder.transform(meant))
+    assert len(encoder.unfamiliar(rows)) == (not set(expected) <= set(trained))
 
 
 def test_order_and_further_columns_do_not_matter() -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import tomli_w
 from pages import PROJECT, code_block
+from PIL import Image
 from runs import IMAGES
 
 from distill_tune import load_student, predict, train
@@ -80,6 +81,17 @@ def test_a_table_or_an_array_at_hand_is_classified_like_the_same_rows_in_a_file(
     if student.encoder is not None:
         frame = frame[student.encoder["columns"]]
     assert student.predict(frame.to_numpy()) == [student.classes[best] for best in expected.argmax(1)]
+
+
+def test_pictures_are_warned_of_where_the_training_images_did_not_go_as_far(folder: Path, tmp_path: Path) -> None:
+    student = load_student(folder / "results/NAME/best")
+    if student.encoder is not None:
+        assert student.brightest is None
+        return
+    Image.new("L", (8, 8), 255).save(tmp_path / "white.png")
+    with pytest.warns(UserWarning, match=r"from 0 to 255, but this student has learned from images that end at 16"):
+        student.predict(tmp_path / "white.png")
+    assert student.predict(student.inputs(folder / "new_rows.csv")[:1]), "arrays are taken as they are"
 
 
 def test_rows_of_another_layout_are_refused_in_one_line(folder: Path) -> None:

@@ -162,6 +162,8 @@ def test_the_card_says_what_the_student_reads() -> None:
     assert "`x19`, ..., all in `student.json` (in" in many
     images = input_sentence((3, 5, 4), None)
     assert ".npy or .npz, [n, 3, 5, 4] (channels, height, width), or CSV or Parquet with 60 columns" in images
+    assert images.startswith("INPUT is a picture, a folder of pictures, or a file of images")
+    assert input_sentence((4, 5, 4), None).startswith("INPUT is a file of images")
     card = model_card(summary(TWO), images)
     assert f"FOLDER is the one that this card stands in. {images}" in card.splitlines()
 

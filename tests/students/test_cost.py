@@ -61,6 +61,12 @@ def test_what_a_cpu_runs_as_one_operation_is_counted_by_its_parts(network: nn.Mo
         assert multiply_adds(network.eval(), shape) == expected
 
 
+def test_attention_of_a_frozen_network_is_counted_as_that_of_one_that_trains() -> None:
+    network = nn.Sequential(*(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True) for _ in range(2)))
+    assert multiply_adds(network.eval().requires_grad_(False), (5, 16)) == 2 * ATTENTION_OF_FIVE_PLACES
+    assert torch.backends.mha.get_fastpath_enabled(), "as it was"
+
+
 @pytest.mark.parametrize(
     ("name", "shape"),
     [*product(STUDENTS.names, [(1, 28, 28), (3, 32, 32)]), ("mlp", (20,)), ("resnet", (20,))],

@@ -98,9 +98,14 @@ class _Key:
         return hash(self._text)
 
 
+def _shown(number: float) -> str:
+    """Whole numbers to their last digit: of two that are close each would be rounded to the other."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
+
+
 def _worst(*used: tuple[str, float, float | None]) -> Excess:
     over = [
-        Excess(value / limit - 1, name, f"over {name} {limit:,g} ({value:,.6g})")
+        Excess(value / limit - 1, name, f"over {name} {_shown(limit)} ({_shown(value)})")
         for name, value, limit in used
         if limit is not None and value > limit
     ]

@@ -97,12 +97,17 @@ def teacher_of(teacher: LoadedTeacher, examination: Examination, input_shape: tu
     }
 
 
-def _cost_of(teacher: LoadedTeacher, input_shape: tuple[int, ...]) -> dict[str, int]:
-    module = teacher.module
-    return {
-        "parameters": teacher.parameters,
-        "multiply_adds": 0 if module is None else multiply_adds(module, input_shape),
-    }
+def _cost_of(teacher: LoadedTeacher, input_shape: tuple[int, ...]) -> dict[str, int | None]:
+    return {"parameters": teacher.parameters, "multiply_adds": _multiply_adds(teacher, input_shape)}
+
+
+def _multiply_adds(teacher: LoadedTeacher, input_shape: tuple[int, ...]) -> int | None:
+    """Of several, the sum over those in the mix; None where a network runs outside PyTorch, as an ONNX model does."""
+    if teacher.mix is not None:
+        counts = [_multiply_adds(teacher.members[name], input_shape) for name in teacher.mix.weights]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
+    return 0 if teacher.module is None else multiply_adds(teacher.module, input_shape) or None
 
 
 def baseline_of(baseline: Candidate, winner: Candidate, examination: Examination, ledger: Ledger) -> dict[str, Any]:

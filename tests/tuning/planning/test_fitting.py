@@ -123,6 +123,13 @@ def test_limits_count_cost_once_an_architecture(preparation: Any) -> None:
     assert (excess.limit, excess.why) == ("max_parameters", "over max_parameters 150 (212)")
 
 
+def test_a_limit_that_is_hardly_broken_is_told_to_the_last_digit(preparation: Any) -> None:
+    student = {"family": "mlp", "mlp": {"widths": [1_000, 1_300]}}
+    space = space_with(limits={"max_parameters": 1_315_503}, student=student)
+    limits = Limits(space.config.limits, preparation.dataset)
+    assert limits.excess(space.config).why == "over max_parameters 1,315,503 (1,315,504)"
+
+
 def test_the_smallest_student_of_the_space_decides_whether_limits_can_be_met(preparation: Any) -> None:
     space = space_with()
     for most, refused in ((108, False), (107, True)):
