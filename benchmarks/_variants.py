@@ -81,6 +81,18 @@ def laid_over(base: Tables, changes: Tables) -> Tables:
     return merged
 
 
+PATIENT = laid_over(
+    LETTER_ALL,
+    {
+        "teacher": {"views": 81},
+        "student": {"mlp": {"widths": [33, 33], "activation": "silu"}},
+        "optim": {"batch_size": 64},
+        "search": {"max_epochs": 243},
+    },
+)
+"""All labels, and three times as long as `search_spaces/letter.toml` trains."""
+
+
 class Group(NamedTuple):
     """Variants of one distillation."""
 
@@ -195,15 +207,7 @@ GROUPS = {
         {name: {"student": {"mlp": {"widths": [33, 33], "activation": name}}} for name in ("relu", "silu", "gelu")},
     ),
     "patience, all labels": Group(
-        laid_over(
-            LETTER_ALL,
-            {
-                "teacher": {"views": 81},
-                "student": {"mlp": {"widths": [33, 33], "activation": "silu"}},
-                "optim": {"batch_size": 64},
-                "search": {"max_epochs": 243},
-            },
-        ),
+        PATIENT,
         {
             f"{name}{beside}": laid_over(taught, {"augmentation": {"noise": noise}})
             for noise, beside in ((0.0, ""), (0.1, ", noise 0.1"))
@@ -212,6 +216,14 @@ GROUPS = {
                 "T = 1.3, soft_weight = 0.9": {},
                 "T = 1.3, soft_weight = 1": {"loss": {"soft_weight": 1.0}},
             }.items()
+        },
+    ),
+    "a teacher that knows the noise": Group(
+        laid_over(PATIENT, {"teacher": {"train": {**_RECIPE, "augmentation": {"noise": 0.1}}}}),
+        {
+            f"{name}, noise {noise}": {"loss": {"soft_weight": weight}, "augmentation": {"noise": noise}}
+            for name, weight in (("labels alone", 0.0), ("soft_weight = 0.9", 0.9), ("soft_weight = 0.5", 0.5))
+            for noise in (0.1, 0.2)
         },
     ),
     "features": Group(

@@ -47,7 +47,8 @@ class Choice:
         return json.loads(found) if self._as_text else found
 
     def as_optuna(self, value: Any) -> Any:
-        """A value as Optuna's trials hold it."""
+        """A value as Optuna's trials hold it; of equal ones, such as 8 and 8.0, it is the choice's own."""
+        value = self.values[self.values.index(value)] if value in self.values else value
         return json.dumps(value) if self._as_text else value
 
     @property

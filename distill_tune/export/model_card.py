@@ -19,6 +19,11 @@ _BASELINES = {
     "searched_no_teacher": "the best student of an equal search without a teacher",
 }
 
+_FLATTERED = (
+    "It is judged by the seeds that chose it, which flatters it: in the further ones too few of its trainings came to "
+    "their end."
+)
+
 _CARD = """\
 # Student of the search `{name}`
 
@@ -133,6 +138,7 @@ def _evidence(summary: dict[str, Any]) -> list[str]:
         *_mcnemar_sentences(summary),
         *_bootstrap_sentences(summary),
         curse_sentence(summary),
+        *([_FLATTERED] if summary["flattered"] else []),
     ]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.students._base import Student
+from distill_tune.users_faults import fault_of_users
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +73,14 @@ def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
 
     from distill_tune.students._counting import operations_of
 
-    network = family.build(input_shape, classes).eval()
+    try:
+        network = family.build(input_shape, classes).eval()
+    except ConfigError:
+        raise
+    except Exception as error:  # these options, or this family; others of a space may be sound
+        if told := fault_of_users(error):
+            raise ConfigError(f"student.family: {told}") from error
+        raise
     operations = operations_of(lambda: _run(network, torch.zeros(1, *input_shape), classes))
     return Cost(sum(parameter.numel() for parameter in network.parameters()), operations // 2)
 

@@ -109,7 +109,7 @@ class Job:
         return Ready(fitted, prepare(fitted.space, cache, self.reporter.tell, dataset))
 
     def _taken_up(self) -> Ready:
-        claim = Claim.of_old(self.order.folder, self.order.command)
+        claim = Claim.of_old(self.order.folder, self.order.command, self.order.check_still_right)
         self.reporter.say("Taking up", self.order.folder.name)
         if lost := claim.history.loss:
             self.reporter.tell(lost)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from distill_tune.config import Space
+from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import write_search_toml
-from distill_tune.tuning.deciding.budget import SENTENCES, Reason
+from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
+from distill_tune.tuning.deciding.spent import Spent
 from distill_tune.tuning.proposals.start_from import check_others
 from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.claim import Claim, space_of
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL, Entry
-from distill_tune.tuning.state.records import Status
+from distill_tune.tuning.state.records import Status, TrialRecord, sign_of
 
 _FOR_GOOD = (Reason.EPOCHS, Reason.TARGET, Reason.PATIENCE)
 """An extension has more trials, and neither more of these nor less; each is the name of a key of `[search]` too."""
@@ -34,12 +38,30 @@ class Order:
     """Whether its folder must have that name; a default one that another search takes meanwhile has others after it."""
     more_trials: int | None = None
     """For an extension: so many more than there have been."""
+    extensions: int = 0
+    """How often the search had been extended when this was ordered."""
+    before: tuple[int, str | None] = (0, None)
+    """For an extension: the trials and the time that `search.toml` has until it is entered."""
+
+    def check_still_right(self, history: History) -> None:
+        """Whether what was looked at before the folder was claimed is so now; another program may have had it then.
+
+        Raises:
+            ConfigError: the search has been finished or extended meanwhile.
+        """
+        if (history.is_finished, history.extensions) != (self.more_trials is not None, self.extensions):
+            raise ConfigError(
+                f"--name {self.folder.name}: another program has finished or extended this search meanwhile; look at "
+                "what it has come to, and order again."
+            )
 
     def enter(self, claim: Claim, space: Space) -> None:
         """Write down that an old search has become a longer one; a kill may have left that half done."""
         if self.more_trials is not None:
             search = space.config.search
-            claim.logbook.write(Entry.EXTENDED, trials=self.more_trials, total=search.trials, time=search.time)
+            told = {"trials": self.more_trials, "total": search.trials, "time": search.time}
+            before = {"trials_before": self.before[0], "time_before": self.before[1]}
+            claim.logbook.write(Entry.EXTENDED, **told, **before)
             claim.history.extend()
         if space_of(self.folder) != space:
             write_search_toml(self.folder, space, self.command)
@@ -60,7 +82,7 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
         check_others(space.config.search)
     if history.origin is not None:
         history.origin.check("--resume", folder, space)
-    return Order(space, folder.name, folder, command, address, is_new=False)
+    return Order(space, folder.name, folder, command, address, is_new=False, extensions=history.extensions)
 
 
 def extended(folder: Path, more_trials: int, time: str | None, command: str, address: str | None) -> Order:
@@ -82,8 +104,18 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
     if history.origin is not None:
         history.origin.check("--extend", folder, space)
     trained = sum(record.status is not Status.INFEASIBLE for record in history.records.values())
-    space = _longer(space, trained + more_trials, time)
-    return Order(space, folder.name, folder, command, address, is_new=False, more_trials=more_trials)
+    longer, before = _longer(space, trained + more_trials, time), (space.config.search.trials, space.config.search.time)
+    return Order(
+        longer,
+        folder.name,
+        folder,
+        command,
+        address,
+        is_new=False,
+        more_trials=more_trials,
+        extensions=history.extensions,
+        before=before,
+    )
 
 
 def _knowing(space: Space) -> str:
@@ -94,11 +126,10 @@ def _knowing(space: Space) -> str:
 def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
     """What has ended a search for good; empty where more trials are more trials."""
     search = space.config.search
-    if history.ended_by in _FOR_GOOD:
-        return (
-            f"{SENTENCES[Reason(history.ended_by)]} (search.{history.ended_by} = {getattr(search, history.ended_by)})"
-        )
-    if Sampler.of(search).tries_each_once:
+    used_up = history.ended_by if history.ended_by in _FOR_GOOD else _used_up(search, list(history.records.values()))
+    if used_up is not None:
+        return f"{SENTENCES[Reason(used_up)]} (search.{used_up} = {getattr(search, used_up)})"
+    if Sampler.of(search).tries_each_once or ":" in search.sampler:  # one of a user's own may stop the study too
         from distill_tune.tuning.proposals.study import is_exhausted  # brings Optuna
 
         if is_exhausted(folder / JOURNAL):
@@ -106,14 +137,37 @@ def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
     return ""
 
 
+def _used_up(search: SearchConfig, records: Sequence[TrialRecord]) -> Reason | None:
+    """What has been used up beside what ended the search, such as by the last epochs of trials that it interrupted."""
+    sign = sign_of(search.objectives[0])
+    budget = Budget(
+        search.trials,
+        epochs=search.epochs,
+        target=inf if search.target is None else sign * search.target,
+        patience=search.patience,
+    )
+    spent = Spent()
+    for record in records:
+        spent.reach_all(record, search.objectives)
+    spent.take_up(records)
+    budget.note(spent.epochs, spent.best, spent.ended_since_better)
+    return budget.ended_by
+
+
 def _left_in(folder: Path) -> tuple[Space, History]:
-    """What an earlier session has left; of how long the search has become, the logbook knows first."""
+    """What an earlier session has left; of how long the search has become, the logbook knows first.
+
+    Where a kill has kept that from `search.toml`, it is as it was before; else somebody has edited it since.
+    """
     space = space_of(folder)
     try:
         history = History.of(folder)
     except CacheError as error:  # nothing is begun yet, so it is the input that is bad
         raise ConfigError(str(error)) from error
-    return (space if history.extended_to is None else _longer(space, *history.extended_to)), history
+    now, before = (space.config.search.trials, space.config.search.time), history.extended_from
+    if history.extended_to is None or now != (before or now):
+        return space, history
+    return _longer(space, *history.extended_to), history
 
 
 def _longer(space: Space, trials: int, time: str | None) -> Space:

@@ -56,6 +56,8 @@ class SearchPhase:
         self.conductor: Conductor | None = None
         self.used_s = budget.spent_s
         """What all sessions together have used of the time budget."""
+        self.learned = 0
+        """Trials of other searches that this one began with."""
 
     def run(self, prepared: Prepared, tensorboard: TensorBoardWatcher, title: str = "Searching") -> None:
         """Search until the budget is used up, or the user has said so; every trial has then ended in the ledger.
@@ -81,7 +83,10 @@ class SearchPhase:
         drop_checkpoints_of_others(folder, {*history.records, *history.confirmations})
         study = Study(folder / JOURNAL, folder.name, self.space, history.study_bytes)
         logbook.study_bytes = lambda: study.num_bytes
-        search = self.space.config.search
+        if not history.study_bytes:
+            self._learn(study)
+        records = list(history.records.values())
+        self.learned = min((record.number for record in records), default=study.num_trials)
         conductor = Conductor(
             study,
             self.judge,
@@ -89,16 +94,27 @@ class SearchPhase:
             self.budget,
             self.fitted.limits,
             self.places * self.lanes,
-            deque(self.fitted.known_good),
+            deque(self.fitted.known_good_beside(self.learned)),
             self.fitted.smallest,
         )
-        if not history.study_bytes:
-            others = still_there(search.start_from, self.reporter.tell)
-            for line in split_otherwise(others, self.space.config.data):
-                self.reporter.tell(line)
-            study.learn(trials_of_others(others, self.space))
-        conductor.take_up(list(history.records.values()))
+        conductor.take_up(records)
         return conductor
+
+    def _learn(self, study: Study) -> None:
+        """What other searches have tried, as far as it could be of this space."""
+        others = still_there(self.space.config.search.start_from, self.reporter.tell)
+        for line in split_otherwise(others, self.space.config.data):
+            self.reporter.tell(line)
+        all_trials = trials_of_others(others, self.space)
+        known = [trial for trial in all_trials if trial is not None]
+        study.learn(known)
+        if known:
+            self.reporter.tell(f"search.start_from: knows {len(known):,} of {len(all_trials):,} trials")
+        elif all_trials:
+            self.reporter.tell(
+                f"warning: search.start_from: none of {len(all_trials):,} trials has a value for each range of this "
+                "space and within it, so that the search begins as if there were none"
+            )
 
     def _say_how_it_ended(self, conductor: Conductor) -> None:
         """Say why the search is over, and write it down unless it may be taken up again for more."""

@@ -147,6 +147,11 @@ class Session:
             baseline.ledger.close()
             claim.logbook.release()
             self.clock.baseline_search_s = searched_s(baseline.ledger, began_s, claim.history.search_s)
+        if baseline.learned < self.main.learned:
+            self.reporter.tell(
+                f"warning: the search began with {self.main.learned} trials of others (search.start_from), the one "
+                f"without a teacher with {baseline.learned}; what is said against searched_no_teacher favours it"
+            )
 
     def _confirm(self) -> Confirmation | None:
         """Train the best again, then the winner's baselines; None where there is nothing to confirm."""

@@ -63,6 +63,27 @@ def test_changed_data_and_teachers_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("passes = 2", "passes = 3"),
+        ("views = 2", "views = 3"),
+        ('keep = "all"', "keep = 2"),
+        ('mode = "cached"', 'mode = "live"'),
+        ("0.0123456789", "0.0123456788"),
+        ("temperature = 3.5", "temperature = 3.0"),
+    ],
+)
+def test_what_trials_are_trained_by_cannot_be_edited(begin: Begin, refuse: Refuse, old: str, new: str) -> None:
+    many = [0.001234567, 0.002345678, 0.003456789, 0.0045678912, 0.0056789123, 0.0067891234, 0.0078912345, 0.0123456789]
+    teacher = ["teacher.views=2", "teacher.keep='all'", "teacher.mode='cached'"]
+    begun = begin("data.passes=2", "loss.temperature=3.5", f"optim.learning_rate={{choice={many}}}", *teacher)
+    text = (begun / SEARCH_TOML).read_text()
+    assert text.count(old) == 1
+    (begun / SEARCH_TOML).write_text(text.replace(old, new))
+    assert "search.toml of begun is not what the search was begun with" in refuse(arguments=("--resume",))
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--resume", "--set", "search.trials=3"), "leave out --set"),

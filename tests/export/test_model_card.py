@@ -46,6 +46,7 @@ def summary(
         "verdict": verdicts,
         "selection_bias": bias,
         "selection_bias_epochs": epochs,
+        "flattered": False,
         "test_opened": 1,
         "trials": {"total": 64},
     }
@@ -166,6 +167,12 @@ def test_the_card_says_what_the_student_reads() -> None:
     assert input_sentence((4, 5, 4), None).startswith("INPUT is a file of images")
     card = model_card(summary(TWO), images)
     assert f"FOLDER is the one that this card stands in. {images}" in card.splitlines()
+
+
+def test_a_card_says_that_its_student_is_judged_by_the_seeds_that_chose_it() -> None:
+    said = "- It is judged by the seeds that chose it, which flatters it: "
+    assert said in model_card(summary(TWO) | {"flattered": True})
+    assert said not in model_card(summary(TWO))
 
 
 def test_a_card_without_a_comparison_still_tells_the_curse() -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from distill_tune.config import Config
 from distill_tune.config.validate import validate
 from distill_tune.errors import ConfigError
 from distill_tune.registry import STUDENTS
-from distill_tune.students import Cost, build_student, count_cost
+from distill_tune.students import Cost, Student, build_student, count_cost
 
 
 def small(input_shape: tuple[int, ...], classes: int, width: int = 8, sizes: tuple[int, ...] = ()) -> nn.Module:
@@ -149,6 +149,29 @@ def test_a_users_function_that_fails_is_one_line(path: str, options: dict[str, A
         with pytest.raises(ConfigError, match=message) as caught:
             build(STUDENTS.get(path)(**options))
         assert "\n" not in str(caught.value)
+
+
+class Headed(Student):
+    """Of some widths it has no network, as one of attention with so many heads has not."""
+
+    width: int = 8
+    raised: ClassVar[Exception] = ValueError("heads must divide the width")
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        if self.width % 4:
+            raise self.raised
+        return small(input_shape, classes, self.width)
+
+
+@pytest.mark.parametrize("raised", [ValueError("heads must divide the width"), FileNotFoundError("heads.txt")])
+def test_a_family_that_has_no_network_for_some_options_is_refused_for_these_alone(
+    raised: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Headed, "raised", raised)
+    assert count_cost(Headed(width=8), (4,), 2).parameters == 5 * 8 + 9 * 2
+    said = rf"student\.family: Headed\.build in test_users_families\.py, line \d+, has raised .*{raised}; mend it"
+    with pytest.raises(ConfigError, match=said):
+        count_cost(Headed(width=6), (4,), 2)
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,8 @@ class Conductor:
             self._guarded(lambda: self._pause(record))
         else:
             record.goes_on_later = status is Status.INTERRUPTED and self._goes_on_later
-            self._spent.end(record)
+            if status is not Status.INTERRUPTED:
+                self._spent.end(record)
             message = failure or (_DIVERGED if status is Status.FAILED else "")
             self._guarded(lambda: self._tell(record, status, message))
         if self.ledger.has_only_failures(_FAILURES_THAT_END):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 
-from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.state.records import Status, TrialRecord, scores_of
+
+_DO_NOT_COUNT = (Status.INFEASIBLE, Status.INTERRUPTED)
+"""Who ends so has been no worse than the best: it was never trained, or was not allowed to train on."""
 
 
 @dataclass
@@ -28,12 +31,19 @@ class Spent:
         elif score == self.best:
             self._better_s = min(self._better_s, heard_s)
 
+    def reach_all(self, record: TrialRecord, objectives: Sequence[str]) -> None:
+        """All epochs of a trial."""
+        for report in record.reports:
+            score = scores_of(record, report, objectives)[0]
+            if isfinite(score):
+                self.reach(score, record.heard_s.get(int(report["epoch"]), report.get("time/began_s", 0.0)))
+
     def end(self, record: TrialRecord) -> None:
-        """A trial ends or pauses; it counts once, however often it does."""
+        """A trial ends, uninterrupted, or pauses; it counts once, however often it does."""
         self.ended_since_better += record.paused_s is None
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """All trials of earlier sessions, whose scores are known: they were reached in another order than theirs."""
         self.epochs = sum(record.epochs for record in records)
-        ends_s = [record.first_end_s for record in records if record.status is not Status.INFEASIBLE]
+        ends_s = [record.first_end_s for record in records if record.status not in _DO_NOT_COUNT]
         self.ended_since_better = sum(end_s is not None and end_s > self._better_s for end_s in ends_s)

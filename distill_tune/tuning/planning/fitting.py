@@ -43,12 +43,13 @@ class Fitted:
 
     @property
     def known_good(self) -> list[Values]:
-        """Settings to try first."""
+        """Settings to try first, unless a search has learned from others' trials; see `known_good_beside`."""
         search = self.space.config.search
-        if search.start_with != "middle":
-            return search.start_with
-        knows_others = bool(search.start_from) and Sampler.of(search).learns_from_others
-        return [] if knows_others else first_to_try(self.space, self.limits)
+        return first_to_try(self.space, self.limits) if search.start_with == "middle" else search.start_with
+
+    def known_good_beside(self, learned: int) -> list[Values]:
+        """Settings to try first in a search that knows so many trials of others: no middle beside these."""
+        return [] if learned and self.space.config.search.start_with == "middle" else self.known_good
 
     def without_teacher(self) -> Fitted:
         """What is searched for `confirm.baseline_search`.

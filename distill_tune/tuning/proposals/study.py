@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,8 @@ class Study:
             journal.unlink(missing_ok=True)
         self._storage = storage = SearchStorage(journal)
         self._study = optuna.load_study(study_name=None, storage=storage) if keep_bytes else self._made(name, storage)
+        # Samplers that come to an end stop the loop of `Study.optimize`; there is none here, and a mark lasts longer.
+        self._study.stop = partial(self._study.set_user_attr, EXHAUSTED, True)  # type: ignore[method-assign]
         self._asked: dict[int, optuna.Trial] = {}
         self._next = len(self._study.get_trials(deepcopy=False))
         self._storage.find_paused(self._study)
@@ -105,11 +107,16 @@ class Study:
         """How long the journal is; raises OSError where that lacks an entry."""
         return self._storage.journal.num_bytes
 
+    @property
+    def num_trials(self) -> int:
+        """All trials that it knows."""
+        return self._next
+
     def ask(self, fixed: Values | None = None) -> Proposal:
         """The next proposal, within the limits or not; `fixed` values are taken as they are.
 
         Raises:
-            DistillTuneError: every combination has been tried.
+            DistillTuneError: the sampler has come to its end.
         """
         if EXHAUSTED in self._study.user_attrs:
             raise DistillTuneError("search.sampler: every combination of the space has been tried.")

@@ -27,16 +27,16 @@ from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL
 
 
-def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial]:
-    """The trials with results whose every value this space has, and all objectives, in the folders' order.
+def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial | None]:
+    """The trials with results for all objectives, in the folders' order; None for one that this space could not have.
 
-    None for a sampler that does not learn from them: one that tries each combination once would leave theirs out.
+    There are none for a sampler that does not learn from them: one that tries each combination once would leave theirs
+    out.
     """
     objectives = space.config.search.objectives
     if not Sampler.of(space.config.search).learns_from_others:
         return []
-    found = (_as_ours(trial, told, space) for f in folders for trial, told in _trials(expanded(f), objectives))
-    return [trial for trial in found if trial is not None]
+    return [_as_ours(trial, told, space) for f in folders for trial, told in _trials(expanded(f), objectives)]
 
 
 def _trials(folder: Path, objectives: Sequence[str]) -> Iterator[tuple[FrozenTrial, dict[str, Any]]]:

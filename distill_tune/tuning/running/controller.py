@@ -69,6 +69,8 @@ def run_trials(
     try:
         while not controller.is_finished():
             controller.step()
+            scheduler.kept.raise_it()
+        scheduler.kept.raise_it()
     except Exception:
         controller.cleanup()
         raise

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
-from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.running.lane_desk import Hand
 from distill_tune.tuning.running.lane_host import LANES
-from distill_tune.tuning.running.tune_adapters import ConductedScheduler, ConductedSearcher
+from distill_tune.tuning.running.tune_adapters import ConductedScheduler, ConductedSearcher, Kept
 from distill_tune.tuning.state.records import News
 from distill_tune.tuning.workers.trial import DIED
 
@@ -66,13 +65,14 @@ class Hands:
 class LaneSearcher(ConductedSearcher):
     """Tune asks for places here."""
 
-    def __init__(self, conductor: Conductor, hands: Hands):
-        super().__init__(conductor)
+    def __init__(self, conductor: Conductor, hands: Hands, kept: Kept):
+        super().__init__(conductor, kept)
         self._hands = hands
         self._places: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """A place with its lanes filled; None while there is nothing for it, FINISHED when the search is over."""
+        self._kept.raise_it()
         if self._conductor.is_over:
             return Searcher.FINISHED
         place = len(self._places)
@@ -85,18 +85,18 @@ class LaneSearcher(ConductedSearcher):
         """A place is at its end; where its process died too often, its lanes have failed."""
         place = self._places.get(trial_id)
         if place is not None and error:
-            self._hands.end(place, DIED)
+            with self._kept.within():
+                self._hands.end(place, DIED)
 
 
 class LaneScheduler(ConductedScheduler):
     """Tune asks here, after each step of a place, whether it goes on."""
 
-    def __init__(self, conductor: Conductor, hands: Hands):
-        super().__init__(conductor)
+    def __init__(self, conductor: Conductor, hands: Hands, kept: Kept):
+        super().__init__(conductor, kept)
         self._hands = hands
 
-    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+    def _goes_on(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
         """Ask the conductor about each lane; a place that gets on may lose its process again."""
         trial.run_metadata.num_failures = 0
-        goes_on = self._hands.told(trial.config["place"], result[LANES])
-        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+        return self._hands.told(trial.config["place"], result[LANES])

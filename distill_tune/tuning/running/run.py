@@ -19,7 +19,7 @@ from distill_tune.tuning.running.lane_adapters import Hands, LaneScheduler, Lane
 from distill_tune.tuning.running.lane_desk import LaneDesk
 from distill_tune.tuning.running.lane_host import LaneHost
 from distill_tune.tuning.running.place_actors import PlaceActors
-from distill_tune.tuning.running.tune_adapters import ConductedScheduler, ConductedSearcher, Waiting
+from distill_tune.tuning.running.tune_adapters import ConductedScheduler, ConductedSearcher, Kept, Waiting
 from distill_tune.tuning.workers.groups import WORKERS
 from distill_tune.tuning.workers.trial import Trial, TrialContext
 
@@ -62,7 +62,8 @@ class _TuneParts:
 
 def _alone(conductor: Conductor, context: TrialContext) -> _TuneParts:
     """A trial of ours is one of Tune's."""
-    searcher, scheduler = ConductedSearcher(conductor), ConductedScheduler(conductor)
+    kept = Kept()
+    searcher, scheduler = ConductedSearcher(conductor, kept), ConductedScheduler(conductor, kept)
     actors, retries = PlaceActors.of(Trial, context=context), context.space.config.search.retries
     return _TuneParts(actors, searcher, scheduler, conductor.concurrency, retries)
 
@@ -73,7 +74,8 @@ def _in_lanes(conductor: Conductor, context: TrialContext) -> _TuneParts:
     desk = desk_here(retries)
     hands = Hands(conductor, context.lanes, lambda place, hand: ray.get(desk.give.remote(place, hand)))
     actors = PlaceActors.of(LaneHost, context=context, desk=desk)
-    searcher, scheduler = LaneSearcher(conductor, hands), LaneScheduler(conductor, hands)
+    kept = Kept()
+    searcher, scheduler = LaneSearcher(conductor, hands, kept), LaneScheduler(conductor, hands, kept)
     deaths = max(_DEATHS_OF_A_PLACE, (retries + 1) * context.lanes)  # each lane may be at fault, one after the other
     return _TuneParts(actors, searcher, scheduler, conductor.concurrency // context.lanes, deaths)
 

@@ -1,11 +1,17 @@
-"""The conductor behind Ray Tune's searcher, scheduler and stopper; all three only translate."""
+"""The conductor behind Ray Tune's searcher, scheduler and stopper; all three only translate.
+
+What the conductor raises, such as by a user's own sampler, would be swallowed by Tune where a trial ends, and the
+search would wait for that trial for ever; where a trial has told something, it would be one of Tune's own errors. So it
+is kept there, and raised where Tune lets it through.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
@@ -22,12 +28,32 @@ PATIENCE_S = 20.0
 """How long no trial is at work before the user is told what the search waits for."""
 
 
+class Kept:
+    """The first exception that was kept; one for all adapters of a search."""
+
+    def __init__(self) -> None:
+        self._error: Exception | None = None
+
+    @contextmanager
+    def within(self) -> Iterator[None]:
+        """Keep what is raised in the block."""
+        try:
+            yield
+        except Exception as error:
+            self._error = self._error or error
+
+    def raise_it(self) -> None:
+        """Raise what was kept, if anything was."""
+        if self._error is not None:
+            raise self._error
+
+
 class ConductedSearcher(Searcher):
     """Tune asks for trials here, and says here how they ended."""
 
-    def __init__(self, conductor: Conductor):
+    def __init__(self, conductor: Conductor, kept: Kept):
         super().__init__(metric=conductor.ledger.objective, mode="max" if conductor.ledger.sign > 0 else "min")
-        self._conductor = conductor
+        self._conductor, self._kept = conductor, kept
         self._ours: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
@@ -35,6 +61,7 @@ class ConductedSearcher(Searcher):
 
         FINISHED when the search is over.
         """
+        self._kept.raise_it()
         if self._conductor.is_over:
             return Searcher.FINISHED
         proposal = self._conductor.propose()
@@ -50,8 +77,9 @@ class ConductedSearcher(Searcher):
         if ours is None:
             return
         result = result or {}
-        self._conductor.goes_on(ours, result.get(REPORTS, []))
-        self._conductor.ended(ours, result.get(FAILURE) or (DIED if error else None))
+        with self._kept.within():
+            self._conductor.goes_on(ours, result.get(REPORTS, []))
+            self._conductor.ended(ours, result.get(FAILURE) or (DIED if error else None))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study's journal is the state."""
@@ -63,9 +91,9 @@ class ConductedSearcher(Searcher):
 class ConductedScheduler(FIFOScheduler):
     """Tune asks here, after each step of a trial, whether it goes on."""
 
-    def __init__(self, conductor: Conductor):
+    def __init__(self, conductor: Conductor, kept: Kept):
         super().__init__()  # type: ignore[no-untyped-call]
-        self._conductor = conductor
+        self._conductor, self.kept = conductor, kept
         self._controller: Any = None
         self._waiting = set[str]()
         """Trials whose actor is up and waits for its workers."""
@@ -100,13 +128,17 @@ class ConductedScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Ask the conductor; but of what has told nothing new there is nothing to judge."""
+        goes_on = False
+        with self.kept.within():
+            goes_on = self._goes_on(trial, result)
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+    def _goes_on(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
         self._waiting.discard(trial.trial_id)
         if reports := result.get(REPORTS, []):
-            goes_on = self._conductor.goes_on(trial.config["trial"], reports)
-        else:
-            self._waiting.add(trial.trial_id)
-            goes_on = self._conductor.budget.ended_by is None
-        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+            return self._conductor.goes_on(trial.config["trial"], reports)
+        self._waiting.add(trial.trial_id)
+        return self._conductor.budget.ended_by is None
 
 
 class Waiting(Stopper):

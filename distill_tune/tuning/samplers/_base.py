@@ -36,7 +36,7 @@ class Sampler(Options, ABC):
     """Whether it can sample ranges without a last value."""
 
     tries_each_once: ClassVar[bool] = False
-    """Whether it comes to an end: it proposes every combination once, and marks the study as `EXHAUSTED` then."""
+    """Whether it comes to an end: it proposes every combination once, and calls `study.stop()` after the last."""
 
     learns_from_others: ClassVar[bool] = True
     """Whether the trials of other searches (`search.start_from`) change what it proposes for the better."""

@@ -26,9 +26,10 @@ class Grid(Sampler):
 
     def build(self, seed: int, number: int) -> BaseSampler:
         """What has been tried is in the study; the order is reseeded for each trial."""
-        from distill_tune.tuning.samplers._each_once import EachOnce
+        from optuna.samplers import BruteForceSampler
 
-        return EachOnce(proposal_seed(seed, number), avoid_premature_stop=False)  # what is at work counts as tried
+        # What is at work counts as tried.
+        return BruteForceSampler(proposal_seed(seed, number), avoid_premature_stop=False)
 
     def check(self, space: Space) -> None:
         """Refuse ranges that have no last value."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from distill_tune.config import Space, load_space
 from distill_tune.distillation.materials.prepared import Prepared
-from distill_tune.errors import CacheError, ConfigError
+from distill_tune.errors import CacheError, ConfigError, DistillTuneError
 from distill_tune.export.result_folder import (
     CACHE,
     SEARCH_TOML,
@@ -55,17 +55,18 @@ class Claim:
         return cls(folder, logbook, command=command)
 
     @classmethod
-    def of_old(cls, folder: Path, command: str) -> Claim:
+    def of_old(cls, folder: Path, command: str, check: Callable[[History], object] = lambda history: None) -> Claim:
         """Take up the folder of an earlier search.
 
         Raises:
-            ConfigError: another program is at work there.
+            ConfigError: another program is at work there, or whatever `check` raises of what was left.
             CacheError: the logbook is damaged.
         """
         logbook = Logbook(folder)
         try:
             history = History.of(folder)
-        except CacheError:
+            check(history)
+        except DistillTuneError:
             logbook.release()
             raise
         logbook.cut(history.logbook_bytes)

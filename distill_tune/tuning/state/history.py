@@ -45,6 +45,8 @@ class History:
     """How often it was extended."""
     extended_to: tuple[int, str | None] | None = None
     """Its trials and its time since the last extension, where that has said so."""
+    extended_from: tuple[int, str | None] | None = None
+    """What these were before it."""
     origin: Origin | None = None
     """What it was begun with; None of one that was begun before that was written down."""
     is_finished: bool = False
@@ -121,7 +123,7 @@ class History:
         match kind:
             case Entry.SESSION:
                 if "data" in entry:
-                    self.origin = Origin(entry["data"], entry["teachers"], entry.get("space", ""))
+                    self.origin = Origin(entry["data"], entry["teachers"], entry.get("asked", ""))
             case Entry.SEARCHING:
                 pass  # for the stopwatch
             case Entry.STARTED:
@@ -145,6 +147,9 @@ class History:
             case Entry.EXTENDED:
                 self.extend()
                 self.extended_to = (entry["total"], entry["time"]) if "total" in entry else None
+                self.extended_from = (
+                    (entry["trials_before"], entry["time_before"]) if "trials_before" in entry else None
+                )
             case _:
                 assert_never(kind)
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distill_tune.config import Space
 from distill_tune.config.messages import dotted
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 _MAY_CHANGE = ("data", "teacher", "resources")
 _MAY_CHANGE_IN_SEARCH = ("trials", "time", "retries")
+_HEARD_BY_TRIALS = {"data": ("passes",), "teacher": ("mode", "views", "keep")}
+"""What the marks of data and teachers do not have, since the cached files are the same."""
+_MIX = ("weights", "use", "average")
+"""Likewise of an ensemble."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Origin:
     """The data set's fingerprint."""
     teachers: list[str]
     """Names of the teachers' folders."""
-    space: str = ""
+    asked: str = ""
     """Digest of what is searched and how; empty of a search that was begun before this was written down."""
 
     @classmethod
@@ -53,7 +58,7 @@ class Origin:
             DataError: the data are others.
             TeacherError: a teacher is another one.
         """
-        if self.space and _digest(space) != self.space:
+        if self.asked and _digest(space) != self.asked:
             raise ConfigError(
                 f"{option}: the {SEARCH_TOML} of {folder.name} is not what the search was begun with; put it back as "
                 "it was, or begin a new search, which may know these trials by search.start_from."
@@ -89,8 +94,14 @@ def _digest(space: Space) -> str:
     Data and teachers have marks of their own, wherever they lie; how many trials there are, for how long and on what
     resources may change.
     """
-    ranges = {dotted(path): str(found) for path, found in space.ranges.items()}
+    ranges = {dotted(path): [found.kind, asdict(found)] for path, found in space.ranges.items()}
     tables = {name: table for name, table in space.tables.items() if name not in _MAY_CHANGE}
+    tables |= {name: _only(space.tables.get(name, {}), keys) for name, keys in _HEARD_BY_TRIALS.items()}
+    tables["teacher"] |= _only(space.tables.get("teacher", {}).get("ensemble", {}), _MIX)
     search = {key: value for key, value in tables.get("search", {}).items() if key not in _MAY_CHANGE_IN_SEARCH}
     told = json.dumps([ranges, tables | {"search": search}], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _only(table: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: table[key] for key in keys if key in table}

@@ -58,9 +58,15 @@ def front_in_words(ledger: Ledger) -> str:
     front = front_of(ledger)
     if not front:
         return "the front is empty: no trial came to its end"
-    ends = front[:1] + front[1:][-1:]
-    of_each = (f"{name} {' to '.join(amount(r.value_of(name, r.last)) for r in ends)}" for name in ledger.objectives)
+    of_each = (f"{name} {_ends([r.value_of(name, r.last) for r in front])}" for name in ledger.objectives)
     return f"the front: {len(front)} student{'s' * (len(front) > 1)}, {', '.join(of_each)}"
+
+
+def _ends(values: Sequence[float]) -> str:
+    """Such as 0.97 to 0.81: both ends, that first on whose side the first value lies."""
+    low, high = min(values), max(values)
+    ends = (high, low) if high - values[0] <= values[0] - low else (low, high)
+    return " to ".join(map(amount, ends[: len(values)]))
 
 
 def front_rows(ledger: Ledger, space: Space, confirmed: Sequence[Candidate]) -> list[dict[str, Any]]:

@@ -45,6 +45,7 @@ def complete(
         "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
         "verdict": verdicts_of(winner, [b.name for b in baselines], examination),
         **summary.selection_bias(winner, ledger.objective, ledger.sign),
+        "flattered": confirmation.is_flattered,
     }
     card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation))
     write_student_folder(folder, winner.config, preparation.dataset, weights, card)

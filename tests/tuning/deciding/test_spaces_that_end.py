@@ -1,11 +1,14 @@
 """Spaces of which little is allowed, or that are tried to their end."""
 
 import json
+import sys
 from collections import deque
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from conducted import FakeLimits, begin, journal, report
+from optuna.samplers import BaseSampler, GridSampler
 from optuna.trial import TrialState
 from played_sessions import TABLES
 
@@ -14,7 +17,9 @@ from distill_tune.errors import DistillTuneError
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.proposals.study import Study
+from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.schedulers.asha import Asha
+from distill_tune.tuning.schedulers.promotion import Promotion
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import JOURNAL
 from distill_tune.tuning.state.records import Status, TrialRecord
@@ -63,6 +68,43 @@ def test_a_grid_tries_every_combination_once_in_however_many_places_and_ends(tmp
             conductor.ended(at_work.popleft(), None)
     tried = [tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()]
     assert len(tried) == len(set(tried)) == 3 + 3 * 4
+    assert "every combination of the space has been tried" in conductor.why_exhausted
+
+
+class Ending(Sampler):
+    """One of Optuna's that comes to an end, as somebody would name it in a module of his own."""
+
+    def build(self, seed: int, number: int) -> BaseSampler:
+        return GridSampler({"optim.batch_size": [16, 32], "optim.learning_rate": [0.01, 0.02, 0.03]}, seed=seed)
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+def test_a_sampler_of_ones_own_that_stops_the_study_ends_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: bool
+) -> None:
+    mine = ModuleType("my_samplers")
+    mine.Ending = Ending  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "my_samplers", mine)
+    optim = {"batch_size": {"choice": [16, 32]}, "learning_rate": {"choice": [0.01, 0.02, 0.03]}}
+    tables = {"data": {"source": "digits"}, "student": {"family": "mlp"}, "optim": optim}
+    space = Space.parse({**tables, "search": {"max_epochs": 9, "sampler": "my_samplers:Ending"}})
+    judge = (Promotion() if pauses else Asha()).judge(space.config.search)
+    study = Study(tmp_path / JOURNAL, "s", space)
+    conductor = Conductor(study, judge, Ledger(), Budget(1000), FakeLimits(None), 2)  # type: ignore[arg-type]
+    at_work = deque[str]()
+    while not conductor.is_over:
+        if (proposal := conductor.propose()) is not None:
+            at_work.append(proposal.trial_id)
+        else:
+            name = at_work.popleft()
+            epoch = conductor.ledger.records[name].epochs
+            goes_on = True
+            while goes_on and epoch < 9:
+                epoch += 1
+                goes_on = conductor.goes_on(name, report(epoch, 0.5))
+            conductor.ended(name, None)
+    tried = {tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()}
+    assert len(tried) == 2 * 3
     assert "every combination of the space has been tried" in conductor.why_exhausted
 
 

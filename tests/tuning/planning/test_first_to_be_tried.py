@@ -155,7 +155,14 @@ def other(tmp_path: Path) -> str:
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
 def test_what_is_learnt_from_others_takes_the_place_of_the_middle(preparation: Any, other: str, sampler: str) -> None:
     found, said = fitted(preparation, search={"start_from": [other], "sampler": sampler, "trials": 20})
-    assert (found.known_good, said) == ([], [])
+    assert (found.known_good_beside(5), said) == ([], [])
+    assert found.known_good_beside(0) == [found.space.middle()], "where nothing could be learnt"
+
+
+def test_whoever_says_where_to_start_is_heard_also_beside_what_is_learnt(preparation: Any, other: str) -> None:
+    known = [{"optim.learning_rate": 0.01}]
+    found, _ = fitted(preparation, search={"start_from": [other], "start_with": known, "trials": 20})
+    assert found.known_good_beside(5) == known
 
 
 @pytest.mark.parametrize("sampler", ["random", "qmc", "cmaes", "nsgaii"])

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -20,7 +21,7 @@ from distill_tune.tuning.interrupts import heard
 from distill_tune.tuning.running import tune_adapters
 from distill_tune.tuning.running.controller import Controller
 from distill_tune.tuning.running.run import run_search
-from distill_tune.tuning.running.tune_adapters import ConductedScheduler, Waiting
+from distill_tune.tuning.running.tune_adapters import ConductedScheduler, Kept, Waiting
 from distill_tune.tuning.state.ledger import Watcher
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.checkpoints import CHECKPOINTS, CheckpointSweeper
@@ -141,6 +142,17 @@ def test_trials_that_pause_are_taken_up_again_where_they_were(tmp_path: Path, pr
     assert list((tmp_path / CHECKPOINTS).glob("*")) == []
 
 
+@pytest.mark.parametrize(("where", "lanes"), [("tell", 1), ("note", 1), ("tell", 2)])
+def test_what_is_raised_where_a_trial_ends_ends_the_search_and_is_told_as_it_is(
+    where: str, lanes: int, tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = "promotion" if where == "note" else "asha"
+    conductor, context = searched(tmp_path, preparation, trials=12, scheduler=scheduler, lanes=lanes)
+    monkeypatch.setattr(conductor.study, where, Mock(side_effect=LookupError("of a sampler of my own")))
+    with pytest.raises(LookupError, match="of a sampler of my own"):
+        run_search(conductor, context)
+
+
 def test_a_search_says_what_it_waits_for_once_each_time_that_no_trial_is_at_work(
     tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +161,7 @@ def test_a_search_says_what_it_waits_for_once_each_time_that_no_trial_is_at_work
     report = {"epoch": 9, "val/accuracy": 0.5}
     conductor.take_up([TrialRecord(99, "0099", {}, status=Status.COMPLETED, reports=[report])])  # it goes on
     heard_of: list[str] = []
-    waiting = Waiting(conductor, ConductedScheduler(conductor), heard_of.append)
+    waiting = Waiting(conductor, ConductedScheduler(conductor, Kept()), heard_of.append)
     assert not waiting.stop_all()
     assert heard_of == [], "no trial has been proposed"
     assert conductor.propose() is not None

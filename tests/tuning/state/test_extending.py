@@ -11,7 +11,7 @@ from distill_tune.export.result_folder import SEARCH_TOML
 from distill_tune.tuning.order import extended, taken_up
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.state.claim import Claim, space_of
-from distill_tune.tuning.state.logbook import JOURNAL, Entry
+from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 SPACE = Space.parse(
@@ -73,6 +73,69 @@ def test_an_extension_has_so_many_more_trials_than_there_have_been_however_many_
     assert length(extended(folder, 5, None, "", None).space) == (4 + 5, None)
     extend(folder, 5, "1h")
     assert length(taken_up(folder, "", None).space) == (4 + 5, "1h")
+
+
+def test_an_extension_whose_search_toml_was_edited_since_is_as_long_as_that_says(finished: Path) -> None:
+    extend(finished, 6, None)
+    edited = (finished / SEARCH_TOML).read_text().replace("trials = 26", "trials = 22")
+    (finished / SEARCH_TOML).write_text(edited)
+    assert length(taken_up(finished, "its third command", None).space) == (22, None)
+
+
+@pytest.mark.parametrize("meanwhile", ["finished", "extended"])
+def test_a_search_that_another_program_finishes_or_extends_meanwhile_is_not_taken_up(
+    finished: Path, meanwhile: str
+) -> None:
+    if meanwhile == "finished":
+        extend(finished, 6, None)
+        order = taken_up(finished, "its third command", None)
+        finish(Claim.of_old(finished, ""), *[Status.STOPPED] * 6)
+    else:
+        order = extended(finished, 6, None, "its third command", None)
+        extend(finished, 6, None)
+        finish(Claim.of_old(finished, ""), *[Status.STOPPED] * 6)
+    before = (finished / LOGBOOK).read_bytes()
+    with pytest.raises(ConfigError, match="another program has finished or extended this search meanwhile"):
+        Claim.of_old(finished, "", order.check_still_right)
+    assert (finished / LOGBOOK).read_bytes() == before
+    Claim.of_old(finished, "").logbook.release()
+
+
+EPOCHS = [{"epoch": epoch, "val/accuracy": 0.5, "time/began_s": 1.0} for epoch in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ({"epochs": 8}, r"the epochs are used up \(search\.epochs = 8\)"),
+        ({"target": 0.5}, r"the target is reached \(search\.target = 0\.5\)"),
+        ({"patience": 2}, r"no trial has been better for too long \(search\.patience = 2\)"),
+    ],
+)
+def test_what_was_used_up_as_the_time_ended_the_search_ends_its_extension_too(
+    tmp_path: Path, key: dict[str, Any], why: str
+) -> None:
+    space = Space.parse({**SPACE.tables, "search": {"trials": 20, "time": "10m", **key}})
+    claim = Claim.of_new(tmp_path / "search", space, "its first command")
+    (claim.folder / JOURNAL).touch()
+    for number in range(4):
+        record = TrialRecord(number, f"{number:04d}", {})
+        claim.logbook.trial_started(record)
+        for report in EPOCHS:
+            record.reach(report, False, at_s=1.0)
+            claim.logbook.trial_reported(record)
+        record.end(Status.STOPPED, "", at_s=9e9)  # after all that was heard of them
+        claim.logbook.trial_ended(record)
+    folder = finish(claim, ended_by="time")
+    with pytest.raises(ConfigError, match=why):
+        extended(folder, 6, None, "", None)
+
+
+def test_trials_that_the_time_has_interrupted_are_no_sign_that_nothing_gets_better(tmp_path: Path) -> None:
+    space = Space.parse({**SPACE.tables, "search": {"trials": 20, "time": "10m", "patience": 2}})
+    ends = [Status.COMPLETED, *[Status.INTERRUPTED] * 6]
+    folder = finish(Claim.of_new(tmp_path / "search", space, "its first command"), *ends, ended_by="time")
+    assert length(extended(folder, 6, None, "", None).space) == (13, None)
 
 
 def of_grid(folder: Path) -> Space:

@@ -96,3 +96,14 @@ def test_the_front_in_words_has_its_ends() -> None:
     )
     assert front_in_words(ledger_of(FRONT[1])) == "the front: 1 student, val/accuracy 0.9000, parameters 400"
     assert front_in_words(ledger_of()) == "the front is empty: no trial came to its end"
+
+
+def test_the_ends_of_three_objectives_are_those_of_each() -> None:
+    ledger = Ledger("val/accuracy", further=["val/loss", "parameters"])
+    for number, (accuracy, loss, parameters) in enumerate([(0.9, 0.5, 300), (0.8, 0.2, 200), (0.7, 0.4, 100)]):
+        record = TrialRecord(number, f"{number:04d}", {}, parameters=parameters)
+        ledger.start(record)
+        ledger.report(record.trial_id, {"epoch": 1, "val/accuracy": accuracy, "val/loss": loss})
+        ledger.end(record, Status.COMPLETED)
+    expected = "val/accuracy 0.9000 to 0.7000, val/loss 0.5000 to 0.2000, parameters 300 to 100"
+    assert front_in_words(ledger) == f"the front: 3 students, {expected}"
