@@ -226,6 +226,24 @@ GROUPS = {
             for noise in (0.1, 0.2)
         },
     ),
+    "a teacher that knows the noise, few labels": Group(
+        FEW,
+        {
+            f"{shown}, {seen}": {
+                "teacher": {
+                    "mlp": {"widths": widths, "dropout": 0.1},
+                    "train": {**_RECIPE, "augmentation": augmentation},
+                }
+            }
+            for shown, widths in (("256-256", [256, 256]), ("512-512-512", [512, 512, 512]))
+            for seen, augmentation in (
+                ("mixup 0.2", {"mixup": 0.2}),
+                ("noise 0.15", {"noise": 0.15}),
+                ("noise 0.3", {"noise": 0.3}),
+                ("noise 0.3 and mixup 0.2", {"noise": 0.3, "mixup": 0.2}),
+            )
+        },
+    ),
     "features": Group(
         LETTER,
         {"soft_targets alone": {}}

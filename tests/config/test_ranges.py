@@ -134,3 +134,15 @@ def test_anything_else_is_not(value: Any) -> None:
 @pytest.mark.parametrize("kind", ["unifrom", "Choice", "choices", "log_itn", "lgo"])
 def test_a_slip_in_the_kind_is_seen(kind: str) -> None:
     assert looks_like_range({kind: [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("values", "written", "expected"),
+    [((8, 16), 8.0, 8), (([8], [16, 4]), [8.0], "[8]"), (("a", "b"), "b", "b"), ((0.5, 1.0), 1, 1.0)],
+)
+def test_a_value_that_equals_one_of_a_choice_is_that_one_to_optuna(
+    values: tuple[Any, ...], written: Any, expected: Any
+) -> None:
+    found = Choice(values).as_optuna(written)
+    assert found == expected
+    assert type(found) is type(expected)
