@@ -86,7 +86,8 @@ class SearchPhase:
         if not history.study_bytes:
             self._learn(study)
         records = list(history.records.values())
-        self.learned = min((record.number for record in records), default=study.num_trials)
+        if self.space.config.search.start_from:
+            self.learned = min((record.number for record in records), default=study.num_trials)
         conductor = Conductor(
             study,
             self.judge,

@@ -37,6 +37,7 @@ from distill_tune.tuning.verdict.remarks import (
     failures_in_words,
     left_out_in_words,
     not_finite_in_words,
+    other_beginnings_in_words,
     weak_teacher_in_words,
 )
 
@@ -147,11 +148,8 @@ class Session:
             baseline.ledger.close()
             claim.logbook.release()
             self.clock.baseline_search_s = searched_s(baseline.ledger, began_s, claim.history.search_s)
-        if baseline.learned < self.main.learned:
-            self.reporter.tell(
-                f"warning: the search began with {self.main.learned} trials of others (search.start_from), the one "
-                f"without a teacher with {baseline.learned}; what is said against searched_no_teacher favours it"
-            )
+        for line in other_beginnings_in_words(self.main.learned, baseline.learned):
+            self.reporter.tell(line)
 
     def _confirm(self) -> Confirmation | None:
         """Train the best again, then the winner's baselines; None where there is nothing to confirm."""

@@ -4,19 +4,23 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import pytest
 from small import TABLES
 
 from distill_tune.config import Space
+from distill_tune.export.result_folder import write_search_toml
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.planning.fitting import Fitted
 from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.search_phase import SearchPhase
 from distill_tune.tuning.showing.display import Reporter, SteadyConsole
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.claim import Claim
-from distill_tune.tuning.state.logbook import Entry
-from distill_tune.tuning.state.records import TrialRecord
+from distill_tune.tuning.state.logbook import JOURNAL, Entry
+from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.checkpoints import CHECKPOINTS, checkpoint_of
 
 
@@ -38,6 +42,52 @@ def test_checkpoints_from_entries_that_were_lost_are_gone_before_another_trial_h
     phase.ledger.close()
     claim.logbook.release()
     assert [path.stem for path in (folder / CHECKPOINTS).iterdir()] == ["confirm-trial-0000-seed1000"]
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """A search of the same space that has trained six trials."""
+    folder, space = tmp_path / "other", Space.parse(TABLES)
+    folder.mkdir()
+    write_search_toml(folder, space, "its command")
+    study = Study(folder / JOURNAL, "other", space)
+    for _ in range(6):
+        proposal = study.ask()
+        reports = [{"epoch": 9, "val/accuracy": 0.5, "val/loss": 0.5}]
+        study.tell(TrialRecord(proposal.number, "t", proposal.values, reports=reports), Status.COMPLETED)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("optim", "learned", "said"),
+    [
+        ({}, 6, "search.start_from: knows 6 of 6 trials"),
+        (
+            {"weight_decay": {"log": [1e-5, 1e-2]}},
+            0,
+            "warning: search.start_from: none of 6 trials has a value for each",
+        ),
+    ],
+)
+def test_a_search_begins_in_the_middle_unless_it_knows_trials_of_others_and_says_which(
+    optim: dict[str, Any], learned: int, said: str, tmp_path: Path, preparation: Any, other: Path
+) -> None:
+    tables = {**TABLES, "optim": TABLES["optim"] | optim, "search": TABLES["search"] | {"start_from": [str(other)]}}
+    space, told = Space.parse(tables), list[str]()
+    reporter = Mock(spec=Reporter, quiet=True, tell=told.append)
+    fitted = Fitted(space, Limits(space.config.limits, preparation.dataset), {})
+    claim = Claim.of_new(tmp_path / "search", space, "its first command")
+    for turn in range(2):
+        phase = SearchPhase(claim, fitted, Budget(8), 1, reporter)
+        phase.ledger.watchers.append(claim.logbook)
+        conductor = phase._take_up()
+        proposal = conductor.propose()
+        assert proposal is not None
+        assert (phase.learned, proposal.number) == (learned, learned), "the same one again where it is taken up"
+        assert (proposal.values == space.middle()) is (not learned)
+        claim.logbook.release()
+        claim = Claim.of_old(tmp_path / "search", "its second command") if not turn else claim
+    assert [line[: len(said)] for line in told] == [said], "once, when they are learnt"
 
 
 def test_a_search_begins_without_what_only_its_end_needs() -> None:

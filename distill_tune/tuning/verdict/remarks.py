@@ -33,6 +33,16 @@ def failures_in_words(confirmation: Confirmation) -> list[str]:
     return warnings
 
 
+def other_beginnings_in_words(learned: int, learned_without: int) -> list[str]:
+    """A warning where a search began with more trials of others than the one without a teacher beside it."""
+    if learned <= learned_without:
+        return []
+    return [
+        f"warning: the search began with {learned:,} trials of others (search.start_from), the one without a teacher "
+        f"with {learned_without:,}; what is said against searched_no_teacher favours the first"
+    ]
+
+
 def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
     """A warning where the teacher is surely worse than the student without it, and is no help: it was trained badly."""
     teacher, alone = summary["teacher"]["test"]["accuracy"], summary["baselines"].get("no_teacher")

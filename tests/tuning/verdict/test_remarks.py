@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from distill_tune.tuning.verdict.remarks import weak_teacher_in_words
+from distill_tune.tuning.verdict.remarks import other_beginnings_in_words, weak_teacher_in_words
 
 
 def summary(teacher: float | None, alone: float | None, word: str = "DOES NOT BEAT") -> dict[str, Any]:
@@ -44,3 +44,12 @@ def test_of_a_teacher_that_may_be_as_good_or_is_unknown_nothing_is_said(
 
 def test_of_a_teacher_that_helps_nothing_is_said() -> None:
     assert weak_teacher_in_words(summary(0.672, 0.833, "BEATS")) == []
+
+
+@pytest.mark.parametrize(("learned", "without", "lines"), [(0, 0, 0), (6, 6, 0), (2, 6, 0), (6, 0, 1), (6, 2, 1)])
+def test_a_search_that_began_with_more_of_others_than_the_one_beside_it_is_told_of(
+    learned: int, without: int, lines: int
+) -> None:
+    told = other_beginnings_in_words(learned, without)
+    assert len(told) == lines
+    assert all(f"began with {learned} trials of others" in line and f"with {without};" in line for line in told)
