@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status
 from distill_tune.tuning.verdict.confirmation import Confirmation
 
 
@@ -31,6 +33,18 @@ def failures_in_words(confirmation: Confirmation) -> list[str]:
             "further ones too few of its trainings came to their end"
         )
     return warnings
+
+
+def refusals_in_words(ledger: Ledger) -> list[str]:
+    """A warning where more students were refused than trained: the space is mostly such as cannot be."""
+    refused = ledger.with_status(Status.INFEASIBLE)
+    trained = ledger.count() - len(refused)
+    if len(refused) <= trained:
+        return []
+    return [
+        f"warning: {len(refused):,} proposed students were refused, and {trained:,} trained; the last one: "
+        f"{refused[-1].message.rstrip('.')}; narrow the student's ranges, or loosen the limits"
+    ]
 
 
 def other_beginnings_in_words(learned: int, learned_without: int) -> list[str]:

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from distill_tune.tuning.verdict.remarks import other_beginnings_in_words, weak_teacher_in_words
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.verdict.remarks import other_beginnings_in_words, refusals_in_words, weak_teacher_in_words
 
 
 def summary(teacher: float | None, alone: float | None, word: str = "DOES NOT BEAT") -> dict[str, Any]:
@@ -53,3 +55,15 @@ def test_a_search_that_began_with_more_of_others_than_the_one_beside_it_is_told_
     told = other_beginnings_in_words(learned, without)
     assert len(told) == lines
     assert all(f"began with {learned} trials of others" in line and f"with {without};" in line for line in told)
+
+
+@pytest.mark.parametrize(("refused", "trained", "lines"), [(0, 0, 0), (3, 3, 0), (4, 3, 1), (100, 0, 1)])
+def test_a_space_of_which_most_is_refused_is_told_of(refused: int, trained: int, lines: int) -> None:
+    ledger = Ledger()
+    ends = [(Status.COMPLETED, "")] * trained + [(Status.INFEASIBLE, "over max_parameters 150 (212)")] * refused
+    for number, end in enumerate(ends):
+        ledger.end(TrialRecord(number, f"{number:04d}", {}), *end)
+    said = (
+        f"warning: {refused} proposed students were refused, and {trained} trained; the last one: over max_parameters"
+    )
+    assert [line[: len(said)] for line in refusals_in_words(ledger)] == [said] * lines
