@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _Seen = TypeVar("_Seen")
+_EXACTLY = 1e-5
+"""Logits of a network that has not been trained sum to 1 only by chance, and not so closely."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,14 @@ def _run(network: nn.Module, sample: torch.Tensor, classes: int) -> None:
             f"student.family: the network cannot take a sample of shape {tuple(sample.shape)}: {one_line(error)}"
         ) from error
     shape = tuple(given.shape) if isinstance(given, torch.Tensor) else f"{given!r:.60}"
-    if shape != (1, classes):
+    if not isinstance(given, torch.Tensor) or shape != (1, classes):
         raise ConfigError(
             f"student.family: the network must give logits of shape (1, {classes}), but gave {shape}; let `forward` "
             "return them alone."
+        )
+    logits = given.detach()
+    if logits.min().item() >= 0 and abs(logits.sum().item() - 1) < _EXACTLY:
+        raise ConfigError(
+            "student.family: the network must give logits, but gave numbers that sum to 1, as probabilities do; leave "
+            "its softmax out."
         )

@@ -39,6 +39,11 @@ class Detached(Loss):
         return (student_logits.detach() - teacher_logits).square().mean()
 
 
+class Infinite(Loss):
+    def soft(self, student_logits, teacher_logits, temperature):
+        return (student_logits - teacher_logits).sqrt().mean()
+
+
 class Cold(Loss):
     def soft(self, student_logits, teacher_logits):
         return (student_logits - teacher_logits).square().mean()
@@ -109,6 +114,7 @@ def loss(name: str) -> str:
         ),
         (loss("EachSample"), "must give one number as a tensor, but gave numbers of shape [16]; mend it."),
         (loss("Number"), "must give one number as a tensor, but gave "),
+        (loss("Infinite"), "must give one number as a tensor, but gave nan for logits of usual size; mend it."),
         (loss("Detached"), "must give one number as a tensor, but gave one without gradient by the student's logits"),
         (
             loss("Begins"),

@@ -61,6 +61,14 @@ def wrong_logits(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     return nn.Linear(input_shape[0], classes + 1)
 
 
+def probabilities(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(input_shape[0], classes), nn.Softmax(1))
+
+
+def log_probabilities(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(input_shape[0], classes), nn.LogSoftmax(1))
+
+
 def wrong_inputs(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     return nn.Linear(input_shape[0] + 1, classes)
 
@@ -77,7 +85,8 @@ def taken(input_shape: tuple[int, ...], classes: int, copy: int = 1) -> nn.Modul
 def mine(monkeypatch: pytest.MonkeyPatch) -> None:
     """This file's functions as the importable module `mine`."""
     module = ModuleType("mine")
-    for entry in (small, Net, free, curious, truncated, number, no_classes, taken, wrong_logits, wrong_inputs):
+    bad = (number, no_classes, wrong_logits, wrong_inputs, probabilities)
+    for entry in (small, Net, free, curious, truncated, taken, log_probabilities, *bad):
         setattr(module, entry.__name__, entry)
     monkeypatch.setitem(sys.modules, "mine", module)
 
@@ -151,6 +160,10 @@ def test_a_users_function_that_fails_is_one_line(path: str, options: dict[str, A
         assert "\n" not in str(caught.value)
 
 
+def test_logarithms_of_probabilities_are_as_good_as_logits() -> None:
+    assert count_cost(STUDENTS.get("mine:log_probabilities")(), (4,), 2).parameters == 5 * 2
+
+
 class Headed(Student):
     """Of some widths it has no network, as one of attention with so many heads has not."""
 
@@ -178,6 +191,10 @@ def test_a_family_that_has_no_network_for_some_options_is_refused_for_these_alon
     ("path", "message"),
     [
         ("mine:wrong_logits", r"must give logits of shape \(1, 2\), but gave \(1, 3\)"),
+        (
+            "mine:probabilities",
+            r"must give logits, but gave numbers that sum to 1, as probabilities do; leave its softm",
+        ),
         ("mine:wrong_inputs", r"cannot take a sample of shape \(1, 4\): RuntimeError: "),
     ],
 )

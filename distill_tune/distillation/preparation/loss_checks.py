@@ -82,6 +82,8 @@ def _check_gives(name: str, loss: Loss, classes: int) -> None:
         what = f"numbers of shape {list(given.shape)}"
     elif not given.requires_grad:
         what = "one without gradient by the student's logits"
+    elif not given.isfinite():
+        what = f"{given.item()} for logits of usual size"
     else:
         return
     raise ConfigError(f"loss: `soft` of {name!r} must give one number as a tensor, but gave {what}; mend it.")
