@@ -238,6 +238,7 @@ GROUPS = {
             for shown, widths in (("256-256", [256, 256]), ("512-512-512", [512, 512, 512]))
             for seen, augmentation in (
                 ("mixup 0.2", {"mixup": 0.2}),
+                ("plain rows", {}),
                 ("noise 0.15", {"noise": 0.15}),
                 ("noise 0.3", {"noise": 0.3}),
                 ("noise 0.3 and mixup 0.2", {"noise": 0.3, "mixup": 0.2}),
