@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from _distillations import Tables, laid_over
 from _measure import conclude, parser, show
-from _variants import GROUPS, Tables, laid_over
+from _variants import GROUPS
 from numpy.typing import NDArray
 
 from distill_tune.config import Space

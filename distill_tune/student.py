@@ -60,7 +60,7 @@ class LoadedStudent:
     array: str | None = None
     """The name of the inputs in a .npz file, if it has learned from one in which they had a name of their own."""
     brightest: int | None = None
-    """The largest value of a pixel in the images that it has learned from, as far as is known."""
+    """The largest value of a pixel in the images that it has learned from, unless these were pictures."""
 
     def inputs(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> npt.NDArray[Any]:
         """Rows in the layout of the training data, as the network takes them.

@@ -82,11 +82,13 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
             cache = folder.parent / SHARED_CACHE
             dataset = announced_data(space.config, cache, _say)
             _check_limits(space.config, dataset)
+            first = space.config.search.seed
+            runs = {seed: space.with_fixed("search", "seed", seed) for seed in range(first, first + num_seeds)}
             preparation = prepare(space, cache, _say, dataset)
         reports: dict[int, dict[str, Any]] = {}
-        for seed in range(space.config.search.seed, space.config.search.seed + num_seeds):
+        for seed, run in runs.items():
             try:
-                reports[seed] = _train_seed(space, preparation, folder, seed)
+                reports[seed] = _train_seed(run, preparation, folder, seed)
             except TrainingError as error:
                 raise TrainingError(f"seed {seed}: {error}") from error
             told = {"name": folder.name, "seeds": {str(s): r for s, r in reports.items()}}
@@ -113,8 +115,7 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int)
     began_s = time.monotonic()
     student, report = _trained(space.config, preparation, seed)
     card = training_card(folder.name, seed, report["val/accuracy"])
-    run = space.with_fixed("search", "seed", seed).config
-    write_student_folder(folder / f"{OF_SEED}{seed}", run, preparation.dataset, student.state_dict(), card)
+    write_student_folder(folder / f"{OF_SEED}{seed}", space.config, preparation.dataset, student.state_dict(), card)
     numbers = {name: value for name, value in report.items() if not name.startswith("time/")}
     return {**numbers, "seconds": time.monotonic() - began_s}
 

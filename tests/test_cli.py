@@ -160,7 +160,8 @@ def test_a_training_of_a_network_with_too_many_logits_is_refused_without_any_lim
     tables = {**TABLE, "student": {"family": "wrong_logits:TooMany"}, "loss": {"kind": "labels"}}
     (tmp_path / "run.toml").write_text(tomli_w.dumps(tables))
     assert train_main(["run.toml"]) == 2
-    assert "error: student.family" in capsys.readouterr().err
+    said = "error: student.family: the network must give logits of shape (1, 4), but gave (1, 5)"
+    assert said in capsys.readouterr().err
     assert not list(tmp_path.glob("results/[!.]*"))
 
 
@@ -191,6 +192,17 @@ def test_a_seed_that_diverges_is_named_and_what_came_before_it_is_told(
     assert train_main(["run.toml", "--seeds", "3", "--name", "far", "--set", "optim.kind='sgd'"]) == 1
     assert "error: seed 1: the training loss is " in capsys.readouterr().err
     assert list(json.loads(Path("results/far/train.json").read_text())["seeds"]) == ["0"]
+
+
+def test_seeds_beyond_the_last_one_are_refused_before_any_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text(tomli_w.dumps(TABLE))
+    assert train_main(["run.toml", "--seeds", "2", "--set", f"search.seed={2**32 - 1}"]) == 2
+    said = capsys.readouterr()
+    assert "search.seed: must be" in said.err
+    assert "epoch" not in said.out
 
 
 LEAVING = "import atexit, threading\nfrom distill_tune.cli import leave\n"

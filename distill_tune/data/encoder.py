@@ -98,7 +98,8 @@ class TableEncoder:
         """What new rows have that training has not seen, a line a column; `transform` takes it without a word."""
         said = []
         for name, known in self.categories.items():
-            new = [value for value in _as_known(frame[name], known) if value not in known]
+            familiar = set(known)
+            new = [value for value in _as_known(frame[name], known) if value not in familiar]
             if new:
                 what = "no value" if new[0] is None else repr(new[0])
                 said.append(f"{len(new):,} rows have a {name!r} that training had not ({what}); it counts as none")
@@ -185,8 +186,8 @@ def _as_known(column: pd.Series, known: Sequence[str | None]) -> list[str | None
     One and the same column is text in one file, and truth values or numbers in another, or in a data frame that was
     read from it: gaps in it decide that, or the rows that are there.
     """
-    texts = _as_texts(column)
-    if set(texts) <= set(known):
+    texts, familiar = _as_texts(column), set(known)
+    if familiar.issuperset(texts):
         return texts
     by_meaning: dict[float | str, str | None] = {}
     for text in filter(None, known):
@@ -195,7 +196,7 @@ def _as_known(column: pd.Series, known: Sequence[str | None]) -> list[str | None
             by_meaning[meaning] = None if meaning in by_meaning else text  # of two that mean the same it is neither
 
     def of(value: object, text: str | None) -> str | None:
-        meaning = None if text is None or text in known else _meaning(text)
+        meaning = None if text is None or text in familiar else _meaning(text)
         if meaning is None or (isinstance(value, str) and not isinstance(meaning, str)):
             return text
         return by_meaning.get(meaning) or text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from distill_tune.errors import DataError, one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
     from distill_tune.arrays import Array
 
@@ -32,8 +34,8 @@ _SIDEWAYS = range(5, 9)
 _ORIENTATION = 0x0112
 _HOW_IT_LIES = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 """Blocks before the pixels that may say an orientation, as Pillow calls them."""
-_SIXTEEN_BITS = ";16"
-"""In how Pillow is about to read the pixels of a coloured picture, or one with alpha, where it cuts them to 8 bits."""
+_SIXTEEN_BITS = re.compile(";16[BLN]")
+"""In how Pillow is about to read pixels of 16 bits a channel; of 16 bits a pixel no order of bytes is told."""
 _MARGIN = 2
 """A JPEG is decoded at a smaller scale where that leaves so many times the size that is wanted."""
 
@@ -177,6 +179,19 @@ def _decoded(path: Path, shape: tuple[int, ...]) -> Array:
     return pixels
 
 
+def _is_cut(image: ImageFile) -> bool:
+    """Whether its channels are cut to 8 bits, as Pillow does with colours and alpha; the mode does not say so."""
+    return any(
+        _SIXTEEN_BITS.search(str(tile.args)) or (tile.codec_name.startswith("ppm") and _most(tile.args) > 255)
+        for tile in image.tile
+    )
+
+
+def _most(args: object) -> int:
+    """The largest value of a pixel in a PPM."""
+    return int(args[-1]) if isinstance(args, tuple) else 255
+
+
 def _says_how_it_lies(image: Image) -> bool:
     """Whether one of the blocks that may say so stands before the pixels; a PNG is decoded where it is asked itself."""
     return any(block in image.info for block in _HOW_IT_LIES)
@@ -197,7 +212,7 @@ def _opened(path: Path) -> Iterator[Image]:
             if image.mode not in _GREY | _COLOURED:
                 mode = image.mode
                 raise DataError(f"{path}: has pixels of Pillow's mode {mode}, but they must have 8 bits; convert it.")
-            if any(_SIXTEEN_BITS in str(tile.args) for tile in image.tile):  # its mode does not say so
+            if _is_cut(image):
                 raise DataError(f"{path}: has 16 bits a channel, but pixels must have 8; convert it.")
             yield image
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:

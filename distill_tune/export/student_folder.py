@@ -30,9 +30,6 @@ from distill_tune.weights import write_weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LOOKED_AT = 1_000
-"""So many images tell in which units all are."""
-
 __all__ = ["BEST", "OF_SEED", "StudentFolder", "open_student_folder", "write_student_folder"]
 
 
@@ -46,8 +43,8 @@ def write_student_folder(
         "encoder": dataset.encoder,
         "split_fingerprint": dataset.split_fingerprint,
     }
-    if dataset.is_image:
-        description["brightest"] = int(dataset.split("train").inputs[:_LOOKED_AT].max())
+    if dataset.is_image and config.data.source != "image_folder":  # whose pixels are those of pictures
+        description["brightest"] = int(dataset.split("train").inputs.max())
     with new_folder(folder) as new:
         (new / RUN_TOML).write_text(tomli_w.dumps(tables_of(config)), encoding="utf-8")
         if isinstance(weights, Path):

@@ -3,7 +3,7 @@
 run.toml               the configuration, without ranges
 student.safetensors    the weights, the input normalisation among them
 student.json           input shape, classes, how rows of a table are encoded, the fingerprint of its splits, and of
-                       images the largest value of a pixel
+                       images that were no pictures the largest value of a pixel
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class StudentFolder:
     array: str | None
     """The name of the inputs in the .npz file that it was trained on, if they had one of their own."""
     brightest: int | None
-    """The largest value of a pixel; None of a table, and where an older version wrote the folder."""
+    """The largest value of a pixel; None of a table and of pictures, and where an older version wrote the folder."""
     student: nn.Module
 
 

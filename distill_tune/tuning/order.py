@@ -129,11 +129,13 @@ def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
     used_up = history.ended_by if history.ended_by in _FOR_GOOD else _used_up(search, list(history.records.values()))
     if used_up is not None:
         return f"{SENTENCES[Reason(used_up)]} (search.{used_up} = {getattr(search, used_up)})"
-    if Sampler.of(search).tries_each_once or ":" in search.sampler:  # one of a user's own may stop the study too
+    tries_each_once = Sampler.of(search).tries_each_once
+    if tries_each_once or ":" in search.sampler:  # one of a user's own may stop the study too
         from distill_tune.tuning.proposals.study import is_exhausted  # brings Optuna
 
         if is_exhausted(folder / JOURNAL):
-            return f"every combination of the space has been tried (search.sampler = '{search.sampler}')"
+            why = "every combination of the space has been tried" if tries_each_once else "it has stopped the study"
+            return f"{why} (search.sampler = '{search.sampler}')"
     return ""
 
 

@@ -86,9 +86,7 @@ class SearchPhase:
         logbook.study_bytes = lambda: study.num_bytes
         if not history.study_bytes:
             self._learn(study)
-        records = list(history.records.values())
-        if self.space.config.search.start_from:
-            self.learned = min((record.number for record in records), default=study.num_trials)
+        self.learned = study.num_learned
         conductor = Conductor(
             study,
             self.judge,
@@ -99,14 +97,13 @@ class SearchPhase:
             deque(self.fitted.known_good_beside(self.learned)),
             self.fitted.smallest,
         )
-        conductor.take_up(records)
+        conductor.take_up(list(history.records.values()))
         return conductor
 
     def _learn(self, study: Study) -> None:
         """What other searches have tried, as far as it could be of this space."""
         others = still_there(self.space.config.search.start_from, self.reporter.tell)
-        for line in split_otherwise(others, self.space.config.data):
-            self.reporter.tell(line)
+        self.reporter.tell(*split_otherwise(others, self.space.config.data))
         all_trials = trials_of_others(others, self.space)
         known = [trial for trial in all_trials if trial is not None]
         study.learn(known)
@@ -139,9 +136,9 @@ class SearchPhase:
         self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by))
         if len(self.ledger.objectives) > 1:
             self.reporter.tell(front_in_words(self.ledger))
-        for line in (*refusals_in_words(self.ledger), warning_of(rung_report(self.judge.rungs, self.ledger))):
-            if line:
-                self.reporter.tell(line)
+        self.reporter.tell(*refusals_in_words(self.ledger))
+        if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):
+            self.reporter.tell(warning)
 
     def leave_the_rest(self) -> None:
         """Whatever is at work is left as it is."""

@@ -148,8 +148,7 @@ class Session:
             baseline.ledger.close()
             claim.logbook.release()
             self.clock.baseline_search_s = searched_s(baseline.ledger, began_s, claim.history.search_s)
-        for line in other_beginnings_in_words(self.main.learned, baseline.learned):
-            self.reporter.tell(line)
+        self.reporter.tell(*other_beginnings_in_words(self.main.learned, baseline.learned))
 
     def _confirm(self) -> Confirmation | None:
         """Train the best again, then the winner's baselines; None where there is nothing to confirm."""
@@ -219,15 +218,13 @@ class Session:
             return self._failed()
         from distill_tune.tuning.verdict.outcome import complete  # here: SciPy takes its time, which trials wait for
 
-        for line in (*failures_in_words(confirmation), *left_out_in_words(confirmation)):
-            self.reporter.tell(line)
+        self.reporter.tell(*failures_in_words(confirmation), *left_out_in_words(confirmation))
         began_s = time.monotonic()
         self.claim.logbook.write(Entry.TEST_OPENED)
         head = {**self._head, "test_opened": self.claim.history.tests_opened + 1, **self._front(confirmation)}
         best = self.claim.folder / BEST
         found = complete(head, confirmation, self.context.preparation, self.context.fitted.limits, self.ledger, best)
-        for line in (*not_finite_in_words(found), *weak_teacher_in_words(found)):
-            self.reporter.tell(line)
+        self.reporter.tell(*not_finite_in_words(found), *weak_teacher_in_words(found))
         self.clock.export_s = time.monotonic() - began_s
         return found
 

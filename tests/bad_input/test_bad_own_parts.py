@@ -158,7 +158,10 @@ def test_labels_and_classes_may_be_lists(folder: Path, capsys: pytest.CaptureFix
         ("Frozen", "student.family: 'own_parts:Frozen' has no weights that train; let some require gradients."),
         ("Wide', 'own_parts:Wide' = { width = { uniform = [2, 8] } }, init = 'default", WHOLE),
         ("Pair", "student.family: the network must give logits of shape (1, 3), but gave (tensor("),
-        ("Untrainable", "student.family: Untrainable.train in own_parts.py, line N, has raised RuntimeError: it ca"),
+        (
+            "Untrainable",
+            "student.family: Untrainable.train in own_parts.py, line N, has raised RuntimeError: it cannot train; mend",
+        ),
     ],
 )
 def test_students_of_ones_own_that_cannot_train(

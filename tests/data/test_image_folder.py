@@ -269,6 +269,16 @@ def png_of_16_bits(channels: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(blocks)
 
 
+def test_pictures_of_16_bits_a_pixel_have_fewer_than_8_a_channel(tmp_path: Path) -> None:
+    head = struct.pack("<2sIHHI", b"BM", 14 + 52 + 6 * 12, 0, 0, 14 + 52)
+    masks = struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    info = struct.pack("<IiiHHIIiiII", 40, 5, 6, 1, 16, 3, 6 * 12, 0, 0, 0, 0) + masks
+    for name in "xy":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.bmp").write_bytes(head + info + (b"\xff" * 10 + b"\0\0") * 6)
+    assert (loaded(tmp_path).inputs == 255).all()
+
+
 def refused(photos: Path, case: str) -> dict[str, Any]:
     """Break the folder; returns the options to read it with."""
     match case:
@@ -277,6 +287,8 @@ def refused(photos: Path, case: str) -> dict[str, Any]:
         case "16 bits in colour" | "16 bits with alpha":
             channels = 3 if case == "16 bits in colour" else 2
             (photos / "dog" / "9.png").write_bytes(png_of_16_bits(channels))
+        case "16 bits in a PPM":
+            (photos / "dog" / "9.ppm").write_bytes(b"P6 5 6 65535\n" + bytes(2 * 3 * 5 * 6))
         case "16 bits":
             Image.fromarray(np.zeros((6, 5), dtype=np.uint16)).save(photos / "dog" / "9.png")
         case "damaged" | "damaged pixels":
@@ -323,6 +335,7 @@ def refused(photos: Path, case: str) -> dict[str, Any]:
         ),
         ("16 bits", r"dog/9\.png: has pixels of Pillow's mode I;16, but they must have 8 bits"),
         ("16 bits in colour", r"dog/9\.png: has 16 bits a channel, but pixels must have 8; convert it"),
+        ("16 bits in a PPM", r"dog/9\.ppm: has 16 bits a channel, but pixels must have 8; convert it"),
         ("16 bits with alpha", r"dog/9\.png: has 16 bits a channel, but pixels must have 8; convert it"),
         ("damaged", r"dog/3\.png: is no image, or damaged \(.+\); write it again"),
         ("damaged pixels", r"dog/3\.png: is no image, or damaged \(.+\); write it again"),

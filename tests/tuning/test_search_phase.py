@@ -74,7 +74,7 @@ def test_a_search_begins_in_the_middle_unless_it_knows_trials_of_others_and_says
 ) -> None:
     tables = {**TABLES, "optim": TABLES["optim"] | optim, "search": TABLES["search"] | {"start_from": [str(other)]}}
     space, told = Space.parse(tables), list[str]()
-    reporter = Mock(spec=Reporter, quiet=True, tell=told.append)
+    reporter = Mock(spec=Reporter, quiet=True, tell=lambda *lines: told.extend(lines))
     fitted = Fitted(space, Limits(space.config.limits, preparation.dataset), {})
     claim = Claim.of_new(tmp_path / "search", space, "its first command")
     for turn in range(2):
@@ -88,6 +88,30 @@ def test_a_search_begins_in_the_middle_unless_it_knows_trials_of_others_and_says
         claim.logbook.release()
         claim = Claim.of_old(tmp_path / "search", "its second command") if not turn else claim
     assert [line[: len(said)] for line in told] == [said], "once, when they are learnt"
+
+
+def test_a_search_of_failures_that_is_tried_again_begins_as_it_did(
+    tmp_path: Path, preparation: Any, other: Path
+) -> None:
+    search = TABLES["search"] | {"start_from": [str(other)], "sampler": "random"}
+    space = Space.parse({**TABLES, "search": search})
+    fitted = Fitted(space, Limits(space.config.limits, preparation.dataset), {})
+    reporter = Mock(spec=Reporter, quiet=True)
+    claim = Claim.of_new(tmp_path / "search", space, "its first command")
+    phase = SearchPhase(claim, fitted, Budget(8), 1, reporter)
+    phase.ledger.watchers.append(claim.logbook)
+    conductor = phase._take_up()
+    proposal = conductor.propose()
+    assert proposal is not None
+    conductor.ended(proposal.trial_id, "it cannot be trained")
+    claim.logbook.write(Entry.FAILED)
+    claim.logbook.release()
+    claim = Claim.of_old(tmp_path / "search", "its second command")
+    phase = SearchPhase(claim, fitted, Budget(8), 1, reporter)
+    again = phase._take_up().propose()
+    assert again is not None
+    assert (phase.learned, again.values) == (0, proposal.values)
+    claim.logbook.release()
 
 
 def test_a_search_begins_without_what_only_its_end_needs() -> None:

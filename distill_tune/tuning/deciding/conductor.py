@@ -177,8 +177,7 @@ class Conductor:
             self._guarded(lambda: self._pause(record))
         else:
             record.goes_on_later = status is Status.INTERRUPTED and self._goes_on_later
-            if status is not Status.INTERRUPTED:
-                self._spent.end(record)
+            self._spent.end(record, status)
             message = failure or (_DIVERGED if status is Status.FAILED else "")
             self._guarded(lambda: self._tell(record, status, message))
         if self.ledger.has_only_failures(_FAILURES_THAT_END):
@@ -191,7 +190,7 @@ class Conductor:
         self.ledger.end(record, status, message)
 
     def _pause(self, record: TrialRecord) -> None:
-        self._spent.end(record)
+        self._spent.end(record, Status.PAUSED)
         self.study.note(record)
         self.ledger.pause(record)
         self.judge.pause(record.trial_id, record.epochs)

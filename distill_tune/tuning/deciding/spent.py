@@ -8,9 +8,6 @@ from math import inf, isfinite
 
 from distill_tune.tuning.state.records import Status, TrialRecord, scores_of
 
-_DO_NOT_COUNT = (Status.INFEASIBLE, Status.INTERRUPTED)
-"""Who ends so has been no worse than the best: it was never trained, or was not allowed to train on."""
-
 
 @dataclass
 class Spent:
@@ -34,16 +31,23 @@ class Spent:
     def reach_all(self, record: TrialRecord, objectives: Sequence[str]) -> None:
         """All epochs of a trial."""
         for report in record.reports:
-            score = scores_of(record, report, objectives)[0]
-            if isfinite(score):
-                self.reach(score, record.heard_s.get(int(report["epoch"]), report.get("time/began_s", 0.0)))
+            scores = scores_of(record, report, objectives)
+            if all(map(isfinite, scores)):
+                self.reach(scores[0], record.heard_s.get(int(report["epoch"]), report.get("time/began_s", 0.0)))
 
-    def end(self, record: TrialRecord) -> None:
-        """A trial ends, uninterrupted, or pauses; it counts once, however often it does."""
-        self.ended_since_better += record.paused_s is None
+    def end(self, record: TrialRecord, status: Status) -> None:
+        """A trial ends or pauses: it counts once, however often it does, and where it is interrupted it does not."""
+        self.ended_since_better += record.paused_s is None and status is not Status.INTERRUPTED
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """All trials of earlier sessions, whose scores are known: they were reached in another order than theirs."""
         self.epochs = sum(record.epochs for record in records)
-        ends_s = [record.first_end_s for record in records if record.status not in _DO_NOT_COUNT]
+        ends_s = [_end_of(record) for record in records]
         self.ended_since_better = sum(end_s is not None and end_s > self._better_s for end_s in ends_s)
+
+
+def _end_of(record: TrialRecord) -> float | None:
+    """When it came to a first end; of what was not allowed to train on, when it had paused before that, if it had."""
+    if record.status is Status.INFEASIBLE:
+        return None
+    return record.paused_s if record.status is Status.INTERRUPTED else record.first_end_s

@@ -35,6 +35,8 @@ from distill_tune.tuning.proposals.storage import SearchStorage
 from distill_tune.tuning.samplers import EXHAUSTED, RUNGS, Sampler
 from distill_tune.tuning.state.records import Status, TrialRecord, sign_of
 
+_LEARNED = "distill_tune:learned"
+"""A user attribute of the study: so many of its trials, the first, are of other searches."""
 _STATES = {
     Status.COMPLETED: TrialState.COMPLETE,
     Status.STOPPED: TrialState.PRUNED,
@@ -108,9 +110,9 @@ class Study:
         return self._storage.journal.num_bytes
 
     @property
-    def num_trials(self) -> int:
-        """All trials that it knows."""
-        return self._next
+    def num_learned(self) -> int:
+        """Trials of other searches that it was told of."""
+        return int(self._study.user_attrs.get(_LEARNED, 0))
 
     def ask(self, fixed: Values | None = None) -> Proposal:
         """The next proposal, within the limits or not; `fixed` values are taken as they are.
@@ -119,7 +121,10 @@ class Study:
             DistillTuneError: the sampler has come to its end.
         """
         if EXHAUSTED in self._study.user_attrs:
-            raise DistillTuneError("search.sampler: every combination of the space has been tried.")
+            why = (
+                "every combination of the space has been tried" if self.tries_each_once else "it has stopped the study"
+            )
+            raise DistillTuneError(f"search.sampler: {why}.")
         with _calm():
             self._study.sampler = self._sampler.build(self._space.config.search.seed, self._next)
             self._storage.has_queue = bool(fixed)
@@ -148,8 +153,10 @@ class Study:
 
     def learn(self, trials: list[FrozenTrial]) -> None:
         """Add the trials of other searches."""
-        self._study.add_trials(trials)
-        self._next += len(trials)
+        if trials:
+            self._study.add_trials(trials)
+            self._study.set_user_attr(_LEARNED, len(trials))
+            self._next += len(trials)
 
     def note(self, record: TrialRecord) -> None:
         """A trial pauses: its values at the rungs become known."""

@@ -29,10 +29,15 @@ PATIENCE_S = 20.0
 
 
 class Kept:
-    """The first exception that was kept; one for all adapters of a search."""
+    """The first exception that was kept, after which nothing is decided; one for all adapters of a search."""
 
     def __init__(self) -> None:
         self._error: Exception | None = None
+
+    @property
+    def has_any(self) -> bool:
+        """Whether one was."""
+        return self._error is not None
 
     @contextmanager
     def within(self) -> Iterator[None]:
@@ -40,7 +45,7 @@ class Kept:
         try:
             yield
         except Exception as error:
-            self._error = self._error or error
+            self._error = error
 
     def raise_it(self) -> None:
         """Raise what was kept, if anything was."""
@@ -74,7 +79,7 @@ class ConductedSearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """However a trial ends, it ends here."""
         ours = self._ours.pop(trial_id, None)
-        if ours is None:
+        if ours is None or self._kept.has_any:
             return
         result = result or {}
         with self._kept.within():
@@ -129,8 +134,9 @@ class ConductedScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Ask the conductor; but of what has told nothing new there is nothing to judge."""
         goes_on = False
-        with self.kept.within():
-            goes_on = self._goes_on(trial, result)
+        if not self.kept.has_any:
+            with self.kept.within():
+                goes_on = self._goes_on(trial, result)
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def _goes_on(self, trial: TuneTrial, result: dict[str, Any]) -> bool:

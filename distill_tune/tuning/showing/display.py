@@ -83,9 +83,10 @@ class Reporter:
             line.append(f"  {detail}", style="not bold dim")
         self.console.print(line, soft_wrap=not self.console.is_terminal)
 
-    def tell(self, line: str) -> None:
-        """A line of detail."""
-        self.say("  ", line)
+    def tell(self, *lines: str) -> None:
+        """Lines of detail."""
+        for line in lines:
+            self.say("  ", line)
 
 
 def panel(title: str, tally: Tally, total: int, left_s: float | None, rungs: Sequence[RungView]) -> RenderableType:

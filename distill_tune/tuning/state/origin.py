@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MAY_CHANGE = ("data", "teacher", "resources")
 _MAY_CHANGE_IN_SEARCH = ("trials", "time", "retries")
 _HEARD_BY_TRIALS = {"data": ("passes",), "teacher": ("mode", "views", "keep")}
-"""What the marks of data and teachers do not have, since the cached files are the same."""
+"""What the marks of data and teachers do not have: it changes neither a row's split nor the teacher."""
 _MIX = ("weights", "use", "average")
 """Likewise of an ensemble."""
 

@@ -63,7 +63,7 @@ def front_in_words(ledger: Ledger) -> str:
 
 
 def _ends(values: Sequence[float]) -> str:
-    """Such as 0.97 to 0.81: both ends, that first on whose side the first value lies."""
+    """Such as 0.97 to 0.81: both ends, that first which is nearer to the first value."""
     low, high = min(values), max(values)
     ends = (high, low) if high - values[0] <= values[0] - low else (low, high)
     return " to ".join(map(amount, ends[: len(values)]))

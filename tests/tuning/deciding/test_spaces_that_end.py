@@ -105,7 +105,7 @@ def test_a_sampler_of_ones_own_that_stops_the_study_ends_the_search(
             conductor.ended(name, None)
     tried = {tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()}
     assert len(tried) == 2 * 3
-    assert "every combination of the space has been tried" in conductor.why_exhausted
+    assert conductor.why_exhausted == "search.sampler: it has stopped the study."
 
 
 def test_a_grid_is_tried_to_its_end_however_many_students_in_a_row_are_over_the_limits(tmp_path: Path) -> None:

@@ -153,6 +153,17 @@ def test_what_is_raised_where_a_trial_ends_ends_the_search_and_is_told_as_it_is(
         run_search(conductor, context)
 
 
+def test_what_a_judge_raises_ends_the_search_and_decides_on_no_trial(
+    tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conductor, context = searched(tmp_path, preparation, trials=12)
+    monkeypatch.setattr(conductor.judge, "passes_rung", Mock(side_effect=LookupError("of a scheduler of my own")))
+    with pytest.raises(LookupError, match="of a scheduler of my own"):
+        run_search(conductor, context)
+    ledger = conductor.ledger
+    assert ledger.count() == ledger.count(Status.RUNNING) > 0, "a search that is taken up goes on with them"
+
+
 def test_a_search_says_what_it_waits_for_once_each_time_that_no_trial_is_at_work(
     tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

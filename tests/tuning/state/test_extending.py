@@ -131,6 +131,24 @@ def test_what_was_used_up_as_the_time_ended_the_search_ends_its_extension_too(
         extended(folder, 6, None, "", None)
 
 
+def test_a_trial_that_had_paused_before_the_time_interrupted_it_counts_where_it_paused(tmp_path: Path) -> None:
+    space = Space.parse({**SPACE.tables, "search": {"trials": 20, "time": "10m", "patience": 2}})
+    claim = Claim.of_new(tmp_path / "search", space, "its first command")
+    (claim.folder / JOURNAL).touch()
+    for number in range(2):
+        record = TrialRecord(number, f"{number:04d}", {})
+        claim.logbook.trial_started(record)
+        for report in EPOCHS:
+            record.reach(report, False, at_s=1.0)
+            claim.logbook.trial_reported(record)
+        claim.logbook.trial_paused(record)
+        record.end(Status.INTERRUPTED, "", at_s=9e9)
+        claim.logbook.trial_ended(record)
+    folder = finish(claim, Status.COMPLETED, ended_by="time")
+    with pytest.raises(ConfigError, match=r"better for too long \(search\.patience = 2\)"):
+        extended(folder, 6, None, "", None)
+
+
 def test_trials_that_the_time_has_interrupted_are_no_sign_that_nothing_gets_better(tmp_path: Path) -> None:
     space = Space.parse({**SPACE.tables, "search": {"trials": 20, "time": "10m", "patience": 2}})
     ends = [Status.COMPLETED, *[Status.INTERRUPTED] * 6]

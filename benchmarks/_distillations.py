@@ -1,0 +1,93 @@
+"""The distillations whose parts `_variants.py` varies: tables of a configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Tables = dict[str, dict[str, Any]]
+BLOBS: Tables = {
+    "data": {"source": "blobs", "blobs": {"classes": 20}},
+    "teacher": {
+        "source": "train",
+        "family": "mlp",
+        "mlp": {"widths": [100, 200, 300]},
+        "train": {"epochs": 40, "learning_rate": 2e-3, "weight_decay": 0.01, "batch_size": 128},
+    },
+    "student": {"family": "mlp", "mlp": {"widths": [20, 20, 20]}},
+    "loss": {"temperature": 2.0, "soft_weight": 0.5},
+    "optim": {"weight_decay": 1e-4, "batch_size": 64},
+    "search": {"max_epochs": 27},
+}
+"""The question that the project began with; see `search_spaces/original_request.toml`."""
+RECIPE = {
+    "epochs": 60,
+    "learning_rate": 2e-3,
+    "weight_decay": 0.05,
+    "batch_size": 256,
+    "augmentation": {"mixup": 0.2},
+}
+TEACHER = {"source": "train", "family": "mlp", "mlp": {"widths": [512, 512, 512], "dropout": 0.1}, "train": RECIPE}
+LETTER: Tables = {
+    "data": {"source": "letter", "student_samples": 1_000, "passes": 16},
+    "teacher": {**TEACHER, "views": 216},
+    "student": {"family": "mlp", "mlp": {"widths": [32, 32], "activation": "gelu"}},
+    "loss": {"temperature": 1.3, "soft_weight": 0.9},
+    "optim": {"weight_decay": 1e-3, "batch_size": 64, "schedule": "one_cycle"},
+    "augmentation": {"noise": 0.3},
+    "search": {"max_epochs": 27},
+}
+"""A student of few labels; see `search_spaces/letter_few.toml`."""
+LETTER_ALL: Tables = {
+    **LETTER,
+    "data": {"source": "letter"},
+    "teacher": {**TEACHER, "views": 27},
+    "optim": {"weight_decay": 1e-3, "batch_size": 128, "schedule": "one_cycle"},
+    "augmentation": {},
+    "search": {"max_epochs": 81},
+}
+"""The same student with all labels; see `search_spaces/letter.toml`."""
+FEW = {
+    **LETTER,
+    "teacher": {**TEACHER, "mlp": {"widths": [256, 256], "dropout": 0.1}, "views": 216},
+    "student": {"family": "mlp", "mlp": {"widths": [33, 33], "activation": "silu"}},
+    "optim": {"weight_decay": 1e-3, "batch_size": 32, "schedule": "one_cycle"},
+}
+"""With few labels, as `search_spaces/letter_few.toml` begins."""
+SAME_LABELS: Tables = {**FEW, "data": {"source": "letter", "validation": 0.9375, "passes": 16}}
+"""Nobody knows more than a thousand labels: all other rows of the training split are for validation."""
+FASHION_FEW: Tables = {
+    "data": {"source": "fashion_mnist", "student_samples": 2_000, "passes": 8},
+    "teacher": {
+        "source": "train",
+        "family": "resnet",
+        "resnet": {"width": 32, "depth": 1, "stages": 3},
+        "train": {"epochs": 4, "learning_rate": 4e-3, "augmentation": {"flip": 0.5, "shift": 1}},
+        "views": 8,
+    },
+    "student": {"family": "convnet", "convnet": {"width": 16, "depth": 3}},
+    "loss": {"temperature": 2.0, "soft_weight": 0.75},
+    "optim": {"weight_decay": 1e-3, "batch_size": 64, "schedule": "one_cycle"},
+    "augmentation": {"flip": 0.5, "shift": 1, "mixup": 0.5},
+    "search": {"max_epochs": 9},
+}
+"""A student of few images, whose features are maps, as its teacher's are."""
+
+
+def laid_over(base: Tables, changes: Tables) -> Tables:
+    """The tables with those of `changes` over them, section by section; another teacher stands by itself."""
+    merged = {name: {**base.get(name, {}), **changes.get(name, {})} for name in (*base, *changes)}
+    if "source" in changes.get("teacher", {}):
+        merged["teacher"] = changes["teacher"]
+    return merged
+
+
+PATIENT = laid_over(
+    LETTER_ALL,
+    {
+        "teacher": {"views": 81},
+        "student": {"mlp": {"widths": [33, 33], "activation": "silu"}},
+        "optim": {"batch_size": 64},
+        "search": {"max_epochs": 243},
+    },
+)
+"""All labels, and three times as long as `search_spaces/letter.toml` trains."""
