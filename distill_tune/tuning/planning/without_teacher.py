@@ -51,10 +51,14 @@ def space_without_teacher(space: Space) -> Space:
 
 
 def _replace_losses(space: Space, tables: dict[str, Any], ranges: Ranges) -> None:
-    """Every loss of ours without a teacher, and of the user's own those that the space names."""
+    """Every loss of ours without a teacher, and of the user's own those that the space names.
+
+    Labels alone come first: a search begins with the first name, and trains that to its end whatever the rungs say.
+    """
     chosen = ranges.get(("loss", "kind"))
     named = list(chosen.corners()) if chosen is not None else [space.config.loss.kind]
-    kinds = tuple(kind for kind in dict.fromkeys([*LOSSES.names, *named]) if not LOSSES.get(kind).uses_teacher)
+    names = dict.fromkeys(["labels", *LOSSES.names, *named])
+    kinds = tuple(kind for kind in names if not LOSSES.get(kind).uses_teacher)
     options = {name: table for name, table in tables.get("loss", {}).items() if name in kinds}
     for path in [path for path in ranges if path[0] == "loss" and path[1] not in kinds]:
         del ranges[path]

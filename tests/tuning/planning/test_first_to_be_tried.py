@@ -105,6 +105,7 @@ def test_so_is_each_name_of_another_choice_if_the_first_student_has_it(
 def test_a_search_without_a_teacher_tries_each_loss_that_needs_none(preparation: Any) -> None:
     bare = fitted(preparation, confirm={"baseline_search": True})[0].without_teacher()
     assert [values["loss.kind"] for values in bare.known_good] == bare.space.kinds
+    assert bare.space.kinds[0] == "labels", "the first of them is trained to its end"
     assert len(bare.known_good) == 2
 
 
