@@ -11,11 +11,11 @@ time, one thread each. All sides have the same prepared data, teacher's logits, 
 
 Our seconds count from the process's start, those of the peers from when they have imported everything (some two seconds
 later, and five for the documented way, which then has its Ray too). Their trials include those that are too large,
-which train nothing; ours do not. Of each seed: epochs trained, and the multiply-adds that a sample's
-forward pass took in them, summed over all epochs (whoever trains larger students trains fewer of them); the best
-validation accuracy at the end, the test accuracy of the student that was best on validation, and the seconds until a
-validation accuracy was reached first. The curves, in steps of a twentieth of the time, are in the JSON line:
-interquartile mean over the seeds with an interval from resampling them.
+which train nothing; ours do not. Of each seed: epochs trained, and the multiply-adds that a sample's forward pass took
+in them, summed over all epochs (whoever trains larger students trains fewer of them); the best validation accuracy at
+the end, the test accuracy of the student that was best on validation, and the seconds until a validation accuracy was
+reached first. The curves, in steps of a twentieth of the time, are in the JSON line: interquartile mean over the seeds
+with an interval from resampling them.
 """
 
 from __future__ import annotations

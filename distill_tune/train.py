@@ -88,7 +88,7 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
         reports: dict[int, dict[str, Any]] = {}
         for seed, run in runs.items():
             try:
-                reports[seed] = _train_seed(run, preparation, folder, seed)
+                reports[seed] = _train_seed(run, preparation, folder)
             except TrainingError as error:
                 raise TrainingError(f"seed {seed}: {error}") from error
             told = {"name": folder.name, "seeds": {str(s): r for s, r in reports.items()}}
@@ -107,12 +107,12 @@ def _check_limits(config: Config, dataset: Dataset) -> None:
         raise ConfigError(f"limits: the student is {excess.why}; set a higher limit, or choose a smaller student.")
 
 
-def _train_seed(space: Space, preparation: Preparation, folder: Path, seed: int) -> dict[str, Any]:
+def _train_seed(space: Space, preparation: Preparation, folder: Path) -> dict[str, Any]:
     """Train a student and keep it; returns what `train.json` says of it."""
     from distill_tune.export.model_card import training_card
     from distill_tune.export.student_folder import OF_SEED, write_student_folder
 
-    began_s = time.monotonic()
+    began_s, seed = time.monotonic(), space.config.search.seed
     student, report = _trained(space.config, preparation, seed)
     card = training_card(folder.name, seed, report["val/accuracy"])
     write_student_folder(folder / f"{OF_SEED}{seed}", space.config, preparation.dataset, student.state_dict(), card)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import inf
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill_tune.config import Space
@@ -18,7 +17,7 @@ from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.claim import Claim, space_of
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL, Entry
-from distill_tune.tuning.state.records import Status, TrialRecord, sign_of
+from distill_tune.tuning.state.records import Status, TrialRecord, scores_of
 
 _FOR_GOOD = (Reason.EPOCHS, Reason.TARGET, Reason.PATIENCE)
 """An extension has more trials, and neither more of these nor less; each is the name of a key of `[search]` too."""
@@ -104,18 +103,9 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
     if history.origin is not None:
         history.origin.check("--extend", folder, space)
     trained = sum(record.status is not Status.INFEASIBLE for record in history.records.values())
-    longer, before = _longer(space, trained + more_trials, time), (space.config.search.trials, space.config.search.time)
-    return Order(
-        longer,
-        folder.name,
-        folder,
-        command,
-        address,
-        is_new=False,
-        more_trials=more_trials,
-        extensions=history.extensions,
-        before=before,
-    )
+    longer = _longer(space, trained + more_trials, time)
+    order = Order(longer, folder.name, folder, command, address, is_new=False, extensions=history.extensions)
+    return replace(order, more_trials=more_trials, before=_length(space))
 
 
 def _knowing(space: Space) -> str:
@@ -129,28 +119,21 @@ def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
     used_up = history.ended_by if history.ended_by in _FOR_GOOD else _used_up(search, list(history.records.values()))
     if used_up is not None:
         return f"{SENTENCES[Reason(used_up)]} (search.{used_up} = {getattr(search, used_up)})"
-    tries_each_once = Sampler.of(search).tries_each_once
-    if tries_each_once or ":" in search.sampler:  # one of a user's own may stop the study too
+    sampler = Sampler.of(search)
+    if sampler.tries_each_once or ":" in search.sampler:  # one of a user's own may stop the study too
         from distill_tune.tuning.proposals.study import is_exhausted  # brings Optuna
 
         if is_exhausted(folder / JOURNAL):
-            why = "every combination of the space has been tried" if tries_each_once else "it has stopped the study"
-            return f"{why} (search.sampler = '{search.sampler}')"
+            return f"{sampler.ending} (search.sampler = '{search.sampler}')"
     return ""
 
 
 def _used_up(search: SearchConfig, records: Sequence[TrialRecord]) -> Reason | None:
     """What has been used up beside what ended the search, such as by the last epochs of trials that it interrupted."""
-    sign = sign_of(search.objectives[0])
-    budget = Budget(
-        search.trials,
-        epochs=search.epochs,
-        target=inf if search.target is None else sign * search.target,
-        patience=search.patience,
-    )
-    spent = Spent()
+    budget, spent = Budget.of(search), Spent()
     for record in records:
-        spent.reach_all(record, search.objectives)
+        for report in record.reports:
+            spent.reach(record, report, scores_of(record, report, search.objectives))
     spent.take_up(records)
     budget.note(spent.epochs, spent.best, spent.ended_since_better)
     return budget.ended_by
@@ -166,10 +149,13 @@ def _left_in(folder: Path) -> tuple[Space, History]:
         history = History.of(folder)
     except CacheError as error:  # nothing is begun yet, so it is the input that is bad
         raise ConfigError(str(error)) from error
-    now, before = (space.config.search.trials, space.config.search.time), history.extended_from
-    if history.extended_to is None or now != (before or now):
+    if history.extended_to is None or history.extended_from not in (None, _length(space)):
         return space, history
     return _longer(space, *history.extended_to), history
+
+
+def _length(space: Space) -> tuple[int, str | None]:
+    return space.config.search.trials, space.config.search.time
 
 
 def _longer(space: Space, trials: int, time: str | None) -> Space:

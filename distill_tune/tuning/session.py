@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from math import inf
 from typing import Any
 
 from distill_tune.export.result_folder import TENSORBOARD
@@ -20,7 +19,7 @@ from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.plan import ConfirmationPlan, num_searches
-from distill_tune.tuning.state.records import Status, TrialRecord, sign_of
+from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.clock import Clock, searched_s
 from distill_tune.tuning.verdict.confirmation import (
@@ -59,16 +58,8 @@ class Session:
         """The ledger of the confirmation's runs, once it has begun."""
 
     def _budget(self) -> Budget:
-        search, sign = self.config.search, sign_of(self.config.search.objectives[0])
-        return Budget(
-            search.trials,
-            self.times.search_s,
-            search.epochs,
-            sign * search.target if search.target is not None else inf,
-            search.patience,
-            self.interrupt,
-            self.claim.history.spent_s,
-        )
+        spent_s = self.claim.history.spent_s
+        return Budget.of(self.config.search, time_s=self.times.search_s, interrupt=self.interrupt, spent_s=spent_s)
 
     def work(self) -> dict[str, Any]:
         """Do what is left to do; returns what the summary says of it, `effort` apart.

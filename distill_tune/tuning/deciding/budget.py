@@ -10,8 +10,11 @@ import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
+from typing import Any
 
+from distill_tune.config.searching import SearchConfig
 from distill_tune.tuning.interrupts import Interrupt
+from distill_tune.tuning.state.records import sign_of
 
 
 class Reason(StrEnum):
@@ -60,6 +63,12 @@ class Budget:
     _made_s: float = field(default_factory=time.time)
     _began_s: float | None = None
     _ended_by: Reason | None = None
+
+    @classmethod
+    def of(cls, search: SearchConfig, **of_session: Any) -> Budget:
+        """What `[search]` allows, without its time; `of_session` are the other fields."""
+        merit = inf if search.target is None else sign_of(search.objectives[0]) * search.target
+        return cls(search.trials, epochs=search.epochs, target=merit, patience=search.patience, **of_session)
 
     def begin(self, began_s: float) -> None:
         """The first step has been made, at `began_s` (seconds since 1970); the time is counted from there."""

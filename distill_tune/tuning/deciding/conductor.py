@@ -162,11 +162,9 @@ class Conductor:
         passed, is_opener = True, record.trial_id in self._proposer.openers
         for report in reports:
             scores, epoch = self.ledger.scores(record, report), int(report["epoch"])
-            is_finite = all(map(isfinite, scores))
             goes_on = self.judge.goes_on(record.trial_id, epoch, *scores, tie_break=tie_break_of(report))
-            passed &= goes_on or (is_opener and is_finite)
-            if is_finite:
-                self._spent.reach(scores[0], record.heard_s.get(epoch, report.get("time/began_s", 0.0)))
+            passed &= goes_on or (is_opener and all(map(isfinite, scores)))
+            self._spent.reach(record, report, scores)
         return passed
 
     def ended(self, trial_id: str, failure: str | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
-from distill_tune.tuning.state.records import Status, TrialRecord, scores_of
+from distill_tune.tuning.state.records import Report, Status, TrialRecord
 
 
 @dataclass
@@ -21,19 +21,16 @@ class Spent:
     _better_s: float = inf
     """When the search heard of that epoch, in seconds since 1970; of equal ones the first."""
 
-    def reach(self, score: float, heard_s: float) -> None:
-        """An epoch that was heard of at `heard_s` (seconds since 1970, of the driver, as ends are) had this score."""
+    def reach(self, record: TrialRecord, report: Report, scores: Sequence[float]) -> None:
+        """An epoch had these scores, of which the first counts where all are finite."""
+        if not all(map(isfinite, scores)):
+            return
+        score, epoch = scores[0], int(report["epoch"])
+        heard_s = record.heard_s.get(epoch, report.get("time/began_s", 0.0))  # of the driver, as ends are
         if score > self.best:
             self.best, self._better_s, self.ended_since_better = score, heard_s, 0
         elif score == self.best:
             self._better_s = min(self._better_s, heard_s)
-
-    def reach_all(self, record: TrialRecord, objectives: Sequence[str]) -> None:
-        """All epochs of a trial."""
-        for report in record.reports:
-            scores = scores_of(record, report, objectives)
-            if all(map(isfinite, scores)):
-                self.reach(scores[0], record.heard_s.get(int(report["epoch"]), report.get("time/began_s", 0.0)))
 
     def end(self, record: TrialRecord, status: Status) -> None:
         """A trial ends or pauses: it counts once, however often it does, and where it is interrupted it does not."""

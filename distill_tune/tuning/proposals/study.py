@@ -121,10 +121,7 @@ class Study:
             DistillTuneError: the sampler has come to its end.
         """
         if EXHAUSTED in self._study.user_attrs:
-            why = (
-                "every combination of the space has been tried" if self.tries_each_once else "it has stopped the study"
-            )
-            raise DistillTuneError(f"search.sampler: {why}.")
+            raise DistillTuneError(f"search.sampler: {self._sampler.ending}.")
         with _calm():
             self._study.sampler = self._sampler.build(self._space.config.search.seed, self._next)
             self._storage.has_queue = bool(fixed)

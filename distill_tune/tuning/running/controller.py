@@ -70,7 +70,6 @@ def run_trials(
         while not controller.is_finished():
             controller.step()
             scheduler.kept.raise_it()
-        scheduler.kept.raise_it()
     except Exception:
         controller.cleanup()
         raise

@@ -84,9 +84,8 @@ class LaneSearcher(ConductedSearcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A place is at its end; where its process died too often, its lanes have failed."""
         place = self._places.get(trial_id)
-        if place is not None and error and not self._kept.has_any:
-            with self._kept.within():
-                self._hands.end(place, DIED)
+        if place is not None and error:
+            self._kept.decided(lambda: self._hands.end(place, DIED))
 
 
 class LaneScheduler(ConductedScheduler):

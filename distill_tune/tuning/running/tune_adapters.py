@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
@@ -34,18 +33,13 @@ class Kept:
     def __init__(self) -> None:
         self._error: Exception | None = None
 
-    @property
-    def has_any(self) -> bool:
-        """Whether one was."""
-        return self._error is not None
-
-    @contextmanager
-    def within(self) -> Iterator[None]:
-        """Keep what is raised in the block."""
+    def decided(self, decide: Callable[[], object]) -> bool:
+        """What is decided; False where that raises, and from then on."""
         try:
-            yield
+            return self._error is None and bool(decide())
         except Exception as error:
             self._error = error
+            return False
 
     def raise_it(self) -> None:
         """Raise what was kept, if anything was."""
@@ -79,12 +73,12 @@ class ConductedSearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """However a trial ends, it ends here."""
         ours = self._ours.pop(trial_id, None)
-        if ours is None or self._kept.has_any:
-            return
-        result = result or {}
-        with self._kept.within():
-            self._conductor.goes_on(ours, result.get(REPORTS, []))
-            self._conductor.ended(ours, result.get(FAILURE) or (DIED if error else None))
+        if ours is not None:
+            self._kept.decided(lambda: self._ended(ours, result or {}, error))
+
+    def _ended(self, ours: str, result: dict[str, Any], error: bool) -> None:
+        self._conductor.goes_on(ours, result.get(REPORTS, []))
+        self._conductor.ended(ours, result.get(FAILURE) or (DIED if error else None))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study's journal is the state."""
@@ -133,10 +127,7 @@ class ConductedScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Ask the conductor; but of what has told nothing new there is nothing to judge."""
-        goes_on = False
-        if not self.kept.has_any:
-            with self.kept.within():
-                goes_on = self._goes_on(trial, result)
+        goes_on = self.kept.decided(lambda: self._goes_on(trial, result))
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def _goes_on(self, trial: TuneTrial, result: dict[str, Any]) -> bool:

@@ -41,6 +41,11 @@ class Sampler(Options, ABC):
     learns_from_others: ClassVar[bool] = True
     """Whether the trials of other searches (`search.start_from`) change what it proposes for the better."""
 
+    @property
+    def ending(self) -> str:
+        """What has happened where it has nothing left to propose."""
+        return "every combination of the space has been tried" if self.tries_each_once else "it has stopped the study"
+
     @classmethod
     def of(cls, section: SearchConfig) -> Sampler:
         """The sampler that `[search]` names, with its options."""

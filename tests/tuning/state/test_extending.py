@@ -101,7 +101,17 @@ def test_a_search_that_another_program_finishes_or_extends_meanwhile_is_not_take
     Claim.of_old(finished, "").logbook.release()
 
 
-EPOCHS = [{"epoch": epoch, "val/accuracy": 0.5, "time/began_s": 1.0} for epoch in (1, 2)]
+def trained(claim: Claim, number: int, status: Status, pauses: bool = False) -> None:
+    """A trial of two epochs that has ended so, after all that was heard of it."""
+    record = TrialRecord(number, f"{number:04d}", {})
+    claim.logbook.trial_started(record)
+    for epoch in (1, 2):
+        record.reach({"epoch": epoch, "val/accuracy": 0.5, "time/began_s": 1.0}, False, at_s=1.0)
+        claim.logbook.trial_reported(record)
+    if pauses:
+        claim.logbook.trial_paused(record)
+    record.end(status, "", at_s=9e9)
+    claim.logbook.trial_ended(record)
 
 
 @pytest.mark.parametrize(
@@ -119,13 +129,7 @@ def test_what_was_used_up_as_the_time_ended_the_search_ends_its_extension_too(
     claim = Claim.of_new(tmp_path / "search", space, "its first command")
     (claim.folder / JOURNAL).touch()
     for number in range(4):
-        record = TrialRecord(number, f"{number:04d}", {})
-        claim.logbook.trial_started(record)
-        for report in EPOCHS:
-            record.reach(report, False, at_s=1.0)
-            claim.logbook.trial_reported(record)
-        record.end(Status.STOPPED, "", at_s=9e9)  # after all that was heard of them
-        claim.logbook.trial_ended(record)
+        trained(claim, number, Status.STOPPED)
     folder = finish(claim, ended_by="time")
     with pytest.raises(ConfigError, match=why):
         extended(folder, 6, None, "", None)
@@ -136,14 +140,7 @@ def test_a_trial_that_had_paused_before_the_time_interrupted_it_counts_where_it_
     claim = Claim.of_new(tmp_path / "search", space, "its first command")
     (claim.folder / JOURNAL).touch()
     for number in range(2):
-        record = TrialRecord(number, f"{number:04d}", {})
-        claim.logbook.trial_started(record)
-        for report in EPOCHS:
-            record.reach(report, False, at_s=1.0)
-            claim.logbook.trial_reported(record)
-        claim.logbook.trial_paused(record)
-        record.end(Status.INTERRUPTED, "", at_s=9e9)
-        claim.logbook.trial_ended(record)
+        trained(claim, number, Status.INTERRUPTED, pauses=True)
     folder = finish(claim, Status.COMPLETED, ended_by="time")
     with pytest.raises(ConfigError, match=r"better for too long \(search\.patience = 2\)"):
         extended(folder, 6, None, "", None)
