@@ -57,10 +57,17 @@ def _stem(space_path: Path) -> str:
 def new_result(storage: Path, name: str | None, space_path: Path) -> Path:
     """The folder of a new result, of that name or, with None, of a default one that is free; it is not made yet.
 
+    Another program may take a free default name at any time, so that whoever makes its folder looks again.
+
     Raises:
         ConfigError: as `free_folder`.
     """
-    return free_folder(storage, free_after(storage / default_name(space_path)).name if name is None else name)
+    if name is not None:
+        return free_folder(storage, name)
+    folder = free_after(storage / default_name(space_path))
+    check_name(folder.name)
+    _check_place(storage / SHARED_CACHE, f"--storage {storage}")
+    return folder
 
 
 @contextmanager
@@ -68,27 +75,31 @@ def own_folder(storage: Path, name: str | None, space_path: Path) -> Iterator[Pa
     """A `new_result` that is made at once and no other program takes; it goes again if nothing is put there.
 
     Raises:
-        ConfigError: as `free_folder`; or another program has taken it in the same instant.
+        ConfigError: as `free_folder`; or another program has taken that name in the same instant.
     """
-    folder = new_result(storage, name, space_path)
-    new_folders = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    mark = folder / _MARK
-    try:
-        mark.touch(exist_ok=False)
-    except FileExistsError as error:
-        if name is None:
-            with own_folder(storage, None, space_path) as other:
-                yield other
-            return
-        raise _held(folder) from error
+    folder, new_folders = _taken(storage, name, space_path)
     try:
         yield folder
     finally:
-        mark.unlink(missing_ok=True)
+        (folder / _MARK).unlink(missing_ok=True)
         for each in new_folders:
             with suppress(OSError):  # not empty
                 each.rmdir()
+
+
+def _taken(storage: Path, name: str | None, space_path: Path) -> tuple[Path, list[Path]]:
+    """A new result's folder with this program's mark, and which of it and those above were not there before."""
+    while True:
+        folder = new_result(storage, name, space_path)
+        new_folders = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            (folder / _MARK).touch(exist_ok=False)
+        except FileExistsError as error:
+            if name is not None:
+                raise _held(folder) from error
+        else:
+            return folder, new_folders
 
 
 def _held(folder: Path) -> ConfigError:
@@ -104,15 +115,19 @@ def free_folder(storage: Path, name: str) -> Path:
         ConfigError: the name is no folder name, the folder holds something, or something else has its place.
     """
     check_name(name)
-    folder, cache = storage / name, storage / SHARED_CACHE
+    folder = storage / name
     if folder.is_dir() and any(folder.iterdir()):
         raise _held(folder)
-    for path in (folder, cache):
-        if (path.exists() or path.is_symlink()) and not path.is_dir():
-            what = "is a file" if path.exists() else "leads nowhere"
-            key = f"--name {name}" if path is folder else f"--storage {storage}"
-            raise ConfigError(f"{key}: {path} must be a folder, but {what}; delete it or choose another.")
+    _check_place(folder, f"--name {name}")
+    _check_place(storage / SHARED_CACHE, f"--storage {storage}")
     return folder
+
+
+def _check_place(path: Path, key: str) -> None:
+    """Refuse what is in a folder's place; `key` is what has named it."""
+    if (path.exists() or path.is_symlink()) and not path.is_dir():
+        what = "is a file" if path.exists() else "leads nowhere"
+        raise ConfigError(f"{key}: {path} must be a folder, but {what}; delete it or choose another.")
 
 
 def check_name(name: str) -> None:

@@ -74,6 +74,23 @@ def test_so_have_programs_that_begin_at_the_same_time(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("results/*")), "none of them has put anything there"
 
 
+@pytest.mark.usefixtures("in_one_second")
+def test_a_default_name_that_was_free_when_it_was_looked_up_and_is_taken_now_is_left_to_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+
+        def free_but_not_for_long(folder: Path) -> Path:
+            monkeypatch.undo()
+            monkeypatch.setattr("time.strftime", lambda form: "20261124-131500")
+            return stack.enter_context(own_folder(tmp_path, None, Path("run.toml")))
+
+        monkeypatch.setattr("distill_tune.export.result_folder.free_after", free_but_not_for_long)
+        folder = stack.enter_context(own_folder(tmp_path, None, Path("run.toml")))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["run-20261124-131500", "run-20261124-131500-2"]
+        assert folder.name == "run-20261124-131500-2"
+
+
 def test_a_name_that_another_training_has_just_taken_is_refused_though_its_folder_is_empty(tmp_path: Path) -> None:
     refused = pytest.raises(ConfigError, match=r"--name a: .* exists and holds another search")
     with own_folder(tmp_path, "a", Path("run.toml")), refused, own_folder(tmp_path, "a", Path("run.toml")):
