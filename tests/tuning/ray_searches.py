@@ -1,11 +1,14 @@
 """Searches on a real Ray around the conductor, and what meddles with them."""
 
 import json
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+import ray
 from seen_processes import commands
 from small import TABLES
 
@@ -60,6 +63,15 @@ class Meddler(Watcher):
         raise NotImplementedError
 
 
+def eventually(condition: Callable[[], bool], tries: int = 200) -> None:
+    """Ask Ray again until it agrees."""
+    for _ in range(tries):
+        if condition():
+            return
+        time.sleep(0.05)  # between two looks; nothing is assumed to be done by then
+    raise AssertionError("Ray never agreed")
+
+
 def actors_named(name: str) -> list[psutil.Process]:
     seen = commands()
     found = [process for process, command in seen.items() if name in command]
@@ -92,3 +104,16 @@ class Busy:
 
     def up(self) -> None:
         """Answers once it has them."""
+
+
+@contextmanager
+def two_places_held() -> Iterator[None]:
+    """By somebody else; all others are free, also those that an earlier test had, which Ray gives back in its time."""
+    places = ray.cluster_resources()["CPU"]
+    eventually(lambda: ray.available_resources().get("CPU") == places)
+    busy = ray.remote(Busy).options(num_cpus=2).remote()
+    ray.get(busy.up.remote())
+    try:
+        yield
+    finally:
+        ray.kill(busy)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 from odd_groups import MODULES, telling
-from ray_searches import ActorKiller, Busy, searched
+from ray_searches import ActorKiller, searched, two_places_held
 
 from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.state.ledger import Ledger
@@ -25,8 +24,6 @@ def test_several_workers_that_wait_for_places_are_told_of_and_can_be_interrupted
 ) -> None:
     for name in ("waiting", "next"):
         (tmp_path / name).mkdir()
-    busy = ray.remote(Busy).options(num_cpus=2).remote()
-    ray.get(busy.up.remote())
     conductor, context = searched(tmp_path / "waiting", preparation, places=1, trials=1, workers=2)
     heard_of: list[str] = []
 
@@ -34,10 +31,10 @@ def test_several_workers_that_wait_for_places_are_told_of_and_can_be_interrupted
         heard_of.append(line)
         conductor.budget.interrupt.requested = True
 
-    run_search(conductor, context, interrupt)
+    with two_places_held():
+        run_search(conductor, context, interrupt)
     assert heard_of == ["waiting for a place, or for a process to start in it: the cluster has 1 of 3 CPUs free"]
     assert conductor.ledger.count(Status.INTERRUPTED) == conductor.ledger.count() == 1
-    ray.kill(busy)
     conductor, context = searched(tmp_path / "next", preparation, places=1, trials=1, workers=2)
     run_search(conductor, context)  # for ever, if what waited had its places now
     assert conductor.ledger.count(Status.COMPLETED) == 1

@@ -7,7 +7,7 @@ import pytest
 import ray
 from confirming import Breaking, Killer, deadly, of_400_epochs
 from odd_groups import SpaciousWorker, Stillborn
-from ray_searches import Busy
+from ray_searches import two_places_held
 
 from distill_tune.config.space import Space
 from distill_tune.errors import DistillTuneError
@@ -97,16 +97,17 @@ def test_a_confirmation_says_what_its_groups_wait_for(
     monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool.ConfirmationWorker", SpaciousWorker)
     monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool._PATIENCE_S", 5.0)
     resources = small_space.config.resources.model_copy(update={"workers_per_trial": 2})
-    busy, budget, heard_of = ray.remote(Busy).options(num_cpus=2).remote(), Budget(2), list[str]()
-    ray.get(busy.up.remote())
+    budget, heard_of = Budget(2), list[str]()
 
     def interrupt(line: str) -> None:
         heard_of.append(line)
         budget.interrupt.requested = True
 
-    with ConfirmationPool(2, preparation.prepared, resources, tmp_path, Ledger(say=interrupt), budget) as pool:
+    with (
+        two_places_held(),
+        ConfirmationPool(2, preparation.prepared, resources, tmp_path, Ledger(say=interrupt), budget) as pool,
+    ):
         pool.train([winner])
-    ray.kill(busy)
     assert heard_of == [
         "the confirmation waits for a place, or for a process to start in it: the cluster has 1 of 3 CPUs free"
     ]

@@ -3,8 +3,7 @@
 import gc
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import ray
 import torch
 from ray.util.state import list_actors
+from ray_searches import eventually
 from seen_processes import commands
 
 from distill_tune.config.searching import ResourcesConfig
@@ -203,15 +203,6 @@ def alive_actors(address: str) -> set[str]:
 
 def own_placement_groups(name: str) -> list[dict[str, Any]]:
     return [p for p in ray.util.placement_group_table().values() if name in (p["name"] or "")]
-
-
-def eventually(condition: Callable[[], bool], tries: int = 200) -> None:
-    """Ask Ray again until it agrees."""
-    for _ in range(tries):
-        if condition():
-            return
-        time.sleep(0.05)  # between two looks; nothing is assumed to be done by then
-    raise AssertionError("Ray never agreed")
 
 
 def with_loss(assignment: Assignment, kind: str) -> Assignment:
