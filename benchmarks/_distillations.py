@@ -36,7 +36,7 @@ LETTER: Tables = {
     "augmentation": {"noise": 0.3},
     "search": {"max_epochs": 27},
 }
-"""A student of few labels; see `search_spaces/letter_few.toml`."""
+"""A student of few labels and a teacher with mixup, as `search_spaces/letter_few.toml` had them to 2026-11-27."""
 LETTER_ALL: Tables = {
     **LETTER,
     "data": {"source": "letter"},
@@ -45,14 +45,14 @@ LETTER_ALL: Tables = {
     "augmentation": {},
     "search": {"max_epochs": 81},
 }
-"""The same student with all labels; see `search_spaces/letter.toml`."""
+"""The same with all labels, as `search_spaces/letter.toml` had it."""
 FEW = {
     **LETTER,
     "teacher": {**TEACHER, "mlp": {"widths": [256, 256], "dropout": 0.1}, "views": 216},
     "student": {"family": "mlp", "mlp": {"widths": [33, 33], "activation": "silu"}},
     "optim": {"weight_decay": 1e-3, "batch_size": 32, "schedule": "one_cycle"},
 }
-"""With few labels, as `search_spaces/letter_few.toml` begins."""
+"""The student with few labels that `search_spaces/letter_few.toml` begins with, and its teacher of before."""
 SAME_LABELS: Tables = {**FEW, "data": {"source": "letter", "validation": 0.9375, "passes": 16}}
 """Nobody knows more than a thousand labels: all other rows of the training split are for validation."""
 FASHION_FEW: Tables = {

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/fused_search.py [--trials 128] [--repeats 3] [--lanes auto] [--set KEY=VALUE]...
 
-Real searches (Optuna, ASHA, TensorBoard, logbook: everything that a user's search does) on Letter, with students of
+Real searches (Optuna, scheduler, TensorBoard, logbook: all that a user's search does) on Letter, with students of
 1,000 to 2,500 parameters: MLPs of one or two hidden layers of any activation, temperature, soft weight, loss, rate and
 decay searched with them. They run in turns, with `resources.lanes` as given and with 1. Trials and epochs an hour are
 counted from the first trial's first step to the last one's end. With lanes more trials start before the first has

@@ -14,10 +14,11 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
 from distill_tune.registry import did_you_mean
+from distill_tune.streams import flush, open_what_is_closed, tell
 from distill_tune.version import __version__
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -35,7 +36,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, *arguments: Any, **options: Any) -> Any:
         """As argparse does it, but an unknown option is told what it may have meant."""
-        _open_what_is_closed()
+        open_what_is_closed()
         given, unknown = self.parse_known_args(*arguments, **options)
         if unknown:
             known = [text for text in self._option_string_actions if text.startswith("--")]
@@ -46,19 +47,6 @@ class Parser(argparse.ArgumentParser):
         """One line, and exit status 2."""
         complain(f"{message.removeprefix('argument ').removesuffix('.')}; --help shows what can be given.")
         raise SystemExit(BAD_INPUT)
-
-
-def _open_what_is_closed() -> None:
-    """What is written to a stream that the shell has closed (`2>&-`) goes nowhere.
-
-    Python has None in its place, and the first file to be opened would get its number, with what others write there.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: its own
-            stream = os.fdopen(number, mode, encoding="utf-8")
-            os.set_inheritable(number, True)
-            setattr(sys, name, stream)
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -103,7 +91,7 @@ def leave(status: int) -> NoReturn:
         sys.exit(status)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        _flush(stream)
+        flush(stream)
     os._exit(status)
 
 
@@ -129,27 +117,6 @@ def complain(line: str) -> None:
 def warn(line: str) -> None:
     """One line on stderr, and the work goes on."""
     tell(f"warning: {line}", sys.stderr)
-
-
-def tell(line: str, stream: TextIO) -> None:
-    """One line, at once; whoever reads it may leave (`| head`, a closed terminal), and what is at work goes on."""
-    try:
-        stream.write(f"{line}\n")
-    except OSError:
-        fall_silent(stream)
-    _flush(stream)
-
-
-def _flush(stream: TextIO) -> None:
-    try:
-        stream.flush()
-    except OSError:
-        fall_silent(stream)
-
-
-def fall_silent(stream: TextIO) -> None:
-    """Nobody reads it: what is written to it goes nowhere, and so does what waits in its buffer."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def local_folder(storage: str, must_lock: bool = False) -> Path:

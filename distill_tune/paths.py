@@ -7,7 +7,10 @@ file or a folder may not be entered. Such a path leads to no file, and whoever n
 from __future__ import annotations
 
 import os
+import sysconfig
 from pathlib import Path
+
+_STANDARD_LIBRARY = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
 
 
 def expanded(path: str | Path) -> Path:
@@ -28,3 +31,13 @@ def is_folder(path: Path) -> bool:
 def exists(path: Path) -> bool:
     """Whether anything is there, itself or at the end of a link."""
     return os.path.exists(path)
+
+
+def is_installed(path: Path) -> bool:
+    """Whether it is a file of an installed package, which changes with the package's version alone."""
+    return not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+
+
+def is_users_code(path: Path) -> bool:
+    """Whether it is a file of code that is neither of an installed package nor of Python itself."""
+    return path.is_file() and not is_installed(path) and not any(map(path.is_relative_to, _STANDARD_LIBRARY))

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from distill_tune.atomic import new_file
-from distill_tune.cli import Parser, fall_silent, guarded, leave, warn
+from distill_tune.cli import Parser, guarded, leave, warn
 from distill_tune.errors import InputError
 from distill_tune.paths import expanded
+from distill_tune.streams import fall_silent
 from distill_tune.student import load_student
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.overriding import check_called_alike
+from distill_tune.paths import is_users_code
 
 
 class Options(BaseModel):
@@ -82,7 +83,7 @@ def _imported(path: str, module_name: str) -> ModuleType:
         reason = one_line(error)
         if not isinstance(error, SyntaxError):  # which says itself where it is
             places = traceback.extract_tb(error.__traceback__)
-            place = next((each for each in reversed(places) if "site-packages" not in each.filename), places[-1])
+            place = next((each for each in reversed(places) if is_users_code(Path(each.filename))), places[-1])
             reason += f" ({place.filename}, line {place.lineno})"
         raise ConfigError(f"{path!r}: {module_name} cannot be imported: {reason}.") from error
 

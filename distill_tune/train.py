@@ -9,11 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill_tune.cli import Parser, guarded, leave, local_folder, tell
+from distill_tune.cli import Parser, guarded, leave, local_folder
 from distill_tune.config import Config, Space, load_space
 from distill_tune.config.messages import dotted
 from distill_tune.errors import ConfigError, TrainingError
 from distill_tune.paths import expanded
+from distill_tune.streams import tell
 
 if TYPE_CHECKING:
     from torch import nn

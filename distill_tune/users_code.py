@@ -10,7 +10,6 @@ import hashlib
 import inspect
 import re
 import sys
-import sysconfig
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from importlib.machinery import ModuleSpec, PathFinder
@@ -19,9 +18,8 @@ from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any
 
-_INSTALLED = {"site-packages", "dist-packages"}
-"""Folders of installed packages, whose files change with their version alone."""
-_STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
+from distill_tune.paths import is_installed, is_users_code
+
 _SAME_IN_ALL_VERSIONS = ("torch", "distill_tune")
 """Packages of which every version makes the same network."""
 
@@ -54,7 +52,7 @@ def _installed(source: bytes) -> Iterator[str]:
     """The installed packages that a source imports and that may build networks: those that ask for PyTorch or Keras."""
     for name in {imported.partition(".")[0] for imported in _imports(source, "")}:
         spec = None if name in (*_SAME_IN_ALL_VERSIONS, *sys.stdlib_module_names) else _top_spec(name)
-        if spec is not None and spec.origin is not None and _INSTALLED.intersection(Path(spec.origin).parts):
+        if spec is not None and spec.origin is not None and is_installed(Path(spec.origin)):
             asked_for = {need for each in _distributions(name) for need in requires(each) or []}
             if any(re.match(r"(torch|keras)\b", need) for need in asked_for):
                 yield name
@@ -142,6 +140,4 @@ def _python_file(path: str | None) -> Path | None:
 
 
 def _is_users(name: str, path: Path) -> bool:
-    if name.partition(".")[0] in _SAME_IN_ALL_VERSIONS or _INSTALLED.intersection(path.parts):
-        return False
-    return _STANDARD_LIBRARY not in path.parents
+    return name.partition(".")[0] not in _SAME_IN_ALL_VERSIONS and is_users_code(path)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
 
 from distill_tune.errors import ConfigError, DistillTuneError, one_line
+from distill_tune.paths import is_users_code
 
 _OURS = Path(__file__).parent
-_STANDARD = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
-_INSTALLED = {"site-packages", "dist-packages"}
 
 
 def fault_of_users(error: BaseException) -> str:
@@ -24,14 +22,10 @@ def fault_of_users(error: BaseException) -> str:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(_OURS):
             return ""
-        if path.is_file() and not _is_of_a_library(path):
+        if is_users_code(path):
             what = "has ended the program" if isinstance(error, SystemExit) else f"has raised {one_line(error)}"
             return f"{frame.f_code.co_qualname} in {path.name}, line {number}, {what}; mend it."
     return ""
-
-
-def _is_of_a_library(path: Path) -> bool:
-    return bool(_INSTALLED.intersection(path.parts)) or any(path.is_relative_to(folder) for folder in _STANDARD)
 
 
 @contextmanager

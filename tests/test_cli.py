@@ -18,9 +18,10 @@ from runs import TABLE
 from torch import nn
 
 from distill_tune import train as train_module
-from distill_tune.cli import BAD_INPUT, complain, guarded, tell
+from distill_tune.cli import BAD_INPUT, complain, guarded
 from distill_tune.config import Config
 from distill_tune.distillation.preparation.prepare import Preparation
+from distill_tune.streams import tell
 from distill_tune.train import main as train_main
 
 PROJECT = Path(__file__).parents[1]

@@ -3,6 +3,7 @@
 import random
 import signal
 import subprocess
+import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -116,6 +117,27 @@ def test_a_second_ctrl_c_ends_at_once_and_what_is_there_is_saved(storage: Path, 
     statuses = {row["status"] for row in rows}
     assert statuses & {"interrupted", "paused"}
     assert "running" not in statuses
+
+
+ENDED_IN_EXAMINATION = """
+import sys
+from distill_tune.search import main
+from distill_tune.tuning.verdict import outcome
+
+def ended(*what):
+    raise KeyboardInterrupt
+
+outcome.complete = ended
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_one_that_ends_the_examination_leaves_a_test_split_that_has_been_opened(storage: Path) -> None:
+    begin = [sys.executable, "-c", ENDED_IN_EXAMINATION, *command(storage, "--name", "examined", "--quiet", *SMALL)[3:]]
+    done = subprocess.run(begin, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stdout + done.stderr
+    found = summary(storage / "examined")
+    assert (found["status"], found["test_opened"]) == ("interrupted", 1)
 
 
 def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage: Path, undisturbed: Path) -> None:

@@ -1,10 +1,11 @@
 """Paths that a user wrote, whatever they are."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from distill_tune.paths import exists, expanded, is_file, is_folder
+from distill_tune.paths import exists, expanded, is_file, is_folder, is_installed, is_users_code
 
 IMPOSSIBLE = ["n" * 5000, "a\0b", "~no_such_user_here/x"]
 
@@ -32,3 +33,13 @@ def test_files_and_folders_are_told_apart_through_links(tmp_path: Path) -> None:
         (True, False, True),
         (False, False, False),
     ]
+
+
+def test_a_users_code_is_neither_pythons_nor_a_packages(tmp_path: Path) -> None:
+    own, debians = tmp_path / "losses.py", tmp_path / "dist-packages" / "losses.py"
+    debians.parent.mkdir()
+    own.touch()
+    debians.touch()
+    files = [own, debians, Path(pytest.__file__), Path(json.__file__), Path("<frozen importlib._bootstrap>")]
+    assert [is_users_code(path) for path in files] == [True, False, False, False, False]
+    assert [is_installed(path) for path in files] == [False, True, True, False, False]

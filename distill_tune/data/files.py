@@ -36,6 +36,8 @@ MAGIC = {
 }
 """How files of a kind begin."""
 
+NPZ_INPUTS = ("inputs", "x", "X")
+"""What the inputs in an .npz may be called; the first that is there."""
 NAMES = {
     "npz": "an .npz (zip) file",
     "parquet": "a Parquet file",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.data.files import check_names, existing, native, read_csv, read_npy, read_npz, with_words
+from distill_tune.data.files import NPZ_INPUTS, check_names, existing, native, read_csv, read_npy, read_npz, with_words
 from distill_tune.data.image_files import MODES, decoded, files_in, is_image
 from distill_tune.data.images import as_bytes, as_images, channels_first
 from distill_tune.data.parquet_files import read_parquet
@@ -150,7 +150,7 @@ def _array(
         values: npt.NDArray[Any] = _table(path, separator).to_numpy()
         return values
     arrays = read_npz(path)
-    for name in (named, "inputs", "x", "X"):
+    for name in (named, *NPZ_INPUTS):
         if name in arrays:
             return arrays[name]
     if len(arrays) != 1:

@@ -33,7 +33,7 @@ def read_parquet(path: str | Path, keep: Collection[str] = ()) -> pd.DataFrame:
     except (pa.ArrowException, OSError) as error:
         what = "its Parquet footer or a page does not fit"
         raise DataError(f"{path}: is truncated or damaged ({what}); write it again.") from error
-    index = _pandas_index(table.schema)
+    index = pandas_index(table.schema)
     others = [name for name in table.column_names if name not in index and not name.startswith("__index_level_")]
     kept = [name for name in index if name in keep]  # pandas writes them last, where a label is looked for
     return table.select([*kept, *others]).replace_schema_metadata().to_pandas(ignore_metadata=True)
@@ -43,10 +43,10 @@ def named_index(path: Path) -> list[str]:
     """The columns of a Parquet file that were a row index with a name when pandas wrote them."""
     import pyarrow.parquet as pq
 
-    return [name for name in _pandas_index(pq.read_schema(path)) if not name.startswith("__index_level_")]
+    return [name for name in pandas_index(pq.read_schema(path)) if not name.startswith("__index_level_")]
 
 
-def _pandas_index(schema: pa.Schema) -> list[str]:
+def pandas_index(schema: pa.Schema) -> list[str]:
     """The columns that were pandas' row index; one that only counts is none."""
     try:
         index = (schema.pandas_metadata or {}).get("index_columns", [])

@@ -16,6 +16,11 @@ def device_for(config: Config) -> str:
     return "cuda" if config.resources.gpus_per_worker and torch.cuda.is_available() else "cpu"
 
 
+def is_missing(config: Config) -> bool:
+    """Whether the trials' kind of device is not on this machine, so that nothing can be timed here as it will run."""
+    return bool(config.resources.gpus_per_worker) and not torch.cuda.is_available()
+
+
 @contextmanager
 def on_device(device: str, network: nn.Module | None) -> Iterator[None]:
     """Runs a network on a device for a while; afterwards the memory there belongs to the trials."""

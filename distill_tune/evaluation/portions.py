@@ -9,6 +9,9 @@ numbers 8.8, 5.5 and 2.1 million. And a thousand photographs would fill the memo
 from collections.abc import Sequence
 from math import prod
 
+import torch
+from torch import nn
+
 MOST = 1000
 _LEAST = 8
 _VALUES = {"cpu": 150_000, "cuda": 1 << 24}
@@ -18,3 +21,8 @@ _VALUES = {"cpu": 150_000, "cuda": 1 << 24}
 def samples_at_a_time(sample_shape: Sequence[int], device: str = "cpu") -> int:
     """For inputs [n, *sample_shape] on a device of this type."""
     return min(MOST, max(_LEAST, _VALUES.get(device, _VALUES["cuda"]) // prod(sample_shape)))
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network is; one without parameters is wherever its inputs are, on the CPU."""
+    return next(network.parameters(), torch.empty(0)).device

@@ -33,7 +33,10 @@ class CacheUse:
         return self
 
     def is_alone(self) -> bool:
-        """Whether no other program is at work there; from then on none can begin, so it is asked last."""
+        """Whether no other program is at work there. It is asked last.
+
+        If it is alone none can begin from then on; else this program has lost its own lock, as flock(2) has it.
+        """
         if self._file is None:
             return True
         try:
@@ -71,8 +74,16 @@ class CacheUse:
 
 
 def _opened(path: Path) -> int:
-    """For reading where it is another user's, which suffices but on a network's file system."""
+    """For reading where it is another user's, which suffices but on a network's file system.
+
+    Raises:
+        FileNotFoundError: its folder is not there.
+        PermissionError: it may not be opened, or not made.
+    """
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError:
-        return os.open(path, os.O_RDONLY)
+    except PermissionError as denied:
+        try:
+            return os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise denied from None

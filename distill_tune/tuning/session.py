@@ -112,7 +112,7 @@ class Session:
 
     def _search_baseline(self) -> None:
         """The same search without a teacher: as many trials, as much time."""
-        began_s, trained = time.time(), self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
+        began_s, trained = time.time(), self.ledger.num_proposed
         claim, fitted = claim_baseline(self.claim, self.context.fitted.without_teacher(), trained)
         if lost := claim.history.loss:
             self.reporter.tell(lost)
@@ -212,7 +212,8 @@ class Session:
         self.reporter.tell(*failures_in_words(confirmation), *left_out_in_words(confirmation))
         began_s = time.monotonic()
         self.claim.logbook.write(Entry.TEST_OPENED)
-        head = {**self._head, "test_opened": self.claim.history.tests_opened + 1, **self._front(confirmation)}
+        self.claim.history.tests_opened += 1
+        head = {**self._head, **self._front(confirmation)}
         best = self.claim.folder / BEST
         found = complete(head, confirmation, self.context.preparation, self.context.fitted.limits, self.ledger, best)
         self.reporter.tell(*not_finite_in_words(found), *weak_teacher_in_words(found))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from distill_tune.evaluation.portions import MOST, samples_at_a_time
-from distill_tune.evaluation.predicting import predict_logits
+from distill_tune.evaluation.predicting import predict_logits, quickest_look_s
 
 
 @given(st.lists(st.integers(1, 512), min_size=1, max_size=3), st.sampled_from(["cpu", "cuda", "mps"]))
@@ -41,3 +41,11 @@ def test_how_many_go_at_a_time_changes_no_answer() -> None:
     assert len(seen) > 1
     with torch.inference_mode():
         np.testing.assert_allclose(logits, network(torch.from_numpy(inputs)).numpy(), atol=1e-6)
+
+
+def test_a_look_is_timed_at_all_that_it_is_given_so_that_its_seconds_can_be_divided_by_them() -> None:
+    seen: list[int] = []
+    network = nn.Sequential(nn.Flatten(), nn.Linear(784, 3)).eval()
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    assert quickest_look_s(network, np.zeros((700, 1, 28, 28), np.float32)) > 0
+    assert sum(seen) == 3 * 700

@@ -82,6 +82,14 @@ def test_parquet_columns_that_count_by_their_places_are_said(tmp_path: Path, nam
     assert said == [f"{line}if that is not so, name them like the classes"] * bool(told)
 
 
+def test_what_is_said_of_columns_does_not_depend_on_what_pandas_is_said_to_have_written(tmp_path: Path) -> None:
+    path, said = tmp_path / "l.parquet", list[str]()
+    table = pa.table(dict(zip(("p_cat", "p_dog", "p_hen"), LOGITS.T, strict=True)))
+    pq.write_table(table.replace_schema_metadata({"pandas": "{broken"}), path)
+    np.testing.assert_allclose(load(path, said.append), LOGITS, rtol=1e-6)
+    assert [line[:40] for line in said] == ["teacher: its columns (p_cat, p_dog, p_he"]
+
+
 def test_parquet_columns_of_which_some_are_classes_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "l.parquet", dict(zip(["dog", "cat", "x"], LOGITS.T, strict=True)))
     with pytest.raises(TeacherError, match=r"has columns that are classes \(cat, dog\) beside others \(x\); name all"):

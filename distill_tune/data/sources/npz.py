@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.checksum import sha256_of
-from distill_tune.data.files import native, of_kind, read_npz
+from distill_tune.data.files import NPZ_INPUTS, native, of_kind, read_npz
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
 from distill_tune.registry import DATA_SOURCES, did_you_mean
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import DataConfig
     from distill_tune.data.raw import RawImages, RawTable
 
-
-INPUTS, LABELS = ("inputs", "x", "X"), ("labels", "y")
+LABELS = ("labels", "y")
 
 
 @DATA_SOURCES.register
@@ -44,7 +43,7 @@ class Npz(Source):
 
         path = required_path(config)
         arrays = read_npz(path)
-        inputs, labels = _take(arrays, self.inputs, INPUTS, path), _take(arrays, self.labels, LABELS, path)
+        inputs, labels = _take(arrays, self.inputs, NPZ_INPUTS, path), _take(arrays, self.labels, LABELS, path)
         own_test = 0
         if self.test_inputs in arrays or self.test_labels in arrays:
             more, their_labels = (_take(arrays, key, (), path) for key in (self.test_inputs, self.test_labels))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from distill_tune.distillation.cache.seen import as_tensor
 from distill_tune.distillation.views import Views
 from distill_tune.errors import TeacherError
-from distill_tune.evaluation.portions import MOST, samples_at_a_time
+from distill_tune.evaluation.portions import MOST, device_of, samples_at_a_time
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
 
@@ -60,14 +60,14 @@ def at_a_time(module: nn.Module, sample_shape: Sequence[int]) -> int:
     """How many samples of this shape a teacher sees at once, where it is; it may make larger images of them first."""
     made: list[Any] = [getattr(part, "reads", None) for part in module.modules()]
     shapes = [sample_shape, *(shape for shape in made if isinstance(shape, tuple))]
-    device = next(module.parameters(), torch.empty(0)).device.type
-    return samples_at_a_time(max(shapes, key=prod), device)
+    return samples_at_a_time(max(shapes, key=prod), device_of(module).type)
 
 
 @torch.inference_mode()
 def _run(module: nn.Module, inputs: Tensor) -> Tensor:
-    device = next(module.parameters(), inputs).device
-    logits: Tensor = module(inputs.to(device, copy=True)).float().cpu()  # a user's own may write into a mapped file
+    logits: Tensor = (
+        module(inputs.to(device_of(module), copy=True)).float().cpu()
+    )  # a user's own may write into a mapped file
     if not logits.isfinite().all():
         raise TeacherError("teacher: one of its logits is not a finite number; check its weights and its input range.")
     return logits

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.distillation.cache.labelling import at_a_time
+from distill_tune.evaluation.portions import device_of
 from distill_tune.threads import faster_threads, threads
 
 _A_FEW, _QUICK_S = 32, 0.1
@@ -62,9 +63,5 @@ def labelling_s(module: nn.Module, inputs: np.ndarray) -> float:
 @torch.inference_mode()
 def _look_s(module: nn.Module, inputs: Tensor) -> float:
     began_s = time.perf_counter()
-    module(inputs.to(_device_of(module), copy=True)).cpu()
+    module(inputs.to(device_of(module), copy=True)).cpu()
     return time.perf_counter() - began_s
-
-
-def _device_of(module: nn.Module) -> torch.device:
-    return next(module.parameters(), torch.empty(0)).device

@@ -25,6 +25,7 @@ from distill_tune.distillation.features.tap import INPUT, bounded, feature_of, n
 from distill_tune.distillation.features.watching import Watch
 from distill_tune.distillation.losses import Shape
 from distill_tune.errors import CacheError, ConfigError
+from distill_tune.evaluation.portions import device_of
 from distill_tune.registry import closest
 
 _LISTED = 40
@@ -92,10 +93,9 @@ def anatomy_of(module: nn.Module, input_shape: tuple[int, ...]) -> Anatomy:
     modules = {name: each for name, each in network.named_modules() if name}
     watch = Watch(modules)
     handles = [each.register_forward_hook(_see(watch, name)) for name, each in modules.items()]
-    parameter = next(module.parameters(), torch.empty(0))
     try:
         with _as_written():
-            watch.logits = module.eval()(torch.zeros(2, *input_shape, device=parameter.device))
+            watch.logits = module.eval()(torch.zeros(2, *input_shape, device=device_of(module)))
     finally:
         module.train(was_training)
         for handle in handles:

@@ -26,7 +26,7 @@ _OF_THE_WHOLE = ("mode", "views", "keep")
 
 @TEACHERS.register
 class Ensemble(Teacher):
-    """`[teacher.ensemble.members.NAME]`, at least two: each a `[teacher]` of its own."""
+    """`[teacher.ensemble.members.NAME]`, one or more: each a `[teacher]` of its own."""
 
     members: dict[str, Any] = Field(min_length=1)
     """Name to the keys and tables of its `[teacher]`."""
@@ -69,7 +69,7 @@ class Ensemble(Teacher):
         return Mix({name: weight / total for name, weight in weights.items()}, self.average)
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The identities of all members; each has one of its own, by which it is kept."""
+        """The identities of all members; what is kept is kept by those of each, which is a teacher of its own."""
         members = self.member_configs()
         told = [f"{name} {each.source} {Teacher.of(each).identity(each, data_spec)}" for name, each in members.items()]
         return hashlib.sha256(" ".join(told).encode()).hexdigest()

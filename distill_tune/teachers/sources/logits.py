@@ -110,11 +110,12 @@ def _told(path: Path, data_spec: DataSpec) -> list[str]:
     from pyarrow import parquet
 
     from distill_tune.data.files import kind_of
+    from distill_tune.data.parquet_files import pandas_index
 
     if kind_of(path) != "parquet":
         return []
     schema = parquet.read_schema(path)
-    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    index = pandas_index(schema)
     names = [name for name in schema.names if name not in index]
     if set(names) == set(data_spec.classes) or names == [str(number) for number in range(len(names))]:
         return []

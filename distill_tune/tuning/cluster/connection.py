@@ -147,7 +147,7 @@ class Connection:
             else:
                 start_own_ray(with_dashboard=self._resources.workers_per_trial > 1, **options)
         except Exception as error:  # Ray has none of its own for it, but OSError, TimeoutError, or Exception itself
-            if existing is None:
+            if not existing:
                 raise DistillTuneError(
                     f"Ray cannot be started on this machine ({one_line(error)}); mend that, or set "
                     f"{RAY_LOGS}=1 to see its own messages."

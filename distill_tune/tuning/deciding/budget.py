@@ -75,11 +75,6 @@ class Budget:
         if self._began_s is None:
             self._began_s = time.monotonic() - max(0.0, time.time() - max(began_s, self._made_s))
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether a step of this session has been made."""
-        return self._began_s is not None
-
     def end(self, reason: Reason) -> None:
         """End the search after the steps at work; the first reason stays."""
         self._ended_by = self.ended_by or reason

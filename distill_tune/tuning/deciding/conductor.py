@@ -96,8 +96,7 @@ class Conductor:
 
     @property
     def _all_are_proposed(self) -> bool:
-        trained = self.ledger.count() - self.ledger.count(Status.INFEASIBLE)
-        return bool(self.why_exhausted) or trained >= self.budget.trials
+        return bool(self.why_exhausted) or self.ledger.num_proposed >= self.budget.trials
 
     @property
     def _at_work(self) -> int:

@@ -13,7 +13,7 @@ from distill_tune.config import Config, Space
 from distill_tune.config.leaves import FAMILY
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.seen import num_visible
-from distill_tune.distillation.devices import memory_given_back
+from distill_tune.distillation.devices import is_missing, memory_given_back
 from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s
 from distill_tune.errors import ConfigError
@@ -39,9 +39,9 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
 
     None where that cannot be timed: trials have GPUs and this machine has none, or no middle can be built.
     """
-    resources = space.config.resources
-    if resources.gpus_per_worker and not torch.cuda.is_available():
+    if is_missing(space.config):
         return None
+    resources = space.config.resources
     device = torch.device(resources.device)
     with threads(resources.cpus_per_worker), generators_kept(device), memory_given_back(device.type):
         each_s = [_epoch_s(config, student, dataset, device) for config, student in _middles(space, dataset)]
@@ -51,7 +51,7 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
 
 def estimated_examination_s(space: Space, dataset: Dataset) -> float | None:
     """Seconds of the examination of one student: the mean over the families; None as `estimated_epoch_s`."""
-    if space.config.resources.gpus_per_worker and not torch.cuda.is_available():
+    if is_missing(space.config):
         return None
     with generators_kept(torch.device("cpu")):
         each_s = [examination_s(config, dataset) for config, _ in _middles(space, dataset)]

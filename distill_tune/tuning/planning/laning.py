@@ -20,7 +20,7 @@ import torch
 from distill_tune.config import Config, Values
 from distill_tune.data.dataset import open_dataset
 from distill_tune.distillation.cache.folders import views_of_augmentation
-from distill_tune.distillation.devices import memory_given_back
+from distill_tune.distillation.devices import is_missing, memory_given_back
 from distill_tune.distillation.lanes import Lanes, may_fuse
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
@@ -84,9 +84,9 @@ def _say_if_in_vain(fitted: Fitted, say: Callable[[str], None]) -> None:
 
 
 def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Callable[[str], None]) -> int:
-    resources = fitted.space.config.resources
-    if not choices or (resources.gpus_per_worker and not torch.cuda.is_available()):
+    if not choices or is_missing(fitted.space.config):
         return 1
+    resources = fitted.space.config.resources
     device, until_s = resources.device, time.monotonic() + _PATIENCE_S
     with (
         threads(resources.cpus_per_worker),

@@ -18,7 +18,7 @@ from distill_tune.data import UNLABELLED, Dataset
 from distill_tune.distillation.cache.folders import number_of_views, outputs_folder
 from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
 from distill_tune.distillation.cache.seen import num_visible
-from distill_tune.distillation.devices import device_for, memory_given_back, on_device
+from distill_tune.distillation.devices import device_for, is_missing, memory_given_back, on_device
 from distill_tune.distillation.preparation.ready_teachers import teacher_folders
 from distill_tune.distillation.preparation.teacher_training import Recipe, own_config
 from distill_tune.distillation.preparation.variants import augmentation_variants
@@ -50,7 +50,7 @@ def estimated_teacher_time(
         teachers: what `try_to_load` has found.
         cache: where a search would find what an earlier one has made ready.
     """
-    if space.config.resources.gpus_per_worker and not torch.cuda.is_available():
+    if is_missing(space.config):
         return None
     device, folders = device_for(space.config), teacher_folders(space, dataset, cache)
     with generators_kept(torch.device(device)), memory_given_back(device):

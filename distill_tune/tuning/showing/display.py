@@ -1,6 +1,5 @@
 """What a search looks like in a terminal (rich): phase headings, the live panel."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from distill_tune.streams import fall_silent
 from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.showing.tally import Tally
 from distill_tune.tuning.showing.wording import duration, metric, rate, settings
@@ -64,7 +64,7 @@ class SteadyConsole(Console):
     def on_broken_pipe(self) -> None:
         """Be silent from here on."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fall_silent(sys.stdout)
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,11 @@ class Ledger:
         """How many trials stand so; without arguments, all."""
         return sum(self._counts[status] for status in statuses or Status)
 
+    @property
+    def num_proposed(self) -> int:
+        """Trials that count: all but the infeasible ones, which are never trained."""
+        return self.count() - self.count(Status.INFEASIBLE)
+
     def with_status(self, status: Status) -> list[TrialRecord]:
         """The trials that stand so, in the order in which they came."""
         return [record for record in self.records.values() if record.status is status]

@@ -111,8 +111,13 @@ class TrialRecord:
         self.status, self.ended_s = Status.RUNNING, None
 
     def reach(self, report: Report, is_rung: bool, at_s: float) -> None:
-        """It has finished an epoch, and with it perhaps a rung; the driver has heard of it at `at_s`."""
+        """It has finished an epoch, and with it perhaps a rung; the driver has heard of it at `at_s`.
+
+        One that is trained again, such as for a student whose file is gone, has no epochs of before beyond it.
+        """
         self.status = Status.RUNNING
+        while self.epochs >= report["epoch"]:
+            self.reports.pop()
         self.reports.append(_with_shared_names(report))
         self.heard_s.setdefault(self.epochs, at_s)
         if is_rung:

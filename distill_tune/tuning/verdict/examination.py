@@ -29,6 +29,7 @@ from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.corrupted import corrupted_accuracies
 from distill_tune.evaluation.intervals import Groups
+from distill_tune.evaluation.portions import samples_at_a_time
 from distill_tune.evaluation.predicting import predict_logits, quickest_look_s
 from distill_tune.layout import Layout
 from distill_tune.students import Student, student_on
@@ -113,7 +114,8 @@ def _as_many_threads_as_pay(
     some = next((student for each in students.values() for student in each), None)
     if some is None or device != "cpu":
         return nullcontext()
-    return threads(faster_threads(lambda: quickest_look_s(some, test.inputs)))
+    portion = test.inputs[: samples_at_a_time(test.inputs.shape[1:])]
+    return threads(faster_threads(lambda: quickest_look_s(some, portion)))
 
 
 def _labelled(teacher: LoadedTeacher, test: Split, device: str) -> np.ndarray | None:

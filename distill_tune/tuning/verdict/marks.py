@@ -69,7 +69,7 @@ def examined(
 
 
 def _mean(figures: list[Any]) -> Any:
-    """Over seeds; None of what is None in all of them."""
+    """Over seeds; None where one has none: all are of the same kind."""
     return None if None in figures else float(np.mean(figures))
 
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from distill_tune.cli import BAD_INPUT, local_folder
-from distill_tune.errors import ConfigError
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.errors import ConfigError, DistillTuneError
 from distill_tune.export.versions import versions
 from distill_tune.search import main as search_main
 from distill_tune.tuning.cluster import nodes
-from distill_tune.tuning.cluster.connection import check_answers
+from distill_tune.tuning.cluster.connection import Connection, check_answers
 from distill_tune.tuning.cluster.nodes import Answer, _judge, ask_from_here
 from distill_tune.tuning.state.logbook import Logbook
 
@@ -110,6 +111,22 @@ def test_an_address_of_ray_client_is_refused_with_what_to_do_instead(monkeypatch
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
     with pytest.raises(ConfigError, match=f"^RAY_ADDRESS {said}"):
         check_answers(None)
+
+
+@pytest.mark.parametrize("address", [None, ""])
+def test_a_ray_of_ones_own_that_cannot_be_started_is_no_fault_of_an_address(
+    monkeypatch: pytest.MonkeyPatch, address: str | None
+) -> None:
+    def refused(**options: Any) -> None:
+        raise OSError("no room for the object store")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if address is not None:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr("distill_tune.tuning.cluster.own_ray.start_own_ray", refused)
+    said = r"^Ray cannot be started on this machine \(.*no room for the object store\); mend that, or set "
+    with Connection(None, ResourcesConfig()) as connection, pytest.raises(DistillTuneError, match=said):
+        connection.wait()
 
 
 @pytest.mark.ray

@@ -56,3 +56,17 @@ def test_an_entry_that_nobody_here_knows_is_refused_in_one_line(tmp_path: Path) 
 def test_a_session_is_known_by_its_first_name_too(tmp_path: Path) -> None:
     (tmp_path / LOGBOOK).write_text(json.dumps({"entry": "sitting", "at_s": 1.0, **CONTENTS["session"]}) + "\n")
     assert History.of(tmp_path).origin == Origin("digits-1", ["big-2"])
+
+
+def test_a_training_that_ended_and_is_done_again_has_each_epoch_once(tmp_path: Path) -> None:
+    """As where its student's file was deleted before `--resume`."""
+    logbook, record = Logbook(tmp_path), TrialRecord(0, "0000", {})
+    logbook.trial_started(record)
+    for accuracy in (0.5, 0.7):
+        for epoch in (1, 2, 3):
+            record.reach({"epoch": epoch, "val/accuracy": accuracy}, is_rung=False, at_s=1.0)
+            logbook.trial_reported(record)
+        logbook.trial_ended(record)
+    logbook.release()
+    assert [(report["epoch"], report["val/accuracy"]) for report in record.reports] == [(1, 0.7), (2, 0.7), (3, 0.7)]
+    assert History.of(tmp_path).records["0000"].reports == record.reports
