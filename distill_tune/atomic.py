@@ -3,6 +3,8 @@
 A program that dies in between leaves a hidden name that nobody reads.
 """
 
+import fcntl
+import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
@@ -41,6 +43,33 @@ def _folder_for(path: Path) -> Iterator[None]:
             with suppress(OSError):  # not empty, so somebody else's too
                 folder.rmdir()
         raise
+
+
+@contextmanager
+def alone_in(folder: Path, before_waiting: Callable[[], object]) -> Iterator[None]:
+    """One program at a time is in such a block of a folder; where folders cannot be locked, all are.
+
+    Args:
+        folder: made if it is not there; if the block ends in an error and has put nothing there, it goes again.
+        before_waiting: called once if another program is there.
+    """
+    with _folder_for(folder / "what the block puts there"):
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            _wait_for(lock, before_waiting)
+            yield
+        finally:
+            os.close(lock)
+
+
+def _wait_for(lock: int, before_waiting: Callable[[], object]) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        before_waiting()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError:  # a file system without locks, or without those of folders
+        return
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from distill_tune.streams import flush, open_what_is_closed, tell
 from distill_tune.version import __version__
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_OF_THE_DISK = (*_NO_ROOM, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+_OF_THE_DISK = (*_NO_ROOM, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 BAD_INPUT = 2
 INTERRUPTED = 130
 

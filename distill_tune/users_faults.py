@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
 
-from distill_tune.errors import ConfigError, DistillTuneError, one_line
+from distill_tune.errors import ConfigError, DistillTuneError, TrainingError, one_line
 from distill_tune.paths import is_users_code
 
 _OURS = Path(__file__).parent
@@ -26,6 +26,19 @@ def fault_of_users(error: BaseException) -> str:
             what = "has ended the program" if isinstance(error, SystemExit) else f"has raised {one_line(error)}"
             return f"{frame.f_code.co_qualname} in {path.name}, line {number}, {what}; mend it."
     return ""
+
+
+@contextmanager
+def no_end_of_the_process() -> Iterator[None]:
+    """A part of the user's own that would end the process, as by `sys.exit`, ends its training alone.
+
+    Raises:
+        TrainingError: something has raised SystemExit within the block.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        raise TrainingError(fault_of_users(error) or one_line(error)) from error
 
 
 @contextmanager

@@ -63,6 +63,7 @@ def test_a_name_that_no_file_can_have_is_a_mistake_of_the_users(capsys: pytest.C
     ("number", "said"),
     [
         (errno.ENOSPC, "a/b.toml: cannot be written (No space left on device); make room, or choose another place."),
+        (errno.EFBIG, "a/b.toml: cannot be read or written (File too large); look at its permissions and its disk"),
         (errno.EACCES, "a/b.toml: cannot be read or written (Permission denied); look at its permissions"),
         (errno.EIO, "a/b.toml: cannot be read or written (Input/output error); look at its permissions and its disk"),
     ],

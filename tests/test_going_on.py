@@ -140,6 +140,31 @@ def test_one_that_ends_the_examination_leaves_a_test_split_that_has_been_opened(
     assert (found["status"], found["test_opened"]) == ("interrupted", 1)
 
 
+ASKED_WHEN_DONE = """
+import os, signal, sys
+import ray
+from distill_tune.search import main
+
+def asked(before):
+    def ends():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        before()
+    return ends
+
+ray.shutdown = asked(ray.shutdown)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_one_that_comes_when_all_is_done_ends_nothing(storage: Path) -> None:
+    begin = [sys.executable, "-c", ASKED_WHEN_DONE, *command(storage, "--name", "done", *SMALL)[3:]]
+    done = subprocess.run(begin, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert summary(storage / "done")["status"] == "complete"
+    assert "test accuracy" in done.stdout
+
+
 def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage: Path, undisturbed: Path) -> None:
     """Trial actors are killed at random lines of three sessions, and the driver at the end of the first two."""
     chance, killed = random.Random(7), 0

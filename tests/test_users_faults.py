@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from distill_tune.cli import guarded
-from distill_tune.errors import ConfigError, DataError, one_line
-from distill_tune.users_faults import fault_of_users, users_faults_refused
+from distill_tune.errors import ConfigError, DataError, TrainingError, one_line
+from distill_tune.users_faults import fault_of_users, no_end_of_the_process, users_faults_refused
 
 PART = """
 import json
@@ -68,6 +68,14 @@ def test_before_anything_is_started_it_is_bad_input(part: Part, capsys: pytest.C
 
     assert guarded(command) == 2
     assert capsys.readouterr().err == "error: ends in part_of_mine.py, line 8, has ended the program; mend it.\n"
+
+
+def test_a_part_that_ends_the_program_while_it_trains_ends_its_training_alone(part: Part) -> None:
+    said = r"^ends in part_of_mine\.py, line 8, has ended the program; mend it\.$"
+    with pytest.raises(TrainingError, match=said), no_end_of_the_process():
+        part("ends")()
+    with pytest.raises(KeyError), no_end_of_the_process():
+        part("raises")()
 
 
 def test_what_a_part_calls_of_ours_is_no_fault_of_its_own(part: Part) -> None:

@@ -86,7 +86,7 @@ class SearchConfig(Choosing):
     middle: of every range, once for each student family, unless there are other searches to start from. No rung holds
     the first of each family back.
     """
-    start_from: list[str] = Field([])
+    start_from: list[Annotated[str, Field(min_length=1)]] = Field([])
     """Result folders of other searches whose trials the sampler shall know."""
     retries: Annotated[int, Field(ge=0)] = 2
     """How often a trial whose worker died is taken up again, from its last checkpoint."""
@@ -97,6 +97,13 @@ class SearchConfig(Choosing):
         if self.min_epochs > self.max_epochs:
             rule = f"must be at most search.max_epochs ({self.max_epochs}), but got {self.min_epochs}."
             raise BrokenRule(("min_epochs",), rule)
+        return self
+
+    @model_validator(mode="after")
+    def _target_can_be_missed_and_reached(self) -> Self:
+        if self.target is not None and self.objectives[0].endswith("accuracy") and not 0 < self.target <= 1:
+            rule = f"must be above 0 and at most 1, as {self.objectives[0]} is, but got {self.target:g}."
+            raise BrokenRule(("target",), rule)
         return self
 
     @model_validator(mode="after")

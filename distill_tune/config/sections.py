@@ -38,7 +38,7 @@ class DataConfig(Choosing):
 
     chooses: ClassVar[dict[str, Registry[Any]]] = {"source": DATA_SOURCES}
     source: str
-    path: str | None = None
+    path: Annotated[str, Field(min_length=1)] | None = None
     """Where the data is; sources that know a place of their own need none."""
     validation: Fraction = 0.2
     """Share of the samples that are not test; trials are compared on it. Not with `folds`."""
@@ -67,7 +67,7 @@ class TeacherConfig(Choosing):
 
     chooses: ClassVar[dict[str, Registry[Any]]] = {"source": TEACHERS, "family": STUDENTS}
     source: str = "train"
-    path: str | None = None
+    path: Annotated[str, Field(min_length=1)] | None = None
     family: str | None = None
     """The family of a teacher that is trained here; one of the student families, with a table of its own."""
     mode: Literal["cached", "live"] = "cached"

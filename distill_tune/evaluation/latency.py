@@ -1,7 +1,8 @@
 """How long a student takes for one sample on one thread of this machine's processor."""
 
 import time
-from copy import deepcopy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import median
 
 import torch
@@ -15,20 +16,30 @@ WARM_UP = 10
 def latency_ms(module: nn.Module, input_shape: tuple[int, ...], is_image: bool, repeats: int = 200) -> float:
     """The median time of one sample, in milliseconds.
 
-    A copy of `module` is measured on the CPU in inference mode; `module` itself and torch's number of threads
-    are as before when this returns.
+    It is measured in evaluation and inference mode; the modes of `module` and torch's number of threads are as before
+    when this returns. No copy is made: a user's own student may hold what cannot be copied, such as a lock.
 
     Args:
-        module: The student, with whatever it does to its inputs.
+        module: The student on the CPU, with whatever it does to its inputs.
         input_shape: Of one sample, without the batch.
         is_image: Whether inputs are uint8 (images) or float32 (tables).
         repeats: How many times it is measured.
     """
-    module = deepcopy(module).cpu().eval()
     inputs = torch.zeros(1, *input_shape, dtype=torch.uint8 if is_image else torch.float32)
-    with threads(1), torch.inference_mode():
+    with threads(1), torch.inference_mode(), _in_evaluation(module):
         times_s = [_time_s(module, inputs) for _ in range(WARM_UP + repeats)]
     return 1e3 * median(times_s[WARM_UP:])
+
+
+@contextmanager
+def _in_evaluation(module: nn.Module) -> Iterator[None]:
+    trains = {each: each.training for each in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for each, mode in trains.items():
+            each.training = mode
 
 
 def _time_s(module: nn.Module, inputs: torch.Tensor) -> float:

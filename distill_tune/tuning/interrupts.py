@@ -33,11 +33,15 @@ class Interrupt:
     def __init__(self) -> None:
         self.requested = False
         """Whether to end, in order."""
+        self.is_done = False
+        """Whether all is done but to end Ray, so that a signal has nothing left to end."""
         self._in_order = False
         self._numbers: tuple[signal.Signals, ...] = ()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """A signal handler."""
+        if self.is_done:
+            return
         if self.requested or not self._in_order:
             raise KeyboardInterrupt
         self.requested = True

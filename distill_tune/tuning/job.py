@@ -12,7 +12,7 @@ from distill_tune.distillation.preparation.prepare import announced_data, prepar
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import CACHE, LOGS, SHARED_CACHE, nothing_left_on_refusal, write_json
 from distill_tune.export.versions import versions
-from distill_tune.tuning.cluster.connection import Connection, check_answers, is_there_already
+from distill_tune.tuning.cluster.connection import Connection, check_answers, check_sockets, is_there_already
 from distill_tune.tuning.cluster.places import idle_gpus, nodes_of_ray, places_of_the_cluster, places_of_this_machine
 from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.order import Order
@@ -51,13 +51,16 @@ class Job:
         with heard(self.interrupt), ExitStack() as stack:
             session = self._begin(stack)
             document = session.work()
+            self.interrupt.is_done = True
             self.clock.total_s = time.monotonic() - began_s
             document |= {**session.effort(), "versions": versions()}
             write_json(self.order.folder / "summary.json", document)
             if document["status"] != "interrupted":
                 session.claim.logbook.write(Entry.FINISHED if document["status"] == "complete" else Entry.FAILED)
         if document["status"] == "failed":
-            raise DistillTuneError(f"{document['message']}; see {self.order.folder / LOGS}; --resume tries it again.")
+            logs = self.order.folder / LOGS
+            seen = f"; see {logs}" if logs.exists() else ""
+            raise DistillTuneError(f"{document['message']}{seen}; --resume tries it again.")
         return document
 
     def _begin(self, stack: ExitStack) -> Session:
@@ -74,6 +77,8 @@ class Job:
         """Everything that can be refused, and then the claim to the folder."""
         began_s, joins = time.monotonic(), is_there_already(self.order.address)
         check_answers(self.order.address)
+        if not joins:
+            check_sockets()
         places = self._connect(stack) if joins else places_of_this_machine(self.resources, must_fit=True)
         ready = self._prepared(places) if self.order.is_new else self._taken_up()
         self.clock.prepare_s, prepared_s = time.monotonic() - began_s, time.time()

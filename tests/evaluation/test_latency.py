@@ -1,5 +1,8 @@
 """Latency is measured on one thread, in evaluation mode, and leaves everything as it was."""
 
+import threading
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
@@ -10,7 +13,7 @@ SEEN: list[tuple[torch.dtype, tuple[int, ...], int, bool, bool]] = []
 
 
 class Watching(nn.Module):
-    """Notes how it is called; its notes outlive the copy that is measured."""
+    """Notes how it is called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,6 +43,16 @@ def test_one_sample_runs_on_one_thread_in_evaluation_mode(image: bool, dtype: to
     assert set(SEEN) == {(dtype, (1, 3), 1, False, True)}
     assert module.training
     assert torch.get_num_threads() == 2
+
+
+def test_a_student_that_cannot_be_copied_is_measured_and_each_of_its_parts_keeps_its_mode() -> None:
+    module = nn.Sequential(Watching(), nn.Dropout()).train()
+    module[0].layer.eval()
+    module[0].lock = threading.Lock()  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="cannot pickle"):
+        deepcopy(module)
+    assert latency_ms(module, (3,), False, repeats=5) > 0
+    assert [each.training for each in module.modules()] == [True, True, False, True]
 
 
 @pytest.mark.usefixtures("two_threads")

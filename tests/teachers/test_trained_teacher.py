@@ -1,10 +1,15 @@
 """A teacher that is trained here: once, on all labels, and again only when something of it has changed."""
 
+import errno
+import fcntl
 import gc
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations, count
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -178,10 +183,44 @@ def quiet(line: str) -> None:
     pass
 
 
-def test_of_two_programs_that_train_a_teacher_at_a_time_the_first_to_end_is_both_ones(
+def test_of_two_programs_that_need_a_teacher_one_trains_it_and_the_other_waits(
     table_space: Make, tmp_path: Path
 ) -> None:
-    """It may have labelled already, with weights that differ where another number of threads was the faster one."""
+    config = table_space(teacher=FAST).config
+    dataset, source = prepare_data(config.data, tmp_path / "data"), config.teacher.chosen("source")
+    has_begun, is_waited_for, heard, trained_by = threading.Event(), threading.Event(), list[str](), list[str]()
+
+    def context(name: str) -> TeacherContext:
+        def fit(recipe: dict[str, Any]) -> Trained:
+            trained_by.append(name)
+            has_begun.set()
+            assert is_waited_for.wait(60)
+            return train_teacher(recipe, config, dataset, quiet)
+
+        def hear(line: str) -> None:
+            heard.append(f"{name}: {line}")
+            is_waited_for.set()
+
+        return TeacherContext(tmp_path / "teacher", fit, hear)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(source.load, config.teacher, data_spec_of(dataset), context("first"))
+        assert has_begun.wait(60)
+        second = pool.submit(source.load, config.teacher, data_spec_of(dataset), context("second"))
+    assert trained_by == ["first"]
+    assert heard == ["second: another program is training this teacher; waiting for it"]
+    assert is_equal(first.result(), second.result())
+
+
+def test_of_two_programs_that_train_a_teacher_at_a_time_the_first_to_end_is_both_ones(
+    table_space: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where folders cannot be locked.
+
+    It may have labelled already, with weights that differ where another number of threads was the faster one.
+    """
+    without_locks = Mock(side_effect=OSError(errno.ENOLCK, "No locks available"))
+    monkeypatch.setattr(fcntl, "flock", without_locks)
     config = table_space(teacher=FAST).config
     dataset, source = prepare_data(config.data, tmp_path), config.teacher.chosen("source")
     first: list[LoadedTeacher] = []
@@ -195,8 +234,13 @@ def test_of_two_programs_that_train_a_teacher_at_a_time_the_first_to_end_is_both
         return fit(recipe, 2)
 
     second = source.load(config.teacher, data_spec_of(dataset), TeacherContext(tmp_path, overtaken, quiet))
-    for one, other in zip(first[0].module.parameters(), second.module.parameters(), strict=True):
-        assert torch.equal(one, other)
+    assert without_locks.called
+    assert is_equal(first[0], second)
+
+
+def is_equal(one: LoadedTeacher, other: LoadedTeacher) -> bool:
+    pairs = zip(one.module.parameters(), other.module.parameters(), strict=True)
+    return all(torch.equal(ours, theirs) for ours, theirs in pairs)
 
 
 def test_no_generation_holds_what_the_trainings_before_it_held(table_space: Make, tmp_path: Path) -> None:

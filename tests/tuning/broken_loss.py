@@ -17,6 +17,15 @@ class Broken(Loss):
         raise ValueError("this loss is broken")
 
 
+class Leaving(Loss):
+    """Ends Ray's workers as a program would end itself."""
+
+    def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
+        if Path(sys.argv[0]).name == "default_worker.py":
+            sys.exit(3)
+        return (student_logits - teacher_logits).square().mean()
+
+
 class BrokenForAWhile(Loss):
     """Does not work in Ray's workers as long as there is a file."""
 

@@ -10,6 +10,7 @@ from distill_tune.config import Config
 from distill_tune.distillation.lanes.fused import Fused, fusing_key
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.training.run import Checkpoint, Epoch, Run
+from distill_tune.users_faults import no_end_of_the_process
 
 Outcome = Epoch | Exception
 """What is known after an epoch, or what its training raised."""
@@ -80,6 +81,7 @@ class Lanes:
 def _trained(runs: list[Run], fused: Fused | None) -> list[tuple[Run, Outcome]]:
     """One epoch of runs that are fused, or of one alone; whatever a user's own part raises ends these and no others."""
     try:
-        return [(runs[0], runs[0].next_epoch())] if fused is None else list(fused.next_epochs())
+        with no_end_of_the_process():
+            return [(runs[0], runs[0].next_epoch())] if fused is None else list(fused.next_epochs())
     except Exception as error:
         return [(run, error) for run in runs]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from distill_tune.atomic import alone_in
 from distill_tune.config.messages import BrokenRule
 from distill_tune.config.numbers import Positive, Seed
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
@@ -83,12 +84,18 @@ class Train(Teacher):
         """Its kept weights, or a training from the start."""
         recipe = self._recipe(config)
         kept = context.folder / "teacher.safetensors"
-        found = _read_kept(kept) or self._trained(recipe, context, kept)
+        found = _read_kept(kept) or self._trained_once(recipe, context, kept)
         module = _build(config, data_spec)
         module.load_state_dict(found.weights)
         module.eval().requires_grad_(False)
         parameters = sum(p.numel() for p in module.parameters())
         return LoadedTeacher(parameters=parameters, module=module, record={"training": found.record})
+
+    def _trained_once(self, recipe: dict[str, Any], context: TeacherContext, kept: Path) -> _Kept:
+        """By one program; another that needs it too waits, and all have the same."""
+        waiting = "another program is training this teacher; waiting for it"
+        with alone_in(context.folder, lambda: context.say(waiting)):
+            return _read_kept(kept) or self._trained(recipe, context, kept)
 
     def _trained(self, recipe: dict[str, Any], context: TeacherContext, kept: Path) -> _Kept:
         if kept.exists():
@@ -96,7 +103,7 @@ class Train(Teacher):
         for outputs in (*context.folder.glob("views-*"), *context.folder.glob("features-*")):
             shutil.rmtree(outputs)  # of weights that are no more
         trained = context.fit(recipe)
-        if (others := _read_kept(kept)) is not None:  # of a program that was faster, and has labelled with it
+        if (others := _read_kept(kept)) is not None:  # of a program that was faster, where folders cannot be locked
             return others
         _keep(trained, kept)
         return _Kept(trained.module.state_dict(), trained.record)

@@ -23,6 +23,8 @@ from distill_tune.tuning.interrupts import keep_children_up
 RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"
 """Set to 1 to see Ray's own messages."""
 
+_MOST_OF_A_SOCKET = 107
+"""Bytes of a socket's path on Linux (unix(7))."""
 _ANSWER_S = 5.0
 _LONGEST = 300
 _NO_PROXIES = "SOCKS support in urllib3 requires"
@@ -60,6 +62,23 @@ def check_answers(address: str | None) -> None:
         socket.create_connection((match[1], int(match[2])), _ANSWER_S).close()
     except (OSError, OverflowError) as error:
         raise ConfigError(f"{_named(address)} {where}: no Ray cluster answers there ({error}); {_CURE}.") from error
+
+
+def check_sockets() -> None:
+    """Refuse a folder for temporary files whose name is too long for the sockets that a Ray of one's own has there.
+
+    Raises:
+        ConfigError: they would have longer names than the system lets them have.
+    """
+    key = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), None)
+    if key is None:
+        return
+    longest = f"{os.environ[key]}/ray/session_2026-11-24_13-15-00_000000_{os.getpid()}/sockets/plasma_store"
+    if (excess := len(os.fsencode(longest)) - _MOST_OF_A_SOCKET) > 0:
+        raise ConfigError(
+            f"{key} {os.environ[key]:.200}: Ray's sockets below it would have names of more than {_MOST_OF_A_SOCKET} "
+            f"bytes; set {key} to a folder whose path is shorter by {excess} or more."
+        )
 
 
 def _named(address: str | None) -> str:

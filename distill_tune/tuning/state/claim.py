@@ -47,11 +47,16 @@ class Claim:
 
         Raises:
             HeldError: another search has just begun there.
+            OSError: it cannot be written; then nothing is left of it.
         """
         logbook = _new_logbook(folder) if is_named else _next_logbook(folder)
         folder = logbook.folder
-        logbook.write(Entry.SESSION, command=command, **(asdict(origin) if origin else {}))
-        write_search_toml(folder, space, command)
+        try:
+            logbook.write(Entry.SESSION, command=command, **(asdict(origin) if origin else {}))
+            write_search_toml(folder, space, command)
+        except OSError:
+            logbook.discard()
+            raise
         return cls(folder, logbook, command=command)
 
     @classmethod

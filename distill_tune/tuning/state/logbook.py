@@ -16,6 +16,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -105,6 +106,13 @@ class Logbook(Watcher):
     def release(self) -> None:
         """Let another program have it."""
         self._file.close()
+
+    def discard(self) -> None:
+        """Take it away, and the folder if there is nothing else in it."""
+        (self.folder / LOGBOOK).unlink(missing_ok=True)
+        self.release()
+        with suppress(OSError):  # not empty
+            self.folder.rmdir()
 
     def write(self, entry: Entry, **content: Any) -> None:
         """Add an entry, with the time in `at_s`: seconds since 1970.

@@ -21,9 +21,9 @@ class ConfirmationPlan:
 
     @classmethod
     def of(cls, config: Config, top: int | None = None, seeds: int | None = None) -> ConfirmationPlan:
-        """What is configured, with other numbers where they are given."""
+        """What is configured, with other numbers where they are given; no more are trained again than there are."""
         confirm = config.confirm
-        return cls(top or confirm.top, seeds or confirm.seeds, num_searches(confirm))
+        return cls(top or min(confirm.top, config.search.trials), seeds or confirm.seeds, num_searches(confirm))
 
     @property
     def chooses(self) -> bool:

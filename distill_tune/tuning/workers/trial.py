@@ -32,7 +32,7 @@ REPORTS = "reports"
 """The key of a result with the reports of its epochs."""
 FAILURE = "failure"
 """The key of a result that says why a trial failed."""
-DIED = "its worker died too often; logs/ has what it raised, if anything"
+DIED = "its worker died too often (logs/ has what it raised, if it raised anything)"
 """What is said of a trial that `search.retries` has not helped."""
 STEP_S = 0.3
 """A step lasts about so long, where nothing is decided before."""

@@ -15,6 +15,7 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.keeping import Keeper
+from distill_tune.users_faults import no_end_of_the_process
 
 
 class WorkersAreNotUp(Exception):
@@ -101,16 +102,15 @@ def train(
         found: the checkpoint to go on from, where another has read it; empty where there is none.
 
     Raises:
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, or a part of the user's own would end the process.
     """
     from distill_tune.distillation.training.folds import train_students
 
     keeper = Keeper(assignment, found, writes=is_first)
     yield from keeper.reports  # whoever asks may have been told of none of them, or of some
     refit = assignment.keep is not None
-    with closing(
-        train_students(assignment.config, assignment.prepared, assignment.seed, device, keeper.resume, refit)
-    ) as epochs:
+    training = train_students(assignment.config, assignment.prepared, assignment.seed, device, keeper.resume, refit)
+    with no_end_of_the_process(), closing(training) as epochs:
         for epoch in epochs:
             keeper.keep(epoch.report, epoch.checkpoint, epoch.students.student, epoch.students.folds)
             yield epoch.report

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from distill_tune.errors import ConfigError, DistillTuneError
 from distill_tune.export.versions import versions
 from distill_tune.search import main as search_main
 from distill_tune.tuning.cluster import nodes
-from distill_tune.tuning.cluster.connection import Connection, check_answers
+from distill_tune.tuning.cluster.connection import Connection, check_answers, check_sockets
 from distill_tune.tuning.cluster.nodes import Answer, _judge, ask_from_here
 from distill_tune.tuning.state.logbook import Logbook
 
@@ -111,6 +112,43 @@ def test_an_address_of_ray_client_is_refused_with_what_to_do_instead(monkeypatch
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
     with pytest.raises(ConfigError, match=f"^RAY_ADDRESS {said}"):
         check_answers(None)
+
+
+@pytest.mark.parametrize("key", ["TMPDIR", "RAY_TMPDIR"])
+def test_a_folder_too_deep_for_rays_sockets_is_refused_before_anything_is_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    deep = tmp_path / ("deep" * 20)
+    deep.mkdir()
+    monkeypatch.setenv(key, str(deep))
+    assert search_main(["--storage", str(tmp_path / "new")]) == BAD_INPUT
+    assert re.search(
+        rf"error: {key} {deep}: Ray's sockets .* of more than 107 bytes; set {key} to a folder whose path is shorter "
+        r"by \d+ or more\.$",
+        capsys.readouterr().err,
+    )
+    assert [path.name for path in tmp_path.iterdir()] == [deep.name]
+
+
+@pytest.mark.parametrize("name_of_process", ["1", "4194304"])
+def test_a_folder_is_too_deep_from_where_ray_says_so(monkeypatch: pytest.MonkeyPatch, name_of_process: str) -> None:
+    """By Ray's own check of the socket that `node.py` makes there, whose name has the time and the process."""
+    from ray._private.utils import validate_socket_filepath
+
+    monkeypatch.setattr(os, "getpid", lambda: int(name_of_process))
+    session = f"ray/session_2026-11-24_13-15-00_123456_{name_of_process}/sockets/plasma_store"
+    for length in range(20, 60):
+        monkeypatch.setenv("TMPDIR", "/" + "d" * length)
+        refusals = []
+        for check in (check_sockets, lambda: validate_socket_filepath(f"{os.environ['TMPDIR']}/{session}")):
+            try:
+                check()
+                refusals.append(False)
+            except (ConfigError, OSError):
+                refusals.append(True)
+        assert refusals[0] is refusals[1], length
+    assert refusals == [True, True]
 
 
 @pytest.mark.parametrize("address", [None, ""])

@@ -9,6 +9,7 @@ from distill_tune.config.searching import SearchConfig
 from distill_tune.config.space import Space
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.planning.time_budget import CONFIRMATION_SHARE, Times, affordable_epochs, plan_confirmation
+from distill_tune.tuning.state.plan import ConfirmationPlan
 
 CONFIG = Space.parse(
     {"data": {"source": "digits"}, "student": {"family": "mlp"}, "confirm": {"top": 3, "seeds": 5}}
@@ -79,6 +80,12 @@ def test_the_search_leaves_the_confirmation_its_share_of_the_time() -> None:
 def test_without_a_budget_of_time_everything_configured_is_confirmed() -> None:
     plan = plan_confirmation(CONFIG, 10, run_s=1e9, left_s=None, places=2)
     assert (plan.top, plan.seeds, plan.num_runs) == (3, 5, 30)
+
+
+def test_no_more_is_planned_to_be_confirmed_than_there_will_be() -> None:
+    one = CONFIG.model_copy(update={"search": CONFIG.search.model_copy(update={"trials": 1})})
+    assert (ConfirmationPlan.of(CONFIG).top, ConfirmationPlan.of(one).top) == (3, 1)
+    assert ConfirmationPlan.of(one).num_runs == 5 + 2 * 5
 
 
 def test_no_more_is_confirmed_than_there_is() -> None:

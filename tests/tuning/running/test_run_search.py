@@ -193,6 +193,21 @@ def test_a_loss_that_raises_is_a_failed_trial_and_five_alike_end_the_search(tmp_
     ended_by_failures(conductor, tmp_path, most=7)
 
 
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_loss_that_would_end_its_process_fails_its_trial_with_the_place_where_it_does(
+    tmp_path: Path, preparation: Any, lanes: int
+) -> None:
+    conductor, context = searched(
+        tmp_path, preparation, places=1, lanes=lanes, trials=2, loss={"kind": "broken_loss:Leaving"}
+    )
+    run_search(conductor, context)
+    said = [record.message for record in conductor.ledger.with_status(Status.FAILED)]
+    assert len(said) == 2
+    assert all(
+        re.search(r"Leaving\.soft in broken_loss\.py, line \d+, has ended the program; mend", line) for line in said
+    )
+
+
 def test_a_trial_that_spoils_its_process_fails_and_the_next_has_a_new_one(tmp_path: Path, preparation: Any) -> None:
     loss = {"kind": "broken_loss:Spoiling", "temperature": {"choice": [1.0, 2.0]}}
     conductor, context = searched(

@@ -1,5 +1,6 @@
 """Which result folder `--resume` and `--extend` take where none is named."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -94,3 +95,19 @@ def test_a_folder_whose_space_is_gone_is_not_its_own_hint(tmp_path: Path) -> Non
     (tmp_path / "half" / SEARCH_TOML).unlink()
     with pytest.raises(ConfigError, match="could be taken up again; give"):
         space_of(tmp_path / "half")
+
+
+def test_a_claim_that_the_disk_has_no_room_for_leaves_nothing(
+    tmp_path: Path, small_space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("distill_tune.tuning.state.claim.write_search_toml", full)
+    with pytest.raises(OSError, match="No space left"):
+        Claim.of_new(tmp_path / "mine", small_space, "")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    again = Claim.of_new(tmp_path / "mine", small_space, "")
+    again.logbook.release()
+    assert space_of(again.folder) == small_space
