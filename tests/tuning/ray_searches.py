@@ -72,6 +72,12 @@ def eventually(condition: Callable[[], bool], tries: int = 200) -> None:
     raise AssertionError("Ray never agreed")
 
 
+def all_is_given_back() -> None:
+    """Wait until no place is anybody's: Ray takes its time with those of earlier tests and of tasks that have ended."""
+    places = ray.cluster_resources()["CPU"]
+    eventually(lambda: bool(ray.available_resources().get("CPU") == places), tries=600)
+
+
 def actors_named(name: str) -> list[psutil.Process]:
     seen = commands()
     found = [process for process, command in seen.items() if name in command]
@@ -108,9 +114,8 @@ class Busy:
 
 @contextmanager
 def two_places_held() -> Iterator[None]:
-    """By somebody else; all others are free, also those that an earlier test had, which Ray gives back in its time."""
-    places = ray.cluster_resources()["CPU"]
-    eventually(lambda: ray.available_resources().get("CPU") == places)
+    """By somebody else; all others are free."""
+    all_is_given_back()
     busy = ray.remote(Busy).options(num_cpus=2).remote()
     ray.get(busy.up.remote())
     try:

@@ -10,7 +10,7 @@ import pytest
 import ray
 from ray._private import ray_constants
 from ray.experimental import internal_kv
-from ray_searches import Meddler, actors_named, searched
+from ray_searches import Meddler, actors_named, all_is_given_back, searched
 from seen_processes import commands
 from telling_group import MODULES, telling
 
@@ -63,6 +63,7 @@ def test_trials_take_the_workers_that_are_there_which_do_without_ray_tune(tmp_pa
         """Answers once a worker is there."""
 
     ray.get([up.remote() for _ in range(3)])
+    all_is_given_back()  # else Ray may start another worker, for a trial that finds none idle
     looking = Look()
     conductor, context = searched(tmp_path, preparation, looking, places=1, trials=1)
     run_search(conductor, replace(context, group_of=telling))
