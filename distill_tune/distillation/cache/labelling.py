@@ -65,9 +65,8 @@ def at_a_time(module: nn.Module, sample_shape: Sequence[int]) -> int:
 
 @torch.inference_mode()
 def _run(module: nn.Module, inputs: Tensor) -> Tensor:
-    logits: Tensor = (
-        module(inputs.to(device_of(module), copy=True)).float().cpu()
-    )  # a user's own may write into a mapped file
+    its_own = inputs.to(device_of(module), copy=True)  # a user's own module may write into a mapped file
+    logits: Tensor = module(its_own).float().cpu()
     if not logits.isfinite().all():
         raise TeacherError("teacher: one of its logits is not a finite number; check its weights and its input range.")
     return logits
