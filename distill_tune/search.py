@@ -45,7 +45,7 @@ def parser() -> Parser:
     onward.add_argument("--resume", action="store_true", help=RESUME)
     onward.add_argument("--extend", metavar="N", help=EXTEND)
     add("--dry-run", action="store_true", help="check everything, show the plan and a time estimate, start nothing")
-    add("--quiet", action="store_true", help="print only the result")
+    add("--quiet", action="store_true", help="print only the result; warnings go to stderr")
     return made
 
 

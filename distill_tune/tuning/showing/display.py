@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from distill_tune.streams import fall_silent
+from distill_tune.streams import fall_silent, tell
 from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.showing.tally import Tally
 from distill_tune.tuning.showing.wording import duration, metric, rate, settings
@@ -69,7 +69,7 @@ class SteadyConsole(Console):
 
 @dataclass(frozen=True)
 class Reporter:
-    """What a command says beside its result."""
+    """What a command says beside its result; a quiet one only warns, on stderr."""
 
     console: Console
     quiet: bool = False
@@ -84,8 +84,10 @@ class Reporter:
         self.console.print(line, soft_wrap=not self.console.is_terminal)
 
     def tell(self, *lines: str) -> None:
-        """Lines of detail."""
+        """Lines of detail, and warnings."""
         for line in lines:
+            if self.quiet and line.startswith("warning: "):
+                tell(line, sys.stderr)
             self.say("  ", line)
 
 

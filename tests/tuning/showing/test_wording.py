@@ -13,6 +13,12 @@ def test_a_heading_says_what_begins() -> None:
     assert said(plain) == "Teacher  resnet, from cache\n"
 
 
+def test_one_who_wants_only_the_result_is_warned_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = console(terminal=False)
+    Reporter(plain, quiet=True).tell("4 places", "warning: most were refused")
+    assert (said(plain), capsys.readouterr().err) == ("", "warning: most were refused\n")
+
+
 def test_short_names_stay_distinct_and_clear() -> None:
     names = ["loss.kind", "optim.kind", "loss.temperature", "student.mlp.width", "a.depth", "b.depth"]
     short = short_names(names)
