@@ -20,6 +20,7 @@ from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_fold, check_students, dealt_out
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.export.result_folder import SHARED_CACHE
+from distill_tune.tuning.cluster.connection import check_sockets
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, estimated_examination_s, samples_per_epoch
 from distill_tune.tuning.planning.fitting import fit
@@ -43,6 +44,8 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         InputError: whatever a search would refuse, but for what only its teacher can tell.
     """
     console = SteadyConsole(soft_wrap=True, highlight=False, markup=False)
+    if must_fit:
+        check_sockets()
     with tempfile.TemporaryDirectory() as temporary:
         dataset = prepare_data(space.config.data, Path(temporary), key="TMPDIR")
         for number in range(space.config.data.folds or 0):

@@ -114,15 +114,16 @@ def test_an_address_of_ray_client_is_refused_with_what_to_do_instead(monkeypatch
         check_answers(None)
 
 
+@pytest.mark.parametrize("how", [[], ["--dry-run"]])
 @pytest.mark.parametrize("key", ["TMPDIR", "RAY_TMPDIR"])
 def test_a_folder_too_deep_for_rays_sockets_is_refused_before_anything_is_prepared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], key: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], key: str, how: list[str]
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     deep = tmp_path / ("deep" * 20)
     deep.mkdir()
     monkeypatch.setenv(key, str(deep))
-    assert search_main(["--storage", str(tmp_path / "new")]) == BAD_INPUT
+    assert search_main(["--storage", str(tmp_path / "new"), *how]) == BAD_INPUT
     assert re.search(
         rf"error: {key} {deep}: Ray's sockets .* of more than 107 bytes; set {key} to a folder whose path is shorter "
         r"by \d+ or more\.$",
