@@ -1,11 +1,13 @@
 """Whose fault an exception is: of a part of one's own it is told in a line, of ours with its whole story."""
 
 import importlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, PydanticUserError
 
 from distill_tune.cli import guarded
 from distill_tune.errors import ConfigError, DataError, TrainingError, one_line
@@ -99,6 +101,13 @@ def test_our_own_refusals_stay_what_they_are() -> None:
 
 def test_one_line_names_the_kind_once() -> None:
     assert one_line(ConfigError("a\nb")) == "ConfigError: a b"
+
+
+def test_one_line_leads_to_no_pages_of_a_librarys() -> None:
+    with pytest.raises(PydanticUserError) as caught:
+        type("Odd", (BaseModel,), {"scale": 2.0, "__module__": __name__})
+    assert "errors.pydantic.dev" in str(caught.value)
+    assert re.fullmatch(r"PydanticUserError: .*non-annotated attribute.*`ClassVar` or .*'\]`\.", one_line(caught.value))
 
 
 def test_a_library_that_ends_the_program_is_told_with_its_whole_story(capsys: pytest.CaptureFixture[str]) -> None:
