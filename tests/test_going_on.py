@@ -119,6 +119,7 @@ def test_a_second_ctrl_c_ends_at_once_and_what_is_there_is_saved(storage: Path, 
     assert "running" not in statuses
 
 
+SMALLEST = [*SMALL, "--quiet", "--trials", "2"]
 ENDED_IN_EXAMINATION = """
 import sys
 from distill_tune.search import main
@@ -133,7 +134,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_one_that_ends_the_examination_leaves_a_test_split_that_has_been_opened(storage: Path) -> None:
-    begin = [sys.executable, "-c", ENDED_IN_EXAMINATION, *command(storage, "--name", "examined", "--quiet", *SMALL)[3:]]
+    begin = [sys.executable, "-c", ENDED_IN_EXAMINATION, *command(storage, "--name", "examined", *SMALLEST)[3:]]
     done = subprocess.run(begin, capture_output=True, text=True, check=False)
     assert done.returncode == 130, done.stdout + done.stderr
     found = summary(storage / "examined")
@@ -158,7 +159,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_one_that_comes_when_all_is_done_ends_nothing(storage: Path) -> None:
-    begin = [sys.executable, "-c", ASKED_WHEN_DONE, *command(storage, "--name", "done", *SMALL)[3:]]
+    begin = [sys.executable, "-c", ASKED_WHEN_DONE, *command(storage, "--name", "done", *SMALLEST)[3:]]
     done = subprocess.run(begin, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert summary(storage / "done")["status"] == "complete"
