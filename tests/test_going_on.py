@@ -119,50 +119,44 @@ def test_a_second_ctrl_c_ends_at_once_and_what_is_there_is_saved(storage: Path, 
     assert "running" not in statuses
 
 
-SMALLEST = [*SMALL, "--quiet", "--trials", "2"]
-ENDED_IN_EXAMINATION = """
-import sys
-from distill_tune.search import main
-from distill_tune.tuning.verdict import outcome
-
-def ended(*what):
-    raise KeyboardInterrupt
-
-outcome.complete = ended
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def test_one_that_ends_the_examination_leaves_a_test_split_that_has_been_opened(storage: Path) -> None:
-    begin = [sys.executable, "-c", ENDED_IN_EXAMINATION, *command(storage, "--name", "examined", *SMALLEST)[3:]]
-    done = subprocess.run(begin, capture_output=True, text=True, check=False)
-    assert done.returncode == 130, done.stdout + done.stderr
-    found = summary(storage / "examined")
-    assert (found["status"], found["test_opened"]) == ("interrupted", 1)
-
-
-ASKED_WHEN_DONE = """
+WITH_SIGNALS = """
 import os, signal, sys
 import ray
 from distill_tune.search import main
+from distill_tune.tuning.verdict import outcome
 
-def asked(before):
-    def ends():
+def ends(*what):
+    raise KeyboardInterrupt
+
+def asked_twice(before):
+    def shutdown():
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         before()
-    return ends
+    return shutdown
 
-ray.shutdown = asked(ray.shutdown)
+if sys.argv.pop(1) == "in the examination":
+    outcome.complete = ends
+else:
+    ray.shutdown = asked_twice(ray.shutdown)
 sys.exit(main(sys.argv[1:]))
 """
+"""Two of them, which either end the examination or come when all is done and Ray is being ended."""
 
 
-def test_one_that_comes_when_all_is_done_ends_nothing(storage: Path) -> None:
-    begin = [sys.executable, "-c", ASKED_WHEN_DONE, *command(storage, "--name", "done", *SMALLEST)[3:]]
-    done = subprocess.run(begin, capture_output=True, text=True, check=False)
+def test_signals_end_the_examination_of_a_test_split_that_is_open_and_nothing_when_all_is_done(storage: Path) -> None:
+    def run_with(when: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        begin = [sys.executable, "-c", WITH_SIGNALS, when, *command(storage, "--name", "asked", *arguments)[3:]]
+        return subprocess.run(begin, capture_output=True, text=True, timeout=200, check=False)
+
+    ended = run_with("in the examination", *SMALL, "--quiet", "--trials", "2")
+    assert ended.returncode == 130, ended.stdout + ended.stderr
+    found = summary(storage / "asked")
+    assert (found["status"], found["test_opened"]) == ("interrupted", 1)
+    done = run_with("when all is done", "--resume")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert summary(storage / "done")["status"] == "complete"
+    found = summary(storage / "asked")
+    assert (found["status"], found["test_opened"]) == ("complete", 2)
     assert "test accuracy" in done.stdout
 
 
