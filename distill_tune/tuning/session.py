@@ -112,7 +112,7 @@ class Session:
 
     def _search_baseline(self) -> None:
         """The same search without a teacher: as many trials, as much time."""
-        began_s, trained = time.time(), self.ledger.num_proposed
+        began_s, trained = time.time(), self.ledger.num_feasible
         claim, fitted = claim_baseline(self.claim, self.context.fitted.without_teacher(), trained)
         if lost := claim.history.loss:
             self.reporter.tell(lost)

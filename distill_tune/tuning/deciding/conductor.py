@@ -96,7 +96,7 @@ class Conductor:
 
     @property
     def _all_are_proposed(self) -> bool:
-        return bool(self.why_exhausted) or self.ledger.num_proposed >= self.budget.trials
+        return bool(self.why_exhausted) or self.ledger.num_feasible >= self.budget.trials
 
     @property
     def _at_work(self) -> int:

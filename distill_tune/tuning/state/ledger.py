@@ -111,7 +111,7 @@ class Ledger:
         return sum(self._counts[status] for status in statuses or Status)
 
     @property
-    def num_proposed(self) -> int:
+    def num_feasible(self) -> int:
         """Trials that count: all but the infeasible ones, which are never trained."""
         return self.count() - self.count(Status.INFEASIBLE)
 

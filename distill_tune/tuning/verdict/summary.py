@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def trial_counts(ledger: Ledger) -> dict[str, int]:
     """`trials` of the summary."""
     return {
-        "total": ledger.num_proposed,
+        "total": ledger.num_feasible,
         "completed": ledger.count(Status.COMPLETED),
         "paused": ledger.count(Status.PAUSED),
         "stopped": ledger.count(Status.STOPPED),
