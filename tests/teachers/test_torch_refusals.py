@@ -119,7 +119,8 @@ def test_what_is_no_state_dict_of_the_network_is_refused(tmp_path: Path, content
     refused(tmp_path / "w.pt", rf"^teacher\.path: .*{message}")
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit")  # files of it are there all the same
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # files of it are there all the same
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")  # as PyTorch 2.15 says it
 def test_a_torchscript_file_and_an_onnx_file_are_told_what_they_are(tmp_path: Path) -> None:
     traced = torch.jit.trace(network(seed=5).eval(), torch.zeros(2, 16))
     torch.jit.save(traced, tmp_path / "w.pt")
