@@ -8,6 +8,7 @@ Figures of `docs/teachers.md`, Many classes; the same on every machine, up to ro
 """
 
 import torch
+from _measure import conclude, parser
 from torch import Tensor
 
 from distill_tune.distillation.cache.sparse import SparseLogits, sample_bytes
@@ -32,18 +33,22 @@ def kl(teacher: Tensor, other: Tensor, temperature: float) -> float:
 
 def main() -> None:
     """Print the table."""
+    parser(__doc__).parse_args()
     logits = made_up_teacher()
     print(f"mean largest probability {logits.softmax(1).amax(1).mean():.3f}")
     print(
         "| kept | bytes a view, of 4,000 | the tail's mass | " + " | ".join(f"T = {t:g}" for t in TEMPERATURES) + " |"
     )
     print("|" + "---|" * (3 + len(TEMPERATURES)))
+    found = {}
     for keep in KEEP:
         dense = SparseLogits.of(logits, keep).dense()
         mass = 1 - float(logits.softmax(1).topk(keep).values.sum(1).mean())
         lost = [(kl(logits, dense, t), kl(logits, torch.zeros_like(logits), t)) for t in TEMPERATURES]
-        found = " | ".join(f"{nats:.4f} ({nats / told:.0%})" for nats, told in lost)
-        print(f"| {keep} | {sample_bytes(CLASSES, keep):,} | {mass:.3f} | {found} |")
+        found[keep] = {t: {"lost": nats, "told": told} for t, (nats, told) in zip(TEMPERATURES, lost, strict=True)}
+        shown = " | ".join(f"{nats:.4f} ({nats / told:.0%})" for nats, told in lost)
+        print(f"| {keep} | {sample_bytes(CLASSES, keep):,} | {mass:.3f} | {shown} |")
+    conclude("sparse_logits", classes=CLASSES, samples=SAMPLES, kept=found)
 
 
 if __name__ == "__main__":

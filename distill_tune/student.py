@@ -68,8 +68,8 @@ class LoadedStudent:
         Args:
             rows: a CSV, Parquet, .npy or .npz file, a picture, a list or a folder of pictures, a `pandas.DataFrame`,
                 or an array: [rows, columns] of a table, or images [rows, channels, height, width] in bytes.
-            warn: is told of categories and gaps that the training data did not have, and of pictures whose pixels go to
-                255 where those of the training data did not.
+            warn: is told of categories and gaps that the training data did not have, and of pictures, whose pixels go
+                to 255, where none of the training data was above 127.
 
         Returns:
             float32 [rows, features] of a table, uint8 [rows, channels, height, width] of images.

@@ -2,8 +2,8 @@
 
 import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
@@ -19,7 +19,7 @@ SMALL = [
     *("--set", "teacher.views=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2", "--set", "search.max_epochs=9"),
     *("--set", "resources.concurrent_trials=1", "--trials", "12"),
     *("--set", "optim.precision='float32'", "--set", "teacher.train.precision='float32'"),
-    *("--set", "data.passes=5", "--set", "confirm.baseline_search=true"),
+    *("--set", "search.scheduler='promotion'", "--set", "data.passes=3", "--set", "confirm.baseline_search=true"),
 ]
 
 
@@ -31,23 +31,29 @@ def undisturbed(storage: Path) -> Path:
     return storage / "undisturbed"
 
 
-def in_the_midst_of_the_second() -> Any:
+def in_the_second(happens: Callable[[str], bool]) -> Callable[[str], bool]:
     seen = []
 
     def when(line: str) -> bool:
         seen.append(line.startswith("Searching  the same space without a teacher"))
-        return any(seen[:-1]) and has_reported(line)
+        return any(seen[:-1]) and happens(line)
 
     return when
 
 
+def some_have_paused(line: str) -> bool:
+    return any(f" {count} of 12 tried" in line for count in range(4, 11))
+
+
 @pytest.fixture(scope="module")
 def killed(storage: Path, undisturbed: Path) -> Path:
-    status, said = ended(storage, signal.SIGKILL, in_the_midst_of_the_second(), "--name", "killed", *SMALL)
+    status, said = ended(storage, signal.SIGKILL, in_the_second(some_have_paused), "--name", "killed", *SMALL)
     assert status == -signal.SIGKILL, said
     folder = storage / "killed"
     assert entries(folder)[-1]["entry"] == "searched"
-    assert not [entry for entry in entries(folder / "baseline") if entry["entry"] == "searched"]
+    cut_off = {entry["entry"] for entry in entries(folder / "baseline")}
+    assert "paused" in cut_off
+    assert "searched" not in cut_off
     again = run(storage, "--resume", "--name", "killed")
     assert again.returncode == 0, again.stdout + again.stderr
     return folder
@@ -101,7 +107,7 @@ def test_killed_in_the_midst_of_it_a_search_ends_as_if_nothing_had_happened(undi
 
 def test_a_second_ctrl_c_in_the_midst_of_it_ends_at_once_and_what_is_there_is_saved(storage: Path) -> None:
     long = ["--trials", "2", "--set", "data.passes=20", "--set", "search.max_epochs=3"]
-    status, said = ended_twice(storage, in_the_midst_of_the_second(), "--name", "twice", *SMALL, *long)
+    status, said = ended_twice(storage, in_the_second(has_reported), "--name", "twice", *SMALL, *long)
     assert status == 130, said
     assert "Traceback" not in said
     assert summary(storage / "twice")["status"] == "interrupted"

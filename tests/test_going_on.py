@@ -20,6 +20,11 @@ def some_have_ended(line: str) -> bool:
     return any(f" {count} of 14 tried" in line for count in range(4, 11))
 
 
+def has_told(line: str) -> bool:
+    """Whether a search that was taken up says there how its trials go on."""
+    return " of 14 tried" in line
+
+
 @pytest.fixture(scope="module")
 def undisturbed(storage: Path) -> Path:
     done = run(storage, "--name", "undisturbed", "--quiet", *SMALL)
@@ -27,69 +32,54 @@ def undisturbed(storage: Path) -> Path:
     return storage / "undisturbed"
 
 
-def test_a_search_killed_with_its_driver_ends_as_if_nothing_had_happened(storage: Path, undisturbed: Path) -> None:
-    status, _ = ended(storage, signal.SIGKILL, some_have_ended, "--name", "killed", *SMALL)
+@pytest.fixture(scope="module")
+def killed(storage: Path, undisturbed: Path) -> Path:
+    status, _ = ended(storage, signal.SIGKILL, some_have_ended, "--name", "disturbed", *SMALL)
     assert status == -signal.SIGKILL
-    assert not (storage / "killed" / "summary.json").exists()
-    again = run(storage, "--resume", "--name", "killed")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert trials(storage / "killed") == trials(undisturbed)
-    ours, whole = summary(storage / "killed"), summary(undisturbed)
-    assert (ours["best"]["trial"], ours["verdict"], ours["test_opened"]) == (
-        whole["best"]["trial"],
-        whole["verdict"],
-        1,
-    )
-    begun = entries(storage / "killed")[0]
-    assert {f"data-{begun['data']}", *begun["teachers"]} == {p.name for p in (storage / "killed" / "cache").iterdir()}
-    ends = Counter(
-        entry["trial_id"] for entry in entries(storage / "killed") if entry["entry"] == "ended" and "trial_id" in entry
-    )
-    assert set(ends.values()) == {1}, "a trial that had ended was run again"
-
-
-def test_so_does_one_whose_trials_pause(storage: Path) -> None:
-    pausing = [*SMALL, "--set", "search.scheduler=promotion", "--set", "data.passes=3"]
-    whole = run(storage, "--name", "pausing", "--quiet", *pausing)
-    assert whole.returncode == 0, whole.stdout + whole.stderr
-    status, _ = ended(storage, signal.SIGKILL, some_have_ended, "--name", "pausing-killed", *pausing)
-    assert status == -signal.SIGKILL
-    assert any(entry["entry"] == "paused" for entry in entries(storage / "pausing-killed"))
-    again = run(storage, "--resume", "--name", "pausing-killed")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert trials(storage / "pausing-killed") == trials(storage / "pausing")
-    assert summary(storage / "pausing-killed")["verdict"] == summary(storage / "pausing")["verdict"]
+    assert not (storage / "disturbed" / "summary.json").exists()
+    return storage / "disturbed"
 
 
 @pytest.fixture(scope="module")
-def interrupted(storage: Path, undisturbed: Path) -> Path:
+def timed(storage: Path, killed: Path) -> Path:
+    """Ended once more, as from `timeout`, whose SIGTERM goes to the whole group of processes."""
+    status, said = ended(storage, signal.SIGTERM, has_told, "--resume", "--name", killed.name)
+    assert status == 130, said
+    assert summary(killed)["status"] == "interrupted"
+    assert said.splitlines()[-1].startswith("go on with   python -m distill_tune.search --resume --name disturbed")
+    return killed
+
+
+@pytest.fixture(scope="module")
+def interrupted(storage: Path, timed: Path) -> Path:
+    """And once more in its confirmation, as from a terminal that is closed."""
+
     def confirming(line: str) -> bool:
         return any(f" {count} of 6 trained" in line for count in range(1, 5))
 
-    status, said = ended(storage, signal.SIGHUP, confirming, "--name", "interrupted", *SMALL)
+    status, said = ended(storage, signal.SIGHUP, confirming, "--resume", "--name", timed.name)
     assert status == 130, said
-    assert "--resume --name interrupted" in said
-    return storage / "interrupted"
+    assert "--resume --name disturbed" in said
+    assert summary(timed)["status"] == "interrupted"
+    return timed
 
 
-def test_an_interrupted_confirmation_goes_on_with_what_is_missing(
+def test_a_search_ended_in_three_ways_ends_as_if_nothing_had_happened(
     storage: Path, undisturbed: Path, interrupted: Path
 ) -> None:
-    assert summary(interrupted)["status"] == "interrupted"
     again = run(storage, "--resume")  # the newest that is not finished
     assert again.returncode == 0, again.stdout + again.stderr
     assert trials(interrupted) == trials(undisturbed)
-    assert summary(interrupted)["verdict"] == summary(undisturbed)["verdict"]
-    began = Counter(e["trial"]["trial_id"] for e in entries(interrupted) if e["entry"] == "started")
+    ours, whole = summary(interrupted), summary(undisturbed)
+    assert (ours["best"]["trial"], ours["verdict"]) == (whole["best"]["trial"], whole["verdict"])
+    assert ours["test_opened"] == whole["test_opened"] == 1
+    told = entries(interrupted)
+    kept = {f"data-{told[0]['data']}", *told[0]["teachers"]}
+    assert kept == {path.name for path in (interrupted / "cache").iterdir()}
+    ends = Counter(entry["trial_id"] for entry in told if entry["entry"] == "ended" and "trial_id" in entry)
+    assert set(ends.values()) == {1}, "a trial that had ended was run again"
+    began = Counter(entry["trial"]["trial_id"] for entry in told if entry["entry"] == "started")
     assert set(began.values()) == {1}
-
-
-def test_a_search_that_timeout_ends_is_interrupted_in_order(storage: Path, undisturbed: Path) -> None:
-    """SIGTERM goes to the whole group of processes."""
-    status, said = ended(storage, signal.SIGTERM, has_reported, "--name", "timed", *SMALL, "--set", "data.passes=40")
-    assert status == 130, said
-    assert summary(storage / "timed")["status"] == "interrupted"
-    assert said.splitlines()[-1].startswith("go on with   python -m distill_tune.search --resume --name timed")
 
 
 def test_a_finished_search_is_extended_and_confirmed_anew(storage: Path, undisturbed: Path) -> None:

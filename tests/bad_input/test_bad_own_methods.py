@@ -15,6 +15,7 @@ METHODS = """
 import torch
 from distill_tune.distillation.augmentation import Transform
 from distill_tune.distillation.losses import Loss
+from distill_tune.distillation.optimizers import OptimizerKind
 from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.schedulers import Judge, Rung, Scheduler
 
@@ -55,6 +56,36 @@ class Begins(Loss):
 
     def soft(self, student_logits, teacher_logits, temperature):
         return self.part * (student_logits - teacher_logits).square().mean()
+
+
+class Broadcasts(Loss):
+    over_lanes = True
+
+    def soft(self, student_logits, teacher_logits, temperature):
+        return (student_logits - teacher_logits).square().mean()
+
+
+class Averages(Loss):
+    over_lanes = True
+
+    def soft(self, student_logits, teacher_logits, temperature):
+        apart = (student_logits - teacher_logits).square().mean((-2, -1))
+        return apart.mean().expand(apart.shape)
+
+
+class Nothing(OptimizerKind):
+    def build(self, module, learning_rate, weight_decay):
+        return None
+
+
+class OfTorch(OptimizerKind):
+    over_lanes = True
+
+    def build(self, module, learning_rate, weight_decay):
+        return torch.optim.SGD(module.parameters(), learning_rate)
+
+    def step_lanes(self, step):
+        step.weights.addcmul_(step.gradients, step.rate, value=-1)
 
 
 class WithoutDraw(Transform):
@@ -116,6 +147,20 @@ def loss(name: str) -> str:
         (loss("Number"), "must give one number as a tensor, but gave "),
         (loss("Infinite"), "must give one number as a tensor, but gave nan for logits of usual size; mend it."),
         (loss("Detached"), "must give one number as a tensor, but gave one without gradient by the student's logits"),
+        (
+            loss("Broadcasts"),
+            "loss: 'own_methods:Broadcasts' says that it is `over_lanes`, but of logits [lanes, batch,",
+        ),
+        (loss("Averages"), "`soft` gives another thing than each lane's own number, [lanes]; mend it, or leave "),
+        (
+            "optim.kind='own_methods:Nothing'",
+            "optim.kind: `build` of 'own_methods:Nothing' must give an optimizer, as those of torch.optim are, but "
+            "gave NoneType, which lacks param_groups and step and ",
+        ),
+        (
+            "optim.kind='own_methods:OfTorch'",
+            "optim.kind: 'own_methods:OfTorch' says that it is `over_lanes`, but its `build` gives no DirectOptimizer",
+        ),
         (
             loss("Begins"),
             "'own_methods:Begins': must have no __init__ of its own; write options as fields of the class",

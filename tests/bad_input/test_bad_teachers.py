@@ -141,6 +141,30 @@ def test_a_member_that_cannot_label_is_refused_before_another_is_trained(refuse:
 
 
 @pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        (
+            "{source='train',family='mlp',train={augmentation={flip=0.5}}}",
+            "teacher.ensemble.members.big.train.augmentation.flip: cannot be used on tables",
+        ),
+        ("{source='train',family='convnet'}", "teacher.ensemble.members.big.family: convnet needs images "),
+        ("{source='logits',path='no.npy'}", "teacher.ensemble.members.big.path: no.npy: no such file"),
+        (
+            "{source='torch',path='whole.pt',torch={factory='my_teachers:net'}}",
+            "or let teacher.ensemble.members.big.trust = true read any pickle",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_member_is_said_with_its_own_key(
+    refuse: Refuse, folder: Path, arguments: tuple[str, ...], member: str, said: str
+) -> None:
+    torch.save(torch.nn.Linear(3, 3), folder / "whole.pt")
+    others = ("teacher={source='ensemble'}", "teacher.ensemble.members.a={source='logits',path='teacher.npy'}")
+    assert said in refuse(*others, f"teacher.ensemble.members.big={member}", arguments=arguments)
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
 def test_a_network_that_reads_a_feature_which_a_fold_lacks(
     refuse: Refuse, folder: Path, arguments: tuple[str, ...]
 ) -> None:

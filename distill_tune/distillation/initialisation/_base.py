@@ -70,7 +70,8 @@ class Initialisation(Options):
         from distill_tune.distillation.cache.weights import check_fits
         from distill_tune.distillation.initialisation._reading import check_reading
 
-        check_fits(config, shapes.input_shape, shapes.classes, teacher)
+        if config.teacher.family is not None:
+            check_fits(config, shapes.input_shape, shapes.classes, teacher)
         check_reading(config.student.init, shapes.input_shape, teacher)
 
     @abstractmethod

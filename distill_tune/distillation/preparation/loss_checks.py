@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from distill_tune.config import Space
 from distill_tune.config.naming_classes import check_classes_are_named
@@ -21,8 +22,8 @@ from distill_tune.registry import LOSSES
 
 _TRIED = 16
 """Samples that a user's own loss is tried on before anything is started."""
-_WARM = 2.0
-"""The temperature then."""
+_WARM = (2.0, 3.0)
+"""The temperatures then: of one student the first, of as many lanes each its own."""
 
 
 def losses_in(space: Space) -> list[tuple[str, Loss]]:
@@ -73,10 +74,10 @@ def _check_classes(name: str, loss: Loss, classes: int) -> None:
 def _check_gives(name: str, loss: Loss, classes: int) -> None:
     """Try a user's own on made-up logits; what it raises is its fault, and is told as that."""
     draw = torch.Generator().manual_seed(0)
-    student, teacher = (torch.randn(_TRIED, classes, generator=draw) for _ in range(2))
-    labels = torch.arange(_TRIED) % classes
-    given: object = loss.soft_with_labels(student.requires_grad_(), teacher, _WARM, labels)
-    if not isinstance(given, torch.Tensor):
+    students, teachers = (torch.randn(len(_WARM), _TRIED, classes, generator=draw) for _ in range(2))
+    labels = (torch.arange(_TRIED) % classes).expand(len(_WARM), _TRIED)
+    given: object = loss.soft_with_labels(students[0].requires_grad_(), teachers[0], _WARM[0], labels[0])
+    if not isinstance(given, Tensor):
         what = f"{given!r:.60}"
     elif given.dim():
         what = f"numbers of shape {list(given.shape)}"
@@ -85,8 +86,23 @@ def _check_gives(name: str, loss: Loss, classes: int) -> None:
     elif not given.isfinite():
         what = f"{given.item()} for logits of usual size"
     else:
+        if loss.over_lanes:
+            _check_lanes(name, loss, students, teachers, labels)
         return
     raise ConfigError(f"loss: `soft` of {name!r} must give one number as a tensor, but gave {what}; mend it.")
+
+
+def _check_lanes(name: str, loss: Any, students: Tensor, teachers: Tensor, labels: Tensor) -> None:
+    """Compare what it gives of several students at once with what it gives of each; both are [lanes, batch, ...]."""
+    lanes = zip(students, teachers, _WARM, labels, strict=True)
+    alone = torch.stack([loss.soft_with_labels(*lane) for lane in lanes])
+    given = loss.soft_with_labels(students, teachers, torch.tensor(_WARM), labels)
+    if not isinstance(given, Tensor) or given.shape != alone.shape or not torch.allclose(given, alone, rtol=1e-4):
+        raise ConfigError(
+            f"loss: {name!r} says that it is `over_lanes`, but of logits [lanes, batch, classes] and temperatures "
+            "[lanes] `soft` gives another thing than each lane's own number, [lanes]; mend it, or leave `over_lanes` "
+            "out."
+        )
 
 
 def smallest_part(space: Space, dataset: Dataset) -> int:

@@ -16,7 +16,7 @@ from torch import nn
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted, named_apart
-from distill_tune.config.sections import AugmentationConfig
+from distill_tune.config.sections import AugmentationConfig, TeacherConfig
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.outputs import VALIDATION
@@ -26,6 +26,7 @@ from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.preparation.feature_checks import check_feature_losses
 from distill_tune.distillation.preparation.loss_checks import check_losses
+from distill_tune.distillation.preparation.optimizer_checks import check_optimizers
 from distill_tune.distillation.preparation.ready_teachers import (
     ready_member,
     teacher_folders,
@@ -33,7 +34,7 @@ from distill_tune.distillation.preparation.ready_teachers import (
     together,
 )
 from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
-from distill_tune.distillation.preparation.teacher_training import said_of_the_teacher
+from distill_tune.distillation.preparation.users_keys import said_of_member, said_of_the_teacher
 from distill_tune.distillation.preparation.variants import augmentation_variants, check_logits_suffice
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError
@@ -138,6 +139,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
     _check_teachers(space, dataset)
     check_beginnings(space, Shapes.of(dataset))
     check_losses(space, dataset)
+    check_optimizers(space)
     check_single_samples(space, dataset)
     check_single_samples_of_teachers(space, dataset)
     check_feature_losses(space, dataset)
@@ -156,16 +158,20 @@ def _check_views(space: Space, dataset: Dataset) -> None:
 def _check_teachers(space: Space, dataset: Dataset) -> None:
     """Refuse a teacher that is trained here if its family or its augmentation does not suit the data."""
     teacher = space.config.teacher
-    for section in (teacher, *Teacher.of(teacher).member_configs().values()):
-        source = Teacher.of(section)
-        if source.trains_here:
-            if section.family is not None:
-                with said_of_the_teacher():
-                    empty_network(Student.of(section), dataset.input_shape, len(dataset.classes))
-            try:
-                check_augmentation(AugmentationConfig(**getattr(source, "augmentation", {})), dataset)
-            except ConfigError as error:
-                raise TeacherError(f"{dotted(('teacher', section.source))}.{error}") from error
+    for name, section in {"": teacher, **Teacher.of(teacher).member_configs()}.items():
+        if Teacher.of(section).trains_here:
+            with said_of_member(name):
+                _check_trained_here(section, dataset)
+
+
+def _check_trained_here(section: TeacherConfig, dataset: Dataset) -> None:
+    if section.family is not None:
+        with said_of_the_teacher():
+            empty_network(Student.of(section), dataset.input_shape, len(dataset.classes))
+    try:
+        check_augmentation(AugmentationConfig(**getattr(Teacher.of(section), "augmentation", {})), dataset)
+    except ConfigError as error:
+        raise TeacherError(f"{dotted(('teacher', section.source))}.{error}") from error
 
 
 def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset], name: str) -> str:

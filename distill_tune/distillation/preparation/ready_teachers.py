@@ -27,6 +27,7 @@ from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
 from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
 from distill_tune.distillation.preparation.teacher_training import Recipe, train_teacher
+from distill_tune.distillation.preparation.users_keys import said_of_member
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.teachers import DataSpec, LoadedTeacher, Say, Teacher, TeacherContext, Trained
 from distill_tune.teachers.kept_rows import KeptRows
@@ -39,7 +40,8 @@ def ready_member(
 ) -> LoadedTeacher:
     """Make one teacher ready, the only one or the member called `name`, and run it."""
     config = space.config
-    teacher = _ready_teacher(member, config, dataset, folder, say)
+    with said_of_member(name):
+        teacher = _ready_teacher(member, config, dataset, folder, say)
     if teacher.module is not None and not name:
         check_teachers_weights(space, Shapes.of(dataset), teacher.module)
         leave_weights(folder, space, teacher.module)
@@ -95,11 +97,11 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, Loade
 
     found: dict[str, LoadedTeacher | Recipe] = {}
     for name, section in teachers_to_prepare(space).items():
-        Teacher.of(section).identity(section, data_spec_of(dataset))
+        context = TeacherContext(folder, refuse_to_train, lambda line: None)
         try:
-            found[name] = teacher = _loaded(
-                section, dataset, TeacherContext(folder, refuse_to_train, lambda line: None)
-            )
+            with said_of_member(name):
+                Teacher.of(section).identity(section, data_spec_of(dataset))
+                found[name] = teacher = _loaded(section, dataset, context)
         except _Untrained as untrained:
             found[name] = untrained.recipe
             continue
@@ -122,18 +124,13 @@ def _layers_to_compare(
     return layers
 
 
-def members_to_prepare(space: Space) -> dict[str, TeacherConfig]:
-    """Those of several teachers that may take part in a training: all, where who does is searched."""
+def teachers_to_prepare(space: Space) -> dict[str, TeacherConfig]:
+    """Those that may take part in a training, of several all where who does is searched; the only one by "" as name."""
     source = Teacher.of(space.config.teacher)
     mix, members = source.mix(), source.member_configs()
-    if mix is None or USE in space.ranges:
-        return members
-    return {name: members[name] for name in mix.weights}
-
-
-def teachers_to_prepare(space: Space) -> dict[str, TeacherConfig]:
-    """Likewise, and the only one by the name "" where there are not several."""
-    return members_to_prepare(space) or {"": space.config.teacher}
+    if mix is None:
+        return {"": space.config.teacher}
+    return members if USE in space.ranges else {name: members[name] for name in mix.weights}
 
 
 def together(members: dict[str, LoadedTeacher], source: Teacher) -> LoadedTeacher:
@@ -147,7 +144,11 @@ def together(members: dict[str, LoadedTeacher], source: Teacher) -> LoadedTeache
 
 def teacher_folders(space: Space, dataset: Dataset, cache: Path) -> dict[str, Path]:
     """The folder of each teacher that is to be prepared, of the only one by the name ""; named after its identity."""
-    return {name: cache / _folder_name(each, dataset) for name, each in teachers_to_prepare(space).items()}
+    found = {}
+    for name, each in teachers_to_prepare(space).items():
+        with said_of_member(name):
+            found[name] = cache / _folder_name(each, dataset)
+    return found
 
 
 def _folder_name(section: TeacherConfig, dataset: Dataset) -> str:

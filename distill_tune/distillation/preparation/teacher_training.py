@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,10 +20,10 @@ from distill_tune.distillation.devices import device_for
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.precision import resolved
+from distill_tune.distillation.preparation.users_keys import said_of_the_teacher
 from distill_tune.distillation.training.loop import distill
 from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s
 from distill_tune.distillation.views import check_augmentation
-from distill_tune.errors import ConfigError, TeacherError, TrainingError
 from distill_tune.teachers import LoadedTeacher, Say, Trained
 from distill_tune.threads import faster_threads, threads
 
@@ -33,12 +31,6 @@ Recipe = dict[str, Any]
 """How a teacher is trained: the sections of its configuration, and `passes` and `generations`."""
 _NUM_LINES = 5
 """How often the training says how it is getting on."""
-_KEYS = {
-    "student.": "teacher.",
-    "augmentation.": "teacher.train.augmentation.",
-    "optim.kind": "teacher.train.optimizer",
-}
-"""Where the user wrote what the teacher's own configuration has elsewhere."""
 
 
 def train_teacher(recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> Trained:
@@ -129,17 +121,3 @@ def _fastest(config: Config, materials: Materials, say: Say) -> tuple[Pace, int]
             pace = fastest(paces_s(lambda: materials.build_student(config), inputs, labels))
         network = laid_out(materials.build_student(config), pace.memory_format)
         return pace, faster_threads(lambda: step_s(network, inputs, labels, pace.precision))
-
-
-@contextmanager
-def said_of_the_teacher() -> Iterator[None]:
-    """Errors speak of the keys that the user wrote, and not of the student that a teacher is to our own loop."""
-    try:
-        yield
-    except ConfigError as error:
-        text = str(error)
-        for ours, theirs in _KEYS.items():
-            text = theirs + text.removeprefix(ours) if text.startswith(ours) else text
-        raise TeacherError(text) from error
-    except TrainingError as error:
-        raise TeacherError(f"teacher.train: {error} Lower teacher.train.learning_rate.") from error

@@ -15,8 +15,8 @@ from distill_tune.distillation.cache.folders import number_of_views
 from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.cache.size import CacheSize
 from distill_tune.distillation.preparation.feature_checks import anatomy_of_family, feature_losses, teacher_layers
-from distill_tune.distillation.preparation.ready_teachers import members_to_prepare
-from distill_tune.distillation.preparation.teacher_training import said_of_the_teacher
+from distill_tune.distillation.preparation.ready_teachers import teachers_to_prepare
+from distill_tune.distillation.preparation.users_keys import said_of_member, said_of_the_teacher
 from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.errors import ConfigError
 from distill_tune.room import check_room, free_bytes, in_bytes
@@ -59,7 +59,7 @@ class Footprint:
         at_a_time = min(places, max(search.trials, runs))
         parts = 1 + (space.config.data.folds or 0)  # with folds there is all of it for each, and for all together
         student = _NUMBER_BYTES * _largest_student(space, limits) * parts
-        teachers, variants = max(1, len(members_to_prepare(space))) * parts, list(augmentation_variants(space))
+        teachers, variants = max(1, len(teachers_to_prepare(space))) * parts, list(augmentation_variants(space))
         return cls(
             CacheSize.of(variants * teachers, dataset),
             _feature_bytes(space, variants, dataset) * parts,
@@ -146,12 +146,11 @@ def _largest_student(space: Space, limits: Limits) -> int:
 
 def _teacher_parameters(space: Space, dataset: Dataset) -> int:
     """Parameters of the teachers that are trained here; others stay where they are."""
-    teachers = list(members_to_prepare(space).values()) or [space.config.teacher]
-    return sum(_parameters(teacher, dataset) for teacher in teachers)
+    return sum(_parameters(name, teacher, dataset) for name, teacher in teachers_to_prepare(space).items())
 
 
-def _parameters(teacher: TeacherConfig, dataset: Dataset) -> int:
+def _parameters(name: str, teacher: TeacherConfig, dataset: Dataset) -> int:
     if (family := family_trained_here(teacher)) is None:
         return 0
-    with said_of_the_teacher():
+    with said_of_member(name), said_of_the_teacher():
         return count_cost(family, dataset.input_shape, len(dataset.classes)).parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from distill_tune.distillation.preparation.users_keys import table_of
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status
 from distill_tune.tuning.verdict.confirmation import Confirmation
@@ -65,10 +66,11 @@ def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
     theirs = alone["test"]["accuracy"]
     if teacher >= theirs["low"]:
         return []
-    members = summary["teacher"].get("members", {}).values()
+    each = {"": summary["teacher"], **summary["teacher"].get("members", {})}
+    trained_here = next((name for name, record in each.items() if "training" in record), None)
     way_out = (
-        "train it longer (teacher.train.epochs, and passes where rows are few), or find a better one"
-        if any("training" in each for each in (summary["teacher"], *members))
+        f"train it longer ({table_of(trained_here)}.train.epochs, and passes where rows are few), or find a better one"
+        if trained_here is not None
         else "find a better one, or check the order of its classes and what it is given"
     )
     return [

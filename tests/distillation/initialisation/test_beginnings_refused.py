@@ -11,6 +11,9 @@ from runs import IMAGES, TABLE, run_space
 from small_trainings import Ready
 from torch import nn
 
+from distill_tune.config import Config
+from distill_tune.distillation.initialisation import Initialisation
+from distill_tune.distillation.materials.materials import Materials
 from distill_tune.errors import TeacherError
 from distill_tune.registry import STUDENTS
 
@@ -98,6 +101,27 @@ def test_a_torch_teacher_is_inherited_from_where_its_family_is_told(torch_teache
     inputs = materials.train_inputs[:50]
     with torch.no_grad():
         torch.testing.assert_close(student(inputs), preparation.teacher.module(inputs), atol=1e-5, rtol=1e-5)
+
+
+class Quarter(Initialisation):
+    """A user's own, of a teacher that may be of any structure."""
+
+    needs_teacher = True
+
+    def begin(self, student: nn.Module, config: Config, materials: Materials) -> None:
+        assert materials.teacher_weights is not None
+        norm = materials.teacher_weights.norm
+        with torch.no_grad():
+            for parameter in student.parameters():
+                parameter.fill_(norm / 4)
+
+
+def test_an_initialisation_of_ones_own_need_not_know_how_the_teacher_is_built(torch_teacher: Any, ready: Ready) -> None:
+    space = run_space(TABLE, teacher={**torch_teacher, "family": None}, student={"init": f"{__name__}:Quarter"})
+    config, preparation = ready(space)
+    student, _ = begun((config, preparation))
+    norm = sum(float(p.square().sum()) for p in preparation.teacher.module.parameters()) ** 0.5
+    assert all(torch.allclose(p, torch.tensor(norm / 4)) for p in student.parameters())
 
 
 def test_a_torch_teacher_whose_family_is_not_told_or_told_wrongly_is_refused(

@@ -27,7 +27,10 @@ def summary(teacher: float | None, alone: float | None, word: str = "DOES NOT BE
         ({}, "find a better one, or check the order of its classes and what it is given"),
         ({"members": {"a": {}, "b": {}}}, "find a better one, or check"),
         ({"training": {}}, "train it longer (teacher.train.epochs, and passes where rows are few), or find a better"),
-        ({"members": {"a": {}, "b": {"training": {}}}}, "train it longer"),
+        (
+            {"members": {"a": {}, "b": {"training": {}}}},
+            "train it longer (teacher.ensemble.members.b.train.epochs, and passes where rows are few)",
+        ),
     ],
 )
 def test_a_teacher_that_is_surely_worse_than_the_student_without_it_is_said(teacher: dict[str, Any], said: str) -> None:

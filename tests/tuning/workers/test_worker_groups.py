@@ -138,10 +138,16 @@ def test_a_training_that_diverges_raises_and_the_group_serves_the_next(
 
 
 @pytest.mark.timeout(120)  # workers start twice
-def test_a_group_that_was_shut_down_serves_the_next_assignment(group: WorkerGroup, assignment: Assignment) -> None:
+def test_a_group_that_was_shut_down_leaves_nothing_and_serves_the_next_assignment(
+    group: WorkerGroup, assignment: Assignment, a_ray_with_dashboard: str
+) -> None:
     before = all_reports(group, assignment)
+    own = alive_actors(a_ray_with_dashboard) if isinstance(group, RayTrainGroup) else set()
+    assert bool(own) == isinstance(group, RayTrainGroup)
     group.shutdown()
     group.shutdown()
+    eventually(lambda: not (alive_actors(a_ray_with_dashboard) & own))
+    eventually(lambda: not own or all(p["state"] != "CREATED" for p in own_placement_groups("two")))
     assert [r["val/loss"] for r in all_reports(group, assignment)] == [r["val/loss"] for r in before]
 
 
@@ -168,19 +174,6 @@ def test_a_group_that_lacks_a_verb_cannot_be_made(verb: str) -> None:
     lacking = type("Lacking", (InProcessGroup,), {verb: getattr(WorkerGroup, verb)})
     with pytest.raises(TypeError, match=f"abstract method '?{verb}'?"):
         lacking(ResourcesConfig())
-
-
-def test_after_shutdown_nothing_is_left(assignment: Assignment, tmp_path: Path, a_ray_with_dashboard: str) -> None:
-    before = alive_actors(a_ray_with_dashboard)
-    group = RayTrainGroup(ResourcesConfig(), tmp_path, "short", 1)
-    group.start()
-    group.assign(assignment)
-    next_report(group)
-    own = alive_actors(a_ray_with_dashboard) - before
-    assert own
-    group.shutdown()
-    eventually(lambda: not (alive_actors(a_ray_with_dashboard) & own))
-    eventually(lambda: all(p["state"] != "CREATED" for p in own_placement_groups("short")))
 
 
 def tensors_alive() -> int:
