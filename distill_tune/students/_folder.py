@@ -71,7 +71,8 @@ def open_student_folder(folder: Path) -> StudentFolder:
     for name in (RUN_TOML, STUDENT_JSON, WEIGHTS):
         if not is_file(folder / name):
             raise InputError(
-                f"{folder}: is no student's folder, {name} is missing; give {BEST}/ of a search's result, or seed-N/ of a training's."
+                f"{folder}: is no student's folder, {name} is missing; give the folder {BEST}/ of a search's "
+                "result, or seed-N/ of a training's."
             )
     config, separator, array = _read_run(folder / RUN_TOML)
     try:
