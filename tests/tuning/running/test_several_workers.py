@@ -9,22 +9,20 @@ from typing import Any
 
 import pytest
 from odd_groups import MODULES, telling
-from ray_searches import ActorKiller, searched, two_places_held
+from ray.util import placement_group_table
+from ray_searches import actors_named, all_is_given_back, eventually, searched, two_places_held
 
 from distill_tune.tuning.running.run import run_search
-from distill_tune.tuning.state.ledger import Ledger
-from distill_tune.tuning.state.records import Status
+from distill_tune.tuning.state.ledger import Watcher
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray_with_dashboard")]
 
 
-@pytest.mark.timeout(600)  # workers start twice, and the first time they are waited for
 def test_several_workers_that_wait_for_places_are_told_of_and_can_be_interrupted(
     tmp_path: Path, preparation: Any
 ) -> None:
-    for name in ("waiting", "next"):
-        (tmp_path / name).mkdir()
-    conductor, context = searched(tmp_path / "waiting", preparation, places=1, trials=1, workers=2)
+    conductor, context = searched(tmp_path, preparation, places=1, trials=1, workers=2)
     heard_of: list[str] = []
 
     def interrupt(line: str) -> None:
@@ -35,9 +33,8 @@ def test_several_workers_that_wait_for_places_are_told_of_and_can_be_interrupted
         run_search(conductor, context, interrupt)
     assert heard_of == ["waiting for a place, or for a process to start in it: the cluster has 1 of 3 CPUs free"]
     assert conductor.ledger.count(Status.INTERRUPTED) == conductor.ledger.count() == 1
-    conductor, context = searched(tmp_path / "next", preparation, places=1, trials=1, workers=2)
-    run_search(conductor, context)  # for ever, if what waited had its places now
-    assert conductor.ledger.count(Status.COMPLETED) == 1
+    eventually(lambda: {each["state"] for each in placement_group_table().values()} == {"REMOVED"})
+    all_is_given_back()  # never, if what waited had its places now
 
 
 @pytest.fixture
@@ -58,27 +55,31 @@ def another_ray() -> Iterator[None]:
         other.stdin.close()
 
 
-def trained_by_two_workers(folder: Path, preparation: Any, killed: str, **others: Any) -> Ledger:
-    """Two trials, one after the other, while whose first epoch a process of that name is killed."""
-    conductor, context = searched(
-        folder, preparation, ActorKiller(killed), places=1, trials=2, max_epochs=12, scheduler="none", workers=2
-    )
-    run_search(conductor, replace(context, **others))
-    return conductor.ledger
+class InTurn(Watcher):
+    """Kills a process of one name after the other, each at the first report of another trial."""
+
+    def __init__(self, *names: str):
+        self.left, self._met = list(names), set[str]()
+
+    def trial_reported(self, record: TrialRecord) -> None:
+        if self.left and record.trial_id not in self._met:
+            self._met.add(record.trial_id)
+            actors_named(self.left.pop(0))[0].kill()
 
 
 @pytest.mark.usefixtures("another_ray")
-def test_a_killed_trial_of_two_workers_gives_its_places_back_beside_another_ray_and_relays_without_pytorch(
+def test_a_killed_trial_of_two_workers_or_its_lost_mailbox_costs_no_trial_beside_another_ray_and_relays_without_pytorch(
     tmp_path: Path, preparation: Any
 ) -> None:
-    ledger = trained_by_two_workers(tmp_path, preparation, "ray::Trial", group_of=telling)
-    assert ledger.count(Status.COMPLETED) == ledger.count() == 2
+    killers = InTurn("ray::Trial", "ray::Mailbox")
+    conductor, context = searched(
+        tmp_path, preparation, killers, places=1, trials=2, max_epochs=12, scheduler="none", workers=2
+    )
+    run_search(conductor, replace(context, group_of=telling))
+    assert killers.left == []
+    records = conductor.ledger.records.values()
+    assert [record.status for record in records] == [Status.COMPLETED] * 2
+    assert [[report["epoch"] for report in record.reports] for record in records] == [list(range(1, 13))] * 2
     modules = set((tmp_path / MODULES).read_text().split())
     assert "distill_tune.tuning.workers.ray_train_group" in modules
     assert not modules & {"torch", "optuna", "sklearn", "tensorboard"}
-
-
-def test_a_lost_mailbox_costs_no_trial(tmp_path: Path, preparation: Any) -> None:
-    ledger = trained_by_two_workers(tmp_path, preparation, "ray::Mailbox")
-    assert [r.status for r in ledger.records.values()] == [Status.COMPLETED] * 2
-    assert [len(r.reports) for r in ledger.records.values()] == [12, 12]
