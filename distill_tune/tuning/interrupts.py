@@ -16,6 +16,7 @@ from types import FrameType
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _ONCE = b"\nStopping after the current step; results are saved. Press Ctrl-C again to stop at once.\n"
+_ONCE_AT_THE_END = b"\nThe students are being examined, which is the last step. Press Ctrl-C again to stop at once.\n"
 
 
 def keep_children_up() -> None:
@@ -33,6 +34,8 @@ class Interrupt:
     def __init__(self) -> None:
         self.requested = False
         """Whether to end, in order."""
+        self.is_last_step = False
+        """Whether what is going on ends the search, so that a first signal has nothing to keep from beginning."""
         self.is_done = False
         """Whether all is done but to end Ray, so that a signal has nothing left to end."""
         self._in_order = False
@@ -45,8 +48,9 @@ class Interrupt:
         if self.requested or not self._in_order:
             raise KeyboardInterrupt
         self.requested = True
+        told = _ONCE_AT_THE_END if self.is_last_step else _ONCE
         with suppress(OSError):  # the terminal may be what is gone
-            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _ONCE)  # a handler must not use buffered files
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, told)  # a handler must not use buffered files
 
     def listen(self, *numbers: signal.Signals) -> None:
         """Take these signals, or again those that were taken, from whoever has come in between."""

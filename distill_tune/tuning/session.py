@@ -211,6 +211,7 @@ class Session:
 
         self.reporter.tell(*failures_in_words(confirmation), *left_out_in_words(confirmation))
         began_s = time.monotonic()
+        self.interrupt.is_last_step = True
         self.claim.logbook.write(Entry.TEST_OPENED)
         self.claim.history.tests_opened += 1
         head = {**self._head, **self._front(confirmation)}

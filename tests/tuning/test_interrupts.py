@@ -57,6 +57,32 @@ def test_when_nobody_reads_its_errors_it_ends_in_order(tmp_path: Path) -> None:
     assert (tmp_path / "saved").exists()
 
 
+ONCE = """
+import os, signal, sys
+from distill_tune.tuning.interrupts import Interrupt, heard
+
+interrupt = Interrupt()
+with heard(interrupt), interrupt.in_order():
+    interrupt.is_last_step = sys.argv[1] == "last"
+    os.kill(os.getpid(), signal.SIGINT)
+    print("goes on")
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("any", "Stopping after the current step; results are saved."),
+        ("last", "The students are being examined, which"),
+    ],
+)
+def test_the_first_ctrl_c_says_what_it_does(step: str, said: str) -> None:
+    done = subprocess.run([sys.executable, "-c", ONCE, step], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "goes on\n"
+    assert done.stderr.startswith(f"\n{said}")
+    assert done.stderr.endswith(" Press Ctrl-C again to stop at once.\n")
+
+
 WITH_RAY = """
 import os, signal
 from distill_tune.config.searching import ResourcesConfig

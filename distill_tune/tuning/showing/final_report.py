@@ -131,8 +131,15 @@ def verdict_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def _accuracy(value: Any) -> str:
     if isinstance(value, Mapping) and value.get("low") is not None and value.get("high") is not None:
-        return f"{value['mean']:.2%} [{value['low'] * 100:.2f}, {value['high'] * 100:.2f}]"
-    return _number(value, ".2%")
+        return f"{_percent(value['mean'])}% [{_percent(value['low'])}, {_percent(value['high'])}]"
+    share = value.get("mean") if isinstance(value, Mapping) else value
+    return "-" if share is None else f"{_percent(share)}%"
+
+
+def _percent(share: float) -> str:
+    """All of them without decimals, with which the table would not fit a terminal of 80 columns."""
+    told = f"{100 * share:.2f}"
+    return "100" if told == "100.00" else told
 
 
 def _number(value: Any, form: str) -> str:

@@ -38,6 +38,16 @@ def test_the_verdict_table_shows_what_there_is_and_a_dash_for_the_rest() -> None
     assert max(map(len, lines(wide))) <= 80
 
 
+def test_the_verdict_table_fits_a_terminal_where_all_samples_are_right() -> None:
+    narrow = console(80)
+    accuracy = {"mean": 0.99998, "low": 0.9876, "high": 1.0}
+    row = {"accuracy": accuracy, "nll": 0.12, "ece": 0.021, "agreement": 0.97, "parameters": 11_234_567}
+    narrow.print(verdict_table({"default_distillation": row, "teacher": {**row, "accuracy": 1.0}}))
+    _, best, teacher = lines(narrow)
+    assert " 100% [98.76, 100]  0.120  0.021      97.0%  11,234,567" in best
+    assert " 100%  0.120" in teacher
+
+
 def found(loss: dict[str, Any], init: str = "default") -> dict[str, Any]:
     """What the words are made from."""
     student = {"family": "mlp", "init": init, "mlp": {"width": 20, "depth": 2}}
