@@ -131,7 +131,10 @@ def test_the_best_two_trials_are_confirmed_and_the_winner_is_one_of_them(folder:
     weights = (folder / "confirmation").glob("confirm-trial-*-seed*.safetensors")
     confirmed = {path.name.removeprefix("confirm-trial-").partition("-seed")[0] for path in weights}
     assert confirmed == set(list(best.values())[:2])
-    assert f"{summary['best']['trial']:04d}" in confirmed
+    best_trial, seed = summary["best"]["trial"], summary["best"]["seed"]
+    assert f"{best_trial:04d}" in confirmed
+    ours = folder / "confirmation" / f"confirm-trial-{best_trial:04d}-seed{seed}.safetensors"
+    assert ours.read_bytes() == (folder / "best" / "student.safetensors").read_bytes()
 
 
 def test_the_winner_trains_again_from_its_folder(folder: Path, tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ _CARD = """\
 {parameters:,} parameters, {multiply_adds:,} multiply-adds, {latency_ms:.3f} ms a sample on one thread, \
 {bytes:,} bytes of weights.
 
-Test accuracy {mean:.2%} (95 % interval {low:.2%} to {high:.2%}, {seeds} seeds; this folder holds the seed with the \
-best validation{folds}).
+Test accuracy {mean:.2%} (95 % interval {low:.2%} to {high:.2%}, {seeds} seeds; this folder holds that of seed \
+{seed}, which is best on validation{folds}).
 
 {verdict}
 

@@ -40,7 +40,7 @@ def summary(
     return {
         "name": "small",
         "status": "complete",
-        "best": {"trial": 7, "config": config, **cost, "test": TEST},
+        "best": {"trial": 7, "seed": 1001, "config": config, **cost, "test": TEST},
         "teacher": {"test": {"accuracy": 0.98}, "parameters": 94186},
         "baselines": {name: {"test": TEST} for name in verdicts},
         "verdict": verdicts,
@@ -53,6 +53,10 @@ def summary(
 
 
 TWO = {"no_teacher": verdict(), "default_distillation": verdict("INCONCLUSIVE", 0.2)}
+
+
+def test_it_says_of_which_seed_the_student_is() -> None:
+    assert " this folder holds that of seed 1001, which is best on validation)." in model_card(summary(TWO))
 
 
 def test_one_comparison_is_not_said_to_be_corrected() -> None:

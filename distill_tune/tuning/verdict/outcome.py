@@ -36,11 +36,12 @@ def complete(
     teacher = preparation.teacher.mixed(Teacher.of(winner.config.teacher).mix())
     folds = [open_dataset(fold.data_folder) for fold in preparation.prepared.folds]
     examination = examine([winner, *baselines], teacher, preparation.dataset, folds, device_for(winner.config))
-    weights = _best_weights(winner, ledger)
+    seed = max(winner.weights, key=lambda each: merit_of(winner.reports[each], ledger.objective))
+    weights = winner.weights[seed]
     found = {
         **head,
         "status": "complete",
-        "best": summary.best_of(winner, examination, _cost(winner, weights, limits, preparation)),
+        "best": summary.best_of(winner, seed, examination, _cost(winner, weights, limits, preparation)),
         "teacher": summary.teacher_of(teacher, examination, preparation.dataset.input_shape),
         "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
         "verdict": verdicts_of(winner, [b.name for b in baselines], examination),
@@ -50,10 +51,6 @@ def complete(
     card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation))
     write_student_folder(folder, winner.config, preparation.dataset, weights, card)
     return found
-
-
-def _best_weights(winner: Candidate, ledger: Ledger) -> Path:
-    return winner.weights[max(winner.weights, key=lambda seed: merit_of(winner.reports[seed], ledger.objective))]
 
 
 def _says_input(winner: Candidate, preparation: Preparation) -> str:

@@ -68,10 +68,11 @@ def baseline_effort(ledger: Ledger, ended_by: Reason | None) -> dict[str, Any]:
     }
 
 
-def best_of(winner: Candidate, examination: Examination, cost: dict[str, Any]) -> dict[str, Any]:
-    """`best` of the summary; `cost` has parameters, multiply_adds, latency_ms and bytes."""
+def best_of(winner: Candidate, seed: int, examination: Examination, cost: dict[str, Any]) -> dict[str, Any]:
+    """`best` of the summary, whose student is that of `seed`; `cost` has what is told of its size and speed."""
     return {
         "trial": winner.source.number,
+        "seed": seed,
         "config": tables_of(winner.config),
         **cost,
         "validation": validation_of(winner),
