@@ -10,24 +10,33 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 _ops = torch.ops.aten
 
 
 class Activation(NamedTuple):
-    """An activation f with f(0) = 0, and its chain rule."""
+    """An activation f with f(0) = 0, and its chain rule; both write into a tensor that is there."""
 
-    forward: Callable[[Tensor], Tensor]
+    forward: Callable[[Tensor, Tensor], Tensor]
+    """Given the input: sets the output."""
     backward: Callable[[Tensor, Tensor], Tensor]
-    """The gradient by the output, and the input, to the gradient by the input."""
+    """Given the input and the gradient by the output: makes it the gradient by the input."""
 
 
 ACTIVATIONS: dict[type[nn.Module], Activation] = {
-    nn.ReLU: Activation(torch.relu, lambda gradient, z: _ops.threshold_backward(gradient, z, 0)),
-    nn.GELU: Activation(F.gelu, lambda gradient, z: _ops.gelu_backward(gradient, z)),
-    nn.SiLU: Activation(F.silu, lambda gradient, z: _ops.silu_backward(gradient, z)),
+    nn.ReLU: Activation(
+        lambda z, out: torch.clamp_min(z, 0, out=out),
+        lambda z, gradient: _ops.threshold_backward.grad_input(gradient, z, 0, grad_input=gradient),
+    ),
+    nn.GELU: Activation(
+        lambda z, out: _ops.gelu.out(z, out=out),
+        lambda z, gradient: _ops.gelu_backward.grad_input(gradient, z, grad_input=gradient),
+    ),
+    nn.SiLU: Activation(
+        lambda z, out: _ops.silu.out(z, out=out),
+        lambda z, gradient: _ops.silu_backward.grad_input(gradient, z, grad_input=gradient),
+    ),
 }
 
 

@@ -153,6 +153,7 @@ class Fused:
             by_logits = self._by_logits(logits, batches, [dials[step] for dials in plan.dials], told)
             self._network.backward(by_logits)
             self._move(plan.rates[step], plan.numbers[step])
+        self._network.rest()
         return self._means(told)
 
     def _plan(self) -> _Plan:

@@ -5,7 +5,9 @@ unit has no weight in or out, so its output is f(0) = 0 and so are all gradients
 zero, and the students are exactly what they are alone.
 
 All weights of a lane are one row and its gradients another: an optimizer's step is a few calls, whatever the layers
-are. The chain rule is written out because autograd would add up whole rows wherever it meets views of them.
+are. The chain rule is written out because autograd would add up whole rows wherever it meets views of them, and what
+is between the layers lies where it lay in the step before: making it anew, and joining what lanes of several
+activations make, would take a tenth of a step.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from distill_tune.distillation.lanes.chain import ACTIVATIONS, Chain
+from distill_tune.distillation.lanes.chain import ACTIVATIONS, Activation, Chain
 
 _SPREAD = 2.0
 """How many times the weights of its smallest student the largest of a stack may have: padding then costs no more than
@@ -31,6 +33,18 @@ class _Layer(NamedTuple):
     """[lanes, inputs, outputs]."""
     bias: Tensor
     """[lanes, 1, outputs]."""
+
+
+class _Hidden(NamedTuple):
+    """What is between two layers of some lanes in a step."""
+
+    sums: Tensor
+    """[lanes, batch, units]: what the activation is given."""
+    outputs: Tensor
+    by_sums: Tensor
+    """The gradient by `sums`."""
+    parts: list[tuple[Activation, Tensor, Tensor, Tensor]]
+    """The same by activation, each with its lanes of all three."""
 
 
 def stacked(chains: Sequence[Chain]) -> list[list[int]]:
@@ -69,15 +83,28 @@ class _Stack:
     def bind(self, rows: Tensor, gradients: Tensor) -> None:
         """Work on these from now on."""
         self._layers, self._gradients = self.layers(rows), self.layers(gradients)
+        self.rest()
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """[lanes, batch, features] to logits; keeps what `backward` needs."""
-        self._inputs, self._sums = [inputs], list[Tensor]()
-        for matrix, bias in self._layers[:-1]:
-            sums = torch.baddbmm(bias, self._inputs[-1], matrix)
-            self._sums.append(sums)
-            self._inputs.append(_joined([ACTIVATIONS[kind].forward(sums[lanes]) for kind, lanes in self._runs]))
-        return torch.baddbmm(self._layers[-1].bias, self._inputs[-1], self._layers[-1].matrix)
+    def rest(self) -> None:
+        """Give back the memory that steps need."""
+        self._hidden = list[_Hidden]()
+
+    def _make_room(self, batch: int) -> None:
+        for _, units in self._shapes[:-1]:
+            sums, outputs, by_sums = self._layers[0].matrix.new_empty(3, len(self.chains), batch, units).unbind()
+            runs = [(ACTIVATIONS[kind], sums[lanes], outputs[lanes], by_sums[lanes]) for kind, lanes in self._runs]
+            self._hidden.append(_Hidden(sums, outputs, by_sums, runs))
+
+    def forward(self, inputs: Tensor, logits: Tensor) -> None:
+        """Set `logits` from [lanes, batch, features]; keeps what `backward` needs."""
+        if not self._hidden:
+            self._make_room(inputs.shape[1])
+        self._inputs = [inputs, *(hidden.outputs for hidden in self._hidden)]
+        for (matrix, bias), given, hidden in zip(self._layers, self._inputs, self._hidden, strict=False):
+            torch.baddbmm(bias, given, matrix, out=hidden.sums)
+            for activation, sums, outputs, _ in hidden.parts:
+                activation.forward(sums, outputs)
+        torch.baddbmm(self._layers[-1].bias, self._inputs[-1], self._layers[-1].matrix, out=logits)
 
     def backward(self, by_sums: Tensor) -> None:
         """Set the gradients from that by the logits."""
@@ -85,9 +112,11 @@ class _Stack:
             torch.bmm(self._inputs[number].mT, by_sums, out=self._gradients[number].matrix)
             torch.sum(by_sums, 1, keepdim=True, out=self._gradients[number].bias)
             if number:
-                by_outputs, sums = torch.bmm(by_sums, self._layers[number].matrix.mT), self._sums[number - 1]
-                parts = [ACTIVATIONS[kind].backward(by_outputs[lanes], sums[lanes]) for kind, lanes in self._runs]
-                by_sums = _joined(parts)
+                hidden = self._hidden[number - 1]
+                torch.bmm(by_sums, self._layers[number].matrix.mT, out=hidden.by_sums)
+                for activation, sums, _, own in hidden.parts:
+                    activation.backward(sums, own)
+                by_sums = hidden.by_sums
 
 
 class LaneNetwork:
@@ -97,6 +126,8 @@ class LaneNetwork:
         """`chains` are in the order of `stacked`, and of equally many inputs and classes."""
         self._stacks = [_Stack(numbers[0], chains[numbers[0] : numbers[-1] + 1]) for numbers in _neighbours(chains)]
         shape = len(chains), max(stack.num_weights for stack in self._stacks)
+        self._num_classes = chains[0].layers[-1].out_features
+        self._logits: Tensor | None = None
         self.rows, self.gradients = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
         for stack in self._stacks:
             stack.bind(self.rows, self.gradients)
@@ -114,8 +145,18 @@ class LaneNetwork:
                     yield lane, layer.bias, place.bias[number, 0, : layer.out_features]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits; keeps what `backward` needs."""
-        return _joined([stack.forward(inputs[stack.lanes]) for stack in self._stacks])
+        """Logits, until the next call; keeps what `backward` needs."""
+        if self._logits is None:
+            self._logits = self.rows.new_empty(*inputs.shape[:2], self._num_classes)
+        for stack in self._stacks:
+            stack.forward(inputs[stack.lanes], self._logits[stack.lanes])
+        return self._logits.detach()
+
+    def rest(self) -> None:
+        """Give back the memory that steps need, until the next one."""
+        self._logits = None
+        for stack in self._stacks:
+            stack.rest()
 
     def backward(self, by_logits: Tensor) -> None:
         """Set `gradients` from the gradient by the logits of the last `forward`."""
@@ -138,8 +179,3 @@ def _runs(chains: Sequence[Chain]) -> Iterator[tuple[type[nn.Module], slice]]:
         last = first + len(list(alike))
         yield kind, slice(first, last)
         first = last
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    """Lanes one after the other, without a copy where it is one part."""
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
