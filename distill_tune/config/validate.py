@@ -81,7 +81,9 @@ def _cure(broken: BrokenRule) -> str:
         return _home(str(broken.path[1]), section)
     if section not in SEARCHED and (is_range(value) or _is_list_of_choices(broken)):
         able = " and ".join([", ".join(f"[{name}]" for name in SEARCHED[:-1]), f"[{SEARCHED[-1]}]"])
-        return f"[{section}] is the same for every trial; {able} may have ranges."
+        is_mixed = broken.path[:2] == ("teacher", "ensemble")
+        mixes = ", but for the weights and the use of an ensemble" if is_mixed else ""
+        return f"[{section}] is the same for every trial{mixes}; {able} may have ranges."
     if section in SEARCHED and isinstance(value, dict) and len(value) == 1:
         return unknown_kind(value)
     if section in SEARCHED and isinstance(value, list) and isinstance(broken.path[-1], int):

@@ -218,8 +218,8 @@ def _check_named(column: pd.Series, where: str) -> None:
     labels = f"{where}: labels in {column.name!r}"
     if pd.api.types.is_float_dtype(column):
         raise DataError(
-            f"{labels} are numbers with decimals, such as {column.iloc[0]}; "
-            "classes are integers or names (write 1, not 1.0), or choose another label column."
+            f"{labels} are numbers with decimals, such as {column[column % 1 != 0].iloc[0]}; classes are integers or "
+            "names: make such of them, or choose another label column."
         )
     if not column.map(lambda value: isinstance(value, Hashable)).all():
         raise DataError(

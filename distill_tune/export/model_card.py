@@ -24,6 +24,9 @@ _FLATTERED = (
     "their end."
 )
 
+_DEFAULT_MIX = ", from the mix of teachers that the space gives to all trials, which may be another than this student's"
+_CHOSEN_LATER = ": what was chosen after the first may have been chosen by what it said"
+
 _CARD = """\
 # Student of the search `{name}`
 
@@ -41,7 +44,7 @@ Test accuracy {mean:.2%} (95 % interval {low:.2%} to {high:.2%}, {seeds} seeds; 
 |---|---|---|---|---|---|
 {rows}
 
-Default distillation is T = 4 and soft_weight = 0.9.
+Default distillation is T = 4 and soft_weight = 0.9{mix}.
 
 ## Use
 
@@ -52,7 +55,7 @@ python -m distill_tune.train FOLDER/run.toml
 
 FOLDER is the one that this card stands in. {says_input}
 
-Chosen on validation data among {num_trials} trials; the test split was opened {openings}, after the choice. Settings: \
+Chosen on validation data among {num_trials} trials{failed}; the test split was opened {openings}{choice}. Settings: \
 `run.toml`.
 """
 
@@ -70,7 +73,10 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
         name=summary["name"],
         num_trials=summary["trials"]["total"],
         folds=_of_folds(best["config"]["data"].get("folds")),
+        mix=_DEFAULT_MIX if "members" in teacher else "",
+        failed=_failed(summary["trials"].get("failed", 0)),
         openings=openings(summary),
+        choice=", after the choice" if summary["test_opened"] == 1 else _CHOSEN_LATER,
         verdict="\n".join(verdict_sentences(summary)),
         evidence="\n".join(f"- {sentence}" for sentence in _evidence(summary)),
         rows="\n".join(rows),
@@ -114,6 +120,10 @@ def _with_dropped(columns: Sequence[str], used: Sequence[str]) -> str:
 
 def _of_folds(folds: int | None) -> str:
     return "" if folds is None else f" in {folds}-fold cross-validation, trained on all of its folds together"
+
+
+def _failed(count: int) -> str:
+    return f", of which {count:,} failed" if count else ""
 
 
 def openings(summary: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from distill_tune.tuning.state.ledger import Ledger, Watcher
 from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.front import front_in_words, front_of
-from distill_tune.tuning.verdict.remarks import refusals_in_words
+from distill_tune.tuning.verdict.remarks import failed_in_words, refusals_in_words
 from distill_tune.tuning.verdict.rungs import rung_report, warning_of
 from distill_tune.tuning.workers.checkpoints import CheckpointSweeper, drop_checkpoints_of_others
 from distill_tune.tuning.workers.trial import TrialContext
@@ -136,7 +136,7 @@ class SearchPhase:
         self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by))
         if len(self.ledger.objectives) > 1:
             self.reporter.tell(front_in_words(self.ledger))
-        self.reporter.tell(*refusals_in_words(self.ledger))
+        self.reporter.tell(*refusals_in_words(self.ledger), *failed_in_words(self.ledger))
         if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):
             self.reporter.tell(warning)
 

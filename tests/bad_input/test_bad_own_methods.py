@@ -16,6 +16,7 @@ import torch
 from distill_tune.distillation.augmentation import Transform
 from distill_tune.distillation.losses import Loss
 from distill_tune.distillation.optimizers import OptimizerKind
+from distill_tune.distillation.optimizers.sgd import Sgd
 from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.schedulers import Judge, Rung, Scheduler
 
@@ -76,6 +77,28 @@ class Averages(Loss):
 class Nothing(OptimizerKind):
     def build(self, module, learning_rate, weight_decay):
         return None
+
+
+class NeedsAClosure(OptimizerKind):
+    def build(self, module, learning_rate, weight_decay):
+        return torch.optim.LBFGS(module.parameters(), learning_rate)
+
+
+class Forgetful(Sgd):
+    def step_lanes(self, step):
+        step.weights.addcmul_(step.gradients, step.rate, value=-1)
+
+
+class Raising(Sgd):
+    def step_lanes(self, step):
+        raise ValueError("no lanes here")
+
+
+class Shape(Loss):
+    over_lanes = True
+
+    def soft(self, student_logits, teacher_logits, temperature):
+        return ((student_logits - teacher_logits) / temperature).square().mean((-2, -1))
 
 
 class OfTorch(OptimizerKind):
@@ -157,6 +180,19 @@ def loss(name: str) -> str:
             "optim.kind: `build` of 'own_methods:Nothing' must give an optimizer, as those of torch.optim are, but "
             "gave NoneType, which lacks param_groups and step and ",
         ),
+        (
+            "optim.kind='own_methods:NeedsAClosure'",
+            "optim.kind: what `build` of 'own_methods:NeedsAClosure' gives cannot make a step from gradients alone (",
+        ),
+        (
+            "optim.kind='own_methods:Forgetful'",
+            "'own_methods:Forgetful' says that it is `over_lanes`, but its `step_lanes` moves the weights otherwise",
+        ),
+        (
+            "optim.kind='own_methods:Raising'",
+            "says that it is `over_lanes`, but its `step_lanes` raises ValueError: no lanes here; mend it, or leave ",
+        ),
+        (loss("Shape"), "and temperatures [lanes] `soft` raises RuntimeError: The size of tensor a (3) must match"),
         (
             "optim.kind='own_methods:OfTorch'",
             "optim.kind: 'own_methods:OfTorch' says that it is `over_lanes`, but its `build` gives no DirectOptimizer",

@@ -132,12 +132,14 @@ def test_views_that_the_data_do_not_have_or_that_nobody_can_label(refuse: Refuse
 
 def test_a_member_that_cannot_label_is_refused_before_another_is_trained(refuse: Refuse) -> None:
     trained = "{source='train',family='mlp',mlp={widths=[8]},train={epochs=2}}"
-    assert "augmentation.noise: the teacher must label what the student sees, but source = 'logits' has" in refuse(
+    said = refuse(
         "teacher={source='ensemble'}",
         f"teacher.ensemble.members.a={trained}",
         "teacher.ensemble.members.b={source='logits',path='teacher.npy'}",
         "augmentation.noise=0.1",
     )
+    member = "teacher.ensemble.members.b.source = 'logits'"
+    assert f"augmentation.noise: the teacher must label what the student sees, but {member} has" in said
 
 
 @pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])

@@ -101,6 +101,11 @@ def test_gaps_and_constants_are_said(prepare: Prepare, save_text: SaveText) -> N
             {},
             "labels in 'kind' are numbers with decimals, such as 0.5",
         ),
+        (
+            "age,kind\n" + "1.5,1.0\n2.5,2.5\n" * 9,
+            {},
+            "labels in 'kind' are numbers with decimals, such as 2.5; classes are integers or names: make such of them",
+        ),
         ("age,kind\n" + "1.5,a\n2.5,a\n" * 9, {}, r"one class only \('a'\)"),
         ("age,kind\n" + "inf,a\n2.5,b\n" * 9, {}, "column 'age' has 9 infinite"),
         (

@@ -91,6 +91,18 @@ def test_an_augmentation_of_ones_own_is_trained_and_labelled_with(table_space: M
     assert cached[0]["train/loss"] != pytest.approx(reports_of(ready(table_space()))[0]["train/loss"], rel=1e-3)
 
 
+def test_how_much_of_ones_own_augmentation_and_of_a_further_loss_there_is_may_be_searched(table_space: Make) -> None:
+    noise, halved = "test_parts_of_ones_own:Noise", "test_parts_of_ones_own:Halved"
+    space = table_space(
+        augmentation={noise: {"choice": [0.0, 2.0]}},
+        loss={"kind": "soft_targets", "also": {halved: {"log": [0.1, 1.0]}}, halved: {"factor": 1.0}},
+    )
+    assert set(space.ranges) == {("augmentation", noise), ("loss", "also", halved)}
+    config = space.at({f'augmentation."{noise}"': 2.0, f'loss.also."{halved}"': 0.5})
+    assert (config.augmentation.amounts[noise], config.loss.also[halved]) == (2.0, 0.5)
+    assert space.middle().keys() == {f'augmentation."{noise}"', f'loss.also."{halved}"'}
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [

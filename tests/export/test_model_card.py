@@ -59,6 +59,18 @@ def test_it_says_of_which_seed_the_student_is() -> None:
     assert " this folder holds that of seed 1001, which is best on validation)." in model_card(summary(TWO))
 
 
+def test_it_says_what_failed_how_often_test_was_opened_and_that_default_distillation_has_a_mix_of_its_own() -> None:
+    plain, found = model_card(summary(TWO)), summary(TWO)
+    assert "among 64 trials; the test split was opened once, after the choice." in plain
+    assert "Default distillation is T = 4 and soft_weight = 0.9.\n" in plain
+    found["trials"]["failed"], found["test_opened"] = 3, 2
+    found["teacher"]["members"] = {"a": {}, "b": {}}
+    other = model_card(found)
+    assert "among 64 trials, of which 3 failed; the test split was opened 2 times: what was chosen after the" in other
+    assert "after the choice" not in other
+    assert "and soft_weight = 0.9, from the mix of teachers that the space gives to all trials, which may be" in other
+
+
 def test_one_comparison_is_not_said_to_be_corrected() -> None:
     one, two = (model_card(summary(found)) for found in ({"no_teacher": verdict()}, TWO))
     assert "McNemar's exact test, twice the median over seeds: no teacher p = 0.6." in one

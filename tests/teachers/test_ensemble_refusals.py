@@ -36,6 +36,14 @@ from distill_tune.errors import ConfigError, InputError
             {"members": {"a": {"source": "ensemble", "ensemble": {"members": {"b": BIG}}}}},
             r"^teacher\.ensemble\.members\.a\.source: a member cannot be several teachers itself",
         ),
+        (
+            {"members": {"a": {"source": "ensemble"}}},
+            r"^teacher\.ensemble\.members\.a\.source: a member cannot be several teachers itself",
+        ),
+        (
+            {"members": {"a": BIG}, "average": {"choice": ["logits", "probabilities"]}},
+            r"^teacher\.ensemble\.average: .* every trial, but for the weights and the use of an ensemble; \[stu",
+        ),
         ({"weights": {"bug": 1.0}}, r"^teacher\.ensemble\.weights\.bug: no member is named 'bug'.*Did you mean 'big'"),
         ({"weights": {"big": 0.0}}, r"^teacher\.ensemble\.weights\.big: must be greater than 0, but got 0\.0\."),
         ({"weights": {"big": {"uniform": [0.0, 1.0]}}}, r"^teacher\.ensemble\.weights\.big: must be greater than 0"),

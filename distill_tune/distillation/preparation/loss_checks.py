@@ -17,7 +17,7 @@ from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.losses import Loss
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, one_line
 from distill_tune.registry import LOSSES
 
 _TRIED = 16
@@ -96,12 +96,16 @@ def _check_lanes(name: str, loss: Any, students: Tensor, teachers: Tensor, label
     """Compare what it gives of several students at once with what it gives of each; both are [lanes, batch, ...]."""
     lanes = zip(students, teachers, _WARM, labels, strict=True)
     alone = torch.stack([loss.soft_with_labels(*lane) for lane in lanes])
-    given = loss.soft_with_labels(students, teachers, torch.tensor(_WARM), labels)
-    if not isinstance(given, Tensor) or given.shape != alone.shape or not torch.allclose(given, alone, rtol=1e-4):
+    try:
+        given = loss.soft_with_labels(students, teachers, torch.tensor(_WARM), labels)
+        is_right = given.shape == alone.shape and torch.allclose(given, alone, rtol=1e-4)
+        what = "" if is_right else "gives another thing than each lane's own number, [lanes]"
+    except Exception as error:  # whatever the user's own raises, which is right of one student
+        what = f"raises {one_line(error)}"
+    if what:
         raise ConfigError(
             f"loss: {name!r} says that it is `over_lanes`, but of logits [lanes, batch, classes] and temperatures "
-            "[lanes] `soft` gives another thing than each lane's own number, [lanes]; mend it, or leave `over_lanes` "
-            "out."
+            f"[lanes] `soft` {what}; mend it, or leave `over_lanes` out."
         )
 
 

@@ -1,39 +1,119 @@
-"""What a user's own optimizer makes, looked at before anything is trained."""
+"""What a user's own optimizer makes, tried on a student of made-up gradients before anything is trained."""
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from distill_tune.config import Space
-from distill_tune.distillation.optimizers import OptimizerKind
-from distill_tune.distillation.optimizers._direct import DirectOptimizer
-from distill_tune.errors import ConfigError
+from distill_tune.config import Config, Space
+from distill_tune.config.optim import OptimConfig
+from distill_tune.data import Dataset
+from distill_tune.distillation.optimizers import LaneStep, OptimizerKind
+from distill_tune.distillation.optimizers._direct import DirectOptimizer, Optimizer
+from distill_tune.errors import ConfigError, one_line
+from distill_tune.students import Student, student_on
 
 _NEEDED = ("param_groups", "step", "zero_grad", "state_dict", "load_state_dict")
+_STEPS, _LANES = 3, 2
 
 
-def check_optimizers(space: Space) -> None:
-    """Have each of the user's own build one for a layer.
+def check_optimizers(space: Space, dataset: Dataset) -> None:
+    """Have each of the user's own make some steps, in lanes too where it says that it can.
 
     Raises:
-        ConfigError: what it makes cannot train, or not in lanes though it says so.
+        ConfigError: what it makes cannot train, or does another thing in lanes.
     """
     for name in space.names("optim", "kind"):
         if ":" in name:
-            optim = space.at(space.middle(chosen={("optim", "kind"): name})).optim
-            kind = OptimizerKind.of(optim)
-            _check_made(name, kind, kind.build(nn.Linear(3, 2), optim.learning_rate, optim.weight_decay))
+            config = space.at(space.middle(chosen={("optim", "kind"): name}))
+            students = _students(config, dataset)
+            if students:
+                _check(name, config.optim, students)
 
 
-def _check_made(name: str, kind: OptimizerKind, made: object) -> None:
-    lacking = [each for each in _NEEDED if not hasattr(made, each)]
-    if lacking:
+def _students(config: Config, dataset: Dataset) -> list[nn.Module]:
+    """One for each lane; none where this one cannot be built, though others of its space may."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return [student_on(Student.of(config.student), dataset) for _ in range(_LANES)]
+    except ConfigError:
+        return []
+
+
+def _check(name: str, optim: OptimConfig, students: list[nn.Module]) -> None:
+    """Make steps with each; if they are for lanes too, the same steps there, and compare."""
+    kind, before = OptimizerKind.of(optim), torch.stack([_row(student) for student in students])
+    rates = [optim.learning_rate * (1 + lane) for lane in range(_LANES)]
+    each = [kind.build(student, rate, optim.weight_decay) for student, rate in zip(students, rates, strict=True)]
+    _check_made(name, each[0])
+    draw = torch.Generator().manual_seed(0)
+    gradients = torch.randn(_STEPS, *before.shape, generator=draw)
+    try:
+        for step in gradients:
+            for student, optimizer, gradient in zip(students, each, step, strict=True):
+                _move(student, optimizer, gradient)
+    except Exception as error:  # whatever it raises: it is not ours
+        raise ConfigError(
+            f"optim.kind: what `build` of {name!r} gives cannot make a step from gradients alone ({one_line(error)}); "
+            "mend it, or build another."
+        ) from error
+    if kind.over_lanes:
+        what = _what_lanes_do(kind, optim, students, each[0], before, gradients)
+        if what:
+            raise ConfigError(
+                f"optim.kind: {name!r} says that it is `over_lanes`, but {what}; mend it, or leave `over_lanes` out."
+            )
+
+
+def _check_made(name: str, made: object) -> None:
+    if lacking := [each for each in _NEEDED if not hasattr(made, each)]:
         raise ConfigError(
             f"optim.kind: `build` of {name!r} must give an optimizer, as those of torch.optim are, but gave "
             f"{type(made).__name__}, which lacks {' and '.join(lacking)}; mend it."
         )
-    if kind.over_lanes and not isinstance(made, DirectOptimizer):
-        raise ConfigError(
-            f"optim.kind: {name!r} says that it is `over_lanes`, but its `build` gives no DirectOptimizer, whose "
-            "running tensors lanes can hold; build one, or leave `over_lanes` out."
-        )
+
+
+def _what_lanes_do(
+    kind: OptimizerKind,
+    optim: OptimConfig,
+    students: list[nn.Module],
+    made: Optimizer,
+    rows: Tensor,
+    gradients: Tensor,
+) -> str:
+    """What is wrong with the steps of lanes from `rows`, where `students` have made the same alone."""
+    if not isinstance(made, DirectOptimizer):
+        return "its `build` gives no DirectOptimizer, whose running tensors lanes can hold"
+    weights = _trained(students[0])
+    decays = [torch.full_like(each, optim.weight_decay if each.dim() > 1 else 0.0).flatten() for each in weights]
+    decay = torch.cat(decays).expand_as(rows)
+    rate = optim.learning_rate * torch.arange(1.0, _LANES + 1).unsqueeze(1)
+    memories = [torch.zeros_like(rows) for _ in made.running(weights[0])[0]]
+    try:
+        for number, step in enumerate(gradients, 1):
+            count = torch.full((_LANES, 1), float(number))
+            kind.step_lanes(LaneStep(rows, step.clone(), memories, rate, decay, count))
+    except Exception as error:  # whatever the user's own raises
+        return f"its `step_lanes` raises {one_line(error)}"
+    alone = torch.stack([_row(student) for student in students])
+    is_right = torch.allclose(rows, alone, rtol=1e-3, atol=1e-5)
+    return "" if is_right else "its `step_lanes` moves the weights otherwise than what `build` gives does"
+
+
+def _trained(student: nn.Module) -> list[nn.Parameter]:
+    return [each for each in student.parameters() if each.requires_grad]
+
+
+def _row(student: nn.Module) -> Tensor:
+    """All weights, as lanes hold them."""
+    return torch.cat([each.detach().flatten() for each in _trained(student)])
+
+
+def _move(student: nn.Module, optimizer: Optimizer, gradient: Tensor) -> None:
+    weights = _trained(student)
+    parts = gradient.split([each.numel() for each in weights])
+    for each, part in zip(weights, parts, strict=True):
+        each.grad = part.view_as(each).clone()
+    optimizer.step()
+    optimizer.zero_grad()

@@ -34,7 +34,7 @@ from distill_tune.distillation.preparation.ready_teachers import (
     together,
 )
 from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
-from distill_tune.distillation.preparation.users_keys import said_of_member, said_of_the_teacher
+from distill_tune.distillation.preparation.users_keys import said_of_member, said_of_the_teacher, table_of
 from distill_tune.distillation.preparation.variants import augmentation_variants, check_logits_suffice
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError
@@ -139,7 +139,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
     _check_teachers(space, dataset)
     check_beginnings(space, Shapes.of(dataset))
     check_losses(space, dataset)
-    check_optimizers(space)
+    check_optimizers(space, dataset)
     check_single_samples(space, dataset)
     check_single_samples_of_teachers(space, dataset)
     check_feature_losses(space, dataset)
@@ -150,9 +150,10 @@ def _check_views(space: Space, dataset: Dataset) -> None:
     variants = list(augmentation_variants(space))
     for variant in variants:
         check_augmentation(variant.augmentation, dataset)
-    for section in teachers_to_prepare(space).values():
+    for name, section in teachers_to_prepare(space).items():
         if not Teacher.of(section).has_network:
-            check_logits_suffice(variants, section.source)
+            key = f"{table_of(name)}.source" if name else "source"
+            check_logits_suffice(variants, f"{key} = {section.source!r}")
 
 
 def _check_teachers(space: Space, dataset: Dataset) -> None:
@@ -232,4 +233,6 @@ def dealt_out(dataset: Dataset) -> str:
     rows = dataset.num_rows
     if dataset.folds is not None:
         return f"{rows['train']:,} samples in {dataset.folds} folds, {rows['test']:,} to test"
-    return "/".join(f"{count:,}" for count in rows.values()) + " samples to train, validate and test"
+    told = "/".join(f"{count:,}" for count in rows.values()) + " samples to train, validate and test"
+    labelled = int(dataset.split("train").labelled.sum())
+    return told if labelled == rows["train"] else f"{told} (of the first a student sees {labelled:,} labels)"

@@ -29,19 +29,19 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
 
 
 def check_logits_suffice(variants: list[Config], source: str) -> None:
-    """Refuse views of the teacher from `source`, which has only logits of the samples as they are.
+    """Refuse views of a teacher that has only logits of the samples as they are; `source` says which one that is.
 
     Raises:
         ConfigError: it would have to run.
     """
     if variants[0].teacher.mode == "live":
         raise ConfigError(
-            f"teacher.mode: 'live' needs a teacher that can run, but source = {source!r} has only logits; use 'cached'."
+            f"teacher.mode: 'live' needs a teacher that can run, but {source} has only logits; use 'cached'."
         )
     for variant in variants:
         for name, amount in variant.augmentation.amounts.items():
             if amount:
                 raise ConfigError(
-                    f"augmentation.{name}: the teacher must label what the student sees, but source = {source!r} has "
+                    f"augmentation.{name}: the teacher must label what the student sees, but {source} has "
                     f"logits of the samples as they are; set it to 0, or name a teacher that can run."
                 )

@@ -102,6 +102,8 @@ def _check_member(name: str, table: Any) -> None:
         raise BrokenRule(("members", name), "a member's name has letters, digits, - and _ alone.")
     if not isinstance(table, dict):
         raise BrokenRule(("members", name), f"must be a table like [teacher], but got {shown(table)}.")
+    if table.get("source") == "ensemble":
+        raise _several(name)
     try:
         member = _section(table)
     except BrokenRule as error:
@@ -112,6 +114,8 @@ def _check_member(name: str, table: Any) -> None:
         if key in member.model_fields_set:
             raise BrokenRule(("members", name, key), f"is the same for all members; write teacher.{key}.")
     if Teacher.of(member).member_configs():
-        raise BrokenRule(
-            ("members", name, "source"), "a member cannot be several teachers itself; name its members here."
-        )
+        raise _several(name)
+
+
+def _several(name: str) -> BrokenRule:
+    return BrokenRule(("members", name, "source"), "a member cannot be several teachers itself; name its members here.")

@@ -94,7 +94,7 @@ def _fill(network: nn.Module, path: Path, trust: bool) -> None:
     except Exception as error:  # RuntimeError where names or shapes differ, anything where it is no state dict
         raise TeacherError(
             f"teacher.path: the weights of {path.name!r} do not fit the factory's network ({one_line(error)}); give "
-            "the state_dict() of such a network."
+            "the state_dict() of such a network, or mend teacher.torch.arguments."
         ) from error
 
 

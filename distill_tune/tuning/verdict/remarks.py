@@ -48,6 +48,26 @@ def refusals_in_words(ledger: Ledger) -> list[str]:
     ]
 
 
+def failed_in_words(ledger: Ledger) -> list[str]:
+    """A warning where some trials failed and others did not, with the choices that only those had which failed."""
+    failed = ledger.with_status(Status.FAILED)
+    others = [r for r in ledger.records.values() if r.status not in (Status.FAILED, Status.INFEASIBLE)]
+    if not failed or not others:
+        return []
+    shared = [
+        f"{name} {value}"
+        for name, value in failed[0].values.items()
+        if isinstance(value, str)
+        and all(record.values.get(name) == value for record in failed)
+        and not any(record.values.get(name) == value for record in others)
+    ]
+    culprit = f", all that had {' and '.join(shared)}" if shared else ""
+    return [
+        f"warning: {len(failed):,} of {ledger.num_feasible:,} trials failed{culprit}; the first said: "
+        f"{failed[0].message.rstrip('.')}; their errors are in logs/"
+    ]
+
+
 def other_beginnings_in_words(learned: int, learned_without: int) -> list[str]:
     """A warning where a search began with more trials of others than the one without a teacher beside it."""
     if learned <= learned_without:

@@ -6,7 +6,12 @@ import pytest
 
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
-from distill_tune.tuning.verdict.remarks import other_beginnings_in_words, refusals_in_words, weak_teacher_in_words
+from distill_tune.tuning.verdict.remarks import (
+    failed_in_words,
+    other_beginnings_in_words,
+    refusals_in_words,
+    weak_teacher_in_words,
+)
 
 
 def summary(teacher: float | None, alone: float | None, word: str = "DOES NOT BEAT") -> dict[str, Any]:
@@ -70,3 +75,42 @@ def test_a_space_of_which_most_is_refused_is_told_of(refused: int, trained: int,
         f"warning: {refused} proposed students were refused, and {trained} trained; the last one: over max_parameters"
     )
     assert [line[: len(said)] for line in refusals_in_words(ledger)] == [said] * lines
+
+
+def failing(*ends: tuple[str, Status]) -> Ledger:
+    """Trials with this optimizer that ended so."""
+    ledger = Ledger()
+    for number, (kind, status) in enumerate(ends):
+        message = f"ValueError: {number}." if status is Status.FAILED else ""
+        values = {"optim.kind": kind, "optim.learning_rate": 0.1}
+        ledger.end(TrialRecord(number, f"{number:04d}", values), status, message)
+    return ledger
+
+
+GOOD, BAD, REFUSED = ("sgd", Status.COMPLETED), ("my:Own", Status.FAILED), ("my:Own", Status.INFEASIBLE)
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        (
+            (GOOD, BAD, BAD, REFUSED),
+            "2 of 3 trials failed, all that had optim.kind my:Own; the first said: ValueErr",
+        ),
+        ((GOOD, BAD, ("my:Own", Status.STOPPED)), "1 of 3 trials failed; the first said: ValueError: 1; their errors"),
+        (
+            (GOOD, BAD, ("sgd", Status.FAILED)),
+            "2 of 3 trials failed; the first said: ValueError: 1; their errors",
+        ),
+    ],
+)
+def test_trials_that_failed_beside_others_are_told_of_with_what_they_alone_had(
+    ends: tuple[tuple[str, Status], ...], said: str
+) -> None:
+    (line,) = failed_in_words(failing(*ends))
+    assert line.startswith(f"warning: {said}")
+
+
+@pytest.mark.parametrize("ends", [(), (GOOD, GOOD), (BAD, BAD), (BAD, REFUSED), (GOOD, REFUSED)])
+def test_of_no_failures_and_of_nothing_else_nothing_is_said_here(ends: tuple[tuple[str, Status], ...]) -> None:
+    assert failed_in_words(failing(*ends)) == []
