@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from distill_tune.export.result_folder import TENSORBOARD
 from distill_tune.export.student_folder import BEST
 from distill_tune.tuning.showing.wording import amount
 
+_USUAL_OPTIMIZER = "adamw"
 _OF_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """In the environment of what `ray job submit` has started."""
 
@@ -84,8 +85,28 @@ def winner_in_words(found: dict[str, Any]) -> str:
     further = "".join(f" + {weight:.3g} {name}" for name, weight in loss.get("also", {}).items() if weight)
     said = [f"{short} {_way(loss, key)}" for short, key in taught.items() if key in loss]
     teaching = f" ({', '.join(said)})" if said else "" if further else " (no teacher)"
-    rates = f"learning_rate {optim['learning_rate']:.3g}, weight_decay {optim['weight_decay']:.3g}"
-    return f"best: trial {best['trial']:04d}, {family} ({options}), {begun}{loss['kind']}{teaching}{further}, {rates}"
+    taught_by = _mix_in_words(found) if said or further else ""
+    student = (
+        f"best: trial {best['trial']:04d}, {family} ({options}), {begun}{loss['kind']}{teaching}{further}{taught_by}"
+    )
+    return ", ".join([student, *_training_in_words(optim, config.get("augmentation", {}))])
+
+
+def _mix_in_words(found: Mapping[str, Any]) -> str:
+    """Of several teachers, those that the winner has learned from."""
+    members = found.get("teacher", {}).get("members", {})
+    shares = [f"{name} {member['weight']:.3g}" for name, member in members.items() if member["weight"]]
+    return f" of {' + '.join(shares)}" if shares else ""
+
+
+def _training_in_words(optim: Mapping[str, Any], amounts: Mapping[str, Any]) -> Iterator[str]:
+    """The optimizer where it is not the usual one, its numbers, and what is done to the inputs."""
+    if optim.get("kind", _USUAL_OPTIMIZER) != _USUAL_OPTIMIZER:
+        yield optim["kind"]
+    yield from (
+        f"{name} {optim[name]:.3g}" for name in ("learning_rate", "weight_decay", "batch_size") if optim.get(name)
+    )
+    yield from (f"{name} {amount:.3g}" for name, amount in amounts.items() if amount)
 
 
 def _way(loss: dict[str, Any], key: str) -> str:

@@ -77,6 +77,18 @@ def test_the_winner_is_named_with_its_student_loss_and_rates(loss: dict[str, Any
     assert winner_in_words(found(loss)) == said
 
 
+def test_the_winner_is_named_with_its_teachers_its_optimizer_and_what_its_inputs_were() -> None:
+    told = found({"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9})
+    told["best"]["config"] |= {"augmentation": {"noise": 0.2, "swap": 0.0}}
+    told["best"]["config"]["optim"] |= {"kind": "sgd", "weight_decay": 0.0, "batch_size": 64}
+    told["teacher"] = {"members": {"a": {"weight": 0.25}, "b": {"weight": 0.75}, "c": {"weight": 0.0}}}
+    assert winner_in_words(told).endswith(
+        "soft_targets (T 4, soft_weight 0.9) of a 0.25 + b 0.75, sgd, learning_rate 0.0123, batch_size 64, noise 0.2"
+    )
+    told["best"]["config"]["loss"] = {"kind": "labels"}
+    assert " labels (no teacher), sgd, " in winner_in_words(told)
+
+
 def test_the_winner_is_said_to_have_begun_otherwise_where_it_was_told_to() -> None:
     assert ", mlp (width 20, depth 2), init inherit, labels (no teacher), learning_rate" in winner_in_words(
         found({"kind": "labels"}, init="inherit")
