@@ -26,6 +26,7 @@ from distill_tune.tuning.planning.estimate import estimated_epoch_s, estimated_e
 from distill_tune.tuning.planning.fitting import fit
 from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.planning.teacher_time import TeacherTime, estimated_teacher_time
+from distill_tune.tuning.proposals.warm_start import known_of_others
 from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.showing.display import SteadyConsole
 from distill_tune.tuning.showing.wording import duration
@@ -62,7 +63,10 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         before = _before(teacher_time, config.resources.workers_per_trial)
         samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
         each_s = estimated_examination_s(space, dataset)
+    of_others = list[str]()
+    known_of_others(space, of_others.append)
     plan = [
+        *of_others,
         *_plan(config, epoch_s, samples, min(places, config.search.trials), must_fit),
         *_examination(config, each_s),
         before,

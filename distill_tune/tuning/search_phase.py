@@ -15,9 +15,8 @@ from distill_tune.export.trials_table import write_trials
 from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.planning.fitting import Fitted
-from distill_tune.tuning.proposals.start_from import split_otherwise, still_there
 from distill_tune.tuning.proposals.study import Study
-from distill_tune.tuning.proposals.warm_start import trials_of_others
+from distill_tune.tuning.proposals.warm_start import known_of_others
 from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.showing import display
@@ -85,7 +84,7 @@ class SearchPhase:
         study = Study(folder / JOURNAL, folder.name, self.space, history.study_bytes)
         logbook.study_bytes = lambda: study.num_bytes
         if not history.study_bytes:
-            self._learn(study)
+            study.learn(known_of_others(self.space, self.reporter.tell))
         self.learned = study.num_learned
         conductor = Conductor(
             study,
@@ -99,21 +98,6 @@ class SearchPhase:
         )
         conductor.take_up(list(history.records.values()))
         return conductor
-
-    def _learn(self, study: Study) -> None:
-        """What other searches have tried, as far as it could be of this space."""
-        others = still_there(self.space.config.search.start_from, self.reporter.tell)
-        self.reporter.tell(*split_otherwise(others, self.space.config.data))
-        all_trials = trials_of_others(others, self.space)
-        known = [trial for trial in all_trials if trial is not None]
-        study.learn(known)
-        if known:
-            self.reporter.tell(f"search.start_from: knows {len(known):,} of {len(all_trials):,} trials")
-        elif all_trials:
-            self.reporter.tell(
-                f"warning: search.start_from: none of {len(all_trials):,} trials has a value for each range of this "
-                "space and within it, so that the search begins as if there were none"
-            )
 
     def _say_how_it_ended(self, conductor: Conductor) -> None:
         """Say why the search is over, and write it down unless it may be taken up again for more."""

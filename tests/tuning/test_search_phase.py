@@ -12,6 +12,7 @@ from small import TABLES
 from distill_tune.config import Space
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.tuning.deciding.budget import Budget
+from distill_tune.tuning.dry_run import dry_run
 from distill_tune.tuning.planning.fitting import Fitted
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.proposals.study import Study
@@ -88,6 +89,16 @@ def test_a_search_begins_in_the_middle_unless_it_knows_trials_of_others_and_says
         claim.logbook.release()
         claim = Claim.of_old(tmp_path / "search", "its second command") if not turn else claim
     assert [line[: len(said)] for line in told] == [said], "once, when they are learnt"
+
+
+def test_a_dry_run_says_what_a_search_would_learn_from_others(
+    tmp_path: Path, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in other.iterdir()}
+    space = Space.parse({**TABLES, "search": TABLES["search"] | {"start_from": [str(other)]}})
+    assert dry_run(space, tmp_path / "search") == 0
+    assert "  search.start_from: knows 6 of 6 trials\n" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in other.iterdir()} == before
 
 
 def test_a_search_of_failures_that_is_tried_again_begins_as_it_did(

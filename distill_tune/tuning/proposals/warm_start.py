@@ -8,7 +8,7 @@ either has several, the values are read anew from the other's logbook, which has
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,29 @@ from optuna.trial import FrozenTrial, TrialState
 from distill_tune.config import Space
 from distill_tune.errors import ConfigError
 from distill_tune.paths import expanded
-from distill_tune.tuning.proposals.start_from import has_the_objective
+from distill_tune.tuning.proposals.start_from import has_the_objective, split_otherwise, still_there
 from distill_tune.tuning.proposals.storage import SearchStorage
 from distill_tune.tuning.proposals.study import told_of
 from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL
+
+
+def known_of_others(space: Space, say: Callable[[str], None]) -> list[FrozenTrial]:
+    """The trials of `search.start_from` that could be of this space; says how many of theirs these are."""
+    others = still_there(space.config.search.start_from, say)
+    for warning in split_otherwise(others, space.config.data):
+        say(warning)
+    all_trials = trials_of_others(others, space)
+    known = [trial for trial in all_trials if trial is not None]
+    if known:
+        say(f"search.start_from: knows {len(known):,} of {len(all_trials):,} trials")
+    elif all_trials:
+        say(
+            f"warning: search.start_from: none of {len(all_trials):,} trials has a value for each range of this space "
+            "and within it, so that the search begins as if there were none"
+        )
+    return known
 
 
 def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial | None]:
