@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,19 @@ def ended(storage: Path, number: signal.Signals, when: Callable[[str], bool], *a
     _, alive = psutil.wait_procs(workers, timeout=60)
     assert alive == []
     return search.returncode, said
+
+
+def once(begun: str, holds: Callable[[], bool]) -> Callable[[str], bool]:
+    """Holds at the line that begins so, and not before `holds` does: not every trial is told of in a line."""
+
+    def when(line: str) -> bool:
+        if not line.startswith(begun):
+            return False
+        while not holds():
+            time.sleep(0.05)  # between two looks; the test's timeout ends it
+        return True
+
+    return when
 
 
 def is_worker(process: psutil.Process, kind: str = "") -> bool:

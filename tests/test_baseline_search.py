@@ -2,14 +2,14 @@
 
 import json
 import signal
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from searches import ended, ended_twice, entries, has_reported, run, summary, trials
+from searches import ended, ended_twice, entries, has_reported, once, run, summary, trials
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
@@ -31,25 +31,22 @@ def undisturbed(storage: Path) -> Path:
     return storage / "undisturbed"
 
 
-def in_the_second(happens: Callable[[str], bool]) -> Callable[[str], bool]:
-    seen = []
-
-    def when(line: str) -> bool:
-        seen.append(line.startswith("Searching  the same space without a teacher"))
-        return any(seen[:-1]) and happens(line)
-
-    return when
+THE_SECOND = "Searching  the same space without a teacher"
 
 
-def some_have_paused(line: str) -> bool:
-    return any(f" {count} of 12 tried" in line for count in range(4, 11))
+def in_the_second(line: str, seen: list[bool]) -> bool:
+    """Whether it says that a trial of the second search has reported; `seen` is what came before."""
+    seen.append(line.startswith(THE_SECOND))
+    return any(seen[:-1]) and has_reported(line)
 
 
 @pytest.fixture(scope="module")
 def killed(storage: Path, undisturbed: Path) -> Path:
-    status, said = ended(storage, signal.SIGKILL, in_the_second(some_have_paused), "--name", "killed", *SMALL)
-    assert status == -signal.SIGKILL, said
     folder = storage / "killed"
+    ledger = folder / "baseline" / "ledger.jsonl"
+    one_has_paused = once(THE_SECOND, lambda: ledger.exists() and '"paused"' in ledger.read_text())
+    status, said = ended(storage, signal.SIGKILL, one_has_paused, "--name", "killed", *SMALL)
+    assert status == -signal.SIGKILL, said
     assert entries(folder)[-1]["entry"] == "searched"
     cut_off = {entry["entry"] for entry in entries(folder / "baseline")}
     assert "paused" in cut_off
@@ -107,7 +104,7 @@ def test_killed_in_the_midst_of_it_a_search_ends_as_if_nothing_had_happened(undi
 
 def test_a_second_ctrl_c_in_the_midst_of_it_ends_at_once_and_what_is_there_is_saved(storage: Path) -> None:
     long = ["--trials", "2", "--set", "data.passes=20", "--set", "search.max_epochs=3"]
-    status, said = ended_twice(storage, in_the_second(has_reported), "--name", "twice", *SMALL, *long)
+    status, said = ended_twice(storage, partial(in_the_second, seen=[]), "--name", "twice", *SMALL, *long)
     assert status == 130, said
     assert "Traceback" not in said
     assert summary(storage / "twice")["status"] == "interrupted"

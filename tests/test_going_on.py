@@ -11,18 +11,16 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from searches import SMALL, command, ended, ended_twice, entries, has_reported, is_worker, run, summary, trials
+from searches import SMALL, command, ended, ended_twice, entries, has_reported, is_worker, once, run, summary, trials
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
 
-def some_have_ended(line: str) -> bool:
-    return any(f" {count} of 14 tried" in line for count in range(4, 11))
-
-
-def has_told(line: str) -> bool:
-    """Whether a search that was taken up says there how its trials go on."""
-    return " of 14 tried" in line
+def written(folder: Path, entry: str, whose: str = "") -> int:
+    """How many such entries the logbook has by now, of trials whose names begin so."""
+    ledger = folder / "ledger.jsonl"
+    lines = ledger.read_text().splitlines() if ledger.exists() else []
+    return sum(f'"entry":"{entry}"' in line and f'"trial_id":"{whose}' in line for line in lines)
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +32,20 @@ def undisturbed(storage: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def killed(storage: Path, undisturbed: Path) -> Path:
-    status, _ = ended(storage, signal.SIGKILL, some_have_ended, "--name", "disturbed", *SMALL)
-    assert status == -signal.SIGKILL
-    assert not (storage / "disturbed" / "summary.json").exists()
-    return storage / "disturbed"
+    folder = storage / "disturbed"
+    some_have_ended = once("Starting", lambda: written(folder, "ended") >= 4)
+    status, said = ended(storage, signal.SIGKILL, some_have_ended, "--name", folder.name, *SMALL)
+    assert status == -signal.SIGKILL, said
+    assert not (folder / "summary.json").exists()
+    return folder
 
 
 @pytest.fixture(scope="module")
 def timed(storage: Path, killed: Path) -> Path:
     """Ended once more, as from `timeout`, whose SIGTERM goes to the whole group of processes."""
-    status, said = ended(storage, signal.SIGTERM, has_told, "--resume", "--name", killed.name)
+    before = written(killed, "reported")
+    goes_on = once("Starting", lambda: written(killed, "reported") > before)
+    status, said = ended(storage, signal.SIGTERM, goes_on, "--resume", "--name", killed.name)
     assert status == 130, said
     assert summary(killed)["status"] == "interrupted"
     assert said.splitlines()[-1].startswith("go on with   python -m distill_tune.search --resume --name disturbed")
@@ -53,11 +55,8 @@ def timed(storage: Path, killed: Path) -> Path:
 @pytest.fixture(scope="module")
 def interrupted(storage: Path, timed: Path) -> Path:
     """And once more in its confirmation, as from a terminal that is closed."""
-
-    def confirming(line: str) -> bool:
-        return any(f" {count} of 6 trained" in line for count in range(1, 5))
-
-    status, said = ended(storage, signal.SIGHUP, confirming, "--resume", "--name", timed.name)
+    one_is_trained = once("Confirming", lambda: written(timed, "ended", "confirm-") >= 1)
+    status, said = ended(storage, signal.SIGHUP, one_is_trained, "--resume", "--name", timed.name)
     assert status == 130, said
     assert "--resume --name disturbed" in said
     assert summary(timed)["status"] == "interrupted"
