@@ -37,6 +37,8 @@ _TRIALS_A_LANE = 4
 """So many trials a lane at least: the sampler learns nothing from trials that are all at work at a time."""
 _DRAWS = 50
 """For each student that is within the limits."""
+_LOOKED_AT = 16
+"""Students that are drawn to see whether any could be fused, where the number of lanes is given."""
 _STEPS = 24
 _TURNS = 3
 _WORTH_IT = 1.3
@@ -50,7 +52,8 @@ def with_lanes(fitted: Fitted, prepared: Prepared, places: int, say: Callable[[s
     """Settle `resources.lanes = "auto"`."""
     config = fitted.space.config
     if config.resources.lanes != "auto":
-        _say_if_in_vain(fitted, say)
+        if config.resources.lanes != 1 and (why := _why_in_vain(fitted, prepared)):
+            say(f"resources.lanes = {config.resources.lanes}: {why}")
         return fitted
     are_alone = config.resources.workers_per_trial > 1 or config.data.folds is not None
     are_alone = are_alone or prepared.live_teacher is not None
@@ -73,14 +76,17 @@ def _longer(fitted: Fitted) -> Fitted:
     return replace(fitted, space=space.with_fixed("search", "max_epochs", max(config.search.max_epochs, _TURNS + 1)))
 
 
-def _say_if_in_vain(fitted: Fitted, say: Callable[[str], None]) -> None:
-    config = fitted.space.config
-    is_open = ("optim", "precision") in fitted.space.ranges
-    if config.resources.lanes != 1 and not is_open and config.optim.precision == "bfloat16":
-        say(
-            f"resources.lanes = {config.resources.lanes}: students in bfloat16 cannot be fused and train in turns; set "
-            "optim.precision = 'float32'"
-        )
+def _why_in_vain(fitted: Fitted, prepared: Prepared) -> str:
+    """Why no students of a space can be fused, with what to do about it; nothing where some can, or may."""
+    config, in_turns = fitted.space.config, "cannot be fused and train in turns; set"
+    if ("optim", "precision") not in fitted.space.ranges and config.optim.precision == "bfloat16":
+        return f"students in bfloat16 {in_turns} optim.precision = 'float32'"
+    if prepared.live_teacher is not None:
+        return f"students beside a live teacher {in_turns} teacher.mode = 'cached', or lanes = 1"
+    drawn = _students(fitted, _LOOKED_AT)
+    if drawn and not any(_may_fuse(each, prepared) for each in drawn):
+        return f"none of {len(drawn)} students drawn from the space can be fused, so all train in turns; set lanes = 1"
+    return ""
 
 
 def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Callable[[str], None]) -> int:

@@ -124,6 +124,24 @@ def test_lanes_that_bfloat16_makes_idle_are_told(preparation: Any) -> None:
         assert all("students in bfloat16 cannot be fused" in line for line in said)
 
 
+def test_lanes_in_which_nothing_can_be_fused_are_told_of(ready: Any, preparation: Any) -> None:
+    said = list[str]()
+    lanes = {"resources": {"lanes": 4}}
+    with_lanes(fitted(preparation, **lanes), preparation.prepared, 1, said.append)
+    assert said == []
+    dropping = {"mlp": {"widths": {"choice": [[8], [12]]}, "dropout": 0.5}}
+    with_lanes(fitted(preparation, student=dropping, **lanes), preparation.prepared, 1, said.append)
+    live = fitted(preparation, teacher={"mode": "live"}, **lanes)
+    with_lanes(live, replace(preparation.prepared, live_teacher=preparation.teacher.module), 1, said.append)
+    of_space, beside = said
+    assert of_space.startswith(
+        "resources.lanes = 4: students such as all of 16 that were drawn from the space cannot be"
+    )
+    assert beside.startswith(
+        "resources.lanes = 4: students beside a live teacher cannot be fused and train in turns; set"
+    )
+
+
 def test_what_cannot_be_fused_is_known_before_any_data_are_opened(preparation: Any, tmp_path: Path) -> None:
     only_shapes = replace(preparation.prepared, teacher_folder=tmp_path / "not there")
     losing = fitted(preparation, loss={"kind": "rkd"}, search={"trials": 500})
