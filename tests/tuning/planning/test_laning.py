@@ -135,11 +135,9 @@ def test_lanes_in_which_nothing_can_be_fused_are_told_of(ready: Any, preparation
     with_lanes(live, replace(preparation.prepared, live_teacher=preparation.teacher.module), 1, said.append)
     of_space, beside = said
     assert of_space.startswith(
-        "resources.lanes = 4: students such as all of 16 that were drawn from the space cannot be"
+        "resources.lanes = 4: none of 16 students drawn from the space can be fused, so all train"
     )
-    assert beside.startswith(
-        "resources.lanes = 4: students beside a live teacher cannot be fused and train in turns; set"
-    )
+    assert beside.startswith("resources.lanes = 4: students beside a live teacher cannot be fused and train in turns;")
 
 
 def test_what_cannot_be_fused_is_known_before_any_data_are_opened(preparation: Any, tmp_path: Path) -> None:
