@@ -47,7 +47,7 @@ def ended(storage: Path, number: signal.Signals, when: Callable[[str], bool], *a
     )
     with process as search:
         assert search.stdout is not None
-        next(line for line in search.stdout if when(line))
+        _wait_for_a_line(search, when)
         family = psutil.Process(search.pid).children(recursive=True)
         (os.killpg if is_for_all else os.kill)(search.pid, number)
         said, _ = search.communicate(timeout=100)
@@ -63,11 +63,28 @@ def once(begun: str, holds: Callable[[], bool]) -> Callable[[str], bool]:
     def when(line: str) -> bool:
         if not line.startswith(begun):
             return False
-        while not holds():
-            time.sleep(0.05)  # between two looks; the test's timeout ends it
-        return True
+        for _ in range(2400):
+            if holds():
+                return True
+            time.sleep(0.05)  # between two looks; nothing is assumed to be done by then
+        raise AssertionError(f"{begun}, and then nothing for two minutes")
 
     return when
+
+
+def _wait_for_a_line(search: subprocess.Popen[str], when: Callable[[str], bool]) -> None:
+    """Read until `when` holds; a search that never says such a thing is ended, and what it said is shown."""
+    assert search.stdout is not None
+    said = list[str]()
+    try:
+        for line in search.stdout:
+            said.append(line)
+            if when(line):
+                return
+        raise AssertionError("".join(said))
+    except BaseException:
+        search.kill()
+        raise
 
 
 def is_worker(process: psutil.Process, kind: str = "") -> bool:
@@ -106,7 +123,7 @@ def ended_twice(storage: Path, when: Callable[[str], bool], *arguments: str) -> 
     )
     with process as search:
         assert search.stdout is not None
-        next(line for line in search.stdout if when(line))
+        _wait_for_a_line(search, when)
         search.send_signal(signal.SIGINT)
         next(line for line in search.stdout if line.startswith("Stopping"))
         search.send_signal(signal.SIGINT)

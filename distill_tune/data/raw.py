@@ -185,10 +185,9 @@ def classes_of(column: pd.Series, where: str, may_miss: bool = False) -> tuple[I
     Raises:
         DataError: a label is missing, is a number with decimals or a list, or no two rows share one.
     """
-    if may_miss:
-        column = _without_decimals(column)
-    else:
+    if not may_miss:
         _check_all_there(column, where)
+    column = _without_decimals(column)
     _check_named(column.dropna(), where)
     values = column.astype("object")
     try:
@@ -208,7 +207,7 @@ def _check_all_there(column: pd.Series, where: str) -> None:
 
 
 def _without_decimals(column: pd.Series) -> pd.Series:
-    """Integers that pandas has read as 1.0, 2.0, since some are missing, are integers again."""
+    """Whole numbers that are written as 1.0, 2.0, or read so since some are missing, are integers."""
     is_float = pd.api.types.is_float_dtype(column)
     return column.astype("Int64") if is_float and (column.dropna() % 1 == 0).all() else column
 

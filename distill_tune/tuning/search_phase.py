@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import DistillTuneError
-from distill_tune.export.result_folder import write_search_toml
+from distill_tune.export.result_folder import LOGS, write_search_toml
 from distill_tune.export.trials_table import write_trials
 from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
@@ -120,7 +120,7 @@ class SearchPhase:
         self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by))
         if len(self.ledger.objectives) > 1:
             self.reporter.tell(front_in_words(self.ledger))
-        self.reporter.tell(*refusals_in_words(self.ledger), *failed_in_words(self.ledger))
+        self.reporter.tell(*refusals_in_words(self.ledger), *failed_in_words(self.ledger, self.claim.folder / LOGS))
         if warning := warning_of(rung_report(self.judge.rungs, self.ledger)):
             self.reporter.tell(warning)
 

@@ -12,6 +12,8 @@ class Untyped(Loss):
     part = 0.5
 """
 METHODS = """
+from dataclasses import replace
+
 import torch
 from distill_tune.distillation.augmentation import Transform
 from distill_tune.distillation.losses import Loss
@@ -87,6 +89,16 @@ class NeedsAClosure(OptimizerKind):
 class Forgetful(Sgd):
     def step_lanes(self, step):
         step.weights.addcmul_(step.gradients, step.rate, value=-1)
+
+
+class NeverDecays(Sgd):
+    def step_lanes(self, step):
+        super().step_lanes(replace(step, decay=torch.zeros_like(step.decay)))
+
+
+class LeavesOut(Sgd):
+    def build(self, module, learning_rate, weight_decay):
+        return super().build(module.network[-1], learning_rate, weight_decay)
 
 
 class Raising(Sgd):
@@ -188,6 +200,11 @@ def loss(name: str) -> str:
             "optim.kind='own_methods:Forgetful'",
             "'own_methods:Forgetful' says that it is `over_lanes`, but its `step_lanes` moves the weights otherwise",
         ),
+        (
+            "optim.kind='own_methods:NeverDecays'",
+            "its `step_lanes` moves the weights otherwise than what `build`",
+        ),
+        ("optim.kind='own_methods:LeavesOut'", "is `over_lanes`, but its `build` leaves out some weights; mend it, or"),
         (
             "optim.kind='own_methods:Raising'",
             "says that it is `over_lanes`, but its `step_lanes` raises ValueError: no lanes here; mend it, or leave ",

@@ -151,6 +151,10 @@ def test_a_member_that_cannot_label_is_refused_before_another_is_trained(refuse:
             "teacher.ensemble.members.big.train.augmentation.flip: cannot be used on tables",
         ),
         ("{source='train',family='convnet'}", "teacher.ensemble.members.big.family: convnet needs images "),
+        (
+            "{source='logits',path='teacher.best.npy'}",
+            "teacher.ensemble.members.big.path: teacher.best.npy: no such file",
+        ),
         ("{source='logits',path='no.npy'}", "teacher.ensemble.members.big.path: no.npy: no such file"),
         (
             "{source='torch',path='whole.pt',torch={factory='my_teachers:net'}}",

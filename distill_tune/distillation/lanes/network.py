@@ -87,7 +87,7 @@ class _Stack:
 
     def rest(self) -> None:
         """Give back the memory that steps need."""
-        self._hidden = list[_Hidden]()
+        self._hidden, self._inputs = list[_Hidden](), list[Tensor]()
 
     def _make_room(self, batch: int) -> None:
         for _, units in self._shapes[:-1]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from distill_tune.config import Config, Space
-from distill_tune.config.optim import OptimConfig
+from distill_tune.config import Space
 from distill_tune.data import Dataset
+from distill_tune.distillation.devices import device_for, is_missing
 from distill_tune.distillation.optimizers import LaneStep, OptimizerKind
 from distill_tune.distillation.optimizers._direct import DirectOptimizer, Optimizer
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.students import Student, student_on
 
 _NEEDED = ("param_groups", "step", "zero_grad", "state_dict", "load_state_dict")
-_STEPS, _LANES = 3, 2
+_STEPS = 3
+_RATES, _DECAY = (0.05, 0.1), 0.1
+"""Of each lane, and of all: such that whatever an optimizer forgets is seen in the weights."""
 
 
 def check_optimizers(space: Space, dataset: Dataset) -> None:
@@ -24,31 +26,30 @@ def check_optimizers(space: Space, dataset: Dataset) -> None:
         ConfigError: what it makes cannot train, or does another thing in lanes.
     """
     for name in space.names("optim", "kind"):
-        if ":" in name:
-            config = space.at(space.middle(chosen={("optim", "kind"): name}))
-            students = _students(config, dataset)
-            if students:
-                _check(name, config.optim, students)
+        if ":" in name and (found := _kind_and_students(name, space, dataset)):
+            _check(name, *found)
 
 
-def _students(config: Config, dataset: Dataset) -> list[nn.Module]:
-    """One for each lane; none where this one cannot be built, though others of its space may."""
+def _kind_and_students(name: str, space: Space, dataset: Dataset) -> tuple[OptimizerKind, list[nn.Module], bool] | None:
+    """With a student for each lane, and whether steps can be made here; None where this student cannot be."""
     try:
+        config = space.at(space.middle(chosen={("optim", "kind"): name}))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return [student_on(Student.of(config.student), dataset) for _ in range(_LANES)]
-    except ConfigError:
-        return []
+            students = [student_on(Student.of(config.student), dataset).to(device_for(config)) for _ in _RATES]
+    except ConfigError:  # of the student, in the middle; others of the space may be
+        return None
+    return OptimizerKind.of(config.optim), students, not is_missing(config)
 
 
-def _check(name: str, optim: OptimConfig, students: list[nn.Module]) -> None:
+def _check(name: str, kind: OptimizerKind, students: list[nn.Module], can_move: bool) -> None:
     """Make steps with each; if they are for lanes too, the same steps there, and compare."""
-    kind, before = OptimizerKind.of(optim), torch.stack([_row(student) for student in students])
-    rates = [optim.learning_rate * (1 + lane) for lane in range(_LANES)]
-    each = [kind.build(student, rate, optim.weight_decay) for student, rate in zip(students, rates, strict=True)]
+    before = torch.stack([_row(student) for student in students])
+    each = [kind.build(student, rate, _DECAY) for student, rate in zip(students, _RATES, strict=True)]
     _check_made(name, each[0])
-    draw = torch.Generator().manual_seed(0)
-    gradients = torch.randn(_STEPS, *before.shape, generator=draw)
+    if not can_move:
+        return
+    gradients = torch.randn(_STEPS, *before.shape, generator=torch.Generator().manual_seed(0)).to(before.device)
     try:
         for step in gradients:
             for student, optimizer, gradient in zip(students, each, step, strict=True):
@@ -58,12 +59,10 @@ def _check(name: str, optim: OptimConfig, students: list[nn.Module]) -> None:
             f"optim.kind: what `build` of {name!r} gives cannot make a step from gradients alone ({one_line(error)}); "
             "mend it, or build another."
         ) from error
-    if kind.over_lanes:
-        what = _what_lanes_do(kind, optim, students, each[0], before, gradients)
-        if what:
-            raise ConfigError(
-                f"optim.kind: {name!r} says that it is `over_lanes`, but {what}; mend it, or leave `over_lanes` out."
-            )
+    if kind.over_lanes and (what := _what_lanes_do(kind, students, each[0], before, gradients)):
+        raise ConfigError(
+            f"optim.kind: {name!r} says that it is `over_lanes`, but {what}; mend it, or leave `over_lanes` out."
+        )
 
 
 def _check_made(name: str, made: object) -> None:
@@ -75,29 +74,26 @@ def _check_made(name: str, made: object) -> None:
 
 
 def _what_lanes_do(
-    kind: OptimizerKind,
-    optim: OptimConfig,
-    students: list[nn.Module],
-    made: Optimizer,
-    rows: Tensor,
-    gradients: Tensor,
+    kind: OptimizerKind, students: list[nn.Module], made: Optimizer, before: Tensor, gradients: Tensor
 ) -> str:
-    """What is wrong with the steps of lanes from `rows`, where `students` have made the same alone."""
+    """What is wrong with the steps of lanes from `before`, where `students` have made the same alone."""
     if not isinstance(made, DirectOptimizer):
         return "its `build` gives no DirectOptimizer, whose running tensors lanes can hold"
-    weights = _trained(students[0])
-    decays = [torch.full_like(each, optim.weight_decay if each.dim() > 1 else 0.0).flatten() for each in weights]
-    decay = torch.cat(decays).expand_as(rows)
-    rate = optim.learning_rate * torch.arange(1.0, _LANES + 1).unsqueeze(1)
+    weights, moved = _trained(students[0]), {id(each) for group in made.param_groups for each in group["params"]}
+    if not all(id(each) in moved for each in weights):
+        return "its `build` leaves out some weights"
+    decays = [torch.full_like(each, _DECAY if each.dim() > 1 else 0.0).flatten() for each in weights]
+    rows, decay = before.clone(), torch.cat(decays).expand_as(before)
+    rate = torch.tensor(_RATES, device=before.device).unsqueeze(1)
     memories = [torch.zeros_like(rows) for _ in made.running(weights[0])[0]]
     try:
         for number, step in enumerate(gradients, 1):
-            count = torch.full((_LANES, 1), float(number))
+            count = torch.full_like(rate, float(number))
             kind.step_lanes(LaneStep(rows, step.clone(), memories, rate, decay, count))
     except Exception as error:  # whatever the user's own raises
         return f"its `step_lanes` raises {one_line(error)}"
     alone = torch.stack([_row(student) for student in students])
-    is_right = torch.allclose(rows, alone, rtol=1e-3, atol=1e-5)
+    is_right = torch.allclose(rows - before, alone - before, rtol=1e-3, atol=1e-5)
     return "" if is_right else "its `step_lanes` moves the weights otherwise than what `build` gives does"
 
 

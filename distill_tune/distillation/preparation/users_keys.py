@@ -17,8 +17,12 @@ _KEYS = {
     "optim.kind": "teacher.train.optimizer",
 }
 """Where the user wrote what the teacher's own configuration has elsewhere."""
-_OF_A_TEACHER = re.compile(r"""^teacher\.|(?<![\w.'"/\\])teacher\.(?=trust\b|source\b|[a-z]+\.[a-z])""")
-"""A key of `[teacher]`, but no file's name: those are in quotation marks."""
+_IN_CURES = (
+    *("trust", "source", "train.learning_rate", "torch.arguments", "keras.custom_objects", "onnx.output"),
+    "huggingface.mean",
+)
+"""Keys that are named in a message but not at its beginning; whatever else looks like one may be a file's name."""
+_OF_A_TEACHER = re.compile(rf"^teacher\.|\bteacher\.(?=(?:{'|'.join(map(re.escape, _IN_CURES))})\b)")
 
 
 @contextmanager

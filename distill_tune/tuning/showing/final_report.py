@@ -103,10 +103,12 @@ def _training_in_words(optim: Mapping[str, Any], amounts: Mapping[str, Any]) -> 
     """The optimizer where it is not the usual one, its numbers, and what is done to the inputs."""
     if optim.get("kind", _USUAL_OPTIMIZER) != _USUAL_OPTIMIZER:
         yield optim["kind"]
-    yield from (
-        f"{name} {optim[name]:.3g}" for name in ("learning_rate", "weight_decay", "batch_size") if optim.get(name)
-    )
-    yield from (f"{name} {amount:.3g}" for name, amount in amounts.items() if amount)
+    numbers = {name: optim.get(name) for name in ("learning_rate", "weight_decay", "batch_size")}
+    yield from (f"{name} {_briefly(value)}" for name, value in {**numbers, **amounts}.items() if value)
+
+
+def _briefly(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _way(loss: dict[str, Any], key: str) -> str:

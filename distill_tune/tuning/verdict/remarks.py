@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from distill_tune.distillation.preparation.users_keys import table_of
@@ -48,8 +49,11 @@ def refusals_in_words(ledger: Ledger) -> list[str]:
     ]
 
 
-def failed_in_words(ledger: Ledger) -> list[str]:
-    """A warning where some trials failed and others did not, with the choices that only those had which failed."""
+def failed_in_words(ledger: Ledger, logs: Path) -> list[str]:
+    """A warning where some trials failed and others did not, with the choices that only those had which failed.
+
+    `logs` is the folder with what they raised, if they raised something.
+    """
     failed = ledger.with_status(Status.FAILED)
     others = [r for r in ledger.records.values() if r.status not in (Status.FAILED, Status.INFEASIBLE)]
     if not failed or not others:
@@ -64,7 +68,7 @@ def failed_in_words(ledger: Ledger) -> list[str]:
     culprit = f", all that had {' and '.join(shared)}" if shared else ""
     return [
         f"warning: {len(failed):,} of {ledger.num_feasible:,} trials failed{culprit}; the first said: "
-        f"{failed[0].message.rstrip('.')}; their errors are in logs/"
+        f"{failed[0].message.rstrip('.')}" + (f"; see {logs}" if logs.exists() else "")
     ]
 
 
@@ -87,7 +91,8 @@ def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
     if teacher >= theirs["low"]:
         return []
     each = {"": summary["teacher"], **summary["teacher"].get("members", {})}
-    trained_here = next((name for name, record in each.items() if "training" in record), None)
+    heard = {name: record for name, record in each.items() if record.get("weight", 1.0)}
+    trained_here = next((name for name, record in heard.items() if "training" in record), None)
     way_out = (
         f"train it longer ({table_of(trained_here)}.train.epochs, and passes where rows are few), or find a better one"
         if trained_here is not None

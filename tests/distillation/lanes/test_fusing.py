@@ -1,5 +1,6 @@
 """Which students can share lanes: plain chains of layers that see the same data, with a loss that can."""
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from torch import Tensor, nn
 from distill_tune.data import prepare_data
 from distill_tune.distillation.lanes.chain import chain_of
 from distill_tune.distillation.lanes.fused import fusing_key
+from distill_tune.distillation.lanes.network import LaneNetwork
 from distill_tune.distillation.materials.materials import Materials, Prepared
 from distill_tune.distillation.optimizers._direct import DirectOptimizer
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.training.run import Run
-from distill_tune.registry import LOSSES, OPTIMIZERS
+from distill_tune.registry import LOSSES, OPTIMIZERS, STUDENTS
 from distill_tune.students._blocks import Normalised
 
 
@@ -143,3 +145,17 @@ def test_a_student_that_sees_the_labelled_rows_alone_is_not_fused_with_one_that_
     assert one.batches.steps_per_epoch == other.batches.steps_per_epoch
     assert (one.batches.passes, other.batches.passes) == (2, 1)
     assert fusing_key(one) != fusing_key(other)
+
+
+def test_between_epochs_lanes_keep_none_of_the_memory_of_their_steps() -> None:
+    torch.manual_seed(0)
+    students = [STUDENTS.get("mlp")(widths=[width]).build((6,), 4) for width in (8, 12)]
+    chains = [chain for student in students if (chain := chain_of(Normalised(None, student))) is not None]
+    network = LaneNetwork(chains, torch.device("cpu"))
+    inputs = torch.randn(2, 16, 6)
+    network.forward(inputs)
+    network.backward(torch.randn(2, 16, 4))
+    held = weakref.ref(network._stacks[0]._hidden[0].outputs)
+    assert held() is not None
+    network.rest()
+    assert held() is None

@@ -79,11 +79,12 @@ def test_the_winner_is_named_with_its_student_loss_and_rates(loss: dict[str, Any
 
 def test_the_winner_is_named_with_its_teachers_its_optimizer_and_what_its_inputs_were() -> None:
     told = found({"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9})
-    told["best"]["config"] |= {"augmentation": {"noise": 0.2, "swap": 0.0}}
-    told["best"]["config"]["optim"] |= {"kind": "sgd", "weight_decay": 0.0, "batch_size": 64}
+    told["best"]["config"] |= {"augmentation": {"noise": 0.2, "swap": 0.0, "my:Own": "strong"}}
+    told["best"]["config"]["optim"] |= {"kind": "sgd", "weight_decay": 0.0, "batch_size": 1024}
     told["teacher"] = {"members": {"a": {"weight": 0.25}, "b": {"weight": 0.75}, "c": {"weight": 0.0}}}
     assert winner_in_words(told).endswith(
-        "soft_targets (T 4, soft_weight 0.9) of a 0.25 + b 0.75, sgd, learning_rate 0.0123, batch_size 64, noise 0.2"
+        "soft_targets (T 4, soft_weight 0.9) of a 0.25 + b 0.75, sgd, learning_rate 0.0123, batch_size 1024, noise "
+        "0.2, my:Own strong"
     )
     told["best"]["config"]["loss"] = {"kind": "labels"}
     assert " labels (no teacher), sgd, " in winner_in_words(told)

@@ -1,5 +1,6 @@
 """What is said beside a verdict."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,8 +33,9 @@ def summary(teacher: float | None, alone: float | None, word: str = "DOES NOT BE
         ({}, "find a better one, or check the order of its classes and what it is given"),
         ({"members": {"a": {}, "b": {}}}, "find a better one, or check"),
         ({"training": {}}, "train it longer (teacher.train.epochs, and passes where rows are few), or find a better"),
+        ({"members": {"a": {}, "b": {"training": {}, "weight": 0.0}}}, "find a better one, or check"),
         (
-            {"members": {"a": {}, "b": {"training": {}}}},
+            {"members": {"a": {}, "b": {"training": {}, "weight": 0.5}}},
             "train it longer (teacher.ensemble.members.b.train.epochs, and passes where rows are few)",
         ),
     ],
@@ -97,20 +99,23 @@ GOOD, BAD, REFUSED = ("sgd", Status.COMPLETED), ("my:Own", Status.FAILED), ("my:
             (GOOD, BAD, BAD, REFUSED),
             "2 of 3 trials failed, all that had optim.kind my:Own; the first said: ValueErr",
         ),
-        ((GOOD, BAD, ("my:Own", Status.STOPPED)), "1 of 3 trials failed; the first said: ValueError: 1; their errors"),
+        ((GOOD, BAD, ("my:Own", Status.STOPPED)), "1 of 3 trials failed; the first said: ValueError: 1; see"),
         (
             (GOOD, BAD, ("sgd", Status.FAILED)),
-            "2 of 3 trials failed; the first said: ValueError: 1; their errors",
+            "2 of 3 trials failed; the first said: ValueError: 1; see",
         ),
     ],
 )
 def test_trials_that_failed_beside_others_are_told_of_with_what_they_alone_had(
-    ends: tuple[tuple[str, Status], ...], said: str
+    ends: tuple[tuple[str, Status], ...], said: str, tmp_path: Path
 ) -> None:
-    (line,) = failed_in_words(failing(*ends))
+    (line,) = failed_in_words(failing(*ends), tmp_path)
     assert line.startswith(f"warning: {said}")
+    assert line.endswith(f"; see {tmp_path}")
+    (line,) = failed_in_words(failing(*ends), tmp_path / "not there")
+    assert "; see " not in line
 
 
 @pytest.mark.parametrize("ends", [(), (GOOD, GOOD), (BAD, BAD), (BAD, REFUSED), (GOOD, REFUSED)])
 def test_of_no_failures_and_of_nothing_else_nothing_is_said_here(ends: tuple[tuple[str, Status], ...]) -> None:
-    assert failed_in_words(failing(*ends)) == []
+    assert failed_in_words(failing(*ends), Path()) == []

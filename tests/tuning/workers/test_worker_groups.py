@@ -142,6 +142,8 @@ def test_a_group_that_was_shut_down_leaves_nothing_and_serves_the_next_assignmen
     group: WorkerGroup, assignment: Assignment, a_ray_with_dashboard: str
 ) -> None:
     before = all_reports(group, assignment)
+    group.assign(assignment)
+    next_report(group)  # it is in the midst of a training
     own = alive_actors(a_ray_with_dashboard) if isinstance(group, RayTrainGroup) else set()
     assert bool(own) == isinstance(group, RayTrainGroup)
     group.shutdown()
