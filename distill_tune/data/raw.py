@@ -209,16 +209,22 @@ def _check_all_there(column: pd.Series, where: str) -> None:
 def _without_decimals(column: pd.Series) -> pd.Series:
     """Whole numbers that are written as 1.0, 2.0, or read so since some are missing, are integers."""
     is_float = pd.api.types.is_float_dtype(column)
-    return column.astype("Int64") if is_float and (column.dropna() % 1 == 0).all() else column
+    return column.astype("Int64") if is_float and _is_integer(column.dropna()).all() else column
+
+
+def _is_integer(numbers: pd.Series) -> pd.Series:
+    """Which floats stand for one integer; beyond 2^53 each stands for several."""
+    return (numbers % 1 == 0) & (numbers.abs() < 2**53)
 
 
 def _check_named(column: pd.Series, where: str) -> None:
     """Refuse a column whose values cannot be the names of classes."""
     labels = f"{where}: labels in {column.name!r}"
     if pd.api.types.is_float_dtype(column):
+        odd = column[~_is_integer(column)].iloc[0]
         raise DataError(
-            f"{labels} are numbers with decimals, such as {column[column % 1 != 0].iloc[0]}; classes are integers or "
-            "names: make such of them, or choose another label column."
+            f"{labels} are numbers with decimals, such as {odd}; classes are integers or names: make such of them, or "
+            "choose another label column."
         )
     if not column.map(lambda value: isinstance(value, Hashable)).all():
         raise DataError(

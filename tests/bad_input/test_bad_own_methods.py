@@ -76,6 +76,13 @@ class Averages(Loss):
         return apart.mean().expand(apart.shape)
 
 
+class NothingOverLanes(Loss):
+    over_lanes = True
+
+    def soft(self, student_logits, teacher_logits, temperature):
+        return (student_logits - teacher_logits).square().mean() if student_logits.dim() == 2 else None
+
+
 class Nothing(OptimizerKind):
     def build(self, module, learning_rate, weight_decay):
         return None
@@ -186,6 +193,7 @@ def loss(name: str) -> str:
             loss("Broadcasts"),
             "loss: 'own_methods:Broadcasts' says that it is `over_lanes`, but of logits [lanes, batch,",
         ),
+        (loss("NothingOverLanes"), "[lanes] `soft` gives another thing than each lane's own number, [lanes]; mend it"),
         (loss("Averages"), "`soft` gives another thing than each lane's own number, [lanes]; mend it, or leave "),
         (
             "optim.kind='own_methods:Nothing'",

@@ -63,6 +63,11 @@ def test_a_class_among_numbers_may_be_called_so_too(prepare: Prepare, save_text:
     assert prepare("csv", save_text("x,y\n" + rows)).classes == ("1", "2", "NA")
 
 
+def test_labels_that_are_written_with_a_point_and_a_nought_are_integers(prepare: Prepare, save_text: SaveText) -> None:
+    rows = "".join(f"{i},{i % 3}.0\n" for i in range(60))
+    assert prepare("csv", save_text("x,y\n" + rows)).classes == ("0", "1", "2")
+
+
 def test_gaps_and_constants_are_said(prepare: Prepare, save_text: SaveText) -> None:
     lines = [f"{'' if i == 5 else i},{'' if i == 6 else 'ab'[i % 2]},1,{i % 3}" for i in range(60)]
     notes = prepare("csv", save_text("age,city,same,kind\n" + "\n".join(lines))).notes
@@ -105,6 +110,16 @@ def test_gaps_and_constants_are_said(prepare: Prepare, save_text: SaveText) -> N
             "age,kind\n" + "1.5,1.0\n2.5,2.5\n" * 9,
             {},
             "labels in 'kind' are numbers with decimals, such as 2.5; classes are integers or names: make such of them",
+        ),
+        (
+            "age,kind\n" + "1.5,1e20\n2.5,1.0\n" * 9,
+            {},
+            "labels in 'kind' are numbers with decimals, such as 1e\\+20; classes",
+        ),
+        (
+            "age,kind\n" + "1.5,1.0\n2.5,inf\n" * 9,
+            {},
+            "labels in 'kind' are numbers with decimals, such as inf; classes",
         ),
         ("age,kind\n" + "1.5,a\n2.5,a\n" * 9, {}, r"one class only \('a'\)"),
         ("age,kind\n" + "inf,a\n2.5,b\n" * 9, {}, "column 'age' has 9 infinite"),

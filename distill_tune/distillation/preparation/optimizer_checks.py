@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from distill_tune.config import Space
 from distill_tune.data import Dataset
-from distill_tune.distillation.devices import device_for, is_missing
+from distill_tune.distillation.devices import device_for, is_missing, memory_given_back
 from distill_tune.distillation.optimizers import LaneStep, OptimizerKind
 from distill_tune.distillation.optimizers._direct import DirectOptimizer, Optimizer
 from distill_tune.errors import ConfigError, one_line
@@ -25,21 +25,22 @@ def check_optimizers(space: Space, dataset: Dataset) -> None:
     Raises:
         ConfigError: what it makes cannot train, or does another thing in lanes.
     """
-    for name in space.names("optim", "kind"):
-        if ":" in name and (found := _kind_and_students(name, space, dataset)):
-            _check(name, *found)
+    with memory_given_back(device_for(space.config)):
+        for name in space.names("optim", "kind"):
+            if ":" in name:
+                _try(name, space, dataset)
 
 
-def _kind_and_students(name: str, space: Space, dataset: Dataset) -> tuple[OptimizerKind, list[nn.Module], bool] | None:
-    """With a student for each lane, and whether steps can be made here; None where this student cannot be."""
+def _try(name: str, space: Space, dataset: Dataset) -> None:
+    """With a student for each lane, on the trials' device if it is here."""
     try:
         config = space.at(space.middle(chosen={("optim", "kind"): name}))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             students = [student_on(Student.of(config.student), dataset).to(device_for(config)) for _ in _RATES]
     except ConfigError:  # of the student, in the middle; others of the space may be
-        return None
-    return OptimizerKind.of(config.optim), students, not is_missing(config)
+        return
+    _check(name, OptimizerKind.of(config.optim), students, can_move=not is_missing(config))
 
 
 def _check(name: str, kind: OptimizerKind, students: list[nn.Module], can_move: bool) -> None:

@@ -59,7 +59,7 @@ class Footprint:
         at_a_time = min(places, max(search.trials, runs))
         parts = 1 + (space.config.data.folds or 0)  # with folds there is all of it for each, and for all together
         student = _NUMBER_BYTES * _largest_student(space, limits) * parts
-        teachers, variants = max(1, len(teachers_to_prepare(space))) * parts, list(augmentation_variants(space))
+        teachers, variants = len(teachers_to_prepare(space)) * parts, list(augmentation_variants(space))
         return cls(
             CacheSize.of(variants * teachers, dataset),
             _feature_bytes(space, variants, dataset) * parts,

@@ -128,7 +128,7 @@ def front_table(front: Sequence[Mapping[str, Any]]) -> Table:
         numbers = [*row["values"].values(), *(again.get(name) for name in metrics)]
         table.add_row(f"trial {row['trial']:04d}", *("-" if number is None else amount(number) for number in numbers))
     if any(row["confirmed"] for row in front):
-        table.caption, table.caption_justify = "again: mean of the fresh seeds that chose the winner", "left"
+        table.caption, table.caption_justify = "again: mean of the fresh seeds in which they were compared", "left"
     return table
 
 
