@@ -13,7 +13,7 @@ from distill_tune.config.messages import listed
 
 _LISTED = 20
 """Columns that a card lists."""
-_BASELINES = {
+BASELINES = {
     "no_teacher": "the same student without a teacher",
     "default_distillation": "the same student with default distillation",
     "searched_no_teacher": "the best student of an equal search without a teacher",
@@ -64,7 +64,7 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
     """Markdown, written from nothing but `summary.json` and what `input_sentence` says."""
     best, teacher = summary["best"], summary["teacher"]
     students = {"**this student**": best}
-    students |= {_BASELINES[name]: best | baseline for name, baseline in summary["baselines"].items()}
+    students |= {BASELINES[name]: best | baseline for name, baseline in summary["baselines"].items()}
     rows = [_row(name, student["test"], student["parameters"]) for name, student in students.items()]
     rows.append(f"| teacher | {_share(teacher['test']['accuracy'])} | | | | {teacher['parameters']:,} |")
     return _CARD.format(
@@ -78,7 +78,7 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
         openings=openings(summary),
         choice=", after the choice" if summary["test_opened"] == 1 else _CHOSEN_LATER,
         verdict="\n".join(verdict_sentences(summary)),
-        evidence="\n".join(f"- {sentence}" for sentence in _evidence(summary)),
+        evidence="\n".join(f"- {sentence}" for sentence in evidence_sentences(summary)),
         rows="\n".join(rows),
         says_input=says_input,
     )
@@ -135,14 +135,15 @@ def openings(summary: dict[str, Any]) -> str:
 def verdict_sentences(summary: dict[str, Any]) -> list[str]:
     """One sentence a baseline."""
     return [
-        f"{found['word']}{' against' * (found['word'] == 'INCONCLUSIVE')} {_BASELINES[name]}: "
+        f"{found['word']}{' against' * (found['word'] == 'INCONCLUSIVE')} {BASELINES[name]}: "
         f"{100 * found['difference']:+.2f} points of test accuracy "
         f"(95 % interval {100 * found['low']:+.2f} to {100 * found['high']:+.2f})."
         for name, found in summary["verdict"].items()
     ]
 
 
-def _evidence(summary: dict[str, Any]) -> list[str]:
+def evidence_sentences(summary: dict[str, Any]) -> list[str]:
+    """What stands behind the words: corrections, other tests, the winner's curse."""
     return [
         *p_value_sentences(summary),
         *_mcnemar_sentences(summary),

@@ -28,6 +28,8 @@ SHARED_CACHE = ".cache"
 CACHE, SEARCH_TOML, TENSORBOARD, LOGS = "cache", "search.toml", "tensorboard", "logs"
 """In a result folder: its own prepared data and teachers, the settled space, TensorBoard's runs, what failed trials
 raised. The logbook's names are in `tuning/state/logbook.py`, those of students' folders in `students/_folder.py`."""
+SUMMARY, REPORT, BASELINE = "summary.json", "report.html", "baseline"
+"""And what came out, in numbers and as a page; and the search without a teacher, where there is one."""
 _MARK = ".training"
 """In the folder of a training that is at work."""
 _LONGEST_NAME = 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.preparation.prepare import announced_data, prepare
 from distill_tune.errors import DistillTuneError
-from distill_tune.export.result_folder import CACHE, LOGS, SHARED_CACHE, nothing_left_on_refusal, write_json
+from distill_tune.export.result_folder import (
+    CACHE,
+    LOGS,
+    REPORT,
+    SHARED_CACHE,
+    SUMMARY,
+    nothing_left_on_refusal,
+    write_json,
+)
 from distill_tune.export.versions import versions
 from distill_tune.tuning.cluster.connection import Connection, check_answers, check_sockets, is_there_already
 from distill_tune.tuning.cluster.places import idle_gpus, nodes_of_ray, places_of_the_cluster, places_of_this_machine
@@ -54,14 +63,27 @@ class Job:
             self.interrupt.is_done = True
             self.clock.total_s = time.monotonic() - began_s
             document |= {**session.effort(), "versions": versions()}
-            write_json(self.order.folder / "summary.json", document)
+            write_json(self.order.folder / SUMMARY, document)
             if document["status"] != "interrupted":
                 session.claim.logbook.write(Entry.FINISHED if document["status"] == "complete" else Entry.FAILED)
+            self._write_report()
         if document["status"] == "failed":
             logs = self.order.folder / LOGS
             seen = f"; see {logs}" if logs.exists() else ""
             raise DistillTuneError(f"{document['message']}{seen}; --resume tries it again.")
         return document
+
+    def _write_report(self) -> None:
+        """The search has ended, and is whole without its page."""
+        from distill_tune.tuning.reporting.page import write_report  # here: what it loads, trials would wait for
+
+        folder = self.order.folder
+        try:
+            write_report(folder)
+        except OSError as error:
+            why = error.strerror or str(error)
+            again = f"python -m distill_tune.report {shlex.quote(str(folder))}"
+            self.reporter.tell(f"warning: {REPORT} cannot be written ({why}); {again} writes it")
 
     def _begin(self, stack: ExitStack) -> Session:
         with ExitStack() as linking:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import DistillTuneError
-from distill_tune.export.result_folder import LOGS, write_search_toml
+from distill_tune.export.result_folder import BASELINE, LOGS, write_search_toml
 from distill_tune.export.trials_table import write_trials
 from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
 from distill_tune.tuning.deciding.conductor import Conductor
@@ -32,9 +32,6 @@ from distill_tune.tuning.verdict.remarks import failed_in_words, refusals_in_wor
 from distill_tune.tuning.verdict.rungs import rung_report, warning_of
 from distill_tune.tuning.workers.checkpoints import CheckpointSweeper, drop_checkpoints_of_others
 from distill_tune.tuning.workers.trial import TrialContext
-
-BASELINE = "baseline"
-"""The folder, in that of a search, of the search without a teacher beside it."""
 
 
 class SearchPhase:

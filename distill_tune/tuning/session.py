@@ -6,14 +6,14 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from distill_tune.export.result_folder import TENSORBOARD
+from distill_tune.export.result_folder import BASELINE, TENSORBOARD
 from distill_tune.export.student_folder import BEST
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.interrupts import Interrupt
 from distill_tune.tuning.planning.examination_time import examination_s
 from distill_tune.tuning.planning.time_budget import Times, plan_confirmation
 from distill_tune.tuning.search_context import SearchContext
-from distill_tune.tuning.search_phase import BASELINE, SearchPhase, claim_baseline
+from distill_tune.tuning.search_phase import SearchPhase, claim_baseline
 from distill_tune.tuning.showing.display import Reporter
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.ledger import Ledger

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from distill_tune.config.searching import COSTS
 from distill_tune.export.model_card import curse_sentence, openings, p_value_sentences, verdict_sentences
-from distill_tune.export.result_folder import TENSORBOARD
+from distill_tune.export.result_folder import REPORT, TENSORBOARD
 from distill_tune.export.student_folder import BEST
 from distill_tune.tuning.showing.wording import amount
 
@@ -39,6 +39,7 @@ def final_report(console: Console, found: dict[str, Any], folder: Path, address:
         console.print(front_table(found["front"]))
     say("")
     say(f"student      {folder / BEST}")
+    say(f"report       {folder / REPORT}")
     say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / TENSORBOARD))}")
 
 

@@ -1,0 +1,58 @@
+"""`python -m distill_tune.report RESULT_FOLDER...`: a search's page again, or several searches side by side.
+
+Of one folder it is `report.html` in there, as the search itself writes it at its end; it may still be at work. Of
+several it is `comparison.html` in the current folder. Reads files alone, and needs neither Ray nor PyTorch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from distill_tune.cli import Parser, guarded, leave
+from distill_tune.errors import ConfigError, InputError
+from distill_tune.paths import expanded
+from distill_tune.streams import tell
+
+COMPARISON = "comparison.html"
+
+
+def parser() -> Parser:
+    """The command line."""
+    made = Parser(prog="python -m distill_tune.report", description=__doc__)
+    made.add_argument("folders", nargs="+", metavar="RESULT_FOLDER", help="of a search: results/NAME")
+    where = f"the page to write (default: RESULT_FOLDER/report.html; of several, {COMPARISON})"
+    made.add_argument("-o", "--output", metavar="OUTPUT", help=where)
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    given = parser().parse_args(arguments)
+    return guarded(lambda: _report(given))
+
+
+def _report(given: argparse.Namespace) -> int:
+    from distill_tune.export.result_folder import REPORT, write_text
+    from distill_tune.tuning.reporting.comparison import comparison_of
+    from distill_tune.tuning.reporting.page import page_of
+    from distill_tune.tuning.reporting.result import Result
+
+    folders = [expanded(each) for each in given.folders]
+    if twice := next((each for place, each in enumerate(folders) if each in folders[:place]), None):
+        raise ConfigError(f"{twice}: is given twice; give each result once.")
+    results = [Result.of(folder) for folder in folders]
+    usual = Path(COMPARISON) if len(results) > 1 else folders[0] / REPORT
+    output = usual if given.output is None else expanded(given.output)
+    page = comparison_of(results) if len(results) > 1 else page_of(results[0])
+    try:
+        write_text(output.resolve(), page)
+    except OSError as error:
+        raise InputError(f"{output!s:.200}: cannot be written ({error.strerror}); choose another place.") from error
+    tell(str(output), sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    leave(main())

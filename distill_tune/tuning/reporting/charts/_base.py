@@ -1,0 +1,145 @@
+"""What all charts are made of: figures as plotly.js takes them (plain dictionaries), in one look.
+
+Plotly, MIT licence, https://plotly.com/javascript/reference/
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distill_tune.config.ranges import Choice, Range
+from distill_tune.tuning.reporting.result import Result, is_share
+from distill_tune.tuning.showing.wording import settings, show
+from distill_tune.tuning.state.records import Status, TrialRecord
+
+INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
+WINNER, BASELINE, BETTER, WORSE = "#d9480f", "#7950f2", "#2b8a3e", "#c92a2a"
+COLOURS = {
+    Status.COMPLETED: "#1c7ed6",
+    Status.PAUSED: "#74c0fc",
+    Status.STOPPED: "#adb5bd",
+    Status.INTERRUPTED: "#f08c00",
+    Status.RUNNING: "#0ca678",
+    Status.FAILED: WORSE,
+}
+_MANY, _LEFT_OUT, _MARGIN = 10, 0.5, 0.06
+_FAR = 5
+_DIGITS = 5
+"""Of each number that is drawn: more cannot be seen, and would make the page half as large again."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure of a page."""
+
+    title: str
+    said: str
+    """How it is read, in a sentence or two; plain text."""
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]
+    height: int = 380
+    """In pixels."""
+
+    @property
+    def figure(self) -> dict[str, Any]:
+        """For `Plotly.newPlot`."""
+        return {"data": plain(self.data), "layout": plain({**_LAYOUT, "height": self.height, **self.layout})}
+
+
+_LAYOUT = {
+    "font": {"family": "system-ui, -apple-system, 'Segoe UI', sans-serif", "size": 13, "color": INK},
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "margin": {"l": 70, "r": 20, "t": 20, "b": 45},
+    "hovermode": "closest",
+    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+}
+
+
+def axis(title: str = "", **more: Any) -> dict[str, Any]:
+    """An axis with its title (plain text) and the page's grid."""
+    return {
+        "title": {"text": plain_text(title), "font": {"size": 13}},
+        "gridcolor": GRID,
+        "zerolinecolor": GRID,
+        "linecolor": FAINT,
+        "automargin": True,
+        **more,
+    }
+
+
+def value_axis(name: str, title: str | None = None, **more: Any) -> dict[str, Any]:
+    """The axis of an objective or a metric: a share in percent, anything else as it is."""
+    return axis(name if title is None else title, **({"tickformat": ".4~%"} if is_share(name) else {}), **more)
+
+
+def range_axis(title: str, found: Range, ticks: int = 5) -> dict[str, Any]:
+    """The axis of a searched value: its whole range, spread as it is searched, and a choice's values in their order."""
+    if isinstance(found, Choice):
+        names = [plain_text(show(value)) for value in found.values]
+        return axis(title, type="category", categoryorder="array", categoryarray=names)
+    marks = [found.at(share / (ticks - 1)) for share in range(ticks)]
+    low, high = (math.log10(end) if found.log else end for end in (found.low, found.high))
+    margin = _MARGIN * (high - low)
+    return axis(
+        title,
+        type="log" if found.log else "linear",
+        range=[low - margin, high + margin],
+        tickvals=marks,
+        ticktext=[show(mark) for mark in marks],
+    )
+
+
+def cost_axis(title: str, costs: Sequence[float]) -> dict[str, Any]:
+    """By the logarithm where they are far apart."""
+    return axis(title, type="log" if max(costs) >= _FAR * max(min(costs), 1e-9) else "linear", rangemode="normal")
+
+
+def better_part(values: Sequence[float], sign: int) -> dict[str, Any]:
+    """The range of an axis that leaves out the worst of many trials, which would press the others together."""
+    known = sorted((value for value in values if math.isfinite(value)), key=lambda value: sign * value)
+    if len(known) < _MANY:
+        return {}
+    worst, best = known[int(_LEFT_OUT * len(known))], known[-1]
+    margin = _MARGIN * (best - worst)
+    return {"range": sorted([worst - margin, best + margin])} if margin else {}
+
+
+LEFT_OUT = "Of many trials the worse half may lie outside; double-click to see all."
+
+
+def plain_text(text: str) -> str:
+    """Text of a user's, which plotly.js would otherwise read as HTML."""
+    return html.escape(text, quote=False)
+
+
+def about(result: Result, trial: TrialRecord) -> str:
+    """A trial in a few lines, for who points at it."""
+    value = result.last(trial)
+    told = f"{value:.2%}" if is_share(result.objective) else f"{value:.4g}"
+    head = f"trial {trial.trial_id}, {trial.status}: {result.objective} {told} after {trial.epochs} epochs"
+    lines = [head, f"{trial.parameters:,} parameters", *settings(trial.values).split(", ")]
+    return "<br>".join(map(plain_text, lines))
+
+
+def by_status(trials: Iterable[TrialRecord]) -> dict[Status, list[TrialRecord]]:
+    """The trials that stand alike, in the order of the legend; the kinds that there are."""
+    sorted_out: dict[Status, list[TrialRecord]] = {status: [] for status in COLOURS}
+    for trial in trials:
+        sorted_out[trial.status].append(trial)
+    return {status: found for status, found in sorted_out.items() if found}
+
+
+def plain(value: Any) -> Any:
+    """The same for JSON: numbers with the digits that can be seen, None for what is not finite."""
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,101 @@
+"""The charts of several results side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Any
+
+from distill_tune.tuning.reporting.charts._base import FAINT, Chart, axis, cost_axis, plain_text, value_axis
+from distill_tune.tuning.reporting.charts.progress import best_so_far
+from distill_tune.tuning.reporting.result import Result, told_apart
+
+_COLOURS = ("#1c7ed6", "#d9480f", "#2b8a3e", "#7950f2", "#f08c00", "#0ca678", "#c2255c", "#616e7c")
+"""One a result, and from the beginning again where there are more."""
+
+
+def examined(results: Sequence[Result]) -> Chart | None:
+    """The best students' test accuracies."""
+    found = _examined(results)
+    if not found:
+        return None
+    tests = [result.summary["best"]["test"]["accuracy"] for _, _, result in found]
+    points = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [test["mean"] for test in tests],
+        "y": [plain_text(name) for name, _, _ in found],
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [test["high"] - test["mean"] for test in tests],
+            "arrayminus": [test["mean"] - test["low"] for test in tests],
+            "color": FAINT,
+        },
+        "marker": {"size": 12, "color": [colour for _, colour, _ in found]},
+        "hovertemplate": "%{x:.2%}<extra></extra>",
+    }
+    return Chart(
+        "Test accuracy",
+        "Of each result's best student: mean and 95 % interval over its seeds and the test samples.",
+        [points],
+        {"xaxis": axis(tickformat=".4~%"), "yaxis": axis(autorange="reversed"), "showlegend": False},
+        height=110 + 40 * len(found),
+    )
+
+
+def sizes(results: Sequence[Result]) -> Chart | None:
+    """What the best students' sizes are worth."""
+    found = _examined(results)
+    counts = [result.summary["best"]["parameters"] for _, _, result in found]
+    if len(set(counts)) < 2:
+        return None
+    points = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": plain_text(name),
+            "x": [result.summary["best"]["parameters"]],
+            "y": [result.summary["best"]["test"]["accuracy"]["mean"]],
+            "marker": {"size": 12, "color": colour},
+            "hovertemplate": "%{x:,} parameters: %{y:.2%}<extra></extra>",
+        }
+        for name, colour, result in found
+    ]
+    return Chart(
+        "What size is worth",
+        "Mean test accuracy of each result's best student against its parameters.",
+        points,
+        {"xaxis": cost_axis("parameters", counts), "yaxis": axis("test accuracy", tickformat=".4~%")},
+    )
+
+
+def so_far(results: Sequence[Result]) -> Chart | None:
+    """How each search came to its best; None where they searched for different things."""
+    if len({result.objective for result in results}) > 1:
+        return None
+    lines: list[dict[str, Any]] = [
+        best_so_far(result, plain_text(name), colour) for name, colour, result in _told(results)
+    ]
+    lines = [line for line in lines if line["x"]]
+    if not lines:
+        return None
+    return Chart(
+        "The best so far",
+        f"{results[0].objective} of the best trial that had come to a rung or to its end.",
+        lines,
+        {
+            "xaxis": axis("epochs trained, all trials together", rangemode="tozero"),
+            "yaxis": value_axis(results[0].objective),
+        },
+        height=420,
+    )
+
+
+def _told(results: Sequence[Result]) -> list[tuple[str, str, Result]]:
+    """Each with its name and its colour, the same in all charts."""
+    return list(zip(told_apart(results), cycle(_COLOURS), results, strict=False))
+
+
+def _examined(results: Sequence[Result]) -> list[tuple[str, str, Result]]:
+    return [each for each in _told(results) if "verdict" in each[2].summary]

@@ -1,0 +1,80 @@
+"""The learning curves of the trials, with the rungs at which they were compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distill_tune.tuning.reporting.charts._base import (
+    COLOURS,
+    FAINT,
+    LEFT_OUT,
+    WINNER,
+    Chart,
+    about,
+    axis,
+    better_part,
+    by_status,
+    value_axis,
+)
+from distill_tune.tuning.reporting.result import Result
+from distill_tune.tuning.state.records import TrialRecord
+
+_MOST = 300
+"""More lines than this cannot be told apart, and make the page slow."""
+
+
+def curves(result: Result) -> Chart | None:
+    """The first objective after each epoch; None for an objective that no epoch changes."""
+    drawn = [trial for trial in result.trained if any(result.objective in report for report in trial.reports)]
+    if not drawn:
+        return None
+    left_out, drawn = len(drawn[:-_MOST]), drawn[-_MOST:]
+    winner = result.winner
+    lines = [
+        _lines(result, str(status), [trial for trial in trials if trial is not winner], COLOURS[status])
+        for status, trials in by_status(drawn).items()
+    ]
+    if winner is not None and winner.reports:
+        lines.append(_lines(result, "best", [winner], WINNER, width=3.0))
+    ends = [result.last(trial) for trial in drawn]
+    some = f" The best {_MOST} of {left_out + _MOST:,} trials are drawn." if left_out else ""
+    return Chart(
+        "Learning curves",
+        f"{result.objective} after each epoch. Dotted lines are rungs, where trials are compared and the worse ones "
+        f"stop or wait. {LEFT_OUT}{some}",
+        [line for line in lines if line["x"]],
+        {
+            "xaxis": axis("epoch", rangemode="tozero"),
+            "yaxis": value_axis(result.objective, **better_part(ends, result.sign)),
+            "shapes": [_rung(epochs) for epochs in _rungs(result)],
+        },
+        height=440,
+    )
+
+
+def _lines(result: Result, name: str, trials: list[TrialRecord], colour: str, width: float = 1.0) -> dict[str, Any]:
+    """Many trials as one trace, with a gap after each; the text is of the last point alone, as it is long."""
+    line: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
+    for trial in trials:
+        line["x"] += [*(int(report["epoch"]) for report in trial.reports), None]
+        line["y"] += [*(result.value(trial, report) for report in trial.reports), None]
+        line["text"] += [*([f"trial {trial.trial_id}"] * (len(trial.reports) - 1)), about(result, trial), None]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "hoverinfo": "text",
+        "line": {"color": colour, "width": width},
+        "opacity": 1.0 if width > 1 else 0.75,
+        "connectgaps": False,
+        **line,
+    }
+
+
+def _rungs(result: Result) -> list[int]:
+    return sorted({int(rung["epochs"]) for rung in result.summary.get("rungs", [])})
+
+
+def _rung(epochs: int) -> dict[str, Any]:
+    line = {"color": FAINT, "dash": "dot", "width": 1}
+    return {"type": "line", "x0": epochs, "x1": epochs, "y0": 0, "y1": 1, "yref": "paper", "line": line}

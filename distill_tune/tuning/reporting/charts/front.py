@@ -1,0 +1,91 @@
+"""What size is worth: each trial's objective against what its student costs, and the best for each cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from distill_tune.config.searching import COSTS
+from distill_tune.tuning.reporting.charts._base import (
+    COLOURS,
+    INK,
+    LEFT_OUT,
+    WINNER,
+    Chart,
+    about,
+    better_part,
+    by_status,
+    cost_axis,
+    value_axis,
+)
+from distill_tune.tuning.reporting.result import Result
+from distill_tune.tuning.state.records import Status, TrialRecord
+
+
+def front(result: Result) -> Chart | None:
+    """Against the cost that was searched for, or the parameters; None where all students cost the same."""
+    by = next((name for name in result.objectives if name in COSTS), "parameters")
+    of = next((name for name in result.objectives if name not in COSTS), result.objective)
+    drawn = [t for t in result.trained if math.isfinite(t.value_of(by, t.last)) and of in t.last]
+    costs = [trial.value_of(by, trial.last) for trial in drawn]
+    if len(set(costs)) < 2:
+        return None
+    points = [_points(result, str(s), trials, by, of, COLOURS[s]) for s, trials in by_status(drawn).items()]
+    best = _best_for_each_cost([t for t in drawn if t.status is Status.COMPLETED], by, of, result)
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "best for the cost",
+        "x": [trial.value_of(by, trial.last) for trial in best],
+        "y": [trial.value_of(of, trial.last) for trial in best],
+        "line": {"shape": "hv", "color": INK, "width": 1.5},
+        "hoverinfo": "skip",
+    }
+    shown = better_part([trial.value_of(of, trial.last) for trial in drawn], -1 if of.endswith("loss") else 1)
+    winner = [trial for trial in drawn if trial is result.winner]
+    star = _points(result, "best", winner, by, of, WINNER, size=16, symbol="star")
+    return Chart(
+        "What size is worth",
+        f"{of} after each trial's last epoch, against {_said(by)}. The line joins the completed trials that none beats "
+        f"at the same cost or less; stopped ones had fewer epochs. {LEFT_OUT}",
+        [each for each in (line, *points, star) if each["x"]],
+        {"xaxis": cost_axis(_said(by), costs), "yaxis": value_axis(of, **shown)},
+        height=440,
+    )
+
+
+def _best_for_each_cost(trials: Sequence[TrialRecord], by: str, of: str, result: Result) -> list[TrialRecord]:
+    """By falling cost each is better than all dearer ones that are not: the cheapest first."""
+    sign = -1 if of.endswith("loss") else 1
+    found: list[TrialRecord] = []
+    for trial in sorted(trials, key=lambda t: (t.value_of(by, t.last), -sign * t.value_of(of, t.last))):
+        if not found or sign * trial.value_of(of, trial.last) > sign * found[-1].value_of(of, found[-1].last):
+            found.append(trial)
+    return found
+
+
+def _points(
+    result: Result,
+    name: str,
+    trials: Sequence[TrialRecord],
+    by: str,
+    of: str,
+    colour: str,
+    size: int = 8,
+    symbol: str = "circle",
+) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [trial.value_of(by, trial.last) for trial in trials],
+        "y": [trial.value_of(of, trial.last) for trial in trials],
+        "text": [about(result, trial) for trial in trials],
+        "hoverinfo": "text",
+        "marker": {"color": colour, "size": size, "symbol": symbol},
+    }
+
+
+def _said(cost: str) -> str:
+    return {"latency_ms": "latency, ms"}.get(cost, cost.replace("_", "-"))

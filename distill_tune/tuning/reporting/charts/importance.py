@@ -1,0 +1,80 @@
+"""Which of the searched values mattered: the share of the objective's variance that each explains.
+
+Hutter et al., "An Efficient Approach for Assessing Hyperparameter Importance" (fANOVA), 2014,
+http://proceedings.mlr.press/v32/hutter14.html; by Optuna.
+"""
+
+from __future__ import annotations
+
+import math
+
+import optuna
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.study import StudyDirection
+
+from distill_tune.config.messages import listed
+from distill_tune.tuning.reporting.charts._base import COLOURS, Chart, axis
+from distill_tune.tuning.reporting.result import Result
+from distill_tune.tuning.showing.wording import short_names
+from distill_tune.tuning.state.records import Status
+
+_LEAST = 10
+"""Trials below which nothing is said."""
+
+
+def importance(result: Result) -> Chart | None:
+    """Bars, the most important first; None of too few trials, or where all have the same value."""
+    epoch, values = _compared(result)
+    common = [name for name in result.ranges if all(name in values_of for values_of, _ in values)]
+    if len(values) < _LEAST or len(common) < 2 or len({value for _, value in values}) < 2:
+        return None
+    shares = _shares(result, common, values)
+    names = sorted(shares, key=shares.__getitem__)
+    rare = [short_names(result.ranges)[name] for name in result.ranges if name not in common]
+    others = f" Not ranked, since only some trials have them: {listed(rare)}." if rare else ""
+    return Chart(
+        "What mattered",
+        f"Share of the variance of {result.objective} after epoch {epoch} that each value explains by itself or "
+        f"together with others (fANOVA over {len(values):,} trials, within the ranges that were searched).{others}",
+        [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "x": [shares[name] for name in names],
+                "y": [short_names(result.ranges)[name] for name in names],
+                "marker": {"color": COLOURS[Status.COMPLETED]},
+                "hovertemplate": "%{x:.1%}<extra></extra>",
+            }
+        ],
+        {"xaxis": axis(tickformat=".0%", rangemode="tozero"), "yaxis": axis(), "showlegend": False},
+        height=90 + 28 * len(names),
+    )
+
+
+def _compared(result: Result) -> tuple[int, list[tuple[dict[str, object], float]]]:
+    """The first epoch that most trials have come to as a rung, and each trial's values and objective there.
+
+    At their ends trials have trained for different times, by how good they seemed: what is compared must be as old.
+    """
+    reached = [trial.rungs[0] if trial.rungs else trial.epochs for trial in result.trained]
+    epoch = max(set(reached), key=reached.count, default=0)
+    found = [
+        (trial.values, result.value(trial, report))
+        for trial in result.trained
+        for report in trial.reports
+        if int(report["epoch"]) == epoch
+    ]
+    return epoch, [(values, value) for values, value in found if math.isfinite(value)]
+
+
+def _shares(result: Result, names: list[str], values: list[tuple[dict[str, object], float]]) -> dict[str, float]:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    direction = StudyDirection.MAXIMIZE if result.sign > 0 else StudyDirection.MINIMIZE
+    study = optuna.create_study(direction=direction)
+    for values_of, value in values:
+        fixed = optuna.trial.FixedTrial({name: result.ranges[name].as_optuna(values_of[name]) for name in names})
+        for name in names:
+            result.ranges[name].suggest(fixed, name)
+        study.add_trial(optuna.create_trial(params=fixed.params, distributions=fixed.distributions, value=value))
+    found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+    return {name: float(share) for name, share in found.items()}

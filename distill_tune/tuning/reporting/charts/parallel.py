@@ -1,0 +1,98 @@
+"""All trials at once, a line each through what it had and what it came to (parallel coordinates; Inselberg 1985)."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from distill_tune.config.ranges import Interval, Range
+from distill_tune.tuning.reporting.charts._base import Chart, plain_text
+from distill_tune.tuning.reporting.result import Result, is_share
+from distill_tune.tuning.showing.wording import short_names, show
+
+_TICKS = 5
+_FEW = 6
+_BELOW = 0.12
+"""Trials without a value lie so far below an axis's low end, in parts of its length."""
+
+
+def parallel(result: Result) -> Chart | None:
+    """One axis for each searched value, then the epochs and the objective."""
+    trials = [trial for trial in result.trained if math.isfinite(result.last(trial))]
+    if len(trials) < 2 or not result.ranges:
+        return None
+    short = short_names(result.ranges)
+    axes = [_axis(short[name], found, [t.values.get(name) for t in trials]) for name, found in result.ranges.items()]
+    last = [result.last(trial) for trial in trials]
+    shown = {"tickformat": ".1%"} if is_share(result.objective) else {}
+    axes += [
+        {"label": "epochs", **_of_counts([trial.epochs for trial in trials])},
+        {"label": plain_text(result.objective), "values": last, **shown},
+    ]
+    line = {
+        "color": last,
+        "colorscale": "Viridis",
+        "reversescale": result.sign < 0,
+        "cmin": _worse_than_most(last, result.sign),
+        "cmax": max(last) if result.sign > 0 else min(last),
+    }
+    if result.sign < 0:
+        line["cmin"], line["cmax"] = line["cmax"], line["cmin"]
+    return Chart(
+        "All trials",
+        "A line is a trial; the bright ones are the best. Drag along an axis to see only the trials that pass there, "
+        "and an axis's name to move it. A dash stands where a trial does not have the value.",
+        [{"type": "parcoords", "dimensions": axes, "line": line, "labelfont": {"size": 12}}],
+        {"margin": {"l": 60, "r": 60, "t": 70, "b": 30}},
+        height=460,
+    )
+
+
+def _worse_than_most(values: list[float], sign: int) -> float:
+    """The value that a fifth of all do not reach, so that one bad trial does not take all of the colours."""
+    ordered = sorted(values, key=lambda value: sign * value)
+    return ordered[len(ordered) // 5]
+
+
+def _axis(label: str, found: Range, values: list[Any]) -> dict[str, Any]:
+    named = {"label": plain_text(label)}
+    return named | (_of_numbers(found, values) if isinstance(found, Interval) else _of_choice(found.values, values))
+
+
+def _of_choice(choices: tuple[Any, ...], values: list[Any]) -> dict[str, Any]:
+    """The choices at equal distances, in the order in which they are written."""
+    places = {json.dumps(choice): place for place, choice in enumerate(choices)}
+    ticks = dict(zip(places.values(), map(show, choices), strict=True))
+    return _placed([None if value is None else places.get(json.dumps(value)) for value in values], ticks)
+
+
+def _of_numbers(found: Interval, values: list[Any]) -> dict[str, Any]:
+    """By the logarithm where that is searched evenly."""
+    low, high = (math.log10(end) if found.log else float(end) for end in (found.low, found.high))
+    shares = [index / (_TICKS - 1) for index in range(_TICKS)]
+    ticks = {low + share * (high - low): show(found.at(share)) for share in shares}
+    if found.integer and not found.log and found.high - found.low < _TICKS:
+        ticks = {float(each): str(each) for each in range(int(found.low), int(found.high) + 1)}
+    return _placed([None if v is None else math.log10(v) if found.log else float(v) for v in values], ticks)
+
+
+def _of_counts(values: list[int]) -> dict[str, Any]:
+    """With a tick at each that there is, as rungs make them alike; with plotly's own where they are many."""
+    there = sorted(set(values))
+    ticks = {"tickvals": there, "ticktext": [str(count) for count in there]} if len(there) <= _FEW else {}
+    return {"values": values, **ticks}
+
+
+def _placed(places: list[Any], ticks: dict[Any, str]) -> dict[str, Any]:
+    """Values and ticks of one axis; where a value is missing there is one more tick, below the others."""
+    low, high = min(ticks), max(ticks)
+    if None in places:
+        below = low - _BELOW * ((high - low) or 1)
+        places, ticks = [below if place is None else place for place in places], {below: "-", **ticks}
+    return {
+        "values": places,
+        "tickvals": list(ticks),
+        "ticktext": [plain_text(text) for text in ticks.values()],
+        "range": [min(ticks), high if high > min(ticks) else high + 1],
+    }

@@ -1,0 +1,131 @@
+"""The verdict as a picture: who has what on test, and the winner's difference to each baseline with its interval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distill_tune.export.model_card import BASELINES
+from distill_tune.tuning.reporting.charts._base import (
+    BASELINE,
+    BETTER,
+    FAINT,
+    GRID,
+    WINNER,
+    WORSE,
+    Chart,
+    axis,
+)
+from distill_tune.tuning.reporting.result import Result
+
+_OF_WORDS = {"BEATS": BETTER, "DOES NOT BEAT": WORSE}
+
+
+def accuracies(result: Result) -> Chart | None:
+    """Test accuracy of the winner, of its baselines and of the teacher."""
+    summary = result.summary
+    if "verdict" not in summary:
+        return None
+    students = {"best student": summary["best"], **{BASELINES[n]: b for n, b in summary["baselines"].items()}}
+    found = [(name, student["test"]["accuracy"]) for name, student in students.items()]
+    means = [each["mean"] for _, each in found]
+    points: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": means,
+        "y": [_broken(name) for name, _ in found],
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [each["high"] - each["mean"] for _, each in found],
+            "arrayminus": [each["mean"] - each["low"] for _, each in found],
+            "color": FAINT,
+        },
+        "marker": {"size": 12, "color": [WINNER] + [BASELINE] * (len(found) - 1)},
+        "hovertemplate": "%{x:.2%}<extra></extra>",
+    }
+    teacher = summary["teacher"]["test"]["accuracy"]
+    shapes = [] if teacher is None else [_line_at(teacher)]
+    notes = [] if teacher is None else [_note(teacher, f"teacher {teacher:.2%}")]
+    return Chart(
+        "Test accuracy",
+        f"Mean and 95 % interval over {found[0][1]['seeds']} seeds and the test samples; the dotted line is the "
+        "teacher.",
+        [points],
+        {
+            "xaxis": axis(tickformat=".4~%"),
+            "yaxis": axis(autorange="reversed"),
+            "shapes": shapes,
+            "annotations": notes,
+            "showlegend": False,
+        },
+        height=110 + 60 * len(found),
+    )
+
+
+def differences(result: Result) -> Chart | None:
+    """By how many points the winner is ahead of each baseline."""
+    verdict = result.summary.get("verdict")
+    if not verdict:
+        return None
+    found = list(verdict.values())
+    points = {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": [100 * each["difference"] for each in found],
+        "y": [_broken(BASELINES[name]) for name in verdict],
+        "text": [each["word"] for each in found],
+        "textposition": "top center",
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * (each["high"] - each["difference"]) for each in found],
+            "arrayminus": [100 * (each["difference"] - each["low"]) for each in found],
+            "color": FAINT,
+        },
+        "marker": {"size": 12, "color": [_OF_WORDS.get(each["word"], FAINT) for each in found]},
+        "hovertemplate": "%{x:+.2f} points<extra></extra>",
+    }
+    return Chart(
+        "Ahead of",
+        "Difference of test accuracy, pair by pair in the same seeds and samples, with its 95 % interval. An interval "
+        "that contains 0 is INCONCLUSIVE: it does not prove that the two are alike.",
+        [points],
+        {
+            "xaxis": axis("points of test accuracy", zeroline=True, zerolinecolor=FAINT, zerolinewidth=2),
+            "yaxis": axis(autorange="reversed"),
+            "showlegend": False,
+        },
+        height=130 + 70 * len(found),
+    )
+
+
+def _broken(name: str) -> str:
+    """In two lines where it is long."""
+    words = name.split(" ")
+    half = (len(words) + 1) // 2
+    return name if len(name) < 20 else f"{' '.join(words[:half])}<br>{' '.join(words[half:])}"
+
+
+def _line_at(value: float) -> dict[str, Any]:
+    return {
+        "type": "line",
+        "x0": value,
+        "x1": value,
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+        "line": {"color": FAINT, "dash": "dot"},
+    }
+
+
+def _note(value: float, text: str) -> dict[str, Any]:
+    return {
+        "x": value,
+        "y": 1,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "text": text,
+        "showarrow": False,
+        "font": {"color": FAINT},
+        "bgcolor": GRID,
+    }

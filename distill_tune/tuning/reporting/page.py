@@ -1,0 +1,77 @@
+"""`report.html`, which needs no other file and no network: text by Jinja2, charts by plotly.js, which it holds."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from distill_tune.export.model_card import evidence_sentences, verdict_sentences
+from distill_tune.export.result_folder import REPORT, write_text
+from distill_tune.export.student_folder import BEST
+from distill_tune.tuning.reporting import tables
+from distill_tune.tuning.reporting.charts._base import Chart
+from distill_tune.tuning.reporting.charts.corruptions import corruptions
+from distill_tune.tuning.reporting.charts.curves import curves
+from distill_tune.tuning.reporting.charts.front import front
+from distill_tune.tuning.reporting.charts.importance import importance
+from distill_tune.tuning.reporting.charts.parallel import parallel
+from distill_tune.tuning.reporting.charts.progress import progress
+from distill_tune.tuning.reporting.charts.slices import slices
+from distill_tune.tuning.reporting.charts.verdict import accuracies, differences
+from distill_tune.tuning.reporting.result import Result
+
+CHARTS = {
+    "accuracies": accuracies,
+    "differences": differences,
+    "corruptions": corruptions,
+    "front": front,
+    "progress": progress,
+    "curves": curves,
+    "importance": importance,
+    "slices": slices,
+    "parallel": parallel,
+}
+"""Each by the name of its place in the template."""
+
+
+def write_report(folder: Path) -> Path:
+    """Write the page of the search in a result folder beside its other files; returns its path.
+
+    Raises:
+        ConfigError: there is no search in the folder.
+        OSError: the page cannot be written.
+    """
+    place = folder / REPORT
+    write_text(place, page_of(Result.of(folder)))
+    return place
+
+
+def page_of(result: Result) -> str:
+    """The page as HTML."""
+    has_verdict = "verdict" in result.summary
+    return rendered(
+        "result.html.jinja",
+        drawn={name: chart for name, draw in CHARTS.items() if (chart := draw(result)) is not None},
+        result=result,
+        tables=tables,
+        verdict=verdict_sentences(result.summary) if has_verdict else [],
+        evidence=evidence_sentences(result.summary) if has_verdict else [],
+        has_student=(result.folder / BEST).is_dir(),
+    )
+
+
+def rendered(template: str, drawn: dict[str, Chart], **more: Any) -> str:
+    """A template with its charts, which plotly.js draws when the page is opened."""
+    page = _environment().get_template(template)
+    return page.render(charts=drawn, plotly=get_plotlyjs(), **more)
+
+
+@cache
+def _environment() -> Environment:
+    """Everything that is put into a page is escaped; what a template asks for must be there."""
+    loader = PackageLoader("distill_tune.tuning.reporting", "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

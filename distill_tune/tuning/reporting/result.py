@@ -1,0 +1,162 @@
+"""A result folder as its report sees it: read from the files alone, of a search that has ended or one at work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from distill_tune.config.leaves import leaves, named, range_at
+from distill_tune.config.load import MADE_WITH, read_toml
+from distill_tune.config.ranges import Range
+from distill_tune.config.searching import COSTS, SearchConfig
+from distill_tune.errors import CacheError, ConfigError
+from distill_tune.export.result_folder import BASELINE, SEARCH_TOML, SUMMARY
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.logbook import LOGBOOK
+from distill_tune.tuning.state.records import Report, Status, TrialRecord, sign_of
+
+_SHARES = ("accuracy", "agreement")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search has written down so far."""
+
+    folder: Path
+    tables: dict[str, Any]
+    """`search.toml`, without what made it."""
+    made_with: dict[str, Any]
+    history: History
+    summary: dict[str, Any] = field(default_factory=dict)
+    """`summary.json`; empty where there is none yet."""
+    baseline: Result | None = None
+    """The search without a teacher beside it, where there is one."""
+
+    @classmethod
+    def of(cls, folder: Path) -> Result:
+        """The result in a folder.
+
+        Raises:
+            ConfigError: there is no search in it, or what is there cannot be read.
+        """
+        if not (folder / SEARCH_TOML).is_file() or not (folder / LOGBOOK).is_file():
+            raise ConfigError(f"{folder}: must be the result folder of a search, but holds none; give results/NAME.")
+        tables = read_toml(folder / SEARCH_TOML)
+        made_with = tables.pop(MADE_WITH, {})
+        below = folder / BASELINE
+        try:
+            history = History.of(folder)
+        except CacheError as error:
+            raise ConfigError(str(error)) from error
+        baseline = Result.of(below) if (below / LOGBOOK).is_file() else None
+        return cls(folder, tables, made_with, history, _summary(folder / SUMMARY), baseline)
+
+    @property
+    def name(self) -> str:
+        """Of the folder."""
+        return self.folder.name
+
+    @property
+    def status(self) -> str:
+        """As in the summary; "unfinished" while it runs, after a kill, and once it has been extended."""
+        told = str(self.summary.get("status", "unfinished"))
+        return "unfinished" if told == "complete" and not self.history.is_finished else told
+
+    @cached_property
+    def ranges(self) -> dict[str, Range]:
+        """What was searched, by dotted name."""
+        found = {path: range_at(path, value) for path, value in leaves(self.tables)}
+        return named({path: each for path, each in found.items() if each is not None})
+
+    @cached_property
+    def objectives(self) -> list[str]:
+        """What was searched for; the first one names the winner."""
+        return [*SearchConfig.model_validate(self.tables.get("search", {})).objectives]
+
+    @property
+    def objective(self) -> str:
+        """The first of them."""
+        return self.objectives[0]
+
+    @property
+    def sign(self) -> int:
+        """1 where a larger objective is better, -1 where a smaller one is."""
+        return sign_of(self.objective)
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        """All of them, in the order in which they were proposed."""
+        return list(self.history.records.values())
+
+    @cached_property
+    def trained(self) -> list[TrialRecord]:
+        """Those that have trained an epoch and have not failed, the worst first: what is drawn last lies on top."""
+        return sorted((t for t in self.trials if t.is_usable), key=lambda trial: self.sign * self.last(trial))
+
+    def last(self, trial: TrialRecord) -> float:
+        """The objective after a trial's latest epoch."""
+        return self.value(trial, trial.last)
+
+    def value(self, trial: TrialRecord, report: Report) -> float:
+        """The objective of a trial at a report."""
+        return trial.value_of(self.objective, report)
+
+    @property
+    def winner(self) -> TrialRecord | None:
+        """The trial whose student is the best one; None where nobody knows yet."""
+        number = self.summary.get("best", {}).get("trial")
+        return next((trial for trial in self.trials if trial.number == number), None)
+
+    def progress(self) -> Iterator[tuple[int, float]]:
+        """Epochs trained so far, and the best value of all trials that had come to a rung or their end by then."""
+        best = None
+        for count, (trial, report) in enumerate(self._in_turn(), 1):
+            if report["epoch"] not in (*trial.rungs, trial.epochs):
+                continue
+            value = self.value(trial, report)
+            if best is None or self.sign * value > self.sign * best:
+                best = value
+                yield count, best
+
+    @property
+    def num_trials(self) -> int:
+        """As the summary counts them: without the infeasible ones."""
+        return sum(trial.status is not Status.INFEASIBLE for trial in self.trials)
+
+    @property
+    def num_epochs(self) -> int:
+        """Trained over all trials."""
+        return sum(len(trial.reports) for trial in self.trials)
+
+    def _in_turn(self) -> list[tuple[TrialRecord, Report]]:
+        """Every epoch of every trial that has not failed, as the driver heard of it."""
+        every = [(trial, report) for trial in self.trials for report in trial.reports]
+        return sorted(every, key=lambda each: each[0].heard_s[int(each[1]["epoch"])])
+
+
+def told_apart(results: Sequence[Result]) -> list[str]:
+    """What each is called beside the others: by its name, or by its folder where two have one name."""
+    names = [result.name for result in results]
+    return names if len(set(names)) == len(names) else [str(result.folder) for result in results]
+
+
+def is_share(name: str) -> bool:
+    """Whether an objective or a metric is a fraction, which people read in percent."""
+    return name not in COSTS and name.endswith(_SHARES)
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    """What is there; nothing where it is not, and a search writes it whole or not at all."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{path}: is damaged ({error}); --extend or --resume writes it anew.") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: must be an object as a search writes it, but is another; put the file back.")
+    return found

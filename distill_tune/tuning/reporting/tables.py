@@ -1,0 +1,196 @@
+"""The tables of a report: heads and rows of text, which the page only sets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distill_tune.export.model_card import BASELINES
+from distill_tune.tuning.reporting.result import Result, is_share
+from distill_tune.tuning.showing.wording import duration, metric, rate, settings, short_names, show
+from distill_tune.tuning.state.records import Status
+
+_LEADERS = 12
+_CAUSES = 8
+_PHASES = {
+    "prepare_s": "preparing data and teacher",
+    "start_s": "starting Ray and its workers",
+    "search_s": "searching",
+    "baseline_search_s": "searching without a teacher",
+    "confirm_s": "confirming in fresh seeds",
+    "export_s": "examining on test, exporting",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A head and rows of text; the first column is a name, all others are set to the right where they are numbers."""
+
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    numeric: bool = True
+    marked: int | None = None
+    """The row that stands out."""
+
+
+def students(result: Result) -> Table | None:
+    """Who was examined on test."""
+    summary = result.summary
+    if "verdict" not in summary:
+        return None
+    best = summary["best"]
+    found = {"best student": best, **{BASELINES[name]: {**best, **each} for name, each in summary["baselines"].items()}}
+    rows = [(name, *_examined(each["test"]), f"{each['parameters']:,}") for name, each in found.items()]
+    teacher = summary["teacher"]
+    rows.append(("teacher", share(teacher["test"]["accuracy"]), *["-"] * 6, f"{teacher['parameters']:,}"))
+    head = ("", "test accuracy", "95 % interval", "NLL", "ECE", "worst class", "corrupted", "agreement", "parameters")
+    return Table(head, [_with_interval(row) for row in rows], marked=0)
+
+
+def _examined(test: Mapping[str, Any]) -> tuple[str, ...]:
+    accuracy = test["accuracy"]
+    return (
+        f"{accuracy['mean']:.2%}|{accuracy['low']:.2%} to {accuracy['high']:.2%}",
+        metric(test["nll"]),
+        metric(test["ece"]),
+        share(test["worst_class_accuracy"]),
+        share(test.get("corrupted_accuracy")),
+        share(test["agreement"]),
+    )
+
+
+def _with_interval(row: tuple[str, ...]) -> tuple[str, ...]:
+    mean, _, interval = row[1].partition("|")
+    return (row[0], mean, interval, *row[2:]) if interval else row
+
+
+def winner(result: Result) -> Table | None:
+    """What the best student was made with, of all that was searched."""
+    best = result.winner
+    if best is None or not best.values:
+        return None
+    short = short_names(result.ranges)
+    rows = [(short[n], show(best.values[n]), shown_range(result, n)) for n in result.ranges if n in best.values]
+    return Table(("value", "of the best student", "searched"), rows, numeric=False)
+
+
+def shown_range(result: Result, name: str) -> str:
+    """A range as its file has it, without the braces around it."""
+    return str(result.ranges[name]).strip("{} ")
+
+
+def facts_of_best(result: Result) -> list[tuple[str, str]]:
+    """Size and speed of the best student."""
+    best = result.summary.get("best", {})
+    told = {
+        "parameters": "{:,}",
+        "multiply_adds": "{:,}",
+        "latency_ms": "{:.3f} ms a sample, one thread",
+        "bytes": "{:,}",
+    }
+    return [
+        (name.split("_ms")[0].replace("_", "-"), form.format(best[name])) for name, form in told.items() if name in best
+    ]
+
+
+def facts_of_search(result: Result) -> list[tuple[str, str]]:
+    """What the search was, and what it has cost."""
+    summary, made_with = result.summary, result.made_with
+    counts = Counter(str(trial.status) for trial in result.trials)
+    told = ", ".join(f"{counts[status]:,} {status}" for status in map(str, Status) if counts[status])
+    found = [("objective", ", ".join(result.objectives)), ("trials", f"{result.num_trials:,} ({told})")]
+    found.append(("epochs trained", f"{result.num_epochs:,}"))
+    if "time" in summary:
+        times = summary["time"]
+        found.append(("time", duration(times["total_s"])))
+        phases = [(what, times[name]) for name, what in _PHASES.items() if times.get(name)]
+        found += [(f"– {what}", duration(seconds)) for what, seconds in phases]
+        found.append(("pace", f"{rate(summary['trials_per_hour'])}, {summary['concurrent_trials']} at a time"))
+        found.append(("share of it in training", f"{summary['training_share']:.0%}"))
+    if summary.get("ended_by"):
+        found.append(("ended by", summary["ended_by"]))
+    if "machine" in made_with:
+        found.append(("machine", f"{made_with['machine']}, {made_with.get('cpus', '?')} processors"))
+    names = ("distill_tune", "python", "torch", "ray", "optuna", "git")
+    found.append(("versions", ", ".join(f"{name} {made_with[name]}" for name in names if name in made_with)))
+    return found
+
+
+def leaders(result: Result) -> Table | None:
+    """The best trials of the search."""
+    best = result.trained[::-1][:_LEADERS]
+    if not best:
+        return None
+    rows = [
+        (
+            trial.trial_id,
+            str(trial.status),
+            share(result.last(trial)) if is_share(result.objective) else metric(result.last(trial)),
+            f"{trial.epochs:,}",
+            f"{trial.parameters:,}",
+            settings(trial.values),
+        )
+        for trial in best
+    ]
+    marked = next((place for place, trial in enumerate(best) if trial is result.winner), None)
+    head = ("trial", "status", result.objective, "epochs", "parameters", "values")
+    return Table(head, rows, marked=marked)
+
+
+def front_members(result: Result) -> Table | None:
+    """The front of a search for several objectives, with what was confirmed of it."""
+    front = result.summary.get("front")
+    if not front:
+        return None
+    names = list(front[0]["values"])
+    rows = []
+    for member in front:
+        again = (member["confirmed"] or {"values": {}})["values"]
+        values = [_objective(name, member["values"][name]) for name in names]
+        rows.append((f"{member['trial']:04d}", *values, *(_objective(name, again.get(name)) for name in again or ())))
+    width = max(map(len, rows))
+    head = ("trial", *names, *(f"{name}, confirmed" for name in _confirmed_names(front)))
+    return Table(head, [(*row, *["-"] * (width - len(row))) for row in rows])
+
+
+def _confirmed_names(front: list[dict[str, Any]]) -> list[str]:
+    return next((list(member["confirmed"]["values"]) for member in front if member["confirmed"]), [])
+
+
+def _objective(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2%}" if is_share(name) else f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
+
+
+def rungs(result: Result) -> Table | None:
+    """What the scheduler's rungs were worth."""
+    found = result.summary.get("rungs")
+    if not found:
+        return None
+    rows = [
+        (
+            str(rung["epochs"]),
+            str(rung["count"]),
+            "-" if rung["cutoff"] is None else _objective(result.objective, rung["cutoff"]),
+            "-" if rung["rank_correlation"] is None else f"{rung['rank_correlation']:.2f} ({rung['compared']} trials)",
+        )
+        for rung in found
+    ]
+    return Table(("after epoch", "trials compared", "what it took to go on", "agrees with the final order"), rows)
+
+
+def failures(result: Result) -> Table | None:
+    """Why trials failed, the most frequent cause first."""
+    causes = Counter(trial.message for trial in result.trials if trial.status is Status.FAILED)
+    if not causes:
+        return None
+    rows = [(f"{count:,}", cause or "no message") for cause, count in causes.most_common(_CAUSES)]
+    return Table(("trials", "failed with"), rows, numeric=False)
+
+
+def share(value: float | None) -> str:
+    """A fraction in percent; a dash where there is none."""
+    return "-" if value is None else f"{value:.2%}"
