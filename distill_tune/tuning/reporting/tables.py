@@ -108,7 +108,7 @@ def facts_of_search(result: Result) -> list[tuple[str, str]]:
         phases = [(what, times[name]) for name, what in _PHASES.items() if times.get(name)]
         found += [(f"– {what}", duration(seconds)) for what, seconds in phases]
         found.append(("pace", f"{rate(summary['trials_per_hour'])}, {summary['concurrent_trials']} at a time"))
-        found.append(("share of it in training", f"{summary['training_share']:.0%}"))
+        found.append(("training share", f"{summary['training_share']:.0%}"))
     if summary.get("ended_by"):
         found.append(("ended by", summary["ended_by"]))
     if "machine" in made_with:

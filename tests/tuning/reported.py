@@ -1,0 +1,112 @@
+"""Result folders for reports: searches played through without Ray, with a summary as the end of a search writes it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from played_sessions import TABLES, Session
+
+TEST: dict[str, Any] = {
+    "accuracy": {"mean": 0.97, "low": 0.96, "high": 0.98, "seeds": 5},
+    "nll": 0.1,
+    "ece": 0.02,
+    "brier": 0.05,
+    "worst_class_accuracy": 0.9,
+    "agreement": 0.95,
+    "corrupted_accuracy": 0.7,
+    "by_corruption": {"noise": 0.8, "blur": 0.6},
+}
+WORD: dict[str, Any] = {
+    "word": "BEATS",
+    "difference": 0.0089,
+    "low": 0.0003,
+    "high": 0.0175,
+    "bootstrap_low": -0.0004,
+    "bootstrap_high": 0.0182,
+    "interval_p_value": 0.02,
+    "interval_p_value_holm": 0.04,
+    "p_value": 0.3,
+    "p_value_holm": 0.6,
+}
+
+
+def played(folder: Path, **search: Any) -> Session:
+    """A search that came to the end of its trials, in whose folder there is no summary yet."""
+    session = Session(folder, **search)
+    session.run()
+    tables = {**TABLES, "search": TABLES["search"] | search}
+    made_with = {"command": "python -m distill_tune.search", "machine": "x86_64 Linux", "cpus": 2, "python": "3.11"}
+    (folder / "search.toml").write_text(tomli_w.dumps({**tables, "made_with": made_with}))
+    return session
+
+
+def summed_up(folder: Path, session: Session, status: str = "complete", **more: Any) -> None:
+    """Write `summary.json`, of the best of the played trials; the logbook says that the search has come to its end."""
+    best = session.conductor.ledger.incumbent
+    number = None if best is None else best.number
+    found: dict[str, Any] = {"name": folder.name, "space": "digits.toml", "status": status, "test_opened": 1}
+    if status == "complete":
+        found |= _verdict(number)
+    found |= {"time": {"total_s": 20.0, "search_s": 9.0, "export_s": 0.0}, "trials_per_hour": 9600.0}
+    found |= {"concurrent_trials": 1, "training_share": 0.9, "ended_by": "trials", "rungs": []}
+    if status != "complete":
+        found |= {"best": {} if number is None else {"trial": number}}
+    (folder / "summary.json").write_text(json.dumps(found | more))
+    with (folder / "ledger.jsonl").open("a") as file:
+        file.write(json.dumps({"entry": "finished", "at_s": 0.0}) + "\n" if status == "complete" else "")
+
+
+def _verdict(number: int | None) -> dict[str, Any]:
+    config = {"search": {"objectives": ["val/accuracy"], "max_epochs": 9}}
+    cost = {"parameters": 320, "multiply_adds": 300, "latency_ms": 0.03, "bytes": 8000}
+    baseline = {"test": {**TEST, "accuracy": {"mean": 0.96, "low": 0.95, "high": 0.97, "seeds": 5}}}
+    return {
+        "best": {"trial": number, "seed": 1001, "config": config, **cost, "test": TEST},
+        "teacher": {"test": {"accuracy": 0.98}, "parameters": 94186},
+        "baselines": {"no_teacher": baseline, "default_distillation": baseline},
+        "verdict": {"no_teacher": WORD, "default_distillation": {**WORD, "word": "INCONCLUSIVE", "low": -0.002}},
+        "selection_bias": 0.004,
+        "selection_bias_epochs": 9,
+        "flattered": False,
+    }
+
+
+_SEVERAL = {"objectives": ["val/accuracy", "parameters"], "scheduler": "none", "trials": 12}
+
+
+def complete(folder: Path) -> None:
+    summed_up(folder, played(folder))
+
+
+def unfinished(folder: Path) -> None:
+    played(folder)
+
+
+def interrupted(folder: Path) -> None:
+    summed_up(folder, played(folder, trials=3), "interrupted")
+
+
+def without_a_trial(folder: Path) -> None:
+    summed_up(folder, played(folder, trials=1), "failed", message="no trial could be used")
+    lines = (folder / "ledger.jsonl").read_text().splitlines(keepends=True)
+    (folder / "ledger.jsonl").write_text(lines[0])
+    (folder / "study.journal").unlink()
+
+
+def of_a_loss(folder: Path) -> None:
+    summed_up(folder, played(folder, objectives=["val/loss"]))
+
+
+def of_several_objectives(folder: Path) -> None:
+    front = [{"trial": 0, "config": {}, "values": {"val/accuracy": 0.9, "parameters": 160}, "parameters": 160}]
+    front.append({**front[0], "trial": 1, "confirmed": None})
+    front[0]["confirmed"] = {"seeds": 2, "values": {"val/accuracy": 0.89}}
+    summed_up(folder, played(folder, **_SEVERAL), front=front)
+
+
+STATES = {
+    each.__name__: each
+    for each in (complete, unfinished, interrupted, without_a_trial, of_a_loss, of_several_objectives)
+}
+"""By name, what leaves a search in a folder in that state."""

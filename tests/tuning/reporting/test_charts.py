@@ -1,0 +1,155 @@
+"""The charts of a report, in every state of a search; what plotly.js would not take, plotly's own checks refuse."""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reported import STATES
+
+from distill_tune.config.ranges import Choice, Interval
+from distill_tune.tuning.reporting.charts._base import better_part, plain, range_axis
+from distill_tune.tuning.reporting.charts.compared import examined, sizes, so_far
+from distill_tune.tuning.reporting.charts.front import front
+from distill_tune.tuning.reporting.charts.importance import importance
+from distill_tune.tuning.reporting.charts.parallel import parallel
+from distill_tune.tuning.reporting.charts.progress import progress
+from distill_tune.tuning.reporting.charts.verdict import differences
+from distill_tune.tuning.reporting.page import CHARTS
+from distill_tune.tuning.reporting.result import Result
+from distill_tune.tuning.state.records import Status
+
+ResultIn = Callable[[str], Result]
+
+
+def is_well_made(figure: dict[str, Any]) -> None:
+    json.dumps(figure, allow_nan=False)
+    go.Figure(figure)
+    for trace in figure["data"]:
+        assert len({len(trace[each]) for each in ("x", "y", "text") if isinstance(trace.get(each), list)}) <= 1
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_is_well_made_or_left_out(name: str, state: str, result_in: ResultIn) -> None:
+    chart = CHARTS[name](result_in(state))
+    if chart is not None:
+        is_well_made(chart.figure)
+        assert chart.data
+        assert chart.said.endswith(".")
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_of_a_complete_search_there_is_every_chart_and_of_one_without_trials_none(
+    name: str, result_in: ResultIn
+) -> None:
+    assert CHARTS[name](result_in("complete")) is not None
+    assert CHARTS[name](result_in("without_a_trial")) is None
+
+
+@pytest.mark.parametrize("chart", [examined, sizes, so_far])
+def test_charts_of_several_results_are_well_made(chart: Callable[..., Any], result_in: ResultIn) -> None:
+    found = chart([result_in("complete"), result_in("of_several_objectives"), result_in("unfinished")])
+    if chart is sizes:  # both winners have as many parameters
+        assert found is None
+    else:
+        is_well_made(found.figure)
+
+
+def test_searches_for_different_things_have_no_common_progress(result_in: ResultIn) -> None:
+    assert so_far([result_in("complete"), result_in("of_a_loss")]) is None
+
+
+@pytest.mark.parametrize(("state", "better"), [("complete", max), ("of_a_loss", min)])
+def test_progress_ends_at_the_best_of_all_rungs_and_ends_and_only_gets_better(
+    state: str, better: Callable[..., float], result_in: ResultIn
+) -> None:
+    result = result_in(state)
+    chart = progress(result)
+    assert chart is not None
+    values = chart.data[0]["y"]
+    compared = [
+        result.value(trial, report)
+        for trial in result.trials
+        for report in trial.reports
+        if report["epoch"] in (*trial.rungs, trial.epochs)
+    ]
+    assert values[-1] == better(value for value in compared if not math.isnan(value))
+    assert values == sorted(values, reverse=better is min)
+    assert chart.data[0]["x"][-1] == result.num_epochs
+
+
+def test_what_alone_decides_mattered_most(result_in: ResultIn) -> None:
+    chart = importance(result_in("complete"))
+    assert chart is not None
+    assert chart.data[0]["y"][-1] == "learning_rate"  # all that the played trials' values hang on, but for their number
+    assert sum(chart.data[0]["x"]) == pytest.approx(1.0)
+    assert "Not ranked, since only some trials have them: mlp.widths, convnet.width." in chart.said
+
+
+def test_the_line_of_the_front_joins_what_nobody_beats_for_less(result_in: ResultIn) -> None:
+    result = result_in("of_several_objectives")
+    chart = front(result)
+    assert chart is not None
+    line = next(trace for trace in chart.data if trace["mode"] == "lines")
+    known = [(trial.parameters, result.last(trial)) for trial in result.trained if trial.status is Status.COMPLETED]
+    undominated = {
+        (cost, value)
+        for cost, value in known
+        if not any((c <= cost and v > value) or (c < cost and v >= value) for c, v in known)
+    }
+    assert set(zip(line["x"], line["y"], strict=True)) == undominated
+
+
+def test_a_word_is_drawn_with_its_interval(result_in: ResultIn) -> None:
+    chart = differences(result_in("complete"))
+    assert chart is not None
+    points = chart.data[0]
+    assert points["text"] == ["BEATS", "INCONCLUSIVE"]
+    assert points["x"][1] - points["error_x"]["arrayminus"][1] == pytest.approx(-0.2)
+
+
+def test_a_trial_without_a_value_has_a_place_of_its_own_below_the_axis(result_in: ResultIn) -> None:
+    chart = parallel(result_in("complete"))
+    assert chart is not None
+    axes = {each["label"]: each for each in chart.data[0]["dimensions"]}
+    width = axes["convnet.width"]
+    dash = width["tickvals"][width["ticktext"].index("-")]
+    assert dash == min(width["values"]) < min(set(width["values"]) - {dash})
+    families = axes["family"]
+    assert [families["ticktext"][value] for value in families["values"]] == [
+        trial.values["student.family"] for trial in result_in("complete").trained
+    ]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.sampled_from([-1, 1]))
+def test_the_better_part_of_values_has_the_better_half_and_the_best(values: list[float], sign: int) -> None:
+    found = better_part(values, sign)
+    if found:
+        low, high = found["range"]
+        better = sorted(values, key=lambda value: sign * value)[len(values) // 2 :]
+        assert all(low <= value <= high for value in better)
+        assert len(values) >= 10
+
+
+@pytest.mark.parametrize(
+    "found", [Interval(1e-4, 1e-1, integer=False, log=True), Interval(2, 9, integer=True, log=False)]
+)
+def test_an_axis_shows_the_whole_range_that_was_searched(found: Interval) -> None:
+    axis = range_axis("rate", found)
+    ends = [math.log10(end) if found.log else end for end in (found.low, found.high)]
+    assert axis["range"][0] < ends[0] < ends[1] < axis["range"][1]
+    assert (axis["tickvals"][0], axis["tickvals"][-1]) == pytest.approx((found.low, found.high))
+
+
+def test_what_users_name_is_no_markup_on_an_axis() -> None:
+    assert range_axis("<b>x</b>", Choice(("<i>", "b")))["categoryarray"] == ["&lt;i&gt;", "b"]
+    assert range_axis("<b>x</b>", Choice(("a", "b")))["title"]["text"] == "&lt;b&gt;x&lt;/b&gt;"
+
+
+def test_what_is_not_finite_is_left_out_of_json() -> None:
+    assert plain({"y": [math.nan, math.inf, 0.123456789, 3, None, "x"]}) == {"y": [None, None, 0.12346, 3, None, "x"]}

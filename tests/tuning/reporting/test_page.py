@@ -1,0 +1,161 @@
+"""The pages: what stands in them, that they need nothing else, and that a real browser draws them."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from reported import STATES, played, summed_up
+
+from distill_tune.errors import ConfigError
+from distill_tune.tuning.reporting.comparison import comparison_of
+from distill_tune.tuning.reporting.page import page_of
+from distill_tune.tuning.reporting.result import Result
+
+ResultIn = Callable[[str], Result]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NASTY = "</script><script>document.title = 'taken'</script>"
+
+
+class Read(HTMLParser):
+    """Text, charts' places and whatever a page asks for from elsewhere."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.text, self.charts, self.elsewhere = "", set[str](), list[str]()
+        self._in_code = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._in_code = tag in ("script", "style")
+        if given.get("class") == "chart":
+            self.charts.add(given["id"] or "")
+        if tag in ("link", "img", "iframe") or given.get("src"):
+            self.elsewhere.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_code = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self._in_code else f"{' '.join(data.split())} "
+
+
+def drawn(page: Path, tmp_path: Path) -> str:
+    """The page's document once a browser has run its scripts."""
+    assert CHROMIUM is not None
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    options += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    options += ["--virtual-time-budget=20000", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
+    ran = subprocess.run([CHROMIUM, *options], capture_output=True, text=True, timeout=120, check=True)
+    complaints = [line for line in ran.stderr.splitlines() if "CONSOLE" in line and "GL Driver Message" not in line]
+    assert complaints == []
+    return ran.stdout
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_page_needs_no_other_file_and_has_a_place_for_each_chart(state: str, result_in: ResultIn) -> None:
+    page = page_of(result_in(state))
+    read = Read(page)
+    assert read.elsewhere == []
+    figures = page[page.rindex("const figures = {") : page.rindex("for (const [name, figure]")]
+    assert set(re.findall(r'^  "(\w+)": \{', figures, re.MULTILINE)) == read.charts
+
+
+def test_a_complete_page_says_the_verdict_the_students_and_what_the_best_one_is(result_in: ResultIn) -> None:
+    text = Read(page_of(result_in("complete"))).text
+    assert "BEATS the same student without a teacher: +0.89 points of test accuracy" in text
+    assert "INCONCLUSIVE against the same student with default distillation" in text
+    assert "Winner's curse: val/accuracy of the winner looked better in the search" in text
+    assert "97.00% 96.00% to 98.00%" in text
+    assert "teacher 98.00%" in text
+    best = result_in("complete").winner
+    assert best is not None
+    assert f"learning_rate {best.values['optim.learning_rate']:.3g} log = [0.0001, 0.1]" in text
+    assert "20 s" in text
+    assert "2 an objective was not finite" in text
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("unfinished", "It is still at work, or was ended"),
+        ("interrupted", "Nothing was confirmed or examined yet"),
+        ("without_a_trial", "no trial could be used"),
+    ],
+)
+def test_a_page_without_a_verdict_says_why(state: str, said: str, result_in: ResultIn) -> None:
+    text = Read(page_of(result_in(state))).text
+    assert said in text
+    assert "On untouched test data" not in text
+
+
+def test_a_search_that_was_extended_and_not_finished_is_not_called_complete(tmp_path: Path) -> None:
+    summed_up(tmp_path, played(tmp_path, trials=2))
+    assert Result.of(tmp_path).status == "complete"
+    with (tmp_path / "ledger.jsonl").open("a") as file:
+        file.write(json.dumps({"entry": "extended", "at_s": 1.0}) + "\n")
+    assert Result.of(tmp_path).status == "unfinished"
+
+
+def test_what_users_have_written_is_text_and_nothing_else(tmp_path: Path) -> None:
+    session = played(tmp_path, trials=6)
+    summed_up(tmp_path, session, space=NASTY)
+    ledger = (tmp_path / "ledger.jsonl").read_text()
+    (tmp_path / "ledger.jsonl").write_text(re.sub(r'"message":"[^"]+"', f'"message":{json.dumps(NASTY)}', ledger))
+    page = page_of(Result.of(tmp_path))
+    assert NASTY not in page
+    assert NASTY in Read(page).text
+
+
+def test_several_results_are_told_apart_and_their_differences_named(result_in: ResultIn) -> None:
+    results = [result_in("complete"), result_in("of_several_objectives"), result_in("interrupted")]
+    text = Read(comparison_of(results)).text
+    for result in results:
+        assert result.name in text
+    assert "search.objectives - ['val/accuracy', 'parameters'] -" in text
+    assert f"Not complete, and without a verdict: {results[2].name}." in text
+    assert "learning_rate" not in text  # the same in all
+
+
+def test_results_of_one_name_are_called_by_their_folders(tmp_path: Path) -> None:
+    folders = [tmp_path / "a" / "same", tmp_path / "b" / "same"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        summed_up(folder, played(folder, trials=2))
+    text = Read(comparison_of([Result.of(folder) for folder in folders])).text
+    assert "chosen by test data if you choose it here" in text
+    assert "Nothing: all were given the same search.toml" in text
+    assert all(text.count(str(folder)) >= 3 for folder in folders)
+
+
+def test_a_folder_without_a_search_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="must be the result folder of a search, but holds none"):
+        Result.of(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_damaged_summary_is_refused(text: str, tmp_path: Path) -> None:
+    summed_up(tmp_path, played(tmp_path, trials=1))
+    (tmp_path / "summary.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"summary\.json: (is damaged|must be an object)"):
+        Result.of(tmp_path)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_a_browser_draws_every_chart_without_a_complaint_and_without_a_network(
+    result_in: ResultIn, tmp_path: Path
+) -> None:
+    (tmp_path / "one.html").write_text(page_of(result_in("complete")))
+    several = comparison_of([result_in("complete"), result_in("unfinished")])
+    (tmp_path / "several.html").write_text(several)
+    for name in ("one.html", "several.html"):
+        read = Read((tmp_path / name).read_text())
+        document = drawn(tmp_path / name, tmp_path)
+        places = re.findall(r'<div class="chart js-plotly-plot" id="(\w+)"', document)
+        assert set(places) == read.charts
+        assert document.count('class="main-svg"') >= len(places)
