@@ -46,7 +46,7 @@ def test_commands_are_understood(page: str) -> None:
 
 def test_the_readme_has_a_command_of_each_kind() -> None:
     assert {words[2] for words in commands("README.md")} == {
-        f"distill_tune.{name}" for name in ("search", "train", "predict")
+        f"distill_tune.{name}" for name in ("search", "train", "predict", "report")
     }
 
 
