@@ -20,6 +20,7 @@ from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_fold, check_students, dealt_out
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.export.result_folder import SHARED_CACHE
+from distill_tune.teachers import unread_keys
 from distill_tune.tuning.cluster.connection import check_sockets
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, estimated_examination_s, samples_per_epoch
@@ -52,6 +53,8 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         for number in range(space.config.data.folds or 0):
             check_fold(space.config, dataset, number, build(space.config.data, number).input_shape)
         storage, places = folder.parent, places_of_this_machine(space.config.resources, must_fit)
+        for warning in unread_keys(space.config.teacher):
+            console.print(warning)
         fitted = fit(space, dataset, places, console.print)
         space, config = fitted.space, fitted.space.config
         check_students(space, dataset)

@@ -39,7 +39,7 @@ from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.students import Student, empty_network
-from distill_tune.teachers import LoadedTeacher, Say, Teacher
+from distill_tune.teachers import LoadedTeacher, Say, Teacher, unread_keys
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset]
 
 
 def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
-    """The prepared data, those of each fold beside them; what was done to them has been said.
+    """The prepared data, those of each fold beside them; what was done to them, and what will not be, has been said.
 
     Raises:
         InputError: the data cannot be used.
@@ -207,7 +207,7 @@ def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
     for number in range(config.data.folds or 0):  # what a fold cannot have is refused before a teacher is trained
         check_fold(config, dataset, number, prepare_data(config.data, cache, number).input_shape)
     say(f"{dealt_out(dataset)}, of shape {dataset.input_shape}, {len(dataset.classes)} classes")
-    for note in dataset.notes:
+    for note in (*dataset.notes, *unread_keys(config.teacher)):
         say(note)
     return dataset
 
