@@ -6,6 +6,7 @@ The data are loaded and checked in a temporary folder; no teacher is trained, bu
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,13 +35,14 @@ from distill_tune.tuning.showing.wording import duration
 from distill_tune.tuning.state.plan import ConfirmationPlan
 
 
-def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
+def dry_run(space: Space, folder: Path, must_fit: bool = True, notes: Sequence[str] = ()) -> int:
     """Print the plan; returns the exit status.
 
     Args:
         space: what would be searched.
         folder: the result folder.
         must_fit: whether a trial must fit on this machine, since no cluster is given.
+        notes: what must be said of an old search that would go on.
 
     Raises:
         InputError: whatever a search would refuse, but for what only its teacher can tell.
@@ -53,8 +55,8 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         for number in range(space.config.data.folds or 0):
             check_fold(space.config, dataset, number, build(space.config.data, number).input_shape)
         storage, places = folder.parent, places_of_this_machine(space.config.resources, must_fit)
-        for warning in unread_keys(space.config.teacher):
-            console.print(warning)
+        for note in (*notes, *unread_keys(space.config.teacher)):
+            console.print(note)
         fitted = fit(space, dataset, places, console.print)
         space, config = fitted.space, fitted.space.config
         check_students(space, dataset)

@@ -114,13 +114,13 @@ class Job:
         return Ready(fitted, prepare(fitted.space, cache, self.reporter.tell, dataset))
 
     def _taken_up(self) -> Ready:
-        claim = Claim.of_old(self.order.folder, self.order.command, self.order.check_still_right)
-        self.reporter.say("Taking up", self.order.folder.name)
-        if lost := claim.history.loss:
-            self.reporter.tell(lost)
-        preparation = prepare(self.order.space, self.order.folder / CACHE, self.reporter.tell)
+        order = self.order
+        claim = Claim.of_old(order.folder, order.command, order.check_still_right, order.space)
+        self.reporter.say("Taking up", order.folder.name)
+        self.reporter.tell(*filter(None, [claim.history.loss]), *order.notes)
+        preparation = prepare(order.space, order.folder / CACHE, self.reporter.tell)
         known = list(claim.history.records.values())
-        return Ready(known_to_fit(self.order.space, preparation.dataset, known), preparation, claim)
+        return Ready(known_to_fit(order.space, preparation.dataset, known), preparation, claim)
 
     def _connect(self, stack: ExitStack) -> int:
         """A cluster whose nodes go together, and how many trials it has room for."""
