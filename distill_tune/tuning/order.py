@@ -84,7 +84,8 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
         check_others(space.config.search)
     if history.origin is not None:
         history.origin.check("--resume", folder, space)
-    return _going_on(space, history, folder, command, address)
+    order = _going_on(space, history, folder, command, address)
+    return replace(order, notes=(*_trials_in_vain(space, history), *order.notes))
 
 
 def extended(folder: Path, more_trials: int, time: str | None, command: str, address: str | None) -> Order:
@@ -105,15 +106,30 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
         )
     if history.origin is not None:
         history.origin.check("--extend", folder, space)
-    trained = sum(record.status is not Status.INFEASIBLE for record in history.records.values())
-    longer = _longer(space, trained + more_trials, time)
+    longer = _longer(space, _trained(history) + more_trials, time)
     order = _going_on(longer, history, folder, command, address)
     return replace(order, more_trials=more_trials, before=_length(space))
 
 
 def _going_on(space: Space, history: History, folder: Path, command: str, address: str | None) -> Order:
     order = Order(space, folder.name, folder, command, address, is_new=False, extensions=history.extensions)
-    return replace(order, notes=tuple(changes_in_words(history.own_parts, own_parts(space)) if history.records else ()))
+    edited = changes_in_words(history.own_parts, own_parts(space)) if history.records else []
+    return replace(order, notes=tuple(edited))
+
+
+def _trials_in_vain(space: Space, history: History) -> list[str]:
+    """That more trials are asked for than there were when the search itself ended; only its confirmation goes on."""
+    planned, trained = space.config.search.trials, _trained(history)
+    if history.ended_by != Reason.TRIALS or trained >= planned:
+        return []
+    return [
+        f"warning: search.trials = {planned} has no effect, since the search itself has ended, with {trained} trials, "
+        f"and only its confirmation goes on; once that is done, --extend {planned - trained} adds the others"
+    ]
+
+
+def _trained(history: History) -> int:
+    return sum(record.status is not Status.INFEASIBLE for record in history.records.values())
 
 
 def _knowing(space: Space) -> str:
