@@ -39,6 +39,8 @@ class Job:
     reporter: Reporter
     clock: Clock = field(default_factory=Clock)
     interrupt: Interrupt = field(default_factory=Interrupt)
+    connection: Connection | None = None
+    """To Ray, once it is begun."""
 
     def run(self) -> dict[str, Any]:
         """Do it all; returns what was written to `summary.json`.
@@ -51,6 +53,8 @@ class Job:
         with heard(self.interrupt), ExitStack() as stack:
             session = self._begin(stack)
             document = session.work()
+            if session.has_failures and self.connection is not None:
+                self.connection.keeps_logs = True
             self.interrupt.is_done = True
             self.clock.total_s = time.monotonic() - began_s
             document |= {**session.effort(), "versions": versions()}
@@ -126,6 +130,7 @@ class Job:
         """A cluster whose nodes go together, and how many trials it has room for."""
         self.reporter.say("Starting", "Ray, and a worker for each place")
         connection = stack.enter_context(Connection(self.order.address, self.resources, self.reporter.tell))
+        self.connection = connection
         import distill_tune.tuning.session  # noqa: F401  takes a second, in which Ray can start
         from distill_tune.tuning.cluster.nodes import check_nodes
 
