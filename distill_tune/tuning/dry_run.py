@@ -13,6 +13,7 @@ from pathlib import Path
 import tomli_w
 
 from distill_tune.config import Config, Space, tables_of
+from distill_tune.config.corners import of_some_trial
 from distill_tune.config.messages import dotted, named_apart
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset, prepare_data
@@ -89,8 +90,11 @@ def _show(console: SteadyConsole, space: Space, dataset: Dataset) -> None:
     console.print("Configuration (each range at its first value)\n", style="bold")
     console.print(tomli_w.dumps(tables_of(space.config)))
     console.print("Searched\n", style="bold")
-    for path, found in space.ranges.items():
+    searched = of_some_trial(space)
+    for path, found in searched.items():
         console.print(f"  {dotted(path)}: {_in_words(found)}")
+    if in_vain := [dotted(path) for path in space.ranges if path not in searched]:
+        console.print(f"  in no trial, as the space is: {', '.join(in_vain)}")
     console.print("\nData\n", style="bold")
     console.print(f"  {dealt_out(dataset)}, of shape {dataset.input_shape}")
     for note in dataset.notes:
