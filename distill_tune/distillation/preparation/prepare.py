@@ -32,6 +32,7 @@ from distill_tune.distillation.preparation.ready_teachers import (
     teacher_folders,
     teachers_to_prepare,
     together,
+    twins_in_words,
 )
 from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
 from distill_tune.distillation.preparation.users_keys import said_of_member, said_of_the_teacher, table_of
@@ -103,6 +104,8 @@ def _prepare(
     sections = teachers_to_prepare(space)
     are_several = "" not in sections
     folders = teacher_folders(space, dataset, cache)
+    for warning in twins_in_words(folders) if dataset.fold is None else []:
+        say(warning)
     _announce_cache(list(folders.values()), variants, dataset, cache, say)
     ready = {
         name: ready_member(name, section, folders[name], space, variants, dataset, say)
