@@ -66,7 +66,8 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
         from distill_tune.users_faults import users_faults_refused
 
         with users_faults_refused():
-            return dry_run(order.space, order.folder, must_fit=not is_there_already(order.address))
+            is_here = not is_there_already(order.address)
+            return dry_run(order.space, order.folder, must_fit=is_here, notes=order.notes)
 
     from distill_tune.tuning.job import Job
     from distill_tune.tuning.showing.display import Reporter, SteadyConsole

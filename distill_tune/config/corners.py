@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Literal
 
-from distill_tune.config.leaves import KeyPath, named
-from distill_tune.config.presence import Values
+from distill_tune.config.leaves import KeyPath, is_name, named
+from distill_tune.config.messages import dotted
+from distill_tune.config.presence import USE, Presence, Values
 from distill_tune.config.ranges import Range
 from distill_tune.config.space import Space
 
@@ -16,6 +17,16 @@ def combinations(ranges: Mapping[KeyPath, Range]) -> Iterator[Values]:
     """Every corner of each with every corner of all others; one without values where there are no ranges."""
     for values in product(*(found.corners() for found in ranges.values())):
         yield dict(zip(named(ranges), values, strict=True))
+
+
+def of_some_trial(space: Space) -> dict[KeyPath, Range]:
+    """The ranges that a trial can have: not those of a table that nothing chooses, or of a mix that no trial makes."""
+    presence = Presence(space.tables, space.config)
+    further = {path: found for path, found in space.ranges.items() if path[:2] == ("loss", "also")}
+    all_added = {dotted(path): max(found.corners()) for path, found in further.items()}  # the more, the more exists
+    choices = combinations({path: found for path, found in space.ranges.items() if is_name(path) or path == USE})
+    trials = [all_added | chosen for chosen in choices]
+    return {path: r for path, r in space.ranges.items() if any(presence.exists(path, trial) for trial in trials)}
 
 
 def end_of(space: Space, family: str, end: Literal[0, -1]) -> Values:

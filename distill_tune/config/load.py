@@ -119,9 +119,10 @@ def _parse_value(setting: str, text: str) -> Any:
 
 
 def _merge(tables: dict[str, Any], new: dict[str, Any]) -> None:
+    """Lay `new` over `tables`; an empty table takes everything out of the one that is there."""
     for key, value in new.items():
         old = tables.get(key)
-        if isinstance(value, dict) and not is_range(value) and isinstance(old, dict) and not is_range(old):
+        if value and isinstance(value, dict) and not is_range(value) and isinstance(old, dict) and not is_range(old):
             _merge(old, value)
         else:
             tables[key] = value

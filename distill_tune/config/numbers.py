@@ -16,6 +16,17 @@ def _is_not_beyond_all_counting(value: int) -> int:
 
 
 Positive = Annotated[int, Field(ge=1), AfterValidator(_is_not_beyond_all_counting)]
+COLDEST, HOTTEST = 1e-6, 1e6
+"""Between these a softmax of logits, and its square of T before it, are more than rounding in single precision."""
+
+
+def _is_held_in_single_precision(value: float) -> float:
+    if not COLDEST <= value <= HOTTEST:
+        raise ValueError("must be from 1e-6 to 1e6, beyond which single precision gives nothing or NaN")
+    return value
+
+
+Temperature = Annotated[float, Field(gt=0), AfterValidator(_is_held_in_single_precision)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """What every generator of random numbers in use can be seeded with."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from distill_tune.config.choosing import Choosing
 from distill_tune.config.messages import BrokenRule, broken_rule, unknown_key
-from distill_tune.config.numbers import CountOrShare, Fraction, Positive, Seed
+from distill_tune.config.numbers import CountOrShare, Fraction, Positive, Seed, Temperature
 from distill_tune.config.optim import OptimConfig
 from distill_tune.config.searching import ConfirmConfig, LimitsConfig, ResourcesConfig, SearchConfig
 from distill_tune.errors import ConfigError
@@ -92,9 +92,9 @@ class LossConfig(Choosing):
 
     chooses: ClassVar[dict[str, Registry[Any]]] = {"kind": LOSSES}
     kind: str = "soft_targets"
-    temperature: Annotated[float, Field(gt=0)] = 4.0
+    temperature: Temperature = 4.0
     """Divides both sets of logits before the softmax; 1 leaves them unchanged."""
-    temperature_end: Annotated[float, Field(gt=0)] | None = None
+    temperature_end: Temperature | None = None
     """The temperature in the last step, to which it moves from `temperature`; None keeps it."""
     soft_weight: Annotated[float, Field(ge=0, le=1)] = 0.9
     """Weight of the teacher's term; the labels' term has the rest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from distill_tune.config.messages import listed
 from distill_tune.data.raw import Raw
@@ -10,11 +11,20 @@ from distill_tune.data.splits import Rows
 
 _FEW = 3
 """Of fewer samples a class's accuracy says nothing at all."""
+_FEW_TO_RANK_BY = 10
+"""Of fewer samples it is too coarse to rank students by: a step of more than ten points, and a chance of as much."""
 
 
 def said_of_classes(raw: Raw, rows: Rows) -> list[str]:
     """Those that are alike, and those that are rare; a line of each kind."""
     return [*_alike(raw.classes), *_rare(raw, rows)]
+
+
+def too_few_to_rank_by(labels: npt.NDArray[np.int64], classes: tuple[str, ...]) -> str:
+    """The classes of which few of these samples are, with their numbers; empty where there are enough of each."""
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    few = sorted((int(count), name) for count, name in zip(counts, classes, strict=True) if count < _FEW_TO_RANK_BY)
+    return listed([f"{name!r} ({count})" for count, name in few])
 
 
 def _alike(classes: tuple[str, ...]) -> list[str]:

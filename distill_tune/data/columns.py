@@ -13,6 +13,12 @@ from distill_tune.errors import DataError
 MAX_CATEGORIES = 100
 MAX_SIZE = 1e100
 """Larger numbers overflow when they are squared; nothing measured is that large."""
+_OF_A_DATE = "such as the days since one date, the month or the hour"
+"""What a date or a time can be to a network; as text it is one category more each day."""
+_DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/]\d{1,2}[-/]\d{2,4}|\d{1,2}\.\d{1,2}\.\d{4})"
+_HOUR = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?(Z| ?[+-]\d{2}:?\d{2})?"
+_DATE = rf" *({_DAY}([ T]{_HOUR})?|{_HOUR}) *"
+"""Dates and times as they are written mostly, in the order of any country."""
 
 
 def column_kind(column: pd.Series, cure: str = "leave it out") -> str:
@@ -26,7 +32,8 @@ def column_kind(column: pd.Series, cure: str = "leave it out") -> str:
         return "number"
     if is_category(column):
         return "category"
-    raise DataError(f"column {column.name!r} holds {_held(column)}; make numbers or text of it, or {cure}.")
+    such = f", {_OF_A_DATE}" if _holds_dates(column) else ""
+    raise DataError(f"column {column.name!r} holds {_held(column)}; make numbers or text of it{such}, or {cure}.")
 
 
 def is_category(column: pd.Series) -> bool:
@@ -42,6 +49,12 @@ def _held(column: pd.Series) -> str:
         return f"{column.dtype}"
     first = next(value for value in column.dropna() if not isinstance(value, str | bool))
     return f"{type(first).__name__}, such as {str(first)!r:.40}"
+
+
+def _holds_dates(column: pd.Series) -> bool:
+    """Whether it holds dates or times as such, and no text."""
+    inferred = pd.api.types.infer_dtype(column, skipna=True)
+    return column.dtype.kind == "M" or inferred in ("date", "datetime", "datetime64", "time")
 
 
 def check_table(frame: pd.DataFrame, where: str, cure: str) -> None:
@@ -66,14 +79,14 @@ def check_table(frame: pd.DataFrame, where: str, cure: str) -> None:
 
 
 class Almost(NamedTuple):
-    """Why numbers were read as text."""
+    """Why numbers, or what could be made numbers, were read as text."""
 
     what: str
     way_out: str
 
 
 def almost_numbers(column: pd.Series) -> Almost | None:
-    """Why a column of numbers was read as text, if that is what it looks like."""
+    """Why a column of numbers was read as text, or one of dates, if that is what it looks like."""
     counts = column.dropna().astype("str").value_counts()
     stray = counts[pd.to_numeric(counts.index, errors="coerce").isna()]
     if stray.empty:
@@ -84,6 +97,9 @@ def almost_numbers(column: pd.Series) -> Almost | None:
     with_points = pd.to_numeric(stray.index.str.replace(",", ".", regex=False), errors="coerce")
     if stray[~np.isnan(with_points) & ~in_thousands].sum() > total / 2:
         return Almost(f"numbers with decimal commas, such as {first!r}", "write points")
+    if stray[are_dates := stray.index.str.fullmatch(_DATE)].sum() > counts.sum() / 2:
+        what = f"dates or times, such as {stray.index[are_dates][0]!r}"
+        return Almost(what, f"make numbers of them, {_OF_A_DATE}")
     if total < counts.sum() / 2:
         return Almost(f"numbers, but for {total:,} such as {first!r}", "leave those cells empty")
     return None

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from distill_tune.version import __version__
 
-_LIBRARIES = ("torch", "ray", "optuna", "numpy", "scikit-learn", "pyarrow", "pydantic")
+_LIBRARIES = ("torch", "ray", "optuna", "numpy", "scikit-learn", "pyarrow", "pillow", "pydantic")
 
 
 def versions() -> dict[str, str]:

@@ -82,6 +82,11 @@ def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
     except Exception as error:  # these options, or this family; others of a space may be sound
         if told := fault_of_users(error):
             raise ConfigError(f"student.family: {told}") from error
+        if isinstance(error, RecursionError):  # of PyTorch, which asks each module for its parts
+            raise ConfigError(
+                "student.family: a module of the network is a part of itself, so that no way through the network ends; "
+                "keep what it must know of the whole in a list, which PyTorch does not look into."
+            ) from error
         raise
     operations = operations_of(lambda: _run(network, torch.zeros(1, *input_shape), classes))
     return Cost(sum(parameter.numel() for parameter in network.parameters()), operations // 2)
@@ -94,7 +99,8 @@ def _run(network: nn.Module, sample: torch.Tensor, classes: int) -> None:
         given: object = network(sample)
     except Exception as error:  # a user's network may raise anything
         raise ConfigError(
-            f"student.family: the network cannot take a sample of shape {tuple(sample.shape)}: {one_line(error)}"
+            f"student.family: the network cannot take a sample of shape {tuple(sample.shape)}: "
+            f"{one_line(error).rstrip('.')}; mend its forward."
         ) from error
     shape = tuple(given.shape) if isinstance(given, torch.Tensor) else f"{given!r:.60}"
     if not isinstance(given, torch.Tensor) or shape != (1, classes):

@@ -49,7 +49,7 @@ class UsersOwn(Student):
         except Exception as error:  # whatever it is, it comes from what the user wrote
             raise ConfigError(
                 f"student.family: {self._path!r} cannot build {options} for samples of shape {input_shape}: "
-                f"{one_line(error)}"
+                f"{one_line(error).rstrip('.')}; mend it, or give it other options."
             ) from error
         if not isinstance(network, nn.Module):
             kind = type(network).__name__

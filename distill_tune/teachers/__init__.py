@@ -9,6 +9,7 @@ from distill_tune.teachers._base import (
     Trained,
     existing_file,
     family_trained_here,
+    unread_keys,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "Trained",
     "existing_file",
     "family_trained_here",
+    "unread_keys",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_tune.errors import DataError, TeacherError
-from distill_tune.registry import Options
+from distill_tune.registry import TEACHERS, Options
 from distill_tune.students import Student
 
 if TYPE_CHECKING:
@@ -93,6 +93,28 @@ def family_trained_here(config: TeacherConfig) -> Student | None:
     return Student.of(config)
 
 
+def unread_keys(section: TeacherConfig) -> list[str]:
+    """A warning for each key that is set and that the chosen source does not read, those of an ensemble's members too.
+
+    Such a key may wait for another source, which `--set teacher.source` chooses. But whoever has named a file must hear
+    that the teacher is not from there.
+    """
+    source = Teacher.of(section)
+    tables = {"teacher": section}
+    tables |= {f"teacher.ensemble.members.{name}": member for name, member in source.member_configs().items()}
+    return [
+        f"warning: {table}.{key} has no effect, since {table}.source = {each.source!r} does not read it; leave it out, "
+        f"or choose a source that does ({_readers_of(key)})"
+        for table, each in tables.items()
+        for key in Teacher.of(each).ignores
+        if getattr(each, key)
+    ]
+
+
+def _readers_of(key: str) -> str:
+    return ", ".join(name for name in TEACHERS.names if key not in TEACHERS.get(name).ignores)
+
+
 def existing_file(config: TeacherConfig) -> Path:
     """The file at `teacher.path`, for a source that needs it.
 
@@ -113,6 +135,8 @@ class Teacher(Options):
 
     needs: ClassVar[tuple[str, ...]] = ()
     """Keys of `[teacher]` that this source cannot do without."""
+    ignores: ClassVar[tuple[str, ...]] = ()
+    """Keys of `[teacher]` that this source does not read; whoever sets one is told (`unread_keys`)."""
     has_network: ClassVar[bool] = True
     """False for a source that hands over logits alone."""
     has_layers: ClassVar[bool] = True

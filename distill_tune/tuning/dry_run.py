@@ -6,12 +6,14 @@ The data are loaded and checked in a temporary folder; no teacher is trained, bu
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import tomli_w
 
 from distill_tune.config import Config, Space, tables_of
+from distill_tune.config.corners import of_some_trial
 from distill_tune.config.messages import dotted, named_apart
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset, prepare_data
@@ -20,6 +22,7 @@ from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_fold, check_students, dealt_out
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.export.result_folder import SHARED_CACHE
+from distill_tune.teachers import unread_keys
 from distill_tune.tuning.cluster.connection import check_sockets
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, estimated_examination_s, samples_per_epoch
@@ -33,13 +36,14 @@ from distill_tune.tuning.showing.wording import duration
 from distill_tune.tuning.state.plan import ConfirmationPlan
 
 
-def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
+def dry_run(space: Space, folder: Path, must_fit: bool = True, notes: Sequence[str] = ()) -> int:
     """Print the plan; returns the exit status.
 
     Args:
         space: what would be searched.
         folder: the result folder.
         must_fit: whether a trial must fit on this machine, since no cluster is given.
+        notes: what must be said of an old search that would go on.
 
     Raises:
         InputError: whatever a search would refuse, but for what only its teacher can tell.
@@ -52,6 +56,8 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True) -> int:
         for number in range(space.config.data.folds or 0):
             check_fold(space.config, dataset, number, build(space.config.data, number).input_shape)
         storage, places = folder.parent, places_of_this_machine(space.config.resources, must_fit)
+        for note in (*notes, *unread_keys(space.config.teacher)):
+            console.print(note)
         fitted = fit(space, dataset, places, console.print)
         space, config = fitted.space, fitted.space.config
         check_students(space, dataset)
@@ -84,8 +90,11 @@ def _show(console: SteadyConsole, space: Space, dataset: Dataset) -> None:
     console.print("Configuration (each range at its first value)\n", style="bold")
     console.print(tomli_w.dumps(tables_of(space.config)))
     console.print("Searched\n", style="bold")
-    for path, found in space.ranges.items():
+    searched = of_some_trial(space)
+    for path, found in searched.items():
         console.print(f"  {dotted(path)}: {_in_words(found)}")
+    if in_vain := [dotted(path) for path in space.ranges if path not in searched]:
+        console.print(f"  in no trial, as the space is: {', '.join(in_vain)}")
     console.print("\nData\n", style="bold")
     console.print(f"  {dealt_out(dataset)}, of shape {dataset.input_shape}")
     for note in dataset.notes:

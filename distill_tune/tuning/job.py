@@ -48,6 +48,8 @@ class Job:
     reporter: Reporter
     clock: Clock = field(default_factory=Clock)
     interrupt: Interrupt = field(default_factory=Interrupt)
+    connection: Connection | None = None
+    """To Ray, once it is begun."""
 
     def run(self) -> dict[str, Any]:
         """Do it all; returns what was written to `summary.json`.
@@ -60,6 +62,8 @@ class Job:
         with heard(self.interrupt), ExitStack() as stack:
             session = self._begin(stack)
             document = session.work()
+            if session.has_failures and self.connection is not None:
+                self.connection.keeps_logs = True
             self.interrupt.is_done = True
             self.clock.total_s = time.monotonic() - began_s
             document |= {**session.effort(), "versions": versions()}
@@ -136,18 +140,19 @@ class Job:
         return Ready(fitted, prepare(fitted.space, cache, self.reporter.tell, dataset))
 
     def _taken_up(self) -> Ready:
-        claim = Claim.of_old(self.order.folder, self.order.command, self.order.check_still_right)
-        self.reporter.say("Taking up", self.order.folder.name)
-        if lost := claim.history.loss:
-            self.reporter.tell(lost)
-        preparation = prepare(self.order.space, self.order.folder / CACHE, self.reporter.tell)
+        order = self.order
+        claim = Claim.of_old(order.folder, order.command, order.check_still_right, order.space)
+        self.reporter.say("Taking up", order.folder.name)
+        self.reporter.tell(*filter(None, [claim.history.loss]), *order.notes)
+        preparation = prepare(order.space, order.folder / CACHE, self.reporter.tell)
         known = list(claim.history.records.values())
-        return Ready(known_to_fit(self.order.space, preparation.dataset, known), preparation, claim)
+        return Ready(known_to_fit(order.space, preparation.dataset, known), preparation, claim)
 
     def _connect(self, stack: ExitStack) -> int:
         """A cluster whose nodes go together, and how many trials it has room for."""
         self.reporter.say("Starting", "Ray, and a worker for each place")
         connection = stack.enter_context(Connection(self.order.address, self.resources, self.reporter.tell))
+        self.connection = connection
         import distill_tune.tuning.session  # noqa: F401  takes a second, in which Ray can start
         from distill_tune.tuning.cluster.nodes import check_nodes
 

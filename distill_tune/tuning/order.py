@@ -17,6 +17,7 @@ from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.claim import Claim, space_of
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL, Entry
+from distill_tune.tuning.state.own_parts import changes_in_words, own_parts
 from distill_tune.tuning.state.records import Status, TrialRecord, scores_of
 
 _FOR_GOOD = (Reason.EPOCHS, Reason.TARGET, Reason.PATIENCE)
@@ -41,6 +42,8 @@ class Order:
     """How often the search had been extended when this was ordered."""
     before: tuple[int, str | None] = (0, None)
     """For an extension: the trials and the time that `search.toml` has until it is entered."""
+    notes: tuple[str, ...] = ()
+    """What must be said of an old search that goes on, a line each."""
 
     def check_still_right(self, history: History) -> None:
         """Whether what was looked at before the folder was claimed is so now; another program may have had it then.
@@ -81,7 +84,8 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
         check_others(space.config.search)
     if history.origin is not None:
         history.origin.check("--resume", folder, space)
-    return Order(space, folder.name, folder, command, address, is_new=False, extensions=history.extensions)
+    order = _going_on(space, history, folder, command, address)
+    return replace(order, notes=(*_trials_in_vain(space, history), *order.notes))
 
 
 def extended(folder: Path, more_trials: int, time: str | None, command: str, address: str | None) -> Order:
@@ -102,10 +106,30 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
         )
     if history.origin is not None:
         history.origin.check("--extend", folder, space)
-    trained = sum(record.status is not Status.INFEASIBLE for record in history.records.values())
-    longer = _longer(space, trained + more_trials, time)
-    order = Order(longer, folder.name, folder, command, address, is_new=False, extensions=history.extensions)
+    longer = _longer(space, _trained(history) + more_trials, time)
+    order = _going_on(longer, history, folder, command, address)
     return replace(order, more_trials=more_trials, before=_length(space))
+
+
+def _going_on(space: Space, history: History, folder: Path, command: str, address: str | None) -> Order:
+    order = Order(space, folder.name, folder, command, address, is_new=False, extensions=history.extensions)
+    edited = changes_in_words(history.own_parts, own_parts(space)) if history.records else []
+    return replace(order, notes=tuple(edited))
+
+
+def _trials_in_vain(space: Space, history: History) -> list[str]:
+    """That more trials are asked for than there were when the search itself ended; only its confirmation goes on."""
+    planned, trained = space.config.search.trials, _trained(history)
+    if history.ended_by != Reason.TRIALS or trained >= planned:
+        return []
+    return [
+        f"warning: search.trials = {planned} has no effect, since the search itself has ended, with {trained} trials, "
+        f"and only its confirmation goes on; once that is done, --extend {planned - trained} adds the others"
+    ]
+
+
+def _trained(history: History) -> int:
+    return sum(record.status is not Status.INFEASIBLE for record in history.records.values())
 
 
 def _knowing(space: Space) -> str:

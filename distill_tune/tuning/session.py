@@ -76,6 +76,12 @@ class Session:
         finally:
             self.ledger.close()  # the panel hides the cursor until it is closed
 
+    @property
+    def has_failures(self) -> bool:
+        """Whether any training has failed."""
+        ledgers = [self.ledger, self.confirmation_ledger, *([s.ledger] if (s := self.baseline_search) else [])]
+        return any(ledger.count(Status.FAILED) for ledger in ledgers)
+
     def effort(self) -> dict[str, Any]:
         """What the search has cost, and why it ended."""
         main, baseline = self.main, self.baseline_search

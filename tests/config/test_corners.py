@@ -1,11 +1,13 @@
 """Corners of a search space."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 
 from distill_tune.config import Space
-from distill_tune.config.corners import combinations, edges_of, end_of
+from distill_tune.config.corners import combinations, edges_of, end_of, of_some_trial
+from distill_tune.config.messages import dotted
 
 WIDTHS, DEPTHS, STAGES = (4, 6, 9), (1, 3), (1, 2)
 
@@ -45,3 +47,41 @@ def test_every_corner_is_a_run_of_the_space(space: Space) -> None:
     for family in space.families:
         for values in edges_of(space, family):
             assert space.at(values).student.family == family
+
+
+def test_ranges_of_what_can_be_chosen_are_of_some_trial_and_others_are_of_none(space: Space) -> None:
+    assert set(of_some_trial(space)) == set(space.ranges)
+    tables = {**space.tables, "student": {"family": "mlp", "resnet": {"stages": {"int": [1, 2]}}}}
+    tables["loss"] = {"kind": ["labels", "dkd"], "temperature": {"log": [1, 4]}, "also": {"sp": {"uniform": [0, 1]}}}
+    known = Space.parse(tables)
+    assert {dotted(path) for path in known.ranges.keys() - of_some_trial(known)} == {"student.resnet.stages"}
+    cold = Space.parse({**tables, "loss": {"kind": "labels", "temperature": {"log": [1, 4]}}})
+    assert {dotted(path) for path in cold.ranges.keys() - of_some_trial(cold)} == {
+        "student.resnet.stages",
+        "loss.temperature",
+    }
+
+
+@pytest.mark.parametrize(
+    ("use", "lacking"),
+    [
+        (None, set()),
+        ({"choice": ["big", ["big", "small"]]}, set()),
+        ({"choice": ["big", "small"]}, {"big", "small"}),
+        ({"choice": ["small", ["big", "third"]]}, {"small"}),
+        ("big", {"big", "small"}),
+        (["big", "third"], {"small"}),
+    ],
+)
+def test_a_weight_of_a_mix_that_no_trial_makes_is_of_none(use: Any, lacking: set[str]) -> None:
+    members = {name: {"family": "mlp", "mlp": {"width": w}} for name, w in (("big", 9), ("small", 4), ("third", 5))}
+    ensemble = {"members": members, "weights": {name: {"log": [0.2, 5.0]} for name in ("big", "small")}}
+    ensemble |= {} if use is None else {"use": use}
+    space = Space.parse(
+        {
+            "data": {"source": "digits"},
+            "teacher": {"source": "ensemble", "ensemble": ensemble},
+            "student": {"family": "mlp"},
+        }
+    )
+    assert {path[-1] for path in space.ranges.keys() - of_some_trial(space)} == lacking

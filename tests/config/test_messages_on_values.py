@@ -7,6 +7,19 @@ from refusals import cases, check, parse, refused
 @cases("""
 loss.temperature = -3
     loss.temperature: must be greater than 0, but got -3.
+loss.temperature = 1e-320
+    loss.temperature: must be from 1e-6 to 1e6, beyond which single precision gives nothing or NaN, but got 1e-320.
+loss.temperature_end = 1e300
+    loss.temperature_end: must be from 1e-6 to 1e6, beyond which single precision gives nothing or NaN, but got 1e+300.
+loss.temperature = { log = [1e-9, 8] }
+    loss.temperature: must be from 1e-6 to 1e6, beyond which single precision gives nothing or NaN, but got 1e-09.
+    Every value of { log = [1e-09, 8.0] } must be allowed.
+loss.logit_standardization.base_temperature = 1e7
+    loss.logit_standardization.base_temperature: must be from 1e-6 to 1e6, beyond which single precision gives nothing
+    or NaN, but got 10000000.0.
+loss.mlkd.temperatures = [2.0, 1e-7]
+    loss.mlkd.temperatures[1]: must be from 1e-6 to 1e6, beyond which single precision gives nothing or NaN, but got
+    1e-07.
 loss.temperature = 'four'
     loss.temperature: must be a number, but got 'four'.
 loss.temperature = '4'

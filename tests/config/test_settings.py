@@ -64,6 +64,27 @@ def test_every_key_of_a_run_can_be_set() -> None:
     assert found == tables
 
 
+@pytest.mark.parametrize(
+    ("setting", "left"),
+    [
+        ("loss.also={}", {}),
+        ("loss={ also = {} }", {}),
+        ("loss.also={ sp = 2.0 }", {"sp": 2.0, "rkd": {"log": [0.1, 1.0]}}),
+        ("loss.also.rkd={}", {"sp": 1.0, "rkd": {}}),
+    ],
+)
+def test_a_table_is_laid_over_the_one_that_is_there_and_an_empty_one_empties_it(
+    setting: str, left: dict[str, Any]
+) -> None:
+    tables = {"loss": {"kind": "dkd", "also": {"sp": 1.0, "rkd": {"log": [0.1, 1.0]}}}, "optim": {"kind": "sgd"}}
+    apply_setting(tables, setting)
+    assert tables == {"loss": {"kind": "dkd", "also": left}, "optim": {"kind": "sgd"}}
+
+
+def test_further_terms_can_be_taken_out_together() -> None:
+    assert with_settings("loss.also.sp=1.0", "loss.also={}").config.loss.also == {}
+
+
 def test_a_value_takes_the_place_of_a_range() -> None:
     space = with_settings("loss.temperature=4")
     assert ("loss", "temperature") not in space.ranges

@@ -1,7 +1,7 @@
 """What looks odd in data, and can be used all the same, is said."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +11,7 @@ from source_files import SaveText
 from distill_tune.config.sections import DataConfig
 from distill_tune.data.build import build
 from distill_tune.data.columns import almost_numbers
+from distill_tune.errors import DataError
 
 AGES = [number / 2 for number in range(60)]
 WITH_COMMAS = [f'"{age}"'.replace(".", ",") for age in AGES]
@@ -49,7 +50,57 @@ def test_numbers_that_are_read_as_categories_are_said(save_text: SaveText, ages:
     assert re.search(rf"^column 'age' counts as \d+ categories, and has {re.escape(said)}$", found, re.MULTILINE)
 
 
-@pytest.mark.parametrize("texts", [["a", "b"], ["1", "b", "c"], ["1", "2"], ["1,5", "b", "c"], []])
+DATES = "make numbers of them, such as the days since one date, the month or the hour"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["2024-01-31", "2024-02-01", "unknown"],
+        ["2024-01-31 08:15:00", "2024-01-31T08:16"],
+        ["2024-01-31T08:15:00.123Z", "2024-01-31T08:15:00+02:00"],
+        ["31.1.2024", "1.2.2024"],
+        ["1/31/24", "02/01/2024"],
+        ["08:15", "8:16:30 PM"],
+    ],
+)
+def test_text_of_dates_or_times_is_told_from_other_text(texts: list[str]) -> None:
+    found = almost_numbers(pd.Series(texts, dtype="str"))
+    assert found == (f"dates or times, such as {texts[0]!r}", DATES)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_too_many_dates_are_refused_with_what_to_make_of_them(tmp_path: Path, kind: str) -> None:
+    days = pd.date_range("2024-01-01", periods=120).astype("str")
+    frame = pd.DataFrame({"day": days, "kind": ["yes", "no"] * 60})
+    path = tmp_path / f"data.{kind}"
+    frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path, index=False)
+    said = f"such as '2024-01-01'); at most 100 can be told apart; {DATES}, or leave it out (data.{kind}.ignore)."
+    with pytest.raises(DataError, match=re.escape(said)):
+        build(DataConfig(source=kind, path=str(path)))
+
+
+@pytest.mark.parametrize("made", [pd.Timestamp, lambda day: pd.Timestamp(day).date()])
+def test_a_parquet_column_of_dates_is_refused_with_what_to_make_of_them(
+    tmp_path: Path, made: Callable[[str], object]
+) -> None:
+    days = [made(day) for day in ("2024-01-01", "2024-01-02")] * 30
+    pd.DataFrame({"day": days, "kind": ["yes", "no"] * 30}).to_parquet(tmp_path / "data.parquet", index=False)
+    said = r"make numbers or text of it, such as the days since one date, the month or the hour, or leave it out \("
+    with pytest.raises(DataError, match=said):
+        build(DataConfig(source="parquet", path=str(tmp_path / "data.parquet")))
+
+
+def test_dates_that_are_few_enough_to_be_categories_are_said(save_text: SaveText) -> None:
+    days = [f"2024-01-{day:02}" for day in range(1, 31)] * 2
+    found = notes_of(save_text(people(days, ["yes", "no", "no"] * 20)))
+    said = f"column 'age' counts as \\d+ categories, and has dates or times, such as '2024-[^']+'; .* meant, {DATES}"
+    assert re.search(rf"^{said}$", found, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "texts", [["a", "b"], ["1", "b", "c"], ["1", "2"], ["1,5", "b", "c"], ["1.2.3", "2.10.1"], ["3:1", "2:2"], []]
+)
 def test_what_is_text_is_not_taken_for_numbers(texts: list[str]) -> None:
     assert almost_numbers(pd.Series(texts, dtype="str")) is None
 

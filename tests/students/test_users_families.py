@@ -36,6 +36,26 @@ class Net(nn.Module):
         return logits
 
 
+class Ring(Net):
+    """A part of it holds the whole."""
+
+    def __init__(self, input_shape: tuple[int, ...], classes: int):
+        super().__init__(input_shape, classes, width=1)
+        self.layer.whole = self
+
+
+class Endless(Net):
+    def __init__(self, input_shape: tuple[int, ...], classes: int):
+        super().__init__(input_shape, classes, width=1)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.forward(inputs)
+
+
+def endless(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    return endless(input_shape, classes)
+
+
 def free(input_shape: tuple[int, ...], classes: int, **options: Any) -> nn.Module:
     return small(input_shape, classes, **options)
 
@@ -85,7 +105,7 @@ def taken(input_shape: tuple[int, ...], classes: int, copy: int = 1) -> nn.Modul
 def mine(monkeypatch: pytest.MonkeyPatch) -> None:
     """This file's functions as the importable module `mine`."""
     module = ModuleType("mine")
-    bad = (number, no_classes, wrong_logits, wrong_inputs, probabilities)
+    bad = (number, no_classes, wrong_logits, wrong_inputs, probabilities, Endless, endless, Ring)
     for entry in (small, Net, free, curious, truncated, taken, log_probabilities, *bad):
         setattr(module, entry.__name__, entry)
     monkeypatch.setitem(sys.modules, "mine", module)
@@ -195,7 +215,10 @@ def test_a_family_that_has_no_network_for_some_options_is_refused_for_these_alon
             "mine:probabilities",
             r"must give logits, but gave numbers that sum to 1, as probabilities do; leave its softm",
         ),
-        ("mine:wrong_inputs", r"cannot take a sample of shape \(1, 4\): RuntimeError: "),
+        ("mine:wrong_inputs", r"cannot take a sample of shape \(1, 4\): RuntimeError: .*[^.]; mend its forward\.$"),
+        ("mine:Endless", r"cannot take a sample of shape \(1, 4\): RecursionError: .*; mend its forward\.$"),
+        ("mine:endless", r"cannot build \{\} for .* RecursionError: .*; mend it, or give it other options\.$"),
+        ("mine:Ring", r"^student\.family: a module of the network is a part of itself, .*; keep .* in a list, which "),
     ],
 )
 def test_a_users_network_that_does_not_fit_is_found_by_counting_in_one_line(path: str, message: str) -> None:

@@ -138,6 +138,18 @@ def test_members_whose_files_have_the_same_content_are_linked_once(ready: Ready,
     assert any(linked.member_folders["a"].rglob("*.arrow"))
 
 
+@pytest.mark.parametrize("folds", [None, 2])
+def test_members_whose_files_have_the_same_content_are_said_once(tmp_path: Path, folds: int | None) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1), ("d", 0)):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(seed).normal(size=(600, 4)))
+    members = {name: {"source": "logits", "path": str(tmp_path / f"{name}.npy")} for name in "abcd"}
+    data = run_space().tables["data"] | ({} if folds is None else {"folds": folds})
+    said = list[str]()
+    prepare(space_of(members=members, base=run_space().tables | {"data": data}), tmp_path / "cache", said.append)
+    twins = [line.split(",")[0] for line in said if "same teacher" in line]
+    assert twins == [f"warning: teacher.ensemble.members: 'a' and {name!r} are the same teacher" for name in ("b", "d")]
+
+
 def test_a_trial_learns_from_the_mix_that_it_says(ready: Ready) -> None:
     single = {name: logits_seen(ready(run_space(teacher=table))) for name, table in (("big", BIG), ("small", SMALL))}
     mixed = logits_seen(ready(space_of(weights={"big": 3.0})))

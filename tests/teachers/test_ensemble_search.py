@@ -1,9 +1,11 @@
 """A mix of teachers that is searched: who takes part, with which weight, and what is said of it in the end."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ensembles import Ready, space_of
+import tomli_w
+from ensembles import BIG, SMALL, Ready, space_of
 from optuna import create_study
 from optuna.samplers import RandomSampler
 from runs import run_space
@@ -11,6 +13,7 @@ from runs import run_space
 from distill_tune.config import Space, tables_of
 from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.labelling import label_inputs
+from distill_tune.search import main
 from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of
@@ -94,3 +97,18 @@ def test_the_summary_tells_the_winners_mix_and_each_member(ready: Ready) -> None
 
 def examine_nobody(teacher: Any, dataset: Any) -> Any:
     return examine([], teacher, dataset)
+
+
+def test_a_dry_run_lists_the_weight_of_a_mix_that_no_trial_makes_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    members = {"big": BIG, "small": SMALL}
+    weights = {"big": {"log": [0.2, 5.0]}}
+    ensemble = {"members": members, "use": {"choice": ["big", "small"]}, "weights": weights}
+    tables = {**run_space().tables, "teacher": {"source": "ensemble", "ensemble": ensemble}}
+    (tmp_path / "space.toml").write_text(tomli_w.dumps(tables))
+    assert main([str(tmp_path / "space.toml"), "--storage", str(tmp_path), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "  teacher.ensemble.use: one of big, small\n" in said
+    assert "  in no trial, as the space is: teacher.ensemble.weights.big\n" in said
+    assert "teacher.ensemble.weights.big: numbers" not in said

@@ -5,10 +5,9 @@ Sun, Ren, Li, Wang, Cao, "Logit Standardization in Knowledge Distillation", CVPR
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
-
+from distill_tune.config.numbers import Temperature
 from distill_tune.distillation.losses._base import Loss
 from distill_tune.distillation.losses.soft_targets import soft_target_loss
 from distill_tune.registry import LOSSES
@@ -37,7 +36,7 @@ class LogitStandardization(Loss):
     over_lanes: ClassVar[bool] = True
     fewest_classes: ClassVar[int] = 3  # the z-scores of two numbers are 1 and -1, whatever these are
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"base_temperature": {"log": [1.0, 6.0]}}
-    base_temperature: Annotated[float, Field(gt=0)] = 2.0
+    base_temperature: Temperature = 2.0
     """tau: z-scores have deviation 1, whatever the network, so good values lie near 2 (the paper's)."""
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:

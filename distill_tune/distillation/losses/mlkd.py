@@ -6,10 +6,11 @@ https://openaccess.thecvf.com/content/CVPR2023/html/Jin_Multi-Level_Logit_Distil
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from distill_tune.config.numbers import Temperature
 from distill_tune.distillation.losses._base import Loss, Weight
 from distill_tune.distillation.losses.soft_targets import soft_target_loss
 from distill_tune.registry import LOSSES
@@ -55,7 +56,7 @@ class Mlkd(Loss):
         "temperatures": {"choice": [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0, 6.0]]},
         "class_weight": {"log": [0.01, 1.0]},
     }
-    temperatures: list[Annotated[float, Field(gt=0)]] = Field([2.0, 3.0, 4.0, 5.0, 6.0], min_length=1, max_length=16)
+    temperatures: list[Temperature] = Field([2.0, 3.0, 4.0, 5.0, 6.0], min_length=1, max_length=16)
     """All of them at once, in place of `loss.temperature`."""
     instance_weight: Weight = 1.0
     batch_weight: Weight = 1.0

@@ -32,6 +32,7 @@ from distill_tune.distillation.preparation.ready_teachers import (
     teacher_folders,
     teachers_to_prepare,
     together,
+    twins_in_words,
 )
 from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
 from distill_tune.distillation.preparation.users_keys import said_of_member, said_of_the_teacher, table_of
@@ -39,7 +40,7 @@ from distill_tune.distillation.preparation.variants import augmentation_variants
 from distill_tune.distillation.views import check_augmentation
 from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.students import Student, empty_network
-from distill_tune.teachers import LoadedTeacher, Say, Teacher
+from distill_tune.teachers import LoadedTeacher, Say, Teacher, unread_keys
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ def _prepare(
     sections = teachers_to_prepare(space)
     are_several = "" not in sections
     folders = teacher_folders(space, dataset, cache)
+    for warning in twins_in_words(folders) if dataset.fold is None else []:
+        say(warning)
     _announce_cache(list(folders.values()), variants, dataset, cache, say)
     ready = {
         name: ready_member(name, section, folders[name], space, variants, dataset, say)
@@ -198,7 +201,7 @@ def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset]
 
 
 def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
-    """The prepared data, those of each fold beside them; what was done to them has been said.
+    """The prepared data, those of each fold beside them; what was done to them, and what will not be, has been said.
 
     Raises:
         InputError: the data cannot be used.
@@ -207,7 +210,7 @@ def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
     for number in range(config.data.folds or 0):  # what a fold cannot have is refused before a teacher is trained
         check_fold(config, dataset, number, prepare_data(config.data, cache, number).input_shape)
     say(f"{dealt_out(dataset)}, of shape {dataset.input_shape}, {len(dataset.classes)} classes")
-    for note in dataset.notes:
+    for note in (*dataset.notes, *unread_keys(config.teacher)):
         say(note)
     return dataset
 

@@ -151,6 +151,20 @@ def teacher_folders(space: Space, dataset: Dataset, cache: Path) -> dict[str, Pa
     return found
 
 
+def twins_in_words(folders: dict[str, Path]) -> list[str]:
+    """A warning for each member that is the same teacher as another, by another name of its file.
+
+    Members that are configured alike are refused before (`teachers/sources/ensemble.py`).
+    """
+    first = {folder: name for name, folder in reversed(folders.items())}
+    return [
+        f"warning: teacher.ensemble.members: {first[folder]!r} and {name!r} are the same teacher, whose word counts "
+        "twice in a mix of them; leave one out, or give it another file (a share is what teacher.ensemble.weights says)"
+        for name, folder in folders.items()
+        if name != first[folder]
+    ]
+
+
 def _folder_name(section: TeacherConfig, dataset: Dataset) -> str:
     own = Teacher.of(section).identity(section, data_spec_of(dataset))
     identity = f"{section.source} {own} {dataset.fingerprint}"

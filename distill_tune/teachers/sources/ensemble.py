@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from itertools import combinations
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -28,6 +28,7 @@ _OF_THE_WHOLE = ("mode", "views", "keep")
 class Ensemble(Teacher):
     """`[teacher.ensemble.members.NAME]`, one or more: each a `[teacher]` of its own."""
 
+    ignores: ClassVar[tuple[str, ...]] = ("path", "family", "trust")
     members: dict[str, Any] = Field(min_length=1)
     """Name to the keys and tables of its `[teacher]`."""
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)

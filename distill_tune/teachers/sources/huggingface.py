@@ -28,6 +28,7 @@ class HuggingFace(NetworkTeacher):
     """`[teacher] source = "huggingface", path = "folder"`, or a name on the Hub, `path = "owner/name"`."""
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
+    ignores: ClassVar[tuple[str, ...]] = ("trust",)
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """The checksum of configuration, weights and preprocessing, the options, and transformers' version."""

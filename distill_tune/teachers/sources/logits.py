@@ -26,6 +26,7 @@ class Logits(Teacher):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
+    ignores: ClassVar[tuple[str, ...]] = ("family", "trust")
     has_network: ClassVar[bool] = False
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:

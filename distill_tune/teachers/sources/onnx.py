@@ -22,6 +22,7 @@ class Onnx(NetworkTeacher):
     """`[teacher] source = "onnx", path = "teacher.onnx"`."""
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
+    ignores: ClassVar[tuple[str, ...]] = ("family", "trust")
     has_layers: ClassVar[bool] = False
     output: str | None = None
     """The name of the output with the logits or probabilities, where several are of floats."""

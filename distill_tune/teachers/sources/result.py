@@ -31,6 +31,7 @@ class Result(Teacher):
     """`[teacher] source = "result", path = "results/earlier"`."""
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
+    ignores: ClassVar[tuple[str, ...]] = ("trust",)
     fits_folds: ClassVar[bool] = False
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:

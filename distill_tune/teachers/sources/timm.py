@@ -28,6 +28,7 @@ class Timm(NetworkTeacher):
     """`[teacher] source = "timm", path = "weights.safetensors"` and `[teacher.timm] model = "resnet18"`."""
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
+    ignores: ClassVar[tuple[str, ...]] = ("trust",)
     model: str
     """Name of the network, as `timm.list_models()` has it."""
     arguments: dict[str, Any] = Field(default_factory=dict)

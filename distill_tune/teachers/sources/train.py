@@ -46,6 +46,7 @@ class Train(Teacher):
     """`[teacher] family = "resnet"`, that family's table, and `[teacher.train]` for the recipe."""
 
     needs: ClassVar[tuple[str, ...]] = ("family",)
+    ignores: ClassVar[tuple[str, ...]] = ("path", "trust")
     trains_here: ClassVar[bool] = True
     epochs: Positive = 20
     optimizer: Annotated[str, AfterValidator(_known_optimizer)] = "adamw"

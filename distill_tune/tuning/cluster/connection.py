@@ -93,6 +93,8 @@ def is_there_already(address: str | None) -> bool:
 class Connection:
     """`with Connection(...) as connection: ...; connection.wait()`: made while the block goes on, closed at its end.
 
+    The folder that a Ray of one's own has had for its sockets and logs is removed, unless something has failed or Ray
+    had something to tell: then its logs may be asked for (`keeps_logs`).
     The thread that starts Ray's processes must live as long as they: the kernel ends them with it (PR_SET_PDEATHSIG).
     """
 
@@ -103,6 +105,7 @@ class Connection:
         because memory was short.
         """
         self._address, self._resources, self._say = address, resources, say
+        self.keeps_logs = os.environ.get(RAY_LOGS) == "1"
         self._made, self._over = threading.Event(), threading.Event()
         self._fault: Exception | None = None
         self._undo: Callable[[], None] = lambda: None
@@ -120,7 +123,12 @@ class Connection:
         if self._fault is None:
             import ray
 
+            from distill_tune.tuning.cluster.own_ray import own_session, remove_session
+
+            folder = own_session()
             ray.shutdown()
+            if folder is not None and error is None and not self.keeps_logs:
+                remove_session(folder)
         self._undo()
         self._over.set()
         self._thread.join()
@@ -157,7 +165,7 @@ class Connection:
         for name in ("ray.tune", "ray.train"):
             logging.getLogger(name).setLevel(logging.INFO if loud else logging.CRITICAL)  # we say how trials end
         if not loud:
-            self._undo = _tell_in_brief(self._say)
+            self._undo = _tell_in_brief(self._tell)
         existing = self._address or os.environ.get("RAY_ADDRESS")
         options: dict[str, Any] = {"log_to_driver": loud, "logging_level": level, "configure_logging": True}
         try:
@@ -175,6 +183,10 @@ class Connection:
                 f"{_named(self._address)} {existing}: Ray cannot be reached there ({one_line(error)}); where its "
                 f"tokens are on, set RAY_AUTH_MODE=token; {_CURE}."
             ) from error
+
+    def _tell(self, line: str) -> None:
+        self.keeps_logs = True
+        self._say(line)
 
 
 def _tell_in_brief(say: Callable[[str], None]) -> Callable[[], None]:

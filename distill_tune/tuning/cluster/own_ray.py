@@ -21,10 +21,12 @@ at each; and having looked for its node once and too early, it looks again after
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -80,5 +82,22 @@ def _instead(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 def is_own() -> bool:
     """Whether this process has started the Ray that it is connected to."""
+    return own_session() is not None
+
+
+def own_session() -> Path | None:
+    """The folder with sockets and logs of the Ray that this process has started; None where it has started none."""
     here = worker._global_node
-    return here is not None and here.is_head()
+    return Path(here.get_session_dir_path()) if here is not None and here.is_head() else None
+
+
+def remove_session(folder: Path) -> None:
+    """Remove the folder of a Ray that has been shut down; what cannot be removed stays.
+
+    `session_latest` goes with it where it leads there: a link that leads nowhere is one that no later Ray replaces.
+    """
+    latest = folder.with_name(ray_constants.SESSION_LATEST)
+    with suppress(OSError):
+        if latest.readlink() == folder:
+            latest.unlink()
+    shutil.rmtree(folder, ignore_errors=True)

@@ -16,6 +16,7 @@ from distill_tune.config import Space, Values, parse_duration_s
 from distill_tune.config.leaves import PACES, found_at, named
 from distill_tune.config.searching import COSTS, SearchConfig
 from distill_tune.data import Dataset
+from distill_tune.data.class_notes import too_few_to_rank_by
 from distill_tune.distillation.precision import resolved
 from distill_tune.distillation.training.pace import PLAIN, Pace
 from distill_tune.errors import ConfigError
@@ -30,6 +31,8 @@ from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.proposals.start_from import check_others
 from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.records import TrialRecord
+
+_WORST_CLASS = "val/worst_class_accuracy"
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
         ConfigError: no student of the space is within its limits, or fits the data, or it cannot start from others.
     """
     check_others(space.config.search)
-    for warning in _warnings(space.config.search):
+    for warning in (*_warnings(space.config.search), *_of_the_worst_class(space.config.search, dataset)):
         say(f"warning: {warning}")
     space = _to_anywhere(space)
     fitted = known_to_fit(space, dataset)
@@ -105,6 +108,19 @@ def _warnings(search: SearchConfig) -> Iterator[str]:
         yield (
             f"search.sampler = {search.sampler!r} draws its first {sampler.num_at_random} trials at random, so that a "
             f"search of {search.trials} learns nothing; raise search.trials{sooner}"
+        )
+
+
+def _of_the_worst_class(search: SearchConfig, dataset: Dataset) -> Iterator[str]:
+    """That a class has too few samples for students to be ranked by the class that is worst off."""
+    if _WORST_CLASS not in search.objectives:
+        return
+    split = dataset.split("validation" if dataset.folds is None else "train")
+    if few := too_few_to_rank_by(split.labels, dataset.classes):
+        more = "raise data.validation, use data.folds, or " if dataset.folds is None else ""
+        yield (
+            f"search.objectives: {_WORST_CLASS!r} goes by chance where a class has few samples to validate: {few}; "
+            f"{more}search by 'val/accuracy' or 'val/loss'"
         )
 
 

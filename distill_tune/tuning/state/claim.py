@@ -25,6 +25,7 @@ from distill_tune.registry import closest
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import LOGBOOK, Entry, HeldError, Logbook
 from distill_tune.tuning.state.origin import Origin
+from distill_tune.tuning.state.own_parts import own_parts
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Claim:
         logbook = _new_logbook(folder) if is_named else _next_logbook(folder)
         folder = logbook.folder
         try:
-            logbook.write(Entry.SESSION, command=command, **(asdict(origin) if origin else {}))
+            logbook.write(Entry.SESSION, command=command, **(asdict(origin) if origin else {}), **_own(space))
             write_search_toml(folder, space, command)
         except OSError:
             logbook.discard()
@@ -60,8 +61,14 @@ class Claim:
         return cls(folder, logbook, command=command)
 
     @classmethod
-    def of_old(cls, folder: Path, command: str, check: Callable[[History], object] = lambda history: None) -> Claim:
-        """Take up the folder of an earlier search.
+    def of_old(
+        cls,
+        folder: Path,
+        command: str,
+        check: Callable[[History], object] = lambda history: None,
+        space: Space | None = None,
+    ) -> Claim:
+        """Take up the folder of an earlier search; of its `space` the session's entry tells what is the user's own.
 
         Raises:
             ConfigError: another program is at work there, or whatever `check` raises of what was left.
@@ -76,7 +83,7 @@ class Claim:
             raise
         logbook.cut(history.logbook_bytes)
         logbook.knows([*history.records, *history.confirmations])
-        logbook.write(Entry.SESSION, command=command)
+        logbook.write(Entry.SESSION, command=command, **(_own(space) if space else {}))
         return cls(folder, logbook, history, command)
 
     def link(self, prepared: Prepared) -> Prepared:
@@ -99,6 +106,12 @@ class Claim:
             member_folders={name: own / folder.name for name, folder in members.items()},
             folds=tuple(self.link(fold) for fold in prepared.folds),
         )
+
+
+def _own(space: Space) -> dict[str, dict[str, str]]:
+    """What a session's entry tells of the user's own parts; nothing where there are none."""
+    parts = own_parts(space)
+    return {"own_parts": parts} if parts else {}
 
 
 def _new_logbook(folder: Path) -> Logbook:

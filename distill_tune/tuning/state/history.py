@@ -12,6 +12,7 @@ from distill_tune.config.messages import shown
 from distill_tune.errors import CacheError
 from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry, as_report
 from distill_tune.tuning.state.origin import Origin
+from distill_tune.tuning.state.own_parts import Seen, seen_beside
 from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import CONFIRMATION, Status, TrialRecord
 
@@ -49,6 +50,8 @@ class History:
     """What these were before it."""
     origin: Origin | None = None
     """What it was begun with; None of one that was begun before that was written down."""
+    own_parts: Seen = field(default_factory=dict)
+    """The versions of the user's own parts that its sessions had."""
     is_finished: bool = False
     """Whether it came to a verdict, and has not been extended since."""
     logbook_bytes: int = 0
@@ -111,7 +114,7 @@ class History:
         for name in failed:
             del self.confirmations[name]
         if not any(record.is_usable for record in self.records.values()):
-            self.records, self.ended_by = {}, None
+            self.records, self.own_parts, self.ended_by = {}, {}, None
             self.search_s = self.spent_s = self.place_s = 0.0
 
     def _count(self, seconds: float, places: int) -> None:
@@ -124,6 +127,7 @@ class History:
             case Entry.SESSION:
                 if "data" in entry:
                     self.origin = Origin(entry["data"], entry["teachers"], entry.get("asked", ""))
+                self.own_parts = seen_beside(self.own_parts, entry.get("own_parts", {}))
             case Entry.SEARCHING:
                 pass  # for the stopwatch
             case Entry.STARTED:
@@ -147,9 +151,8 @@ class History:
             case Entry.EXTENDED:
                 self.extend()
                 self.extended_to = (entry["total"], entry["time"]) if "total" in entry else None
-                self.extended_from = (
-                    (entry["trials_before"], entry["time_before"]) if "trials_before" in entry else None
-                )
+                has_before = "trials_before" in entry
+                self.extended_from = (entry["trials_before"], entry["time_before"]) if has_before else None
             case _:
                 assert_never(kind)
 

@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from distill_tune.config.numbers import COLDEST, HOTTEST
 from distill_tune.distillation.losses.soft_targets import SoftTargets, soft_target_loss
 from distill_tune.registry import LOSSES
 
@@ -90,6 +91,21 @@ def test_two_classes_by_hand(temperature: float) -> None:
     """Softened, the teacher says 3/4 and 1/4 and the student 1/2 twice: 3/4 ln(3/2) + 1/4 ln(1/2) = 0.130812 nats."""
     teacher = np.log([[3.0**temperature, 1.0]])
     assert loss(np.zeros((1, 2)), teacher, temperature) == pytest.approx(0.13081203594113700 * temperature**2)
+
+
+@each_loss
+@pytest.mark.parametrize("temperature", [COLDEST, HOTTEST])
+def test_at_the_ends_of_what_is_allowed_loss_and_gradient_are_finite_in_single_precision(
+    name: str, temperature: float
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = (10 * torch.randn(32, 10, generator=generator) for _ in range(2))
+    student.requires_grad_()
+    found = LOSSES.get(name)().soft(student, teacher, temperature)
+    found.backward()
+    assert found.isfinite()
+    assert student.grad is not None
+    assert student.grad.isfinite().all()
 
 
 def test_the_loss_is_the_mean_over_samples_and_not_over_classes() -> None:

@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from fitted_spaces import fitted, space_with
@@ -12,6 +15,8 @@ from torch import nn
 
 from distill_tune.config import load_space
 from distill_tune.config.leaves import FAMILY
+from distill_tune.config.sections import DataConfig
+from distill_tune.data import prepare_data
 from distill_tune.distillation.training.pace import Pace
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import SEARCH_TOML, write_search_toml
@@ -63,6 +68,26 @@ def test_each_family_trains_at_the_pace_that_is_fastest_for_it(
 def test_a_pace_is_one_value_and_no_range() -> None:
     with pytest.raises(ConfigError, match=r"^optim\.paces\.mlp\.precision: must be 'float32' or 'bfloat16', but got "):
         space_with(optim={"paces": {"mlp": {"precision": {"choice": ["float32", "bfloat16"]}}}})
+
+
+@pytest.mark.parametrize(
+    ("data", "cure"), [({}, "raise data.validation, use data.folds, or search by"), ({"folds": 3}, "search by")]
+)
+def test_the_worst_of_classes_of_few_samples_is_said_to_be_chance_if_it_is_an_objective(
+    preparation: Any, tmp_path: Path, data: dict[str, Any], cure: str
+) -> None:
+    worst = {"search": {"objectives": ["val/loss", "val/worst_class_accuracy"]}}
+    assert fitted(preparation, **worst)[1] == []
+    frame = pd.DataFrame({"x": np.arange(173.0), "kind": ["rare"] * 9 + ["odd"] * 14 + ["yes", "no"] * 75})
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    read = {"source": "csv", "path": str(tmp_path / "data.csv"), **data}
+    small = SimpleNamespace(dataset=prepare_data(DataConfig(**read), tmp_path))
+    few = "'rare' (7)" if data else "'odd' (2), 'rare' (2)"
+    assert fitted(small, **worst)[1] == [
+        "warning: search.objectives: 'val/worst_class_accuracy' goes by chance where a class has few samples to "
+        f"validate: {few}; {cure} 'val/accuracy' or 'val/loss'"
+    ]
+    assert fitted(small)[1] == []
 
 
 def test_time_that_cannot_pay_for_the_full_budget_lowers_it_and_says_so(

@@ -101,6 +101,38 @@ def test_a_search_that_another_program_finishes_or_extends_meanwhile_is_not_take
     Claim.of_old(finished, "").logbook.release()
 
 
+def test_trials_that_are_added_to_search_toml_once_the_search_itself_has_ended_are_said_to_be_in_vain(
+    tmp_path: Path,
+) -> None:
+    claim = Claim.of_new(tmp_path / "search", SPACE, "its first command")
+    (claim.folder / JOURNAL).touch()
+    for number in range(21):
+        trained(claim, number, Status.INFEASIBLE if number == 3 else Status.STOPPED)
+    claim.logbook.write(Entry.SEARCHED, ended_by="trials")
+    claim.logbook.release()
+    assert taken_up(claim.folder, "", None).notes == ()
+    toml = claim.folder / SEARCH_TOML
+    toml.write_text(toml.read_text().replace("trials = 20", "trials = 26"))
+    assert taken_up(claim.folder, "", None).notes == (
+        "warning: search.trials = 26 has no effect, since the search itself has ended, with 20 trials, and only its "
+        "confirmation goes on; once that is done, --extend 6 adds the others",
+    )
+    assert extended(finish(Claim.of_old(claim.folder, "")), 6, None, "", None).notes == ()
+
+
+@pytest.mark.parametrize("ended_by", [None, "time", "exhausted"])
+def test_trials_that_are_yet_to_come_or_never_came_for_another_reason_are_not_said(
+    tmp_path: Path, ended_by: str | None
+) -> None:
+    claim = Claim.of_new(tmp_path / "search", SPACE, "its first command")
+    (claim.folder / JOURNAL).touch()
+    trained(claim, 0, Status.STOPPED)
+    if ended_by is not None:
+        claim.logbook.write(Entry.SEARCHED, ended_by=ended_by)
+    claim.logbook.release()
+    assert taken_up(claim.folder, "", None).notes == ()
+
+
 def trained(claim: Claim, number: int, status: Status, pauses: bool = False) -> None:
     """A trial of two epochs that has ended so, after all that was heard of it."""
     record = TrialRecord(number, f"{number:04d}", {})

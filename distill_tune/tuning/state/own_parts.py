@@ -1,0 +1,58 @@
+"""Which version of the user's own parts trials are of: an edit between two sessions is no mistake, but must be known.
+
+Data and teachers have marks of their own (`origin.py`), with which alone a search goes on. Code may be edited for good
+reasons, such as a comment; so the session that finds it edited says so, and goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from distill_tune.config import Space
+from distill_tune.config.choosing import Choosing
+from distill_tune.config.sections import SECTIONS
+from distill_tune.registry import load_dotted
+from distill_tune.teachers import Teacher
+from distill_tune.users_code import source_of
+
+Seen = dict[str, set[str]]
+"""Digests of the code of each own part, by its dotted path, that the sessions of a search had."""
+
+
+def own_parts(space: Space) -> dict[str, str]:
+    """Digest of the code of each part of the user's own that a trial may be made of, by its dotted path."""
+    names = sorted({name for name in _named(space) if name and ":" in name})
+    return {name: hashlib.sha256(source_of(load_dotted(name)).encode()).hexdigest()[:16] for name in names}
+
+
+def _named(space: Space) -> Iterator[str | None]:
+    """All that a space chooses, or chooses from."""
+    for section, model in SECTIONS.items():
+        if issubclass(model, Choosing):
+            for key in model.chooses:
+                yield from space.names(section, key)
+    yield from space.added
+    yield from space.config.augmentation.amounts
+    for member in Teacher.of(space.config.teacher).member_configs().values():
+        yield from (member.source, member.family)
+
+
+def seen_beside(before: Seen, session: Mapping[str, str]) -> Seen:
+    """What had been seen, and the digests of a further session."""
+    return before | {name: before.get(name, set()) | {digest} for name, digest in session.items()}
+
+
+def changes_in_words(before: Seen, now: Mapping[str, str]) -> list[str]:
+    """A warning where an earlier session had other code than there is `now`.
+
+    Of a part that no session has told of, as in folders from before this was written down, nothing is said.
+    """
+    changed = [name for name, digest in now.items() if before.get(name, set()) - {digest}]
+    if not changed:
+        return []
+    each, is_of = ("has", "it is") if len(changed) == 1 else ("have", "they are")
+    return [
+        f"warning: {', '.join(map(repr, changed))} {each} changed since earlier trials were trained, in the code that "
+        f"{is_of} made of or in a library's version: those trials are of the other version, and are ranked with the new"
+    ]

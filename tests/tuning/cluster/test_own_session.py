@@ -1,0 +1,96 @@
+"""What a Ray of one's own leaves in its folder for temporary files: nothing, if all went well."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
+
+USE = """
+import os, sys
+from pathlib import Path
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.tuning.cluster.connection import Connection
+
+with Connection(None, ResourcesConfig()) as connection:
+    connection.wait()
+    latest = Path(os.environ["RAY_TMPDIR"], "ray", "session_latest")
+    print(latest.readlink().name)
+    exec(sys.argv[1])
+"""
+
+LOSS = """
+import sys
+from distill_tune.distillation.losses import Loss
+
+class Mine(Loss):
+    uses_temperature = False
+    breaks: bool = False
+
+    def soft(self, student_logits, teacher_logits, temperature):
+        if self.breaks and "default_worker" in " ".join(sys.orig_argv):
+            raise ValueError("broken in a worker")
+        return (student_logits - teacher_logits).square().mean()
+"""
+SEARCH = [
+    *("search_spaces/digits.toml", "--trials", "2", "--set", "confirm.top=1", "--set", "confirm.seeds=2"),
+    *("--set", "teacher.train.epochs=1", "--set", "teacher.views=1", "--set", "search.max_epochs=1"),
+    *("--set", "resources.concurrent_trials=1", "--set", "optim.precision='float32'"),
+    *("--set", "loss.kind='my_loss:Mine'", "--set", "loss.soft_weight=0.5"),
+]
+
+
+@pytest.fixture
+def below() -> Iterator[Path]:
+    """Ray's folder, whose path is short enough for sockets; with what an earlier Ray has left."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        below = Path(folder, "ray")
+        (below / "session_of_another").mkdir(parents=True)
+        (below / "session_of_another" / "logs.txt").touch()
+        yield below
+
+
+def use(below: Path, line: str) -> str:
+    """The name of the session of a Ray that is started, used so, and shut down."""
+    environment = {**os.environ, "RAY_TMPDIR": str(below.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", USE, line], capture_output=True, text=True, timeout=150, check=False, env=environment
+    )
+    assert (done.returncode == 0) is (line != "raise OSError"), done.stderr
+    return done.stdout.split()[0]
+
+
+def test_a_search_that_ended_well_leaves_nothing_of_its_own_and_all_of_anothers(below: Path) -> None:
+    assert use(below, "pass") != use(below, "pass"), "no link that leads nowhere is in the way of the second"
+    assert [path.name for path in below.iterdir()] == ["session_of_another"]
+    assert (below / "session_of_another" / "logs.txt").exists()
+
+
+def test_a_link_that_leads_to_anothers_session_stays(below: Path) -> None:
+    use(below, "latest.unlink(); latest.symlink_to(latest.parent / 'session_of_another')")
+    assert sorted(path.name for path in below.iterdir()) == ["session_latest", "session_of_another"]
+    assert (below / "session_latest").readlink() == below / "session_of_another"
+
+
+@pytest.mark.parametrize("line", ["raise OSError", "connection.keeps_logs = True"])
+def test_the_logs_stay_where_something_has_failed(below: Path, line: str) -> None:
+    name = use(below, line)
+    assert any((below / name / "logs").iterdir())
+    assert (below / "session_latest").readlink() == below / name
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_search_leaves_the_logs_if_a_trial_has_failed(below: Path, tmp_path: Path, breaks: bool) -> None:
+    (tmp_path / "my_loss.py").write_text(LOSS)
+    environment = {**os.environ, "RAY_TMPDIR": str(below.parent)}
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environment.get("PYTHONPATH", "")])
+    given = [*SEARCH, "--storage", str(tmp_path), "--set", f'loss."my_loss:Mine".breaks={str(breaks).lower()}']
+    command = [sys.executable, "-m", "distill_tune.search", *given]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False, env=environment)
+    assert done.returncode == breaks, done.stdout + done.stderr
+    assert len([*below.glob("session_2*")]) == breaks
