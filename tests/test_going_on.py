@@ -36,6 +36,8 @@ def killed(storage: Path, undisturbed: Path) -> Path:
     some_have_ended = once("Starting", lambda: written(folder, "ended") >= 4)
     status, said = ended(storage, signal.SIGKILL, some_have_ended, "--name", folder.name, *SMALL)
     assert status == -signal.SIGKILL, said
+    assert said.splitlines()[-1].startswith("error: disturbed was ended from outside, or by Ray, ")
+    assert " go on with   python -m distill_tune.search --resume --name disturbed" in said.splitlines()[-1]
     assert not (folder / "summary.json").exists()
     return folder
 

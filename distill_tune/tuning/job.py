@@ -22,6 +22,7 @@ from distill_tune.export.result_folder import (
 )
 from distill_tune.export.versions import versions
 from distill_tune.tuning.cluster.connection import Connection, check_answers, check_sockets, is_there_already
+from distill_tune.tuning.cluster.last_word import last_word
 from distill_tune.tuning.cluster.places import idle_gpus, nodes_of_ray, places_of_the_cluster, places_of_this_machine
 from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.order import Order
@@ -30,6 +31,7 @@ from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.planning.laning import with_lanes
 from distill_tune.tuning.search_context import Ready, SearchContext
 from distill_tune.tuning.showing.display import Reporter
+from distill_tune.tuning.showing.final_report import command_to_go_on
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.origin import Origin
@@ -61,7 +63,8 @@ class Job:
         began_s = time.monotonic()
         with heard(self.interrupt), ExitStack() as stack:
             session = self._begin(stack)
-            document = session.work()
+            with last_word(self._gone_in_words()):
+                document = session.work()
             if session.has_failures and self.connection is not None:
                 self.connection.keeps_logs = True
             self.interrupt.is_done = True
@@ -76,6 +79,17 @@ class Job:
             seen = f"; see {logs}" if logs.exists() else ""
             raise DistillTuneError(f"{document['message']}{seen}; --resume tries it again.")
         return document
+
+    def _gone_in_words(self) -> str:
+        """What is said of this program if it ends without a word."""
+        from distill_tune.tuning.cluster.own_ray import own_session
+
+        session = own_session()
+        logs = "" if session is None else f" (its logs: {session / 'logs'})"
+        return (
+            f"error: {self.order.folder.name} was ended from outside, or by Ray, one of whose own processes has gone"
+            f"{logs}; go on with   {command_to_go_on(self.order.folder, self.order.address)}"
+        )
 
     def _write_report(self) -> None:
         """The search has ended, and is whole without its page."""
