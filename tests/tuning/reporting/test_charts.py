@@ -2,7 +2,9 @@
 
 import json
 import math
+import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
@@ -21,7 +23,8 @@ from distill_tune.tuning.reporting.charts.progress import progress
 from distill_tune.tuning.reporting.charts.verdict import differences
 from distill_tune.tuning.reporting.page import CHARTS
 from distill_tune.tuning.reporting.result import Result
-from distill_tune.tuning.state.records import Status
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 ResultIn = Callable[[str], Result]
 
@@ -89,6 +92,42 @@ def test_what_alone_decides_mattered_most(result_in: ResultIn) -> None:
     assert chart.data[0]["y"][-1] == "learning_rate"  # all that the played trials' values hang on, but for their number
     assert sum(chart.data[0]["x"]) == pytest.approx(1.0)
     assert "Not ranked, since only some trials have them: mlp.widths, convnet.width." in chart.said
+
+
+def of_trials(values: list[dict[str, Any]], scores: list[float], **ranges: Any) -> Result:
+    """A search whose trials had these values, for one epoch, and came to these scores."""
+    records = {
+        f"{place:04d}": TrialRecord(
+            place, f"{place:04d}", each, status=Status.COMPLETED, reports=[{"epoch": 1, "val/accuracy": score}]
+        )
+        for place, (each, score) in enumerate(zip(values, scores, strict=True))
+    }
+    for record in records.values():
+        record.heard_s[1] = float(record.number)
+    tables = {"search": {"max_epochs": 1}, "optim": ranges}
+    return Result(Path("results/told"), tables, {}, History(records=records))
+
+
+def test_a_range_searched_by_its_logarithm_matters_over_all_of_its_decades() -> None:
+    dice = random.Random(0)
+    values = [
+        {"optim.learning_rate": 10 ** dice.uniform(-6, 0), "optim.momentum": dice.uniform(0, 1)} for _ in range(300)
+    ]
+    scores = [0.5 * (each["optim.learning_rate"] < 1e-3) + 0.05 * each["optim.momentum"] for each in values]
+    ranges = {"learning_rate": {"log": [1e-6, 1.0]}, "momentum": {"uniform": [0.0, 1.0]}}
+    chart = importance(of_trials(values, scores, **ranges))
+    assert chart is not None
+    assert chart.data[0]["x"][-1] > 0.9  # the number's own half below 1e-3 is a thousandth of the range
+    assert chart.data[0]["y"][-1] == "learning_rate"
+
+
+def test_of_very_many_trials_a_part_says_what_mattered_and_the_chart_says_so() -> None:
+    values = [{"optim.momentum": place / 3000, "optim.learning_rate": (place % 7) / 7} for place in range(3000)]
+    ranges = {name: {"uniform": [0.0, 1.0]} for name in ("momentum", "learning_rate")}
+    chart = importance(of_trials(values, [each["optim.momentum"] for each in values], **ranges))
+    assert chart is not None
+    assert "fANOVA over 1,000 trials" in chart.said
+    assert chart.data[0]["y"][-1] == "momentum"
 
 
 def test_the_line_of_the_front_joins_what_nobody_beats_for_less(result_in: ResultIn) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distill_tune.export.model_card import BASELINES
-from distill_tune.tuning.reporting.charts._base import BASELINE, COLOURS, FAINT, WINNER, Chart, axis
+from distill_tune.tuning.reporting.charts._base import BASELINE, COLOURS, FAINT, WINNER, Chart, axis, plain_text
 from distill_tune.tuning.reporting.result import Result
 from distill_tune.tuning.state.records import Status
 
@@ -27,7 +27,7 @@ def corruptions(result: Result) -> Chart | None:
                 "mode": "markers",
                 "name": name,
                 "x": [student["test"]["by_corruption"][kind] for kind in kinds],
-                "y": kinds,
+                "y": [plain_text(kind) for kind in kinds],
                 "marker": {"color": colour, "size": 10, "symbol": "circle" if name == "best student" else "diamond"},
                 "hovertemplate": "%{y}: %{x:.1%}<extra>" + name + "</extra>",
             }
