@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -94,8 +95,12 @@ class Result:
 
     @cached_property
     def trained(self) -> list[TrialRecord]:
-        """Those that have trained an epoch and have not failed, the worst first: what is drawn last lies on top."""
-        return sorted((t for t in self.trials if t.is_usable), key=lambda trial: self.sign * self.last(trial))
+        """Those with a value after their latest epoch that have not failed, the worst first: the last lies on top.
+
+        One that has just diverged has none, until it is said that it has failed.
+        """
+        found = [trial for trial in self.trials if trial.is_usable and math.isfinite(self.last(trial))]
+        return sorted(found, key=lambda trial: self.sign * self.last(trial))
 
     def last(self, trial: TrialRecord) -> float:
         """The objective after a trial's latest epoch."""
@@ -105,7 +110,7 @@ class Result:
         """The objective of a trial at a report."""
         return trial.value_of(self.objective, report)
 
-    @property
+    @cached_property
     def winner(self) -> TrialRecord | None:
         """The trial whose student is the best one; None where nobody knows yet."""
         number = self.summary.get("best", {}).get("trial")
@@ -118,6 +123,8 @@ class Result:
             if report["epoch"] not in (*trial.rungs, trial.epochs):
                 continue
             value = self.value(trial, report)
+            if not math.isfinite(value):
+                continue
             if best is None or self.sign * value > self.sign * best:
                 best = value
                 yield count, best
@@ -133,7 +140,7 @@ class Result:
         return sum(len(trial.reports) for trial in self.trials)
 
     def _in_turn(self) -> list[tuple[TrialRecord, Report]]:
-        """Every epoch of every trial that has not failed, as the driver heard of it."""
+        """Every epoch of every trial, in the order in which the driver heard of them."""
         every = [(trial, report) for trial in self.trials for report in trial.reports]
         return sorted(every, key=lambda each: each[0].heard_s[int(each[1]["epoch"])])
 

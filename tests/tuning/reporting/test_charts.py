@@ -20,6 +20,7 @@ from distill_tune.tuning.reporting.charts.front import front
 from distill_tune.tuning.reporting.charts.importance import importance
 from distill_tune.tuning.reporting.charts.parallel import parallel
 from distill_tune.tuning.reporting.charts.progress import progress
+from distill_tune.tuning.reporting.charts.slices import slices
 from distill_tune.tuning.reporting.charts.verdict import differences
 from distill_tune.tuning.reporting.page import CHARTS
 from distill_tune.tuning.reporting.result import Result
@@ -128,6 +129,26 @@ def test_of_very_many_trials_a_part_says_what_mattered_and_the_chart_says_so() -
     assert chart is not None
     assert "fANOVA over 1,000 trials" in chart.said
     assert chart.data[0]["y"][-1] == "momentum"
+
+
+@pytest.mark.parametrize("first", [math.nan, math.inf])
+def test_a_trial_that_has_just_diverged_hides_nothing_of_the_others(first: float) -> None:
+    values = [{"optim.momentum": place / 20} for place in range(12)]
+    found = of_trials(values, [first, *(0.5 + place / 100 for place in range(11))], momentum={"uniform": [0.0, 1.0]})
+    assert [trial.number for trial in found.trained] == list(range(1, 12))
+    assert [*found.progress()][-1] == (12, 0.6)
+
+
+def test_what_stands_beside_a_point_of_very_many_is_short() -> None:
+    names = [f"range{place}" for place in range(40)]
+    values = [{f"optim.{name}": place / 3000 for name in names} for place in range(3000)]
+    found = of_trials(values, [place / 3000 for place in range(3000)], **{n: {"uniform": [0.0, 1.0]} for n in names})
+    chart = slices(found)
+    assert chart is not None
+    assert "The best 2,000 of 3,000 trials are drawn." in chart.said
+    assert {len(trace["x"]) for trace in chart.data} == {2000}
+    assert chart.data[1]["text"][-1] == "trial 2999, completed: val/accuracy 99.97% after 1 epochs<br>1"
+    assert len(json.dumps(chart.figure)) < 12e6
 
 
 def test_the_line_of_the_front_joins_what_nobody_beats_for_less(result_in: ResultIn) -> None:

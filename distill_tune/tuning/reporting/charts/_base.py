@@ -117,12 +117,16 @@ def plain_text(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def about(result: Result, trial: TrialRecord) -> str:
-    """A trial in a few lines, for who points at it."""
+def headline(result: Result, trial: TrialRecord) -> str:
+    """Which trial it is, and what it came to."""
     value = result.last(trial)
     told = f"{value:.2%}" if is_share(result.objective) else f"{value:.4g}"
-    head = f"trial {trial.trial_id}, {trial.status}: {result.objective} {told} after {trial.epochs} epochs"
-    lines = [head, f"{trial.parameters:,} parameters", *settings(trial.values).split(", ")]
+    return f"trial {trial.trial_id}, {trial.status}: {result.objective} {told} after {trial.epochs} epochs"
+
+
+def about(result: Result, trial: TrialRecord) -> str:
+    """A trial in a few lines, for who points at it."""
+    lines = [headline(result, trial), f"{trial.parameters:,} parameters", *settings(trial.values).split(", ")]
     return "<br>".join(map(plain_text, lines))
 
 

@@ -90,7 +90,7 @@ def _shares(result: Result, names: list[str], values: list[tuple[dict[str, objec
 
 
 def _even(found: Range) -> Range:
-    """The range as it is searched: Optuna would weigh by the number itself, where most of a range is its last decade."""
+    """The range as it is searched: Optuna weighs by the number itself, and most of a range is its last decade."""
     if isinstance(found, Interval) and found.log:
         return Interval(math.log(found.low), math.log(found.high), integer=False, log=False)
     return found
