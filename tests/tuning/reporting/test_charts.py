@@ -14,14 +14,24 @@ from hypothesis import strategies as st
 from reported import STATES
 
 from distill_tune.config.ranges import Choice, Interval
-from distill_tune.tuning.reporting.charts._base import better_part, plain, range_axis
+from distill_tune.tuning.reporting.charts._base import (
+    BASELINE_COLOURS,
+    COLOURS,
+    FAINT,
+    WINNER,
+    better_part,
+    plain,
+    range_axis,
+)
 from distill_tune.tuning.reporting.charts.compared import examined, sizes, so_far
+from distill_tune.tuning.reporting.charts.corruptions import corruptions
+from distill_tune.tuning.reporting.charts.curves import curves
 from distill_tune.tuning.reporting.charts.front import front
 from distill_tune.tuning.reporting.charts.importance import importance
 from distill_tune.tuning.reporting.charts.parallel import parallel
 from distill_tune.tuning.reporting.charts.progress import progress
 from distill_tune.tuning.reporting.charts.slices import slices
-from distill_tune.tuning.reporting.charts.verdict import differences
+from distill_tune.tuning.reporting.charts.verdict import accuracies, differences
 from distill_tune.tuning.reporting.page import CHARTS
 from distill_tune.tuning.reporting.result import Result
 from distill_tune.tuning.state.history import History
@@ -127,7 +137,7 @@ def test_of_very_many_trials_a_part_says_what_mattered_and_the_chart_says_so() -
     ranges = {name: {"uniform": [0.0, 1.0]} for name in ("momentum", "learning_rate")}
     chart = importance(of_trials(values, [each["optim.momentum"] for each in values], **ranges))
     assert chart is not None
-    assert "fANOVA over 1,000 trials" in chart.said
+    assert "fANOVA over 500 trials" in chart.said
     assert chart.data[0]["y"][-1] == "momentum"
 
 
@@ -155,6 +165,7 @@ def test_the_line_of_the_front_joins_what_nobody_beats_for_less(result_in: Resul
     result = result_in("of_several_objectives")
     chart = front(result)
     assert chart is not None
+    assert chart.title == "What size is worth"
     line = next(trace for trace in chart.data if trace["mode"] == "lines")
     known = [(trial.parameters, result.last(trial)) for trial in result.trained if trial.status is Status.COMPLETED]
     undominated = {
@@ -163,6 +174,40 @@ def test_the_line_of_the_front_joins_what_nobody_beats_for_less(result_in: Resul
         if not any((c <= cost and v > value) or (c < cost and v >= value) for c, v in known)
     }
     assert set(zip(line["x"], line["y"], strict=True)) == undominated
+
+
+def test_what_is_set_against_latency_is_not_called_size() -> None:
+    found = of_trials([{}, {}, {}], [0.5, 0.6, 0.7])
+    for trial in found.trials:
+        trial.latency_ms = 1.0 + trial.number
+    found.tables["search"]["objectives"] = ["val/accuracy", "latency_ms"]
+    chart = front(found)
+    assert chart is not None
+    assert chart.title == "What latency is worth"
+
+
+def test_over_the_first_word_there_is_room(result_in: ResultIn) -> None:
+    chart = differences(result_in("complete"))
+    assert chart is not None
+    last, first = chart.layout["yaxis"]["range"]
+    assert (first, last) == (-0.6, pytest.approx(1.3))  # places 0 and 1; where plotly chooses, words are cut in two
+
+
+def test_a_student_has_one_colour_in_all_charts_and_no_other_has_it(result_in: ResultIn) -> None:
+    result = result_in("complete")
+    who, how = accuracies(result), corruptions(result)
+    assert who is not None
+    assert how is not None
+    colours = who.data[0]["marker"]["color"]
+    assert colours == [trace["marker"]["color"] for trace in how.data]
+    assert len(set(colours)) == 3
+    assert not set(BASELINE_COLOURS.values()) & {WINNER, FAINT, *COLOURS.values()}
+
+
+def test_few_epochs_have_no_ticks_between_them(result_in: ResultIn) -> None:
+    chart = curves(result_in("complete"))
+    assert chart is not None
+    assert chart.layout["xaxis"]["dtick"] == 1
 
 
 def test_a_word_is_drawn_with_its_interval(result_in: ResultIn) -> None:

@@ -15,6 +15,7 @@ from distill_tune.errors import ConfigError
 from distill_tune.tuning.reporting.comparison import comparison_of
 from distill_tune.tuning.reporting.page import page_of
 from distill_tune.tuning.reporting.result import Result
+from distill_tune.tuning.reporting.tables import facts_of_search
 
 ResultIn = Callable[[str], Result]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -92,6 +93,14 @@ def test_a_page_without_a_verdict_says_why(state: str, said: str, result_in: Res
     text = Read(page_of(result_in(state))).text
     assert said in text
     assert "On untouched test data" not in text
+
+
+def test_trials_over_a_limit_are_told_apart_from_those_that_count(result_in: ResultIn) -> None:
+    found = dict(facts_of_search(result_in("complete")))
+    total, parts = found["trials"].removesuffix(")").split(" (")
+    assert int(total) == sum(int(part.split()[0]) for part in parts.split(", ")) == 24
+    assert int(found["besides, over a limit"]) == len(result_in("complete").trials) - 24
+    assert "(" not in dict(facts_of_search(result_in("without_a_trial")))["trials"]
 
 
 def test_a_search_that_was_extended_and_not_finished_is_not_called_complete(tmp_path: Path) -> None:

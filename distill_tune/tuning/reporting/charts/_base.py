@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_tune.config.ranges import Choice, Range
+from distill_tune.export.model_card import BASELINES
 from distill_tune.tuning.reporting.result import Result, is_share
 from distill_tune.tuning.showing.wording import settings, show
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
-WINNER, BASELINE, BETTER, WORSE = "#d9480f", "#7950f2", "#2b8a3e", "#c92a2a"
+WINNER, BETTER, WORSE = "#d9480f", "#2b8a3e", "#c92a2a"
+BASELINE_COLOURS = {"no_teacher": "#0b7285", "default_distillation": "#f2b705", "searched_no_teacher": "#7950f2"}
+"""The same in all charts, and none of those of trials."""
 COLOURS = {
     Status.COMPLETED: "#1c7ed6",
     Status.PAUSED: "#74c0fc",
@@ -115,6 +118,12 @@ LEFT_OUT = "Of many trials the worse half may lie outside; double-click to see a
 def plain_text(text: str) -> str:
     """Text of a user's, which plotly.js would otherwise read as HTML."""
     return html.escape(text, quote=False)
+
+
+def students_of(summary: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Who was examined on test: what each is called, its colour, and what was found."""
+    baselines = [(BASELINES[name], BASELINE_COLOURS[name], found) for name, found in summary["baselines"].items()]
+    return [("best student", WINNER, summary["best"]), *baselines]
 
 
 def headline(result: Result, trial: TrialRecord) -> str:

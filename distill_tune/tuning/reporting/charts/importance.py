@@ -22,8 +22,8 @@ from distill_tune.tuning.state.records import Status
 
 _LEAST = 10
 """Trials below which nothing is said."""
-_MOST = 1_000
-"""More trials say nothing else, and take more than a minute of ten thousand."""
+_MOST = 500
+"""More trials say nothing else, and the time grows with their square: a minute and more of ten thousand."""
 
 
 def importance(result: Result) -> Chart | None:
