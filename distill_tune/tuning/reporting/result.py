@@ -21,6 +21,16 @@ from distill_tune.tuning.state.logbook import LOGBOOK
 from distill_tune.tuning.state.records import Report, Status, TrialRecord, sign_of
 
 _SHARES = ("accuracy", "agreement")
+_WITH_A_VERDICT = (
+    "best",
+    "baselines",
+    "teacher",
+    "test_opened",
+    "selection_bias",
+    "selection_bias_epochs",
+    "flattered",
+)
+"""What stands in a summary beside its verdict, by whatever version that can be read."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,8 @@ class Result:
         except CacheError as error:
             raise ConfigError(str(error)) from error
         baseline = Result.of(below) if (below / LOGBOOK).is_file() else None
-        return cls(folder, tables, made_with, history, _summary(folder / SUMMARY), baseline)
+        place = folder.absolute() if folder.name.strip(".") else folder.resolve()  # `.` has no name, `..` another's
+        return cls(place, tables, made_with, history, _summary(folder / SUMMARY), baseline)
 
     @property
     def name(self) -> str:
@@ -166,4 +177,8 @@ def _summary(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is damaged ({error}); --extend or --resume writes it anew.") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: must be an object as a search writes it, but is another; put the file back.")
+    if "verdict" in found and (missing := [name for name in _WITH_A_VERDICT if name not in found]):
+        raise ConfigError(
+            f"{path}: must have {missing[0]!r}, but has none: an older distill_tune wrote it; --extend writes another."
+        )
     return found

@@ -28,7 +28,7 @@ def final_report(console: Console, found: dict[str, Any], folder: Path, address:
     say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
     if found["status"] == "interrupted":
         say(f"Interrupted; what is known so far is in {folder}")
-        say(f"go on with   {_onward(folder, address)}")
+        say(f"go on with   {onward(folder, address)}")
         return
     _say_verdict(say, found)
     say("")
@@ -43,7 +43,7 @@ def final_report(console: Console, found: dict[str, Any], folder: Path, address:
     say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / TENSORBOARD))}")
 
 
-def _onward(folder: Path, address: str | None) -> str:
+def onward(folder: Path, address: str | None = None) -> str:
     """The command that takes the search up."""
     is_job = _OF_A_JOB in os.environ
     storage = "" if folder.parent == _usual() and not is_job else f" --storage {shlex.quote(str(folder.parent))}"
