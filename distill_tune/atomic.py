@@ -8,7 +8,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -83,6 +83,18 @@ def new_file(path: Path) -> Iterator[Path]:
             _remember(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def place_of(output: Path) -> AbstractContextManager[Path]:
+    """Where to write what is to stand at a user's `output`, whole or not at all; a pipe or device is written to itself.
+
+    What took the place of `/dev/null` would be a file that grows with all that is thrown away.
+    """
+    if output.exists() and not output.is_file():
+        return nullcontext(output)
+    place = output.resolve()
+    place.parent.stat()  # a folder that is not there is an error, and not made
+    return new_file(place)
 
 
 @contextmanager

@@ -10,11 +10,10 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from distill_tune.atomic import new_file
+from distill_tune.atomic import place_of
 from distill_tune.cli import Parser, guarded, leave, warn
 from distill_tune.errors import InputError
 from distill_tune.paths import expanded
@@ -52,7 +51,7 @@ def _predict(given: argparse.Namespace) -> int:
     if given.output is None:
         return _show(table)
     try:
-        with _place(expanded(given.output)) as place, place.open("w", newline="", encoding="utf-8") as file:
+        with place_of(expanded(given.output)) as place, place.open("w", newline="", encoding="utf-8") as file:
             return _write(file, table)
     except OSError as error:
         raise InputError(
@@ -65,15 +64,6 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:  # one is not there, which is said elsewhere if it must be
         return False
-
-
-def _place(output: Path) -> AbstractContextManager[Path]:
-    """Where to write what is to stand at `output` whole or not at all; a pipe or a device is written to itself."""
-    if output.exists() and not output.is_file():
-        return nullcontext(output)
-    place = output.resolve()
-    place.parent.stat()  # a folder that is not there is an error, and not made
-    return new_file(place)
 
 
 def _table(classes: tuple[str, ...], found: np.ndarray, files: list[Path] | None) -> Iterator[list[str]]:

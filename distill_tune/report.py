@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from distill_tune.atomic import place_of
 from distill_tune.cli import Parser, guarded, leave
 from distill_tune.errors import ConfigError, InputError
 from distill_tune.paths import expanded
@@ -34,23 +35,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from distill_tune.export.result_folder import REPORT, write_text
+    from distill_tune.export.result_folder import REPORT
     from distill_tune.tuning.reporting.comparison import comparison_of
     from distill_tune.tuning.reporting.page import page_of
     from distill_tune.tuning.reporting.result import Result
 
     folders = [expanded(each) for each in given.folders]
-    if twice := next((each for place, each in enumerate(folders) if each in folders[:place]), None):
+    places = [folder.resolve() for folder in folders]
+    if twice := next((folder for at, folder in enumerate(folders) if places[at] in places[:at]), None):
         raise ConfigError(f"{twice}: is given twice; give each result once.")
     results = [Result.of(folder) for folder in folders]
     usual = Path(COMPARISON) if len(results) > 1 else folders[0] / REPORT
     output = usual if given.output is None else expanded(given.output)
-    page = comparison_of(results) if len(results) > 1 else page_of(results[0])
+    page = comparison_of(results) if len(results) > 1 else page_of(results[0], output.resolve().parent == places[0])
     try:
-        write_text(output.resolve(), page)
+        with place_of(output) as place:
+            place.write_text(page, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{output!s:.200}: cannot be written ({error.strerror}); choose another place.") from error
-    tell(str(output), sys.stdout)
+    if output.is_file():  # what is written to standard output is the page alone
+        tell(str(output), sys.stdout)
     return 0
 
 

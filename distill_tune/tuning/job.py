@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.preparation.prepare import announced_data, prepare
-from distill_tune.errors import DistillTuneError
+from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.export.result_folder import (
     CACHE,
     LOGS,
@@ -98,8 +98,8 @@ class Job:
         folder = self.order.folder
         try:
             write_report(folder)
-        except OSError as error:
-            why = error.strerror or str(error)
+        except Exception as error:  # whatever it is: what was found is found, and of a fault of ours the command tells
+            why = (isinstance(error, OSError) and error.strerror) or one_line(error)
             again = f"python -m distill_tune.report {shlex.quote(str(folder))}"
             self.reporter.tell(f"warning: {REPORT} cannot be written ({why}); {again} writes it")
 

@@ -40,9 +40,12 @@ def warnings(results: Sequence[Result]) -> Iterator[str]:
             "same, their test accuracies cannot be compared."
         )
     names = told_apart(results)
-    if unfinished := [name for name, result in zip(names, results, strict=True) if result.status != "complete"]:
-        yield f"Not complete, and without a verdict: {', '.join(unfinished)}."
-    if len(results) > 1 and not unfinished:
+    unfinished = [(name, result) for name, result in zip(names, results, strict=True) if result.status != "complete"]
+    if unsaid := [name for name, result in unfinished if "verdict" not in result.summary]:
+        yield f"Not complete, and without a verdict: {', '.join(unsaid)}."
+    if longer := [name for name, result in unfinished if "verdict" in result.summary]:
+        yield f"Extended, and not complete again; the verdict is from before: {', '.join(longer)}."
+    if len(results) - len(unsaid) > 1:
         yield (
             "The best of several results was chosen by test data if you choose it here, and looks better than it is. "
             "One search over all of it, or samples that no search has seen, would tell."

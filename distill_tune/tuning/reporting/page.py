@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from distill_tune.export.model_card import evidence_sentences, verdict_sentences
-from distill_tune.export.result_folder import REPORT, write_text
+from distill_tune.export.result_folder import REPORT, SEARCH_TOML, SUMMARY, write_text
 from distill_tune.export.student_folder import BEST
 from distill_tune.tuning.reporting import tables
 from distill_tune.tuning.reporting.charts._base import Chart
@@ -23,6 +24,7 @@ from distill_tune.tuning.reporting.charts.progress import progress
 from distill_tune.tuning.reporting.charts.slices import slices
 from distill_tune.tuning.reporting.charts.verdict import accuracies, differences
 from distill_tune.tuning.reporting.result import Result
+from distill_tune.tuning.showing.final_report import command_to_go_on
 
 CHARTS = {
     "accuracies": accuracies,
@@ -50,9 +52,10 @@ def write_report(folder: Path) -> Path:
     return place
 
 
-def page_of(result: Result) -> str:
-    """The page as HTML."""
+def page_of(result: Result, is_beside: bool = True) -> str:
+    """The page as HTML; `is_beside` where it will stand in the result folder, to whose files it leads."""
     has_verdict = "verdict" in result.summary
+    folder = result.folder
     return rendered(
         "result.html.jinja",
         drawn={name: chart for name, draw in CHARTS.items() if (chart := draw(result)) is not None},
@@ -60,7 +63,11 @@ def page_of(result: Result) -> str:
         tables=tables,
         verdict=verdict_sentences(result.summary) if has_verdict else [],
         evidence=evidence_sentences(result.summary) if has_verdict else [],
-        has_student=(result.folder / BEST).is_dir(),
+        onward=command_to_go_on(folder),
+        quoted=lambda *below: shlex.quote(str(folder.joinpath(*below))),
+        links_from="" if is_beside else f"{folder.as_uri()}/",
+        files=[name for name in (SUMMARY, "trials.parquet", SEARCH_TOML) if (folder / name).is_file()],
+        has_student=(folder / BEST).is_dir(),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,16 @@ from distill_tune.tuning.state.logbook import LOGBOOK
 from distill_tune.tuning.state.records import Report, Status, TrialRecord, sign_of
 
 _SHARES = ("accuracy", "agreement")
+_WITH_A_VERDICT = (
+    "best",
+    "baselines",
+    "teacher",
+    "test_opened",
+    "selection_bias",
+    "selection_bias_epochs",
+    "flattered",
+)
+"""What stands in a summary beside its verdict, by whatever version that can be read."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,8 @@ class Result:
         except CacheError as error:
             raise ConfigError(str(error)) from error
         baseline = Result.of(below) if (below / LOGBOOK).is_file() else None
-        return cls(folder, tables, made_with, history, _summary(folder / SUMMARY), baseline)
+        place = folder.absolute() if folder.name.strip(".") else folder.resolve()  # `.` has no name, `..` another's
+        return cls(place, tables, made_with, history, _summary(folder / SUMMARY), baseline)
 
     @property
     def name(self) -> str:
@@ -94,8 +106,12 @@ class Result:
 
     @cached_property
     def trained(self) -> list[TrialRecord]:
-        """Those that have trained an epoch and have not failed, the worst first: what is drawn last lies on top."""
-        return sorted((t for t in self.trials if t.is_usable), key=lambda trial: self.sign * self.last(trial))
+        """Those with a value after their latest epoch that have not failed, the worst first: the last lies on top.
+
+        One that has just diverged has none, until it is said that it has failed.
+        """
+        found = [trial for trial in self.trials if trial.is_usable and math.isfinite(self.last(trial))]
+        return sorted(found, key=lambda trial: self.sign * self.last(trial))
 
     def last(self, trial: TrialRecord) -> float:
         """The objective after a trial's latest epoch."""
@@ -105,19 +121,24 @@ class Result:
         """The objective of a trial at a report."""
         return trial.value_of(self.objective, report)
 
-    @property
+    @cached_property
     def winner(self) -> TrialRecord | None:
         """The trial whose student is the best one; None where nobody knows yet."""
         number = self.summary.get("best", {}).get("trial")
         return next((trial for trial in self.trials if trial.number == number), None)
 
     def progress(self) -> Iterator[tuple[int, float]]:
-        """Epochs trained so far, and the best value of all trials that had come to a rung or their end by then."""
+        """Epochs trained so far, and the best value of all trials that had come to a rung or their end by then.
+
+        Those that failed later have trained, and count for nothing else.
+        """
         best = None
         for count, (trial, report) in enumerate(self._in_turn(), 1):
             if report["epoch"] not in (*trial.rungs, trial.epochs):
                 continue
             value = self.value(trial, report)
+            if trial.status is Status.FAILED or not math.isfinite(value):
+                continue
             if best is None or self.sign * value > self.sign * best:
                 best = value
                 yield count, best
@@ -133,7 +154,7 @@ class Result:
         return sum(len(trial.reports) for trial in self.trials)
 
     def _in_turn(self) -> list[tuple[TrialRecord, Report]]:
-        """Every epoch of every trial that has not failed, as the driver heard of it."""
+        """Every epoch of every trial, in the order in which the driver heard of them."""
         every = [(trial, report) for trial in self.trials for report in trial.reports]
         return sorted(every, key=lambda each: each[0].heard_s[int(each[1]["epoch"])])
 
@@ -159,4 +180,8 @@ def _summary(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is damaged ({error}); --extend or --resume writes it anew.") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: must be an object as a search writes it, but is another; put the file back.")
+    if "verdict" in found and (missing := [name for name in _WITH_A_VERDICT if name not in found]):
+        raise ConfigError(
+            f"{path}: must have {missing[0]!r}, but has none: an older distill_tune wrote it; --extend writes another."
+        )
     return found

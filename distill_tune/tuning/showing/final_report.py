@@ -43,7 +43,7 @@ def final_report(console: Console, found: dict[str, Any], folder: Path, address:
     say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / TENSORBOARD))}")
 
 
-def command_to_go_on(folder: Path, address: str | None) -> str:
+def command_to_go_on(folder: Path, address: str | None = None) -> str:
     """The command that takes the search up."""
     is_job = _OF_A_JOB in os.environ
     storage = "" if folder.parent == _usual() and not is_job else f" --storage {shlex.quote(str(folder.parent))}"

@@ -2,7 +2,9 @@
 
 import json
 import math
+import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
@@ -12,16 +14,28 @@ from hypothesis import strategies as st
 from reported import STATES
 
 from distill_tune.config.ranges import Choice, Interval
-from distill_tune.tuning.reporting.charts._base import better_part, plain, range_axis
+from distill_tune.tuning.reporting.charts._base import (
+    BASELINE_COLOURS,
+    COLOURS,
+    FAINT,
+    WINNER,
+    better_part,
+    plain,
+    range_axis,
+)
 from distill_tune.tuning.reporting.charts.compared import examined, sizes, so_far
+from distill_tune.tuning.reporting.charts.corruptions import corruptions
+from distill_tune.tuning.reporting.charts.curves import curves
 from distill_tune.tuning.reporting.charts.front import front
 from distill_tune.tuning.reporting.charts.importance import importance
 from distill_tune.tuning.reporting.charts.parallel import parallel
 from distill_tune.tuning.reporting.charts.progress import progress
-from distill_tune.tuning.reporting.charts.verdict import differences
+from distill_tune.tuning.reporting.charts.slices import slices
+from distill_tune.tuning.reporting.charts.verdict import accuracies, differences
 from distill_tune.tuning.reporting.page import CHARTS
 from distill_tune.tuning.reporting.result import Result
-from distill_tune.tuning.state.records import Status
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 ResultIn = Callable[[str], Result]
 
@@ -91,10 +105,67 @@ def test_what_alone_decides_mattered_most(result_in: ResultIn) -> None:
     assert "Not ranked, since only some trials have them: mlp.widths, convnet.width." in chart.said
 
 
+def of_trials(values: list[dict[str, Any]], scores: list[float], **ranges: Any) -> Result:
+    """A search whose trials had these values, for one epoch, and came to these scores."""
+    records = {
+        f"{place:04d}": TrialRecord(
+            place, f"{place:04d}", each, status=Status.COMPLETED, reports=[{"epoch": 1, "val/accuracy": score}]
+        )
+        for place, (each, score) in enumerate(zip(values, scores, strict=True))
+    }
+    for record in records.values():
+        record.heard_s[1] = float(record.number)
+    tables = {"search": {"max_epochs": 1}, "optim": ranges}
+    return Result(Path("results/told"), tables, {}, History(records=records))
+
+
+def test_a_range_searched_by_its_logarithm_matters_over_all_of_its_decades() -> None:
+    dice = random.Random(0)
+    values = [
+        {"optim.learning_rate": 10 ** dice.uniform(-6, 0), "optim.momentum": dice.uniform(0, 1)} for _ in range(300)
+    ]
+    scores = [0.5 * (each["optim.learning_rate"] < 1e-3) + 0.05 * each["optim.momentum"] for each in values]
+    ranges = {"learning_rate": {"log": [1e-6, 1.0]}, "momentum": {"uniform": [0.0, 1.0]}}
+    chart = importance(of_trials(values, scores, **ranges))
+    assert chart is not None
+    assert chart.data[0]["x"][-1] > 0.9  # the number's own half below 1e-3 is a thousandth of the range
+    assert chart.data[0]["y"][-1] == "learning_rate"
+
+
+def test_of_very_many_trials_a_part_says_what_mattered_and_the_chart_says_so() -> None:
+    values = [{"optim.momentum": place / 3000, "optim.learning_rate": (place % 7) / 7} for place in range(3000)]
+    ranges = {name: {"uniform": [0.0, 1.0]} for name in ("momentum", "learning_rate")}
+    chart = importance(of_trials(values, [each["optim.momentum"] for each in values], **ranges))
+    assert chart is not None
+    assert "fANOVA over 500 trials" in chart.said
+    assert chart.data[0]["y"][-1] == "momentum"
+
+
+@pytest.mark.parametrize("first", [math.nan, math.inf])
+def test_a_trial_that_has_just_diverged_hides_nothing_of_the_others(first: float) -> None:
+    values = [{"optim.momentum": place / 20} for place in range(12)]
+    found = of_trials(values, [first, *(0.5 + place / 100 for place in range(11))], momentum={"uniform": [0.0, 1.0]})
+    assert [trial.number for trial in found.trained] == list(range(1, 12))
+    assert [*found.progress()][-1] == (12, 0.6)
+
+
+def test_what_stands_beside_a_point_of_very_many_is_short() -> None:
+    names = [f"range{place}" for place in range(40)]
+    values = [{f"optim.{name}": place / 3000 for name in names} for place in range(3000)]
+    found = of_trials(values, [place / 3000 for place in range(3000)], **{n: {"uniform": [0.0, 1.0]} for n in names})
+    chart = slices(found)
+    assert chart is not None
+    assert "The best 2,000 of 3,000 trials are drawn." in chart.said
+    assert {len(trace["x"]) for trace in chart.data} == {2000}
+    assert chart.data[1]["text"][-1] == "trial 2999, completed: val/accuracy 99.97% after 1 epochs<br>1"
+    assert len(json.dumps(chart.figure)) < 12e6
+
+
 def test_the_line_of_the_front_joins_what_nobody_beats_for_less(result_in: ResultIn) -> None:
     result = result_in("of_several_objectives")
     chart = front(result)
     assert chart is not None
+    assert chart.title == "What size is worth"
     line = next(trace for trace in chart.data if trace["mode"] == "lines")
     known = [(trial.parameters, result.last(trial)) for trial in result.trained if trial.status is Status.COMPLETED]
     undominated = {
@@ -103,6 +174,40 @@ def test_the_line_of_the_front_joins_what_nobody_beats_for_less(result_in: Resul
         if not any((c <= cost and v > value) or (c < cost and v >= value) for c, v in known)
     }
     assert set(zip(line["x"], line["y"], strict=True)) == undominated
+
+
+def test_what_is_set_against_latency_is_not_called_size() -> None:
+    found = of_trials([{}, {}, {}], [0.5, 0.6, 0.7])
+    for trial in found.trials:
+        trial.latency_ms = 1.0 + trial.number
+    found.tables["search"]["objectives"] = ["val/accuracy", "latency_ms"]
+    chart = front(found)
+    assert chart is not None
+    assert chart.title == "What latency is worth"
+
+
+def test_over_the_first_word_there_is_room(result_in: ResultIn) -> None:
+    chart = differences(result_in("complete"))
+    assert chart is not None
+    last, first = chart.layout["yaxis"]["range"]
+    assert (first, last) == (-0.6, pytest.approx(1.3))  # places 0 and 1; where plotly chooses, words are cut in two
+
+
+def test_a_student_has_one_colour_in_all_charts_and_no_other_has_it(result_in: ResultIn) -> None:
+    result = result_in("complete")
+    who, how = accuracies(result), corruptions(result)
+    assert who is not None
+    assert how is not None
+    colours = who.data[0]["marker"]["color"]
+    assert colours == [trace["marker"]["color"] for trace in how.data]
+    assert len(set(colours)) == 3
+    assert not set(BASELINE_COLOURS.values()) & {WINNER, FAINT, *COLOURS.values()}
+
+
+def test_few_epochs_have_no_ticks_between_them(result_in: ResultIn) -> None:
+    chart = curves(result_in("complete"))
+    assert chart is not None
+    assert chart.layout["xaxis"]["dtick"] == 1
 
 
 def test_a_word_is_drawn_with_its_interval(result_in: ResultIn) -> None:

@@ -1,8 +1,12 @@
 """`python -m distill_tune.report`, and the page that a search writes at its end."""
 
+import html
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,11 +50,48 @@ def test_it_writes_where_it_is_told_to(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "page.html").stat().st_size > 1_000_000  # with plotly.js in it
 
 
+def test_a_pipe_gets_the_page_and_stays_one(folder: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    read: list[str] = []
+    reader = Thread(target=lambda: read.append((tmp_path / "pipe").read_text()), daemon=True)
+    reader.start()
+    assert main([str(folder), "-o", str(tmp_path / "pipe")]) == 0
+    reader.join(timeout=60)
+    assert read[0].startswith("<!DOCTYPE html>")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_standard_output_gets_the_page_and_nothing_else(folder: Path) -> None:
+    command = [sys.executable, "-m", "distill_tune.report", str(folder), "-o", "/dev/stdout"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("<!DOCTYPE html>")
+    assert ran.stdout.rstrip().endswith("</html>")
+
+
+def test_a_page_elsewhere_leads_to_the_result_s_files_and_its_commands_can_be_run_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "it's <b>one"
+    folder.mkdir()
+    summed_up(folder, played(folder, trials=2))
+    monkeypatch.chdir(folder)
+    assert main(["."]) == 0
+    page = (folder / "report.html").read_text()
+    assert "<h1>it&#39;s &lt;b&gt;one</h1>" in page
+    assert 'href="summary.json"' in page
+    assert "trials.parquet" not in page[page.index("Beside this page") :]  # there is none
+    assert f"tensorboard --logdir {shlex.quote(str(folder / 'tensorboard'))}" in html.unescape(page)
+    monkeypatch.chdir(tmp_path)
+    assert main([folder.name, "-o", "page.html"]) == 0
+    assert f'href="{folder.as_uri()}/summary.json"' in Path("page.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["nowhere"], "nowhere: must be the result folder of a search, but holds none; give results/NAME."),
         (["{folder}", "{folder}"], "is given twice; give each result once."),
+        (["{folder}", "{folder}/../one"], "is given twice; give each result once."),
         (["{folder}", "-o", "{folder}"], "cannot be written (Is a directory); choose another place."),
     ],
 )
@@ -69,6 +110,17 @@ def test_it_needs_neither_torch_nor_ray(folder: Path) -> None:
     code = "import sys, distill_tune.report as r; r.main(sys.argv[1:]); print({'torch', 'ray'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines()[-1] == "set()"
+
+
+def test_no_fault_in_a_page_is_one_of_the_search(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(folder: Path) -> None:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr("distill_tune.tuning.reporting.page.write_report", fails)
+    told: list[str] = []
+    job: Any = Job(SimpleNamespace(folder=folder), SimpleNamespace(tell=told.append))  # type: ignore[arg-type]
+    job._write_report()
+    assert "cannot be written (KeyError: 'a fault of ours')" in told[0]
 
 
 def test_a_search_whose_page_cannot_be_written_is_whole_and_says_how_to_have_it(folder: Path) -> None:

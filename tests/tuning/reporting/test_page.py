@@ -12,9 +12,10 @@ import pytest
 from reported import STATES, played, summed_up
 
 from distill_tune.errors import ConfigError
-from distill_tune.tuning.reporting.comparison import comparison_of
+from distill_tune.tuning.reporting.comparison import comparison_of, warnings
 from distill_tune.tuning.reporting.page import page_of
 from distill_tune.tuning.reporting.result import Result
+from distill_tune.tuning.reporting.tables import facts_of_search
 
 ResultIn = Callable[[str], Result]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -94,12 +95,42 @@ def test_a_page_without_a_verdict_says_why(state: str, said: str, result_in: Res
     assert "On untouched test data" not in text
 
 
+def test_trials_over_a_limit_are_told_apart_from_those_that_count(result_in: ResultIn) -> None:
+    found = dict(facts_of_search(result_in("complete")))
+    total, parts = found["trials"].removesuffix(")").split(" (")
+    assert int(total) == sum(int(part.split()[0]) for part in parts.split(", ")) == 24
+    assert int(found["besides, over a limit"]) == len(result_in("complete").trials) - 24
+    assert "(" not in dict(facts_of_search(result_in("without_a_trial")))["trials"]
+
+
 def test_a_search_that_was_extended_and_not_finished_is_not_called_complete(tmp_path: Path) -> None:
     summed_up(tmp_path, played(tmp_path, trials=2))
     assert Result.of(tmp_path).status == "complete"
     with (tmp_path / "ledger.jsonl").open("a") as file:
         file.write(json.dumps({"entry": "extended", "at_s": 1.0}) + "\n")
-    assert Result.of(tmp_path).status == "unfinished"
+    extended = Result.of(tmp_path)
+    assert extended.status == "unfinished"
+    assert "The verdict is from before it was extended" in Read(page_of(extended)).text
+    other = tmp_path / "other"
+    other.mkdir()
+    summed_up(other, played(other, trials=2))
+    said = [*warnings([extended, Result.of(other)])]
+    assert f"Extended, and not complete again; the verdict is from before: {tmp_path.name}." in said
+    assert said[-1].startswith("The best of several results was chosen by test data")
+
+
+def test_two_examined_results_beside_one_without_a_verdict_are_still_chosen_from(result_in: ResultIn) -> None:
+    results = [result_in(state) for state in ("complete", "of_several_objectives", "unfinished")]
+    assert [*warnings(results)][-1].startswith("The best of several results was chosen by test data")
+
+
+def test_a_summary_of_an_older_version_is_refused(tmp_path: Path) -> None:
+    summed_up(tmp_path, played(tmp_path, trials=1))
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    del summary["flattered"]
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(ConfigError, match=r"summary\.json: must have 'flattered', but has none: an older"):
+        Result.of(tmp_path)
 
 
 def test_what_users_have_written_is_text_and_nothing_else(tmp_path: Path) -> None:

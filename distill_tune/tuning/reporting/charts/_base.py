@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_tune.config.ranges import Choice, Range
+from distill_tune.export.model_card import BASELINES
 from distill_tune.tuning.reporting.result import Result, is_share
 from distill_tune.tuning.showing.wording import settings, show
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
-WINNER, BASELINE, BETTER, WORSE = "#d9480f", "#7950f2", "#2b8a3e", "#c92a2a"
+WINNER, BETTER, WORSE = "#d9480f", "#2b8a3e", "#c92a2a"
+BASELINE_COLOURS = {"no_teacher": "#0b7285", "default_distillation": "#f2b705", "searched_no_teacher": "#7950f2"}
+"""The same in all charts, and none of those of trials."""
 COLOURS = {
     Status.COMPLETED: "#1c7ed6",
     Status.PAUSED: "#74c0fc",
@@ -117,12 +120,22 @@ def plain_text(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def about(result: Result, trial: TrialRecord) -> str:
-    """A trial in a few lines, for who points at it."""
+def students_of(summary: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Who was examined on test: what each is called, its colour, and what was found."""
+    baselines = [(BASELINES[name], BASELINE_COLOURS[name], found) for name, found in summary["baselines"].items()]
+    return [("best student", WINNER, summary["best"]), *baselines]
+
+
+def headline(result: Result, trial: TrialRecord) -> str:
+    """Which trial it is, and what it came to."""
     value = result.last(trial)
     told = f"{value:.2%}" if is_share(result.objective) else f"{value:.4g}"
-    head = f"trial {trial.trial_id}, {trial.status}: {result.objective} {told} after {trial.epochs} epochs"
-    lines = [head, f"{trial.parameters:,} parameters", *settings(trial.values).split(", ")]
+    return f"trial {trial.trial_id}, {trial.status}: {result.objective} {told} after {trial.epochs} epochs"
+
+
+def about(result: Result, trial: TrialRecord) -> str:
+    """A trial in a few lines, for who points at it."""
+    lines = [headline(result, trial), f"{trial.parameters:,} parameters", *settings(trial.values).split(", ")]
     return "<br>".join(map(plain_text, lines))
 
 

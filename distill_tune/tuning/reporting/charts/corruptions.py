@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from distill_tune.export.model_card import BASELINES
-from distill_tune.tuning.reporting.charts._base import BASELINE, COLOURS, FAINT, WINNER, Chart, axis
+from distill_tune.tuning.reporting.charts._base import Chart, axis, plain_text, students_of
 from distill_tune.tuning.reporting.result import Result
-from distill_tune.tuning.state.records import Status
-
-_COLOURS = (WINNER, COLOURS[Status.COMPLETED], FAINT, BASELINE)
 
 
 def corruptions(result: Result) -> Chart | None:
@@ -15,7 +11,6 @@ def corruptions(result: Result) -> Chart | None:
     summary = result.summary
     if "verdict" not in summary or not summary["best"]["test"].get("by_corruption"):
         return None
-    students = {"best student": summary["best"], **{BASELINES[n]: b for n, b in summary["baselines"].items()}}
     best = summary["best"]["test"]["by_corruption"]
     kinds = sorted(best, key=best.__getitem__)
     return Chart(
@@ -27,11 +22,11 @@ def corruptions(result: Result) -> Chart | None:
                 "mode": "markers",
                 "name": name,
                 "x": [student["test"]["by_corruption"][kind] for kind in kinds],
-                "y": kinds,
-                "marker": {"color": colour, "size": 10, "symbol": "circle" if name == "best student" else "diamond"},
+                "y": [plain_text(kind) for kind in kinds],
+                "marker": {"color": colour, "size": 10, "symbol": "diamond" if place else "circle"},
                 "hovertemplate": "%{y}: %{x:.1%}<extra>" + name + "</extra>",
             }
-            for (name, student), colour in zip(students.items(), _COLOURS, strict=False)
+            for place, (name, colour, student) in enumerate(students_of(summary))
         ],
         {"xaxis": axis("test accuracy", tickformat=".0%"), "yaxis": axis()},
         height=140 + 26 * len(kinds),

@@ -19,6 +19,8 @@ from distill_tune.tuning.reporting.charts._base import (
 from distill_tune.tuning.reporting.result import Result
 from distill_tune.tuning.state.records import TrialRecord
 
+_FEW = 10
+"""Epochs up to which each has its tick, and none stands between."""
 _MOST = 300
 """More lines than this cannot be told apart, and make the page slow."""
 
@@ -36,6 +38,7 @@ def curves(result: Result) -> Chart | None:
     ]
     if winner is not None and winner.reports:
         lines.append(_lines(result, "best", [winner], WINNER, width=3.0))
+    most = max(trial.epochs for trial in drawn)
     ends = [result.last(trial) for trial in drawn]
     some = f" The best {_MOST} of {left_out + _MOST:,} trials are drawn." if left_out else ""
     return Chart(
@@ -44,7 +47,7 @@ def curves(result: Result) -> Chart | None:
         f"stop or wait. {LEFT_OUT}{some}",
         [line for line in lines if line["x"]],
         {
-            "xaxis": axis("epoch", rangemode="tozero"),
+            "xaxis": axis("epoch", rangemode="tozero", **({"dtick": 1} if most <= _FEW else {})),
             "yaxis": value_axis(result.objective, **better_part(ends, result.sign)),
             "shapes": [_rung(epochs) for epochs in _rungs(result)],
         },

@@ -1,4 +1,4 @@
-"""What size is worth: each trial's objective against what its student costs, and the best for each cost."""
+"""What size or latency is worth: each trial's objective against what its student costs, and the best for each cost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from distill_tune.config.searching import COSTS
+from distill_tune.config.searching import COSTS, LATENCY
 from distill_tune.tuning.reporting.charts._base import (
     COLOURS,
     INK,
@@ -46,7 +46,7 @@ def front(result: Result) -> Chart | None:
     winner = [trial for trial in drawn if trial is result.winner]
     star = _points(result, "best", winner, by, of, WINNER, size=16, symbol="star")
     return Chart(
-        "What size is worth",
+        f"What {'latency' if by == LATENCY else 'size'} is worth",
         f"{of} after each trial's last epoch, against {_said(by)}. The line joins the completed trials that none beats "
         f"at the same cost or less; stopped ones had fewer epochs. {LEFT_OUT}",
         [each for each in (line, *points, star) if each["x"]],
@@ -88,4 +88,4 @@ def _points(
 
 
 def _said(cost: str) -> str:
-    return {"latency_ms": "latency, ms"}.get(cost, cost.replace("_", "-"))
+    return {LATENCY: "latency, ms"}.get(cost, cost.replace("_", "-"))

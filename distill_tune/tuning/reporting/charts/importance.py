@@ -1,25 +1,29 @@
-"""Which of the searched values mattered: the share of the objective's variance that each explains.
+"""Which of the searched values mattered: what each explains of the objective's variance by itself.
 
 Hutter et al., "An Efficient Approach for Assessing Hyperparameter Importance" (fANOVA), 2014,
-http://proceedings.mlr.press/v32/hutter14.html; by Optuna.
+http://proceedings.mlr.press/v32/hutter14.html; by Optuna, whose shares are of what single values explain, and sum to 1.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import optuna
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import StudyDirection
 
 from distill_tune.config.messages import listed
-from distill_tune.tuning.reporting.charts._base import COLOURS, Chart, axis
+from distill_tune.config.ranges import Interval, Range
+from distill_tune.tuning.reporting.charts._base import COLOURS, Chart, axis, plain_text
 from distill_tune.tuning.reporting.result import Result
 from distill_tune.tuning.showing.wording import short_names
 from distill_tune.tuning.state.records import Status
 
 _LEAST = 10
 """Trials below which nothing is said."""
+_MOST = 500
+"""More trials say nothing else, and the time grows with their square: a minute and more of ten thousand."""
 
 
 def importance(result: Result) -> Chart | None:
@@ -34,14 +38,15 @@ def importance(result: Result) -> Chart | None:
     others = f" Not ranked, since only some trials have them: {listed(rare)}." if rare else ""
     return Chart(
         "What mattered",
-        f"Share of the variance of {result.objective} after epoch {epoch} that each value explains by itself or "
-        f"together with others (fANOVA over {len(values):,} trials, within the ranges that were searched).{others}",
+        f"Of the variance of {result.objective} after epoch {epoch} that single values explain, the share of each "
+        f"(fANOVA over {len(values):,} trials, within the ranges that were searched); what only several together "
+        f"explain is not in it.{others}",
         [
             {
                 "type": "bar",
                 "orientation": "h",
                 "x": [shares[name] for name in names],
-                "y": [short_names(result.ranges)[name] for name in names],
+                "y": [plain_text(short_names(result.ranges)[name]) for name in names],
                 "marker": {"color": COLOURS[Status.COMPLETED]},
                 "hovertemplate": "%{x:.1%}<extra></extra>",
             }
@@ -52,8 +57,9 @@ def importance(result: Result) -> Chart | None:
 
 
 def _compared(result: Result) -> tuple[int, list[tuple[dict[str, object], float]]]:
-    """The first epoch that most trials have come to as a rung, and each trial's values and objective there.
+    """The first epoch that most trials have come to as a rung, and trials' values and objective there.
 
+    Of many trials it is those at equal distances, from the worst to the best.
     At their ends trials have trained for different times, by how good they seemed: what is compared must be as old.
     """
     reached = [trial.rungs[0] if trial.rungs else trial.epochs for trial in result.trained]
@@ -64,17 +70,34 @@ def _compared(result: Result) -> tuple[int, list[tuple[dict[str, object], float]
         for report in trial.reports
         if int(report["epoch"]) == epoch
     ]
-    return epoch, [(values, value) for values, value in found if math.isfinite(value)]
+    finite = [(values, value) for values, value in found if math.isfinite(value)]
+    return epoch, [finite[place * len(finite) // _MOST] for place in range(_MOST)] if len(finite) > _MOST else finite
 
 
 def _shares(result: Result, names: list[str], values: list[tuple[dict[str, object], float]]) -> dict[str, float]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     direction = StudyDirection.MAXIMIZE if result.sign > 0 else StudyDirection.MINIMIZE
     study = optuna.create_study(direction=direction)
+    even = {name: _even(result.ranges[name]) for name in names}
     for values_of, value in values:
-        fixed = optuna.trial.FixedTrial({name: result.ranges[name].as_optuna(values_of[name]) for name in names})
+        held = {name: _evenly(result.ranges[name], values_of[name]) for name in names}
+        fixed = optuna.trial.FixedTrial({name: even[name].as_optuna(held[name]) for name in names})
         for name in names:
-            result.ranges[name].suggest(fixed, name)
+            even[name].suggest(fixed, name)
         study.add_trial(optuna.create_trial(params=fixed.params, distributions=fixed.distributions, value=value))
     found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
     return {name: float(share) for name, share in found.items()}
+
+
+def _even(found: Range) -> Range:
+    """The range as it is searched: Optuna weighs by the number itself, and most of a range is its last decade."""
+    if isinstance(found, Interval) and found.log:
+        return Interval(math.log(found.low), math.log(found.high), integer=False, log=False)
+    return found
+
+
+def _evenly(found: Range, value: Any) -> Any:
+    """A value's place in that range."""
+    if isinstance(found, Interval) and found.log:
+        return min(max(math.log(value), math.log(found.low)), math.log(found.high))
+    return value

@@ -19,7 +19,7 @@ _BELOW = 0.12
 
 def parallel(result: Result) -> Chart | None:
     """One axis for each searched value, then the epochs and the objective."""
-    trials = [trial for trial in result.trained if math.isfinite(result.last(trial))]
+    trials = result.trained
     if len(trials) < 2 or not result.ranges:
         return None
     short = short_names(result.ranges)

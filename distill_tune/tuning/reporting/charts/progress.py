@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from distill_tune.tuning.reporting.charts._base import BASELINE, COLOURS, Chart, axis, value_axis
+from distill_tune.tuning.reporting.charts._base import BASELINE_COLOURS, COLOURS, Chart, axis, value_axis
 from distill_tune.tuning.reporting.result import Result
 from distill_tune.tuning.state.records import Status
 
@@ -13,7 +13,7 @@ def progress(result: Result) -> Chart | None:
     """The best so far; where there was a search without a teacher, of that too."""
     lines = [best_so_far(result, "with the teacher" if result.baseline else "best so far", COLOURS[Status.COMPLETED])]
     if result.baseline is not None:
-        lines.append(best_so_far(result.baseline, "without a teacher", BASELINE))
+        lines.append(best_so_far(result.baseline, "without a teacher", BASELINE_COLOURS["searched_no_teacher"]))
     lines = [line for line in lines if line["x"]]
     if not lines:
         return None

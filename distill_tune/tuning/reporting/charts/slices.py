@@ -11,9 +11,9 @@ from distill_tune.tuning.reporting.charts._base import (
     LEFT_OUT,
     WINNER,
     Chart,
-    about,
     better_part,
     by_status,
+    headline,
     plain_text,
     range_axis,
     value_axis,
@@ -23,16 +23,19 @@ from distill_tune.tuning.showing.wording import short_names, show
 from distill_tune.tuning.state.records import TrialRecord
 
 _IN_A_ROW = 4
+_MOST = 2_000
+"""More points than this cover each other; with tens of ranges they would make a page of a hundred megabytes."""
 _ROW = 230
 """Height of one row, in pixels."""
 
 
 def slices(result: Result) -> Chart | None:
     """One small chart a searched value."""
-    trials = [trial for trial in result.trained if math.isfinite(result.last(trial))]
+    trials = result.trained[-_MOST:]
     names = [name for name in result.ranges if any(name in trial.values for trial in trials)]
     if len(trials) < 2 or not names:
         return None
+    some = f" The best {_MOST:,} of {len(result.trained):,} trials are drawn." if len(result.trained) > _MOST else ""
     rows = math.ceil(len(names) / _IN_A_ROW)
     layout: dict[str, Any] = {"grid": {"rows": rows, "columns": min(_IN_A_ROW, len(names)), "pattern": "independent"}}
     data: list[dict[str, Any]] = []
@@ -45,7 +48,7 @@ def slices(result: Result) -> Chart | None:
     return Chart(
         "Value by value",
         f"{result.objective} after each trial's last epoch. Where the best lie at the end of a range, a wider one may "
-        f"have better students. {LEFT_OUT}",
+        f"have better students. {LEFT_OUT}{some}",
         data,
         layout,
         height=60 + _ROW * rows,
@@ -70,10 +73,15 @@ def _points(
             "y": [result.last(trial) for trial in found],
             "xaxis": x,
             "yaxis": y,
-            "text": [about(result, trial) for trial in found],
+            "text": [_briefly(result, trial, name) for trial in found],
             "hoverinfo": "text",
             "marker": {"color": colour, "size": size, "opacity": 0.85},
         }
         for label, found, colour, size in groups
         if found
     ]
+
+
+def _briefly(result: Result, trial: TrialRecord, name: str) -> str:
+    """A trial and its value here; all of its values, again at each of them, would be most of the page."""
+    return f"{headline(result, trial)}<br>{plain_text(show(trial.values[name]))}"

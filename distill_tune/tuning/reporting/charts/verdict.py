@@ -6,17 +6,18 @@ from typing import Any
 
 from distill_tune.export.model_card import BASELINES
 from distill_tune.tuning.reporting.charts._base import (
-    BASELINE,
     BETTER,
     FAINT,
     GRID,
-    WINNER,
     WORSE,
     Chart,
     axis,
+    students_of,
 )
 from distill_tune.tuning.reporting.result import Result
 
+_ABOVE, _BELOW = 0.6, 0.7
+"""Room over the first place of an axis, where a word stands, and how far from the place after its last one it ends."""
 _OF_WORDS = {"BEATS": BETTER, "DOES NOT BEAT": WORSE}
 
 
@@ -25,8 +26,8 @@ def accuracies(result: Result) -> Chart | None:
     summary = result.summary
     if "verdict" not in summary:
         return None
-    students = {"best student": summary["best"], **{BASELINES[n]: b for n, b in summary["baselines"].items()}}
-    found = [(name, student["test"]["accuracy"]) for name, student in students.items()]
+    students = students_of(summary)
+    found = [(name, student["test"]["accuracy"]) for name, _, student in students]
     means = [each["mean"] for _, each in found]
     points: dict[str, Any] = {
         "type": "scatter",
@@ -40,7 +41,7 @@ def accuracies(result: Result) -> Chart | None:
             "arrayminus": [each["mean"] - each["low"] for _, each in found],
             "color": FAINT,
         },
-        "marker": {"size": 12, "color": [WINNER] + [BASELINE] * (len(found) - 1)},
+        "marker": {"size": 12, "color": [colour for _, colour, _ in students]},
         "hovertemplate": "%{x:.2%}<extra></extra>",
     }
     teacher = summary["teacher"]["test"]["accuracy"]
@@ -92,7 +93,7 @@ def differences(result: Result) -> Chart | None:
         [points],
         {
             "xaxis": axis("points of test accuracy", zeroline=True, zerolinecolor=FAINT, zerolinewidth=2),
-            "yaxis": axis(autorange="reversed"),
+            "yaxis": axis(range=[len(found) - _BELOW, -_ABOVE]),
             "showlegend": False,
         },
         height=130 + 70 * len(found),
