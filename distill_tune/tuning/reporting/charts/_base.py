@@ -14,7 +14,7 @@ from typing import Any
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.export.model_card import BASELINES
 from distill_tune.tuning.reporting.result import Result, is_share
-from distill_tune.tuning.showing.wording import settings, show
+from distill_tune.tuning.showing.wording import short_names, show
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
@@ -135,7 +135,9 @@ def headline(result: Result, trial: TrialRecord) -> str:
 
 def about(result: Result, trial: TrialRecord) -> str:
     """A trial in a few lines, for who points at it."""
-    lines = [headline(result, trial), f"{trial.parameters:,} parameters", *settings(trial.values).split(", ")]
+    short = short_names(trial.values)
+    values = (f"{short[name]} {show(value)}" for name, value in trial.values.items())
+    lines = [headline(result, trial), f"{trial.parameters:,} parameters", *values]
     return "<br>".join(map(plain_text, lines))
 
 
