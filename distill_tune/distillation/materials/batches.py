@@ -95,6 +95,11 @@ class Batches:
         return self.steps_per_epoch * self.batch_size
 
     @property
+    def labelled_share(self) -> float:
+        """The part of all samples that have a label: as every `Batch` has it."""
+        return self._labelled_share
+
+    @property
     def passes(self) -> int:
         """Over the samples, in an epoch; no chunk has samples of two."""
         return self._passes
