@@ -52,7 +52,9 @@ def lane_batches(
         teachers = [torch.stack([_logits(chunks[lane]) for lane in lanes], 1).unbind() for lanes in groups]
         steps: list[Any] = [repeat(())] if not teachers else [zip(*teachers, strict=True)]
         told = repeat(None) if chunks[0].share is not None else labels
-        for own, step_sides, step_labels, of_teachers in zip(inputs, zip(*sides, strict=True), told, *steps):
+        for own, step_sides, step_labels, of_teachers in zip(
+            inputs, zip(*sides, strict=True), told, *steps, strict=False
+        ):
             yield LaneBatch(own, list(step_sides), step_labels, list(of_teachers))
 
 
