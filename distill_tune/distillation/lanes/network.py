@@ -45,10 +45,9 @@ class _Hidden(NamedTuple):
     sums: Tensor
     """[lanes, batch, units]: what the activation is given."""
     outputs: Tensor
-    by_sums: Tensor
-    """The gradient by `sums`."""
-    parts: list[tuple[Activation, Tensor, Tensor, Tensor]]
-    """The same by activation, each with its lanes of all three."""
+    """Likewise; on the way back, when nobody needs them any more, the gradient by `sums`."""
+    parts: list[tuple[Activation, Tensor, Tensor]]
+    """The same by activation, each with its lanes of both."""
 
 
 def stacked(chains: Sequence[Chain]) -> list[list[int]]:
@@ -105,9 +104,9 @@ class _Stack:
 
     def _make_room(self, batch: int) -> None:
         for _, units in self._shapes[:-1]:
-            sums, outputs, by_sums = self._layers[0].matrix.new_empty(3, len(self.chains), batch, units).unbind()
-            runs = [(ACTIVATIONS[kind], sums[lanes], outputs[lanes], by_sums[lanes]) for kind, lanes in self._runs]
-            self._hidden.append(_Hidden(sums, outputs, by_sums, runs))
+            sums, outputs = self._layers[0].matrix.new_empty(2, len(self.chains), batch, units).unbind()
+            runs = [(ACTIVATIONS[kind], sums[lanes], outputs[lanes]) for kind, lanes in self._runs]
+            self._hidden.append(_Hidden(sums, outputs, runs))
 
     def forward(self, inputs: Tensor, logits: Tensor) -> None:
         """Set `logits`, [lanes, classes, batch], from [lanes, batch, features]; keeps what `backward` needs."""
@@ -116,7 +115,7 @@ class _Stack:
         self._inputs = [inputs, *(hidden.outputs for hidden in self._hidden)]
         for (matrix, bias), given, hidden in zip(self._layers, self._inputs, self._hidden, strict=False):
             torch.baddbmm(bias, given, matrix, out=hidden.sums)
-            for activation, sums, outputs, _ in hidden.parts:
+            for activation, sums, outputs in hidden.parts:
                 activation.forward(sums, outputs)
         torch.baddbmm(self._layers[-1].bias, self._layers[-1].matrix, self._inputs[-1].mT, out=logits)
 
@@ -127,12 +126,12 @@ class _Stack:
         by_outputs, following = by_logits.mT, self._layers[-1].matrix
         for number in reversed(range(len(self._hidden))):
             hidden, by_layer = self._hidden[number], self._gradients[number]
-            torch.bmm(by_outputs, following, out=hidden.by_sums)
-            for activation, sums, _, own in hidden.parts:
+            by_sums = torch.bmm(by_outputs, following, out=hidden.outputs)
+            for activation, sums, own in hidden.parts:
                 activation.backward(sums, own)
-            torch.bmm(self._inputs[number].mT, hidden.by_sums, out=by_layer.matrix)
-            torch.sum(hidden.by_sums, 1, keepdim=True, out=by_layer.bias)
-            by_outputs, following = hidden.by_sums, self._layers[number].matrix.mT
+            torch.bmm(self._inputs[number].mT, by_sums, out=by_layer.matrix)
+            torch.sum(by_sums, 1, keepdim=True, out=by_layer.bias)
+            by_outputs, following = by_sums, self._layers[number].matrix.mT
         torch.cat(self._parts, 1, out=self._rows_of_gradients)
 
 

@@ -150,7 +150,7 @@ class Batches:
         mixed = self._views.take(index, view)
         return (
             mixed.inputs,
-            self._labels[index],
+            self._labels.index_select(0, index),
             None if self._teacher is None else self._teacher.take(view, index),
             None if mixed.partner is None else self._labels[mixed.partner],
             mixed.share,
