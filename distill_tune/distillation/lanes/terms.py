@@ -32,18 +32,26 @@ def labels_term(logits: Tensor, sides: Sequence[Side], smoothing: Tensor | None,
 
     `smoothing` and `weight` are [lanes, 1, 1]; no smoothing is None.
     """
-    logs = logits.log_softmax(1)
-    weights = [1.0 if side.weight is None else side.weight for side in sides]
-    losses: Any = -sum(logs.gather(1, side.labels) * own for side, own in zip(sides, weights, strict=True))
-    mass, kept = weight * sum(weights), weight
-    if smoothing is not None:
-        losses = torch.lerp(losses, -sum(weights) * logs.mean(1, keepdim=True), smoothing)
-        kept = weight * (1 - smoothing)
-    by_logits = logs.exp_()
-    by_logits = by_logits.mul_(mass) if smoothing is None else by_logits.sub_(smoothing / logs.shape[1]).mul_(mass)
-    for side, own in zip(sides, weights, strict=True):
-        by_logits.scatter_add_(1, side.labels, (-own * kept).expand(side.labels.shape))
-    return Term(losses.sum((1, 2)), by_logits)
+    logs, count = logits.log_softmax(1), logits.shape[1]
+    kept = weight if smoothing is None else weight * (1 - smoothing)
+    losses, moves, mass = list[Tensor](), list[Tensor](), list[Tensor]()
+    for labels, own in sides:
+        loss = -logs.gather(1, labels)
+        if smoothing is not None:
+            loss = torch.lerp(loss, -logs.mean(1, keepdim=True), smoothing)
+        losses.append(loss if own is None else loss * own)
+        moves.append(kept.expand(labels.shape) if own is None else kept * own)
+        mass.append(weight if own is None else weight * own)
+    by_logits = logs.exp_() if smoothing is None else logs.exp_().sub_(smoothing / count)
+    by_logits.mul_(_sum(mass))
+    for (labels, _), move in zip(sides, moves, strict=True):
+        by_logits.scatter_add_(1, labels, -move)
+    return Term(_sum(losses).sum((1, 2)), by_logits)
+
+
+def _sum(tensors: Sequence[Tensor]) -> Tensor:
+    """Of one there is nothing to add to."""
+    return tensors[0] if len(tensors) == 1 else tensors[0] + tensors[1]
 
 
 def teachers_term(
