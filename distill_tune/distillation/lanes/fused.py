@@ -21,11 +21,13 @@ from distill_tune.distillation.lanes.batches import lane_batches
 from distill_tune.distillation.lanes.chain import chain_of
 from distill_tune.distillation.lanes.network import LaneNetwork, stacked
 from distill_tune.distillation.lanes.objective import LaneObjective
+from distill_tune.distillation.lanes.validation import LaneValidation
 from distill_tune.distillation.losses import Loss
 from distill_tune.distillation.optimizers import LaneStep, OptimizerKind
 from distill_tune.distillation.optimizers._direct import DirectOptimizer
 from distill_tune.distillation.schedule import learning_rate, progress_at
 from distill_tune.distillation.training.run import Checkpoint, Epoch, Run
+from distill_tune.distillation.training.validation import Sums
 from distill_tune.errors import TrainingError
 
 _CLIP_EPSILON = 1e-6
@@ -75,6 +77,7 @@ class Fused:
         self._optimizer = OptimizerKind.of(self.runs[0].config.optim)
         samples = [run.batches.batch_size * run.batches.labelled_share for run in self.runs]
         self._objective = LaneObjective([run.objective for run in self.runs], samples, self._device)
+        self._validation = LaneValidation.of(self.runs)
         self._load()
 
     def _load(self) -> None:
@@ -112,7 +115,7 @@ class Fused:
                 steps.fill_(self.runs[lane].epoch * self.runs[lane].batches.steps_per_epoch)
 
     def next_epochs(self) -> Iterator[tuple[Run, Epoch | TrainingError]]:
-        """Train one epoch of every lane; how each went, its students validated one by one."""
+        """Train one epoch of every lane; how each went."""
         began_s, start_s = time.time(), time.perf_counter()
         self._is_released = False
         for run in self.runs:
@@ -120,14 +123,21 @@ class Fused:
         losses = self._train()
         self._store()
         share_s = (time.perf_counter() - start_s) / len(self.runs)  # what the training of each has cost
-        for run, means in zip(self.runs, losses, strict=True):
+        for run, means, validated in zip(self.runs, losses, self._validated(), strict=True):
             try:
-                yield (
-                    run,
-                    run.finished_epoch(run.training_report(*means), began_s, share_s, partial(self._checkpoint, run)),
-                )
+                report, checkpoint = run.training_report(*means), partial(self._checkpoint, run)
+                yield run, run.finished_epoch(report, began_s, share_s, checkpoint, validated)
             except TrainingError as error:
                 yield run, error
+
+    def _validated(self) -> list[tuple[Sums, float]] | list[None]:
+        """What validation says of each and how long that took; None where each is validated by itself."""
+        if self._validation is None:
+            return [None] * len(self.runs)
+        start_s = time.perf_counter()
+        sums = self._validation.sums(self._network, self._chains[0].normalise)
+        share_s = (time.perf_counter() - start_s) / len(sums)
+        return [(each, share_s) for each in sums]
 
     def _checkpoint(self, run: Run) -> Checkpoint:
         self.release()
