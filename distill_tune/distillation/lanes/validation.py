@@ -75,7 +75,7 @@ def _place(run: Run) -> tuple[object, ...]:
 
 
 def _are(logits: Tensor, *classes: Tensor) -> list[Tensor]:
-    """Where logits, [lanes, classes, n], are largest at each of the classes, [n] or [lanes, n]: bool [lanes, n] each."""
+    """Where logits, [lanes, classes, n], are largest at each of the classes, [n] or [lanes, n]: bool [lanes, n]."""
     asked = [each.expand(len(logits), -1).unsqueeze(1) for each in classes]
     largest = logits.amax(1, keepdim=True)
     if int((logits == largest).count_nonzero()) == largest.numel():
