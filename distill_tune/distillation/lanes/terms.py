@@ -70,7 +70,8 @@ def teachers_term(
 def _soft_targets(logits: Tensor, teacher: Tensor, temperature: Tensor, weight: Tensor) -> Term:
     """T^2 * KL(teacher || student), whose gradient is T * (student - teacher)."""
     heat, batch = temperature[:, None, None], teacher.shape[1]
-    student, wanted = (logits / heat).log_softmax(1), (teacher.mT / heat).log_softmax(1)
+    student = (logits / heat).log_softmax(1)
+    wanted = torch.div(teacher.mT, heat, out=torch.empty_like(logits)).log_softmax(1)  # lies as the logits do
     probabilities = wanted.exp()
     divergence = wanted.sub_(student).mul_(probabilities).sum((1, 2))
     by_logits = student.exp_().sub_(probabilities).mul_((weight * temperature / batch)[:, None, None])
