@@ -155,9 +155,10 @@ class Fused:
         rates, numbers = self._begin()
         normalise, features = self._chains[0].normalise, self._chains[0].layers[0].in_features
         groups = [group.numbers for group in self._objective.groups]
-        for step, batch in enumerate(lane_batches(self.runs, normalise, features, groups)):
+        batches = lane_batches(self.runs, normalise, features, groups)
+        for batch, rate, number in zip(batches, rates, numbers, strict=True):
             self._network.backward(self._objective.by_logits(self._network.forward(batch.inputs), batch))
-            self._move(rates[step], numbers[step])
+            self._move(rate, number)
         self._network.rest()
         return self._objective.means()
 

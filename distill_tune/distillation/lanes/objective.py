@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from distill_tune.distillation.lanes.batches import LaneBatch
-from distill_tune.distillation.lanes.terms import labels_term, teachers_term
+from distill_tune.distillation.lanes.terms import is_written_out, labels_term, teachers_term
 from distill_tune.distillation.training.objective import Objective
 
 
@@ -45,9 +45,10 @@ class Group:
     def add(self, logits: Tensor, batch: LaneBatch, teacher: Tensor, by_logits: Tensor) -> None:
         """Add the gradient of the next step; both logits and gradient are [all lanes, classes, batch]."""
         step = len(self.told)
-        labels = None if batch.labels is None else self.of(batch.labels)
+        loss = self.objectives[0].loss
+        labels = None if batch.labels is None or is_written_out(loss) else self.of(batch.labels)
         dials = self.temperatures[step], labels, self.weights[step]
-        values, own = teachers_term(self.objectives[0].loss, self.of(logits), teacher, *dials)
+        values, own = teachers_term(loss, self.of(logits), teacher, *dials)
         self.told.append(values)
         if self.index is None:
             by_logits.add_(own)

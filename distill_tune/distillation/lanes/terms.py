@@ -61,10 +61,14 @@ def teachers_term(
 
     `teacher` is [lanes, batch, classes], `temperature` and `weight` are [lanes], `labels` [lanes, batch].
     """
-    written_out = _WRITTEN_OUT.get(type(loss))
-    if written_out is not None:
-        return written_out(logits, teacher, temperature, weight)
+    if is_written_out(loss):
+        return _WRITTEN_OUT[type(loss)](logits, teacher, temperature, weight)
     return _differentiated(loss, logits, teacher, temperature, labels, weight)
+
+
+def is_written_out(loss: Loss) -> bool:
+    """Whether its gradient is; then it does not look at labels either."""
+    return type(loss) in _WRITTEN_OUT
 
 
 def _soft_targets(logits: Tensor, teacher: Tensor, temperature: Tensor, weight: Tensor) -> Term:
