@@ -33,7 +33,7 @@ class LaneBatch(NamedTuple):
 
     inputs: Tensor
     """float32 [lanes, batch, features], normalised."""
-    sides: list[Side]
+    sides: Sequence[Side]
     labels: Tensor | None
     """int64 [lanes, batch], negative where there is none; None where inputs were mixed."""
     teachers: list[Tensor]
@@ -50,12 +50,9 @@ def lane_batches(
         labels = torch.stack([chunk.labels for chunk in chunks], 1)
         sides = _sides(chunks, labels)
         teachers = [torch.stack([_logits(chunks[lane]) for lane in lanes], 1).unbind() for lanes in groups]
-        steps: list[Any] = [repeat(())] if not teachers else [zip(*teachers, strict=True)]
-        told = repeat(None) if chunks[0].share is not None else labels
-        for own, step_sides, step_labels, of_teachers in zip(
-            inputs, zip(*sides, strict=True), told, *steps, strict=False
-        ):
-            yield LaneBatch(own, list(step_sides), step_labels, list(of_teachers))
+        told: Any = repeat(None) if chunks[0].share is not None else labels
+        for step, columns in enumerate(zip(inputs, zip(*sides, strict=True), told, strict=False)):
+            yield LaneBatch(*columns, [own[step] for own in teachers])
 
 
 def _logits(chunk: Batch) -> Tensor:
@@ -68,7 +65,8 @@ def _sides(chunks: Sequence[Batch], labels: Tensor) -> list[list[Side]]:
     some_unknown = any(chunk.labelled_share < 1 for chunk in chunks)
     if chunks[0].share is None:
         return [_side(labels, None, some_unknown)]
-    share, partners = (torch.stack([each[column] for each in chunks], 1) for column in (4, 3))  # type: ignore[misc]
+    mixed: Any = [(chunk.share, chunk.partner_labels) for chunk in chunks]
+    share, partners = (torch.stack(column, 1) for column in zip(*mixed, strict=True))
     return [_side(labels, share, some_unknown), _side(partners, 1 - share, some_unknown)]
 
 
@@ -78,4 +76,4 @@ def _side(labels: Tensor, weight: Tensor | None, some_unknown: bool) -> list[Sid
         known = (labels != UNLABELLED).float()
         labels, weight = labels.clamp(min=0), known if weight is None else weight * known
     weights: Any = repeat(None) if weight is None else weight.unsqueeze(2)
-    return [Side(*pair) for pair in zip(labels.unsqueeze(2), weights)]  # noqa: B905
+    return [Side(*pair) for pair in zip(labels.unsqueeze(2), weights, strict=False)]

@@ -142,7 +142,7 @@ class LaneNetwork:
         """`chains` are in the order of `stacked`, and of equally many inputs and classes."""
         self._stacks = [_Stack(numbers[0], chains[numbers[0] : numbers[-1] + 1]) for numbers in _neighbours(chains)]
         shape = len(chains), max(stack.num_weights for stack in self._stacks)
-        self._num_classes = chains[0].layers[-1].out_features
+        self.num_classes = chains[0].layers[-1].out_features
         self._logits: Tensor | None = None
         self.rows, self.gradients = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
         for stack in self._stacks:
@@ -164,7 +164,7 @@ class LaneNetwork:
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits, until the next call, as a view of what lies class by class; keeps what `backward` needs."""
         if self._logits is None:
-            self._logits = self.rows.new_empty(len(inputs), self._num_classes, inputs.shape[1])
+            self._logits = self.rows.new_empty(len(inputs), self.num_classes, inputs.shape[1])
         for stack in self._stacks:
             stack.forward(inputs[stack.lanes], self._logits[stack.lanes])
         return self._logits.mT
