@@ -89,7 +89,7 @@ class Views:
         return mixed, partner, share
 
     def _transformed(self, index: Tensor, view: int) -> Tensor:
-        inputs = self._inputs[index]
+        inputs = self._inputs.index_select(0, index)
         for transform in self._transforms:
             inputs = transform.apply(inputs, Draw(self._seed, view, index, self._fill, self._inputs))
         return inputs

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from distill_tune.distillation.augmentation._base import Draw, Transform
-from distill_tune.distillation.augmentation._quantiles import normal
+from distill_tune.distillation.augmentation._quantiles import kept_normal
 from distill_tune.registry import AUGMENTATIONS
 
 if TYPE_CHECKING:
@@ -29,4 +29,4 @@ class Noise(Transform):
 
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
         """Add noise to each number of [batch, features]."""
-        return inputs + self.amount * normal(draw, "noise", inputs.shape[1])
+        return inputs + self.amount * kept_normal(draw, "noise", inputs.shape[1])

@@ -81,7 +81,7 @@ class TeacherOutputs:
     def take(self, view: int, index: Tensor) -> Tensor:
         """float32 [batch, classes], raw: of the samples at `index`, int64 [batch]."""
         found = self._views[view]
-        return found[index] if isinstance(found, Tensor) else found.dense(index)
+        return found.index_select(0, index) if isinstance(found, Tensor) else found.dense(index)
 
 
 def _view(columns: dict[str, Tensor], name: str, classes: int) -> Tensor | SparseLogits:

@@ -11,28 +11,25 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
-from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from distill_tune.config import Config
+from distill_tune.distillation.lanes.batches import lane_batches
 from distill_tune.distillation.lanes.chain import chain_of
 from distill_tune.distillation.lanes.network import LaneNetwork, stacked
-from distill_tune.distillation.lanes.objective import Dials, parts_of
+from distill_tune.distillation.lanes.objective import LaneObjective
+from distill_tune.distillation.lanes.validation import LaneValidation
 from distill_tune.distillation.losses import Loss
-from distill_tune.distillation.materials.batches import Batch
 from distill_tune.distillation.optimizers import LaneStep, OptimizerKind
 from distill_tune.distillation.optimizers._direct import DirectOptimizer
 from distill_tune.distillation.schedule import learning_rate, progress_at
 from distill_tune.distillation.training.run import Checkpoint, Epoch, Run
+from distill_tune.distillation.training.validation import Sums
 from distill_tune.errors import TrainingError
 
-_CHUNK_SAMPLES = 4096
-"""Samples of a lane that are made ready at a time."""
-_CHUNK_BYTES = 1 << 24
-"""The most bytes that the inputs of all lanes may then have together, as floats."""
 _CLIP_EPSILON = 1e-6
 """As `torch.nn.utils.clip_grad_norm_` has it."""
 
@@ -78,7 +75,9 @@ class Fused:
         self._device = self.runs[0].device
         self._network = LaneNetwork(self._chains, self._device)
         self._optimizer = OptimizerKind.of(self.runs[0].config.optim)
-        self._parts = parts_of([run.objective for run in self.runs], self._device)
+        samples = [run.batches.batch_size * run.batches.labelled_share for run in self.runs]
+        self._objective = LaneObjective([run.objective for run in self.runs], samples, self._device)
+        self._validation = LaneValidation.of(self.runs)
         self._load()
 
     def _load(self) -> None:
@@ -116,7 +115,7 @@ class Fused:
                 steps.fill_(self.runs[lane].epoch * self.runs[lane].batches.steps_per_epoch)
 
     def next_epochs(self) -> Iterator[tuple[Run, Epoch | TrainingError]]:
-        """Train one epoch of every lane; how each went, its students validated one by one."""
+        """Train one epoch of every lane; how each went."""
         began_s, start_s = time.time(), time.perf_counter()
         self._is_released = False
         for run in self.runs:
@@ -124,14 +123,21 @@ class Fused:
         losses = self._train()
         self._store()
         share_s = (time.perf_counter() - start_s) / len(self.runs)  # what the training of each has cost
-        for run, means in zip(self.runs, losses, strict=True):
+        for run, means, validated in zip(self.runs, losses, self._validated(), strict=True):
             try:
-                yield (
-                    run,
-                    run.finished_epoch(run.training_report(*means), began_s, share_s, partial(self._checkpoint, run)),
-                )
+                report, checkpoint = run.training_report(*means), partial(self._checkpoint, run)
+                yield run, run.finished_epoch(report, began_s, share_s, checkpoint, validated)
             except TrainingError as error:
                 yield run, error
+
+    def _validated(self) -> list[tuple[Sums, float]] | list[None]:
+        """What validation says of each and how long that took; None where each is validated by itself."""
+        if self._validation is None:
+            return [None] * len(self.runs)
+        start_s = time.perf_counter()
+        sums = self._validation.sums(self._network, self._chains[0].normalise)
+        share_s = (time.perf_counter() - start_s) / len(sums)
+        return [(each, share_s) for each in sums]
 
     def _checkpoint(self, run: Run) -> Checkpoint:
         self.release()
@@ -146,54 +152,30 @@ class Fused:
     @torch.no_grad()
     def _train(self) -> list[list[float]]:
         """One epoch; the means over its steps of each lane's three losses."""
-        plan = self._plan()
-        told: list[list[tuple[Tensor, Tensor, Tensor | None]]] = [[] for _ in self._parts]
-        for step, (inputs, batches) in enumerate(self._batches()):
-            logits = self._network.forward(inputs)
-            by_logits = self._by_logits(logits, batches, [dials[step] for dials in plan.dials], told)
-            self._network.backward(by_logits)
-            self._move(plan.rates[step], plan.numbers[step])
+        rates, numbers = self._begin()
+        normalise, features = self._chains[0].normalise, self._chains[0].layers[0].in_features
+        groups = [group.numbers for group in self._objective.groups]
+        batches = lane_batches(self.runs, normalise, features, groups)
+        for batch, rate, number in zip(batches, rates, numbers, strict=True):
+            self._network.backward(self._objective.by_logits(self._network.forward(batch.inputs), batch))
+            self._move(rate, number)
         self._network.rest()
-        return self._means(told)
+        return self._objective.means()
 
-    def _plan(self) -> _Plan:
-        """What the schedules say of each step of this epoch, of each lane."""
+    def _begin(self) -> tuple[Tensor, Tensor]:
+        """What the schedules say of each step of this epoch: rates, and numbers from 1 on; [steps, lanes, 1] both."""
         steps = self.runs[0].batches.steps_per_epoch
         at = [[(run.epoch - 1) * steps + step for run in self.runs] for step in range(steps)]
-        progress = [[progress_at(n, run.total_steps) for n, run in zip(ns, self.runs, strict=True)] for ns in at]
+        self._objective.begin(
+            [[progress_at(n, run.total_steps) for n, run in zip(ns, self.runs, strict=True)] for ns in at]
+        )
         optims = [(run.config.optim, run.total_steps) for run in self.runs]
         rates = [[learning_rate(optim, n, total) for n, (optim, total) in zip(ns, optims, strict=True)] for ns in at]
         for run, rate in zip(self.runs, rates[-1], strict=True):
             for group in run.optimizer.param_groups:
                 group["lr"] = rate
-        return _Plan(
-            torch.tensor(rates, device=self._device).unsqueeze(-1),
-            (torch.tensor(at, device=self._device) + 1).float().unsqueeze(-1),
-            [part.dials(progress, self._device) for part in self._parts],
-        )
-
-    def _batches(self) -> Iterator[tuple[Tensor, list[Batch]]]:
-        """Each step's inputs, [lanes, batch, features], and what each part compares their logits with."""
-        floats = self._chains[0].layers[0].in_features * len(self.runs)
-        samples = min(_CHUNK_SAMPLES, _CHUNK_BYTES // (4 * floats))
-        streams = [run.batches.chunks(run.epoch, samples) for run in self.runs]
-        for chunks in zip(*streams, strict=True):
-            inputs = self._chains[0].normalise(torch.stack([chunk.inputs for chunk in chunks], 1)).flatten(3)
-            parts = [_steps([chunks[lane] for lane in part.numbers]) for part in self._parts]
-            yield from zip(inputs, (list(step) for step in zip(*parts, strict=True)), strict=True)
-
-    def _by_logits(self, logits: Tensor, batches: list[Batch], dials: list[Dials], told: list[list[Any]]) -> Tensor:
-        """The gradient of the lanes' losses by their logits; adds each part's losses to `told`."""
-        logits.requires_grad_()
-        total: Tensor | None = None
-        with torch.enable_grad():
-            for part, batch, own, losses in zip(self._parts, batches, dials, told, strict=True):
-                terms = part.terms(part.of(logits), batch, own)
-                total = terms[0].sum() if total is None else total + terms[0].sum()
-                losses.append([None if term is None else term.detach() for term in terms])
-        assert total is not None
-        (gradient,) = torch.autograd.grad(total, logits)
-        return gradient
+        found = torch.tensor(rates, device=self._device), (torch.tensor(at, device=self._device) + 1).float()
+        return found[0].unsqueeze(-1), found[1].unsqueeze(-1)
 
     def _move(self, rates: Tensor, numbers: Tensor) -> None:
         gradients = self._network.gradients
@@ -201,32 +183,3 @@ class Fused:
             norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
             gradients.mul_((self._clip / (norms + _CLIP_EPSILON)).clamp_(max=1.0))
         self._optimizer.step_lanes(LaneStep(self._network.rows, gradients, self._memories, rates, self._decay, numbers))
-
-    def _means(self, told: list[list[Any]]) -> list[list[float]]:
-        means = torch.zeros(len(self.runs), 3, device=self._device)
-        for part, losses in zip(self._parts, told, strict=True):
-            for column, values in enumerate(zip(*losses, strict=True)):
-                if values[0] is not None:
-                    means[part.numbers, column] = torch.stack(values).mean(0)
-        found: list[list[float]] = means.tolist()
-        return found
-
-
-class _Plan(NamedTuple):
-    """What the steps of an epoch are made with."""
-
-    rates: Tensor
-    """[steps, lanes, 1]."""
-    numbers: Tensor
-    """[steps, lanes, 1]: of each step in its lane's training, from 1 on."""
-    dials: list[list[Dials]]
-    """Those of each part, at each step."""
-
-
-def _steps(chunks: list[Batch]) -> Iterator[Batch]:
-    """What several lanes' chunks have beside their inputs, step by step: [lanes, batch, ...]."""
-    columns: list[Any] = [repeat(chunks[0].inputs)]
-    for column in zip(*(chunk[1:5] for chunk in chunks), strict=True):
-        columns.append(repeat(None) if column[0] is None else torch.stack(column, 1).unbind())
-    for values in zip(*columns, strict=False):
-        yield Batch._make((*values, chunks[0].labelled_share, (), None))

@@ -1,68 +1,106 @@
-"""The losses of several lanes: lanes with one loss together, whatever their temperatures and weights."""
+"""What lanes minimise: the labels' term of all of them at once, and the teacher's of those with one loss together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from distill_tune.distillation.materials.batches import Batch
-from distill_tune.distillation.training.objective import Objective, hard_losses
+from distill_tune.distillation.lanes.batches import LaneBatch
+from distill_tune.distillation.lanes.terms import is_written_out, labels_term, teachers_term
+from distill_tune.distillation.training.objective import Objective
 
 
-class Dials(NamedTuple):
-    """What differs between the lanes of a part and moves from step to step."""
-
-    temperature: Tensor
-    """[lanes]."""
-    soft_weight: Tensor
-    """[lanes]."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Lanes whose loss is one but for its dials."""
+@dataclass
+class Group:
+    """Lanes that look at the teacher in one way, whatever their temperatures and weights."""
 
     objectives: list[Objective]
     numbers: list[int]
     """The numbers of its lanes."""
     index: Tensor | None
     """The same, int64; None for all lanes."""
+    temperatures: list[Tensor] = field(default_factory=list)
+    """[lanes] at each step of an epoch."""
+    weights: list[Tensor] = field(default_factory=list)
+    """[lanes] at each step of an epoch: the teacher's against the labels'."""
+    told: list[Tensor] = field(default_factory=list)
+    """[lanes] at each step so far: the teacher's term."""
 
-    def dials(self, progress: Sequence[Sequence[float]], device: torch.device) -> list[Dials]:
-        """At each step; `progress` is each lane's at each step, of all lanes."""
+    def begin(self, progress: Sequence[Sequence[float]], device: torch.device) -> None:
+        """Set what an epoch's steps need; `progress` is each lane's at each step, of all lanes."""
         pairs = list(zip(self.numbers, self.objectives, strict=True))
         temperatures = [[own.temperature(step[lane]) for lane, own in pairs] for step in progress]
         weights = [[own.soft_weight(step[lane]) for lane, own in pairs] for step in progress]
-        both = (torch.tensor(values, device=device).unbind() for values in (temperatures, weights))
-        return [Dials(*pair) for pair in zip(*both, strict=True)]
+        self.temperatures = list(torch.tensor(temperatures, device=device).unbind())
+        self.weights = list(torch.tensor(weights, device=device).unbind())
+        self.told = []
 
-    def of(self, logits: Tensor) -> Tensor:
-        """The part's lanes of [lanes, ...]."""
-        return logits if self.index is None else logits[self.index]
+    def of(self, lanes: Tensor) -> Tensor:
+        """The group's lanes of [lanes, ...]."""
+        return lanes if self.index is None else lanes.index_select(0, self.index)
 
-    def terms(self, logits: Tensor, batch: Batch, dials: Dials) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Total, labels' term and teacher's term of each lane, [lanes]; `logits` are [lanes, batch, classes]."""
-        first = self.objectives[0]
-        hard = hard_losses(logits, batch, first.label_smoothing).mean(-1) / batch.labelled_share
-        if batch.teacher_logits is None:
-            return hard, hard, None
-        loss: Any = first.loss  # which takes lanes, as `over_lanes` says
-        labels = batch.labels if batch.share is None else None
-        soft: Tensor = loss.soft_with_labels(logits, batch.teacher_logits, dials.temperature, labels)
-        return torch.lerp(hard, soft, dials.soft_weight), hard, soft
+    def add(self, logits: Tensor, batch: LaneBatch, teacher: Tensor, by_logits: Tensor) -> None:
+        """Add the gradient of the next step; both logits and gradient are [all lanes, classes, batch]."""
+        step = len(self.told)
+        loss = self.objectives[0].loss
+        labels = None if batch.labels is None or is_written_out(loss) else self.of(batch.labels)
+        dials = self.temperatures[step], labels, self.weights[step]
+        values, own = teachers_term(loss, self.of(logits), teacher, *dials)
+        self.told.append(values)
+        if self.index is None:
+            by_logits.add_(own)
+        else:
+            by_logits.index_add_(0, self.index, own)
 
 
-def parts_of(objectives: Sequence[Objective], device: torch.device) -> list[Part]:
-    """The lanes by their loss."""
+class LaneObjective:
+    """The objectives of all lanes, epoch by epoch."""
+
+    def __init__(self, objectives: Sequence[Objective], samples: Sequence[float], device: torch.device):
+        """`samples` are how many of a batch of each lane have a label, on average."""
+        self._device, self.groups = device, _groups(objectives, device)
+        smoothing = [objective.label_smoothing for objective in objectives]
+        self._smoothing = torch.tensor(smoothing, device=device)[:, None, None] if any(smoothing) else None
+        self._samples = torch.tensor(samples, device=device)
+
+    def begin(self, progress: Sequence[Sequence[float]]) -> None:
+        """Begin an epoch; `progress` is each lane's at each step."""
+        weights = self._samples.new_ones(len(progress), len(self._samples))
+        for group in self.groups:
+            group.begin(progress, self._device)
+            weights[:, group.numbers] = 1 - torch.stack(group.weights)
+        self._weights = list((weights / self._samples)[..., None, None].unbind())
+        self._told: list[Tensor] = []
+
+    def by_logits(self, logits: Tensor, batch: LaneBatch) -> Tensor:
+        """The gradient of the next step's losses by the logits, [lanes, batch, classes], which lie class by class."""
+        by_class = logits.mT
+        values, found = labels_term(by_class, batch.sides, self._smoothing, self._weights[len(self._told)])
+        self._told.append(values)
+        for group, teacher in zip(self.groups, batch.teachers, strict=True):
+            group.add(by_class, batch, teacher, found)
+        return found.mT
+
+    def means(self) -> list[list[float]]:
+        """Of each lane: the mean over the epoch's steps of its loss, the labels' term and the teacher's."""
+        hard = torch.stack(self._told) / self._samples
+        total, soft = hard.clone(), torch.zeros_like(hard)
+        for group in self.groups:
+            own = torch.stack(group.told)
+            soft[:, group.numbers] = own
+            total[:, group.numbers] = torch.lerp(hard[:, group.numbers], own, torch.stack(group.weights))
+        found: list[list[float]] = torch.stack([total, hard, soft], 2).mean(0).tolist()
+        return found
+
+
+def _groups(objectives: Sequence[Objective], device: torch.device) -> list[Group]:
+    """The lanes that look at the teacher, by their loss."""
     alike: dict[str, list[int]] = {}
     for lane, objective in enumerate(objectives):
-        what = f"{type(objective.loss)} {objective.loss!r} {objective.label_smoothing} {objective.uses_teacher}"
-        alike.setdefault(what, []).append(lane)
-    return [
-        Part([objectives[n] for n in lanes], lanes, torch.tensor(lanes, device=device) if len(alike) > 1 else None)
-        for lanes in alike.values()
-    ]
+        if objective.uses_teacher:
+            alike.setdefault(f"{type(objective.loss)} {objective.loss!r}", []).append(lane)
+    index = [torch.tensor(lanes, device=device) if len(lanes) < len(objectives) else None for lanes in alike.values()]
+    return [Group([objectives[n] for n in lanes], lanes, own) for lanes, own in zip(alike.values(), index, strict=True)]

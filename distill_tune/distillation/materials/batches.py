@@ -95,6 +95,11 @@ class Batches:
         return self.steps_per_epoch * self.batch_size
 
     @property
+    def labelled_share(self) -> float:
+        """The part of all samples that have a label: as every `Batch` has it."""
+        return self._labelled_share
+
+    @property
     def passes(self) -> int:
         """Over the samples, in an epoch; no chunk has samples of two."""
         return self._passes
@@ -145,7 +150,7 @@ class Batches:
         mixed = self._views.take(index, view)
         return (
             mixed.inputs,
-            self._labels[index],
+            self._labels.index_select(0, index),
             None if self._teacher is None else self._teacher.take(view, index),
             None if mixed.partner is None else self._labels[mixed.partner],
             mixed.share,

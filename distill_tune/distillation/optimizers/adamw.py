@@ -5,6 +5,7 @@ Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019, https://arxiv
 
 from __future__ import annotations
 
+from math import inf, log
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from distill_tune.distillation.optimizers._base import LaneStep, OptimizerKind, 
 from distill_tune.registry import OPTIMIZERS
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from distill_tune.distillation.optimizers._direct import Optimizer, Tensors
 
@@ -62,6 +63,11 @@ class AdamW(OptimizerKind):
         mean, square = step.memories
         mean.lerp_(step.gradients, 1 - self.beta1)
         square.mul_(self.beta2).addcmul_(step.gradients, step.gradients, value=1 - self.beta2)
-        deviation = square.sqrt().div_((1 - self.beta2**step.number).sqrt_()).add_(_EPS)
+        deviation = square.sqrt().div_(_share_seen(self.beta2, step.number).sqrt_()).add_(_EPS)
         step.weights.addcmul_(step.decay * step.rate, step.weights, value=-1)
-        step.weights.addcdiv_(mean * (step.rate / (1 - self.beta1**step.number)), deviation, value=-1)
+        step.weights.addcdiv_(mean * (step.rate / _share_seen(self.beta1, step.number)), deviation, value=-1)
+
+
+def _share_seen(beta: float, number: Tensor) -> Tensor:
+    """1 - beta^number, to the last digits: after few steps the power is nearly 1."""
+    return (number * (log(beta) if beta else -inf)).expm1_().neg_()

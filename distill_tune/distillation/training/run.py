@@ -120,16 +120,23 @@ class Run:
         return self.finished_epoch(losses, began_s, time.perf_counter() - start_s, self.checkpoint)
 
     def finished_epoch(
-        self, losses: dict[str, float], began_s: float, trained_s: float, checkpoint: Callable[[], Checkpoint]
+        self,
+        losses: dict[str, float],
+        began_s: float,
+        trained_s: float,
+        checkpoint: Callable[[], Checkpoint],
+        validated: tuple[Sums, float] | None = None,
     ) -> Epoch:
         """The epoch that has just been trained, in `trained_s`: the student validated, and its report.
+
+        `validated` is what came of that and how many seconds it took, where it has been done.
 
         Raises:
             TrainingError: the loss is not finite.
         """
-        start_s = time.perf_counter()
         report = losses | {"samples_per_s": self.batches.samples_per_epoch / trained_s}
-        validation = self.validation_sums()
+        start_s = time.perf_counter() - (0.0 if validated is None else validated[1])
+        validation = self.validation_sums() if validated is None else validated[0]
         report |= self.validation_report(validation)
         times = {"time/began_s": began_s, "time/training_s": trained_s + time.perf_counter() - start_s}
         return Epoch(report | {"epoch": self.epoch} | times, checkpoint, self.student, validation)

@@ -16,11 +16,14 @@ from distill_tune.tuning.running.lane_desk import Turn
 from distill_tune.tuning.state.records import News, Report
 from distill_tune.tuning.workers.faults import end_if_spoilt
 from distill_tune.tuning.workers.lane_group import LaneGroup
-from distill_tune.tuning.workers.trial import DIED, STEP_S, TrialContext
+from distill_tune.tuning.workers.trial import DIED, TrialContext
 from distill_tune.tuning.workers.tune_actor import TuneActor
 
 LANES = "lanes"
 """The key of a result with what each lane says."""
+_STEP_S = 1.0
+"""A step lasts about so long, where nothing is decided before: longer than that of a trial alone, which has not the
+epochs of so many to train between two decisions, since whoever waits for the driver here waits with all lanes."""
 
 
 class LaneHost(TuneActor):
@@ -37,7 +40,7 @@ class LaneHost(TuneActor):
         self._is_new = True
 
     def train(self) -> dict[str, Any]:
-        """Train those who are due until something can be decided on one of them, or for about `STEP_S`."""
+        """Train those who are due until something can be decided on one of them, or for about `_STEP_S`."""
         try:
             return self._step()
         except Exception as error:  # such as of lanes that are taken apart
@@ -49,7 +52,7 @@ class LaneHost(TuneActor):
         self._is_new = False
         told = {trial: News(trial, [], DIED) for trial in turn.given_up}
         self._take_up(turn, told)
-        due, until_s = [trial for trial in turn.due if trial not in told], time.monotonic() + STEP_S
+        due, until_s = [trial for trial in turn.due if trial not in told], time.monotonic() + _STEP_S
         while due:
             for trial, found in self._group.next_reports(due).items():
                 self._hear(trial, found, told)

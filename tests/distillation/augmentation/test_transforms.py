@@ -8,6 +8,7 @@ from small_views import MEAN, SIDE, everything, images
 
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.distillation.augmentation import Draw
+from distill_tune.distillation.augmentation._quantiles import kept_normal, normal
 from distill_tune.distillation.views import Views
 from distill_tune.registry import AUGMENTATIONS
 
@@ -126,6 +127,14 @@ def test_noise_is_normal_with_the_amount_as_its_deviation() -> None:
     assert stats.kstest(taken.flatten().numpy() / 0.3, "norm").pvalue > 1e-3
     assert np.abs(np.corrcoef(taken.T.numpy()) - np.eye(8)).max() < 0.07  # features are independent
     assert np.corrcoef(taken[:-1].flatten().numpy(), taken[1:].flatten().numpy())[0, 1] == pytest.approx(0, abs=0.03)
+
+
+def test_noise_that_is_kept_is_the_noise_that_is_drawn() -> None:
+    rows, index = torch.zeros(100, 8), torch.tensor([7, 3, 99])
+    drawn = normal(Draw(0, 2, index), "noise", 8)
+    assert torch.equal(kept_normal(Draw(0, 2, index, pool=rows), "noise", 8), drawn)
+    assert torch.equal(kept_normal(Draw(0, 2, index), "noise", 8), drawn)
+    assert not torch.equal(kept_normal(Draw(0, 3, index, pool=rows), "noise", 8), drawn)
 
 
 def test_swap_replaces_each_feature_with_its_probability_by_the_same_feature_of_any_row() -> None:

@@ -1,5 +1,6 @@
 """Fused lanes: every student is what it would have been alone, whatever lies in the lanes beside it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,18 @@ def test_each_loss_trains_in_lanes_as_it_does_alone(name: str, augmented: bool, 
     fused = trained(joined(prepared[augmented], configs))
     for seed, config in enumerate(configs):
         agree(fused[str(seed)], next(alone(prepared[augmented], config, seed)))
+
+
+@pytest.mark.parametrize("augmentation", [{}, {"mixup": 0.3}], ids=["as they are", "mixed"])
+def test_rows_without_a_label_say_in_lanes_what_they_say_alone(augmentation: dict[str, float], tmp_path: Path) -> None:
+    few: Sections = {"data": {"student_samples": 0.5, "rest": "unlabelled"}, "augmentation": augmentation}
+    ready = prepare(run_space(**few), tmp_path, lambda line: None).prepared
+    configs = [
+        config_of({"widths": [width]}, loss={"kind": "soft_targets", "soft_weight": 0.5}, **few) for width in (8, 12)
+    ]
+    fused = trained(joined(ready, configs))
+    for seed, config in enumerate(configs):
+        agree(fused[str(seed)], next(alone(ready, config, seed)))
 
 
 def test_a_lane_is_replaced_while_the_others_train_on(prepared: dict[bool, Prepared]) -> None:
