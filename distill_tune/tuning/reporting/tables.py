@@ -46,24 +46,20 @@ def students(result: Result) -> Table | None:
     teacher = summary["teacher"]
     rows.append(("teacher", share(teacher["test"]["accuracy"]), *["-"] * 6, f"{teacher['parameters']:,}"))
     head = ("", "test accuracy", "95 % interval", "NLL", "ECE", "worst class", "corrupted", "agreement", "parameters")
-    return Table(head, [_with_interval(row) for row in rows], marked=0)
+    return Table(head, rows, marked=0)
 
 
 def _examined(test: Mapping[str, Any]) -> tuple[str, ...]:
     accuracy = test["accuracy"]
     return (
-        f"{accuracy['mean']:.2%}|{accuracy['low']:.2%} to {accuracy['high']:.2%}",
+        share(accuracy["mean"]),
+        f"{accuracy['low']:.2%} to {accuracy['high']:.2%}",
         metric(test["nll"]),
         metric(test["ece"]),
         share(test["worst_class_accuracy"]),
         share(test.get("corrupted_accuracy")),
         share(test["agreement"]),
     )
-
-
-def _with_interval(row: tuple[str, ...]) -> tuple[str, ...]:
-    mean, _, interval = row[1].partition("|")
-    return (row[0], mean, interval, *row[2:]) if interval else row
 
 
 def winner(result: Result) -> Table | None:

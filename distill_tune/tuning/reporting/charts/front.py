@@ -20,7 +20,7 @@ from distill_tune.tuning.reporting.charts._base import (
     value_axis,
 )
 from distill_tune.tuning.reporting.result import Result
-from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.state.records import Status, TrialRecord, sign_of
 
 
 def front(result: Result) -> Chart | None:
@@ -32,7 +32,7 @@ def front(result: Result) -> Chart | None:
     if len(set(costs)) < 2:
         return None
     points = [_points(result, str(s), trials, by, of, COLOURS[s]) for s, trials in by_status(drawn).items()]
-    best = _best_for_each_cost([t for t in drawn if t.status is Status.COMPLETED], by, of, result)
+    best = _best_for_each_cost([t for t in drawn if t.status is Status.COMPLETED], by, of)
     line = {
         "type": "scatter",
         "mode": "lines",
@@ -42,7 +42,7 @@ def front(result: Result) -> Chart | None:
         "line": {"shape": "hv", "color": INK, "width": 1.5},
         "hoverinfo": "skip",
     }
-    shown = better_part([trial.value_of(of, trial.last) for trial in drawn], -1 if of.endswith("loss") else 1)
+    shown = better_part([trial.value_of(of, trial.last) for trial in drawn], sign_of(of))
     winner = [trial for trial in drawn if trial is result.winner]
     star = _points(result, "best", winner, by, of, WINNER, size=16, symbol="star")
     return Chart(
@@ -55,12 +55,15 @@ def front(result: Result) -> Chart | None:
     )
 
 
-def _best_for_each_cost(trials: Sequence[TrialRecord], by: str, of: str, result: Result) -> list[TrialRecord]:
-    """By falling cost each is better than all dearer ones that are not: the cheapest first."""
-    sign = -1 if of.endswith("loss") else 1
+def _best_for_each_cost(trials: Sequence[TrialRecord], by: str, of: str) -> list[TrialRecord]:
+    """The cheapest, and by rising cost each that is better than all before it."""
+
+    def merit(trial: TrialRecord) -> float:
+        return sign_of(of) * trial.value_of(of, trial.last)
+
     found: list[TrialRecord] = []
-    for trial in sorted(trials, key=lambda t: (t.value_of(by, t.last), -sign * t.value_of(of, t.last))):
-        if not found or sign * trial.value_of(of, trial.last) > sign * found[-1].value_of(of, found[-1].last):
+    for trial in sorted(trials, key=lambda trial: (trial.value_of(by, trial.last), -merit(trial))):
+        if not found or merit(trial) > merit(found[-1]):
             found.append(trial)
     return found
 
