@@ -177,7 +177,7 @@ def test_a_damaged_summary_is_refused(text: str, tmp_path: Path) -> None:
         Result.of(tmp_path)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser, Chromium, which .ci/run installs")
 def test_a_browser_draws_every_chart_without_a_complaint_and_without_a_network(
     result_in: ResultIn, tmp_path: Path
 ) -> None:

@@ -97,9 +97,40 @@ def range_axis(title: str, found: Range, ticks: int = 5) -> dict[str, Any]:
     )
 
 
+def with_intervals(
+    names: Sequence[str],
+    middles: Sequence[float],
+    ends: Sequence[tuple[float, float]],
+    colours: Sequence[str],
+    form: str,
+) -> dict[str, Any]:
+    """A dot with its interval in a row for each name; `form` is plotly.js's template of a number, `%{x:.2%}`."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": list(middles),
+        "y": list(names),
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [high - middle for middle, (_, high) in zip(middles, ends, strict=True)],
+            "arrayminus": [middle - low for middle, (low, _) in zip(middles, ends, strict=True)],
+            "color": FAINT,
+        },
+        "marker": {"size": 12, "color": list(colours)},
+        "hovertemplate": f"{form}<extra></extra>",
+    }
+
+
+def dotted_at(place: float, width: float = 2) -> dict[str, Any]:
+    """A shape: an upright line through the whole chart."""
+    line = {"color": FAINT, "dash": "dot", "width": width}
+    return {"type": "line", "x0": place, "x1": place, "y0": 0, "y1": 1, "yref": "paper", "line": line}
+
+
 def cost_axis(title: str, costs: Sequence[float]) -> dict[str, Any]:
     """By the logarithm where they are far apart."""
-    return axis(title, type="log" if max(costs) >= _FAR * max(min(costs), 1e-9) else "linear", rangemode="normal")
+    return axis(title, type="log" if max(costs) >= _FAR * max(min(costs), 1e-9) else "linear")
 
 
 def better_part(values: Sequence[float], sign: int) -> dict[str, Any]:

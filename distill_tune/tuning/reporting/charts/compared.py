@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
-from distill_tune.tuning.reporting.charts._base import FAINT, Chart, axis, cost_axis, plain_text, value_axis
+from distill_tune.tuning.reporting.charts._base import (
+    Chart,
+    axis,
+    cost_axis,
+    plain_text,
+    value_axis,
+    with_intervals,
+)
 from distill_tune.tuning.reporting.charts.progress import best_so_far
 from distill_tune.tuning.reporting.result import Result, told_apart
 
@@ -20,21 +27,13 @@ def examined(results: Sequence[Result]) -> Chart | None:
     if not found:
         return None
     tests = [result.summary["best"]["test"]["accuracy"] for _, _, result in found]
-    points = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [test["mean"] for test in tests],
-        "y": [plain_text(name) for name, _, _ in found],
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [test["high"] - test["mean"] for test in tests],
-            "arrayminus": [test["mean"] - test["low"] for test in tests],
-            "color": FAINT,
-        },
-        "marker": {"size": 12, "color": [colour for _, colour, _ in found]},
-        "hovertemplate": "%{x:.2%}<extra></extra>",
-    }
+    points = with_intervals(
+        [plain_text(name) for name, _, _ in found],
+        [test["mean"] for test in tests],
+        [(test["low"], test["high"]) for test in tests],
+        [colour for _, colour, _ in found],
+        "%{x:.2%}",
+    )
     return Chart(
         "Test accuracy",
         "Of each result's best student: mean and 95 % interval over its seeds and the test samples.",

@@ -6,7 +6,6 @@ from typing import Any
 
 from distill_tune.tuning.reporting.charts._base import (
     COLOURS,
-    FAINT,
     LEFT_OUT,
     WINNER,
     Chart,
@@ -14,6 +13,7 @@ from distill_tune.tuning.reporting.charts._base import (
     axis,
     better_part,
     by_status,
+    dotted_at,
     value_axis,
 )
 from distill_tune.tuning.reporting.result import Result
@@ -49,7 +49,7 @@ def curves(result: Result) -> Chart | None:
         {
             "xaxis": axis("epoch", rangemode="tozero", **({"dtick": 1} if most <= _FEW else {})),
             "yaxis": value_axis(result.objective, **better_part(ends, result.sign)),
-            "shapes": [_rung(epochs) for epochs in _rungs(result)],
+            "shapes": [dotted_at(epochs, width=1) for epochs in _rungs(result)],
         },
         height=440,
     )
@@ -76,8 +76,3 @@ def _lines(result: Result, name: str, trials: list[TrialRecord], colour: str, wi
 
 def _rungs(result: Result) -> list[int]:
     return sorted({int(rung["epochs"]) for rung in result.summary.get("rungs", [])})
-
-
-def _rung(epochs: int) -> dict[str, Any]:
-    line = {"color": FAINT, "dash": "dot", "width": 1}
-    return {"type": "line", "x0": epochs, "x1": epochs, "y0": 0, "y1": 1, "yref": "paper", "line": line}

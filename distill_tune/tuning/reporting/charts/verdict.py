@@ -12,7 +12,9 @@ from distill_tune.tuning.reporting.charts._base import (
     WORSE,
     Chart,
     axis,
+    dotted_at,
     students_of,
+    with_intervals,
 )
 from distill_tune.tuning.reporting.result import Result
 
@@ -28,24 +30,15 @@ def accuracies(result: Result) -> Chart | None:
         return None
     students = students_of(summary)
     found = [(name, student["test"]["accuracy"]) for name, _, student in students]
-    means = [each["mean"] for _, each in found]
-    points: dict[str, Any] = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": means,
-        "y": [_broken(name) for name, _ in found],
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [each["high"] - each["mean"] for _, each in found],
-            "arrayminus": [each["mean"] - each["low"] for _, each in found],
-            "color": FAINT,
-        },
-        "marker": {"size": 12, "color": [colour for _, colour, _ in students]},
-        "hovertemplate": "%{x:.2%}<extra></extra>",
-    }
+    points = with_intervals(
+        [_broken(name) for name, _ in found],
+        [each["mean"] for _, each in found],
+        [(each["low"], each["high"]) for _, each in found],
+        [colour for _, colour, _ in students],
+        "%{x:.2%}",
+    )
     teacher = summary["teacher"]["test"]["accuracy"]
-    shapes = [] if teacher is None else [_line_at(teacher)]
+    shapes = [] if teacher is None else [dotted_at(teacher)]
     notes = [] if teacher is None else [_note(teacher, f"teacher {teacher:.2%}")]
     return Chart(
         "Test accuracy",
@@ -69,28 +62,19 @@ def differences(result: Result) -> Chart | None:
     if not verdict:
         return None
     found = list(verdict.values())
-    points = {
-        "type": "scatter",
-        "mode": "markers+text",
-        "x": [100 * each["difference"] for each in found],
-        "y": [_broken(BASELINES[name]) for name in verdict],
-        "text": [each["word"] for each in found],
-        "textposition": "top center",
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [100 * (each["high"] - each["difference"]) for each in found],
-            "arrayminus": [100 * (each["difference"] - each["low"]) for each in found],
-            "color": FAINT,
-        },
-        "marker": {"size": 12, "color": [_OF_WORDS.get(each["word"], FAINT) for each in found]},
-        "hovertemplate": "%{x:+.2f} points<extra></extra>",
-    }
+    points = with_intervals(
+        [_broken(BASELINES[name]) for name in verdict],
+        [100 * each["difference"] for each in found],
+        [(100 * each["low"], 100 * each["high"]) for each in found],
+        [_OF_WORDS.get(each["word"], FAINT) for each in found],
+        "%{x:+.2f} points",
+    )
+    words = {"mode": "markers+text", "text": [each["word"] for each in found], "textposition": "top center"}
     return Chart(
         "Ahead of",
         "Difference of test accuracy, pair by pair in the same seeds and samples, with its 95 % interval. An interval "
         "that contains 0 is INCONCLUSIVE: it does not prove that the two are alike.",
-        [points],
+        [points | words],
         {
             "xaxis": axis("points of test accuracy", zeroline=True, zerolinecolor=FAINT, zerolinewidth=2),
             "yaxis": axis(range=[len(found) - _BELOW, -_ABOVE]),
@@ -105,18 +89,6 @@ def _broken(name: str) -> str:
     words = name.split(" ")
     half = (len(words) + 1) // 2
     return name if len(name) < 20 else f"{' '.join(words[:half])}<br>{' '.join(words[half:])}"
-
-
-def _line_at(value: float) -> dict[str, Any]:
-    return {
-        "type": "line",
-        "x0": value,
-        "x1": value,
-        "y0": 0,
-        "y1": 1,
-        "yref": "paper",
-        "line": {"color": FAINT, "dash": "dot"},
-    }
 
 
 def _note(value: float, text: str) -> dict[str, Any]:
