@@ -4,7 +4,7 @@ import pytest
 import torch
 
 # So that what fails there is shown in full.
-pytest.register_assert_rewrite("huggingface_models", "keras_models", "onnx_models")
+pytest.register_assert_rewrite("huggingface_models", "keras_models", "loaded_teachers", "onnx_models")
 
 
 @pytest.fixture(scope="session", autouse=True)

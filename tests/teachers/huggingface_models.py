@@ -7,21 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from loaded_teachers import loaded_from
 from torch import Tensor
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
+from distill_tune.teachers import DataSpec, LoadedTeacher
 
 transformers = pytest.importorskip("transformers", reason="pip install transformers")
 IMAGES = DataSpec(("a", "b", "c"), (3, 16, 16), (100.0, 90.0, 80.0), (50.0, 60.0, 70.0), "data", 10)
 GREY = replace(IMAGES, input_shape=(1, 16, 16), mean=(100.0,), std=(50.0,))
-ROWS = DataSpec(("a", "b", "c"), (5,), (), (), "data", 10)
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.2, 0.1]
-
-
-def unused(*_: Any) -> Any:
-    raise AssertionError("this teacher trains nothing")
 
 
 def load(
@@ -29,11 +25,7 @@ def load(
 ) -> LoadedTeacher:
     """After what `prepare` does."""
     config = TeacherConfig(source="huggingface", path=str(path), huggingface=options)  # type: ignore[call-arg]
-    source = config.chosen("source")
-    assert source.identity(config, data_spec) == source.identity(config, data_spec)
-    say = (lambda line: None) if said is None else said.append
-    loaded: LoadedTeacher = source.load(config, data_spec, TeacherContext(Path(), unused, say))
-    return loaded
+    return loaded_from(config, data_spec, Path(), (lambda line: None) if said is None else said.append)
 
 
 def vit_config(**changes: Any) -> Any:

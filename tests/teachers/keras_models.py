@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from loaded_teachers import ROWS, loaded_from
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
+from distill_tune.teachers import DataSpec, LoadedTeacher
 
 os.environ["KERAS_BACKEND"] = "torch"  # before the first import
 keras = pytest.importorskip("keras", reason="pip install keras")
@@ -19,24 +20,13 @@ KERAS_OWN_WARNINGS = [
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file"),
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),  # Keras' own
 ]
-IMAGES = DataSpec(("a", "b", "c"), (2, 6, 5), (100.0, 90.0), (50.0, 60.0), "data", 10)
-GREY = DataSpec(("a", "b", "c"), (1, 6, 5), (100.0,), (50.0,), "data", 10)
-ROWS = DataSpec(("a", "b", "c"), (7,), (), (), "data", 10)
-TWO = DataSpec(("no", "yes"), (7,), (), (), "data", 10)
 Layers = list[Any]
-
-
-def unused(*_: Any) -> Any:
-    raise AssertionError("this teacher trains nothing")
 
 
 def load(path: Path, data_spec: DataSpec, said: Callable[[str], None] = print, **table: Any) -> LoadedTeacher:
     """After what `prepare` does."""
     config = TeacherConfig(source="keras", path=str(path), **table)
-    source = config.chosen("source")
-    assert source.identity(config, data_spec) == source.identity(config, data_spec)
-    loaded: LoadedTeacher = source.load(config, data_spec, TeacherContext(path.parent, unused, said))
-    return loaded
+    return loaded_from(config, data_spec, path.parent, said)
 
 
 def dense() -> Layers:

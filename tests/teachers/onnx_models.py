@@ -7,18 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from loaded_teachers import ROWS, loaded_from
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
+from distill_tune.teachers import DataSpec, LoadedTeacher
 
 onnx = pytest.importorskip("onnx", reason="pip install onnx")
 pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
 
-ROWS = DataSpec(("a", "b", "c"), (7,), (), (), "data", 10)
-TWO = DataSpec(("no", "yes"), (7,), (), (), "data", 10)
-IMAGES = DataSpec(("a", "b", "c"), (2, 6, 5), (100.0, 90.0), (50.0, 60.0), "data", 10)
-GREY = DataSpec(("a", "b", "c"), (1, 6, 5), (100.0,), (50.0,), "data", 10)
 Shape = tuple[int | str, ...]
 
 
@@ -73,15 +70,9 @@ class Model:
         return path
 
 
-def unused(*_: Any) -> Any:
-    raise AssertionError("this teacher trains nothing")
-
-
 def load(path: Path, data_spec: DataSpec, said: Callable[[str], None] = print, **table: Any) -> LoadedTeacher:
     """After what `prepare` does."""
-    config = TeacherConfig(source="onnx", path=str(path), **table)
-    loaded: LoadedTeacher = config.chosen("source").load(config, data_spec, TeacherContext(path.parent, unused, said))
-    return loaded
+    return loaded_from(TeacherConfig(source="onnx", path=str(path), **table), data_spec, path.parent, said)
 
 
 def identity(path: Path, data_spec: DataSpec = ROWS, **table: Any) -> str:

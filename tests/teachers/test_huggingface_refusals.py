@@ -4,11 +4,11 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from huggingface_models import IMAGES, ROWS, edit, refused, transformers, unused, vit, vit_config, without, written
+from huggingface_models import IMAGES, edit, refused, transformers, vit, vit_config, without, written
+from loaded_teachers import ROWS_OF_FIVE, Malicious, unused
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
@@ -28,16 +28,6 @@ def test_a_folder_that_is_missing_or_not_whole_is_refused(tmp_path: Path) -> Non
     weights = tmp_path / "cut" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     assert "makes no image classifier of" in refused(tmp_path / "cut")
-
-
-class Malicious:
-    """Unpickled with leave to run code, it makes a file."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.path,)
 
 
 def test_pickles_are_refused_and_run_nothing(tmp_path: Path) -> None:
@@ -91,7 +81,9 @@ def test_weights_that_are_not_those_of_the_configuration_are_refused(tmp_path: P
 
 def test_a_model_of_texts_other_classes_tables_and_channels_are_refused(tmp_path: Path) -> None:
     vit(tmp_path / "m")
-    assert refused(tmp_path / "m", ROWS).startswith("teacher.source: Hugging Face's image classifiers read images")
+    assert refused(tmp_path / "m", ROWS_OF_FIVE).startswith(
+        "teacher.source: Hugging Face's image classifiers read images"
+    )
     five = replace(IMAGES, classes=tuple("abcde"))
     assert "knows 3 classes (a, b, c), but the data have 5 (a, b, c, d, e)" in refused(tmp_path / "m", five)
     assert refused(tmp_path / "m", five).endswith("train its head on the data's classes, with num_labels = 5.")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import tomli_w
 import torch
-from keras_models import KERAS_OWN_WARNINGS, ROWS, dense, functional, keras, load, made, refused, sequential
+from keras_models import KERAS_OWN_WARNINGS, dense, functional, keras, load, made, refused, sequential
+from loaded_teachers import ROWS
 
 from distill_tune.train import main
 

@@ -12,11 +12,7 @@ import pytest
 import torch
 from keras_models import (
     ENDINGS,
-    GREY,
-    IMAGES,
     KERAS_OWN_WARNINGS,
-    ROWS,
-    TWO,
     Layers,
     conv,
     dense,
@@ -30,6 +26,7 @@ from keras_models import (
     refused,
     sequential,
 )
+from loaded_teachers import GREY, IMAGES, ROWS, TWO
 
 from distill_tune.errors import TeacherError
 from distill_tune.teachers import DataSpec

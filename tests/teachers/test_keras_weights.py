@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from keras_models import IMAGES, KERAS_OWN_WARNINGS, keras, load, log_softmax, own_outputs, sequential
+from keras_models import KERAS_OWN_WARNINGS, keras, load, log_softmax, own_outputs, sequential
+from loaded_teachers import IMAGES
 from runs import TABLE, run_space
 
 from distill_tune.distillation.cache.labelling import label_inputs

@@ -1,7 +1,6 @@
 """A teacher of which there are only logits: read from three kinds of file, refused in one line where they are wrong."""
 
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +8,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from loaded_teachers import loaded_from
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import DataSpec, TeacherContext
+from distill_tune.teachers import DataSpec, Say
 
 CLASSES = ("cat", "dog", "hen")
 DATA_SPEC = DataSpec(CLASSES, (4,), (), (), "data", 6)
 LOGITS = np.random.default_rng(0).normal(size=(6, 3)) * 5
 
 
-def unused(*_: Any) -> Any:
-    raise AssertionError("this teacher trains nothing")
-
-
-def load(path: Path, say: Callable[[str], object] = lambda line: None) -> np.ndarray:
+def load(path: Path, say: Say = lambda line: None) -> np.ndarray:
     """What is handed over, after what `prepare` does."""
     config = TeacherConfig(source="logits", path=str(path))
-    source = config.chosen("source")
-    assert source.identity(config, DATA_SPEC) == source.identity(config, DATA_SPEC)
-    loaded = source.load(config, DATA_SPEC, TeacherContext(path.parent, unused, say))
-    assert loaded.module is None
-    table: np.ndarray = loaded.table
-    return table
+    teacher = loaded_from(config, DATA_SPEC, path.parent, say)
+    assert teacher.module is None
+    assert isinstance(teacher.table, np.ndarray)
+    return teacher.table
 
 
 def write(folder: Path, name: str, logits: Any = LOGITS) -> Path:

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from onnx_models import IMAGES, ROWS, Model, onnx, refused
+from loaded_teachers import IMAGES, ROWS
+from onnx_models import Model, onnx, refused
 from runs import TABLE, run_space
 
 from distill_tune.distillation.preparation.prepare import prepare

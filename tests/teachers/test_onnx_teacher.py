@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from onnx_models import GREY, IMAGES, ROWS, TWO, Model, identity, load, refused
+from loaded_teachers import GREY, IMAGES, ROWS, TWO
+from onnx_models import Model, identity, load, refused
 from runs import TABLE, run_space
 from torch import nn
 

@@ -6,28 +6,21 @@ from typing import Any
 
 import pytest
 import torch
+from loaded_teachers import ROWS_OF_FIVE, Malicious, loaded_from
 from safetensors.torch import save_file
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
+from distill_tune.teachers import DataSpec, LoadedTeacher
 
 timm = pytest.importorskip("timm", reason="pip install timm")
 IMAGES = DataSpec(("a", "b", "c"), (3, 32, 32), (100.0, 90.0, 80.0), (50.0, 60.0, 70.0), "data", 10)
-ROWS = DataSpec(("a", "b", "c"), (5,), (), (), "data", 10)
-
-
-def unused(*_: Any) -> Any:
-    raise AssertionError("this teacher trains nothing")
 
 
 def load(path: Path, model: str = "test_resnet", data_spec: DataSpec = IMAGES, **options: Any) -> LoadedTeacher:
     """After what `prepare` does."""
     config = TeacherConfig(source="timm", path=str(path), timm={"model": model, **options})  # type: ignore[call-arg]
-    source = config.chosen("source")
-    assert source.identity(config, data_spec) == source.identity(config, data_spec)
-    loaded: LoadedTeacher = source.load(config, data_spec, TeacherContext(path.parent, unused, unused))
-    return loaded
+    return loaded_from(config, data_spec, path.parent)
 
 
 def saved(path: Path) -> Any:
@@ -57,7 +50,7 @@ def test_its_logits_are_timms_own(tmp_path: Path, name: str) -> None:
         ({"model": "test_efficientnet"}, r"^teacher\.path: timm cannot make 'test_efficientnet' of 'w\.pth' with "),
         ({"arguments": {"no_such": 1}}, r"^teacher\.path: timm cannot make .*no_such"),
         ({"arguments": {"num_classes": 4}}, r"^teacher\.path: timm cannot make .*size mismatch"),
-        ({"data_spec": ROWS}, r"^teacher\.source: timm's networks read images"),
+        ({"data_spec": ROWS_OF_FIVE}, r"^teacher\.source: timm's networks read images"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
@@ -65,16 +58,6 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, options: dict[str, Any], m
     with pytest.raises(TeacherError, match=message) as caught:
         load(tmp_path / "w.pth", **options)
     assert "\n" not in str(caught.value)
-
-
-class Malicious:
-    """Unpickled with leave to run code, it makes a file."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.path,)
 
 
 def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path: Path) -> None:

@@ -7,19 +7,10 @@ from typing import Any
 import pytest
 import torch
 import torch_models
-from torch_models import IMAGES, TABLE, network, refused, weights_of
+from loaded_teachers import ROWS_OF_FIVE, Malicious
+from torch_models import IMAGES, network, refused, weights_of
 
 from distill_tune.teachers import DataSpec
-
-
-class Malicious:
-    """Unpickled with leave to run code, it makes a file."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.path,)
 
 
 @pytest.mark.parametrize("how", ["torch.save", "pickle"])
@@ -50,7 +41,7 @@ def test_with_trust_a_pickle_is_read_and_what_code_is_in_it_runs(tmp_path: Path)
         ("no_such_module:build", r"^teacher\.torch\.factory: .*no_such_module"),
         ("no_such_function", r"^teacher\.torch\.factory: .*no_such_function"),
         ("a_number", r"^teacher\.torch\.factory: .* must be a function, but is int"),
-        ("unused", r"^teacher\.torch\.factory: .* failed with arguments {} \(AssertionError"),
+        ("asserting", r"^teacher\.torch\.factory: .* failed with arguments {} \(AssertionError"),
         ("failing", r"^teacher\.torch\.factory: .* failed with arguments {} \(KeyError"),
         ("NeedsMore", r"^teacher\.torch\.factory: .* failed with arguments {} \(TypeError"),
         ("dict_maker", r"^teacher\.torch\.factory: .* must return a torch\.nn\.Module, but returned dict\.$"),
@@ -85,7 +76,7 @@ def test_a_network_that_does_not_fit_the_data_is_refused(tmp_path: Path, factory
             r"^teacher\.torch\.mean: mean and std belong together, 1 number",
         ),
         ({"mean": [0.5], "std": [0.0]}, IMAGES, r"^teacher\.torch\.std: must be greater than 0"),
-        ({"mean": [0.5] * 5, "std": [0.5] * 5}, TABLE, r"^teacher\.torch\.mean: is for images"),
+        ({"mean": [0.5] * 5, "std": [0.5] * 5}, ROWS_OF_FIVE, r"^teacher\.torch\.mean: is for images"),
     ],
 )
 def test_a_normalisation_that_does_not_fit_is_refused(

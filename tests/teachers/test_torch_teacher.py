@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from loaded_teachers import ROWS_OF_FIVE
 from torch import nn
-from torch_models import IMAGES, TABLE, load, network, of_rows, refused, weights_of, wrapped
+from torch_models import IMAGES, load, network, of_rows, refused, weights_of, wrapped
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.users_code import source_of
@@ -66,7 +67,7 @@ def test_its_own_mean_and_std_are_of_pixels_divided_by_255(tmp_path: Path) -> No
 
 def test_rows_of_a_table_reach_the_network_as_they_are(tmp_path: Path) -> None:
     own = of_rows(seed=5).eval()
-    loaded = load(weights_of(own, tmp_path / "w.pt"), TABLE, "of_rows")
+    loaded = load(weights_of(own, tmp_path / "w.pt"), ROWS_OF_FIVE, "of_rows")
     assert loaded.module is not None
     rows = torch.randn(9, 5)
     assert torch.equal(loaded.module(rows), own(rows))

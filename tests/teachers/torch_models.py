@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 import torch
+from loaded_teachers import loaded_from
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import DataSpec, LoadedTeacher, TeacherContext
+from distill_tune.teachers import DataSpec, LoadedTeacher
 
 IMAGES = DataSpec(("a", "b", "c"), (1, 4, 4), (100.0,), (50.0,), "data", 10)
-TABLE = DataSpec(("a", "b", "c"), (5,), (), (), "data", 10)
 
 
 def network(inputs: int = 16, outputs: int = 3, seed: int = 0) -> nn.Module:
@@ -57,8 +57,8 @@ def failing() -> nn.Module:
 a_number = 7
 
 
-def unused(*_: Any) -> Any:
-    raise AssertionError("this teacher trains nothing")
+def asserting() -> nn.Module:
+    raise AssertionError("this makes nothing")
 
 
 def load(
@@ -68,10 +68,7 @@ def load(
     dotted = factory if ":" in factory or factory == "nodot" else f"torch_models:{factory}"
     table = {"factory": dotted} | options
     config = TeacherConfig(source="torch", path=str(path), trust=trust, torch=table)  # type: ignore[call-arg]
-    source = config.chosen("source")
-    source.identity(config, data_spec)
-    loaded: LoadedTeacher = source.load(config, data_spec, TeacherContext(path.parent, unused, unused))
-    return loaded
+    return loaded_from(config, data_spec, path.parent)
 
 
 def weights_of(module: nn.Module, path: Path) -> Path:
