@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from _measure import SHORT_CONFIRMATION, Search, parser, run_search, started_search
 from _peers import Peer, test_accuracy
+from scipy.stats import trim_mean
 
 from distill_tune.config.load import load_space
 from distill_tune.config.validate import validate
@@ -35,13 +36,12 @@ student for one sample."""
 
 def curve_parser(description: str | None, space: str, seconds: float, epochs: int) -> ArgumentParser:
     """A command line with what every benchmark of searches in so many seconds has."""
-    made = parser(description)
+    made = parser(description, takes_settings=True)
     made.add_argument("--space", default=space)
     made.add_argument("--seconds", type=float, default=seconds)
     made.add_argument("--seeds", type=int, default=5)
     made.add_argument("--first-seed", type=int, default=0)
     made.add_argument("--epochs", type=int, default=epochs, help="of a full training")
-    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
     return made
 
 
@@ -126,5 +126,4 @@ def anytime(curves: Sequence[Curve], seconds: float) -> list[dict[str, float]]:
 
 def middle(values: Any) -> float:
     """Interquartile mean (Agarwal et al. 2021, https://arxiv.org/abs/2108.13264): of the middle half."""
-    ordered, cut = np.sort(values), len(values) // 4
-    return float(ordered[cut : len(ordered) - cut].mean())
+    return float(trim_mean(values, 0.25))

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a search in a process of its own, medians, a small table, one line of JSON.
+"""What the benchmarks share: a search in a process of its own, seconds, medians, a small table, one line of JSON.
 
 A benchmark measures what a user would see: it starts `python -m distill_tune.search` and reads the files that the
 search leaves behind. Figures that are compared come from one run of one script, taken in turns, as ratios of
@@ -15,12 +15,12 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a checkout that is not installed can be measured too
@@ -36,6 +36,7 @@ PLAIN_TEACHER = (
 )
 """Settings for benchmarks whose figure does not depend on what the teacher knows: one that is ready in seconds."""
 _PATIENCE_S = 60.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,13 @@ class Search:
         return first_s - self.began_s
 
 
-def parser(description: str | None, storage: str = "results/benchmarks") -> argparse.ArgumentParser:
-    """A command line with what every benchmark has."""
+def parser(description: str | None, takes_settings: bool = False) -> argparse.ArgumentParser:
+    """A command line with what every benchmark has, and `--set` where all that is compared can be told something."""
     made = argparse.ArgumentParser(description=description, formatter_class=_HelpFormatter)
-    made.add_argument("--storage", type=_absolute, default=ROOT / storage, help="where searches and caches are kept")
+    storage = ROOT / "results" / "benchmarks"
+    made.add_argument("--storage", type=_absolute, default=storage, help="where searches and caches are kept")
+    if takes_settings:
+        made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
     return made
 
 
@@ -132,6 +136,13 @@ def _end(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
+
+
+def timed(work: Callable[[], T], clock: Callable[[], float] = time.perf_counter) -> tuple[float, T]:
+    """The seconds that some work takes, and what it gives."""
+    began_s = clock()
+    done = work()
+    return clock() - began_s, done
 
 
 def settings(*assignments: str) -> list[str]:

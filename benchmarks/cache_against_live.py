@@ -9,15 +9,15 @@ of each in turn. The ratio of two epochs is taken turn by turn, and the median c
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
-from _measure import ROOT, conclude, parser, show, spread
+from _measure import ROOT, conclude, parser, show, spread, timed
 from step_throughput import CONVNET, FASHION, PLAIN, RECIPE
 from torch import nn
 
@@ -65,7 +65,7 @@ def _measure(size: str, given: Namespace) -> dict[str, list[float]]:
         seconds: dict[str, list[float]] = {side: [] for side in SIDES}
         for _ in range(1 + given.repeats):
             for side, one in epochs.items():
-                seconds[side].append(_timed(one))
+                seconds[side].append(timed(partial(next, one))[0])
     none, cached, live = (seconds[side][1:] for side in SIDES)
     return {
         "cached_to_none": [c / n for c, n in zip(cached, none, strict=True)],
@@ -103,12 +103,6 @@ def case(size: str, side: str, given: Namespace) -> tuple[Config, Materials]:
     if materials.teacher is not None:
         materials.teacher.validation = materials.teacher.validation[:1]
     return config, replace(materials, **few)
-
-
-def _timed(epochs: Generator[Epoch, None, None]) -> float:
-    began_s = time.perf_counter()
-    next(epochs)
-    return time.perf_counter() - began_s
 
 
 if __name__ == "__main__":

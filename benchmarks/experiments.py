@@ -84,11 +84,10 @@ def main() -> None:
 
 
 def _arguments() -> Namespace:
-    made = parser(__doc__)
+    made = parser(__doc__, takes_settings=True)
     made.add_argument("--row", action="append", choices=list(ROWS), help="one of them; all, unless given")
     made.add_argument("--trials", type=int, default=64, help="of each search")
     made.add_argument("--seeds", type=int, default=5, help="of the confirmation")
-    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
     return made.parse_args()
 
 

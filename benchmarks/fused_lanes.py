@@ -12,15 +12,14 @@ after the last epoch is shown beside it. The teacher has trained for one epoch: 
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
-from collections.abc import Callable
 from random import Random
 from statistics import median
+from time import process_time
 from typing import Any
 
 import torch
-from _measure import PLAIN_TEACHER, ROOT, conclude, parser, show
+from _measure import PLAIN_TEACHER, ROOT, conclude, parser, show, timed
 
 from distill_tune.config import Config
 from distill_tune.config.load import load_space
@@ -66,11 +65,10 @@ def main() -> None:
 
 
 def _arguments() -> Namespace:
-    made = parser(__doc__)
+    made = parser(__doc__, takes_settings=True)
     made.add_argument("--case", action="append", choices=list(CASES), help="one of them; all, unless given")
     made.add_argument("--lanes", type=int, nargs="+", default=[4, 8, 16, 32])
     made.add_argument("--repeats", type=int, default=5, help="epochs of each side, after the warm-up")
-    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
     return made.parse_args()
 
 
@@ -93,8 +91,8 @@ def _measured(configs: list[Config], materials: Materials, repeats: int) -> dict
         lanes.join(str(seed), config, materials, seed)
     pairs = []
     for _ in range(1 + repeats):
-        alone_s, ones = _timed(lambda: [next(run) for run in alone])
-        fused_s, others = _timed(lanes.next_epochs)
+        alone_s, ones = timed(lambda: [next(run) for run in alone], process_time)
+        fused_s, others = timed(lanes.next_epochs, process_time)
         pairs.append((alone_s / len(configs), fused_s / len(configs)))
     kept = pairs[1:]
     return {
@@ -109,12 +107,6 @@ def _difference(one: Epoch, other: Any) -> float:
     if isinstance(other, Exception):
         raise other
     return abs(one.report["val/loss"] - float(other.report["val/loss"]))
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    began_s = time.process_time()
-    done = work()
-    return time.process_time() - began_s, done
 
 
 if __name__ == "__main__":

@@ -43,12 +43,11 @@ def main() -> None:
 
 
 def _arguments() -> Namespace:
-    made = parser(__doc__)
+    made = parser(__doc__, takes_settings=True)
     made.add_argument("--trials", type=int, default=128)
     made.add_argument("--time", help="of each search, such as 120s; then give more --trials than it has time for")
     made.add_argument("--lanes", default="auto", help="auto, or a number; against 1")
     made.add_argument("--repeats", type=int, default=3, help="searches of each kind; the median counts")
-    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for both")
     return made.parse_args()
 
 

@@ -45,12 +45,11 @@ def main() -> None:
 
 
 def _arguments() -> Namespace:
-    made = parser(__doc__)
+    made = parser(__doc__, takes_settings=True)
     made.add_argument("--space", default=SPACE)
     made.add_argument("--loss", action="append", choices=LOSSES.names, help="one of them; all, unless given")
     made.add_argument("--trials", type=int, default=32, help="of each search")
     made.add_argument("--seeds", type=int, default=5, help="of the confirmation")
-    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
     return made.parse_args()
 
 

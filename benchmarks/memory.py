@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -62,12 +62,11 @@ class Look:
 
 def main() -> None:
     """Look at a running search until there are enough looks, then interrupt it."""
-    made = parser(__doc__)
+    made = parser(__doc__, takes_settings=True)
     made.add_argument("--space", default="search_spaces/fashion_mnist.toml")
     made.add_argument("--looks", type=int, default=5, help="at two trials that both train; the median counts")
     made.add_argument("--every", type=float, default=2.0, metavar="S", help="seconds between looks")
     made.add_argument("--at-a-time", type=int, default=2)
-    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
     given = made.parse_args()
     same_files = ("augmentation.shift=2", "augmentation.cutout=0", "augmentation.flip=0.5")
     asked = settings(f"resources.concurrent_trials={given.at_a_time}", *PLAIN_TEACHER, *same_files, *given.settings)
@@ -118,8 +117,8 @@ def _held(process: psutil.Process, cache: Path) -> Held | None:
 def _tell(looks: list[Look], space: str) -> None:
     last = looks[-1]
     rows = [(held.what, *(f"{n / MEBIBYTE:.1f}" for n in (held.rss, held.pss, held.private))) for held in last.held]
-    sums = defaultdict(int, rss=sum(h.rss for h in last.held), pss=sum(h.pss for h in last.held))
-    total = ("all", f"{sums['rss'] / MEBIBYTE:.1f}", f"{sums['pss'] / MEBIBYTE:.1f}", "")
+    sums = (sum(held.rss for held in last.held), sum(held.pss for held in last.held))
+    total = ("all", *(f"{n / MEBIBYTE:.1f}" for n in sums), "")
     files = ("the files", "", f"{last.file_bytes / MEBIBYTE:.1f}", "")
     show(("process", "Arrow files, Rss in MiB", "Pss in MiB", "private memory in MiB"), [*rows, total, files])
     copies = median(look.copies for look in looks)

@@ -55,10 +55,9 @@ def true_accuracy(values: Values) -> float:
 
 def main() -> None:
     """Play every way of beginning."""
-    made = parser(__doc__)
+    made = parser(__doc__, takes_settings=True)
     made.add_argument("--trials", type=int, default=48)
     made.add_argument("--repeats", type=int, default=40)
-    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for all")
     given = made.parse_args()
     found: dict[str, list[tuple[float, float]]] = {}
     for order in (BEST_FIRST, BEST_LAST):

@@ -23,8 +23,7 @@ import os
 import resource
 import time
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from _idle_group import EPOCHS, SPACE, idle
@@ -141,7 +140,9 @@ def _search(space: Space, folder: Path, given: Namespace, meter: Meter) -> Ledge
     """As `tuning/session.py` does it."""
     preparation = prepare(space, given.storage / "cache", lambda line: None)
     search = space.config.search
-    with _logbook(folder) as logbook:
+    with ExitStack() as stack:
+        logbook = Logbook(folder)
+        stack.callback(logbook.release)
         ledger = Ledger(search.objectives[0], say=print)
         tensorboard = TensorBoardWatcher(folder / "tensorboard", space, ledger.objective)
         ledger.watchers += [logbook, tensorboard, CheckpointSweeper(folder), meter]
@@ -152,15 +153,6 @@ def _search(space: Space, folder: Path, given: Namespace, meter: Meter) -> Ledge
         run_search(conductor, TrialContext(space, preparation.prepared, folder, group_of=idle), print)
         ledger.close()
     return ledger
-
-
-@contextmanager
-def _logbook(folder: Path) -> Iterator[Logbook]:
-    logbook = Logbook(folder)
-    try:
-        yield logbook
-    finally:
-        logbook.release()
 
 
 def _tell(looks: list[dict[str, float]], ledger: Ledger, given: Namespace) -> None:

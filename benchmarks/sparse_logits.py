@@ -1,9 +1,8 @@
 """What is lost by keeping the k largest logits and the rest's mass, by k and temperature, on a made-up teacher.
 
+    .venv/bin/python benchmarks/sparse_logits.py
+
 Beside KL(teacher || kept) its share of KL(teacher || uniform), which is what the teacher says at that temperature.
-
-    python benchmarks/sparse_logits.py
-
 Figures of `docs/teachers.md`, Many classes; the same on every machine, up to rounding.
 """
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from _measure import ENVIRONMENT, ROOT, SHORT_CONFIRMATION, settings
 
-HERE = Path(__file__).parent
 SIZE = (1600, 1000)
 PAGES = {"hparams": "TABLE VIEW", "parallel-coordinates": "PARALLEL COORDINATES VIEW"}
 CLICK = """(label => {
@@ -38,7 +38,7 @@ CLICK = """(label => {
 def main() -> None:
     """Search, serve, photograph."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--to", type=Path, default=HERE.parent / "docs/images")
+    made.add_argument("--to", type=Path, default=ROOT / "docs/images")
     made.add_argument("--folder", type=Path, help="a tensorboard/ that is there already")
     made.add_argument("--chromium", default="/usr/bin/chromium")
     given = made.parse_args()
@@ -61,12 +61,11 @@ def main() -> None:
 
 def search(storage: Path) -> Path:
     """64 trials; returns its TensorBoard folder."""
-    settings = ["loss.kind='_picky_loss:Picky'", "confirm.top=1", "confirm.seeds=2"]
     command = [sys.executable, "-m", "distill_tune.search", "search_spaces/digits.toml", "--trials", "64"]
-    command += ["--storage", str(storage), "--name", "picture"]
-    paths = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-    command += [word for setting in settings for word in ("--set", setting)]
-    subprocess.run(command, cwd=HERE.parent, env=os.environ | {"PYTHONPATH": paths}, check=True)
+    command += ["--storage", str(storage), "--name", "picture", *SHORT_CONFIRMATION]
+    command += settings("loss.kind='_picky_loss:Picky'")
+    paths = os.pathsep.join([str(Path(__file__).parent), ENVIRONMENT["PYTHONPATH"]])
+    subprocess.run(command, cwd=ROOT, env=ENVIRONMENT | {"PYTHONPATH": paths}, check=True)
     return storage / "picture" / "tensorboard"
 
 

@@ -24,15 +24,14 @@ What the cache costs, once for all epochs of all trials, is one pass of the teac
 from __future__ import annotations
 
 import sys
-import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from statistics import median
 from typing import Any
 
 import torch
-from _measure import conclude, parser, show, spread
+from _measure import conclude, parser, show, spread, timed
 from cache_against_live import WIDTHS, case, teacher
 from torch import Tensor, nn
 
@@ -141,11 +140,11 @@ def _measure(size: str, given: Namespace) -> dict[str, Any]:
     timm_s: list[float] = []
     with closing(distill(config, materials, config.search.seed)) as epochs:
         for _ in range(1 + given.repeats):
-            seconds, epoch = _timed(lambda: next(epochs))
+            seconds, epoch = timed(lambda: next(epochs))
             ours_s.append(seconds)
-            timm_s.append(_timed(theirs.epoch)[0])
+            timm_s.append(timed(theirs.epoch)[0])
         difference = _largest(epoch.student.parameters(), theirs.student.parameters())
-    pass_s, logits = _timed(theirs.teacher_pass)
+    pass_s, logits = timed(theirs.teacher_pass)
     assert materials.teacher is not None
     return {
         "parameters": sum(p.numel() for p in theirs.student.parameters()),
@@ -156,12 +155,6 @@ def _measure(size: str, given: Namespace) -> dict[str, Any]:
         "weights_differ_by": difference,
         "logits_differ_by": _largest([materials.teacher.logits(0)], [logits]),
     }
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    began_s = time.perf_counter()
-    done = work()
-    return time.perf_counter() - began_s, done
 
 
 @torch.no_grad()

@@ -18,13 +18,12 @@ from _measure import Search, conclude, parser, run_search, settings, show
 
 def main() -> None:
     """Run the searches one after the other, and show each."""
-    made = parser(__doc__)
+    made = parser(__doc__, takes_settings=True)
     made.add_argument("--space", default="search_spaces/fashion_mnist.toml")
     made.add_argument("--time", default="5m", help="for search and confirmation together")
     made.add_argument("--trials", type=int, default=1000, help="so many that the time ends the search")
     made.add_argument("--at-a-time", type=int, default=2)
     made.add_argument("--repeats", type=int, default=1)
-    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
     given = made.parse_args()
     size = ("--time", given.time, "--trials", str(given.trials))
     asked = settings(f"resources.concurrent_trials={given.at_a_time}", *given.settings)

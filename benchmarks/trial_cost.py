@@ -44,13 +44,12 @@ def main() -> None:
 
 
 def _arguments() -> Namespace:
-    made = parser(__doc__)
+    made = parser(__doc__, takes_settings=True)
     made.add_argument("--workers", type=int, default=1, help="workers a trial")
     made.add_argument("--trials", type=int, default=60)
     made.add_argument("--repeats", type=int, default=3, help="searches; the median counts")
     made.add_argument("--documented", action="store_true", help="measure the documented nested way too")
     made.add_argument("--documented-trials", type=int, default=6, help="of its searches: it needs minutes for sixty")
-    made.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="for both")
     return made.parse_args()
 
 

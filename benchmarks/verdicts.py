@@ -18,7 +18,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from unittest.mock import patch
 
 import numpy as np
 from _measure import conclude, parser, show
@@ -84,22 +84,12 @@ def _chosen(given: Namespace, seed_luck: float, count: int, is_judged_anew: bool
 
 
 def _alone(given: Namespace, seed_luck: float, seeds: int, limit: int) -> Iterator[intervals.Interval]:
-    with _few_seeds(limit):
+    with patch.object(intervals, "_FEW_SEEDS", limit):  # below so many the wider interval is taken
         for repeat in range(given.repeats):
             rng = np.random.default_rng(repeat)
             test = ITEM_LUCK * rng.standard_normal(given.test)
             ours, other = (_right(rng, seed_luck * rng.standard_normal(seeds), test) for _ in range(2))
             yield intervals.paired_difference(ours, other)
-
-
-@contextmanager
-def _few_seeds(limit: int) -> Iterator[None]:
-    """Below so many seeds the wider interval is taken."""
-    before, intervals._FEW_SEEDS = intervals._FEW_SEEDS, limit
-    try:
-        yield
-    finally:
-        intervals._FEW_SEEDS = before
 
 
 def _shares(found: Iterator[intervals.Interval]) -> dict[str, float]:
