@@ -13,7 +13,7 @@ from distill_tune.config.space import Space
 
 sys.path.insert(0, str(Path(__file__).parent))  # `small`, and a user's own loss that Ray's workers import too
 
-from small import TABLES
+from small import TABLES, VALUES
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +34,9 @@ def winner(small_space: Space) -> Any:
     from distill_tune.tuning.state.records import TrialRecord
     from distill_tune.tuning.verdict.confirmation import Candidate, fresh_seeds
 
-    values = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
-    config = small_space.at(values)
+    config = small_space.at(VALUES)
     record = TrialRecord(
-        7, "0007", values, parameters=200, reports=[{"epoch": 9, "val/accuracy": 0.9, "val/loss": 0.3}]
+        7, "0007", VALUES, parameters=200, reports=[{"epoch": 9, "val/accuracy": 0.9, "val/loss": 0.3}]
     )
     return Candidate("trial-0007", config, fresh_seeds(config, 2), record)
 

@@ -10,3 +10,5 @@ TABLES: dict[str, Any] = {
     "optim": {"learning_rate": {"log": [1e-3, 3e-2]}, "batch_size": 64},
     "search": {"max_epochs": 9, "trials": 8},
 }
+VALUES = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
+"""Of one of its trials."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from small import TABLES
+from small import TABLES, VALUES
 
 from distill_tune.config import Space
 from distill_tune.config.writing import as_toml
@@ -22,7 +22,6 @@ from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 
 HERE = Path(__file__).parents[1]
-VALUES = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
 
 
 def search(storage: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

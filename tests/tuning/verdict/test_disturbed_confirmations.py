@@ -1,5 +1,6 @@
 """Confirmations that are interrupted, killed, or kept from writing, on a real Ray: nothing is lost or counted twice."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +21,37 @@ from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS
 
+PoolOf = Callable[..., ConfirmationPool]
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
 
-def test_an_interrupted_confirmation_begins_nothing_more(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
-) -> None:
+@pytest.fixture
+def pool_of(small_space: Space, preparation: Any, tmp_path: Path) -> PoolOf:
+    """A pool of so many confirmation workers, in the folder of one search."""
+
+    def made(
+        count: int, ledger: Ledger, budget: Budget, workers_per_trial: int = 1, **options: Any
+    ) -> ConfirmationPool:
+        resources = small_space.config.resources.model_copy(update={"workers_per_trial": workers_per_trial})
+        return ConfirmationPool(count, preparation.prepared, resources, tmp_path, ledger, budget, **options)
+
+    return made
+
+
+def test_an_interrupted_confirmation_begins_nothing_more(winner: Candidate, pool_of: PoolOf) -> None:
     budget = Budget(4)
     budget.interrupt.requested = True
-    fresh = Candidate("trial-0007", winner.config, winner.seeds, winner.source)
-    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, Ledger(), budget) as pool:
+    fresh = winner.again(winner.seeds)
+    with pool_of(1, Ledger(), budget) as pool:
         pool.train([fresh])
     assert fresh.weights == {}
 
 
-def test_a_killed_seat_trains_its_student_again(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
-) -> None:
+def test_a_killed_worker_trains_its_student_again(winner: Candidate, pool_of: PoolOf) -> None:
     long = of_400_epochs(winner, "trial-0007")
     killer = Killer()
     ledger = Ledger(watchers=[killer])
-    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as pool:
+    with pool_of(1, ledger, Budget(1)) as pool:
         pool.train([long])
     assert killer.killed
     record = next(iter(ledger.records.values()))
@@ -50,12 +61,11 @@ def test_a_killed_seat_trains_its_student_again(
 
 
 def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_their_end(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+    winner: Candidate, pool_of: PoolOf
 ) -> None:
     poison, ledger = deadly(winner), Ledger()
-    fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
-    resources = small_space.config.resources
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=1) as pool:
+    fresh = winner.again(winner.seeds[:1])
+    with pool_of(1, ledger, Budget(2), retries=1) as pool:
         pool.train([poison, fresh])
     assert {r.group: r.status for r in ledger.records.values()} == {
         "confirm-deadly": Status.FAILED,
@@ -63,28 +73,25 @@ def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_t
     }
 
 
-def test_why_no_worker_comes_up_is_said(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_why_no_worker_comes_up_is_said(winner: Candidate, pool_of: PoolOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool.ConfirmationWorker", Stillborn)
-    resources, ledger = small_space.config.resources, Ledger()
+    ledger = Ledger()
     with (
         pytest.raises(DistillTuneError, match=r"kept running \(RuntimeError: a driver that is too old\); --resume"),
-        ConfirmationPool(2, preparation.prepared, resources, tmp_path, ledger, Budget(2)) as pool,
+        pool_of(2, ledger, Budget(2)) as pool,
     ):
         pool.train([winner])
     assert not ledger.records
 
 
 def test_a_training_is_not_kept_from_its_workers_places_by_a_group_that_has_nothing_to_train(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    winner: Candidate, pool_of: PoolOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after the loss of a node: of two workers, the cluster has room for the group of one."""
     monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool.ConfirmationWorker", SpaciousWorker)
-    resources = small_space.config.resources.model_copy(update={"workers_per_trial": 2})
     first, second = (Candidate(name, winner.config, [1, 2, 3], winner.source) for name in ("first", "second"))
     ledger = Ledger()
-    with ConfirmationPool(2, preparation.prepared, resources, tmp_path, ledger, Budget(6)) as pool:
+    with pool_of(2, ledger, Budget(6), workers_per_trial=2) as pool:
         pool.train([first])
         assert (tmp_path / "both have begun").exists()
         pool.train([second])  # also by the worker whose group has given its places up
@@ -92,21 +99,17 @@ def test_a_training_is_not_kept_from_its_workers_places_by_a_group_that_has_noth
 
 
 def test_a_confirmation_says_what_its_groups_wait_for(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    winner: Candidate, pool_of: PoolOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool.ConfirmationWorker", SpaciousWorker)
     monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool._PATIENCE_S", 5.0)
-    resources = small_space.config.resources.model_copy(update={"workers_per_trial": 2})
     budget, heard_of = Budget(2), list[str]()
 
     def interrupt(line: str) -> None:
         heard_of.append(line)
         budget.interrupt.requested = True
 
-    with (
-        two_places_held(),
-        ConfirmationPool(2, preparation.prepared, resources, tmp_path, Ledger(say=interrupt), budget) as pool,
-    ):
+    with two_places_held(), pool_of(2, Ledger(say=interrupt), budget, workers_per_trial=2) as pool:
         pool.train([winner])
     assert heard_of == [
         "the confirmation waits for a place, or for a process to start in it: the cluster has 1 of 3 CPUs free"
@@ -116,8 +119,7 @@ def test_a_confirmation_says_what_its_groups_wait_for(
 @pytest.mark.parametrize(("restarts", "retries"), [(100, 0), (0, 2)])
 def test_what_no_worker_could_be_kept_up_for_is_no_outcome_and_the_next_session_trains_it(
     winner: Candidate,
-    small_space: Space,
-    preparation: Any,
+    pool_of: PoolOf,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     restarts: int,
@@ -125,13 +127,13 @@ def test_what_no_worker_could_be_kept_up_for_is_no_outcome_and_the_next_session_
 ) -> None:
     """It may not be begun again, or the worker is gone for good."""
     monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool._WORKER_RESTARTS", restarts)
-    resources, first = small_space.config.resources, Candidate("a", winner.config, winner.seeds[:1], winner.source)
+    first = Candidate("a", winner.config, winner.seeds[:1], winner.source)
     lost = of_400_epochs(winner, "b")
     logbook = Logbook(tmp_path)
     ledger = Ledger(watchers=[logbook, Killer("confirm-b")])
     with (
         pytest.raises(DistillTuneError, match=r"confirmation could not be finished: .* --resume takes it up"),
-        ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), retries=retries) as pool,
+        pool_of(1, ledger, Budget(2), retries=retries) as pool,
     ):
         pool.train([first, lost])
     logbook.release()
@@ -139,84 +141,80 @@ def test_what_no_worker_could_be_kept_up_for_is_no_outcome_and_the_next_session_
     known = History.of(tmp_path).confirmations
     assert [r.status for r in known.values()] == [Status.COMPLETED, Status.RUNNING]
     again = Ledger()
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known) as pool:
+    with pool_of(1, again, Budget(2), known=known) as pool:
         pool.train([first, lost])
     assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.COMPLETED]
     assert len(lost.weights) == 1
 
 
 def test_the_last_that_ends_its_process_in_two_sessions_does_not_keep_the_confirmation_from_its_end(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+    winner: Candidate, pool_of: PoolOf, tmp_path: Path
 ) -> None:
-    resources, first = small_space.config.resources, Candidate("a", winner.config, winner.seeds[:1], winner.source)
+    first = Candidate("a", winner.config, winner.seeds[:1], winner.source)
     poison, logbook = deadly(winner), Logbook(tmp_path)
     with (
         pytest.raises(DistillTuneError, match="--resume takes it up"),
-        ConfirmationPool(
-            1, preparation.prepared, resources, tmp_path, Ledger(watchers=[logbook]), Budget(2), retries=0
-        ) as pool,
+        pool_of(1, Ledger(watchers=[logbook]), Budget(2), retries=0) as pool,
     ):
         pool.train([first, poison])
     logbook.release()
     known, again = History.of(tmp_path).confirmations, Ledger()
     assert [r.status for r in known.values()] == [Status.COMPLETED, Status.RUNNING]
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, retries=0) as pool:
+    with pool_of(1, again, Budget(2), known=known, retries=0) as pool:
         pool.train([first, poison])
     assert [r.status for r in again.records.values()] == [Status.COMPLETED, Status.FAILED]
 
 
 def test_a_training_whose_last_epoch_was_heard_but_not_its_end_is_complete_once_its_student_is_written(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+    winner: Candidate, pool_of: PoolOf
 ) -> None:
     """The session before this one was killed between the two."""
-    resources, seed = small_space.config.resources, winner.seeds[0]
+    seed = winner.seeds[0]
     reports = [{"epoch": epoch, "val/accuracy": 0.5, "val/loss": 1.0} for epoch in range(1, 10)]
     heard = TrialRecord(-1, winner.run_name(seed), {}, group="confirm-trial-0007", reports=reports)
-    fresh, ledger = Candidate("trial-0007", winner.config, [seed], winner.source), Ledger()
+    fresh, ledger = winner.again([seed]), Ledger()
     known = {heard.trial_id: heard}
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(1), known) as pool:
+    with pool_of(1, ledger, Budget(1), known=known) as pool:
         pool.train([fresh])
         assert fresh.weights[seed].stat().st_size > 0
         assert (heard.status, heard.epochs, len(heard.reports)) == (Status.COMPLETED, 9, 9)
-        again = Candidate("trial-0007", winner.config, [seed], winner.source)
+        again = winner.again([seed])
         pool.train([again])
     assert again.weights == fresh.weights
     assert again.curves == {seed: heard.reports}
 
 
-def test_a_fault_at_one_seat_ends_the_confirmation_and_keeps_no_other_seat_waiting(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+def test_a_fault_at_one_worker_ends_the_confirmation_and_keeps_no_other_waiting(
+    winner: Candidate, pool_of: PoolOf
 ) -> None:
-    fresh = Candidate("trial-0007", winner.config, winner.seeds, winner.source)
+    fresh = winner.again(winner.seeds)
     ledger = Ledger(watchers=[Breaking(OSError(28, "No space left on device"))])
     with (
         pytest.raises(DistillTuneError, match="could not be finished: OSError: "),
-        ConfirmationPool(2, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(2)) as pool,
+        pool_of(2, ledger, Budget(2)) as pool,
     ):
         pool.train([fresh])
 
 
-def test_what_a_seat_says_may_be_lost_and_is_said_again(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
-) -> None:
+def test_what_a_worker_says_may_be_lost_and_is_said_again(winner: Candidate, pool_of: PoolOf) -> None:
     """As where memory runs out, or a node is lost: Ray says so with other errors than that of a dead actor."""
-    fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
+    fresh = winner.again(winner.seeds[:1])
     ledger = Ledger(watchers=[Breaking(ray.exceptions.OutOfMemoryError("the node's memory is used up"))])
-    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as pool:
+    with pool_of(1, ledger, Budget(1)) as pool:
         pool.train([fresh])
     (record,) = ledger.records.values()
     assert (record.status, record.epochs) == (Status.COMPLETED, 9)
     assert len(fresh.weights) == 1
 
 
-def test_a_training_that_spoils_its_seat_fails_and_the_next_has_a_seat_in_order(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path
+def test_a_training_that_spoils_its_process_fails_and_the_next_has_one_in_order(
+    winner: Candidate, pool_of: PoolOf, tmp_path: Path
 ) -> None:
     loss = winner.config.loss.model_copy(update={"kind": "broken_loss:Spoiling", "temperature": 2.0})
     spoiling = Candidate("spoiling", winner.config.model_copy(update={"loss": loss}), winner.seeds[:1], winner.source)
-    fresh = Candidate("trial-0007", winner.config, winner.seeds[:1], winner.source)
+    fresh = winner.again(winner.seeds[:1])
     ledger = Ledger()
-    with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(1)) as pool:
+    with pool_of(1, ledger, Budget(1)) as pool:
         pool.train([spoiling, fresh])
     assert [record.status for record in ledger.records.values()] == [Status.FAILED, Status.COMPLETED]
     (log,) = (tmp_path / "logs").iterdir()
@@ -225,15 +223,14 @@ def test_a_training_that_spoils_its_seat_fails_and_the_next_has_a_seat_in_order(
 
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_what_cannot_be_written_at_the_end_is_no_outcome_and_the_next_session_writes_it(
-    winner: Candidate, small_space: Space, preparation: Any, tmp_path: Path, lanes: int
+    winner: Candidate, pool_of: PoolOf, tmp_path: Path, lanes: int
 ) -> None:
-    resources = small_space.config.resources
     (tmp_path / WEIGHTS).touch()  # where a folder must be made
     logbook = Logbook(tmp_path)
     ledger = Ledger(watchers=[logbook])
     with (
         pytest.raises(DistillTuneError, match=r"could not be finished: .* cannot be written .*--resume takes it up\."),
-        ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2), lanes=lanes) as pool,
+        pool_of(1, ledger, Budget(2), lanes=lanes) as pool,
     ):
         pool.train([Candidate("a", winner.config, winner.seeds, winner.source)])
     logbook.release()
@@ -241,7 +238,7 @@ def test_what_cannot_be_written_at_the_end_is_no_outcome_and_the_next_session_wr
     assert {record.status for record in known.values()} == {Status.RUNNING}
     (tmp_path / WEIGHTS).unlink()
     again, fresh = Ledger(), Candidate("a", winner.config, winner.seeds, winner.source)
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known, lanes) as pool:
+    with pool_of(1, again, Budget(2), known=known, lanes=lanes) as pool:
         pool.train([fresh])
     assert {record.status for record in again.records.values()} == {Status.COMPLETED}
     assert all(path.stat().st_size for path in fresh.weights.values())

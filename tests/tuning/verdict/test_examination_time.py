@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from small import VALUES
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
@@ -19,7 +20,6 @@ from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.examination import examine
 
-VALUES = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
 LOOKS = 2 * 3
 """At one portion, to find the number of threads: three with each."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from small import VALUES
 from torch import Tensor, nn
 
 from distill_tune.config import Space
@@ -24,7 +25,6 @@ from distill_tune.tuning.verdict.examination import examine
 from distill_tune.tuning.verdict.remarks import not_finite_in_words
 from distill_tune.tuning.verdict.verdicts import verdicts_of
 
-VALUES = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
 LARGEST = torch.finfo(torch.float32).max
 Make = Callable[[str, nn.Module], Candidate]
 
