@@ -1,13 +1,12 @@
 """How long a student takes for one sample on one thread of this machine's processor."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import median
 
 import torch
 from torch import nn
 
+from distill_tune.evaluation.mode import in_evaluation
 from distill_tune.threads import threads
 
 WARM_UP = 10
@@ -26,20 +25,9 @@ def latency_ms(module: nn.Module, input_shape: tuple[int, ...], is_image: bool, 
         repeats: How many times it is measured.
     """
     inputs = torch.zeros(1, *input_shape, dtype=torch.uint8 if is_image else torch.float32)
-    with threads(1), torch.inference_mode(), _in_evaluation(module):
+    with threads(1), torch.inference_mode(), in_evaluation(module):
         times_s = [_time_s(module, inputs) for _ in range(WARM_UP + repeats)]
     return 1e3 * median(times_s[WARM_UP:])
-
-
-@contextmanager
-def _in_evaluation(module: nn.Module) -> Iterator[None]:
-    trains = {each: each.training for each in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for each, mode in trains.items():
-            each.training = mode
 
 
 def _time_s(module: nn.Module, inputs: torch.Tensor) -> float:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.distillation.cache.labelling import at_a_time
+from distill_tune.evaluation.mode import in_evaluation
 from distill_tune.evaluation.portions import device_of
 from distill_tune.threads import faster_threads, threads
 
@@ -50,14 +51,10 @@ def labelling_s(module: nn.Module, inputs: np.ndarray) -> float:
     """
     some = inputs[: at_a_time(module, inputs.shape[1:])]
     few, many = (torch.from_numpy(each.copy()) for each in (some[:_A_FEW], some))
-    was_training = module.training
-    module.eval()
-    try:
+    with in_evaluation(module):
         _look_s(module, few)
         sample_s = _look_s(module, few) / len(few)
         return sample_s if sample_s * len(few) >= _QUICK_S else _look_s(module, many) / len(many)
-    finally:
-        module.train(was_training)
 
 
 @torch.inference_mode()

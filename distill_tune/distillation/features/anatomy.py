@@ -25,6 +25,7 @@ from distill_tune.distillation.features.tap import INPUT, bounded, feature_of, n
 from distill_tune.distillation.features.watching import Watch
 from distill_tune.distillation.losses import Shape
 from distill_tune.errors import CacheError, ConfigError
+from distill_tune.evaluation.mode import in_evaluation
 from distill_tune.evaluation.portions import device_of
 from distill_tune.registry import closest
 
@@ -89,15 +90,14 @@ class Anatomy:
 @torch.no_grad()
 def anatomy_of(module: nn.Module, input_shape: tuple[int, ...]) -> Anatomy:
     """Run two blank samples through a module, in eval mode, and look at what its network's layers put out."""
-    network, was_training = network_in(module), module.training
+    network = network_in(module)
     modules = {name: each for name, each in network.named_modules() if name}
     watch = Watch(modules)
     handles = [each.register_forward_hook(_see(watch, name)) for name, each in modules.items()]
     try:
-        with _as_written():
-            watch.logits = module.eval()(torch.zeros(2, *input_shape, device=device_of(module)))
+        with in_evaluation(module), _as_written():
+            watch.logits = module(torch.zeros(2, *input_shape, device=device_of(module)))
     finally:
-        module.train(was_training)
         for handle in handles:
             handle.remove()
     return _read(watch, _own_level(network))
