@@ -22,6 +22,8 @@ Features = npt.NDArray[np.float32]
 FARTHEST = 1e6
 """Standard deviations from the mean, where new rows end: float32 must not overflow. Of n training rows none is
 farther out than the square root of n."""
+_MOST_SAID = 5
+"""Columns of which the same is said."""
 
 
 @dataclass(frozen=True)
@@ -221,5 +223,6 @@ def _one_hot(values: list[str | None], known: Sequence[str | None]) -> npt.NDArr
     return np.equal(codes[:, None], np.arange(len(known)))
 
 
-def _shortened(said: list[str], what: str, most: int = 5) -> list[str]:
-    return said if len(said) <= most else [*said[:most], f"and {len(said) - most:,} more {what}"]
+def _shortened(said: list[str], what: str) -> list[str]:
+    left_out = len(said) - _MOST_SAID
+    return said if left_out <= 0 else [*said[:_MOST_SAID], f"and {left_out:,} more {what}"]

@@ -23,6 +23,8 @@ Labels = NDArray[np.integer[Any]]
 MOST_SAMPLES = 4000
 """That are worsened in every way, evenly spread over all; more would cost minutes and hardly move a mean over ways."""
 _FEWEST_SAMPLES = 500
+_SEED = 0
+"""Of what is random in the corruptions: whoever is compared has met the same ones."""
 _MOST_VALUES = 1 << 27
 """In the samples that are worsened at a time; on its way each value is some floats."""
 
@@ -31,7 +33,6 @@ def corrupted_accuracies(
     students: Sequence[Callable[[Array], Array]],
     inputs: Array,
     labels: Labels,
-    seed: int = 0,
     layout: Layout | None = None,
 ) -> list[dict[str, float]]:
     """For each student, accuracy by the name of the corruption, each the mean over its severities, and their "mean".
@@ -41,14 +42,13 @@ def corrupted_accuracies(
         inputs: uint8 images [samples, channels, height, width] or standardised float rows [samples, features]; of
             more than `MOST_SAMPLES` so many are taken, of photographs fewer.
         labels: [samples].
-        seed: Of what is random in the corruptions; students are compared on the same one.
         layout: Of a table's rows; None where all features are numbers.
     """
     rows = _spread(len(labels), _most_samples(inputs.shape[1:]))
     inputs, labels = inputs[rows], labels[rows]
     found: list[dict[str, float]] = [{} for _ in students]
-    for name, corruption in corruptions_for(inputs, layout).items():
-        worse = [corruption.apply(inputs, severity, seed, layout) for severity in SEVERITIES]
+    for name, corruption in corruptions_for(inputs.ndim, layout).items():
+        worse = [corruption.apply(inputs, severity, _SEED, layout) for severity in SEVERITIES]
         for results, predict in zip(found, students, strict=True):
             results[name] = float(np.mean([accuracy(predict(each), labels) for each in worse]))
     return [results | {"mean": float(np.mean(list(results.values())))} for results in found]
@@ -56,7 +56,7 @@ def corrupted_accuracies(
 
 def num_worsened(shape: Sequence[int], layout: Layout | None = None) -> int:
     """How often `corrupted_accuracies` asks a student about inputs of this shape, [samples, ...]."""
-    ways = len(_corruptions(len(shape), layout)) * len(SEVERITIES)
+    ways = len(corruptions_for(len(shape), layout)) * len(SEVERITIES)
     return ways * min(shape[0], _most_samples(shape[1:]))
 
 
@@ -64,23 +64,21 @@ def _most_samples(sample_shape: Sequence[int]) -> int:
     return min(MOST_SAMPLES, max(_FEWEST_SAMPLES, _MOST_VALUES // prod(sample_shape)))
 
 
-def dealt_out(
-    inputs: Array, labels: Labels, most: int = 4096, seed: int = 0, layout: Layout | None = None
-) -> tuple[Array, Labels]:
+def dealt_out(inputs: Array, labels: Labels, most: int = 4096, layout: Layout | None = None) -> tuple[Array, Labels]:
     """Samples that are worsened in turn by every corruption at every severity, and their labels.
 
     Right predictions among them are an estimate of the mean of `corrupted_accuracies` for the price of some validation
     pass: about `most` predictions, or fewer where that is each sample in every way. Where there are fewer samples than
     `most`, each is worsened in several ways.
     """
-    fitting = corruptions_for(inputs, layout).values()
+    fitting = corruptions_for(inputs.ndim, layout).values()
     ways = [(corruption, severity) for corruption in fitting for severity in SEVERITIES]
     rows = _spread(len(labels), most)
     rounds = min(len(ways), max(1, most // len(rows)))
     parts, kept = [], []
     for number, (corruption, severity) in enumerate(ways):
         mine = np.concatenate([rows[(number + turn) % len(ways) :: len(ways)] for turn in range(rounds)])
-        parts.append(corruption.apply(inputs[mine], severity, seed, layout))
+        parts.append(corruption.apply(inputs[mine], severity, _SEED, layout))
         kept.append(labels[mine])
     return np.concatenate(parts), np.concatenate(kept)
 
@@ -90,12 +88,8 @@ def _spread(count: int, most: int) -> NDArray[np.integer[Any]]:
     return np.arange(count) if count <= most else np.arange(most) * count // most
 
 
-def corruptions_for(inputs: Array, layout: Layout | None = None) -> dict[str, Corruption]:
-    """Every corruption that fits such inputs (images where a sample has more than one axis), by name."""
-    return _corruptions(inputs.ndim, layout)
-
-
-def _corruptions(num_axes: int, layout: Layout | None) -> dict[str, Corruption]:
+def corruptions_for(num_axes: int, layout: Layout | None = None) -> dict[str, Corruption]:
+    """Every corruption that fits inputs of so many axes (images where a sample has more than one), by name."""
     found: dict[str, Corruption] = {name: CORRUPTIONS.get(name)() for name in CORRUPTIONS.names}
     if num_axes > 2:
         return {name: entry for name, entry in found.items() if entry.for_images}

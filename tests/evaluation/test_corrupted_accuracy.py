@@ -29,7 +29,7 @@ def test_corrupted_accuracy_is_a_mean_over_severities_and_corruptions() -> None:
         seen.append(inputs)
         return np.eye(2)[labels] if len(seen) <= 3 else np.eye(2)[1 - labels]
 
-    names = sorted(corruptions_for(rows))
+    names = sorted(corruptions_for(rows.ndim))
     expected = {name: float(name == names[0]) for name in names}
     assert corrupted_accuracies([predict], rows, labels)[0] == {**expected, "mean": pytest.approx(1 / len(names))}
     assert len(seen) == 3 * len(names)
@@ -84,7 +84,7 @@ def test_samples_dealt_out_meet_every_corruption_about_equally_often(count: int,
     """The place of a sample says who it is; a corruption that is told by its mark says what was done to it."""
     inputs = INPUTS["digits"][:count]
     worse, labels = dealt_out(inputs, np.arange(count), most)
-    ways = 3 * len(corruptions_for(inputs))
+    ways = 3 * len(corruptions_for(inputs.ndim))
     per_sample = np.bincount(labels, minlength=count)
     if count <= most:
         assert set(per_sample) == {min(ways, max(1, most // count))}
@@ -103,7 +103,7 @@ def test_accuracy_on_samples_dealt_out_estimates_that_on_all_in_every_way() -> N
     assert accuracy(nearest(worse), theirs) == pytest.approx(whole, abs=0.02)
 
 
-@pytest.mark.parametrize("name", sorted(corruptions_for(INPUTS["digits"])))
+@pytest.mark.parametrize("name", sorted(corruptions_for(INPUTS["digits"].ndim)))
 def test_a_higher_severity_is_harder_for_a_decent_classifier_and_none_is_hopeless(name: str) -> None:
     images, labels, nearest = a_decent_classifier()
     clean = accuracy(nearest(images[600:]), labels[600:])

@@ -8,7 +8,7 @@ from distill_tune.evaluation.corrupted import corruptions_for
 from distill_tune.evaluation.corruptions import SEVERITIES
 from distill_tune.registry import CORRUPTIONS
 
-CASES = [(name, kind) for kind, inputs in INPUTS.items() for name in corruptions_for(inputs)]
+CASES = [(name, kind) for kind, inputs in INPUTS.items() for name in corruptions_for(inputs.ndim)]
 
 
 def test_every_corruption_fits_something() -> None:
@@ -16,10 +16,9 @@ def test_every_corruption_fits_something() -> None:
 
 
 def test_images_and_tables_have_corruptions_of_their_own() -> None:
-    photographs, rows = set(corruptions_for(INPUTS["photographs"])), set(corruptions_for(INPUTS["rows"]))
-    assert set(corruptions_for(INPUTS["digits"])) == photographs
-    assert photographs & rows == {"noise"}
-    assert len(photographs) >= 12
+    images, rows = (set(corruptions_for(INPUTS[kind].ndim)) for kind in ("photographs", "rows"))
+    assert images & rows == {"noise"}
+    assert len(images) >= 12
     assert len(rows) >= 4
 
 
