@@ -66,7 +66,7 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
     students = {"**this student**": best}
     students |= {BASELINES[name]: best | baseline for name, baseline in summary["baselines"].items()}
     rows = [_row(name, student["test"], student["parameters"]) for name, student in students.items()]
-    rows.append(f"| teacher | {_share(teacher['test']['accuracy'])} | | | | {teacher['parameters']:,} |")
+    rows.append(f"| teacher | {share(teacher['test']['accuracy'])} | | | | {teacher['parameters']:,} |")
     return _CARD.format(
         **best,
         **best["test"]["accuracy"],
@@ -205,9 +205,10 @@ def _row(name: str, test: dict[str, Any], parameters: int) -> str:
     accuracy = test["accuracy"]
     return (
         f"| {name} | {accuracy['mean']:.2%} ({accuracy['low']:.2%} to {accuracy['high']:.2%}) | {test['nll']:.4f} "
-        f"| {test['ece']:.4f} | {_share(test['agreement'])} | {parameters:,} |"
+        f"| {test['ece']:.4f} | {share(test['agreement'])} | {parameters:,} |"
     )
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """A fraction in percent; a dash where there is none."""
     return "-" if value is None else f"{value:.2%}"

@@ -7,11 +7,11 @@ from typing import Any
 
 from distill_tune.config.messages import shown
 from distill_tune.config.ranges import is_range
-from distill_tune.export.model_card import BASELINES
+from distill_tune.export.model_card import BASELINES, share
 from distill_tune.tuning.reporting.charts.compared import examined, sizes, so_far
 from distill_tune.tuning.reporting.page import rendered
 from distill_tune.tuning.reporting.result import Result, told_apart
-from distill_tune.tuning.reporting.tables import Table, share
+from distill_tune.tuning.reporting.tables import Table
 from distill_tune.tuning.showing.wording import duration
 
 CHARTS = {"examined": examined, "sizes": sizes, "so_far": so_far}
@@ -19,10 +19,9 @@ CHARTS = {"examined": examined, "sizes": sizes, "so_far": so_far}
 
 def comparison_of(results: Sequence[Result]) -> str:
     """The page as HTML."""
-    drawn = {name: chart for name, draw in CHARTS.items() if (chart := draw(results)) is not None}
     return rendered(
         "comparison.html.jinja",
-        drawn=drawn,
+        {name: draw(results) for name, draw in CHARTS.items()},
         results=results,
         outcomes=outcomes(results),
         verdicts=verdicts(results),

@@ -58,7 +58,7 @@ def page_of(result: Result, is_beside: bool = True) -> str:
     folder = result.folder
     return rendered(
         "result.html.jinja",
-        drawn={name: chart for name, draw in CHARTS.items() if (chart := draw(result)) is not None},
+        {name: draw(result) for name, draw in CHARTS.items()},
         result=result,
         tables=tables,
         verdict=verdict_sentences(result.summary) if has_verdict else [],
@@ -71,10 +71,10 @@ def page_of(result: Result, is_beside: bool = True) -> str:
     )
 
 
-def rendered(template: str, drawn: dict[str, Chart], **more: Any) -> str:
-    """A template with its charts, which plotly.js draws when the page is opened."""
-    page = _environment().get_template(template)
-    return page.render(charts=drawn, plotly=get_plotlyjs(), **more)
+def rendered(template: str, charts: dict[str, Chart | None], **more: Any) -> str:
+    """A template with its charts, if there is something to draw; plotly.js does that when the page is opened."""
+    drawn = {name: chart for name, chart in charts.items() if chart is not None}
+    return _environment().get_template(template).render(charts=drawn, plotly=get_plotlyjs(), **more)
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill_tune.export.model_card import BASELINES
+from distill_tune.export.model_card import BASELINES, share
 from distill_tune.tuning.reporting.result import Result, is_share
 from distill_tune.tuning.showing.wording import duration, metric, rate, settings, short_names, show
 from distill_tune.tuning.state.records import Status
@@ -143,19 +143,17 @@ def front_members(result: Result) -> Table | None:
     front = result.summary.get("front")
     if not front:
         return None
-    names = list(front[0]["values"])
-    rows = []
-    for member in front:
-        again = (member["confirmed"] or {"values": {}})["values"]
-        values = [_objective(name, member["values"][name]) for name in names]
-        rows.append((f"{member['trial']:04d}", *values, *(_objective(name, again.get(name)) for name in again or ())))
-    width = max(map(len, rows))
-    head = ("trial", *names, *(f"{name}, confirmed" for name in _confirmed_names(front)))
-    return Table(head, [(*row, *["-"] * (width - len(row))) for row in rows])
-
-
-def _confirmed_names(front: list[dict[str, Any]]) -> list[str]:
-    return next((list(member["confirmed"]["values"]) for member in front if member["confirmed"]), [])
+    confirmed = [member["confirmed"]["values"] if member["confirmed"] else {} for member in front]
+    names, again = list(front[0]["values"]), next((list(values) for values in confirmed if values), [])
+    rows = [
+        (
+            f"{member['trial']:04d}",
+            *(_objective(name, member["values"][name]) for name in names),
+            *(_objective(name, values.get(name)) for name in again),
+        )
+        for member, values in zip(front, confirmed, strict=True)
+    ]
+    return Table(("trial", *names, *(f"{name}, confirmed" for name in again)), rows)
 
 
 def _objective(name: str, value: float | None) -> str:
@@ -173,7 +171,7 @@ def rungs(result: Result) -> Table | None:
         (
             str(rung["epochs"]),
             str(rung["count"]),
-            "-" if rung["cutoff"] is None else _objective(result.objective, rung["cutoff"]),
+            _objective(result.objective, rung["cutoff"]),
             "-" if rung["rank_correlation"] is None else f"{rung['rank_correlation']:.2f} ({rung['compared']} trials)",
         )
         for rung in found
@@ -188,8 +186,3 @@ def failures(result: Result) -> Table | None:
         return None
     rows = [(f"{count:,}", cause or "no message") for cause, count in causes.most_common(_CAUSES)]
     return Table(("trials", "failed with"), rows, numeric=False)
-
-
-def share(value: float | None) -> str:
-    """A fraction in percent; a dash where there is none."""
-    return "-" if value is None else f"{value:.2%}"

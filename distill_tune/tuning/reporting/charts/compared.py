@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
-from typing import Any
 
 from distill_tune.tuning.reporting.charts._base import (
     Chart,
     axis,
     cost_axis,
     plain_text,
-    value_axis,
     with_intervals,
 )
 from distill_tune.tuning.reporting.charts.progress import best_so_far
@@ -73,22 +71,7 @@ def so_far(results: Sequence[Result]) -> Chart | None:
     """How each search came to its best; None where they searched for different things."""
     if len({result.objective for result in results}) > 1:
         return None
-    lines: list[dict[str, Any]] = [
-        best_so_far(result, plain_text(name), colour) for name, colour, result in _told(results)
-    ]
-    lines = [line for line in lines if line["x"]]
-    if not lines:
-        return None
-    return Chart(
-        "The best so far",
-        f"{results[0].objective} of the best trial that had come to a rung or to its end.",
-        lines,
-        {
-            "xaxis": axis("epochs trained, all trials together", rangemode="tozero"),
-            "yaxis": value_axis(results[0].objective),
-        },
-        height=420,
-    )
+    return best_so_far([(plain_text(name), colour, result) for name, colour, result in _told(results)], height=420)
 
 
 def _told(results: Sequence[Result]) -> list[tuple[str, str, Result]]:

@@ -30,15 +30,8 @@ def parallel(result: Result) -> Chart | None:
         {"label": "epochs", **_of_counts([trial.epochs for trial in trials])},
         {"label": plain_text(result.objective), "values": last, **shown},
     ]
-    line = {
-        "color": last,
-        "colorscale": "Viridis",
-        "reversescale": result.sign < 0,
-        "cmin": _worse_than_most(last, result.sign),
-        "cmax": max(last) if result.sign > 0 else min(last),
-    }
-    if result.sign < 0:
-        line["cmin"], line["cmax"] = line["cmax"], line["cmin"]
+    low, high = sorted((last[len(last) // 5], last[-1]))  # not from the worst: one bad trial would take all colours
+    line = {"color": last, "colorscale": "Viridis", "reversescale": result.sign < 0, "cmin": low, "cmax": high}
     return Chart(
         "All trials",
         "A line is a trial; the bright ones are the best. Drag along an axis to see only the trials that pass there, "
@@ -47,12 +40,6 @@ def parallel(result: Result) -> Chart | None:
         {"margin": {"l": 60, "r": 60, "t": 70, "b": 30}},
         height=460,
     )
-
-
-def _worse_than_most(values: list[float], sign: int) -> float:
-    """The value that a fifth of all do not reach, so that one bad trial does not take all of the colours."""
-    ordered = sorted(values, key=lambda value: sign * value)
-    return ordered[len(ordered) // 5]
 
 
 def _axis(label: str, found: Range, values: list[Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from distill_tune.tuning.reporting.charts._base import BASELINE_COLOURS, COLOURS, Chart, axis, value_axis
@@ -11,35 +12,42 @@ from distill_tune.tuning.state.records import Status
 
 def progress(result: Result) -> Chart | None:
     """The best so far; where there was a search without a teacher, of that too."""
-    lines = [best_so_far(result, "with the teacher" if result.baseline else "best so far", COLOURS[Status.COMPLETED])]
+    searches = [("with the teacher" if result.baseline else "best so far", COLOURS[Status.COMPLETED], result)]
     if result.baseline is not None:
-        lines.append(best_so_far(result.baseline, "without a teacher", BASELINE_COLOURS["searched_no_teacher"]))
-    lines = [line for line in lines if line["x"]]
-    if not lines:
-        return None
-    return Chart(
-        "The best so far",
-        f"{result.objective} of the best trial that had come to a rung or to its end. It is chosen among many, so it "
-        "looks better than it is: compare students by the test accuracy above.",
-        lines,
-        {
-            "xaxis": axis("epochs trained, all trials together", rangemode="tozero"),
-            "yaxis": value_axis(result.objective),
-            "showlegend": len(lines) > 1,
-        },
+        searches.append(("without a teacher", BASELINE_COLOURS["searched_no_teacher"], result.baseline))
+    return best_so_far(
+        searches,
+        "It is chosen among many, so it looks better than it is: compare students by the test accuracy above.",
     )
 
 
-def best_so_far(result: Result, name: str, colour: str) -> dict[str, Any]:
-    """A staircase: each better value lasts until the next."""
+def best_so_far(searches: Sequence[tuple[str, str, Result]], warning: str = "", height: int = 380) -> Chart | None:
+    """A staircase for each search, with its name and colour; all are for the same objective."""
+    lines = [line for search in searches if (line := _staircase(*search))["x"]]
+    if not lines:
+        return None
+    objective = searches[0][2].objective
+    return Chart(
+        "The best so far",
+        f"{objective} of the best trial that had come to a rung or to its end. {warning}".rstrip(),
+        lines,
+        {
+            "xaxis": axis("epochs trained, all trials together", rangemode="tozero"),
+            "yaxis": value_axis(objective),
+        },
+        height,
+    )
+
+
+def _staircase(name: str, colour: str, result: Result) -> dict[str, Any]:
+    """Each better value lasts until the next; no points before any trial has come to a rung."""
     steps = [*result.progress()]
-    if steps:
-        steps.append((result.num_epochs, steps[-1][1]))
+    ends = [(result.num_epochs, value) for _, value in steps[-1:]]
     return {
         "type": "scatter",
         "mode": "lines",
         "name": name,
-        "x": [count for count, _ in steps],
-        "y": [value for _, value in steps],
+        "x": [count for count, _ in steps + ends],
+        "y": [value for _, value in steps + ends],
         "line": {"shape": "hv", "color": colour, "width": 2.5},
     }
