@@ -6,6 +6,7 @@ Both classes check what every later step relies on, so a source of your own cann
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -106,8 +107,6 @@ class RawImages(Raw):
 
     def row_hashes(self) -> npt.NDArray[np.uint64]:
         """One 64-bit hash an image."""
-        from hashlib import blake2b
-
         images = np.ascontiguousarray(self.inputs)
         digests = b"".join(blake2b(image, digest_size=8).digest() for image in images)
         return np.frombuffer(digests, dtype=np.uint64)

@@ -23,9 +23,9 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.clock import Clock, searched_s
 from distill_tune.tuning.verdict.confirmation import (
+    SEARCHED_NO_TEACHER,
     Candidate,
     Confirmation,
-    baseline_candidates,
     candidates_of,
     confirm,
     fresh_seeds,
@@ -208,7 +208,7 @@ class Session:
         best = distinct(self.baseline_search.ledger.ranked())
         if not best:
             self.reporter.tell("warning: no trial of the search without a teacher could be used; nothing is said of it")
-        return baseline_candidates(self.baseline_search.space, best[: plan.top], seeds)
+        return candidates_of(self.baseline_search.space, best[: plan.top], seeds, SEARCHED_NO_TEACHER)
 
     def _outcome(self, confirmation: Confirmation | None) -> dict[str, Any]:
         if confirmation is None:

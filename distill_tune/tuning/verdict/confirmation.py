@@ -164,14 +164,12 @@ def _best_of(candidates: Iterable[Candidate], objective: str) -> Candidate | Non
     return max(able, key=lambda each: (len(each.reports), each.merit(objective)), default=None)
 
 
-def candidates_of(space: Space, records: list[TrialRecord], seeds: list[int]) -> list[Candidate]:
-    """The trials as candidates, each in the same fresh seeds."""
-    return [Candidate(f"trial-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
+def candidates_of(space: Space, records: list[TrialRecord], seeds: list[int], search: str = "trial") -> list[Candidate]:
+    """The trials as candidates, each in the same fresh seeds; `search` begins their names.
 
-
-def baseline_candidates(space: Space, records: list[TrialRecord], seeds: list[int]) -> list[Candidate]:
-    """The trials of the search without a teacher as candidates, under names of their own."""
-    return [Candidate(f"{SEARCHED_NO_TEACHER}-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
+    Those of the search without a teacher are `SEARCHED_NO_TEACHER`.
+    """
+    return [Candidate(f"{search}-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
 
 
 def baselines_of(winner: Candidate) -> list[Candidate]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,8 +102,6 @@ def examine(
 
 def _equal(inputs: np.ndarray) -> Groups:
     """[samples], numbers from 0 on: equal samples have the same."""
-    from hashlib import blake2b
-
     numbers: dict[bytes, int] = {}
     digests = (blake2b(sample.tobytes(), digest_size=16).digest() for sample in inputs)
     return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests])

@@ -39,9 +39,8 @@ def candidates(ledger: Ledger) -> list[TrialRecord]:
     front = distinct(front_of(ledger))
     order = [front[i] for i in spread([ledger.scores(record, record.last) for record in front], len(front))]
     leads = not order or ledger.scores(ranked[0], ranked[0].last)[0] > ledger.scores(order[0], order[0].last)[0]
-    order = (
-        [ranked[0], *order] if leads else order
-    )  # of what time has cut short, one may be better than all that came to their end
+    if leads:  # of what time has cut short, one may be better than all that came to their end
+        order = [ranked[0], *order]
     return distinct([*order, *ranked])
 
 

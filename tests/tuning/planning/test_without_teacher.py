@@ -17,7 +17,7 @@ from distill_tune.tuning.planning.time_budget import Times, affordable_epochs, p
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate, baseline_candidates, confirm
+from distill_tune.tuning.verdict.confirmation import SEARCHED_NO_TEACHER, Candidate, candidates_of, confirm
 from distill_tune.tuning.verdict.remarks import left_out_in_words
 
 SHIPPED = sorted(Path("search_spaces").glob("*.toml"))
@@ -139,7 +139,8 @@ def test_the_best_of_the_baseline_search_by_its_mean_becomes_a_baseline(accuraci
             accuracy = values[candidate.source.trial_id] if "searched" in candidate.name else 0.5
             candidate.reports = {seed: {"val/accuracy": accuracy, "val/loss": 1.0} for seed in candidate.seeds}
 
-    found = confirm([winner], train, "val/accuracy", baseline_candidates(bare, records, [5, 6]))
+    rivals = candidates_of(bare, records, [5, 6], SEARCHED_NO_TEACHER)
+    found = confirm([winner], train, "val/accuracy", rivals)
     assert found is not None
     assert [b.name for b in found.baselines] == ["no_teacher", "default_distillation", "searched_no_teacher"]
     searched = found.baselines[-1]
@@ -157,7 +158,8 @@ def test_without_a_usable_rival_there_are_the_two_baselines() -> None:
                 candidate.reports = {seed: {"val/accuracy": 0.5, "val/loss": 1.0} for seed in candidate.seeds}
 
     bare = space_without_teacher(space_with())
-    found = confirm([winner], train, "val/accuracy", baseline_candidates(bare, candidates(bare, [0.5])[0], [5, 6]))
+    rivals = candidates_of(bare, candidates(bare, [0.5])[0], [5, 6], SEARCHED_NO_TEACHER)
+    found = confirm([winner], train, "val/accuracy", rivals)
     assert found is not None
     assert [baseline.name for baseline in found.baselines] == ["no_teacher", "default_distillation"]
 
