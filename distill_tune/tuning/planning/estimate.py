@@ -61,11 +61,8 @@ def estimated_examination_s(space: Space, dataset: Dataset) -> float | None:
 def _epoch_s(config: Config, student: nn.Module, dataset: Dataset, device: torch.device) -> float:
     inputs, labels = (tensor.to(device) for tensor in _batch(config, dataset))
     network = laid_out(student.to(device), config.optim.memory_format)
-    return (
-        samples_per_epoch(config, dataset)
-        / len(labels)
-        * step_s(network, inputs, labels, config.optim.precision, _OVER_S)
-    )
+    steps = samples_per_epoch(config, dataset) / len(labels)
+    return steps * step_s(network, inputs, labels, config.optim.precision, _OVER_S)
 
 
 def chosen_paces(space: Space, dataset: Dataset) -> dict[str, Pace]:

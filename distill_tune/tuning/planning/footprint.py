@@ -59,14 +59,15 @@ class Footprint:
         at_a_time = min(places, max(search.trials, runs))
         parts = 1 + (space.config.data.folds or 0)  # with folds there is all of it for each, and for all together
         student = _NUMBER_BYTES * _largest_student(space, limits) * parts
+        memory = _memory_bytes(space, dataset) * parts
+        at_work = (student * _CHECKPOINT_COPIES + memory * _MEMORY_COPIES) * at_a_time
+        paused = (student * _PAUSED_COPIES + memory) * _most_paused(space)
         teachers, variants = len(teachers_to_prepare(space)) * parts, list(augmentation_variants(space))
         return cls(
             CacheSize.of(variants * teachers, dataset),
             _feature_bytes(space, variants, dataset) * parts,
             _NUMBER_BYTES * _teacher_parameters(space, dataset) * parts,
-            student * (_CHECKPOINT_COPIES * at_a_time + runs + 1)
-            + _memory_bytes(space, dataset) * parts * _MEMORY_COPIES * at_a_time
-            + (student * _PAUSED_COPIES + _memory_bytes(space, dataset) * parts) * _most_paused(space),
+            at_work + paused + student * (runs + 1),
             recorded * (_TRIAL_BYTES + search.max_epochs * _EPOCH_BYTES),
         )
 

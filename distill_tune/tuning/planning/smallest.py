@@ -33,7 +33,8 @@ def smallest_student(space: Space, limits: Limits) -> Values:
             f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds and is {excess.why}; loosen the "
             "limits or widen the ranges."
         )
-    return {name: value for name, value in smallest.items() if name in named(space.ranges)}
+    ranges = named(space.ranges)
+    return {name: value for name, value in smallest.items() if name in ranges}
 
 
 def _burden(limits: Limits, space: Space, values: Values) -> tuple[bool, float, int]:

@@ -55,9 +55,7 @@ def _replace_losses(space: Space, tables: dict[str, Any], ranges: Ranges) -> Non
 
     Labels alone come first: a search begins with the first name, and trains that to its end whatever the rungs say.
     """
-    chosen = ranges.get(("loss", "kind"))
-    named = list(chosen.corners()) if chosen is not None else [space.config.loss.kind]
-    names = dict.fromkeys(["labels", *LOSSES.names, *named])
+    names = dict.fromkeys(["labels", *LOSSES.names, *space.kinds])
     kinds = tuple(kind for kind in names if not LOSSES.get(kind).uses_teacher)
     options = {name: table for name, table in tables.get("loss", {}).items() if name in kinds}
     for path in [path for path in ranges if path[0] == "loss" and path[1] not in kinds]:

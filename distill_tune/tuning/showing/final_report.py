@@ -136,8 +136,8 @@ def front_table(front: Sequence[Mapping[str, Any]]) -> Table:
 def verdict_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
     """The final table; `rows` maps "best", "no_teacher", ... to their test metrics and size.
 
-    A row may have `accuracy` (a fraction, or a mapping with `mean`, `low` and `high`), `nll`, `ece` and
-    `agreement` (numbers or mappings with `mean`), and `parameters`; what it lacks is a dash.
+    A row may have `accuracy` (a fraction, or a mapping with `mean`, `low` and `high`), `nll`, `ece`, `agreement` and
+    `parameters`; what it lacks is a dash.
     """
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("student")
@@ -168,7 +168,5 @@ def _percent(share: float) -> str:
     return "100" if told == "100.00" else told
 
 
-def _number(value: Any, form: str) -> str:
-    if isinstance(value, Mapping):
-        value = value.get("mean")
+def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)

@@ -66,10 +66,8 @@ class Column:
         info = api_pb2.HParamInfo(name=self.name, display_name=display_name, differs=first)
         if self.interval is not None:
             info.type = api_pb2.DATA_TYPE_FLOAT64
-            info.domain_interval.min_value, info.domain_interval.max_value = (
-                self.interval.low,
-                self.interval.high,
-            )
+            info.domain_interval.min_value = self.interval.low
+            info.domain_interval.max_value = self.interval.high
             return info
         shown = [self.shown(value) for value in self.values or ()]
         kinds = {bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}

@@ -25,7 +25,7 @@ def test_the_verdict_table_shows_what_there_is_and_a_dash_for_the_rest() -> None
     wide = console()
     accuracy = {"mean": 0.961, "low": 0.957, "high": 0.965, "seeds": [1, 2]}
     rows = {
-        "best": {"accuracy": accuracy, "nll": 0.12, "ece": {"mean": 0.021}, "agreement": 0.97, "parameters": 14603},
+        "best": {"accuracy": accuracy, "nll": 0.12, "ece": 0.021, "agreement": 0.97, "parameters": 14603},
         "default_distillation": {"accuracy": {"mean": 0.95}},
         "teacher": {"accuracy": 0.972, "parameters": None},
     }
