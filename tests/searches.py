@@ -1,4 +1,4 @@
-"""Searches on real processes that are ended by force, and what they leave behind."""
+"""Searches on real processes, some of which are ended by force, and what they leave behind."""
 
 import json
 import os

@@ -2,17 +2,16 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pyarrow.parquet as pq
 import pytest
+import searches
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from searches import entries
+from searches import entries, run
 
 from distill_tune.config import load_space, tables_of
 
@@ -29,17 +28,14 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def said(storage: Path) -> str:
-    space = "search_spaces/digits_front.toml"
-    command = [sys.executable, "-m", "distill_tune.search", space, "--storage", str(storage), "--name", "front"]
-    done = subprocess.run([*command, *SMALL], capture_output=True, text=True, timeout=200, check=False)
+    done = run(storage, "search_spaces/digits_front.toml", "--name", "front", *SMALL)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def summary(storage: Path, said: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((storage / "front" / "summary.json").read_text())
-    return found
+    return searches.summary(storage / "front")
 
 
 def test_front_of_summary_table_and_plain_optuna_are_one(storage: Path, summary: dict[str, Any]) -> None:

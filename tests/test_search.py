@@ -13,10 +13,12 @@ import optuna
 import psutil
 import pyarrow.parquet as pq
 import pytest
+import searches
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from safetensors.torch import load_file
+from searches import command, run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from distill_tune.data.dataset import open_dataset, open_test
@@ -27,22 +29,16 @@ from distill_tune.train import main as train
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
+SPACE = "search_spaces/digits.toml"
 SMALL = [
     *("--set", "teacher.train.epochs=8", "--set", "teacher.views=2", "--set", "search.max_epochs=6"),
     *("--set", "confirm.top=2", "--set", "confirm.seeds=2"),
 ]
 
 
-def command(storage: Path, name: str, *arguments: str) -> list[str]:
-    space = "search_spaces/digits.toml"
-    return [sys.executable, "-m", "distill_tune.search", space, "--storage", str(storage), "--name", name, *arguments]
-
-
 @pytest.fixture(scope="module")
 def done(storage: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(storage, "small", "--trials", "8", *SMALL), capture_output=True, text=True, timeout=200, check=False
-    )
+    return run(storage, SPACE, "--name", "small", "--trials", "8", *SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +49,7 @@ def folder(storage: Path, done: subprocess.CompletedProcess[str]) -> Path:
 
 @pytest.fixture(scope="module")
 def summary(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
-    return found
+    return searches.summary(folder)
 
 
 def test_it_says_a_verdict_a_table_and_where_things_are(
@@ -201,7 +196,7 @@ def test_its_page_says_what_was_said_and_can_be_had_again(folder: Path, done: su
 
 
 def test_a_folder_that_holds_a_search_is_refused(storage: Path, folder: Path) -> None:
-    refused = subprocess.run(command(storage, "small"), capture_output=True, text=True, timeout=60, check=False)
+    refused = run(storage, SPACE, "--name", "small")
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
     assert "holds another search" in refused.stderr
@@ -209,7 +204,7 @@ def test_a_folder_that_holds_a_search_is_refused(storage: Path, folder: Path) ->
 
 def test_ctrl_c_ends_trials_saves_what_is_there_and_leaves_no_process(storage: Path, folder: Path) -> None:
     with subprocess.Popen(
-        command(storage, "stopped", "--trials", "500", *SMALL),
+        command(storage, SPACE, "--name", "stopped", "--trials", "500", *SMALL),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -221,7 +216,7 @@ def test_ctrl_c_ends_trials_saves_what_is_there_and_leaves_no_process(storage: P
         search.send_signal(signal.SIGINT)
         said, errors = search.communicate(timeout=100)
     assert search.returncode == 130, said + errors
-    found = json.loads((storage / "stopped" / "summary.json").read_text())
+    found = searches.summary(storage / "stopped")
     rows = pq.read_table(storage / "stopped" / "trials.parquet").to_pylist()
     assert found["status"] == "interrupted"
     assert found["trials"]["total"] == sum(row["status"] != "infeasible" for row in rows) < 500
@@ -238,23 +233,16 @@ def test_a_search_with_folds_exports_a_student_of_all_of_them_that_can_be_traine
         "widths = { choice = [[8], [12]] }\n[optim]\nlearning_rate = 0.02\nprecision = 'float32'\n"
         "[search]\nmax_epochs = 3\ntrials = 2\n[confirm]\ntop = 1\nseeds = 2\n"
     )
-    arguments = ["--storage", str(tmp_path), "--name", "few"]
-    done = subprocess.run(
-        [sys.executable, "-m", "distill_tune.search", str(space), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+    done = run(tmp_path, str(space), "--name", "few")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "320 samples in 3 folds, 80 to test" in done.stdout
-    found = json.loads((tmp_path / "few" / "summary.json").read_text())
+    found = searches.summary(tmp_path / "few")
     assert "3-fold cross-validation, trained on all of its folds" in (tmp_path / "few/best/README.md").read_text()
     exported = (tmp_path / "few/best/student.safetensors").read_bytes()
     winner = f"confirm-trial-{found['best']['trial']:04d}-seed"
     kept = {path.stem: path for path in (tmp_path / "few" / "confirmation").glob(f"{winner}*")}
     assert len(kept) == 2 * (1 + 3)
     (seed,) = (name.rpartition("seed")[2] for name, path in kept.items() if path.read_bytes() == exported)
-    run = [str(tmp_path / "few/best/run.toml"), "--set", f"search.seed={seed}", "--storage", str(tmp_path)]
-    assert train([*run, "--name", "again"]) == 0
+    again = ["--set", f"search.seed={seed}", "--storage", str(tmp_path), "--name", "again"]
+    assert train([str(tmp_path / "few/best/run.toml"), *again]) == 0
     assert (tmp_path / f"again/seed-{seed}/student.safetensors").read_bytes() == exported

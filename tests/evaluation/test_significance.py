@@ -42,7 +42,7 @@ def test_it_is_the_two_sided_binomial_test_of_the_items_that_one_alone_gets_righ
 @pytest.mark.parametrize(
     ("b", "c", "p"), [(0, 0, 1.0), (0, 5, 0.0625), (5, 0, 0.0625), (1, 9, 0.021484375), (3, 3, 1.0)]
 )
-def test_golden_values(b: int, c: int, p: float) -> None:
+def test_a_p_value_is_twice_the_lesser_tail_of_a_fair_coin(b: int, c: int, p: float) -> None:
     assert mcnemar(*answers(7, b, c, 2)) == pytest.approx(p)
 
 

@@ -51,7 +51,7 @@ def test_an_output_that_it_has_not(tmp_path: Path) -> None:
         )
 
 
-def test_two_inputs(tmp_path: Path) -> None:
+def test_a_model_of_two_inputs_is_refused(tmp_path: Path) -> None:
     path = Model().write(tmp_path / "m.onnx")
     model = onnx.load(path)
     model.graph.input.append(onnx.helper.make_tensor_value_info("mask", onnx.TensorProto.FLOAT, ["rows", 2]))

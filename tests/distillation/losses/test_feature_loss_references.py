@@ -20,7 +20,7 @@ from distill_tune.registry import LOSSES
 
 @few
 @given(seed=SEEDS)
-def test_hint(seed: int) -> None:
+def test_hint_is_as_its_paper_defines_it(seed: int) -> None:
     """Equation 2 of FitNets, divided by the numbers of a sample, with a linear regressor."""
     term = term_of("hint", [(5,)], [(4,)], scale=3.0)
     (student,), (teacher,) = drawn([(5,)], seed=seed), drawn([(4,)], seed=seed + 1)
@@ -33,7 +33,7 @@ def test_hint(seed: int) -> None:
 
 @few
 @given(seed=SEEDS)
-def test_attention(seed: int) -> None:
+def test_attention_is_as_its_paper_defines_it(seed: int) -> None:
     """Equation 2 of the paper, squared: F_sum^2 maps, flattened, of length 1."""
     student, teacher = (each.numpy() for each in drawn([(3, 4, 5), (6, 4, 5)], seed=seed))
 
@@ -48,7 +48,7 @@ def test_attention(seed: int) -> None:
 
 @few
 @given(seed=SEEDS)
-def test_pkt(seed: int) -> None:
+def test_pkt_is_as_its_paper_defines_it(seed: int) -> None:
     """Equations 4, 5 and 8: conditional probabilities by the cosine kernel, and their divergence."""
     student, teacher = (each.numpy() for each in drawn([(5,), (7,)], batch=6, seed=seed))
 
@@ -88,7 +88,7 @@ def test_vid_begins_with_the_variance_of_the_usual_implementation() -> None:
 
 @few
 @given(seed=SEEDS, tau=st.floats(0.05, 1))
-def test_crd(seed: int, tau: float) -> None:
+def test_crd_is_as_its_paper_defines_it(seed: int, tau: float) -> None:
     """Equation 18 with the critic of equation 19: a sum over pairs of the batch, c = N times the mean exponential."""
     student, teacher = (nn.functional.normalize(each, dim=1).numpy() for each in drawn([(6,), (6,)], seed=seed))
     c = 7 * exp(1 / (2 * tau**2 * 6))
@@ -113,7 +113,7 @@ def test_the_mean_exponential_of_crd_is_that_of_random_directions() -> None:
 
 @few
 @given(seed=SEEDS)
-def test_the_hierarchical_context_loss(seed: int) -> None:
+def test_the_hierarchical_context_loss_is_as_its_paper_defines_it(seed: int) -> None:
     """Differences at 8 x 8, 4 x 4, 2 x 2 and 1 x 1 places, in shares of 8 : 4 : 2 : 1."""
     student, teacher = (each.numpy() for each in drawn([(3, 8, 8), (3, 8, 8)], batch=2, seed=seed))
 

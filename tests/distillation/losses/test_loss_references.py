@@ -109,14 +109,14 @@ def similarity(student: Array, teacher: Array, scale: float) -> float:
 
 
 @given(SEEDS, st.floats(0.5, 8))
-def test_logit_standardization(seed: int, tau: float) -> None:
+def test_logit_standardization_is_as_its_paper_defines_it(seed: int, tau: float) -> None:
     student, teacher = drawn(seed)
     expected = standardized_kl(student, teacher, tau)
     assert ours("logit_standardization", student, teacher, base_temperature=tau) == pytest.approx(expected)
 
 
 @given(SEEDS, TEMPERATURES, st.lists(st.integers(0, 3), min_size=6, max_size=6))
-def test_dkd(seed: int, temperature: float, targets: list[int]) -> None:
+def test_dkd_is_as_its_paper_defines_it(seed: int, temperature: float, targets: list[int]) -> None:
     student, teacher = drawn(seed)
     target, others = decoupled(student, teacher, temperature, np.array(targets))
     found = Dkd(target_weight=2.0, non_target_weight=3.0).soft_with_labels(
@@ -126,7 +126,7 @@ def test_dkd(seed: int, temperature: float, targets: list[int]) -> None:
 
 
 @given(SEEDS, TEMPERATURES)
-def test_dist(seed: int, temperature: float) -> None:
+def test_dist_is_as_its_paper_defines_it(seed: int, temperature: float) -> None:
     student, teacher = drawn(seed)
     expected = correlations(student, teacher, temperature, 0.5, 3.0)
     found = ours("dist", student, teacher, temperature, inter_weight=0.5, intra_weight=3.0)
@@ -134,7 +134,7 @@ def test_dist(seed: int, temperature: float) -> None:
 
 
 @given(SEEDS, st.lists(TEMPERATURES, min_size=1, max_size=3))
-def test_mlkd(seed: int, temperatures: list[float]) -> None:
+def test_mlkd_is_as_its_paper_defines_it(seed: int, temperatures: list[float]) -> None:
     student, teacher = drawn(seed)
     options = {"temperatures": temperatures, "instance_weight": 0.5, "batch_weight": 2.0, "class_weight": 3.0}
     expected = levels(student, teacher, temperatures, (0.5, 2.0, 3.0))
@@ -142,21 +142,21 @@ def test_mlkd(seed: int, temperatures: list[float]) -> None:
 
 
 @given(SEEDS)
-def test_mse_logits(seed: int) -> None:
+def test_mse_logits_is_as_its_paper_defines_it(seed: int) -> None:
     student, teacher = drawn(seed)
     expected = mean((s - t) ** 2 / 2 for s, t in zip(student.flat, teacher.flat, strict=True))
     assert ours("mse_logits", student, teacher) == pytest.approx(expected)
 
 
 @given(SEEDS, st.sampled_from([3, 5, 64]))
-def test_rkd(seed: int, some: int) -> None:
+def test_rkd_is_as_its_paper_defines_it(seed: int, some: int) -> None:
     student, teacher = drawn(seed)
     found = ours("rkd", student, teacher, distance_weight=2.0, angle_weight=3.0, angle_samples=some)
     assert found == pytest.approx(relations(student, teacher, 2.0, 3.0, some))
 
 
 @given(SEEDS)
-def test_sp(seed: int) -> None:
+def test_sp_is_as_its_paper_defines_it(seed: int) -> None:
     student, teacher = drawn(seed)
     assert ours("sp", student, teacher, scale=2.0) == pytest.approx(similarity(student, teacher, 2.0))
 

@@ -37,12 +37,12 @@ def test_settings_are_written_as_a_person_would() -> None:
     ("seconds", "words"),
     [(0, "0 s"), (59.4, "59 s"), (60, "1:00 min"), (3599, "59:59 min"), (7500, "2:05 h"), (-1, "0 s")],
 )
-def test_durations(seconds: float, words: str) -> None:
+def test_a_duration_is_said_in_the_unit_that_suits_it(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
 @pytest.mark.parametrize(
     ("per_hour", "words"), [(0.5, "0.5 trials/h"), (48.6, "48.6 trials/h"), (1234.5, "1,234 trials/h")]
 )
-def test_rates(per_hour: float, words: str) -> None:
+def test_a_rate_is_said_to_three_digits(per_hour: float, words: str) -> None:
     assert rate(per_hour) == words
