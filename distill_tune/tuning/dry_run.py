@@ -26,7 +26,7 @@ from distill_tune.teachers import unread_keys
 from distill_tune.tuning.cluster.connection import check_sockets
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, estimated_examination_s, samples_per_epoch
-from distill_tune.tuning.planning.fitting import fit
+from distill_tune.tuning.planning.fitting import Fitted, fit
 from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.planning.teacher_time import TeacherTime, estimated_teacher_time
 from distill_tune.tuning.proposals.warm_start import known_of_others
@@ -55,35 +55,45 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True, notes: Sequence[s
         dataset = prepare_data(space.config.data, Path(temporary), key="TMPDIR")
         for number in range(space.config.data.folds or 0):
             check_fold(space.config, dataset, number, build(space.config.data, number).input_shape)
-        storage, places = folder.parent, places_of_this_machine(space.config.resources, must_fit)
+        places = places_of_this_machine(space.config.resources, must_fit)
         for note in (*notes, *unread_keys(space.config.teacher)):
             console.print(note)
         fitted = fit(space, dataset, places, console.print)
-        space, config = fitted.space, fitted.space.config
-        check_students(space, dataset)
-        _show(console, space, dataset)  # whoever is still to write the teacher's logits needs it
-        teachers = try_to_load(space, dataset, Path(temporary))
-        footprint = Footprint.of(space, dataset, fitted.limits, places)
-        footprint.check(storage)
-        teacher_time = estimated_teacher_time(space, dataset, teachers, storage / SHARED_CACHE)
-        before = _before(teacher_time, config.resources.workers_per_trial)
-        samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
-        each_s = estimated_examination_s(space, dataset)
-    of_others = list[str]()
-    known_of_others(space, of_others.append)
-    plan = [
-        *of_others,
-        *_plan(config, epoch_s, samples, min(places, config.search.trials), must_fit),
-        *_examination(config, each_s),
-        before,
-        *filter(None, [idle_gpus([this_machine()], config.resources) if must_fit else ""]),
-        *footprint.lines(storage),
-        f"result folder {folder}; nothing has been started or written",
-    ]
+        check_students(fitted.space, dataset)
+        _show(console, fitted.space, dataset)  # whoever is still to write the teacher's logits needs it
+        plan = _plan(fitted, dataset, folder, Path(temporary), places, is_here=must_fit)
     console.print("\nPlan\n", style="bold")
     for line in plan:
         console.print(f"  {line}")
     return 0
+
+
+def _plan(fitted: Fitted, dataset: Dataset, folder: Path, temporary: Path, places: int, is_here: bool) -> list[str]:
+    """The lines of the plan.
+
+    Raises:
+        InputError: a teacher cannot be loaded, or the disk has no room.
+    """
+    space, config, storage = fitted.space, fitted.space.config, folder.parent
+    teachers = try_to_load(space, dataset, temporary)
+    footprint = Footprint.of(space, dataset, fitted.limits, places)
+    footprint.check(storage)
+    teacher_time = estimated_teacher_time(space, dataset, teachers, storage / SHARED_CACHE)
+    samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
+    each_s = estimated_examination_s(space, dataset)
+    of_others, at_a_time = list[str](), min(places, config.search.trials)
+    known_of_others(space, of_others.append)
+    idle = idle_gpus([this_machine()], config.resources) if is_here else ""
+    return [
+        *of_others,
+        _budget(config, at_a_time, is_here),
+        *_times(config, epoch_s, samples, at_a_time),
+        _examination(config, each_s),
+        _before(teacher_time, config.resources.workers_per_trial),
+        *filter(None, [idle]),
+        *footprint.lines(storage),
+        f"result folder {folder}; nothing has been started or written",
+    ]
 
 
 def _show(console: SteadyConsole, space: Space, dataset: Dataset) -> None:
@@ -105,17 +115,12 @@ def _show(console: SteadyConsole, space: Space, dataset: Dataset) -> None:
         console.print(f"  features, in order: {named_apart(names, len(names))}")
 
 
-def _plan(config: Config, epoch_s: float | None, samples: int, places: int, is_here: bool) -> list[str]:
+def _budget(config: Config, places: int, is_here: bool) -> str:
     search, workers, searches = config.search, config.resources.workers_per_trial, ConfirmationPlan.of(config).searches
     beside = ", as many again without a teacher" if searches > 1 else ""
-    budget = f"{search.trials} trials{beside}" + (
-        f", at most {search.time} with confirmation and examination" if search.time else ""
-    )
+    limit = f", at most {search.time} with confirmation and examination" if search.time else ""
     where = f"this machine's {cores()} cores" + ("" if is_here else " (the cluster has room of its own)")
-    return [
-        f"{budget}; {places} at a time on {where}, {workers} worker(s) each",
-        *_times(config, epoch_s, samples, places),
-    ]
+    return f"{search.trials} trials{beside}{limit}; {places} at a time on {where}, {workers} worker(s) each"
 
 
 def _times(config: Config, epoch_s: float | None, samples: int, places: int) -> list[str]:
@@ -132,10 +137,10 @@ def _times(config: Config, epoch_s: float | None, samples: int, places: int) -> 
     ]
 
 
-def _examination(config: Config, each_s: float | None) -> list[str]:
+def _examination(config: Config, each_s: float | None) -> str:
     students = ConfirmationPlan.of(config).num_examined
     took = "" if each_s is None else f", about {duration(students * each_s)}"
-    return [f"then the examination of {students} students on test{took}"]
+    return f"then the examination of {students} students on test{took}"
 
 
 def _before(teachers: TeacherTime | None, workers: int) -> str:
