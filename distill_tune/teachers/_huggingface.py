@@ -9,6 +9,7 @@ normalisation: a resize is a weighted mean of pixels with weights that add up to
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
@@ -75,14 +76,12 @@ class ImageClassifier(nn.Module):
     def _last_layer(self, images: Tensor) -> nn.Linear | None:
         """The linear layer whose output is the logits themselves; None where more is done to them."""
         outputs: list[tuple[nn.Linear, Tensor]] = []
-        handles = [
-            each.register_forward_hook(lambda layer, _, output: outputs.append((layer, output)))
-            for each in self.modules()
-            if isinstance(each, nn.Linear)
-        ]
-        logits = self(images)
-        for handle in handles:
-            handle.remove()
+        with ExitStack() as hooks:
+            for each in self.modules():
+                if isinstance(each, nn.Linear):
+                    hook = each.register_forward_hook(lambda layer, _, output: outputs.append((layer, output)))
+                    hooks.enter_context(hook)
+            logits = self(images)
         return next((layer for layer, output in reversed(outputs) if output is logits), None)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from math import prod
@@ -93,13 +93,10 @@ def anatomy_of(module: nn.Module, input_shape: tuple[int, ...]) -> Anatomy:
     network = network_in(module)
     modules = {name: each for name, each in network.named_modules() if name}
     watch = Watch(modules)
-    handles = [each.register_forward_hook(_see(watch, name)) for name, each in modules.items()]
-    try:
-        with in_evaluation(module), _as_written():
-            watch.logits = module(torch.zeros(2, *input_shape, device=device_of(module)))
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks, in_evaluation(module), _as_written():
+        for name, each in modules.items():
+            hooks.enter_context(each.register_forward_hook(_see(watch, name)))
+        watch.logits = module(torch.zeros(2, *input_shape, device=device_of(module)))
     return _read(watch, _own_level(network))
 
 

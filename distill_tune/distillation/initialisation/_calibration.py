@@ -7,7 +7,7 @@ a bias are followed by batch normalisation, whose statistics are taken anew at t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -68,10 +68,10 @@ def _moments(network: nn.Module, layers: list[Layer], inputs: Tensor, section: s
         flat = made.movedim(axis, -1).flatten(0, -2)
         found[layer.name] = torch.stack([flat.mean(0), flat.var(0, correction=0)])  # now: a ReLU in place may follow
 
-    hooks = [each.module.register_forward_hook(lambda *call, each=each: keep(each, call[-1])) for each in layers]
-    network(inputs)
-    for hook in hooks:
-        hook.remove()
+    with ExitStack() as hooks:
+        for each in layers:
+            hooks.enter_context(each.module.register_forward_hook(lambda *call, each=each: keep(each, call[-1])))
+        network(inputs)
     if idle := next((layer.name for layer in layers if layer.name not in found), None):
         raise ConfigError(
             f"{section}.family: the layer {idle!r} of its wiring must run in the forward pass, but does not; call the "
