@@ -184,6 +184,7 @@ AUGMENTATIONS: Registry[Any] = Registry(
 CORRUPTIONS: Registry[Any] = Registry(
     "corruption", "distill_tune.evaluation.corruptions", "distill_tune.evaluation.corruptions:Corruption"
 )
+FORMATS: Registry[Any] = Registry("format", "distill_tune.export.formats", "distill_tune.export.formats:Format")
 SAMPLERS: Registry[Any] = Registry("sampler", "distill_tune.tuning.samplers", "distill_tune.tuning.samplers:Sampler")
 SCHEDULERS: Registry[Any] = Registry(
     "scheduler", "distill_tune.tuning.schedulers", "distill_tune.tuning.schedulers:Scheduler"

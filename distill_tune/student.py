@@ -11,7 +11,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -98,28 +97,21 @@ class LoadedStudent:
         return [self.classes[best] for best in self.probabilities(rows, warn).argmax(1)]
 
     def export_onnx(self, path: str | Path) -> None:
-        """Write the network as ONNX, for any number of rows: `inputs` as the method makes them, to `logits`.
+        """Write the network as ONNX, as `best/student.onnx` is, where that is not there or has to be elsewhere.
+
+        It takes any number of rows: `inputs` as the method makes them, to `logits`.
 
         Images are normalised inside; a table's encoder stays outside.
 
         Raises:
             InputError: `onnxscript` is not installed.
         """
-        import torch
+        import numpy as np
 
-        if find_spec("onnxscript") is None:
-            raise InputError("export_onnx: needs the package onnxscript; pip install onnxscript.")
-        # Two rows: of one, a network for one row would be made.
-        example = torch.zeros((2, *self.input_shape), dtype=torch.float32 if self.encoder else torch.uint8)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "`isinstance.treespec", FutureWarning)  # PyTorch's own, of itself
-            torch.onnx.export(
-                self.network,
-                (example,),
-                str(expanded(str(path))),
-                input_names=["inputs"],
-                output_names=["logits"],
-                dynamic_shapes=({0: "rows"},),
-                external_data=False,
-                verbose=False,
-            )
+        from distill_tune.export.formats.onnx import Onnx
+        from distill_tune.export.programs import program_of
+
+        if (package := Onnx().missing) is not None:
+            raise InputError(f"export_onnx: needs the package {package}; pip install {package}.")
+        inputs = np.zeros((1, *self.input_shape), dtype="float32" if self.encoder else "uint8")
+        Onnx().write(program_of(self.network, inputs), expanded(str(path)))

@@ -116,7 +116,10 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path) -> dict[st
     began_s, seed = time.monotonic(), space.config.search.seed
     student, report = _trained(space.config, preparation, seed)
     card = training_card(folder.name, seed, report["val/accuracy"])
-    write_student_folder(folder / f"{OF_SEED}{seed}", space.config, preparation.dataset, student.state_dict(), card)
+    place = folder / f"{OF_SEED}{seed}"
+    left_out = write_student_folder(place, space.config, preparation.dataset, student.state_dict(), card)
+    for file, why in left_out.items():
+        _say(f"{place.name}/{file} is left out: {why}")
     numbers = {name: value for name, value in report.items() if not name.startswith("time/")}
     return {**numbers, "seconds": time.monotonic() - began_s}
 

@@ -132,6 +132,12 @@ def test_the_best_two_trials_are_confirmed_and_the_winner_is_one_of_them(folder:
     assert ours.read_bytes() == (folder / "best" / "student.safetensors").read_bytes()
 
 
+def test_the_winners_folder_has_the_student_in_every_format(folder: Path, summary: dict[str, Any]) -> None:
+    found = {path.name for path in (folder / "best").iterdir()}
+    assert found == {"run.toml", "student.safetensors", "student.json", "student.pt2", "student.onnx", "README.md"}
+    assert summary["best"]["left_out"] == {}
+
+
 def test_the_winner_trains_again_from_its_folder(folder: Path, tmp_path: Path) -> None:
     run = [sys.executable, "-m", "distill_tune.train", str(folder / "best" / "run.toml"), "--seeds", "2"]
     again = subprocess.run(

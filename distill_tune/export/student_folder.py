@@ -1,6 +1,7 @@
 """The student's folder, `best/`: what it takes to use the student, to train it again, and to know what it is.
 
-`students/_folder.py` says what the files are, and reads them; README.md is the model card.
+`students/_folder.py` says what the files are, and reads them; README.md is the model card. Beside them is the student
+as a program of its own (`programs.py`), for whoever does not have this package.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tomli_w
 from distill_tune.atomic import new_folder
 from distill_tune.config import Config, tables_of
 from distill_tune.data import Dataset
+from distill_tune.export.programs import write_programs
 from distill_tune.students._folder import (
     BEST,
     OF_SEED,
@@ -30,13 +32,20 @@ from distill_tune.weights import write_weights
 if TYPE_CHECKING:
     from torch import Tensor
 
+_COMPARED = 64
+"""Samples of which student and programs must say the same."""
+
 __all__ = ["BEST", "OF_SEED", "StudentFolder", "open_student_folder", "write_student_folder"]
 
 
 def write_student_folder(
     folder: Path, config: Config, dataset: Dataset, weights: Path | Mapping[str, Tensor], card: str
-) -> None:
-    """Write all files, or none; they take the place of an older folder's. `weights` are a file, or a state dict."""
+) -> dict[str, str]:
+    """Write all files, or none; they take the place of an older folder's. `weights` are a file, or a state dict.
+
+    Returns:
+        As `write_programs`: what the folder lacks, and why.
+    """
     description: dict[str, Any] = {
         "input_shape": dataset.input_shape,
         "classes": dataset.classes,
@@ -53,3 +62,4 @@ def write_student_folder(
             write_weights(new / WEIGHTS, weights)
         (new / STUDENT_JSON).write_text(json.dumps(description, indent=1), encoding="utf-8")
         (new / "README.md").write_text(card, encoding="utf-8")
+        return write_programs(new, open_student_folder(new).student, dataset.split("train").inputs[:_COMPARED])

@@ -35,6 +35,7 @@ from distill_tune.tuning.verdict.front import candidates, distinct, front_rows
 from distill_tune.tuning.verdict.remarks import (
     failures_in_words,
     left_out_in_words,
+    not_exported_in_words,
     not_finite_in_words,
     other_beginnings_in_words,
     weak_teacher_in_words,
@@ -223,7 +224,7 @@ class Session:
         head = {**self._head, **self._front(confirmation)}
         best = self.claim.folder / BEST
         found = complete(head, confirmation, self.context.preparation, self.context.fitted.limits, self.ledger, best)
-        self.reporter.tell(*not_finite_in_words(found), *weak_teacher_in_words(found))
+        self.reporter.tell(*not_finite_in_words(found), *weak_teacher_in_words(found), *not_exported_in_words(found))
         self.clock.export_s = time.monotonic() - began_s
         return found
 

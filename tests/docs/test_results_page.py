@@ -113,7 +113,7 @@ def test_results_has_every_field_of_the_summary_and_no_other(document: dict[str,
     ledger = Ledger(further=["parameters"])
     ledger.end(TrialRecord(0, "0000", own_space.suggest(Middle()), reports=[{"val/accuracy": 0.9}]), Status.COMPLETED)
     front = {f"front.{name}" for name in front_rows(ledger, own_space, [])[0]}
-    others = {"best.validation.agreement", *summary.failed("why")} - {"best"} | fields_of_a_member()
+    others = {"best.validation.agreement", "best.left_out", *summary.failed("why")} - {"best"} | fields_of_a_member()
     assert told == (fields_of(document) - {"rungs"}) | rungs | front | others
 
 

@@ -108,3 +108,11 @@ def test_the_network_as_onnx_gives_the_same_logits_for_any_number_of_rows(folder
     for some in (rows, rows[:1]):
         (logits,) = session.run(None, {"inputs": some})
         np.testing.assert_allclose(logits, predict_logits(student.network, some), atol=1e-4)
+
+
+def test_the_programs_in_the_folder_are_used_as_the_page_says(folder: Path) -> None:
+    student = load_student(folder / "results/NAME/best")
+    rows = student.inputs(folder / "new_rows.csv")
+    np.save(folder / "images.npy", rows)
+    printed = done(folder, "run_programs.py", "print(*logits.argmax(1).tolist(), *same.argmax(1).tolist())\n").split()
+    assert printed == 2 * [str(best) for best in predict_logits(student.network, rows).argmax(1)]

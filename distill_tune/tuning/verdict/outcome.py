@@ -49,7 +49,8 @@ def complete(
         "flattered": confirmation.is_flattered,
     }
     card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation))
-    write_student_folder(folder, winner.config, preparation.dataset, weights, card)
+    left_out = write_student_folder(folder, winner.config, preparation.dataset, weights, card)
+    found["best"]["left_out"] = left_out
     return found
 
 

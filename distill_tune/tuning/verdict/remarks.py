@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.distillation.preparation.users_keys import table_of
+from distill_tune.export.student_folder import BEST
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status
 from distill_tune.tuning.verdict.confirmation import Confirmation
@@ -119,3 +120,8 @@ def not_finite_in_words(summary: dict[str, Any]) -> list[str]:
             "agreement and kl_to_teacher, are left out"
         )
     return told
+
+
+def not_exported_in_words(summary: dict[str, Any]) -> list[str]:
+    """What the winner's folder lacks, and why: a line each."""
+    return [f"{BEST}/{file} is left out: {why}" for file, why in summary["best"]["left_out"].items()]

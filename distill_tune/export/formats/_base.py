@@ -1,0 +1,47 @@
+"""What a format is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from distill_tune.registry import Options
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch.export import ExportedProgram
+
+
+class Format(Options):
+    """A file that holds a student's network: `inputs` as `student.inputs` makes them, to logits."""
+
+    file: ClassVar[str]
+    """Its name in the student's folder."""
+    writes_with: ClassVar[str | None] = None
+    """The package that it takes to write it, where that is none of this package's own."""
+    runs_with: ClassVar[str | None] = None
+    """Likewise, to run it."""
+
+    @property
+    def missing(self) -> str | None:
+        """The package that it takes to write it, if it is not installed."""
+        return None if _is_there(self.writes_with) else self.writes_with
+
+    @property
+    def can_run(self) -> bool:
+        """Whether what is written can be run here."""
+        return _is_there(self.runs_with)
+
+    @abstractmethod
+    def write(self, program: ExportedProgram, path: Path) -> None:
+        """Write the network, for any number of rows."""
+
+    @abstractmethod
+    def answers(self, path: Path, inputs: NDArray[Any]) -> NDArray[Any]:
+        """Logits [rows, classes] of what was written, run as somebody else would; only where it `can_run`."""
+
+
+def _is_there(package: str | None) -> bool:
+    return package is None or find_spec(package) is not None

@@ -1,0 +1,48 @@
+"""ONNX (https://onnx.ai), which nearly every program that runs networks reads."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from distill_tune.export.formats._base import Format
+from distill_tune.registry import FORMATS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch.export import ExportedProgram
+
+_INPUTS, _LOGITS = "inputs", "logits"
+
+
+@FORMATS.register
+class Onnx(Format):
+    """One file, whose input is called inputs and whose output is called logits."""
+
+    file: ClassVar[str] = "student.onnx"
+    writes_with: ClassVar[str | None] = "onnxscript"
+    runs_with: ClassVar[str | None] = "onnxruntime"
+
+    def write(self, program: ExportedProgram, path: Path) -> None:
+        """By PyTorch's exporter."""
+        import torch
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`isinstance.treespec", FutureWarning)  # PyTorch's own, of itself
+            torch.onnx.export(
+                program,
+                f=str(path),
+                input_names=[_INPUTS],
+                output_names=[_LOGITS],
+                external_data=False,
+                verbose=False,
+            )
+
+    def answers(self, path: Path, inputs: NDArray[Any]) -> NDArray[Any]:
+        """ONNX Runtime's, on the CPU."""
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        logits: NDArray[Any] = session.run([_LOGITS], {_INPUTS: inputs})[0]
+        return logits

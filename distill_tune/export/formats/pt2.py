@@ -1,0 +1,37 @@
+"""PyTorch's own: an exported program (https://docs.pytorch.org/docs/stable/export.html), for any program with PyTorch.
+
+Loading one can run code that somebody has put into it, as with most files of PyTorch's: load those that you trust.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from distill_tune.export.formats._base import Format
+from distill_tune.registry import FORMATS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch.export import ExportedProgram
+
+
+@FORMATS.register
+class Pt2(Format):
+    """`torch.export.load("student.pt2").module()(inputs)`."""
+
+    file: ClassVar[str] = "student.pt2"
+
+    def write(self, program: ExportedProgram, path: Path) -> None:
+        """Weights, and the graph of what is done with them."""
+        import torch
+
+        torch.export.save(program, path)
+
+    def answers(self, path: Path, inputs: NDArray[Any]) -> NDArray[Any]:
+        """PyTorch's."""
+        import torch
+
+        with torch.inference_mode():
+            logits: NDArray[Any] = torch.export.load(path).module()(torch.from_numpy(inputs)).numpy()
+        return logits

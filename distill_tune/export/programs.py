@@ -1,0 +1,90 @@
+"""A student as a program of its own: written in every format, and kept where it says what the student says.
+
+Some networks cannot be exported, such as those that look at their inputs to decide what to do next. They are used from
+Python, as before; the student's folder then lacks what could not be written, and whoever wrote it says why.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from distill_tune.errors import one_line
+from distill_tune.export.formats import Format
+from distill_tune.registry import FORMATS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import nn
+    from torch.export import ExportedProgram
+
+_RELATIVE, _ABSOLUTE = 1e-3, 1e-4
+"""By how much logits may differ: other kernels add up in another order."""
+
+
+def write_programs(folder: Path, network: nn.Module, inputs: NDArray[Any]) -> dict[str, str]:
+    """Write a network into a folder, in every format.
+
+    Args:
+        folder: of the student.
+        network: in eval mode, on the CPU.
+        inputs: [some, *input_shape], as the network takes them; each program must say of these what the network does.
+
+    Returns:
+        Why a file is not there, by its name.
+    """
+    inputs = np.array(inputs)  # of a read-only map
+    formats: list[Format] = [FORMATS.get(name)() for name in FORMATS.names]
+    left_out = {each.file: f"it needs the package {each.missing}" for each in formats if each.missing}
+    formats = [each for each in formats if not each.missing]
+    try:
+        program = program_of(network, inputs)
+    except OSError:
+        raise
+    except Exception as error:  # of a user's own network; PyTorch has many kinds of errors for what it cannot export
+        why = f"PyTorch cannot export the network ({one_line(error)})"
+        return left_out | {each.file: why for each in formats}
+    found = {each.file: _written(each, program, folder / each.file, network, inputs) for each in formats}
+    return left_out | {file: why for file, why in found.items() if why}
+
+
+def program_of(network: nn.Module, inputs: NDArray[Any]) -> ExportedProgram:
+    """The network with what it does as a graph, for any number of rows of such inputs.
+
+    Raises:
+        Exception: PyTorch cannot make one of it.
+    """
+    import torch
+
+    example = torch.from_numpy(np.repeat(inputs[:1], 2, axis=0))  # of one row, a network for one row would be made
+    rows = torch.export.Dim("rows", min=1)
+    return torch.export.export(network, (example,), dynamic_shapes=({0: rows},))
+
+
+def _written(
+    kind: Format, program: ExportedProgram, path: Path, network: nn.Module, inputs: NDArray[Any]
+) -> str | None:
+    """Why it is not there; None where it is."""
+    try:
+        kind.write(program, path)
+        why = _difference(kind, path, network, inputs) if kind.can_run else None
+    except OSError:
+        raise
+    except Exception as error:  # as above
+        why = f"it cannot be written ({one_line(error)})"
+    if why is not None:
+        path.unlink(missing_ok=True)
+    return why
+
+
+def _difference(kind: Format, path: Path, network: nn.Module, inputs: NDArray[Any]) -> str | None:
+    """How what was written differs from the network, for one row and for many."""
+    from distill_tune.evaluation.predicting import predict_logits
+
+    for some in (inputs[:1], inputs):
+        expected, found = predict_logits(network, some), kind.answers(path, some)
+        if not np.allclose(found, expected, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True):
+            return f"its logits differ from the student's by up to {np.abs(found - expected).max():.2g}"
+    return None

@@ -1,0 +1,107 @@
+"""A student as a program of its own says what the student says, in every format; what cannot be written is named."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from distill_tune.evaluation.predicting import predict_logits
+from distill_tune.export.formats import Format
+from distill_tune.export.programs import write_programs
+from distill_tune.registry import FORMATS, STUDENTS
+from distill_tune.students import Student, build_student
+
+SHAPES = [(1, 8, 8), (3, 20, 33), (16,)]
+CASES = [(name, shape) for name in STUDENTS.names for shape in SHAPES if shape[1:] or STUDENTS.get(name).for_tables]
+FILES = [FORMATS.get(name).file for name in FORMATS.names]
+
+
+def some(shape: tuple[int, ...], count: int) -> Any:
+    """Inputs as a network takes them."""
+    draw = np.random.default_rng(count)
+    size = (count, *shape)
+    return draw.integers(0, 256, size, dtype=np.uint8) if shape[1:] else draw.normal(size=size).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=CASES, ids=str)
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, nn.Module, Any]:
+    """A folder with a student's programs, the student, and the shape of its inputs."""
+    name, shape = request.param
+    folder: Path = tmp_path_factory.mktemp("student")
+    torch.manual_seed(0)
+    family: Student = STUDENTS.get(name)()
+    numbers = [0.5] * shape[0], [2.0] * shape[0]
+    network = build_student(family, shape, 5, *numbers).eval()
+    assert write_programs(folder, network, some(shape, 8)) == {}
+    return folder, network, shape
+
+
+@pytest.mark.parametrize("name", FORMATS.names)
+@pytest.mark.parametrize("count", [1, 2, 33])
+def test_a_program_says_what_the_student_says(written: tuple[Path, nn.Module, Any], name: str, count: int) -> None:
+    folder, network, shape = written
+    kind: Format = FORMATS.get(name)()
+    found = kind.answers(folder / kind.file, some(shape, count))
+    assert found.shape == (count, 5)
+    np.testing.assert_allclose(found, predict_logits(network, some(shape, count)), rtol=1e-3, atol=1e-4)
+
+
+def test_a_folder_has_one_file_of_each_format(written: tuple[Path, nn.Module, Any]) -> None:
+    assert sorted(path.name for path in written[0].iterdir()) == sorted(FILES) == ["student.onnx", "student.pt2"]
+
+
+class Undecided(nn.Module):
+    """Looks at its inputs to decide what to do, which no graph can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.layer(inputs)
+        return -logits if inputs.sum() > 0 else logits
+
+
+class Forgetful(nn.Module):
+    """Says something else each time, by a count that a graph keeps as it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.calls = nn.Linear(3, 2), 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.calls += 1
+        logits: Tensor = self.layer(inputs)
+        return logits + self.calls
+
+
+def test_a_network_that_no_graph_can_hold_has_no_programs_and_it_is_said_why(tmp_path: Path) -> None:
+    left_out = write_programs(tmp_path, Undecided().eval(), some((3,), 4))
+    assert sorted(left_out) == FILES
+    for why in left_out.values():
+        assert why.startswith("PyTorch cannot export the network (")
+        assert "\n" not in why
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_program_that_says_something_else_is_left_out(tmp_path: Path) -> None:
+    left_out = write_programs(tmp_path, Forgetful().eval(), some((3,), 4))
+    assert sorted(left_out) == FILES
+    assert all(why.startswith("its logits differ from the student's by up to ") for why in left_out.values())
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("package", "left_out"),
+    [("onnxscript", {"student.onnx": "it needs the package onnxscript"}), ("onnxruntime", {})],
+)
+def test_without_the_package_that_writes_it_a_program_is_left_out_and_without_the_one_that_runs_it_it_is_not_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, left_out: dict[str, str]
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    assert write_programs(tmp_path, nn.Linear(3, 2).eval(), some((3,), 4)) == left_out
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({*FILES} - {*left_out})
