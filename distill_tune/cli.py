@@ -3,6 +3,8 @@
 0: done. 2: the input was bad, nothing was started or written. 130: interrupted. 1: everything else.
 """
 
+from __future__ import annotations
+
 import argparse
 import atexit
 import errno
@@ -14,12 +16,15 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
 from distill_tune.registry import did_you_mean
 from distill_tune.streams import flush, open_what_is_closed, tell
 from distill_tune.version import __version__
+
+if TYPE_CHECKING:
+    from distill_tune.mirror import Mirror
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _OF_THE_DISK = (*_NO_ROOM, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -119,6 +124,25 @@ def warn(line: str) -> None:
     tell(f"warning: {line}", sys.stderr)
 
 
+def storage_at(storage: str, logbook: str, must_lock: bool = False) -> tuple[Path, Mirror | None]:
+    """The folder in which results are, and its mirror where `--storage` names an object store.
+
+    Args:
+        storage: as given, a folder or a URI.
+        logbook: the name of the file that tells what else is in a result.
+        must_lock: as `local_folder`.
+
+    Raises:
+        ConfigError: it cannot be written to.
+    """
+    if "://" not in storage:
+        return local_folder(storage, must_lock), None
+    from distill_tune.mirror import Mirror
+
+    mirror = Mirror(storage, logbook)
+    return local_folder(str(mirror.folder), must_lock), mirror
+
+
 def local_folder(storage: str, must_lock: bool = False) -> Path:
     """The folder that `--storage` names; it need not exist.
 
@@ -127,13 +151,8 @@ def local_folder(storage: str, must_lock: bool = False) -> Path:
         must_lock: whether files there will be locked, as a search locks its logbook.
 
     Raises:
-        ConfigError: it is a URI (only folders, local or mounted on every node, can be used so far), or it cannot be
-            written to, or its files cannot be locked.
+        ConfigError: it cannot be written to, or its files cannot be locked.
     """
-    if "://" in storage:
-        raise ConfigError(
-            f"--storage {storage}: must be a folder, local or mounted on every node; URIs cannot be used yet."
-        )
     there = folder = _expanded(storage)
     try:
         there = next(path for path in (folder, *folder.parents) if path.exists() or path.is_symlink())

@@ -7,19 +7,22 @@ import json
 import shlex
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill_tune.cli import INTERRUPTED, Parser, guarded, leave, local_folder, warn
+from distill_tune.cli import INTERRUPTED, Parser, guarded, leave, storage_at, warn
 from distill_tune.config import load_space
 from distill_tune.errors import ConfigError
 from distill_tune.paths import expanded, is_file
 
 if TYPE_CHECKING:
+    from distill_tune.mirror import Mirror
     from distill_tune.tuning.order import Order
 
 DEFAULT_SPACE = "search_spaces/digits.toml"
 RESUME = "continue an unfinished search: --name, or the newest (of SPACE, if given)"
+STORAGE = "folder of the result folders (default: ./results), or s3://bucket/folder, gs://bucket/folder"
 EXTEND = "add N trials to a finished search, within --time if given, and confirm again"
 
 
@@ -29,7 +32,7 @@ def parser() -> Parser:
     add = made.add_argument
     add("space", nargs="?", metavar="SPACE", help=f"the search space, a TOML file (default: {DEFAULT_SPACE})")
     add("--name", help="name of the result folder (default: SPACE-DATE-TIME)")
-    add("--storage", default="results", metavar="FOLDER", help="folder of the result folders (default: ./results)")
+    add("--storage", default="results", metavar="FOLDER", help=STORAGE)
     add(
         "--set",
         action="append",
@@ -57,9 +60,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
-    storage = local_folder(given.storage, must_lock=True)
+    from distill_tune.tuning.state.logbook import LOGBOOK
+
+    storage, mirror = storage_at(given.storage, LOGBOOK, must_lock=True)
     goes_on = given.resume or given.extend is not None
-    order = (_onward if goes_on else _new)(given, storage, command)
+    order = replace((_onward if goes_on else _new)(given, storage, command, mirror), mirror=mirror)
     if given.dry_run:
         from distill_tune.tuning.cluster.connection import is_there_already
         from distill_tune.tuning.dry_run import dry_run
@@ -76,11 +81,13 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     console = SteadyConsole()
     job = Job(order, Reporter(console, given.quiet))
     found = job.run()
-    final_report(console, found, job.order.folder, order.address)
+    final_report(console, found, job.order.folder, order.address, mirror)
+    if mirror is not None:
+        mirror.check_copied(job.order.folder)
     return INTERRUPTED if found["status"] == "interrupted" else 0
 
 
-def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
+def _new(given: argparse.Namespace, storage: Path, command: str, mirror: Mirror | None) -> Order:
     settings = list(given.settings)
     settings += [f"search.trials={given.trials}"] if given.trials is not None else []
     settings += [f"search.time={json.dumps(given.time)}"] if given.time is not None else []
@@ -92,10 +99,14 @@ def _new(given: argparse.Namespace, storage: Path, command: str) -> Order:
     from distill_tune.tuning.order import Order
 
     folder, is_named = new_result(storage, given.name, path), given.name is not None
+    if mirror is not None and mirror.has(folder.name):
+        raise ConfigError(
+            f"--name {folder.name}: {mirror.place(folder.name)} holds another search; choose another name."
+        )
     return Order(space, name, folder, command, given.address, is_named=is_named)
 
 
-def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
+def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirror | None) -> Order:
     """The order to take up or extend an old search, whose configuration is in its folder."""
     option = "--resume" if given.resume else "--extend"
     if given.settings or given.trials is not None:
@@ -115,6 +126,11 @@ def _onward(given: argparse.Namespace, storage: Path, command: str) -> Order:
     if given.name:
         check_name(given.name)
         folder = storage / given.name
+        if mirror is not None:
+            mirror.fetch(given.name)
+    elif mirror is not None:
+        there = ", ".join(mirror.names) or "none"
+        raise ConfigError(f"{option}: of a storage that is a URI, --name must say which search; there are: {there}.")
     else:
         folder = newest(storage, space_path, is_finished=not given.resume, warn=warn)
     if given.resume:

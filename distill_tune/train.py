@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill_tune.cli import Parser, guarded, leave, local_folder
+from distill_tune.cli import Parser, guarded, leave, storage_at
 from distill_tune.config import Config, Space, load_space
 from distill_tune.config.messages import dotted
 from distill_tune.errors import ConfigError, TrainingError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from distill_tune.distillation.preparation.prepare import Preparation
 
 
+TRAIN_JSON = "train.json"
 _NUM_LINES = 5
 """How often a training says how it is getting on."""
 
@@ -45,7 +46,7 @@ def parser() -> Parser:
     )
     made.add_argument("--name", help="name of the result folder (default: RUN-DATE-TIME)")
     made.add_argument(
-        "--storage", default="results", metavar="FOLDER", help="folder of the result folders (default: ./results)"
+        "--storage", default="results", metavar="FOLDER", help="as of distill_tune.search (default: ./results)"
     )
     return made
 
@@ -69,8 +70,16 @@ def _train(given: argparse.Namespace) -> int:
 
     from distill_tune.export.result_folder import own_folder
 
-    with own_folder(local_folder(given.storage), given.name, path) as folder:
-        return _run(space, folder, given.seeds)
+    storage, mirror = storage_at(given.storage, TRAIN_JSON)
+    with own_folder(storage, given.name, path) as folder:
+        if mirror is None:
+            return _run(space, folder, given.seeds)
+        if mirror.has(folder.name):
+            raise ConfigError(f"--name {folder.name}: {mirror.place(folder.name)} exists; choose another name.")
+        with mirror.kept(folder, _say):
+            status = _run(space, folder, given.seeds)
+        mirror.check_copied(folder)
+        return status
 
 
 def _run(space: Space, folder: Path, num_seeds: int) -> int:
@@ -93,7 +102,7 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
             except TrainingError as error:
                 raise TrainingError(f"seed {seed}: {error}") from error
             told = {"name": folder.name, "seeds": {str(s): r for s, r in reports.items()}}
-            write_json(folder / "train.json", told)  # after each, for whatever ends the next one
+            write_json(folder / TRAIN_JSON, told)  # after each, for whatever ends the next one
     mean = sum(report["val/accuracy"] for report in reports.values()) / num_seeds
     _say(f"val/accuracy {mean:.4f}, mean of {num_seeds} seed(s); students in {folder}")
     return 0

@@ -86,9 +86,10 @@ class Job:
 
         session = own_session()
         logs = "" if session is None else f" (its logs: {session / 'logs'})"
+        order = self.order
         return (
-            f"error: {self.order.folder.name} was ended from outside, or by Ray, one of whose own processes has gone"
-            f"{logs}; go on with   {command_to_go_on(self.order.folder, self.order.address)}"
+            f"error: {order.folder.name} was ended from outside, or by Ray, one of whose own processes has gone{logs}; "
+            f"go on with   {command_to_go_on(order.folder, order.address, order.mirror)}"
         )
 
     def _write_report(self) -> None:
@@ -109,6 +110,8 @@ class Job:
                 context = self._search_context(stack)
             stack.callback(context.claim.logbook.release)
             context = context.linked()
+        if self.order.mirror is not None:
+            stack.enter_context(self.order.mirror.kept(context.claim.folder, self.reporter.tell))
         from distill_tune.tuning.session import Session
 
         return Session(self.order.space_name, self.reporter, self.interrupt, self.clock, context)

@@ -10,6 +10,7 @@ from distill_tune.config import Space
 from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import write_search_toml
+from distill_tune.mirror import Mirror
 from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
 from distill_tune.tuning.deciding.spent import Spent
 from distill_tune.tuning.proposals.start_from import check_others
@@ -44,6 +45,8 @@ class Order:
     """For an extension: the trials and the time that `search.toml` has until it is entered."""
     notes: tuple[str, ...] = ()
     """What must be said of an old search that goes on, a line each."""
+    mirror: Mirror | None = None
+    """Where `--storage` is a URI."""
 
     def check_still_right(self, history: History) -> None:
         """Whether what was looked at before the folder was claimed is so now; another program may have had it then.

@@ -16,6 +16,7 @@ from distill_tune.config.searching import COSTS
 from distill_tune.export.model_card import curse_sentence, openings, p_value_sentences, verdict_sentences
 from distill_tune.export.result_folder import REPORT, TENSORBOARD
 from distill_tune.export.student_folder import BEST
+from distill_tune.mirror import Mirror
 from distill_tune.tuning.showing.wording import amount
 
 _USUAL_OPTIMIZER = "adamw"
@@ -23,12 +24,14 @@ _OF_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """In the environment of what `ray job submit` has started."""
 
 
-def final_report(console: Console, found: dict[str, Any], folder: Path, address: str | None = None) -> None:
+def final_report(
+    console: Console, found: dict[str, Any], folder: Path, address: str | None = None, mirror: Mirror | None = None
+) -> None:
     """Say what `summary.json` has found, and where it is."""
     say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
     if found["status"] == "interrupted":
         say(f"Interrupted; what is known so far is in {folder}")
-        say(f"go on with   {command_to_go_on(folder, address)}")
+        say(f"go on with   {command_to_go_on(folder, address, mirror)}")
         return
     _say_verdict(say, found)
     say("")
@@ -41,12 +44,15 @@ def final_report(console: Console, found: dict[str, Any], folder: Path, address:
     say(f"student      {folder / BEST}")
     say(f"report       {folder / REPORT}")
     say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / TENSORBOARD))}")
+    if mirror is not None:
+        say(f"copy         {mirror.place(folder.name)}")
 
 
-def command_to_go_on(folder: Path, address: str | None = None) -> str:
+def command_to_go_on(folder: Path, address: str | None = None, mirror: Mirror | None = None) -> str:
     """The command that takes the search up."""
     is_job = _OF_A_JOB in os.environ
-    storage = "" if folder.parent == _usual() and not is_job else f" --storage {shlex.quote(str(folder.parent))}"
+    place = str(folder.parent) if mirror is None else mirror.uri
+    storage = "" if folder.parent == _usual() and not is_job else f" --storage {shlex.quote(place)}"
     cluster = f" --address {shlex.quote(address)}" if address else ""
     command = "cluster/submit.sh --address URL" if is_job else "python -m distill_tune.search"
     return f"{command} --resume --name {shlex.quote(folder.name)}{storage}{cluster}"

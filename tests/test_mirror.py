@@ -1,0 +1,294 @@
+"""Results whose storage is an object store, on a real S3 server: what is copied, and what can be taken up elsewhere."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+import pytest
+import tomli_w
+from moto.server import ThreadedMotoServer
+from runs import TABLE
+from searches import SMALL, is_worker
+
+from distill_tune import train
+from distill_tune.cli import BAD_INPUT
+from distill_tune.errors import ConfigError, StorageError
+from distill_tune.mirror import Mirror
+
+BOOK = "book.jsonl"
+OFTEN = (
+    "import sys, distill_tune.mirror as mirror; mirror.EVERY_S = 0.2; "
+    "from distill_tune.search import main; from distill_tune.cli import leave; leave(main(sys.argv[1:]))"
+)
+"""The command, which copies more often than it does for users."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an S3 server."""
+    running = ThreadedMotoServer(port=0)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@pytest.fixture
+def store(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """An empty bucket called `bucket`, as this machine reaches it."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_ENDPOINT_URL": server,
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
+    found = boto3.resource("s3", region_name="us-east-1").Bucket("bucket")
+    found.create()
+    yield found
+    found.objects.delete()
+
+
+def contents(store: Any) -> dict[str, bytes]:
+    """What the store holds, but for the marks of folders."""
+    return {each.key: each.get()["Body"].read() for each in store.objects.all() if not each.key.endswith("/")}
+
+
+def mirror(name: str = "team/results") -> Mirror:
+    return Mirror(f"s3://bucket/{name}", BOOK)
+
+
+def write(made: Mirror, name: str, content: str = "x") -> Path:
+    path = made.folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def test_a_copy_has_all_files_but_those_that_are_being_written(store: Any) -> None:
+    made = mirror()
+    for name in ("one/a", "one/deep/b", "one/.c", "one/.d/e", "other/f"):
+        write(made, name, name)
+    made.push("one")
+    assert contents(store) == {f"team/results/one/{name}": f"one/{name}".encode() for name in ("a", "deep/b")}
+
+
+def test_what_is_gone_here_goes_there_and_what_has_changed_is_copied_again(store: Any) -> None:
+    made = mirror()
+    gone, changed = write(made, "one/gone"), write(made, "one/changed")
+    made.push("one")
+    gone.unlink()
+    changed.write_text("longer")
+    made.push("one")
+    assert contents(store) == {"team/results/one/changed": b"longer"}
+
+
+def test_what_has_not_changed_is_not_sent_again(store: Any) -> None:
+    made = mirror()
+    write(made, "one/a")
+    write(made, f"one/{BOOK}", "entry\n")
+    made.push("one")
+    store.objects.delete()
+    made.push("one")
+    assert contents(store) == {}
+
+
+def test_a_logbook_in_the_store_never_tells_of_what_is_not_there(store: Any) -> None:
+    class Growing(Mirror):
+        """Beside it a search goes on, which writes to its study first and to its logbook then."""
+
+        def _send(self, path: Path) -> bool:
+            sent = super()._send(path)
+            grow(self)
+            return sent
+
+    def grow(made: Mirror) -> None:
+        study, book = made.folder / "one/study", made.folder / "one" / BOOK
+        study.parent.mkdir(parents=True, exist_ok=True)
+        with study.open("a") as file:
+            file.write("trial\n")
+        with book.open("a") as file:
+            file.write(json.dumps({"study_bytes": study.stat().st_size}) + "\n" + "half an en")
+        book.write_text(book.read_text().removesuffix("half an en"))
+
+    made = Growing("s3://bucket/x", BOOK)
+    grow(made)
+    for _ in range(3):
+        made.push("one")
+        found = contents(store)
+        told = [json.loads(line)["study_bytes"] for line in found[f"x/one/{BOOK}"].splitlines()]
+        assert told
+        assert max(told) <= len(found["x/one/study"])
+
+
+def test_a_half_written_entry_of_a_logbook_is_not_copied(store: Any) -> None:
+    made = mirror()
+    write(made, f"one/{BOOK}", "entry\nhalf an en")
+    made.push("one")
+    assert contents(store) == {f"team/results/one/{BOOK}": b"entry\n"}
+
+
+@pytest.fixture
+def elsewhere(store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mirror:
+    """On another machine, of a result with a logbook of two entries and one other file."""
+    made = mirror()
+    write(made, f"one/{BOOK}", "1\n2\n")
+    write(made, "one/deep/a")
+    made.push("one")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
+    return mirror()
+
+
+def test_a_result_is_brought_to_another_machine_whole(elsewhere: Mirror) -> None:
+    elsewhere.fetch("one")
+    found = {path.name: path.read_text() for path in elsewhere.folder.rglob("*") if path.is_file()}
+    assert found == {BOOK: "1\n2\n", "a": "x"}
+    assert elsewhere.names == ["one"]
+    assert elsewhere.has("one")
+    assert not elsewhere.has("two")
+
+
+@pytest.mark.parametrize(
+    ("here", "afterwards"), [("1\n", "1\n2\n"), ("1\n2\n", "1\n2\n"), ("1\n2\n3\n", "1\n2\n3\n"), ("", "1\n2\n")]
+)
+def test_of_two_copies_the_one_that_has_gone_on_is_kept(elsewhere: Mirror, here: str, afterwards: str) -> None:
+    book = write(elsewhere, f"one/{BOOK}", here)
+    elsewhere.fetch("one")
+    assert book.read_text() == afterwards
+
+
+def test_copies_that_have_gone_on_from_each_other_are_refused(elsewhere: Mirror) -> None:
+    book = write(elsewhere, f"one/{BOOK}", "1\n3\n")
+    with pytest.raises(
+        ConfigError, match=r"--name one: s3://bucket/team/results/one and .* have gone on from each other"
+    ):
+        elsewhere.fetch("one")
+    assert book.read_text() == "1\n3\n"
+
+
+def test_what_was_brought_is_not_sent_back(elsewhere: Mirror, store: Any) -> None:
+    elsewhere.fetch("one")
+    store.objects.delete()
+    elsewhere.push("one")
+    assert list(contents(store)) == [f"team/results/one/{BOOK}"], "which is short, and whose length is all that counts"
+
+
+def test_a_store_that_fails_is_told_of_once_and_tried_again(
+    store: Any, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lost(Mirror):
+        is_lost = True
+
+        def push(self, name: str) -> None:
+            if self.is_lost:
+                raise OSError("no answer")
+            super().push(name)
+
+    said = list[str]()
+    made = Lost("s3://bucket/x", BOOK)
+    write(made, "one/a")
+    for _ in range(2):
+        with made.kept(made.folder / "one", said.append):
+            pass
+    assert said == ["warning: s3://bucket/x/one cannot be written (OSError: no answer); it is tried again"]
+    with pytest.raises(
+        StorageError, match=r"^s3://bucket/x/one cannot be written \(OSError: no answer\); all of it is in "
+    ):
+        made.check_copied(made.folder / "one")
+    made.is_lost = False
+    with made.kept(made.folder / "one", said.append):
+        pass
+    made.check_copied(made.folder / "one")
+    assert contents(store) == {"x/one/a": b"x"}
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("s3://nowhere/x", "there is no bucket 'nowhere'; make it, or name another."),
+        ("s3://bucket/x?endpoint_override=127.0.0.1:9&scheme=http", r"cannot be written to \(OSError: .*\)\."),
+    ],
+)
+def test_a_store_that_cannot_be_written_to_is_refused_in_one_line(store: Any, uri: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as refused:
+        Mirror(uri, BOOK)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_training_is_copied_with_its_students(store: Any, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(tomli_w.dumps(TABLE | {"search": {"max_epochs": 1}}))
+    run = [str(tmp_path / "run.toml"), "--storage", "s3://bucket/t", "--name", "a"]
+    assert train.main(run) == 0
+    found = contents(store)
+    assert {"t/a/train.json", "t/a/seed-0/student.safetensors"} <= set(found)
+    assert not any(key.startswith("t/.cache") for key in found)
+    shutil.rmtree(tmp_path / "here")
+    assert train.main(run) == BAD_INPUT
+
+
+def command(storage: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", OFTEN, "--storage", storage, *arguments]
+
+
+def entries(store: Any, key: str) -> list[dict[str, Any]]:
+    books = [each.get()["Body"].read() for each in store.objects.filter(Prefix=key)]
+    return [json.loads(line) for book in books for line in book.splitlines()]
+
+
+def ended(told: list[dict[str, Any]]) -> set[str]:
+    return {entry["trial_id"] for entry in told if entry["entry"] == "ended" and "trial_id" in entry}
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(280)
+def test_a_search_whose_machine_is_lost_goes_on_elsewhere(
+    store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    uri, key = "s3://bucket/team", "team/lost/ledger.jsonl"
+    with subprocess.Popen(command(uri, "--name", "lost", *SMALL), stdout=subprocess.DEVNULL) as first:
+        try:
+            while len(ended(entries(store, key))) < 2:
+                assert first.poll() is None
+                time.sleep(0.05)  # between two looks
+            family = psutil.Process(first.pid).children(recursive=True)
+        finally:
+            first.kill()
+    psutil.wait_procs([each for each in family if is_worker(each)], timeout=60)
+    known = ended(entries(store, key))
+    assert "team/lost/summary.json" not in contents(store)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
+    unnamed = subprocess.run(command(uri, "--resume"), capture_output=True, text=True, check=False)
+    assert (unnamed.returncode, unnamed.stdout) == (BAD_INPUT, "")
+    assert unnamed.stderr == (
+        "error: --resume: of a storage that is a URI, --name must say which search; there are: lost.\n"
+    )
+    again = subprocess.run(
+        command(uri, "--resume", "--name", "lost"), capture_output=True, text=True, timeout=200, check=False
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.stdout.splitlines()[-1] == "copy         s3://bucket/team/lost"
+    told = entries(store, key)
+    began = [entry["trial"]["trial_id"] for entry in told if entry["entry"] == "started"]
+    assert len(began) == len(set(began)), "a trial that had ended was run again"
+    assert known <= ended(told)
+    assert len([name for name in ended(told) if not name.startswith("confirm-")]) == 14
+
+    found = contents(store)
+    assert json.loads(found["team/lost/summary.json"])["status"] == "complete"
+    (here,) = (tmp_path / "there/distill_tune").glob("bucket-team-*/lost")
+    assert found == {
+        f"team/lost/{path.relative_to(here).as_posix()}": path.read_bytes()
+        for path in here.rglob("*")
+        if path.is_file()
+    }
+    taken = subprocess.run(command(uri, "--name", "lost", *SMALL), capture_output=True, text=True, check=False)
+    assert (taken.returncode, taken.stdout) == (BAD_INPUT, "")
+    assert "--name lost: " in taken.stderr
