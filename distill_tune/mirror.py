@@ -57,7 +57,7 @@ class Mirror:
     def _check(self) -> None:
         bucket = self._root.partition("/")[0]
         try:
-            if not self._files.get_file_info(bucket).type.name == "Directory":
+            if self._files.get_file_info(bucket).type.name != "Directory":
                 raise ConfigError(f"--storage {self.uri}: there is no bucket {bucket!r}; make it, or name another.")
             token = f"{self._root}/.distill_tune"
             with self._files.open_output_stream(token) as file:
@@ -71,28 +71,39 @@ class Mirror:
         parts = urlsplit(self.uri)
         return parts._replace(path=f"{parts.path.rstrip('/')}/{name}").geturl()
 
-    def has(self, name: str) -> bool:
-        """Whether there is anything below a name in the store."""
-        return bool(self._listed(name))
+    def check_free(self, name: str) -> None:
+        """Whether a name is free for a new result.
 
-    def _listed(self, *name: str) -> dict[Path, Any]:
-        """What is below a name in the store, or all of it, by name below the root."""
+        Raises:
+            ConfigError: it is not, or the store cannot be read.
+        """
+        if self._listed(name):
+            raise ConfigError(f"--name {name}: {self.place(name)} holds another result; choose another name.")
+
+    def _listed(self, name: str) -> dict[Path, Any]:
+        """What is below a name in the store, by name below the root."""
         from pyarrow import fs
 
-        place = "/".join([self._root, *name])
-        found = self._files.get_file_info(fs.FileSelector(place, recursive=True, allow_not_found=True))
-        return {Path(each.path).relative_to(self._root): each for each in found if each.type == fs.FileType.File}
+        with self._readable():
+            place = fs.FileSelector(f"{self._root}/{name}", recursive=True, allow_not_found=True)
+            found = self._files.get_file_info(place)
+        return {Path(each.path).relative_to(self._root): each for each in found if each.is_file}
 
     @property
     def names(self) -> list[str]:
         """Of the results in the store."""
-        return sorted({path.parts[0] for path in self._listed() if path.name == self._logbook and len(path.parts) == 2})
+        from pyarrow import fs
+
+        with self._readable():
+            inside = self._files.get_file_info(fs.FileSelector(self._root, allow_not_found=True))
+            books = self._files.get_file_info([f"{each.path}/{self._logbook}" for each in inside if not each.is_file])
+        return sorted(Path(each.path).parent.name for each in books if each.is_file)
 
     def fetch(self, name: str) -> None:
         """Bring a result here, unless what is here is the same or has gone on from it.
 
         Raises:
-            ConfigError: both have gone on, each by itself.
+            ConfigError: both have gone on, each by itself, or the store cannot be read.
         """
         there, place = self._listed(name), Path(name)
         book = place / self._logbook
@@ -108,8 +119,10 @@ class Mirror:
                 "one that you do not want."
             )
         shutil.rmtree(self.folder / name, ignore_errors=True)
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            list(pool.map(self._bring, there))
+        books = [path for path in there if path.name == self._logbook]
+        with self._readable(), ThreadPoolExecutor(_AT_A_TIME) as pool:
+            for some in (there.keys() - books, books):  # a copy that is cut short has no logbook
+                list(pool.map(self._bring, some))
         self._there |= {path: stamp for path in there if (stamp := _stamp(self.folder / path))}
 
     def _same(self, path: Path, info: Any) -> tuple[int, int] | None:
@@ -118,9 +131,16 @@ class Mirror:
         return stamp if stamp and (stamp[0], True) == (info.size, stamp[1] <= info.mtime_ns) else None
 
     def _read(self, path: Path) -> bytes:
-        with self._files.open_input_stream(f"{self._root}/{path.as_posix()}") as file:
+        with self._readable(), self._files.open_input_stream(f"{self._root}/{path.as_posix()}") as file:
             content: bytes = file.read()
         return content
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ConfigError(f"--storage {self.uri}: cannot be read ({one_line(error)}); try again.") from error
 
     def _bring(self, path: Path) -> None:
         from pyarrow import fs

@@ -99,10 +99,8 @@ def _new(given: argparse.Namespace, storage: Path, command: str, mirror: Mirror 
     from distill_tune.tuning.order import Order
 
     folder, is_named = new_result(storage, given.name, path), given.name is not None
-    if mirror is not None and mirror.has(folder.name):
-        raise ConfigError(
-            f"--name {folder.name}: {mirror.place(folder.name)} holds another search; choose another name."
-        )
+    if mirror is not None:
+        mirror.check_free(folder.name)
     return Order(space, name, folder, command, given.address, is_named=is_named)
 
 

@@ -74,8 +74,7 @@ def _train(given: argparse.Namespace) -> int:
     with own_folder(storage, given.name, path) as folder:
         if mirror is None:
             return _run(space, folder, given.seeds)
-        if mirror.has(folder.name):
-            raise ConfigError(f"--name {folder.name}: {mirror.place(folder.name)} exists; choose another name.")
+        mirror.check_free(folder.name)
         with mirror.kept(folder, _say):
             status = _run(space, folder, given.seeds)
         mirror.check_copied(folder)
