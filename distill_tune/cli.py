@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
+from distill_tune.paths import is_file
 from distill_tune.registry import did_you_mean
 from distill_tune.streams import flush, open_what_is_closed, tell
 from distill_tune.version import __version__
@@ -159,6 +160,22 @@ def _check_lock(storage: str, file: int, must_lock: bool) -> None:
             f"--storage {storage:.200}: files there cannot be locked ({error.strerror or error}), as a search must; "
             "mount it with locks, or choose another place."
         ) from error
+
+
+def refuse_to_replace(output: Path, folder: Path, suffix: str) -> None:
+    """Refuse an `--output` that is a file of the folder that the command reads, which would be lost.
+
+    Args:
+        output: it need not exist.
+        folder: of a result or a student.
+        suffix: of what the command writes itself; where that is there already, it is from an earlier time.
+
+    Raises:
+        ConfigError: it is such a file.
+    """
+    place = output.resolve()
+    if is_file(place) and place.suffix != suffix and place.is_relative_to(folder.resolve()):
+        raise ConfigError(f"-o {output!s:.200}: is a file of {folder}, which must not be lost; choose another place.")
 
 
 def _expanded(storage: str) -> Path:

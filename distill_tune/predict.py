@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from distill_tune.atomic import place_of
-from distill_tune.cli import Parser, guarded, leave, warn
+from distill_tune.cli import Parser, guarded, leave, refuse_to_replace, warn
 from distill_tune.errors import InputError
 from distill_tune.paths import expanded
 from distill_tune.streams import fall_silent
@@ -44,6 +44,8 @@ def _predict(given: argparse.Namespace) -> int:
     source = expanded(given.input)
     if given.output is not None and _is_same(expanded(given.output), source):
         raise InputError(f"-o {given.output}: is INPUT itself, which must not be lost; choose another place.")
+    if given.output is not None:
+        refuse_to_replace(expanded(given.output), expanded(given.student), ".csv")
     from distill_tune.data.inputs import picture_files
 
     files = picture_files(source)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from distill_tune.atomic import place_of
-from distill_tune.cli import Parser, guarded, leave
+from distill_tune.cli import Parser, guarded, leave, refuse_to_replace
 from distill_tune.errors import ConfigError, InputError
 from distill_tune.paths import expanded
 from distill_tune.streams import tell
@@ -47,6 +47,8 @@ def _report(given: argparse.Namespace) -> int:
     results = [Result.of(folder) for folder in folders]
     usual = Path(COMPARISON) if len(results) > 1 else folders[0] / REPORT
     output = usual if given.output is None else expanded(given.output)
+    for folder in folders:
+        refuse_to_replace(output, folder, ".html")
     page = comparison_of(results) if len(results) > 1 else page_of(results[0], output.resolve().parent == places[0])
     try:
         with place_of(output) as place:

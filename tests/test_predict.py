@@ -183,6 +183,15 @@ def test_the_rows_themselves_are_not_written_over(folder: Path, capsys: pytest.C
     assert (folder / "new.csv").read_bytes() == before
 
 
+def test_the_student_s_own_files_are_not_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (folder / "student/student.safetensors").read_bytes()
+    said = refused(capsys, "student", "new.csv", "-o", "student/student.safetensors")
+    assert "-o student/student.safetensors: is a file of student, which must not be lost" in said
+    assert (folder / "student/student.safetensors").read_bytes() == before
+    for _ in range(2):
+        assert predict.main(["student", "new.csv", "-o", "student/out.csv"]) == 0
+
+
 def test_an_array_keeps_the_name_that_the_training_data_gave_it(folder: Path) -> None:
     draw = np.random.default_rng(0)
     np.savez("rows.npz", heights=draw.normal(size=(60, 2)), kinds=np.arange(60) % 3)

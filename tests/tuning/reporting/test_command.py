@@ -106,6 +106,28 @@ def test_what_it_cannot_do_is_refused_in_one_line(
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.parametrize("others", [[], ["{other}"]])
+def test_a_result_s_own_file_is_not_written_over(
+    folder: Path, others: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    summed_up(other, played(other, trials=2))
+    (tmp_path / "link.html").symlink_to(folder / "search.toml")
+    before = (folder / "search.toml").read_bytes()
+    for output in (folder / "search.toml", tmp_path / "link.html"):
+        arguments = [each.format(other=other) for each in others]
+        assert main([*arguments, str(folder), "-o", str(output)]) == 2
+        said = f"error: -o {output}: is a file of {folder}, which must not be lost; choose another place.\n"
+        assert capsys.readouterr() == ("", said)
+    assert (folder / "search.toml").read_bytes() == before
+
+
+def test_a_page_of_its_own_in_there_is_written_again(folder: Path) -> None:
+    for _ in range(2):
+        assert main([str(folder), "-o", str(folder / "mine.html")]) == 0
+
+
 def test_it_needs_neither_torch_nor_ray(folder: Path) -> None:
     code = "import sys, distill_tune.report as r; r.main(sys.argv[1:]); print({'torch', 'ray'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
