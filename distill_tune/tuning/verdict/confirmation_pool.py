@@ -131,8 +131,10 @@ class ConfirmationPool:
 
         On a cluster that has lost a node there may be no place for it until the others are done.
         """
-        answer = worker.ready.remote()
+        answer = None
         while self._budget.ended_by is None and not queue.is_done:
+            if answer is None:  # not before: of a call for whose answer nobody waits Ray says that it failed
+                answer = worker.ready.remote()
             if ray.wait([answer], timeout=_LOOK_EVERY_S)[0]:
                 return self._answers(worker, answer)
             self._say_what_is_waited_for()

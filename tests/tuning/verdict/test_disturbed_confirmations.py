@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import ray
@@ -19,6 +20,7 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS
+from distill_tune.tuning.verdict.work_queue import WorkQueue
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
@@ -32,6 +34,17 @@ def test_an_interrupted_confirmation_begins_nothing_more(
     with ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, Ledger(), budget) as pool:
         pool.train([fresh])
     assert fresh.weights == {}
+
+
+def test_once_it_is_interrupted_no_worker_is_asked_whether_it_is_up(
+    small_space: Space, preparation: Any, tmp_path: Path
+) -> None:
+    """Ray would say that the call has failed when the worker is let go."""
+    budget, worker = Budget(4), Mock()
+    budget.interrupt.requested = True
+    pool = ConfirmationPool(1, preparation.prepared, small_space.config.resources, tmp_path, Ledger(), budget)
+    assert not pool._is_up(worker, WorkQueue([]))
+    assert not worker.ready.remote.called
 
 
 def test_a_killed_seat_trains_its_student_again(
