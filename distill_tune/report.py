@@ -44,7 +44,12 @@ def _report(given: argparse.Namespace) -> int:
     places = [folder.resolve() for folder in folders]
     if twice := next((folder for at, folder in enumerate(folders) if places[at] in places[:at]), None):
         raise ConfigError(f"{twice}: is given twice; give each result once.")
-    results = [Result.of(folder) for folder in folders]
+    try:
+        results = [Result.of(folder) for folder in folders]
+    except OSError as error:
+        raise InputError(
+            f"{error.filename!s:.200}: cannot be read ({error.strerror}); look at its permissions and its disk."
+        ) from error
     usual = Path(COMPARISON) if len(results) > 1 else folders[0] / REPORT
     output = usual if given.output is None else expanded(given.output)
     for folder in folders:

@@ -14,7 +14,7 @@ from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
 from distill_tune.tuning.deciding.spent import Spent
 from distill_tune.tuning.proposals.start_from import check_others
 from distill_tune.tuning.samplers import Sampler
-from distill_tune.tuning.state.claim import Claim, space_of
+from distill_tune.tuning.state.claim import Claim, check_is_ours, space_of
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL, Entry
 from distill_tune.tuning.state.own_parts import changes_in_words, own_parts
@@ -182,6 +182,7 @@ def _left_in(folder: Path) -> tuple[Space, History]:
 
     Where a kill has kept that from `search.toml`, it is as it was before; else somebody has edited it since.
     """
+    check_is_ours(folder)
     space = space_of(folder)
     try:
         history = History.of(folder)

@@ -11,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from disks import as_nobody
 from reported import played, summed_up
 
 from distill_tune.report import main
 from distill_tune.tuning.job import Job
+from distill_tune.tuning.reporting.comparison import comparison_of
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,19 @@ def test_what_it_cannot_do_is_refused_in_one_line(
     assert said in told.err
     assert (told.err.count("\n"), told.out) == (1, "")
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_result_that_cannot_be_read_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summed_up(tmp_path, played(tmp_path, trials=1))
+    assert comparison_of  # loaded with all that the command needs: nobody may read the packages of root
+    tmp_path.chmod(0)
+    with as_nobody():
+        assert main([str(tmp_path)]) == 2
+    tmp_path.chmod(0o700)
+    said = "cannot be read (Permission denied); look at its permissions and its disk."
+    assert capsys.readouterr().err == f"error: {tmp_path / 'search.toml'}: {said}\n"
 
 
 @pytest.mark.parametrize("others", [[], ["{other}"]])
