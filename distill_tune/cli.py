@@ -53,6 +53,7 @@ class Parser(argparse.ArgumentParser):
 def guarded(command: Callable[[], int]) -> int:
     """Run a command and turn what it raises into an exit status and a line on stderr."""
     try:
+        _check_current_folder()
         return command()
     except InputError as error:
         complain(str(error))
@@ -78,6 +79,14 @@ def guarded(command: Callable[[], int]) -> int:
         else:  # a fault of ours: the whole story, and a status that says so
             traceback.print_exc()
         return 1
+
+
+def _check_current_folder() -> None:
+    """Refuse one that is gone, from which no relative path leads anywhere and PyTorch cannot be loaded."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InputError("the current folder: must be there, but has been deleted; change to another.") from error
 
 
 def leave(status: int) -> NoReturn:

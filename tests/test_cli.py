@@ -76,6 +76,19 @@ def test_a_fault_of_the_disk_says_no_more_than_is_known(
     assert capsys.readouterr().err.startswith(f"error: {said}")
 
 
+@pytest.mark.parametrize("arguments", ["search --dry-run", "train run.toml", "predict best rows.csv", "report one two"])
+def test_a_current_folder_that_is_gone_is_said_in_one_line(arguments: str, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    command = f"rmdir {here}; exec {sys.executable} -m distill_tune.{arguments}"
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    ran = subprocess.run(
+        ["sh", "-c", command], cwd=here, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    said = "error: the current folder: must be there, but has been deleted; change to another.\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (BAD_INPUT, "", said)
+
+
 def test_a_training_goes_on_when_nobody_reads_how_it_is_getting_on(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(tomli_w.dumps(TABLE))
     command = [sys.executable, "-m", "distill_tune.train", "run.toml", "--name", "unread"]
