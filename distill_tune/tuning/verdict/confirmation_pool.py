@@ -97,7 +97,9 @@ class ConfirmationPool:
         for thread in threads:
             thread.join()
         if faults:
-            raise DistillTuneError(f"the confirmation could not be finished: {one_line(faults[0])}") from faults[0]
+            why = one_line(faults[0])
+            onward = "" if isinstance(faults[0], StorageError) else "; mend that, and --resume takes it up."
+            raise DistillTuneError(f"the confirmation could not be finished: {why}{onward}") from faults[0]
         self._settle([*self._left, *(training for part in queue.close() for training in part)])
 
     def _settle(self, left: list[Training]) -> None:

@@ -203,7 +203,10 @@ def test_a_fault_at_one_seat_ends_the_confirmation_and_keeps_no_other_seat_waiti
     fresh = Candidate("trial-0007", winner.config, winner.seeds, winner.source)
     ledger = Ledger(watchers=[Breaking(OSError(28, "No space left on device"))])
     with (
-        pytest.raises(DistillTuneError, match="could not be finished: OSError: "),
+        pytest.raises(
+            DistillTuneError,
+            match=r"could not be finished: OSError: .*left on device; mend that, and --resume takes it up\.",
+        ),
         ConfirmationPool(2, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(2)) as pool,
     ):
         pool.train([fresh])
