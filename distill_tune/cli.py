@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
 from distill_tune.paths import is_file
 from distill_tune.registry import did_you_mean
-from distill_tune.streams import flush, open_what_is_closed, tell
+from distill_tune.streams import escape_what_has_no_letter, flush, open_what_is_closed, tell
 from distill_tune.version import __version__
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -38,6 +38,7 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, *arguments: Any, **options: Any) -> Any:
         """As argparse does it, but an unknown option is told what it may have meant."""
         open_what_is_closed()
+        escape_what_has_no_letter()
         given, unknown = self.parse_known_args(*arguments, **options)
         if unknown:
             known = [text for text in self._option_string_actions if text.startswith("--")]
@@ -191,6 +192,11 @@ def _expanded(storage: str) -> Path:
     if not storage:
         raise ConfigError("--storage '': must be a folder; . is the one that you are in.")
     try:
-        return Path(storage).expanduser().absolute()
+        folder = Path(storage).expanduser().absolute()
     except RuntimeError as error:
         raise ConfigError(f"--storage {storage}: there is no such user here; choose another place.") from error
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:  # Arrow and safetensors take no other paths
+        raise ConfigError(f"--storage {storage}: must be UTF-8, but {folder} is not; choose another place.") from error
+    return folder

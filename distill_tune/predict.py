@@ -10,6 +10,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -78,8 +79,14 @@ def _table(classes: tuple[str, ...], found: np.ndarray, files: list[Path] | None
 
 def _show(table: Iterator[list[str]]) -> int:
     try:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="strict")  # these are no messages: who reads them must not find other names
         _write(sys.stdout, table)
         sys.stdout.flush()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"standard output: its encoding, {error.encoding}, lacks letters of classes or files; write to -o FILE."
+        ) from error
     except BrokenPipeError:  # `| head`: whoever reads it has seen enough
         fall_silent(sys.stdout)
     return 0

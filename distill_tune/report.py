@@ -57,7 +57,7 @@ def _report(given: argparse.Namespace) -> int:
     page = comparison_of(results) if len(results) > 1 else page_of(results[0], output.resolve().parent == places[0])
     try:
         with place_of(output) as place:
-            place.write_text(page, encoding="utf-8")
+            place.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may be no UTF-8
     except OSError as error:
         raise InputError(f"{output!s:.200}: cannot be written ({error.strerror}); choose another place.") from error
     if output.is_file():  # what is written to standard output is the page alone

@@ -138,6 +138,14 @@ def test_a_result_s_own_file_is_not_written_over(
     assert (folder / "search.toml").read_bytes() == before
 
 
+def test_a_result_whose_path_is_no_utf_8_has_its_page(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"b\xf6se")
+    folder.mkdir()
+    summed_up(folder, played(folder, trials=1))
+    assert main([str(folder)]) == 0
+    assert r"b\udcf6se" in (folder / "report.html").read_text()
+
+
 def test_a_page_of_its_own_in_there_is_written_again(folder: Path) -> None:
     for _ in range(2):
         assert main([str(folder), "-o", str(folder / "mine.html")]) == 0
