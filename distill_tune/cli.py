@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
+from distill_tune.paths import is_file
 from distill_tune.registry import did_you_mean
-from distill_tune.streams import flush, open_what_is_closed, tell
+from distill_tune.streams import escape_what_has_no_letter, flush, open_what_is_closed, tell
 from distill_tune.version import __version__
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, *arguments: Any, **options: Any) -> Any:
         """As argparse does it, but an unknown option is told what it may have meant."""
         open_what_is_closed()
+        escape_what_has_no_letter()
         given, unknown = self.parse_known_args(*arguments, **options)
         if unknown:
             known = [text for text in self._option_string_actions if text.startswith("--")]
@@ -57,6 +59,7 @@ class Parser(argparse.ArgumentParser):
 def guarded(command: Callable[[], int]) -> int:
     """Run a command and turn what it raises into an exit status and a line on stderr."""
     try:
+        _check_current_folder()
         return command()
     except InputError as error:
         complain(str(error))
@@ -82,6 +85,14 @@ def guarded(command: Callable[[], int]) -> int:
         else:  # a fault of ours: the whole story, and a status that says so
             traceback.print_exc()
         return 1
+
+
+def _check_current_folder() -> None:
+    """Refuse one that is gone, from which no relative path leads anywhere and PyTorch cannot be loaded."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InputError("the current folder: must be there, but has been deleted; change to another.") from error
 
 
 def leave(status: int) -> NoReturn:
@@ -180,10 +191,31 @@ def _check_lock(storage: str, file: int, must_lock: bool) -> None:
         ) from error
 
 
+def refuse_to_replace(output: Path, folder: Path, suffix: str) -> None:
+    """Refuse an `--output` that is a file of the folder that the command reads, which would be lost.
+
+    Args:
+        output: it need not exist.
+        folder: of a result or a student.
+        suffix: of what the command writes itself; where that is there already, it is from an earlier time.
+
+    Raises:
+        ConfigError: it is such a file.
+    """
+    place = output.resolve()
+    if is_file(place) and place.suffix != suffix and place.is_relative_to(folder.resolve()):
+        raise ConfigError(f"-o {output!s:.200}: is a file of {folder}, which must not be lost; choose another place.")
+
+
 def _expanded(storage: str) -> Path:
     if not storage:
         raise ConfigError("--storage '': must be a folder; . is the one that you are in.")
     try:
-        return Path(storage).expanduser().absolute()
+        folder = Path(storage).expanduser().absolute()
     except RuntimeError as error:
         raise ConfigError(f"--storage {storage}: there is no such user here; choose another place.") from error
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:  # Arrow and safetensors take no other paths
+        raise ConfigError(f"--storage {storage}: must be UTF-8, but {folder} is not; choose another place.") from error
+    return folder

@@ -10,11 +10,12 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from distill_tune.atomic import place_of
-from distill_tune.cli import Parser, guarded, leave, warn
+from distill_tune.cli import Parser, guarded, leave, refuse_to_replace, warn
 from distill_tune.errors import InputError
 from distill_tune.paths import expanded
 from distill_tune.streams import fall_silent
@@ -44,6 +45,8 @@ def _predict(given: argparse.Namespace) -> int:
     source = expanded(given.input)
     if given.output is not None and _is_same(expanded(given.output), source):
         raise InputError(f"-o {given.output}: is INPUT itself, which must not be lost; choose another place.")
+    if given.output is not None:
+        refuse_to_replace(expanded(given.output), expanded(given.student), ".csv")
     from distill_tune.data.inputs import picture_files
 
     files = picture_files(source)
@@ -76,8 +79,14 @@ def _table(classes: tuple[str, ...], found: np.ndarray, files: list[Path] | None
 
 def _show(table: Iterator[list[str]]) -> int:
     try:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="strict")  # these are no messages: who reads them must not find other names
         _write(sys.stdout, table)
         sys.stdout.flush()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"standard output: its encoding, {error.encoding}, lacks letters of classes or files; write to -o FILE."
+        ) from error
     except BrokenPipeError:  # `| head`: whoever reads it has seen enough
         fall_silent(sys.stdout)
     return 0

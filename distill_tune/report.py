@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from distill_tune.atomic import place_of
-from distill_tune.cli import Parser, guarded, leave
+from distill_tune.cli import Parser, guarded, leave, refuse_to_replace
 from distill_tune.errors import ConfigError, InputError
 from distill_tune.paths import expanded
 from distill_tune.streams import tell
@@ -44,13 +44,20 @@ def _report(given: argparse.Namespace) -> int:
     places = [folder.resolve() for folder in folders]
     if twice := next((folder for at, folder in enumerate(folders) if places[at] in places[:at]), None):
         raise ConfigError(f"{twice}: is given twice; give each result once.")
-    results = [Result.of(folder) for folder in folders]
+    try:
+        results = [Result.of(folder) for folder in folders]
+    except OSError as error:
+        raise InputError(
+            f"{error.filename!s:.200}: cannot be read ({error.strerror}); look at its permissions and its disk."
+        ) from error
     usual = Path(COMPARISON) if len(results) > 1 else folders[0] / REPORT
     output = usual if given.output is None else expanded(given.output)
+    for folder in folders:
+        refuse_to_replace(output, folder, ".html")
     page = comparison_of(results) if len(results) > 1 else page_of(results[0], output.resolve().parent == places[0])
     try:
         with place_of(output) as place:
-            place.write_text(page, encoding="utf-8")
+            place.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may be no UTF-8
     except OSError as error:
         raise InputError(f"{output!s:.200}: cannot be written ({error.strerror}); choose another place.") from error
     if output.is_file():  # what is written to standard output is the page alone

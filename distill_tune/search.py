@@ -59,10 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _search(given: argparse.Namespace, arguments: list[str]) -> int:
-    command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
     from distill_tune.tuning.state.logbook import LOGBOOK
 
+    command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
     storage, mirror = storage_at(given.storage, LOGBOOK, must_lock=True)
+    _check_holds_results(storage, given.storage)
     goes_on = given.resume or given.extend is not None
     order = replace((_onward if goes_on else _new)(given, storage, command, mirror), mirror=mirror)
     if given.dry_run:
@@ -85,6 +86,18 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     if mirror is not None:
         mirror.check_copied(job.order.folder)
     return INTERRUPTED if found["status"] == "interrupted" else 0
+
+
+def _check_holds_results(storage: Path, given: str) -> None:
+    """Refuse a result folder as the storage: a search without a teacher that stands in it is no search by itself."""
+    from distill_tune.export.result_folder import SEARCH_TOML
+    from distill_tune.tuning.state.logbook import LOGBOOK
+
+    if is_file(storage / SEARCH_TOML) and is_file(storage / LOGBOOK):
+        raise ConfigError(
+            f"--storage {given}: must be a folder of result folders, but is one itself; give --storage "
+            f"{shlex.quote(str(storage.parent))} --name {shlex.quote(storage.name)}."
+        )
 
 
 def _new(given: argparse.Namespace, storage: Path, command: str, mirror: Mirror | None) -> Order:
@@ -152,6 +165,8 @@ def find_space(text: str) -> Path:
     path = next((p for p in here_first if is_file(p)), None)
     if not text:
         raise ConfigError("SPACE '': must be a file; leave it out to search the default.")
+    if is_file(expanded(text) / "search.toml"):
+        raise ConfigError(f"{text}: no such file, but a result folder; name its search.toml, or go on with --resume.")
     if path is None:
         known = sorted({p.name for place in places for p in (place / "search_spaces").glob("*.toml")})
         raise ConfigError(f"{text}: no such file; shipped in search_spaces/: {', '.join(known)}.")

@@ -3,6 +3,7 @@
 Neither ends what is at work.
 """
 
+import io
 import os
 import sys
 from typing import TextIO
@@ -19,6 +20,12 @@ def open_what_is_closed() -> None:
             stream = os.fdopen(number, mode, encoding="utf-8")
             os.set_inheritable(number, True)
             setattr(sys, name, stream)
+
+
+def escape_what_has_no_letter() -> None:
+    """Names of classes and paths may have letters that the encoding of standard output has not; it is no fault."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def tell(line: str, stream: TextIO) -> None:

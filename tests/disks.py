@@ -1,5 +1,6 @@
-"""A disk that is nearly full, by a limit on how large this process's files may grow."""
+"""Disks that do not let one write: nearly full, by a limit on how large this process's files may grow, or another's."""
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,3 +15,15 @@ def files_of_at_most(num_bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may read and write everything, so that its tests of permissions are those of a user who may not."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)

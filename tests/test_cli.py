@@ -18,9 +18,10 @@ from runs import TABLE
 from torch import nn
 
 from distill_tune import train as train_module
-from distill_tune.cli import BAD_INPUT, complain, guarded
+from distill_tune.cli import BAD_INPUT, complain, guarded, local_folder
 from distill_tune.config import Config
 from distill_tune.distillation.preparation.prepare import Preparation
+from distill_tune.errors import ConfigError
 from distill_tune.streams import tell
 from distill_tune.train import main as train_main
 
@@ -74,6 +75,43 @@ def test_a_fault_of_the_disk_says_no_more_than_is_known(
     failing = OSError(number, os.strerror(number), "a/b.toml")
     assert guarded(Mock(side_effect=failing)) == 1  # and no function of this file, whose fault it would be
     assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize("arguments", ["search --dry-run", "train run.toml", "predict best rows.csv", "report one two"])
+def test_a_current_folder_that_is_gone_is_said_in_one_line(arguments: str, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    command = f"rmdir {here}; exec {sys.executable} -m distill_tune.{arguments}"
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    ran = subprocess.run(
+        ["sh", "-c", command], cwd=here, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    said = "error: the current folder: must be there, but has been deleted; change to another.\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (BAD_INPUT, "", said)
+
+
+def test_a_storage_whose_path_is_no_utf_8_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    latin = tmp_path / os.fsdecode(b"b\xf6se")
+    latin.mkdir()
+    monkeypatch.chdir(latin)
+    for storage in (str(latin), "results"):
+        with pytest.raises(ConfigError, match=r"must be UTF-8, but .* is not; choose another place"):
+            local_folder(storage)
+
+
+def test_a_letter_that_standard_output_has_not_is_escaped(tmp_path: Path) -> None:
+    rows = "".join(f"{number},{'größe' if number % 2 else 'no'}\n" for number in range(60))
+    (tmp_path / "rows.csv").write_text(f"width,kind\n{rows}", encoding="utf-8")
+    settings = ["data.source=csv", "data.path=rows.csv", "student.family=mlp", "data.test=0.2"]
+    (tmp_path / "space.toml").write_text("[data]\nsource = 'digits'\n[student]\nfamily = 'mlp'\n")
+    command = [sys.executable, "-m", "distill_tune.search", "space.toml", "--dry-run"]
+    command += [word for setting in settings for word in ("--set", setting)]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONIOENCODING": "ascii"}
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert r"classes, in order: gr\xf6\xdfe, no" in ran.stdout
 
 
 def test_a_training_goes_on_when_nobody_reads_how_it_is_getting_on(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """`python -m distill_tune.predict` with what it cannot use: exit status 2, one line on stderr, nothing written."""
 
+import io
+import json
 import os
 import re
 import shutil
@@ -16,7 +18,8 @@ import tomli_w
 from disks import files_of_at_most
 from runs import FILES
 
-from distill_tune import predict, train
+from distill_tune import load_student, predict, train
+from distill_tune.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +184,36 @@ def test_the_rows_themselves_are_not_written_over(folder: Path, capsys: pytest.C
         capsys, "student", "new.csv", "-o", "link.csv"
     )
     assert (folder / "new.csv").read_bytes() == before
+
+
+def test_the_student_s_own_files_are_not_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (folder / "student/student.safetensors").read_bytes()
+    said = refused(capsys, "student", "new.csv", "-o", "student/student.safetensors")
+    assert "-o student/student.safetensors: is a file of student, which must not be lost" in said
+    assert (folder / "student/student.safetensors").read_bytes() == before
+    for _ in range(2):
+        assert predict.main(["student", "new.csv", "-o", "student/out.csv"]) == 0
+
+
+def test_classes_that_standard_output_has_no_letters_for_are_not_given_other_names(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "student/student.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"classes": ["große", "kleine", "andere"]}))
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii", errors="backslashreplace"))
+    assert predict.main(["student", "new.csv"]) == 2
+    assert "its encoding, ascii, lacks letters of classes or files; write to -o FILE." in capsys.readouterr().err
+    assert written.getvalue() == b""
+    assert predict.main(["student", "new.csv", "-o", "out.csv"]) == 0
+    assert "große" in (folder / "out.csv").read_text(encoding="utf-8")
+
+
+def test_a_path_that_is_no_utf_8_is_said_to_be_none(folder: Path) -> None:
+    latin = os.fsdecode(b"b\xf6se")
+    Path("student").rename(latin)
+    with pytest.raises(InputError, match="is not valid UTF-8"):
+        load_student(latin)
 
 
 def test_an_array_keeps_the_name_that_the_training_data_gave_it(folder: Path) -> None:

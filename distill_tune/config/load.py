@@ -9,6 +9,7 @@ from distill_tune.config.ranges import is_range
 from distill_tune.config.shipped import completed
 from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
+from distill_tune.paths import is_file
 
 MADE_WITH = "made_with"
 """The table of a result's `search.toml` that says what made it; it is no section, and read over."""
@@ -58,11 +59,17 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; the shipped search spaces are in search_spaces/.") from error
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}){_run_within(path)}.") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is no text file (a TOML configuration is UTF-8 text).") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is no valid TOML: {error}.") from error
+
+
+def _run_within(path: Path) -> str:
+    """The hint to the run of a folder, of a student or a result, that was named in the place of a file."""
+    run = next((name for name in ("run.toml", "best/run.toml") if is_file(path / name)), None)
+    return f"; name its {run}" if run else ""
 
 
 def _parsed(text: str, where: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from distill_tune.registry import LOSSES
 
 USE = ("teacher", "ensemble", "use")
 """The key that says which members of an ensemble take part."""
+_MEMBERS = ("teacher", "ensemble", "members")
 
 Values = dict[str, Any]
 """A trial's sampled values by their dotted name, such as {"loss.temperature": 3.2}."""
@@ -54,8 +55,8 @@ class Presence:
         if self.config.teacher.source != "ensemble" or not any(LOSSES.get(name).uses_teacher for name in terms):
             return False
         chosen = values.get(dotted(USE), found_at(self.tables, USE))
-        used = [chosen] if isinstance(chosen, str) else chosen
-        return path == USE or used is None or (len(used) > 1 and path[-1] in used)
+        used = [chosen] if isinstance(chosen, str) else chosen or found_at(self.tables, _MEMBERS)
+        return path == USE or (len(used) > 1 and path[-1] in used)
 
     def _exists_in_loss(self, path: KeyPath, values: Values) -> bool:
         kind = self._name("loss", "kind", values)

@@ -97,7 +97,7 @@ def _read_run(path: Path) -> tuple[StudentConfig, str | None, str | None]:
         config: StudentConfig = validate_section("student", told)
         if data["source"] not in ("csv", "npz"):
             return config, None, None
-        source = validate_section("data", data | {"path": str(path)}).chosen("source")
+        source = validate_section("data", data | {"path": path.name}).chosen("source")
         return config, getattr(source, "separator", None), getattr(source, "inputs", None)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distill_tune.config import Space
+from distill_tune.config import Space, parse_duration_s
 from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import write_search_toml
@@ -15,7 +15,7 @@ from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
 from distill_tune.tuning.deciding.spent import Spent
 from distill_tune.tuning.proposals.start_from import check_others
 from distill_tune.tuning.samplers import Sampler
-from distill_tune.tuning.state.claim import Claim, space_of
+from distill_tune.tuning.state.claim import Claim, check_is_ours, space_of
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL, Entry
 from distill_tune.tuning.state.own_parts import changes_in_words, own_parts
@@ -88,7 +88,8 @@ def taken_up(folder: Path, command: str, address: str | None) -> Order:
     if history.origin is not None:
         history.origin.check("--resume", folder, space)
     order = _going_on(space, history, folder, command, address)
-    return replace(order, notes=(*_trials_in_vain(space, history), *order.notes))
+    in_vain = [*_trials_in_vain(space, history), *_time_in_vain(space, history)]
+    return replace(order, notes=(*in_vain, *order.notes))
 
 
 def extended(folder: Path, more_trials: int, time: str | None, command: str, address: str | None) -> Order:
@@ -128,6 +129,19 @@ def _trials_in_vain(space: Space, history: History) -> list[str]:
     return [
         f"warning: search.trials = {planned} has no effect, since the search itself has ended, with {trained} trials, "
         f"and only its confirmation goes on; once that is done, --extend {planned - trained} adds the others"
+    ]
+
+
+def _time_in_vain(space: Space, history: History) -> list[str]:
+    """That there is more time than there was when it ended the search itself; only its confirmation may use it."""
+    time, before = space.config.search.time, history.ended_with
+    if history.ended_by != Reason.TIME or time is None or before is None:
+        return []
+    if parse_duration_s(time) <= parse_duration_s(before):
+        return []
+    return [
+        f"warning: search.time = '{time}' adds no trial, since the search itself has ended, with {before}, and only "
+        "its confirmation goes on; once that is done, --extend N adds some"
     ]
 
 
@@ -171,6 +185,7 @@ def _left_in(folder: Path) -> tuple[Space, History]:
 
     Where a kill has kept that from `search.toml`, it is as it was before; else somebody has edited it since.
     """
+    check_is_ours(folder)
     space = space_of(folder)
     try:
         history = History.of(folder)

@@ -114,7 +114,7 @@ class SearchPhase:
             return
         self.ended_by = ended_by
         # After a main search of failures comes FAILED, which undoes this; one without a teacher stays ended.
-        self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by))
+        self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by), time=self.space.config.search.time)
         if len(self.ledger.objectives) > 1:
             self.reporter.tell(front_in_words(self.ledger))
         self.reporter.tell(*refusals_in_words(self.ledger), *failed_in_words(self.ledger, self.claim.folder / LOGS))

@@ -56,6 +56,18 @@ def test_a_space_may_stand_below_the_home_folder(refuse: Refuse, folder: Path, m
     assert refuse("loss.temperature=-3", arguments=("~/space.toml",)).startswith("error: loss.temperature: ")
 
 
+def test_a_result_folder_in_the_place_of_a_space_or_of_the_storage(refuse: Refuse, folder: Path) -> None:
+    for name in ("a result", "a result/baseline"):
+        (folder / name).mkdir()
+        (folder / name / "search.toml").write_text((folder / "space.toml").read_text())
+        (folder / name / "ledger.jsonl").touch()
+    assert "a result: no such file, but a result folder; name its search.toml, or" in refuse(arguments=("a result",))
+    for more in (("space.toml",), ("--resume",), ("--extend", "3", "--name", "baseline")):
+        said = refuse(arguments=(*more, "--storage", "a result"))
+        assert "--storage a result: must be a folder of result folders, but is one itself; give --storage" in said
+        assert f"--storage {folder} --name 'a result'." in said
+
+
 def test_a_result_folder_that_holds_another_search(refuse: Refuse, folder: Path) -> None:
     (folder / "results" / "mine").mkdir(parents=True)
     (folder / "results" / "mine" / "summary.json").write_text("{}")

@@ -160,6 +160,14 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes, said:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("run", ["run.toml", "best/run.toml"])
+def test_a_folder_that_is_named_in_the_place_of_its_run_is_told_so(run: str, tmp_path: Path) -> None:
+    (tmp_path / run).parent.mkdir(exist_ok=True)
+    (tmp_path / run).touch()
+    with pytest.raises(ConfigError, match=rf"cannot be read \(Is a directory\); name its {run}\."):
+        load_space(tmp_path, [])
+
+
 @pytest.mark.parametrize(("name", "said"), [("gone.toml", "no such file"), (".", "cannot be read (Is a directory)")])
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:

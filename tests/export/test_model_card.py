@@ -201,6 +201,17 @@ def test_a_card_without_a_comparison_still_tells_the_curse() -> None:
 def test_the_end_of_a_search_tells_words_p_values_and_the_curse_a_line_each(tmp_path: Path) -> None:
     found = json.loads(json.dumps(summary(TWO)))
     console = Console(record=True, width=80, force_terminal=False)
+    (tmp_path / "report.html").touch()
     final_report(console, found, tmp_path)
     told = [*verdict_sentences(found), *p_value_sentences(found), curse_sentence(found)]
-    assert [line for line in console.export_text().splitlines() if line in told] == told
+    said = console.export_text().splitlines()
+    assert [line for line in said if line in told] == told
+    assert any(line.startswith("report ") for line in said)
+
+
+def test_a_page_that_could_not_be_written_is_not_said_to_be_there(tmp_path: Path) -> None:
+    console = Console(record=True, width=80, force_terminal=False)
+    final_report(console, summary(TWO), tmp_path)
+    starts = [line.partition(" ")[0] for line in console.export_text().splitlines()]
+    assert "student" in starts
+    assert "report" not in starts

@@ -44,6 +44,12 @@ def test_who_takes_part_is_a_dimension_and_a_weight_exists_only_in_a_mix() -> No
     assert len(seen) == 3
 
 
+def test_a_weight_of_the_only_member_is_not_sampled(tmp_path: Path) -> None:
+    space = space_of(members={"big": BIG}, weights={"big": {"uniform": [0.1, 1.0]}})
+    assert space.suggest(create_study().ask()) == {}
+    assert space.at({}).teacher.chosen("source").mix() == Mix({"big": 1.0}, "logits")
+
+
 def test_a_trial_without_a_teacher_has_no_mix() -> None:
     base = {**run_space().tables, "loss": {"kind": ["labels", "soft_targets"]}}
     space, study = space_of(base=base, **SEARCHED), create_study(sampler=RandomSampler(seed=0))

@@ -20,6 +20,7 @@ from distill_tune.tuning.search_phase import SearchPhase
 from distill_tune.tuning.showing.display import Reporter, SteadyConsole
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL, Entry
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.checkpoints import CHECKPOINTS, checkpoint_of
@@ -123,6 +124,17 @@ def test_a_search_of_failures_that_is_tried_again_begins_as_it_did(
     assert again is not None
     assert (phase.learned, again.values) == (0, proposal.values)
     claim.logbook.release()
+
+
+def test_a_search_that_its_time_has_ended_writes_down_how_much_it_had(tmp_path: Path, preparation: Any) -> None:
+    space = Space.parse(TABLES).with_fixed("search", "time", "1m")
+    fitted = Fitted(space, Limits(space.config.limits, preparation.dataset), {})
+    claim = Claim.of_new(tmp_path / "search", space, "its first command")
+    phase = SearchPhase(claim, fitted, Budget(8, time_s=0.0), 1, Mock(spec=Reporter, quiet=True))
+    phase._say_how_it_ended(phase._take_up())
+    claim.logbook.release()
+    history = History.of(claim.folder)
+    assert (history.ended_by, history.ended_with) == ("time", "1m")
 
 
 def test_a_search_begins_without_what_only_its_end_needs() -> None:

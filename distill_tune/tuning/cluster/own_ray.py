@@ -17,10 +17,13 @@ search to end in order, for which it needs them; they end with it in any case.
 `ray.init` would also wait for nothing, some two seconds while the driver loads the rest of the search in another
 thread: to see whether it could have a dashboard, it loads some 250 modules in the driver, and waits for the interpreter
 at each; and having looked for its node once and too early, it looks again after a second.
+
+And it would not start where there is no home folder to keep its token in, as for a container's user without a name.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -31,6 +34,9 @@ from typing import Any
 
 import ray
 from ray._private import node, ray_constants, services, utils, worker
+from ray._private.authentication import authentication_token_setup
+from ray._private.authentication.authentication_token_generator import generate_new_authentication_token
+from ray._private.authentication.authentication_token_setup import generate_and_save_token
 
 _NOWHERE = b"127.0.0.1:0"
 """The address of a dashboard that is not there."""
@@ -65,8 +71,17 @@ def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> 
 
     is_installed = _instead(utils, "get_dashboard_dependency_error", lambda: None)  # as pyproject.toml asks
     apart = _instead(services, "ConsolePopen", partial(services.ConsolePopen, process_group=0))
-    with _instead(node, "Node", Lean), is_installed, apart:
+    token = _instead(authentication_token_setup, "generate_and_save_token", _keep_a_token)
+    with _instead(node, "Node", Lean), is_installed, apart, token:
         return ray.init(address="local", include_dashboard=with_dashboard, log_to_driver=log_to_driver, **options)
+
+
+def _keep_a_token() -> None:
+    """In the home folder, as Ray does, for all that it starts there; else in the environment, for this one alone."""
+    try:
+        generate_and_save_token()
+    except (OSError, RuntimeError):  # the latter where there is no home folder at all
+        os.environ["RAY_AUTH_TOKEN"] = generate_new_authentication_token()
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from distill_tune.config.messages import shown
+from distill_tune.config.defaults import value_at
+from distill_tune.config.leaves import KeyPath, found_at
+from distill_tune.config.messages import dotted, shown
 from distill_tune.config.ranges import is_range
 from distill_tune.export.model_card import BASELINES, share
 from distill_tune.tuning.reporting.charts.compared import examined, sizes, so_far
@@ -95,21 +97,25 @@ def _word(found: dict[str, Any] | None) -> str:
 
 
 def differences(results: Sequence[Result]) -> Table | None:
-    """The keys of `search.toml` that are not the same everywhere."""
-    flat = [dict(_leaves(result.tables)) for result in results]
-    keys = sorted({key for each in flat for key in each})
-    unlike = [key for key in keys if len({each.get(key, "") for each in flat}) > 1]
+    """The keys of `search.toml` that are not the same everywhere; one that is left out has its default."""
+    every = [result.tables for result in results]
+    paths = sorted({path for tables in every for path in _paths(tables)})
+    unlike = [path for path in paths if any(value_at(tables, path) != value_at(every[0], path) for tables in every)]
     if not unlike:
         return None
-    rows = [(key, *(each.get(key, "-") for each in flat)) for key in unlike]
+    rows = [(dotted(path), *(_written(found_at(tables, path)) for tables in every)) for path in unlike]
     return Table(("key", *told_apart(results)), rows, numeric=False)
 
 
-def _leaves(tables: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Each key by its dotted name, with its value or range as TOML has it."""
+def _paths(tables: dict[str, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
+    """Where a value or a range stands."""
     for key, value in tables.items():
-        name = f"{above}{key}"
         if isinstance(value, dict) and not is_range(value):
-            yield from _leaves(value, f"{name}.")
+            yield from _paths(value, (*above, key))
         else:
-            yield name, shown(value)
+            yield (*above, key)
+
+
+def _written(value: Any) -> str:
+    """As TOML has it; a dash where nothing is set."""
+    return "-" if value is None else shown(value)

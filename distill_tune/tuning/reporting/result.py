@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -160,9 +161,12 @@ class Result:
 
 
 def told_apart(results: Sequence[Result]) -> list[str]:
-    """What each is called beside the others: by its name, or by its folder where two have one name."""
+    """What each is called beside the others: by its name, or by its path from where they part if two have one name."""
     names = [result.name for result in results]
-    return names if len(set(names)) == len(names) else [str(result.folder) for result in results]
+    if len(set(names)) == len(names):
+        return names
+    common = os.path.commonpath([result.folder.parent for result in results])
+    return [str(result.folder.relative_to(common)) for result in results]
 
 
 def is_share(name: str) -> bool:

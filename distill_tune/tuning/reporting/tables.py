@@ -167,16 +167,18 @@ def rungs(result: Result) -> Table | None:
     found = result.summary.get("rungs")
     if not found:
         return None
-    rows = [
-        (
-            str(rung["epochs"]),
-            str(rung["count"]),
-            _objective(result.objective, rung["cutoff"]),
-            "-" if rung["rank_correlation"] is None else f"{rung['rank_correlation']:.2f} ({rung['compared']} trials)",
-        )
-        for rung in found
-    ]
-    return Table(("after epoch", "trials compared", "what it took to go on", "agrees with the final order"), rows)
+    columns = {
+        "after epoch": [str(rung["epochs"]) for rung in found],
+        "trials compared": [str(rung["count"]) for rung in found],
+        "what it took to go on": [_objective(result.objective, rung["cutoff"]) for rung in found],
+        "agrees with the final order": [
+            "-" if rung["rank_correlation"] is None else f"{rung['rank_correlation']:.2f} ({rung['compared']} trials)"
+            for rung in found
+        ],
+    }
+    if len(result.objectives) > 1:  # no one value says who goes on
+        del columns["what it took to go on"]
+    return Table(tuple(columns), [*zip(*columns.values(), strict=True)])
 
 
 def failures(result: Result) -> Table | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from distill_tune.config import Space
+from distill_tune.config.corners import of_some_trial
 from distill_tune.config.ranges import Choice
 from distill_tune.errors import ConfigError
 from distill_tune.optional import imported
@@ -52,5 +53,5 @@ class Cmaes(Sampler):
     def check(self, space: Space) -> None:
         """Refuse a space without numbers, and an installation without the package."""
         imported("cmaes", "search.sampler: 'cmaes'", ConfigError)
-        if all(isinstance(found, Choice) for found in space.ranges.values()):
+        if all(isinstance(found, Choice) for found in of_some_trial(space).values()):
             raise ConfigError("search.sampler: 'cmaes' needs ranges of numbers, but all are choices; use 'tpe'.")

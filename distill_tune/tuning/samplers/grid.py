@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from distill_tune.config import Space
+from distill_tune.config.corners import of_some_trial
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice
 from distill_tune.errors import ConfigError
@@ -32,8 +33,8 @@ class Grid(Sampler):
         return BruteForceSampler(proposal_seed(seed, number), avoid_premature_stop=False)
 
     def check(self, space: Space) -> None:
-        """Refuse ranges that have no last value."""
-        for path, found in space.ranges.items():
+        """Refuse ranges that have no last value, where a trial has them."""
+        for path, found in of_some_trial(space).items():
             if not isinstance(found, Choice) and not found.integer:
                 raise ConfigError(
                     f"{dotted(path)}: search.sampler = 'grid' tries every value, but {found} has no end of them; write "

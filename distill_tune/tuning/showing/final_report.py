@@ -42,7 +42,8 @@ def final_report(
         console.print(front_table(found["front"]))
     say("")
     say(f"student      {folder / BEST}")
-    say(f"report       {folder / REPORT}")
+    if (folder / REPORT).is_file():  # a disk that is full has no page, and a warning has said so
+        say(f"report       {folder / REPORT}")
     say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / TENSORBOARD))}")
     if mirror is not None:
         say(f"copy         {mirror.place(folder.name)}")

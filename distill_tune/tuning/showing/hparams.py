@@ -17,6 +17,7 @@ from typing import Any
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
+from distill_tune.config.corners import of_some_trial
 from distill_tune.config.messages import dotted
 from distill_tune.config.ranges import Choice, Interval, Range
 from distill_tune.config.space import Space
@@ -77,9 +78,9 @@ class Column:
 
 
 def columns_of(space: Space) -> list[Column]:
-    """The searched parameters of a space, in its order."""
+    """The searched parameters of a space, in its order; not those that no trial has."""
     common = _in_every_trial(space)
-    return [_column(dotted(path), found, dotted(path) not in common) for path, found in space.ranges.items()]
+    return [_column(dotted(path), found, dotted(path) not in common) for path, found in of_some_trial(space).items()]
 
 
 def experiment(columns: list[Column], metrics: dict[str, str]) -> Any:

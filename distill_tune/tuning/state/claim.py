@@ -132,6 +132,23 @@ def _next_logbook(folder: Path) -> Logbook:
             place = free_after(folder)
 
 
+def check_is_ours(folder: Path) -> None:
+    """Refuse the result folder of somebody else, or on a disk that has become read-only, before anything is begun.
+
+    Raises:
+        ConfigError: its logbook is there, and cannot be read and written.
+    """
+    try:
+        (folder / LOGBOOK).open("r+b").close()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):  # no search's, which is said where one is needed
+        return
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: {LOGBOOK} cannot be read and written ({error.strerror}), as a search that goes on must; look "
+            "at its permissions and its disk, or give the --name of another."
+        ) from error
+
+
 def space_of(folder: Path) -> Space:
     """The search space that a result folder was made with, as it was settled then.
 
@@ -157,7 +174,7 @@ def newest(
         storage: where result folders are.
         space_path: whose name and time its name must be; None for any name.
         is_finished: whether its search must have come to a verdict, or must not.
-        warn: hears of damaged ones, which are passed over.
+        warn: hears of damaged ones and of other people's, which are passed over.
 
     Raises:
         ConfigError: there is none.
@@ -169,9 +186,10 @@ def newest(
         if space_path is not None and not is_default_name(folder.name, space_path):
             continue
         try:
+            check_is_ours(folder)
             if History.of(folder).is_finished is is_finished:
                 return folder
-        except CacheError as error:
+        except (CacheError, ConfigError) as error:
             warn(str(error))
     what = "finished" if is_finished else "unfinished"
     whose = f" that is named after {space_path}" if space_path else ""

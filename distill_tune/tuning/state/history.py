@@ -42,6 +42,8 @@ class History:
     """How often the test split was opened."""
     ended_by: str | None = None
     """Why the search itself was over, if it was."""
+    ended_with: str | None = None
+    """The time that it had then; None where it had none, and where an older version wrote the entry."""
     extensions: int = 0
     """How often it was extended."""
     extended_to: tuple[int, str | None] | None = None
@@ -139,7 +141,7 @@ class History:
             case Entry.ENDED:
                 self._record(entry).end(Status(entry["status"]), entry["message"], entry["ended_s"])
             case Entry.SEARCHED:
-                self.ended_by = entry["ended_by"]
+                self.ended_by, self.ended_with = entry["ended_by"], entry.get("time")
             case Entry.CONFIRMING:
                 self.plan = ConfirmationPlan(**entry["plan"])
             case Entry.TEST_OPENED:

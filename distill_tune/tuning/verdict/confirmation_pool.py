@@ -97,7 +97,9 @@ class ConfirmationPool:
         for thread in threads:
             thread.join()
         if faults:
-            raise DistillTuneError(f"the confirmation could not be finished: {one_line(faults[0])}") from faults[0]
+            why = one_line(faults[0])
+            onward = "" if isinstance(faults[0], StorageError) else "; mend that, and --resume takes it up."
+            raise DistillTuneError(f"the confirmation could not be finished: {why}{onward}") from faults[0]
         self._settle([*self._left, *(training for part in queue.close() for training in part)])
 
     def _settle(self, left: list[Training]) -> None:
@@ -131,8 +133,10 @@ class ConfirmationPool:
 
         On a cluster that has lost a node there may be no place for it until the others are done.
         """
-        answer = worker.ready.remote()
+        answer = None
         while self._budget.ended_by is None and not queue.is_done:
+            if answer is None:  # not before: of a call for whose answer nobody waits Ray says that it failed
+                answer = worker.ready.remote()
             if ray.wait([answer], timeout=_LOOK_EVERY_S)[0]:
                 return self._answers(worker, answer)
             self._say_what_is_waited_for()

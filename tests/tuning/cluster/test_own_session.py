@@ -55,9 +55,9 @@ def below() -> Iterator[Path]:
         yield below
 
 
-def use(below: Path, line: str) -> str:
+def use(below: Path, line: str, **more: str) -> str:
     """The name of the session of a Ray that is started, used so, and shut down."""
-    environment = {**os.environ, "RAY_TMPDIR": str(below.parent)}
+    environment = {**os.environ, "RAY_TMPDIR": str(below.parent), **more}
     done = subprocess.run(
         [sys.executable, "-c", USE, line], capture_output=True, text=True, timeout=150, check=False, env=environment
     )
@@ -75,6 +75,10 @@ def test_a_link_that_leads_to_anothers_session_stays(below: Path) -> None:
     use(below, "latest.unlink(); latest.symlink_to(latest.parent / 'session_of_another')")
     assert sorted(path.name for path in below.iterdir()) == ["session_latest", "session_of_another"]
     assert (below / "session_latest").readlink() == below / "session_of_another"
+
+
+def test_it_starts_where_nothing_can_be_written_to_the_home_folder_and_wants_a_token_all_the_same(below: Path) -> None:
+    use(below, "import ray; assert ray.nodes() and len(os.environ['RAY_AUTH_TOKEN']) == 64", HOME="/dev/null/nobody")
 
 
 @pytest.mark.parametrize("line", ["raise OSError", "connection.keeps_logs = True"])

@@ -132,6 +132,17 @@ def test_a_range_searched_by_its_logarithm_matters_over_all_of_its_decades() -> 
     assert chart.data[0]["y"][-1] == "learning_rate"
 
 
+def test_a_range_that_no_trial_had_has_no_axis_and_is_not_named() -> None:
+    values = [{"optim.momentum": place / 20, "optim.learning_rate": (place % 7) / 7} for place in range(20)]
+    ranges = {name: {"uniform": [0.0, 1.0]} for name in ("momentum", "learning_rate", "unchosen")}
+    result = of_trials(values, [each["optim.momentum"] for each in values], **ranges)
+    axes, bars = parallel(result), importance(result)
+    assert axes is not None
+    assert bars is not None
+    assert [each["label"] for each in axes.data[0]["dimensions"][:-2]] == ["momentum", "learning_rate"]
+    assert "Not ranked" not in bars.said
+
+
 def test_of_very_many_trials_a_part_says_what_mattered_and_the_chart_says_so() -> None:
     values = [{"optim.momentum": place / 3000, "optim.learning_rate": (place % 7) / 7} for place in range(3000)]
     ranges = {name: {"uniform": [0.0, 1.0]} for name in ("momentum", "learning_rate")}

@@ -11,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from disks import as_nobody
 from reported import played, summed_up
 
 from distill_tune.report import main
 from distill_tune.tuning.job import Job
+from distill_tune.tuning.reporting.comparison import comparison_of
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,49 @@ def test_what_it_cannot_do_is_refused_in_one_line(
     assert said in told.err
     assert (told.err.count("\n"), told.out) == (1, "")
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_result_that_cannot_be_read_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summed_up(tmp_path, played(tmp_path, trials=1))
+    assert comparison_of  # loaded with all that the command needs: nobody may read the packages of root
+    tmp_path.chmod(0)
+    with as_nobody():
+        assert main([str(tmp_path)]) == 2
+    tmp_path.chmod(0o700)
+    said = "cannot be read (Permission denied); look at its permissions and its disk."
+    assert capsys.readouterr().err == f"error: {tmp_path / 'search.toml'}: {said}\n"
+
+
+@pytest.mark.parametrize("others", [[], ["{other}"]])
+def test_a_result_s_own_file_is_not_written_over(
+    folder: Path, others: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    summed_up(other, played(other, trials=2))
+    (tmp_path / "link.html").symlink_to(folder / "search.toml")
+    before = (folder / "search.toml").read_bytes()
+    for output in (folder / "search.toml", tmp_path / "link.html"):
+        arguments = [each.format(other=other) for each in others]
+        assert main([*arguments, str(folder), "-o", str(output)]) == 2
+        said = f"error: -o {output}: is a file of {folder}, which must not be lost; choose another place.\n"
+        assert capsys.readouterr() == ("", said)
+    assert (folder / "search.toml").read_bytes() == before
+
+
+def test_a_result_whose_path_is_no_utf_8_has_its_page(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"b\xf6se")
+    folder.mkdir()
+    summed_up(folder, played(folder, trials=1))
+    assert main([str(folder)]) == 0
+    assert r"b\udcf6se" in (folder / "report.html").read_text()
+
+
+def test_a_page_of_its_own_in_there_is_written_again(folder: Path) -> None:
+    for _ in range(2):
+        assert main([str(folder), "-o", str(folder / "mine.html")]) == 0
 
 
 def test_it_needs_neither_torch_nor_ray(folder: Path) -> None:

@@ -5,17 +5,22 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from reported import STATES, played, summed_up
 
+from distill_tune.config.load import apply_setting
 from distill_tune.errors import ConfigError
-from distill_tune.tuning.reporting.comparison import comparison_of, warnings
+from distill_tune.tuning.reporting.comparison import comparison_of, differences, warnings
 from distill_tune.tuning.reporting.page import page_of
 from distill_tune.tuning.reporting.result import Result
-from distill_tune.tuning.reporting.tables import facts_of_search
+from distill_tune.tuning.reporting.tables import Table, facts_of_search, rungs
+from distill_tune.tuning.state.history import History
 
 ResultIn = Callable[[str], Result]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -161,7 +166,48 @@ def test_results_of_one_name_are_called_by_their_folders(tmp_path: Path) -> None
     text = Read(comparison_of([Result.of(folder) for folder in folders])).text
     assert "chosen by test data if you choose it here" in text
     assert "Nothing: all were given the same search.toml" in text
-    assert all(text.count(str(folder)) >= 3 for folder in folders)
+    assert all(text.count(str(folder)) == 1 for folder in folders)  # below the heading; elsewhere where they part
+    assert all(text.count(name) >= 3 for name in ("a/same", "b/same"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differ"),
+    [
+        ("loss.temperature=4", "search.trials=1", set()),
+        ("loss.temperature=4.5", "loss.temperature=4", {"loss.temperature"}),
+        ('student.init="default"', "student.mlp.width=64", set()),
+        ("student.mlp.widths=[64]", "student.mlp.dropout=0", {"student.mlp.widths"}),
+        ('student."mine:Net".width=3', "teacher.train.augmentation.shift=0", None),
+    ],
+)
+def test_a_default_that_is_written_out_is_no_difference(one: str, other: str, differ: set[str] | None) -> None:
+    base = {"data": {"source": "digits"}, "student": {"family": "mlp"}, "search": {"trials": 1}}
+    results = []
+    for setting in (one, other):
+        apply_setting(tables := deepcopy(base), setting)
+        results.append(Result(Path(f"results/{len(results)}"), tables, {}, History()))
+    found = differences(results)
+    keys = set() if found is None else {row[0] for row in found.rows}
+    assert keys == ({setting.partition("=")[0] for setting in (one, other)} if differ is None else differ)
+
+
+def test_a_teacher_section_that_is_left_out_trains_an_mlp() -> None:
+    base: dict[str, Any] = {"data": {"source": "digits"}, "student": {"family": "mlp"}}
+    written = [base, base | {"teacher": {"source": "train", "family": "mlp"}}, base | {"teacher": {"views": 2}}]
+    results = [Result(Path(f"results/{place}"), tables, {}, History()) for place, tables in enumerate(written)]
+    assert differences(results[:2]) is None
+    assert differences(results[1:]) == Table(
+        ("key", "1", "2"), [("teacher.family", "'mlp'", "-"), ("teacher.views", "-", "2")], numeric=False
+    )
+
+
+@pytest.mark.parametrize("state", ["complete", "of_several_objectives"])
+def test_what_it_took_to_go_on_is_said_only_of_one_objective(state: str, result_in: ResultIn) -> None:
+    rung = {"epochs": 3, "count": 9, "cutoff": None, "rank_correlation": 0.5, "compared": 5}
+    found = rungs(replace(result_in(state), summary={"rungs": [rung]}))
+    assert found is not None
+    assert ("what it took to go on" in found.head) is (state == "complete")
+    assert (len(found.rows[0]), found.rows[0][-1]) == (len(found.head), "0.50 (5 trials)")
 
 
 def test_a_folder_without_a_search_is_refused(tmp_path: Path) -> None:

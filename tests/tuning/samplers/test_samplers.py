@@ -1,6 +1,7 @@
 """What the samplers propose, and what they refuse to sample."""
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,20 @@ def test_a_parent_that_paused_and_then_failed_is_no_parent_any_more(tmp_path: Pa
 def test_a_space_that_a_sampler_cannot_sample_is_refused(sampler: str, tables: dict[str, Any], says: str) -> None:
     space = Space.parse({**NUMBERS, "optim": tables, "search": {"sampler": sampler}})
     with pytest.raises(ConfigError, match=says):
+        space.config.search.chosen("sampler").check(space)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "learning_rate", "is_refused"),
+    [("grid", {"choice": [0.01, 0.1]}, False), ("cmaes", {"choice": [0.01, 0.1]}, True)],
+)
+def test_ranges_that_no_trial_has_are_none_to_a_sampler(
+    sampler: str, learning_rate: dict[str, Any], is_refused: bool
+) -> None:
+    unchosen = {"family": "mlp", "resnet": {"dropout": {"uniform": [0.0, 0.5]}}}
+    tables = {**NUMBERS, "student": unchosen, "optim": {"learning_rate": learning_rate}}
+    space = Space.parse({**tables, "search": {"sampler": sampler}})
+    with pytest.raises(ConfigError) if is_refused else nullcontext():
         space.config.search.chosen("sampler").check(space)
 
 

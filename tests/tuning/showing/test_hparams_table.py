@@ -104,6 +104,13 @@ def test_a_column_is_optional_where_a_choice_or_a_weight_together_with_it_takes_
     assert {c.name for c in columns if c.optional} == {"loss.temperature", "loss.also.hint"}
 
 
+def test_a_range_that_no_trial_has_is_no_column() -> None:
+    loss = {"kind": "labels", "temperature": {"log": [1.0, 4.0]}, "dkd": {"target_weight": {"log": [1.0, 8.0]}}}
+    tables = {"data": {"source": "digits"}, "student": {"family": "mlp"}, "loss": loss}
+    space = Space.parse({**tables, "optim": {"learning_rate": {"log": [0.01, 0.1]}}})
+    assert [column.name for column in columns_of(space)] == ["optim.learning_rate"]
+
+
 def test_a_space_with_five_conditional_columns_shows_those_with_words_first(tmp_path: Path) -> None:
     tables = {**TABLES, "loss": {}, "optim": {}, "augmentation": {}}
     watcher = TensorBoardWatcher(tmp_path, Space.parse(tables), "val/accuracy")

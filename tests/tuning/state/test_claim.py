@@ -2,13 +2,17 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from disks import as_nobody
 
 from distill_tune.config import Space
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import default_name
+from distill_tune.tuning.order import extended, taken_up
 from distill_tune.tuning.state.claim import SEARCH_TOML, Claim, newest, space_of
 from distill_tune.tuning.state.logbook import LOGBOOK, Entry, HeldError, Logbook
 
@@ -76,6 +80,37 @@ def test_a_damaged_one_is_told_of_and_passed_over(tmp_path: Path) -> None:
     told: list[str] = []
     assert newest(tmp_path, None, is_finished=False, warn=told.append).name == "whole"
     assert told == [f"{book}: line 1 is damaged; the search cannot be taken up again, begin a new one."]
+
+
+def test_another_user_s_is_told_of_and_passed_over(place_of_all: Path) -> None:
+    left(place_of_all, "ours", "theirs")
+    books = [place_of_all / name / LOGBOOK for name in ("ours", "theirs")]
+    for book, mode, at_s in zip(books, (0o666, 0o444), (1, 9), strict=True):
+        book.chmod(mode)
+        os.utime(book, (at_s, at_s))
+    told: list[str] = []
+    with as_nobody():
+        assert newest(place_of_all, None, is_finished=False, warn=told.append).name == "ours"
+    assert told == [
+        f"{books[1].parent}: ledger.jsonl cannot be read and written (Permission denied), as a search that goes on "
+        "must; look at its permissions and its disk, or give the --name of another."
+    ]
+
+
+def test_another_user_s_is_not_taken_up(place_of_all: Path) -> None:
+    left(place_of_all, "theirs")
+    (place_of_all / "theirs" / LOGBOOK).chmod(0o444)
+    for order in (lambda folder: taken_up(folder, "", None), lambda folder: extended(folder, 3, None, "", None)):
+        with as_nobody(), pytest.raises(ConfigError, match="cannot be read and written"):
+            order(place_of_all / "theirs")
+
+
+@pytest.fixture
+def place_of_all() -> Iterator[Path]:
+    """A storage that others can look into, as pytest's own folders are none."""
+    with TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def test_a_space_without_a_result_is_named(tmp_path: Path) -> None:

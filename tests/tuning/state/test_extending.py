@@ -120,6 +120,32 @@ def test_trials_that_are_added_to_search_toml_once_the_search_itself_has_ended_a
     assert extended(finish(Claim.of_old(claim.folder, "")), 6, None, "", None).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("ended_by", "before", "is_said"),
+    [
+        ("time", "10m", True),
+        ("time", "1h", False),
+        ("time", "2h", False),
+        ("time", None, False),
+        ("trials", "9m", False),
+    ],
+)
+def test_time_that_is_added_once_it_has_ended_the_search_itself_is_said_to_be_in_vain(
+    tmp_path: Path, ended_by: str, before: str | None, is_said: bool
+) -> None:
+    claim = Claim.of_new(tmp_path / "search", SPACE.with_fixed("search", "time", "1h"), "its first command")
+    (claim.folder / JOURNAL).touch()
+    for number in range(20):
+        trained(claim, number, Status.STOPPED)
+    claim.logbook.write(Entry.SEARCHED, ended_by=ended_by, time=before)
+    claim.logbook.release()
+    warning = (
+        "warning: search.time = '1h' adds no trial, since the search itself has ended, with 10m, and only its "
+        "confirmation goes on; once that is done, --extend N adds some"
+    )
+    assert taken_up(claim.folder, "", None).notes == ((warning,) if is_said else ())
+
+
 @pytest.mark.parametrize("ended_by", [None, "time", "exhausted"])
 def test_trials_that_are_yet_to_come_or_never_came_for_another_reason_are_not_said(
     tmp_path: Path, ended_by: str | None

@@ -20,6 +20,7 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS
+from distill_tune.tuning.verdict.work_queue import WorkQueue
 
 PoolOf = Callable[..., ConfirmationPool]
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
@@ -45,6 +46,19 @@ def test_an_interrupted_confirmation_begins_nothing_more(winner: Candidate, pool
     with pool_of(1, Ledger(), budget) as pool:
         pool.train([fresh])
     assert fresh.weights == {}
+
+
+def test_once_it_is_interrupted_no_worker_is_asked_whether_it_is_up(pool_of: PoolOf) -> None:
+    """Ray would say that the call has failed when the worker is let go."""
+
+    class NeverAsked:
+        @property
+        def ready(self) -> Any:
+            raise AssertionError("it was asked")
+
+    budget = Budget(4)
+    budget.interrupt.requested = True
+    assert not pool_of(1, Ledger(), budget)._is_up(NeverAsked(), WorkQueue([]))
 
 
 def test_a_killed_worker_trains_its_student_again(winner: Candidate, pool_of: PoolOf) -> None:
@@ -190,7 +204,10 @@ def test_a_fault_at_one_worker_ends_the_confirmation_and_keeps_no_other_waiting(
     fresh = winner.again(winner.seeds)
     ledger = Ledger(watchers=[Breaking(OSError(28, "No space left on device"))])
     with (
-        pytest.raises(DistillTuneError, match="could not be finished: OSError: "),
+        pytest.raises(
+            DistillTuneError,
+            match=r"could not be finished: OSError: .*left on device; mend that, and --resume takes it up\.",
+        ),
         pool_of(2, ledger, Budget(2)) as pool,
     ):
         pool.train([fresh])

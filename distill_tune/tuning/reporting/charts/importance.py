@@ -34,7 +34,8 @@ def importance(result: Result) -> Chart | None:
         return None
     shares = _shares(result, common, values)
     names = sorted(shares, key=shares.__getitem__)
-    rare = [short_names(result.ranges)[name] for name in result.ranges if name not in common]
+    some = {name for values_of, _ in values for name in values_of}.difference(common)
+    rare = [short_names(result.ranges)[name] for name in result.ranges if name in some]
     others = f" Not ranked, since only some trials have them: {listed(rare)}." if rare else ""
     return Chart(
         "What mattered",

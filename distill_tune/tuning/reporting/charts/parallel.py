@@ -23,7 +23,8 @@ def parallel(result: Result) -> Chart | None:
     if len(trials) < 2 or not result.ranges:
         return None
     short = short_names(result.ranges)
-    axes = [_axis(short[name], found, [t.values.get(name) for t in trials]) for name, found in result.ranges.items()]
+    had = {name: found for name, found in result.ranges.items() if any(name in trial.values for trial in trials)}
+    axes = [_axis(short[name], found, [t.values.get(name) for t in trials]) for name, found in had.items()]
     last = [result.last(trial) for trial in trials]
     shown = {"tickformat": ".1%"} if is_share(result.objective) else {}
     axes += [
