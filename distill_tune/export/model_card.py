@@ -55,7 +55,8 @@ python -m distill_tune.train FOLDER/run.toml
 
 FOLDER is the one that this card stands in. {says_input}
 
-`student.pt2` (PyTorch) and `student.onnx`, where they are here, are the network alone, for programs without distill_tune.
+`student.pt2` (PyTorch) and `student.onnx`, where they are here, are the network alone, for programs without \
+distill_tune.
 
 Chosen on validation data among {num_trials} trials{failed}; the test split was opened {openings}{choice}. Settings: \
 `run.toml`.
