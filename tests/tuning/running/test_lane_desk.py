@@ -59,7 +59,7 @@ def test_without_retries_who_dies_alone_is_given_up_and_who_was_in_company_is_cl
     assert [place.take(0, is_new=False).due for _ in range(2)] == [["0002"], ["0001", "0002"]]
 
 
-def test_trainings_are_dealt_to_seats_in_equal_parts() -> None:
+def test_trainings_are_dealt_to_workers_in_equal_parts() -> None:
     trainings = [(None, seed) for seed in range(25)]
     parts = dealt(trainings, takers=2, most=8)  # type: ignore[arg-type]
     assert sorted(map(len, parts)) == [6, 6, 6, 7]
