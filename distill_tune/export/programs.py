@@ -41,9 +41,7 @@ def write_programs(folder: Path, network: nn.Module, inputs: NDArray[Any]) -> di
     formats = [each for each in formats if not each.missing]
     try:
         program = program_of(network, inputs)
-    except OSError:
-        raise
-    except Exception as error:  # of a user's own network; PyTorch has many kinds of errors for what it cannot export
+    except (Exception, SystemExit) as error:  # of a user's own network; and PyTorch has many kinds of errors of its own
         why = f"PyTorch cannot export the network ({one_line(error)})"
         return left_out | {each.file: why for each in formats}
     found = {each.file: _written(each, program, folder / each.file, network, inputs) for each in formats}
@@ -72,7 +70,7 @@ def _written(
         why = _difference(kind, path, network, inputs) if kind.can_run else None
     except OSError:
         raise
-    except Exception as error:  # as above
+    except (Exception, SystemExit) as error:  # as above
         why = f"it cannot be written ({one_line(error)})"
     if why is not None:
         path.unlink(missing_ok=True)

@@ -88,6 +88,29 @@ def test_a_network_that_no_graph_can_hold_has_no_programs_and_it_is_said_why(tmp
     assert not any(tmp_path.iterdir())
 
 
+class Unwilling(nn.Module):
+    """Does not let itself be exported, in a way of its own."""
+
+    def __init__(self, refusal: BaseException) -> None:
+        super().__init__()
+        self.layer, self.refusal = nn.Linear(3, 2), refusal
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            raise self.refusal
+        logits: Tensor = self.layer(inputs)
+        return logits
+
+
+@pytest.mark.parametrize("refusal", [SystemExit("not me"), OSError("could not get source code")], ids=str)
+def test_however_a_network_refuses_to_be_exported_it_costs_its_programs_alone(
+    tmp_path: Path, refusal: BaseException
+) -> None:
+    left_out = write_programs(tmp_path, Unwilling(refusal).eval(), some((3,), 4))
+    assert sorted(left_out) == FILES
+    assert all(str(refusal) in why for why in left_out.values())
+
+
 def test_a_program_that_says_something_else_is_left_out(tmp_path: Path) -> None:
     left_out = write_programs(tmp_path, Forgetful().eval(), some((3,), 4))
     assert sorted(left_out) == FILES

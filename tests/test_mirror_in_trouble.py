@@ -1,0 +1,195 @@
+"""A copy in an object store while others write there, files go, or the store does not take what it is given."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill_tune.errors import StorageError
+from distill_tune.mirror import Mirror
+
+BOOK = "book.jsonl"
+URI = "s3://bucket/x"
+
+
+def write(made: Mirror, name: str, content: str = "x") -> Path:
+    path = made.folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def names(store: Any) -> set[str]:
+    return {each.key for each in store.objects.all() if not each.key.endswith("/")}
+
+
+def test_what_ends_while_it_is_copied_stays_there_until_the_logbook_there_says_so(store: Any) -> None:
+    class Ending(Mirror):
+        """A training ends once the logbooks have been read."""
+
+        def _check_alone(self, *given: Any) -> None:
+            super()._check_alone(*given)
+            checkpoint.unlink(missing_ok=True)
+
+    made = Mirror(URI, BOOK)
+    checkpoint = write(made, "one/checkpoint")
+    write(made, f"one/{BOOK}", "begun\n")
+    made.push("one")
+    ending = Ending(URI, BOOK)
+    ending.fetch("one")
+    ending.push("one")
+    assert "x/one/checkpoint" in names(store), "the logbook there still tells of it"
+    ending.push("one")
+    assert names(store) == {f"x/one/{BOOK}"}
+
+
+def test_a_result_that_is_deleted_here_is_not_deleted_there(store: Any) -> None:
+    made = Mirror(URI, BOOK)
+    book = write(made, f"one/{BOOK}", "1\n")
+    kept = write(made, "one/a")
+    made.push("one")
+    for path in (book, kept):
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match=rf"/one/{BOOK} is gone$"):
+        made.push("one")
+    assert names(store) == {f"x/one/{BOOK}", "x/one/a"}
+
+
+def test_a_folder_that_goes_while_it_is_looked_through_is_no_failure(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Mirror(URI, BOOK)
+    write(made, "one/a")
+    going = made.folder / "one" / "going"
+    going.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr("os.scandir", vanishing(going))
+        made.push("one")
+    assert names(store) == {"x/one/a"}
+
+
+def vanishing(folder: Path) -> Any:
+    """`os.scandir`, before which the folder goes that it is to look into."""
+    from os import scandir
+
+    def scan(path: Any) -> Any:
+        if Path(path) == folder:
+            folder.rmdir()
+        return scandir(path)
+
+    return scan
+
+
+def test_what_another_machine_has_written_is_not_replaced(
+    store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ours = Mirror(URI, BOOK)
+    book = write(ours, f"one/{BOOK}", "1\n")
+    ours.push("one")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    theirs = Mirror(URI, BOOK)
+    theirs.fetch("one")
+    write(theirs, f"one/{BOOK}", "1\n2 of theirs\n")
+    theirs.push("one")
+    book.write_text("1\n2\n")
+    write(ours, "one/a")
+    with pytest.raises(FileExistsError, match="another program has written its book"):
+        ours.push("one")
+    assert store.Object(f"x/one/{BOOK}").get()["Body"].read() == b"1\n2 of theirs\n"
+    assert names(store) == {f"x/one/{BOOK}"}
+
+
+def test_a_new_result_does_not_replace_one_of_its_name(
+    store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ours = Mirror(URI, BOOK)
+    write(ours, f"one/{BOOK}", "1 of ours\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    theirs = Mirror(URI, BOOK)
+    write(theirs, f"one/{BOOK}", "1 of theirs\n")
+    for made in (ours, theirs):
+        made.check_free("one")
+    theirs.push("one")
+    with pytest.raises(FileExistsError):
+        ours.push("one")
+    assert store.Object(f"x/one/{BOOK}").get()["Body"].read() == b"1 of theirs\n"
+
+
+def test_a_logbook_that_was_written_though_the_store_has_not_said_so_is_ones_own(store: Any) -> None:
+    class Unheard(Mirror):
+        is_heard = False
+
+        def _write(self, path: Path, content: bytes) -> None:
+            super()._write(path, content)
+            if not self.is_heard:
+                raise OSError("no answer")
+
+    made = Unheard(URI, BOOK)
+    book = write(made, f"one/{BOOK}", "{1}\n")
+    with pytest.raises(OSError, match="no answer"):
+        made.push("one")
+    book.write_text("{1, and 2}\n")  # as train.json, which is written anew
+    made.is_heard = True
+    made.push("one")
+    assert store.Object(f"x/one/{BOOK}").get()["Body"].read() == b"{1, and 2}\n"
+
+
+def test_what_another_machine_has_left_half_copied_goes_with_the_next_copy(store: Any) -> None:
+    made = Mirror(URI, BOOK)
+    write(made, f"one/{BOOK}", "1\n")
+    made.push("one")
+    store.put_object(Key="x/one/checkpoints/of-theirs.pt", Body=b"x")
+    again = Mirror(URI, BOOK)
+    again.fetch("one")
+    again.push("one")
+    assert names(store) == {f"x/one/{BOOK}"}
+
+
+def test_several_programs_can_look_at_a_store_at_once(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyarrow import fs
+
+    both = threading.Barrier(2)
+
+    class Meeting:
+        """A file system whose programs have all written before one deletes."""
+
+        def __init__(self, files: Any):
+            self._files = files
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "delete_file":
+                both.wait(timeout=30)
+            return getattr(self._files, name)
+
+    found = fs.FileSystem.from_uri(f"{URI}?endpoint_override={store.meta.client.meta.endpoint_url[7:]}&scheme=http")
+    monkeypatch.setattr("distill_tune.mirror.opened_store", lambda uri: (Meeting(found[0]), found[1]))
+    failures = list[BaseException]()
+
+    def look() -> None:
+        try:
+            Mirror(URI, BOOK)
+        except BaseException as error:
+            failures.append(error)
+
+    looking = [threading.Thread(target=look) for _ in range(2)]
+    for each in looking:
+        each.start()
+    for each in looking:
+        each.join()
+    assert failures == []
+
+
+def test_a_last_copy_that_is_interrupted_is_told_of(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Mirror(URI, BOOK)
+    write(made, "one/a")
+
+    def stopped(name: str, say: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(made, "_try", stopped)
+    with made.kept(made.folder / "one", print):
+        pass
+    with pytest.raises(StorageError, match=r"cannot be written \(interrupted\); all of it is in "):
+        made.check_copied(made.folder / "one")
