@@ -34,14 +34,14 @@ class Mirror:
     """A folder of results on this machine, and its copy in an object store."""
 
     def __init__(self, uri: str, logbook: str):
-        """Find the store, and see that it can be written to.
+        """Find the store.
 
         Args:
             uri: `s3://bucket/folder` or `gs://bucket/folder`.
             logbook: the name of the files that tell what else is in a result.
 
         Raises:
-            ConfigError: it is no such URI, or there is no such bucket, or it cannot be written to.
+            ConfigError: it is no such URI, or there is no such bucket, or the store cannot be reached.
         """
         self.uri, self._logbook = uri, logbook
         self._files, self._root = opened_store(uri)
@@ -50,13 +50,19 @@ class Mirror:
         """By name below the folder: size and time of each file when it was copied."""
         self.problem = ""
         """Why the last copy failed; empty where it did not."""
-        self._check()
-
-    def _check(self) -> None:
         bucket = self._root.partition("/")[0]
+        with self._readable():
+            is_there = self._files.get_file_info(bucket).type.name == "Directory"
+        if not is_there:
+            raise ConfigError(f"--storage {uri}: there is no bucket {bucket!r}; make it, or name another.")
+
+    def check_writable(self) -> None:
+        """Write to the store, which may keep the mark of an empty folder of it: once all else has been looked at.
+
+        Raises:
+            ConfigError: it refuses.
+        """
         try:
-            if self._files.get_file_info(bucket).type.name != "Directory":
-                raise ConfigError(f"--storage {self.uri}: there is no bucket {bucket!r}; make it, or name another.")
             token = f"{self._root}/.distill_tune"
             with self._files.open_output_stream(token) as file:
                 file.write(b"may be deleted\n")
@@ -98,8 +104,11 @@ class Mirror:
             books = self._files.get_file_info([f"{each.path}/{self._logbook}" for each in inside if not each.is_file])
         return sorted(Path(each.path).parent.name for each in books if each.is_file)
 
-    def fetch(self, name: str) -> None:
+    def fetch(self, name: str) -> bool:
         """Bring a result here, unless what is here is the same or has gone on from it.
+
+        Returns:
+            Whether what is here has gone on from what is there.
 
         Raises:
             ConfigError: both have gone on, each by itself, or the store cannot be read.
@@ -107,12 +116,12 @@ class Mirror:
         there, place = self._listed(name), Path(name)
         book = place / self._logbook
         if book not in there:
-            return
+            return (self.folder / book).is_file()
         with self._readable():
             theirs, ours = self._content_there(book), _content(self.folder / book)
         if ours.startswith(theirs):
             self._there |= {path: self._same(path, info) or _UNKNOWN for path, info in there.items()}
-            return
+            return ours != theirs
         if not theirs.startswith(ours):
             raise ConfigError(
                 f"--name {name}: {self.place(name)} and {self.folder / name} have gone on from each other; delete the "
@@ -124,6 +133,7 @@ class Mirror:
             for some in (there.keys() - books, books):  # a copy that is cut short has no logbook
                 list(pool.map(self._bring, some))
         self._there |= {path: stamp for path in there if (stamp := _stamp(self.folder / path))}
+        return False
 
     def _same(self, path: Path, info: Any) -> tuple[int, int] | None:
         """The stamp of a file here that has not changed since it was copied."""
@@ -221,7 +231,7 @@ class Mirror:
         for path, content in books.items():
             size, before = self._files.get_file_info(self._key(path)).size or 0, self._there.get(path, (0, 0))
             if before != _UNKNOWN and size not in (0, before[0]) and not content.startswith(self._content_there(path)):
-                raise FileExistsError(f"another program has written its {path.name}")
+                raise FileExistsError(f"another program has written {path.name} there")
 
     def _here(self, name: str) -> list[Path]:
         """Files of a result, but for those that are being written.
@@ -251,16 +261,19 @@ class Mirror:
         with self._files.open_output_stream(self._key(path)) as file:
             file.write(content)
 
-    def check_copied(self, folder: Path) -> None:
+    def check_copied(self, folder: Path, way_out: str = "copy it") -> None:
         """Whether all of a result is there.
+
+        Args:
+            folder: of the result here.
+            way_out: what the user can do if it is not.
 
         Raises:
             StorageError: the last copy has failed.
         """
         if self.problem:
             raise StorageError(
-                f"{self.place(folder.name)} cannot be written ({self.problem}); all of it is in {folder}: copy it, or "
-                "--resume copies it once the store can be reached."
+                f"{self.place(folder.name)} cannot be written ({self.problem}); all of it is in {folder}: {way_out}."
             )
 
 

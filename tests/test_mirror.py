@@ -198,10 +198,10 @@ def test_a_store_that_fails_is_told_of_once_and_tried_again(
     ("uri", "told"),
     [
         ("s3://nowhere/x", "there is no bucket 'nowhere'; make it, or name another."),
-        ("s3://bucket/x?endpoint_override=127.0.0.1:9&scheme=http", r"cannot be written to \(OSError: .*\)\."),
+        ("s3://bucket/x?endpoint_override=127.0.0.1:9&scheme=http", r"cannot be read \(OSError: .*\); try again\."),
     ],
 )
-def test_a_store_that_cannot_be_written_to_is_refused_in_one_line(store: Any, uri: str, told: str) -> None:
+def test_a_store_that_cannot_be_reached_is_refused_in_one_line(store: Any, uri: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told) as refused:
         Mirror(uri, BOOK)
     assert "\n" not in str(refused.value)

@@ -1,13 +1,18 @@
 """A copy in an object store while others write there, files go, or the store does not take what it is given."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from distill_tune.errors import StorageError
+from distill_tune import search
+from distill_tune.cli import BAD_INPUT
+from distill_tune.errors import ConfigError, StorageError
 from distill_tune.mirror import Mirror
+from distill_tune.tuning.state.logbook import LOGBOOK
 
 BOOK = "book.jsonl"
 URI = "s3://bucket/x"
@@ -94,7 +99,7 @@ def test_what_another_machine_has_written_is_not_replaced(
     theirs.push("one")
     book.write_text("1\n2\n")
     write(ours, "one/a")
-    with pytest.raises(FileExistsError, match="another program has written its book"):
+    with pytest.raises(FileExistsError, match="another program has written book"):
         ours.push("one")
     assert store.Object(f"x/one/{BOOK}").get()["Body"].read() == b"1\n2 of theirs\n"
     assert names(store) == {f"x/one/{BOOK}"}
@@ -168,7 +173,7 @@ def test_several_programs_can_look_at_a_store_at_once(store: Any, monkeypatch: p
 
     def look() -> None:
         try:
-            Mirror(URI, BOOK)
+            Mirror(URI, BOOK).check_writable()
         except BaseException as error:
             failures.append(error)
 
@@ -193,3 +198,46 @@ def test_a_last_copy_that_is_interrupted_is_told_of(store: Any, monkeypatch: pyt
         pass
     with pytest.raises(StorageError, match=r"cannot be written \(interrupted\); all of it is in "):
         made.check_copied(made.folder / "one")
+
+
+def test_a_search_that_has_ended_out_of_reach_of_its_store_is_copied_by_taking_it_up(
+    store: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Mirror(URI, LOGBOOK)
+    begun = json.dumps({"entry": "session", "at_s": 1.0, "command": "x"}) + "\n"
+    book = write(made, f"one/{LOGBOOK}", begun)
+    made.push("one")
+    book.write_text(begun + json.dumps({"entry": "finished", "at_s": 2.0}) + "\n")
+    write(made, "one/best/README.md")
+    resume = ["--resume", "--storage", URI, "--name", "one"]
+    assert search.main(resume) == 0
+    assert capsys.readouterr() == (f"Copying one, which is finished, to {URI}\n", "")
+    assert names(store) == {f"x/one/{LOGBOOK}", "x/one/best/README.md"}
+    assert search.main(resume) == BAD_INPUT, "there is nothing left to copy"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-file.toml"],
+        ["--dry-run", "--trials", "2"],
+        ["--set", "data.source='nowhere'"],
+        ["--resume", "--name", "nothing"],
+    ],
+    ids=str,
+)
+def test_what_is_refused_or_only_planned_leaves_nothing_in_the_store(
+    store: Any, tmp_path: Path, arguments: list[str]
+) -> None:
+    search.main([*arguments, "--storage", URI])
+    assert list(store.objects.all()) == []
+    assert not (tmp_path / "here").exists()
+
+
+def test_a_store_that_refuses_what_is_written_is_told_of_before_anything_is_begun(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Mirror(URI, BOOK)
+    monkeypatch.setattr(made, "_files", Mock(open_output_stream=Mock(side_effect=OSError("ACCESS_DENIED"))))
+    with pytest.raises(ConfigError, match=r"^--storage s3://bucket/x: cannot be written to \(OSError: ACCESS_DENIED"):
+        made.check_writable()

@@ -79,8 +79,11 @@ class Forgetful(nn.Module):
         return logits + self.calls
 
 
-def test_a_network_that_no_graph_can_hold_has_no_programs_and_it_is_said_why(tmp_path: Path) -> None:
+def test_a_network_that_no_graph_can_hold_has_no_programs_and_it_is_said_why(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     left_out = write_programs(tmp_path, Undecided().eval(), some((3,), 4))
+    assert capfd.readouterr() == ("", "")
     assert sorted(left_out) == FILES
     for why in left_out.values():
         assert why.startswith("PyTorch cannot export the network (")
