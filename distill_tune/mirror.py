@@ -9,6 +9,7 @@ first and written last, so that nothing is missing of which they tell; and what 
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import threading
@@ -175,13 +176,15 @@ class Mirror:
         finally:
             is_over.set()
             try:
-                copying.join()
-                self._try(folder.name, say)
+                copying.join()  # in this thread nothing is copied: a store that does not answer would hold up a Ctrl-C
             except KeyboardInterrupt:  # what the block has come to is here, and whoever asks is told
                 self.problem = "interrupted"
+                _wait_for_no_answers()
 
     def _keep(self, name: str, is_over: threading.Event, say: Callable[[str], object]) -> None:
-        while not is_over.is_set():
+        is_last = False
+        while not is_last:
+            is_last = is_over.is_set()
             self._try(name, say)
             is_over.wait(EVERY_S)
 
@@ -290,6 +293,13 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_size, found.st_mtime_ns
+
+
+def _wait_for_no_answers() -> None:
+    """End the process with copies on their way; Arrow would have it wait for each, a minute or two if none comes."""
+    from pyarrow import fs
+
+    atexit.unregister(fs.ensure_s3_finalized)
 
 
 def _unless_gone(error: OSError) -> None:

@@ -147,8 +147,10 @@ def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirr
     if given.name:
         check_name(given.name)
         folder = storage / given.name
-        if mirror is not None and mirror.fetch(given.name) and given.resume and _is_finished(folder):
-            return None if given.dry_run else _copy(folder, mirror)
+        is_ahead = mirror is not None and mirror.fetch(given.name)
+        if mirror is not None and is_ahead and given.resume and not given.dry_run and _is_finished(folder):
+            _copy(folder, mirror)
+            return None
     elif mirror is not None:
         there = ", ".join(mirror.names) or "none"
         raise ConfigError(f"{option}: of a storage that is a URI, --name must say which search; there are: {there}.")

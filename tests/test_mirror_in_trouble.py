@@ -3,10 +3,12 @@
 import json
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from pyarrow import fs
 
 from distill_tune import search
 from distill_tune.cli import BAD_INPUT
@@ -152,8 +154,6 @@ def test_what_another_machine_has_left_half_copied_goes_with_the_next_copy(store
 
 
 def test_several_programs_can_look_at_a_store_at_once(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pyarrow import fs
-
     both = threading.Barrier(2)
 
     class Meeting:
@@ -185,19 +185,32 @@ def test_several_programs_can_look_at_a_store_at_once(store: Any, monkeypatch: p
     assert failures == []
 
 
-def test_a_last_copy_that_is_interrupted_is_told_of(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = Mirror(URI, BOOK)
+def test_a_last_copy_that_is_interrupted_holds_nobody_up_and_is_told_of(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, is_asked, is_answered = Mirror(URI, BOOK), threading.Event(), threading.Event()
     write(made, "one/a")
+    copying = list[threading.Thread]()
 
-    def stopped(name: str, say: Any) -> None:
-        if threading.current_thread() is threading.main_thread():
+    class Interrupted(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(made, "_try", stopped)
+    def unanswered(path: Path) -> bool:
+        copying.append(threading.current_thread())
+        is_asked.set()
+        return is_answered.wait()
+
+    monkeypatch.setattr("distill_tune.mirror.threading", SimpleNamespace(Event=threading.Event, Thread=Interrupted))
+    monkeypatch.setattr(made, "_send", unanswered)
+    monkeypatch.setattr("atexit.unregister", unregister := Mock())
     with made.kept(made.folder / "one", print):
-        pass
+        assert is_asked.wait(timeout=30)
     with pytest.raises(StorageError, match=r"cannot be written \(interrupted\); all of it is in "):
         made.check_copied(made.folder / "one")
+    assert all(each.daemon for each in copying), "Python waits for all others before it ends"
+    unregister.assert_called_once_with(fs.ensure_s3_finalized)  # and Arrow for these
+    is_answered.set()
 
 
 def test_a_search_that_has_ended_out_of_reach_of_its_store_is_copied_by_taking_it_up(
