@@ -10,7 +10,6 @@ first and written last, so that nothing is missing of which they tell; and what 
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distill_tune.errors import ConfigError, StorageError, one_line
+from distill_tune.growing_files import files_in, stamp_of, whole_lines
 from distill_tune.object_store import folder_here, opened_store
 
 EVERY_S = 20.0
@@ -119,7 +119,7 @@ class Mirror:
         if book not in there:
             return (self.folder / book).is_file()
         with self._readable():
-            theirs, ours = self._content_there(book), _content(self.folder / book)
+            theirs, ours = self._content_there(book), whole_lines(self.folder / book)
         if ours.startswith(theirs):
             self._there |= {path: self._same(path, info) or _UNKNOWN for path, info in there.items()}
             return ours != theirs
@@ -133,12 +133,12 @@ class Mirror:
         with self._readable(), ThreadPoolExecutor(_AT_A_TIME) as pool:
             for some in (there.keys() - books, books):  # a copy that is cut short has no logbook
                 list(pool.map(self._bring, some))
-        self._there |= {path: stamp for path in there if (stamp := _stamp(self.folder / path))}
+        self._there |= {path: stamp for path in there if (stamp := stamp_of(self.folder / path))}
         return False
 
     def _same(self, path: Path, info: Any) -> tuple[int, int] | None:
         """The stamp of a file here that has not changed since it was copied."""
-        stamp = _stamp(self.folder / path)
+        stamp = stamp_of(self.folder / path)
         return stamp if stamp and (stamp[0], True) == (info.size, stamp[1] <= info.mtime_ns) else None
 
     def _key(self, path: Path) -> str:
@@ -204,10 +204,10 @@ class Mirror:
             OSError: the store cannot be reached, or refuses.
         """
         known = self._here(name)  # what is not among it is nothing that a logbook tells of, for these are read after it
-        books = {path: _content(self.folder / path) for path in known if path.name == self._logbook}
+        books = {path: whole_lines(self.folder / path) for path in known if path.name == self._logbook}
         self._check_alone(name, books)
         others = (path for path in self._here(name) if path not in books)
-        stamps = {path: stamp for path in others if (stamp := _stamp(self.folder / path))}
+        stamps = {path: stamp for path in others if (stamp := stamp_of(self.folder / path))}
         changed = [path for path, stamp in stamps.items() if self._there.get(path) != stamp]
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
             for path, is_there in zip(changed, pool.map(self._send, changed), strict=True):
@@ -237,16 +237,7 @@ class Mirror:
                 raise FileExistsError(f"another program has written {path.name} there")
 
     def _here(self, name: str) -> list[Path]:
-        """Files of a result, but for those that are being written.
-
-        Raises:
-            OSError: a folder cannot be read; one that has gone meanwhile has no files.
-        """
-        found = list[Path]()
-        for place, folders, files in os.walk(self.folder / name, onerror=_unless_gone):
-            folders[:] = [each for each in folders if not each.startswith(".")]
-            found += [Path(place, each).relative_to(self.folder) for each in files if not each.startswith(".")]
-        return sorted(path for path in found if (self.folder / path).is_file())
+        return [path.relative_to(self.folder) for path in files_in(self.folder / name)]
 
     def _send(self, path: Path) -> bool:
         """Copy a file; False where it has gone meanwhile."""
@@ -280,28 +271,8 @@ class Mirror:
             )
 
 
-def _content(path: Path) -> bytes:
-    """Of a logbook up to the last whole entry; nothing where there is none."""
-    whole = path.read_bytes() if path.is_file() else b""
-    return whole[: whole.rfind(b"\n") + 1]
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Size and time of a file; None where it has gone meanwhile."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_size, found.st_mtime_ns
-
-
 def _wait_for_no_answers() -> None:
     """End the process with copies on their way; Arrow would have it wait for each, a minute or two if none comes."""
     from pyarrow import fs
 
     atexit.unregister(fs.ensure_s3_finalized)
-
-
-def _unless_gone(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
