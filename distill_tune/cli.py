@@ -151,15 +151,16 @@ def storage_at(storage: str, logbook: str, must_lock: bool = False) -> tuple[Pat
     from distill_tune.mirror import Mirror
 
     mirror = Mirror(storage, logbook)
-    return local_folder(str(mirror.folder), must_lock), mirror
+    return local_folder(str(mirror.folder), must_lock, way_out="set XDG_CACHE_HOME to another place"), mirror
 
 
-def local_folder(storage: str, must_lock: bool = False) -> Path:
+def local_folder(storage: str, must_lock: bool = False, way_out: str = "choose another place") -> Path:
     """The folder that `--storage` names; it need not exist.
 
     Args:
         storage: as given.
         must_lock: whether files there will be locked, as a search locks its logbook.
+        way_out: what the user can do about a place that is none.
 
     Raises:
         ConfigError: it cannot be written to, or its files cannot be locked.
@@ -169,13 +170,13 @@ def local_folder(storage: str, must_lock: bool = False) -> Path:
         there = next(path for path in (folder, *folder.parents) if path.exists() or path.is_symlink())
         if not there.is_dir():
             what = "leads nowhere" if there.is_symlink() and not there.exists() else "is a file"
-            raise ConfigError(f"--storage {storage}: must be a folder, but {there} {what}; choose another place.")
+            raise ConfigError(f"--storage {storage}: must be a folder, but {there} {what}; {way_out}.")
         with tempfile.TemporaryFile(dir=there) as file:  # permissions say nothing of a read-only or remote disk
             _check_lock(storage, file.fileno(), must_lock)
     except OSError as error:
         why = error.strerror or str(error)
         raise ConfigError(
-            f"--storage {storage:.200}: {there!s:.200} cannot be written to ({why}); choose another place."
+            f"--storage {storage:.200}: {there!s:.200} cannot be written to ({why}); {way_out}."
         ) from error
     return folder
 

@@ -9,60 +9,66 @@ first and written last, so that nothing is missing of which they tell; and what 
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
+import atexit
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from distill_tune.errors import ConfigError, StorageError, one_line
+from distill_tune.growing_files import files_in, stamp_of, whole_lines
+from distill_tune.object_store import folder_here, opened_store
 
-SCHEMES = ("s3", "gs")
 EVERY_S = 20.0
 """From the end of one copy to the beginning of the next: what a lost machine takes with it."""
 _AT_A_TIME = 8
 """Files on their way: most are small, and wait for the store's answer rather than for the network."""
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-"""Where another store than Amazon's is: every tool for S3 knows these variables but Arrow (apache/arrow#49643)."""
+_UNKNOWN = (-1, 0)
+"""The stamp of what is in the store, but may be another than is here."""
 
 
 class Mirror:
     """A folder of results on this machine, and its copy in an object store."""
 
     def __init__(self, uri: str, logbook: str):
-        """Find the store, and see that it can be written to.
+        """Find the store.
 
         Args:
             uri: `s3://bucket/folder` or `gs://bucket/folder`.
             logbook: the name of the files that tell what else is in a result.
 
         Raises:
-            ConfigError: it is no such URI, or there is no such bucket, or it cannot be written to.
+            ConfigError: it is no such URI, or there is no such bucket, or the store cannot be reached.
         """
         self.uri, self._logbook = uri, logbook
-        self._files, self._root = _store(uri)
-        self.folder = _folder_of(uri)
+        self._files, self._root = opened_store(uri)
+        self.folder = folder_here(uri)
         self._there: dict[Path, tuple[int, int]] = {}
         """By name below the folder: size and time of each file when it was copied."""
         self.problem = ""
         """Why the last copy failed; empty where it did not."""
-        self._check()
-
-    def _check(self) -> None:
         bucket = self._root.partition("/")[0]
+        with self._readable():
+            is_there = self._files.get_file_info(bucket).type.name == "Directory"
+        if not is_there:
+            raise ConfigError(f"--storage {uri}: there is no bucket {bucket!r}; make it, or name another.")
+
+    def check_writable(self) -> None:
+        """Write to the store, which may keep the mark of an empty folder of it: once all else has been looked at.
+
+        Raises:
+            ConfigError: it refuses.
+        """
         try:
-            if self._files.get_file_info(bucket).type.name != "Directory":
-                raise ConfigError(f"--storage {self.uri}: there is no bucket {bucket!r}; make it, or name another.")
             token = f"{self._root}/.distill_tune"
             with self._files.open_output_stream(token) as file:
                 file.write(b"may be deleted\n")
-            self._files.delete_file(token)
+            with suppress(FileNotFoundError):  # another program has just looked too
+                self._files.delete_file(token)
         except OSError as error:
             raise ConfigError(f"--storage {self.uri}: cannot be written to ({one_line(error)}).") from error
 
@@ -99,8 +105,11 @@ class Mirror:
             books = self._files.get_file_info([f"{each.path}/{self._logbook}" for each in inside if not each.is_file])
         return sorted(Path(each.path).parent.name for each in books if each.is_file)
 
-    def fetch(self, name: str) -> None:
+    def fetch(self, name: str) -> bool:
         """Bring a result here, unless what is here is the same or has gone on from it.
+
+        Returns:
+            Whether what is here has gone on from what is there.
 
         Raises:
             ConfigError: both have gone on, each by itself, or the store cannot be read.
@@ -108,11 +117,12 @@ class Mirror:
         there, place = self._listed(name), Path(name)
         book = place / self._logbook
         if book not in there:
-            return
-        theirs, ours = self._read(book), _content(self.folder / book)
+            return (self.folder / book).is_file()
+        with self._readable():
+            theirs, ours = self._content_there(book), whole_lines(self.folder / book)
         if ours.startswith(theirs):
-            self._there |= {path: stamp for path, info in there.items() if (stamp := self._same(path, info))}
-            return
+            self._there |= {path: self._same(path, info) or _UNKNOWN for path, info in there.items()}
+            return ours != theirs
         if not theirs.startswith(ours):
             raise ConfigError(
                 f"--name {name}: {self.place(name)} and {self.folder / name} have gone on from each other; delete the "
@@ -123,15 +133,19 @@ class Mirror:
         with self._readable(), ThreadPoolExecutor(_AT_A_TIME) as pool:
             for some in (there.keys() - books, books):  # a copy that is cut short has no logbook
                 list(pool.map(self._bring, some))
-        self._there |= {path: stamp for path in there if (stamp := _stamp(self.folder / path))}
+        self._there |= {path: stamp for path in there if (stamp := stamp_of(self.folder / path))}
+        return False
 
     def _same(self, path: Path, info: Any) -> tuple[int, int] | None:
         """The stamp of a file here that has not changed since it was copied."""
-        stamp = _stamp(self.folder / path)
+        stamp = stamp_of(self.folder / path)
         return stamp if stamp and (stamp[0], True) == (info.size, stamp[1] <= info.mtime_ns) else None
 
-    def _read(self, path: Path) -> bytes:
-        with self._readable(), self._files.open_input_stream(f"{self._root}/{path.as_posix()}") as file:
+    def _key(self, path: Path) -> str:
+        return f"{self._root}/{path.as_posix()}"
+
+    def _content_there(self, path: Path) -> bytes:
+        with self._files.open_input_stream(self._key(path)) as file:
             content: bytes = file.read()
         return content
 
@@ -146,7 +160,7 @@ class Mirror:
         from pyarrow import fs
 
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-        fs.copy_files(f"{self._root}/{path.as_posix()}", str(self.folder / path), self._files, fs.LocalFileSystem())
+        fs.copy_files(self._key(path), str(self.folder / path), self._files, fs.LocalFileSystem())
 
     @contextmanager
     def kept(self, folder: Path, say: Callable[[str], object]) -> Iterator[None]:
@@ -161,11 +175,16 @@ class Mirror:
             yield
         finally:
             is_over.set()
-            copying.join()
-            self._try(folder.name, say)
+            try:
+                copying.join()  # in this thread nothing is copied: a store that does not answer would hold up a Ctrl-C
+            except KeyboardInterrupt:  # what the block has come to is here, and whoever asks is told
+                self.problem = "interrupted"
+                _wait_for_no_answers()
 
     def _keep(self, name: str, is_over: threading.Event, say: Callable[[str], object]) -> None:
-        while not is_over.is_set():
+        is_last = False
+        while not is_last:
+            is_last = is_over.is_set()
             self._try(name, say)
             is_over.wait(EVERY_S)
 
@@ -184,9 +203,11 @@ class Mirror:
         Raises:
             OSError: the store cannot be reached, or refuses.
         """
-        books = {path: _content(self.folder / path) for path in self._here(name) if path.name == self._logbook}
+        known = self._here(name)  # what is not among it is nothing that a logbook tells of, for these are read after it
+        books = {path: whole_lines(self.folder / path) for path in known if path.name == self._logbook}
+        self._check_alone(name, books)
         others = (path for path in self._here(name) if path not in books)
-        stamps = {path: stamp for path in others if (stamp := _stamp(self.folder / path))}
+        stamps = {path: stamp for path in others if (stamp := stamp_of(self.folder / path))}
         changed = [path for path, stamp in stamps.items() if self._there.get(path) != stamp]
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
             for path, is_there in zip(changed, pool.map(self._send, changed), strict=True):
@@ -194,23 +215,36 @@ class Mirror:
                     self._there[path] = stamps[path]
         for path, content in books.items():
             if self._there.get(path) != (stamp := (len(content), 0)):
+                self._there[path] = _UNKNOWN  # a store may have written what it says it has not
                 self._write(path, content)
                 self._there[path] = stamp
-        for path in [path for path in self._there if path.parts[0] == name and path not in {*stamps, *books}]:
-            self._files.delete_file(f"{self._root}/{path.as_posix()}")
+        for path in [path for path in self._there if path.parts[0] == name and path not in {*known, *stamps}]:
+            with suppress(FileNotFoundError):  # somebody has made room there
+                self._files.delete_file(self._key(path))
             del self._there[path]
 
+    def _check_alone(self, name: str, books: Mapping[Path, bytes]) -> None:
+        """Refuse to replace what another machine has written, and to delete a result there that somebody deletes here.
+
+        Raises:
+            OSError: a logbook there is no beginning of the one here, or the result's own is here no more.
+        """
+        if (book := Path(name, self._logbook)) in self._there and book not in books:
+            raise FileNotFoundError(f"{self.folder / book} is gone")
+        for path, content in books.items():
+            size, before = self._files.get_file_info(self._key(path)).size or 0, self._there.get(path, (0, 0))
+            if before != _UNKNOWN and size not in (0, before[0]) and not content.startswith(self._content_there(path)):
+                raise FileExistsError(f"another program has written {path.name} there")
+
     def _here(self, name: str) -> list[Path]:
-        """Files of a result, but for those that are being written."""
-        paths = (path.relative_to(self.folder) for path in (self.folder / name).rglob("*") if path.is_file())
-        return sorted(path for path in paths if not any(part.startswith(".") for part in path.parts))
+        return [path.relative_to(self.folder) for path in files_in(self.folder / name)]
 
     def _send(self, path: Path) -> bool:
         """Copy a file; False where it has gone meanwhile."""
         from pyarrow import fs
 
         try:
-            fs.copy_files(str(self.folder / path), f"{self._root}/{path.as_posix()}", fs.LocalFileSystem(), self._files)
+            fs.copy_files(str(self.folder / path), self._key(path), fs.LocalFileSystem(), self._files)
         except FileNotFoundError:
             if (self.folder / path).exists():
                 raise
@@ -218,68 +252,27 @@ class Mirror:
         return True
 
     def _write(self, path: Path, content: bytes) -> None:
-        with self._files.open_output_stream(f"{self._root}/{path.as_posix()}") as file:
+        with self._files.open_output_stream(self._key(path)) as file:
             file.write(content)
 
-    def check_copied(self, folder: Path) -> None:
+    def check_copied(self, folder: Path, way_out: str = "copy it") -> None:
         """Whether all of a result is there.
+
+        Args:
+            folder: of the result here.
+            way_out: what the user can do if it is not.
 
         Raises:
             StorageError: the last copy has failed.
         """
         if self.problem:
             raise StorageError(
-                f"{self.place(folder.name)} cannot be written ({self.problem}); all of it is in {folder}: copy it, or "
-                "--resume copies it once the store can be reached."
+                f"{self.place(folder.name)} cannot be written ({self.problem}); all of it is in {folder}: {way_out}."
             )
 
 
-def _store(uri: str) -> tuple[Any, str]:
-    """The store of a URI, and the path in it, bucket first."""
+def _wait_for_no_answers() -> None:
+    """End the process with copies on their way; Arrow would have it wait for each, a minute or two if none comes."""
     from pyarrow import fs
 
-    parts = urlsplit(uri)
-    if parts.scheme not in SCHEMES:
-        raise ConfigError(f"--storage {uri}: must be a folder, or s3://bucket/folder or gs://bucket/folder.")
-    if "@" in parts.netloc:  # search.toml has the command line
-        raise ConfigError("--storage: keys must not be in the URI; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
-    if not parts.netloc:
-        raise ConfigError(f"--storage {uri}: must name a bucket, as {parts.scheme}://bucket/folder does.")
-    try:
-        files, root = fs.FileSystem.from_uri(parts._replace(query=urlencode(_options(parts))).geturl())
-    except (OSError, ValueError, NotImplementedError) as error:
-        raise ConfigError(f"--storage {uri}: cannot be opened ({one_line(error)}).") from error
-    return files, root.rstrip("/")
-
-
-def _options(parts: Any) -> dict[str, str]:
-    """Of the store, with the endpoint of the environment."""
-    options = dict(parse_qsl(parts.query))
-    endpoint = urlsplit(next(filter(None, map(os.environ.get, _ENDPOINTS)), ""))
-    if parts.scheme == "s3" and endpoint.netloc and "endpoint_override" not in options:
-        options |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
-    return options
-
-
-def _folder_of(uri: str) -> Path:
-    """Where its results are on this machine: always the same place, so that a session finds what another has left."""
-    parts = urlsplit(uri)
-    readable = re.sub(r"[^\w.-]+", "-", f"{parts.netloc}{parts.path}".strip("/"))[:100]
-    digest = hashlib.sha256(uri.encode()).hexdigest()[:8]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return cache / "distill_tune" / f"{quote(readable)}-{digest}"
-
-
-def _content(path: Path) -> bytes:
-    """Of a logbook up to the last whole entry; nothing where there is none."""
-    whole = path.read_bytes() if path.is_file() else b""
-    return whole[: whole.rfind(b"\n") + 1]
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Size and time of a file; None where it has gone meanwhile."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_size, found.st_mtime_ns
+    atexit.unregister(fs.ensure_s3_finalized)

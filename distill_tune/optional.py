@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
 from packaging.version import Version
 
 from distill_tune.errors import DistillTuneError, one_line
+
+_TELLS_NOBODY = {"ORT_DISABLE_TELEMETRY": "1"}
+"""ONNX Runtime gives the machine a number when it is imported, in the user's cache, and tells its makers of it."""
 
 
 def imported(package: str, who: str, error: type[DistillTuneError], oldest: str | None = None) -> Any:
@@ -22,6 +26,8 @@ def imported(package: str, who: str, error: type[DistillTuneError], oldest: str 
     Raises:
         DistillTuneError: of the kind `error`; it is not installed, or too old.
     """
+    for name, value in _TELLS_NOBODY.items():
+        os.environ.setdefault(name, value)
     try:
         module = import_module(package)
     except ImportError as missing:

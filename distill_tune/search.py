@@ -7,14 +7,16 @@ import json
 import shlex
 import sys
 import sysconfig
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill_tune.cli import INTERRUPTED, Parser, guarded, leave, storage_at, warn
 from distill_tune.config import load_space
-from distill_tune.errors import ConfigError
+from distill_tune.errors import CacheError, ConfigError
 from distill_tune.paths import expanded, is_file
+from distill_tune.streams import tell
 
 if TYPE_CHECKING:
     from distill_tune.mirror import Mirror
@@ -65,7 +67,10 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     storage, mirror = storage_at(given.storage, LOGBOOK, must_lock=True)
     _check_holds_results(storage, given.storage)
     goes_on = given.resume or given.extend is not None
-    order = replace((_onward if goes_on else _new)(given, storage, command, mirror), mirror=mirror)
+    order = (_onward if goes_on else _new)(given, storage, command, mirror)
+    if order is None:
+        return 0
+    order = replace(order, mirror=mirror)
     if given.dry_run:
         from distill_tune.tuning.cluster.connection import is_there_already
         from distill_tune.tuning.dry_run import dry_run
@@ -79,12 +84,14 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     from distill_tune.tuning.showing.display import Reporter, SteadyConsole
     from distill_tune.tuning.showing.final_report import final_report
 
+    if mirror is not None:
+        mirror.check_writable()
     console = SteadyConsole()
     job = Job(order, Reporter(console, given.quiet))
     found = job.run()
     final_report(console, found, job.order.folder, order.address, mirror)
     if mirror is not None:
-        mirror.check_copied(job.order.folder)
+        mirror.check_copied(job.order.folder, "copy it, or --resume copies it once the store can be reached")
     return INTERRUPTED if found["status"] == "interrupted" else 0
 
 
@@ -117,8 +124,11 @@ def _new(given: argparse.Namespace, storage: Path, command: str, mirror: Mirror 
     return Order(space, name, folder, command, given.address, is_named=is_named)
 
 
-def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirror | None) -> Order:
-    """The order to take up or extend an old search, whose configuration is in its folder."""
+def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirror | None) -> Order | None:
+    """The order to take up or extend an old search, whose configuration is in its folder.
+
+    None where all that was left to do was to copy it: it has ended while its store could not be reached.
+    """
     option = "--resume" if given.resume else "--extend"
     if given.settings or given.trials is not None:
         raise ConfigError(f"{option}: the configuration of a search cannot change; leave out --set and --trials.")
@@ -137,8 +147,10 @@ def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirr
     if given.name:
         check_name(given.name)
         folder = storage / given.name
-        if mirror is not None:
-            mirror.fetch(given.name)
+        is_ahead = mirror is not None and mirror.fetch(given.name)
+        if mirror is not None and is_ahead and given.resume and not given.dry_run and _is_finished(folder):
+            _copy(folder, mirror)
+            return None
     elif mirror is not None:
         there = ", ".join(mirror.names) or "none"
         raise ConfigError(f"{option}: of a storage that is a URI, --name must say which search; there are: {there}.")
@@ -147,6 +159,20 @@ def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirr
     if given.resume:
         return taken_up(folder, command, given.address)
     return extended(folder, int(given.extend), given.time, command, given.address)
+
+
+def _is_finished(folder: Path) -> bool:
+    from distill_tune.tuning.state.history import History
+
+    with suppress(CacheError):  # which is said where the search is taken up
+        return History.of(folder).is_finished
+    return False
+
+
+def _copy(folder: Path, mirror: Mirror) -> None:
+    with mirror.kept(folder, warn):
+        tell(f"Copying {folder.name}, which is finished, to {mirror.uri}", sys.stdout)
+    mirror.check_copied(folder)
 
 
 def _is_count(text: str) -> bool:

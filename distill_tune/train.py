@@ -75,6 +75,7 @@ def _train(given: argparse.Namespace) -> int:
         if mirror is None:
             return _run(space, folder, given.seeds)
         mirror.check_free(folder.name)
+        mirror.check_writable()
         with mirror.kept(folder, _say):
             status = _run(space, folder, given.seeds)
         mirror.check_copied(folder)

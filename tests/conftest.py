@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the searches of a file's tests leave their results."""
     return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of an S3 server."""
+    from moto.server import ThreadedMotoServer
+
+    running = ThreadedMotoServer(port=0)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@pytest.fixture
+def store(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """An empty bucket called `bucket`, as this machine reaches it."""
+    import boto3
+
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_ENDPOINT_URL": server,
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
+    found = boto3.resource("s3", region_name="us-east-1").Bucket("bucket")
+    found.create()
+    yield found
+    found.objects.delete()
 
 
 @pytest.fixture

@@ -6,6 +6,10 @@ Python, as before; the student's folder then lacks what could not be written, an
 
 from __future__ import annotations
 
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +44,25 @@ def write_programs(folder: Path, network: nn.Module, inputs: NDArray[Any]) -> di
     left_out = {each.file: f"it needs the package {each.missing}" for each in formats if each.missing}
     formats = [each for each in formats if not each.missing]
     try:
-        program = program_of(network, inputs)
-    except OSError:
-        raise
-    except Exception as error:  # of a user's own network; PyTorch has many kinds of errors for what it cannot export
+        with _quiet():
+            program = program_of(network, inputs)
+    except (Exception, SystemExit) as error:  # of a user's own network; and PyTorch has many kinds of errors of its own
         why = f"PyTorch cannot export the network ({one_line(error)})"
         return left_out | {each.file: why for each in formats}
     found = {each.file: _written(each, program, folder / each.file, network, inputs) for each in formats}
     return left_out | {file: why for file, why in found.items() if why}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PyTorch tells at length of what it cannot export: it logs, and prints all of the graph that it has by then."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def program_of(network: nn.Module, inputs: NDArray[Any]) -> ExportedProgram:
@@ -72,7 +87,7 @@ def _written(
         why = _difference(kind, path, network, inputs) if kind.can_run else None
     except OSError:
         raise
-    except Exception as error:  # as above
+    except (Exception, SystemExit) as error:  # as above
         why = f"it cannot be written ({one_line(error)})"
     if why is not None:
         path.unlink(missing_ok=True)

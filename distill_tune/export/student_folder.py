@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _COMPARED = 64
-"""Samples of which student and programs must say the same."""
+"""Samples of which student and programs must say the same; of large ones fewer, for which there is memory."""
 
 __all__ = ["BEST", "OF_SEED", "StudentFolder", "open_student_folder", "write_student_folder"]
 
@@ -46,6 +46,8 @@ def write_student_folder(
     Returns:
         As `write_programs`: what the folder lacks, and why.
     """
+    from distill_tune.evaluation.portions import samples_at_a_time
+
     description: dict[str, Any] = {
         "input_shape": dataset.input_shape,
         "classes": dataset.classes,
@@ -62,4 +64,5 @@ def write_student_folder(
             write_weights(new / WEIGHTS, weights)
         (new / STUDENT_JSON).write_text(json.dumps(description, indent=1), encoding="utf-8")
         (new / "README.md").write_text(card, encoding="utf-8")
-        return write_programs(new, open_student_folder(new).student, dataset.split("train").inputs[:_COMPARED])
+        compared = min(_COMPARED, samples_at_a_time(dataset.input_shape))  # programs take all of them at once
+        return write_programs(new, open_student_folder(new).student, dataset.split("train").inputs[:compared])

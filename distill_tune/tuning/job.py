@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -111,10 +112,20 @@ class Job:
             stack.callback(context.claim.logbook.release)
             context = context.linked()
         if self.order.mirror is not None:
-            stack.enter_context(self.order.mirror.kept(context.claim.folder, self.reporter.tell))
+            stack.enter_context(self._copied(self.order.mirror.kept(context.claim.folder, self.reporter.tell)))
         from distill_tune.tuning.session import Session
 
         return Session(self.order.space_name, self.reporter, self.interrupt, self.clock, context)
+
+    @contextmanager
+    def _copied(self, kept: AbstractContextManager[None]) -> Iterator[None]:
+        """The last copy can be stopped by a signal, however much all else is done by then."""
+        with kept:
+            try:
+                yield
+            finally:
+                is_done, self.interrupt.is_done = self.interrupt.is_done, False
+        self.interrupt.is_done = is_done
 
     def _search_context(self, stack: ExitStack) -> SearchContext:
         """Everything that can be refused, and then the claim to the folder."""

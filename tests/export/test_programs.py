@@ -2,14 +2,18 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
+from runs import run_space
 from torch import Tensor, nn
 
 from distill_tune.evaluation.predicting import predict_logits
+from distill_tune.export import student_folder
 from distill_tune.export.formats import Format
 from distill_tune.export.programs import write_programs
 from distill_tune.registry import FORMATS, STUDENTS
@@ -79,13 +83,39 @@ class Forgetful(nn.Module):
         return logits + self.calls
 
 
-def test_a_network_that_no_graph_can_hold_has_no_programs_and_it_is_said_why(tmp_path: Path) -> None:
+def test_a_network_that_no_graph_can_hold_has_no_programs_and_it_is_said_why(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     left_out = write_programs(tmp_path, Undecided().eval(), some((3,), 4))
+    assert capfd.readouterr() == ("", "")
     assert sorted(left_out) == FILES
     for why in left_out.values():
         assert why.startswith("PyTorch cannot export the network (")
         assert "\n" not in why
     assert not any(tmp_path.iterdir())
+
+
+class Unwilling(nn.Module):
+    """Does not let itself be exported, in a way of its own."""
+
+    def __init__(self, refusal: BaseException) -> None:
+        super().__init__()
+        self.layer, self.refusal = nn.Linear(3, 2), refusal
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            raise self.refusal
+        logits: Tensor = self.layer(inputs)
+        return logits
+
+
+@pytest.mark.parametrize("refusal", [SystemExit("not me"), OSError("could not get source code")], ids=str)
+def test_however_a_network_refuses_to_be_exported_it_costs_its_programs_alone(
+    tmp_path: Path, refusal: BaseException
+) -> None:
+    left_out = write_programs(tmp_path, Unwilling(refusal).eval(), some((3,), 4))
+    assert sorted(left_out) == FILES
+    assert all(str(refusal) in why for why in left_out.values())
 
 
 def test_a_program_that_says_something_else_is_left_out(tmp_path: Path) -> None:
@@ -105,3 +135,16 @@ def test_without_the_package_that_writes_it_a_program_is_left_out_and_without_th
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     assert write_programs(tmp_path, nn.Linear(3, 2).eval(), some((3,), 4)) == left_out
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({*FILES} - {*left_out})
+
+
+@pytest.mark.parametrize(("shape", "count"), [((16,), 64), ((1, 28, 28), 64), ((3, 224, 224), 8)], ids=str)
+def test_programs_are_given_no_more_at_once_than_there_is_memory_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], count: int
+) -> None:
+    split = SimpleNamespace(inputs=some(shape, 70))
+    known = {"input_shape": shape, "classes": ("a", "b"), "encoder": None, "split_fingerprint": "x", "is_image": False}
+    monkeypatch.setattr(student_folder, "open_student_folder", Mock())
+    monkeypatch.setattr(student_folder, "write_programs", written := Mock())
+    data: Any = SimpleNamespace(**known, split=lambda name: split)
+    student_folder.write_student_folder(tmp_path / "best", run_space().config, data, {}, "card")
+    assert len(written.call_args.args[2]) == count

@@ -6,7 +6,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from distill_tune.errors import DistillTuneError
 from distill_tune.export.formats._base import Format
+from distill_tune.optional import imported
 from distill_tune.registry import FORMATS
 
 if TYPE_CHECKING:
@@ -41,8 +43,7 @@ class Onnx(Format):
 
     def answers(self, path: Path, inputs: NDArray[Any]) -> NDArray[Any]:
         """ONNX Runtime's, on the CPU."""
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        runtime = imported("onnxruntime", self.file, DistillTuneError)
+        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         logits: NDArray[Any] = session.run([_LOGITS], {_INPUTS: inputs})[0]
         return logits

@@ -45,7 +45,7 @@ def final_report(
     if (folder / REPORT).is_file():  # a disk that is full has no page, and a warning has said so
         say(f"report       {folder / REPORT}")
     say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / TENSORBOARD))}")
-    if mirror is not None:
+    if mirror is not None and not mirror.problem:
         say(f"copy         {mirror.place(folder.name)}")
 
 
