@@ -11,7 +11,7 @@ from packaging.version import Version
 from distill_tune.errors import DistillTuneError, one_line
 
 _TELLS_NOBODY = {"ORT_DISABLE_TELEMETRY": "1"}
-"""ONNX Runtime gives the machine a number when it is imported, in the user's cache, and tells its makers of it."""
+"""When it is imported, ONNX Runtime gives the machine a number, in the user's cache, to be known by to its makers."""
 
 
 def imported(package: str, who: str, error: type[DistillTuneError], oldest: str | None = None) -> Any:
