@@ -9,6 +9,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from disks import files_of_at_most
 from runs import run_space
 from torch import Tensor, nn
 
@@ -116,6 +117,14 @@ def test_however_a_network_refuses_to_be_exported_it_costs_its_programs_alone(
     left_out = write_programs(tmp_path, Unwilling(refusal).eval(), some((3,), 4))
     assert sorted(left_out) == FILES
     assert all(str(refusal) in why for why in left_out.values())
+
+
+def test_a_program_for_which_there_is_no_room_is_left_out_and_the_smaller_one_is_there(tmp_path: Path) -> None:
+    with files_of_at_most(4096):
+        left_out = write_programs(tmp_path, nn.Linear(3, 2).eval(), some((3,), 4))
+    assert list(left_out) == ["student.pt2"]
+    assert left_out["student.pt2"].startswith("it cannot be written (")
+    assert [path.name for path in tmp_path.iterdir()] == ["student.onnx"]
 
 
 def test_a_program_that_says_something_else_is_left_out(tmp_path: Path) -> None:
