@@ -41,7 +41,11 @@ def write_programs(folder: Path, network: nn.Module, inputs: NDArray[Any]) -> di
     """
     inputs = np.array(inputs)  # of a read-only map
     formats: list[Format] = [FORMATS.get(name)() for name in FORMATS.names]
-    left_out = {each.file: f"it needs the package {each.missing}" for each in formats if each.missing}
+    left_out = {
+        each.file: f"it needs {each.missing}, which `pip install {each.missing}` installs"
+        for each in formats
+        if each.missing
+    }
     formats = [each for each in formats if not each.missing]
     try:
         with _quiet():

@@ -136,7 +136,10 @@ def test_a_program_that_says_something_else_is_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("package", "left_out"),
-    [("onnxscript", {"student.onnx": "it needs the package onnxscript"}), ("onnxruntime", {})],
+    [
+        ("onnxscript", {"student.onnx": "it needs onnxscript, which `pip install onnxscript` installs"}),
+        ("onnxruntime", {}),
+    ],
 )
 def test_without_the_package_that_writes_it_a_program_is_left_out_and_without_the_one_that_runs_it_it_is_not_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, left_out: dict[str, str]
