@@ -14,14 +14,13 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from distill_tune.errors import ConfigError, StorageError, one_line
 from distill_tune.growing_files import files_in, stamp_of, whole_lines
-from distill_tune.object_store import folder_here, opened_store
+from distill_tune.object_store import Store, folder_here
 
 EVERY_S = 20.0
 """From the end of one copy to the beginning of the next: what a lost machine takes with it."""
@@ -42,68 +41,18 @@ class Mirror:
             logbook: the name of the files that tell what else is in a result.
 
         Raises:
-            ConfigError: it is no such URI, or there is no such bucket, or the store cannot be reached.
+            ConfigError: as `Store`; or nobody knows where this user's files are.
         """
-        self.uri, self._logbook = uri, logbook
-        self._files, self._root = opened_store(uri)
-        self.folder = folder_here(uri)
+        self.store, self.folder, self._logbook = Store(uri), folder_here(uri), logbook
         self._there: dict[Path, tuple[int, int]] = {}
         """By name below the folder: size and time of each file when it was copied."""
         self.problem = ""
         """Why the last copy failed; empty where it did not."""
-        bucket = self._root.partition("/")[0]
-        with self._readable():
-            is_there = self._files.get_file_info(bucket).type.name == "Directory"
-        if not is_there:
-            raise ConfigError(f"--storage {uri}: there is no bucket {bucket!r}; make it, or name another.")
-
-    def check_writable(self) -> None:
-        """Write to the store, which may keep the mark of an empty folder of it: once all else has been looked at.
-
-        Raises:
-            ConfigError: it refuses.
-        """
-        try:
-            token = f"{self._root}/.distill_tune"
-            with self._files.open_output_stream(token) as file:
-                file.write(b"may be deleted\n")
-            with suppress(FileNotFoundError):  # another program has just looked too
-                self._files.delete_file(token)
-        except OSError as error:
-            raise ConfigError(f"--storage {self.uri}: cannot be written to ({one_line(error)}).") from error
-
-    def place(self, name: str) -> str:
-        """Where a result is, as a URI."""
-        parts = urlsplit(self.uri)
-        return parts._replace(path=f"{parts.path.rstrip('/')}/{name}").geturl()
-
-    def check_free(self, name: str) -> None:
-        """Whether a name is free for a new result.
-
-        Raises:
-            ConfigError: it is not, or the store cannot be read.
-        """
-        if self._listed(name):
-            raise ConfigError(f"--name {name}: {self.place(name)} holds another result; choose another name.")
-
-    def _listed(self, name: str) -> dict[Path, Any]:
-        """What is below a name in the store, by name below the root."""
-        from pyarrow import fs
-
-        with self._readable():
-            place = fs.FileSelector(f"{self._root}/{name}", recursive=True, allow_not_found=True)
-            found = self._files.get_file_info(place)
-        return {Path(each.path).relative_to(self._root): each for each in found if each.is_file}
 
     @property
     def names(self) -> list[str]:
         """Of the results in the store."""
-        from pyarrow import fs
-
-        with self._readable():
-            inside = self._files.get_file_info(fs.FileSelector(self._root, allow_not_found=True))
-            books = self._files.get_file_info([f"{each.path}/{self._logbook}" for each in inside if not each.is_file])
-        return sorted(Path(each.path).parent.name for each in books if each.is_file)
+        return self.store.names(self._logbook)
 
     def fetch(self, name: str) -> bool:
         """Bring a result here, unless what is here is the same or has gone on from it.
@@ -114,23 +63,22 @@ class Mirror:
         Raises:
             ConfigError: both have gone on, each by itself, or the store cannot be read.
         """
-        there, place = self._listed(name), Path(name)
-        book = place / self._logbook
+        there, book = self.store.listed(name), Path(name, self._logbook)
         if book not in there:
             return (self.folder / book).is_file()
-        with self._readable():
-            theirs, ours = self._content_there(book), whole_lines(self.folder / book)
+        with self.store.readable():
+            theirs, ours = self.store.read(book), whole_lines(self.folder / book)
         if ours.startswith(theirs):
             self._there |= {path: self._same(path, info) or _UNKNOWN for path, info in there.items()}
             return ours != theirs
         if not theirs.startswith(ours):
             raise ConfigError(
-                f"--name {name}: {self.place(name)} and {self.folder / name} have gone on from each other; delete the "
-                "one that you do not want."
+                f"--name {name}: {self.store.place(name)} and {self.folder / name} have gone on from each other; "
+                "delete the one that you do not want."
             )
         shutil.rmtree(self.folder / name, ignore_errors=True)
         books = [path for path in there if path.name == self._logbook]
-        with self._readable(), ThreadPoolExecutor(_AT_A_TIME) as pool:
+        with self.store.readable(), ThreadPoolExecutor(_AT_A_TIME) as pool:
             for some in (there.keys() - books, books):  # a copy that is cut short has no logbook
                 list(pool.map(self._bring, some))
         self._there |= {path: stamp for path in there if (stamp := stamp_of(self.folder / path))}
@@ -141,26 +89,8 @@ class Mirror:
         stamp = stamp_of(self.folder / path)
         return stamp if stamp and (stamp[0], True) == (info.size, stamp[1] <= info.mtime_ns) else None
 
-    def _key(self, path: Path) -> str:
-        return f"{self._root}/{path.as_posix()}"
-
-    def _content_there(self, path: Path) -> bytes:
-        with self._files.open_input_stream(self._key(path)) as file:
-            content: bytes = file.read()
-        return content
-
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ConfigError(f"--storage {self.uri}: cannot be read ({one_line(error)}); try again.") from error
-
     def _bring(self, path: Path) -> None:
-        from pyarrow import fs
-
-        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-        fs.copy_files(self._key(path), str(self.folder / path), self._files, fs.LocalFileSystem())
+        self.store.bring(path, self.folder / path)
 
     @contextmanager
     def kept(self, folder: Path, say: Callable[[str], object]) -> Iterator[None]:
@@ -192,9 +122,9 @@ class Mirror:
         try:
             self.push(name)
             self.problem = ""
-        except OSError as error:
+        except Exception as error:  # whatever it is: a thread that ends in silence would leave a result half copied
             if not self.problem:
-                say(f"warning: {self.place(name)} cannot be written ({one_line(error)}); it is tried again")
+                say(f"warning: {self.store.place(name)} cannot be written ({one_line(error)}); it is tried again")
             self.problem = one_line(error)
 
     def push(self, name: str) -> None:
@@ -216,11 +146,10 @@ class Mirror:
         for path, content in books.items():
             if self._there.get(path) != (stamp := (len(content), 0)):
                 self._there[path] = _UNKNOWN  # a store may have written what it says it has not
-                self._write(path, content)
+                self.store.write(path, content)
                 self._there[path] = stamp
         for path in [path for path in self._there if path.parts[0] == name and path not in {*known, *stamps}]:
-            with suppress(FileNotFoundError):  # somebody has made room there
-                self._files.delete_file(self._key(path))
+            self.store.delete(path)
             del self._there[path]
 
     def _check_alone(self, name: str, books: Mapping[Path, bytes]) -> None:
@@ -232,8 +161,8 @@ class Mirror:
         if (book := Path(name, self._logbook)) in self._there and book not in books:
             raise FileNotFoundError(f"{self.folder / book} is gone")
         for path, content in books.items():
-            size, before = self._files.get_file_info(self._key(path)).size or 0, self._there.get(path, (0, 0))
-            if before != _UNKNOWN and size not in (0, before[0]) and not content.startswith(self._content_there(path)):
+            size, before = self.store.size(path), self._there.get(path, (0, 0))
+            if before != _UNKNOWN and size not in (0, before[0]) and not content.startswith(self.store.read(path)):
                 raise FileExistsError(f"another program has written {path.name} there")
 
     def _here(self, name: str) -> list[Path]:
@@ -241,19 +170,13 @@ class Mirror:
 
     def _send(self, path: Path) -> bool:
         """Copy a file; False where it has gone meanwhile."""
-        from pyarrow import fs
-
         try:
-            fs.copy_files(str(self.folder / path), self._key(path), fs.LocalFileSystem(), self._files)
+            self.store.send(self.folder / path, path)
         except FileNotFoundError:
             if (self.folder / path).exists():
                 raise
             return False
         return True
-
-    def _write(self, path: Path, content: bytes) -> None:
-        with self._files.open_output_stream(self._key(path)) as file:
-            file.write(content)
 
     def check_copied(self, folder: Path, way_out: str = "copy it") -> None:
         """Whether all of a result is there.
@@ -266,9 +189,8 @@ class Mirror:
             StorageError: the last copy has failed.
         """
         if self.problem:
-            raise StorageError(
-                f"{self.place(folder.name)} cannot be written ({self.problem}); all of it is in {folder}: {way_out}."
-            )
+            place = self.store.place(folder.name)
+            raise StorageError(f"{place} cannot be written ({self.problem}); all of it is in {folder}: {way_out}.")
 
 
 def _wait_for_no_answers() -> None:

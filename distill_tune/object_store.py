@@ -1,10 +1,12 @@
-"""Object stores by their URI: how one is opened, and which folder of this machine stands for it."""
+"""Object stores by their URI: how one is opened, what is in it, and which folder of this machine stands for it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
@@ -14,6 +16,116 @@ from distill_tune.errors import ConfigError, one_line
 SCHEMES = ("s3", "gs")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Where another store than Amazon's is: every tool for S3 knows these variables but Arrow (apache/arrow#49643)."""
+
+
+class Store:
+    """A folder of an object store, in which results are; paths in it are relative, the name of a result first."""
+
+    def __init__(self, uri: str):
+        """Find it.
+
+        Args:
+            uri: `s3://bucket/folder` or `gs://bucket/folder`.
+
+        Raises:
+            ConfigError: it is no such URI, or there is no such bucket, or the store cannot be reached.
+        """
+        self.uri = uri
+        self._files, self._root = opened_store(uri)
+        bucket = self._root.partition("/")[0]
+        with self.readable():
+            is_there = self._files.get_file_info(bucket).type.name == "Directory"
+        if not is_there:
+            raise ConfigError(f"--storage {uri}: there is no bucket {bucket!r}; make it, or name another.")
+
+    def check_writable(self) -> None:
+        """Write to it, which may leave the mark of an empty folder there: once all else has been looked at.
+
+        Raises:
+            ConfigError: it refuses.
+        """
+        token = Path(".distill_tune")
+        try:
+            self.write(token, b"may be deleted\n")
+            self.delete(token)
+        except OSError as error:
+            raise ConfigError(f"--storage {self.uri}: cannot be written to ({one_line(error)}).") from error
+
+    def check_free(self, name: str) -> None:
+        """Whether a name is free for a new result.
+
+        Raises:
+            ConfigError: it is not, or the store cannot be read.
+        """
+        if self.listed(name):
+            raise ConfigError(f"--name {name}: {self.place(name)} holds another result; choose another name.")
+
+    def place(self, name: str) -> str:
+        """Where a result is, as a URI."""
+        parts = urlsplit(self.uri)
+        return parts._replace(path=f"{parts.path.rstrip('/')}/{name}").geturl()
+
+    def names(self, logbook: str) -> list[str]:
+        """Of the results that have such a file."""
+        from pyarrow import fs
+
+        with self.readable():
+            inside = self._files.get_file_info(fs.FileSelector(self._root, allow_not_found=True))
+            books = self._files.get_file_info([f"{each.path}/{logbook}" for each in inside if not each.is_file])
+        return sorted(Path(each.path).parent.name for each in books if each.is_file)
+
+    def listed(self, name: str) -> dict[Path, Any]:
+        """What is in a result, as Arrow tells of it."""
+        from pyarrow import fs
+
+        with self.readable():
+            place = fs.FileSelector(f"{self._root}/{name}", recursive=True, allow_not_found=True)
+            found = self._files.get_file_info(place)
+        return {Path(each.path).relative_to(self._root): each for each in found if each.is_file}
+
+    @contextmanager
+    def readable(self) -> Iterator[None]:
+        """What fails in the block is a store that cannot be read."""
+        try:
+            yield
+        except OSError as error:
+            raise ConfigError(f"--storage {self.uri}: cannot be read ({one_line(error)}); try again.") from error
+
+    def size(self, path: Path) -> int:
+        """In bytes; 0 where there is no such file."""
+        return self._files.get_file_info(self._key(path)).size or 0
+
+    def read(self, path: Path) -> bytes:
+        """The content of a file."""
+        with self._files.open_input_stream(self._key(path)) as file:
+            content: bytes = file.read()
+        return content
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Write a file, as a whole or not at all."""
+        with self._files.open_output_stream(self._key(path)) as file:
+            file.write(content)
+
+    def send(self, source: Path, path: Path) -> None:
+        """Copy a file of this machine there."""
+        from pyarrow import fs
+
+        fs.copy_files(str(source), self._key(path), fs.LocalFileSystem(), self._files)
+
+    def bring(self, path: Path, target: Path) -> None:
+        """Copy a file to this machine."""
+        from pyarrow import fs
+
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fs.copy_files(self._key(path), str(target), self._files, fs.LocalFileSystem())
+
+    def delete(self, path: Path) -> None:
+        """Delete a file, unless somebody has done so."""
+        with suppress(FileNotFoundError):
+            self._files.delete_file(self._key(path))
+
+    def _key(self, path: Path) -> str:
+        return f"{self._root}/{path.as_posix()}"
 
 
 def opened_store(uri: str) -> tuple[Any, str]:

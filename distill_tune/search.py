@@ -85,7 +85,7 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     from distill_tune.tuning.showing.final_report import final_report
 
     if mirror is not None:
-        mirror.check_writable()
+        mirror.store.check_writable()
     console = SteadyConsole()
     job = Job(order, Reporter(console, given.quiet))
     found = job.run()
@@ -120,7 +120,7 @@ def _new(given: argparse.Namespace, storage: Path, command: str, mirror: Mirror 
 
     folder, is_named = new_result(storage, given.name, path), given.name is not None
     if mirror is not None:
-        mirror.check_free(folder.name)
+        mirror.store.check_free(folder.name)
     return Order(space, name, folder, command, given.address, is_named=is_named)
 
 
@@ -171,7 +171,7 @@ def _is_finished(folder: Path) -> bool:
 
 def _copy(folder: Path, mirror: Mirror) -> None:
     with mirror.kept(folder, warn):
-        tell(f"Copying {folder.name}, which is finished, to {mirror.uri}", sys.stdout)
+        tell(f"Copying {folder.name}, which is finished, to {mirror.store.uri}", sys.stdout)
     mirror.check_copied(folder)
 
 

@@ -122,9 +122,9 @@ def test_a_result_is_brought_to_another_machine_whole(elsewhere: Mirror) -> None
     found = {path.name: path.read_text() for path in elsewhere.folder.rglob("*") if path.is_file()}
     assert found == {BOOK: "1\n2\n", "a": "x"}
     assert elsewhere.names == ["one"]
-    elsewhere.check_free("two")
+    elsewhere.store.check_free("two")
     with pytest.raises(ConfigError, match=r"^--name one: s3://bucket/team/results/one holds another result; choose "):
-        elsewhere.check_free("one")
+        elsewhere.store.check_free("one")
 
 
 def test_a_copy_that_was_cut_short_on_its_way_here_is_made_anew(elsewhere: Mirror) -> None:
@@ -135,7 +135,7 @@ def test_a_copy_that_was_cut_short_on_its_way_here_is_made_anew(elsewhere: Mirro
             super()._bring(path)
 
     with pytest.raises(ConfigError, match=r"cannot be read \(OSError: gone\); try again\.$"):
-        Cut(elsewhere.uri, BOOK).fetch("one")
+        Cut(elsewhere.store.uri, BOOK).fetch("one")
     elsewhere.fetch("one")
     assert (elsewhere.folder / "one/deep/a").read_text() == "x"
 
@@ -163,6 +163,21 @@ def test_what_was_brought_is_not_sent_back(elsewhere: Mirror, store: Any) -> Non
     store.objects.delete()
     elsewhere.push("one")
     assert list(contents(store)) == [f"team/results/one/{BOOK}"], "which is short, and whose length is all that counts"
+
+
+def test_a_fault_that_is_none_of_the_stores_does_not_pass_for_a_copy(store: Any) -> None:
+    class Faulty(Mirror):
+        def push(self, name: str) -> None:
+            raise ValueError("no path of Arrow's")
+
+    made, said = Faulty("s3://bucket/x", BOOK), list[str]()
+    with made.kept(made.folder / "one", said.append):
+        pass
+    assert said == [
+        "warning: s3://bucket/x/one cannot be written (ValueError: no path of Arrow's); it is tried again",
+    ]
+    with pytest.raises(StorageError, match=r"cannot be written \(ValueError: no path of Arrow's\); all of it is in "):
+        made.check_copied(made.folder / "one")
 
 
 def test_a_store_that_fails_is_told_of_once_and_tried_again(

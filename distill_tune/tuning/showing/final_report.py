@@ -46,13 +46,13 @@ def final_report(
         say(f"report       {folder / REPORT}")
     say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / TENSORBOARD))}")
     if mirror is not None and not mirror.problem:
-        say(f"copy         {mirror.place(folder.name)}")
+        say(f"copy         {mirror.store.place(folder.name)}")
 
 
 def command_to_go_on(folder: Path, address: str | None = None, mirror: Mirror | None = None) -> str:
     """The command that takes the search up."""
     is_job = _OF_A_JOB in os.environ
-    place = str(folder.parent) if mirror is None else mirror.uri
+    place = str(folder.parent) if mirror is None else mirror.store.uri
     storage = "" if folder.parent == _usual() and not is_job else f" --storage {shlex.quote(place)}"
     cluster = f" --address {shlex.quote(address)}" if address else ""
     command = "cluster/submit.sh --address URL" if is_job else "python -m distill_tune.search"
