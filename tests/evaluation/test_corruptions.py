@@ -16,9 +16,10 @@ def test_every_corruption_fits_something() -> None:
 
 
 def test_images_and_tables_have_corruptions_of_their_own() -> None:
-    images, rows = (set(corruptions_for(INPUTS[kind].ndim)) for kind in ("photographs", "rows"))
-    assert images & rows == {"noise"}
-    assert len(images) >= 12
+    photographs, digits, rows = (set(corruptions_for(INPUTS[kind].ndim)) for kind in ("photographs", "digits", "rows"))
+    assert digits == photographs
+    assert photographs & rows == {"noise"}
+    assert len(photographs) >= 12
     assert len(rows) >= 4
 
 
