@@ -39,6 +39,7 @@ from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.tuning.cluster.connection import Connection
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.files import HERE
 from distill_tune.tuning.workers.groups import make_group
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
 
@@ -92,7 +93,7 @@ def _groups(given: Namespace) -> Iterator[dict[int, WorkerGroup]]:
     """By number of workers; up for all cases."""
     folder = free_folder(given.storage, "data_parallel")
     groups = {
-        number: make_group(ResourcesConfig(workers_per_trial=number), folder, f"{folder.name}-{number}", 0)
+        number: make_group(ResourcesConfig(workers_per_trial=number), folder, f"{folder.name}-{number}", 0, HERE)
         for number in (1, given.workers)
     }
     for group in groups.values():

@@ -16,15 +16,20 @@ if TYPE_CHECKING:
 
 
 def write_weights(path: Path, state: Mapping[str, Tensor], record: dict[str, str] | None = None) -> None:
-    """Write tensors of any device, each in full if some are tied, atomically, and what is said of them beside.
+    """Write tensors of any device atomically, and what is said of them beside.
 
     Raises:
         OSError: they cannot be written.
     """
+    with new_file(path) as temporary:
+        temporary.write_bytes(as_safetensors(state, record))  # `save_file` calls a full disk an error of its format
+
+
+def as_safetensors(state: Mapping[str, Tensor], record: dict[str, str] | None = None) -> bytes:
+    """What such a file has in it: tensors of any device, each in full if some are tied."""
     import torch
     from safetensors.torch import save
 
     # The format has no two names for one memory, nor views of one, so each tensor is made its own.
     apart = {name: one.detach().cpu().clone(memory_format=torch.contiguous_format) for name, one in state.items()}
-    with new_file(path) as temporary:
-        temporary.write_bytes(save(apart, record))  # `save_file` calls a full disk an error of its format
+    return save(apart, record)

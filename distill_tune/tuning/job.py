@@ -37,6 +37,7 @@ from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.origin import Origin
 from distill_tune.tuning.verdict.clock import Clock
+from distill_tune.tuning.workers.files import files_of
 from distill_tune.users_faults import users_faults_refused
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Job:
                 context = self._search_context(stack)
             stack.callback(context.claim.logbook.release)
             context = context.linked()
+        context = replace(context, files=stack.enter_context(files_of(context.claim.folder)))
         if self.order.mirror is not None:
             stack.enter_context(self._copied(self.order.mirror.kept(context.claim.folder, self.reporter.tell)))
         from distill_tune.tuning.session import Session
@@ -182,13 +184,14 @@ class Job:
         connection = stack.enter_context(Connection(self.order.address, self.resources, self.reporter.tell))
         self.connection = connection
         import distill_tune.tuning.session  # noqa: F401  takes a second, in which Ray can start
-        from distill_tune.tuning.cluster.nodes import check_nodes
+        from distill_tune.tuning.cluster.nodes import look_at_nodes
 
         connection.wait()
         places = places_of_the_cluster(self.resources)
         storage = self.order.folder.parent
-        if (count := check_nodes(storage, self.resources.gpus_per_worker > 0, self.reporter.tell)) > 1:
-            self.reporter.tell(f"{count} nodes share {storage}, with places for {places} trials at a time")
+        nodes = look_at_nodes(storage, self.resources.gpus_per_worker > 0, self.reporter.tell)
+        if nodes.count > 1:
+            self.reporter.tell(f"{nodes.in_words(storage)}; there are places for {places} trials at a time")
         if idle := idle_gpus(nodes_of_ray(), self.resources):
             self.reporter.tell(idle)
         return places

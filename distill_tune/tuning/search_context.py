@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from distill_tune.distillation.preparation.prepare import Preparation
 from distill_tune.tuning.planning.fitting import Fitted
 from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.workers.files import HERE, Files
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class SearchContext:
     """For so many trainings at a time."""
     prepared_s: float
     """When preparation had ended, in seconds since 1970."""
+    files: Files = HERE
+    """The folder's, for workers on whatever node."""
 
     @property
     def places(self) -> int:

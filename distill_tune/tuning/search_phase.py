@@ -31,6 +31,7 @@ from distill_tune.tuning.verdict.front import front_in_words, front_of
 from distill_tune.tuning.verdict.remarks import failed_in_words, refusals_in_words
 from distill_tune.tuning.verdict.rungs import rung_report, warning_of
 from distill_tune.tuning.workers.checkpoints import CheckpointSweeper, drop_checkpoints_of_others
+from distill_tune.tuning.workers.files import Files
 from distill_tune.tuning.workers.trial import TrialContext
 
 
@@ -56,7 +57,7 @@ class SearchPhase:
         self.learned = 0
         """Trials of other searches that this one began with."""
 
-    def run(self, prepared: Prepared, tensorboard: TensorBoardWatcher, title: str = "Searching") -> None:
+    def run(self, prepared: Prepared, files: Files, tensorboard: TensorBoardWatcher, title: str = "Searching") -> None:
         """Search until the budget is used up, or the user has said so; every trial has then ended in the ledger.
 
         Raises:
@@ -68,7 +69,7 @@ class SearchPhase:
         try:
             if history.ended_by is None:
                 self.claim.logbook.write(Entry.SEARCHING, places=self.places)
-                context = TrialContext(self.space, prepared, self.claim.folder, self.lanes)
+                context = TrialContext(self.space, prepared, self.claim.folder, files, self.lanes)
                 run_search(self.conductor, context, self.reporter.tell)
                 self.used_s = self.budget.used_s
         finally:

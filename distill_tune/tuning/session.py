@@ -113,7 +113,7 @@ class Session:
             self.claim.folder / TENSORBOARD, self.space, self.ledger.objective, self.context.places
         )
         try:
-            self.main.run(self.context.preparation.prepared, tensorboard)
+            self.main.run(self.context.preparation.prepared, self.context.files, tensorboard)
         finally:
             self.clock.searched(self.ledger, self.context.prepared_s, self.claim.history.search_s)
 
@@ -137,7 +137,7 @@ class Session:
         )
         self.reporter.say("Searching", "the same space without a teacher")
         try:
-            baseline.run(self.context.preparation.prepared, tensorboard, "Without a teacher")
+            baseline.run(self.context.preparation.prepared, self.context.files, tensorboard, "Without a teacher")
         except KeyboardInterrupt:  # as `work`, while its logbook is still open
             self.interrupt.requested = True
             baseline.leave_the_rest()
@@ -188,6 +188,7 @@ class Session:
             history.confirmations,
             self.main.lanes,
             self.config.search.retries,
+            self.context.files,
         ) as pool:
             return confirm(candidates_of(self.space, best, seeds), pool.train, self.ledger.objective, searched, further)
 

@@ -44,7 +44,7 @@ def searched(
     )
     if isinstance(watcher, Meddler):
         watcher.conductor = conductor
-    return conductor, TrialContext(space, preparation.prepared, tmp_path, lanes)
+    return conductor, TrialContext(space, preparation.prepared, tmp_path, lanes=lanes)
 
 
 class Meddler(Watcher):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,3 +24,13 @@ class Prepared:
     """Each teacher's folder, where there are several; `teacher_folder` is None then."""
     folds: tuple[Prepared, ...] = ()
     """With `data.folds`, each fold's own data and teacher; those above are then of all folds together."""
+
+    def moved(self, moved: Callable[[Path], Path]) -> Prepared:
+        """The same in other folders: each is asked for by the one that it is in."""
+        return replace(
+            self,
+            data_folder=moved(self.data_folder),
+            teacher_folder=self.teacher_folder and moved(self.teacher_folder),
+            member_folders={name: moved(folder) for name, folder in self.member_folders.items()},
+            folds=tuple(fold.moved(moved) for fold in self.folds),
+        )

@@ -1,8 +1,8 @@
-"""The nodes of a cluster, looked at before anything is prepared for them: one storage, and one set of versions.
+"""The nodes of a cluster, looked at before anything is prepared for them: one set of versions, and what they share.
 
-The prepared data, the teacher's outputs and every checkpoint are files below --storage that all nodes read and write. A
-node on which that is another disk would train nothing, or lose what it has trained; so each is asked, through Ray, to
-read what the driver has written there, and to write what the driver then reads. Nodes that join later are not asked.
+Each is asked, through Ray, for its versions, and to read what the driver has written below --storage and write what the
+driver then reads. Where that is another disk, files go to and fro (`workers/files.py`), which the user is told: it may
+be a folder that should have been mounted there. Nodes that join later are not asked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ _ANSWER_S = 1800.0
 """With a runtime environment to be installed there before, for which Ray has such a limit of its own."""
 _MUST_AGREE = ("distill_tune", "python", "ray", "torch")
 _TOKEN = "driver"
-_SHARED = "it must be a folder that all nodes share: mount it there, or name one that is"
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,13 @@ class Answer:
 
 def ask_from_here(folder: str, token: str, needs_gpu: bool) -> Answer:
     """Read the driver's token in `folder`, and write `token` to a file of its name; what runs on a node."""
-    found = _own_versions()
+    found, lacks_gpu = _own_versions(), needs_gpu and not _finds_gpu()
     try:
         read = (Path(folder) / _TOKEN).read_text(encoding="utf-8")
         (Path(folder) / token).write_text(token, encoding="utf-8")
     except OSError as error:
-        return Answer("", error.strerror or str(error), found)
-    return Answer(read, "", found, needs_gpu and not _finds_gpu())
+        return Answer("", error.strerror or str(error), found, lacks_gpu)
+    return Answer(read, "", found, lacks_gpu)
 
 
 def _own_versions() -> dict[str, str]:
@@ -68,28 +67,42 @@ def _finds_gpu() -> bool:
     return subprocess.run([sys.executable, "-c", ask], env=environment, check=False).returncode == 0
 
 
-def check_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None]) -> int:
-    """Ask every other node that is alive; on a single node nothing is asked. Returns how many there are.
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes that are alive."""
+
+    count: int
+    apart: tuple[str, ...] = ()
+    """Those with a disk of their own in the storage's place, each with the reason if it gave one."""
+
+    def in_words(self, storage: Path) -> str:
+        """What they are to the storage."""
+        if not self.apart:
+            return f"{self.count} nodes share {storage}"
+        whom = f"{len(self.apart)} of {self.count} nodes do not have {storage} of this one"
+        return f"{whom} ({self.apart[0]}), so that their files come and go through Ray"
+
+
+def look_at_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None]) -> Nodes:
+    """Ask every other node that is alive; on a single node nothing is asked.
 
     `say` hears of a node that is waited for.
 
     Raises:
-        ConfigError: a node does not share the storage, has other versions or no GPU that PyTorch finds, or does not
-            answer.
+        ConfigError: a node has other versions or no GPU that PyTorch finds, or does not answer.
     """
     here = ray.get_runtime_context().get_node_id()
     alive = [node for node in ray.nodes() if node["Alive"]]
     others = [node for node in alive if node["NodeID"] != here]
-    if others:
-        storage.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=storage, prefix=".preflight-") as folder:
-            _ask(others, storage, Path(folder), needs_gpus, say)
-    return len(alive)
+    if not others:
+        return Nodes(len(alive))
+    storage.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=storage, prefix=".preflight-") as folder:
+        return Nodes(len(alive), tuple(_ask(others, Path(folder), needs_gpus, say)))
 
 
-def _ask(
-    nodes: list[dict[str, Any]], storage: Path, folder: Path, needs_gpus: bool, say: Callable[[str], None]
-) -> None:
+def _ask(nodes: list[dict[str, Any]], folder: Path, needs_gpus: bool, say: Callable[[str], None]) -> Iterator[str]:
+    """Those that do not share the folder."""
     token = uuid.uuid4().hex
     (folder / _TOKEN).write_text(token, encoding="utf-8")
     ask = ray.remote(ask_from_here)
@@ -99,7 +112,10 @@ def _ask(
         has_gpus = node["Resources"].get("GPU", 0) > 0
         answers.append(asked.remote(str(folder), node["NodeID"], needs_gpus and has_gpus))
     for node, answer in zip(nodes, answers, strict=True):
-        _judge(_named(node), _answer_of(_named(node), answer, say), storage, token, folder / node["NodeID"])
+        said = _answer_of(_named(node), answer, say)
+        check_answer(_named(node), said)
+        if said.problem or said.read != token or not (folder / node["NodeID"]).exists():
+            yield _named(node) + (f": {said.problem}" if said.problem else "")
 
 
 def _named(node: dict[str, Any]) -> str:
@@ -124,8 +140,8 @@ def _answer_of(node: str, reference: Any, say: Callable[[str], None]) -> Answer:
     return answer
 
 
-def _judge(node: str, answer: Answer, storage: Path, token: str, written: Path) -> None:
-    """Refuse what a node has said.
+def check_answer(node: str, answer: Answer) -> None:
+    """Refuse a node by what it has said.
 
     Raises:
         ConfigError: it does not go with this machine.
@@ -141,7 +157,3 @@ def _judge(node: str, answer: Answer, storage: Path, token: str, written: Path) 
             f"--address: {node} has GPUs, but its PyTorch finds none; install one there that goes with its driver, or "
             "set resources.gpus_per_worker to 0."
         )
-    if answer.problem:
-        raise ConfigError(f"--storage {storage}: {node} cannot use it ({answer.problem}); {_SHARED}.")
-    if answer.read != token or not written.exists():
-        raise ConfigError(f"--storage {storage}: is another disk on {node}; {_SHARED}.")

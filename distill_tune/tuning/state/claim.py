@@ -7,7 +7,7 @@ claims it first. Whoever holds the logbook's lock is at work there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from distill_tune.config import Space, load_space
@@ -92,20 +92,15 @@ class Claim:
         Raises:
             CacheError: it was deleted before.
         """
-        own = self.folder / CACHE
-        members = prepared.member_folders
-        folders = (prepared.data_folder, prepared.teacher_folder, *members.values())
-        for shared in dict.fromkeys(filter(None, folders)):  # two files of the same content are one teacher
-            if shared.parent != own:
+        own, linked = self.folder / CACHE, set[Path]()
+
+        def link(shared: Path) -> Path:
+            if shared.parent != own and shared not in linked:  # two files of the same content are one teacher
                 link_tree(shared, own / shared.name)
-        teacher_folder = prepared.teacher_folder and own / prepared.teacher_folder.name
-        return replace(
-            prepared,
-            data_folder=own / prepared.data_folder.name,
-            teacher_folder=teacher_folder,
-            member_folders={name: own / folder.name for name, folder in members.items()},
-            folds=tuple(self.link(fold) for fold in prepared.folds),
-        )
+                linked.add(shared)
+            return own / shared.name
+
+        return prepared.moved(link)
 
 
 def _own(space: Space) -> dict[str, dict[str, str]]:

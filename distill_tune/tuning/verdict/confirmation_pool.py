@@ -25,6 +25,7 @@ from distill_tune.tuning.verdict.confirmation_runs import ConfirmationRuns
 from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
 from distill_tune.tuning.verdict.training import Training, TrainingAtWork
 from distill_tune.tuning.verdict.work_queue import WorkQueue, dealt
+from distill_tune.tuning.workers.files import HERE, Files
 from distill_tune.tuning.workers.groups import WORKERS
 
 _WORKER_RESTARTS = 100
@@ -48,15 +49,17 @@ class ConfirmationPool:
         known: Mapping[str, TrialRecord] | None = None,
         lanes: int = 1,
         retries: int = 2,
+        files: Files = HERE,
     ):
         """`known` trainings of an earlier session are not run again, and those that had begun go on.
 
-        `retries` is how often a training is begun again whose process has died.
+        `retries` is how often a training is begun again whose process has died; `files` are those of the folder.
         """
         self._count, self._resources = count, resources
         self._folder, self._budget, self._say = folder, budget, ledger.say
         self._lanes, self._retries, self._lock = lanes, retries, threading.Lock()
-        self._runs = ConfirmationRuns(ledger, known or {}, folder, prepared)
+        self._files = files
+        self._runs = ConfirmationRuns(ledger, known or {}, folder, prepared, files)
         self._workers, self._up, self._idle = list[Any](), set[Any](), set[Any]()
         """All; those that were up, with their groups, when they were last heard of; those that wait for a training."""
         self._up_s = time.monotonic()
@@ -68,7 +71,8 @@ class ConfirmationPool:
         cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
         worker = ray.remote(ConfirmationWorker).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_WORKER_RESTARTS)
         names = (f"worker-{n}" for n in range(self._count))
-        self._workers = [worker.remote(self._resources, self._folder, n, self._retries, self._lanes) for n in names]
+        shared = self._retries, self._lanes, self._files
+        self._workers = [worker.remote(self._resources, self._folder, name, *shared) for name in names]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:

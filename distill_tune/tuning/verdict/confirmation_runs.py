@@ -16,6 +16,7 @@ from distill_tune.tuning.verdict.confirmation import Candidate, confirmation_rec
 from distill_tune.tuning.verdict.training import Training, TrainingAtWork
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.checkpoints import checkpoint_of
+from distill_tune.tuning.workers.files import Files
 
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
@@ -24,10 +25,12 @@ WEIGHTS = "confirmation"
 class ConfirmationRuns:
     """Enters what becomes of trainings; a ledger's watchers see it."""
 
-    def __init__(self, ledger: Ledger, known: Mapping[str, TrialRecord], folder: Path, prepared: Prepared):
+    def __init__(
+        self, ledger: Ledger, known: Mapping[str, TrialRecord], folder: Path, prepared: Prepared, files: Files
+    ):
         """`known` are the trainings of an earlier session, by their names; `folder` is the search's."""
         self._ledger, self._known, self._folder, self._prepared = ledger, known, folder, prepared
-        self._lock = threading.Lock()
+        self._files, self._lock = files, threading.Lock()
 
     @property
     def num_completed(self) -> int:
@@ -54,7 +57,9 @@ class ConfirmationRuns:
         with self._lock:
             if record.trial_id not in self._ledger.records:
                 self._ledger.start(record)
-        assignment = Assignment(record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights)
+        assignment = Assignment(
+            record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights, files=self._files
+        )
         return TrainingAtWork(training, record, assignment)
 
     def hear(self, work: TrainingAtWork, reports: Sequence[Report]) -> None:

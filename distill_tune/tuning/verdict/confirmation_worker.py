@@ -12,6 +12,7 @@ from distill_tune.errors import StorageError, one_line
 from distill_tune.tuning.state.records import News, Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
+from distill_tune.tuning.workers.files import Files
 from distill_tune.tuning.workers.groups import make_group
 from distill_tune.tuning.workers.lane_group import LaneGroup
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
@@ -20,10 +21,10 @@ from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotU
 class ConfirmationWorker:
     """Trains some assignments after others: one at a time in a worker group, or several in lanes."""
 
-    def __init__(self, resources: ResourcesConfig, folder: Path, name: str, retries: int, lanes: int = 1):
-        self._folder = folder
+    def __init__(self, resources: ResourcesConfig, folder: Path, name: str, retries: int, lanes: int, files: Files):
+        self._folder, self._files = folder, files
         self._group: WorkerGroup | LaneGroup = (
-            make_group(resources, folder, name, retries) if lanes == 1 else LaneGroup(resources)
+            make_group(resources, folder, name, retries, files) if lanes == 1 else LaneGroup(resources)
         )
         self._group.start()
 
@@ -79,6 +80,6 @@ class ConfirmationWorker:
                 yield self._failed(trial, found) if isinstance(found, Exception) else News(trial, found)
 
     def _failed(self, trial_id: str, error: Exception) -> News:
-        log_fault(self._folder, trial_id, error)
+        log_fault(self._files, self._folder, trial_id, error)
         end_if_spoilt(error)
         return News(trial_id, [], one_line(error))

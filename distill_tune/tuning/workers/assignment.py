@@ -7,6 +7,7 @@ from pathlib import Path
 
 from distill_tune.config import Config
 from distill_tune.distillation.materials.prepared import Prepared
+from distill_tune.tuning.workers.files import HERE, Files
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,13 @@ class Assignment:
     of them for this, and each fold's is written beside it."""
     pauses: frozenset[int] = frozenset()
     """Epochs after which the training may be left for good or for a while, so that a checkpoint is kept of each."""
+    files: Files = HERE
+    """How to come by all that is named here."""
+
+    @property
+    def prepared_here(self) -> Prepared:
+        """Data and teacher where this process can map them."""
+        return self.files.brought(self.prepared)
 
     @property
     def max_epochs(self) -> int:

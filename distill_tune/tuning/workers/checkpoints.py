@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from distill_tune.atomic import new_file
 from distill_tune.tuning.state.ledger import Watcher
 from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.workers.files import Files
 
 CHECKPOINTS = "checkpoints"
 """The folder of a search in which trainings at work keep their checkpoints, each until it ends."""
@@ -38,7 +38,7 @@ def drop_checkpoints_of_others(folder: Path, trial_ids: Collection[str]) -> None
             checkpoint.unlink(missing_ok=True)
 
 
-def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
+def write_checkpoint(path: Path, checkpoint: dict[str, Any], files: Files) -> None:
     """The checkpoint behind the digest of its bytes.
 
     Where there is no room for it there is none, or an older one: a training that is taken up again then repeats more of
@@ -48,15 +48,13 @@ def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
 
     content = io.BytesIO()
     torch.save(checkpoint, content)
-    with suppress(OSError), new_file(path) as temporary:
-        temporary.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
+    with suppress(OSError):
+        files.write(path, hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
 
 
-def read_checkpoint(path: Path | None) -> bytes:
+def read_checkpoint(path: Path | None, files: Files) -> bytes:
     """The checkpoint; empty where there is none, or a damaged one: then the training begins anew."""
-    if path is None or not path.exists():
-        return b""
-    whole = path.read_bytes()
+    whole = b"" if path is None else files.read(path)
     digest, content = whole[:_DIGEST_BYTES], whole[_DIGEST_BYTES:]
     return content if hashlib.sha256(content).digest() == digest else b""
 

@@ -11,6 +11,7 @@ from ray.exceptions import RayActorError
 
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import LOGS
+from distill_tune.tuning.workers.files import Files
 
 _OF_A_GPU = "CUDA error"
 
@@ -40,13 +41,11 @@ def end_if_spoilt(error: BaseException) -> None:
         os._exit(1)
 
 
-def log_fault(folder: Path, trial_id: str, error: BaseException) -> None:
+def log_fault(files: Files, folder: Path, trial_id: str, error: BaseException) -> None:
     """Keep in a search's folder what a training raised, behind what it raised before, if it was begun again.
 
     The log is for people: where it cannot be written, the training fails all the same and no worse.
     """
-    log = folder / LOGS / f"{trial_id}.txt"
+    said = "".join(traceback.format_exception(error))
     with suppress(OSError):
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write("".join(traceback.format_exception(error)))
+        files.append(folder / LOGS / f"{trial_id}.txt", said.encode(errors="backslashreplace"))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from distill_tune.config.searching import ResourcesConfig
+from distill_tune.tuning.workers.files import Files
 from distill_tune.tuning.workers.worker_group import InProcessGroup, WorkerGroup
 
 WORKERS = "workers"
 """The folder of a search in which Ray Train keeps its own state; removed at the end."""
 
 
-def make_group(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
+def make_group(resources: ResourcesConfig, folder: Path, name: str, retries: int, files: Files) -> WorkerGroup:
     """The kind of group that the number of workers asks for; not yet started.
 
     `retries` is how often an epoch is handed out again after several workers have died in it; a single worker is
@@ -21,4 +22,4 @@ def make_group(resources: ResourcesConfig, folder: Path, name: str, retries: int
         return InProcessGroup(resources)
     from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
 
-    return RayTrainGroup(resources, folder / WORKERS, name, retries)
+    return RayTrainGroup(resources, folder / WORKERS, name, retries, files)

@@ -11,7 +11,7 @@ from distill_tune.errors import StorageError
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.checkpoints import opened, read_checkpoint, write_checkpoint
-from distill_tune.weights import write_weights
+from distill_tune.weights import as_safetensors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,7 +26,7 @@ class Keeper:
     def __init__(self, assignment: Assignment, found: bytes | None = None, writes: bool = True):
         """`found` is the checkpoint that was read; it is read here unless given. One of several workers `writes`."""
         self._assignment, self._writes = assignment, writes
-        resume = opened(read_checkpoint(assignment.checkpoint) if found is None else found)
+        resume = opened(read_checkpoint(assignment.checkpoint, assignment.files) if found is None else found)
         self.reports: list[Report] = resume.pop("reports", [])
         """Reports of all epochs of the training."""
         self.resume = resume or None
@@ -47,17 +47,18 @@ class Keeper:
         if report["epoch"] >= self._assignment.max_epochs:
             self._keep_students(student, folds)
         elif self._assignment.checkpoint is not None and self._is_due(report):
-            write_checkpoint(self._assignment.checkpoint, {**checkpoint(), "reports": self.reports})
+            whole = {**checkpoint(), "reports": self.reports}
+            write_checkpoint(self._assignment.checkpoint, whole, self._assignment.files)
             self._saved_s = time.monotonic()
 
     def _keep_students(self, student: nn.Module, folds: Sequence[nn.Module]) -> None:
-        keep = self._assignment.keep
+        keep, files = self._assignment.keep, self._assignment.files
         if keep is None:
             return
         try:
             for number, each in enumerate(folds):
-                write_weights(fold_weights(keep, number), each.state_dict())
-            write_weights(keep, student.state_dict())
+                files.write(fold_weights(keep, number), as_safetensors(each.state_dict()))
+            files.write(keep, as_safetensors(student.state_dict()))
         except OSError as error:
             where, why = f"{keep.parent.name}/{keep.name}", error.strerror or str(error)
             raise StorageError(f"{where} cannot be written ({why}); make room, --resume takes it up.") from error

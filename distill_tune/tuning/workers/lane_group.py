@@ -52,7 +52,7 @@ class LaneGroup:
         """
         from distill_tune.distillation.materials.materials import Materials
 
-        materials = Materials.open(assignment.prepared, assignment.config, self._device)
+        materials = Materials.open(assignment.prepared_here, assignment.config, self._device)
         keeper = Keeper(assignment)
         self._lanes.join(assignment.trial_id, assignment.config, materials, assignment.seed, keeper.resume)
         self._members[assignment.trial_id] = _Member(assignment, keeper)

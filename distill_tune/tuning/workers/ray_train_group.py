@@ -30,6 +30,7 @@ from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.checkpoints import read_checkpoint
 from distill_tune.tuning.workers.faults import log_fault
+from distill_tune.tuning.workers.files import Files
 from distill_tune.tuning.workers.mailbox import Mailbox
 from distill_tune.tuning.workers.torch_backend import LateTorchConfig
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp, train
@@ -49,9 +50,18 @@ class RayTrainGroup(WorkerGroup):
     _is_open = False
     """Whether it was started and not shut down since."""
 
-    def __init__(self, resources: ResourcesConfig, storage: Path, name: str, retries: int):
-        """`retries` is how often an epoch is handed out again after one of its workers has died in it."""
-        self._resources, self._storage, self._name, self._retries = resources, storage, name, retries
+    def __init__(self, resources: ResourcesConfig, storage: Path, name: str, retries: int, files: Files):
+        """A group of workers, not yet started.
+
+        Args:
+            resources: how many, and what each of them gets.
+            storage: in the folder of a search, for Ray Train's own state.
+            name: of this group, there.
+            retries: how often an epoch is handed out again after one of its workers has died in it.
+            files: the search's.
+        """
+        self._resources, self._storage, self._name = resources, storage, name
+        self._retries, self._files = retries, files
 
     def start(self) -> None:
         """Start the run in a thread; its workers come up while the first assignment is on its way."""
@@ -71,7 +81,7 @@ class RayTrainGroup(WorkerGroup):
             ),
             run_config=ray.train.RunConfig(
                 name=self._name,
-                storage_path=str(self._storage),
+                storage_path=str(self._files.own(self._storage)),
                 failure_config=_failure_config(),
                 callbacks=[_Steward(self._mailbox)],  # type: ignore[list-item]  # beyond its public kind
             ),
@@ -181,7 +191,7 @@ def serve(config: dict[str, Any]) -> None:
         except StorageError as error:  # of rank 0; the others hear it where they ask whether to go on, and drop it too
             ranks.ask(mailbox.drop, number, error)
         except Exception as error:  # of this rank alone, or because another has died: all must start again
-            log_fault(config["folder"], assignment.trial_id, error)
+            log_fault(assignment.files, config["folder"], assignment.trial_id, error)
             ray.get(mailbox.note_fault.remote(one_line(error)))
             os._exit(1)  # else others would wait for it in what they compute together
 
@@ -191,7 +201,7 @@ def _serve_one(mailbox: Any, ranks: _Ranks, number: int, assignment: Assignment,
 
     Rank 0 reads the checkpoint for all: on a network's file system one node may not yet see what another has written.
     """
-    found: bytes = ranks.agree(lambda: read_checkpoint(assignment.checkpoint))
+    found: bytes = ranks.agree(lambda: read_checkpoint(assignment.checkpoint, assignment.files))
     with closing(train(assignment, device, ranks.is_first, found)) as reports:
         for report in reports:
             if not ranks.ask(mailbox.report, number, report, report["epoch"] >= assignment.max_epochs):

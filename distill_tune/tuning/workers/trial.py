@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.checkpoints import checkpoint_of
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
+from distill_tune.tuning.workers.files import HERE, Files
 from distill_tune.tuning.workers.groups import make_group
 from distill_tune.tuning.workers.tune_actor import TuneActor
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
@@ -45,6 +46,8 @@ class TrialContext:
     space: Space
     prepared: Prepared
     result_folder: Path
+    files: Files = HERE
+    """How to come by the folder's files."""
     lanes: int = 1
     """Trials of one place that are at work at a time."""
     group_of: Callable[[ResourcesConfig, Path, str, int], WorkerGroup] | None = None
@@ -54,8 +57,15 @@ class TrialContext:
     def assignment(self, trial_id: str, values: str) -> Assignment:
         """What a trial trains; `values` are its sampled values, as JSON."""
         run = self.space.at(json.loads(values))
-        checkpoint = checkpoint_of(self.result_folder, trial_id)
-        return Assignment(trial_id, run, run.search.seed, self.prepared, checkpoint, pauses=self.pauses)
+        return Assignment(
+            trial_id,
+            run,
+            run.search.seed,
+            self.prepared,
+            checkpoint_of(self.result_folder, trial_id),
+            pauses=self.pauses,
+            files=self.files,
+        )
 
     def judge(self) -> Judge:
         """A judge who knows nobody, to ask where the rungs are."""
@@ -70,7 +80,7 @@ class TrialContext:
 
     def log(self, trial_id: str, error: Exception) -> None:
         """Keep what a trial's training raised."""
-        log_fault(self.result_folder, trial_id, error)
+        log_fault(self.files, self.result_folder, trial_id, error)
 
 
 class Trial(TuneActor):
@@ -80,7 +90,8 @@ class Trial(TuneActor):
         """Start the group, then take up the first configuration."""
         self._context = context
         self._judge = context.judge()
-        asked, make = context.space.config, context.group_of or make_group
+        asked = context.space.config
+        make = context.group_of or partial(make_group, files=context.files)
         mine = str(ray.get_runtime_context().get_actor_id())
         self._group = make(asked.resources, context.result_folder, mine, asked.search.retries)
         self._group.start()

@@ -109,7 +109,8 @@ def train(
     keeper = Keeper(assignment, found, writes=is_first)
     yield from keeper.reports  # whoever asks may have been told of none of them, or of some
     refit = assignment.keep is not None
-    training = train_students(assignment.config, assignment.prepared, assignment.seed, device, keeper.resume, refit)
+    config, prepared = assignment.config, assignment.prepared_here
+    training = train_students(config, prepared, assignment.seed, device, keeper.resume, refit)
     with no_end_of_the_process(), closing(training) as epochs:
         for epoch in epochs:
             keeper.keep(epoch.report, epoch.checkpoint, epoch.students.student, epoch.students.folds)

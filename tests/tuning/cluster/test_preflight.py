@@ -18,7 +18,7 @@ from distill_tune.export.versions import versions
 from distill_tune.search import main as search_main
 from distill_tune.tuning.cluster import nodes
 from distill_tune.tuning.cluster.connection import Connection, check_answers, check_sockets
-from distill_tune.tuning.cluster.nodes import Answer, _judge, ask_from_here
+from distill_tune.tuning.cluster.nodes import Answer, Nodes, ask_from_here, check_answer
 from distill_tune.tuning.state.logbook import Logbook
 
 
@@ -26,39 +26,37 @@ def test_a_node_reads_what_the_driver_wrote_and_leaves_its_own_word(tmp_path: Pa
     (tmp_path / "driver").write_text("token")
     answer = ask_from_here(str(tmp_path), "node", needs_gpu=False)
     assert (answer.read, answer.problem) == ("token", "")
+    assert (tmp_path / "node").read_text() == "node"
     assert answer.versions["torch"] == versions()["torch"].partition("+")[0]
-    _judge("node a", answer, tmp_path, "token", tmp_path / "node")
+    check_answer("node a", answer)
 
 
-def test_a_node_without_the_storage_says_why(tmp_path: Path) -> None:
-    answer = ask_from_here(str(tmp_path / "gone"), "node", needs_gpu=False)
-    with pytest.raises(
-        ConfigError, match=r"--storage \S+: node a cannot use it \(No such file or directory\); it must"
-    ):
-        _judge("node a", answer, tmp_path, "token", tmp_path / "node")
+def test_a_node_without_the_storage_says_why_and_is_refused_for_its_versions_and_gpus_alone(tmp_path: Path) -> None:
+    answer = ask_from_here(str(tmp_path / "gone"), "node", needs_gpu=True)
+    assert (answer.read, answer.problem) == ("", "No such file or directory")
+    assert answer.lacks_gpu is not torch.cuda.is_available()
+    check_answer("node a", replace(answer, lacks_gpu=False))
 
 
-@pytest.mark.parametrize(("read", "writes"), [("another", True), ("token", False)])
-def test_a_node_whose_files_are_not_ours_is_refused(tmp_path: Path, read: str, writes: bool) -> None:
-    (tmp_path / "driver").write_text(read)
-    answer = ask_from_here(str(tmp_path), "node", needs_gpu=False)
-    if not writes:
-        (tmp_path / "node").unlink()
-    with pytest.raises(ConfigError, match="is another disk on node a; it must be a folder that all nodes share"):
-        _judge("node a", answer, tmp_path, "token", tmp_path / "node")
+def test_what_nodes_share_is_told(tmp_path: Path) -> None:
+    assert Nodes(3).in_words(tmp_path) == f"3 nodes share {tmp_path}"
+    apart = Nodes(3, ("node a (10.0.0.7): No such file or directory", "node b (10.0.0.8)"))
+    assert apart.in_words(Path("/results")) == (
+        "2 of 3 nodes do not have /results of this one (node a (10.0.0.7): No such file or directory), so that their "
+        "files come and go through Ray"
+    )
 
 
 def test_a_node_with_another_version_is_refused(tmp_path: Path) -> None:
     theirs = {name: versions()[name] for name in ("distill_tune", "python", "ray")} | {"torch": "1.13.1"}
     with pytest.raises(ConfigError, match=r"--address: node a has torch 1\.13\.1, but this machine \d"):
-        _judge("node a", Answer("token", "", theirs), tmp_path, "token", tmp_path)
+        check_answer("node a", Answer("token", "", theirs))
 
 
 def test_a_node_whose_pytorch_is_built_for_other_gpus_goes_with_this_machine(tmp_path: Path) -> None:
     theirs = ask_from_here(str(tmp_path), "node", needs_gpu=False).versions
     assert "+" not in theirs["torch"]
-    (tmp_path / "node").write_text("token")
-    _judge("node a", Answer("token", "", theirs), tmp_path, "token", tmp_path / "node")
+    check_answer("node a", Answer("token", "", theirs))
 
 
 def test_a_node_whose_gpus_pytorch_does_not_find_is_refused(tmp_path: Path) -> None:
@@ -66,7 +64,7 @@ def test_a_node_whose_gpus_pytorch_does_not_find_is_refused(tmp_path: Path) -> N
     answer = ask_from_here(str(tmp_path), "node", needs_gpu=True)
     assert answer.lacks_gpu is not torch.cuda.is_available()
     with pytest.raises(ConfigError, match="--address: node a has GPUs, but its PyTorch finds none; install one there"):
-        _judge("node a", replace(answer, lacks_gpu=True), tmp_path, "token", tmp_path / "node")
+        check_answer("node a", replace(answer, lacks_gpu=True))
 
 
 def test_a_storage_that_takes_no_files_is_refused_with_the_systems_own_reason() -> None:

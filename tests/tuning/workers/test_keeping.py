@@ -16,6 +16,7 @@ from distill_tune.tuning.workers.checkpoints import (
     drop_checkpoints_of_others,
 )
 from distill_tune.tuning.workers.faults import log_fault, spoils_process
+from distill_tune.tuning.workers.files import HERE
 
 
 @pytest.fixture
@@ -100,16 +101,16 @@ def test_a_checkpoint_of_a_training_that_is_not_known_is_no_other_trials(ledger:
 
 def test_what_a_training_raised_stands_behind_what_it_raised_before(tmp_path: Path) -> None:
     for error in (ValueError("first"), KeyError("second")):
-        log_fault(tmp_path, "0007", error)
+        log_fault(HERE, tmp_path, "0007", error)
     said = (tmp_path / "logs" / "0007.txt").read_text()
     assert said.index("ValueError: first") < said.index("KeyError: 'second'")
 
 
 def test_a_log_that_cannot_be_written_makes_a_fault_no_worse(tmp_path: Path) -> None:
-    log_fault(tmp_path, "0007", ValueError("a path with \udcff in it"))
+    log_fault(HERE, tmp_path, "0007", ValueError("a path with \udcff in it"))
     assert "\\udcff" in (tmp_path / "logs" / "0007.txt").read_text(encoding="utf-8")
     (tmp_path / "file").touch()
-    log_fault(tmp_path / "file", "0007", ValueError("where no folder can be"))
+    log_fault(HERE, tmp_path / "file", "0007", ValueError("where no folder can be"))
 
 
 @pytest.mark.parametrize(

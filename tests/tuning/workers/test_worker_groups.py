@@ -23,6 +23,7 @@ from distill_tune.errors import StorageError, TrainingError
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.checkpoints import read_checkpoint
+from distill_tune.tuning.workers.files import HERE
 from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
 from distill_tune.tuning.workers.worker_group import InProcessGroup, WorkerGroup, WorkersAreNotUp, train
 
@@ -31,7 +32,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures
 
 @pytest.fixture(scope="module")
 def two_workers(a_ray_with_dashboard: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerGroup]:
-    group = RayTrainGroup(ResourcesConfig(workers_per_trial=2), tmp_path_factory.mktemp("workers"), "two", 1)
+    group = RayTrainGroup(ResourcesConfig(workers_per_trial=2), tmp_path_factory.mktemp("workers"), "two", 1, HERE)
     group.start()
     yield group
     group.shutdown()
@@ -228,7 +229,7 @@ def test_a_worker_goes_on_from_what_another_has_read_though_it_cannot_see_the_fi
     one_worker.assign(seen)
     told = [next_report(one_worker) for _ in range(3)]
     unseen = replace(seen, checkpoint=tmp_path / "unseen.pt")
-    resumed = list(train(unseen, "cpu", found=read_checkpoint(seen.checkpoint)))
+    resumed = list(train(unseen, "cpu", found=read_checkpoint(seen.checkpoint, HERE)))
     begun_anew = list(train(seen, "cpu", found=b""))
     assert resumed[:3] == told
     assert [r["val/loss"] for r in resumed] == [r["val/loss"] for r in begun_anew]

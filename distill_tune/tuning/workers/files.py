@@ -1,0 +1,169 @@
+"""The files of a search from wherever a worker runs, so that a cluster needs no file system which all nodes share.
+
+Where a node has the driver's disk, itself or through a network, they are read and written there. Elsewhere checkpoints,
+students and logs go through an actor on the driver's node (`cluster/disk.py`), and what was prepared is brought to the
+node once, for all its workers to map into memory. Which of both it is, each process sees for itself by a mark that the
+driver has made: nodes may come and go.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from distill_tune.atomic import alone_in, new_folder
+from distill_tune.distillation.materials.prepared import Prepared
+from distill_tune.errors import StorageError
+from distill_tune.room import free_bytes, in_bytes
+from distill_tune.tuning.cluster.disk import Disk, answer_of, disk_of_this_node
+from distill_tune.tuning.cluster.own_ray import is_own
+from distill_tune.tuning.cluster.pinning import on_node
+
+_MARK = ".driver"
+"""In a search's folder while a session is at work that other nodes may take part in: what only its disk can have."""
+_PART_BYTES = 32 << 20
+"""What is brought at a time, so that large files need not fit into memory."""
+_PATIENCE_S = 10.0
+"""For nodes to remove what was brought to them."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Paths are the driver's, in a search's folder."""
+
+    folder: Path = Path()
+    """The search's."""
+    mark: str = ""
+    """Of this session, and the name of its actor; empty where every process is on the driver's node."""
+
+    @property
+    def are_here(self) -> bool:
+        """Whether this process has the driver's disk."""
+        return not self.mark or _has(self.folder, self.mark)
+
+    def read(self, path: Path) -> bytes:
+        """A file; empty where there is none."""
+        content: bytes = self._ask("read", path)
+        return content
+
+    def write(self, path: Path, content: bytes) -> None:
+        """A file, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._ask("write", path, content)
+
+    def append(self, path: Path, content: bytes) -> None:
+        """Behind what a file has.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._ask("append", path, content)
+
+    def own(self, path: Path) -> Path:
+        """A path for what only this node reads and writes: it need not be on the driver's disk."""
+        return path if self.are_here else _place_of(self.mark) / path.relative_to(self.folder)
+
+    def brought(self, prepared: Prepared) -> Prepared:
+        """Data and teachers where this process can map them.
+
+        Raises:
+            StorageError: they were to be brought to this node, which has no room for them.
+        """
+        return prepared if self.are_here else prepared.moved(self._brought)
+
+    def _ask(self, what: str, *arguments: Any) -> Any:
+        if self.are_here:
+            return getattr(Disk(), what)(*arguments)
+        return answer_of(getattr(ray.get_actor(self.mark), what).remote(*arguments))
+
+    def _brought(self, folder: Path) -> Path:
+        place = self.own(folder)
+        if place.exists():  # then it is whole
+            return place
+        with alone_in(place.parent, before_waiting=lambda: None):
+            if not place.exists():
+                sizes: dict[Path, int] = self._ask("sizes", folder)
+                _check_room(place, sum(sizes.values()))
+                with new_folder(place) as new:
+                    for name, size in sizes.items():
+                        self._bring(folder / name, size, new / name)
+        return place
+
+    def _bring(self, path: Path, size: int, to: Path) -> None:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with to.open("wb") as file:
+            for begin in range(0, size, _PART_BYTES):
+                file.write(self._ask("part", path, begin, _PART_BYTES))
+
+
+def _place_of(mark: str) -> Path:
+    """What a node with another disk has of a search's folder."""
+    return Path(tempfile.gettempdir(), f"distill_tune-{mark}")
+
+
+def _check_room(place: Path, num_bytes: int) -> None:
+    if num_bytes > (free := free_bytes(place)):
+        raise StorageError(
+            f"{tempfile.gettempdir()} of node {ray.util.get_node_ip_address()} has {in_bytes(free)} free, but the "
+            f"prepared data need {in_bytes(num_bytes)}; make room, or start its Ray with another TMPDIR."
+        )
+
+
+HERE = Files()
+"""Every path is one of this process's own."""
+
+
+@cache
+def _has(folder: Path, mark: str) -> bool:
+    """Whether this process reads the mark, and may write beside it."""
+    try:
+        is_there = (folder / _MARK).read_text(encoding="utf-8") == mark
+        if is_there:
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return is_there
+
+
+@contextmanager
+def files_of(folder: Path) -> Iterator[Files]:
+    """The files of a search's folder, for the workers of a session wherever in the cluster they are."""
+    if is_own():
+        yield Files(folder)
+        return
+    mark, place = secrets.token_hex(16), folder / _MARK
+    place.write_text(mark, encoding="utf-8")
+    disk = disk_of_this_node(mark)
+    try:
+        yield Files(folder, mark)
+    finally:
+        place.unlink(missing_ok=True)
+        with suppress(ray.exceptions.RayError):  # of a cluster that has gone, and its nodes' disks with it
+            _remove_brought(mark)
+            ray.kill(disk)
+
+
+def _remove_brought(mark: str) -> None:
+    """A node that does not answer keeps what it has, until its folder for temporary files is emptied."""
+    here = ray.get_runtime_context().get_node_id()
+    others = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+    remove = ray.remote(num_cpus=0, max_retries=0)(_remove_here)
+    asked = [remove.options(scheduling_strategy=on_node(node)).remote(mark) for node in others]
+    if asked:
+        ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)
+
+
+def _remove_here(mark: str) -> None:
+    shutil.rmtree(_place_of(mark), ignore_errors=True)
