@@ -8,7 +8,7 @@ usage() {
     cat <<'END'
 usage: cluster/submit.sh [--address URL] [--runtime-env FILE] [--no-wait] [SPACE] [option of the search]...
 
-  cluster/submit.sh search_spaces/letter.toml --storage /shared/results --time 30m
+  cluster/submit.sh search_spaces/letter.toml --storage s3://bucket/results --name letter
 
   --address URL       the cluster's dashboard; else RAY_API_SERVER_ADDRESS, RAY_ADDRESS, http://127.0.0.1:8265
   --runtime-env FILE  what the nodes need beside Ray; else cluster/runtime_env.yaml

@@ -1,10 +1,11 @@
-"""A search on a cluster of two nodes, real processes on this machine: a lost raylet, a storage that is not shared."""
+"""A search on a cluster of two nodes, real processes on this machine: a lost raylet, nodes that share no disk."""
 
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,8 +34,8 @@ def cluster() -> Iterator[Cluster]:
     made.shutdown()
 
 
-def command(cluster: Cluster, storage: Path) -> list[str]:
-    to = ["--address", cluster.address, "--storage", str(storage), "--name", "two"]
+def command(cluster: Cluster, storage: Path, name: str = "two") -> list[str]:
+    to = ["--address", cluster.address, "--storage", str(storage), "--name", name]
     return [sys.executable, "-m", "distill_tune.search", *to, *HERE]
 
 
@@ -110,11 +111,10 @@ def test_what_a_search_or_a_trial_cannot_do_without_lies_on_its_own_node(
     assert set(ray.get(where)) == {joined}
 
 
-@pytest.fixture
-def away(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
-    """A folder that is another disk on the cluster's second node."""
-    folder = tmp_path / "results"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def away(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that is another disk on the cluster's second node, which has a place as the first one has."""
+    folder = tmp_path_factory.mktemp("results")
     mount = f"mount -t tmpfs none {shlex.quote(str(folder))}"
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode:
         pytest.skip("only a superuser may give a process another disk")
@@ -140,13 +140,31 @@ def away(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
         psutil.wait_procs(family, timeout=30)
 
 
-def test_a_node_whose_storage_is_another_disk_is_named_before_anything_is_prepared(
+def test_a_node_with_another_disk_trains_and_confirms_as_others_do_and_keeps_nothing(
     cluster: Cluster, away: Path
 ) -> None:
-    refused = subprocess.run(command(cluster, away), capture_output=True, text=True, timeout=200, check=False)
-    assert refused.returncode == 2
-    assert "Preparing" not in refused.stdout
-    assert refused.stderr.startswith(f"error: --storage {away}: node ")
-    assert "it must be a folder that all nodes share" in refused.stderr
-    assert refused.stderr.count("\n") == 1
-    assert list(away.iterdir()) == []
+    before = set(Path(tempfile.gettempdir()).glob("distill_tune-*"))
+    asked = [*command(cluster, away), "--trials", "12", "--set", "search.scheduler='promotion'"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=250, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"1 of 2 nodes do not have {away} of this one (node " in done.stdout
+    result = away / "two"
+    found, ends = summary(result), [each for each in entries(result) if each["entry"] in ("paused", "ended")]
+    assert (found["status"], found["concurrent_trials"]) == ("complete", 2)
+    assert any(each["entry"] == "paused" for each in ends), "no checkpoint had to come and go"
+    assert found["best"]["test"]["accuracy"]["seeds"] == 2
+    assert len(list((result / "confirmation").glob("*.safetensors"))) == 6
+    assert not (result / "checkpoints").exists()
+    assert not (result / ".driver").exists()
+    assert set(Path(tempfile.gettempdir()).glob("distill_tune-*")) == before
+
+
+def test_workers_of_one_trial_are_on_nodes_that_share_no_disk(cluster: Cluster, away: Path) -> None:
+    both = ["--set", "resources.workers_per_trial=2", "--set", "resources.concurrent_trials=1", "--trials", "1"]
+    short = ["--set", "search.max_epochs=3", "--set", "data.passes=1"]
+    done = subprocess.run(
+        [*command(cluster, away, "spread"), *both, *short], capture_output=True, text=True, timeout=270, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row["status"] for row in trials(away / "spread")] == ["completed"]
+    assert summary(away / "spread")["best"]["test"]["accuracy"]["seeds"] == 2

@@ -37,9 +37,10 @@ def test_the_head_is_one_of_the_node_types_and_the_workers_fit_the_maximum(launc
     assert sum(node.get("min_workers", 0) for node in types.values()) <= launcher["max_workers"]
 
 
-def test_every_node_mounts_the_shared_folder_on_the_machine_and_in_the_container(launcher):
-    assert any(" /shared" in command and "mount -t" in command for command in launcher["initialization_commands"])
-    assert "-v /shared:/shared" in launcher["docker"]["run_options"]
+def test_results_go_to_a_bucket_that_outlives_the_cluster_and_are_fetched_from_there():
+    head, _, _ = (PROJECT / "cluster/launcher.yaml").read_text().partition("cluster_name:")
+    assert "--storage s3://BUCKET/results " in head
+    assert head.index("submit.sh") < head.index("aws s3 sync s3://BUCKET/results results") < head.index("ray down")
 
 
 def test_what_is_large_or_secret_is_not_copied_to_the_nodes(launcher):

@@ -1,0 +1,129 @@
+"""The files of a search as a worker has them: here, or on a node that has another disk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from distill_tune.distillation.materials.prepared import Prepared
+from distill_tune.errors import StorageError
+from distill_tune.tuning.cluster.disk import disk_of_this_node
+from distill_tune.tuning.workers import files as files_module
+from distill_tune.tuning.workers.files import HERE, Files, _remove_here, files_of
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
+
+
+@pytest.fixture(scope="module")
+def disk() -> Iterator[str]:
+    """The name of a driver's actor."""
+    name = "0123456789abcdef"
+    held = disk_of_this_node(name)
+    yield name
+    ray.kill(held)
+
+
+@pytest.fixture
+def away(disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Files]:
+    """As a process has them that does not find the mark in the folder."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "of_the_node"))
+    (tmp_path / "of_the_node").mkdir()
+    folder = tmp_path / "result"
+    folder.mkdir()
+    found = Files(folder, disk)
+    assert not found.are_here
+    yield found
+    _remove_here(disk)
+    assert list((tmp_path / "of_the_node").iterdir()) == []
+
+
+@pytest.fixture(params=["here", "away"])
+def files(request: pytest.FixtureRequest, away: Files) -> Files:
+    return HERE if request.param == "here" else away
+
+
+def test_a_file_is_written_and_read_back_wherever_the_worker_is(files: Files, away: Files) -> None:
+    path = away.folder / "checkpoints" / "0001.pt"
+    assert files.read(path) == b""
+    files.write(path, b"of the first rung")
+    files.write(path, b"of the second")
+    assert files.read(path) == path.read_bytes() == b"of the second"
+    assert [each.name for each in path.parent.iterdir()] == ["0001.pt"]
+
+
+def test_what_is_appended_comes_behind_what_is_there(files: Files, away: Files) -> None:
+    path = away.folder / "logs" / "0001.txt"
+    files.append(path, b"once\n")
+    files.append(path, b"again\n")
+    assert path.read_text() == "once\nagain\n"
+
+
+def test_what_cannot_be_written_is_the_systems_own_error(files: Files, away: Files) -> None:
+    (away.folder / "checkpoints").write_text("a file in the place of the folder")
+    for tried in (files.write, files.append):
+        with pytest.raises((NotADirectoryError, FileExistsError)) as caught:
+            tried(away.folder / "checkpoints" / "0001.pt", b"content")
+        assert caught.value.strerror
+
+
+@pytest.fixture
+def prepared(away: Files) -> Prepared:
+    """Two folders with small and large files, an empty one, and one in a folder below."""
+    for name, content in {
+        "cache/data/train.arrow": b"0123456789",
+        "cache/data/schema.json": b"{}",
+        "cache/teacher/views-1/logits.arrow": bytes(range(256)),
+        "cache/teacher/empty": b"",
+    }.items():
+        path = away.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    data, teacher = away.folder / "cache" / "data", away.folder / "cache" / "teacher"
+    return Prepared(data, None, member_folders={"one": teacher}, folds=(Prepared(data, teacher),))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_was_prepared_is_brought_once_byte_for_byte_and_in_parts(
+    away: Files, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files_module, "_PART_BYTES", 7)
+    brought = away.brought(prepared)
+    (fold,) = brought.folds
+    assert brought.teacher_folder is None
+    assert fold.data_folder == brought.data_folder != prepared.data_folder
+    assert fold.teacher_folder == brought.member_folders["one"]
+    assert contents(brought.data_folder) == contents(prepared.data_folder)
+    assert contents(brought.member_folders["one"]) == contents(prepared.member_folders["one"])
+    (prepared.data_folder / "train.arrow").unlink()
+    assert away.brought(prepared) == brought
+    assert (brought.data_folder / "train.arrow").exists()
+
+
+def test_a_node_without_room_for_what_was_prepared_is_named(
+    away: Files, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files_module, "free_bytes", lambda folder: 11)
+    with pytest.raises(StorageError, match=r"of_the_node of node \S+ has 11 bytes free, but the prepared data need 12"):
+        away.brought(prepared)
+
+
+def test_a_node_that_has_the_drivers_disk_maps_what_lies_there(disk: str, away: Files, prepared: Prepared) -> None:
+    (away.folder / "below").mkdir()
+    there = Files(away.folder / "below", disk)
+    (there.folder / ".driver").write_text(disk)
+    assert there.are_here
+    assert there.brought(prepared) is prepared
+    assert there.own(there.folder / "workers") == there.folder / "workers"
+    assert away.own(away.folder / "workers") != away.folder / "workers"
+    assert Files(there.folder, "of another session").are_here is False
+
+
+def test_on_a_ray_of_ones_own_everybody_has_the_disk_and_nothing_is_left_in_the_folder(tmp_path: Path) -> None:
+    with files_of(tmp_path) as files:
+        assert files == Files(tmp_path)
+        assert files.are_here
+        assert list(tmp_path.iterdir()) == []
