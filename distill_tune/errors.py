@@ -51,3 +51,8 @@ def one_line(error: BaseException) -> str:
     plain = re.sub(r"\s+For further information visit \S+", "", plain)  # of pydantic, about its own pages
     text = " ".join(plain.split()).removesuffix(":")  # some errors say nothing but what they are
     return text if len(text) <= 300 else f"{text[:300]}..."
+
+
+def last_line(error: BaseException) -> str:
+    """Where an error holds another process's traceback, what that one ended with."""
+    return str(error).strip().rpartition("\n")[2][:300]

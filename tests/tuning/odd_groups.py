@@ -13,6 +13,7 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
 from distill_tune.tuning.workers.assignment import Assignment
+from distill_tune.tuning.workers.files import HERE
 from distill_tune.tuning.workers.groups import WORKERS
 from distill_tune.tuning.workers.ray_train_group import RayTrainGroup
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
@@ -140,4 +141,4 @@ class Telling(RayTrainGroup):
 
 
 def telling(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:
-    return Telling(resources, folder / WORKERS, name, retries)
+    return Telling(resources, folder / WORKERS, name, retries, HERE)

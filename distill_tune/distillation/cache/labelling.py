@@ -1,6 +1,7 @@
 """A teacher asked for its logits, some samples at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from math import prod
 from typing import Any
 
@@ -16,22 +17,55 @@ from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
 
 
+class Runner:
+    """Runs a teacher over portions of inputs; this one in this process, where the teacher is."""
+
+    def at_a_time(self, module: nn.Module, sample_shape: Sequence[int]) -> int:
+        """How many samples of this shape are a portion."""
+        return at_a_time(module, sample_shape)
+
+    def run(self, module: nn.Module, portions: Iterable[Tensor]) -> Iterator[Tensor]:
+        """float32 [portion, classes] of each, in their order, on the CPU.
+
+        Raises:
+            TeacherError: a logit is not finite.
+        """
+        return (logits_of(module, portion) for portion in portions)
+
+
+Runners = Callable[[nn.Module, float], AbstractContextManager[Runner]]
+"""Who is to run a teacher, by the seconds that it would take here."""
+
+
+def run_here(module: nn.Module, left_s: float) -> AbstractContextManager[Runner]:
+    """This process, however long it takes."""
+    return nullcontext(Runner())
+
+
 def label_view(
-    teacher: LoadedTeacher, views: Views, view: int, source_rows: np.ndarray, seen: Callable[[int], None]
+    teacher: LoadedTeacher,
+    views: Views,
+    view: int,
+    source_rows: np.ndarray,
+    seen: Callable[[int], None],
+    runner: Runner,
 ) -> Iterator[Tensor]:
     """float32 [portion, classes]: the teacher's logits for one view of samples that are in rows [n] of the source.
 
     Raises:
         TeacherError: a logit is not finite.
     """
-    size = MOST if teacher.module is None else at_a_time(teacher.module, views.sample_shape)
-    for index in torch.arange(len(source_rows)).split(size):
-        if teacher.table is not None:
-            yield torch.from_numpy(np.asarray(teacher.table[source_rows[index.numpy()]]))
-        else:
-            assert teacher.module is not None
-            yield _run(teacher.module, views.take(index, view).inputs)
-        seen(len(index))
+    positions, module = torch.arange(len(source_rows)), teacher.module
+    if teacher.table is not None:
+        table, parts = teacher.table, positions.split(MOST)
+        found: Iterator[Tensor] = (torch.from_numpy(np.asarray(table[source_rows[part.numpy()]])) for part in parts)
+    else:
+        assert module is not None
+        portions = positions.split(runner.at_a_time(module, views.sample_shape))
+        found = runner.run(module, (views.take(portion, view).inputs for portion in portions))
+    for logits in found:
+        yield logits
+        seen(len(logits))
 
 
 def label_inputs(teacher: LoadedTeacher, inputs: np.ndarray, source_rows: np.ndarray) -> np.ndarray:
@@ -46,8 +80,9 @@ def label_inputs(teacher: LoadedTeacher, inputs: np.ndarray, source_rows: np.nda
     if teacher.table is not None:
         return np.asarray(teacher.table[source_rows])
     assert teacher.module is not None
-    portions = as_tensor(inputs).split(at_a_time(teacher.module, inputs.shape[1:]))
-    return np.concatenate([_run(teacher.module, portion).numpy() for portion in portions])
+    runner = Runner()
+    portions = as_tensor(inputs).split(runner.at_a_time(teacher.module, inputs.shape[1:]))
+    return np.concatenate([logits.numpy() for logits in runner.run(teacher.module, portions)])
 
 
 def _mixed(teacher: LoadedTeacher, mix: Mix, inputs: np.ndarray, source_rows: np.ndarray) -> np.ndarray:
@@ -56,15 +91,20 @@ def _mixed(teacher: LoadedTeacher, mix: Mix, inputs: np.ndarray, source_rows: np
     return np.asarray(mix.of({name: torch.from_numpy(each) for name, each in logits.items()}).numpy())
 
 
-def at_a_time(module: nn.Module, sample_shape: Sequence[int]) -> int:
+def at_a_time(module: nn.Module, sample_shape: Sequence[int], device: str | None = None) -> int:
     """How many samples of this shape a teacher sees at once, where it is; it may make larger images of them first."""
     made: list[Any] = [getattr(part, "reads", None) for part in module.modules()]
     shapes = [sample_shape, *(shape for shape in made if isinstance(shape, tuple))]
-    return samples_at_a_time(max(shapes, key=prod), device_of(module).type)
+    return samples_at_a_time(max(shapes, key=prod), device or device_of(module).type)
 
 
 @torch.inference_mode()
-def _run(module: nn.Module, inputs: Tensor) -> Tensor:
+def logits_of(module: nn.Module, inputs: Tensor) -> Tensor:
+    """float32 [portion, classes]: of inputs in stored units, wherever the module is.
+
+    Raises:
+        TeacherError: a logit is not finite.
+    """
     its_own = inputs.to(device_of(module), copy=True)  # a user's own module may write into a mapped file
     logits: Tensor = module(its_own).float().cpu()
     if not logits.isfinite().all():

@@ -20,7 +20,7 @@ from distill_tune.atomic import new_folder
 from distill_tune.config import Config
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.folders import number_of_views, outputs_are_whole, write_checksums
-from distill_tune.distillation.cache.labelling import label_inputs, label_view
+from distill_tune.distillation.cache.labelling import Runner, label_inputs, label_view
 from distill_tune.distillation.cache.progress import Progress
 from distill_tune.distillation.cache.seen import as_tensor, training_views, visible_rows
 from distill_tune.distillation.cache.sparse import SparseLogits, kept, sample_bytes
@@ -89,10 +89,12 @@ def _view(columns: dict[str, Tensor], name: str, classes: int) -> Tensor | Spars
     return largest if index is None else SparseLogits(largest, index, columns[f"{_TAIL}{name}"], classes)
 
 
-def write_outputs(folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say) -> None:
+def write_outputs(
+    folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say, runner: Runner | None = None
+) -> None:
     """Run the teacher over the validation samples as they are, and over every view of the training samples.
 
-    The folder appears when it is whole; two programs may make it at a time.
+    The folder appears when it is whole; two programs may make it at a time. `runner` runs it over the views.
 
     Raises:
         TeacherError: a logit is not finite, or they are no logits.
@@ -103,11 +105,11 @@ def write_outputs(folder: Path, config: Config, dataset: Dataset, teacher: Loade
     with new_folder(folder, outputs_are_whole) as new:
         write_arrays(new / VALIDATION, {"logits": logits})
         if number_of_views(config):
-            write_arrays(new / TRAIN, _label_train(config, dataset, teacher, say))
+            write_arrays(new / TRAIN, _label_train(config, dataset, teacher, say, runner or Runner()))
         write_checksums(new)
 
 
-def _label_train(config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say) -> Arrays:
+def _label_train(config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say, runner: Runner) -> Arrays:
     """Name of a view to float32 [visible samples, classes]."""
     train = dataset.split("train")
     source_rows = train.index[visible_rows(dataset).numpy()]
@@ -117,7 +119,7 @@ def _label_train(config: Config, dataset: Dataset, teacher: LoadedTeacher, say: 
     say(f"teacher labels {len(source_rows):,} samples in {count} view{'s' * (count > 1)}{saved}")
     progress, columns = Progress(labelled, say), Arrays()
     for view in range(count):
-        portions = label_view(teacher, views, view, source_rows, progress.seen)
+        portions = label_view(teacher, views, view, source_rows, progress.seen, runner)
         columns |= _columns(f"{view:05d}", portions, len(source_rows), keep)
     return columns
 

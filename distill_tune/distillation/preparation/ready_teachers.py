@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from distill_tune.config.presence import USE
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.features import ANATOMY, announce_features, missing_features, write_features
-from distill_tune.distillation.cache.folders import outputs_are_whole, outputs_folder
+from distill_tune.distillation.cache.folders import number_of_views, outputs_are_whole, outputs_folder
+from distill_tune.distillation.cache.labelling import Runner, Runners
 from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
 from distill_tune.distillation.cache.outputs import write_outputs
+from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.cache.weights import leave_weights
 from distill_tune.distillation.devices import device_for, on_device
 from distill_tune.distillation.features.anatomy import anatomy_of
@@ -36,7 +39,14 @@ from distill_tune.teachers.mixing import MixedNetwork
 
 
 def ready_member(
-    name: str, member: TeacherConfig, folder: Path, space: Space, variants: list[Config], dataset: Dataset, say: Say
+    name: str,
+    member: TeacherConfig,
+    folder: Path,
+    space: Space,
+    variants: list[Config],
+    dataset: Dataset,
+    say: Say,
+    runners: Runners,
 ) -> LoadedTeacher:
     """Make one teacher ready, the only one or the member called `name`, and run it."""
     config = space.config
@@ -51,9 +61,14 @@ def ready_member(
     unseen = [(variant, missing_features(folder, variant, layers)) for variant in apart.values()]
     if unlabelled or any(new for _, new in unseen):
         inputs = dataset.split("train").inputs
-        with on_device(device_for(config), teacher.module), threads_that_label_fastest(teacher.module, inputs):
-            for where, variant in unlabelled.items():
-                _label(where, variant, dataset, teacher, say)
+        with (
+            on_device(device_for(config), teacher.module),
+            threads_that_label_fastest(teacher.module, inputs) as sample_s,
+        ):
+            left_s = sample_s * num_visible(dataset) * sum(map(number_of_views, unlabelled.values()))
+            with nullcontext() if teacher.module is None else runners(teacher.module, left_s) as runner:
+                for where, variant in unlabelled.items():
+                    _label(where, variant, dataset, teacher, say, runner)
             for variant, new in unseen:
                 write_features(folder, variant, dataset, teacher, new, say)
     return _without_what_is_cached(teacher, dataset)
@@ -230,7 +245,9 @@ def data_spec_of(dataset: Dataset) -> DataSpec:
     )
 
 
-def _label(folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say) -> None:
+def _label(
+    folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say, runner: Runner | None
+) -> None:
     if folder.exists():
         say(f"the cached teacher outputs in {folder.name} do not match their checksums; they are made again")
-    write_outputs(folder, config, dataset, teacher, say)
+    write_outputs(folder, config, dataset, teacher, say, runner)

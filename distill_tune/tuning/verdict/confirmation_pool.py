@@ -15,7 +15,7 @@ import ray
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
-from distill_tune.errors import DistillTuneError, StorageError, one_line
+from distill_tune.errors import DistillTuneError, StorageError, last_line, one_line
 from distill_tune.tuning.cluster.places import are_places_waited_for, free_places
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.state.ledger import Ledger
@@ -179,8 +179,7 @@ class ConfirmationPool:
         try:
             ray.get(answer)
         except ray.exceptions.RayError as error:
-            cause = str(error).strip().rpartition("\n")[2]  # where its making raised something, behind a traceback
-            self._why = f"no worker could be kept running ({cause:.300})"
+            self._why = f"no worker could be kept running ({last_line(error)})"  # such as what its making raised
             return False
         self._up.add(worker)
         return True

@@ -1,0 +1,145 @@
+"""The places of a cluster run a large teacher between them, before they are needed for trials.
+
+The driver makes the views and keeps the logits; between them each portion goes to a place that is free. Whatever no
+place answers, because its process or node has died, or cannot load the teacher, is run here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from torch import Tensor, nn
+
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.distillation.cache.labelling import Runner, at_a_time, logits_of
+from distill_tune.distillation.cache.seen import as_tensor
+from distill_tune.errors import last_line
+from distill_tune.evaluation.portions import device_of
+from distill_tune.teachers import Say
+
+_WORTH_S = 20.0
+"""A process that loads a teacher takes some seconds; each is to save more than it costs."""
+_AHEAD = 2
+"""Portions that a place has in hand, so that it need not wait for the driver."""
+
+
+class TeachersPlace:
+    """A process that runs the teacher."""
+
+    def __init__(self, module: nn.Module, device: str, cpus: int):
+        torch.set_num_threads(cpus)
+        self._module = module.to(device).eval()
+
+    def ready(self) -> None:
+        """Answers when the teacher is loaded."""
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """float32 [portion, classes] of one portion."""
+        return np.asarray(logits_of(self._module, as_tensor(inputs)).numpy())
+
+
+@dataclass(frozen=True)
+class TeacherPlaces:
+    """Who runs a teacher on a cluster: `prepare(..., runners=TeacherPlaces(...))`."""
+
+    count: int
+    """Places of the cluster."""
+    resources: ResourcesConfig
+    """What each of them has."""
+    say: Say
+
+    @contextmanager
+    def __call__(self, module: nn.Module, left_s: float) -> Iterator[Runner]:
+        """A runner for a teacher that would take so long here."""
+        count = min(self.count, int(left_s / _WORTH_S))
+        if count < 1:
+            yield Runner()
+            return
+        self.say(f"{count} place{'s' * (count > 1)} of the cluster label, which here would take {left_s / 60:.1f} min")
+        made: Any = ray.remote(TeachersPlace).options(
+            num_cpus=self.resources.cpus_per_worker, num_gpus=self.resources.gpus_per_worker
+        )
+        shared = _shared(module)
+        places = [made.remote(shared, self.resources.device, self.resources.cpus_per_worker) for _ in range(count)]
+        try:
+            yield PlacesRunner(places, self.resources.device, self.say)
+        finally:
+            for place in places:
+                ray.kill(place)
+
+
+def _shared(module: nn.Module) -> Any:
+    """The teacher in the object store, for processes that may have no GPU where it is."""
+    where = device_of(module)
+    try:
+        return ray.put(module.cpu())
+    finally:
+        module.to(where)
+
+
+class PlacesRunner(Runner):
+    """Hands each portion to the place that has the fewest in hand, of those that are up; runs it here where none is."""
+
+    def __init__(self, places: Sequence[Any], device: str, say: Say):
+        self._coming, self._device, self._say = {place.ready.remote(): place for place in places}, device, say
+        self._in_hand: dict[Any, int] = {}
+        """Of each place that is up, its portions."""
+
+    def at_a_time(self, module: nn.Module, sample_shape: Sequence[int]) -> int:
+        """As on a place."""
+        return at_a_time(module, sample_shape, self._device)
+
+    def run(self, module: nn.Module, portions: Iterable[Tensor]) -> Iterator[Tensor]:
+        """As `Runner.run`."""
+        waiting: deque[tuple[Tensor, Any, Any]] = deque()
+        for portion in portions:
+            self._look_who_is_up()
+            if not self._in_hand:
+                yield from self._answers(module, waiting, 0)
+                yield logits_of(module, portion)
+                continue
+            place = min(self._in_hand, key=self._in_hand.__getitem__)
+            self._in_hand[place] += 1
+            waiting.append((portion, place, place.logits.remote(portion.numpy())))
+            yield from self._answers(module, waiting, _AHEAD * len(self._in_hand))
+        yield from self._answers(module, waiting, 0)
+
+    def _look_who_is_up(self) -> None:
+        up, _ = ray.wait(list(self._coming), num_returns=len(self._coming), timeout=0) if self._coming else ([], [])
+        for answer in up:
+            place = self._coming.pop(answer)
+            try:
+                ray.get(answer)
+            except ray.exceptions.RayError as error:
+                self._lost(error)
+            else:
+                self._in_hand[place] = 0
+
+    def _answers(self, module: nn.Module, waiting: deque[tuple[Tensor, Any, Any]], most: int) -> Iterator[Tensor]:
+        """Of those who were asked first, until no more than so many are left."""
+        while len(waiting) > most:
+            portion, place, reference = waiting.popleft()
+            try:
+                logits = as_tensor(ray.get(reference))
+            except ray.exceptions.RayTaskError:  # of the teacher itself, who says it here in plain words
+                logits = logits_of(module, portion)
+            except ray.exceptions.RayError as error:
+                if self._in_hand.pop(place, None) is not None:
+                    self._lost(error)
+                logits = logits_of(module, portion)
+            if place in self._in_hand:
+                self._in_hand[place] -= 1
+            yield logits
+
+    def _lost(self, error: Exception) -> None:
+        left = len(self._in_hand) + len(self._coming)
+        self._say(
+            f"a place that labelled is lost ({last_line(error)}); {left} are left, and what is missing is labelled here"
+        )

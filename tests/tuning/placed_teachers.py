@@ -1,0 +1,34 @@
+"""Teachers for Ray's workers, which import them from here."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class DiesInPlaces(nn.Module):
+    """Ends every process but that in which it was made, at inputs of one kind; or cannot be loaded there at all."""
+
+    def __init__(self, when: Callable[[Tensor], bool] | None) -> None:
+        super().__init__()
+        self.home, self.when = os.getpid(), when
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.when is None:
+            raise ModuleNotFoundError("No module named 'transformers'")
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if os.getpid() != self.home and self.when is not None and self.when(inputs):
+            os._exit(1)
+        return inputs * 2
+
+
+def third(inputs: Tensor) -> bool:
+    return bool(inputs[0, 0] == 3.0)
+
+
+class NotFinite(nn.Module):
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs / 0
