@@ -66,20 +66,15 @@ class Store:
         return parts._replace(path=f"{parts.path.rstrip('/')}/{name}").geturl()
 
     def names(self, logbook: str) -> list[str]:
-        """Of the results that have such a file."""
+        """Of the results that have such a file: looked for among all, since Arrow lists no folders of Google's."""
+        return sorted(path.parts[0] for path in self.listed() if path.parts[1:] == (logbook,))
+
+    def listed(self, name: str = "") -> dict[Path, Any]:
+        """What is in a result, or in all of them, as Arrow tells of it."""
         from pyarrow import fs
 
         with self.readable():
-            inside = self._files.get_file_info(fs.FileSelector(self._root, allow_not_found=True))
-            books = self._files.get_file_info([f"{each.path}/{logbook}" for each in inside if not each.is_file])
-        return sorted(Path(each.path).parent.name for each in books if each.is_file)
-
-    def listed(self, name: str) -> dict[Path, Any]:
-        """What is in a result, as Arrow tells of it."""
-        from pyarrow import fs
-
-        with self.readable():
-            place = fs.FileSelector(f"{self._root}/{name}", recursive=True, allow_not_found=True)
+            place = fs.FileSelector(f"{self._root}/{name}".rstrip("/"), recursive=True, allow_not_found=True)
             found = self._files.get_file_info(place)
         return {Path(each.path).relative_to(self._root): each for each in found if each.is_file}
 

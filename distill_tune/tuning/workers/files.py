@@ -11,12 +11,12 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import ray
 
@@ -27,6 +27,9 @@ from distill_tune.room import free_bytes, in_bytes
 from distill_tune.tuning.cluster.disk import Disk, answer_of, disk_of_this_node
 from distill_tune.tuning.cluster.own_ray import is_own
 from distill_tune.tuning.cluster.pinning import on_node
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _MARK = ".driver"
 """In a search's folder while a session is at work that other nodes may take part in: what only its disk can have."""
@@ -52,8 +55,7 @@ class Files:
 
     def read(self, path: Path) -> bytes:
         """A file; empty where there is none."""
-        content: bytes = self._ask("read", path)
-        return content
+        return self._ask(Disk.read, path)
 
     def write(self, path: Path, content: bytes) -> None:
         """A file, whole or not at all.
@@ -61,7 +63,7 @@ class Files:
         Raises:
             OSError: it cannot be written.
         """
-        self._ask("write", path, content)
+        self._ask(Disk.write, path, content)
 
     def append(self, path: Path, content: bytes) -> None:
         """Behind what a file has.
@@ -69,7 +71,7 @@ class Files:
         Raises:
             OSError: it cannot be written.
         """
-        self._ask("append", path, content)
+        self._ask(Disk.append, path, content)
 
     def own(self, path: Path) -> Path:
         """A path for what only this node reads and writes: it need not be on the driver's disk."""
@@ -83,10 +85,11 @@ class Files:
         """
         return prepared if self.are_here else prepared.moved(self._brought)
 
-    def _ask(self, what: str, *arguments: Any) -> Any:
+    def _ask(self, what: Callable[Concatenate[Disk, _P], _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
         if self.are_here:
-            return getattr(Disk(), what)(*arguments)
-        return answer_of(getattr(ray.get_actor(self.mark), what).remote(*arguments))
+            return what(Disk(), *arguments, **named)
+        method = getattr(ray.get_actor(self.mark), what.__name__)
+        return cast("_T", answer_of(method.remote(*arguments, **named)))
 
     def _brought(self, folder: Path) -> Path:
         place = self.own(folder)
@@ -94,7 +97,7 @@ class Files:
             return place
         with alone_in(place.parent, before_waiting=lambda: None):
             if not place.exists():
-                sizes: dict[Path, int] = self._ask("sizes", folder)
+                sizes = self._ask(Disk.sizes, folder)
                 _check_room(place, sum(sizes.values()))
                 with new_folder(place) as new:
                     for name, size in sizes.items():
@@ -105,7 +108,7 @@ class Files:
         to.parent.mkdir(parents=True, exist_ok=True)
         with to.open("wb") as file:
             for begin in range(0, size, _PART_BYTES):
-                file.write(self._ask("part", path, begin, _PART_BYTES))
+                file.write(self._ask(Disk.part, path, begin, _PART_BYTES))
 
 
 def _place_of(mark: str) -> Path:
