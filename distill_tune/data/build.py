@@ -1,8 +1,9 @@
-"""From what a source hands over to the arrays of each split, in memory; whatever is wrong is found here."""
+"""From what a source hands over to the arrays of each split; whatever is wrong is found here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +17,15 @@ from distill_tune.data.encoder import TableEncoder
 from distill_tune.data.raw import SEEN_THROUGH_THE_TEACHER, RawImages, RawTable
 from distill_tune.data.sources import Source
 from distill_tune.data.sources._table import TableFile
+from distill_tune.data.spill import taken
 from distill_tune.data.splits import Fold, Rows, labelled_rows, split_rows
 from distill_tune.errors import DataError
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import DataConfig
 
-CHUNK = 4096
+_PIXELS = 1 << 22
+"""Counted at a time, each as an integer of eight bytes."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def _of_table(raw: RawTable, rows: Rows) -> _Inputs:
 
 
 def _of_images(raw: RawImages, rows: Rows) -> _Inputs:
-    images: Arrays = {name: raw.inputs[index] for name, index in _named(rows).items()}
+    images: Arrays = {name: taken(raw.inputs, index) for name, index in _named(rows).items()}
     return _Inputs(images, *_channel_statistics(images["train"]))
 
 
@@ -141,12 +144,12 @@ def _channel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...
 
     A channel that is constant has a deviation of 1, so that dividing by it does nothing.
     """
-    values = np.arange(256)
+    values, step = np.arange(256), max(1, _PIXELS // prod(images.shape[2:]))
     mean, std = [], []
     for channel in range(images.shape[1]):
         counts = np.zeros(256, dtype=np.int64)
-        for start in range(0, len(images), CHUNK):  # bincount widens what it counts by a factor of eight
-            counts += np.bincount(images[start : start + CHUNK, channel].ravel(), minlength=256)
+        for start in range(0, len(images), step):
+            counts += np.bincount(images[start : start + step, channel].ravel(), minlength=256)
         center = float((counts * values).sum() / counts.sum())
         spread = float(np.sqrt((counts * (values - center) ** 2).sum() / counts.sum()))
         mean.append(center)

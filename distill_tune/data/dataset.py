@@ -22,6 +22,7 @@ from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.atomic import new_folder
 from distill_tune.checksum import sha256_of
 from distill_tune.data.sources import Source
+from distill_tune.data.spill import spilling_to
 from distill_tune.errors import CacheError
 from distill_tune.layout import Layout
 from distill_tune.room import check_room
@@ -157,9 +158,10 @@ def prepare_data(config: DataConfig, cache: Path, fold: int | None = None, key: 
         return open_dataset(folder)
     from distill_tune.data.build import build  # brings pandas, which those that only read do without
 
-    built = build(config, fold)
-    check_room(cache, built.num_bytes, "the prepared data", key=key)
-    _write(built, config, told, folder, fold)
+    with spilling_to(cache):
+        built = build(config, fold)
+        check_room(cache, built.num_bytes, "the prepared data", key=key)
+        _write(built, config, told, folder, fold)
     dataset = open_dataset(folder)
     rebuilt = () if damage == "missing" else (f"the data cache was damaged ({damage}) and has been rebuilt",)
     return replace(dataset, notes=(*dataset.notes, *rebuilt))

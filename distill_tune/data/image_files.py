@@ -118,17 +118,18 @@ def decoded(paths: Sequence[Path], shape: tuple[int, ...]) -> Array:
         shape: (channels, height, width).
 
     Raises:
-        DataError: a file is no image, is damaged or has more than 8 bits a channel, or there is not enough memory for
-            all of them.
+        DataError: a file is no image, is damaged or has more than 8 bits a channel, or there is no room for all of
+            them.
     """
-    import numpy as np
+    from distill_tune.data.spill import empty
 
     try:
-        images = np.empty((len(paths), *shape), dtype=np.uint8)
-    except MemoryError as error:
+        images = empty((len(paths), *shape), "uint8")
+    except (MemoryError, OSError) as error:
         size = f"{len(paths):,} images of {' x '.join(map(str, shape))}"
         raise DataError(
-            f"{paths[0].parent}: {size} do not fit into memory ({error}); choose a smaller size."
+            f"{paths[0].parent}: there is no room for {size} ({one_line(error)}); choose a smaller size, or another "
+            "--storage."
         ) from error
 
     def fill(row: int) -> None:

@@ -37,7 +37,10 @@ class Views:
     """The augmentation of one configuration over one set of samples; partners come from the same set."""
 
     def __init__(self, config: AugmentationConfig, inputs: Tensor, mean: tuple[float, ...], seed: int):
-        """`inputs` are all samples that a view may show, in stored units: [n, channels, h, w] or [n, features]."""
+        """`inputs` are all samples that a view may show, in stored units: [n, channels, h, w] or [n, features].
+
+        Images need not be where they are wanted, which is where the index is that asks for them.
+        """
         chosen: list[Transform] = [
             AUGMENTATIONS.get(name)(amount=amount) for name, amount in sorted(config.amounts.items()) if amount
         ]
@@ -89,9 +92,10 @@ class Views:
         return mixed, partner, share
 
     def _transformed(self, index: Tensor, view: int) -> Tensor:
-        inputs = self._inputs.index_select(0, index)
+        inputs = self._inputs.index_select(0, index.to(self._inputs.device)).to(index.device)
+        fill = None if self._fill is None else self._fill.to(index.device)
         for transform in self._transforms:
-            inputs = transform.apply(inputs, Draw(self._seed, view, index, self._fill, self._inputs))
+            inputs = transform.apply(inputs, Draw(self._seed, view, index, fill, self._inputs))
         return inputs
 
 

@@ -1,11 +1,15 @@
-"""A GPU's memory belongs to the trials: whoever has used some of it before them gives it back."""
+"""A GPU's memory: who has used some of it gives it back to the trials, and what has no room there does without."""
 
 import pytest
 import torch
 from runs import run_space
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from distill_tune.config.sections import AugmentationConfig
 from distill_tune.distillation.devices import memory_given_back
+from distill_tune.distillation.materials.opened import home_of
 from distill_tune.distillation.preparation.prepare import announced_data
+from distill_tune.distillation.views import Views
 from distill_tune.tuning.planning.estimate import estimated_epoch_s
 
 
@@ -29,3 +33,25 @@ def test_an_epoch_that_was_timed_on_a_gpu_leaves_its_memory_to_the_trials(
     before = torch.cuda.memory_reserved()
     assert estimated_epoch_s(space, data) is not None
     assert torch.cuda.memory_reserved() <= before
+
+
+@pytest.mark.parametrize("augmentation", [{}, {"flip": 0.5}, {"shift": 1}])
+def test_images_are_gathered_where_they_are_and_augmented_where_they_are_wanted(augmentation: dict[str, float]) -> None:
+    with FakeTensorMode(allow_non_fake_inputs=True):  # tensors without values, but with devices that nobody need have
+        images = torch.empty(8, 3, 6, 6, dtype=torch.uint8)
+        index = torch.zeros(3, dtype=torch.long, device="cuda")
+        views = Views(AugmentationConfig(**augmentation), images, (0.0, 0.0, 0.0), 0)
+        assert views.take(index, 0).inputs.device.type == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "share", "is_image", "where"),
+    [(3, 1.0, True, "cuda"), (4, 1.0, True, "cpu"), (3, 0.5, True, "cpu"), (4, 1.0, False, "cuda")],
+)
+def test_images_for_which_a_gpu_has_no_room_stay_in_their_files(
+    monkeypatch: pytest.MonkeyPatch, num_bytes: int, share: float, is_image: bool, where: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (7, 10))
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda device: share)
+    assert home_of(num_bytes, is_image, torch.device("cuda")).type == where
+    assert home_of(num_bytes, is_image, torch.device("cpu")).type == "cpu"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from distill_tune.distillation.initialisation._carrying import Carried, Pair, weight_of
 from distill_tune.errors import ConfigError
+from distill_tune.evaluation.portions import device_of
 from distill_tune.students import Layer
 
 _SAMPLES = 512
@@ -37,7 +38,7 @@ def match_teacher(carried: Carried, teacher: nn.Module, student: nn.Module, inpu
     """
     most = max(_FEWEST_SAMPLES, _MOST_VALUES // inputs[0].numel())  # in one batch, of which statistics are taken
     rows = torch.linspace(0, len(inputs) - 1, min(len(inputs), _SAMPLES, most), device=inputs.device).long()
-    some = inputs[rows]
+    some = inputs[rows].to(device_of(teacher))
     biased = [pair for pair in carried.pairs if getattr(pair.ours.module, "bias", None) is not None]
     layers = [pair for pair in biased if weight_of(pair.ours).dim() > 1]
     wanted = _moments(teacher, [pair.theirs for pair in layers], some, "teacher")

@@ -19,4 +19,4 @@ def teacher_network(config: Config, materials: Materials) -> nn.Module:
     family = Student.of(config.teacher)
     teacher = looked_at(lambda: student_on(family, materials.dataset))
     teacher.load_state_dict(materials.teacher_weights.state(), assign=True)
-    return teacher.requires_grad_(False).eval().to(materials.train_inputs.device)
+    return teacher.requires_grad_(False).eval().to(materials.labels.device)

@@ -51,7 +51,8 @@ class LaneValidation(NamedTuple):
         step = max(1, _VALUES // (lanes * max(self.inputs[0].numel(), network.num_classes)))
         for start in range(0, len(self.inputs), step):
             some = slice(start, start + step)
-            labels, inputs = self.labels[some].expand(lanes, -1), normalise(self.inputs[some]).flatten(1)
+            labels = self.labels[some].expand(lanes, -1)
+            inputs = normalise(self.inputs[some].to(labels.device)).flatten(1)
             logits = network.forward(inputs.expand(lanes, -1, -1)).mT
             right, agrees = _are(logits, labels, taught[:, some])
             losses -= logits.log_softmax(1).gather(1, labels.unsqueeze(1)).sum((1, 2))

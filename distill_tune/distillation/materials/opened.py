@@ -25,13 +25,15 @@ class Opened:
 
     dataset: Dataset
     inputs: Tensor
-    """[visible training samples, *input_shape], unaugmented."""
+    """[visible training samples, *input_shape], unaugmented; images for which a GPU has no room are not there."""
     labels: Tensor
     """int64 [visible training samples]; UNLABELLED where the student may not know."""
     validation_inputs: Tensor
     validation_labels: Tensor
 
 
+_SHARE_OF_DATA = 0.5
+"""Of a GPU's memory that a process may have; the rest is for what is trained."""
 _datasets: WeakValueDictionary[tuple[Path, str, bool], Opened] = WeakValueDictionary()
 _outputs: WeakValueDictionary[tuple[Path, str], TeacherOutputs] = WeakValueDictionary()
 
@@ -61,15 +63,25 @@ def teacher_outputs(folder: Path, device: torch.device | str) -> TeacherOutputs:
 def _open(folder: Path, device: torch.device | str, see_all: bool) -> Opened:
     dataset = open_dataset(folder)
     train, validation = dataset.split("train"), dataset.split("validation")
-    inputs, labels = as_tensor(train.inputs, device), as_tensor(train.labels, device)
+    where = home_of(train.inputs.nbytes + validation.inputs.nbytes, dataset.is_image, torch.device(device))
+    inputs, labels = as_tensor(train.inputs, where), as_tensor(train.labels, device)
     if not see_all:
         inputs, labels = _seen(inputs, labels, dataset)
-    return Opened(dataset, inputs, labels, as_tensor(validation.inputs, device), as_tensor(validation.labels, device))
+    return Opened(dataset, inputs, labels, as_tensor(validation.inputs, where), as_tensor(validation.labels, device))
+
+
+def home_of(num_bytes: int, are_images: bool, device: torch.device) -> torch.device:
+    """Where inputs are kept: on a GPU with room, else in the mapped files, from which each chunk is copied there."""
+    if device.type != "cuda" or not are_images:
+        return device
+    free, whole = torch.cuda.mem_get_info(device)
+    may_have = min(free, int(torch.cuda.get_per_process_memory_fraction(device) * whole))
+    return device if num_bytes < _SHARE_OF_DATA * may_have else torch.device("cpu")
 
 
 def _seen(inputs: Tensor, labels: Tensor, dataset: Dataset) -> tuple[Tensor, Tensor]:
     """Inputs and labels as the student may see them; without a copy where it sees everything."""
-    rows = visible_rows(dataset).to(labels.device)
+    rows = visible_rows(dataset)
     labelled = torch.from_numpy(np.array(dataset.split("train").labelled)).to(labels.device)
     known = labels if bool(labelled.all()) else labels.where(labelled, UNLABELLED)
-    return at_rows(inputs, rows), at_rows(known, rows)
+    return at_rows(inputs, rows.to(inputs.device)), at_rows(known, rows.to(labels.device))

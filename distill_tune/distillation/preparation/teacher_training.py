@@ -111,8 +111,8 @@ def _fastest(config: Config, materials: Materials, say: Say) -> tuple[Pace, int]
     """The precision that is asked for or trains this teacher fastest, and the number of threads that does."""
     batch = slice(0, config.optim.batch_size)
     inputs, labels = materials.train_inputs[batch], materials.labels[batch]
-    pace = Pace(resolved(config.optim.precision, inputs.device), "contiguous")
-    if inputs.device.type == "cuda":
+    pace = Pace(resolved(config.optim.precision, labels.device), "contiguous")
+    if labels.device.type == "cuda":
         return pace, torch.get_num_threads()
     what = "precision and threads" if config.optim.precision == "auto" else "threads"
     say(f"timing a step of the teacher's training, to choose its {what}")

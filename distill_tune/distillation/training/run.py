@@ -36,6 +36,9 @@ from distill_tune.distillation.training.pace import laid_out
 from distill_tune.distillation.training.validation import Sums, evaluate, share_right, sums_of
 from distill_tune.errors import TrainingError
 
+_GAP_BYTES = 1 << 30
+"""Of training samples that are looked at once more, unaugmented, for the gap."""
+
 Checkpoint = dict[str, Any]
 """`epoch`, `student`, `optimizer`, with losses on features `projector`: all that the next epoch depends on."""
 
@@ -231,11 +234,14 @@ class Run:
 
     def _gap(self, validation_accuracy: float) -> dict[str, float]:
         """Training minus validation accuracy after the last epoch: in eval mode, unaugmented, on at most as many."""
-        labels, generator = self.materials.labels, torch.Generator().manual_seed(seed_of(self.seed, "gap"))
+        labels, inputs = self.materials.labels, self.materials.train_inputs
+        generator = torch.Generator().manual_seed(seed_of(self.seed, "gap"))
+        most = min(len(self.materials.validation_labels), max(1, _GAP_BYTES // inputs[:1].nbytes))
         labelled = (labels != UNLABELLED).nonzero().flatten()
-        some = torch.randperm(len(labelled), generator=generator)[: len(self.materials.validation_labels)]
+        some = torch.randperm(len(labelled), generator=generator)[:most]
         rows = labelled[some.to(labels.device)]
-        accuracy = evaluate(self.student, self.materials.train_inputs[rows], labels[rows], None, self.shard)["accuracy"]
+        seen = inputs[rows.to(inputs.device)]
+        accuracy = evaluate(self.student, seen, labels[rows], None, self.shard)["accuracy"]
         return {"train/accuracy": accuracy, "gap/accuracy": accuracy - validation_accuracy}
 
     def _refuse_divergence(self, which: str, loss: float) -> None:

@@ -68,16 +68,16 @@ def sums_of(student: nn.Module, inputs: Tensor, labels: Tensor, teacher_logits: 
 
     Args:
         student: stored-unit inputs to logits; left in eval mode.
-        inputs: [n, *input_shape], n >= 1.
-        labels: int64 [n].
+        inputs: [n, *input_shape], n >= 1, wherever they are.
+        labels: int64 [n], where the student is.
         teacher_logits: [n, classes], or None.
         shard: this worker's part.
     """
     student.eval()
     counts = torch.bincount(labels).double()
     sums = torch.zeros(2 + len(counts), dtype=torch.float64, device=labels.device)
-    for rows in _portions(inputs, shard):
-        logits = student(inputs[rows]).float()
+    for rows in _portions(inputs, labels.device, shard):
+        logits = student(inputs[rows].to(labels.device)).float()
         some_teacher_logits = None if teacher_logits is None else teacher_logits[rows]
         sums += _sums(logits, labels[rows], some_teacher_logits, len(counts))
     if shard.world_size > 1:
@@ -91,16 +91,16 @@ def share_right(student: nn.Module, inputs: Tensor, labels: Tensor, shard: Shard
     """Accuracy alone, as `evaluate` has it."""
     student.eval()
     hits = torch.zeros((), dtype=torch.float64, device=labels.device)
-    for rows in _portions(inputs, shard):
-        hits += (student(inputs[rows]).argmax(1) == labels[rows]).sum()
+    for rows in _portions(inputs, labels.device, shard):
+        hits += (student(inputs[rows].to(labels.device)).argmax(1) == labels[rows]).sum()
     if shard.world_size > 1:
         dist.all_reduce(hits)
     return hits.item() / len(labels)
 
 
-def _portions(inputs: Tensor, shard: Shard) -> Iterator[slice]:
+def _portions(inputs: Tensor, device: torch.device, shard: Shard) -> Iterator[slice]:
     """This worker's part of the samples, some at a time."""
-    step = samples_at_a_time(inputs.shape[1:], inputs.device.type)
+    step = samples_at_a_time(inputs.shape[1:], device.type)
     first, last = (len(inputs) * rank // shard.world_size for rank in (shard.rank, shard.rank + 1))
     return (slice(start, min(start + step, last)) for start in range(first, last, step))
 
