@@ -1,4 +1,7 @@
-"""Small runs that the tests of several folders prepare and train: made-up rows, and scikit-learn's digits."""
+"""Small runs that the tests of several folders prepare and train: made-up rows, and scikit-learn's digits.
+
+Their students are written as no programs, at which few tests look.
+"""
 
 from typing import Any
 
@@ -13,6 +16,7 @@ TABLE: dict[str, Any] = {
     "student": {"family": "mlp", "mlp": {"widths": [12]}},
     "optim": {"learning_rate": 1e-2, "batch_size": 64},
     "search": {"max_epochs": 3},
+    "export": {"formats": []},
 }
 IMAGES: dict[str, Any] = {
     "data": {"source": "digits"},
@@ -20,6 +24,7 @@ IMAGES: dict[str, Any] = {
     "student": {"family": "convnet", "convnet": {"width": 4, "depth": 2}},
     "optim": {"learning_rate": 1e-2, "batch_size": 128},
     "search": {"max_epochs": 2},
+    "export": {"formats": []},
 }
 
 FILES = """

@@ -9,12 +9,13 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from searches import ended, ended_twice, entries, has_reported, once, run, summary, trials
+from searches import NO_PROGRAMS, ended, ended_twice, entries, has_reported, once, run, summary, trials
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
 SMALL = [
+    *NO_PROGRAMS,
     *("--set", "teacher.family='mlp'", "--set", "teacher.mlp.widths=[64]", "--set", "teacher.train.epochs=8"),
     *("--set", "teacher.views=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2", "--set", "search.max_epochs=9"),
     *("--set", "resources.concurrent_trials=1", "--trials", "12"),

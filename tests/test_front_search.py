@@ -11,7 +11,7 @@ import pytest
 import searches
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from searches import entries, run
+from searches import NO_PROGRAMS, entries, run
 
 from distill_tune.config import load_space, tables_of
 
@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
 OBJECTIVES = ["val/accuracy", "parameters", "latency_ms"]
 SMALL = [
+    *NO_PROGRAMS,
     *("--set", "teacher.family='mlp'", "--set", "teacher.mlp.widths=[64]", "--set", "teacher.train.epochs=4"),
     *("--set", "teacher.views=1", "--set", "search.max_epochs=4", "--set", "augmentation.shift=0"),
     *("--set", "confirm.top=2", "--set", "confirm.seeds=2", "--trials", "8"),
@@ -52,6 +53,16 @@ def test_front_of_summary_table_and_plain_optuna_are_one(storage: Path, summary:
         if row["on_front"]:
             assert front[row["number"]] == {name: row[name] for name in OBJECTIVES}
     assert [v["val/accuracy"] for v in front.values()] == sorted(v["val/accuracy"] for v in front.values())[::-1]
+
+
+def test_where_no_programs_are_asked_for_none_is_there_and_none_is_missed(
+    storage: Path, said: str, summary: dict[str, Any]
+) -> None:
+    found = {path.name for path in (storage / "front" / "best").iterdir()}
+    assert found == {"run.toml", "student.safetensors", "student.json", "README.md"}
+    assert summary["best"]["left_out"] == {}
+    assert "left out" not in said
+    assert load_space(storage / "front" / "search.toml", []).config.export.formats == []
 
 
 def mean_accuracy(folder: Path, trial: int, seeds: range) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 _ANSWERS = (
     "import sys; from pathlib import Path; from torch import nn; import numpy as np; "
     "from distill_tune.export.programs import write_programs; "
-    "assert not write_programs(Path(sys.argv[1]), nn.Linear(3, 2).eval(), np.zeros((2, 3), 'float32'))"
+    "assert not write_programs(Path(sys.argv[1]), nn.Linear(3, 2).eval(), np.zeros((2, 3), 'float32'), ['onnx'])"
 )
 
 

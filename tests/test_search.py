@@ -249,6 +249,6 @@ def test_a_search_with_folds_exports_a_student_of_all_of_them_that_can_be_traine
     kept = {path.stem: path for path in (tmp_path / "few" / "confirmation").glob(f"{winner}*")}
     assert len(kept) == 2 * (1 + 3)
     (seed,) = (name.rpartition("seed")[2] for name, path in kept.items() if path.read_bytes() == exported)
-    again = ["--set", f"search.seed={seed}", "--storage", str(tmp_path), "--name", "again"]
+    again = ["--set", f"search.seed={seed}", "--storage", str(tmp_path), "--name", "again", *searches.NO_PROGRAMS]
     assert train([str(tmp_path / "few/best/run.toml"), *again]) == 0
     assert (tmp_path / f"again/seed-{seed}/student.safetensors").read_bytes() == exported

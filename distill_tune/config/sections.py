@@ -7,7 +7,7 @@ thing (a data source, a teacher, a student family, a loss, an optimizer) carry o
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from distill_tune.config.choosing import Choosing
 from distill_tune.config.messages import BrokenRule, broken_rule, unknown_key
@@ -18,6 +18,7 @@ from distill_tune.errors import ConfigError
 from distill_tune.registry import (
     AUGMENTATIONS,
     DATA_SOURCES,
+    FORMATS,
     INITIALISATIONS,
     LOSSES,
     STUDENTS,
@@ -174,6 +175,24 @@ def _check_transform(name: str, amount: Any) -> None:
         raise BrokenRule((name,), str(error)) from error
 
 
+class ExportConfig(Options):
+    """As what programs a student is written, beside its weights; see `export/formats/`."""
+
+    formats: list[str] = Field(default_factory=lambda: list(FORMATS.names))
+    """Names of formats; none: the student can be used with this package alone."""
+
+    @field_validator("formats")
+    @classmethod
+    def _are_known_and_named_once(cls, formats: list[str]) -> list[str]:
+        for place, name in enumerate(formats):
+            if name not in FORMATS.names:
+                cure = did_you_mean(name, FORMATS.names).strip()
+                raise BrokenRule(("formats", place), f"no format is named {name!r}.", cure=cure)
+            if name in formats[:place]:
+                raise BrokenRule(("formats",), f"must name each format once, but got {name!r} twice.")
+        return formats
+
+
 class Config(Options):
     """A whole run; `[search]`, `[resources]` and `[confirm]` say how a space around it is searched."""
 
@@ -188,6 +207,7 @@ class Config(Options):
     search: SearchConfig = SearchConfig()
     resources: ResourcesConfig = ResourcesConfig()
     confirm: ConfirmConfig = ConfirmConfig()
+    export: ExportConfig = Field(default_factory=ExportConfig)
 
     @model_validator(mode="after")
     def _lanes_have_no_folds(self) -> Self:

@@ -1,4 +1,4 @@
-"""A student as a program of its own: written in every format, and kept where it says what the student says.
+"""A student as a program of its own: written as is wanted, and kept where it says what the student says.
 
 Some networks cannot be exported, such as those that look at their inputs to decide what to do next. They are used from
 Python, as before; the student's folder then lacks what could not be written, and whoever wrote it says why.
@@ -6,9 +6,10 @@ Python, as before; the student's folder then lacks what could not be written, an
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,33 +29,53 @@ _RELATIVE, _ABSOLUTE = 1e-3, 1e-4
 """By how much logits may differ: other kernels add up in another order."""
 
 
-def write_programs(folder: Path, network: nn.Module, inputs: NDArray[Any]) -> dict[str, str]:
-    """Write a network into a folder, in every format.
+def write_programs(folder: Path, network: nn.Module, inputs: NDArray[Any], names: Iterable[str]) -> dict[str, str]:
+    """Write a network into a folder, in some formats.
 
     Args:
         folder: of the student.
         network: in eval mode, on the CPU.
         inputs: [some, *input_shape], as the network takes them; each program must say of these what the network does.
+        names: of the formats.
 
     Returns:
         Why a file is not there, by its name.
     """
-    inputs = np.array(inputs)  # of a read-only map
-    formats: list[Format] = [FORMATS.get(name)() for name in FORMATS.names]
+    formats: list[Format] = [FORMATS.get(name)() for name in names]
     left_out = {
         each.file: f"it needs {each.missing}, which `pip install {each.missing}` installs"
         for each in formats
         if each.missing
     }
     formats = [each for each in formats if not each.missing]
+    if formats:  # else PyTorch's exporter is not loaded
+        with _no_collecting():
+            left_out |= _write_all(formats, folder, network, np.array(inputs))  # which are of a read-only map
+    return left_out
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """The exporter's modules and tables are there to stay: a search for garbage among them costs and finds little."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _write_all(formats: list[Format], folder: Path, network: nn.Module, inputs: NDArray[Any]) -> dict[str, str]:
     try:
         with _quiet():
             program = program_of(network, inputs)
     except (Exception, SystemExit) as error:  # of a user's own network; and PyTorch has many kinds of errors of its own
         why = f"PyTorch cannot export the network ({one_line(error)})"
-        return left_out | {each.file: why for each in formats}
+        return {each.file: why for each in formats}
     found = {each.file: _written(each, program, folder / each.file, network, inputs) for each in formats}
-    return left_out | {file: why for file, why in found.items() if why}
+    return {file: why for file, why in found.items() if why}
 
 
 @contextmanager
@@ -100,8 +121,9 @@ def _difference(kind: Format, path: Path, network: nn.Module, inputs: NDArray[An
     """How what was written differs from the network, for one row and for many."""
     from distill_tune.evaluation.predicting import predict_logits
 
-    for some in (inputs[:1], inputs):
-        expected, found = predict_logits(network, some), kind.answers(path, some)
+    asked = (inputs[:1], inputs)
+    for some, found in zip(asked, kind.answers(path, *asked), strict=True):
+        expected = predict_logits(network, some)
         if not np.allclose(found, expected, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True):
             return f"its logits differ from the student's by up to {np.abs(found - expected).max():.2g}"
     return None

@@ -1,7 +1,7 @@
 """The student's folder, `best/`: what it takes to use the student, to train it again, and to know what it is.
 
 `students/_folder.py` says what the files are, and reads them; README.md is the model card. Beside them is the student
-as a program of its own (`programs.py`), for whoever does not have this package.
+as programs of its own (`programs.py`), as `[export]` says, for whoever does not have this package.
 """
 
 from __future__ import annotations
@@ -65,4 +65,5 @@ def write_student_folder(
         (new / STUDENT_JSON).write_text(json.dumps(description, indent=1), encoding="utf-8")
         (new / "README.md").write_text(card, encoding="utf-8")
         compared = min(_COMPARED, samples_at_a_time(dataset.input_shape))  # programs take all of them at once
-        return write_programs(new, open_student_folder(new).student, dataset.split("train").inputs[:compared])
+        inputs = dataset.split("train").inputs[:compared]
+        return write_programs(new, open_student_folder(new).student, inputs, config.export.formats)

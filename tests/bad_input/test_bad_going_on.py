@@ -208,6 +208,13 @@ def test_resources_and_retries_may_be_edited(begin: Begin, folder: Path) -> None
     assert taken_up(begun, "command", None).space.config.resources.concurrent_trials == 2
 
 
+def test_what_the_winner_is_written_as_may_be_edited(begin: Begin, folder: Path) -> None:
+    begun = begin("export.formats=[]")
+    text = (begun / SEARCH_TOML).read_text()
+    (begun / SEARCH_TOML).write_text(text.replace("formats = []", 'formats = ["onnx"]'))
+    assert taken_up(begun, "command", None).space.config.export.formats == ["onnx"]
+
+
 def test_the_same_data_may_be_written_anew(begin: Begin, folder: Path) -> None:
     begun, data = begin(), (folder / "data.csv").read_bytes()
     (folder / "data.csv").unlink()

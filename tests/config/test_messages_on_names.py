@@ -8,7 +8,9 @@ from refusals import SMALLEST, cases, check, refused
 from distill_tune.config import Space
 from distill_tune.errors import ConfigError
 
-SECTION_NAMES = "data, teacher, student, loss, optim, regularization, augmentation, limits, search, resources, confirm"
+SECTION_NAMES = (
+    "data, teacher, student, loss, optim, regularization, augmentation, limits, search, resources, confirm, export"
+)
 STUDENT_KEYS = "family, init, convnet, mlp, resnet, default, gaussian, inherit, inherit_progressive, truncate"
 TEACHERS_LOSSES = "attention, crd, dist, dkd, hint, logit_standardization, mlkd, mse_logits, pkt, reviewkd, rkd, "
 TEACHERS_LOSSES += "soft_targets, sp, vid"
@@ -39,6 +41,10 @@ loss.also.hnit = 1
     loss.also.hnit: no loss is named 'hnit'. Did you mean 'hint'? Known: {TEACHERS_LOSSES}.
 loss.also.labels = 1
     loss.also.labels: has no term to add: it is of labels alone.
+export.formats = ['pt2', 'onxn']
+    export.formats[1]: no format is named 'onxn'. Did you mean 'onnx'? Known: onnx, pt2.
+export.formats = ['my_formats:Onnx']
+    export.formats[0]: no format is named 'my_formats:Onnx'. Known: onnx, pt2.
 loss.also.hint = -1
     loss.also.hint: must be at least 0, but got -1.
 loss.also = 'hint'

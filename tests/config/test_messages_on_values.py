@@ -87,6 +87,10 @@ search.objectives = ['val/accuracy', 'parameter']
     Did you mean 'parameters'?
 search.objectives = ['val/accuracy', 'parameters', 'val/accuracy']
     search.objectives: must name each objective once, but got 'val/accuracy' twice.
+export.formats = ['onnx', 'pt2', 'onnx']
+    export.formats: must name each format once, but got 'onnx' twice.
+export.formats = 'onnx'
+    export.formats: must be a list, but got 'onnx'.
 search.objectives = ['parameters', 'val/accuracy']
     search.objectives: {BEGINS} 'parameters'; write ['val/accuracy', 'parameters'].
 search.objectives = 'multiply_adds'

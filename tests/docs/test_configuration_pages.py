@@ -18,7 +18,7 @@ from distill_tune.config.choosing import Choosing
 from distill_tune.config.ranges import KINDS
 from distill_tune.config.sections import SEARCHED, SECTIONS
 from distill_tune.config.shipped import OF_ALL_LOSSES
-from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, Options
+from distill_tune.registry import AUGMENTATIONS, CORRUPTIONS, FORMATS, Options
 
 CONFIGURATION = "docs/configuration.md"
 DOCS = [page for page in pages() if page.startswith("docs/")]
@@ -142,6 +142,17 @@ def test_a_key_that_chooses_lists_what_there_is_to_choose(section: str) -> None:
     assert issubclass(model, Choosing)
     for field, registry in model.chooses.items():
         assert names_in(documented(f"[{section}]")[field]["allowed"]) == registry.names
+
+
+def test_every_format_is_listed_with_its_file_and_the_packages_that_it_takes() -> None:
+    kinds = {name: FORMATS.get(name)() for name in FORMATS.names}
+    assert names_in(documented("[export]")["formats"]["allowed"]) == FORMATS.names
+    rows = rows_of("docs/results.md", "Without this package", "file")
+    told = {
+        first_name(row["name"]): (first_name(row["file"]), row["written if there is"], row["checked if there is"])
+        for row in rows
+    }
+    assert told == {name: (each.file, each.writes_with or "-", each.runs_with or "-") for name, each in kinds.items()}
 
 
 def test_every_kind_of_range_is_shown_and_can_be_read() -> None:

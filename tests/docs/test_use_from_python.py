@@ -38,7 +38,7 @@ def images(folder: Path) -> dict[str, Any]:
     """The run of scikit-learn's digits; the new rows are noise."""
     pixels = np.random.default_rng(0).integers(0, 256, (30, 64))
     pd.DataFrame(pixels).to_csv(folder / "new_rows.csv", index=False)
-    return {**IMAGES, "search": {"max_epochs": 1}}
+    return {**IMAGES, "search": {"max_epochs": 1}, "export": {}}
 
 
 @pytest.fixture(scope="module", params=[table, images])

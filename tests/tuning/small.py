@@ -9,6 +9,7 @@ TABLES: dict[str, Any] = {
     "loss": {"temperature": {"log": [1.0, 8.0]}},
     "optim": {"learning_rate": {"log": [1e-3, 3e-2]}, "batch_size": 64},
     "search": {"max_epochs": 9, "trials": 8},
+    "export": {"formats": []},
 }
 VALUES = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
 """Of one of its trials."""

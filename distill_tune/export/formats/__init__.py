@@ -1,4 +1,4 @@
-"""What a student is written as for programs that do not have this package, one a file; every folder has all of them."""
+"""What a student is written as for programs that do not have this package, one a file: `[export]` says which."""
 
 from distill_tune.export.formats._base import Format
 

@@ -39,8 +39,11 @@ class Format(Options):
         """Write the network, for any number of rows."""
 
     @abstractmethod
-    def answers(self, path: Path, inputs: NDArray[Any]) -> NDArray[Any]:
-        """Logits [rows, classes] of what was written, run as somebody else would; only where it `can_run`."""
+    def answers(self, path: Path, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """Logits [rows, classes] for each of `inputs` of what was written, opened once and run as somebody else would.
+
+        Only where it `can_run`.
+        """
 
 
 def _is_there(package: str | None) -> bool:

@@ -41,9 +41,8 @@ class Onnx(Format):
                 verbose=False,
             )
 
-    def answers(self, path: Path, inputs: NDArray[Any]) -> NDArray[Any]:
+    def answers(self, path: Path, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """ONNX Runtime's, on the CPU."""
         runtime = imported("onnxruntime", self.file, DistillTuneError)
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        logits: NDArray[Any] = session.run([_LOGITS], {_INPUTS: inputs})[0]
-        return logits
+        return [session.run([_LOGITS], {_INPUTS: each})[0] for each in inputs]

@@ -28,10 +28,10 @@ class Pt2(Format):
 
         torch.export.save(program, path)
 
-    def answers(self, path: Path, inputs: NDArray[Any]) -> NDArray[Any]:
+    def answers(self, path: Path, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """PyTorch's."""
         import torch
 
         with torch.inference_mode():
-            logits: NDArray[Any] = torch.export.load(path).module()(torch.from_numpy(inputs)).numpy()
-        return logits
+            network = torch.export.load(path).module()
+            return [network(torch.from_numpy(each)).numpy() for each in inputs]

@@ -23,7 +23,7 @@ from distill_tune.export.result_folder import CACHE, SEARCH_TOML
 if TYPE_CHECKING:
     from distill_tune.distillation.preparation.prepare import Preparation
 
-_MAY_CHANGE = ("data", "teacher", "resources")
+_MAY_CHANGE = ("data", "teacher", "resources", "export")
 _MAY_CHANGE_IN_SEARCH = ("trials", "time", "retries")
 _HEARD_BY_TRIALS = {"data": ("passes",), "teacher": ("mode", "views", "keep")}
 """What the marks of data and teachers do not have: it changes neither a row's split nor the teacher."""
@@ -92,7 +92,7 @@ def _digest(space: Space) -> str:
     """Of all that trials are proposed, trained and compared by.
 
     Data and teachers have marks of their own, wherever they lie; how many trials there are, for how long and on what
-    resources may change.
+    resources, and what the winner is written as, may change.
     """
     ranges = {dotted(path): [found.kind, asdict(found)] for path, found in space.ranges.items()}
     tables = {name: table for name, table in space.tables.items() if name not in _MAY_CHANGE}

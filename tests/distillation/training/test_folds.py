@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from searches import NO_PROGRAMS
 
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
@@ -174,7 +175,7 @@ def test_the_train_command_reports_the_folds_and_leaves_the_student_of_all(
         '[data]\nsource = "blobs"\nfolds = 3\n[data.blobs]\nsamples = 300\n[teacher]\nfamily = "mlp"\n'
         '[teacher.train]\nepochs = 2\n[student]\nfamily = "mlp"\n[search]\nmax_epochs = 2\n'
     )
-    assert main([str(run), "--storage", str(tmp_path / "results"), "--name", "folded"]) == 0
+    assert main([str(run), "--storage", str(tmp_path / "results"), "--name", "folded", *NO_PROGRAMS]) == 0
     said = capsys.readouterr().out
     assert "samples in 3 folds" in said
     assert "fold 3: training the teacher" in said

@@ -100,7 +100,7 @@ import sys
 from distill_tune.export import student_folder
 from distill_tune.train import main
 
-def look(folder, network, inputs):  # where the student would be written as a program, by PyTorch's compiler
+def look(folder, network, inputs, names):  # where the student would be written as a program, by PyTorch's compiler
     print("compiler" if "torch._dynamo" in sys.modules else "none", file=sys.stderr)
     return {}
 

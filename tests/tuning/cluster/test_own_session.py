@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from searches import NO_PROGRAMS
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
 
@@ -42,6 +43,7 @@ SEARCH = [
     *("--set", "teacher.train.epochs=1", "--set", "teacher.views=1", "--set", "search.max_epochs=1"),
     *("--set", "resources.concurrent_trials=1", "--set", "optim.precision='float32'"),
     *("--set", "loss.kind='my_loss:Mine'", "--set", "loss.soft_weight=0.5"),
+    *NO_PROGRAMS,
 ]
 
 
