@@ -33,6 +33,8 @@ _T = TypeVar("_T")
 
 _MARK = ".driver"
 """In a search's folder while a session is at work that other nodes may take part in: what only its disk can have."""
+_BROUGHT = ".brought"
+"""Beside it: marks of sessions, and the nodes to which something was brought in each. It outlives a killed driver."""
 _PART_BYTES = 32 << 20
 """What is brought at a time, so that large files need not fit into memory."""
 _PATIENCE_S = 10.0
@@ -97,6 +99,7 @@ class Files:
             return place
         with alone_in(place.parent, before_waiting=lambda: None):
             if not place.exists():
+                self.append(self.folder / _BROUGHT, f"{self.mark} {ray.get_runtime_context().get_node_id()}\n".encode())
                 sizes = self._ask(Disk.sizes, folder)
                 _check_room(place, sum(sizes.values()))
                 with new_folder(place) as new:
@@ -146,6 +149,7 @@ def files_of(folder: Path) -> Iterator[Files]:
     if is_own():
         yield Files(folder)
         return
+    _remove_brought(folder)
     mark, place = secrets.token_hex(16), folder / _MARK
     place.write_text(mark, encoding="utf-8")
     disk = disk_of_this_node(mark)
@@ -154,18 +158,24 @@ def files_of(folder: Path) -> Iterator[Files]:
     finally:
         place.unlink(missing_ok=True)
         with suppress(ray.exceptions.RayError):  # of a cluster that has gone, and its nodes' disks with it
-            _remove_brought(mark)
+            _remove_brought(folder)
             ray.kill(disk)
 
 
-def _remove_brought(mark: str) -> None:
-    """A node that does not answer keeps what it has, until its folder for temporary files is emptied."""
-    here = ray.get_runtime_context().get_node_id()
-    others = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+def _remove_brought(folder: Path) -> None:
+    """Have nodes remove what they have of a search, also of a session that was killed.
+
+    One that does not answer keeps it, until its folder for temporary files is emptied.
+    """
+    if not (folder / _BROUGHT).exists():
+        return
+    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
     remove = ray.remote(num_cpus=0, max_retries=0)(_remove_here)
-    asked = [remove.options(scheduling_strategy=on_node(node)).remote(mark) for node in others]
+    told = {line.partition(" ")[::2] for line in (folder / _BROUGHT).read_text(encoding="utf-8").splitlines()}
+    asked = [remove.options(scheduling_strategy=on_node(node)).remote(mark) for mark, node in told if node in alive]
     if asked:
         ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)
+    (folder / _BROUGHT).unlink()
 
 
 def _remove_here(mark: str) -> None:

@@ -1,5 +1,7 @@
 """The files of a search as a worker has them: here, or on a node that has another disk."""
 
+import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import StorageError
 from distill_tune.tuning.cluster.disk import disk_of_this_node
 from distill_tune.tuning.workers import files as files_module
-from distill_tune.tuning.workers.files import HERE, Files, _remove_here, files_of
+from distill_tune.tuning.workers.files import HERE, Files, _remove_brought, _remove_here, files_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
@@ -100,6 +102,8 @@ def test_what_was_prepared_is_brought_once_byte_for_byte_and_in_parts(
     assert contents(brought.member_folders["one"]) == contents(prepared.member_folders["one"])
     (prepared.data_folder / "train.arrow").unlink()
     assert away.brought(prepared) == brought
+    told = (away.folder / ".brought").read_text().splitlines()
+    assert set(told) == {f"{away.mark} {ray.get_runtime_context().get_node_id()}"}
     assert (brought.data_folder / "train.arrow").exists()
 
 
@@ -120,6 +124,16 @@ def test_a_node_that_has_the_drivers_disk_maps_what_lies_there(disk: str, away: 
     assert there.own(there.folder / "workers") == there.folder / "workers"
     assert away.own(away.folder / "workers") != away.folder / "workers"
     assert Files(there.folder, "of another session").are_here is False
+
+
+def test_what_a_killed_session_has_brought_to_nodes_goes_with_the_next(tmp_path: Path) -> None:
+    node, mark = ray.get_runtime_context().get_node_id(), secrets.token_hex(8)
+    left = Path(tempfile.gettempdir(), f"distill_tune-{mark}")
+    (left / "cache").mkdir(parents=True)
+    (tmp_path / ".brought").write_text(f"{mark} {node}\n{mark} of-a-node-that-has-gone\n{mark}")
+    _remove_brought(tmp_path)
+    assert not left.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_on_a_ray_of_ones_own_everybody_has_the_disk_and_nothing_is_left_in_the_folder(tmp_path: Path) -> None:
