@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.distillation.cache.labelling import Runners, run_here
 from distill_tune.distillation.preparation.prepare import announced_data, prepare
+from distill_tune.distillation.preparation.teacher_work import TeacherWork
 from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.export.result_folder import (
     CACHE,
@@ -55,8 +55,8 @@ class Job:
     interrupt: Interrupt = field(default_factory=Interrupt)
     connection: Connection | None = None
     """To Ray, once it is begun."""
-    runners: Runners = run_here
-    """Who runs the teacher."""
+    teacher_work: TeacherWork = field(default_factory=TeacherWork)
+    """Who trains the teacher and runs it."""
 
     def run(self) -> dict[str, Any]:
         """Do it all; returns what was written to `summary.json`.
@@ -170,14 +170,14 @@ class Job:
         dataset = announced_data(space.config, cache, self.reporter.tell)
         fitted = fit(space, dataset, places, self.reporter.tell)
         Footprint.of(fitted.space, dataset, fitted.limits, places).check(storage)
-        return Ready(fitted, prepare(fitted.space, cache, self.reporter.tell, dataset, self.runners))
+        return Ready(fitted, prepare(fitted.space, cache, self.reporter.tell, dataset, self.teacher_work))
 
     def _taken_up(self) -> Ready:
         order = self.order
         claim = Claim.of_old(order.folder, order.command, order.check_still_right, order.space)
         self.reporter.say("Taking up", order.folder.name)
         self.reporter.tell(*filter(None, [claim.history.loss]), *order.notes)
-        preparation = prepare(order.space, order.folder / CACHE, self.reporter.tell, runners=self.runners)
+        preparation = prepare(order.space, order.folder / CACHE, self.reporter.tell, work=self.teacher_work)
         known = list(claim.history.records.values())
         return Ready(known_to_fit(order.space, preparation.dataset, known), preparation, claim)
 
@@ -188,7 +188,7 @@ class Job:
         self.connection = connection
         import distill_tune.tuning.session  # noqa: F401  takes a second, in which Ray can start
         from distill_tune.tuning.cluster.nodes import look_at_nodes
-        from distill_tune.tuning.cluster.teacher_places import TeacherPlaces
+        from distill_tune.tuning.workers.teacher_places import TeacherPlaces
 
         connection.wait()
         places = places_of_the_cluster(self.resources)
@@ -196,7 +196,7 @@ class Job:
         nodes = look_at_nodes(storage, self.resources.gpus_per_worker > 0, self.reporter.tell)
         if nodes.count > 1:
             self.reporter.tell(f"{nodes.in_words(storage)}; there are places for {places} trials at a time")
-            self.runners = TeacherPlaces(places, self.resources, self.reporter.tell)
+            self.teacher_work = TeacherPlaces(places, self.resources, self.reporter.tell)
         if idle := idle_gpus(nodes_of_ray(), self.resources):
             self.reporter.tell(idle)
         return places

@@ -1,7 +1,6 @@
 """A teacher asked for its logits, some samples at a time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from math import prod
 from typing import Any
 
@@ -31,15 +30,6 @@ class Runner:
             TeacherError: a logit is not finite.
         """
         return (logits_of(module, portion) for portion in portions)
-
-
-Runners = Callable[[nn.Module, float], AbstractContextManager[Runner]]
-"""Who is to run a teacher, by the seconds that it would take here."""
-
-
-def run_here(module: nn.Module, left_s: float) -> AbstractContextManager[Runner]:
-    """This process, however long it takes."""
-    return nullcontext(Runner())
 
 
 def label_view(

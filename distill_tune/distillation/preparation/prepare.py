@@ -19,7 +19,6 @@ from distill_tune.config.messages import dotted, named_apart
 from distill_tune.config.sections import AugmentationConfig, TeacherConfig
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.cache.folders import outputs_folder
-from distill_tune.distillation.cache.labelling import Runners, run_here
 from distill_tune.distillation.cache.outputs import VALIDATION
 from distill_tune.distillation.cache.size import CacheSize
 from distill_tune.distillation.cache.weights import refuse_without_weights
@@ -36,6 +35,7 @@ from distill_tune.distillation.preparation.ready_teachers import (
     twins_in_words,
 )
 from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
+from distill_tune.distillation.preparation.teacher_work import TeacherWork
 from distill_tune.distillation.preparation.users_keys import said_of_member, said_of_the_teacher, table_of
 from distill_tune.distillation.preparation.variants import augmentation_variants, check_logits_suffice
 from distill_tune.distillation.views import check_augmentation
@@ -54,7 +54,7 @@ class Preparation:
 
 
 def prepare(
-    space: Space, cache: Path, say: Say, dataset: Dataset | None = None, runners: Runners = run_here
+    space: Space, cache: Path, say: Say, dataset: Dataset | None = None, work: TeacherWork | None = None
 ) -> Preparation:
     """Make data, teacher and teacher outputs ready under `cache`, for every augmentation that the space can choose.
 
@@ -63,29 +63,29 @@ def prepare(
         cache: where it is kept.
         say: tells the user something in a line.
         dataset: what `announced_data` gave, where that was needed before.
-        runners: who runs the teacher over its views.
+        work: who trains the teacher and runs it over its views; this process unless given.
 
     Raises:
         InputError: the data or the teacher cannot be used; nothing but finished parts is left in `cache`.
     """
-    config, variants = space.config, list(augmentation_variants(space))
+    config, variants, work = space.config, list(augmentation_variants(space)), work or TeacherWork()
     dataset = dataset or announced_data(config, cache, say)
-    whole, outputs = _prepare(space, variants, cache, say, dataset, runners)
+    whole, outputs = _prepare(space, variants, cache, say, dataset, work)
     if config.data.folds is None:
         _say_how_good([outputs], [dataset], say)
         return whole
-    parts = [_prepare_fold(space, variants, cache, say, number, runners) for number in range(config.data.folds)]
+    parts = [_prepare_fold(space, variants, cache, say, number, work) for number in range(config.data.folds)]
     prepared, outputs_of, datasets = zip(*parts, strict=True)
     _say_how_good(outputs_of, datasets, say)
     return replace(whole, prepared=replace(whole.prepared, folds=prepared))
 
 
 def _prepare_fold(
-    space: Space, variants: list[Config], cache: Path, say: Say, number: int, runners: Runners
+    space: Space, variants: list[Config], cache: Path, say: Say, number: int, work: TeacherWork
 ) -> tuple[Prepared, dict[str, Path], Dataset]:
     """As `_prepare`, without the fold's teacher, which has said what it has to say."""
     dataset = prepare_data(space.config.data, cache, number)
-    part, outputs = _prepare(space, variants, cache, _of_fold(say, number), dataset, runners)
+    part, outputs = _prepare(space, variants, cache, _of_fold(say, number), dataset, work)
     return part.prepared, outputs, dataset
 
 
@@ -99,7 +99,7 @@ def _of_fold(say: Say, number: int) -> Say:
 
 
 def _prepare(
-    space: Space, variants: list[Config], cache: Path, say: Say, dataset: Dataset, runners: Runners
+    space: Space, variants: list[Config], cache: Path, say: Say, dataset: Dataset, work: TeacherWork
 ) -> tuple[Preparation, dict[str, Path]]:
     """One split's teacher and its outputs, and where each member's without a choice of augmentation are."""
     config = space.config
@@ -112,7 +112,7 @@ def _prepare(
         say(warning)
     _announce_cache(list(folders.values()), variants, dataset, cache, say)
     ready = {
-        name: ready_member(name, section, folders[name], space, variants, dataset, say, runners)
+        name: ready_member(name, section, folders[name], space, variants, dataset, say, work)
         for name, section in sections.items()
     }
     teacher = together(ready, source) if are_several else ready[""]

@@ -20,7 +20,7 @@ from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.features import ANATOMY, announce_features, missing_features, write_features
 from distill_tune.distillation.cache.folders import number_of_views, outputs_are_whole, outputs_folder
-from distill_tune.distillation.cache.labelling import Runner, Runners
+from distill_tune.distillation.cache.labelling import Runner
 from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
 from distill_tune.distillation.cache.outputs import write_outputs
 from distill_tune.distillation.cache.seen import num_visible
@@ -29,7 +29,8 @@ from distill_tune.distillation.devices import device_for, on_device
 from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
 from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
-from distill_tune.distillation.preparation.teacher_training import Recipe, train_teacher
+from distill_tune.distillation.preparation.teacher_training import Recipe
+from distill_tune.distillation.preparation.teacher_work import TeacherWork
 from distill_tune.distillation.preparation.users_keys import said_of_member
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.teachers import DataSpec, LoadedTeacher, Say, Teacher, TeacherContext, Trained
@@ -46,12 +47,12 @@ def ready_member(
     variants: list[Config],
     dataset: Dataset,
     say: Say,
-    runners: Runners,
+    work: TeacherWork,
 ) -> LoadedTeacher:
     """Make one teacher ready, the only one or the member called `name`, and run it."""
     config = space.config
     with said_of_member(name):
-        teacher = _ready_teacher(member, config, dataset, folder, say)
+        teacher = _ready_teacher(member, config, dataset, folder, say, work)
     if teacher.module is not None and not name:
         check_teachers_weights(space, Shapes.of(dataset), teacher.module)
         leave_weights(folder, space, teacher.module)
@@ -66,7 +67,7 @@ def ready_member(
             threads_that_label_fastest(teacher.module, inputs) as sample_s,
         ):
             left_s = sample_s * num_visible(dataset) * sum(map(number_of_views, unlabelled.values()))
-            with nullcontext() if teacher.module is None else runners(teacher.module, left_s) as runner:
+            with nullcontext() if teacher.module is None else work.runner(teacher.module, left_s) as runner:
                 for where, variant in unlabelled.items():
                     _label(where, variant, dataset, teacher, say, runner)
             for variant, new in unseen:
@@ -186,8 +187,10 @@ def _folder_name(section: TeacherConfig, dataset: Dataset) -> str:
     return f"teacher-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
-def _ready_teacher(section: TeacherConfig, config: Config, dataset: Dataset, folder: Path, say: Say) -> LoadedTeacher:
-    context = TeacherContext(folder, lambda recipe: train_teacher(recipe, config, dataset, say), say)
+def _ready_teacher(
+    section: TeacherConfig, config: Config, dataset: Dataset, folder: Path, say: Say, work: TeacherWork
+) -> LoadedTeacher:
+    context = TeacherContext(folder, lambda recipe: work.train(recipe, config, dataset, say), say)
     return _loaded(section, dataset, context)
 
 

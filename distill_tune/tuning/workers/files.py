@@ -31,10 +31,9 @@ from distill_tune.tuning.cluster.pinning import on_node
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_MARK = ".driver"
-"""In a search's folder while a session is at work that other nodes may take part in: what only its disk can have."""
-_BROUGHT = ".brought"
-"""Beside it: marks of sessions, and the nodes to which something was brought in each. It outlives a killed driver."""
+_MARK, _BROUGHT = ".driver-", ".brought-"
+"""Names of files begin so that end with a session's mark: what only the driver's disk can have, and the nodes to which
+something was brought, which outlives a killed driver."""
 _PART_BYTES = 32 << 20
 """What is brought at a time, so that large files need not fit into memory."""
 _PATIENCE_S = 10.0
@@ -99,7 +98,7 @@ class Files:
             return place
         with alone_in(place.parent, before_waiting=lambda: None):
             if not place.exists():
-                self.append(self.folder / _BROUGHT, f"{self.mark} {ray.get_runtime_context().get_node_id()}\n".encode())
+                self.append(self.folder / f"{_BROUGHT}{self.mark}", f"{_this_node()}\n".encode())
                 sizes = self._ask(Disk.sizes, folder)
                 _check_room(place, sum(sizes.values()))
                 with new_folder(place) as new:
@@ -133,49 +132,56 @@ HERE = Files()
 
 @cache
 def _has(folder: Path, mark: str) -> bool:
-    """Whether this process reads the mark, and may write beside it."""
+    """Whether this process finds the mark, and may write beside it."""
     try:
-        is_there = (folder / _MARK).read_text(encoding="utf-8") == mark
-        if is_there:
-            tempfile.TemporaryFile(dir=folder).close()
+        (folder / f"{_MARK}{mark}").stat()
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError:
         return False
-    return is_there
+    return True
+
+
+def _this_node() -> str:
+    return str(ray.get_runtime_context().get_node_id())
 
 
 @contextmanager
-def files_of(folder: Path) -> Iterator[Files]:
-    """The files of a search's folder, for the workers of a session wherever in the cluster they are."""
+def files_of(folder: Path, is_alone: bool = True) -> Iterator[Files]:
+    """The files of a folder, for the workers of a session wherever in the cluster they are.
+
+    Where the session `is_alone` in the folder, what a killed one before it has brought to nodes goes.
+    """
     if is_own():
         yield Files(folder)
         return
-    _remove_brought(folder)
-    mark, place = secrets.token_hex(16), folder / _MARK
-    place.write_text(mark, encoding="utf-8")
+    for left in folder.glob(f"{_BROUGHT}*") if is_alone else ():
+        _remove_brought(left)
+    mark = secrets.token_hex(16)
+    (folder / f"{_MARK}{mark}").touch()
     disk = disk_of_this_node(mark)
     try:
         yield Files(folder, mark)
     finally:
-        place.unlink(missing_ok=True)
+        (folder / f"{_MARK}{mark}").unlink(missing_ok=True)
         with suppress(ray.exceptions.RayError):  # of a cluster that has gone, and its nodes' disks with it
-            _remove_brought(folder)
+            _remove_brought(folder / f"{_BROUGHT}{mark}")
             ray.kill(disk)
 
 
-def _remove_brought(folder: Path) -> None:
-    """Have nodes remove what they have of a search, also of a session that was killed.
+def _remove_brought(told: Path) -> None:
+    """Have nodes remove what was brought to them.
 
     One that does not answer keeps it, until its folder for temporary files is emptied.
     """
-    if not (folder / _BROUGHT).exists():
+    if not told.exists():
         return
-    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    mark, nodes = told.name.removeprefix(_BROUGHT), set(told.read_text(encoding="utf-8").splitlines())
+    alive = nodes & {node["NodeID"] for node in ray.nodes() if node["Alive"]}
     remove = ray.remote(num_cpus=0, max_retries=0)(_remove_here)
-    told = {line.partition(" ")[::2] for line in (folder / _BROUGHT).read_text(encoding="utf-8").splitlines()}
-    asked = [remove.options(scheduling_strategy=on_node(node)).remote(mark) for mark, node in told if node in alive]
+    asked = [remove.options(scheduling_strategy=on_node(node)).remote(mark) for node in alive]
     if asked:
         ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)
-    (folder / _BROUGHT).unlink()
+    told.unlink()
 
 
 def _remove_here(mark: str) -> None:

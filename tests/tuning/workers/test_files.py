@@ -102,8 +102,8 @@ def test_what_was_prepared_is_brought_once_byte_for_byte_and_in_parts(
     assert contents(brought.member_folders["one"]) == contents(prepared.member_folders["one"])
     (prepared.data_folder / "train.arrow").unlink()
     assert away.brought(prepared) == brought
-    told = (away.folder / ".brought").read_text().splitlines()
-    assert set(told) == {f"{away.mark} {ray.get_runtime_context().get_node_id()}"}
+    told = (away.folder / f".brought-{away.mark}").read_text().splitlines()
+    assert set(told) == {ray.get_runtime_context().get_node_id()}
     assert (brought.data_folder / "train.arrow").exists()
 
 
@@ -118,20 +118,20 @@ def test_a_node_without_room_for_what_was_prepared_is_named(
 def test_a_node_that_has_the_drivers_disk_maps_what_lies_there(disk: str, away: Files, prepared: Prepared) -> None:
     (away.folder / "below").mkdir()
     there = Files(away.folder / "below", disk)
-    (there.folder / ".driver").write_text(disk)
+    (there.folder / f".driver-{disk}").touch()
     assert there.are_here
     assert there.brought(prepared) is prepared
     assert there.own(there.folder / "workers") == there.folder / "workers"
     assert away.own(away.folder / "workers") != away.folder / "workers"
-    assert Files(there.folder, "of another session").are_here is False
+    assert not Files(there.folder, "another session's").are_here
 
 
 def test_what_a_killed_session_has_brought_to_nodes_goes_with_the_next(tmp_path: Path) -> None:
     node, mark = ray.get_runtime_context().get_node_id(), secrets.token_hex(8)
     left = Path(tempfile.gettempdir(), f"distill_tune-{mark}")
     (left / "cache").mkdir(parents=True)
-    (tmp_path / ".brought").write_text(f"{mark} {node}\n{mark} of-a-node-that-has-gone\n{mark}")
-    _remove_brought(tmp_path)
+    (tmp_path / f".brought-{mark}").write_text(f"{node}\nanother-that-has-gone\nhalf-wri")
+    _remove_brought(tmp_path / f".brought-{mark}")
     assert not left.exists()
     assert list(tmp_path.iterdir()) == []
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.cache.labelling import Runner
 from distill_tune.errors import TeacherError
-from distill_tune.tuning.cluster.teacher_places import PlacesRunner, TeacherPlaces
+from distill_tune.tuning.workers.teacher_places import PlacesRunner, TeacherPlaces
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
@@ -55,7 +55,7 @@ def test_places_say_of_each_portion_what_the_teacher_says_here_and_in_the_same_o
     places: TeacherPlaces, network: nn.Module, said: list[str]
 ) -> None:
     given = portions()
-    with places(network, 3600.0) as runner:
+    with places.runner(network, 3600.0) as runner:
         found = answers_when_up(runner, network, given)
     assert said == ["2 places of the cluster label, which here would take 60.0 min"]
     torch.testing.assert_close(found, list(Runner().run(network, given)))
@@ -66,14 +66,14 @@ def test_places_say_of_each_portion_what_the_teacher_says_here_and_in_the_same_o
 def test_no_more_places_run_it_than_it_is_worth(
     places: TeacherPlaces, network: nn.Module, said: list[str], left_s: float, count: int
 ) -> None:
-    with places(network, left_s) as runner:
+    with places.runner(network, left_s) as runner:
         assert isinstance(runner, PlacesRunner) is (count > 0)
     assert [line.partition(" ")[0] for line in said] == ([str(count)] if count else [])
 
 
 def test_what_a_lost_place_does_not_answer_is_run_here(places: TeacherPlaces, said: list[str]) -> None:
     given = [torch.full((2, 3), float(number)) for number in range(8)]
-    with places(DiesInPlaces(third), 3600.0) as runner:
+    with places.runner(DiesInPlaces(third), 3600.0) as runner:
         found = answers_when_up(runner, DiesInPlaces(third), given)
     assert [each[0, 0].item() for each in found] == [2.0 * number for number in range(8)]
     assert any(line.startswith("a place that labelled is lost (") for line in said)
@@ -84,7 +84,7 @@ def test_a_teacher_that_no_other_process_can_load_is_run_here_and_the_reason_tol
 ) -> None:
     module = DiesInPlaces(None)
     given = [torch.ones(2, 3)]
-    with places(module, 3600.0) as runner:
+    with places.runner(module, 3600.0) as runner:
         assert isinstance(runner, PlacesRunner)
         while runner._coming:
             ray.wait(list(runner._coming), timeout=0.2)
@@ -96,12 +96,12 @@ def test_a_teacher_that_no_other_process_can_load_is_run_here_and_the_reason_tol
 
 
 def test_a_logit_that_is_not_finite_is_the_teachers_own_fault_wherever_it_ran(places: TeacherPlaces) -> None:
-    with places(NotFinite(), 3600.0) as runner, pytest.raises(TeacherError, match="not a finite number"):
+    with places.runner(NotFinite(), 3600.0) as runner, pytest.raises(TeacherError, match="not a finite number"):
         answers_when_up(runner, NotFinite(), portions())
 
 
 def test_the_places_are_given_back(places: TeacherPlaces, network: nn.Module) -> None:
-    with places(network, 3600.0) as runner:
+    with places.runner(network, 3600.0) as runner:
         answers_when_up(runner, network, portions(2))
     until_s = time.monotonic() + 30
     while ray.available_resources().get("CPU", 0) < 3 and time.monotonic() < until_s:

@@ -1,7 +1,8 @@
-"""The places of a cluster run a large teacher between them, before they are needed for trials.
+"""The places of a cluster do what takes long with a teacher, before they are needed for trials.
 
-The driver makes the views and keeps the logits; between them each portion goes to a place that is free. Whatever no
-place answers, because its process or node has died, or cannot load the teacher, is run here.
+Over its views they run it between them: the driver makes the views and keeps the logits, and each portion goes to a
+place that is free. Whatever no place answers, because its process or node has died, or cannot load the teacher, is run
+here. Where the driver has no GPU, one of theirs trains it first (`teacher_there.py`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,18 @@ import ray
 import torch
 from torch import Tensor, nn
 
+from distill_tune.config import Config
 from distill_tune.config.searching import ResourcesConfig
+from distill_tune.data import Dataset
 from distill_tune.distillation.cache.labelling import Runner, at_a_time, logits_of
 from distill_tune.distillation.cache.seen import as_tensor
+from distill_tune.distillation.devices import is_missing
+from distill_tune.distillation.preparation.teacher_training import Recipe
+from distill_tune.distillation.preparation.teacher_work import TeacherWork
 from distill_tune.errors import last_line
 from distill_tune.evaluation.portions import device_of
-from distill_tune.teachers import Say
+from distill_tune.teachers import Say, Trained
+from distill_tune.tuning.workers.teacher_there import train_there
 
 _WORTH_S = 20.0
 """A process that loads a teacher takes some seconds; each is to save more than it costs."""
@@ -46,8 +53,8 @@ class TeachersPlace:
 
 
 @dataclass(frozen=True)
-class TeacherPlaces:
-    """Who runs a teacher on a cluster: `prepare(..., runners=TeacherPlaces(...))`."""
+class TeacherPlaces(TeacherWork):
+    """Who does it on a cluster: `prepare(..., work=TeacherPlaces(...))`."""
 
     count: int
     """Places of the cluster."""
@@ -55,9 +62,15 @@ class TeacherPlaces:
     """What each of them has."""
     say: Say
 
+    def train(self, recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> Trained:
+        """On a GPU of the cluster where the driver has none and trials have some; else here."""
+        if is_missing(config):
+            return train_there(recipe, config, dataset, say)
+        return super().train(recipe, config, dataset, say)
+
     @contextmanager
-    def __call__(self, module: nn.Module, left_s: float) -> Iterator[Runner]:
-        """A runner for a teacher that would take so long here."""
+    def runner(self, module: nn.Module, left_s: float) -> Iterator[Runner]:
+        """As many places as are worth it, for a teacher that would take so long here."""
         count = min(self.count, int(left_s / _WORTH_S))
         if count < 1:
             yield Runner()
