@@ -24,6 +24,7 @@ from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL, Entry
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.checkpoints import CHECKPOINTS, checkpoint_of
+from distill_tune.tuning.workers.files import HERE
 
 
 def test_checkpoints_from_entries_that_were_lost_are_gone_before_another_trial_has_their_number(
@@ -40,7 +41,7 @@ def test_checkpoints_from_entries_that_were_lost_are_gone_before_another_trial_h
     claim = Claim.of_old(folder, "its second command")
     fitted = Fitted(space, Limits(space.config.limits, preparation.dataset), {})
     phase = SearchPhase(claim, fitted, Budget(8), 1, Reporter(SteadyConsole(), quiet=True))
-    phase.run(preparation.prepared, TensorBoardWatcher(folder / "tensorboard", space, "val/accuracy", 1))
+    phase.run(preparation.prepared, HERE, TensorBoardWatcher(folder / "tensorboard", space, "val/accuracy", 1))
     phase.ledger.close()
     claim.logbook.release()
     assert [path.stem for path in (folder / CHECKPOINTS).iterdir()] == ["confirm-trial-0000-seed1000"]
