@@ -5,7 +5,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,16 +111,19 @@ def test_what_a_search_or_a_trial_cannot_do_without_lies_on_its_own_node(
 
 
 @pytest.fixture(scope="module")
-def away(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder that is another disk on the cluster's second node, which has a place as the first one has."""
-    folder = tmp_path_factory.mktemp("results")
-    mount = f"mount -t tmpfs none {shlex.quote(str(folder))}"
+def away(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """A folder that is another disk on the cluster's second node, which has a place as the first one has.
+
+    And that node's folder for temporary files, of 4 MiB, as it is seen there.
+    """
+    folder, temporary = (tmp_path_factory.mktemp(name) for name in ("results", "temporary"))
+    mount = " && ".join(f"mount -t tmpfs -o size=4m none {shlex.quote(str(each))}" for each in (folder, temporary))
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode:
         pytest.skip("only a superuser may give a process another disk")
     join = (
         f"{shlex.quote(sys.executable)} -m ray.scripts.scripts start --address {cluster.address} --num-cpus 1 --block"
     )
-    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
+    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "TMPDIR": str(temporary)}
     node = subprocess.Popen(
         ["unshare", "-m", "sh", "-c", f"{mount} && exec {join}"],
         stdout=subprocess.PIPE,
@@ -133,7 +135,7 @@ def away(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with node:
         assert node.stdout is not None
         next(line for line in node.stdout if "Ray runtime started" in line)
-        yield folder
+        yield folder, Path(f"/proc/{node.pid}/root{temporary}")
         family = [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]
         for each in family:
             each.kill()
@@ -141,14 +143,14 @@ def away(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def test_a_node_with_another_disk_trains_and_confirms_as_others_do_and_keeps_nothing(
-    cluster: Cluster, away: Path
+    cluster: Cluster, away: tuple[Path, Path]
 ) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("distill_tune-*"))
-    asked = [*command(cluster, away), "--trials", "12", "--set", "search.scheduler='promotion'"]
+    storage, temporary = away
+    asked = [*command(cluster, storage), "--trials", "12", "--set", "search.scheduler='promotion'"]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=250, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"1 of 2 nodes do not have {away} of this one (node " in done.stdout
-    result = away / "two"
+    assert f"1 of 2 nodes do not have {storage} of this one (node " in done.stdout
+    result = storage / "two"
     found, ends = summary(result), [each for each in entries(result) if each["entry"] in ("paused", "ended")]
     assert (found["status"], found["concurrent_trials"]) == ("complete", 2)
     assert any(each["entry"] == "paused" for each in ends), "no checkpoint had to come and go"
@@ -156,15 +158,30 @@ def test_a_node_with_another_disk_trains_and_confirms_as_others_do_and_keeps_not
     assert len(list((result / "confirmation").glob("*.safetensors"))) == 6
     assert not (result / "checkpoints").exists()
     assert [path for path in result.iterdir() if path.name.startswith(".")] == []
-    assert set(Path(tempfile.gettempdir()).glob("distill_tune-*")) == before
+    assert list(temporary.iterdir()) == []
 
 
-def test_workers_of_one_trial_are_on_nodes_that_share_no_disk(cluster: Cluster, away: Path) -> None:
+def test_a_node_without_room_for_what_was_prepared_is_named_before_its_trials_fail(
+    cluster: Cluster, away: tuple[Path, Path]
+) -> None:
+    its_own = ["--set", "teacher.mlp.widths=[32]", "--set", "teacher.views=100"]  # of some 46 kB each
+    asked = [*command(cluster, away[0], "large"), *its_own]
+    refused = subprocess.run(asked, capture_output=True, text=True, timeout=250, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: /")
+    assert " has 4.2 MB free, but the prepared data need " in refused.stderr
+    assert "tried" not in refused.stdout
+    assert [path for path in (away[0] / "large").iterdir() if path.name.startswith(".")] == []
+
+
+def test_workers_of_one_trial_are_on_nodes_that_share_no_disk(cluster: Cluster, away: tuple[Path, Path]) -> None:
+    storage, temporary = away
     both = ["--set", "resources.workers_per_trial=2", "--set", "resources.concurrent_trials=1", "--trials", "1"]
     short = ["--set", "search.max_epochs=3", "--set", "data.passes=1"]
     done = subprocess.run(
-        [*command(cluster, away, "spread"), *both, *short], capture_output=True, text=True, timeout=270, check=False
+        [*command(cluster, storage, "spread"), *both, *short], capture_output=True, text=True, timeout=270, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert [row["status"] for row in trials(away / "spread")] == ["completed"]
-    assert summary(away / "spread")["best"]["test"]["accuracy"]["seeds"] == 2
+    assert [row["status"] for row in trials(storage / "spread")] == ["completed"]
+    assert summary(storage / "spread")["best"]["test"]["accuracy"]["seeds"] == 2
+    assert list(temporary.iterdir()) == []

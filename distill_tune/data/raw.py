@@ -107,8 +107,9 @@ class RawImages(Raw):
 
     def row_hashes(self) -> npt.NDArray[np.uint64]:
         """One 64-bit hash an image."""
-        images = np.ascontiguousarray(self.inputs)
-        digests = b"".join(blake2b(image, digest_size=8).digest() for image in images)
+        digests = b"".join(  # each made contiguous by itself: all of a mapped file need not fit into memory
+            blake2b(np.ascontiguousarray(image).data, digest_size=8).digest() for image in self.inputs
+        )
         return np.frombuffer(digests, dtype=np.uint64)
 
 

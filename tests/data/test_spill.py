@@ -1,6 +1,7 @@
 """Images that need not fit into memory: in files without a name while they are built, and mapped afterwards."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from distill_tune.config.sections import DataConfig
 from distill_tune.data import prepare_data, spill
 from distill_tune.data.build import build
 from distill_tune.data.dataset import open_test
+from distill_tune.data.raw import RawImages
 from distill_tune.errors import DataError
 
 
@@ -63,3 +65,18 @@ def test_a_disk_without_room_is_refused_before_a_picture_is_decoded(
     with pytest.raises(DataError, match=r"there is no room for 60 images of 3 x 12 x 10 \(OSError: \[Errno 28\] No"):
         prepare_data(photos, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+def test_images_of_a_mapped_file_whose_channels_come_last_are_told_apart_one_by_one(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (400, 32, 32, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r").transpose(0, 3, 1, 2)
+    about = {"labels": np.arange(400) % 2, "classes": ("a", "b"), "where": "images.npy"}
+    raw = RawImages(inputs=mapped, **about)
+    tracemalloc.start()
+    hashes = raw.row_hashes()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < images.nbytes / 4
+    in_memory = RawImages(inputs=np.ascontiguousarray(images.transpose(0, 3, 1, 2)), **about)
+    np.testing.assert_array_equal(hashes, in_memory.row_hashes())

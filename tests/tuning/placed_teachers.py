@@ -1,6 +1,7 @@
 """Teachers for Ray's workers, which import them from here."""
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,18 @@ class DiesInPlaces(nn.Module):
 
 def third(inputs: Tensor) -> bool:
     return bool(inputs[0, 0] == 3.0)
+
+
+class HoldsALock(nn.Module):
+    """Goes to no other process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        with self.lock:
+            return inputs * 2
 
 
 class NotFinite(nn.Module):

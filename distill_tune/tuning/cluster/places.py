@@ -70,7 +70,7 @@ def room_on(nodes: Sequence[Node], resources: ResourcesConfig, where: str = CLUS
     Raises:
         ConfigError: none.
     """
-    workers = sum(_workers_on(node, resources) for node in nodes)
+    workers = sum(workers_on(node, resources) for node in nodes)
     if room := workers // resources.workers_per_trial:
         return room
     each, count = _in_words(_need(resources), resources), resources.workers_per_trial
@@ -85,8 +85,8 @@ def room_on(nodes: Sequence[Node], resources: ResourcesConfig, where: str = CLUS
     raise ConfigError(f"resources: {why}; lower workers_per_trial, cpus_per_worker or gpus_per_worker{wait}.")
 
 
-def _workers_on(node: Node, resources: ResourcesConfig) -> int:
-    """As many as its CPUs and its GPUs allow; a GPU that is shared holds whole workers only."""
+def workers_on(node: Node, resources: ResourcesConfig) -> int:
+    """How many a node has room for, as its CPUs and its GPUs allow; a GPU that is shared holds whole workers only."""
     cpus, gpus = int(node.get("CPU", 0.0) / resources.cpus_per_worker), node.get("GPU", 0.0)
     share = resources.gpus_per_worker
     if not share:

@@ -21,23 +21,25 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 import ray
 
 from distill_tune.atomic import alone_in, new_folder
+from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import StorageError
 from distill_tune.room import free_bytes, in_bytes
 from distill_tune.tuning.cluster.disk import Disk, answer_of, disk_of_this_node
 from distill_tune.tuning.cluster.own_ray import is_own
 from distill_tune.tuning.cluster.pinning import on_node
+from distill_tune.tuning.cluster.places import workers_on
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_MARK, _BROUGHT = ".driver-", ".brought-"
-"""Names of files begin so that end with a session's mark: what only the driver's disk can have, and the nodes to which
-something was brought, which outlives a killed driver."""
+_MARK = ".driver-"
+"""The name of a file that only the driver's disk can have begins so, and ends with the session's mark; it outlives a
+killed driver, and says by what name nodes have what was brought to them."""
 _PART_BYTES = 32 << 20
 """What is brought at a time, so that large files need not fit into memory."""
 _PATIENCE_S = 10.0
-"""For nodes to remove what was brought to them."""
+"""For nodes to say what room they have, and to remove what was brought to them."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,6 @@ class Files:
             return place
         with alone_in(place.parent, before_waiting=lambda: None):
             if not place.exists():
-                self.append(self.folder / f"{_BROUGHT}{self.mark}", f"{_this_node()}\n".encode())
                 sizes = self._ask(Disk.sizes, folder)
                 _check_room(place, sum(sizes.values()))
                 with new_folder(place) as new:
@@ -122,8 +123,43 @@ def _check_room(place: Path, num_bytes: int) -> None:
     if num_bytes > (free := free_bytes(place)):
         raise StorageError(
             f"{tempfile.gettempdir()} of node {ray.util.get_node_ip_address()} has {in_bytes(free)} free, but the "
-            f"prepared data need {in_bytes(num_bytes)}; make room, or start its Ray with another TMPDIR."
+            f"prepared data need {in_bytes(num_bytes)}; make room, or start its Ray with another TMPDIR, and --resume."
         )
+
+
+def check_nodes_have_room(files: Files, prepared: Prepared, resources: ResourcesConfig) -> None:
+    """Look for it before trials do: each that a node has no room for fails at once, and the node then gets the next.
+
+    A node that does not answer is not waited for.
+
+    Raises:
+        StorageError: a node that may train has too little.
+    """
+    if not files.mark:
+        return
+    num_bytes = sum(sum(Disk().sizes(folder).values()) for folder in _folders_of(prepared))
+    train = [node["NodeID"] for node in ray.nodes() if node["Alive"] and workers_on(node["Resources"], resources)]
+    look = ray.remote(num_cpus=0, max_retries=0)(_check_room_here)
+    asked = [look.options(scheduling_strategy=on_node(node)).remote(files, num_bytes) for node in train]
+    for answer in ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)[0] if asked else ():
+        with suppress(ray.exceptions.RayError):  # of a node that has gone meanwhile
+            answer_of(answer)
+
+
+def _folders_of(prepared: Prepared) -> set[Path]:
+    found = set[Path]()
+
+    def note(folder: Path) -> Path:
+        found.add(folder)
+        return folder
+
+    prepared.moved(note)
+    return found
+
+
+def _check_room_here(files: Files, num_bytes: int) -> None:
+    if not files.are_here:
+        _check_room(_place_of(files.mark), num_bytes)
 
 
 HERE = Files()
@@ -141,10 +177,6 @@ def _has(folder: Path, mark: str) -> bool:
     return True
 
 
-def _this_node() -> str:
-    return str(ray.get_runtime_context().get_node_id())
-
-
 @contextmanager
 def files_of(folder: Path, is_alone: bool = True) -> Iterator[Files]:
     """The files of a folder, for the workers of a session wherever in the cluster they are.
@@ -154,34 +186,33 @@ def files_of(folder: Path, is_alone: bool = True) -> Iterator[Files]:
     if is_own():
         yield Files(folder)
         return
-    for left in folder.glob(f"{_BROUGHT}*") if is_alone else ():
-        _remove_brought(left)
+    for left in folder.glob(f"{_MARK}*") if is_alone else ():
+        _forget(left)
     mark = secrets.token_hex(16)
-    (folder / f"{_MARK}{mark}").touch()
+    told = folder / f"{_MARK}{mark}"
+    told.touch()
     disk = disk_of_this_node(mark)
     try:
         yield Files(folder, mark)
     finally:
-        (folder / f"{_MARK}{mark}").unlink(missing_ok=True)
         with suppress(ray.exceptions.RayError):  # of a cluster that has gone, and its nodes' disks with it
-            _remove_brought(folder / f"{_BROUGHT}{mark}")
+            _forget(told)
             ray.kill(disk)
 
 
-def _remove_brought(told: Path) -> None:
-    """Have nodes remove what was brought to them.
+def _forget(told: Path) -> None:
+    """Remove a session's mark, and what it has brought to nodes.
 
-    One that does not answer keeps it, until its folder for temporary files is emptied.
+    All are asked, since none of them could say that it was brought something where the driver's disk was full. One that
+    does not answer keeps it, until its folder for temporary files is emptied.
     """
-    if not told.exists():
-        return
-    mark, nodes = told.name.removeprefix(_BROUGHT), set(told.read_text(encoding="utf-8").splitlines())
-    alive = nodes & {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-    remove = ray.remote(num_cpus=0, max_retries=0)(_remove_here)
-    asked = [remove.options(scheduling_strategy=on_node(node)).remote(mark) for node in alive]
-    if asked:
+    mark, alive = told.name.removeprefix(_MARK), [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    try:
+        remove = ray.remote(num_cpus=0, max_retries=0)(_remove_here)
+        asked = [remove.options(scheduling_strategy=on_node(node)).remote(mark) for node in alive]
         ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)
-    told.unlink()
+    finally:
+        told.unlink(missing_ok=True)
 
 
 def _remove_here(mark: str) -> None:

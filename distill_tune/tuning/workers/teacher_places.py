@@ -26,7 +26,7 @@ from distill_tune.distillation.cache.seen import as_tensor
 from distill_tune.distillation.devices import is_missing
 from distill_tune.distillation.preparation.teacher_training import Recipe
 from distill_tune.distillation.preparation.teacher_work import TeacherWork
-from distill_tune.errors import last_line
+from distill_tune.errors import last_line, one_line
 from distill_tune.evaluation.portions import device_of
 from distill_tune.teachers import Say, Trained
 from distill_tune.tuning.workers.teacher_there import train_there
@@ -72,14 +72,14 @@ class TeacherPlaces(TeacherWork):
     def runner(self, module: nn.Module, left_s: float) -> Iterator[Runner]:
         """As many places as are worth it, for a teacher that would take so long here."""
         count = min(self.count, int(left_s / _WORTH_S))
-        if count < 1:
+        shared = self._shared(module) if count > 0 else None
+        if shared is None:
             yield Runner()
             return
         self.say(f"{count} place{'s' * (count > 1)} of the cluster label, which here would take {left_s / 60:.1f} min")
         made: Any = ray.remote(TeachersPlace).options(
             num_cpus=self.resources.cpus_per_worker, num_gpus=self.resources.gpus_per_worker
         )
-        shared = _shared(module)
         places = [made.remote(shared, self.resources.device, self.resources.cpus_per_worker) for _ in range(count)]
         try:
             yield PlacesRunner(places, self.resources.device, self.say)
@@ -87,14 +87,17 @@ class TeacherPlaces(TeacherWork):
             for place in places:
                 ray.kill(place)
 
-
-def _shared(module: nn.Module) -> Any:
-    """The teacher in the object store, for processes that may have no GPU where it is."""
-    where = device_of(module)
-    try:
-        return ray.put(module.cpu())
-    finally:
-        module.to(where)
+    def _shared(self, module: nn.Module) -> Any:
+        """The teacher in the object store, for processes that may have no GPU where it is; None where it cannot be."""
+        where = device_of(module)
+        try:
+            return ray.put(module.cpu())
+        except Exception as error:  # of a user's own module, which may hold a lock or a session; Ray's is a page long
+            why = one_line(error.__cause__ or error)
+            self.say(f"the places of the cluster cannot be given the teacher ({why}), so that it labels here")
+            return None
+        finally:
+            module.to(where)
 
 
 class PlacesRunner(Runner):

@@ -1,5 +1,7 @@
 """The files of a search as a worker has them: here, or on a node that has another disk."""
 
+import errno
+import os
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -8,11 +10,18 @@ from pathlib import Path
 import pytest
 import ray
 
+from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import StorageError
-from distill_tune.tuning.cluster.disk import disk_of_this_node
+from distill_tune.tuning.cluster.disk import Disk, disk_of_this_node
 from distill_tune.tuning.workers import files as files_module
-from distill_tune.tuning.workers.files import HERE, Files, _remove_brought, _remove_here, files_of
+from distill_tune.tuning.workers.files import (
+    HERE,
+    Files,
+    _remove_here,
+    check_nodes_have_room,
+    files_of,
+)
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
@@ -102,8 +111,6 @@ def test_what_was_prepared_is_brought_once_byte_for_byte_and_in_parts(
     assert contents(brought.member_folders["one"]) == contents(prepared.member_folders["one"])
     (prepared.data_folder / "train.arrow").unlink()
     assert away.brought(prepared) == brought
-    told = (away.folder / f".brought-{away.mark}").read_text().splitlines()
-    assert set(told) == {ray.get_runtime_context().get_node_id()}
     assert (brought.data_folder / "train.arrow").exists()
 
 
@@ -113,6 +120,29 @@ def test_a_node_without_room_for_what_was_prepared_is_named(
     monkeypatch.setattr(files_module, "free_bytes", lambda folder: 11)
     with pytest.raises(StorageError, match=r"of_the_node of node \S+ has 11 bytes free, but the prepared data need 12"):
         away.brought(prepared)
+
+
+def test_a_node_that_has_no_room_is_named_before_anything_is_brought_and_only_if_it_may_train(
+    away: Files, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_nodes_have_room(away, prepared, ResourcesConfig())
+    monkeypatch.setattr(Disk, "sizes", lambda self, folder: {Path("train.arrow"): 1 << 59})
+    with pytest.raises(StorageError, match=r"of node \S+ has .* free, but the prepared data need 1,152,922 TB"):
+        check_nodes_have_room(away, prepared, ResourcesConfig())
+    check_nodes_have_room(away, prepared, ResourcesConfig(cpus_per_worker=64))
+    check_nodes_have_room(HERE, prepared, ResourcesConfig())
+    assert [path.name for path in away.folder.iterdir()] == ["cache"]
+
+
+def test_what_was_prepared_is_brought_while_the_drivers_disk_is_full(
+    away: Files, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*asked: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for name in ("write", "append"):
+        monkeypatch.setattr(Files, name, refused)
+    assert contents(away.brought(prepared).data_folder) == contents(prepared.data_folder)
 
 
 def test_a_node_that_has_the_drivers_disk_maps_what_lies_there(disk: str, away: Files, prepared: Prepared) -> None:
@@ -126,14 +156,33 @@ def test_a_node_that_has_the_drivers_disk_maps_what_lies_there(disk: str, away: 
     assert not Files(there.folder, "another session's").are_here
 
 
-def test_what_a_killed_session_has_brought_to_nodes_goes_with_the_next(tmp_path: Path) -> None:
-    node, mark = ray.get_runtime_context().get_node_id(), secrets.token_hex(8)
-    left = Path(tempfile.gettempdir(), f"distill_tune-{mark}")
-    (left / "cache").mkdir(parents=True)
-    (tmp_path / f".brought-{mark}").write_text(f"{node}\nanother-that-has-gone\nhalf-wri")
-    _remove_brought(tmp_path / f".brought-{mark}")
-    assert not left.exists()
+@pytest.fixture
+def joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the cluster was there before the search."""
+    monkeypatch.setattr(files_module, "is_own", lambda: False)
+
+
+@pytest.mark.usefixtures("joined")
+def test_what_a_session_or_a_killed_one_before_it_has_left_on_nodes_goes_and_so_do_their_marks(tmp_path: Path) -> None:
+    old = secrets.token_hex(8)
+    of_old = Path(tempfile.gettempdir(), f"distill_tune-{old}")
+    (of_old / "cache").mkdir(parents=True)
+    (tmp_path / f".driver-{old}").touch()
+    with files_of(tmp_path) as files:
+        assert not of_old.exists()
+        of_this = Path(tempfile.gettempdir(), f"distill_tune-{files.mark}")
+        (of_this / "workers").mkdir(parents=True)
+        assert [path.name for path in tmp_path.iterdir()] == [f".driver-{files.mark}"]
+    assert not of_this.exists()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("joined")
+def test_what_a_session_beside_this_one_has_left_on_nodes_stays(tmp_path: Path) -> None:
+    (tmp_path / ".driver-0123").touch()
+    with files_of(tmp_path, is_alone=False):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".driver-0123"]
 
 
 def test_on_a_ray_of_ones_own_everybody_has_the_disk_and_nothing_is_left_in_the_folder(tmp_path: Path) -> None:

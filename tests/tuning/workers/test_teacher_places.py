@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import ray
 import torch
-from placed_teachers import DiesInPlaces, NotFinite, third
+from placed_teachers import DiesInPlaces, HoldsALock, NotFinite, third
 from torch import Tensor, nn
 
 from distill_tune.config.searching import ResourcesConfig
@@ -93,6 +93,17 @@ def test_a_teacher_that_no_other_process_can_load_is_run_here_and_the_reason_tol
     assert torch.equal(found[0], given[0] * 2)
     assert "No module named 'transformers'" in said[1]
     assert said[-1].endswith("0 are left, and what is missing is labelled here")
+
+
+def test_a_teacher_that_cannot_be_sent_to_places_is_run_here_and_the_reason_told_in_a_line(
+    places: TeacherPlaces, said: list[str]
+) -> None:
+    module, given = HoldsALock(), [torch.ones(2, 3)]
+    with places.runner(module, 3600.0) as runner:
+        found = list(runner.run(module, iter(given)))
+    assert torch.equal(found[0], given[0] * 2)
+    why = "TypeError: cannot pickle '_thread.lock' object"
+    assert said == [f"the places of the cluster cannot be given the teacher ({why}), so that it labels here"]
 
 
 def test_a_logit_that_is_not_finite_is_the_teachers_own_fault_wherever_it_ran(places: TeacherPlaces) -> None:
