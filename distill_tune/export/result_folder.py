@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
@@ -200,10 +200,10 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def link_tree(source: Path, target: Path) -> None:
+def link_tree(source: Path, target: Path, leave_out: Collection[str] = ()) -> None:
     """The same files under another name: hard links where the file system has them, copies elsewhere.
 
-    Hidden ones are left out: another program may be at work on them (`atomic.py`).
+    Hidden ones are left out: another program may be at work on them (`atomic.py`); and so are some of `source`'s own.
 
     Raises:
         CacheError: there is no such folder.
@@ -212,7 +212,7 @@ def link_tree(source: Path, target: Path) -> None:
         raise CacheError(f"{source}: was prepared for this search, but is not there any more; start again.")
     for path in source.rglob("*"):
         name = path.relative_to(source)
-        if path.is_dir() or any(part.startswith(".") for part in name.parts):
+        if path.is_dir() or name.parts[0] in leave_out or any(part.startswith(".") for part in name.parts):
             continue
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from distill_tune.atomic import new_folder
 from distill_tune.config import Config
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.folders import (
+    FEATURES,
     number_of_views,
     outputs_are_whole,
     outputs_folder,
@@ -80,7 +81,7 @@ def announce_features(
 def features_folder(teacher_folder: Path, config: Config, layer: str) -> Path:
     """Where the features of one layer are, for the views of this configuration."""
     what = json.dumps([_FORMAT, outputs_folder(teacher_folder, config).name, layer])
-    return teacher_folder / f"features-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+    return teacher_folder / f"{FEATURES}{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
 def missing_features(teacher_folder: Path, config: Config, layers: Sequence[str]) -> list[str]:

@@ -9,6 +9,8 @@ from distill_tune.config import Config
 from distill_tune.registry import AUGMENTATIONS
 from distill_tune.users_code import source_of
 
+VIEWS, FEATURES = "views-", "features-"
+"""How the names of folders in a teacher's own begin, in which are its outputs."""
 _FORMAT = 1
 """Raised when the same augmentation shows other views, or files look different."""
 _CHECKSUMS = "checksums.json"
@@ -36,7 +38,7 @@ def outputs_folder(teacher_folder: Path, config: Config) -> Path:
     own = [source_of(AUGMENTATIONS.get(name)) for name, _ in amounts if ":" in name]
     keep = [] if config.teacher.keep is None or not count else [config.teacher.keep]
     what = json.dumps([_FORMAT, amounts, own, count, config.data.seed, *keep])
-    return teacher_folder / f"views-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+    return teacher_folder / f"{VIEWS}{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
 def outputs_are_whole(folder: Path) -> bool:

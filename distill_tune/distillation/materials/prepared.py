@@ -22,6 +22,9 @@ class Prepared:
     """The teacher itself, for `teacher.mode = "live"`."""
     member_folders: dict[str, Path] = field(default_factory=dict)
     """Each teacher's folder, where there are several; `teacher_folder` is None then."""
+    used: frozenset[str] | None = None
+    """Names of folders in the teachers' own with outputs for these trainings, where others are for those of other
+    spaces; None where nobody has said."""
     folds: tuple[Prepared, ...] = ()
     """With `data.folds`, each fold's own data and teacher; those above are then of all folds together."""
 

@@ -115,8 +115,15 @@ def _prepare(
         name: ready_member(name, section, folders[name], space, variants, dataset, say, work)
         for name, section in sections.items()
     }
-    teacher = together(ready, source) if are_several else ready[""]
-    prepared = Prepared(dataset.folder, folders.get(""), _if_live(config, teacher), folders if are_several else {})
+    teachers = {name: teacher for name, (teacher, _) in ready.items()}
+    teacher = together(teachers, source) if are_several else teachers[""]
+    prepared = Prepared(
+        dataset.folder,
+        folders.get(""),
+        _if_live(config, teacher),
+        folders if are_several else {},
+        used=frozenset().union(*(used for _, used in ready.values())),
+    )
     outputs = {name: outputs_folder(folder, variants[0]) for name, folder in folders.items()}
     return Preparation(prepared, dataset, teacher), outputs
 

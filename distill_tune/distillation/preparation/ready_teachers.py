@@ -18,7 +18,13 @@ from distill_tune.config import Config, Space
 from distill_tune.config.presence import USE
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache.features import ANATOMY, announce_features, missing_features, write_features
+from distill_tune.distillation.cache.features import (
+    ANATOMY,
+    announce_features,
+    features_folder,
+    missing_features,
+    write_features,
+)
 from distill_tune.distillation.cache.folders import number_of_views, outputs_are_whole, outputs_folder
 from distill_tune.distillation.cache.labelling import Runner
 from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
@@ -48,8 +54,12 @@ def ready_member(
     dataset: Dataset,
     say: Say,
     work: TeacherWork,
-) -> LoadedTeacher:
-    """Make one teacher ready, the only one or the member called `name`, and run it."""
+) -> tuple[LoadedTeacher, set[str]]:
+    """Make one teacher ready, the only one or the member called `name`, and run it.
+
+    Returns:
+        It, and the names of the folders that have its outputs for this space.
+    """
     config = space.config
     with said_of_member(name):
         teacher = _ready_teacher(member, config, dataset, folder, say, work)
@@ -72,7 +82,8 @@ def ready_member(
                     _label(where, variant, dataset, teacher, say, runner)
             for variant, new in unseen:
                 write_features(folder, variant, dataset, teacher, new, say)
-    return _without_what_is_cached(teacher, dataset)
+    used = {path.name for v in apart.values() for path in (features_folder(folder, v, layer) for layer in layers)}
+    return _without_what_is_cached(teacher, dataset), used | {where.name for where in apart}
 
 
 def _without_what_is_cached(teacher: LoadedTeacher, dataset: Dataset) -> LoadedTeacher:

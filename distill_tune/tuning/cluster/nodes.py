@@ -21,7 +21,7 @@ import ray
 
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.export.versions import versions
-from distill_tune.tuning.cluster.pinning import on_node
+from distill_tune.tuning.cluster.pinning import on_node, other_nodes
 
 _PATIENCE_S = 30.0
 """For a worker process to come up, even on a busy node; who takes longer is named."""
@@ -91,14 +91,12 @@ def look_at_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None]) -
     Raises:
         ConfigError: a node has other versions or no GPU that PyTorch finds, or does not answer.
     """
-    here = ray.get_runtime_context().get_node_id()
-    alive = [node for node in ray.nodes() if node["Alive"]]
-    others = [node for node in alive if node["NodeID"] != here]
+    others = other_nodes()
     if not others:
-        return Nodes(len(alive))
+        return Nodes(1)
     storage.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=storage, prefix=".preflight-") as folder:
-        return Nodes(len(alive), tuple(_ask(others, Path(folder), needs_gpus, say)))
+        return Nodes(1 + len(others), tuple(_ask(others, Path(folder), needs_gpus, say)))
 
 
 def _ask(nodes: list[dict[str, Any]], folder: Path, needs_gpus: bool, say: Callable[[str], None]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -14,3 +16,9 @@ def on_node(node_id: str) -> NodeAffinitySchedulingStrategy:
 def on_this_node() -> NodeAffinitySchedulingStrategy:
     """On the node of whoever asks."""
     return on_node(ray.get_runtime_context().get_node_id())
+
+
+def other_nodes() -> list[dict[str, Any]]:
+    """Those that are alive, as Ray tells of them, but for the node of whoever asks."""
+    here = ray.get_runtime_context().get_node_id()
+    return [node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]

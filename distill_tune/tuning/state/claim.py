@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from distill_tune.config import Space, load_space
+from distill_tune.distillation.cache.folders import FEATURES, VIEWS
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import CacheError, ConfigError, DistillTuneError
 from distill_tune.export.result_folder import (
@@ -89,14 +90,19 @@ class Claim:
     def link(self, prepared: Prepared) -> Prepared:
         """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it.
 
+        What a teacher has said for other searches stays there.
+
         Raises:
             CacheError: it was deleted before.
         """
         own, linked = self.folder / CACHE, set[Path]()
+        parts = (prepared, *prepared.folds)
+        used = None if prepared.used is None else {name for part in parts for name in part.used or ()}
 
         def link(shared: Path) -> Path:
             if shared.parent != own and shared not in linked:  # two files of the same content are one teacher
-                link_tree(shared, own / shared.name)
+                outputs = (path.name for kind in (VIEWS, FEATURES) for path in shared.glob(f"{kind}*"))
+                link_tree(shared, own / shared.name, set() if used is None else {*outputs} - used)
                 linked.add(shared)
             return own / shared.name
 

@@ -27,7 +27,7 @@ from distill_tune.errors import StorageError
 from distill_tune.room import free_bytes, in_bytes
 from distill_tune.tuning.cluster.disk import Disk, answer_of, disk_of_this_node
 from distill_tune.tuning.cluster.own_ray import is_own
-from distill_tune.tuning.cluster.pinning import on_node
+from distill_tune.tuning.cluster.pinning import on_node, other_nodes
 from distill_tune.tuning.cluster.places import workers_on
 
 _P = ParamSpec("_P")
@@ -138,7 +138,7 @@ def check_nodes_have_room(files: Files, prepared: Prepared, resources: Resources
     if not files.mark:
         return
     num_bytes = sum(sum(Disk().sizes(folder).values()) for folder in _folders_of(prepared))
-    train = [node["NodeID"] for node in ray.nodes() if node["Alive"] and workers_on(node["Resources"], resources)]
+    train = [node["NodeID"] for node in other_nodes() if workers_on(node["Resources"], resources)]
     look = ray.remote(num_cpus=0, max_retries=0)(_check_room_here)
     asked = [look.options(scheduling_strategy=on_node(node)).remote(files, num_bytes) for node in train]
     for answer in ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)[0] if asked else ():
@@ -206,11 +206,11 @@ def _forget(told: Path) -> None:
     All are asked, since none of them could say that it was brought something where the driver's disk was full. One that
     does not answer keeps it, until its folder for temporary files is emptied.
     """
-    mark, alive = told.name.removeprefix(_MARK), [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    mark, others = told.name.removeprefix(_MARK), [node["NodeID"] for node in other_nodes()]
     try:
         remove = ray.remote(num_cpus=0, max_retries=0)(_remove_here)
-        asked = [remove.options(scheduling_strategy=on_node(node)).remote(mark) for node in alive]
-        ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)
+        if asked := [remove.options(scheduling_strategy=on_node(node)).remote(mark) for node in others]:
+            ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)
     finally:
         told.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Which result folder `--resume` and `--extend` take where none is named."""
+"""Which result folder `--resume` and `--extend` take where none is named, and what one has of the shared cache."""
 
 import errno
 import os
@@ -8,8 +8,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from disks import as_nobody
+from runs import run_space
 
 from distill_tune.config import Space
+from distill_tune.distillation.cache.folders import outputs_are_whole, outputs_folder
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import default_name
 from distill_tune.tuning.order import extended, taken_up
@@ -146,3 +149,20 @@ def test_a_claim_that_the_disk_has_no_room_for_leaves_nothing(
     again = Claim.of_new(tmp_path / "mine", small_space, "")
     again.logbook.release()
     assert space_of(again.folder) == small_space
+
+
+def test_a_result_has_what_the_teacher_said_for_it_and_not_for_other_searches(tmp_path: Path) -> None:
+    cache, said = tmp_path / ".cache", list[str]()
+    for views in (1, 2):
+        space = run_space(teacher={"views": views}, augmentation={"noise": 0.1})
+        preparation = prepare(space, cache, said.append)
+        claim = Claim.of_new(tmp_path / f"of_{views}", space, "command")
+        linked = claim.link(preparation.prepared)
+        claim.logbook.release()
+        assert linked.teacher_folder is not None
+        own = outputs_folder(linked.teacher_folder, space.config)
+        assert [path.name for path in linked.teacher_folder.glob("views-*")] == [own.name]
+        assert outputs_are_whole(own)
+        assert (linked.teacher_folder / "teacher.safetensors").exists()
+    assert preparation.prepared.teacher_folder is not None
+    assert len(list(preparation.prepared.teacher_folder.glob("views-*"))) == 2

@@ -122,6 +122,13 @@ def test_a_node_without_room_for_what_was_prepared_is_named(
         away.brought(prepared)
 
 
+@pytest.fixture
+def from_another_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the only node were another than the driver's."""
+    monkeypatch.setattr(files_module, "other_nodes", ray.nodes)
+
+
+@pytest.mark.usefixtures("from_another_node")
 def test_a_node_that_has_no_room_is_named_before_anything_is_brought_and_only_if_it_may_train(
     away: Files, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +164,7 @@ def test_a_node_that_has_the_drivers_disk_maps_what_lies_there(disk: str, away: 
 
 
 @pytest.fixture
-def joined(monkeypatch: pytest.MonkeyPatch) -> None:
+def joined(monkeypatch: pytest.MonkeyPatch, from_another_node: None) -> None:
     """As where the cluster was there before the search."""
     monkeypatch.setattr(files_module, "is_own", lambda: False)
 
