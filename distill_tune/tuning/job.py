@@ -38,7 +38,6 @@ from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.origin import Origin
 from distill_tune.tuning.verdict.clock import Clock
-from distill_tune.tuning.workers.files import check_nodes_have_room, files_of
 from distill_tune.users_faults import users_faults_refused
 
 if TYPE_CHECKING:
@@ -115,6 +114,8 @@ class Job:
                 context = self._search_context(stack)
             stack.callback(context.claim.logbook.release)
             context = context.linked()
+        from distill_tune.tuning.workers.files_on_nodes import check_nodes_have_room, files_of
+
         context = replace(context, files=stack.enter_context(files_of(context.claim.folder)))
         check_nodes_have_room(context.files, context.preparation.prepared, self.resources)
         if self.order.mirror is not None:

@@ -147,3 +147,12 @@ def test_a_search_begins_without_what_only_its_end_needs() -> None:
         "assert 'torch' in sys.modules and not {'scipy', 'sklearn', 'torch._dynamo'} & set(sys.modules)",
     )
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
+def test_what_can_be_refused_is_without_ray_which_takes_its_time() -> None:
+    lines = (
+        "import sys",
+        "import distill_tune.tuning.job, distill_tune.tuning.dry_run",
+        "assert 'torch' in sys.modules and 'ray' not in sys.modules",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

@@ -8,10 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import ray
-
 from distill_tune.atomic import new_file
-from distill_tune.tuning.cluster.pinning import on_this_node
 
 _AT_A_TIME = 16
 """Calls that the actor answers side by side."""
@@ -48,6 +45,10 @@ class Disk:
 
 def disk_of_this_node(name: str) -> Any:
     """The actor for other nodes, on the node of whoever asks; `ray.get_actor(name)` is it as long as this is held."""
+    import ray
+
+    from distill_tune.tuning.cluster.pinning import on_this_node
+
     made = ray.remote(Disk).options(
         name=name,
         num_cpus=0,
@@ -65,6 +66,8 @@ def answer_of(reference: Any) -> Any:
     Raises:
         OSError: what it raised, as if it had been raised here.
     """
+    import ray
+
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:

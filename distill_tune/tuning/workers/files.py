@@ -8,38 +8,27 @@ driver has made: nodes may come and go.
 
 from __future__ import annotations
 
-import secrets
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
-import ray
-
 from distill_tune.atomic import alone_in, new_folder
-from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import StorageError
 from distill_tune.room import free_bytes, in_bytes
-from distill_tune.tuning.cluster.disk import Disk, answer_of, disk_of_this_node
-from distill_tune.tuning.cluster.own_ray import is_own
-from distill_tune.tuning.cluster.pinning import on_node, other_nodes
-from distill_tune.tuning.cluster.places import workers_on
+from distill_tune.tuning.cluster.disk import Disk, answer_of
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_MARK = ".driver-"
+MARK = ".driver-"
 """The name of a file that only the driver's disk can have begins so, and ends with the session's mark; it outlives a
 killed driver, and says by what name nodes have what was brought to them."""
 _PART_BYTES = 32 << 20
 """What is brought at a time, so that large files need not fit into memory."""
-_PATIENCE_S = 10.0
-"""For nodes to say what room they have, and to remove what was brought to them."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +67,7 @@ class Files:
 
     def own(self, path: Path) -> Path:
         """A path for what only this node reads and writes: it need not be on the driver's disk."""
-        return path if self.are_here else _place_of(self.mark) / path.relative_to(self.folder)
+        return path if self.are_here else place_of(self.mark) / path.relative_to(self.folder)
 
     def brought(self, prepared: Prepared) -> Prepared:
         """Data and teachers where this process can map them.
@@ -91,6 +80,8 @@ class Files:
     def _ask(self, what: Callable[Concatenate[Disk, _P], _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
         if self.are_here:
             return what(Disk(), *arguments, **named)
+        import ray
+
         method = getattr(ray.get_actor(self.mark), what.__name__)
         return cast("_T", answer_of(method.remote(*arguments, **named)))
 
@@ -101,7 +92,7 @@ class Files:
         with alone_in(place.parent, before_waiting=lambda: None):
             if not place.exists():
                 sizes = self._ask(Disk.sizes, folder)
-                _check_room(place, sum(sizes.values()))
+                check_room_at(place, sum(sizes.values()))
                 with new_folder(place) as new:
                     for name, size in sizes.items():
                         self._bring(folder / name, size, new / name)
@@ -114,52 +105,24 @@ class Files:
                 file.write(self._ask(Disk.part, path, begin, _PART_BYTES))
 
 
-def _place_of(mark: str) -> Path:
+def place_of(mark: str) -> Path:
     """What a node with another disk has of a search's folder."""
     return Path(tempfile.gettempdir(), f"distill_tune-{mark}")
 
 
-def _check_room(place: Path, num_bytes: int) -> None:
+def check_room_at(place: Path, num_bytes: int) -> None:
+    """Whether this node has room for what is to be brought.
+
+    Raises:
+        StorageError: it has not.
+    """
+    import ray
+
     if num_bytes > (free := free_bytes(place)):
         raise StorageError(
             f"{tempfile.gettempdir()} of node {ray.util.get_node_ip_address()} has {in_bytes(free)} free, but the "
             f"prepared data need {in_bytes(num_bytes)}; make room, or start its Ray with another TMPDIR, and --resume."
         )
-
-
-def check_nodes_have_room(files: Files, prepared: Prepared, resources: ResourcesConfig) -> None:
-    """Look for it before trials do: each that a node has no room for fails at once, and the node then gets the next.
-
-    A node that does not answer is not waited for.
-
-    Raises:
-        StorageError: a node that may train has too little.
-    """
-    if not files.mark:
-        return
-    num_bytes = sum(sum(Disk().sizes(folder).values()) for folder in _folders_of(prepared))
-    train = [node["NodeID"] for node in other_nodes() if workers_on(node["Resources"], resources)]
-    look = ray.remote(num_cpus=0, max_retries=0)(_check_room_here)
-    asked = [look.options(scheduling_strategy=on_node(node)).remote(files, num_bytes) for node in train]
-    for answer in ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)[0] if asked else ():
-        with suppress(ray.exceptions.RayError):  # of a node that has gone meanwhile
-            answer_of(answer)
-
-
-def _folders_of(prepared: Prepared) -> set[Path]:
-    found = set[Path]()
-
-    def note(folder: Path) -> Path:
-        found.add(folder)
-        return folder
-
-    prepared.moved(note)
-    return found
-
-
-def _check_room_here(files: Files, num_bytes: int) -> None:
-    if not files.are_here:
-        _check_room(_place_of(files.mark), num_bytes)
 
 
 HERE = Files()
@@ -170,50 +133,8 @@ HERE = Files()
 def _has(folder: Path, mark: str) -> bool:
     """Whether this process finds the mark, and may write beside it."""
     try:
-        (folder / f"{_MARK}{mark}").stat()
+        (folder / f"{MARK}{mark}").stat()
         tempfile.TemporaryFile(dir=folder).close()
     except OSError:
         return False
     return True
-
-
-@contextmanager
-def files_of(folder: Path, is_alone: bool = True) -> Iterator[Files]:
-    """The files of a folder, for the workers of a session wherever in the cluster they are.
-
-    Where the session `is_alone` in the folder, what a killed one before it has brought to nodes goes.
-    """
-    if is_own():
-        yield Files(folder)
-        return
-    for left in folder.glob(f"{_MARK}*") if is_alone else ():
-        _forget(left)
-    mark = secrets.token_hex(16)
-    told = folder / f"{_MARK}{mark}"
-    told.touch()
-    disk = disk_of_this_node(mark)
-    try:
-        yield Files(folder, mark)
-    finally:
-        with suppress(ray.exceptions.RayError):  # of a cluster that has gone, and its nodes' disks with it
-            _forget(told)
-            ray.kill(disk)
-
-
-def _forget(told: Path) -> None:
-    """Remove a session's mark, and what it has brought to nodes.
-
-    All are asked, since none of them could say that it was brought something where the driver's disk was full. One that
-    does not answer keeps it, until its folder for temporary files is emptied.
-    """
-    mark, others = told.name.removeprefix(_MARK), [node["NodeID"] for node in other_nodes()]
-    try:
-        remove = ray.remote(num_cpus=0, max_retries=0)(_remove_here)
-        if asked := [remove.options(scheduling_strategy=on_node(node)).remote(mark) for node in others]:
-            ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)
-    finally:
-        told.unlink(missing_ok=True)
-
-
-def _remove_here(mark: str) -> None:
-    shutil.rmtree(_place_of(mark), ignore_errors=True)

@@ -18,7 +18,8 @@ from distill_tune.distillation.preparation.teacher_training import Recipe, train
 from distill_tune.errors import DistillTuneError, last_line
 from distill_tune.teachers import Say, Trained
 from distill_tune.tuning.cluster.disk import answer_of
-from distill_tune.tuning.workers.files import Files, files_of
+from distill_tune.tuning.workers.files import Files
+from distill_tune.tuning.workers.files_on_nodes import files_of
 
 
 def train_there(recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> Trained:

@@ -15,13 +15,9 @@ from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import StorageError
 from distill_tune.tuning.cluster.disk import Disk, disk_of_this_node
 from distill_tune.tuning.workers import files as files_module
-from distill_tune.tuning.workers.files import (
-    HERE,
-    Files,
-    _remove_here,
-    check_nodes_have_room,
-    files_of,
-)
+from distill_tune.tuning.workers import files_on_nodes
+from distill_tune.tuning.workers.files import HERE, Files
+from distill_tune.tuning.workers.files_on_nodes import _remove_here, check_nodes_have_room, files_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
@@ -125,7 +121,7 @@ def test_a_node_without_room_for_what_was_prepared_is_named(
 @pytest.fixture
 def from_another_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the only node were another than the driver's."""
-    monkeypatch.setattr(files_module, "other_nodes", ray.nodes)
+    monkeypatch.setattr(files_on_nodes, "other_nodes", ray.nodes)
 
 
 @pytest.mark.usefixtures("from_another_node")
@@ -166,7 +162,7 @@ def test_a_node_that_has_the_drivers_disk_maps_what_lies_there(disk: str, away: 
 @pytest.fixture
 def joined(monkeypatch: pytest.MonkeyPatch, from_another_node: None) -> None:
     """As where the cluster was there before the search."""
-    monkeypatch.setattr(files_module, "is_own", lambda: False)
+    monkeypatch.setattr(files_on_nodes, "is_own", lambda: False)
 
 
 @pytest.mark.usefixtures("joined")

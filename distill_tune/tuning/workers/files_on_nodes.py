@@ -1,0 +1,99 @@
+"""The files of a session on a cluster: marked for its workers, and removed from other nodes at its end."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import ray
+
+from distill_tune.config.searching import ResourcesConfig
+from distill_tune.distillation.materials.prepared import Prepared
+from distill_tune.tuning.cluster.disk import Disk, answer_of, disk_of_this_node
+from distill_tune.tuning.cluster.own_ray import is_own
+from distill_tune.tuning.cluster.pinning import on_node, other_nodes
+from distill_tune.tuning.cluster.places import workers_on
+from distill_tune.tuning.workers.files import MARK, Files, check_room_at, place_of
+
+_PATIENCE_S = 10.0
+"""For nodes to say what room they have, and to remove what was brought to them."""
+
+
+@contextmanager
+def files_of(folder: Path, is_alone: bool = True) -> Iterator[Files]:
+    """The files of a folder, for the workers of a session wherever in the cluster they are.
+
+    Where the session `is_alone` in the folder, what a killed one before it has brought to nodes goes.
+    """
+    for left in folder.glob(f"{MARK}*") if is_alone else ():
+        _forget(left)
+    if is_own():
+        yield Files(folder)
+        return
+    mark = secrets.token_hex(16)
+    told = folder / f"{MARK}{mark}"
+    told.touch()
+    disk = disk_of_this_node(mark)
+    try:
+        yield Files(folder, mark)
+    finally:
+        with suppress(ray.exceptions.RayError):  # of a cluster that has gone, and its nodes' disks with it
+            _forget(told)
+            ray.kill(disk)
+
+
+def _forget(told: Path) -> None:
+    """Remove a session's mark, and what it has brought to nodes.
+
+    All are asked, since none of them could say that it was brought something where the driver's disk was full. One that
+    does not answer keeps it, until its folder for temporary files is emptied.
+    """
+    mark, others = told.name.removeprefix(MARK), [node["NodeID"] for node in other_nodes()]
+    try:
+        remove = ray.remote(num_cpus=0, max_retries=0)(_remove_here)
+        if asked := [remove.options(scheduling_strategy=on_node(node)).remote(mark) for node in others]:
+            ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)
+    finally:
+        told.unlink(missing_ok=True)
+
+
+def _remove_here(mark: str) -> None:
+    shutil.rmtree(place_of(mark), ignore_errors=True)
+
+
+def check_nodes_have_room(files: Files, prepared: Prepared, resources: ResourcesConfig) -> None:
+    """Look for it before trials do: each that a node has no room for fails at once, and the node then gets the next.
+
+    A node that does not answer is not waited for.
+
+    Raises:
+        StorageError: a node that may train has too little.
+    """
+    if not files.mark:
+        return
+    num_bytes = sum(sum(Disk().sizes(folder).values()) for folder in _folders_of(prepared))
+    train = [node["NodeID"] for node in other_nodes() if workers_on(node["Resources"], resources)]
+    look = ray.remote(num_cpus=0, max_retries=0)(_check_room_here)
+    asked = [look.options(scheduling_strategy=on_node(node)).remote(files, num_bytes) for node in train]
+    for answer in ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)[0] if asked else ():
+        with suppress(ray.exceptions.RayError):  # of a node that has gone meanwhile
+            answer_of(answer)
+
+
+def _folders_of(prepared: Prepared) -> set[Path]:
+    found = set[Path]()
+
+    def note(folder: Path) -> Path:
+        found.add(folder)
+        return folder
+
+    prepared.moved(note)
+    return found
+
+
+def _check_room_here(files: Files, num_bytes: int) -> None:
+    if not files.are_here:
+        check_room_at(place_of(files.mark), num_bytes)
