@@ -149,7 +149,7 @@ def test_a_node_with_another_disk_trains_and_confirms_as_others_do_and_keeps_not
     asked = [*command(cluster, storage), "--trials", "12", "--set", "search.scheduler='promotion'"]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=250, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"1 of 2 nodes do not have {storage} of this one (node " in done.stdout
+    assert f"1 of 2 nodes have another disk at {storage} (node " in done.stdout
     result = storage / "two"
     found, ends = summary(result), [each for each in entries(result) if each["entry"] in ("paused", "ended")]
     assert (found["status"], found["concurrent_trials"]) == ("complete", 2)

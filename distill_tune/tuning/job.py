@@ -197,7 +197,7 @@ class Job:
         storage = self.order.folder.parent
         nodes = look_at_nodes(storage, self.resources.gpus_per_worker > 0, self.reporter.tell)
         if nodes.count > 1:
-            self.reporter.tell(f"{nodes.in_words(storage)}; there are places for {places} trials at a time")
+            self.reporter.tell(f"{nodes.in_words(storage)}; there is room for {places} trials at a time")
             self.teacher_work = TeacherPlaces(places, self.resources, self.reporter.tell)
         if idle := idle_gpus(nodes_of_ray(), self.resources):
             self.reporter.tell(idle)

@@ -79,8 +79,8 @@ class Nodes:
         """What they are to the storage."""
         if not self.apart:
             return f"{self.count} nodes share {storage}"
-        whom = f"{len(self.apart)} of {self.count} nodes do not have {storage} of this one"
-        return f"{whom} ({self.apart[0]}), so that their files come and go through Ray"
+        some = f"{len(self.apart)} of {self.count} nodes have another disk at {storage}"
+        return f"{some} ({self.apart[0]}), so that their files come and go through Ray"
 
 
 def look_at_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None]) -> Nodes:

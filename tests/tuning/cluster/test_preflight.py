@@ -42,7 +42,7 @@ def test_what_nodes_share_is_told(tmp_path: Path) -> None:
     assert Nodes(3).in_words(tmp_path) == f"3 nodes share {tmp_path}"
     apart = Nodes(3, ("node a (10.0.0.7): No such file or directory", "node b (10.0.0.8)"))
     assert apart.in_words(Path("/results")) == (
-        "2 of 3 nodes do not have /results of this one (node a (10.0.0.7): No such file or directory), so that their "
+        "2 of 3 nodes have another disk at /results (node a (10.0.0.7): No such file or directory), so that their "
         "files come and go through Ray"
     )
 
