@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,19 +21,13 @@ from distill_tune.distillation.cache.features import (
     ANATOMY,
     announce_features,
     features_folder,
-    missing_features,
-    write_features,
 )
-from distill_tune.distillation.cache.folders import number_of_views, outputs_are_whole, outputs_folder
-from distill_tune.distillation.cache.labelling import Runner
-from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
-from distill_tune.distillation.cache.outputs import write_outputs
-from distill_tune.distillation.cache.seen import num_visible
+from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.weights import leave_weights
-from distill_tune.distillation.devices import device_for, on_device
 from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
 from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
+from distill_tune.distillation.preparation.running_teachers import run_teacher
 from distill_tune.distillation.preparation.teacher_training import Recipe
 from distill_tune.distillation.preparation.teacher_work import TeacherWork
 from distill_tune.distillation.preparation.users_keys import said_of_member
@@ -68,20 +61,7 @@ def ready_member(
         leave_weights(folder, space, teacher.module)
     layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
     apart = {outputs_folder(folder, variant): variant for variant in variants}  # for a live teacher all are one
-    unlabelled = {where: variant for where, variant in apart.items() if not outputs_are_whole(where)}
-    unseen = [(variant, missing_features(folder, variant, layers)) for variant in apart.values()]
-    if unlabelled or any(new for _, new in unseen):
-        inputs = dataset.split("train").inputs
-        with (
-            on_device(device_for(config), teacher.module),
-            threads_that_label_fastest(teacher.module, inputs) as sample_s,
-        ):
-            left_s = sample_s * num_visible(dataset) * sum(map(number_of_views, unlabelled.values()))
-            with nullcontext() if teacher.module is None else work.runner(teacher.module, left_s) as runner:
-                for where, variant in unlabelled.items():
-                    _label(where, variant, dataset, teacher, say, runner)
-            for variant, new in unseen:
-                write_features(folder, variant, dataset, teacher, new, say)
+    run_teacher(folder, apart, layers, config, dataset, teacher, say, work)
     used = {path.name for v in apart.values() for path in (features_folder(folder, v, layer) for layer in layers)}
     return _without_what_is_cached(teacher, dataset), used | {where.name for where in apart}
 
@@ -257,11 +237,3 @@ def data_spec_of(dataset: Dataset) -> DataSpec:
         dataset.split_fingerprint,
         dataset.num_source_rows,
     )
-
-
-def _label(
-    folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say, runner: Runner | None
-) -> None:
-    if folder.exists():
-        say(f"the cached teacher outputs in {folder.name} do not match their checksums; they are made again")
-    write_outputs(folder, config, dataset, teacher, say, runner)

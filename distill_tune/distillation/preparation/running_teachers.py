@@ -1,0 +1,51 @@
+"""A teacher run over every view that a student may see, and its features kept where a loss compares them."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+from distill_tune.config import Config
+from distill_tune.data import Dataset
+from distill_tune.distillation.cache.features import missing_features, write_features
+from distill_tune.distillation.cache.folders import number_of_views, outputs_are_whole
+from distill_tune.distillation.cache.labelling import Runner
+from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
+from distill_tune.distillation.cache.outputs import write_outputs
+from distill_tune.distillation.cache.seen import num_visible
+from distill_tune.distillation.devices import device_for, on_device
+from distill_tune.distillation.preparation.teacher_work import TeacherWork
+from distill_tune.teachers import LoadedTeacher, Say
+
+
+def run_teacher(
+    folder: Path,
+    apart: dict[Path, Config],
+    layers: list[str],
+    config: Config,
+    dataset: Dataset,
+    teacher: LoadedTeacher,
+    say: Say,
+    work: TeacherWork,
+) -> None:
+    """Run a teacher over what it has not yet labelled, or shown features of; `apart` has a variant for each folder."""
+    unlabelled = {where: variant for where, variant in apart.items() if not outputs_are_whole(where)}
+    unseen = [(variant, missing_features(folder, variant, layers)) for variant in apart.values()]
+    if not unlabelled and not any(new for _, new in unseen):
+        return
+    module, inputs = teacher.module, dataset.split("train").inputs
+    with on_device(device_for(config), module), threads_that_label_fastest(module, inputs) as sample_s:
+        left_s = sample_s * num_visible(dataset) * sum(map(number_of_views, unlabelled.values()))
+        with nullcontext() if module is None else work.runner(module, left_s) as runner:
+            for where, variant in unlabelled.items():
+                _label(where, variant, dataset, teacher, say, runner)
+        for variant, new in unseen:
+            write_features(folder, variant, dataset, teacher, new, say)
+
+
+def _label(
+    folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say, runner: Runner | None
+) -> None:
+    if folder.exists():
+        say(f"the cached teacher outputs in {folder.name} do not match their checksums; they are made again")
+    write_outputs(folder, config, dataset, teacher, say, runner)
