@@ -13,7 +13,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from distill_tune.errors import ConfigError, one_line
 
-SCHEMES = ("s3", "gs")
+SCHEMES = {"s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", "gs": "GOOGLE_APPLICATION_CREDENTIALS"}
+"""And what keys are set in, for each."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Where another store than Amazon's is: every tool for S3 knows these variables but Arrow (apache/arrow#49643)."""
 
@@ -151,7 +152,7 @@ def _parts(uri: str) -> SplitResult:
     if parts.scheme not in SCHEMES:
         raise ConfigError(f"--storage {uri}: must be a folder, or s3://bucket/folder or gs://bucket/folder.")
     if "@" in parts.netloc:  # search.toml has the command line
-        raise ConfigError("--storage: keys must not be in the URI; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+        raise ConfigError(f"--storage: keys must not be in the URI; set {SCHEMES[parts.scheme]}.")
     if not parts.netloc:
         raise ConfigError(f"--storage {uri}: must name a bucket, as {parts.scheme}://bucket/folder does.")
     if parts.fragment:  # which Arrow would leave out

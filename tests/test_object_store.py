@@ -45,9 +45,10 @@ def test_what_is_no_uri_of_a_store_is_refused_in_a_line(store: Any, uri: str, to
     assert "\n" not in str(refused.value)
 
 
-def test_keys_in_a_uri_are_refused_and_not_repeated() -> None:
-    with pytest.raises(ConfigError, match="keys must not be in the URI") as refused:
-        opened_store("s3://key:hidden@bucket/x")
+@pytest.mark.parametrize(("scheme", "cure"), [("s3", "AWS_ACCESS_KEY_ID and "), ("gs", "GOOGLE_APPLICATION_")])
+def test_keys_in_a_uri_are_refused_and_not_repeated(scheme: str, cure: str) -> None:
+    with pytest.raises(ConfigError, match=f"keys must not be in the URI; set {cure}") as refused:
+        opened_store(f"{scheme}://key:hidden@bucket/x")
     assert "hidden" not in str(refused.value)
 
 
