@@ -1,4 +1,4 @@
-"""Float32 or bfloat16 in the forward pass, for who has nothing measured; `training/pace.py` measures."""
+"""Float32 or bfloat16 in the forward pass: what a device has, and for who has nothing measured; `pace.py` measures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
+
+Precision = Literal["float32", "bfloat16"]
 
 
 def forward_context(wanted: str, device: torch.device) -> AbstractContextManager[Any]:
@@ -15,7 +17,13 @@ def forward_context(wanted: str, device: torch.device) -> AbstractContextManager
     return nullcontext()
 
 
-def resolved(wanted: str, device: torch.device) -> Literal["float32", "bfloat16"]:
+def resolved(wanted: str, device: torch.device) -> Precision:
     """The precision that `wanted` means on a device where nothing is measured."""
-    pays = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    pays = device.type == "cuda" and "bfloat16" in precisions_of(device)
     return "bfloat16" if wanted == "bfloat16" or (wanted == "auto" and pays) else "float32"
+
+
+def precisions_of(device: torch.device) -> tuple[Precision, ...]:
+    """Those that may be fastest on a device; older GPUs only imitate bfloat16."""
+    imitates = device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
+    return ("float32",) if imitates else ("float32", "bfloat16")

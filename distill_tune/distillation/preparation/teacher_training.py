@@ -21,6 +21,7 @@ from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.precision import resolved
 from distill_tune.distillation.preparation.users_keys import said_of_the_teacher
+from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.loop import distill
 from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s
 from distill_tune.distillation.views import check_augmentation
@@ -108,16 +109,23 @@ def _born_again(
 
 
 def _fastest(config: Config, materials: Materials, say: Say) -> tuple[Pace, int]:
-    """The precision that is asked for or trains this teacher fastest, and the number of threads that does."""
-    batch = slice(0, config.optim.batch_size)
-    inputs, labels = materials.train_inputs[batch], materials.labels[batch]
-    pace = Pace(resolved(config.optim.precision, labels.device), "contiguous")
-    if labels.device.type == "cuda":
-        return pace, torch.get_num_threads()
-    what = "precision and threads" if config.optim.precision == "auto" else "threads"
-    say(f"timing a step of the teacher's training, to choose its {what}")
-    with torch.random.fork_rng(devices=[]):
-        if config.optim.precision == "auto":
-            pace = fastest(paces_s(lambda: materials.build_student(config), inputs, labels))
-        network = laid_out(materials.build_student(config), pace.memory_format)
+    """The pace that is asked for or trains this teacher fastest, and on a CPU the number of threads that does."""
+    batch, asked = slice(0, config.optim.batch_size), config.optim.precision
+    labels = materials.labels[batch]
+    device = labels.device
+    inputs = materials.train_inputs[batch].to(device)
+
+    def make() -> nn.Module:
+        return materials.build_student(config).to(device)
+
+    chosen = ["precision"] * (asked == "auto") + ["threads"] * (device.type == "cpu")
+    if chosen:
+        say(f"timing a step of the teacher's training, to choose its {' and '.join(chosen)}")
+    with generators_kept(device):
+        pace = Pace(resolved(asked, device), "contiguous")
+        if asked == "auto":
+            pace = fastest(paces_s(make, inputs, labels))
+        if device.type != "cpu":
+            return pace, torch.get_num_threads()
+        network = laid_out(make(), pace.memory_format)
         return pace, faster_threads(lambda: step_s(network, inputs, labels, pace.precision))

@@ -1,8 +1,9 @@
-"""In which precision, memory format and number of threads students train fastest here.
+"""In which precision and memory format students train fastest here.
 
-What pays depends on the processor and on the network: with AVX512-BF16, bfloat16 made convolutional students 1.2 to 2
-times as fast and small MLPs slower; with channels last, a residual student's step took 0.74 of its time and a plain
-convnet's 0.99. So it is measured for each family, once for a search, and written into its configuration.
+What pays depends on the device and on the network: on a processor with AVX512-BF16, bfloat16 made convolutional
+students 1.2 to 2 times as fast and small MLPs slower; with channels last, a residual student's step took 0.74 of its
+time and a plain convnet's 0.99. So it is measured for each family, once for a search, and written into its
+configuration.
 """
 
 from __future__ import annotations
@@ -10,18 +11,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from statistics import median
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill_tune.distillation.precision import forward_context
+from distill_tune.distillation.precision import Precision, forward_context, precisions_of
 from distill_tune.registry import OPTIMIZERS
 
-Precision = Literal["float32", "bfloat16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 _WARM_UP_STEPS = 2
 _LEAST_TIMED_STEPS = 9
@@ -45,31 +44,35 @@ PLAIN = Pace("float32", "contiguous")
 
 
 def paces_s(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> dict[Pace, float]:
-    """Seconds of a training step on the CPU at each pace; channels last only where there are kernels to lie so.
+    """Seconds of a training step at each pace that there is; channels last only where there are kernels to lie so.
 
     The quickest of several, taken in turns: other programs only ever make a step slower, and what slows the processor
     down for a moment slows all paces.
 
     Args:
-        make: builds the network: inputs to logits.
+        make: builds the network, where the inputs are: inputs to logits.
         inputs: one batch, in stored units.
         labels: int64 [batch].
     """
     formats: tuple[MemoryFormat, ...] = ("contiguous", "channels_last") if _may_lie_last(make()) else ("contiguous",)
-    paces = [Pace(precision, form) for precision in PRECISIONS for form in formats]
+    paces = [Pace(precision, form) for precision in precisions_of(inputs.device) for form in formats]
     steps = [_Step(laid_out(make(), pace.memory_format), inputs, labels, pace.precision) for pace in paces]
     return dict(zip(paces, map(min, _taken_s(steps, _PACES_OVER_S)), strict=True))
 
 
 def fastest(times_s: dict[Pace, float]) -> Pace:
     """The pace to train at, by what `paces_s` found: another than the plainest where it is clearly faster."""
-    plain, half = (_laid_out_best(times_s, precision) for precision in PRECISIONS)
-    return half if times_s[plain] > _WORTH_IT * times_s[half] else plain
+    plain, half = (_laid_out_best(times_s, precision) for precision in get_args(Precision))
+    return _other_if_worth_it(times_s, plain, half, _WORTH_IT)
 
 
 def _laid_out_best(times_s: dict[Pace, float], precision: Precision) -> Pace:
-    plain, other = Pace(precision, "contiguous"), Pace(precision, "channels_last")
-    return other if times_s[plain] > _WORTH_ANOTHER_FORMAT * times_s.get(other, times_s[plain]) else plain
+    plain, last = (Pace(precision, form) for form in get_args(MemoryFormat))
+    return _other_if_worth_it(times_s, plain, last, _WORTH_ANOTHER_FORMAT)
+
+
+def _other_if_worth_it(times_s: dict[Pace, float], plain: Pace, other: Pace, worth_it: float) -> Pace:
+    return other if other in times_s and times_s[plain] > worth_it * times_s[other] else plain
 
 
 def laid_out(network: nn.Module, memory_format: str) -> nn.Module:
@@ -82,14 +85,16 @@ def laid_out(network: nn.Module, memory_format: str) -> nn.Module:
 
 
 def _may_lie_last(network: nn.Module) -> bool:
-    """Whether there are kernels, and none for which oneDNN writes past its memory with channels last.
+    """Whether there are kernels, and on a CPU none for which oneDNN writes past its memory with channels last.
 
     Without AVX-512 it does so for the gradient of a 1x1 kernel with a stride and fewer than eight channels, such as
     in a narrow resnet's short cut (https://github.com/uxlfoundation/oneDNN/issues/6035).
     """
-    has_kernels = any(parameter.dim() == 4 for parameter in network.parameters())
-    return has_kernels and (
-        torch.backends.cpu.get_cpu_capability() == "AVX512" or not any(map(_is_overrun, network.modules()))
+    kernels = [parameter for parameter in network.parameters() if parameter.dim() == 4]
+    return bool(kernels) and (
+        kernels[0].is_cuda
+        or torch.backends.cpu.get_cpu_capability() == "AVX512"
+        or not any(map(_is_overrun, network.modules()))
     )
 
 

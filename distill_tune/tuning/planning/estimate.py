@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 
 import torch
 from torch import nn
@@ -12,7 +11,7 @@ from torch import nn
 from distill_tune.config import Config, Space
 from distill_tune.config.leaves import FAMILY
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache.seen import num_visible
+from distill_tune.distillation.cache.seen import as_tensor, num_visible
 from distill_tune.distillation.devices import is_missing, memory_given_back
 from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s
@@ -59,21 +58,26 @@ def estimated_examination_s(space: Space, dataset: Dataset) -> float | None:
 
 
 def _epoch_s(config: Config, student: nn.Module, dataset: Dataset, device: torch.device) -> float:
-    inputs, labels = (tensor.to(device) for tensor in _batch(config, dataset))
+    inputs, labels = _batch(config, dataset, device)
     network = laid_out(student.to(device), config.optim.memory_format)
     steps = samples_per_epoch(config, dataset) / len(labels)
     return steps * step_s(network, inputs, labels, config.optim.precision, _OVER_S)
 
 
 def chosen_paces(space: Space, dataset: Dataset) -> dict[str, Pace]:
-    """What trains each family of a space fastest on this machine's CPU; nothing of those that cannot be timed."""
-    with threads(space.config.resources.cpus_per_worker), torch.random.fork_rng(devices=[]):
+    """What trains each family of a space fastest on this machine; nothing of those that cannot be timed."""
+    resources = space.config.resources
+    device = torch.device(resources.device)
+    with threads(resources.cpus_per_worker), generators_kept(device), memory_given_back(device.type):
         middles = [config for config, _ in _middles(space, dataset)]
-        return {config.student.family: fastest(_paces_s(config, dataset)) for config in middles}
+        return {config.student.family: fastest(_paces_s(config, dataset, device)) for config in middles}
 
 
-def _paces_s(config: Config, dataset: Dataset) -> dict[Pace, float]:
-    return paces_s(partial(student_on, Student.of(config.student), dataset), *_batch(config, dataset))
+def _paces_s(config: Config, dataset: Dataset, device: torch.device) -> dict[Pace, float]:
+    def make() -> nn.Module:
+        return student_on(Student.of(config.student), dataset).to(device)
+
+    return paces_s(make, *_batch(config, dataset, device))
 
 
 def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module]]:
@@ -84,7 +88,6 @@ def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module
             yield config, student_on(Student.of(config.student), dataset)
 
 
-def _batch(config: Config, dataset: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
-    train = dataset.split("train")
-    size = config.optim.batch_size
-    return torch.from_numpy(train.inputs[:size].copy()), torch.from_numpy(train.labels[:size].copy())
+def _batch(config: Config, dataset: Dataset, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    train, size = dataset.split("train"), config.optim.batch_size
+    return as_tensor(train.inputs[:size].copy(), device), as_tensor(train.labels[:size].copy(), device)

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from distill_tune.config import Space, Values, parse_duration_s
 from distill_tune.config.leaves import PACES, found_at, named
 from distill_tune.config.searching import COSTS, SearchConfig
 from distill_tune.data import Dataset
 from distill_tune.data.class_notes import too_few_to_rank_by
-from distill_tune.distillation.precision import resolved
+from distill_tune.distillation.devices import is_missing
 from distill_tune.distillation.training.pace import PLAIN, Pace
 from distill_tune.errors import ConfigError
 from distill_tune.paths import expanded
@@ -169,15 +167,12 @@ def _to_anywhere(space: Space) -> Space:
 
 
 def _to_machine(space: Space, dataset: Dataset) -> Space:
-    """On a GPU the precision is known, and on CPUs it is measured for each family, the memory format with it.
+    """Precision and memory format are measured for each family, on whatever trials train on.
 
-    Where trials have GPUs and this machine has none, each worker finds out by itself.
+    Where trials have GPUs and this machine has none, each worker does what is usual on its own.
     """
-    config = space.config
-    if not _is_open(space, "precision"):
+    if not _is_open(space, "precision") or is_missing(space.config):
         return space
-    if config.resources.gpus_per_worker:
-        return _to_gpu(space) if torch.cuda.is_available() else space
     open_keys = [key for key in Pace._fields if _is_open(space, key)]
     found = chosen_paces(space, dataset)
     paces = {family: {key: getattr(pace, key) for key in open_keys} for family, pace in found.items()}
@@ -192,10 +187,6 @@ def _to_machine(space: Space, dataset: Dataset) -> Space:
 
 def _is_open(space: Space, key: str) -> bool:
     return getattr(space.config.optim, key) == "auto" and ("optim", key) not in space.ranges
-
-
-def _to_gpu(space: Space) -> Space:
-    return space.with_fixed("optim", "precision", resolved("auto", torch.device("cuda")))
 
 
 def _to_time(space: Space, dataset: Dataset, places: int, say: Callable[[str], None]) -> Space:

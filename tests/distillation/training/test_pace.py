@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from distill_tune.distillation.precision import precisions_of, resolved
 from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s
 
 PLAIN, LAST = Pace("float32", "contiguous"), Pace("float32", "channels_last")
@@ -31,8 +32,9 @@ def convnet() -> nn.Module:
         ({PLAIN: 1.0, LAST: 1.2, HALF: 0.6, BOTH: 0.7}, HALF),
         ({PLAIN: 1.0, HALF: 0.5}, HALF),
         ({PLAIN: 1.0, HALF: 1.1}, PLAIN),
+        ({PLAIN: 1.0, LAST: 0.9}, LAST),
     ],
-    ids=["chance", "format", "both", "precision", "no kernels", "slower in bfloat16"],
+    ids=["chance", "format", "both", "precision", "no kernels", "slower in bfloat16", "no bfloat16"],
 )
 def test_what_is_clearly_faster_is_chosen(times_s: dict[Pace, float], expected: Pace) -> None:
     assert fastest(times_s) == expected
@@ -42,6 +44,24 @@ def test_the_format_is_a_matter_of_kernels_alone() -> None:
     images, labels = torch.rand(8, 3, 8, 8), torch.randint(0, 4, (8,))
     assert set(paces_s(convnet, images, labels)) == {PLAIN, LAST, HALF, BOTH}
     assert set(paces_s(lambda: nn.Linear(5, 4), torch.rand(8, 5), labels)) == {PLAIN, HALF}
+
+
+@pytest.mark.parametrize(("has_bfloat16", "usual"), [(True, "bfloat16"), (False, "float32")])
+def test_a_gpu_is_not_timed_in_a_precision_that_it_only_imitates(
+    has_bfloat16: bool, usual: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bfloat16)
+    gpu = torch.device("cuda")
+    assert precisions_of(gpu) == (("float32", "bfloat16") if has_bfloat16 else ("float32",))
+    assert resolved("auto", gpu) == usual, "what is usual where nothing is measured"
+    assert precisions_of(torch.device("cpu")) == ("float32", "bfloat16")
+    assert resolved("auto", torch.device("cpu")) == "float32"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_the_formats_are_timed_too_and_no_kernel_is_refused() -> None:
+    images, labels = torch.rand(8, 1, 8, 8, device="cuda"), torch.zeros(8, dtype=torch.long, device="cuda")
+    assert {PLAIN, LAST} <= set(paces_s(lambda: short_cut(2, 2).cuda(), images, labels))
 
 
 def test_another_format_gives_the_same_logits_and_gradients_but_for_rounding() -> None:
