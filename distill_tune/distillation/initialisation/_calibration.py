@@ -37,8 +37,9 @@ def match_teacher(carried: Carried, teacher: nn.Module, student: nn.Module, inpu
         ConfigError: the family's wiring has a layer that does not run.
     """
     most = max(_FEWEST_SAMPLES, _MOST_VALUES // inputs[0].numel())  # in one batch, of which statistics are taken
-    rows = torch.linspace(0, len(inputs) - 1, min(len(inputs), _SAMPLES, most), device=inputs.device).long()
-    some = inputs[rows].to(device_of(teacher))
+    last = len(inputs) - 1
+    rows = torch.linspace(0, last, min(len(inputs), _SAMPLES, most), device=inputs.device).long()
+    some = inputs[rows.clamp(max=last)].to(device_of(teacher))  # beyond 2^24 a float32 may round up
     biased = [pair for pair in carried.pairs if getattr(pair.ours.module, "bias", None) is not None]
     layers = [pair for pair in biased if weight_of(pair.ours).dim() > 1]
     wanted = _moments(teacher, [pair.theirs for pair in layers], some, "teacher")

@@ -14,7 +14,12 @@ from torch import Tensor, nn
 
 from distill_tune.distillation.cache.weights import network_of
 from distill_tune.distillation.data_parallel import Shard
-from distill_tune.distillation.initialisation._calibration import _batch_statistics, _moments, _take_statistics
+from distill_tune.distillation.initialisation._calibration import (
+    _batch_statistics,
+    _moments,
+    _take_statistics,
+    match_teacher,
+)
 from distill_tune.distillation.initialisation._carrying import Carried, _fitted, carry
 from distill_tune.distillation.initialisation._counterparts import counterparts, evenly_spaced
 from distill_tune.distillation.materials.materials import Materials
@@ -193,6 +198,13 @@ def test_statistics_of_volumes_are_taken_too() -> None:
     student, volumes = nn.Sequential(nn.BatchNorm3d(2)), torch.randn(5, 2, 3, 3, 3) + 4
     _take_statistics(student, volumes)
     torch.testing.assert_close(student.get_buffer("0.running_mean"), volumes.transpose(0, 1).flatten(1).mean(1))
+
+
+def test_of_more_rows_than_a_float32_can_count_the_last_one_is_taken_and_none_beyond() -> None:
+    inputs = torch.ones(1, 2).expand(2**24 + 4, 2)
+    student = nn.Sequential(nn.BatchNorm1d(2))
+    match_teacher(Carried([], is_whole=False), nn.Identity(), student, inputs)
+    torch.testing.assert_close(student.get_buffer("0.running_mean"), torch.ones(2))
 
 
 def test_networks_of_which_one_has_no_stages_share_stem_and_head() -> None:
