@@ -19,6 +19,7 @@ from typing import Any
 
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
+from distill_tune.config.messages import dotted
 from distill_tune.config.searching import LEAST_SEEDS
 from distill_tune.config.validate import validate
 from distill_tune.distillation.initialisation import Initialisation
@@ -180,13 +181,14 @@ def baselines_of(winner: Candidate) -> list[Candidate]:
     """
     losses: dict[str, dict[str, Any]] = {"no_teacher": {"kind": "labels"}, "default_distillation": DEFAULT_DISTILLATION}
     tables, anew = _begun_anew(winner)
+    anew |= _without(winner, "loss.")
     return [
         Candidate(
             name,
             validate({**tables, "loss": loss}),
             winner.seeds,
             winner.source,
-            {f"loss.{key}": value for key, value in loss.items()} | anew,
+            anew | {f"loss.{key}": value for key, value in loss.items()},
         )
         for name, loss in losses.items()
     ]
@@ -203,11 +205,17 @@ def _begun_anew(winner: Candidate) -> tuple[dict[str, Any], dict[str, Any]]:
     if Initialisation.of(config.student).needs_teacher:
         own = tables["student"]
         changes["student.init"] = own["init"] = "default"
+        changes |= _without(winner, f"{dotted(('student', config.student.init))}.")
         own.pop(config.student.init, None)
     for section, key in OF_THE_TEACHERS_WEIGHTS:
         if tables.get(section, {}).pop(key, None) is not None:
             changes[f"{section}.{key}"] = None
     return tables, changes
+
+
+def _without(winner: Candidate, prefix: str) -> dict[str, None]:
+    """What takes away the values of the winner whose names begin so."""
+    return {name: None for name in winner.source.values if name.startswith(prefix)}
 
 
 def fresh_seeds(config: Config, count: int, confirmations: int = 0) -> list[int]:

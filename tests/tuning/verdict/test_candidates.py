@@ -6,7 +6,7 @@ from distill_tune.config.space import Space
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.clock import first_step_s, last_end_s, training_share
-from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of, fresh_seeds
+from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of, confirmation_record, fresh_seeds
 from distill_tune.tuning.verdict.training import Training
 
 
@@ -35,6 +35,26 @@ def test_baselines_have_nothing_of_the_teachers_weights(small_space: Space) -> N
         assert baseline.config.student.init == "default"
         assert baseline.config.regularization.norm_ratio is None
         assert baseline.changes["student.init"] == "default"
+
+
+def test_a_baseline_is_shown_with_no_value_of_the_winner_that_it_does_not_have(small_space: Space) -> None:
+    tables = {**small_space.tables, "student": {"family": "mlp", "init": "inherit_progressive"}}
+    values = {
+        "student.mlp.width": 8,
+        "student.init": "inherit_progressive",
+        "student.inherit_progressive.free_by": 0.4,
+        "loss.kind": "dkd",
+        "loss.dkd.target_weight": 2.0,
+        "loss.temperature": 2.0,
+        "loss.temperature_end": 3.0,
+        "loss.soft_weight": 0.7,
+        "loss.also.dist": 0.1,
+    }
+    candidate = Candidate("trial-0007", Space.parse(tables).config, [1, 2], TrialRecord(7, "0007", values))
+    alone, default = (confirmation_record(baseline, 1).values for baseline in baselines_of(candidate))
+    begun = {"student.mlp.width": 8, "student.init": "default"}
+    assert alone == {**begun, "loss.kind": "labels"}
+    assert default == {**begun, "loss.kind": "soft_targets", "loss.temperature": 4.0, "loss.soft_weight": 0.9}
 
 
 def test_training_share_is_training_over_all_places_time() -> None:
