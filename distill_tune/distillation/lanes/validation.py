@@ -72,7 +72,8 @@ def _place(run: Run) -> tuple[object, ...]:
 def _are(logits: Tensor, *classes: Tensor) -> list[Tensor]:
     """Whether logits, [lanes, classes, n], are largest at each of the classes, [lanes, n]: bool [lanes, n]."""
     largest = logits.amax(1, keepdim=True)
-    if int((logits == largest).count_nonzero()) == largest.numel():
+    has_one_each = int((logits == largest).count_nonzero()) == largest.numel()
+    if has_one_each and not largest.isnan().any():  # of NaN there is none, and others may have two for it
         return [(logits.gather(1, each.unsqueeze(1)) == largest).squeeze(1) for each in classes]
     predicted = logits.argmax(1)  # of equal ones the first; or not all are numbers
     return [predicted == each for each in classes]

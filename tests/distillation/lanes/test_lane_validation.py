@@ -51,6 +51,18 @@ def test_of_equal_logits_the_first_is_the_prediction(prepared: Prepared) -> None
         assert torch.equal(validated[0].hits, run.validation_sums().hits)
 
 
+def test_a_lane_of_equal_logits_is_no_better_for_others_that_have_diverged(prepared: Prepared) -> None:
+    classes = len(Materials.open(prepared, config_of({})).dataset.classes)
+    runs = [run_of(prepared, config_of({"widths": [12]})) for _ in range(classes)]
+    for number, run in enumerate(runs):  # one place where a logit is the largest for each sample and lane
+        for parameter in run.student.parameters():
+            torch.nn.init.constant_(parameter, float("nan") if number else 0.0)
+    fused = Fused(runs)
+    for run, validated in zip(fused.runs, fused._validated(), strict=True):
+        assert validated is not None
+        assert torch.equal(validated[0].hits, run.validation_sums().hits)
+
+
 def test_lanes_that_are_validated_on_different_samples_are_so_one_by_one(prepared: Prepared) -> None:
     configs = [config_of(student) for student in ARCHITECTURES[:2]]
     whole = Materials.open(prepared, configs[1])
