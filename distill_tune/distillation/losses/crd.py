@@ -26,7 +26,8 @@ def crd_loss(student: Tensor, teacher: Tensor, tau: float) -> Tensor:
     h = exp(<s, t> / tau) / (exp(<s, t> / tau) + c) is the critic of equation 19, and both are [batch, dimensions] of
     length 1. The negatives of a sample are the N other samples of its batch, in place of 16,384 from a memory. In the
     paper c = N / M of M training samples, and the authors' code divides the exponentials by M times their mean in its
-    first batch. Here that mean is what random directions have, exp(1 / (2 tau^2 dimensions)), so c is N times that.
+    first batch. Here that mean is what random directions have, exp(1 / (2 tau^2 dimensions)), so c is N times that;
+    where tau is not well above 1 / dimensions it is more than they have (e^13 at 0.07 and 8, where they have e^8).
     """
     batch, dimensions = student.shape
     scores = student @ teacher.mT / tau - (log(max(1, batch - 1)) + 1 / (2 * tau**2 * dimensions))
