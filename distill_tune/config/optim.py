@@ -33,7 +33,7 @@ class OptimConfig(Choosing):
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient over all weights; None does not clip."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Numbers of the forward pass; auto is bfloat16 where that is measured to be faster (CPU) or supported (GPU)."""
+    """Numbers of the forward pass; auto is measured, and where it cannot be, bfloat16 on a GPU that has it."""
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
     """Layout of convolutions' kernels; auto is measured where the precision is, and contiguous elsewhere."""
     paces: dict[str, PaceConfig] | None = None

@@ -83,8 +83,8 @@ class SearchConfig(Choosing):
     start_with: Literal["middle"] | list[dict[str, Any]] = "middle"
     """Known good settings, tried first: dotted names to values, and what a table leaves out is sampled.
 
-    middle: of every range, once for each student family, unless there are other searches to start from. No rung holds
-    the first of each family back.
+    middle: of every range, once for each student family and then for each other name, unless there are other searches
+    to start from. No rung holds the first of each family back.
     """
     start_from: list[Annotated[str, Field(min_length=1)]] = Field([])
     """Result folders of other searches whose trials the sampler shall know."""

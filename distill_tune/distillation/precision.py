@@ -1,4 +1,4 @@
-"""Float32 or bfloat16 in the forward pass: what a device has, and for who has nothing measured; `pace.py` measures."""
+"""Float32 or bfloat16 in the forward pass: what a device has, and which it gets unmeasured; `pace.py` measures."""
 
 from __future__ import annotations
 

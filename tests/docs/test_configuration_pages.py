@@ -183,7 +183,7 @@ def test_every_corruption_is_listed_with_what_it_is_for() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["search", "train", "predict"])
+@pytest.mark.parametrize("name", ["search", "train", "predict", "report"])
 def test_every_option_of_a_command_is_listed(name: str) -> None:
     parser = importlib.import_module(f"distill_tune.{name}").parser()
     lines = [line for line in parser.format_help().splitlines() if re.match(r"  -+\w", line)]

@@ -38,6 +38,7 @@ from distill_tune.tuning.workers.worker_group import train
 
 PAGE = "docs/results.md"
 OWN = ("my_parts:Waves", "my_parts:Between")
+OF_THE_LAST_EPOCH = {"best.validation.agreement", "best.validation.corrupted_accuracy"}
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +114,18 @@ def test_results_has_every_field_of_the_summary_and_no_other(document: dict[str,
     ledger = Ledger(further=["parameters"])
     ledger.end(TrialRecord(0, "0000", own_space.suggest(Middle()), reports=[{"val/accuracy": 0.9}]), Status.COMPLETED)
     front = {f"front.{name}" for name in front_rows(ledger, own_space, [])[0]}
-    others = {"best.validation.agreement", "best.left_out", *summary.failed("why")} - {"best"} | fields_of_a_member()
+    others = {*OF_THE_LAST_EPOCH, "best.left_out", *summary.failed("why")} - {"best"} | fields_of_a_member()
     assert told == (fields_of(document) - {"rungs"}) | rungs | front | others
 
 
-def test_an_interrupted_search_adds_the_agreement_of_its_best_trial_and_nothing_else(
+def test_an_interrupted_search_adds_what_its_best_trial_reported_last_and_nothing_else(
     document: dict[str, Any], own_space: Space, reports: list[Report]
 ) -> None:
     ledger = Ledger()
-    last = {"val/agreement": 0.9} | reports[-1]
+    last = {"val/agreement": 0.9, CORRUPTED: 0.9} | reports[-1]
     ledger.start(TrialRecord(0, "0000", own_space.suggest(Middle()), reports=[last]))
     extra = set(flat(summary.interrupted(ledger, own_space))) - fields_of(document)
-    assert {name for name in extra if not name.startswith("best.config")} == {"best.validation.agreement"}
+    assert {name for name in extra if not name.startswith("best.config")} == OF_THE_LAST_EPOCH
 
 
 def test_results_has_every_column_of_the_table_of_trials_and_no_other(reports: list[Report]) -> None:

@@ -1,4 +1,4 @@
-"""Handwritten digits: 1,797 images of 8 x 8, bundled with scikit-learn; the embedded default.
+"""Handwritten digits: 1,797 images of 8 x 8, bundled with scikit-learn.
 
 Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits" (its test part), 1998,
 https://doi.org/10.24432/C50P49
