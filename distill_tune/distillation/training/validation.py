@@ -88,11 +88,12 @@ def sums_of(student: nn.Module, inputs: Tensor, labels: Tensor, teacher_logits: 
 
 @torch.inference_mode()
 def share_right(student: nn.Module, inputs: Tensor, labels: Tensor, shard: Shard) -> float:
-    """Accuracy alone, as `evaluate` has it."""
+    """Accuracy alone, as `evaluate` has it; a logit that is not a number, which is its argmax, is never right."""
     student.eval()
     hits = torch.zeros((), dtype=torch.float64, device=labels.device)
     for rows in _portions(inputs, labels.device, shard):
-        hits += (student(inputs[rows].to(labels.device)).argmax(1) == labels[rows]).sum()
+        largest, predicted = student(inputs[rows].to(labels.device)).max(1)
+        hits += ((predicted == labels[rows]) & ~largest.isnan()).sum()
     if shard.world_size > 1:
         dist.all_reduce(hits)
     return hits.item() / len(labels)

@@ -24,6 +24,11 @@ def test_accuracy_loss_and_agreement_are_what_numpy_computes(count: int) -> None
     assert share_right(nn.Identity(), inputs, labels, Shard()) == metrics["accuracy"]
 
 
+def test_a_student_is_not_right_about_a_worsened_sample_for_which_it_has_no_numbers() -> None:
+    logits = torch.tensor([[0.0, torch.nan, 1.0], [torch.nan] * 3, [0.0, 1.0, 2.0], [torch.inf, 0.0, 0.0]])
+    assert share_right(nn.Identity(), logits, torch.tensor([1, 0, 2, 0]), Shard()) == 0.5
+
+
 @pytest.mark.parametrize("labels", [[0, 0, 1, 1, 1, 3], [2] * 6, [0, 1, 2, 3, 0, 1]])
 def test_the_worst_class_is_the_worst_of_those_that_have_samples(labels: list[int]) -> None:
     logits = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
