@@ -140,6 +140,25 @@ def test_a_copy_that_was_cut_short_on_its_way_here_is_made_anew(elsewhere: Mirro
     assert (elsewhere.folder / "one/deep/a").read_text() == "x"
 
 
+def test_a_copy_that_was_cut_short_among_its_logbooks_is_made_anew(elsewhere: Mirror) -> None:
+    """Of a search with another beside it, whose logbook would pass for one that somebody has deleted here."""
+    beside = Path("one/beside", BOOK)
+    elsewhere.store.write(beside, b"1\n")
+
+    class Cut(Mirror):
+        def _bring(self, path: Path) -> None:
+            if path == beside:
+                raise OSError("gone")
+            super()._bring(path)
+
+    with pytest.raises(ConfigError, match=r"cannot be read \(OSError: gone\); try again\.$"):
+        Cut(elsewhere.store.uri, BOOK).fetch("one")
+    elsewhere.fetch("one")
+    elsewhere.push("one")
+    assert (elsewhere.folder / beside).read_text() == "1\n"
+    assert elsewhere.store.read(beside) == b"1\n"
+
+
 @pytest.mark.parametrize(
     ("here", "afterwards"), [("1\n", "1\n2\n"), ("1\n2\n", "1\n2\n"), ("1\n2\n3\n", "1\n2\n3\n"), ("", "1\n2\n")]
 )
