@@ -10,11 +10,14 @@ import pytest
 from disks import files_of_at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from played_sessions import Session, cut_copy, goes_on_after_a_cut, report_of
+from played_sessions import Session, TooWide, cut_copy, goes_on_after_a_cut, report_of
 
+from distill_tune.config import Config
 from distill_tune.errors import CacheError
 from distill_tune.registry import SAMPLERS, SCHEDULERS
+from distill_tune.tuning.deciding import proposing
 from distill_tune.tuning.deciding.budget import Reason
+from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.ledger import Watcher
@@ -94,6 +97,34 @@ def test_known_good_settings_that_were_not_tried_yet_are_tried_when_it_goes_on(t
     for share in (0.0, 0.1, 0.25, 0.5):
         cut_copy(tmp_path / "whole", tmp_path / "cut", round(share * size))
         assert Session(tmp_path / "cut", **search).run() == whole
+
+
+def test_the_smallest_student_is_proposed_after_as_many_refusals_wherever_it_is_killed_among_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FewFit(TooWide):
+        def excess(self, config: Config) -> Excess:
+            fits = config.student.family == "mlp" and config.student.chosen("family").widths == [8]
+            return NO_EXCESS if fits else Excess(0.5, "max_parameters", "over max_parameters 100 (150)")
+
+    def played(folder: Path) -> list[Any]:
+        session = Session(folder, trials=6, sampler="random", start_with=[])
+        session.conductor._proposer.limits = FewFit()  # type: ignore[assignment]
+        session.conductor._proposer.smallest = {"student.family": "mlp", "student.mlp.widths": [8]}
+        return session.run()
+
+    monkeypatch.setattr(proposing, "_REFUSALS", 4)
+    (tmp_path / "whole").mkdir()
+    whole = played(tmp_path / "whole")
+    refused = "".join("x" if status == "infeasible" else "." for _, _, status, *_ in whole)
+    assert "xxxx." in refused
+    assert "xxxxx" not in refused
+    book, end = (tmp_path / "whole" / LOGBOOK).read_bytes().splitlines(keepends=True), 0
+    for line in book:
+        end += len(line)
+        if b'"infeasible"' in line:
+            cut_copy(tmp_path / "whole", tmp_path / "cut", end)
+            assert played(tmp_path / "cut") == whole
 
 
 @pytest.mark.parametrize("search", [{}, PAUSING])
