@@ -57,6 +57,8 @@ class Conductor:
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Begin where an earlier session was ended: everything is known again, and what was at work goes on."""
         self._proposer.take_up(records)
+        for record, report in _as_they_came(records):
+            self._judge(record, [report])
         for record in records:
             if record.status is not Status.RUNNING:
                 self._know(record)
@@ -68,8 +70,6 @@ class Conductor:
 
     def _know(self, record: TrialRecord) -> None:
         self.ledger.know(record)
-        if record.status is not Status.INFEASIBLE:
-            self._judge(record, record.reports)
         if record.status is Status.PAUSED:
             self.judge.pause(record.trial_id, record.epochs)
         elif record.status in (Status.STOPPED, Status.INTERRUPTED) and self.judge.pauses:  # its checkpoint is gone
@@ -78,7 +78,6 @@ class Conductor:
     def _go_on_with(self, record: TrialRecord) -> None:
         proposal = self.study.take_up(record)
         self.ledger.start(record)
-        self._judge(record, record.reports[:-1])
         passed = self._judge(record, record.reports[-1:])  # the earlier rungs have let it pass in their time
         if passed and record.epochs < self.judge.max_epochs:
             self._waiting.append(proposal)
@@ -245,3 +244,12 @@ class Conductor:
     def _end(self, reason: Reason, why: str) -> None:
         self.why = self.why or why
         self.budget.end(reason)
+
+
+def _as_they_came(records: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Report]]:
+    """All epochs of all trials in the order in which an earlier session heard of them, as it has shown them its judge.
+
+    In another order one that a rung had let go on, since few had reached it, might be stopped there now.
+    """
+    every = [(record, report) for record in records for report in record.reports]
+    return sorted(every, key=lambda each: each[0].heard_s.get(int(each[1]["epoch"]), 0.0))

@@ -155,6 +155,35 @@ def test_a_search_that_is_killed_after_every_few_steps_still_ends_the_same(
     assert outcome == whole(**search)[1]
 
 
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "median"])
+def test_whoever_a_rung_has_let_go_on_is_not_stopped_there_when_it_is_taken_up(scheduler: str, tmp_path: Path) -> None:
+    """With several places others arrive while it trains its next epoch, which may take minutes."""
+    search = {"scheduler": scheduler, "start_with": [], "trials": 8}
+
+    def begun() -> Session:
+        session = Session(tmp_path, **search)
+        session.conductor.concurrency = 8
+        return session
+
+    session = begun()
+    proposals = [session.conductor.propose() for _ in range(8)]
+    names = [proposal.trial_id for proposal in proposals if proposal is not None]
+    assert len(names) == 8
+    passed = set()
+    for name, score in zip(names, (0.1, 0.2, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4), strict=True):
+        report = {"epoch": 1, "val/accuracy": score, "val/loss": 1 - score, "time/began_s": 0.0}
+        if session.conductor.goes_on(name, [report]):
+            passed.add(name)
+        else:
+            session.conductor.ended(name, None)
+    session.logbook.release()
+    again = begun()
+    statuses = {name: again.conductor.ledger.records[name].status for name in passed}
+    again.logbook.release()
+    assert names[0] in passed, "there was nobody to measure it by"
+    assert statuses == dict.fromkeys(passed, Status.RUNNING)
+
+
 def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(undisturbed: Whole, tmp_path: Path) -> None:
     session = Session(tmp_path)
     proposal = session.conductor.propose()
