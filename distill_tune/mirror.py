@@ -147,7 +147,8 @@ class Mirror:
                 self._there[path] = _UNKNOWN  # a store may have written what it says it has not
                 self.store.write(path, content)
                 self._there[path] = stamp
-        for path in [path for path in self._there if path.parts[0] == name and path not in {*known, *stamps}]:
+        here = {*known, *stamps}
+        for path in [path for path in self._there if path.parts[0] == name and path not in here]:
             self.store.delete(path)
             del self._there[path]
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import psutil
@@ -69,6 +69,27 @@ def test_what_has_not_changed_is_not_sent_again(store: Any) -> None:
     store.objects.delete()
     made.push("one")
     assert contents(store) == {}
+
+
+@pytest.mark.usefixtures("store")
+def test_twice_as_many_files_are_twice_the_work_where_nothing_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search of ten thousand trials has as many runs and checkpoints, and is copied by a thread beside it."""
+
+    class Sent(Mirror):
+        def _send(self, path: Path) -> bool:
+            return True
+
+    made, hashed, asked = Sent("s3://bucket/x", BOOK), PurePath.__hash__, list[int]()
+    for count in (100, 200):
+        for number in range(count):
+            write(made, f"one/{number}")
+        made.push("one")
+        with monkeypatch.context() as patch:
+            calls = list[PurePath]()
+            patch.setattr(PurePath, "__hash__", lambda path, calls=calls: calls.append(path) or hashed(path))
+            made.push("one")
+        asked.append(len(calls))
+    assert asked[1] < 3 * asked[0]
 
 
 def test_a_logbook_in_the_store_never_tells_of_what_is_not_there(store: Any) -> None:
