@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path, PurePath
 from typing import Any
@@ -18,6 +19,7 @@ from distill_tune import train
 from distill_tune.cli import BAD_INPUT
 from distill_tune.errors import ConfigError, StorageError
 from distill_tune.mirror import Mirror
+from distill_tune.search import fetched
 
 BOOK = "book.jsonl"
 OFTEN = (
@@ -178,6 +180,32 @@ def test_a_copy_that_was_cut_short_among_its_logbooks_is_made_anew(elsewhere: Mi
     elsewhere.push("one")
     assert (elsewhere.folder / beside).read_text() == "1\n"
     assert elsewhere.store.read(beside) == b"1\n"
+
+
+def test_two_programs_that_take_up_the_same_result_at_once_do_not_delete_what_the_other_has_brought(
+    elsewhere: Mirror,
+) -> None:
+    is_brought, uri = threading.Event(), elsewhere.store.uri
+
+    class Second(Mirror):
+        def _bring(self, path: Path) -> None:
+            is_brought.wait(20)
+            super()._bring(path)
+
+    second = threading.Thread(target=lambda: fetched("one", Second(uri, BOOK)))
+
+    class First(Mirror):
+        def _bring(self, path: Path) -> None:
+            super()._bring(path)
+            if path.name == "a":
+                second.start()
+                second.join(1.0)  # time enough to find no logbook here
+
+    fetched("one", First(uri, BOOK))
+    assert (elsewhere.folder / "one/deep/a").exists()
+    is_brought.set()
+    second.join()
+    assert (elsewhere.folder / "one/deep/a").read_text() == "x"
 
 
 @pytest.mark.parametrize(
