@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate, repeat
 from math import inf, isfinite
+from operator import itemgetter
 
 from distill_tune.config import Values
 from distill_tune.errors import DistillTuneError, one_line
@@ -249,7 +251,11 @@ class Conductor:
 def _as_they_came(records: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Report]]:
     """All epochs of all trials in the order in which an earlier session heard of them, as it has shown them its judge.
 
-    In another order one that a rung had let go on, since few had reached it, might be stopped there now.
+    In another order one that a rung had let go on, since few had reached it, might be stopped there now. A trial's own
+    epochs stay in theirs, though a clock may have been put back, or be another machine's.
     """
-    every = [(record, report) for record in records for report in record.reports]
-    return sorted(every, key=lambda each: each[0].heard_s.get(int(each[1]["epoch"]), 0.0))
+    every = list[tuple[float, TrialRecord, Report]]()
+    for record in records:
+        heard_s = (record.heard_s.get(int(report["epoch"]), 0.0) for report in record.reports)
+        every += zip(accumulate(heard_s, max), repeat(record), record.reports)
+    return [(record, report) for _, record, report in sorted(every, key=itemgetter(0))]
