@@ -61,16 +61,18 @@ class Conductor:
         self._proposer.take_up(records)
         for record, report in _as_they_came(records):
             self._judge(record, [report])
+        was_at_work = [record for record in records if record.status is Status.RUNNING]
         for record in records:
-            if record.status is not Status.RUNNING:
-                self._know(record)
-        for record in records:
-            if record.status is Status.RUNNING:
-                self._go_on_with(record)
+            self._know(record)
+        for record in was_at_work:
+            self._go_on_with(record)
         self._spent.take_up(records)
         self._note()
 
     def _know(self, record: TrialRecord) -> None:
+        if record.status is Status.RUNNING:
+            self.ledger.start(record)
+            return
         self.ledger.know(record)
         if record.status is Status.PAUSED:
             self.judge.pause(record.trial_id, record.epochs)
@@ -79,7 +81,6 @@ class Conductor:
 
     def _go_on_with(self, record: TrialRecord) -> None:
         proposal = self.study.take_up(record)
-        self.ledger.start(record)
         passed = self._judge(record, record.reports[-1:])  # the earlier rungs have let it pass in their time
         if passed and record.epochs < self.judge.max_epochs:
             self._waiting.append(proposal)

@@ -184,6 +184,20 @@ def test_whoever_a_rung_has_let_go_on_is_not_stopped_there_when_it_is_taken_up(s
     assert statuses == dict.fromkeys(passed, Status.RUNNING)
 
 
+def test_trials_are_known_in_the_order_in_which_they_were_proposed_whoever_was_at_work(tmp_path: Path) -> None:
+    """As trials.parquet has them; and of several with the same values the first is confirmed."""
+    session = Session(tmp_path)
+    session.conductor.concurrency = 3
+    names = [proposal.trial_id for _ in range(3) if (proposal := session.conductor.propose()) is not None]
+    session.conductor.ended(names[1], "died")
+    order = list(session.conductor.ledger.records)
+    session.logbook.release()
+    again = Session(tmp_path)
+    again.logbook.release()
+    assert {*names} <= {*order}
+    assert list(again.conductor.ledger.records) == order
+
+
 def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(undisturbed: Whole, tmp_path: Path) -> None:
     session = Session(tmp_path)
     proposal = session.conductor.propose()
