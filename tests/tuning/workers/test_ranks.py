@@ -1,5 +1,6 @@
 """What a rank of several workers tells of a fault that only it knows of, without Ray and without the others."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -63,7 +64,7 @@ def test_a_rank_whose_node_has_no_room_ends_its_process_as_the_others_do_not_hea
     monkeypatch.setattr(ray.train, "get_context", lambda: SimpleNamespace(get_world_rank=lambda: rank))
     monkeypatch.setattr(ray.train.torch, "get_device", lambda: "cpu")
     monkeypatch.setattr(ray_train_group._Ranks, "agree", lambda self, find: find())
-    monkeypatch.setattr(ray_train_group.os, "_exit", end)
+    monkeypatch.setattr(os, "_exit", end)
     with pytest.raises(Ended):
         ray_train_group.serve({"threads": 1, "mailbox": box, "folder": tmp_path})
     ((told, fault),) = box.told
