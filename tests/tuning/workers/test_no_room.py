@@ -1,7 +1,7 @@
-"""What a rank of several workers tells of a fault that only it knows of, without Ray and without the others."""
+"""A node that has no room for what is brought to it is no fault of a training; without Ray, and as one rank alone."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from distill_tune.config import Space
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import StorageError
+from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
 from distill_tune.tuning.workers import ray_train_group
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.files import Files
@@ -25,6 +26,12 @@ class NoRoom(Files):
 
     def brought(self, prepared: Prepared) -> Prepared:
         raise StorageError("/tmp of node B has 1 MB free; make room")
+
+
+@pytest.fixture
+def assignment(small_space: Space, tmp_path: Path) -> Assignment:
+    config = small_space.at({"student.mlp.widths": [12], "loss.temperature": 3.0, "optim.learning_rate": 0.01})
+    return Assignment("0000", config, 7, Prepared(tmp_path, None), files=NoRoom())
 
 
 class Ended(BaseException):
@@ -50,15 +57,14 @@ class Box:
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_whose_node_has_no_room_ends_its_process_as_the_others_do_not_hear_of_it(
-    rank: int, small_space: Space, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    rank: int, assignment: Assignment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """They would wait for it in what they compute together until that gives up, half an hour later."""
 
     def end(status: int) -> None:
         raise Ended(status)
 
-    config = small_space.at({"student.mlp.widths": [12], "loss.temperature": 3.0, "optim.learning_rate": 0.01})
-    box = Box([(1, Assignment("0000", config, 7, Prepared(tmp_path, None), files=NoRoom())), None])
+    box = Box([(1, assignment), None])
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     monkeypatch.setattr(ray, "get", lambda answer: answer)
     monkeypatch.setattr(ray.train, "get_context", lambda: SimpleNamespace(get_world_rank=lambda: rank))
@@ -71,3 +77,12 @@ def test_a_rank_whose_node_has_no_room_ends_its_process_as_the_others_do_not_hea
     assert told == "note_fault"
     assert isinstance(fault, StorageError), "which is no outcome of a confirmation's run"
     assert str(fault) == "/tmp of node B has 1 MB free; make room"
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_run_of_a_confirmation_for_which_there_is_no_room_is_no_outcome(
+    lanes: int, assignment: Assignment, small_space: Space, tmp_path: Path
+) -> None:
+    worker = ConfirmationWorker(small_space.config.resources, tmp_path, "w", 1, lanes, assignment.files)
+    with pytest.raises(StorageError, match=r"^/tmp of node B has 1 MB free; make room$"):
+        list(worker.train([assignment, replace(assignment, trial_id="0001")][:lanes]))
