@@ -164,6 +164,8 @@ def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirr
 
 def fetched(name: str, mirror: Mirror) -> bool:
     """As `Mirror.fetch`, by one program at a time: its folder is claimed later, and two would delete each other's."""
+    if not mirror.store.listed(name):  # nothing to bring, so that no folder is made for it
+        return mirror.fetch(name)
     with alone_in(mirror.folder, lambda: warn("another program is bringing a result here; waiting for it")):
         return mirror.fetch(name)
 

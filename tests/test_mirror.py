@@ -182,6 +182,11 @@ def test_a_copy_that_was_cut_short_among_its_logbooks_is_made_anew(elsewhere: Mi
     assert elsewhere.store.read(beside) == b"1\n"
 
 
+def test_of_a_result_that_is_nowhere_no_folder_is_made(elsewhere: Mirror) -> None:
+    assert fetched("two", elsewhere) is False
+    assert not elsewhere.folder.exists()
+
+
 def test_two_programs_that_take_up_the_same_result_at_once_do_not_delete_what_the_other_has_brought(
     elsewhere: Mirror,
 ) -> None:
