@@ -108,7 +108,8 @@ def new_folder(folder: Path, is_whole: Callable[[Path], bool] = lambda folder: F
         new.mkdir()
         yield new
         if folder.exists() and not is_whole(folder):
-            folder.rename(temporary / "old")
+            with suppress(FileNotFoundError):  # another program has moved it away, to replace it too
+                folder.rename(temporary / "old")
         try:
             new.rename(folder)
         except OSError:

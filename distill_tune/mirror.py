@@ -77,9 +77,8 @@ class Mirror:
                 "delete the one that you do not want."
             )
         shutil.rmtree(self.folder / name, ignore_errors=True)
-        books = [path for path in there if path.name == self._logbook]
         with self.store.readable(), ThreadPoolExecutor(_AT_A_TIME) as pool:
-            for some in (there.keys() - books, books):  # a copy that is cut short has no logbook
+            for some in (there.keys() - {book}, [book]):  # a copy that is cut short has no logbook of its own
                 list(pool.map(self._bring, some))
         self._there |= {path: stamp for path in there if (stamp := stamp_of(self.folder / path))}
         return False
@@ -148,7 +147,8 @@ class Mirror:
                 self._there[path] = _UNKNOWN  # a store may have written what it says it has not
                 self.store.write(path, content)
                 self._there[path] = stamp
-        for path in [path for path in self._there if path.parts[0] == name and path not in {*known, *stamps}]:
+        here = {*known, *stamps}
+        for path in [path for path in self._there if path.parts[0] == name and path not in here]:
             self.store.delete(path)
             del self._there[path]
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distill_tune.atomic import alone_in
 from distill_tune.cli import INTERRUPTED, Parser, guarded, leave, storage_at, warn
 from distill_tune.config import load_space
 from distill_tune.errors import CacheError, ConfigError
@@ -147,7 +148,7 @@ def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirr
     if given.name:
         check_name(given.name)
         folder = storage / given.name
-        is_ahead = mirror is not None and mirror.fetch(given.name)
+        is_ahead = mirror is not None and fetched(given.name, mirror)
         if mirror is not None and is_ahead and given.resume and not given.dry_run and _is_finished(folder):
             _copy(folder, mirror)
             return None
@@ -159,6 +160,14 @@ def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirr
     if given.resume:
         return taken_up(folder, command, given.address)
     return extended(folder, int(given.extend), given.time, command, given.address)
+
+
+def fetched(name: str, mirror: Mirror) -> bool:
+    """As `Mirror.fetch`, by one program at a time: its folder is claimed later, and two would delete each other's."""
+    if not mirror.store.listed(name):  # nothing to bring, so that no folder is made for it
+        return mirror.fetch(name)
+    with alone_in(mirror.folder, lambda: warn("another program is bringing a result here; waiting for it")):
+        return mirror.fetch(name)
 
 
 def _is_finished(folder: Path) -> bool:

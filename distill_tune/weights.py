@@ -33,3 +33,15 @@ def as_safetensors(state: Mapping[str, Tensor], record: dict[str, str] | None = 
     # The format has no two names for one memory, nor views of one, so each tensor is made its own.
     apart = {name: one.detach().cpu().clone(memory_format=torch.contiguous_format) for name, one in state.items()}
     return save(apart, record)
+
+
+def are_whole(path: Path) -> bool:
+    """Whether such a file is there with all that it says it has: a lost machine may have kept no more than its name."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except (OSError, SafetensorError):
+        return False
+    return True

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_tune.atomic import alone_in, new_file
+from distill_tune.atomic import alone_in, new_file, new_folder
 
 
 def test_two_writers_of_one_file_have_places_of_their_own_even_in_one_process_of_two_machines(tmp_path: Path) -> None:
@@ -47,3 +47,20 @@ def test_a_folder_in_which_nothing_came_about_goes_with_the_error(tmp_path: Path
     with pytest.raises(ValueError, match="no data"), alone_in(tmp_path / "new" / "teacher-1", lambda: None):
         raise ValueError("no data")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_folder_that_another_program_moves_away_in_the_same_instant_is_replaced_all_the_same(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    (folder / "damaged").touch()
+
+    def is_whole(folder: Path) -> bool:
+        if (folder / "damaged").exists():
+            folder.rename(tmp_path / "old")
+        return False
+
+    with new_folder(folder, is_whole) as new:
+        (new / "mended").touch()
+    assert [path.name for path in folder.iterdir()] == ["mended"]

@@ -4,8 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import psutil
@@ -18,6 +19,7 @@ from distill_tune import train
 from distill_tune.cli import BAD_INPUT
 from distill_tune.errors import ConfigError, StorageError
 from distill_tune.mirror import Mirror
+from distill_tune.search import fetched
 
 BOOK = "book.jsonl"
 OFTEN = (
@@ -69,6 +71,27 @@ def test_what_has_not_changed_is_not_sent_again(store: Any) -> None:
     store.objects.delete()
     made.push("one")
     assert contents(store) == {}
+
+
+@pytest.mark.usefixtures("store")
+def test_twice_as_many_files_are_twice_the_work_where_nothing_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search of ten thousand trials has as many runs and checkpoints, and is copied by a thread beside it."""
+
+    class Sent(Mirror):
+        def _send(self, path: Path) -> bool:
+            return True
+
+    made, hashed, asked = Sent("s3://bucket/x", BOOK), PurePath.__hash__, list[int]()
+    for count in (100, 200):
+        for number in range(count):
+            write(made, f"one/{number}")
+        made.push("one")
+        with monkeypatch.context() as patch:
+            calls = list[PurePath]()
+            patch.setattr(PurePath, "__hash__", lambda path, calls=calls: calls.append(path) or hashed(path))
+            made.push("one")
+        asked.append(len(calls))
+    assert asked[1] < 3 * asked[0]
 
 
 def test_a_logbook_in_the_store_never_tells_of_what_is_not_there(store: Any) -> None:
@@ -137,6 +160,56 @@ def test_a_copy_that_was_cut_short_on_its_way_here_is_made_anew(elsewhere: Mirro
     with pytest.raises(ConfigError, match=r"cannot be read \(OSError: gone\); try again\.$"):
         Cut(elsewhere.store.uri, BOOK).fetch("one")
     elsewhere.fetch("one")
+    assert (elsewhere.folder / "one/deep/a").read_text() == "x"
+
+
+def test_a_copy_that_was_cut_short_among_its_logbooks_is_made_anew(elsewhere: Mirror) -> None:
+    """Of a search with another beside it, whose logbook would pass for one that somebody has deleted here."""
+    beside = Path("one/beside", BOOK)
+    elsewhere.store.write(beside, b"1\n")
+
+    class Cut(Mirror):
+        def _bring(self, path: Path) -> None:
+            if path == beside:
+                raise OSError("gone")
+            super()._bring(path)
+
+    with pytest.raises(ConfigError, match=r"cannot be read \(OSError: gone\); try again\.$"):
+        Cut(elsewhere.store.uri, BOOK).fetch("one")
+    elsewhere.fetch("one")
+    elsewhere.push("one")
+    assert (elsewhere.folder / beside).read_text() == "1\n"
+    assert elsewhere.store.read(beside) == b"1\n"
+
+
+def test_of_a_result_that_is_nowhere_no_folder_is_made(elsewhere: Mirror) -> None:
+    assert fetched("two", elsewhere) is False
+    assert not elsewhere.folder.exists()
+
+
+def test_two_programs_that_take_up_the_same_result_at_once_do_not_delete_what_the_other_has_brought(
+    elsewhere: Mirror,
+) -> None:
+    is_brought, uri = threading.Event(), elsewhere.store.uri
+
+    class Second(Mirror):
+        def _bring(self, path: Path) -> None:
+            is_brought.wait(20)
+            super()._bring(path)
+
+    second = threading.Thread(target=lambda: fetched("one", Second(uri, BOOK)))
+
+    class First(Mirror):
+        def _bring(self, path: Path) -> None:
+            super()._bring(path)
+            if path.name == "a":
+                second.start()
+                second.join(1.0)  # time enough to find no logbook here
+
+    fetched("one", First(uri, BOOK))
+    assert (elsewhere.folder / "one/deep/a").exists()
+    is_brought.set()
+    second.join()
     assert (elsewhere.folder / "one/deep/a").read_text() == "x"
 
 

@@ -22,6 +22,7 @@ from distill_tune.config.writing import as_toml
 from distill_tune.errors import CacheError, ConfigError, InputError
 from distill_tune.export.cache_use import CacheUse
 from distill_tune.export.versions import machine, versions
+from distill_tune.growing_files import files_in
 
 SHARED_CACHE = ".cache"
 """Below the storage: what one search has prepared is found by the next."""
@@ -210,9 +211,9 @@ def link_tree(source: Path, target: Path, leave_out: Collection[str] = ()) -> No
     """
     if not source.is_dir():
         raise CacheError(f"{source}: was prepared for this search, but is not there any more; start again.")
-    for path in source.rglob("*"):
+    for path in files_in(source):
         name = path.relative_to(source)
-        if path.is_dir() or name.parts[0] in leave_out or any(part.startswith(".") for part in name.parts):
+        if name.parts[0] in leave_out:
             continue
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)

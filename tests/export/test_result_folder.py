@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -220,3 +221,24 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_json(path, {"accuracy": float("nan")})
     assert json.loads(path.read_text()) == {"status": "complete"}
     assert [entry.name for entry in tmp_path.iterdir()] == ["summary.json"]
+
+
+def test_what_another_program_is_at_work_on_may_go_while_a_folder_is_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as the views of another augmentation, which have just been put in their place."""
+    source, link = tmp_path / "teacher-1", Path.hardlink_to
+    hidden = [source / f".new-{number}" for number in range(20)]
+    for folder in (*hidden[:10], source / "views-1", *hidden[10:]):  # file systems list them in some order
+        folder.mkdir(parents=True)
+        (folder / "train.arrow").write_text("logits")
+
+    def link_as_the_other_ends(place: Path, path: Path) -> None:
+        for folder in hidden:
+            shutil.rmtree(folder, ignore_errors=True)
+        link(place, path)
+
+    monkeypatch.setattr(Path, "hardlink_to", link_as_the_other_ends)
+    link_tree(source, tmp_path / "own")
+    found = [path.relative_to(tmp_path / "own") for path in (tmp_path / "own").rglob("*") if path.is_file()]
+    assert found == [Path("views-1/train.arrow")]

@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate, repeat
 from math import inf, isfinite
+from operator import itemgetter
 
 from distill_tune.config import Values
 from distill_tune.errors import DistillTuneError, one_line
@@ -57,19 +59,21 @@ class Conductor:
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Begin where an earlier session was ended: everything is known again, and what was at work goes on."""
         self._proposer.take_up(records)
+        for record, report in _as_they_came(records):
+            self._judge(record, [report])
+        was_at_work = [record for record in records if record.status is Status.RUNNING]
         for record in records:
-            if record.status is not Status.RUNNING:
-                self._know(record)
-        for record in records:
-            if record.status is Status.RUNNING:
-                self._go_on_with(record)
+            self._know(record)
+        for record in was_at_work:
+            self._go_on_with(record)
         self._spent.take_up(records)
         self._note()
 
     def _know(self, record: TrialRecord) -> None:
+        if record.status is Status.RUNNING:
+            self.ledger.start(record)
+            return
         self.ledger.know(record)
-        if record.status is not Status.INFEASIBLE:
-            self._judge(record, record.reports)
         if record.status is Status.PAUSED:
             self.judge.pause(record.trial_id, record.epochs)
         elif record.status in (Status.STOPPED, Status.INTERRUPTED) and self.judge.pauses:  # its checkpoint is gone
@@ -77,8 +81,6 @@ class Conductor:
 
     def _go_on_with(self, record: TrialRecord) -> None:
         proposal = self.study.take_up(record)
-        self.ledger.start(record)
-        self._judge(record, record.reports[:-1])
         passed = self._judge(record, record.reports[-1:])  # the earlier rungs have let it pass in their time
         if passed and record.epochs < self.judge.max_epochs:
             self._waiting.append(proposal)
@@ -245,3 +247,16 @@ class Conductor:
     def _end(self, reason: Reason, why: str) -> None:
         self.why = self.why or why
         self.budget.end(reason)
+
+
+def _as_they_came(records: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Report]]:
+    """All epochs of all trials in the order in which an earlier session heard of them, as it has shown them its judge.
+
+    In another order one that a rung had let go on, since few had reached it, might be stopped there now. A trial's own
+    epochs stay in theirs, though a clock may have been put back, or be another machine's.
+    """
+    every = list[tuple[float, TrialRecord, Report]]()
+    for record in records:
+        heard_s = (record.heard_s.get(int(report["epoch"]), 0.0) for report in record.reports)
+        every += zip(accumulate(heard_s, max), repeat(record), record.reports)
+    return [(record, report) for _, record, report in sorted(every, key=itemgetter(0))]

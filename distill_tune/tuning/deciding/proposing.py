@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, takewhile
 
 from distill_tune.config import Values
 from distill_tune.config.leaves import FAMILY
@@ -45,12 +45,16 @@ class Proposer:
     the slow ones unfairly."""
     _opened: set[object] = field(default_factory=set)
     """The families of these."""
+    _refused: int = 0
+    """Students that an earlier session has refused since its last trial."""
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Begin after the trials of an earlier session; each has used up one of the known good."""
         for record in records[: len(self.known_good)]:
             self.known_good.popleft()
             self._note_opener(record)
+        last = takewhile(lambda record: record.status is Status.INFEASIBLE, reversed(records))
+        self._refused = sum(1 for _ in last) % (2 * _REFUSALS)  # where all were, that had ended the search
 
     def next(self) -> tuple[Proposal, TrialRecord] | None:
         """A proposal and the record of it; what was refused before it has ended in the ledger.
@@ -60,7 +64,8 @@ class Proposer:
         Raises:
             DistillTuneError: not even the smallest student can be used, or there is nothing left to propose.
         """
-        for refusals in count() if self.study.tries_each_once else range(2 * _REFUSALS):
+        before, self._refused = self._refused, 0
+        for refusals in count(before) if self.study.tries_each_once else range(before, 2 * _REFUSALS):
             if refusals and self.budget.ended_by is not None:
                 return None
             is_known = bool(self.known_good)

@@ -18,8 +18,8 @@ class Spent:
     """The best score that any epoch had, by the first objective; larger is better."""
     ended_since_better: int = 0
     """Trials that have ended or paused for the first time since the epoch that was the best."""
-    _better_s: float = inf
-    """When the search heard of that epoch, in seconds since 1970; of equal ones the first."""
+    _better_s: float = -inf
+    """When the search heard of that epoch, in seconds since 1970; of equal ones the first. Before it all ends count."""
 
     def reach(self, record: TrialRecord, report: Report, scores: Sequence[float]) -> None:
         """An epoch had these scores, of which the first counts where all are finite."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from distill_tune.config import Config, Space, tables_of
@@ -77,14 +78,14 @@ class Candidate:
         return merit_of({metric: self.mean(metric) for metric in (objective, "val/loss")}, objective)
 
     def mean(self, metric: str) -> float:
-        """Mean over the seeds that were trained to the end."""
-        return sum(report[metric] for report in self.reports.values()) / len(self.reports)
+        """Mean over the seeds that were trained to the end; their order is of no account, to its last digit."""
+        return fmean(report[metric] for report in self.reports.values())
 
     def mean_after(self, epoch: int, metric: str) -> float | None:
         """Mean over the same seeds, but after an earlier epoch; None where one of them has no such report."""
         reports = [report for curve in self.curves.values() for report in curve if report["epoch"] == epoch]
         found = [report[metric] for report in reports if metric in report]
-        return sum(found) / len(found) if len(found) == len(self.reports) else None
+        return fmean(found) if len(found) == len(self.reports) else None
 
 
 @dataclass(frozen=True)

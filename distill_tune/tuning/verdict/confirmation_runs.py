@@ -17,6 +17,8 @@ from distill_tune.tuning.verdict.training import Training, TrainingAtWork
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.checkpoints import checkpoint_of
 from distill_tune.tuning.workers.files import Files
+from distill_tune.tuning.workers.keeping import fold_weights
+from distill_tune.weights import are_whole
 
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
@@ -42,7 +44,8 @@ class ConfirmationRuns:
         record, weights = self._known.get(candidate.run_name(seed)), self._weights(candidate, seed)
         if record is None or record.status is Status.RUNNING:
             return False
-        if record.status is Status.COMPLETED and not weights.exists():  # the folds' are written before it
+        folds = (fold_weights(weights, number) for number in range(candidate.config.data.folds or 0))
+        if record.status is Status.COMPLETED and not all(map(are_whole, (weights, *folds))):
             return False
         self._ledger.know(record)
         if record.status is Status.COMPLETED:

@@ -63,7 +63,7 @@ class ConfirmationWorker:
                     yield News(assignment.trial_id, [])
                 else:
                     yield News(assignment.trial_id, [report])
-        except StorageError:  # no outcome: it has come to its end
+        except StorageError:  # no outcome: it has come to its end, or has yet to begin
             raise
         except Exception as error:  # this training has failed, the others go on
             yield self._failed(assignment.trial_id, error)
@@ -73,6 +73,8 @@ class ConfirmationWorker:
         for assignment in assignments:
             try:
                 group.join(assignment)
+            except StorageError:  # no outcome: its node has no room for what it is to read
+                raise
             except Exception as error:  # this training has failed, the others go on
                 yield self._failed(assignment.trial_id, error)
         while group.trials:

@@ -35,7 +35,7 @@ class Mailbox:
         """The latest call of `next_assignment`: Ray does not cancel that of a rank 0 which has died while it waited."""
         self._tries = 0
         """How often the workers were given the assignment since the last epoch that was reported."""
-        self._why = ""
+        self._why: str | StorageError = ""
         self._reports: asyncio.Queue[Report | str | StorageError] = asyncio.Queue()
         self._changed = asyncio.Condition()
 
@@ -126,9 +126,9 @@ class Mailbox:
             await self._changed.wait_for(lambda: self._closed or self._wanted or self._number != number)
             return not self._closed and self._number == number and not is_last
 
-    async def note_fault(self, text: str) -> None:
+    async def note_fault(self, fault: str | StorageError) -> None:
         """From any rank: why its process ends; the first says most, since others then miss it."""
-        self._why = self._why or text
+        self._why = self._why or fault
 
     async def drop(self, number: int, fault: str | StorageError) -> None:
         """From rank 0: assignment `number` has failed by its own fault, or cannot be kept."""

@@ -192,8 +192,13 @@ def serve(config: dict[str, Any]) -> None:
             ranks.ask(mailbox.drop, number, error)
         except Exception as error:  # of this rank alone, or because another has died: all must start again
             log_fault(assignment.files, config["folder"], assignment.trial_id, error)
-            ray.get(mailbox.note_fault.remote(one_line(error)))
+            told = error.__cause__ if isinstance(error, _OfThisNode) else one_line(error)
+            ray.get(mailbox.note_fault.remote(told))
             os._exit(1)  # else others would wait for it in what they compute together
+
+
+class _OfThisNode(Exception):
+    """Raised from a StorageError that no rank on another node knows of."""
 
 
 def _serve_one(mailbox: Any, ranks: _Ranks, number: int, assignment: Assignment, device: str) -> None:
@@ -201,6 +206,10 @@ def _serve_one(mailbox: Any, ranks: _Ranks, number: int, assignment: Assignment,
 
     Rank 0 reads the checkpoint for all: on a network's file system one node may not yet see what another has written.
     """
+    try:
+        _ = assignment.prepared_here
+    except StorageError as error:
+        raise _OfThisNode(str(error)) from error
     found: bytes = ranks.agree(lambda: read_checkpoint(assignment.checkpoint, assignment.files))
     with closing(train(assignment, device, ranks.is_first, found)) as reports:
         for report in reports:

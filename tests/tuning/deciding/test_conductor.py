@@ -15,8 +15,9 @@ from distill_tune.tuning.planning.limits import Excess
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.schedulers.asha import Asha
+from distill_tune.tuning.schedulers.none import EverybodyPasses
 from distill_tune.tuning.state.ledger import Ledger
-from distill_tune.tuning.state.records import Status
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 Make = Callable[..., Conductor]
 
@@ -217,3 +218,21 @@ def test_the_same_seed_proposes_the_same_trials(tmp_path: Path) -> None:
         return [study.ask().values for _ in range(12)]
 
     assert values("a") == values("b")
+
+
+def test_epochs_of_before_are_judged_in_their_order_also_where_a_clock_was_put_back(tmp_path: Path) -> None:
+    judged = list[tuple[str, int]]()
+
+    class Noting(EverybodyPasses):
+        def goes_on(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float = 0.0) -> bool:
+            judged.append((trial_id, epochs))
+            return True
+
+    def stopped(name: str, *heard_s: float) -> TrialRecord:
+        reports = [report(epoch, 0.5)[0] for epoch, _ in enumerate(heard_s, 1)]
+        return TrialRecord(0, name, {}, status=Status.STOPPED, reports=reports, heard_s=dict(enumerate(heard_s, 1)))
+
+    study = Study(tmp_path / "study.journal", "s", SPACE)
+    conductor = Conductor(study, Noting([], 9), Ledger(), Budget(9), FakeLimits(None), 2)  # type: ignore[arg-type]
+    conductor.take_up([stopped("a", 100, 300, 50), stopped("b", 200, 400)])
+    assert judged == [("a", 1), ("b", 1), ("a", 2), ("a", 3), ("b", 2)]

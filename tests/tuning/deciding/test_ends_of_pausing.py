@@ -101,6 +101,16 @@ def test_patience_counts_by_when_trials_ended_and_not_by_their_numbers_when_a_se
     assert conductor.budget.ended_by is Reason.PATIENCE
 
 
+def test_patience_counts_trials_that_failed_before_any_was_good_when_a_search_is_taken_up_again_too(make: Make) -> None:
+    conductor = make(patience=2)
+    conductor.take_up([TrialRecord(0, "0000", {}, status=Status.FAILED, ended_s=10.0)])
+    assert conductor.budget.ended_by is None
+    proposal = conductor.propose()
+    assert proposal is not None
+    conductor.ended(proposal.trial_id, "it failed as well")
+    assert conductor.budget.ended_by is Reason.PATIENCE
+
+
 def test_epochs_beyond_a_rung_that_refuses_are_not_entered(make: Make) -> None:
     conductor = make()
     assert conductor.propose() is not None

@@ -10,11 +10,14 @@ import pytest
 from disks import files_of_at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from played_sessions import Session, cut_copy, goes_on_after_a_cut, report_of
+from played_sessions import Session, TooWide, cut_copy, goes_on_after_a_cut, report_of
 
+from distill_tune.config import Config
 from distill_tune.errors import CacheError
 from distill_tune.registry import SAMPLERS, SCHEDULERS
+from distill_tune.tuning.deciding import proposing
 from distill_tune.tuning.deciding.budget import Reason
+from distill_tune.tuning.planning.limits import NO_EXCESS, Excess
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.ledger import Watcher
@@ -96,6 +99,34 @@ def test_known_good_settings_that_were_not_tried_yet_are_tried_when_it_goes_on(t
         assert Session(tmp_path / "cut", **search).run() == whole
 
 
+def test_the_smallest_student_is_proposed_after_as_many_refusals_wherever_it_is_killed_among_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FewFit(TooWide):
+        def excess(self, config: Config) -> Excess:
+            fits = config.student.family == "mlp" and config.student.chosen("family").widths == [8]
+            return NO_EXCESS if fits else Excess(0.5, "max_parameters", "over max_parameters 100 (150)")
+
+    def played(folder: Path) -> list[Any]:
+        session = Session(folder, trials=6, sampler="random", start_with=[])
+        session.conductor._proposer.limits = FewFit()  # type: ignore[assignment]
+        session.conductor._proposer.smallest = {"student.family": "mlp", "student.mlp.widths": [8]}
+        return session.run()
+
+    monkeypatch.setattr(proposing, "_REFUSALS", 4)
+    (tmp_path / "whole").mkdir()
+    whole = played(tmp_path / "whole")
+    refused = "".join("x" if status == "infeasible" else "." for _, _, status, *_ in whole)
+    assert "xxxx." in refused
+    assert "xxxxx" not in refused
+    book, end = (tmp_path / "whole" / LOGBOOK).read_bytes().splitlines(keepends=True), 0
+    for line in book:
+        end += len(line)
+        if b'"infeasible"' in line:
+            cut_copy(tmp_path / "whole", tmp_path / "cut", end)
+            assert played(tmp_path / "cut") == whole
+
+
 @pytest.mark.parametrize("search", [{}, PAUSING])
 def test_a_search_that_is_killed_after_every_few_steps_still_ends_the_same(
     whole: Callable[..., Whole], search: dict[str, Any], tmp_path: Path
@@ -122,6 +153,49 @@ def test_a_search_that_is_killed_after_every_few_steps_still_ends_the_same(
         except Killed:
             pass
     assert outcome == whole(**search)[1]
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "median"])
+def test_whoever_a_rung_has_let_go_on_is_not_stopped_there_when_it_is_taken_up(scheduler: str, tmp_path: Path) -> None:
+    """With several places others arrive while it trains its next epoch, which may take minutes."""
+    search = {"scheduler": scheduler, "start_with": [], "trials": 8}
+
+    def begun() -> Session:
+        session = Session(tmp_path, **search)
+        session.conductor.concurrency = 8
+        return session
+
+    session = begun()
+    proposals = [session.conductor.propose() for _ in range(8)]
+    names = [proposal.trial_id for proposal in proposals if proposal is not None]
+    assert len(names) == 8
+    passed = set()
+    for name, score in zip(names, (0.1, 0.2, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4), strict=True):
+        report = {"epoch": 1, "val/accuracy": score, "val/loss": 1 - score, "time/began_s": 0.0}
+        if session.conductor.goes_on(name, [report]):
+            passed.add(name)
+        else:
+            session.conductor.ended(name, None)
+    session.logbook.release()
+    again = begun()
+    statuses = {name: again.conductor.ledger.records[name].status for name in passed}
+    again.logbook.release()
+    assert names[0] in passed, "there was nobody to measure it by"
+    assert statuses == dict.fromkeys(passed, Status.RUNNING)
+
+
+def test_trials_are_known_in_the_order_in_which_they_were_proposed_whoever_was_at_work(tmp_path: Path) -> None:
+    """As trials.parquet has them; and of several with the same values the first is confirmed."""
+    session = Session(tmp_path)
+    session.conductor.concurrency = 3
+    names = [proposal.trial_id for _ in range(3) if (proposal := session.conductor.propose()) is not None]
+    session.conductor.ended(names[1], "died")
+    order = list(session.conductor.ledger.records)
+    session.logbook.release()
+    again = Session(tmp_path)
+    again.logbook.release()
+    assert {*names} <= {*order}
+    assert list(again.conductor.ledger.records) == order
 
 
 def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(undisturbed: Whole, tmp_path: Path) -> None:

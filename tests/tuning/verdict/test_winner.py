@@ -94,6 +94,25 @@ def test_one_that_diverges_in_all_further_seeds_but_one_is_judged_by_those_that_
     ]
 
 
+@pytest.mark.parametrize("first", ["trial-0003", "trial-0007"])
+def test_of_candidates_that_are_equally_accurate_the_one_with_the_lower_loss_wins_whatever_seed_ends_first(
+    first: str,
+) -> None:
+    """Sums of the same three accuracies, of 359 samples, differ in their last digit by their order."""
+    right = {5: 350, 6: 345, 7: 344}
+
+    def train(candidates: list[Candidate]) -> None:
+        for each in candidates:
+            order = (5, 7, 6) if each.name == first else (5, 6, 7)
+            loss = 0.2 if each.name == "trial-0007" else 0.3
+            each.reports = {seed: {"val/accuracy": right[seed] / 359, "val/loss": loss} for seed in order}
+
+    found = confirm([candidate(3), candidate(7)], train, "val/accuracy")
+    assert found is not None
+    assert found.winner.name == "trial-0007"
+    assert len({each.mean("val/accuracy") for each in found.candidates}) == 1
+
+
 def curve(*accuracies: float) -> list[Report]:
     return [{"epoch": epoch, "val/accuracy": each, "val/loss": 1 - each} for epoch, each in enumerate(accuracies, 1)]
 

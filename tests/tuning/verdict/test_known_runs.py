@@ -1,0 +1,39 @@
+"""Which runs of a confirmation are not made again when it is taken up: those whose students are there, and whole."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from small import TABLES, VALUES
+
+from distill_tune.config import Space
+from distill_tune.distillation.materials.prepared import Prepared
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS, ConfirmationRuns
+from distill_tune.tuning.workers.files import HERE
+from distill_tune.tuning.workers.keeping import fold_weights
+from distill_tune.weights import write_weights
+
+
+@pytest.mark.parametrize("damaged", ["", "student", "fold"])
+@pytest.mark.parametrize("kept", [0, 20, -1])
+def test_a_run_whose_student_a_lost_machine_has_not_kept_whole_is_made_again(
+    damaged: str, kept: int, tmp_path: Path
+) -> None:
+    """It had the entry that the run is complete, and the name of the file, on its disk, but not all that was in it."""
+    space = Space.parse({**TABLES, "data": {**TABLES["data"], "folds": 2}})
+    candidate = Candidate("trial-0007", space.at(VALUES), [1000], TrialRecord(7, "0007", VALUES))
+    name = candidate.run_name(1000)
+    student = tmp_path / WEIGHTS / f"{name}.safetensors"
+    files = {"student": student, "fold": fold_weights(student, 1)}
+    for path in (student, fold_weights(student, 0), fold_weights(student, 1)):
+        write_weights(path, {"weight": torch.ones(8)})
+    if damaged:
+        files[damaged].write_bytes(files[damaged].read_bytes()[:kept])
+    report = {"epoch": 9.0, "val/accuracy": 0.5}
+    known = {name: TrialRecord(-1, name, VALUES, status=Status.COMPLETED, reports=[report])}
+    runs = ConfirmationRuns(Ledger(), known, tmp_path, Prepared(tmp_path, None), HERE)
+    assert runs.is_known(candidate, 1000) is not bool(damaged)
+    assert [*candidate.reports] == ([] if damaged else [1000])
