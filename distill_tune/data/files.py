@@ -44,6 +44,9 @@ NAMES = {
     "npy": "an .npy file",
     "csv": "a CSV (text) file",
 }
+_AS_IT_IS: dict[str, Any] = {"low_memory": False, "index_col": False, "compression": None}
+"""How pandas reads all CSV files: a column is of one type and none names the rows, and text is text, whatever its
+file's name: what was unpacked may still be called .csv.gz."""
 CURES = {"npz": "data.source = 'npz'", "parquet": "data.source = 'parquet'", "csv": "data.source = 'csv'"}
 
 
@@ -151,6 +154,8 @@ def _array_problem(error: Exception) -> str:
 def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataFrame:
     """A CSV file with a header line, as pandas reads it; `options` go to `pandas.read_csv`.
 
+    An empty line is none, but in a file of one column, whose empty cells look so.
+
     Raises:
         DataError: missing, empty, of another kind, not UTF-8, with lines of different lengths or two columns of a name.
     """
@@ -161,8 +166,8 @@ def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataF
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # lines longer than the header, cut off silently
             if "header" not in options:
-                _check_header(path, separator)
-            return pd.read_csv(path, sep=separator, low_memory=False, index_col=False, **options)
+                options |= {"skip_blank_lines": _checked_width(path, separator) > 1}
+            return pd.read_csv(path, sep=separator, **_AS_IT_IS, **options)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no UTF-8 text ({error.reason}); save it as UTF-8.") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
@@ -195,23 +200,24 @@ def with_words(
     words = pd.read_csv(
         expanded(path),
         sep=separator,
-        low_memory=False,
-        index_col=False,
+        skip_blank_lines=len(frame.columns) > 1,
         usecols=places,
         dtype=dict.fromkeys(as_text, "str"),
         keep_default_na=False,
         na_values=[""],
+        **_AS_IT_IS,
     )
     frame[[*words.columns]] = words
     return frame
 
 
-def _check_header(path: Path, separator: str) -> None:
-    """Refuse two columns of one name, which pandas would give other names; names may be empty."""
+def _checked_width(path: Path, separator: str) -> int:
+    """The number of columns, of which no two have one name: pandas would give them others; names may be empty."""
     import pandas as pd
 
-    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype="str", keep_default_na=False, index_col=False)
+    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype="str", keep_default_na=False, **_AS_IT_IS)
     check_names([name for name in header.iloc[0] if name], path)
+    return len(header.columns)
 
 
 def check_names(names: Sequence[str], where: str | Path) -> None:
