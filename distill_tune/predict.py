@@ -54,12 +54,17 @@ def _predict(given: argparse.Namespace) -> int:
     if given.output is None:
         return _show(table)
     try:
-        with place_of(expanded(given.output)) as place, place.open("w", newline="", encoding="utf-8") as file:
+        with place_of(expanded(given.output)) as place, _as_named(place) as file:
             return _write(file, table)
     except OSError as error:
         raise InputError(
             f"-o {given.output:.200}: cannot be written ({error.strerror}); choose another place."
         ) from error
+
+
+def _as_named(place: Path) -> TextIO:
+    """A CSV file to write, UTF-8 but for names of pictures that are none: these have their own bytes."""
+    return place.open("w", newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def _is_same(one: Path, other: Path) -> bool:
