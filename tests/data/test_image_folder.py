@@ -1,10 +1,11 @@
 """Images in a folder a class: what is read, in which order, at which size, and what is refused."""
 
 import json
+import os
 import shutil
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from torchvision.datasets import ImageFolder
 
 from distill_tune.config.sections import DataConfig
-from distill_tune.data import UNLABELLED, RawImages
+from distill_tune.data import UNLABELLED, Dataset, RawImages
 from distill_tune.data.build import build
 from distill_tune.data.image_files import decoded, files_in
 from distill_tune.data.inputs import read_inputs
@@ -220,6 +221,12 @@ def test_other_files_are_left_out_and_said_and_hidden_ones_do_not_count(photos: 
         f"{photos}/cat/notes.txt is no image by its name and left out, 1 in all",
         f"{photos}/loose.png is in no class's folder and left out, 1 in all",
     )
+
+
+def test_what_is_left_out_may_have_a_name_that_is_no_utf_8(photos: Path, prepare: Callable[..., Dataset]) -> None:
+    (photos / "cat" / os.fsdecode(b"gr\xf6sse.txt")).write_text("of a cat")
+    said = f"{photos}/cat/gr\\udcf6sse.txt is no image by its name and left out, 1 in all"
+    assert said in prepare("image_folder", photos).notes
 
 
 def test_a_folder_that_links_to_itself_is_read_once(photos: Path) -> None:

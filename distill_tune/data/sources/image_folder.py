@@ -163,9 +163,13 @@ class _Parts:
         of_classes = [self.train, *filter(None, [self.test])]
         loose = sorted(path for folder in of_classes for path in folder.iterdir() if is_image(path))
         return (
-            *(f"{path}: is left out; data.image_folder.test could name it" for path in aside),
-            *([f"{others[0]} is no image by its name and left out, {len(others):,} in all"] if others else []),
-            *([f"{loose[0]} is in no class's folder and left out, {len(loose):,} in all"] if loose else []),
+            *(f"{_written(path)}: is left out; data.image_folder.test could name it" for path in aside),
+            *(
+                [f"{_written(others[0])} is no image by its name and left out, {len(others):,} in all"]
+                if others
+                else []
+            ),
+            *([f"{_written(loose[0])} is in no class's folder and left out, {len(loose):,} in all"] if loose else []),
         )
 
 
@@ -209,6 +213,11 @@ def _some_files(folder: Path) -> list[Path]:
 def _told(path: Path) -> str:
     """With its folder, which is its class: in many data sets each class numbers its images anew."""
     return repr(f"{path.parent.name}/{path.name}")
+
+
+def _written(path: Path) -> str:
+    """As it can be kept with the data: a name may be no UTF-8."""
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 def _common_size(paths: Sequence[Path], kinds: Sequence[Kind], root: Path) -> tuple[int, int]:
