@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.errors import DataError
@@ -36,6 +37,8 @@ MAGIC = {
 }
 """How files of a kind begin."""
 
+_OF_AN_ARRAY = (ValueError, MemoryError, OverflowError, TypeError, SyntaxError, TokenError)
+"""What NumPy raises of arrays that are no numbers, too large or damaged: their heads are read as Python is."""
 NPZ_INPUTS = ("inputs", "x", "X")
 """What the inputs in an .npz may be called; the first that is there."""
 NAMES = {
@@ -112,7 +115,7 @@ def read_npz(path: str | Path, pick: Callable[[list[str]], list[str]] = list) ->
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             found = {name: archive[name] for name in pick(archive.files)}
-    except (ValueError, MemoryError) as error:
+    except _OF_AN_ARRAY as error:
         raise DataError(f"{path}: {_array_problem(error)}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, RuntimeError) as error:
         raise DataError(f"{path}: is truncated or damaged ({error}); write it again.") from error
@@ -130,7 +133,7 @@ def read_npy(path: str | Path, mapped: bool = False) -> Array:
     path = of_kind(path, "npy")
     try:
         array: Array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (ValueError, MemoryError, EOFError, OSError) as error:
+    except (*_OF_AN_ARRAY, EOFError, OSError) as error:
         raise DataError(f"{path}: {_array_problem(error)}") from error
     return array
 

@@ -1,6 +1,8 @@
 """New rows are read into exactly what training saw, whatever file they come in."""
 
 import re
+import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -193,6 +195,22 @@ def test_files_of_another_kind_are_refused(tmp_path: Path, name: str, content: b
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=said):
         read_inputs(tmp_path / name, None, (1, 2, 2))
+
+
+@pytest.mark.parametrize(
+    "shape", ["(4,, }", "(True, 2), }", "(10000000000000000000000000, 2), }", "(4, 2), }\n  x\n y"]
+)
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_arrays_whose_head_is_damaged_are_refused(tmp_path: Path, shape: str, suffix: str) -> None:
+    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}\n".encode()
+    array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + bytes(64)
+    if suffix == "npz":
+        with zipfile.ZipFile(tmp_path / "new.npz", "w") as file:
+            file.writestr("inputs.npy", array)
+    else:
+        (tmp_path / "new.npy").write_bytes(array)
+    with pytest.raises(DataError, match="truncated or damaged"):
+        read_inputs(tmp_path / f"new.{suffix}", None, (1, 2, 2))
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
