@@ -191,7 +191,7 @@ def classes_of(column: pd.Series, where: str, may_miss: bool = False) -> tuple[I
         may_miss: whether rows may have none; their id is UNLABELLED.
 
     Raises:
-        DataError: a label is missing, is a number with decimals or a list, or no two rows share one.
+        DataError: a label is missing, is a number with decimals, bytes or a list, or no two rows share one.
     """
     if not may_miss:
         _check_all_there(column, where)
@@ -234,6 +234,8 @@ def _check_named(column: pd.Series, where: str) -> None:
             f"{labels} are numbers with decimals, such as {odd}; classes are integers or names: make such of them, or "
             "choose another label column."
         )
+    if column.map(lambda value: isinstance(value, bytes)).any():
+        raise DataError(f"{labels} are bytes, such as {column.iloc[0]!r:.40}; write them as text, in UTF-8.")
     if not column.map(lambda value: isinstance(value, Hashable)).all():
         raise DataError(
             f"{labels} are lists or tables, such as {str(column.iloc[0])!r:.40}; classes are integers or names: choose "
