@@ -223,6 +223,21 @@ def test_other_files_are_left_out_and_said_and_hidden_ones_do_not_count(photos: 
     )
 
 
+@pytest.mark.parametrize("names", [("Testing", "Training"), ("test_set", "training_set"), ("seg_test", "seg_train")])
+def test_classes_that_seem_to_be_splits_are_said(tmp_path: Path, names: tuple[str, str]) -> None:
+    root = saved(tmp_path, [f"{name}/{kind}/{n}.png" for name in names for kind in ("cat", "dog") for n in range(3)])
+    raw = loaded(root)
+    assert raw.classes == names
+    said = f"{names[0]!r} and {names[1]!r} are read as classes; if they are splits, name them by data.image_folder."
+    assert any(note.startswith(said) for note in raw.notes)
+    assert loaded(root, train=names[1], test=names[0]).notes == ()
+
+
+@pytest.mark.parametrize("names", [("Train/1", "Test/1"), ("train/old/1", "bus/1"), ("valley/a/1", "train/a/1")])
+def test_classes_that_are_called_like_splits_may_be_classes(tmp_path: Path, names: tuple[str, str]) -> None:
+    assert loaded(saved(tmp_path, [f"{name}{n}.png" for name in names for n in range(3)])).notes == ()
+
+
 def test_what_is_left_out_may_have_a_name_that_is_no_utf_8(photos: Path, prepare: Callable[..., Dataset]) -> None:
     (photos / "cat" / os.fsdecode(b"gr\xf6sse.txt")).write_text("of a cat")
     said = f"{photos}/cat/gr\\udcf6sse.txt is no image by its name and left out, 1 in all"

@@ -6,6 +6,7 @@ photos/train/cat/1.jpg, ..., photos/test/cat/9.jpg, ...                with a te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 _SPLITS = frozenset({"test", "train", "val", "valid", "validation"})
 """Usual names of the folders of splits."""
+_LIKE_A_SPLIT = re.compile(
+    r"(.*[-_ ])?(train(ing)?|test(ing)?|val(id(ation)?)?)([-_ ]?(set|data|images|\d+))?", re.IGNORECASE
+)
+"""Names that others are known by; a class may be called so too."""
 
 
 def _is_name(text: str) -> str:
@@ -164,6 +169,7 @@ class _Parts:
         loose = sorted(path for folder in of_classes for path in folder.iterdir() if is_image(path))
         return (
             *(f"{_written(path)}: is left out; data.image_folder.test could name it" for path in aside),
+            *self._said_of_split_like_classes(),
             *(
                 [f"{_written(others[0])} is no image by its name and left out, {len(others):,} in all"]
                 if others
@@ -171,6 +177,14 @@ class _Parts:
             ),
             *([f"{_written(loose[0])} is in no class's folder and left out, {len(loose):,} in all"] if loose else []),
         )
+
+    def _said_of_split_like_classes(self) -> list[str]:
+        """That folders which seem to be splits are classes: those of classes may be in them, under other names."""
+        found = [path for path in self.class_folders if _LIKE_A_SPLIT.fullmatch(path.name)]
+        if len(found) < 2 or not any(map(_subfolders, found)):
+            return []
+        names = " and ".join(repr(path.name) for path in found)
+        return [f"{names} are read as classes; if they are splits, name them by data.image_folder.train and test"]
 
 
 def _root(config: DataConfig) -> Path:
