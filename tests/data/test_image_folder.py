@@ -238,6 +238,16 @@ def test_classes_that_are_called_like_splits_may_be_classes(tmp_path: Path, name
     assert loaded(saved(tmp_path, [f"{name}{n}.png" for name in names for n in range(3)])).notes == ()
 
 
+@pytest.mark.parametrize("suffix", ["gif", "png", "tif", "webp"])
+def test_of_several_pictures_in_a_file_the_first_is_read_which_is_said(photos: Path, suffix: str) -> None:
+    first, then = photos / "dog" / f"9.{suffix}", photos / "dog" / "8.jpg"
+    Image.new("RGB", (5, 6), RED).save(first, save_all=True, append_images=[Image.new("RGB", (5, 6), BLUE)])
+    Image.new("RGB", (5, 6), RED).save(then, "MPO", save_all=True, append_images=[Image.new("RGB", (5, 6), BLUE)])
+    raw = loaded(photos)
+    assert np.abs(raw.inputs[-1].astype(int) - np.array(RED)[:, None, None]).max() < 5
+    assert raw.notes == (f"{first} holds several pictures, of which the first is read, 1 such files in all",)
+
+
 def test_what_is_left_out_may_have_a_name_that_is_no_utf_8(photos: Path, prepare: Callable[..., Dataset]) -> None:
     (photos / "cat" / os.fsdecode(b"gr\xf6sse.txt")).write_text("of a cat")
     said = f"{photos}/cat/gr\\udcf6sse.txt is no image by its name and left out, 1 in all"

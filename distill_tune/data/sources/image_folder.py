@@ -78,13 +78,14 @@ class ImageFolder(Source):
         more = [] if parts.unlabelled is None else _some_files(parts.unlabelled)
         tested, their_labels = _labelled(parts.test_folders, classes)
         paths, labels = paths + more + tested, labels + [UNLABELLED] * len(more) + their_labels
+        kinds = kinds_of(paths)
         return RawImages(
-            inputs=decoded(paths, self._shape(paths, parts.root)),
+            inputs=decoded(paths, self._shape(paths, kinds, parts.root)),
             labels=np.array(labels, dtype=np.int64),
             classes=tuple(classes),
             where=str(parts.root),
             own_test=len(tested),
-            notes=parts.notes(),
+            notes=(*parts.notes(), *_said_of_several(paths, kinds)),
         )
 
     def _parts(self, config: DataConfig) -> _Parts:
@@ -115,8 +116,7 @@ class ImageFolder(Source):
         are_splits = names - {self.test, self.unlabelled} <= _SPLITS
         return are_splits or ("test" in names and all(_subfolders(root / name) for name in ("train", "test")))
 
-    def _shape(self, paths: Sequence[Path], root: Path) -> tuple[int, int, int]:
-        kinds = kinds_of(paths)
+    def _shape(self, paths: Sequence[Path], kinds: Sequence[Kind], root: Path) -> tuple[int, int, int]:
         channels = self.channels or max(kind.channels for kind in kinds)
         if self.size is None:
             return channels, *_common_size(paths, kinds, root)
@@ -227,6 +227,15 @@ def _some_files(folder: Path) -> list[Path]:
 def _told(path: Path) -> str:
     """With its folder, which is its class: in many data sets each class numbers its images anew."""
     return repr(f"{path.parent.name}/{path.name}")
+
+
+def _said_of_several(paths: Sequence[Path], kinds: Sequence[Kind]) -> list[str]:
+    found = [path for path, kind in zip(paths, kinds, strict=True) if kind.is_several]
+    if not found:
+        return []
+    return [
+        f"{_written(found[0])} holds several pictures, of which the first is read, {len(found):,} such files in all"
+    ]
 
 
 def _written(path: Path) -> str:
