@@ -233,7 +233,7 @@ def test_an_array_keeps_the_name_that_the_training_data_gave_it(folder: Path) ->
     assert len((folder / "out.csv").read_text().splitlines()) == 61
 
 
-def test_a_picture_whose_name_is_no_utf_8_is_written_under_its_own_name(
+def test_a_picture_is_written_under_its_own_name_even_if_that_is_no_utf_8_and_is_not_written_over(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     draw = np.random.default_rng(0)
@@ -255,3 +255,8 @@ def test_a_picture_whose_name_is_no_utf_8_is_written_under_its_own_name(
     assert "lacks letters of classes or files; write to -o FILE." in capsys.readouterr().err
     assert predict.main(["results/images/seed-0", name, "-o", "out.csv"]) == 0
     assert Path("out.csv").read_bytes().splitlines()[1].startswith(b"b\xf6se.png,")
+    Path("photos").mkdir()
+    Image.new("L", (4, 4)).save("photos/1.png")
+    said = refused(capsys, "results/images/seed-0", "photos", "-o", "photos/1.png")
+    assert "-o photos/1.png: is a picture of INPUT, which must not be lost" in said
+    assert Path("photos/1.png").read_bytes().startswith(b"\x89PNG")
