@@ -50,16 +50,23 @@ def _predict(given: argparse.Namespace) -> int:
     from distill_tune.data.inputs import picture_files
 
     files = picture_files(source)
+    if given.output is not None and any(_is_same(expanded(given.output), path) for path in files or []):
+        raise InputError(f"-o {given.output}: is a picture of INPUT, which must not be lost; choose another place.")
     table = _table(student.classes, student.probabilities(source if files is None else files, warn), files)
     if given.output is None:
         return _show(table)
     try:
-        with place_of(expanded(given.output)) as place, place.open("w", newline="", encoding="utf-8") as file:
+        with place_of(expanded(given.output)) as place, _as_named(place) as file:
             return _write(file, table)
     except OSError as error:
         raise InputError(
             f"-o {given.output:.200}: cannot be written ({error.strerror}); choose another place."
         ) from error
+
+
+def _as_named(place: Path) -> TextIO:
+    """A CSV file to write, UTF-8 but for names of pictures that are none: these have their own bytes."""
+    return place.open("w", newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def _is_same(one: Path, other: Path) -> bool:

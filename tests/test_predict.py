@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import tomli_w
 from disks import files_of_at_most
+from PIL import Image
 from runs import FILES
 
 from distill_tune import load_student, predict, train
@@ -230,3 +231,32 @@ def test_an_array_keeps_the_name_that_the_training_data_gave_it(folder: Path) ->
     assert train.main(["named.toml", "--name", "named"]) == 0
     assert predict.main(["results/named/seed-0", "rows.npz", "-o", "out.csv"]) == 0
     assert len((folder / "out.csv").read_text().splitlines()) == 61
+
+
+def test_a_picture_is_written_under_its_own_name_even_if_that_is_no_utf_8_and_is_not_written_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = np.random.default_rng(0)
+    np.savez("images.npz", inputs=draw.integers(0, 256, (60, 4, 4), dtype=np.uint8), labels=np.arange(60) % 3)
+    np.save("teacher.npy", draw.normal(size=(60, 3)))
+    run = {
+        "data": {"source": "npz", "path": "images.npz"},
+        "teacher": {"source": "logits", "path": "teacher.npy"},
+        "student": {"family": "mlp"},
+        "search": {"max_epochs": 1},
+        "export": {"formats": []},
+    }
+    Path("images.toml").write_text(tomli_w.dumps(run))
+    assert train.main(["images.toml", "--name", "images"]) == 0
+    name = os.fsdecode(b"b\xf6se.png")
+    Image.new("L", (4, 4)).save(name)
+    capsys.readouterr()
+    assert predict.main(["results/images/seed-0", name]) == 2
+    assert "lacks letters of classes or files; write to -o FILE." in capsys.readouterr().err
+    assert predict.main(["results/images/seed-0", name, "-o", "out.csv"]) == 0
+    assert Path("out.csv").read_bytes().splitlines()[1].startswith(b"b\xf6se.png,")
+    Path("photos").mkdir()
+    Image.new("L", (4, 4)).save("photos/1.png")
+    said = refused(capsys, "results/images/seed-0", "photos", "-o", "photos/1.png")
+    assert "-o photos/1.png: is a picture of INPUT, which must not be lost" in said
+    assert Path("photos/1.png").read_bytes().startswith(b"\x89PNG")

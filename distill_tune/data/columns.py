@@ -128,9 +128,10 @@ def as_numbers(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64]
 
 
 def _parsed(column: pd.Series) -> pd.Series:
-    if column.dtype.kind in "mMc":  # to_numeric would count the time from 1970, and drop what is imaginary
-        raise DataError(f"column {column.name!r} must hold numbers, but holds {column.dtype}; make numbers of it.")
-    parsed = pd.to_numeric(column, errors="coerce")
+    is_time = column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype)  # counted from 1970 otherwise
+    parsed = column if is_time else pd.to_numeric(column, errors="coerce")
+    if is_time or pd.api.types.is_complex_dtype(parsed):  # of which what is imaginary would be dropped
+        raise DataError(f"column {column.name!r} must hold numbers, but holds {parsed.dtype}; make numbers of it.")
     stray = np.flatnonzero(parsed.isna().to_numpy() & column.notna().to_numpy())
     if len(stray):
         raise DataError(

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from distill_tune.config.numbers import LARGEST
 from distill_tune.data.columns import almost_numbers, as_numbers, column_kind
 from distill_tune.errors import DataError
 from distill_tune.registry import did_you_mean
@@ -150,6 +151,12 @@ class TableEncoder:
             for number in self.numbers
             if pd.api.types.is_integer_dtype(frame[number.name]) and frame[number.name].is_unique and len(frame) > 20
         ]
+        said += [
+            f"column {name!r} has integers beyond 2^53, of which several become one number; if they are names, put a "
+            "letter in front"
+            for name in self.columns
+            if _are_merged(frame[name])
+        ]
         odd = [
             f"column {name!r} counts as {len(known)} categories, and has {almost.what}; if numbers are meant, "
             f"{almost.way_out}"
@@ -175,6 +182,13 @@ def _fit_numbers(frame: pd.DataFrame, names: list[str]) -> tuple[Number, ...]:
     std = np.where(varies & (std > 0), std, 1.0)  # one value and gaps: only the indicator tells rows apart
     keep = varies | (some & ~gaps.all(axis=0))
     return tuple(Number(names[i], float(mean[i]), float(std[i]), bool(some[i])) for i in np.flatnonzero(keep))
+
+
+def _are_merged(column: pd.Series) -> bool:
+    """Whether different integers are one number to who computes with float64."""
+    known = column.dropna() if pd.api.types.is_integer_dtype(column) else column[:0]
+    is_large = len(known) > 0 and max(-int(known.min()), int(known.max())) > LARGEST
+    return is_large and bool(known.astype("float64").nunique() < known.nunique())
 
 
 def _as_texts(column: pd.Series) -> list[str | None]:

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.errors import DataError
@@ -36,6 +37,8 @@ MAGIC = {
 }
 """How files of a kind begin."""
 
+_OF_AN_ARRAY = (ValueError, MemoryError, OverflowError, TypeError, SyntaxError, TokenError)
+"""What NumPy raises of arrays that are no numbers, too large or damaged: their heads are read as Python is."""
 NPZ_INPUTS = ("inputs", "x", "X")
 """What the inputs in an .npz may be called; the first that is there."""
 NAMES = {
@@ -44,6 +47,9 @@ NAMES = {
     "npy": "an .npy file",
     "csv": "a CSV (text) file",
 }
+_AS_IT_IS: dict[str, Any] = {"low_memory": False, "index_col": False, "compression": None}
+"""How pandas reads all CSV files: a column is of one type and none names the rows, and text is text, whatever its
+file's name: what was unpacked may still be called .csv.gz."""
 CURES = {"npz": "data.source = 'npz'", "parquet": "data.source = 'parquet'", "csv": "data.source = 'csv'"}
 
 
@@ -109,7 +115,7 @@ def read_npz(path: str | Path, pick: Callable[[list[str]], list[str]] = list) ->
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             found = {name: archive[name] for name in pick(archive.files)}
-    except (ValueError, MemoryError) as error:
+    except _OF_AN_ARRAY as error:
         raise DataError(f"{path}: {_array_problem(error)}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, RuntimeError) as error:
         raise DataError(f"{path}: is truncated or damaged ({error}); write it again.") from error
@@ -127,7 +133,7 @@ def read_npy(path: str | Path, mapped: bool = False) -> Array:
     path = of_kind(path, "npy")
     try:
         array: Array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (ValueError, MemoryError, EOFError, OSError) as error:
+    except (*_OF_AN_ARRAY, EOFError, OSError) as error:
         raise DataError(f"{path}: {_array_problem(error)}") from error
     return array
 
@@ -151,6 +157,8 @@ def _array_problem(error: Exception) -> str:
 def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataFrame:
     """A CSV file with a header line, as pandas reads it; `options` go to `pandas.read_csv`.
 
+    An empty line is none, but in a file of one column, whose empty cells look so.
+
     Raises:
         DataError: missing, empty, of another kind, not UTF-8, with lines of different lengths or two columns of a name.
     """
@@ -161,8 +169,8 @@ def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataF
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # lines longer than the header, cut off silently
             if "header" not in options:
-                _check_header(path, separator)
-            return pd.read_csv(path, sep=separator, low_memory=False, index_col=False, **options)
+                options |= {"skip_blank_lines": _checked_width(path, separator) > 1}
+            return pd.read_csv(path, sep=separator, **_AS_IT_IS, **options)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no UTF-8 text ({error.reason}); save it as UTF-8.") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
@@ -195,23 +203,24 @@ def with_words(
     words = pd.read_csv(
         expanded(path),
         sep=separator,
-        low_memory=False,
-        index_col=False,
+        skip_blank_lines=len(frame.columns) > 1,
         usecols=places,
         dtype=dict.fromkeys(as_text, "str"),
         keep_default_na=False,
         na_values=[""],
+        **_AS_IT_IS,
     )
     frame[[*words.columns]] = words
     return frame
 
 
-def _check_header(path: Path, separator: str) -> None:
-    """Refuse two columns of one name, which pandas would give other names; names may be empty."""
+def _checked_width(path: Path, separator: str) -> int:
+    """The number of columns, of which no two have one name: pandas would give them others; names may be empty."""
     import pandas as pd
 
-    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype="str", keep_default_na=False, index_col=False)
+    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype="str", keep_default_na=False, **_AS_IT_IS)
     check_names([name for name in header.iloc[0] if name], path)
+    return len(header.columns)
 
 
 def check_names(names: Sequence[str], where: str | Path) -> None:

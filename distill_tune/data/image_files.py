@@ -51,6 +51,8 @@ class Kind(NamedTuple):
     """Both of the upright picture."""
     channels: int
     """1 of grey pictures, 3 of all others; transparency does not count."""
+    is_several: bool
+    """Whether it moves or has several pages, of which the first is read; a camera's further views do not count."""
 
 
 def is_image(path: Path) -> bool:
@@ -161,7 +163,8 @@ def _kind(path: Path) -> Kind:
         width, height = image.size
         if _says_how_it_lies(image) and image.getexif().get(_ORIENTATION) in _SIDEWAYS:
             width, height = height, width
-        return Kind(height, width, 1 if image.mode in _GREY else 3)
+        is_several = getattr(image, "is_animated", False) and image.format != "MPO"
+        return Kind(height, width, 1 if image.mode in _GREY else 3, is_several)
 
 
 def _decoded(path: Path, shape: tuple[int, ...]) -> Array:
@@ -216,6 +219,6 @@ def _opened(path: Path) -> Iterator[Image]:
             if _is_cut(image):
                 raise DataError(f"{path}: has 16 bits a channel, but pixels must have 8; convert it.")
             yield image
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, IndexError, struct.error, Image.DecompressionBombError) as error:
         reason = "of no kind that Pillow knows" if isinstance(error, UnidentifiedImageError) else one_line(error)
         raise DataError(f"{path}: is no image, or damaged ({reason}); write it again, or take it away.") from error

@@ -14,8 +14,8 @@ _USUAL = (1, 3)
 def as_images(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8], str | None]:
     """Images as uint8 [n, channels, height, width], and what was done to get there.
 
-    Accepts [n, h, w] and 4-D with the channels first or last: where there are 1 or 3 of them, else where there are
-    fewer.
+    Accepts [n, h, w] and 4-D with the channels first or last: where there are 1 or 3 of them (first, if at both ends),
+    else where there are fewer.
 
     Raises:
         DataError: not 3-D or 4-D, either end may be the channels, or values that are no integers from 0 to 255.
@@ -29,7 +29,8 @@ def as_images(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8
         return array[:, None], None
     first, last = array.shape[1], array.shape[3]
     if first in _USUAL:
-        return array, None
+        shape = f"{first} of {array.shape[2]} x {last} pixels"
+        return array, f"channels are first in {where}, but might be last: {shape}" if last in _USUAL else None
     if last in _USUAL:
         return channels_first(array), f"channels moved from last to first in {where}"
     if first == last:

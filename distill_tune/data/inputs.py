@@ -142,6 +142,8 @@ def _array(
     path: Path | pd.DataFrame | npt.NDArray[Any], separator: str | None = None, named: str | None = None
 ) -> npt.NDArray[Any]:
     """What is at hand, or the file's only, or best named, array; of a table its values."""
+    if isinstance(path, np.ma.MaskedArray):  # whose masked cells are gaps, and only to pandas
+        return path
     if not isinstance(path, Path):
         return np.asarray(path)
     if path.suffix.lower() == ".npy":

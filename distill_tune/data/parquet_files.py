@@ -29,7 +29,7 @@ def read_parquet(path: str | Path, keep: Collection[str] = ()) -> pd.DataFrame:
     path = of_kind(path, "parquet")
     try:
         check_names(pq.read_schema(path).names, path)
-        table = pq.read_table(path, partitioning=None)
+        table = _readable(pq.read_table(path, partitioning=None))
     except (pa.ArrowException, OSError) as error:
         what = "its Parquet footer or a page does not fit"
         raise DataError(f"{path}: is truncated or damaged ({what}); write it again.") from error
@@ -37,6 +37,18 @@ def read_parquet(path: str | Path, keep: Collection[str] = ()) -> pd.DataFrame:
     others = [name for name in table.column_names if name not in index and not name.startswith("__index_level_")]
     kept = [name for name in index if name in keep]  # pandas writes them last, where a label is looked for
     return table.select([*kept, *others]).replace_schema_metadata().to_pandas(ignore_metadata=True)
+
+
+def _readable(table: pa.Table) -> pa.Table:
+    """The same with bytes for text that is no UTF-8, at which pandas fails later: whoever needs them refuses them."""
+    import pyarrow as pa
+
+    for place, name in enumerate(table.column_names):
+        try:
+            table.column(place).validate(full=True)
+        except pa.ArrowInvalid:
+            table = table.set_column(place, name, table.column(place).cast(pa.large_binary()))
+    return table
 
 
 def named_index(path: Path) -> list[str]:

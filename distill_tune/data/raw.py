@@ -15,7 +15,7 @@ import pandas as pd
 
 from distill_tune.config.messages import shown
 from distill_tune.data.dataset import UNLABELLED
-from distill_tune.data.files import check_names
+from distill_tune.data.files import check_names, native
 from distill_tune.errors import DataError
 
 Ints = npt.NDArray[np.int64]
@@ -58,11 +58,12 @@ class Raw(ABC):
             )
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "labels", np.asarray(self.labels))
-        if not isinstance(self.own_test, int) or not 0 <= self.own_test < max(1, self.rows):
+        if not isinstance(self.own_test, int | np.integer) or not 0 <= self.own_test < max(1, self.rows):
             raise DataError(
                 f"{self.where}: own_test must be a number of rows below {self.rows:,}, but is {shown(self.own_test)}; "
                 "count the last rows that are the source's own test split."
             )
+        object.__setattr__(self, "own_test", int(self.own_test))  # of NumPy's own, the negative of some is no such
 
     def _check_classes(self) -> None:
         if len(self.classes) < 2:
@@ -125,8 +126,8 @@ class RawTable(Raw):
                 f"{self.where}: a table must be a pandas.DataFrame, but is {type(self.frame).__name__}; make one of it."
             )
         names = [str(name) for name in self.frame.columns]  # new rows to predict come with names that are text
-        object.__setattr__(self, "frame", self.frame.set_axis(names, axis="columns"))
         check_names(names, self.where)
+        object.__setattr__(self, "frame", _native(self.frame.set_axis(names, axis="columns")))
         if not len(self.frame) or not len(self.frame.columns):
             rows, columns = self.frame.shape
             raise DataError(f"{self.where}: has {rows} rows and {columns} input columns; it needs some of each.")
@@ -141,6 +142,13 @@ class RawTable(Raw):
         """One 64-bit hash a row; a missing value equals a missing value."""
         hashes: npt.NDArray[np.uint64] = pd.util.hash_pandas_object(self.frame, index=False).to_numpy()
         return hashes
+
+
+def _native(frame: pd.DataFrame) -> pd.DataFrame:
+    """Its columns as pandas can look at them: those that are read from FITS or HDF5 may be in another byte order."""
+    kinds = {name: kind for name, kind in frame.dtypes.items() if isinstance(kind, np.dtype)}
+    fit = {name: native(np.empty(0, kind)).dtype for name, kind in kinds.items()}
+    return frame.astype({name: kind for name, kind in fit.items() if kind != kinds[name]})
 
 
 def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str, least: int = 0) -> Ints:
@@ -183,7 +191,7 @@ def classes_of(column: pd.Series, where: str, may_miss: bool = False) -> tuple[I
         may_miss: whether rows may have none; their id is UNLABELLED.
 
     Raises:
-        DataError: a label is missing, is a number with decimals or a list, or no two rows share one.
+        DataError: a label is missing, is a number with decimals, bytes or a list, or no two rows share one.
     """
     if not may_miss:
         _check_all_there(column, where)
@@ -226,6 +234,8 @@ def _check_named(column: pd.Series, where: str) -> None:
             f"{labels} are numbers with decimals, such as {odd}; classes are integers or names: make such of them, or "
             "choose another label column."
         )
+    if column.map(lambda value: isinstance(value, bytes)).any():
+        raise DataError(f"{labels} are bytes, such as {column.iloc[0]!r:.40}; write them as text, in UTF-8.")
     if not column.map(lambda value: isinstance(value, Hashable)).all():
         raise DataError(
             f"{labels} are lists or tables, such as {str(column.iloc[0])!r:.40}; classes are integers or names: choose "

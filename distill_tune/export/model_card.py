@@ -102,7 +102,8 @@ def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, s
         pictures = " a picture, a folder of pictures, or" if input_shape[0] in (1, 3) else ""
         return (
             f"INPUT is{pictures} a file of images in the training data's units, integers from 0 to 255: .npy or .npz, "
-            f"[n, {shape}] (channels, height, width), or CSV or Parquet with {pixels} columns, a row an image."
+            f"[n, {shape}] (channels, height, width), or CSV or Parquet with {pixels} columns, a row an "
+            "image with its pixels in that order."
         )
     needed = {*(number["name"] for number in encoder["numbers"]), *encoder["categories"]}
     used = [name for name in encoder["columns"] if name in needed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ def write_trials(path: Path, rows: list[dict[str, Any]]) -> None:
 def _column(values: list[Any]) -> pa.Array:
     kinds = {_kind(value) for value in values if value is not None}
     if list not in kinds and len(kinds) <= 1:
-        return pa.array(values)
+        with suppress(pa.ArrowInvalid, OverflowError):  # of integers for which numbers of 64 bits have no room
+            return pa.array(values)
     return pa.array([None if value is None else json.dumps(value) for value in values])
 
 

@@ -23,7 +23,14 @@ _LUMA = (0.299, 0.587, 0.114)
 class ImageClassifier(nn.Module):
     """Normalised images [batch, channels, height, width] to raw logits [batch, classes]."""
 
-    def __init__(self, model: nn.Module, channels: int, size: tuple[int, int] | None = None, mode: str = "bilinear"):
+    def __init__(
+        self,
+        model: nn.Module,
+        channels: int,
+        size: tuple[int, int] | None = None,
+        mode: str = "bilinear",
+        is_flipped: bool = False,
+    ):
         """Wrap a model, whose weights keep their names behind `model.`.
 
         Args:
@@ -31,10 +38,11 @@ class ImageClassifier(nn.Module):
             channels: Of the images that it reads.
             size: Height and width of these; None: it reads any, and images stay as they are.
             mode: How they are resized, `bilinear` or `bicubic`.
+            is_flipped: Whether it reads their channels in the opposite order: blue, green, red.
         """
         super().__init__()
         self.model = model
-        self.channels, self.size, self.mode = channels, size, mode
+        self.channels, self.size, self.mode, self.is_flipped = channels, size, mode, is_flipped
         self._order: list[int] | None = None
 
     @property
@@ -47,6 +55,8 @@ class ImageClassifier(nn.Module):
         images = self._with_channels(images)
         if self.size is not None and tuple(images.shape[2:]) != self.size:
             images = nn.functional.interpolate(images, self.size, mode=self.mode, antialias=True)
+        if self.is_flipped:
+            images = images.flip(1)
         logits: Tensor = self.model(pixel_values=images, return_dict=True).logits
         return logits if self._order is None else logits[:, self._order]
 

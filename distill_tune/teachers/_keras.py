@@ -154,7 +154,7 @@ def _reading_without(layer: Any, keys: tuple[str, ...]) -> Any:
 
 
 def _without_ending(keras: Any, model: Any) -> tuple[Any, str]:
-    """The model without a softmax or sigmoid at its end, and the name of what was taken off; empty if nothing was.
+    """The model without a softmax, its logarithm or a sigmoid at its end, and the name of what was taken off, or "".
 
     A last layer that the model calls elsewhere too must stay as it is; if it is an activation alone, the model ends
     before its last call.
@@ -165,7 +165,8 @@ def _without_ending(keras: Any, model: Any) -> tuple[Any, str]:
         inner, taken_off = (None, "") if is_shared else _without_ending(keras, last)
         return (model, taken_off) if inner is last else (model, "")
     is_softmax = isinstance(last, keras.layers.Softmax)
-    endings = {keras.activations.softmax: "softmax", keras.activations.sigmoid: "sigmoid"}
+    known = keras.activations
+    endings = {known.softmax: "softmax", known.log_softmax: "log-softmax", known.sigmoid: "sigmoid"}
     taken_off = "softmax" if is_softmax else endings.get(getattr(last, "activation", None), "")
     if is_softmax or (taken_off and is_shared and isinstance(last, keras.layers.Activation)):
         return keras.Model(model.inputs, _last_call(model, last).input_tensors[0]), taken_off

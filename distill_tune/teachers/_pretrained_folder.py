@@ -15,14 +15,14 @@ from typing import Any
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.paths import exists, expanded, is_folder
 
-_CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
+_CONFIG, _PREPROCESSOR, _PROCESSOR = "config.json", "preprocessor_config.json", "processor_config.json"
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _ADAPTER = "adapter_config.json"
-_FETCHED = [_CONFIG, _PREPROCESSOR, _WEIGHTS, _INDEX, "model-*-of-*.safetensors"]
+_FETCHED = [_CONFIG, _PREPROCESSOR, _PROCESSOR, _WEIGHTS, _INDEX, "model-*-of-*.safetensors"]
 """The only files that are taken from the Hub."""
 _NAME_ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
-_BICUBIC = 3
-"""`PIL.Image.Resampling.BICUBIC`, as `resample` has it."""
+_BILINEAR, _BICUBIC = 2, 3
+"""`PIL.Image.Resampling.BILINEAR` and `BICUBIC`, as `resample` has them."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,25 @@ class PretrainedFolder:
                 f"teacher.path: the weights of {self.path!r} are an adapter's, or are said to be elsewhere, but must "
                 "be a whole model's; merge them and write the model with save_pretrained."
             )
-        prepared = self.folder / _PREPROCESSOR
-        return [self.folder / _CONFIG, *weights, *([prepared] if prepared.is_file() else [])]
+        prepared = [self.folder / name for name in (_PREPROCESSOR, _PROCESSOR)]
+        return [self.folder / _CONFIG, *weights, *(path for path in prepared if path.is_file())]
 
     def preprocessing(self) -> Preprocessing | None:
-        """How its images are prepared, if the folder says so.
+        """How its images are prepared, if the folder says so: in one of three files, in the order of transformers.
+
+        What reads texts too (CLIP) is saved with all of its parts in one file, and networks of timm have theirs beside
+        the model's configuration.
 
         Raises:
-            TeacherError: the file cannot be read.
+            TeacherError: a file cannot be read.
         """
-        says = self._json(_PREPROCESSOR)
-        return None if says is None else Preprocessing(says)
+        nested = (self._json(_PROCESSOR) or {}).get("image_processor")
+        if isinstance(nested, dict):
+            return Preprocessing(nested, _PROCESSOR)
+        if (says := self._json(_PREPROCESSOR)) is not None:
+            return Preprocessing(says, _PREPROCESSOR)
+        of_timm = (self._json(_CONFIG) or {}).get("pretrained_cfg")
+        return Preprocessing(_as_transformers(of_timm), _CONFIG) if isinstance(of_timm, dict) else None
 
     def _weights(self) -> list[Path]:
         if (self.folder / _WEIGHTS).is_file():
@@ -112,9 +120,11 @@ class PretrainedFolder:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What preprocessor_config.json says of images."""
+    """What a folder says of images."""
 
     says: dict[str, Any]
+    file: str
+    """That says it."""
 
     def normalisation(self, channels: int) -> tuple[list[float], list[float]]:
         """Mean and deviation of each of the model's channels, in stored units (0 to 255).
@@ -125,21 +135,37 @@ class Preprocessing:
         factor = self.says.get("rescale_factor", 1 / 255) if self.says.get("do_rescale", True) else 1.0
         mean: Any = [0.0] * channels
         std: Any = [1.0] * channels
-        if self.says.get("do_normalize", True):
+        if self.says.get("do_normalize", not self._is_of_mobilevit):
             mean, std = self.says.get("image_mean"), self.says.get("image_std")
         is_more = self.says.get("rescale_offset") or self.says.get("include_top")
         if is_more or not (_numbers(mean, channels) and _numbers(std, channels) and _numbers([factor], 1)):
             what = "shifts or normalises images twice" if is_more else f"has image_mean = {mean} and image_std = {std}"
             raise TeacherError(
-                f"teacher.path: {_PREPROCESSOR} {what}, but must have {channels} number{'s' * (channels > 1)} of each; "
+                f"teacher.path: {self.file} {what}, but must have {channels} number{'s' * (channels > 1)} of each; "
                 "write teacher.huggingface.mean and std, of pixels divided by 255."
             )
         if min(*std, factor) <= 0:
             raise TeacherError(
-                f"teacher.path: image_std and rescale_factor in {_PREPROCESSOR} must be greater than 0, but are {std} "
+                f"teacher.path: image_std and rescale_factor in {self.file} must be greater than 0, but are {std} "
                 f"and {factor}; write teacher.huggingface.mean and std, of pixels divided by 255."
             )
         return [value / factor for value in mean], [value / factor for value in std]
+
+    @property
+    def channels(self) -> int | None:
+        """Of the images that the model reads, as far as the mean of each says it."""
+        mean = self.says.get("image_mean")
+        return len(mean) if isinstance(mean, list) else None
+
+    @property
+    def is_flipped(self) -> bool:
+        """Whether the model reads blue, green and red, in this order."""
+        return bool(self.says.get("do_flip_channel_order", False))
+
+    @property
+    def _is_of_mobilevit(self) -> bool:
+        """Whether it is MobileViT's, the only one that may flip: it does not look at the mean that it is saved with."""
+        return "do_flip_channel_order" in self.says
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -155,6 +181,17 @@ class Preprocessing:
     def mode(self) -> str:
         """What `torch.nn.functional.interpolate` calls the way to resize."""
         return "bicubic" if self.says.get("resample") == _BICUBIC else "bilinear"
+
+
+def _as_transformers(of_timm: dict[str, Any]) -> dict[str, Any]:
+    """What timm's configuration of a network says of images, by the names of transformers."""
+    shape = of_timm.get("input_size")
+    return {
+        "image_mean": of_timm.get("mean"),
+        "image_std": of_timm.get("std"),
+        "size": shape[1:] if isinstance(shape, list) else None,
+        "resample": _BILINEAR if of_timm.get("interpolation") == "bilinear" else _BICUBIC,
+    }
 
 
 def _fetched(name: str) -> Path:

@@ -138,6 +138,11 @@ def test_rows_longer_than_the_header_are_refused(save_text: SaveText) -> None:
     refuse("csv", save_text("x,y\n" + "1,2,0\n3,4,1\n" * 9), "no table with separator ','")
 
 
+@pytest.mark.parametrize("name", ["people.csv.gz", "people.csv.zip", "people.xz"])
+def test_text_is_text_whatever_its_name(prepare: Prepare, save_text: SaveText, name: str) -> None:
+    assert prepare("csv", save_text(PEOPLE + "".join(f"{90 + i},,no\n" for i in range(9)), name)).input_shape == (4,)
+
+
 def test_text_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "latin.csv"
     path.write_bytes("ort,art\nKöln,a\nBonn,b\n".encode("latin-1") * 9)

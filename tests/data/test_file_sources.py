@@ -9,6 +9,7 @@ import pytest
 from source_files import PEOPLE, Prepare, SaveNpz, SaveText, refuse
 
 from distill_tune.data.raw import RawTable
+from distill_tune.data.splits import split_rows
 from distill_tune.errors import ConfigError, DataError
 
 
@@ -64,6 +65,29 @@ def test_columns_of_ones_own_may_be_numbered_and_are_named_by_their_text() -> No
     assert list(frame.columns) == [0, 1]
     with pytest.raises(DataError, match="own: has two columns named '1'; rename one"):
         RawTable(frame=frame.set_axis([1, "1"], axis=1), labels=labels, classes=("a", "b"), where="own")
+
+
+@pytest.mark.parametrize(("dtype", "like"), [(">f8", "f8"), (">i4", "i4"), ("longdouble", "f8")])
+def test_columns_of_ones_own_may_be_in_another_byte_order_or_longer(dtype: str, like: str) -> None:
+    rows, labels = np.random.default_rng(0).integers(-9, 9, (60, 2)), np.arange(60) % 2
+    theirs, raw = (
+        RawTable(frame=pd.DataFrame(rows.astype(kind)), labels=labels, classes=("a", "b"), where="own")
+        for kind in (dtype, like)
+    )
+    np.testing.assert_array_equal(theirs.row_hashes(), raw.row_hashes())
+    pd.testing.assert_frame_equal(theirs.frame, raw.frame)
+
+
+def test_the_own_test_split_may_be_counted_by_numpy() -> None:
+    labels = np.arange(60) % 2
+    raw = RawTable(
+        frame=pd.DataFrame({"x": np.arange(60)}),
+        labels=labels,
+        classes=("a", "b"),
+        where="own",
+        own_test=(labels[:20] == 0).sum().astype(np.uint8),
+    )
+    assert len(split_rows(raw, 0.3, None, 0).test) == 10
 
 
 def test_a_source_of_ones_own_is_checked_like_any_other(prepare: Prepare, monkeypatch: Any, tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """Images in a folder a class: what is read, in which order, at which size, and what is refused."""
 
 import json
+import os
 import shutil
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from torchvision.datasets import ImageFolder
 
 from distill_tune.config.sections import DataConfig
-from distill_tune.data import UNLABELLED, RawImages
+from distill_tune.data import UNLABELLED, Dataset, RawImages
 from distill_tune.data.build import build
 from distill_tune.data.image_files import decoded, files_in
 from distill_tune.data.inputs import read_inputs
@@ -220,6 +221,37 @@ def test_other_files_are_left_out_and_said_and_hidden_ones_do_not_count(photos: 
         f"{photos}/cat/notes.txt is no image by its name and left out, 1 in all",
         f"{photos}/loose.png is in no class's folder and left out, 1 in all",
     )
+
+
+@pytest.mark.parametrize("names", [("Testing", "Training"), ("test_set", "training_set"), ("seg_test", "seg_train")])
+def test_classes_that_seem_to_be_splits_are_said(tmp_path: Path, names: tuple[str, str]) -> None:
+    root = saved(tmp_path, [f"{name}/{kind}/{n}.png" for name in names for kind in ("cat", "dog") for n in range(3)])
+    raw = loaded(root)
+    assert raw.classes == names
+    said = f"{names[0]!r} and {names[1]!r} are read as classes; if they are splits, name them by data.image_folder."
+    assert any(note.startswith(said) for note in raw.notes)
+    assert loaded(root, train=names[1], test=names[0]).notes == ()
+
+
+@pytest.mark.parametrize("names", [("Train/1", "Test/1"), ("train/old/1", "bus/1"), ("valley/a/1", "train/a/1")])
+def test_classes_that_are_called_like_splits_may_be_classes(tmp_path: Path, names: tuple[str, str]) -> None:
+    assert loaded(saved(tmp_path, [f"{name}{n}.png" for name in names for n in range(3)])).notes == ()
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "tif", "webp"])
+def test_of_several_pictures_in_a_file_the_first_is_read_which_is_said(photos: Path, suffix: str) -> None:
+    first, then = photos / "dog" / f"9.{suffix}", photos / "dog" / "8.jpg"
+    Image.new("RGB", (5, 6), RED).save(first, save_all=True, append_images=[Image.new("RGB", (5, 6), BLUE)])
+    Image.new("RGB", (5, 6), RED).save(then, "MPO", save_all=True, append_images=[Image.new("RGB", (5, 6), BLUE)])
+    raw = loaded(photos)
+    assert np.abs(raw.inputs[-1].astype(int) - np.array(RED)[:, None, None]).max() < 5
+    assert raw.notes == (f"{first} holds several pictures, of which the first is read, 1 such files in all",)
+
+
+def test_what_is_left_out_may_have_a_name_that_is_no_utf_8(photos: Path, prepare: Callable[..., Dataset]) -> None:
+    (photos / "cat" / os.fsdecode(b"gr\xf6sse.txt")).write_text("of a cat")
+    said = f"{photos}/cat/gr\\udcf6sse.txt is no image by its name and left out, 1 in all"
+    assert said in prepare("image_folder", photos).notes
 
 
 def test_a_folder_that_links_to_itself_is_read_once(photos: Path) -> None:

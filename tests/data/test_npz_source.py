@@ -34,6 +34,17 @@ def test_moved_channels_are_said(prepare: Prepare, save_npz: SaveNpz) -> None:
     assert "channels moved from last to first" in prepare("npz", save_npz(inputs=random_images(60, 5, 4, 3))).notes[0]
 
 
+@pytest.mark.parametrize("shape", [(60, 1, 8, 3), (60, 3, 8, 1), (60, 3, 8, 3)])
+def test_channels_that_may_be_at_either_end_are_first_which_is_said(
+    prepare: Prepare, save_npz: SaveNpz, shape: tuple[int, ...]
+) -> None:
+    dataset = prepare("npz", save_npz(inputs=random_images(*shape)))
+    assert dataset.input_shape == shape[1:]
+    said = f", but might be last: {shape[1]} of 8 x {shape[3]} pixels"
+    assert dataset.notes[0].startswith("channels are first in ")
+    assert dataset.notes[0].endswith(said)
+
+
 @pytest.mark.parametrize(("shape", "which"), [((60, 6, 5, 4), "last"), ((60, 4, 6, 5), "first")])
 def test_channels_that_are_neither_1_nor_3_are_where_there_are_fewer_which_is_said(
     prepare: Prepare, save_npz: SaveNpz, shape: tuple[int, ...], which: str

@@ -20,11 +20,26 @@ from source_files import Prepare, refuse
         ),
         ([{"a": i % 3} for i in range(60)], "labels in 'kind' are lists or tables, such as"),
         ([None] * 60, "row 0 has no label in 'kind'"),
+        ([b"a", b"b"] * 30, "labels in 'kind' are bytes, such as b'a'; write them as text, in UTF-8"),
     ],
 )
 def test_columns_of_a_parquet_file_that_are_no_labels_are_refused(tmp_path: Path, kind: list[Any], said: str) -> None:
     pq.write_table(pa.table({"x": np.arange(60.0), "kind": kind}), tmp_path / "a.parquet")
     refuse("parquet", tmp_path / "a.parquet", said)
+
+
+@pytest.mark.parametrize("is_dictionary", [False, True])
+def test_text_that_is_no_utf8_is_refused_where_it_is_needed(
+    prepare: Prepare, tmp_path: Path, is_dictionary: bool
+) -> None:
+    towns = pa.array(["Köln".encode("latin-1"), b"Bonn", None] * 20, pa.binary())
+    text = pa.StringArray.from_buffers(60, towns.buffers()[1], towns.buffers()[2], towns.buffers()[0])
+    columns = {"x": np.arange(60.0), "town": text.dictionary_encode() if is_dictionary else text}
+    pq.write_table(pa.table(columns | {"kind": np.arange(60) % 3}), tmp_path / "a.parquet")
+    refuse("parquet", tmp_path / "a.parquet", r"column 'town' holds bytes, such as .*; make numbers or text of it")
+    assert prepare("parquet", tmp_path / "a.parquet", parquet={"ignore": ["town"]}).input_shape == (1,)
+    keys = {"label": "town"}
+    refuse("parquet", tmp_path / "a.parquet", "labels in 'town' are bytes", parquet=keys, rest="unlabelled")
 
 
 def test_two_columns_of_a_name_in_a_parquet_file_are_refused(tmp_path: Path) -> None:

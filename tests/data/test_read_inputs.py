@@ -1,6 +1,8 @@
 """New rows are read into exactly what training saw, whatever file they come in."""
 
 import re
+import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,22 @@ def test_files_of_another_kind_are_refused(tmp_path: Path, name: str, content: b
         read_inputs(tmp_path / name, None, (1, 2, 2))
 
 
+@pytest.mark.parametrize(
+    "shape", ["(4,, }", "(True, 2), }", "(10000000000000000000000000, 2), }", "(4, 2), }\n  x\n y"]
+)
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_arrays_whose_head_is_damaged_are_refused(tmp_path: Path, shape: str, suffix: str) -> None:
+    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}\n".encode()
+    array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + bytes(64)
+    if suffix == "npz":
+        with zipfile.ZipFile(tmp_path / "new.npz", "w") as file:
+            file.writestr("inputs.npy", array)
+    else:
+        (tmp_path / "new.npy").write_bytes(array)
+    with pytest.raises(DataError, match="truncated or damaged"):
+        read_inputs(tmp_path / f"new.{suffix}", None, (1, 2, 2))
+
+
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone.csv: no such file"):
         read_inputs(tmp_path / "gone.csv", None, (1, 2, 2))
@@ -215,6 +233,33 @@ def test_a_column_that_pandas_would_make_numbers_of_in_its_own_way_is_refused(
     encoder = TableEncoder.from_dict(people[1].encoder or {})
     with pytest.raises(DataError, match=re.escape(f"column 'age' must hold numbers, but holds {kind}; make numbers")):
         encoder.transform(frame)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [(pd.period_range("2020", periods=90, freq="M"), "period[M]"), (np.full(90, 1 + 2j, dtype="object"), "complex128")],
+)
+def test_so_are_periods_and_complex_numbers_that_are_objects(
+    people: tuple[pd.DataFrame, Dataset], column: Any, kind: str
+) -> None:
+    with pytest.raises(DataError, match=re.escape(f"column 'age' must hold numbers, but holds {kind}; make numbers")):
+        TableEncoder.from_dict(people[1].encoder or {}).transform(people[0].assign(age=column))
+
+
+def test_masked_cells_of_an_array_are_gaps() -> None:
+    frame = pd.DataFrame({"x": [1.0, None, 3.0], "y": [2.0, 5.0, 7.0]})
+    encoder = TableEncoder.fit(frame)
+    rows = np.ma.masked_array([[1.0, 2.0], [9.0, 5.0], [3.0, 7.0]], mask=[[0, 0], [1, 0], [0, 0]])
+    np.testing.assert_array_equal(read_inputs(rows, encoder.to_dict(), (3,)), encoder.transform(frame))
+
+
+@pytest.mark.parametrize("values", [[1.0, None, 3.0], ["a", None, "b"]])
+def test_an_empty_line_of_a_file_with_one_column_is_a_row(tmp_path: Path, values: list[Any]) -> None:
+    frame = pd.DataFrame({"x": values})
+    encoder = TableEncoder.fit(frame)
+    (tmp_path / "new.csv").write_text("\n".join(["x", *("" if each is None else str(each) for each in values), ""]))
+    expected = encoder.transform(frame)
+    np.testing.assert_array_equal(read_inputs(tmp_path / "new.csv", encoder.to_dict(), expected.shape[1:]), expected)
 
 
 def test_a_table_array_with_another_number_of_columns_is_refused(

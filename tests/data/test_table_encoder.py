@@ -77,6 +77,14 @@ def test_gaps_constants_and_categories_are_said() -> None:
     ]
 
 
+@pytest.mark.parametrize("dtype", ["int64", "Int64", "uint64"])
+def test_integers_that_become_one_number_are_said(dtype: str) -> None:
+    codes = pd.Series([2**60, 2**60 + 1, 2**61] * 10, dtype=dtype)
+    said = "has integers beyond 2^53, of which several become one number; if they are names, put a letter in front"
+    frame = pd.DataFrame({"code": codes, "time": codes // 4 * 4, "size": range(30)})
+    assert [note for note in TableEncoder.fit(frame).notes(frame) if "2^53" in note] == [f"column 'code' {said}"]
+
+
 def test_features_are_named_in_their_order() -> None:
     frame = pd.DataFrame({"city": ["x", None, "y"], "age": [30.0, 40.0, None]})
     assert TableEncoder.fit(frame).feature_names == (

@@ -178,6 +178,7 @@ def test_the_card_says_what_the_student_reads() -> None:
     assert "`x0`, `x1`, " in (many := input_sentence((21,), TableEncoder.fit(wide).to_dict()))
     assert "`x19`, ..., all in `student.json` (in" in many
     images = input_sentence((3, 5, 4), None)
+    assert images.endswith("or CSV or Parquet with 60 columns, a row an image with its pixels in that order.")
     assert ".npy or .npz, [n, 3, 5, 4] (channels, height, width), or CSV or Parquet with 60 columns" in images
     assert images.startswith("INPUT is a picture, a folder of pictures, or a file of images")
     assert input_sentence((4, 5, 4), None).startswith("INPUT is a file of images")

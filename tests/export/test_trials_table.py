@@ -22,6 +22,8 @@ from distill_tune.export.trials_table import write_trials
         (["auto", 4], ['"auto"', "4"]),
         ([True, 0.5], ["true", "0.5"]),
         ([[8], "auto"], ["[8]", '"auto"']),
+        ([2**70, 3], [str(2**70), "3"]),
+        ([2**60 + 1, 0.5], [str(2**60 + 1), "0.5"]),
     ],
     ids=str,
 )

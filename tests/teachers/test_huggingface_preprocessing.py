@@ -1,5 +1,7 @@
 """A Hugging Face teacher sees images as its own preprocessor makes them; what is not understood of it is refused."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,12 @@ from huggingface_models import (
     vit,
     write_preprocessing,
 )
+from PIL import Image
 from torch import Tensor
 
-from distill_tune.teachers import DataSpec
+from distill_tune.teachers import DataSpec, LoadedTeacher
+
+WIDER = replace(IMAGES, input_shape=(3, 32, 32))
 
 
 @pytest.mark.parametrize("data_spec", [IMAGES, GREY], ids=["coloured", "grey"])
@@ -45,13 +50,65 @@ def test_images_are_resized_as_its_own_preprocessor_does_but_for_rounding(
     processor = transformers.ViTImageProcessor(size=size, resample=resample, image_mean=MEAN, image_std=STD)
     processor.save_pretrained(tmp_path / "m")
     images = 64 + pixels(4, 3, 16, 16) // 2  # far from where bicubic values are cut off
-    loaded, seen = load(tmp_path / "m"), list[Tensor]()
+    seen = seen_by(load(tmp_path / "m"), images)
+    expected = processor(list(images), return_tensors="pt")["pixel_values"]
+    assert ((seen - expected).abs() * like(3, STD)).max() <= levels / 255 + 1e-5
+
+
+@pytest.mark.parametrize("flips", [True, False])
+def test_a_mobilevit_reads_blue_green_and_red_which_are_not_normalised(tmp_path: Path, flips: bool) -> None:
+    """Its preprocessor is saved with a mean and a deviation that it does not look at."""
+    vit(tmp_path / "m")
+    processor = transformers.MobileViTImageProcessor(do_resize=False, do_center_crop=False, do_flip_channel_order=flips)
+    processor.save_pretrained(tmp_path / "m")
+    images, said = pixels(4, 3, 16, 16), list[str]()
+    seen = seen_by(load(tmp_path / "m", said=said), images)
+    torch.testing.assert_close(seen, processor(list(images), return_tensors="pt")["pixel_values"])
+    assert said == ["teacher: it reads the channels of images from last to first (blue, green, red)"] * flips
+
+
+def test_what_is_saved_with_a_tokenizer_has_its_preprocessing_in_another_file(tmp_path: Path) -> None:
+    """As `CLIPProcessor.save_pretrained` writes it; what stands there goes before `preprocessor_config.json`."""
+    vit(tmp_path / "m")
+    processor = transformers.CLIPImageProcessor(do_resize=False, do_center_crop=False, image_mean=MEAN, image_std=STD)
+    told = {"image_processor": processor.to_dict(), "processor_class": "CLIPProcessor"}
+    (tmp_path / "m" / "processor_config.json").write_text(json.dumps(told))
+    write_preprocessing(tmp_path / "m", image_mean=[0.1] * 3, image_std=[0.1] * 3, do_resize=False)
+    found = transformers.AutoImageProcessor.from_pretrained(tmp_path / "m")
+    images = pixels(4, 3, 16, 16)
+    seen = seen_by(load(tmp_path / "m"), images)
+    torch.testing.assert_close(seen, found(list(images), return_tensors="pt")["pixel_values"])
+
+
+def test_an_older_file_of_a_processor_says_nothing_of_images(tmp_path: Path) -> None:
+    model, images = vit(tmp_path / "m"), pixels(4, 3, 16, 16)
+    (tmp_path / "m" / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
+    write_preprocessing(tmp_path / "m", image_mean=MEAN, image_std=STD, do_resize=False)
+    expected = model((images / 255 - like(3, MEAN)) / like(3, STD)).logits
+    torch.testing.assert_close(load(tmp_path / "m").module(images), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_of_timm_has_its_preprocessing_beside_its_configuration(tmp_path: Path) -> None:
+    pytest.importorskip("timm", reason="pip install timm")
+    told = {"mean": MEAN, "std": STD, "input_size": [3, 32, 32], "interpolation": "bilinear", "crop_pct": 1.0}
+    config = transformers.TimmWrapperConfig(architecture="resnet10t", pretrained_cfg=told, num_labels=3)
+    transformers.TimmWrapperForImageClassification(config).save_pretrained(tmp_path / "m")
+    images = pixels(4, 3, 32, 32)
+    processor = transformers.AutoImageProcessor.from_pretrained(tmp_path / "m")
+    expected = processor([Image.fromarray(each.permute(1, 2, 0).numpy()) for each in images])["pixel_values"]
+    torch.testing.assert_close(seen_by(load(tmp_path / "m", WIDER), images), expected)
+    assert load(tmp_path / "m", GREY).module.network.reads == (3, 32, 32)
+
+
+def seen_by(loaded: LoadedTeacher, images: Tensor) -> Tensor:
+    """What the model itself gets of them."""
+    assert loaded.module is not None
+    seen = list[Tensor]()
     loaded.module.network.model.register_forward_pre_hook(
         lambda model, args, given: seen.append(given["pixel_values"]), with_kwargs=True
     )
     loaded.module(images)
-    expected = processor(list(images), return_tensors="pt")["pixel_values"]
-    assert ((seen[0] - expected).abs() * like(3, STD)).max() <= levels / 255 + 1e-5
+    return seen[0]
 
 
 @pytest.mark.parametrize(

@@ -81,10 +81,13 @@ def test_its_layers_are_known_by_name_and_its_logits_are_no_feature(tmp_path: Pa
     assert not {"model", "model.classifier", "model.classifier.1"} & set(anatomy.shapes)
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "preprocessor_config.json"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "preprocessor_config.json", "processor_config.json"]
+)
 def test_another_file_is_another_teacher(tmp_path: Path, name: str) -> None:
     vit(tmp_path / "m")
     write_preprocessing(tmp_path / "m", image_mean=MEAN, image_std=STD)
+    (tmp_path / "m" / "processor_config.json").write_text("{}")
     config = TeacherConfig(source="huggingface", path=str(tmp_path / "m"))
     before = config.chosen("source").identity(config, IMAGES)
     (tmp_path / "m" / "README.md").write_text("says nothing")

@@ -64,15 +64,18 @@ def test_its_logits_are_keras_own(
     assert loaded.parameters == sum(weight.value.numel() for weight in model.trainable_weights)
 
 
-def test_a_softmax_that_was_taken_off_leaves_logits_where_probabilities_have_run_out_of_digits(tmp_path: Path) -> None:
-    model = functional((7,), [keras.layers.Dense(3, activation="softmax")])
+@pytest.mark.parametrize("ending", ["softmax", "log_softmax"])
+def test_a_softmax_that_was_taken_off_leaves_logits_where_probabilities_have_run_out_of_digits(
+    tmp_path: Path, ending: str
+) -> None:
+    model = functional((7,), [keras.layers.Dense(3, activation=ending)])
     kernel, bias = np.zeros((7, 3), np.float32), np.array([0, 200, -200], np.float32)
     model.set_weights([kernel, bias])
     model.save(tmp_path / "m.keras")
     said: list[str] = []
     loaded = load(tmp_path / "m.keras", ROWS, said.append)
     np.testing.assert_array_equal(loaded.module(torch.zeros(1, 7)).numpy(), [[0, 200, -200]])
-    assert said == ["teacher: the last softmax is taken off, so that its outputs are raw logits"]
+    assert said == [f"teacher: the last {ending.replace('_', '-')} is taken off, so that its outputs are raw logits"]
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (1, 6, 5), (30,), (None, None, 1)])

@@ -6,6 +6,7 @@ photos/train/cat/1.jpg, ..., photos/test/cat/9.jpg, ...                with a te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 _SPLITS = frozenset({"test", "train", "val", "valid", "validation"})
 """Usual names of the folders of splits."""
+_LIKE_A_SPLIT = re.compile(
+    r"(.*[-_ ])?(train(ing)?|test(ing)?|val(id(ation)?)?)([-_ ]?(set|data|images|\d+))?", re.IGNORECASE
+)
+"""Names that others are known by; a class may be called so too."""
 
 
 def _is_name(text: str) -> str:
@@ -73,13 +78,14 @@ class ImageFolder(Source):
         more = [] if parts.unlabelled is None else _some_files(parts.unlabelled)
         tested, their_labels = _labelled(parts.test_folders, classes)
         paths, labels = paths + more + tested, labels + [UNLABELLED] * len(more) + their_labels
+        kinds = kinds_of(paths)
         return RawImages(
-            inputs=decoded(paths, self._shape(paths, parts.root)),
+            inputs=decoded(paths, self._shape(paths, kinds, parts.root)),
             labels=np.array(labels, dtype=np.int64),
             classes=tuple(classes),
             where=str(parts.root),
             own_test=len(tested),
-            notes=parts.notes(),
+            notes=(*parts.notes(), *_said_of_several(paths, kinds)),
         )
 
     def _parts(self, config: DataConfig) -> _Parts:
@@ -110,8 +116,7 @@ class ImageFolder(Source):
         are_splits = names - {self.test, self.unlabelled} <= _SPLITS
         return are_splits or ("test" in names and all(_subfolders(root / name) for name in ("train", "test")))
 
-    def _shape(self, paths: Sequence[Path], root: Path) -> tuple[int, int, int]:
-        kinds = kinds_of(paths)
+    def _shape(self, paths: Sequence[Path], kinds: Sequence[Kind], root: Path) -> tuple[int, int, int]:
         channels = self.channels or max(kind.channels for kind in kinds)
         if self.size is None:
             return channels, *_common_size(paths, kinds, root)
@@ -163,10 +168,23 @@ class _Parts:
         of_classes = [self.train, *filter(None, [self.test])]
         loose = sorted(path for folder in of_classes for path in folder.iterdir() if is_image(path))
         return (
-            *(f"{path}: is left out; data.image_folder.test could name it" for path in aside),
-            *([f"{others[0]} is no image by its name and left out, {len(others):,} in all"] if others else []),
-            *([f"{loose[0]} is in no class's folder and left out, {len(loose):,} in all"] if loose else []),
+            *(f"{_written(path)}: is left out; data.image_folder.test could name it" for path in aside),
+            *self._said_of_split_like_classes(),
+            *(
+                [f"{_written(others[0])} is no image by its name and left out, {len(others):,} in all"]
+                if others
+                else []
+            ),
+            *([f"{_written(loose[0])} is in no class's folder and left out, {len(loose):,} in all"] if loose else []),
         )
+
+    def _said_of_split_like_classes(self) -> list[str]:
+        """That folders which seem to be splits are classes: those of classes may be in them, under other names."""
+        found = [path for path in self.class_folders if _LIKE_A_SPLIT.fullmatch(path.name)]
+        if len(found) < 2 or not any(map(_subfolders, found)):
+            return []
+        names = " and ".join(repr(path.name) for path in found)
+        return [f"{names} are read as classes; if they are splits, name them by data.image_folder.train and test"]
 
 
 def _root(config: DataConfig) -> Path:
@@ -209,6 +227,20 @@ def _some_files(folder: Path) -> list[Path]:
 def _told(path: Path) -> str:
     """With its folder, which is its class: in many data sets each class numbers its images anew."""
     return repr(f"{path.parent.name}/{path.name}")
+
+
+def _said_of_several(paths: Sequence[Path], kinds: Sequence[Kind]) -> list[str]:
+    found = [path for path, kind in zip(paths, kinds, strict=True) if kind.is_several]
+    if not found:
+        return []
+    return [
+        f"{_written(found[0])} holds several pictures, of which the first is read, {len(found):,} such files in all"
+    ]
+
+
+def _written(path: Path) -> str:
+    """As it can be kept with the data: a name may be no UTF-8."""
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 def _common_size(paths: Sequence[Path], kinds: Sequence[Kind], root: Path) -> tuple[int, int]:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
 
 
+_FORMAT = 2
+"""Raised when the logits of the same folder are other numbers."""
+
+
 @TEACHERS.register
 class HuggingFace(NetworkTeacher):
     """`[teacher] source = "huggingface", path = "folder"`, or a name on the Hub, `path = "owner/name"`."""
@@ -35,7 +39,7 @@ class HuggingFace(NetworkTeacher):
         from distill_tune.checksum import sha256_of
 
         version = _transformers().__version__
-        return f"{sha256_of(*_folder(config).files())} {self.model_dump_json()} {version}"
+        return f"{_FORMAT} {sha256_of(*_folder(config).files())} {self.model_dump_json()} {version}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Open the model, put its resize and normalisation in front and its labels in order, and try two samples."""
@@ -54,15 +58,16 @@ class HuggingFace(NetworkTeacher):
     ) -> LoadedTeacher:
         from distill_tune.teachers._huggingface import ImageClassifier, check_channels
 
-        channels = channels_in(model.config) or data_spec.input_shape[0]
-        check_channels(data_spec.input_shape[0], channels)
         says = folder.preprocessing()
+        channels = channels_in(model.config) or (says and says.channels) or data_spec.input_shape[0]
+        check_channels(data_spec.input_shape[0], channels)
         if says is None or self.mean is not None or self.std is not None:
             units = self.normalisation(replace(data_spec, input_shape=(channels, *data_spec.input_shape[1:])))
         else:
             units = says.normalisation(channels)
         size = (says and says.size) or size_in(model.config)
-        network = ImageClassifier(model.eval(), channels, size, says.mode if says else "bilinear")
+        how = (says.mode, says.is_flipped) if says else ()
+        network = ImageClassifier(model.eval(), channels, size, *how)
         teacher = self.ready(network, data_spec, units)
         order = _order(_labels(model), data_spec.classes)
         if order != sorted(order):
@@ -144,6 +149,8 @@ def _told(data_spec: DataSpec, network: Any, order: list[int], labels: list[str]
     if wanted != data_spec.input_shape:
         given, read = ("x".join(map(str, shape)) for shape in (data_spec.input_shape, wanted))
         yield f"images of {given} are turned into the {read} that it reads"
+    if network.is_flipped:
+        yield "it reads the channels of images from last to first (blue, green, red)"
     if order != sorted(order):
         yield f"its logits are put in the order of the data's classes ({named_apart(data_spec.classes)})"
     elif labels != list(data_spec.classes):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
 
 
-_FORMAT = 2
+_FORMAT = 3
 """Raised when the logits of the same file are other numbers."""
 
 

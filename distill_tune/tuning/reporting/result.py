@@ -87,8 +87,12 @@ class Result:
 
     @cached_property
     def objectives(self) -> list[str]:
-        """What was searched for; the first one names the winner."""
-        return [*SearchConfig.model_validate(self.tables.get("search", {})).objectives]
+        """What was searched for; the first one names the winner.
+
+        Nothing else of the section is looked at: a sampler or scheduler of the user's own need not be importable here.
+        """
+        told = {key: value for key, value in self.tables.get("search", {}).items() if key == "objectives"}
+        return [*SearchConfig.model_validate(told).objectives]
 
     @property
     def objective(self) -> str:

@@ -267,5 +267,10 @@ def test_what_users_name_is_no_markup_on_an_axis() -> None:
     assert range_axis("<b>x</b>", Choice(("a", "b")))["title"]["text"] == "&lt;b&gt;x&lt;/b&gt;"
 
 
+def test_values_to_choose_from_that_are_nearly_alike_are_told_apart() -> None:
+    found = Choice((0.9, 0.9995, 0.9999, 8))
+    assert range_axis("rate", found)["categoryarray"] == ["0.9", "0.9995", "0.9999", "8"]
+
+
 def test_what_is_not_finite_is_left_out_of_json() -> None:
     assert plain({"y": [math.nan, math.inf, 0.123456789, 3, None, "x"]}) == {"y": [None, None, 0.12346, 3, None, "x"]}

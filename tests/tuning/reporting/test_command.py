@@ -47,6 +47,15 @@ def test_of_several_it_writes_one_page_in_the_current_folder(
     assert "2 searches side by side" in (tmp_path / "comparison.html").read_text()
 
 
+def test_parts_of_the_user_s_own_need_not_be_there(tmp_path: Path) -> None:
+    summed_up(tmp_path, played(tmp_path, trials=4))
+    told = (tmp_path / "search.toml").read_text()
+    own = told.replace('scheduler = "asha"', 'scheduler = "absent:Mine"\nsampler = "absent:Its"')
+    (tmp_path / "search.toml").write_text(own)
+    assert own != told
+    assert main([str(tmp_path)]) == 0
+
+
 def test_it_writes_where_it_is_told_to(folder: Path, tmp_path: Path) -> None:
     assert main([str(folder), "-o", str(tmp_path / "page.html")]) == 0
     assert (tmp_path / "page.html").stat().st_size > 1_000_000  # with plotly.js in it

@@ -83,7 +83,7 @@ def value_axis(name: str, title: str | None = None, **more: Any) -> dict[str, An
 def range_axis(title: str, found: Range, ticks: int = 5) -> dict[str, Any]:
     """The axis of a searched value: its whole range, spread as it is searched, and a choice's values in their order."""
     if isinstance(found, Choice):
-        names = [plain_text(show(value)) for value in found.values]
+        names = [plain_text(written(value)) for value in found.values]
         return axis(title, type="category", categoryorder="array", categoryarray=names)
     marks = [found.at(share / (ticks - 1)) for share in range(ticks)]
     low, high = (math.log10(end) if found.log else end for end in (found.low, found.high))
@@ -95,6 +95,11 @@ def range_axis(title: str, found: Range, ticks: int = 5) -> dict[str, Any]:
         tickvals=marks,
         ticktext=[show(mark) for mark in marks],
     )
+
+
+def written(value: Any) -> str:
+    """A value of a choice, with all of its digits: of two that are rounded to one, the points would be in one place."""
+    return f"{value:.15g}" if isinstance(value, float) else show(value)
 
 
 def with_intervals(

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from distill_tune.config.ranges import Interval, Range
-from distill_tune.tuning.reporting.charts._base import Chart, plain_text
+from distill_tune.tuning.reporting.charts._base import Chart, plain_text, written
 from distill_tune.tuning.reporting.result import Result, is_share
 from distill_tune.tuning.showing.wording import short_names, show
 
@@ -51,7 +51,7 @@ def _axis(label: str, found: Range, values: list[Any]) -> dict[str, Any]:
 def _of_choice(choices: tuple[Any, ...], values: list[Any]) -> dict[str, Any]:
     """The choices at equal distances, in the order in which they are written."""
     places = {json.dumps(choice): place for place, choice in enumerate(choices)}
-    ticks = dict(zip(places.values(), map(show, choices), strict=True))
+    ticks = dict(zip(places.values(), map(written, choices), strict=True))
     return _placed([None if value is None else places.get(json.dumps(value)) for value in values], ticks)
 
 

@@ -17,6 +17,7 @@ from distill_tune.tuning.reporting.charts._base import (
     plain_text,
     range_axis,
     value_axis,
+    written,
 )
 from distill_tune.tuning.reporting.result import Result
 from distill_tune.tuning.showing.wording import short_names, show
@@ -69,7 +70,7 @@ def _points(
             "name": label,
             "legendgroup": label,
             "showlegend": is_first,
-            "x": [t.values[name] if numbers else plain_text(show(t.values[name])) for t in found],
+            "x": [t.values[name] if numbers else plain_text(written(t.values[name])) for t in found],
             "y": [result.last(trial) for trial in found],
             "xaxis": x,
             "yaxis": y,
