@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -76,6 +77,33 @@ def test_multiply_adds_are_those_of_pytorchs_own_counter(name: str, shape: tuple
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, *shape))
     assert multiply_adds(network, shape) == counter.get_total_flops() // 2
+
+
+class Product(nn.Module):
+    """Multiplies what it reads, [batch, 5, 4], by weights of its own."""
+
+    def __init__(self, multiply: Callable[..., torch.Tensor], *shape: int):
+        super().__init__()
+        self.multiply, self.weights = multiply, nn.Parameter(torch.ones(shape))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.multiply(inputs, self.weights)
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (Product(lambda x, w: x @ w, 4), 5 * 4),
+        (Product(lambda x, w: x @ w, 4, 3), 5 * 4 * 3),
+        (Product(lambda x, w: torch.stack([torch.addmv(w[:5], each, w[:4]) for each in x]), 5), 5 * 4),
+        (Product(lambda x, w: torch.stack([torch.dot(each.flatten(), w) for each in x]), 20), 5 * 4),
+        (Product(lambda x, w: torch.addbmm(w, x, x.mT), 5, 5), 5 * 4 * 5),
+        (Product(lambda x, w: torch.einsum("btd,d->bt", x, w), 4), 5 * 4),
+    ],
+    ids=["vector", "matrix", "addmv", "dot", "addbmm", "einsum"],
+)
+def test_every_way_to_write_a_product_is_counted(network: nn.Module, expected: int) -> None:
+    assert multiply_adds(network, (5, 4)) == expected
 
 
 class NeverAlone(nn.Module):
