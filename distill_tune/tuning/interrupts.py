@@ -15,8 +15,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-_ONCE = b"\nStopping after the current step; results are saved. Press Ctrl-C again to stop at once.\n"
-_ONCE_AT_THE_END = b"\nThe students are being examined, which is the last step. Press Ctrl-C again to stop at once.\n"
+_ONCE = "Stopping after the current step; results are saved."
 
 
 def keep_children_up() -> None:
@@ -34,8 +33,8 @@ class Interrupt:
     def __init__(self) -> None:
         self.requested = False
         """Whether to end, in order."""
-        self.is_last_step = False
-        """Whether what is going on ends the search, so that a first signal has nothing to keep from beginning."""
+        self.last_step = ""
+        """What is going on in words, where it ends the search, so that a first signal keeps nothing from beginning."""
         self.is_done = False
         """Whether all is done but to end Ray, so that a signal has nothing left to end."""
         self._in_order = False
@@ -48,7 +47,8 @@ class Interrupt:
         if self.requested or not self._in_order:
             raise KeyboardInterrupt
         self.requested = True
-        told = _ONCE_AT_THE_END if self.is_last_step else _ONCE
+        said = f"{self.last_step}, which is the last step." if self.last_step else _ONCE
+        told = f"\n{said} Press Ctrl-C again to stop at once.\n".encode()
         with suppress(OSError):  # the terminal may be what is gone
             os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, told)  # a handler must not use buffered files
 

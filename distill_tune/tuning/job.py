@@ -132,6 +132,7 @@ class Job:
                 yield
             finally:
                 is_done, self.interrupt.is_done = self.interrupt.is_done, False
+                self.interrupt.last_step = "The results are being copied"
         self.interrupt.is_done = is_done
 
     def _search_context(self, stack: ExitStack) -> SearchContext:

@@ -219,7 +219,7 @@ class Session:
 
         self.reporter.tell(*failures_in_words(confirmation), *left_out_in_words(confirmation))
         began_s = time.monotonic()
-        self.interrupt.is_last_step = True
+        self.interrupt.last_step = "The students are being examined"
         self.claim.logbook.write(Entry.TEST_OPENED)
         self.claim.history.tests_opened += 1
         head = {**self._head, **self._front(confirmation)}

@@ -63,7 +63,7 @@ from distill_tune.tuning.interrupts import Interrupt, heard
 
 interrupt = Interrupt()
 with heard(interrupt), interrupt.in_order():
-    interrupt.is_last_step = sys.argv[1] == "last"
+    interrupt.last_step = sys.argv[1]
     os.kill(os.getpid(), signal.SIGINT)
     print("goes on")
 """
@@ -72,8 +72,8 @@ with heard(interrupt), interrupt.in_order():
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ("any", "Stopping after the current step; results are saved."),
-        ("last", "The students are being examined, which"),
+        ("", "Stopping after the current step; results are saved."),
+        ("The students are being examined", "The students are being examined, which"),
     ],
 )
 def test_the_first_ctrl_c_says_what_it_does(step: str, said: str) -> None:
@@ -81,6 +81,32 @@ def test_the_first_ctrl_c_says_what_it_does(step: str, said: str) -> None:
     assert done.stdout == "goes on\n"
     assert done.stderr.startswith(f"\n{said}")
     assert done.stderr.endswith(" Press Ctrl-C again to stop at once.\n")
+
+
+COPYING = """
+import os, signal
+from contextlib import contextmanager
+from unittest.mock import Mock
+from distill_tune.tuning.interrupts import heard
+from distill_tune.tuning.job import Job
+
+@contextmanager
+def kept():
+    yield
+    os.kill(os.getpid(), signal.SIGINT)
+    print("goes on")
+
+job = Job(Mock(), Mock())
+with heard(job.interrupt), job.interrupt.in_order(), job._copied(kept()):
+    job.interrupt.last_step, job.interrupt.is_done = "The students are being examined", True
+assert job.interrupt.is_done
+"""
+
+
+def test_the_first_ctrl_c_in_the_last_copy_says_that_it_is_this_that_goes_on() -> None:
+    done = subprocess.run([sys.executable, "-c", COPYING], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "goes on\n"
+    assert done.stderr.startswith("\nThe results are being copied, which is the last step. Press Ctrl-C again")
 
 
 WITH_RAY = """
