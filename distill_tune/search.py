@@ -75,11 +75,12 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     if given.dry_run:
         from distill_tune.tuning.cluster.connection import is_there_already
         from distill_tune.tuning.dry_run import dry_run
+        from distill_tune.tuning.state.history import History
         from distill_tune.users_faults import users_faults_refused
 
         with users_faults_refused():
-            is_here = not is_there_already(order.address)
-            return dry_run(order.space, order.folder, must_fit=is_here, notes=order.notes)
+            is_here, past = not is_there_already(order.address), None if order.is_new else History.of(order.folder)
+            return dry_run(order.space, order.folder, must_fit=is_here, notes=order.notes, past=past)
 
     from distill_tune.tuning.job import Job
     from distill_tune.tuning.showing.display import Reporter, SteadyConsole

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 
 import tomli_w
@@ -21,22 +22,26 @@ from distill_tune.data.build import build
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_fold, check_students, dealt_out
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
-from distill_tune.export.result_folder import SHARED_CACHE
+from distill_tune.export.result_folder import CACHE, SHARED_CACHE
 from distill_tune.teachers import unread_keys
 from distill_tune.tuning.cluster.connection import check_sockets
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, estimated_examination_s, samples_per_epoch
-from distill_tune.tuning.planning.fitting import Fitted, fit
+from distill_tune.tuning.planning.fitting import Fitted, fit, known_to_fit
 from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.planning.teacher_time import TeacherTime, estimated_teacher_time
 from distill_tune.tuning.proposals.warm_start import known_of_others
 from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.showing.display import SteadyConsole
 from distill_tune.tuning.showing.wording import duration
+from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.plan import ConfirmationPlan
+from distill_tune.tuning.state.records import Status
 
 
-def dry_run(space: Space, folder: Path, must_fit: bool = True, notes: Sequence[str] = ()) -> int:
+def dry_run(
+    space: Space, folder: Path, must_fit: bool = True, notes: Sequence[str] = (), past: History | None = None
+) -> int:
     """Print the plan; returns the exit status.
 
     Args:
@@ -44,6 +49,7 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True, notes: Sequence[s
         folder: the result folder.
         must_fit: whether a trial must fit on this machine, since no cluster is given.
         notes: what must be said of an old search that would go on.
+        past: of such a search, whose space leaves nothing open, and of which some is done.
 
     Raises:
         InputError: whatever a search would refuse, but for what only its teacher can tell.
@@ -58,17 +64,20 @@ def dry_run(space: Space, folder: Path, must_fit: bool = True, notes: Sequence[s
         places = places_of_this_machine(space.config.resources, must_fit)
         for note in (*notes, *unread_keys(space.config.teacher)):
             console.print(note)
-        fitted = fit(space, dataset, places, console.print)
+        known = [] if past is None else list(past.records.values())
+        fitted = fit(space, dataset, places, console.print) if past is None else known_to_fit(space, dataset, known)
         check_students(fitted.space, dataset)
         _show(console, fitted.space, dataset)  # whoever is still to write the teacher's logits needs it
-        plan = _plan(fitted, dataset, folder, Path(temporary), places, is_here=must_fit)
+        plan = _plan(fitted, dataset, folder, Path(temporary), places, must_fit, past)
     console.print("\nPlan\n", style="bold")
     for line in plan:
         console.print(f"  {line}")
     return 0
 
 
-def _plan(fitted: Fitted, dataset: Dataset, folder: Path, temporary: Path, places: int, is_here: bool) -> list[str]:
+def _plan(
+    fitted: Fitted, dataset: Dataset, folder: Path, temporary: Path, places: int, is_here: bool, past: History | None
+) -> list[str]:
     """The lines of the plan.
 
     Raises:
@@ -77,17 +86,20 @@ def _plan(fitted: Fitted, dataset: Dataset, folder: Path, temporary: Path, place
     space, config, storage = fitted.space, fitted.space.config, folder.parent
     teachers = try_to_load(space, dataset, temporary)
     footprint = Footprint.of(space, dataset, fitted.limits, places)
-    footprint.check(storage)
-    teacher_time = estimated_teacher_time(space, dataset, teachers, storage / SHARED_CACHE)
+    if past is None:  # else the most of it is written
+        footprint.check(storage)
+    cache = storage / SHARED_CACHE if past is None else folder / CACHE
+    teacher_time = estimated_teacher_time(space, dataset, teachers, cache)
     samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
     each_s = estimated_examination_s(space, dataset)
-    of_others, at_a_time = list[str](), min(places, config.search.trials)
-    known_of_others(space, of_others.append)
+    of_others, left = list[str](), _trials_left(config, past)
+    if past is None or not past.study_bytes:  # what is learnt of others is learnt once
+        known_of_others(space, of_others.append)
     idle = idle_gpus([this_machine()], config.resources) if is_here else ""
     return [
         *of_others,
-        _budget(config, at_a_time, is_here),
-        *_times(config, epoch_s, samples, at_a_time),
+        _budget(config, left, places, is_here),
+        *_times(config, epoch_s, samples, left, places),
         _examination(config, each_s),
         _before(teacher_time, config.resources.workers_per_trial),
         *filter(None, [idle]),
@@ -115,20 +127,35 @@ def _show(console: SteadyConsole, space: Space, dataset: Dataset) -> None:
         console.print(f"  features, in order: {named_apart(names, len(names))}")
 
 
-def _budget(config: Config, places: int, is_here: bool) -> str:
+def _trials_left(config: Config, past: History | None) -> int:
+    """Trials that the search itself is still to train; of one without a teacher beside it nobody knows here."""
+    if past is None:
+        return config.search.trials
+    if past.ended_by is not None and not past.is_finished:  # a finished one is extended
+        return 0
+    never_ended = (Status.RUNNING, Status.INFEASIBLE)
+    return max(0, config.search.trials - sum(record.status not in never_ended for record in past.records.values()))
+
+
+def _budget(config: Config, left: int, places: int, is_here: bool) -> str:
     search, workers, searches = config.search, config.resources.workers_per_trial, ConfirmationPlan.of(config).searches
+    to_come = f", of which {left} are still to be trained" if left < search.trials else ""
     beside = ", as many again without a teacher" if searches > 1 else ""
-    limit = f", at most {search.time} with confirmation and examination" if search.time else ""
+    limit = f", at most {search.epochs:,} epochs of all of them" if search.epochs else ""
+    limit += f", at most {search.time} with confirmation and examination" if search.time else ""
     where = f"this machine's {cores()} cores" + ("" if is_here else " (the cluster has room of its own)")
-    return f"{search.trials} trials{beside}{limit}; {places} at a time on {where}, {workers} worker(s) each"
+    at_a_time = min(places, search.trials)
+    return f"{search.trials} trials{to_come}{beside}{limit}; {at_a_time} at a time on {where}, {workers} worker(s) each"
 
 
-def _times(config: Config, epoch_s: float | None, samples: int, places: int) -> list[str]:
+def _times(config: Config, epoch_s: float | None, samples: int, left: int, places: int) -> list[str]:
+    """The confirmation has all places, of which the search leaves some idle where it has fewer trials."""
     search, confirmation, epochs = config.search, ConfirmationPlan.of(config), _expected_epochs(config)
     if epoch_s is None:
         return [f"an epoch is {samples:,} samples; what it takes on a GPU cannot be timed here"]
-    runs, searches = confirmation.num_runs, confirmation.searches
-    search_s = searches * search.trials * epochs * epoch_s / places
+    runs, trials = confirmation.num_runs, [left, *[search.trials] * (confirmation.searches - 1)]
+    all_epochs = sum(min(count * epochs, search.epochs or inf) for count in trials)
+    search_s = all_epochs * epoch_s / min(places, search.trials)
     confirm_s = confirmation.rounds(places) * search.max_epochs * epoch_s
     return [
         f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student",

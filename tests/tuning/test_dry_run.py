@@ -1,0 +1,97 @@
+"""What `--dry-run` says, which must be what the search then does."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small import TABLES
+
+from distill_tune import search
+from distill_tune.config import Space
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.export.result_folder import CACHE
+from distill_tune.tuning import dry_run as module
+from distill_tune.tuning.dry_run import dry_run
+from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.state.logbook import Entry
+from distill_tune.tuning.state.records import Status, TrialRecord
+
+EPOCH_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _epochs_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in (module, "distill_tune.tuning.planning.fitting"):
+        name = place if isinstance(place, str) else place.__name__
+        monkeypatch.setattr(f"{name}.estimated_epoch_s", lambda space, dataset: EPOCH_S)
+    monkeypatch.setattr(module, "places_of_this_machine", lambda resources, must_fit: 4)
+
+
+def space_with(**search: Any) -> Space:
+    optim = {**TABLES["optim"], "precision": "float32"}
+    return Space.parse({**TABLES, "optim": optim, "search": {"max_epochs": 9, "scheduler": "none", **search}})
+
+
+def said(space: Space, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    assert dry_run(space, folder) == 0
+    return capsys.readouterr().out
+
+
+def test_epochs_of_all_trials_together_bound_the_time_of_the_search(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = said(space_with(trials=1000, epochs=40), tmp_path / "one", capsys)
+    assert "1000 trials, at most 40 epochs of all of them; 4 at a time" in plan
+    assert "search about 10:00 min at 9.0 epochs a trial" in plan
+
+
+def test_the_confirmation_of_a_single_trial_has_all_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = said(space_with(trials=1), tmp_path / "one", capsys)
+    assert "1 at a time" in plan
+    assert "then 15 confirmation runs of 9 epochs, about 45:00 min" in plan, "2 rounds, and 3 of the baselines"
+
+
+def begun(folder: Path, space: Space, trials: int) -> None:
+    """A search that has trained so many of its trials, and has one at work."""
+    claim = Claim.of_new(folder, space, "its command")
+    for number in range(trials + 1):
+        record = TrialRecord(number, f"{number:04d}", {}, parameters=5, multiply_adds=4)
+        claim.logbook.trial_started(record)
+        if number < trials:
+            record.status = Status.COMPLETED
+            claim.logbook.trial_ended(record)
+    claim.logbook.release()
+
+
+def test_a_search_that_goes_on_keeps_its_epochs_and_has_fewer_trials_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun(tmp_path / "one", space_with(trials=8, time="1m"), trials=5)
+    assert search.main(["--resume", "--name", "one", "--storage", str(tmp_path), "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "pay for" not in told
+    assert "max_epochs = 9" in told
+    assert "8 trials, of which 3 are still to be trained, at most 1m" in told
+    assert "search about 6:45 min at 9.0 epochs a trial" in told
+
+
+def test_of_a_search_that_has_ended_its_confirmation_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = space_with(trials=8)
+    begun(tmp_path / "one", space, trials=5)
+    claim = Claim.of_old(tmp_path / "one", "its second command")
+    claim.logbook.write(Entry.SEARCHED, ended_by="time")
+    claim.logbook.release()
+    assert search.main(["--resume", "--name", "one", "--storage", str(tmp_path), "--dry-run"]) == 0
+    assert "search about 0 s at" in capsys.readouterr().out
+
+
+def test_what_a_search_has_made_ready_is_looked_for_in_its_own_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = space_with(trials=8)
+    begun(tmp_path / "one", space, trials=0)
+    prepare(space, tmp_path / "one" / CACHE, lambda line: None)
+    assert search.main(["--resume", "--name", "one", "--storage", str(tmp_path), "--dry-run"]) == 0
+    assert "  before the search: Ray's start, some 5 s\n" in capsys.readouterr().out
