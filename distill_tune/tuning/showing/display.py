@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -54,6 +55,11 @@ def _view(epochs: int, rungs: Sequence[Rung], sign: int) -> RungView:
 class SteadyConsole(Console):
     """A console whose reader may leave (`| head`, a closed terminal): what is shown must not end what is searched."""
 
+    def __init__(self, **options: Any):
+        """As rich makes it, but colours that are forced (`FORCE_COLOR`) make no terminal of a log."""
+        super().__init__(**options)
+        self.is_interactive = self.is_interactive and self.file.isatty()
+
     def _check_buffer(self) -> None:
         """As rich does it, which hears of a broken pipe alone; a terminal that is gone says EIO."""
         try:
@@ -81,7 +87,7 @@ class Reporter:
         line = Text(heading, style="bold")
         if detail:
             line.append(f"  {detail}", style="not bold dim")
-        self.console.print(line, soft_wrap=not self.console.is_terminal)
+        self.console.print(line, soft_wrap=not self.console.is_interactive)
 
     def tell(self, *lines: str) -> None:
         """Lines of detail, and warnings."""

@@ -1,4 +1,4 @@
-"""Progress for people: a calm live panel in a terminal, and plain lines anywhere else.
+"""Progress for people: a calm live panel in a terminal that can move its cursor, and plain lines anywhere else.
 
 The panel is drawn four times a second from a thread of rich, whatever the trials do. Plain lines go to
 logs: one when a trial ends or another takes the lead, at most about one a second, and one that sums up what
@@ -70,7 +70,7 @@ class ProgressWatcher(Watcher):
         """The first trial brings up the panel."""
         with self._lock:
             self._tally.trial_started(record)
-        if self._console.is_terminal and self._live is None:
+        if self._console.is_interactive and self._live is None:
             self._live = Live(
                 get_renderable=self._draw,
                 console=self._console,
@@ -84,7 +84,7 @@ class ProgressWatcher(Watcher):
         with self._lock:
             self._tally.trial_reported(record)
             self._look_at_rungs()
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:
             self._lines.reported(record)
 
     def trial_paused(self, record: TrialRecord) -> None:
@@ -102,7 +102,7 @@ class ProgressWatcher(Watcher):
     def _say_how(self, record: TrialRecord) -> None:
         with self._lock:
             self._look_at_rungs()
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:
             self._lines.ended(record)
 
     def close(self) -> None:

@@ -1,9 +1,11 @@
 """The watcher in a terminal: panel or lines, phases, and the time that is left."""
 
+import io
+
 import pytest
 from watched_trials import Clock, console, lines, run, said, trial, watched
 
-from distill_tune.tuning.showing.display import RungView
+from distill_tune.tuning.showing.display import RungView, SteadyConsole
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 
@@ -24,6 +26,20 @@ def test_a_terminal_gets_the_panel_and_no_lines() -> None:
     assert "1 completed · 1 stopped" in said(live)
     assert "reached epoch 1: 2 (≥ 0.750)" in said(live)
     assert "stopped at epoch" not in said(live)
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"FORCE_COLOR": "1"}], ids=str)
+def test_what_cannot_move_its_cursor_gets_lines(variables: dict[str, str]) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return "FORCE_COLOR" not in variables
+
+    plain = SteadyConsole(file=Screen(), _environ=variables)
+    ledger, watcher = watched(plain, Clock())
+    run(ledger, trial(0), [0.5], Status.COMPLETED)
+    assert lines(plain)[0].startswith("trial 0000 leads at epoch 1")
+    watcher.close()
+    assert "\x1b[" not in said(plain)
 
 
 def test_closing_gives_the_cursor_back_and_may_happen_twice() -> None:
