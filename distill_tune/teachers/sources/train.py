@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from distill_tune.config.sections import TeacherConfig
 
+KEPT = "teacher.safetensors"
+"""In the teacher's folder: what was trained there."""
 _VERSION = 2
 """Raised when the same recipe comes to give another teacher."""
 _KEY, _DIGEST = "training", "sha256"
@@ -84,7 +86,7 @@ class Train(Teacher):
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Its kept weights, or a training from the start."""
         recipe = self._recipe(config)
-        kept = context.folder / "teacher.safetensors"
+        kept = context.folder / KEPT
         found = _read_kept(kept) or self._trained_once(recipe, context, kept)
         module = _build(config, data_spec)
         module.load_state_dict(found.weights)

@@ -26,6 +26,7 @@ from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.pace import step_s
 from distill_tune.students import Student, student_on
 from distill_tune.teachers import LoadedTeacher
+from distill_tune.teachers.sources.train import KEPT
 
 _LEAST_STEPS = 3
 
@@ -71,7 +72,7 @@ def _time_of(space: Space, dataset: Dataset, teacher: LoadedTeacher | Recipe, fo
             return TeacherTime(0.0, labelled if teacher.module is not None else 0, labelled * sample_s)
     config = own_config(teacher, space.config)
     network = student_on(Student.of(config.student), dataset)
-    is_kept = len(unlabelled) < len(variants)  # it has labelled some
+    is_kept = (folder / KEPT).is_file() or len(unlabelled) < len(variants)  # of a user's own source: has labelled some
     with on_device(device, network), threads_that_label_fastest(network, inputs) as sample_s:
         training_s = 0.0 if is_kept else _training_s(network, config, teacher["generations"], sample_s, dataset, device)
     return TeacherTime(training_s, labelled, labelled * sample_s)

@@ -72,6 +72,8 @@ def test_what_the_cache_has_takes_no_time(tmp_path: Path) -> None:
     more = estimated(spaces(teacher={"train": {"epochs": 1}, "views": 4}, augmentation=NOISE), tmp_path)
     assert more.training_s == 0
     assert more.labelled == 4 * samples(tmp_path, "train") + samples(tmp_path, "validation")
+    others = estimated(spaces(teacher={"train": {"epochs": 1}, "views": 4}, augmentation={"noise": 0.2}), tmp_path)
+    assert (others.training_s, others.labelled) == more[:2], "a teacher is kept that has labelled other views"
     assert estimated(spaces(teacher={"train": {"epochs": 2}}), tmp_path).training_s > 0
 
 
