@@ -144,8 +144,9 @@ def _budget(config: Config, left: int, places: int, is_here: bool) -> str:
     limit = f", at most {search.epochs:,} epochs of all of them" if search.epochs else ""
     limit += f", at most {search.time} with confirmation and examination" if search.time else ""
     where = f"this machine's {cores()} cores" + ("" if is_here else " (the cluster has room of its own)")
-    at_a_time = min(places, search.trials)
-    return f"{search.trials} trials{to_come}{beside}{limit}; {at_a_time} at a time on {where}, {workers} worker(s) each"
+    lanes, count = config.resources.lanes, min(places, search.trials)
+    at_a_time = f"{count} at a time" if lanes in (1, "auto") else f"{count} places of {lanes} lanes"
+    return f"{search.trials} trials{to_come}{beside}{limit}; {at_a_time} on {where}, {workers} worker(s) each"
 
 
 def _times(config: Config, epoch_s: float | None, samples: int, left: int, places: int) -> list[str]:

@@ -45,6 +45,11 @@ def test_epochs_of_all_trials_together_bound_the_time_of_the_search(
     assert "search about 10:00 min at 9.0 epochs a trial" in plan
 
 
+def test_places_with_lanes_are_said_with_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space = space_with(trials=100).with_fixed("resources", "lanes", 8)
+    assert "100 trials; 4 places of 8 lanes on this machine's " in said(space, tmp_path / "one", capsys)
+
+
 def test_the_confirmation_of_a_single_trial_has_all_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = said(space_with(trials=1), tmp_path / "one", capsys)
     assert "1 at a time" in plan

@@ -53,10 +53,10 @@ class Footprint:
 
     @classmethod
     def of(cls, space: Space, dataset: Dataset, limits: Limits, places: int) -> Footprint:
-        """What a search of `space` will need at most, `places` trainings at a time, or all where there are fewer."""
+        """What a search of `space` will need at most, trainings in all lanes of `places`, or all if there are fewer."""
         search, plan = space.config.search, ConfirmationPlan.of(space.config)
         runs, recorded = plan.num_runs, plan.searches * search.trials + plan.num_runs
-        at_a_time = min(places, max(search.trials, runs))
+        at_a_time = min(places * _lanes(space), max(search.trials, runs))
         parts = 1 + (space.config.data.folds or 0)  # with folds there is all of it for each, and for all together
         student = _NUMBER_BYTES * _largest_student(space, limits) * parts
         memory = _memory_bytes(space, dataset) * parts
@@ -126,6 +126,12 @@ def _memory_bytes(space: Space, dataset: Dataset) -> int:
     for name, loss in feature_losses(space):
         most[name] = max(most.get(name, 0), loss.memory_bytes(samples))
     return sum(most.values())
+
+
+def _lanes(space: Space) -> int:
+    """Of each place; where they are still to be settled one, as only small students will have more."""
+    lanes = space.config.resources.lanes
+    return 1 if lanes == "auto" else lanes
 
 
 def _most_paused(space: Space) -> int:

@@ -118,6 +118,18 @@ def test_a_search_needs_more_room_the_more_it_keeps(small_space: Space, preparat
     assert any(line.startswith("the teacher's cache: ") for line in small.lines(Path.cwd()))
 
 
+def test_each_lane_of_a_place_has_a_checkpoint_of_its_own(small_space: Space, preparation: Any) -> None:
+    def checkpoints(places: int, lanes: int | str) -> int:
+        space = small_space.with_fixed("resources", "lanes", lanes)
+        return Footprint.of(
+            space, preparation.dataset, Limits(space.config.limits, preparation.dataset), places
+        ).checkpoints
+
+    assert checkpoints(2, lanes=4) == checkpoints(8, lanes=1)
+    assert checkpoints(2, lanes=64) == checkpoints(128, lanes=1), "no more than there are trainings"
+    assert checkpoints(2, lanes="auto") == checkpoints(2, lanes=1)
+
+
 @pytest.mark.parametrize(
     ("search", "paused"), [({"scheduler": "asha"}, 0), ({"trials": 7}, 7), ({"trials": 7, "time": "10m"}, 0)]
 )
