@@ -10,6 +10,7 @@ first and written last, so that nothing is missing of which they tell; and what 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -61,7 +62,8 @@ class Mirror:
             Whether what is here has gone on from what is there.
 
         Raises:
-            ConfigError: both have gone on, each by itself, or the store cannot be read.
+            ConfigError: both have gone on, each by itself, or a program is at work in what is here, or the store cannot
+                be read.
         """
         there, book = self.store.listed(name), Path(name, self._logbook)
         if book not in there:
@@ -76,12 +78,27 @@ class Mirror:
                 f"--name {name}: {self.store.place(name)} and {self.folder / name} have gone on from each other; "
                 "delete the one that you do not want."
             )
+        self._check_nobody_is_at_work(book)
         shutil.rmtree(self.folder / name, ignore_errors=True)
         with self.store.readable(), ThreadPoolExecutor(_AT_A_TIME) as pool:
             for some in (there.keys() - {book}, [book]):  # a copy that is cut short has no logbook of its own
                 list(pool.map(self._bring, some))
         self._there |= {path: stamp for path in there if (stamp := stamp_of(self.folder / path))}
         return False
+
+    def _check_nobody_is_at_work(self, book: Path) -> None:
+        """Refuse to replace a result here whose logbook is locked: by a search that others have taken for lost."""
+        name, place = book.parts[0], self.folder / book
+        try:
+            with place.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"--name {name}: another program is at work in {place.parent}, from which {self.store.place(name)} has "
+                "gone on; end that program first."
+            ) from error
 
     def _same(self, path: Path, info: Any) -> tuple[int, int] | None:
         """The stamp of a file here that has not changed since it was copied."""

@@ -1,5 +1,6 @@
 """Results whose storage is an object store, on a real S3 server: what is copied, and what can be taken up elsewhere."""
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -220,6 +221,19 @@ def test_of_two_copies_the_one_that_has_gone_on_is_kept(elsewhere: Mirror, here:
     book = write(elsewhere, f"one/{BOOK}", here)
     elsewhere.fetch("one")
     assert book.read_text() == afterwards
+
+
+def test_a_result_in_which_a_search_is_at_work_here_is_not_replaced(elsewhere: Mirror) -> None:
+    book = write(elsewhere, f"one/{BOOK}", "1\n")
+    with book.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(
+            ConfigError, match=r"^--name one: another program is at work in .*/one, from which s3://bucket/"
+        ):
+            elsewhere.fetch("one")
+        assert book.read_text() == "1\n"
+    assert not elsewhere.fetch("one")
+    assert book.read_text() == "1\n2\n"
 
 
 def test_copies_that_have_gone_on_from_each_other_are_refused(elsewhere: Mirror) -> None:
