@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from itertools import pairwise
 from math import inf
 from pathlib import Path
 
@@ -151,9 +150,10 @@ def _budget(config: Config, left: int, places: int, is_here: bool) -> str:
 
 def _times(config: Config, epoch_s: float | None, samples: int, left: int, places: int) -> list[str]:
     """The confirmation has all places, of which the search leaves some idle where it has fewer trials."""
-    search, confirmation, epochs = config.search, ConfirmationPlan.of(config), _expected_epochs(config)
+    search, confirmation = config.search, ConfirmationPlan.of(config)
     if epoch_s is None:
         return [f"an epoch is {samples:,} samples; what it takes on a GPU cannot be timed here"]
+    epochs = Scheduler.of(search).expected_epochs(search)
     runs, trials = confirmation.num_runs, [left, *[search.trials] * (confirmation.searches - 1)]
     all_epochs = sum(min(count * epochs, search.epochs or inf) for count in trials)
     search_s = all_epochs * epoch_s / min(places, search.trials)
@@ -180,15 +180,6 @@ def _before(teachers: TeacherTime | None, workers: int) -> str:
     labelling = f"the teacher's labelling of {teachers.labelled:,} samples, about {duration(teachers.labelling_s)}"
     parts = filter(None, [training, labelling if teachers.labelled else "", start])
     return f"before the search: {'; '.join(parts)}"
-
-
-def _expected_epochs(config: Config) -> float:
-    """Epochs a trial if one in reduction_factor passes each rung."""
-    search = config.search
-    rungs = Scheduler.judge_of(search).rungs
-    stops = [0, *sorted({rung.epochs for rung in rungs}), search.max_epochs]
-    legs = enumerate(pairwise(stops))
-    return sum((stop - start) / float(search.reduction_factor) ** passed for passed, (start, stop) in legs)
 
 
 def _in_words(found: Range) -> str:

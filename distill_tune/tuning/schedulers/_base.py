@@ -14,7 +14,9 @@ judge has one method to write, `passes_rung`; one that pauses has `pause`, `next
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, ClassVar
 
@@ -130,6 +132,11 @@ class Scheduler(Options, ABC):
     def judge(self, search: SearchConfig) -> Judge:
         """A judge for a new search."""
 
+    def expected_epochs(self, search: SearchConfig) -> float:
+        """Epochs of a trial on average, to estimate time by: if one in `search.reduction_factor` passes each rung."""
+        rungs = {rung.epochs for rung in self.judge(search).rungs}
+        return epochs_on_average(sorted(rungs), search.max_epochs, search.reduction_factor)
+
     @classmethod
     def judge_of(cls, search: SearchConfig) -> Judge:
         """A judge by the scheduler that `[search]` names.
@@ -158,6 +165,12 @@ def _check_judges(scheduler: Scheduler, search: SearchConfig) -> None:
             raise ConfigError(
                 f"{where} one whose `passes_rung` says True or False, but it gave {answer!r:.60}; mend it."
             )
+
+
+def epochs_on_average(rungs: Sequence[int], max_epochs: int, factor: int) -> float:
+    """Of trials of which one in `factor` passes each of the `rungs`, and that end after `max_epochs` at the latest."""
+    legs = enumerate(pairwise([0, *rungs, max_epochs]))
+    return sum((stop - start) / float(factor) ** passed for passed, (start, stop) in legs)
 
 
 def ladder(search: SearchConfig) -> list[int]:

@@ -24,7 +24,7 @@ from pydantic import Field
 from distill_tune.config.searching import SearchConfig
 from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.dominance import Layers
-from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, ladder
+from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, epochs_on_average, ladder
 
 
 @SCHEDULERS.register
@@ -38,14 +38,25 @@ class Asha(Scheduler):
 
     def judge(self, search: SearchConfig) -> Judge:
         """One set of rungs a bracket."""
+        brackets = [[Rung(epochs) for epochs in rungs] for rungs in self._brackets(search)]
+        return BracketJudge(brackets, search.max_epochs, search.reduction_factor, search.seed)
+
+    def expected_epochs(self, search: SearchConfig) -> float:
+        """If one in `search.reduction_factor` passes each rung of its bracket."""
+        brackets, factor = self._brackets(search), search.reduction_factor
+        shares = _shares(len(brackets), factor)
+        each = [epochs_on_average(rungs, search.max_epochs, factor) for rungs in brackets]
+        return sum(share * epochs for share, epochs in zip(shares, each, strict=True)) / sum(shares)
+
+    def _brackets(self, search: SearchConfig) -> list[list[int]]:
+        """The rungs of each."""
         rungs = ladder(search)
-        starts = range(min(self.brackets, max(1, len(rungs))))
-        return BracketJudge(
-            [[Rung(epochs) for epochs in rungs[start:]] for start in starts],
-            search.max_epochs,
-            search.reduction_factor,
-            search.seed,
-        )
+        return [rungs[start:] for start in range(min(self.brackets, max(1, len(rungs))))]
+
+
+def _shares(count: int, factor: int) -> list[float]:
+    """Of the trials, that each bracket has: as in Hyperband, so that each costs about as many epochs."""
+    return [factor ** (count - 1 - start) * count / (count - start) for start in range(count)]
 
 
 class BracketJudge(Judge):
@@ -59,10 +70,9 @@ class BracketJudge(Judge):
         self._factor, self._seed = reduction_factor, seed
 
     def bracket_of(self, trial_id: str) -> int:
-        """Seeded; brackets share the trials as in Hyperband, so that each costs about as many epochs."""
+        """Seeded, by the shares of all."""
         count = len(self._brackets)
-        shares = [self._factor ** (count - 1 - start) * count / (count - start) for start in range(count)]
-        return random.Random(f"{self._seed} {trial_id}").choices(range(count), shares)[0]
+        return random.Random(f"{self._seed} {trial_id}").choices(range(count), _shares(count, self._factor))[0]
 
     def passes_rung(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float) -> bool:
         """Among the best of those that have reached the rung of its bracket so far."""

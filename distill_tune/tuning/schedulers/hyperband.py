@@ -23,4 +23,12 @@ class Hyperband(Scheduler):
 
     def judge(self, search: SearchConfig) -> Judge:
         """As many brackets as rungs: in the last one, trials are judged at the highest rung alone."""
-        return Asha(brackets=max(1, len(ladder(search)))).judge(search)
+        return _of_all_brackets(search).judge(search)
+
+    def expected_epochs(self, search: SearchConfig) -> float:
+        """As of those brackets."""
+        return _of_all_brackets(search).expected_epochs(search)
+
+
+def _of_all_brackets(search: SearchConfig) -> Asha:
+    return Asha(brackets=max(1, len(ladder(search))))

@@ -20,7 +20,7 @@ from pydantic import Field
 from distill_tune.config.searching import SearchConfig
 from distill_tune.registry import SCHEDULERS
 from distill_tune.tuning.dominance import Scores
-from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, ladder
+from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, epochs_on_average, ladder
 
 
 @SCHEDULERS.register
@@ -35,6 +35,10 @@ class Median(Scheduler):
     def judge(self, search: SearchConfig) -> Judge:
         """Judged at the rungs alone."""
         return MedianJudge([Rung(epochs) for epochs in ladder(search)], search.max_epochs, self.startup_trials)
+
+    def expected_epochs(self, search: SearchConfig) -> float:
+        """If half of the trials pass each rung."""
+        return epochs_on_average(ladder(search), search.max_epochs, 2)
 
 
 class MedianJudge(Judge):

@@ -1,4 +1,5 @@
 import math
+import random
 from typing import Any
 
 import pytest
@@ -228,3 +229,20 @@ def test_the_median_rule_stops_what_never_reached_the_median_of_the_averages() -
             assert made.goes_on(str(number), epoch, score)
     assert [made.goes_on("low", epoch, 0.39) for epoch in (1, 2, 3)] == [True, True, False]
     assert [made.goes_on("once", epoch, score) for epoch, score in ((1, 0.41), (2, 0.0), (3, 0.0))] == [True] * 3
+
+
+@each_that_stops
+def test_trials_take_about_as_many_epochs_as_are_expected(scheduler: str) -> None:
+    search = SearchConfig(scheduler=scheduler, max_epochs=27)
+    played, draw, taken = Scheduler.judge_of(search), random.Random(0), list[int]()
+    for number in range(400):
+        score = draw.random()
+        goes_on = (epoch for epoch in range(1, 28) if epoch == 27 or not played.goes_on(str(number), epoch, score))
+        taken.append(next(goes_on))
+    expected = Scheduler.of(search).expected_epochs(search)
+    assert sum(taken) / len(taken) == pytest.approx(expected, rel=0.15)
+
+
+def test_what_pauses_is_expected_to_take_as_long_as_what_is_stopped_for_good() -> None:
+    asha, promotion = (SearchConfig(scheduler=name, max_epochs=27) for name in ("asha", "promotion"))
+    assert Scheduler.of(asha).expected_epochs(asha) == Scheduler.of(promotion).expected_epochs(promotion)
