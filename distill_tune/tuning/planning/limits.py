@@ -1,7 +1,7 @@
 """The limits on a student, checked before it is trained: parameters, multiply-adds and latency.
 
-A student's cost depends on its architecture alone, so it is counted once an architecture; counting happens on the meta
-device and takes no memory.
+A student's cost depends on its architecture alone, so it is counted once an architecture, of a network that is made for
+a moment (`students/_cost.py`).
 """
 
 from __future__ import annotations
