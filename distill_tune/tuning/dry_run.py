@@ -22,7 +22,7 @@ from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_fold, check_students, dealt_out
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.export.result_folder import CACHE, SHARED_CACHE
-from distill_tune.teachers import unread_keys
+from distill_tune.teachers import Teacher, family_trained_here, unread_keys
 from distill_tune.tuning.cluster.connection import check_sockets
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, estimated_examination_s, samples_per_epoch
@@ -159,10 +159,17 @@ def _times(config: Config, epoch_s: float | None, samples: int, left: int, place
     search_s = all_epochs * epoch_s / min(places, search.trials)
     confirm_s = confirmation.rounds(places) * search.max_epochs * epoch_s
     return [
-        f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student",
+        f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student{_beside_it(config)}",
         f"search about {duration(search_s)} at {epochs:.1f} epochs a trial, then {runs} confirmation runs of "
         f"{search.max_epochs} epochs, about {duration(confirm_s)}",
     ]
+
+
+def _beside_it(config: Config) -> str:
+    """What takes time in an epoch and is not in its estimate: a live teacher that is yet to be loaded."""
+    sections = Teacher.of(config.teacher).member_configs().values() or [config.teacher]
+    is_loaded = config.teacher.mode == "live" and not all(map(family_trained_here, sections))
+    return ", without the teacher beside it, which runs live" if is_loaded else ""
 
 
 def _examination(config: Config, each_s: float | None) -> str:

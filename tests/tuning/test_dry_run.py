@@ -8,10 +8,13 @@ from small import TABLES
 
 from distill_tune import search
 from distill_tune.config import Space
+from distill_tune.data import prepare_data
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.export.result_folder import CACHE
 from distill_tune.tuning import dry_run as module
 from distill_tune.tuning.dry_run import dry_run
+from distill_tune.tuning.planning import estimate
+from distill_tune.tuning.planning.estimate import estimated_epoch_s
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.records import Status, TrialRecord
@@ -100,3 +103,30 @@ def test_what_a_search_has_made_ready_is_looked_for_in_its_own_folder(
     prepare(space, tmp_path / "one" / CACHE, lambda line: None)
     assert search.main(["--resume", "--name", "one", "--storage", str(tmp_path), "--dry-run"]) == 0
     assert "  before the search: Ray's start, some 5 s\n" in capsys.readouterr().out
+
+
+def test_a_teacher_that_is_trained_here_and_runs_live_is_a_part_of_each_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "labelling_s", lambda network, inputs: 1.0)
+    space = space_with()
+    dataset = prepare_data(space.config.data, tmp_path)
+    samples = estimate.samples_per_epoch(space.config, dataset)
+    cached, live = (
+        estimated_epoch_s(space.with_fixed("teacher", "mode", mode), dataset) for mode in ("cached", "live")
+    )
+    assert cached is not None
+    assert live is not None
+    assert cached < samples <= live < samples + 60
+
+
+def test_of_a_live_teacher_that_is_yet_to_be_loaded_it_says_that_its_part_is_left_out() -> None:
+    loaded = {"source": "torch", "path": "teacher.safetensors", "torch": {"factory": "my_models:build"}}
+
+    def times(**teacher: Any) -> str:
+        return module._times(Space.parse({**TABLES, "teacher": teacher}).config, EPOCH_S, 100, 8, 4)[0]
+
+    left_out = ", without the teacher beside it, which runs live"
+    assert times(**loaded, mode="live").endswith(left_out)
+    assert not times(**loaded).endswith(left_out)
+    assert not times(**TABLES["teacher"], mode="live").endswith(left_out)

@@ -11,12 +11,15 @@ from torch import nn
 from distill_tune.config import Config, Space
 from distill_tune.config.leaves import FAMILY
 from distill_tune.data import Dataset
+from distill_tune.distillation.cache.labelling_pace import labelling_s
 from distill_tune.distillation.cache.seen import as_tensor, num_visible
 from distill_tune.distillation.devices import is_missing, memory_given_back
+from distill_tune.distillation.preparation.ready_teachers import teachers_to_prepare
 from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.pace import Pace, fastest, laid_out, paces_s, step_s
 from distill_tune.errors import ConfigError
 from distill_tune.students import Student, student_on
+from distill_tune.teachers import family_trained_here
 from distill_tune.threads import threads
 from distill_tune.tuning.planning.examination_time import examination_s
 
@@ -36,6 +39,8 @@ def samples_per_epoch(config: Config, dataset: Dataset) -> int:
 def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
     """Seconds of an epoch on one place: the mean over the families, each in the middle of its ranges.
 
+    With those of a live teacher that is trained here; of another that runs live nobody knows before it is loaded.
+
     None where that cannot be timed: trials have GPUs and this machine has none, or no middle can be built.
     """
     if is_missing(space.config):
@@ -43,7 +48,8 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
     resources = space.config.resources
     device = torch.device(resources.device)
     with threads(resources.cpus_per_worker), generators_kept(device), memory_given_back(device.type):
-        each_s = [_epoch_s(config, student, dataset, device) for config, student in _middles(space, dataset)]
+        live_s = samples_per_epoch(space.config, dataset) * _live_s(space, dataset, device)
+        each_s = [live_s + _epoch_s(config, student, dataset, device) for config, student in _middles(space, dataset)]
     at_a_time = 1 / min(1.0, resources.gpus_per_worker or 1.0)  # trials that share the GPU, which was timed alone
     return sum(each_s) / len(each_s) * at_a_time / resources.workers_per_trial if each_s else None
 
@@ -62,6 +68,15 @@ def _epoch_s(config: Config, student: nn.Module, dataset: Dataset, device: torch
     network = laid_out(student.to(device), config.optim.memory_format)
     steps = samples_per_epoch(config, dataset) / len(labels)
     return steps * step_s(network, inputs, labels, config.optim.precision, _OVER_S)
+
+
+def _live_s(space: Space, dataset: Dataset, device: torch.device) -> float:
+    """Seconds that teachers which run beside every student take for a sample, of those that are trained here."""
+    if space.config.teacher.mode != "live":
+        return 0.0
+    families = filter(None, map(family_trained_here, teachers_to_prepare(space).values()))
+    networks = (student_on(family, dataset).to(device) for family in families)
+    return sum(labelling_s(network, dataset.split("train").inputs) for network in networks)
 
 
 def chosen_paces(space: Space, dataset: Dataset) -> dict[str, Pace]:
