@@ -151,7 +151,7 @@ def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirr
         folder = storage / given.name
         is_ahead = mirror is not None and fetched(given.name, mirror)
         if mirror is not None and is_ahead and given.resume and not given.dry_run and _is_finished(folder):
-            _copy(folder, mirror)
+            _copy(folder, mirror, given.quiet)
             return None
     elif mirror is not None:
         there = ", ".join(mirror.names) or "none"
@@ -179,9 +179,10 @@ def _is_finished(folder: Path) -> bool:
     return False
 
 
-def _copy(folder: Path, mirror: Mirror) -> None:
-    with mirror.kept(folder, warn):
-        tell(f"Copying {folder.name}, which is finished, to {mirror.store.uri}", sys.stdout)
+def _copy(folder: Path, mirror: Mirror, quiet: bool) -> None:
+    with mirror.kept(folder, lambda warning: tell(warning, sys.stderr)):
+        if not quiet:
+            tell(f"Copying {folder.name}, which is finished, to {mirror.store.uri}", sys.stdout)
     mirror.check_copied(folder)
 
 

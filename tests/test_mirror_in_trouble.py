@@ -217,6 +217,22 @@ def test_a_search_that_has_ended_out_of_reach_of_its_store_is_copied_by_taking_i
     assert search.main(resume) == BAD_INPUT, "there is nothing left to copy"
 
 
+@pytest.mark.usefixtures("store")
+def test_a_quiet_one_says_of_the_copy_only_that_it_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Mirror(URI, LOGBOOK)
+    begun = json.dumps({"entry": "session", "at_s": 1.0, "command": "x"}) + "\n"
+    book = write(made, f"one/{LOGBOOK}", begun)
+    made.push("one")
+    book.write_text(begun + json.dumps({"entry": "finished", "at_s": 2.0}) + "\n")
+    monkeypatch.setattr(Mirror, "push", Mock(side_effect=OSError("it is gone")))
+    assert search.main(["--resume", "--storage", URI, "--name", "one", "--quiet"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("warning: s3://")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

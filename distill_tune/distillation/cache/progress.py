@@ -24,7 +24,8 @@ class Progress:
         if self._done < self._total and now_s - self._told_s >= EVERY_S:
             self._told_s = now_s
             left_s = (now_s - self._began_s) / self._done * (self._total - self._done)
-            self._say(f"teacher has seen {self._done / self._total:.0%}, {in_minutes(left_s)} more")
+            share = min(self._done / self._total, 0.99)  # not 100 %, where there is more to come
+            self._say(f"teacher has seen {share:.0%}, {in_minutes(left_s)} more")
 
 
 def in_minutes(seconds: float) -> str:

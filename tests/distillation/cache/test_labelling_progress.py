@@ -33,5 +33,9 @@ def test_portions_of_a_second_are_told_together() -> None:
     assert _heard(65, 1) == ["teacher has seen 46%, a minute more", "teacher has seen 92%, a minute more"]
 
 
+def test_while_there_is_more_to_come_it_is_not_all() -> None:
+    assert _heard(400, 30)[-1] == "teacher has seen 99%, a minute more"
+
+
 def test_a_short_labelling_says_nothing_more() -> None:
     assert _heard(100, 0.01) == []
