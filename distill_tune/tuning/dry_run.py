@@ -32,7 +32,7 @@ from distill_tune.tuning.planning.teacher_time import TeacherTime, estimated_tea
 from distill_tune.tuning.proposals.warm_start import known_of_others
 from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.showing.display import SteadyConsole
-from distill_tune.tuning.showing.wording import duration
+from distill_tune.tuning.showing.wording import counted, duration
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import Status
@@ -138,14 +138,16 @@ def _trials_left(config: Config, past: History | None) -> int:
 
 def _budget(config: Config, left: int, places: int, is_here: bool) -> str:
     search, workers, searches = config.search, config.resources.workers_per_trial, ConfirmationPlan.of(config).searches
-    to_come = f", of which {left} are still to be trained" if left < search.trials else ""
+    to_come = f", of which {left:,} are still to be trained" if left < search.trials else ""
     beside = ", as many again without a teacher" if searches > 1 else ""
-    limit = f", at most {search.epochs:,} epochs of all of them" if search.epochs else ""
+    limit = f", at most {counted(search.epochs, 'epoch')} of all of them" if search.epochs else ""
     limit += f", at most {search.time} with confirmation and examination" if search.time else ""
     where = f"this machine's {cores()} cores" + ("" if is_here else " (the cluster has room of its own)")
     lanes, count = config.resources.lanes, min(places, search.trials)
     at_a_time = f"{count} at a time" if lanes in (1, "auto") else f"{count} places of {lanes} lanes"
-    return f"{search.trials} trials{to_come}{beside}{limit}; {at_a_time} on {where}, {workers} worker(s) each"
+    return (
+        f"{counted(search.trials, 'trial')}{to_come}{beside}{limit}; {at_a_time} on {where}, {workers} worker(s) each"
+    )
 
 
 def _times(config: Config, epoch_s: float | None, samples: int, left: int, places: int) -> list[str]:
@@ -161,7 +163,7 @@ def _times(config: Config, epoch_s: float | None, samples: int, left: int, place
     return [
         f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student{_beside_it(config)}",
         f"search about {duration(search_s)} at {epochs:.1f} epochs a trial, then {runs} confirmation runs of "
-        f"{search.max_epochs} epochs, about {duration(confirm_s)}",
+        f"{counted(search.max_epochs, 'epoch')}, about {duration(confirm_s)}",
     ]
 
 

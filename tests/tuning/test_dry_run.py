@@ -44,7 +44,7 @@ def test_epochs_of_all_trials_together_bound_the_time_of_the_search(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = said(space_with(trials=1000, epochs=40), tmp_path / "one", capsys)
-    assert "1000 trials, at most 40 epochs of all of them; 4 at a time" in plan
+    assert "1,000 trials, at most 40 epochs of all of them; 4 at a time" in plan
     assert "search about 10:00 min at 9.0 epochs a trial" in plan
 
 
@@ -55,7 +55,7 @@ def test_places_with_lanes_are_said_with_them(tmp_path: Path, capsys: pytest.Cap
 
 def test_the_confirmation_of_a_single_trial_has_all_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = said(space_with(trials=1), tmp_path / "one", capsys)
-    assert "1 at a time" in plan
+    assert "  1 trial; 1 at a time" in plan
     assert "then 15 confirmation runs of 9 epochs, about 45:00 min" in plan, "2 rounds, and 3 of the baselines"
 
 

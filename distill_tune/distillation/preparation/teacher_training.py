@@ -53,7 +53,8 @@ def train_teacher(recipe: Recipe, config: Config, dataset: Dataset, say: Say) ->
         pace, num_threads = _fastest(own, materials, say)
         own = own.model_copy(update={"optim": own.optim.model_copy(update=pace._asdict())})
         where = f"in {pace.precision} on {device}"
-        say(f"training the teacher ({own.student.family}) for {own.search.max_epochs} epochs {where}")
+        epochs = own.search.max_epochs
+        say(f"training the teacher ({own.student.family}) for {epochs} epoch{'s' * (epochs > 1)} {where}")
         with threads(num_threads):
             student, accuracy = _train(own, materials, device, say)
             del materials  # each generation opens its own

@@ -13,7 +13,7 @@ from rich.text import Text
 from distill_tune.streams import fall_silent, tell
 from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.showing.tally import Tally
-from distill_tune.tuning.showing.wording import duration, metric, rate, settings
+from distill_tune.tuning.showing.wording import counted, duration, metric, rate, settings
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 STYLES = {
@@ -105,7 +105,7 @@ def panel(title: str, tally: Tally, total: int, left_s: float | None, rungs: Seq
         best = Text(f"  best {tally.objective} {metric(tally.best)}", style="bold green")
         size = f", {record.parameters:,} parameters" if record.parameters else ""
         trains = ", still training" if record.status is Status.RUNNING else ""
-        best.append(f"  {named(record)}, {record.epochs} epochs{trains}{size}", style="not bold default")
+        best.append(f"  {named(record)}, {counted(record.epochs, 'epoch')}{trains}{size}", style="not bold default")
         lines += [best, Text(f"  with {settings(record.values)}", style="dim")]
     if rungs:
         lines.append(_rungs(rungs, "≥" if tally.sign > 0 else "≤"))

@@ -41,6 +41,11 @@ def amount(value: float) -> str:
     return f"{value:,.0f}" if abs(value) > 1 and value == int(value) else metric(value)
 
 
+def counted(number: int, what: str) -> str:
+    """So many: "1 epoch", "1,200 trials"."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as 42 s, 3:07 min or 2:05 h."""
     whole = max(0, round(seconds))

@@ -168,7 +168,7 @@ def test_what_stands_beside_a_point_of_very_many_is_short() -> None:
     assert chart is not None
     assert "The best 2,000 of 3,000 trials are drawn." in chart.said
     assert {len(trace["x"]) for trace in chart.data} == {2000}
-    assert chart.data[1]["text"][-1] == "trial 2999, completed: val/accuracy 99.97% after 1 epochs<br>1"
+    assert chart.data[1]["text"][-1] == "trial 2999, completed: val/accuracy 99.97% after 1 epoch<br>1"
     assert len(json.dumps(chart.figure)) < 12e6
 
 

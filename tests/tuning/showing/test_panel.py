@@ -84,7 +84,7 @@ def test_the_best_that_is_shown_never_falls_once_a_trial_has_ended() -> None:
     tally = Tally("val/accuracy")
     ledger = Ledger(watchers=[tally])
     run(ledger, trial(0), [0.9], None)
-    assert "best val/accuracy 0.9000  trial 0000, 1 epochs, still training" in drawn(tally)
+    assert "best val/accuracy 0.9000  trial 0000, 1 epoch, still training" in drawn(tally)
     run(ledger, trial(1), [0.6, 0.7], Status.STOPPED)
     assert "best val/accuracy 0.7000  trial 0001, 2 epochs, 8,450 parameters" in drawn(tally)
     ledger.report("0000", {"epoch": 2, "val/accuracy": 0.5})

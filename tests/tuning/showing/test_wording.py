@@ -4,7 +4,7 @@ import pytest
 from watched_trials import console, said
 
 from distill_tune.tuning.showing.display import Reporter
-from distill_tune.tuning.showing.wording import duration, rate, settings, short_names
+from distill_tune.tuning.showing.wording import counted, duration, rate, settings, short_names
 
 
 def test_a_heading_says_what_begins() -> None:
@@ -31,6 +31,11 @@ def test_short_names_stay_distinct_and_clear() -> None:
 def test_settings_are_written_as_a_person_would() -> None:
     values = {"optim.learning_rate": 0.0031234, "loss.temperature": 4.0, "student.mlp.widths": [20, 20], "x.norm": True}
     assert settings(values) == "learning_rate 0.00312, temperature 4, mlp.widths 20-20, norm true"
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 epochs"), (1, "1 epoch"), (1200, "1,200 epochs")])
+def test_of_one_there_is_one(number: int, words: str) -> None:
+    assert counted(number, "epoch") == words
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.export.model_card import BASELINES
 from distill_tune.tuning.reporting.result import Result, is_share
-from distill_tune.tuning.showing.wording import short_names, show
+from distill_tune.tuning.showing.wording import counted, short_names, show
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
@@ -166,7 +166,7 @@ def headline(result: Result, trial: TrialRecord) -> str:
     """Which trial it is, and what it came to."""
     value = result.last(trial)
     told = f"{value:.2%}" if is_share(result.objective) else f"{value:.4g}"
-    return f"trial {trial.trial_id}, {trial.status}: {result.objective} {told} after {trial.epochs} epochs"
+    return f"trial {trial.trial_id}, {trial.status}: {result.objective} {told} after {counted(trial.epochs, 'epoch')}"
 
 
 def about(result: Result, trial: TrialRecord) -> str:
