@@ -165,13 +165,18 @@ def _is_weight(name: str) -> bool:
 
 
 class _Nth:
-    """Stands for a trial that makes the nth choice everywhere, and the mth of each weight of a further term."""
+    """Stands for a trial that makes the nth choice everywhere, and the mth least of each weight of a further term.
+
+    So there is one without further terms, in whatever order their weights are written.
+    """
 
     def __init__(self, turn: int, weight: int):
         self._turn, self._weight = turn, weight
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
-        return choices[(self._weight if _is_weight(name) else self._turn) % len(choices)]
+        if _is_weight(name):
+            return sorted(choices)[self._weight % len(choices)]
+        return choices[self._turn % len(choices)]
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
         return low

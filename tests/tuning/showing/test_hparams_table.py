@@ -95,6 +95,13 @@ def test_seeds_of_one_configuration_are_sessions_of_one_group(ledger: Ledger, sp
     assert series(tmp_path / "search", "search/completed")[-1][1] == 3
 
 
+def test_the_order_in_which_weights_are_written_does_not_hide_the_trial_without_further_terms() -> None:
+    also = {"soft_targets": {"choice": [0, 0.5]}, "dkd": {"choice": [0.5, 0]}}
+    loss = {"kind": ["labels", "rkd"], "temperature": {"log": [1.0, 8.0]}, "soft_weight": 0.5, "also": also}
+    columns = columns_of(Space.parse({"data": {"source": "digits"}, "student": {"family": "mlp"}, "loss": loss}))
+    assert [c.name for c in columns if c.optional] == ["loss.temperature"]
+
+
 def test_a_column_is_optional_where_a_choice_or_a_weight_together_with_it_takes_it_away() -> None:
     """No temperature with `hint` as the kind and without `dkd`; a weight between 0 and 1 is never exactly 0."""
     loss: dict[str, Any] = {"kind": ["hint", "soft_targets"], "temperature": {"log": [1.0, 4.0]}}
