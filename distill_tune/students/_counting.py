@@ -34,10 +34,16 @@ def _of_added_product(_: Tensor, first: Tensor, second: Tensor, **options: Any) 
     return _of_product(first, second)
 
 
+def _of_bilinear(first: Tensor, weights: Tensor, *_: Any, **__: Any) -> int:
+    """Of each row all weights, [outputs, first inputs, second inputs]; the sum over the second is the smaller part."""
+    return 2 * len(first) * weights.numel()
+
+
 _ATEN = torch.ops.aten
 _FORMULAS: dict[Any, Callable[..., int]] = {
     **dict.fromkeys((_ATEN.mv, _ATEN.dot, _ATEN.vdot), _of_product),
     **dict.fromkeys((_ATEN.addmv, _ATEN.addbmm), _of_added_product),
+    _ATEN._trilinear: _of_bilinear,
 }
 """Of matrix products that PyTorch's counter leaves out."""
 

@@ -99,8 +99,9 @@ class Product(nn.Module):
         (Product(lambda x, w: torch.stack([torch.dot(each.flatten(), w) for each in x]), 20), 5 * 4),
         (Product(lambda x, w: torch.addbmm(w, x, x.mT), 5, 5), 5 * 4 * 5),
         (Product(lambda x, w: torch.einsum("btd,d->bt", x, w), 4), 5 * 4),
+        (Product(lambda x, w: nn.functional.bilinear(x, x, w), 3, 4, 4), 5 * 3 * 4 * 4),
     ],
-    ids=["vector", "matrix", "addmv", "dot", "addbmm", "einsum"],
+    ids=["vector", "matrix", "addmv", "dot", "addbmm", "einsum", "bilinear"],
 )
 def test_every_way_to_write_a_product_is_counted(network: nn.Module, expected: int) -> None:
     assert multiply_adds(network, (5, 4)) == expected
