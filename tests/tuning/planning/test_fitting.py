@@ -65,6 +65,16 @@ def test_each_family_trains_at_the_pace_that_is_fastest_for_it(
     assert (optim.precision, optim.memory_format) == ("float32", "channels_last"), "what is left open is measured"
 
 
+@pytest.mark.parametrize("batch_size", [1, {"choice": [1, 32]}])
+def test_a_student_that_cannot_be_trained_on_one_sample_is_refused_and_not_timed(
+    preparation: Any, batch_size: Any
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^optim.batch_size: student 'resnet' cannot be trained on one sample a step"
+    ):
+        fitted(preparation, student={"family": "resnet"}, optim={"batch_size": batch_size})
+
+
 def test_a_pace_is_one_value_and_no_range() -> None:
     with pytest.raises(ConfigError, match=r"^optim\.paces\.mlp\.precision: must be 'float32' or 'bfloat16', but got "):
         space_with(optim={"paces": {"mlp": {"precision": {"choice": ["float32", "bfloat16"]}}}})
