@@ -14,6 +14,7 @@ import tomli_w
 
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.corners import of_some_trial
+from distill_tune.config.leaves import FAMILY
 from distill_tune.config.messages import dotted, named_apart
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset, prepare_data
@@ -91,14 +92,14 @@ def _plan(
     teacher_time = estimated_teacher_time(space, dataset, teachers, cache)
     samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
     each_s = estimated_examination_s(space, dataset)
-    of_others, left = list[str](), _trials_left(config, past)
+    of_others, left, openers = list[str](), _trials_left(config, past), 0
     if past is None or not past.study_bytes:  # what is learnt of others is learnt once
-        known_of_others(space, of_others.append)
+        openers = _num_openers(fitted, len(known_of_others(space, of_others.append)))
     idle = idle_gpus([this_machine()], config.resources) if is_here else ""
     return [
         *of_others,
         _budget(config, left, places, is_here),
-        *_times(config, epoch_s, samples, left, places),
+        *_times(config, epoch_s, samples, left, places, openers),
         _examination(config, each_s),
         _before(teacher_time, config.resources.workers_per_trial),
         *filter(None, [idle]),
@@ -150,15 +151,24 @@ def _budget(config: Config, left: int, places: int, is_here: bool) -> str:
     )
 
 
-def _times(config: Config, epoch_s: float | None, samples: int, left: int, places: int) -> list[str]:
-    """The confirmation has all places, of which the search leaves some idle where it has fewer trials."""
+def _num_openers(fitted: Fitted, learned: int) -> int:
+    """Trials that come to their end whatever the rungs say: the first of each family that is known to be good."""
+    return len({values.get(dotted(FAMILY)) for values in fitted.known_good_beside(learned)})
+
+
+def _times(config: Config, epoch_s: float | None, samples: int, left: int, places: int, openers: int = 0) -> list[str]:
+    """The confirmation has all places, of which the search leaves some idle where it has fewer trials.
+
+    Of each search's trials, `openers` train to their end.
+    """
     search, confirmation = config.search, ConfirmationPlan.of(config)
     if epoch_s is None:
         return [f"an epoch is {samples:,} samples; what it takes on a GPU cannot be timed here"]
-    epochs = Scheduler.of(search).expected_epochs(search)
+    usual = Scheduler.of(search).expected_epochs(search)
     runs, trials = confirmation.num_runs, [left, *[search.trials] * (confirmation.searches - 1)]
-    all_epochs = sum(min(count * epochs, search.epochs or inf) for count in trials)
-    search_s = all_epochs * epoch_s / min(places, search.trials)
+    each = [count * usual + min(count, openers) * (search.max_epochs - usual) for count in trials]
+    epochs = sum(each) / sum(trials) if any(trials) else usual
+    search_s = sum(min(all_epochs, search.epochs or inf) for all_epochs in each) * epoch_s / min(places, search.trials)
     confirm_s = confirmation.rounds(places) * search.max_epochs * epoch_s
     return [
         f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student{_beside_it(config)}",

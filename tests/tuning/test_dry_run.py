@@ -48,6 +48,17 @@ def test_epochs_of_all_trials_together_bound_the_time_of_the_search(
     assert "search about 10:00 min at 9.0 epochs a trial" in plan
 
 
+@pytest.mark.parametrize(("start_with", "epochs"), [("middle", 4.0), ([], 2.3)])
+def test_the_first_of_each_family_trains_to_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], start_with: Any, epochs: float
+) -> None:
+    """Of eight trials two, for 9 epochs; the others take 1 + 2/3 + 6/9 each."""
+    space = space_with(trials=8, scheduler="promotion", max_epochs=9, start_with=start_with)
+    tables = {**space.tables, "student": {"family": ["mlp", "resnet"], "mlp": {"widths": [8]}}}
+    plan = said(Space.parse({**tables, "loss": TABLES["loss"]}), tmp_path / "one", capsys)
+    assert f"at {epochs:.1f} epochs a trial" in plan
+
+
 def test_places_with_lanes_are_said_with_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     space = space_with(trials=100).with_fixed("resources", "lanes", 8)
     assert "100 trials; 4 places of 8 lanes on this machine's " in said(space, tmp_path / "one", capsys)
