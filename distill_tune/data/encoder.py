@@ -105,10 +105,12 @@ class TableEncoder:
             new = [value for value in _as_known(frame[name], known) if value not in familiar]
             if new:
                 what = "no value" if new[0] is None else repr(new[0])
-                said.append(f"{len(new):,} rows have a {name!r} that training had not ({what}); it counts as none")
+                rows = "1 row has" if len(new) == 1 else f"{len(new):,} rows have"
+                said.append(f"{rows} a {name!r} that training had not ({what}); it counts as none")
         gaps = frame[[number.name for number in self.numbers if not number.missing]].isna().sum()
         said += [
-            f"{count:,} rows lack {name!r}, which was never missing in training; it counts as its mean"
+            ("1 row lacks" if count == 1 else f"{count:,} rows lack")
+            + f" {name!r}, which was never missing in training; it counts as its mean"
             for name, count in gaps.items()
             if count
         ]

@@ -66,8 +66,8 @@ def test_words_that_pandas_takes_for_gaps_are_read_as_in_training(tmp_path: Path
     new.write_text(f"{header}\nNA,None,a\n")
     read_inputs(new, dataset.encoder, dataset.input_shape, said.append)
     assert said == [
-        "1 rows have a 'self' that training had not ('None'); it counts as none",
-        "1 rows lack 'size', which was never missing in training; it counts as its mean",
+        "1 row has a 'self' that training had not ('None'); it counts as none",
+        "1 row lacks 'size', which was never missing in training; it counts as its mean",
     ]
 
 
@@ -313,7 +313,7 @@ def test_what_training_has_not_seen_is_said_and_what_it_has_is_not(
     read_inputs(tmp_path / "new.parquet", dataset.encoder, dataset.input_shape, said.append)
     assert said == [
         "2 rows have a 'zone' that training had not ('9'); it counts as none",
-        "1 rows lack 'size', which was never missing in training; it counts as its mean",
+        "1 row lacks 'size', which was never missing in training; it counts as its mean",
     ]
 
 
