@@ -81,6 +81,24 @@ TIMM: dict[str, tuple[str, dict[str, Any], list[tuple[int, ...]], set[str]]] = {
         [(16, 16, 16), (16, 8, 8), (32, 4, 4)],
         set(),
     ),
+    "parts of a map with its channels last": (
+        "mambaout_femto",
+        {"depths": (1, 1, 1), "dims": (12, 16, 24)},
+        [(6, 16, 16), (12, 8, 8), (16, 4, 4), (24, 2, 2)],
+        {"stages.0", "stages.1", "stages"},
+    ),
+    "attention between the places of maps": (
+        "visformer_tiny",
+        {"img_size": 32, "embed_dim": 24, "depth": (1, 1, 1), "num_heads": 2},
+        [(16, 16, 16), (12, 4, 4), (24, 2, 2)],
+        set(),
+    ),
+    "attention's weights from head to head": (
+        "cait_xxs24_224",
+        {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 1, "num_heads": 2},
+        [(24, 4, 4), (24, 16, 1), (24, 17, 1)],
+        set(),
+    ),
 }
 
 
