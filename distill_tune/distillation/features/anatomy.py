@@ -172,24 +172,26 @@ def _features(watch: Watch, names: Sequence[str]) -> dict[str, Tensor]:
 
 def _stages(watch: Watch, shapes: dict[str, Shape]) -> tuple[str, ...]:
     """The last map of each size, but for tokens that have become a map again, as within the blocks of Swin."""
-    sizes, before = dict[tuple[int, ...], str](), 0
-    for name, (_, *size) in shapes.items():
+    sizes, before = dict[tuple[int, ...], str](), (0, 0)
+    for name, (channels, *size) in shapes.items():
         places = prod(size)
         if places > 1 and not _is_no_map(watch, name, shapes[name], before):
             again = {each for each in sizes if each == tuple(size) or (size[1] > 1 and prod(each) == places)}
             sizes = {each: of for each, of in sizes.items() if each not in again} | {tuple(size): name}
-            before = places
+            before = channels, places
     return tuple(sizes.values())
 
 
-def _is_no_map(watch: Watch, name: str, shape: Shape, before: int) -> bool:
-    """Whether it is attention's weights, [heads, places, places], or a map with its channels last, which nothing says.
+def _is_no_map(watch: Watch, name: str, shape: Shape, before: tuple[int, int]) -> bool:
+    """Whether what looks like a map has its channels elsewhere, of which its layers say nothing, or has none.
 
-    `before` is how many places the map before it has.
+    That is [height, width, channels]; [channels, places] where tokens are mixed with each other, as in MLP-Mixer; and
+    attention's weights, [heads, places, places]. `before` is channels and places of the map before it.
     """
     channels, height, width = shape
-    is_turned = channels == height != width > 1 and channels != watch.made[name].units
-    return is_turned or channels < before == height == width
+    is_last = channels == height != width > 1 and channels != watch.made[name].units
+    is_turned = width == 1 and channels != height and (height, channels) == before
+    return is_last or is_turned or channels < before[1] == height == width
 
 
 def _is_same(watch: Watch, name: str, feature: Tensor, seen: Tensor) -> bool:

@@ -113,6 +113,25 @@ def test_the_stages_of_other_peoples_networks_have_channels_where_these_keep_the
     assert len(found.shapes[found.last]) == 1
 
 
+class Mixing(nn.Module):
+    """Mixes channels and then tokens, as MLP-Mixer does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.channels, self.tokens = nn.Conv2d(1, 6, 2, 2), nn.Linear(6, 6), nn.Linear(16, 16)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        tokens = self.channels(self.patches(inputs).flatten(2).mT)
+        logits: Tensor = self.head((tokens + self.tokens(tokens.mT).mT).mean(1))
+        return logits
+
+
+def test_tokens_that_are_mixed_with_each_other_are_no_stage() -> None:
+    found = anatomy_of(Mixing(), (1, 8, 8))
+    assert [found.shapes[name] for name in found.maps] == [(6, 4, 4), (6, 16, 1)]
+
+
 def curious(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """Looks at its own numbers, which the meta device does not have."""
     rates = torch.linspace(0, 1, 3).tolist()
