@@ -167,5 +167,5 @@ def _digest(weights: dict[str, Tensor]) -> str:
     whole = hashlib.sha256()
     for name in sorted(weights):
         whole.update(f"{name} {weights[name].dtype} {tuple(weights[name].shape)} ".encode())
-        whole.update(weights[name].reshape(-1).view(torch.uint8).numpy())  # NumPy has no bfloat16
+        whole.update(weights[name].reshape(-1).view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
     return whole.hexdigest()
