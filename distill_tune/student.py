@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from distill_tune.errors import InputError
+from distill_tune.errors import InputError, one_line
 from distill_tune.paths import expanded
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
     from torch import nn
+
+    from distill_tune.students._folder import StudentFolder
 
     Rows: TypeAlias = "str | Path | list[Path] | pd.DataFrame | npt.NDArray[Any]"
 
@@ -39,8 +41,23 @@ def load_student(folder: str | Path) -> LoadedStudent:
     from distill_tune.students._folder import open_student_folder
 
     opened = open_student_folder(expanded(str(folder)))
+    _check_inputs(folder, opened)
     of_data = opened.separator, opened.array, opened.brightest
     return LoadedStudent(opened.student, opened.classes, opened.input_shape, opened.encoder, *of_data)
+
+
+def _check_inputs(folder: str | Path, opened: StudentFolder) -> None:
+    """What student.json says of the inputs must be such as a student's folder is written with."""
+    if opened.encoder is None and len(opened.input_shape) == 3:
+        return
+    from distill_tune.data.encoder import TableEncoder
+
+    try:
+        features = TableEncoder.from_dict(opened.encoder or {}).feature_names
+        if opened.input_shape != (len(features),):
+            raise ValueError(f"its encoder makes {len(features)} features, not {opened.input_shape}")
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{folder}: the student cannot be read ({one_line(error)}); copy the folder again.") from error
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,26 @@ def test_a_student_that_is_damaged(folder: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
+    "edit",
+    [
+        {"encoder": None},
+        {"encoder": 3},
+        {"encoder": []},
+        {"encoder": {"columns": ["a"], "numbers": [1], "categories": {}}},
+        {"encoder": {"columns": ["a"], "numbers": [], "categories": {"a": ["b"]}}},
+    ],
+)
+def test_a_student_whose_description_somebody_has_edited(
+    folder: Path, capsys: pytest.CaptureFixture[str], edit: dict[str, Any]
+) -> None:
+    path = folder / "student/student.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | edit))
+    said = refused(capsys, "student", "new.csv")
+    assert said.startswith("error: student: the student cannot be read (")
+    assert said.endswith("); copy the folder again.\n")
+
+
+@pytest.mark.parametrize(
     ("place", "why"), [(".", "Is a directory"), ("no/o.csv", "No such file"), ("x" * 300, "too long")]
 )
 def test_a_place_that_cannot_be_written_to(

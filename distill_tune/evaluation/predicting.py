@@ -18,7 +18,7 @@ def predict_logits(student: nn.Module, inputs: Array) -> Array:
     device = device_of(student)
     step = samples_at_a_time(inputs.shape[1:], device.type)
     portions = (np.array(inputs[at : at + step]) for at in range(0, max(1, len(inputs)), step))  # not all of a map
-    with torch.inference_mode():
+    with torch.no_grad():  # a TorchScript student that has been trained cannot run in inference mode
         return np.concatenate([student(torch.from_numpy(each).to(device)).float().cpu().numpy() for each in portions])
 
 

@@ -88,8 +88,21 @@ def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
                 "keep what it must know of the whole in a list, which PyTorch does not look into."
             ) from error
         raise
+    _check_state(network)
     operations = operations_of(lambda: _run(network, torch.zeros(1, *input_shape), classes))
     return Cost(sum(parameter.numel() for parameter in network.parameters()), operations // 2)
+
+
+def _check_state(network: nn.Module) -> None:
+    """Refuse what no file of weights can hold, before a search has come to its end."""
+    import torch
+
+    odd = next((name for name, kept in network.state_dict().items() if not isinstance(kept, torch.Tensor)), None)
+    if odd is not None:
+        raise ConfigError(
+            f"student.family: the network's state dict must hold tensors alone, but has {odd!r}, which is none; make "
+            "it a buffer, or leave it out."
+        )
 
 
 def _run(network: nn.Module, sample: torch.Tensor, classes: int) -> None:

@@ -10,7 +10,7 @@ from distill_tune.teachers._base import DataSpec, LoadedTeacher, Teacher
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class NetworkTeacher(Teacher):
@@ -58,16 +58,25 @@ class NetworkTeacher(Teacher):
             TeacherError: it does not fit the data.
         """
         from distill_tune.students import behind_normalisation
+        from distill_tune.teachers.probabilities import are_logarithms
 
         mean, std = units or self.normalisation(data_spec)
         shape = (len(mean) or data_spec.input_shape[0], *data_spec.input_shape[1:])
         module = behind_normalisation(network, shape, mean, std).eval().requires_grad_(False)
-        try_two(module, data_spec, self.table)
+        if are_logarithms(try_two(module, data_spec, self.table).float().numpy()):
+            module.register_forward_hook(_less_their_mean)
         return LoadedTeacher(parameters=sum(p.numel() for p in network.parameters()), module=module)
 
 
-def try_two(module: nn.Module, data_spec: DataSpec, table: str) -> None:
-    """Run two samples through a network.
+def _less_their_mean(module: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> Tensor:
+    """Logarithms of probabilities, such as a log-softmax makes, as logits; see `_foreign.py`."""
+    from distill_tune.teachers.mixing import centred
+
+    return centred(outputs)
+
+
+def try_two(module: nn.Module, data_spec: DataSpec, table: str) -> Tensor:
+    """Run two samples through a network; returns their logits.
 
     Raises:
         TeacherError: it cannot take them, or does not return logits for the data's classes.
@@ -91,3 +100,4 @@ def try_two(module: nn.Module, data_spec: DataSpec, table: str) -> None:
             f"{table}: the network must return logits [batch, {classes}] for the {classes} classes of the data, "
             f"but returned {got} for a batch of 2."
         )
+    return logits

@@ -93,6 +93,8 @@ class OnnxNetwork(nn.Module):
         """Logits."""
         if not len(inputs):
             return inputs.new_zeros((0, self._classes), dtype=torch.float32)
+        if self._model.dtype == "uint8":
+            inputs = inputs.round().clamp(0, 255)  # a mixed image has fractions
         given = inputs.permute(self._order).reshape(-1, *self._shape).cpu().numpy().astype(self._model.dtype)
         session = self._session(torch.get_num_threads())
         name = session.get_inputs()[0].name

@@ -24,6 +24,9 @@ _NAME_ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _BILINEAR, _BICUBIC = 2, 3
 """`PIL.Image.Resampling.BILINEAR` and `BICUBIC`, as `resample` has them."""
 
+_BEYOND_ANY = 1e30
+"""No number of a normalisation is as large."""
+
 
 @dataclass(frozen=True)
 class PretrainedFolder:
@@ -139,7 +142,11 @@ class Preprocessing:
             mean, std = self.says.get("image_mean"), self.says.get("image_std")
         is_more = self.says.get("rescale_offset") or self.says.get("include_top")
         if is_more or not (_numbers(mean, channels) and _numbers(std, channels) and _numbers([factor], 1)):
-            what = "shifts or normalises images twice" if is_more else f"has image_mean = {mean} and image_std = {std}"
+            what = (
+                "shifts or normalises images twice"
+                if is_more
+                else f"has image_mean = {mean!s:.80} and image_std = {std!s:.80}"
+            )
             raise TeacherError(
                 f"teacher.path: {self.file} {what}, but must have {channels} number{'s' * (channels > 1)} of each; "
                 "write teacher.huggingface.mean and std, of pixels divided by 255."
@@ -211,6 +218,7 @@ def _numbers(values: Any, count: int) -> bool:
         isinstance(values, list)
         and len(values) == count
         and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        and all(abs(value) < _BEYOND_ANY for value in values)  # NaN is not, nor an integer that no float can be
     )
 
 

@@ -7,11 +7,11 @@ from numpy.typing import ArrayLike
 
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.teachers._base import DataSpec
-from distill_tune.teachers.probabilities import refuse_probabilities
+from distill_tune.teachers.probabilities import are_logarithms, refuse_probabilities
 
 
 def checked_logits(logits: ArrayLike, data_spec: DataSpec, key: str, name: str) -> np.ndarray:
-    """`logits` as float32 [num_rows, classes], if they can be a teacher's.
+    """`logits` as float32 [num_rows, classes], if they can be a teacher's; logarithms of probabilities less their mean.
 
     Args:
         logits: what was found.
@@ -34,7 +34,7 @@ def checked_logits(logits: ArrayLike, data_spec: DataSpec, key: str, name: str) 
         )
     finite = _finite(found, f"{key}: the logits of {name} must be finite numbers")
     refuse_probabilities(finite, f"{key}: {name} holds")
-    return finite
+    return finite - finite.mean(1, keepdims=True) if are_logarithms(finite) else finite
 
 
 def _way_out(shape: tuple[int, ...], expected: tuple[int, int]) -> str:

@@ -47,7 +47,7 @@ class Mix:
 
 def centred(logits: Tensor) -> Tensor:
     """[n, classes], each row less its mean."""
-    return logits - logits.mean(1, keepdim=True)
+    return logits - logits.mean(-1, keepdim=True)
 
 
 class MixedNetwork(nn.Module):

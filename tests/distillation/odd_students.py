@@ -40,6 +40,25 @@ def clipped(input_shape: tuple[int, ...], classes: int, in_place: bool) -> nn.Mo
     return Clipped(input_shape[0], classes, in_place)
 
 
+class Keeping(nn.Module):
+    """Keeps a tensor for as many samples as it has seen at a time, as some networks keep a mask."""
+
+    def __init__(self, features: int, classes: int):
+        super().__init__()
+        self.hidden, self.head = nn.Linear(features, 16), nn.Linear(16, classes)
+        self.kept = torch.ones(0, 1)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        if len(self.kept) < len(rows):
+            self.kept = torch.ones(len(rows), 1)
+        logits: Tensor = self.head(self.hidden(rows).relu() * self.kept[: len(rows)])
+        return logits
+
+
+def keeping(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    return Keeping(input_shape[0], classes)
+
+
 class Skipping(Student):
     """A family that says its wiring: narrow blocks, each of which adds to the stream that it reads."""
 

@@ -49,3 +49,13 @@ def test_a_look_is_timed_at_all_that_it_is_given_so_that_its_seconds_can_be_divi
     network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     assert quickest_look_s(network, np.zeros((700, 1, 28, 28), np.float32)) > 0
     assert sum(seen) == 3 * 700
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_a_torchscript_student_that_has_just_been_trained_predicts() -> None:
+    network: nn.Module = torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)))
+    rows = torch.randn(20, 4)
+    for _ in range(3):  # from the second pass on, TorchScript runs what it has made of the first for gradients
+        network(rows).sum().backward()
+    logits = predict_logits(network, rows.numpy())
+    np.testing.assert_allclose(logits, network(rows).detach().numpy(), rtol=1e-6)

@@ -96,6 +96,18 @@ def test_only_the_formats_that_are_asked_for_are_written_and_no_other_is_missed(
     assert [path.name for path in tmp_path.iterdir()] == [FORMATS.get(name).file for name in names]
 
 
+class Halved(nn.Linear):
+    """Its logits are of half precision."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs).bfloat16()
+
+
+def test_a_student_of_logits_in_half_precision_is_there_as_a_program_for_pytorch(tmp_path: Path) -> None:
+    assert write_programs(tmp_path, Halved(3, 2).eval(), some((3,), 4), ["pt2"]) == {}
+    assert (tmp_path / "student.pt2").exists()
+
+
 def test_a_network_that_no_graph_can_hold_has_no_programs_and_it_is_said_why(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,6 +44,16 @@ class Ring(Net):
         self.layer.whole = self
 
 
+class Noting(Net):
+    """Keeps in its state dict what is no tensor."""
+
+    def __init__(self, input_shape: tuple[int, ...], classes: int):
+        super().__init__(input_shape, classes, width=4)
+
+    def get_extra_state(self) -> Any:
+        return {"version": 2}
+
+
 class Endless(Net):
     def __init__(self, input_shape: tuple[int, ...], classes: int):
         super().__init__(input_shape, classes, width=1)
@@ -105,7 +115,7 @@ def taken(input_shape: tuple[int, ...], classes: int, copy: int = 1) -> nn.Modul
 def mine(monkeypatch: pytest.MonkeyPatch) -> None:
     """This file's functions as the importable module `mine`."""
     module = ModuleType("mine")
-    bad = (number, no_classes, wrong_logits, wrong_inputs, probabilities, Endless, endless, Ring)
+    bad = (number, no_classes, wrong_logits, wrong_inputs, probabilities, Endless, endless, Noting, Ring)
     for entry in (small, Net, free, curious, truncated, taken, log_probabilities, *bad):
         setattr(module, entry.__name__, entry)
     monkeypatch.setitem(sys.modules, "mine", module)
@@ -218,6 +228,7 @@ def test_a_family_that_has_no_network_for_some_options_is_refused_for_these_alon
         ("mine:wrong_inputs", r"cannot take a sample of shape \(1, 4\): RuntimeError: .*[^.]; mend its forward\.$"),
         ("mine:Endless", r"cannot take a sample of shape \(1, 4\): RecursionError: .*; mend its forward\.$"),
         ("mine:endless", r"cannot build \{\} for .* RecursionError: .*; mend it, or give it other options\.$"),
+        ("mine:Noting", r"state dict must hold tensors alone, but has '_extra_state', which is none; make it a buffer"),
         ("mine:Ring", r"^student\.family: a module of the network is a part of itself, .*; keep .* in a list, which "),
     ],
 )

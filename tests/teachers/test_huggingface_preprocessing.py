@@ -1,6 +1,7 @@
 """A Hugging Face teacher sees images as its own preprocessor makes them; what is not understood of it is refused."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,8 @@ def test_mean_and_std_of_the_configuration_go_before_its_own(tmp_path: Path) -> 
     [
         ({}, "has image_mean = None and image_std = None, but must have 3 numbers of each"),
         ({"image_mean": [0.5], "image_std": [0.5]}, "has image_mean = [0.5] and"),
+        ({"image_mean": MEAN, "image_std": [0.1, 0.1, math.nan]}, "and image_std = [0.1, 0.1, nan], but must have 3"),
+        ({"image_mean": [10**400, 0, 0], "image_std": STD}, "has image_mean = [1000"),
         ({"image_mean": MEAN, "image_std": STD, "include_top": True}, "shifts or normalises images twice"),
         ({"image_mean": MEAN, "image_std": [0.1, 0.1, 0]}, "must be greater than 0, but are [0.1, 0.1, 0]"),
         ({"image_mean": MEAN, "image_std": STD, "size": 20}, "teacher.huggingface: the network cannot take inputs of"),

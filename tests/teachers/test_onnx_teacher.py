@@ -106,7 +106,18 @@ def test_a_model_of_bytes_gets_pixels_as_they_are_stored(tmp_path: Path) -> None
     assert loaded.module is not None
     pixels = torch.randint(256, (5, 1, 6, 5), dtype=torch.uint8)
     np.testing.assert_allclose(loaded.module(pixels), model.logits(pixels.numpy()), rtol=1e-4, atol=1e-3)
+    mixed = torch.tensor([-0.4, 0.6, 99.5001, 254.9999, 255.4]).repeat(6, 1).view(1, 1, 6, 5)  # by float32, or noise
+    np.testing.assert_allclose(loaded.module(mixed), model.logits(mixed.numpy().round().clip(0)), rtol=1e-4, atol=1e-3)
     assert "reads bytes" in refused(tmp_path / "m.onnx", GREY, onnx={"mean": [0.5], "std": [0.5]})
+
+
+def test_a_log_softmax_that_cannot_be_taken_off_has_no_shift_of_its_own_for_each_sample(tmp_path: Path) -> None:
+    model = Model(ending=("LogSoftmax", "Neg", "Neg"))
+    loaded = load(model.write(tmp_path / "m.onnx"), ROWS)
+    assert loaded.module is not None
+    logits = model.logits(ROWS_OF_DATA.numpy())
+    expected = logits - logits.mean(1, keepdims=True)
+    np.testing.assert_allclose(loaded.module(ROWS_OF_DATA), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_label_beside_the_probabilities_is_left_out_as_scikit_learns_models_have_it(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A PyTorch teacher: a factory and its weights, which decide what its outputs are kept under."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import torch
 from loaded_teachers import ROWS_OF_FIVE
 from torch import nn
-from torch_models import IMAGES, load, network, of_rows, refused, weights_of, wrapped
+from torch_models import IMAGES, ends_in_log_softmax, load, network, of_rows, refused, weights_of, wrapped
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.users_code import source_of
@@ -63,6 +64,17 @@ def test_its_own_mean_and_std_are_of_pixels_divided_by_255(tmp_path: Path) -> No
     pixels = torch.randint(256, (9, 1, 4, 4), dtype=torch.uint8)
     expected = own((pixels.float() / 255 - 0.25) / 0.5)
     torch.testing.assert_close(loaded.module(pixels), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_logarithms_of_probabilities_have_no_shift_of_their_own_for_each_sample(tmp_path: Path) -> None:
+    own = ends_in_log_softmax(seed=5).eval()
+    loaded = load(weights_of(own, tmp_path / "w.pt"), factory="ends_in_log_softmax")
+    assert loaded.module is not None
+    pixels = torch.randint(256, (9, 1, 4, 4), dtype=torch.uint8)
+    logits = own[0]((pixels.float() - 100) / 50)
+    expected = logits - logits.mean(1, keepdim=True)
+    torch.testing.assert_close(loaded.module(pixels), expected)
+    torch.testing.assert_close(pickle.loads(pickle.dumps(loaded.module))(pixels), expected)
 
 
 def test_rows_of_a_table_reach_the_network_as_they_are(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill_tune.config import Space
 from distill_tune.data import prepare_data
@@ -101,6 +101,21 @@ def test_what_is_used_again_is_what_was_trained(table_space: Make, tmp_path: Pat
     for module in (first.module, second.module):
         assert not module.training
         assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+class Halved(nn.Linear):
+    """Weights in half precision, of a user's own."""
+
+    def __init__(self, input_shape: tuple[int, ...], classes: int):
+        super().__init__(input_shape[0], classes, dtype=torch.bfloat16)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs.bfloat16()).float()
+
+
+def test_a_teacher_of_ones_own_may_have_weights_in_half_precision(table_space: Make, tmp_path: Path) -> None:
+    space = table_space(teacher={**FAST, "family": "test_trained_teacher:Halved"})
+    assert [trained(kept_by(space, tmp_path)[1]) for _ in range(2)] == [True, False]
 
 
 def test_a_teacher_sees_all_labels_however_few_the_student_sees(table_space: Make, tmp_path: Path) -> None:

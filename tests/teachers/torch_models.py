@@ -25,6 +25,10 @@ def wrapped(**options: int) -> nn.Module:
     return nn.DataParallel(network(**options))
 
 
+def ends_in_log_softmax(**options: int) -> nn.Module:
+    return nn.Sequential(network(**options), nn.LogSoftmax(1))
+
+
 def of_rows(**options: int) -> nn.Module:
     return network(inputs=5, **options)
 

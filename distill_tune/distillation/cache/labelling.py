@@ -96,7 +96,8 @@ def logits_of(module: nn.Module, inputs: Tensor) -> Tensor:
         TeacherError: a logit is not finite.
     """
     its_own = inputs.to(device_of(module), copy=True)  # a user's own module may write into a mapped file
-    logits: Tensor = module(its_own).float().cpu()
+    made: Tensor = module(its_own).to("cpu", torch.float32, copy=True)  # it may write the next portion's over them
+    logits = made if made.dim() > 1 else made.unsqueeze(0)  # of a single sample, whose axis a `squeeze()` takes off
     if not logits.isfinite().all():
         raise TeacherError("teacher: one of its logits is not a finite number; check its weights and its input range.")
     return logits

@@ -143,7 +143,7 @@ def _read(watch: Watch, own_level: list[str]) -> Anatomy:
     head = _head(watch)
     features = _features(watch, watch.order[:head])
     shapes = {name: tuple(feature.shape[1:]) for name, feature in features.items()}
-    maps = _stages(shapes)
+    maps = _stages(watch, shapes)
     level = [name for name in watch.order if name in own_level]
     vectors = [
         name
@@ -170,15 +170,28 @@ def _features(watch: Watch, names: Sequence[str]) -> dict[str, Tensor]:
     return found
 
 
-def _stages(shapes: dict[str, Shape]) -> tuple[str, ...]:
+def _stages(watch: Watch, shapes: dict[str, Shape]) -> tuple[str, ...]:
     """The last map of each size, but for tokens that have become a map again, as within the blocks of Swin."""
-    sizes: dict[Shape, str] = {}
-    for name, (_, *size) in shapes.items():
-        if prod(size) > 1:
-            for earlier in (tuple(size), (prod(size), 1)):
-                sizes.pop(earlier, None)
-            sizes[tuple(size)] = name
+    sizes, before = dict[tuple[int, ...], str](), (0, 0)
+    for name, (channels, *size) in shapes.items():
+        places = prod(size)
+        if places > 1 and not _is_no_map(watch, name, shapes[name], before):
+            again = {each for each in sizes if each == tuple(size) or (size[1] > 1 and prod(each) == places)}
+            sizes = {each: of for each, of in sizes.items() if each not in again} | {tuple(size): name}
+            before = channels, places
     return tuple(sizes.values())
+
+
+def _is_no_map(watch: Watch, name: str, shape: Shape, before: tuple[int, int]) -> bool:
+    """Whether what looks like a map has its channels elsewhere, of which its layers say nothing, or has none.
+
+    That is [height, width, channels]; [channels, places] where tokens are mixed with each other, as in MLP-Mixer; and
+    attention's weights, [heads, places, places]. `before` is channels and places of the map before it.
+    """
+    channels, height, width = shape
+    is_last = channels == height != width > 1 and channels != watch.made[name].units
+    is_turned = width == 1 and channels != height and (height, channels) == before
+    return is_last or is_turned or channels < before[1] == height == width
 
 
 def _is_same(watch: Watch, name: str, feature: Tensor, seen: Tensor) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.registry import STUDENTS
-from distill_tune.students import CLASSES, INPUT, Student, Wiring, empty_network
+from distill_tune.students import CLASSES, INPUT, Layer, Student, Wiring, empty_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,6 +38,17 @@ def check_declares_wiring(config: Config, shapes: Shapes) -> None:
         ours = declared_wiring(Student.of(config.student), name, shapes)
         theirs = declared_wiring(Student.of(config.teacher), name, shapes, "teacher")
         _check_same_inputs(name, ours, theirs)
+        _check_weights_are_kept(name, [*ours.layers, *theirs.layers])
+
+
+def _check_weights_are_kept(name: str, layers: list[Layer]) -> None:
+    """Refuse layers that make their weights of other numbers, whose rows are not those of the units."""
+    computed = next((layer.name for layer in layers if "weight" not in layer.module.state_dict()), None)
+    if computed is not None:
+        raise ConfigError(
+            f"student.init: the layer {computed!r} of {name!r} must keep its weight itself, but computes it, as weight "
+            "or spectral normalisation does; leave that out, or choose another init."
+        )
 
 
 def _check_same_inputs(name: str, ours: Wiring, theirs: Wiring) -> None:

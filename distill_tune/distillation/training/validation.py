@@ -3,6 +3,9 @@
 A mean of each worker's mean is wrong for uneven shards, so nothing is divided before everything is summed. The accuracy
 of the worst class is that of the worst group of Sagawa et al., "Distributionally Robust Neural Networks", 2020
 (https://arxiv.org/abs/1911.08731), with classes for groups.
+
+PyTorch's inference mode is left out: a user's student may keep a tensor of a pass, such as a mask for so many samples,
+and could not train with it afterwards.
 """
 
 from __future__ import annotations
@@ -62,7 +65,7 @@ def evaluate(
     return sums_of(student, inputs, labels, teacher_logits, shard).metrics
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def sums_of(student: nn.Module, inputs: Tensor, labels: Tensor, teacher_logits: Tensor | None, shard: Shard) -> Sums:
     """Over all workers' shards of the samples together.
 
@@ -86,7 +89,7 @@ def sums_of(student: nn.Module, inputs: Tensor, labels: Tensor, teacher_logits: 
     return Sums(loss, None if teacher_logits is None else agreed, sums[2:].cpu(), counts.cpu())
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def share_right(student: nn.Module, inputs: Tensor, labels: Tensor, shard: Shard) -> float:
     """Accuracy alone, as `evaluate` has it; a logit that is not a number, which is its argmax, is never right."""
     student.eval()

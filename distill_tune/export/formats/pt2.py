@@ -34,4 +34,4 @@ class Pt2(Format):
 
         with torch.inference_mode():
             network = torch.export.load(path).module()
-            return [network(torch.from_numpy(each)).numpy() for each in inputs]
+            return [network(torch.from_numpy(each)).float().numpy() for each in inputs]

@@ -164,8 +164,10 @@ def _read_kept(path: Path) -> _Kept | None:
 
 
 def _digest(weights: dict[str, Tensor]) -> str:
+    import torch
+
     whole = hashlib.sha256()
     for name in sorted(weights):
         whole.update(f"{name} {weights[name].dtype} {tuple(weights[name].shape)} ".encode())
-        whole.update(weights[name].numpy().tobytes())
+        whole.update(weights[name].reshape(-1).view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
     return whole.hexdigest()

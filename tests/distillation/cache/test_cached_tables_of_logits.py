@@ -34,6 +34,19 @@ def test_logits_go_to_the_samples_that_they_are_of(table_space: Make, logits_of_
     np.testing.assert_array_equal(materials.teacher.validation, table[validation.index])
 
 
+def test_logarithms_of_probabilities_have_no_shift_of_their_own_for_each_sample(
+    table_space: Make, logits_of_blobs: str, tmp_path: Path
+) -> None:
+    logits = np.load(logits_of_blobs)
+    np.save(logits_of_blobs, logits - np.log(np.exp(logits).sum(1, keepdims=True)))
+    space = table_space(teacher={"source": "logits", "path": logits_of_blobs})
+    preparation = prepare(space, tmp_path, lambda line: None)
+    teacher = Materials.open(preparation.prepared, space.config).teacher
+    assert teacher is not None
+    expected = (logits - logits.mean(1, keepdims=True))[preparation.dataset.split("validation").index]
+    np.testing.assert_allclose(teacher.validation, expected, atol=1e-6)
+
+
 def test_of_a_table_of_logits_a_search_holds_the_rows_of_test_alone(
     table_space: Make, logits_of_blobs: str, tmp_path: Path
 ) -> None:

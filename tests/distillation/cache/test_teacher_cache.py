@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from small_trainings import Make, Ready
-from torch import nn
+from torch import Tensor, nn
 
 from distill_tune.config import Config, Space
 from distill_tune.distillation.cache.folders import number_of_views, outputs_folder
@@ -22,6 +22,7 @@ from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import CacheError, ConfigError, TeacherError
+from distill_tune.evaluation.portions import MOST
 from distill_tune.teachers import LoadedTeacher
 
 
@@ -238,3 +239,30 @@ def test_a_teacher_of_ones_own_that_writes_into_its_inputs_leaves_the_data_as_th
     before, teacher = rows.copy(), LoadedTeacher(parameters=0, module=nn.ReLU(inplace=True))
     np.testing.assert_array_equal(label_inputs(teacher, rows, np.arange(2)), before.clip(0))
     np.testing.assert_array_equal(rows, before)
+
+
+class Squeezing(nn.Module):
+    """Loses the axis of samples where there is one alone."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows.squeeze()
+
+
+class Overwriting(nn.Module):
+    """Hands on the same memory each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("made", torch.zeros(MOST, 2))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        found: Tensor = self.made[: len(rows)].copy_(rows)
+        return found
+
+
+@pytest.mark.parametrize("network", [Squeezing, Overwriting])
+@pytest.mark.parametrize("count", [1, MOST, MOST + 1])
+def test_a_teacher_says_the_same_of_samples_however_many_go_at_a_time(network: type[nn.Module], count: int) -> None:
+    rows = np.random.default_rng(0).normal(size=(count, 2)).astype(np.float32)
+    teacher = LoadedTeacher(parameters=0, module=network())
+    np.testing.assert_array_equal(label_inputs(teacher, rows, np.arange(count)), rows)

@@ -81,6 +81,24 @@ TIMM: dict[str, tuple[str, dict[str, Any], list[tuple[int, ...]], set[str]]] = {
         [(16, 16, 16), (16, 8, 8), (32, 4, 4)],
         set(),
     ),
+    "parts of a map with its channels last": (
+        "mambaout_femto",
+        {"depths": (1, 1, 1), "dims": (12, 16, 24)},
+        [(6, 16, 16), (12, 8, 8), (16, 4, 4), (24, 2, 2)],
+        {"stages.0", "stages.1", "stages"},
+    ),
+    "attention between the places of maps": (
+        "visformer_tiny",
+        {"img_size": 32, "embed_dim": 24, "depth": (1, 1, 1), "num_heads": 2},
+        [(16, 16, 16), (12, 4, 4), (24, 2, 2)],
+        set(),
+    ),
+    "attention's weights from head to head": (
+        "cait_xxs24_224",
+        {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 1, "num_heads": 2},
+        [(24, 4, 4), (24, 16, 1), (24, 17, 1)],
+        set(),
+    ),
 }
 
 
@@ -93,6 +111,25 @@ def test_the_stages_of_other_peoples_networks_have_channels_where_these_keep_the
     assert channels_last == set(found.maps) & set(found.channels_last)
     assert found.last is not None
     assert len(found.shapes[found.last]) == 1
+
+
+class Mixing(nn.Module):
+    """Mixes channels and then tokens, as MLP-Mixer does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.channels, self.tokens = nn.Conv2d(1, 6, 2, 2), nn.Linear(6, 6), nn.Linear(16, 16)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        tokens = self.channels(self.patches(inputs).flatten(2).mT)
+        logits: Tensor = self.head((tokens + self.tokens(tokens.mT).mT).mean(1))
+        return logits
+
+
+def test_tokens_that_are_mixed_with_each_other_are_no_stage() -> None:
+    found = anatomy_of(Mixing(), (1, 8, 8))
+    assert [found.shapes[name] for name in found.maps] == [(6, 4, 4), (6, 16, 1)]
 
 
 def curious(input_shape: tuple[int, ...], classes: int) -> nn.Module:

@@ -10,6 +10,7 @@ from odd_students import Skipping
 from runs import TABLE, run_space
 from small_trainings import Ready
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from distill_tune.config import Space
 from distill_tune.errors import ConfigError
@@ -57,6 +58,24 @@ def test_what_is_not_so_is_refused_before_anything_is_trained(
     name, options = "test_declared_wiring:Mistaken", {"mistake": mistake, "width": 6}
     message = refused(both(name, init, options, options), tmp_path)
     assert message == f"student.family: '{name}' cannot say how its layers hang together: {said}"
+
+
+class Reparametrized(Skipping):
+    """Computes a weight of its length and its direction."""
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        network = super().build(input_shape, classes)
+        weight_norm(network.get_submodule("downs.0"))
+        return network
+
+
+@pytest.mark.parametrize("init", ["inherit", "inherit_progressive"])
+def test_a_weight_that_is_computed_of_others_is_refused(init: str, tmp_path: Path) -> None:
+    name = "test_declared_wiring:Reparametrized"
+    assert refused(both(name, init, {"width": 8}, {"width": 6}), tmp_path) == (
+        f"student.init: the layer 'downs.0' of '{name}' must keep its weight itself, but computes it, as weight or "
+        "spectral normalisation does; leave that out, or choose another init."
+    )
 
 
 class Partial(Student):

@@ -92,6 +92,12 @@ def test_a_student_that_begins_in_place_trains_as_one_that_does_not(table_space:
     assert reports[0] == reports[1]
 
 
+def test_a_student_trains_with_what_it_has_kept_of_its_validation(table_space: Make, ready: Ready) -> None:
+    run = ready(table_space(student={"family": "odd_students:keeping"}, optim={"batch_size": 16}))
+    assert len(run[1].dataset.split("validation").labels) > 16, "so that it keeps more than of training"
+    assert reports_of(run)[-1]["val/accuracy"] > 0.25  # of four classes
+
+
 def test_a_live_teacher_is_left_as_it_was(image_space: Make, ready: Ready) -> None:
     config, preparation = ready(image_space(teacher={"mode": "live"}, augmentation={"shift": 1}))
     teacher = preparation.prepared.live_teacher
