@@ -126,12 +126,22 @@ def _check_gives(transform: Transform, name: str, dataset: Dataset) -> None:
         given = transform.apply(inputs.clone(), draw)
         _check_like(given, inputs, {inputs.dtype}, f"{rule}`apply` must give inputs as it is given them,")
         return
+    if type(transform).mix is Transform.mix:  # which needs it
+        _check_share(transform.share(draw), draw, rule)
     mixed = transform.mix(inputs, inputs.flip(0), draw)
     if not (isinstance(mixed, tuple) and len(mixed) == 2):
         raise ConfigError(f"{rule}`mix` must give (inputs, share), but gave {_described(mixed)}; mend it.")
     blended, share = mixed
     _check_like(blended, inputs, {torch.float32, inputs.dtype}, f"{rule}`mix` must give inputs as it is given them,")
+    _check_share(share, draw, rule)
+
+
+def _check_share(share: object, draw: Draw, rule: str) -> None:
     _check_like(share, draw.index, {torch.float32}, f"{rule}the share of a sample must be one number,")
+    assert isinstance(share, Tensor)
+    if not bool(((share >= 0) & (share <= 1)).all()):
+        ends = f"{share.min().item():.3g} to {share.max().item():.3g}"
+        raise ConfigError(f"{rule}the share of a sample must be from 0 to 1, but those tried are from {ends}; mend it.")
 
 
 def _check_like(given: object, like: Tensor, kinds: set[torch.dtype], rule: str) -> None:

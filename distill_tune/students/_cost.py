@@ -76,7 +76,7 @@ def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
     from distill_tune.students._counting import operations_of
 
     try:
-        network = family.build(input_shape, classes).eval()
+        network = family.build(input_shape, classes)
     except ConfigError:
         raise
     except Exception as error:  # these options, or this family; others of a space may be sound
@@ -88,15 +88,25 @@ def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
                 "keep what it must know of the whole in a list, which PyTorch does not look into."
             ) from error
         raise
-    _check_state(network)
+    _check_network(network)
+    network.eval()
     operations = operations_of(lambda: _run(network, torch.zeros(1, *input_shape), classes))
     return Cost(sum(parameter.numel() for parameter in network.parameters()), operations // 2)
 
 
-def _check_state(network: nn.Module) -> None:
-    """Refuse what no file of weights can hold, before a search has come to its end."""
+def _check_network(network: object) -> None:
+    """Refuse what is no network, is none yet, or is one that no file of weights can hold."""
     import torch
+    from torch.nn.parameter import is_lazy
 
+    if not isinstance(network, torch.nn.Module):
+        kind = type(network).__name__
+        raise ConfigError(f"student.family: `build` must give a torch.nn.Module, but gave {kind}; mend it.")
+    if any(map(is_lazy, network.parameters())):
+        raise ConfigError(
+            "student.family: the network has layers that take their sizes from the first batch (LazyLinear and the "
+            "like); give the sizes, which follow from input_shape."
+        )
     odd = next((name for name, kept in network.state_dict().items() if not isinstance(kept, torch.Tensor)), None)
     if odd is not None:
         raise ConfigError(

@@ -81,6 +81,8 @@ def _check_gives(name: str, loss: Loss, classes: int) -> None:
         what = f"{given!r:.60}"
     elif given.dim():
         what = f"numbers of shape {list(given.shape)}"
+    elif given.is_complex():
+        what = "a complex one"
     elif not given.requires_grad:
         what = "one without gradient by the student's logits"
     elif not given.isfinite():

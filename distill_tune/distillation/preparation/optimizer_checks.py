@@ -60,6 +60,11 @@ def _check(name: str, kind: OptimizerKind, students: list[nn.Module], can_move: 
             f"optim.kind: what `build` of {name!r} gives cannot make a step from gradients alone ({one_line(error)}); "
             "mend it, or build another."
         ) from error
+    if any(torch.equal(_row(student), row) for student, row in zip(students, before, strict=True)):
+        raise ConfigError(
+            f"optim.kind: what `build` of {name!r} gives must move the student's weights, but after {_STEPS} steps "
+            "they are as before; give it those of the module."
+        )
     if kind.over_lanes and (what := _what_lanes_do(kind, students, each[0], before, gradients)):
         raise ConfigError(
             f"optim.kind: {name!r} says that it is `over_lanes`, but {what}; mend it, or leave `over_lanes` out."

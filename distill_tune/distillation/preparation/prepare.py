@@ -35,6 +35,7 @@ from distill_tune.distillation.preparation.ready_teachers import (
     twins_in_words,
 )
 from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
+from distill_tune.distillation.preparation.student_checks import check_own_students
 from distill_tune.distillation.preparation.teacher_work import TeacherWork
 from distill_tune.distillation.preparation.users_keys import said_of_member, said_of_the_teacher, table_of
 from distill_tune.distillation.preparation.variants import augmentation_variants, check_logits_suffice
@@ -153,6 +154,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
     _check_teachers(space, dataset)
     check_beginnings(space, Shapes.of(dataset))
     check_losses(space, dataset)
+    check_own_students(space, dataset)
     check_optimizers(space, dataset)
     check_single_samples(space, dataset)
     check_single_samples_of_teachers(space, dataset)

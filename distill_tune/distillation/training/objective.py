@@ -14,6 +14,7 @@ from distill_tune.data import UNLABELLED
 from distill_tune.distillation.losses import FeatureLoss, Loss
 from distill_tune.distillation.materials.batches import Batch
 from distill_tune.distillation.schedule import between
+from distill_tune.errors import TrainingError
 
 _Number = TypeVar("_Number", Tensor, float)
 NO_FEATURES: Mapping[str, Tensor] = MappingProxyType({})
@@ -93,7 +94,12 @@ class Objective:
         def term(name: str, loss: Loss) -> Tensor:
             if name in on_features:
                 return on_features[name]
-            return loss.soft_with_labels(logits, teacher_logits, temperature, labels)
+            found: Tensor | None = loss.soft_with_labels(logits, teacher_logits, temperature, labels)
+            if found is None:  # of a user's own, which passes for a training without a teacher
+                raise TrainingError(
+                    f"loss: `soft` of {name!r} must give one number as a tensor, but gave None; mend it."
+                )
+            return found
 
         soft = term(self._config.kind, self.loss) if self.has_soft else None
         return LossTerms(hard, soft, tuple(term(name, loss) for name, loss in self.also.items()))

@@ -17,6 +17,7 @@ from distill_tune.data import Dataset
 from distill_tune.data.class_notes import too_few_to_rank_by
 from distill_tune.distillation.devices import is_missing
 from distill_tune.distillation.preparation.single_samples import check_single_samples
+from distill_tune.distillation.preparation.student_checks import check_own_students
 from distill_tune.distillation.training.pace import PLAIN, Pace
 from distill_tune.errors import ConfigError
 from distill_tune.paths import expanded
@@ -75,7 +76,8 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
         say(f"warning: {warning}")
     space = _to_anywhere(space)
     fitted = known_to_fit(space, dataset)
-    check_single_samples(space, dataset)  # before steps of the students are timed
+    check_own_students(space, dataset)  # before steps of the students are timed, this and the next
+    check_single_samples(space, dataset)
     return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, places, say))
 
 
