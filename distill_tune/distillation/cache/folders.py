@@ -12,7 +12,7 @@ from distill_tune.users_code import source_of
 VIEWS, FEATURES = "views-", "features-"
 """How the names of folders in a teacher's own begin, in which are its outputs."""
 _FORMAT = 2
-"""Raised when the same augmentation shows other views, or files look different."""
+"""Raised when the same augmentation shows other views, the same teacher gives other logits, or files look different."""
 _CHECKSUMS = "checksums.json"
 _DEFAULT_VIEWS = 8
 
