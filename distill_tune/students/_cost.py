@@ -77,6 +77,8 @@ def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
 
     try:
         network = family.build(input_shape, classes)
+        _check_network(network)
+        network.eval()
     except ConfigError:
         raise
     except Exception as error:  # these options, or this family; others of a space may be sound
@@ -88,8 +90,6 @@ def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
                 "keep what it must know of the whole in a list, which PyTorch does not look into."
             ) from error
         raise
-    _check_network(network)
-    network.eval()
     operations = operations_of(lambda: _run(network, torch.zeros(1, *input_shape), classes))
     return Cost(sum(parameter.numel() for parameter in network.parameters()), operations // 2)
 
