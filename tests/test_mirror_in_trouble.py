@@ -201,14 +201,19 @@ def test_a_last_copy_that_is_interrupted_holds_nobody_up_and_is_told_of(
     is_answered.set()
 
 
-def test_a_search_that_has_ended_out_of_reach_of_its_store_is_copied_by_taking_it_up(
-    store: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def finished_since_it_was_copied() -> Mirror:
     made = Mirror(URI, LOGBOOK)
     begun = json.dumps({"entry": "session", "at_s": 1.0, "command": "x"}) + "\n"
     book = write(made, f"one/{LOGBOOK}", begun)
     made.push("one")
     book.write_text(begun + json.dumps({"entry": "finished", "at_s": 2.0}) + "\n")
+    return made
+
+
+def test_a_search_that_has_ended_out_of_reach_of_its_store_is_copied_by_taking_it_up(
+    store: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = finished_since_it_was_copied()
     write(made, "one/best/README.md")
     resume = ["--resume", "--storage", URI, "--name", "one"]
     assert search.main(resume) == 0
@@ -221,11 +226,7 @@ def test_a_search_that_has_ended_out_of_reach_of_its_store_is_copied_by_taking_i
 def test_a_quiet_one_says_of_the_copy_only_that_it_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = Mirror(URI, LOGBOOK)
-    begun = json.dumps({"entry": "session", "at_s": 1.0, "command": "x"}) + "\n"
-    book = write(made, f"one/{LOGBOOK}", begun)
-    made.push("one")
-    book.write_text(begun + json.dumps({"entry": "finished", "at_s": 2.0}) + "\n")
+    finished_since_it_was_copied()
     monkeypatch.setattr(Mirror, "push", Mock(side_effect=OSError("it is gone")))
     assert search.main(["--resume", "--storage", URI, "--name", "one", "--quiet"]) == 1
     out, err = capsys.readouterr()
