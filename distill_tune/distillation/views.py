@@ -136,18 +136,18 @@ def _check_gives(transform: Transform, name: str, dataset: Dataset) -> None:
     _check_share(share, draw, rule)
 
 
-def _check_share(share: object, draw: Draw, rule: str) -> None:
-    _check_like(share, draw.index, {torch.float32}, f"{rule}the share of a sample must be one number,")
-    assert isinstance(share, Tensor)
+def _check_share(given: object, draw: Draw, rule: str) -> None:
+    share = _check_like(given, draw.index, {torch.float32}, f"{rule}the share of a sample must be one number,")
     if not bool(((share >= 0) & (share <= 1)).all()):
         ends = f"{share.min().item():.3g} to {share.max().item():.3g}"
         raise ConfigError(f"{rule}the share of a sample must be from 0 to 1, but those tried are from {ends}; mend it.")
 
 
-def _check_like(given: object, like: Tensor, kinds: set[torch.dtype], rule: str) -> None:
+def _check_like(given: object, like: Tensor, kinds: set[torch.dtype], rule: str) -> Tensor:
     if not (isinstance(given, Tensor) and given.shape == like.shape and given.dtype in kinds):
         wanted = " or ".join(sorted(map(str, kinds)))
         raise ConfigError(f"{rule} {list(like.shape)} of {wanted}, but gave {_described(given)}; mend it.")
+    return given
 
 
 def _described(given: object) -> str:
