@@ -6,7 +6,7 @@ If a process group exists, the student is data-parallel over it and reports are 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -34,6 +34,7 @@ from distill_tune.distillation.training.norm_limit import NormLimit, norm_limit
 from distill_tune.distillation.training.objective import NO_FEATURES, LossTerms, Objective
 from distill_tune.distillation.training.pace import laid_out
 from distill_tune.distillation.training.validation import Sums, evaluate, share_right, sums_of
+from distill_tune.distillation.training.written_out import is_written_out, written_out
 from distill_tune.errors import TrainingError
 
 _GAP_BYTES = 1 << 30
@@ -68,6 +69,7 @@ class Run:
         self.hold = Initialisation.of(config.student).begin(self.student, config, materials) or Hold(self.student)
         self.limit_norm = NormLimit(self.student, norm_limit(config, materials.teacher_weights))
         self.objective = Objective(config)
+        self.is_written_out = is_written_out(self.objective)
         self.taught = with_features(self.objective.on_features, self.student, materials, seed)
         self.trained: nn.Module = self.student if self.taught is None else self.taught
         self.forward = data_parallel(self.trained, self.shard, device, not self._has_parts_of_ones_own)
@@ -179,15 +181,24 @@ class Run:
             self.optimizer.zero_grad()
         progress = progress_at(turn.step, self.total_steps)
         with averaging(self.forward, turn.ends):
-            terms = self._terms(batch, batch_number, progress)
-            loss = self.objective.weigh(*terms, progress)
-            (loss if turn.share == 1 else loss * turn.share).backward()
+            logits, teacher_logits, on_features = self._answers(batch, batch_number)
+            if self.is_written_out:
+                terms, by_logits = written_out(self.objective, logits, batch, teacher_logits, progress)
+                loss = self.objective.weigh(*terms, progress)
+                logits.backward(by_logits if turn.share == 1 else by_logits * turn.share)
+            else:
+                terms = self.objective.terms(logits, batch, teacher_logits, progress, on_features)
+                loss = self.objective.weigh(*terms, progress)
+                (loss if turn.share == 1 else loss * turn.share).backward()
         if turn.ends:
             self._step(turn.step)
         return loss, terms
 
-    def _terms(self, batch: Batch, batch_number: int, progress: float) -> LossTerms:
-        """The student runs first and a live teacher after it, but where the student's pass compares their features."""
+    def _answers(self, batch: Batch, batch_number: int) -> tuple[Tensor, Tensor | None, Mapping[str, Tensor]]:
+        """The student's and the teacher's logits, and the terms on features.
+
+        The student runs first and a live teacher after it, but where the student's pass compares their features.
+        """
         teacher_logits, features, on_features = batch.teacher_logits, batch.teacher_features, NO_FEATURES
         if self.taught is None:
             with self.precision:
@@ -197,7 +208,7 @@ class Run:
         if self.taught is not None:
             with self.precision:
                 logits, on_features = self.forward(batch.inputs, features, batch.rows, batch_number)
-        return self.objective.terms(logits.float(), batch, teacher_logits, progress, on_features)
+        return logits.float(), teacher_logits, on_features
 
     def _step(self, step: int) -> None:
         rate = learning_rate(self.config.optim, step, self.total_steps)
