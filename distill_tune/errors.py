@@ -12,6 +12,9 @@ DistillTuneError
 
 import re
 
+_FROZEN = re.compile(r"1 validation error for (\w+)\s+(\w+)\s+Instance is frozen \[[^]]*\]")
+"""Of pydantic, where a registry entry sets something of itself."""
+
 
 class DistillTuneError(Exception):
     """Base of all errors that distill_tune raises on purpose."""
@@ -49,6 +52,7 @@ def one_line(error: BaseException) -> str:
     """What a library or a user's own code says is wrong, on one line and short enough for an error of ours."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", f"{type(error).__name__}: {error}")  # torch writes some in bold
     plain = re.sub(r"\s+For further information visit \S+", "", plain)  # of pydantic, about its own pages
+    plain = _FROZEN.sub(r"\1.\2 cannot be set, since a part remembers nothing from one call to the next", plain)
     text = " ".join(plain.split()).removesuffix(":")  # some errors say nothing but what they are
     return text if len(text) <= 300 else f"{text[:300]}..."
 

@@ -1,4 +1,4 @@
-"""Whether a user's own part can be called as it will be: what its methods take, against those that they stand for.
+"""Whether a user's own part can be used as it will be: what its methods take and what it says of itself, as its base.
 
 A method that takes fewer arguments is found here, in a line that names it, and not by the call that fails hours later.
 """
@@ -29,10 +29,28 @@ def check_called_alike(part: type, base: type, path: str) -> None:
         theirs = getattr(part, name)
         if name.startswith("_") or theirs is ours or not ours.__module__.startswith(f"{_OURS}."):
             continue
+        if inspect.iscoroutinefunction(theirs):
+            raise ConfigError(f"{path!r}: {name} must be no async function, for nobody waits for it; write `def`.")
         is_bound = isinstance(inspect.getattr_static(part, name), staticmethod | classmethod)
         if not (callable(theirs) and _takes(theirs, ours, is_bound)):
             found = inspect.signature(theirs) if callable(theirs) else repr(theirs)
             raise ConfigError(f"{path!r}: {name} must take {_named(ours)}, but takes {found}; mend it.")
+
+
+def check_facts(part: type, base: type, path: str) -> None:
+    """Refuse a class that says of itself in other words than `base` does what is true or how much of something.
+
+    Raises:
+        ConfigError: which class variable, and what it must be.
+    """
+    for name, ours in vars(base).items():
+        if name.startswith("_") or type(ours) not in (bool, int):
+            continue
+        if name in getattr(part, "model_fields", {}):  # which leaves the class with what its base says
+            raise ConfigError(f"{path!r}: {name} must be no option; write `{name}: ClassVar[{type(ours).__name__}]`.")
+        if type(theirs := getattr(part, name)) is not type(ours):
+            wanted = "True or False" if isinstance(ours, bool) else "a whole number"
+            raise ConfigError(f"{path!r}: {name} must be {wanted}, but is {theirs!r:.60}; mend it.")
 
 
 def _takes(theirs: Callable[..., Any], ours: Callable[..., Any], is_bound: bool) -> bool:

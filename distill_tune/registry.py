@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from distill_tune.errors import ConfigError, one_line
-from distill_tune.overriding import check_called_alike
+from distill_tune.overriding import check_called_alike, check_facts
 from distill_tune.paths import is_users_code
 
 
@@ -159,6 +159,7 @@ class Registry(Generic[T]):
                 "`part: float = 0.5`."
             )
         check_called_alike(entry, self.base, path)
+        check_facts(entry, self.base, path)
 
 
 DATA_SOURCES: Registry[Any] = Registry("data source", "distill_tune.data.sources", "distill_tune.data.sources:Source")

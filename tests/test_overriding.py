@@ -8,7 +8,7 @@ import pytest
 
 from distill_tune.distillation.losses import Loss
 from distill_tune.errors import ConfigError
-from distill_tune.overriding import check_called_alike
+from distill_tune.overriding import check_called_alike, check_facts
 from distill_tune.tuning.schedulers import Judge
 
 
@@ -67,3 +67,40 @@ def test_what_is_given_by_name_alone_must_be_taken_by_that_name() -> None:
         ConfigError, match=r"passes_rung must take \(self, trial_id, epochs, score, \*further, tie_break"
     ):
         check_called_alike(Untied, Judge, "mine:Untied")
+
+
+async def later(self: Any, student_logits: Any, teacher_logits: Any, temperature: Any) -> None:
+    """Waits for nothing."""
+
+
+def test_what_must_be_waited_for_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'mine:Own': soft must be no async function, .* write `def`\."):
+        check_called_alike(with_soft(later), Loss, "mine:Own")
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"fewest_samples": "3"}, "fewest_samples must be a whole number, but is '3'; mend it."),
+        ({"fewest_samples": True}, "fewest_samples must be a whole number, but is True; mend it."),
+        ({"uses_teacher": 1}, "uses_teacher must be True or False, but is 1; mend it."),
+    ],
+)
+def test_what_a_class_says_of_itself_is_of_the_kind_that_its_base_says(facts: dict[str, Any], told: str) -> None:
+    own = type("Own", (Loss,), {**facts, "__module__": __name__})
+    with pytest.raises(ConfigError) as refused:
+        check_facts(own, Loss, "mine:Own")
+    assert str(refused.value) == f"'mine:Own': {told}"
+
+
+def test_what_it_says_as_an_option_is_refused_for_its_class_still_says_what_its_base_does() -> None:
+    with pytest.warns(UserWarning, match="shadows an attribute in parent"):
+        own = type("Own", (Loss,), {"over_lanes": True, "__annotations__": {"over_lanes": bool}})
+    assert not Loss.over_lanes
+    with pytest.raises(ConfigError, match=r"over_lanes must be no option; write `over_lanes: ClassVar\[bool\]`\."):
+        check_facts(own, Loss, "mine:Own")
+
+
+def test_what_it_says_rightly_is_taken() -> None:
+    own = type("Own", (Loss,), {"fewest_samples": 3, "over_lanes": True, "__module__": __name__})
+    check_facts(own, Loss, "mine:Own")

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel, PydanticUserError
 
 from distill_tune.cli import guarded
+from distill_tune.distillation.losses.soft_targets import SoftTargets
 from distill_tune.errors import ConfigError, DataError, TrainingError, one_line
 from distill_tune.users_faults import fault_of_users, no_end_of_the_process, users_faults_refused
 
@@ -120,3 +121,11 @@ def test_a_library_that_ends_the_program_is_told_with_its_whole_story(capsys: py
     command.__code__ = command.__code__.replace(co_filename="<string>")
     assert guarded(command) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_part_that_would_remember_something_is_told_that_it_cannot() -> None:
+    with pytest.raises(ValueError, match="frozen") as refused:
+        SoftTargets().count = 1  # type: ignore[attr-defined]
+    assert one_line(refused.value) == (
+        "ValidationError: SoftTargets.count cannot be set, since a part remembers nothing from one call to the next"
+    )

@@ -147,6 +147,8 @@ def _check_like(given: object, like: Tensor, kinds: set[torch.dtype], rule: str)
     if not (isinstance(given, Tensor) and given.shape == like.shape and given.dtype in kinds):
         wanted = " or ".join(sorted(map(str, kinds)))
         raise ConfigError(f"{rule} {list(like.shape)} of {wanted}, but gave {_described(given)}; mend it.")
+    if like.isfinite().all() and not given.isfinite().all():
+        raise ConfigError(f"{rule} finite where these are, but gave numbers that are not; mend it.")
     return given
 
 

@@ -51,6 +51,15 @@ class Doubles(Transform):
         return inputs.double() + self.amount
 
 
+class Undefined(Transform):
+    """A user's own that divides by zero."""
+
+    for_tables: ClassVar[bool] = True
+
+    def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
+        return inputs / 0
+
+
 class Halves(Transform):
     """A user's own that mixes, with one share for all."""
 
@@ -108,6 +117,10 @@ def test_how_much_of_ones_own_augmentation_and_of_a_further_loss_there_is_may_be
     [
         ("Nothing", "`apply` must give inputs as it is given them, [8, 8] of torch.float32, but gave None; mend it."),
         ("Doubles", "`apply` must give inputs as it is given them, [8, 8] of torch.float32, but gave [8, 8] of"),
+        (
+            "Undefined",
+            "`apply` must give inputs as it is given them, finite where these are, but gave numbers that are not",
+        ),
         ("Halves", "the share of a sample must be one number, [8] of torch.float32, but gave [] of torch.float32"),
     ],
 )

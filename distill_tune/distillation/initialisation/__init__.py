@@ -6,5 +6,6 @@ from distill_tune.distillation.initialisation._base import (
     check_beginnings,
     check_teachers_weights,
 )
+from distill_tune.distillation.initialisation._beginning import begin
 
-__all__ = ["Initialisation", "Shapes", "check_beginnings", "check_teachers_weights"]
+__all__ = ["Initialisation", "Shapes", "begin", "check_beginnings", "check_teachers_weights"]

@@ -35,7 +35,7 @@ from distill_tune.distillation.preparation.ready_teachers import (
     twins_in_words,
 )
 from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
-from distill_tune.distillation.preparation.student_checks import check_own_students
+from distill_tune.distillation.preparation.student_checks import check_own_beginnings, check_own_students
 from distill_tune.distillation.preparation.teacher_work import TeacherWork
 from distill_tune.distillation.preparation.users_keys import said_of_member, said_of_the_teacher, table_of
 from distill_tune.distillation.preparation.variants import augmentation_variants, check_logits_suffice
@@ -72,6 +72,7 @@ def prepare(
     config, variants, work = space.config, list(augmentation_variants(space)), work or TeacherWork()
     dataset = dataset or announced_data(config, cache, say)
     whole, outputs = _prepare(space, variants, cache, say, dataset, work)
+    check_own_beginnings(space, whole.prepared)
     if config.data.folds is None:
         _say_how_good([outputs], [dataset], say)
         return whole

@@ -1,4 +1,4 @@
-"""A user's own student as it trains, tried on a few samples before anything is started."""
+"""A user's own student as it trains, and as it begins, tried before anything is started."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from torch import Tensor, nn
 from distill_tune.config import Space
 from distill_tune.config.leaves import FAMILY
 from distill_tune.data import Dataset
+from distill_tune.distillation.initialisation import begin
+from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.students import Student, student_on
+from distill_tune.users_faults import users_faults_refused
 
+_INIT = ("student", "init")
 _TRIED = 8
 
 
@@ -25,6 +30,28 @@ def check_own_students(space: Space, dataset: Dataset) -> None:
     for family in space.families:
         if ":" in family:
             _try(family, space, dataset)
+
+
+def check_own_beginnings(space: Space, prepared: Prepared) -> None:
+    """Have a student begin with each of the user's own initialisations, in the middle of its ranges.
+
+    Raises:
+        ConfigError: it leaves no student that can be trained.
+    """
+    for init in space.inits:
+        if ":" in init:
+            _try_beginning(init, space, prepared)
+
+
+def _try_beginning(init: str, space: Space, prepared: Prepared) -> None:
+    with torch.random.fork_rng(devices=[]), users_faults_refused():
+        try:
+            config = space.at(space.middle(chosen={_INIT: init}))
+            materials = Materials.open(prepared, config)
+            student = materials.build_student(config)
+        except ConfigError:  # in the middle; others of the space may be built
+            return
+        begin(student, config, materials)
 
 
 def _try(family: str, space: Space, dataset: Dataset) -> None:

@@ -19,8 +19,7 @@ from distill_tune.config import Config
 from distill_tune.data import UNLABELLED
 from distill_tune.distillation.data_parallel import Shard, average_statistics, averaging, data_parallel
 from distill_tune.distillation.features.tap import see_hooks_that_come_and_go
-from distill_tune.distillation.holding import Hold
-from distill_tune.distillation.initialisation import Initialisation
+from distill_tune.distillation.initialisation import begin
 from distill_tune.distillation.materials.batches import Batch
 from distill_tune.distillation.materials.materials import CORRUPTED, Materials
 from distill_tune.distillation.optimizers import optimizer_of
@@ -66,7 +65,7 @@ class Run:
         torch.manual_seed(seed_of(seed, "weights"))
         self.student = laid_out(materials.build_student(config).to(device), config.optim.memory_format)
         see_hooks_that_come_and_go()
-        self.hold = Initialisation.of(config.student).begin(self.student, config, materials) or Hold(self.student)
+        self.hold = begin(self.student, config, materials)
         self.limit_norm = NormLimit(self.student, norm_limit(config, materials.teacher_weights))
         self.objective = Objective(config)
         self.is_written_out = is_written_out(self.objective)

@@ -23,7 +23,7 @@ from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.confirmation_runs import ConfirmationRuns
 from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
-from distill_tune.tuning.verdict.training import Training, TrainingAtWork
+from distill_tune.tuning.verdict.training import Training, TrainingAtWork, told_apart
 from distill_tune.tuning.verdict.work_queue import WorkQueue, dealt
 from distill_tune.tuning.workers.files import HERE, Files
 from distill_tune.tuning.workers.groups import WORKERS
@@ -63,6 +63,8 @@ class ConfirmationPool:
         self._workers, self._up, self._idle = list[Any](), set[Any](), set[Any]()
         """All; those that were up, with their groups, when they were last heard of; those that wait for a training."""
         self._up_s = time.monotonic()
+        self._met = list[Training]()
+        """Those that any call has asked for, but for those that were like them."""
         self._left, self._why = list[Training](), "no worker could be kept running"
         """Their processes died too often; who is to blame is seen in the end."""
 
@@ -86,14 +88,23 @@ class ConfirmationPool:
     def train(self, candidates: list[Candidate]) -> None:
         """Train every candidate in every of its seeds; fills their `weights` and `reports`.
 
-        A training that fails, or that ends its process again and again, leaves its seed out; an interrupted budget
-        leaves out what has not come to its end.
+        Of those that are alike, here or in an earlier call, one is trained. A training that fails, or that ends its
+        process again and again, leaves its seed out; an interrupted budget leaves out what has not come to its end.
 
         Raises:
             DistillTuneError: a worker could not be kept running, or could not write a student; --resume goes on.
         """
-        runs = ((candidate, seed) for candidate in candidates for seed in candidate.seeds)
-        asked = [Training(*run, self._retries) for run in runs if not self._runs.is_known(*run)]
+        runs = [Training(candidate, seed, self._retries) for candidate in candidates for seed in candidate.seeds]
+        known = [training for training in runs if self._runs.is_known(training.candidate, training.seed)]
+        names = {training.name for training in known}
+        asked, alike = told_apart((run for run in runs if run.name not in names), [*self._met, *known])
+        self._say_what_is_alike(alike)
+        self._met += [*known, *asked]
+        self._train(asked)
+        for training, like in alike:
+            self._runs.repeat(training, like)
+
+    def _train(self, asked: list[Training]) -> None:
         queue, faults, self._left = WorkQueue(dealt(asked, self._count, self._lanes)), list[Exception](), []
         threads = [threading.Thread(target=self._work, args=(w, queue, faults), daemon=True) for w in self._workers]
         for thread in threads:
@@ -105,6 +116,10 @@ class ConfirmationPool:
             onward = "" if isinstance(faults[0], StorageError) else "; mend that, and --resume takes it up."
             raise DistillTuneError(f"the confirmation could not be finished: {why}{onward}") from faults[0]
         self._settle([*self._left, *(training for part in queue.close() for training in part)])
+
+    def _say_what_is_alike(self, alike: list[tuple[Training, Training]]) -> None:
+        for ours, theirs in dict.fromkeys((one.candidate.name, other.candidate.name) for one, other in alike):
+            self._say(f"{ours} is {theirs} with the same settings and seeds, so both are trained once")
 
     def _settle(self, left: list[Training]) -> None:
         """What the machine has ended is no outcome, and is left as it is."""

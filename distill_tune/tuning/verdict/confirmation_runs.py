@@ -17,7 +17,7 @@ from distill_tune.tuning.verdict.training import Training, TrainingAtWork
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.checkpoints import checkpoint_of
 from distill_tune.tuning.workers.files import Files
-from distill_tune.tuning.workers.keeping import fold_weights
+from distill_tune.tuning.workers.keeping import copy_students, fold_weights
 from distill_tune.weights import are_whole
 
 WEIGHTS = "confirmation"
@@ -77,6 +77,20 @@ class ConfirmationRuns:
         candidate, seed = work.training.candidate, work.training.seed
         candidate.take(seed, self._weights(candidate, seed), work.record.reports)
         self._end(work.record, Status.COMPLETED)
+
+    def repeat(self, training: Training, like: Training) -> None:
+        """Enter of a training what has become of one that it is like; its students are copies.
+
+        Raises:
+            StorageError: the copies cannot be written.
+        """
+        if like.seed in like.candidate.reports:
+            work = self.take(training)
+            self.hear(work, like.candidate.curves[like.seed])
+            copy_students(like.candidate.weights[like.seed], work.assignment)
+            self.complete(work)
+        elif (record := self._ledger.records.get(like.name)) and record.status is Status.FAILED:
+            self.fail(self._record(training), record.message)
 
     def fail(self, record: TrialRecord, why: str) -> None:
         """A training has failed; the others go on."""

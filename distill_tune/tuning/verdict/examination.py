@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,7 +80,9 @@ def examine(
     test = open_test(dataset)
     key, groups = Key(test.labels, _labelled(teacher, test, device)), _equal(test.inputs)
     ask = partial(_asked, device)
-    students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in candidates}
+    alike = _alike(candidates)
+    apart = [candidate for candidate in candidates if alike[candidate.name] == candidate.name]
+    students = {c.name: [load_student(c.config, dataset, c.weights[seed]) for seed in _seeds(c)] for c in apart}
 
     def marked(candidate: Candidate) -> Iterator[Marks]:
         for seed, student in zip(_seeds(candidate), students[candidate.name], strict=True):
@@ -89,14 +91,27 @@ def examine(
 
     with _as_many_threads_as_pay(students, test, device):
         corrupted = _corrupted(students, test, dataset.layout, ask)
-        by_candidate = {c.name: examined(_seeds(c), list(marked(c)), corrupted[c.name], groups) for c in candidates}
+        found = {c.name: examined(_seeds(c), list(marked(c)), corrupted[c.name], groups) for c in apart}
     return Examination(
-        by_candidate,
+        {name: found[like] for name, like in alike.items()},
         teacher_accuracy=_accuracy(key.teacher_logits, test),
         member_accuracies={
             name: _accuracy(_labelled(member, test, device), test) for name, member in teacher.members.items()
         },
         groups=groups,
+    )
+
+
+def _alike(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """Each one's name to that of the first whose students are the same files: they need not answer twice."""
+    first: dict[tuple[str, ...], str] = {}
+    return {each.name: first.setdefault(_digests(each), each.name) for each in candidates}
+
+
+def _digests(candidate: Candidate) -> tuple[str, ...]:
+    student = repr(candidate.config.student)
+    return student, *(
+        f"{seed} {sha256(candidate.weights[seed].read_bytes()).hexdigest()}" for seed in _seeds(candidate)
     )
 
 

@@ -1,4 +1,4 @@
-"""A training of a confirmation, and its deaths: does it end its process each time, or does something end all?
+"""A training of a confirmation: which others are like it, and who is to blame for its deaths.
 
 Memory that a student uses up by itself looks like memory that others have taken, or a node that is lost. So a training
 whose process has died more than `search.retries` times is to blame where others have come to their end since it died
@@ -9,11 +9,16 @@ from being finished for ever.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from distill_tune.config.sections import SECTIONS
 from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.workers.assignment import Assignment
+
+_READ = SECTIONS.keys() - {"search", "confirm", "limits", "export"}
+"""What a training reads of its configuration, beside the number of its epochs."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,15 @@ class Training:
         """The name of its record."""
         return self.candidate.run_name(self.seed)
 
+    def is_like(self, other: Training) -> bool:
+        """Whether the other would come to the same: the same seed, and all that a training reads."""
+        ours, theirs = self.candidate.config, other.candidate.config
+        return (
+            self.seed == other.seed
+            and ours.search.max_epochs == theirs.search.max_epochs
+            and all(getattr(ours, section) == getattr(theirs, section) for section in _READ)
+        )
+
     def died(self, why: str, num_completed: int) -> Training:
         """The same after a death of its process."""
         before = num_completed if self.completed_before is None else self.completed_before
@@ -51,6 +65,21 @@ class Training:
         if self.may_begin_again or self.completed_before is None:
             return False
         return num_completed > (0 if is_again else self.completed_before)
+
+
+def told_apart(
+    asked: Iterable[Training], before: Iterable[Training] = ()
+) -> tuple[list[Training], list[tuple[Training, Training]]]:
+    """Those that are unlike all `before` them, and each other one with the first that it is like."""
+    met, unlike, alike = [*before], list[Training](), list[tuple[Training, Training]]()
+    for training in asked:
+        like = next((other for other in met if training.is_like(other)), None)
+        if like is None:
+            met.append(training)
+            unlike.append(training)
+        else:
+            alike.append((training, like))
+    return unlike, alike
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,16 +56,36 @@ class Keeper:
         keep, files = self._assignment.keep, self._assignment.files
         if keep is None:
             return
-        try:
+        with _room_for(keep):
             for number, each in enumerate(folds):
                 files.write(fold_weights(keep, number), as_safetensors(each.state_dict()))
             files.write(keep, as_safetensors(student.state_dict()))
-        except OSError as error:
-            where, why = f"{keep.parent.name}/{keep.name}", error.strerror or str(error)
-            raise StorageError(f"{where} cannot be written ({why}); make room, --resume takes it up.") from error
 
     def _is_due(self, report: Report) -> bool:
         return report["epoch"] in self._assignment.pauses or time.monotonic() - self._saved_s > CHECKPOINT_EVERY_S
+
+
+def copy_students(weights: Path, assignment: Assignment) -> None:
+    """Keep for an assignment the students of another one, which are at `weights` and beside it.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    assert assignment.keep is not None
+    with _room_for(assignment.keep):
+        for number in range(assignment.config.data.folds or 0):
+            copy, original = fold_weights(assignment.keep, number), fold_weights(weights, number)
+            assignment.files.write(copy, original.read_bytes())
+        assignment.files.write(assignment.keep, weights.read_bytes())
+
+
+@contextmanager
+def _room_for(keep: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where, why = f"{keep.parent.name}/{keep.name}", error.strerror or str(error)
+        raise StorageError(f"{where} cannot be written ({why}); make room, --resume takes it up.") from error
 
 
 def fold_weights(keep: Path, number: int) -> Path:

@@ -1,0 +1,125 @@
+"""A user's own initialisation that leaves no student to train is refused once data and teacher are ready, in a line."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from small_trainings import Ready, weights_after
+from torch import nn
+
+from distill_tune.config import Space
+from distill_tune.distillation.holding import Hold
+from distill_tune.distillation.initialisation import Initialisation
+from distill_tune.errors import ConfigError
+
+Make = Callable[..., Space]
+
+
+class Freezing(Initialisation):
+    """Leaves nothing that learns."""
+
+    def begin(self, student: nn.Module, config: Any, materials: Any) -> None:
+        student.requires_grad_(False)
+
+
+class Growing(Initialisation):
+    """Makes another network of it."""
+
+    def begin(self, student: nn.Module, config: Any, materials: Any) -> None:
+        student.more = nn.Linear(3, 2)
+
+
+class Cutting(Initialisation):
+    """Takes weights away."""
+
+    def begin(self, student: nn.Module, config: Any, materials: Any) -> None:
+        next(module for module in student.modules() if isinstance(module, nn.Linear)).bias = None
+
+
+class Undefined(Initialisation):
+    """Divides by zero."""
+
+    def begin(self, student: nn.Module, config: Any, materials: Any) -> None:
+        with torch.no_grad():
+            next(student.parameters()).div_(0)
+
+
+class Answering(Initialisation):
+    """Gives what nobody asked for."""
+
+    def begin(self, student: nn.Module, config: Any, materials: Any) -> Any:
+        return student
+
+
+class Reading(Initialisation):
+    """Reads the teacher's weights and does not say so."""
+
+    def begin(self, student: nn.Module, config: Any, materials: Any) -> None:
+        materials.teacher_weights.state()
+
+
+class Saying(Reading):
+    """The same, and says so."""
+
+    needs_teacher: ClassVar[bool] = True
+
+
+class Missing(Initialisation):
+    """Raises."""
+
+    def begin(self, student: nn.Module, config: Any, materials: Any) -> None:
+        raise KeyError("head")
+
+
+class Halving(Initialisation):
+    """Sets weights, and holds some, as it should."""
+
+    def begin(self, student: nn.Module, config: Any, materials: Any) -> Hold:
+        with torch.no_grad():
+            for parameter in student.parameters():
+                parameter.div_(2)
+        return Hold(student, {name: 1 for name, parameter in student.named_parameters() if parameter.dim() > 1})
+
+
+def own(kind: type[Initialisation]) -> str:
+    return f"test_own_beginnings:{kind.__name__}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (Freezing, " must leave a weight that learns, but freezes all of them; mend its `begin`."),
+        (Growing, " must set the weights that there are, but makes more.weight [2, 3] where there was nothing; mend"),
+        (Cutting, " must set the weights that there are, but makes network.1.bias nothing where there was [12]; mend"),
+        (Undefined, " must leave finite weights, but sets some that are not; mend its `begin`."),
+        (Reading, " reads the teacher's weights, which are there where it says so; write `needs_teacher = True` in"),
+    ],
+)
+def test_what_leaves_no_student_to_train_is_refused(
+    kind: type[Initialisation], told: str, table_space: Make, ready: Ready
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        ready(table_space(student={"init": own(kind)}))
+    assert str(refused.value).startswith(f"student.init: '{own(kind)}'{told}")
+
+
+def test_what_gives_something_else_than_a_hold_is_refused(table_space: Make, ready: Ready) -> None:
+    with pytest.raises(ConfigError, match="must give nothing, or a Hold of what stands still for a while, but gave"):
+        ready(table_space(student={"init": own(Answering)}))
+
+
+def test_what_raises_is_told_with_its_place(table_space: Make, ready: Ready) -> None:
+    with pytest.raises(ConfigError, match=r"Missing\.begin in test_own_beginnings\.py, line \d+, has raised KeyError"):
+        ready(table_space(student={"init": own(Missing)}))
+
+
+@pytest.mark.parametrize("kind", [Saying, Halving])
+def test_what_keeps_to_the_rules_is_trained(kind: type[Initialisation], table_space: Make, ready: Ready) -> None:
+    weights = weights_after(ready(table_space(student={"init": own(kind)})))
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_of_a_choice_each_is_tried(table_space: Make, ready: Ready) -> None:
+    with pytest.raises(ConfigError, match="Freezing' must leave a weight that learns"):
+        ready(table_space(student={"init": {"choice": ["default", own(Halving), own(Freezing)]}}))
