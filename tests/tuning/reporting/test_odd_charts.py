@@ -1,6 +1,8 @@
 """Charts of what is rare: single epochs, numbers for names, ranges that are narrow, students that cost nothing."""
 
+import html
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -19,6 +21,7 @@ from distill_tune.tuning.reporting.charts.curves import curves
 from distill_tune.tuning.reporting.charts.parallel import parallel
 from distill_tune.tuning.reporting.charts.progress import progress
 from distill_tune.tuning.reporting.charts.slices import slices
+from distill_tune.tuning.reporting.page import CHARTS, page_of
 from distill_tune.tuning.reporting.result import Result
 from distill_tune.tuning.state.records import Status
 
@@ -108,3 +111,12 @@ def test_what_users_name_stands_on_parallel_axes_as_they_wrote_it() -> None:
     chart = parallel(of_trials(values, [0.5, 0.6], way={"choice": ["a<b", "c&d"]}))
     assert chart is not None
     assert chart.data[0]["dimensions"][0]["ticktext"] == ["a<b", "c&d"]  # which plotly.js takes for text, not for HTML
+
+
+def test_who_cannot_see_a_chart_is_told_what_it_shows_and_not_its_loose_numbers(result_in: ResultIn) -> None:
+    result = result_in("complete")
+    places = re.findall(r'<div class="chart" id="(\w+)" role="img" aria-label="([^"]+)"', page_of(result))
+    charts = {name: chart for name, draw in CHARTS.items() if (chart := draw(result)) is not None}
+    assert {name: html.unescape(label) for name, label in places} == {
+        name: f"{chart.title}: {chart.said}" for name, chart in charts.items()
+    }
