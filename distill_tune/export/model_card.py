@@ -70,7 +70,7 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
     students = {"**this student**": best}
     students |= {BASELINES[name]: best | baseline for name, baseline in summary["baselines"].items()}
     rows = [_row(name, student["test"], student["parameters"]) for name, student in students.items()]
-    rows.append(f"| teacher | {share(teacher['test']['accuracy'])} | | | | {teacher['parameters']:,} |")
+    rows.append(f"| teacher | {share(teacher['test']['accuracy'])} | | | | {known(teacher['parameters'])} |")
     return _CARD.format(
         **best,
         **best["test"]["accuracy"],
@@ -225,3 +225,8 @@ def _row(name: str, test: dict[str, Any], parameters: int) -> str:
 def share(value: float | None) -> str:
     """A fraction in percent; a dash where there is none."""
     return "-" if value is None else f"{value:.2%}"
+
+
+def known(count: int) -> str:
+    """How many parameters a teacher has; a dash where there are only its logits."""
+    return f"{count:,}" if count else "-"

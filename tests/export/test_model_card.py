@@ -156,6 +156,12 @@ def test_what_is_not_known_of_a_teacher_is_a_dash(tmp_path: Path) -> None:
     assert re.search(r"^teacher +- +- +- +- +94,186 *$", console.export_text(), re.MULTILINE)
 
 
+def test_a_teacher_of_logits_alone_is_not_said_to_have_no_parameters() -> None:
+    found = summary(TWO)
+    found["teacher"]["parameters"] = 0
+    assert "| teacher | 98.00% | | | | - |" in model_card(found).splitlines()
+
+
 def test_the_card_has_words_p_values_both_intervals_and_the_curse() -> None:
     found = summary(TWO)
     card = model_card(found).splitlines()

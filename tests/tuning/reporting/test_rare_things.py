@@ -1,4 +1,4 @@
-"""Charts of what is rare: single epochs, numbers for names, ranges that are narrow, students that cost nothing."""
+"""A page of what is rare: single epochs, numbers for names, ranges that are narrow, what costs nothing."""
 
 import html
 import math
@@ -23,6 +23,7 @@ from distill_tune.tuning.reporting.charts.progress import progress
 from distill_tune.tuning.reporting.charts.slices import slices
 from distill_tune.tuning.reporting.page import CHARTS, page_of
 from distill_tune.tuning.reporting.result import Result
+from distill_tune.tuning.reporting.tables import students
 from distill_tune.tuning.state.records import Status
 
 ResultIn = Callable[[str], Result]
@@ -120,3 +121,11 @@ def test_who_cannot_see_a_chart_is_told_what_it_shows_and_not_its_loose_numbers(
     assert {name: html.unescape(label) for name, label in places} == {
         name: f"{chart.title}: {chart.said}" for name, chart in charts.items()
     }
+
+
+def test_a_teacher_of_logits_alone_is_not_said_to_have_no_parameters(result_in: ResultIn) -> None:
+    found = result_in("complete")
+    teacher = {**found.summary["teacher"], "parameters": 0}
+    table = students(replace(found, summary={**found.summary, "teacher": teacher}))
+    assert table is not None
+    assert (table.rows[-1][0], table.rows[-1][-1]) == ("teacher", "-")
