@@ -116,8 +116,8 @@ class LoadedStudent:
         if len(odd := np.flatnonzero(~np.isfinite(found).all(axis=1))):
             have = "1 row has" if len(odd) == 1 else f"{len(odd):,} rows have"
             warn(
-                f"{have} a logit that is not finite, the first is row {odd[0]}; their probabilities are no numbers, and "
-                "their class says nothing"
+                f"{have} a logit that is not finite, the first is row {odd[0]}; their probabilities are no numbers, "
+                "and their class says nothing"
             )
         return found
 
