@@ -129,3 +129,14 @@ def test_a_teacher_of_logits_alone_is_not_said_to_have_no_parameters(result_in: 
     table = students(replace(found, summary={**found.summary, "teacher": teacher}))
     assert table is not None
     assert (table.rows[-1][0], table.rows[-1][-1]) == ("teacher", "-")
+
+
+def test_a_winner_that_could_be_compared_with_nobody_has_its_test_results_and_all_charts(result_in: ResultIn) -> None:
+    found = result_in("complete")
+    page = page_of(replace(found, summary={**found.summary, "verdict": {}, "baselines": {}}))
+    assert "<h2>On untouched test data</h2>" in page
+    assert "97.00%" in page
+    drawn = page[page.rindex("const figures = {") : page.rindex("for (const [name, figure]")]
+    places = set(re.findall(r'<div class="chart" id="(\w+)"', page))
+    assert set(re.findall(r'^  "(\w+)": \{', drawn, re.MULTILINE)) == places  # else plotly.js stops at the first
+    assert "accuracies" in places
