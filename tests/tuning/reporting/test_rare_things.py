@@ -140,3 +140,7 @@ def test_a_winner_that_could_be_compared_with_nobody_has_its_test_results_and_al
     places = set(re.findall(r'<div class="chart" id="(\w+)"', page))
     assert set(re.findall(r'^  "(\w+)": \{', drawn, re.MULTILINE)) == places  # else plotly.js stops at the first
     assert "accuracies" in places
+
+
+def test_a_search_toml_from_which_its_maker_was_cut_has_its_page(result_in: ResultIn) -> None:
+    assert "Made by" not in page_of(replace(result_in("complete"), made_with={}))
