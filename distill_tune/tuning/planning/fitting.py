@@ -105,7 +105,8 @@ def _warnings(search: SearchConfig) -> Iterator[str]:
             f"search.start_from has no effect, since search.sampler = {search.sampler!r} learns nothing from other "
             f"searches; use {' or '.join(able)}"
         )
-    if search.trials <= sampler.num_at_random:
+    learns_at_once = search.start_from and sampler.learns_from_others
+    if search.trials <= sampler.num_at_random and not learns_at_once:
         sooner = ", or use 'tpe'" if SAMPLERS.get("tpe")().startup_trials < search.trials else ""
         yield (
             f"search.sampler = {search.sampler!r} draws its first {sampler.num_at_random} trials at random, so that a "

@@ -178,6 +178,10 @@ def test_who_learns_nothing_from_others_begins_in_the_middle_and_that_is_said(
     ]
 
 
+def test_who_knows_the_trials_of_others_learns_from_the_first_trial_on(preparation: Any, other: str) -> None:
+    assert fitted(preparation, search={"start_from": [other], "sampler": "gp", "trials": 8})[1] == []
+
+
 @pytest.mark.parametrize(("sampler", "at_random"), [("gp", 10), ("cmaes", 10), ("nsgaii", 50)])
 def test_a_search_that_ends_before_its_sampler_learns_anything_is_told_so(
     preparation: Any, sampler: str, at_random: int
