@@ -41,23 +41,34 @@ def first_to_try(space: Space, limits: Limits) -> list[Values]:
 
 
 def _largest(space: Space, limits: Limits, family: str) -> _Shares | None:
-    """All ranges as far up as that goes, in eighths, and then each in the order in which they are written.
-
-    No further than the middle where nothing limits a student, or where small ones are an objective.
-    """
-    paths = list(space.ranges_of(family))
-    most = 8 if limits.are_any and len(space.config.search.objectives) == 1 else 4
+    """All ranges as far up as that goes, in eighths, and then each in the order in which they are written."""
+    most = {path: _most(space, limits, family, path) for path in space.ranges_of(family)}
 
     def fits(shares: _Shares) -> bool:
         with suppress(ConfigError):  # of a user's own network, that cannot be built so
             return limits.excess(space.at(space.middle(shares, {FAMILY: family}))).share <= 0
         return False
 
-    together = ({path: eighths / 8 for path in paths} for eighths in range(most, -1, -1))
+    highest = max(most.values(), default=0)
+    together = ({path: min(eighths, most[path]) / 8 for path in most} for eighths in range(highest, -1, -1))
     shares = next(filter(fits, together), None)
     if shares is None:
         return None
-    for path in paths:
-        further = (shares | {path: eighths / 8} for eighths in range(most, -1, -1))
+    for path in most:
+        further = (shares | {path: eighths / 8} for eighths in range(most[path], -1, -1))
         shares = next(filter(fits, further))  # where it stands already is one of them
     return shares
+
+
+def _most(space: Space, limits: Limits, family: str, path: KeyPath) -> int:
+    """How many eighths up a range may stand.
+
+    No further than its middle where nothing limits a student, where small ones are an objective, or where a student
+    costs the same all along the range: with the highest dropout it is no larger than with another.
+    """
+    if not limits.are_any or len(space.config.search.objectives) > 1:
+        return 4
+    students = (space.middle({path: share}, {FAMILY: family}) for share in (0.0, 0.5, 1.0))
+    with suppress(ConfigError):
+        return 8 if len({limits.cost(space.at(values)) for values in students}) > 1 else 4
+    return 8

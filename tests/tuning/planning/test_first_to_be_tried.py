@@ -46,6 +46,13 @@ def test_what_all_ranges_together_leave_of_a_limit_is_used_by_each_in_its_turn(p
     assert not fits(64, 1)
 
 
+def test_what_costs_nothing_stays_in_its_middle_under_limits(preparation: Any) -> None:
+    mlp = {"width": {"log_int": [4, 64]}, "dropout": {"uniform": [0.0, 0.5]}}
+    found, _ = fitted(preparation, student={"mlp": mlp}, limits={"max_parameters": 400})
+    (first,) = found.known_good
+    assert (first["student.mlp.width"], first["student.mlp.dropout"]) == (11, 0.25)
+
+
 def test_where_small_students_are_an_objective_it_begins_in_the_middle(preparation: Any) -> None:
     search = {"objectives": ["val/accuracy", "parameters"]}
     student, limits = {"mlp": {"width": {"log_int": [4, 64]}}}, {"max_parameters": 10_000}
