@@ -26,7 +26,9 @@ class Qmc(Sampler):
         """The sequence is the search's; what is drawn beside it is reseeded for each trial."""
         import optuna
 
-        return optuna.samplers.QMCSampler(
+        from distill_tune.tuning.samplers._continued import Continued
+
+        return Continued(
             scramble=True,
             seed=seed,
             independent_sampler=optuna.samplers.RandomSampler(seed=proposal_seed(seed, number)),

@@ -101,6 +101,18 @@ def test_a_parent_that_paused_and_then_failed_is_no_parent_any_more(tmp_path: Pa
     grown(study, 4)
 
 
+def test_a_sequence_never_repeats_itself_whoever_ends_first_in_a_conditional_space(tmp_path: Path) -> None:
+    student = {"family": ["mlp", "convnet"], "mlp": {"width": {"int": [4, 80]}}, "convnet": {"width": {"int": [4, 80]}}}
+    study = Study(tmp_path / "j", "s", Space.parse({**NUMBERS, "student": student, "search": {"sampler": "qmc"}}))
+    at_work, rates = [study.ask() for _ in range(8)], list[float]()
+    for _ in range(24):
+        ended = at_work.pop()  # the first eight end in the reverse of the order in which they began
+        rates.append(ended.values["optim.learning_rate"])
+        study.tell(known_of(ended), Status.COMPLETED)
+        at_work.insert(0, study.ask())
+    assert len(set(rates)) == 24
+
+
 def test_a_strategy_goes_on_where_what_all_trials_had_by_chance_is_not_there_for_one(tmp_path: Path) -> None:
     """Twenty trials with a teacher have a weight for it, and the one with labels alone has none."""
     loss = {"kind": ["soft_targets", "labels"], "soft_weight": {"uniform": [0.0, 1.0]}}
