@@ -2,7 +2,8 @@
 
 It draws those that the first trial with an end has had; with several places that is another trial now and then, and in
 a conditional space it may have others. Optuna's begins again for each set of them, with the points that it has drawn
-before: of 32 trials in eight places up to 12 had the learning rate of another (six seeds). Here all sets share one count.
+before: of 32 trials in eight places up to 12 had the learning rate of another (six seeds). Here all sets share one
+count.
 
 Imported when a sampler is built: Optuna takes half a second.
 """
