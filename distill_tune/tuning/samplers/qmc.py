@@ -1,7 +1,7 @@
 """Quasi-Monte-Carlo: a scrambled Sobol sequence, which covers the space more evenly than random draws.
 
 Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", JMLR 2012, section 4. The place in the sequence
-is kept in the study. Conditional parameters are drawn at random.
+is kept in the study. Parameters that the first trial to end did not have are drawn at random.
 """
 
 from __future__ import annotations
