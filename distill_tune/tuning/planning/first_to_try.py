@@ -17,7 +17,7 @@ from distill_tune.config.messages import dotted
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.planning.limits import Limits
 
-_Shares = Mapping[KeyPath, float]
+Shares = Mapping[KeyPath, float]
 """How far from its low end each range of a student stands."""
 
 
@@ -27,7 +27,7 @@ def first_to_try(space: Space, limits: Limits) -> list[Values]:
     A student is the largest that the limits allow. A family may have none, since its ranges need not grow from one end
     to the other.
     """
-    largest = {family: _largest(space, limits, family) for family in space.families}
+    largest = {family: largest_within(space, limits, family) for family in space.families}
     students = {family: shares for family, shares in largest.items() if shares is not None}
     tried = [space.middle(shares, {FAMILY: family}) for family, shares in students.items()]
     if not students:
@@ -40,11 +40,14 @@ def first_to_try(space: Space, limits: Limits) -> list[Values]:
     return tried
 
 
-def _largest(space: Space, limits: Limits, family: str) -> _Shares | None:
-    """All ranges as far up as that goes, in eighths, and then each in the order in which they are written."""
+def largest_within(space: Space, limits: Limits, family: str) -> Shares | None:
+    """How far up a family's ranges go within the limits: all of them, in eighths, then each as it is written.
+
+    None where no student is within them so.
+    """
     most = {path: _most(space, limits, family, path) for path in space.ranges_of(family)}
 
-    def fits(shares: _Shares) -> bool:
+    def fits(shares: Shares) -> bool:
         with suppress(ConfigError):  # of a user's own network, that cannot be built so
             return limits.excess(space.at(space.middle(shares, {FAMILY: family}))).share <= 0
         return False

@@ -8,6 +8,7 @@ from fitted_spaces import fitted, space_with
 
 from distill_tune.config.space import USE
 from distill_tune.export.result_folder import write_search_toml
+from distill_tune.tuning.planning.estimate import _middles
 from distill_tune.tuning.planning.first_to_try import first_to_try
 from distill_tune.tuning.planning.fitting import known_to_fit
 from distill_tune.tuning.planning.limits import NO_EXCESS
@@ -51,6 +52,17 @@ def test_what_costs_nothing_stays_in_its_middle_under_limits(preparation: Any) -
     found, _ = fitted(preparation, student={"mlp": mlp}, limits={"max_parameters": 400})
     (first,) = found.known_good
     assert (first["student.mlp.width"], first["student.mlp.dropout"]) == (11, 0.25)
+
+
+@pytest.mark.parametrize(("most", "is_the_middle"), [(400, False), (10_000, True)])
+def test_what_an_epoch_takes_is_timed_of_a_student_that_the_limits_allow(
+    preparation: Any, most: int, is_the_middle: bool
+) -> None:
+    """Else a time budget would be planned for students that are never trained, many times too slow."""
+    student = {"mlp": {"width": {"log_int": [4, 1024]}}}
+    found, _ = fitted(preparation, student=student, limits={"max_parameters": most})
+    ((timed, _),) = _middles(found.space, preparation.dataset)
+    assert timed == found.space.at(found.space.middle() if is_the_middle else found.known_good[0])
 
 
 def test_where_small_students_are_an_objective_it_begins_in_the_middle(preparation: Any) -> None:
