@@ -116,7 +116,7 @@ def _middle(space: Space, limits: Limits, family: str) -> Config:
         ConfigError: it cannot be built.
     """
     config = space.at(space.middle(chosen={FAMILY: family}))
-    if limits.excess(config).share > 0 and (shares := largest_within(space, limits, family)) is not None:
+    if limits.excess(config).share > 0 and (shares := largest_within(space, limits, {FAMILY: family})) is not None:
         return space.at(space.middle(shares, {FAMILY: family}))
     return config
 

@@ -7,11 +7,12 @@ import pytest
 from fitted_spaces import fitted, space_with
 
 from distill_tune.config.space import USE
+from distill_tune.data import prepare_data
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.tuning.planning.estimate import _middles
 from distill_tune.tuning.planning.first_to_try import first_to_try
 from distill_tune.tuning.planning.fitting import known_to_fit
-from distill_tune.tuning.planning.limits import NO_EXCESS
+from distill_tune.tuning.planning.limits import NO_EXCESS, Limits
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.state.logbook import JOURNAL
 
@@ -119,6 +120,20 @@ def test_so_is_each_name_of_another_choice_if_the_first_student_has_it(
     found, _ = fitted(preparation, student={"family": families, "mlp": mlp, "resnet": {"width": {"int": [2, 9]}}})
     names = [(values["student.family"], values.get("student.mlp.activation")) for values in found.known_good]
     assert names == tried
+
+
+def test_with_a_name_that_makes_it_larger_a_student_is_again_the_largest_that_the_limits_allow(
+    image_space: Any, tmp_path: Path
+) -> None:
+    """Else the name would be refused there, and not be tried before the sampler has heard of the others."""
+    convnet = {"width": {"int": [4, 40]}, "depth": {"int": [1, 3]}, "norm": {"choice": ["none", "batch"]}}
+    student = {"family": "convnet", "convnet": convnet}
+    space = image_space(student=student, limits={"max_parameters": 3_500})
+    limits = Limits(space.config.limits, prepare_data(space.config.data, tmp_path))
+    plain, normed = first_to_try(space, limits)
+    assert (plain["student.convnet.norm"], normed["student.convnet.norm"]) == ("none", "batch")
+    assert limits.excess(space.at(plain | {"student.convnet.norm": "batch"})).share > 0
+    assert [limits.excess(space.at(values)) for values in (plain, normed)] == [NO_EXCESS, NO_EXCESS]
 
 
 def test_a_search_without_a_teacher_tries_each_loss_that_needs_none(preparation: Any) -> None:
