@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 from distill_tune.config.leaves import KeyPath, is_name, named
 from distill_tune.config.messages import dotted
@@ -21,12 +21,24 @@ def combinations(ranges: Mapping[KeyPath, Range]) -> Iterator[Values]:
 
 def of_some_trial(space: Space) -> dict[KeyPath, Range]:
     """The ranges that a trial can have: not those of a table that nothing chooses, or of a mix that no trial makes."""
+    trials = list(_chosen(space, max))  # the more further terms of the loss, the more exists
     presence = Presence(space.tables, space.config)
-    further = {path: found for path, found in space.ranges.items() if path[:2] == ("loss", "also")}
-    all_added = {dotted(path): max(found.corners()) for path, found in further.items()}  # the more, the more exists
-    choices = combinations({path: found for path, found in space.ranges.items() if is_name(path) or path == USE})
-    trials = [all_added | chosen for chosen in choices]
     return {path: r for path, r in space.ranges.items() if any(presence.exists(path, trial) for trial in trials)}
+
+
+def of_every_trial(space: Space) -> dict[KeyPath, Range]:
+    """The ranges that no trial can be without, whatever it chooses."""
+    trials = list(_chosen(space, min))
+    presence = Presence(space.tables, space.config)
+    return {path: r for path, r in space.ranges.items() if all(presence.exists(path, trial) for trial in trials)}
+
+
+def _chosen(space: Space, weight_of: Callable[[tuple[Any, ...]], Any]) -> Iterator[Values]:
+    """What trials can choose on which other parameters depend, with one weight of each further term of the loss."""
+    further = {path: found for path, found in space.ranges.items() if path[:2] == ("loss", "also")}
+    weights = {dotted(path): weight_of(found.corners()) for path, found in further.items()}
+    choices = combinations({path: found for path, found in space.ranges.items() if is_name(path) or path == USE})
+    return (weights | chosen for chosen in choices)
 
 
 def end_of(space: Space, family: str, end: Literal[0, -1]) -> Values:

@@ -51,6 +51,8 @@ def spread(points: Sequence[Scores], count: int) -> list[int]:
     """
     import numpy as np
 
+    if not points:
+        return []
     order = sorted(range(len(points)), key=lambda i: (*(-score for score in points[i]), i))
     coordinates = _places([points[i] for i in order])
     chosen = list[int]()

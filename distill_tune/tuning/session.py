@@ -31,7 +31,7 @@ from distill_tune.tuning.verdict.confirmation import (
     fresh_seeds,
 )
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
-from distill_tune.tuning.verdict.front import candidates, distinct, front_rows
+from distill_tune.tuning.verdict.front import candidates, front_rows
 from distill_tune.tuning.verdict.remarks import (
     failures_in_words,
     left_out_in_words,
@@ -204,10 +204,10 @@ class Session:
         return plan_confirmation(self.config, len(best), run_s, left_s, self.context.room, each_s)
 
     def _searched_without_teacher(self, plan: ConfirmationPlan, seeds: list[int]) -> list[Candidate]:
-        """The best of the search without a teacher, where there was one."""
+        """The best of the search without a teacher, where there was one; chosen as those of the search itself."""
         if self.baseline_search is None:
             return []
-        best = distinct(self.baseline_search.ledger.ranked())
+        best = candidates(self.baseline_search.ledger)
         if not best:
             self.reporter.tell("warning: no trial of the search without a teacher could be used; nothing is said of it")
         return candidates_of(self.baseline_search.space, best[: plan.top], seeds, SEARCHED_NO_TEACHER)

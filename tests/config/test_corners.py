@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from distill_tune.config import Space
-from distill_tune.config.corners import combinations, edges_of, end_of, of_some_trial
+from distill_tune.config.corners import combinations, edges_of, end_of, of_every_trial, of_some_trial
 from distill_tune.config.messages import dotted
 
 WIDTHS, DEPTHS, STAGES = (4, 6, 9), (1, 3), (1, 2)
@@ -60,6 +60,15 @@ def test_ranges_of_what_can_be_chosen_are_of_some_trial_and_others_are_of_none(s
         "student.resnet.stages",
         "loss.temperature",
     }
+
+
+def test_ranges_that_no_trial_can_be_without_hang_on_no_choice(space: Space) -> None:
+    assert {dotted(path) for path in of_every_trial(space)} == {"student.family", "loss.temperature"}
+    loss = {"kind": ["labels", "dkd"], "temperature": {"log": [1, 4]}, "also": {"dist": {"choice": [0.0, 0.5]}}}
+    some = Space.parse({**space.tables, "loss": loss})
+    assert {dotted(path) for path in of_every_trial(some)} == {"loss.kind", "loss.also.dist"}
+    always = Space.parse({**space.tables, "loss": {**loss, "also": {"dist": 0.5}}})
+    assert {dotted(path) for path in of_every_trial(always)} == {"loss.kind", "loss.temperature"}
 
 
 @pytest.mark.parametrize(

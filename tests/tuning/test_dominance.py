@@ -32,8 +32,9 @@ def test_nobody_on_the_front_is_dominated_and_everybody_else_is_by_somebody_on_i
         assert not (is_free and any(dominates(other, point) for other in points))
 
 
-def test_nobody_is_on_the_front_of_nothing() -> None:
+def test_nobody_is_on_the_front_of_nothing_or_spread_over_it() -> None:
     assert on_front([]) == []
+    assert spread([], 3) == []
 
 
 @several

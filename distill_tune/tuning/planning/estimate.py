@@ -1,4 +1,7 @@
-"""How long an epoch will take, and in which precision: timed steps of the middle student of each family."""
+"""How long an epoch will take, and in which precision: timed steps of the middle student of each family.
+
+Where that is over the limits it is the largest that they allow.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ from distill_tune.students import Student, student_on
 from distill_tune.teachers import family_trained_here
 from distill_tune.threads import threads
 from distill_tune.tuning.planning.examination_time import examination_s
+from distill_tune.tuning.planning.first_to_try import largest_within
+from distill_tune.tuning.planning.limits import Limits
 
 _OVER_S = 0.3
 """Seconds of timed steps for each family."""
@@ -97,10 +102,23 @@ def _paces_s(config: Config, dataset: Dataset, device: torch.device) -> dict[Pac
 
 def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module]]:
     """The middle student of each family, but for a user's own that cannot be built so."""
+    limits = Limits(space.config.limits, dataset)
     for family in space.families:
         with suppress(ConfigError):
-            config = space.at(space.middle(chosen={FAMILY: family}))
+            config = _middle(space, limits, family)
             yield config, student_on(Student.of(config.student), dataset)
+
+
+def _middle(space: Space, limits: Limits, family: str) -> Config:
+    """Of a family; where that is over the limits, and never trained, the largest student that they allow.
+
+    Raises:
+        ConfigError: it cannot be built.
+    """
+    config = space.at(space.middle(chosen={FAMILY: family}))
+    if limits.excess(config).share > 0 and (shares := largest_within(space, limits, {FAMILY: family})) is not None:
+        return space.at(space.middle(shares, {FAMILY: family}))
+    return config
 
 
 def _batch(config: Config, dataset: Dataset, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

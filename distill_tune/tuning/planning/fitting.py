@@ -8,11 +8,15 @@ or what the time cannot pay for (`search.max_epochs`) is settled here, once, so 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
 
 from distill_tune.config import Space, Values, parse_duration_s
+from distill_tune.config.corners import edges_of
 from distill_tune.config.leaves import PACES, found_at, named
-from distill_tune.config.searching import COSTS, SearchConfig
+from distill_tune.config.searching import COSTS, LATENCY, SearchConfig
 from distill_tune.data import Dataset
 from distill_tune.data.class_notes import too_few_to_rank_by
 from distill_tune.distillation.devices import is_missing
@@ -22,6 +26,7 @@ from distill_tune.distillation.training.pace import PLAIN, Pace
 from distill_tune.errors import ConfigError
 from distill_tune.paths import expanded
 from distill_tune.registry import SAMPLERS
+from distill_tune.students import Student
 from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s, estimated_examination_s
 from distill_tune.tuning.planning.first_to_try import first_to_try
 from distill_tune.tuning.planning.limits import Limits
@@ -105,7 +110,8 @@ def _warnings(search: SearchConfig) -> Iterator[str]:
             f"search.start_from has no effect, since search.sampler = {search.sampler!r} learns nothing from other "
             f"searches; use {' or '.join(able)}"
         )
-    if search.trials <= sampler.num_at_random:
+    learns_at_once = search.start_from and sampler.learns_from_others
+    if search.trials <= sampler.num_at_random and not learns_at_once:
         sooner = ", or use 'tpe'" if SAMPLERS.get("tpe")().startup_trials < search.trials else ""
         yield (
             f"search.sampler = {search.sampler!r} draws its first {sampler.num_at_random} trials at random, so that a "
@@ -138,11 +144,11 @@ def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = 
         ConfigError: no student of the space is within its limits, or its sampler cannot sample it.
     """
     _check_sampler(space)
-    _check_costs_differ(space)
     start_with = space.config.search.start_with
     for known_good in start_with if start_with != "middle" else []:
         _check_known_good(space, known_good)
     limits = Limits(space.config.limits, dataset)
+    _check_costs_differ(space, limits)
     limits.know_latencies(space, known)
     fitted = Fitted(space, limits, _smallest(space, limits, known))
     if space.config.confirm.baseline_search:
@@ -206,13 +212,23 @@ def _to_time(space: Space, dataset: Dataset, places: int, say: Callable[[str], N
     return space.with_fixed("search", "max_epochs", epochs)
 
 
-def _check_costs_differ(space: Space) -> None:
-    costs = [name for name in space.config.search.objectives if name in COSTS]
-    if costs and len(space.families) == 1 and not space.ranges_of(space.families[0]):
-        raise ConfigError(
-            f"search.objectives: {costs[0]!r} is the same for every student of this space; give the student a range, "
-            "or leave it out."
-        )
+def _check_costs_differ(space: Space, limits: Limits) -> None:
+    for name in (name for name in space.config.search.objectives if name in COSTS):
+        if len(_at_the_edges(space, limits, name)) == 1:
+            raise ConfigError(
+                f"search.objectives: {name!r} is the same for every student of this space; give the student a range "
+                "that changes it, or leave it out."
+            )
+
+
+def _at_the_edges(space: Space, limits: Limits, cost: str) -> set[Any]:
+    """What students there cost; of a latency, which is not measured here, the students themselves."""
+    found = set()
+    for values in chain.from_iterable(edges_of(space, family) for family in space.families):
+        with suppress(ConfigError):  # of a user's own network, that cannot be built so
+            config = space.at(values)
+            found.add(repr(Student.of(config.student)) if cost == LATENCY else getattr(limits.cost(config), cost))
+    return found
 
 
 def _check_known_good(space: Space, values: Values) -> None:

@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_tune.config import Config, Space
+from distill_tune.config import Config, Space, Values
 from distill_tune.config.corners import end_of
+from distill_tune.config.leaves import named
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.features import feature_bytes
@@ -142,13 +143,26 @@ def _most_paused(space: Space) -> int:
 
 
 def _largest_student(space: Space, limits: Limits) -> int:
-    """Parameters with every range at its last corner, within the limit; one that cannot be built has none."""
+    """Parameters of the largest student, within the limit.
+
+    It is looked for from the last corners on, each range in its turn: a choice may have its largest value anywhere.
+    """
     found = [0]
     for family in space.families:
-        with suppress(ConfigError):
-            found.append(limits.cost(space.at(end_of(space, family, -1))).parameters)
+        values = end_of(space, family, -1)
+        for name, ranged in named(space.ranges_of(family)).items():
+            options = (values | {name: corner} for corner in ranged.corners())
+            values = max(options, key=lambda option: _parameters_at(space, limits, option))
+        found.append(_parameters_at(space, limits, values))
     limit = space.config.limits.max_parameters
     return max(found) if limit is None else min(limit, max(found))
+
+
+def _parameters_at(space: Space, limits: Limits, values: Values) -> int:
+    """Of a student; one that cannot be built has none."""
+    with suppress(ConfigError):
+        return limits.cost(space.at(values)).parameters
+    return 0
 
 
 def _teacher_parameters(space: Space, dataset: Dataset) -> int:

@@ -41,6 +41,9 @@ def known_of_others(space: Space, say: Callable[[str], None]) -> list[FrozenTria
             f"warning: search.start_from: none of {len(all_trials):,} trials has a value for each range of this space "
             "and within it, so that the search begins as if there were none"
         )
+    elif others and Sampler.of(space.config.search).learns_from_others:
+        what = " and ".join(space.config.search.objectives)
+        say(f"warning: search.start_from: no trial there has {what}, so that the search begins as if there were none")
     return known
 
 

@@ -58,17 +58,19 @@ class Recent(Shown):
         return [ended[place] for place in best_of([self._scores(trial.values) for trial in ended], _BEST)]
 
     def _in_order(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """Stopped trials last, and of these the farthest and best first; Optuna's sort keeps the order of equals."""
-        at = {
-            t.number: max((int(e), values) for e, values in t.user_attrs[RUNGS].items()) for t in trials if _stopped(t)
-        }
-        ordered = [trial for trial in trials if trial.number not in at]
+        """Stopped trials last, and of these the farthest and best first; Optuna's sort keeps the order of equals.
+
+        Behind them is who was stopped, by the end of an earlier session, before anything was known of it.
+        """
+        stopped = [trial for trial in trials if trial.state is TrialState.PRUNED]
+        at = {t.number: max((int(e), values) for e, values in rungs.items()) for t in stopped if (rungs := _rungs(t))}
+        ordered = [trial for trial in trials if trial.state is not TrialState.PRUNED]
         for epochs in sorted({epochs for epochs, _ in at.values()}, reverse=True):
             group = [trial for trial in trials if at.get(trial.number, (0,))[0] == epochs]
             best = best_of([self._scores(at[trial.number][1]) for trial in group], _GOOD)
             ordered += [group[place] for place in best]
             ordered += [trial for place, trial in enumerate(group) if place not in set(best)]
-        return ordered
+        return ordered + [trial for trial in stopped if trial.number not in at]
 
     def _scores(self, values: Sequence[float]) -> Scores:
         return tuple(sign * value for sign, value in zip(self._signs, values, strict=True))
@@ -114,8 +116,10 @@ def _complete(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state is TrialState.COMPLETE]
 
 
-def _stopped(trial: FrozenTrial) -> bool:
-    return trial.state is TrialState.PRUNED and bool(trial.user_attrs.get(RUNGS))
+def _rungs(trial: FrozenTrial) -> dict[str, list[float]]:
+    """Its values at each; none of one that was never trained."""
+    found: dict[str, list[float]] = trial.user_attrs.get(RUNGS, {})
+    return found
 
 
 _rows_of: WeakKeyDictionary[Study, dict[Hashable, dict[int, tuple[float, ...]]]] = WeakKeyDictionary()

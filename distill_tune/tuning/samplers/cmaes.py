@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from distill_tune.config import Space
-from distill_tune.config.corners import of_some_trial
+from distill_tune.config.corners import of_every_trial
 from distill_tune.config.ranges import Choice
 from distill_tune.errors import ConfigError
 from distill_tune.optional import imported
@@ -41,9 +41,10 @@ class Cmaes(Sampler):
         import optuna
 
         from distill_tune.tuning.samplers._shown import OfRungs
+        from distill_tune.tuning.samplers._shrinking import Shrinking
 
         return OfRungs(
-            optuna.samplers.CmaEsSampler(
+            Shrinking(
                 n_startup_trials=self.startup_trials,
                 seed=seed,
                 independent_sampler=optuna.samplers.RandomSampler(seed=proposal_seed(seed, number)),
@@ -51,7 +52,10 @@ class Cmaes(Sampler):
         )
 
     def check(self, space: Space) -> None:
-        """Refuse a space without numbers, and an installation without the package."""
+        """Refuse a space without numbers to evolve, and an installation without the package."""
         imported("cmaes", "search.sampler: 'cmaes'", ConfigError)
-        if all(isinstance(found, Choice) for found in of_some_trial(space).values()):
-            raise ConfigError("search.sampler: 'cmaes' needs ranges of numbers, but all are choices; use 'tpe'.")
+        if all(isinstance(found, Choice) for found in of_every_trial(space).values()):
+            raise ConfigError(
+                "search.sampler: 'cmaes' needs ranges of numbers that every trial has, but all are choices or "
+                "conditional; use 'tpe'."
+            )

@@ -1,7 +1,7 @@
 """NSGA-II: a genetic algorithm for one or several objectives.
 
 Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm", IEEE Trans. Evol. Comp. 2002. Its generations are in
-the study.
+the study. Parents hand on what every trial has; conditional parameters are drawn at random.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Quasi-Monte-Carlo: a scrambled Sobol sequence, which covers the space more evenly than random draws.
 
 Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", JMLR 2012, section 4. The place in the sequence
-is kept in the study. Conditional parameters are drawn at random.
+is kept in the study. Parameters that the first trial to end did not have are drawn at random.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class Qmc(Sampler):
         """The sequence is the search's; what is drawn beside it is reseeded for each trial."""
         import optuna
 
-        return optuna.samplers.QMCSampler(
+        from distill_tune.tuning.samplers._continued import Continued
+
+        return Continued(
             scramble=True,
             seed=seed,
             independent_sampler=optuna.samplers.RandomSampler(seed=proposal_seed(seed, number)),

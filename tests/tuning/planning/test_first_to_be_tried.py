@@ -7,10 +7,12 @@ import pytest
 from fitted_spaces import fitted, space_with
 
 from distill_tune.config.space import USE
+from distill_tune.data import prepare_data
 from distill_tune.export.result_folder import write_search_toml
+from distill_tune.tuning.planning.estimate import _middles
 from distill_tune.tuning.planning.first_to_try import first_to_try
 from distill_tune.tuning.planning.fitting import known_to_fit
-from distill_tune.tuning.planning.limits import NO_EXCESS
+from distill_tune.tuning.planning.limits import NO_EXCESS, Limits
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.state.logbook import JOURNAL
 
@@ -44,6 +46,24 @@ def test_what_all_ranges_together_leave_of_a_limit_is_used_by_each_in_its_turn(p
     assert (first["student.mlp.width"], first["student.mlp.depth"]) == (8, 3)
     assert fits(8, 3)
     assert not fits(64, 1)
+
+
+def test_what_costs_nothing_stays_in_its_middle_under_limits(preparation: Any) -> None:
+    mlp = {"width": {"log_int": [4, 64]}, "dropout": {"uniform": [0.0, 0.5]}}
+    found, _ = fitted(preparation, student={"mlp": mlp}, limits={"max_parameters": 400})
+    (first,) = found.known_good
+    assert (first["student.mlp.width"], first["student.mlp.dropout"]) == (11, 0.25)
+
+
+@pytest.mark.parametrize(("most", "is_the_middle"), [(400, False), (10_000, True)])
+def test_what_an_epoch_takes_is_timed_of_a_student_that_the_limits_allow(
+    preparation: Any, most: int, is_the_middle: bool
+) -> None:
+    """Else a time budget would be planned for students that are never trained, many times too slow."""
+    student = {"mlp": {"width": {"log_int": [4, 1024]}}}
+    found, _ = fitted(preparation, student=student, limits={"max_parameters": most})
+    ((timed, _),) = _middles(found.space, preparation.dataset)
+    assert timed == found.space.at(found.space.middle() if is_the_middle else found.known_good[0])
 
 
 def test_where_small_students_are_an_objective_it_begins_in_the_middle(preparation: Any) -> None:
@@ -100,6 +120,20 @@ def test_so_is_each_name_of_another_choice_if_the_first_student_has_it(
     found, _ = fitted(preparation, student={"family": families, "mlp": mlp, "resnet": {"width": {"int": [2, 9]}}})
     names = [(values["student.family"], values.get("student.mlp.activation")) for values in found.known_good]
     assert names == tried
+
+
+def test_with_a_name_that_makes_it_larger_a_student_is_again_the_largest_that_the_limits_allow(
+    image_space: Any, tmp_path: Path
+) -> None:
+    """Else the name would be refused there, and not be tried before the sampler has heard of the others."""
+    convnet = {"width": {"int": [4, 40]}, "depth": {"int": [1, 3]}, "norm": {"choice": ["none", "batch"]}}
+    student = {"family": "convnet", "convnet": convnet}
+    space = image_space(student=student, limits={"max_parameters": 3_500})
+    limits = Limits(space.config.limits, prepare_data(space.config.data, tmp_path))
+    plain, normed = first_to_try(space, limits)
+    assert (plain["student.convnet.norm"], normed["student.convnet.norm"]) == ("none", "batch")
+    assert limits.excess(space.at(plain | {"student.convnet.norm": "batch"})).share > 0
+    assert [limits.excess(space.at(values)) for values in (plain, normed)] == [NO_EXCESS, NO_EXCESS]
 
 
 def test_a_search_without_a_teacher_tries_each_loss_that_needs_none(preparation: Any) -> None:
@@ -176,6 +210,10 @@ def test_who_learns_nothing_from_others_begins_in_the_middle_and_that_is_said(
         f"warning: search.start_from has no effect, since search.sampler = '{sampler}' learns nothing from other "
         "searches; use 'gp' or 'tpe'"
     ]
+
+
+def test_who_knows_the_trials_of_others_learns_from_the_first_trial_on(preparation: Any, other: str) -> None:
+    assert fitted(preparation, search={"start_from": [other], "sampler": "gp", "trials": 8})[1] == []
 
 
 @pytest.mark.parametrize(("sampler", "at_random"), [("gp", 10), ("cmaes", 10), ("nsgaii", 50)])

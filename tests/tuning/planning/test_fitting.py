@@ -125,8 +125,9 @@ def test_ranges_and_everything_else_stay_as_they_were(preparation: Any) -> None:
     assert found.space.config.model_copy(update={"optim": space.config.optim}) == space.config
 
 
-def test_a_cost_that_no_range_changes_is_no_objective(preparation: Any) -> None:
-    student = {"mlp": {"widths": [8]}}
+@pytest.mark.parametrize("ranges", [{}, {"activation": {"choice": ["relu", "gelu"]}}])
+def test_a_cost_that_no_range_changes_is_no_objective(preparation: Any, ranges: dict[str, Any]) -> None:
+    student = {"mlp": {"widths": [8], **ranges}}
     objectives = {"objectives": ["val/accuracy", "multiply_adds"]}
     with pytest.raises(ConfigError, match=r"search\.objectives: 'multiply_adds' is the same for every student"):
         fitted(preparation, student=student, search=objectives)

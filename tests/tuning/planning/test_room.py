@@ -118,6 +118,18 @@ def test_a_search_needs_more_room_the_more_it_keeps(small_space: Space, preparat
     assert any(line.startswith("the teacher's cache: ") for line in small.lines(Path.cwd()))
 
 
+def test_the_largest_student_needs_as_much_room_wherever_it_is_written(table_space: Any, preparation: Any) -> None:
+    def checkpoints(*widths: int) -> int:
+        space = table_space(
+            student={"family": "mlp", "mlp": {"width": {"choice": [*widths]}, "depth": {"int": [1, 2]}}}
+        )
+        return Footprint.of(
+            space, preparation.dataset, Limits(space.config.limits, preparation.dataset), places=1
+        ).checkpoints
+
+    assert checkpoints(64, 8, 4) == checkpoints(4, 64, 8) == checkpoints(4, 8, 64)
+
+
 def test_each_lane_of_a_place_has_a_checkpoint_of_its_own(small_space: Space, preparation: Any) -> None:
     def checkpoints(places: int, lanes: int | str) -> int:
         space = small_space.with_fixed("resources", "lanes", lanes)

@@ -84,6 +84,14 @@ def test_tpe_is_shown_complete_trials_first_and_stopped_ones_by_how_far_they_cam
     assert [trial.number for trial in Recent(study, 100)._get_trials()] == [5, 3, 1, 4, 0, 2]
 
 
+def test_tpe_is_shown_who_was_stopped_before_anything_was_known_of_it_behind_all_others() -> None:
+    """Trials that have only begun when the time ends a search, which is then extended."""
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    known = optuna.create_trial(state=TrialState.PRUNED, user_attrs={RUNGS: {"1": [0.9, 100.0]}})
+    study.add_trials([optuna.create_trial(state=TrialState.PRUNED), known, optuna.create_trial(values=[0.5, 100.0])])
+    assert [trial.number for trial in Recent(study, 100)._get_trials()] == [2, 1, 0]
+
+
 def test_of_the_complete_trials_before_its_memory_tpe_sees_the_first_layers() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.add_trials([optuna.create_trial(values=[number % 60 / 60, float(number)]) for number in range(300)])

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from two_objectives import TABLES, played
 
 from distill_tune.config import Space
 from distill_tune.errors import DistillTuneError
@@ -11,7 +12,7 @@ from distill_tune.export.result_folder import write_search_toml
 from distill_tune.registry import SAMPLERS
 from distill_tune.tuning.proposals.start_from import split_otherwise, still_there
 from distill_tune.tuning.proposals.study import Proposal, Study
-from distill_tune.tuning.proposals.warm_start import trials_of_others
+from distill_tune.tuning.proposals.warm_start import known_of_others, trials_of_others
 from distill_tune.tuning.state.logbook import JOURNAL
 from distill_tune.tuning.state.records import Status, TrialRecord
 
@@ -105,6 +106,20 @@ def test_a_search_that_is_gone_when_it_is_to_be_learned_from_is_told_of(tmp_path
     there, said = other_search(tmp_path / "other", "random", Status.COMPLETED), list[str]()
     assert still_there([there, str(tmp_path / "gone")], said.append) == [there]
     assert said == [f"warning: search.start_from: {tmp_path / 'gone'} is gone; the search begins without its trials"]
+
+
+def test_others_that_have_not_what_is_searched_for_are_told_of(tmp_path: Path) -> None:
+    """A metric that is reported only where it is an objective is in nobody else's logbook."""
+    (tmp_path / "other").mkdir()
+    played(tmp_path / "other", trials=2)
+    write_search_toml(tmp_path / "other", Space.parse(TABLES), "command")
+    search: dict[str, Any] = {"start_from": [str(tmp_path / "other")], "objectives": ["val/corrupted_accuracy"]}
+    said = list[str]()
+    assert known_of_others(Space.parse({**TABLES, "search": search}), said.append) == []
+    assert said == [
+        "warning: search.start_from: no trial there has val/corrupted_accuracy, so that the search begins as if there "
+        "were none"
+    ]
 
 
 @pytest.mark.parametrize(

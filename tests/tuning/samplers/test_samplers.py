@@ -101,6 +101,30 @@ def test_a_parent_that_paused_and_then_failed_is_no_parent_any_more(tmp_path: Pa
     grown(study, 4)
 
 
+def test_a_sequence_never_repeats_itself_whoever_ends_first_in_a_conditional_space(tmp_path: Path) -> None:
+    student = {"family": ["mlp", "convnet"], "mlp": {"width": {"int": [4, 80]}}, "convnet": {"width": {"int": [4, 80]}}}
+    study = Study(tmp_path / "j", "s", Space.parse({**NUMBERS, "student": student, "search": {"sampler": "qmc"}}))
+    at_work, rates = [study.ask() for _ in range(8)], list[float]()
+    for _ in range(24):
+        ended = at_work.pop()  # the first eight end in the reverse of the order in which they began
+        rates.append(ended.values["optim.learning_rate"])
+        study.tell(known_of(ended), Status.COMPLETED)
+        at_work.insert(0, study.ask())
+    assert len(set(rates)) == 24
+
+
+def test_a_strategy_goes_on_where_what_all_trials_had_by_chance_is_not_there_for_one(tmp_path: Path) -> None:
+    """Twenty trials with a teacher have a weight for it, and the one with labels alone has none."""
+    loss = {"kind": ["soft_targets", "labels"], "soft_weight": {"uniform": [0.0, 1.0]}}
+    space = Space.parse({**NUMBERS, "loss": loss, "search": {"sampler": "cmaes", "cmaes": {"startup_trials": 5}}})
+    study, far = Study(tmp_path / "j", "s", space), []
+    for number in range(80):
+        proposal = study.ask({"loss.kind": "labels" if number == 20 else "soft_targets"})
+        study.tell(known_of(proposal), Status.COMPLETED)
+        far.append(abs(math.log(proposal.values["optim.learning_rate"] / 0.01)))
+    assert sum(far[-20:]) < sum(far[:20]) / 3
+
+
 @pytest.mark.parametrize(
     ("sampler", "tables", "says"),
     [
@@ -125,6 +149,14 @@ def test_ranges_that_no_trial_has_are_none_to_a_sampler(
     tables = {**NUMBERS, "student": unchosen, "optim": {"learning_rate": learning_rate}}
     space = Space.parse({**tables, "search": {"sampler": sampler}})
     with pytest.raises(ConfigError) if is_refused else nullcontext():
+        space.config.search.chosen("sampler").check(space)
+
+
+@pytest.mark.parametrize(("of_all", "is_refused"), [({}, True), ({"weight_decay": {"log": [1e-6, 1e-2]}}, False)])
+def test_a_strategy_needs_numbers_that_every_trial_has(of_all: dict[str, Any], is_refused: bool) -> None:
+    student = {"family": ["mlp", "convnet"], "mlp": {"width": {"int": [4, 8]}}, "convnet": {"width": {"int": [4, 8]}}}
+    space = Space.parse({**NUMBERS, "student": student, "optim": of_all, "search": {"sampler": "cmaes"}})
+    with pytest.raises(ConfigError, match="conditional; use 'tpe'") if is_refused else nullcontext():
         space.config.search.chosen("sampler").check(space)
 
 

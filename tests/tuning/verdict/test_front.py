@@ -1,12 +1,18 @@
 """The front of a search of several objectives: who is on it, and who of them is confirmed."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distill_tune.config import Space
 from distill_tune.tuning.dominance import dominates
+from distill_tune.tuning.session import Session
 from distill_tune.tuning.showing.tally import Tally
 from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.front import candidates, distinct, front_in_words, front_of
 
@@ -59,6 +65,11 @@ def test_whoever_time_has_cut_short_leads_the_candidates_only_where_it_is_better
     assert [record.number for record in candidates(behind)][:2] == [1, 0]
 
 
+def test_where_no_trial_came_to_its_end_candidates_are_as_they_rank() -> None:
+    cut = ledger_of((0.4, 20, Status.STOPPED), (0.9, 900, Status.INTERRUPTED), (0.99, 30, Status.FAILED))
+    assert [record.number for record in candidates(cut)] == [1, 0]
+
+
 def test_with_one_objective_candidates_are_as_they_rank() -> None:
     ledger = Ledger()
     ledger.records = ledger_of(*FRONT).records
@@ -87,6 +98,16 @@ def test_no_configuration_of_the_search_without_a_teacher_is_confirmed_twice() -
     beside = Ledger()
     beside.records = records
     assert [record.number for record in distinct(beside.ranked())] == [1, 5, 2, 3, 4, 0]
+
+
+def test_candidates_of_the_search_without_a_teacher_are_chosen_as_those_of_the_search(small_space: Space) -> None:
+    """Three tries at the first objective against one, and two at other ends of the front, would favour them."""
+    ledger = ledger_of(*FRONT)
+    for record in ledger.records.values():
+        record.values = {"optim.learning_rate": 0.01 + record.number / 1000}
+    session: Any = SimpleNamespace(baseline_search=SimpleNamespace(ledger=ledger, space=small_space))
+    searched = Session._searched_without_teacher(session, ConfirmationPlan(top=3, seeds=2, searches=2), [1, 2])
+    assert [each.source for each in searched] == candidates(ledger)[:3]
 
 
 def test_the_front_in_words_has_its_ends() -> None:
