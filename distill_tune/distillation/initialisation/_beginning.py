@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from distill_tune.distillation.holding import Hold
 from distill_tune.distillation.initialisation._base import Initialisation
 from distill_tune.errors import CacheError, ConfigError
 
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from distill_tune.config import Config
+    from distill_tune.distillation.holding import Hold
     from distill_tune.distillation.materials.materials import Materials
 
 
@@ -21,6 +21,8 @@ def begin(student: nn.Module, config: Config, materials: Materials) -> Hold:
     Raises:
         ConfigError: a user's own leaves something else than the same student with other weights.
     """
+    from distill_tune.distillation.holding import Hold  # brings torch, which a configuration is read without
+
     init = Initialisation.of(config.student)
     if ":" not in config.student.init:
         return init.begin(student, config, materials) or Hold(student)
