@@ -15,6 +15,7 @@ from torch import Tensor
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.augmentation import Draw, Transform
+from distill_tune.distillation.devices import gathered, sent
 from distill_tune.errors import ConfigError
 from distill_tune.registry import AUGMENTATIONS
 
@@ -39,7 +40,7 @@ class Views:
     def __init__(self, config: AugmentationConfig, inputs: Tensor, mean: tuple[float, ...], seed: int):
         """`inputs` are all samples that a view may show, in stored units: [n, channels, h, w] or [n, features].
 
-        Images need not be where they are wanted, which is where the index is that asks for them.
+        Images need not be where they are wanted.
         """
         chosen: list[Transform] = [
             AUGMENTATIONS.get(name)(amount=amount) for name, amount in sorted(config.amounts.items()) if amount
@@ -67,17 +68,21 @@ class Views:
     def over(self, rows: Tensor) -> Views:
         """The same over some of the samples, those at `rows`; partners come from among these."""
         made = copy.copy(self)
-        made._inputs = self._inputs[rows]
+        made._inputs = self._inputs[rows.to(self._inputs.device)]
         return made
 
-    def take(self, index: Tensor, view: int) -> Mixed:
-        """The inputs of the samples at `index` (int64 [batch]) in `view`."""
-        inputs = self._transformed(index, view)
+    def take(self, index: Tensor, view: int, device: torch.device | None = None) -> Mixed:
+        """The inputs of the samples at `index` (int64 [batch]) in `view`, on a device: that of the index unless given.
+
+        An index that is here for what is wanted on a GPU is waited for by nobody, wherever the inputs are.
+        """
+        where = index.device if device is None else device
+        inputs = self._transformed(index, view, where)
         if not self._mixing:
             return Mixed(inputs)
-        draw = Draw(self._seed, view, index)
-        partner = draw.below(len(self._inputs), "mixing partner")
-        return Mixed(*self._mixed(inputs, self._transformed(partner, view), draw, partner))
+        partner = Draw(self._seed, view, index).below(len(self._inputs), "mixing partner")
+        draw = Draw(self._seed, view, sent(index, where))
+        return Mixed(*self._mixed(inputs, self._transformed(partner, view, where), draw, sent(partner, where)))
 
     def _mixed(self, inputs: Tensor, partners: Tensor, draw: Draw, partner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Each sample is mixed in one way; where there are several, each is as likely."""
@@ -91,11 +96,11 @@ class Views:
             share = other_share.where(chosen, share)
         return mixed, partner, share
 
-    def _transformed(self, index: Tensor, view: int) -> Tensor:
-        inputs = self._inputs.index_select(0, index.to(self._inputs.device)).to(index.device)
-        fill = None if self._fill is None else self._fill.to(index.device)
+    def _transformed(self, index: Tensor, view: int, device: torch.device) -> Tensor:
+        inputs, there = gathered(self._inputs, index, device), sent(index, device)
+        fill = None if self._fill is None else sent(self._fill, device)
         for transform in self._transforms:
-            inputs = transform.apply(inputs, Draw(self._seed, view, index, fill, self._inputs))
+            inputs = transform.apply(inputs, Draw(self._seed, view, there, fill, self._inputs))
         return inputs
 
 

@@ -32,7 +32,8 @@ from distill_tune.distillation.cache.folders import (
 )
 from distill_tune.distillation.cache.labelling import at_a_time
 from distill_tune.distillation.cache.progress import Progress
-from distill_tune.distillation.cache.seen import as_tensor, num_visible, training_views
+from distill_tune.distillation.cache.seen import ON_DEVICE_BYTES, as_tensor, num_visible, training_views
+from distill_tune.distillation.devices import gathered
 from distill_tune.distillation.features.anatomy import Anatomy
 from distill_tune.distillation.features.tap import Tap, run_tapped
 from distill_tune.distillation.views import Views
@@ -45,8 +46,6 @@ ANATOMY = "anatomy.json"
 _FORMAT = 3
 """Raised when files look different, or the same layer is kept in another shape."""
 _BYTES = 2
-_ON_DEVICE_BYTES = 1 << 30
-"""Features of a trial up to this size are copied to its GPU; larger ones are read from the map step by step."""
 
 
 def feature_bytes(anatomy: Anatomy, layers: Sequence[str], samples: int, views: int) -> int:
@@ -173,12 +172,12 @@ class TeacherFeatures:
         self.sample_bytes = sum(4 * views[0][0].numel() for views in self._views if views)
         """Bytes of one sample in one view, all layers together, as they are compared."""
         whole = sum(view.numel() * view.element_size() for views in self._views for view in views)
-        if whole <= _ON_DEVICE_BYTES:
+        if whole <= ON_DEVICE_BYTES:
             self._views = [[view.to(self._device) for view in views] for views in self._views]
 
     def at(self, view: int, index: Tensor) -> tuple[Tensor, ...]:
         """float32 [batch, *shape] of each layer, in their order, for the samples at `index` (int64 [batch])."""
-        return tuple(views[view][index.to(views[view].device)].to(self._device).float() for views in self._views)
+        return tuple(gathered(views[view], index, self._device).float() for views in self._views)
 
 
 def _views(folder: Path, count: int) -> Iterator[Tensor]:
