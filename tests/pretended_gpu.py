@@ -43,6 +43,7 @@ def pretended_gpu(free_bytes: int = 1 << 33) -> Iterator[Counter[str]]:
         "is_bf16_supported": lambda including_emulation=True: True,
         "mem_get_info": lambda device=None: (free_bytes, 1 << 34),
         "get_per_process_memory_fraction": lambda device=None: 1.0 if device is None else _numbered(device),
+        "set_per_process_memory_fraction": lambda fraction, device=None: None,
         "get_rng_state": lambda device=None: torch.get_rng_state(),
         "set_rng_state": lambda state, device=None: None,
         "empty_cache": lambda: None,
