@@ -19,6 +19,9 @@ from on_gpu import GPU, HERE, computed
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from distill_tune.distillation.augmentation._quantiles import _normal_view
+from distill_tune.distillation.materials.materials import _corrupted
+
 
 class _Gpu(TorchDispatchMode):
     """Catches what is made on the GPU or moved to it."""
@@ -63,6 +66,8 @@ def pretended_gpu(free_bytes: int = 1 << 33) -> Iterator[Counter[str]]:
             yield gpu.waits
     finally:
         torch.__future__.set_swap_module_params_on_conversion(False)
+        for kept in (_normal_view, _corrupted):  # for real GPUs, what is here would be none of theirs
+            kept.cache_clear()
 
 
 _REAL_TO, _REAL_TENSOR, _REAL_AUTOCAST = torch.Tensor.to, torch.tensor, torch.autocast

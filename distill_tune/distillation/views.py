@@ -47,6 +47,7 @@ class Views:
         ]
         self._transforms = [transform for transform in chosen if not transform.mixes]
         self._mixing = [transform for transform in chosen if transform.mixes]
+        self._has_ones_own = any(":" in name for name, amount in config.amounts.items() if amount)
         self._inputs, self._seed = inputs, seed
         self._fill = torch.tensor(mean, device=inputs.device) if mean else None
 
@@ -64,6 +65,14 @@ class Views:
     def mixes(self) -> bool:
         """Whether samples are blended with partners."""
         return bool(self._mixing)
+
+    def place_for(self, reader: torch.device) -> torch.device:
+        """Where a view for a network on this device is made best: images there, at once.
+
+        A row is no work; and a user's own transform may take values of others from `Draw.pool`, which is where all are.
+        """
+        is_anywhere = len(self.sample_shape) > 1 and not self._has_ones_own
+        return reader if is_anywhere else self._inputs.device
 
     def over(self, rows: Tensor) -> Views:
         """The same over some of the samples, those at `rows`; partners come from among these."""

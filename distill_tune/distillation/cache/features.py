@@ -38,6 +38,7 @@ from distill_tune.distillation.features.anatomy import Anatomy
 from distill_tune.distillation.features.tap import Tap, run_tapped
 from distill_tune.distillation.views import Views
 from distill_tune.errors import CacheError, TeacherError
+from distill_tune.evaluation.portions import device_of
 from distill_tune.room import check_room, in_bytes
 from distill_tune.teachers import LoadedTeacher, Say
 
@@ -130,11 +131,11 @@ def _features(
 ) -> list[np.ndarray]:
     """Each layer's features in one view: float16 [samples, *shape], or float32 where a number does not fit."""
     assert teacher.module is not None
-    tap = Tap(teacher.module, layers, channels_last)
+    tap, where = Tap(teacher.module, layers, channels_last), views.place_for(device_of(teacher.module))
     found: list[np.ndarray] = []
     try:
         for index in torch.arange(samples).split(at_a_time(teacher.module, views.sample_shape)):
-            _, features = run_tapped(tap, teacher.module, views.take(index, view).inputs)
+            _, features = run_tapped(tap, teacher.module, views.take(index, view, where).inputs)
             parts = [_stored(feature) for feature in features]
             found = found or [np.empty((samples, *part.shape[1:]), part.dtype) for part in parts]
             found = [_filled(whole, index.numpy(), part) for whole, part in zip(found, parts, strict=True)]

@@ -8,7 +8,6 @@ from distill_tune.config import Config
 from distill_tune.data import Dataset
 from distill_tune.distillation.views import Views
 
-
 ON_DEVICE_BYTES = 1 << 30
 """What a trial reads of one teacher's logits, or features, up to this size is copied to its GPU; more is read from the
 files part by part."""

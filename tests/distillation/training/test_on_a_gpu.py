@@ -17,7 +17,7 @@ from small_trainings import Ready, Report, saved_and_read, untimed
 from distill_tune.config import Config
 from distill_tune.distillation.cache import features, outputs
 from distill_tune.distillation.materials import batches
-from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.materials.materials import Materials, _corrupted
 from distill_tune.distillation.training.folds import Progress, train_students
 from distill_tune.distillation.training.run import Run
 from distill_tune.registry import AUGMENTATIONS, INITIALISATIONS, LOSSES, OPTIMIZERS, STUDENTS
@@ -134,7 +134,9 @@ def test_pictures_train_on_a_gpu_to_the_numbers_of_a_cpu_wherever_they_are(
 
 
 @pytest.mark.parametrize("free_bytes", [0, 1 << 33], ids=["no room", "room"])
-@pytest.mark.parametrize("name", ["features", "every augmentation", "labels alone of some pictures"])
+@pytest.mark.parametrize(
+    "name", ["features", "features of a live teacher", "every augmentation", "labels alone of some pictures"]
+)
 @pytest.mark.usefixtures("a_chunk_a_step")
 def test_no_step_on_pictures_waits_for_the_gpu(name: str, free_bytes: int, ready: Ready) -> None:
     few, many = (waits_of(run_of(ready, IMAGES, PICTURES[name], size), free_bytes) for size in (512, 256))
@@ -160,6 +162,17 @@ def test_what_is_too_large_for_a_gpu_is_read_from_its_files(
         assert teacher is not None
         assert teacher.logits(0).device.type == "cpu"
     check_same(run, 0)
+
+
+@pytest.mark.parametrize(("free_bytes", "where"), [(0, "cpu"), (1 << 33, "cuda")])
+def test_pictures_are_on_a_gpu_only_where_it_has_room(free_bytes: int, where: str, ready: Ready) -> None:
+    run = run_of(ready, IMAGES, PICTURES["worsened pictures"])
+    _corrupted.cache_clear()
+    with pretended_gpu(free_bytes):
+        materials = Materials.open(run[1].prepared, run[0], "cuda")
+        assert materials.corrupted is not None
+        assert {each.device.type for each in (materials.train_inputs, materials.corrupted[0])} == {where}
+        assert {each.device.type for each in (materials.labels, materials.corrupted[1])} == {"cuda"}
 
 
 def test_a_training_goes_on_from_a_checkpoint_of_another_device(ready: Ready, tmp_path: Path) -> None:
