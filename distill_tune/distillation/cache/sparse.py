@@ -51,8 +51,8 @@ class SparseLogits:
 
     def at(self, rows: Tensor, device: torch.device) -> SparseLogits:
         """Those of the samples at `rows`, int64 [n], on a device."""
-        parts = (gathered(each, rows, device) for each in (self.largest, self.index, self.tail))
-        return SparseLogits(*parts, self.classes)
+        largest, index, tail = (gathered(each, rows, device) for each in (self.largest, self.index, self.tail))
+        return SparseLogits(largest, index, tail, self.classes)
 
     def dense(self) -> Tensor:
         """float32 [n, classes]: as losses see them."""
