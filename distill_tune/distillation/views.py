@@ -49,6 +49,7 @@ class Views:
         self._mixing = [transform for transform in chosen if transform.mixes]
         self._has_ones_own = any(":" in name for name, amount in config.amounts.items() if amount)
         self._inputs, self._seed = inputs, seed
+        self._rows: Tensor | None = None
         self._fill = torch.tensor(mean, device=inputs.device) if mean else None
 
     @property
@@ -71,13 +72,23 @@ class Views:
 
         A row is no work; and a user's own transform may take values of others from `Draw.pool`, which is where all are.
         """
-        is_anywhere = len(self.sample_shape) > 1 and not self._has_ones_own
-        return reader if is_anywhere else self._inputs.device
+        return reader if self._are_apart else self._inputs.device
+
+    @property
+    def _are_apart(self) -> bool:
+        """Whether of a sample's view no other sample is looked at, but partners; and it may be large."""
+        return len(self.sample_shape) > 1 and not self._has_ones_own
 
     def over(self, rows: Tensor) -> Views:
-        """The same over some of the samples, those at `rows`; partners come from among these."""
+        """The same over some of the samples, those at `rows`; partners come from among these.
+
+        Images stay where they are, such as in files that no memory has room for.
+        """
         made = copy.copy(self)
-        made._inputs = self._inputs[rows.to(self._inputs.device)]
+        if self._are_apart:
+            made._rows = rows.cpu() if self._rows is None else self._rows[rows.cpu()]
+        else:
+            made._inputs = self._inputs[rows.to(self._inputs.device)]
         return made
 
     def take(self, index: Tensor, view: int, device: torch.device | None = None) -> Mixed:
@@ -89,7 +100,8 @@ class Views:
         inputs = self._transformed(index, view, where)
         if not self._mixing:
             return Mixed(inputs)
-        partner = Draw(self._seed, view, index).below(len(self._inputs), "mixing partner")
+        count = len(self._inputs if self._rows is None else self._rows)
+        partner = Draw(self._seed, view, index).below(count, "mixing partner")
         draw = Draw(self._seed, view, sent(index, where))
         return Mixed(*self._mixed(inputs, self._transformed(partner, view, where), draw, sent(partner, where)))
 
@@ -106,7 +118,8 @@ class Views:
         return mixed, partner, share
 
     def _transformed(self, index: Tensor, view: int, device: torch.device) -> Tensor:
-        inputs, there = gathered(self._inputs, index, device), sent(index, device)
+        rows = index if self._rows is None else self._rows[index.cpu()]
+        inputs, there = gathered(self._inputs, rows, device), sent(index, device)
         fill = None if self._fill is None else sent(self._fill, device)
         for transform in self._transforms:
             inputs = transform.apply(inputs, Draw(self._seed, view, there, fill, self._inputs))
