@@ -49,10 +49,14 @@ class StorageError(DistillTuneError):
 
 
 def one_line(error: BaseException) -> str:
-    """What a library or a user's own code says is wrong, on one line and short enough for an error of ours."""
+    """What a library or a user's own code says is wrong, on one line and short enough for an error of ours.
+
+    It ends in files of UTF-8, which names of files need not be.
+    """
     plain = re.sub(r"\x1b\[[0-9;]*m", "", f"{type(error).__name__}: {error}")  # torch writes some in bold
     plain = re.sub(r"\s+For further information visit \S+", "", plain)  # of pydantic, about its own pages
     plain = _FROZEN.sub(r"\1.\2 cannot be set, since a part remembers nothing from one call to the next", plain)
+    plain = plain.encode(errors="backslashreplace").decode()
     text = " ".join(plain.split()).removesuffix(":")  # some errors say nothing but what they are
     return text if len(text) <= 300 else f"{text[:300]}..."
 

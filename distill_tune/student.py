@@ -104,10 +104,22 @@ class LoadedStudent:
         return read_inputs(given, self.encoder, self.input_shape, warn, self.separator, self.array)
 
     def probabilities(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> npt.NDArray[np.float32]:
-        """[rows, classes], each row summing to 1, in the order of `classes`; arguments and errors as `inputs`."""
+        """[rows, classes], each row summing to 1, in the order of `classes`; arguments and errors as `inputs`.
+
+        `warn` is told, too, of rows for which the network has no finite logits: their probabilities are NaN.
+        """
+        import numpy as np
+
         from distill_tune.evaluation.predicting import probabilities
 
-        return probabilities(self.network, self.inputs(rows, warn))
+        found = probabilities(self.network, self.inputs(rows, warn))
+        if len(odd := np.flatnonzero(~np.isfinite(found).all(axis=1))):
+            have = "1 row has" if len(odd) == 1 else f"{len(odd):,} rows have"
+            warn(
+                f"{have} a logit that is not finite, the first is row {odd[0]}; their probabilities are no numbers, "
+                "and their class says nothing"
+            )
+        return found
 
     def predict(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> list[str]:
         """The most probable class of each row; arguments and errors as `inputs`."""

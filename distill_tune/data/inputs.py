@@ -93,6 +93,8 @@ def _features(
     named: str | None,
 ) -> npt.NDArray[np.float32]:
     if isinstance(rows, pd.DataFrame):
+        if rows.columns.nlevels > 1:
+            raise DataError(f"each column must have one name, but has {rows.columns.nlevels}; join them.")
         frame = rows.rename(columns=str)
         check_names(list(frame.columns), "the rows")
     elif isinstance(rows, Path) and KINDS[rows.suffix.lower()] != "NumPy":

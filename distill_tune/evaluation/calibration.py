@@ -22,26 +22,34 @@ Labels = NDArray[np.integer[Any]]
 
 LOWEST, HIGHEST = 0.01, 100.0
 """Between which a temperature is looked for. A student that is right about every validation sample would be told T = 0
-and be infinitely sure of its mistakes on others, one that is worse than chance an infinite T: both stay as they are."""
+and be infinitely sure of its mistakes on others, one that is worse than chance an infinite T: both stay as they are.
+Where logits are smaller than 1 it is looked for further down, and where they are larger than 100 further up: those of
+a teacher, and of who learns them, may be in any unit."""
 
 
 def fitted_temperature(logits: Floats, labels: Labels) -> float:
-    """The temperature that makes the labels most likely; 1 where none from 0.01 to 100 does, or a logit is not finite.
+    """The temperature that makes the labels most likely; 1 where none is best, or a logit is not finite.
 
     Args:
         logits: [samples, classes], raw; of samples that the classifier was not trained on.
         labels: [samples].
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
-    if not np.isfinite(logits).all():
+    if not np.isfinite(logits).all() or not (size := float(row_by_row(_deviation, logits).mean())):
         return 1.0
+    lowest, highest = LOWEST * min(1.0, size), max(HIGHEST, size)
 
     def slope(inverse: float) -> float:
         return float(row_by_row(partial(_expected_above_label, inverse), logits, labels).mean())
 
-    if slope(1 / LOWEST) <= 0 or slope(1 / HIGHEST) >= 0:
+    if slope(1 / lowest) <= 0 or slope(1 / highest) >= 0:
         return 1.0
-    return 1 / float(brentq(slope, 1 / HIGHEST, 1 / LOWEST, xtol=1e-10))
+    return 1 / float(brentq(slope, 1 / highest, 1 / lowest, xtol=1e-8 / highest))
+
+
+def _deviation(logits: Floats) -> Floats:
+    """[samples], of the logits of each."""
+    return np.asarray(logits.astype(np.float64).std(axis=1))
 
 
 def _expected_above_label(inverse: float, logits: Floats, labels: Labels) -> Floats:

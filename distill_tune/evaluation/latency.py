@@ -1,6 +1,7 @@
 """How long a student takes for one sample on one thread of this machine's processor."""
 
 import time
+from contextlib import AbstractContextManager
 from statistics import median
 
 import torch
@@ -15,8 +16,9 @@ WARM_UP = 10
 def latency_ms(module: nn.Module, input_shape: tuple[int, ...], is_image: bool, repeats: int = 200) -> float:
     """The median time of one sample, in milliseconds.
 
-    It is measured in evaluation and inference mode; the modes of `module` and torch's number of threads are as before
-    when this returns. No copy is made: a user's own student may hold what cannot be copied, such as a lock.
+    It is measured in evaluation mode, and in inference mode where the student can run in it; the modes of `module` and
+    torch's number of threads are as before when this returns. No copy is made: a user's own student may hold what
+    cannot be copied, such as a lock.
 
     Args:
         module: The student on the CPU, with whatever it does to its inputs.
@@ -25,9 +27,24 @@ def latency_ms(module: nn.Module, input_shape: tuple[int, ...], is_image: bool, 
         repeats: How many times it is measured.
     """
     inputs = torch.zeros(1, *input_shape, dtype=torch.uint8 if is_image else torch.float32)
-    with threads(1), torch.inference_mode(), in_evaluation(module):
-        times_s = [_time_s(module, inputs) for _ in range(WARM_UP + repeats)]
-    return 1e3 * median(times_s[WARM_UP:])
+    with threads(1), in_evaluation(module), _warmed_up(module, inputs):
+        return 1e3 * median(_time_s(module, inputs) for _ in range(repeats))
+
+
+def _warmed_up(module: nn.Module, inputs: torch.Tensor) -> AbstractContextManager[None]:
+    """The mode to run it in: TorchScript of which another has been trained in this process fails in inference mode."""
+    try:
+        _run(module, inputs, torch.inference_mode())
+    except RuntimeError:
+        _run(module, inputs, torch.no_grad())
+        return torch.no_grad()
+    return torch.inference_mode()
+
+
+def _run(module: nn.Module, inputs: torch.Tensor, mode: AbstractContextManager[None]) -> None:
+    with mode:
+        for _ in range(WARM_UP):
+            module(inputs)
 
 
 def _time_s(module: nn.Module, inputs: torch.Tensor) -> float:

@@ -5,6 +5,7 @@ Mitchell et al., "Model Cards for Model Reporting", 2019, https://arxiv.org/abs/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -69,7 +70,7 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
     students = {"**this student**": best}
     students |= {BASELINES[name]: best | baseline for name, baseline in summary["baselines"].items()}
     rows = [_row(name, student["test"], student["parameters"]) for name, student in students.items()]
-    rows.append(f"| teacher | {share(teacher['test']['accuracy'])} | | | | {teacher['parameters']:,} |")
+    rows.append(f"| teacher | {share(teacher['test']['accuracy'])} | | | | {known(teacher['parameters'])} |")
     return _CARD.format(
         **best,
         **best["test"]["accuracy"],
@@ -107,7 +108,7 @@ def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, s
         )
     needed = {*(number["name"] for number in encoder["numbers"]), *encoder["categories"]}
     used = [name for name in encoder["columns"] if name in needed]
-    names = ", ".join(f"`{name}`" for name in used[:_LISTED])
+    names = ", ".join(map(_code, used[:_LISTED]))
     more = ", ..., all in `student.json`" if len(used) > _LISTED else ""
     csv = f"CSV (separated by {separator!r})" if separator else "CSV"
     return (
@@ -118,8 +119,16 @@ def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, s
 
 
 def _with_dropped(columns: Sequence[str], used: Sequence[str]) -> str:
-    dropped = [f"`{name}`" for name in columns if name not in used]
+    dropped = [_code(name) for name in columns if name not in used]
     return f", also those that training dropped, {listed(dropped)}" if dropped else ""
+
+
+def _code(name: str) -> str:
+    """A user's name as it is, in Markdown: on one line, within more accents in a row than it has itself."""
+    text = name if name.isprintable() else repr(name)[1:-1]
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    room = " " * (text.strip("` ") != text and not text.isspace())
+    return f"{fence}{room}{text}{room}{fence}"
 
 
 def _of_folds(folds: int | None) -> str:
@@ -216,3 +225,8 @@ def _row(name: str, test: dict[str, Any], parameters: int) -> str:
 def share(value: float | None) -> str:
     """A fraction in percent; a dash where there is none."""
     return "-" if value is None else f"{value:.2%}"
+
+
+def known(count: int) -> str:
+    """How many parameters a teacher has; a dash where there are only its logits."""
+    return f"{count:,}" if count else "-"

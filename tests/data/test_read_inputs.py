@@ -171,6 +171,12 @@ def test_a_frame_with_two_columns_of_one_name_is_refused(people: tuple[pd.DataFr
         read_inputs(twice, dataset.encoder, dataset.input_shape)
 
 
+def test_a_frame_with_names_above_the_names_is_refused(people: tuple[pd.DataFrame, Dataset]) -> None:
+    frame, dataset = people
+    with pytest.raises(DataError, match=r"^the rows: each column must have one name, but has 2; join them\.$"):
+        read_inputs(pd.concat({"people": frame}, axis=1), dataset.encoder, dataset.input_shape)
+
+
 def test_a_column_may_be_called_as_pandas_calls_its_own_arguments(tmp_path: Path, prepare: Prepare) -> None:
     frame = pd.DataFrame({"self": [i / 9 for i in range(60)], "kind": ["no" if i % 2 else "yes" for i in range(60)]})
     frame.to_parquet(tmp_path / "new.parquet")

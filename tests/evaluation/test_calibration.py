@@ -63,6 +63,15 @@ def test_temperatures_follow_the_scale_of_the_logits_and_not_their_level(seed: i
     assert fitted_temperature(scale * logits + level, labels) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e3, 1e6])
+def test_of_logits_in_a_unit_of_their_own_the_temperature_is_found_too(scale: float) -> None:
+    logits, labels = calibrated(0)
+    expected = scale * fitted_temperature(logits, labels)
+    assert fitted_temperature(scale * logits, labels) == pytest.approx(expected, rel=1e-5)
+    assert fitted_temperature(scale * np.eye(3), np.arange(3)) == 1.0
+    assert fitted_temperature(scale * np.eye(3), (np.arange(3) + 1) % 3) == 1.0
+
+
 def test_an_over_confident_student_is_calibrated_on_new_samples() -> None:
     logits, labels = calibrated(1, samples=8000)
     known, new = slice(0, 4000), slice(4000, None)

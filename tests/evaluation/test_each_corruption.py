@@ -141,6 +141,15 @@ def test_a_shift_by_one_pixel_moves_every_pixel_by_one() -> None:
     assert np.abs(np.argwhere(moved[0, 0] == 100) - 12).tolist() == [[1, 1]]
 
 
+def test_a_shift_by_part_of_a_pixel_leaves_the_rest_of_the_border_where_it_was() -> None:
+    white = np.full((20, 1, 8, 8), 100, dtype=np.uint8)
+    for severity, left in zip(SEVERITIES, (0.68, 0.36, 0.04), strict=True):  # 4, 8, 12 % of 8 pixels
+        corner, edge, inside = round(100 * left**2), round(100 * left), 100
+        for image in corruption("shift").apply(white, severity, 0)[:, 0]:
+            assert sorted([*image[0, [0, -1]], *image[-1, [0, -1]]]) == [corner, edge, edge, inside]
+            assert (image == inside).sum() == 49
+
+
 def test_missing_numbers_are_the_mean_and_the_others_are_untouched() -> None:
     rows = INPUTS["rows"]
     holes = corruption("missing").apply(rows, 3, 0) != rows

@@ -1,6 +1,7 @@
 """Latency is measured on one thread, in evaluation mode, and leaves everything as it was."""
 
 import threading
+from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
@@ -60,3 +61,28 @@ def test_a_module_that_fails_does_not_keep_the_threads() -> None:
     with pytest.raises(RuntimeError):
         latency_ms(nn.Linear(2, 2), (3,), False)
     assert torch.get_num_threads() == 2
+
+
+def twice(inputs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return torch.relu(inputs @ weight) @ weight
+
+
+class PartlyScripted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.twice = nn.Parameter(torch.eye(4)), torch.jit.script(twice)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.twice(inputs, self.weight)
+        return output
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("made", [lambda: torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.ReLU())), PartlyScripted])
+def test_torchscript_of_which_another_has_just_been_trained_is_measured(made: Callable[[], nn.Module]) -> None:
+    trained, other = made(), made()
+    for _ in range(3):  # from the second pass on, all of its kind run what has been made of the first for gradients
+        trained(torch.randn(20, 4)).sum().backward()
+    assert latency_ms(other, (4,), False, repeats=5) > 0
+    assert not torch.is_inference_mode_enabled()
+    assert torch.is_grad_enabled()

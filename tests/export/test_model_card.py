@@ -1,5 +1,6 @@
 """The model card, and the sentences that the end of a search shares with it."""
 
+import html
 import json
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from distill_tune.data.encoder import TableEncoder
@@ -154,6 +156,12 @@ def test_what_is_not_known_of_a_teacher_is_a_dash(tmp_path: Path) -> None:
     assert re.search(r"^teacher +- +- +- +- +94,186 *$", console.export_text(), re.MULTILINE)
 
 
+def test_a_teacher_of_logits_alone_is_not_said_to_have_no_parameters() -> None:
+    found = summary(TWO)
+    found["teacher"]["parameters"] = 0
+    assert "| teacher | 98.00% | | | | - |" in model_card(found).splitlines()
+
+
 def test_the_card_has_words_p_values_both_intervals_and_the_curse() -> None:
     found = summary(TWO)
     card = model_card(found).splitlines()
@@ -184,6 +192,18 @@ def test_the_card_says_what_the_student_reads() -> None:
     assert input_sentence((4, 5, 4), None).startswith("INPUT is a file of images")
     card = model_card(summary(TWO), images)
     assert f"FOLDER is the one that this card stands in. {images}" in card.splitlines()
+
+
+def test_columns_of_any_name_are_read_as_they_are_in_the_card() -> None:
+    names = ["a`b", "``", "`", " both ", "x|y", "<b>", "*c*", "two\nlines\n\n# no head"]
+    frame = pd.DataFrame({name: [0.0, 1.0] for name in names})
+    page = MarkdownIt().render(input_sentence((len(names),), TableEncoder.fit(frame).to_dict()))
+    assert [html.unescape(name) for name in re.findall("<code>(.*?)</code>", page)] == [
+        *names[:-1],
+        r"two\nlines\n\n# no head",
+    ]
+    assert page.count("<p>") == 1
+    assert "<h1>" not in page
 
 
 def test_a_card_says_that_its_student_is_judged_by_the_seeds_that_chose_it() -> None:

@@ -1,11 +1,16 @@
-"""Result folders for reports: searches played through without Ray, with a summary as the end of a search writes it."""
+"""Results for reports: searches played through without Ray, with a summary as the end of a search writes it."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects as go
 import tomli_w
 from played_sessions import TABLES, Session
+
+from distill_tune.tuning.reporting.result import Result
+from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.records import Status, TrialRecord
 
 TEST: dict[str, Any] = {
     "accuracy": {"mean": 0.97, "low": 0.96, "high": 0.98, "seeds": 5},
@@ -110,3 +115,25 @@ STATES = {
     for each in (complete, unfinished, interrupted, without_a_trial, of_a_loss, of_several_objectives)
 }
 """By name, what leaves a search in a folder in that state."""
+
+
+def of_trials(values: list[dict[str, Any]], scores: list[float], **ranges: Any) -> Result:
+    """A search whose trials had these values, for one epoch, and came to these scores."""
+    records = {
+        f"{place:04d}": TrialRecord(
+            place, f"{place:04d}", each, status=Status.COMPLETED, reports=[{"epoch": 1, "val/accuracy": score}]
+        )
+        for place, (each, score) in enumerate(zip(values, scores, strict=True))
+    }
+    for record in records.values():
+        record.heard_s[1] = float(record.number)
+    tables = {"search": {"max_epochs": 1}, "optim": ranges}
+    return Result(Path("results/told"), tables, {}, History(records=records))
+
+
+def is_well_made(figure: dict[str, Any]) -> None:
+    """What plotly.js would not take, plotly's own checks refuse."""
+    json.dumps(figure, allow_nan=False)
+    go.Figure(figure)
+    for trace in figure["data"]:
+        assert len({len(trace[each]) for each in ("x", "y", "text") if isinstance(trace.get(each), list)}) <= 1

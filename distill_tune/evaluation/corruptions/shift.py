@@ -26,5 +26,7 @@ class Shift(Corruption):
         distance = PART_OF_SIDE * severity * np.array(inputs.shape[2:])
         for number, signs in enumerate(product((-1, 1), repeat=2)):
             chosen = directions == number
-            moved[chosen] = shift(inputs[chosen].astype(np.float32), (0, 0, *(distance * signs)), order=1)
+            moved[chosen] = shift(
+                inputs[chosen].astype(np.float32), (0, 0, *(distance * signs)), order=1, mode="grid-constant"
+            )
         return as_images(moved, inputs)

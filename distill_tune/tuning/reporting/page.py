@@ -54,15 +54,16 @@ def write_report(folder: Path) -> Path:
 
 def page_of(result: Result, is_beside: bool = True) -> str:
     """The page as HTML; `is_beside` where it will stand in the result folder, to whose files it leads."""
-    has_verdict = "verdict" in result.summary
+    is_examined = "verdict" in result.summary  # which is empty where no baseline can be compared
     folder = result.folder
     return rendered(
         "result.html.jinja",
         {name: draw(result) for name, draw in CHARTS.items()},
         result=result,
         tables=tables,
-        verdict=verdict_sentences(result.summary) if has_verdict else [],
-        evidence=evidence_sentences(result.summary) if has_verdict else [],
+        is_examined=is_examined,
+        verdict=verdict_sentences(result.summary) if is_examined else [],
+        evidence=evidence_sentences(result.summary) if is_examined else [],
         onward=command_to_go_on(folder),
         quoted=lambda *below: shlex.quote(str(folder.joinpath(*below))),
         links_from="" if is_beside else f"{folder.as_uri()}/",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill_tune.export.model_card import BASELINES, share
+from distill_tune.export.model_card import BASELINES, known, share
 from distill_tune.tuning.reporting.result import Result, is_share
 from distill_tune.tuning.showing.wording import duration, metric, rate, settings, short_names, show
 from distill_tune.tuning.state.records import Status
@@ -44,7 +44,7 @@ def students(result: Result) -> Table | None:
     found = {"best student": best, **{BASELINES[name]: {**best, **each} for name, each in summary["baselines"].items()}}
     rows = [(name, *_examined(each["test"]), f"{each['parameters']:,}") for name, each in found.items()]
     teacher = summary["teacher"]
-    rows.append(("teacher", share(teacher["test"]["accuracy"]), *["-"] * 6, f"{teacher['parameters']:,}"))
+    rows.append(("teacher", share(teacher["test"]["accuracy"]), *["-"] * 6, known(teacher["parameters"])))
     head = ("", "test accuracy", "95 % interval", "NLL", "ECE", "worst class", "corrupted", "agreement", "parameters")
     return Table(head, rows, marked=0)
 

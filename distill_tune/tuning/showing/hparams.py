@@ -151,17 +151,24 @@ def _kind(value: Any) -> type:
 def _in_every_trial(space: Space) -> set[str]:
     """Names that exist whatever is chosen.
 
-    Existence depends on one choice at a time (for terms of a loss on their weight too), so each pair is made once.
+    Existence depends on one choice at a time, which is not of numbers (but for terms of a loss, where it is of their
+    weight too), so each pair is made once.
     """
-    choices = {path: len(found.values) for path, found in space.ranges.items() if isinstance(found, Choice)}
-    most = max((count for path, count in choices.items() if not _is_weight(dotted(path))), default=1)
-    weights = max((count for path, count in choices.items() if _is_weight(dotted(path))), default=1)
+    choices = {dotted(path): found.values for path, found in space.ranges.items() if isinstance(found, Choice)}
+    weights = max((len(values) for name, values in choices.items() if _is_weight(name)), default=1)
+    most = max(
+        (len(values) for name, values in choices.items() if not _is_weight(name) and _decides(values)), default=1
+    )
     turns = product(range(most), range(weights))
     return set.intersection(*(set(space.suggest(_Nth(*pair))) for pair in turns))
 
 
 def _is_weight(name: str) -> bool:
     return name.startswith("loss.also.")
+
+
+def _decides(values: tuple[Any, ...]) -> bool:
+    return any(_kind(value) is not float for value in values)
 
 
 class _Nth:

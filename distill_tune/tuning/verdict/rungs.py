@@ -7,6 +7,7 @@ are the ones that the rungs let pass, which makes the figure smaller than it wou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,7 +22,10 @@ _WEAK = 0.2
 
 
 def rung_report(rungs: Iterable[Rung], ledger: Ledger) -> list[dict[str, Any]]:
-    """`rungs` of the summary: epochs, count, cutoff, rank correlation with the final result, over so many trials."""
+    """`rungs` of the summary: epochs, count, cutoff, rank correlation with the final result, over so many trials.
+
+    A judge of the user's own may have other numbers than JSON.
+    """
     final = {
         record.trial_id: ledger.sign * record.last[ledger.objective]
         for record in ledger.records.values()
@@ -29,9 +33,9 @@ def rung_report(rungs: Iterable[Rung], ledger: Ledger) -> list[dict[str, Any]]:
     }
     return [
         {
-            "epochs": rung.epochs,
+            "epochs": int(rung.epochs),
             "count": len(rung.scores),
-            "cutoff": None if rung.cutoff is None else ledger.sign * rung.cutoff,
+            "cutoff": None if rung.cutoff is None else _known(ledger.sign * float(rung.cutoff)),
             **_compared(rung, final),
         }
         for rung in rungs
@@ -44,8 +48,12 @@ def _compared(rung: Rung, final: dict[str, float]) -> dict[str, Any]:
     both = [(score, final[trial_id]) for trial_id, score in rung.scores.items() if trial_id in final]
     early, late = zip(*both, strict=True) if both else ((), ())
     varies = len(set(early)) > 1 and len(set(late)) > 1
-    correlation = float(spearmanr(early, late).statistic) if len(both) >= _LEAST and varies else None
+    correlation = _known(float(spearmanr(early, late).statistic)) if len(both) >= _LEAST and varies else None
     return {"rank_correlation": correlation, "compared": len(both)}
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def warning_of(report: list[dict[str, Any]]) -> str:

@@ -4,14 +4,12 @@ import json
 import math
 import random
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reported import STATES
+from reported import STATES, is_well_made, of_trials
 
 from distill_tune.config.ranges import Choice, Interval
 from distill_tune.tuning.reporting.charts._base import (
@@ -34,17 +32,9 @@ from distill_tune.tuning.reporting.charts.slices import slices
 from distill_tune.tuning.reporting.charts.verdict import accuracies, differences
 from distill_tune.tuning.reporting.page import CHARTS
 from distill_tune.tuning.reporting.result import Result
-from distill_tune.tuning.state.history import History
-from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.state.records import Status
 
 ResultIn = Callable[[str], Result]
-
-
-def is_well_made(figure: dict[str, Any]) -> None:
-    json.dumps(figure, allow_nan=False)
-    go.Figure(figure)
-    for trace in figure["data"]:
-        assert len({len(trace[each]) for each in ("x", "y", "text") if isinstance(trace.get(each), list)}) <= 1
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -103,20 +93,6 @@ def test_what_alone_decides_mattered_most(result_in: ResultIn) -> None:
     assert chart.data[0]["y"][-1] == "learning_rate"  # all that the played trials' values hang on, but for their number
     assert sum(chart.data[0]["x"]) == pytest.approx(1.0)
     assert "Not ranked, since only some trials have them: mlp.widths, convnet.width." in chart.said
-
-
-def of_trials(values: list[dict[str, Any]], scores: list[float], **ranges: Any) -> Result:
-    """A search whose trials had these values, for one epoch, and came to these scores."""
-    records = {
-        f"{place:04d}": TrialRecord(
-            place, f"{place:04d}", each, status=Status.COMPLETED, reports=[{"epoch": 1, "val/accuracy": score}]
-        )
-        for place, (each, score) in enumerate(zip(values, scores, strict=True))
-    }
-    for record in records.values():
-        record.heard_s[1] = float(record.number)
-    tables = {"search": {"max_epochs": 1}, "optim": ranges}
-    return Result(Path("results/told"), tables, {}, History(records=records))
 
 
 def test_a_range_searched_by_its_logarithm_matters_over_all_of_its_decades() -> None:

@@ -140,3 +140,19 @@ def test_trials_of_a_search_beside_another_have_rows_of_their_own(space: Space, 
         name: [m.value for m in group.metric_values if m.name.tag == "val/accuracy"] for name, group in groups.items()
     }
     assert shown == {"0000": [pytest.approx(0.9)], "baseline/0000": [pytest.approx(0.5)]}
+
+
+def test_a_long_row_of_numbers_to_choose_from_is_not_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = [place / 1000 for place in range(1, 301)]
+    space = Space.parse(TABLES | {"optim": {"learning_rate": {"choice": rates}}})
+    asked, suggest = [], Space.suggest
+
+    def counted(space: Space, trial: Any) -> Any:
+        asked.append(trial)
+        return suggest(space, trial)
+
+    monkeypatch.setattr(Space, "suggest", counted)  # each costs some milliseconds before the first trial
+    optional = {column.name for column in columns_of(space) if column.optional}
+    assert "student.convnet.depth" in optional
+    assert "optim.learning_rate" not in optional
+    assert len(asked) < 10

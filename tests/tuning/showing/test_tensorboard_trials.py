@@ -1,6 +1,7 @@
 """What TensorBoard draws of each trial: its reports as scalars, as one story, while it runs and once it has ended."""
 
 import math
+import os
 from pathlib import Path
 
 import psutil
@@ -9,6 +10,7 @@ from shown_trials import hparams_backend, read, report, series, trial, words
 from tensorboard.plugins.hparams import api_pb2, metadata
 
 from distill_tune.config.space import Space
+from distill_tune.errors import one_line
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status
@@ -95,3 +97,12 @@ def test_only_running_trials_hold_a_file_open(ledger: Ledger, tmp_path: Path) ->
     files = (Path(file.path) for file in psutil.Process().open_files())
     open_folders = {file.parent.name for file in files if tmp_path in file.parents}
     assert open_folders == {"search", "0011"}
+
+
+def test_a_message_that_is_no_utf_8_is_shown_with_its_odd_letters_written_out(space: Space, tmp_path: Path) -> None:
+    ledger = Ledger(watchers=[TensorBoardWatcher(tmp_path, space, "val/accuracy")])
+    record = trial(space, 0)
+    ledger.start(record)
+    ledger.end(record, Status.FAILED, one_line(ValueError(f"cannot use {os.fsdecode(b'a' + bytes([255]) + b'.npy')}")))
+    ledger.close()
+    assert words(tmp_path / "0000", "outcome") == r"**failed** ValueError: cannot use a\udcff.npy"

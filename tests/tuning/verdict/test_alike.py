@@ -99,7 +99,7 @@ def test_the_students_of_all_folds_are_taken_over_too(tmp_path: Path) -> None:
     for number, path in enumerate([weights, fold_weights(weights, 0), fold_weights(weights, 1)]):
         write_weights(path, {"weight": torch.full((8,), float(number))})
     report = {"epoch": 9.0, "val/accuracy": 0.5}
-    known = {one.run_name(1000): TrialRecord(-1, one.run_name(1000), VALUES, Status.COMPLETED, reports=[report])}
+    known = {one.run_name(1000): TrialRecord(-1, one.run_name(1000), VALUES, status=Status.COMPLETED, reports=[report])}
     ledger = Ledger()
     runs = ConfirmationRuns(ledger, known, tmp_path, Prepared(tmp_path, None), HERE)
     assert runs.is_known(one, 1000)

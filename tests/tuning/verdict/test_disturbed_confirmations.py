@@ -103,7 +103,8 @@ def test_a_training_is_not_kept_from_its_workers_places_by_a_group_that_has_noth
 ) -> None:
     """As after the loss of a node: of two workers, the cluster has room for the group of one."""
     monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool.ConfirmationWorker", SpaciousWorker)
-    first, second = (Candidate(name, winner.config, [1, 2, 3], winner.source) for name in ("first", "second"))
+    seeds = {"first": [1, 2, 3], "second": [4, 5, 6]}
+    first, second = (Candidate(name, winner.config, own, winner.source) for name, own in seeds.items())
     ledger = Ledger()
     with pool_of(2, ledger, Budget(6), workers_per_trial=2) as pool:
         pool.train([first])

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill_tune.config.ranges import Choice, Range
+from distill_tune.config.ranges import Choice, Interval, Range
 from distill_tune.export.model_card import BASELINES
 from distill_tune.tuning.reporting.result import Result, is_share
 from distill_tune.tuning.showing.wording import counted, short_names, show
@@ -31,6 +31,8 @@ COLOURS = {
 }
 _MANY, _LEFT_OUT, _MARGIN = 10, 0.5, 0.06
 _FAR = 5
+_FEW_DIGITS, _ALL_DIGITS = 3, 18
+"""Of the marks of a range, as few as tell them apart."""
 _DIGITS = 5
 """Of each number that is drawn: more cannot be seen, and would make the page half as large again."""
 
@@ -85,16 +87,24 @@ def range_axis(title: str, found: Range, ticks: int = 5) -> dict[str, Any]:
     if isinstance(found, Choice):
         names = [plain_text(written(value)) for value in found.values]
         return axis(title, type="category", categoryorder="array", categoryarray=names)
-    marks = [found.at(share / (ticks - 1)) for share in range(ticks)]
+    marks = marks_of(found, ticks)
     low, high = (math.log10(end) if found.log else end for end in (found.low, found.high))
     margin = _MARGIN * (high - low)
     return axis(
         title,
         type="log" if found.log else "linear",
         range=[low - margin, high + margin],
-        tickvals=marks,
-        ticktext=[show(mark) for mark in marks],
+        tickvals=list(marks),
+        ticktext=list(marks.values()),
     )
+
+
+def marks_of(found: Interval, count: int) -> dict[float, str]:
+    """Numbers from end to end of a range, at most so many, each with as many digits as tell it from the others."""
+    numbers = list(dict.fromkeys(found.at(share / (count - 1)) for share in range(count)))
+    tries = ([f"{number:.{digits}g}" for number in numbers] for digits in range(_FEW_DIGITS, _ALL_DIGITS))
+    texts = list(map(str, numbers)) if found.integer else next(t for t in tries if len({*t}) == len(numbers))
+    return dict(zip(numbers, texts, strict=True))
 
 
 def written(value: Any) -> str:
@@ -134,8 +144,8 @@ def dotted_at(place: float, width: float = 2) -> dict[str, Any]:
 
 
 def cost_axis(title: str, costs: Sequence[float]) -> dict[str, Any]:
-    """By the logarithm where they are far apart."""
-    return axis(title, type="log" if max(costs) >= _FAR * max(min(costs), 1e-9) else "linear")
+    """By the logarithm where they are far apart; there is no place for 0 there."""
+    return axis(title, type="log" if 0 < _FAR * min(costs) <= max(costs) else "linear")
 
 
 def better_part(values: Sequence[float], sign: int) -> dict[str, Any]:

@@ -36,7 +36,11 @@ def examined(results: Sequence[Result]) -> Chart | None:
         "Test accuracy",
         "Of each result's best student: mean and 95 % interval over its seeds and the test samples.",
         [points],
-        {"xaxis": axis(tickformat=".4~%"), "yaxis": axis(autorange="reversed"), "showlegend": False},
+        {
+            "xaxis": axis(tickformat=".4~%"),
+            "yaxis": axis(autorange="reversed", type="category"),  # a name may be a number or a date
+            "showlegend": False,
+        },
         height=110 + 40 * len(found),
     )
 

@@ -33,11 +33,12 @@ def curves(result: Result) -> Chart | None:
     left_out, drawn = len(drawn[:-_MOST]), drawn[-_MOST:]
     winner = result.winner
     lines = [
-        _lines(result, str(status), [trial for trial in trials if trial is not winner], COLOURS[status])
+        trace
         for status, trials in by_status(drawn).items()
+        for trace in _traces(result, str(status), [trial for trial in trials if trial is not winner], COLOURS[status])
     ]
     if winner is not None and winner.reports:
-        lines.append(_lines(result, "best", [winner], WINNER, width=3.0))
+        lines += _traces(result, "best", [winner], WINNER, width=3.0)
     most = max(trial.epochs for trial in drawn)
     ends = [result.last(trial) for trial in drawn]
     some = f" The best {_MOST} of {left_out + _MOST:,} trials are drawn." if left_out else ""
@@ -45,7 +46,7 @@ def curves(result: Result) -> Chart | None:
         "Learning curves",
         f"{result.objective} after each epoch. Dotted lines are rungs, where trials are compared and the worse ones "
         f"stop or wait. {LEFT_OUT}{some}",
-        [line for line in lines if line["x"]],
+        lines,
         {
             "xaxis": axis("epoch", rangemode="tozero", **({"dtick": 1} if most <= _FEW else {})),
             "yaxis": value_axis(result.objective, **better_part(ends, result.sign)),
@@ -55,7 +56,28 @@ def curves(result: Result) -> Chart | None:
     )
 
 
-def _lines(result: Result, name: str, trials: list[TrialRecord], colour: str, width: float = 1.0) -> dict[str, Any]:
+def _traces(
+    result: Result, name: str, trials: list[TrialRecord], colour: str, width: float = 1.0
+) -> list[dict[str, Any]]:
+    """A line for each trial, and a dot for one that has trained a single epoch: plotly.js draws no line to nowhere."""
+    long, short = ([t for t in trials if (len(t.reports) > 1) is is_long] for is_long in (True, False))
+    lines = {**_lines(result, name, long, colour, width), "legendgroup": name}
+    dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "legendgroup": name,
+        "showlegend": not long,
+        "hoverinfo": "text",
+        "marker": {"color": colour, "size": 4 + 2 * width},
+        "x": [trial.epochs for trial in short],
+        "y": [result.last(trial) for trial in short],
+        "text": [about(result, trial) for trial in short],
+    }
+    return [trace for trace in (lines, dots) if trace["x"]]
+
+
+def _lines(result: Result, name: str, trials: list[TrialRecord], colour: str, width: float) -> dict[str, Any]:
     """Many trials as one trace, with a gap after each; the text is of the last point alone, as it is long."""
     line: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
     for trial in trials:

@@ -7,9 +7,9 @@ import math
 from typing import Any
 
 from distill_tune.config.ranges import Interval, Range
-from distill_tune.tuning.reporting.charts._base import Chart, plain_text, written
+from distill_tune.tuning.reporting.charts._base import Chart, marks_of, plain_text, written
 from distill_tune.tuning.reporting.result import Result, is_share
-from distill_tune.tuning.showing.wording import short_names, show
+from distill_tune.tuning.showing.wording import short_names
 
 _TICKS = 5
 _FEW = 6
@@ -57,12 +57,9 @@ def _of_choice(choices: tuple[Any, ...], values: list[Any]) -> dict[str, Any]:
 
 def _of_numbers(found: Interval, values: list[Any]) -> dict[str, Any]:
     """By the logarithm where that is searched evenly."""
-    low, high = (math.log10(end) if found.log else float(end) for end in (found.low, found.high))
-    shares = [index / (_TICKS - 1) for index in range(_TICKS)]
-    ticks = {low + share * (high - low): show(found.at(share)) for share in shares}
-    if found.integer and not found.log and found.high - found.low < _TICKS:
-        ticks = {float(each): str(each) for each in range(int(found.low), int(found.high) + 1)}
-    return _placed([None if v is None else math.log10(v) if found.log else float(v) for v in values], ticks)
+    place = math.log10 if found.log else float
+    ticks = {place(mark): text for mark, text in marks_of(found, _TICKS).items()}
+    return _placed([None if value is None else place(value) for value in values], ticks)
 
 
 def _of_counts(values: list[int]) -> dict[str, Any]:
@@ -73,7 +70,10 @@ def _of_counts(values: list[int]) -> dict[str, Any]:
 
 
 def _placed(places: list[Any], ticks: dict[Any, str]) -> dict[str, Any]:
-    """Values and ticks of one axis; where a value is missing there is one more tick, below the others."""
+    """Values and ticks of one axis; where a value is missing there is one more tick, below the others.
+
+    Of all that plotly.js writes the texts of these ticks alone are not read as HTML.
+    """
     low, high = min(ticks), max(ticks)
     if None in places:
         below = low - _BELOW * ((high - low) or 1)
@@ -81,6 +81,6 @@ def _placed(places: list[Any], ticks: dict[Any, str]) -> dict[str, Any]:
     return {
         "values": places,
         "tickvals": list(ticks),
-        "ticktext": [plain_text(text) for text in ticks.values()],
+        "ticktext": list(ticks.values()),
         "range": [min(ticks), high if high > min(ticks) else high + 1],
     }

@@ -40,14 +40,19 @@ def best_so_far(searches: Sequence[tuple[str, str, Result]], warning: str = "", 
 
 
 def _staircase(name: str, colour: str, result: Result) -> dict[str, Any]:
-    """Each better value lasts until the next; no points before any trial has come to a rung."""
+    """Each better value lasts until the next; no points before any trial has come to a rung.
+
+    Where the first is of the last epoch there is no line yet.
+    """
     steps = [*result.progress()]
     ends = [(result.num_epochs, value) for _, value in steps[-1:]]
+    epochs = [count for count, _ in steps + ends]
     return {
         "type": "scatter",
-        "mode": "lines",
+        "mode": "lines" if len({*epochs}) > 1 else "markers",
         "name": name,
-        "x": [count for count, _ in steps + ends],
+        "x": epochs,
         "y": [value for _, value in steps + ends],
         "line": {"shape": "hv", "color": colour, "width": 2.5},
+        "marker": {"color": colour},
     }

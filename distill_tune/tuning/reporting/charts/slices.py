@@ -45,7 +45,11 @@ def slices(result: Result) -> Chart | None:
         x, y = (axis_ if place == 1 else f"{axis_}{place}" for axis_ in ("x", "y"))
         layout[x.replace("x", "xaxis")] = range_axis(short_names(result.ranges)[name], result.ranges[name], ticks=3)
         layout[y.replace("y", "yaxis")] = value_axis(result.objective, title="", **shown)
-        data += _points(result, name, [t for t in trials if name in t.values], x, y, is_first=place == 1)
+        data += _points(result, name, [t for t in trials if name in t.values], x, y)
+    told = set[str]()
+    for trace in data:
+        trace["showlegend"] = trace["name"] not in told
+        told.add(trace["name"])
     return Chart(
         "Value by value",
         f"{result.objective} after each trial's last epoch. Where the best lie at the end of a range, a wider one may "
@@ -56,9 +60,7 @@ def slices(result: Result) -> Chart | None:
     )
 
 
-def _points(
-    result: Result, name: str, trials: list[TrialRecord], x: str, y: str, is_first: bool
-) -> list[dict[str, Any]]:
+def _points(result: Result, name: str, trials: list[TrialRecord], x: str, y: str) -> list[dict[str, Any]]:
     winner = result.winner
     groups = [(str(status), found, COLOURS[status], 6) for status, found in by_status(trials).items()]
     groups.append(("best", [trial for trial in trials if trial is winner], WINNER, 11))
@@ -69,7 +71,6 @@ def _points(
             "mode": "markers",
             "name": label,
             "legendgroup": label,
-            "showlegend": is_first,
             "x": [t.values[name] if numbers else plain_text(written(t.values[name])) for t in found],
             "y": [result.last(trial) for trial in found],
             "xaxis": x,

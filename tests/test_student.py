@@ -1,0 +1,36 @@
+"""A loaded student in Python: what it says of rows that it cannot judge."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from distill_tune.student import LoadedStudent
+
+
+class Divided(nn.Module):
+    """By the row's own spread, as a user's network may do it: a row of equal numbers has none."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return torch.stack([-inputs.mean(1), inputs.mean(1) / inputs.std(1, correction=0)], 1)
+
+
+ENCODER = {
+    "columns": ["a", "b"],
+    "numbers": [{"name": name, "mean": 0.0, "std": 1.0, "missing": False} for name in "ab"],
+    "categories": {},
+}
+
+
+def test_rows_for_which_a_logit_is_not_finite_are_told_of_and_the_others_are_as_without_them() -> None:
+    student = LoadedStudent(Divided().eval(), ("no", "yes"), (2,), ENCODER, None)
+    rows, told = np.array([[1.0, 2.0], [3.0, 3.0], [0.0, 0.0], [-2.0, -4.0]]), list[str]()
+    found = student.probabilities(rows, told.append)
+    assert told == [
+        "2 rows have a logit that is not finite, the first is row 1; their probabilities are no numbers, and their "
+        "class says nothing"
+    ]
+    assert np.isfinite(found).all(1).tolist() == [True, False, False, True]
+    told.clear()
+    assert np.array_equal(student.probabilities(rows[[0, 3]], told.append), found[[0, 3]])
+    assert student.predict(rows[[0, 3]], told.append) == ["yes", "no"]
+    assert not told
