@@ -18,6 +18,15 @@ def device_for(config: Config) -> str:
     return "cuda" if config.resources.gpus_per_worker and torch.cuda.is_available() else "cpu"
 
 
+def devices_to_try_on(config: Config) -> tuple[str, ...]:
+    """Where a user's own part is tried before anything is started: on the CPU and, if it is there, on the trials' GPU.
+
+    What makes tensors of its own may forget to make them where it is given others. What is wrong on the CPU too never
+    comes to a GPU, which after some faults is of no use to this process any more.
+    """
+    return tuple(dict.fromkeys(("cpu", device_for(config))))
+
+
 def is_missing(config: Config) -> bool:
     """Whether the trials' kind of device is not on this machine, so that nothing can be timed here as it will run."""
     return bool(config.resources.gpus_per_worker) and not torch.cuda.is_available()

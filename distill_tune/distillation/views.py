@@ -7,6 +7,7 @@ for it can be computed once and replayed: see `cache/outputs.py`.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -126,8 +127,8 @@ class Views:
         return inputs
 
 
-def check_augmentation(config: AugmentationConfig, dataset: Dataset) -> None:
-    """Refuse a transform that does not fit the data.
+def check_augmentation(config: AugmentationConfig, dataset: Dataset, devices: Sequence[str] = ("cpu",)) -> None:
+    """Refuse a transform that does not fit the data; a user's own is tried on each of the `devices`.
 
     Raises:
         ConfigError: an image transform on a table, or the other way round; a user's own that gives no such inputs.
@@ -139,15 +140,15 @@ def check_augmentation(config: AugmentationConfig, dataset: Dataset) -> None:
             raise ConfigError(
                 f"augmentation.{name}: cannot be used on {kind}; for {kind} there are: {', '.join(able)}."
             )
-        if amount and ":" in name:
-            _check_gives(AUGMENTATIONS.get(name)(amount=amount), name, dataset)
+        for device in devices if amount and ":" in name else ():
+            _check_gives(AUGMENTATIONS.get(name)(amount=amount), name, dataset, device)
 
 
-def _check_gives(transform: Transform, name: str, dataset: Dataset) -> None:
+def _check_gives(transform: Transform, name: str, dataset: Dataset, device: str) -> None:
     """Try a user's own on a few samples; what it raises is its fault, and is told as that."""
-    inputs = torch.from_numpy(dataset.split("train").inputs[:_TRIED].copy())
-    fill = torch.tensor(dataset.mean) if dataset.mean else None
-    draw = Draw(0, 0, torch.arange(len(inputs)), fill, inputs)
+    inputs = torch.from_numpy(dataset.split("train").inputs[:_TRIED].copy()).to(device)
+    fill = torch.tensor(dataset.mean, device=device) if dataset.mean else None
+    draw = Draw(0, 0, torch.arange(len(inputs), device=device), fill, inputs)
     rule = f"augmentation.{name}: "
     if not transform.mixes:
         given = transform.apply(inputs.clone(), draw)
@@ -174,6 +175,8 @@ def _check_like(given: object, like: Tensor, kinds: set[torch.dtype], rule: str)
     if not (isinstance(given, Tensor) and given.shape == like.shape and given.dtype in kinds):
         wanted = " or ".join(sorted(map(str, kinds)))
         raise ConfigError(f"{rule} {list(like.shape)} of {wanted}, but gave {_described(given)}; mend it.")
+    if given.device != like.device:
+        raise ConfigError(f"{rule} on {like.device}, but gave {_described(given)} on {given.device}; mend it.")
     if like.isfinite().all() and not given.isfinite().all():
         raise ConfigError(f"{rule} finite where these are, but gave numbers that are not; mend it.")
     return given
