@@ -7,6 +7,7 @@ for it can be computed once and replayed: see `cache/outputs.py`.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.augmentation import Draw, Transform
+from distill_tune.distillation.devices import gathered, sent
 from distill_tune.errors import ConfigError
 from distill_tune.registry import AUGMENTATIONS
 
@@ -39,14 +41,16 @@ class Views:
     def __init__(self, config: AugmentationConfig, inputs: Tensor, mean: tuple[float, ...], seed: int):
         """`inputs` are all samples that a view may show, in stored units: [n, channels, h, w] or [n, features].
 
-        Images need not be where they are wanted, which is where the index is that asks for them.
+        Images need not be where they are wanted.
         """
         chosen: list[Transform] = [
             AUGMENTATIONS.get(name)(amount=amount) for name, amount in sorted(config.amounts.items()) if amount
         ]
         self._transforms = [transform for transform in chosen if not transform.mixes]
         self._mixing = [transform for transform in chosen if transform.mixes]
+        self._has_ones_own = any(":" in name for name, amount in config.amounts.items() if amount)
         self._inputs, self._seed = inputs, seed
+        self._rows: Tensor | None = None
         self._fill = torch.tensor(mean, device=inputs.device) if mean else None
 
     @property
@@ -64,20 +68,43 @@ class Views:
         """Whether samples are blended with partners."""
         return bool(self._mixing)
 
+    def place_for(self, reader: torch.device) -> torch.device:
+        """Where a view for a network on this device is made best: images there, at once.
+
+        A row is no work; and a user's own transform may take values of others from `Draw.pool`, which is where all are.
+        """
+        return reader if self._are_apart else self._inputs.device
+
+    @property
+    def _are_apart(self) -> bool:
+        """Whether of a sample's view no other sample is looked at, but partners; and it may be large."""
+        return len(self.sample_shape) > 1 and not self._has_ones_own
+
     def over(self, rows: Tensor) -> Views:
-        """The same over some of the samples, those at `rows`; partners come from among these."""
+        """The same over some of the samples, those at `rows`; partners come from among these.
+
+        Images stay where they are, such as in files that no memory has room for.
+        """
         made = copy.copy(self)
-        made._inputs = self._inputs[rows]
+        if self._are_apart:
+            made._rows = rows.cpu() if self._rows is None else self._rows[rows.cpu()]
+        else:
+            made._inputs = self._inputs[rows.to(self._inputs.device)]
         return made
 
-    def take(self, index: Tensor, view: int) -> Mixed:
-        """The inputs of the samples at `index` (int64 [batch]) in `view`."""
-        inputs = self._transformed(index, view)
+    def take(self, index: Tensor, view: int, device: torch.device | None = None) -> Mixed:
+        """The inputs of the samples at `index` (int64 [batch]) in `view`, on a device: that of the index unless given.
+
+        An index that is here for what is wanted on a GPU is waited for by nobody, wherever the inputs are.
+        """
+        where = index.device if device is None else device
+        inputs = self._transformed(index, view, where)
         if not self._mixing:
             return Mixed(inputs)
-        draw = Draw(self._seed, view, index)
-        partner = draw.below(len(self._inputs), "mixing partner")
-        return Mixed(*self._mixed(inputs, self._transformed(partner, view), draw, partner))
+        count = len(self._inputs if self._rows is None else self._rows)
+        partner = Draw(self._seed, view, index).below(count, "mixing partner")
+        draw = Draw(self._seed, view, sent(index, where))
+        return Mixed(*self._mixed(inputs, self._transformed(partner, view, where), draw, sent(partner, where)))
 
     def _mixed(self, inputs: Tensor, partners: Tensor, draw: Draw, partner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Each sample is mixed in one way; where there are several, each is as likely."""
@@ -91,16 +118,17 @@ class Views:
             share = other_share.where(chosen, share)
         return mixed, partner, share
 
-    def _transformed(self, index: Tensor, view: int) -> Tensor:
-        inputs = self._inputs.index_select(0, index.to(self._inputs.device)).to(index.device)
-        fill = None if self._fill is None else self._fill.to(index.device)
+    def _transformed(self, index: Tensor, view: int, device: torch.device) -> Tensor:
+        rows = index if self._rows is None else self._rows[index.cpu()]
+        inputs, there = gathered(self._inputs, rows, device), sent(index, device)
+        fill = None if self._fill is None else sent(self._fill, device)
         for transform in self._transforms:
-            inputs = transform.apply(inputs, Draw(self._seed, view, index, fill, self._inputs))
+            inputs = transform.apply(inputs, Draw(self._seed, view, there, fill, self._inputs))
         return inputs
 
 
-def check_augmentation(config: AugmentationConfig, dataset: Dataset) -> None:
-    """Refuse a transform that does not fit the data.
+def check_augmentation(config: AugmentationConfig, dataset: Dataset, devices: Sequence[str] = ("cpu",)) -> None:
+    """Refuse a transform that does not fit the data; a user's own is tried on each of the `devices`.
 
     Raises:
         ConfigError: an image transform on a table, or the other way round; a user's own that gives no such inputs.
@@ -112,15 +140,15 @@ def check_augmentation(config: AugmentationConfig, dataset: Dataset) -> None:
             raise ConfigError(
                 f"augmentation.{name}: cannot be used on {kind}; for {kind} there are: {', '.join(able)}."
             )
-        if amount and ":" in name:
-            _check_gives(AUGMENTATIONS.get(name)(amount=amount), name, dataset)
+        for device in devices if amount and ":" in name else ():
+            _check_gives(AUGMENTATIONS.get(name)(amount=amount), name, dataset, device)
 
 
-def _check_gives(transform: Transform, name: str, dataset: Dataset) -> None:
+def _check_gives(transform: Transform, name: str, dataset: Dataset, device: str) -> None:
     """Try a user's own on a few samples; what it raises is its fault, and is told as that."""
-    inputs = torch.from_numpy(dataset.split("train").inputs[:_TRIED].copy())
-    fill = torch.tensor(dataset.mean) if dataset.mean else None
-    draw = Draw(0, 0, torch.arange(len(inputs)), fill, inputs)
+    inputs = torch.from_numpy(dataset.split("train").inputs[:_TRIED].copy()).to(device)
+    fill = torch.tensor(dataset.mean, device=device) if dataset.mean else None
+    draw = Draw(0, 0, torch.arange(len(inputs), device=device), fill, inputs)
     rule = f"augmentation.{name}: "
     if not transform.mixes:
         given = transform.apply(inputs.clone(), draw)
@@ -147,6 +175,8 @@ def _check_like(given: object, like: Tensor, kinds: set[torch.dtype], rule: str)
     if not (isinstance(given, Tensor) and given.shape == like.shape and given.dtype in kinds):
         wanted = " or ".join(sorted(map(str, kinds)))
         raise ConfigError(f"{rule} {list(like.shape)} of {wanted}, but gave {_described(given)}; mend it.")
+    if given.device != like.device:
+        raise ConfigError(f"{rule} on {like.device}, but gave {_described(given)} on {given.device}; mend it.")
     if like.isfinite().all() and not given.isfinite().all():
         raise ConfigError(f"{rule} finite where these are, but gave numbers that are not; mend it.")
     return given

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tomli_w
 import torch
+from pretended_gpu import pretended_gpu
 from runs import IMAGES, TABLE, run_space
 from safetensors.torch import save_file
 from torch import nn
@@ -18,6 +19,7 @@ from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import Preparation, prepare
 from distill_tune.distillation.preparation.ready_teachers import data_spec_of
+from distill_tune.distillation.training.loop import distill
 from distill_tune.errors import TeacherError
 from distill_tune.registry import TEACHERS
 from distill_tune.train import main
@@ -118,9 +120,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Sect
     return make
 
 
-def space_of(section: Section) -> Any:
+def space_of(section: Section, **sections: Section) -> Any:
     base = IMAGES if section["source"] in ("huggingface", "timm") else TABLE
-    return run_space({**base, "teacher": {}}, teacher=section)
+    return run_space({**base, "teacher": {}}, teacher=section, **sections)
+
+
+def untimed(report: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in report.items() if "time/" not in name and name != "samples_per_s"}
 
 
 @every_source
@@ -140,6 +146,28 @@ def test_a_sample_is_labelled_alike_alone_and_among_others(name: str, made: Any)
     together = label_inputs(preparation.teacher, split.inputs, split.index)
     alone = label_inputs(preparation.teacher, split.inputs[3:4], split.index[3:4])
     np.testing.assert_allclose(alone, together[3:4], rtol=1e-4, atol=1e-5)
+
+
+@every_source
+def test_it_teaches_on_a_gpu_what_it_teaches_on_a_cpu(name: str, made: Any, tmp_path: Path) -> None:
+    """Before the students, and beside one; on a GPU that is not there (`pretended_gpu.py`)."""
+    section, _ = made(name)
+    on_a_gpu = {"resources": {"gpus_per_worker": 1}, "optim": {"precision": "float32"}, "search": {"max_epochs": 1}}
+
+    def taught(mode: str, device: str) -> tuple[torch.Tensor, dict[str, float]]:
+        space = space_of({**section, "mode": mode}, **on_a_gpu)
+        prepared = prepare(space, tmp_path / device, lambda line: None).prepared
+        materials = Materials.open(prepared, space.config, device)
+        (epoch,) = distill(space.config, materials, 0, device)
+        assert materials.teacher is not None
+        return materials.teacher.validation.cpu(), untimed(epoch.report)
+
+    for mode in ["cached", "live"] if TEACHERS.get(name).has_network else ["cached"]:
+        logits, report = taught(mode, "cpu")
+        with pretended_gpu():
+            own_logits, own_report = taught(mode, "cuda")
+        assert torch.equal(own_logits, logits)
+        assert own_report == report
 
 
 @every_source

@@ -26,13 +26,13 @@ _FLOAT_BYTES = 4
 def beta_share(alpha: float, draw: Draw, stream: str) -> Tensor:
     """float32 [batch] in [0, 1], distributed as Beta(alpha, alpha); alpha > 0."""
     place = draw.below(_BETA_STEPS, stream)
-    return _beta_table(alpha).to(place.device)[place]
+    return _beside(place, _beta_table(alpha))[place]
 
 
 def normal(draw: Draw, stream: str, columns: int) -> Tensor:
     """float32 [batch, columns], normally distributed with mean 0 and deviation 1."""
     place = draw.below(_NORMAL_STEPS, stream, columns)
-    return _normal_table().to(place.device).take(place)
+    return _beside(place, _normal_table()).take(place)
 
 
 def kept_normal(draw: Draw, stream: str, columns: int) -> Tensor:
@@ -52,6 +52,12 @@ def _normal_view(seed: int, view: int, stream: str, samples: int, columns: int, 
     import torch
 
     return normal(Draw(seed, view, torch.arange(samples, device=device)), stream, columns)
+
+
+def _beside(place: Tensor, table: Tensor) -> Tensor:
+    from distill_tune.distillation.devices import sent
+
+    return sent(table, place.device)
 
 
 @cache

@@ -34,8 +34,10 @@ class Rotation(Transform):
         """Gather each pixel from where the turned image has it."""
         import torch
 
+        from distill_tune.distillation.devices import sent
+
         place = draw.below(_ANGLES, "rotation")
-        cosine, sine = (_turns(self.amount).to(place.device)[place]).view(-1, 2, 1, 1).unbind(1)
+        cosine, sine = sent(_turns(self.amount), place.device)[place].view(-1, 2, 1, 1).unbind(1)
         height, width = inputs.shape[2:]
         down = (torch.arange(height, device=place.device) - (height - 1) / 2).view(1, -1, 1)
         right = (torch.arange(width, device=place.device) - (width - 1) / 2).view(1, 1, -1)

@@ -32,11 +32,13 @@ from distill_tune.distillation.cache.folders import (
 )
 from distill_tune.distillation.cache.labelling import at_a_time
 from distill_tune.distillation.cache.progress import Progress
-from distill_tune.distillation.cache.seen import as_tensor, num_visible, training_views
+from distill_tune.distillation.cache.seen import ON_DEVICE_BYTES, as_tensor, num_visible, training_views
+from distill_tune.distillation.devices import gathered
 from distill_tune.distillation.features.anatomy import Anatomy
 from distill_tune.distillation.features.tap import Tap, run_tapped
 from distill_tune.distillation.views import Views
 from distill_tune.errors import CacheError, TeacherError
+from distill_tune.evaluation.portions import device_of
 from distill_tune.room import check_room, in_bytes
 from distill_tune.teachers import LoadedTeacher, Say
 
@@ -45,8 +47,6 @@ ANATOMY = "anatomy.json"
 _FORMAT = 3
 """Raised when files look different, or the same layer is kept in another shape."""
 _BYTES = 2
-_ON_DEVICE_BYTES = 1 << 30
-"""Features of a trial up to this size are copied to its GPU; larger ones are read from the map step by step."""
 
 
 def feature_bytes(anatomy: Anatomy, layers: Sequence[str], samples: int, views: int) -> int:
@@ -131,11 +131,11 @@ def _features(
 ) -> list[np.ndarray]:
     """Each layer's features in one view: float16 [samples, *shape], or float32 where a number does not fit."""
     assert teacher.module is not None
-    tap = Tap(teacher.module, layers, channels_last)
+    tap, where = Tap(teacher.module, layers, channels_last), views.place_for(device_of(teacher.module))
     found: list[np.ndarray] = []
     try:
         for index in torch.arange(samples).split(at_a_time(teacher.module, views.sample_shape)):
-            _, features = run_tapped(tap, teacher.module, views.take(index, view).inputs)
+            _, features = run_tapped(tap, teacher.module, views.take(index, view, where).inputs)
             parts = [_stored(feature) for feature in features]
             found = found or [np.empty((samples, *part.shape[1:]), part.dtype) for part in parts]
             found = [_filled(whole, index.numpy(), part) for whole, part in zip(found, parts, strict=True)]
@@ -173,12 +173,12 @@ class TeacherFeatures:
         self.sample_bytes = sum(4 * views[0][0].numel() for views in self._views if views)
         """Bytes of one sample in one view, all layers together, as they are compared."""
         whole = sum(view.numel() * view.element_size() for views in self._views for view in views)
-        if whole <= _ON_DEVICE_BYTES:
+        if whole <= ON_DEVICE_BYTES:
             self._views = [[view.to(self._device) for view in views] for views in self._views]
 
     def at(self, view: int, index: Tensor) -> tuple[Tensor, ...]:
         """float32 [batch, *shape] of each layer, in their order, for the samples at `index` (int64 [batch])."""
-        return tuple(views[view][index.to(views[view].device)].to(self._device).float() for views in self._views)
+        return tuple(gathered(views[view], index, self._device).float() for views in self._views)
 
 
 def _views(folder: Path, count: int) -> Iterator[Tensor]:

@@ -23,6 +23,10 @@ class Runner:
         """How many samples of this shape are a portion."""
         return at_a_time(module, sample_shape)
 
+    def device(self, module: nn.Module) -> torch.device:
+        """Where portions are read."""
+        return device_of(module)
+
     def run(self, module: nn.Module, portions: Iterable[Tensor]) -> Iterator[Tensor]:
         """float32 [portion, classes] of each, in their order, on the CPU.
 
@@ -52,7 +56,8 @@ def label_view(
     else:
         assert module is not None
         portions = positions.split(runner.at_a_time(module, views.sample_shape))
-        found = runner.run(module, (views.take(portion, view).inputs for portion in portions))
+        where = views.place_for(runner.device(module))
+        found = runner.run(module, (views.take(portion, view, where).inputs for portion in portions))
     for logits in found:
         yield logits
         seen(len(logits))

@@ -22,8 +22,9 @@ from distill_tune.data import Dataset
 from distill_tune.distillation.cache.folders import number_of_views, outputs_are_whole, write_checksums
 from distill_tune.distillation.cache.labelling import Runner, label_inputs, label_view
 from distill_tune.distillation.cache.progress import Progress
-from distill_tune.distillation.cache.seen import as_tensor, training_views, visible_rows
+from distill_tune.distillation.cache.seen import ON_DEVICE_BYTES, as_tensor, training_views, visible_rows
 from distill_tune.distillation.cache.sparse import SparseLogits, kept, sample_bytes
+from distill_tune.distillation.devices import gathered
 from distill_tune.teachers import LoadedTeacher, Say
 from distill_tune.teachers.probabilities import refuse_probabilities
 
@@ -60,9 +61,10 @@ class TeacherOutputs:
         Raises:
             CacheError: they are missing or damaged.
         """
-        self.folder = folder
+        self.folder, self._device = folder, torch.device(device)
         train = read_arrays(folder / TRAIN) if (folder / TRAIN).exists() else {}
-        columns = {name: as_tensor(array, device) for name, array in train.items()}
+        where = device if sum(array.nbytes for array in train.values()) <= ON_DEVICE_BYTES else "cpu"
+        columns = {name: as_tensor(array, where) for name, array in train.items()}
         self.validation = as_tensor(read_arrays(folder / VALIDATION)["logits"], device)
         """float32 [validation samples, classes]."""
         names = sorted(name.removeprefix(_VIEW) for name in columns if name.startswith(_VIEW))
@@ -81,7 +83,9 @@ class TeacherOutputs:
     def take(self, view: int, index: Tensor) -> Tensor:
         """float32 [batch, classes], raw: of the samples at `index`, int64 [batch]."""
         found = self._views[view]
-        return found.index_select(0, index) if isinstance(found, Tensor) else found.dense(index)
+        if isinstance(found, Tensor):
+            return gathered(found, index, self._device)
+        return found.at(index, self._device).dense()
 
 
 def _view(columns: dict[str, Tensor], name: str, classes: int) -> Tensor | SparseLogits:

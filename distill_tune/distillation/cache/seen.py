@@ -8,6 +8,10 @@ from distill_tune.config import Config
 from distill_tune.data import Dataset
 from distill_tune.distillation.views import Views
 
+ON_DEVICE_BYTES = 1 << 30
+"""What a trial reads of one teacher's logits, or features, up to this size is copied to its GPU; more is read from the
+files part by part."""
+
 
 def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
     """A tensor on the array's own memory, which may be a read-only file's; on another device, a copy."""

@@ -20,6 +20,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from distill_tune.distillation.devices import gathered
+
 AUTO_ABOVE = 300
 """Up to so many classes all logits are kept, unless a number is asked for."""
 AUTO_KEEP = 100
@@ -47,10 +49,14 @@ class SparseLogits:
         small = torch.int16 if classes <= _LARGEST_INT16 else torch.int32
         return cls(largest.float(), index.to(small), rest.float(), classes)
 
-    def dense(self, rows: Tensor | slice = slice(None)) -> Tensor:
-        """float32 [rows, classes]: as losses see them."""
-        tail = self.tail[rows].unsqueeze(1).repeat(1, self.classes)
-        return tail.scatter_(1, self.index[rows].long(), self.largest[rows])
+    def at(self, rows: Tensor, device: torch.device) -> SparseLogits:
+        """Those of the samples at `rows`, int64 [n], on a device."""
+        largest, index, tail = (gathered(each, rows, device) for each in (self.largest, self.index, self.tail))
+        return SparseLogits(largest, index, tail, self.classes)
+
+    def dense(self) -> Tensor:
+        """float32 [n, classes]: as losses see them."""
+        return self.tail.unsqueeze(1).repeat(1, self.classes).scatter_(1, self.index.long(), self.largest)
 
 
 def kept(keep: int | Literal["all"] | None, classes: int) -> int | None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.distillation.data_parallel import Shared, of_all_workers
+from distill_tune.distillation.devices import sent
 from distill_tune.distillation.losses._projectors import Pair
 from distill_tune.distillation.seeds import seed_of
 
@@ -62,7 +63,7 @@ class Memory(Shared):
         """int64 [negatives]: rows, each as likely, for a batch, from 0 on; a function of that and of the seed alone."""
         generator = torch.Generator().manual_seed(seed_of(self._seed, batch_number, "negatives"))
         rows = torch.randint(self._samples, (self._negatives,), generator=generator)
-        return rows.to(self.students.device)
+        return sent(rows, self.students.device)
 
     def forward(
         self, pairs: Sequence[Pair], index: Tensor, batch_number: int

@@ -15,6 +15,7 @@ from distill_tune.data import UNLABELLED
 from distill_tune.distillation.cache.features import TeacherFeatures
 from distill_tune.distillation.cache.outputs import Outputs
 from distill_tune.distillation.data_parallel import Shard
+from distill_tune.distillation.devices import gathered, sent
 from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.views import Views
 from distill_tune.errors import ConfigError
@@ -119,7 +120,7 @@ class Batches:
         """The same batches without features, several in one: [steps, batch, ...], one step at least, of `samples`."""
         for turn, view in self._turns(epoch):
             for rows in self._order(turn).split(max(1, samples // self._part)):
-                columns = self._columns(rows.flatten().to(self._labels.device), view)
+                columns = self._columns(rows.flatten(), view)
                 shaped: Any = (None if c is None else c.unflatten(0, rows.shape) for c in columns)
                 yield Batch._make((*shaped, self._labelled_share, (), None))
 
@@ -136,21 +137,24 @@ class Batches:
         return steps[:, self._shard.rank * self._part : (self._shard.rank + 1) * self._part]
 
     def _chunk(self, rows: Tensor, view: int) -> Iterator[Batch]:
-        index = rows.flatten().to(self._labels.device)
-        columns = self._columns(index, view)
+        index = rows.flatten()
+        columns, there = self._columns(index, view), sent(index, self._labels.device)
         split: list[Any] = [[None] * len(rows) if column is None else column.split(self._part) for column in columns]
         features = self._features_of(index, view, len(rows))
         for (inputs, labels, logits, partner_labels, share), layers, own in zip(
-            zip(*split, strict=True), features, index.split(self._part), strict=True
+            zip(*split, strict=True), features, there.split(self._part), strict=True
         ):
             yield Batch(inputs, labels, logits, partner_labels, share, self._labelled_share, layers, own)
 
     def _columns(self, index: Tensor, view: int) -> tuple[Tensor | None, ...]:
-        """What a `Batch` has of each sample before its features, in its order."""
-        mixed = self._views.take(index, view)
+        """What a `Batch` has of each sample before its features, in its order.
+
+        The index stays here, where it was drawn: on a GPU it would be waited for where anything is not there.
+        """
+        mixed = self._views.take(index, view, self._labels.device)
         return (
             mixed.inputs,
-            self._labels.index_select(0, index),
+            gathered(self._labels, index, self._labels.device),
             None if self._teacher is None else self._teacher.take(view, index),
             None if mixed.partner is None else self._labels[mixed.partner],
             mixed.share,

@@ -24,7 +24,7 @@ from distill_tune.distillation.cache.weights import TeacherWeights
 from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.features.anatomy import Anatomy
 from distill_tune.distillation.materials.batches import Batches
-from distill_tune.distillation.materials.opened import Opened, opened, teacher_outputs
+from distill_tune.distillation.materials.opened import Opened, home_of, opened, teacher_outputs
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.views import Views
@@ -187,4 +187,5 @@ def _corrupted(data_folder: Path, device: str) -> tuple[Tensor, Tensor]:
     dataset = open_dataset(data_folder)
     validation = dataset.split("validation")
     inputs, labels = dealt_out(validation.inputs, validation.labels, layout=dataset.layout)
-    return torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)
+    where = home_of(inputs.nbytes, dataset.is_image, torch.device(device))
+    return torch.from_numpy(inputs).to(where), torch.from_numpy(labels).to(device)

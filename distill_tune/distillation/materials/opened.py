@@ -75,7 +75,7 @@ def home_of(num_bytes: int, are_images: bool, device: torch.device) -> torch.dev
     if device.type != "cuda" or not are_images:
         return device
     free, whole = torch.cuda.mem_get_info(device)
-    may_have = min(free, int(torch.cuda.get_per_process_memory_fraction(device) * whole))
+    may_have = min(free, int(torch.cuda.get_per_process_memory_fraction(device.index) * whole))
     return device if num_bytes < _SHARE_OF_DATA * may_have else torch.device("cpu")
 
 

@@ -16,6 +16,7 @@ from distill_tune.config.naming_classes import check_classes_are_named
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.seen import num_visible
+from distill_tune.distillation.devices import devices_to_try_on
 from distill_tune.distillation.losses import Loss
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.registry import LOSSES
@@ -57,7 +58,8 @@ def check_losses(space: Space, dataset: Dataset) -> None:
         _check_classes(name, loss, len(dataset.classes))
         _check_samples(name, loss, space, part)
         if ":" in name and loss.uses_teacher and not loss.reads_features:
-            _check_gives(name, loss, len(dataset.classes))
+            for device in devices_to_try_on(space.config):
+                _check_gives(name, loss, len(dataset.classes), device)
     check_classes_are_named(space, len(dataset.classes))
 
 
@@ -71,11 +73,11 @@ def _check_classes(name: str, loss: Loss, classes: int) -> None:
         )
 
 
-def _check_gives(name: str, loss: Loss, classes: int) -> None:
+def _check_gives(name: str, loss: Loss, classes: int, device: str) -> None:
     """Try a user's own on made-up logits; what it raises is its fault, and is told as that."""
     draw = torch.Generator().manual_seed(0)
-    students, teachers = (torch.randn(len(_WARM), _TRIED, classes, generator=draw) for _ in range(2))
-    labels = (torch.arange(_TRIED) % classes).expand(len(_WARM), _TRIED)
+    students, teachers = (torch.randn(len(_WARM), _TRIED, classes, generator=draw).to(device) for _ in range(2))
+    labels = (torch.arange(_TRIED, device=device) % classes).expand(len(_WARM), _TRIED)
     given: object = loss.soft_with_labels(students[0].requires_grad_(), teachers[0], _WARM[0], labels[0])
     if not isinstance(given, Tensor):
         what = f"{given!r:.60}"
@@ -99,7 +101,7 @@ def _check_lanes(name: str, loss: Any, students: Tensor, teachers: Tensor, label
     lanes = zip(students, teachers, _WARM, labels, strict=True)
     alone = torch.stack([loss.soft_with_labels(*lane) for lane in lanes])
     try:
-        given = loss.soft_with_labels(students, teachers, torch.tensor(_WARM), labels)
+        given = loss.soft_with_labels(students, teachers, torch.tensor(_WARM, device=labels.device), labels)
         is_right = isinstance(given, Tensor) and given.shape == alone.shape and torch.allclose(given, alone, rtol=1e-4)
         what = "" if is_right else "gives another thing than each lane's own number, [lanes]"
     except Exception as error:  # whatever the user's own raises, which is right of one student

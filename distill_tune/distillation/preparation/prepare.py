@@ -22,6 +22,7 @@ from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.outputs import VALIDATION
 from distill_tune.distillation.cache.size import CacheSize
 from distill_tune.distillation.cache.weights import refuse_without_weights
+from distill_tune.distillation.devices import devices_to_try_on
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.preparation.feature_checks import check_feature_losses
@@ -166,7 +167,7 @@ def _check_views(space: Space, dataset: Dataset) -> None:
     """Refuse an augmentation that does not suit the data, or that a teacher which has only logits cannot label."""
     variants = list(augmentation_variants(space))
     for variant in variants:
-        check_augmentation(variant.augmentation, dataset)
+        check_augmentation(variant.augmentation, dataset, devices_to_try_on(variant))
     for name, section in teachers_to_prepare(space).items():
         if not Teacher.of(section).has_network:
             key = f"{table_of(name)}.source" if name else "source"

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from distill_tune.config import Space
 from distill_tune.config.leaves import FAMILY
 from distill_tune.data import Dataset
+from distill_tune.distillation.devices import devices_to_try_on, on_device
 from distill_tune.distillation.initialisation import begin
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.materials.prepared import Prepared
@@ -62,8 +63,11 @@ def _try(family: str, space: Space, dataset: Dataset) -> None:
         except ConfigError:  # in the middle; others of the space may be built
             return
         inputs = torch.from_numpy(dataset.split("train").inputs[:_TRIED].copy())
-        if what := _what_is_wrong(student, inputs, len(dataset.classes)):
-            raise ConfigError(f"student.family: {family!r} {what}; mend its forward.")
+        for device in devices_to_try_on(config):
+            with on_device(device, student):
+                what = _what_is_wrong(student, inputs.to(device), len(dataset.classes))
+            if what:
+                raise ConfigError(f"student.family: {family!r} {what}; mend its forward.")
 
 
 def _what_is_wrong(student: nn.Module, inputs: Tensor, classes: int) -> str:

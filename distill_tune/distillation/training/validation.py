@@ -115,5 +115,6 @@ def _sums(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None, classes
     right = predicted == labels
     agreed = right.sum() if teacher_logits is None else (predicted == teacher_logits.argmax(1)).sum()
     loss = F.cross_entropy(logits, labels, reduction="sum")
-    by_class = torch.bincount(labels[right], minlength=classes)
-    return torch.cat([torch.stack([loss.double(), agreed.double()]), by_class.double()])
+    # By sums: what a mask picks, and `bincount`, have sizes for which the processor waits.
+    by_class = torch.zeros(classes, dtype=torch.float64, device=labels.device).index_add_(0, labels, right.double())
+    return torch.cat([torch.stack([loss.double(), agreed.double()]), by_class])

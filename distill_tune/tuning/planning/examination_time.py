@@ -11,7 +11,7 @@ from torch import nn
 
 from distill_tune.config import Config
 from distill_tune.data import Dataset
-from distill_tune.distillation.devices import device_for, on_device
+from distill_tune.distillation.devices import device_for, is_short_of_memory, on_device
 from distill_tune.distillation.seeds import generators_kept
 from distill_tune.evaluation.corrupted import num_worsened
 from distill_tune.evaluation.portions import samples_at_a_time
@@ -32,8 +32,10 @@ def _answer_s(student: nn.Module, dataset: Dataset, device: str) -> float:
     try:
         with on_device(device, student):
             took_s = quickest_look_s(student, some)
-    except torch.OutOfMemoryError:  # the trials have it
-        return _answer_s(student, dataset, "cpu")
+    except RuntimeError as error:
+        if device == "cpu" or not is_short_of_memory(error):
+            raise
+        return _answer_s(student, dataset, "cpu")  # the trials have it
     if device == "cpu":
         with threads(1):
             took_s = min(took_s, quickest_look_s(student, some))

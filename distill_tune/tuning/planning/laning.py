@@ -79,7 +79,7 @@ def _longer(fitted: Fitted) -> Fitted:
 def _why_in_vain(fitted: Fitted, prepared: Prepared) -> str:
     """Why no students of a space can be fused, with what to do about it; nothing where some can, or may."""
     config, in_turns = fitted.space.config, "cannot be fused and train in turns; set"
-    if ("optim", "precision") not in fitted.space.ranges and config.optim.precision == "bfloat16":
+    if ("optim", "precision") not in fitted.space.ranges and _is_bfloat16(config):
         return f"students in bfloat16 {in_turns} optim.precision = 'float32'"
     if prepared.live_teacher is not None:
         return f"students beside a live teacher {in_turns} teacher.mode = 'cached', or lanes = 1"
@@ -87,6 +87,11 @@ def _why_in_vain(fitted: Fitted, prepared: Prepared) -> str:
     if drawn and not any(_may_fuse(each, prepared) for each in drawn):
         return f"none of {len(drawn)} students drawn from the space can be fused, so all train in turns; set lanes = 1"
     return ""
+
+
+def _is_bfloat16(config: Config) -> bool:
+    """Whether students are trained in it; so is what has been left to GPUs that other machines have."""
+    return config.optim.precision == "bfloat16" or (config.optim.precision == "auto" and is_missing(config))
 
 
 def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Callable[[str], None]) -> int:

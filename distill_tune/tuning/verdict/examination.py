@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 from torch import nn
 
@@ -24,7 +23,7 @@ from distill_tune.data import Dataset, Split
 from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
-from distill_tune.distillation.devices import on_device
+from distill_tune.distillation.devices import is_short_of_memory, on_device
 from distill_tune.errors import TeacherError
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
@@ -158,7 +157,9 @@ def _there(device: str, network: nn.Module | None, answered: Callable[[], np.nda
     try:
         with on_device(device, network):
             return answered()
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if device == "cpu" or not is_short_of_memory(error):
+            raise
         return answered()
 
 

@@ -112,6 +112,10 @@ class PlacesRunner(Runner):
         """As on a place."""
         return at_a_time(module, sample_shape, self._device)
 
+    def device(self, module: nn.Module) -> torch.device:
+        """Here, from where they travel."""
+        return torch.device("cpu")
+
     def run(self, module: nn.Module, portions: Iterable[Tensor]) -> Iterator[Tensor]:
         """As `Runner.run`."""
         waiting: deque[tuple[Tensor, Any, Any]] = deque()

@@ -6,9 +6,11 @@ import pytest
 import torch
 from small_trainings import Make, Ready, equal, reports_of, weights_after
 
+from distill_tune.config.sections import AugmentationConfig
 from distill_tune.data import UNLABELLED
 from distill_tune.distillation.data_parallel import Shard
 from distill_tune.distillation.materials.materials import Materials
+from distill_tune.distillation.views import Views
 from distill_tune.registry import LOSSES
 
 
@@ -80,3 +82,23 @@ def test_epochs_without_the_teacher_are_as_long_whatever_fills_no_batch(
     taught, alone = (materials.batches(config, 0, Shard(), use_teacher) for use_teacher in (True, False))
     a_pass = alone.samples_per_epoch // alone.passes
     assert abs(alone.samples_per_epoch - taught.samples_per_epoch) <= a_pass / 2
+
+
+@pytest.mark.parametrize(("name", "copies"), [("pictures", False), ("rows", True)])
+def test_some_of_the_samples_are_seen_as_if_there_were_no_others(name: str, copies: bool) -> None:
+    """Pictures without a copy of them: they may be in files for which no memory has room."""
+    everything = {"pictures": torch.randint(256, (9, 3, 6, 6)).byte(), "rows": torch.randn(9, 5)}[name]
+    amounts = {"pictures": {"mixup": 0.5, "shift": 2, "cutout": 2}, "rows": {"mixup": 0.5, "swap": 0.5, "noise": 0.1}}
+    rows, index = torch.tensor([7, 0, 3, 4]), torch.tensor([2, 0, 3])
+
+    def views(inputs: torch.Tensor) -> Views:
+        return Views(AugmentationConfig(**amounts[name]), inputs, (100.0, 110.0, 120.0), 0)
+
+    some, alone = views(everything).over(rows), views(everything[rows])
+    for view in range(3):
+        seen, expected = some.take(index, view), alone.take(index, view)
+        assert torch.equal(seen.inputs, expected.inputs)
+        assert torch.equal(seen.partner, expected.partner)  # type: ignore[arg-type]
+    fewer, of_these = some.over(torch.tensor([1, 3])), torch.tensor([1, 0])
+    assert torch.equal(fewer.take(of_these, 0).inputs, views(everything[rows[[1, 3]]]).take(of_these, 0).inputs)
+    assert (some._inputs.data_ptr() != everything.data_ptr()) == copies

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from small import TABLES
 
 from distill_tune.config.space import Space
@@ -122,6 +123,18 @@ def test_lanes_that_bfloat16_makes_idle_are_told(preparation: Any) -> None:
         assert with_lanes(asked, preparation.prepared, 1, said.append) is asked
         assert len(said) == number_said
         assert all("students in bfloat16 cannot be fused" in line for line in said)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="precision is measured where there is a GPU")
+def test_lanes_that_other_machines_gpus_make_idle_are_told_of(preparation: Any) -> None:
+    """They choose bfloat16 by themselves, where the driver could measure nothing."""
+    said = list[str]()
+    for gpus in (1, 0):
+        with_lanes(
+            fitted(preparation, resources={"lanes": 4, "gpus_per_worker": gpus}), preparation.prepared, 1, said.append
+        )
+    (line,) = said
+    assert line.startswith("resources.lanes = 4: students in bfloat16 cannot be fused and train in turns;")
 
 
 def test_lanes_in_which_nothing_can_be_fused_are_told_of(ready: Any, preparation: Any) -> None:
