@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill_tune.distillation.initialisation._base import Initialisation
 from distill_tune.errors import CacheError, ConfigError
+
+_NOWHERE = "needs_teacher is False"
+"""A folder that nobody has."""
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,13 +32,7 @@ def begin(student: nn.Module, config: Config, materials: Materials) -> Hold:
     if ":" not in config.student.init:
         return init.begin(student, config, materials) or Hold(student)
     before = _shapes(student)
-    try:
-        given: object = init.begin(student, config, materials)
-    except CacheError as error:
-        if init.needs_teacher:
-            raise
-        why = "reads the teacher's weights, which are there where it says so; write `needs_teacher = True` in its class"
-        raise ConfigError(f"student.init: {config.student.init!r} {why}.") from error
+    given = (_begun if init.needs_teacher else _begun_unread)(init, student, config, materials)
     if what := _what_is_wrong(student, before):
         raise ConfigError(f"student.init: {config.student.init!r} {what}; mend its `begin`.")
     if given is not None and not isinstance(given, Hold):
@@ -42,6 +41,23 @@ def begin(student: nn.Module, config: Config, materials: Materials) -> Hold:
             f"student.init: `begin` of {config.student.init!r} must give {wanted}, but gave {given!r:.60}."
         )
     return given or Hold(student)
+
+
+def _begun(init: Initialisation, student: nn.Module, config: Config, materials: Materials) -> object:
+    return init.begin(student, config, materials)  # a user's own may give anything
+
+
+def _begun_unread(init: Initialisation, student: nn.Module, config: Config, materials: Materials) -> object:
+    """The same where it has not said that it reads the teacher's weights, which another space may have left there."""
+    from distill_tune.distillation.cache.weights import TeacherWeights
+
+    try:
+        return _begun(init, student, config, replace(materials, teacher_weights=TeacherWeights(Path(_NOWHERE))))
+    except CacheError as error:
+        if _NOWHERE not in str(error):
+            raise
+        why = "reads the teacher's weights, which are there where it says so; write `needs_teacher = True` in its class"
+        raise ConfigError(f"student.init: {config.student.init!r} {why}.") from error
 
 
 def _shapes(student: nn.Module) -> dict[str, list[int]]:

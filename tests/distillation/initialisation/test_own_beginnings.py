@@ -120,6 +120,14 @@ def test_what_keeps_to_the_rules_is_trained(kind: type[Initialisation], table_sp
     assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
+def test_weights_that_another_space_has_left_are_not_read_by_who_does_not_say_so(
+    table_space: Make, ready: Ready
+) -> None:
+    ready(table_space(student={"init": own(Saying)}))
+    with pytest.raises(ConfigError, match="Reading' reads the teacher's weights, which are there where it says so"):
+        ready(table_space(student={"init": own(Reading)}))
+
+
 def test_of_a_choice_each_is_tried(table_space: Make, ready: Ready) -> None:
     with pytest.raises(ConfigError, match="Freezing' must leave a weight that learns"):
         ready(table_space(student={"init": {"choice": ["default", own(Halving), own(Freezing)]}}))
