@@ -19,7 +19,6 @@ from distill_tune.distillation.augmentation import Transform
 from distill_tune.distillation.losses import Loss
 from distill_tune.distillation.optimizers import OptimizerKind
 from distill_tune.distillation.optimizers.sgd import Sgd
-from distill_tune.students import Student
 from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.schedulers import Judge, Rung, Scheduler
 
@@ -162,48 +161,6 @@ class NoShare(Transform):
         return None
 
 
-class NoNetwork(Student):
-    def build(self, input_shape, classes):
-        return None
-
-
-class NoSizes(Student):
-    def build(self, input_shape, classes):
-        return torch.nn.LazyLinear(classes)
-
-
-class Frozen(Student):
-    def build(self, input_shape, classes):
-        return torch.nn.Linear(*input_shape, classes).requires_grad_(False)
-
-
-class WithLosses(torch.nn.Linear):
-    def __init__(self, input_shape, classes):
-        super().__init__(*input_shape, classes)
-
-    def forward(self, inputs):
-        logits = super().forward(inputs)
-        return (logits, logits.mean()) if self.training else logits
-
-
-class OfBatches(torch.nn.Linear):
-    def __init__(self, input_shape, classes):
-        super().__init__(*input_shape, classes)
-
-    def forward(self, inputs):
-        return super().forward(inputs).mean(0, keepdim=True)
-
-
-class Tired(torch.nn.Linear):
-    def __init__(self, input_shape, classes):
-        super().__init__(*input_shape, classes)
-
-    def forward(self, inputs):
-        if self.training:
-            raise ValueError("not today")
-        return super().forward(inputs)
-
-
 class NoSampler(Sampler):
     def build(self, seed, number):
         return None
@@ -242,10 +199,6 @@ def _methods(folder: Path) -> None:
 
 def loss(name: str) -> str:
     return f"loss={{ kind = 'own_methods:{name}' }}"
-
-
-def student(name: str) -> str:
-    return f"student.family='own_methods:{name}'"
 
 
 @pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
@@ -319,18 +272,6 @@ def student(name: str) -> str:
         (
             "augmentation={ 'own_methods:NoShare' = 0.5 }",
             "the share of a sample must be one number, [8] of torch.float32, but gave None; mend it.",
-        ),
-        (student("NoNetwork"), "student.family: `build` must give a torch.nn.Module, but gave NoneType; mend it."),
-        (student("NoSizes"), "the network has layers that take their sizes from the first batch (LazyLinear and the"),
-        (
-            student("Frozen"),
-            "student.family: 'own_methods:Frozen' must have weights that learn from its logits, but these have no ",
-        ),
-        (student("WithLosses"), "for 8 samples while it trains, but gave (tensor("),
-        (student("OfBatches"), "for 8 samples while it trains, but gave (1, 3); mend its forward."),
-        (
-            student("Tired"),
-            "'own_methods:Tired' cannot take 8 samples while it trains (ValueError: not today); mend its forward.",
         ),
         (
             "search.sampler='own_methods:NoSampler'",

@@ -18,7 +18,8 @@ from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.workers.assignment import Assignment
 
 _READ = SECTIONS.keys() - {"search", "confirm", "limits", "export"}
-"""What a training reads of its configuration, beside the number of its epochs."""
+"""What a training reads of its configuration, beside the number of its epochs. Of `search` it also reads seed and
+objectives, which are those of the space, and so the same for both of its searches."""
 
 
 @dataclass(frozen=True)
