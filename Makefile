@@ -8,7 +8,8 @@ PYTHON ?= python3
 ARGS ?=
 IN_TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Python compiles what it imports; compiling all that is installed takes half a minute longer.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -58,10 +59,10 @@ clean:  ## remove caches and build leftovers; .venv/, data/ and results/ stay
 	@$(PIP) -e .
 	@touch $@
 
-.venv/.dev: pyproject.toml .venv/.installed
-	@echo "Installing what tests and checkers need into .venv/"
+.venv/.dev: pyproject.toml .venv/.created
+	@echo "Installing PyTorch, Ray, Optuna and what tests and checkers need into .venv/ (once; some minutes)"
 	@$(PIP) -e '.[dev]'
-	@touch $@
+	@touch .venv/.installed $@
 
 # ---- Public data in data/, out of Debian's packages and without root. What exists is left alone.
 

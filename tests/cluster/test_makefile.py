@@ -64,6 +64,12 @@ def test_what_is_installed_is_not_installed_again_until_pyproject_changes(clone)
     assert "pip install" in make("-n", "test", folder=clone).stdout
 
 
+def test_what_tests_need_is_installed_in_one_go_and_serves_a_search(clone):
+    shown = make("-n", "test", folder=clone).stdout
+    assert shown.count("pip install") == 1
+    assert "touch .venv/.installed .venv/.dev" in shown
+
+
 def test_check_runs_every_checker_and_then_the_tests(clone):
     shown = make("-n", "check", folder=clone).stdout
     order = [shown.index(tool) for tool in ("ruff format --check", "ruff check", "/mypy", "lint-imports", "-m pytest")]

@@ -39,6 +39,19 @@ def test_entries_are_imported_without_numpy() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+# Digits
+
+
+def test_digits_are_read_without_the_package_that_brings_them() -> None:
+    """Importing scikit-learn takes a second of each first search on them."""
+    code = (
+        "import sys; from distill_tune.config.sections import DataConfig; from distill_tune.data.build import build;"
+        "built = build(DataConfig(source='digits')); assert built.num_source_rows == 1797;"
+        "sys.exit('sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 # Blobs
 
 

@@ -8,7 +8,7 @@ are the ones that the rungs let pass, which makes the figure smaller than it wou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from distill_tune.tuning.schedulers import Rung
@@ -43,13 +43,17 @@ def rung_report(rungs: Iterable[Rung], ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def _compared(rung: Rung, final: dict[str, float]) -> dict[str, Any]:
-    from scipy.stats import spearmanr  # here: it takes half a second to load, and is wanted at the end of a search
-
     both = [(score, final[trial_id]) for trial_id, score in rung.scores.items() if trial_id in final]
     early, late = zip(*both, strict=True) if both else ((), ())
     varies = len(set(early)) > 1 and len(set(late)) > 1
-    correlation = _known(float(spearmanr(early, late).statistic)) if len(both) >= _LEAST and varies else None
+    correlation = _rank_correlation(early, late) if len(both) >= _LEAST and varies else None
     return {"rank_correlation": correlation, "compared": len(both)}
+
+
+def _rank_correlation(early: Sequence[float], late: Sequence[float]) -> float | None:
+    from scipy.stats import spearmanr  # here: it takes half a second to load, and is wanted at the end of a search
+
+    return _known(float(spearmanr(early, late).statistic))
 
 
 def _known(value: float) -> float | None:

@@ -166,6 +166,12 @@ def test_it_needs_neither_torch_nor_ray(folder: Path) -> None:
     assert ran.stdout.splitlines()[-1] == "set()"
 
 
+def test_of_a_few_trials_it_does_without_what_weighs_values(folder: Path) -> None:
+    code = "import sys, distill_tune.report as r; r.main(sys.argv[1:]); print({'sklearn', 'scipy'} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "set()"
+
+
 def test_no_fault_in_a_page_is_one_of_the_search(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(folder: Path) -> None:
         raise KeyError("a fault of ours")

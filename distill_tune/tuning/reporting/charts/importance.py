@@ -9,10 +9,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import optuna
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
-from optuna.study import StudyDirection
-
 from distill_tune.config.messages import listed
 from distill_tune.config.ranges import Interval, Range
 from distill_tune.tuning.reporting.charts._base import COLOURS, Chart, axis, plain_text
@@ -76,6 +72,10 @@ def _compared(result: Result) -> tuple[int, list[tuple[dict[str, object], float]
 
 
 def _shares(result: Result, names: list[str], values: list[tuple[dict[str, object], float]]) -> dict[str, float]:
+    import optuna  # with what weighs, scikit-learn among it, a second; reports of a few trials do without
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+    from optuna.study import StudyDirection
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     direction = StudyDirection.MAXIMIZE if result.sign > 0 else StudyDirection.MINIMIZE
     study = optuna.create_study(direction=direction)
