@@ -2,7 +2,7 @@
 # Submit a search to a running Ray cluster and follow its log until it ends.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
     cat <<'END'
@@ -57,6 +57,7 @@ runtime_env=$here/runtime_env.yaml
 while (($#)); do
     case $1 in
         -h | --help) usage && exit 0 ;;
+        --address=* | --runtime-env=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
         --address) needs_value "$@" && address=$2 && shift 2 ;;
         --runtime-env) needs_value "$@" && runtime_env=$2 && shift 2 ;;
         --no-wait) options+=(--no-wait) && shift ;;

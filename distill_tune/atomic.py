@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from contextvars import ContextVar
 from pathlib import Path
 
+from distill_tune.paths import real_path
+
 _made: ContextVar[list[Path] | None] = ContextVar("made", default=None)
 
 
@@ -92,7 +94,7 @@ def place_of(output: Path) -> AbstractContextManager[Path]:
     """
     if output.exists() and not output.is_file():
         return nullcontext(output)
-    place = output.resolve()
+    place = real_path(output)
     place.parent.stat()  # a folder that is not there is an error, and not made
     return new_file(place)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from distill_tune.errors import ConfigError, DistillTuneError, InputError
-from distill_tune.paths import is_file
+from distill_tune.paths import is_file, real_path
 from distill_tune.registry import did_you_mean
 from distill_tune.streams import escape_what_has_no_letter, flush, open_what_is_closed, tell
 from distill_tune.version import __version__
@@ -37,6 +37,7 @@ class Parser(argparse.ArgumentParser):
     """A command line that is refused in one line, as everything else is."""
 
     def __init__(self, *arguments: Any, **options: Any):
+        options.setdefault("allow_abbrev", False)  # `--seed 7` would train seven seeds
         super().__init__(*arguments, **options)
         self.add_argument("--version", action="version", version=f"distill_tune {__version__}")
 
@@ -203,8 +204,8 @@ def refuse_to_replace(output: Path, folder: Path, suffix: str) -> None:
     Raises:
         ConfigError: it is such a file.
     """
-    place = output.resolve()
-    if is_file(place) and place.suffix != suffix and place.is_relative_to(folder.resolve()):
+    place = real_path(output)
+    if is_file(place) and place.suffix != suffix and place.is_relative_to(real_path(folder)):
         raise ConfigError(f"-o {output!s:.200}: is a file of {folder}, which must not be lost; choose another place.")
 
 

@@ -33,6 +33,14 @@ def exists(path: Path) -> bool:
     return os.path.exists(path)
 
 
+def real_path(path: Path) -> Path:
+    """Where its links lead; `path` itself where no file can be, or links lead to themselves, as `resolve` would say."""
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:  # a null byte
+        return path
+
+
 def is_installed(path: Path) -> bool:
     """Whether it is a file of an installed package, which changes with the package's version alone."""
     return not {"site-packages", "dist-packages"}.isdisjoint(path.parts)

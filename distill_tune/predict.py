@@ -96,6 +96,10 @@ def _show(table: Iterator[list[str]]) -> int:
         ) from error
     except BrokenPipeError:  # `| head`: whoever reads it has seen enough
         fall_silent(sys.stdout)
+    except OSError as error:
+        fall_silent(sys.stdout)  # or Python tries once more to write at its end
+        why = error.strerror
+        raise InputError(f"standard output: cannot be written ({why}); make room, or write to -o FILE.") from error
     return 0
 
 

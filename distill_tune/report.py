@@ -13,7 +13,7 @@ from pathlib import Path
 from distill_tune.atomic import place_of
 from distill_tune.cli import Parser, guarded, leave, refuse_to_replace
 from distill_tune.errors import ConfigError, InputError
-from distill_tune.paths import expanded
+from distill_tune.paths import expanded, real_path
 from distill_tune.streams import tell
 
 COMPARISON = "comparison.html"
@@ -41,7 +41,7 @@ def _report(given: argparse.Namespace) -> int:
     from distill_tune.tuning.reporting.result import Result
 
     folders = [expanded(each) for each in given.folders]
-    places = [folder.resolve() for folder in folders]
+    places = [real_path(folder) for folder in folders]
     if twice := next((folder for at, folder in enumerate(folders) if places[at] in places[:at]), None):
         raise ConfigError(f"{twice}: is given twice; give each result once.")
     try:
@@ -54,7 +54,7 @@ def _report(given: argparse.Namespace) -> int:
     output = usual if given.output is None else expanded(given.output)
     for folder in folders:
         refuse_to_replace(output, folder, ".html")
-    page = comparison_of(results) if len(results) > 1 else page_of(results[0], output.resolve().parent == places[0])
+    page = comparison_of(results) if len(results) > 1 else page_of(results[0], real_path(output).parent == places[0])
     try:
         with place_of(output) as place:
             place.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may be no UTF-8

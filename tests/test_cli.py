@@ -160,6 +160,13 @@ def test_a_training_leaves_a_folder_alone_that_another_has_made_in_the_same_seco
     assert json.loads((ours / "train.json").read_text())["name"] == ours.name
 
 
+def test_an_option_that_is_cut_short_is_not_taken_for_another(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--seed 7` would train seven seeds."""
+    with pytest.raises(SystemExit, match="2"):
+        train_main(["run.toml", "--seed", "7"])
+    assert capsys.readouterr().err.startswith("error: --seed: unknown argument. Did you mean '--seeds'?")
+
+
 @pytest.mark.parametrize("limit", ["max_parameters", "max_multiply_adds"])
 def test_a_training_of_a_student_over_a_limit_is_refused_before_its_teacher_is_trained(
     limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -140,7 +140,8 @@ def test_signals_end_the_examination_of_a_test_split_that_is_open_and_nothing_wh
         begin = [sys.executable, "-c", WITH_SIGNALS, when, *command(storage, "--name", "asked", *arguments)[3:]]
         return subprocess.run(begin, capture_output=True, text=True, timeout=200, check=False)
 
-    ended = run_with("in the examination", *SMALL, "--quiet", "--trials", "2")
+    short = ["--set", "data.passes=1", "--set", "search.max_epochs=2", "--trials", "2"]
+    ended = run_with("in the examination", *SMALL, "--quiet", *short)
     assert ended.returncode == 130, ended.stdout + ended.stderr
     found = summary(storage / "asked")
     assert (found["status"], found["test_opened"]) == ("interrupted", 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_tune.paths import exists, expanded, is_file, is_folder, is_installed, is_users_code
+from distill_tune.paths import exists, expanded, is_file, is_folder, is_installed, is_users_code, real_path
 
 IMPOSSIBLE = ["n" * 5000, "a\0b", "~no_such_user_here/x"]
 
@@ -15,6 +15,7 @@ def test_nothing_is_where_no_file_can_be_and_asking_raises_nothing(text: str) ->
     path = expanded(text)
     assert str(path) == text
     assert [exists(path), is_file(path), is_folder(path)] == [False, False, False]
+    assert not exists(real_path(path))
 
 
 def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -33,6 +34,14 @@ def test_files_and_folders_are_told_apart_through_links(tmp_path: Path) -> None:
         (True, False, True),
         (False, False, False),
     ]
+
+
+def test_links_that_lead_to_themselves_lead_nowhere(tmp_path: Path) -> None:
+    link, loop = tmp_path / "link", tmp_path / "loop"
+    link.symlink_to(tmp_path)
+    loop.symlink_to(loop)
+    assert real_path(link / "new") == tmp_path.resolve() / "new"
+    assert [exists(loop), exists(real_path(loop)), is_file(loop), is_folder(loop)] == [False] * 4
 
 
 def test_a_users_code_is_neither_pythons_nor_a_packages(tmp_path: Path) -> None:

@@ -125,6 +125,17 @@ def test_a_reader_who_has_seen_enough_is_no_error(folder: Path) -> None:
     assert (left.returncode, errors) == (0, b"")
 
 
+def test_standard_output_without_room_is_named(folder: Path) -> None:
+    command = [sys.executable, "-m", "distill_tune.predict", "student", "new.csv"]
+    named = os.environ | {"PYTHONPATH": str(Path(predict.__file__).parents[1])}
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            command, cwd=folder, stdout=full, stderr=subprocess.PIPE, env=named, text=True, check=False
+        )
+    said = "error: standard output: cannot be written (No space left on device); make room, or write to -o FILE.\n"
+    assert (ran.returncode, ran.stderr) == (2, said)
+
+
 def test_an_output_that_cannot_be_written_to_its_end_stays_as_it_was(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -141,7 +141,11 @@ def test_the_winners_folder_has_the_student_in_every_format(folder: Path, summar
 def test_the_winner_trains_again_from_its_folder(folder: Path, tmp_path: Path) -> None:
     run = [sys.executable, "-m", "distill_tune.train", str(folder / "best" / "run.toml"), "--seeds", "2"]
     again = subprocess.run(
-        [*run, "--storage", str(tmp_path), "--name", "again"], capture_output=True, text=True, timeout=120, check=True
+        [*run, *searches.NO_PROGRAMS, "--storage", str(tmp_path), "--name", "again"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     assert "mean of 2 seed(s)" in again.stdout
     report = json.loads((tmp_path / "again" / "train.json").read_text())["seeds"]
@@ -239,7 +243,7 @@ def test_a_search_with_folds_exports_a_student_of_all_of_them_that_can_be_traine
         "widths = { choice = [[8], [12]] }\n[optim]\nlearning_rate = 0.02\nprecision = 'float32'\n"
         "[search]\nmax_epochs = 3\ntrials = 2\n[confirm]\ntop = 1\nseeds = 2\n"
     )
-    done = run(tmp_path, str(space), "--name", "few")
+    done = run(tmp_path, str(space), "--name", "few", *searches.NO_PROGRAMS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "320 samples in 3 folds, 80 to test" in done.stdout
     found = searches.summary(tmp_path / "few")

@@ -41,13 +41,16 @@ def leaves(tables: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
 def _below(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:
     if path == PACES:  # has no ranges
         return
-    # The options of a user's own part are a table, whatever they are called.
-    is_table = len(path) == 2 and path[0] in NAMES and ":" in path[1]
-    if isinstance(value, dict) and (is_table or not (is_range(value) or looks_like_range(value))):
+    if isinstance(value, dict) and (is_own_table(path) or not (is_range(value) or looks_like_range(value))):
         for key, below in value.items():
             yield from _below((*path, key), below)
     else:
         yield path, value
+
+
+def is_own_table(path: KeyPath) -> bool:
+    """Whether the options of a user's own part stand there: a table, whatever they are called."""
+    return len(path) == 2 and path[0] in NAMES and ":" in path[1]
 
 
 def range_at(path: KeyPath, value: Any) -> Range | None:

@@ -5,11 +5,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from distill_tune.config.leaves import KeyPath, is_own_table
 from distill_tune.config.ranges import is_range
 from distill_tune.config.shipped import completed
 from distill_tune.config.space import Space
 from distill_tune.errors import ConfigError
 from distill_tune.paths import is_file
+
+_A_KEY = "write section.key, such as loss.temperature; a part with a colon in it needs quotes."
 
 MADE_WITH = "made_with"
 """The table of a result's `search.toml` that says what made it; it is no section, and read over."""
@@ -101,8 +104,9 @@ def apply_setting(tables: dict[str, Any], setting: str) -> None:
     try:
         nested = _parsed(f"{' '.join(key.split())} = 0", f"--set {setting:.80}")
     except tomllib.TOMLDecodeError as error:
-        cure = "write section.key, such as loss.temperature; a part with a colon in it needs quotes."
-        raise ConfigError(f"--set {setting}: {key!r} is no key; {cure}") from error
+        raise ConfigError(f"--set {setting}: {key!r} is no key; {_A_KEY}") from error
+    if not nested:  # `#loss.temperature=4`
+        raise ConfigError(f"--set {setting}: {key!r} is a comment; {_A_KEY}")
     _merge(tables, _filled(nested, _parse_value(setting, text.strip())))
 
 
@@ -125,11 +129,12 @@ def _parse_value(setting: str, text: str) -> Any:
     return value if len(parsed) == 1 and isinstance(value, bool | int | float | str | list | dict) else text
 
 
-def _merge(tables: dict[str, Any], new: dict[str, Any]) -> None:
+def _merge(tables: dict[str, Any], new: dict[str, Any], path: KeyPath = ()) -> None:
     """Lay `new` over `tables`; an empty table takes everything out of the one that is there."""
     for key, value in new.items():
-        old = tables.get(key)
-        if value and isinstance(value, dict) and not is_range(value) and isinstance(old, dict) and not is_range(old):
-            _merge(old, value)
+        old, at = tables.get(key), (*path, key)
+        are_tables = isinstance(value, dict) and isinstance(old, dict)
+        if value and are_tables and (is_own_table(at) or not (is_range(value) or is_range(old))):
+            _merge(tables[key], value, at)
         else:
             tables[key] = value

@@ -147,7 +147,7 @@ def _cure(detail: ErrorDetails) -> str:
         return f"Did you mean {near!r}?" if near else ""
     if kind == "int_type" and isinstance(value, float) and value.is_integer():
         return f"Write {int(value)}."
-    if kind in NUMBER_RULES and isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", value):
+    if kind in NUMBER_RULES and isinstance(value, str) and re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?(e-?\d+)?", value):
         return f"Write {value} without quotes."
     if kind == "string_type" and isinstance(value, int | float) and not isinstance(value, bool):
         return f"Write '{value}' in quotes."

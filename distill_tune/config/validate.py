@@ -84,6 +84,8 @@ def _cure(broken: BrokenRule) -> str:
         is_mixed = broken.path[:2] == ("teacher", "ensemble")
         mixes = ", but for the weights and the use of an ensemble" if is_mixed else ""
         return f"[{section}] is the same for every trial{mixes}; {able} may have ranges."
+    if section in SEARCHED and is_range(value) and isinstance(broken.path[-1], int):
+        return "A range stands for a whole value; to choose one of several lists, write { choice = [[...], [...]] }."
     if section in SEARCHED and isinstance(value, dict) and len(value) == 1:
         return unknown_kind(value)
     if section in SEARCHED and isinstance(value, list) and isinstance(broken.path[-1], int):

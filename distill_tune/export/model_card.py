@@ -163,6 +163,18 @@ def evidence_sentences(summary: dict[str, Any]) -> list[str]:
         *_bootstrap_sentences(summary),
         curse_sentence(summary),
         *([_FLATTERED] if summary["flattered"] else []),
+        *_failure_sentences(summary),
+    ]
+
+
+def _failure_sentences(summary: dict[str, Any]) -> list[str]:
+    """What failed in the confirmation, which a summary of before 2026-11-29 does not tell."""
+    failed = [f"{name.replace('_', ' ')} in {count}" for name, count in summary.get("failed_seeds", {}).items()]
+    told = [f"Not all trainings of the confirmation came to their end; seeds that failed: {', '.join(failed)}."]
+    missing = [BASELINES[name] for name in summary.get("not_compared", [])]
+    return [
+        *(told if failed else []),
+        *([f"Not compared, for want of seeds that both were trained in: {listed(missing)}."] if missing else []),
     ]
 
 

@@ -54,7 +54,7 @@ def free_after(folder: Path) -> Path:
 
 
 def _stem(space_path: Path) -> str:
-    return re.sub(r"[^\w.-]|^[^\w]", "_", space_path.stem)[:100]
+    return re.sub(r"[^\w.-]|^[^\w]", "_", space_path.stem).encode()[: _LONGEST_NAME // 2].decode(errors="ignore")
 
 
 def new_result(storage: Path, name: str | None, space_path: Path) -> Path:
@@ -185,7 +185,8 @@ def _delete(path: Path, above: Path) -> None:
 
 def write_search_toml(folder: Path, space: Space, command: str) -> None:
     """The configuration with its ranges, and what the result depends on beside it."""
-    record = {MADE_WITH: {"command": command, "machine": machine(), "cpus": os.cpu_count() or 0, **versions()}}
+    written = command.encode(errors="backslashreplace").decode()  # a file's name may be no UTF-8, but TOML must be
+    record = {MADE_WITH: {"command": written, "machine": machine(), "cpus": os.cpu_count() or 0, **versions()}}
     text = as_toml(space) + "\n" + tomli_w.dumps(record)
     write_text(folder / SEARCH_TOML, text)
 

@@ -84,6 +84,9 @@ def open_student_folder(folder: Path) -> StudentFolder:
         student.load_state_dict(weights)
         known = (description["encoder"], description.get("split_fingerprint", ""))
         brightest = description.get("brightest")
+    except OSError as error:
+        why = error.strerror or one_line(error)
+        raise InputError(f"{error.filename or folder}: cannot be read ({why}); look at its permissions.") from error
     except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: the student cannot be read ({one_line(error)}); copy the folder again.") from error
     return StudentFolder(config, shape, classes, *known, separator, array, brightest, student.eval())

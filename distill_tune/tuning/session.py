@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -98,6 +99,8 @@ class Session:
 
     def _in_order(self) -> dict[str, Any]:
         self._search()
+        if self.main.ended_by is Reason.FAILURES:  # one that was at work may have come to an epoch since
+            return self._failed()
         if not self.interrupt.requested and self.config.confirm.baseline_search and self.ledger.ranked():
             self._search_baseline()
         if self.interrupt.requested:
@@ -157,7 +160,7 @@ class Session:
         plan = self.claim.history.plan or self._plan(best)
         self.claim.logbook.write(Entry.CONFIRMING, plan=asdict(plan))
         self._announce(plan)
-        confirmation = self._confirmed(best[: plan.top], plan)
+        confirmation = self._confirmed(best, plan)
         self.clock.confirm_s = time.monotonic() - began_s
         return confirmation
 
@@ -190,7 +193,19 @@ class Session:
             self.config.search.retries,
             self.context.files,
         ) as pool:
-            return confirm(candidates_of(self.space, best, seeds), pool.train, self.ledger.objective, searched, further)
+            planned, reserve = (
+                candidates_of(self.space, best[: plan.top], seeds),
+                self._reserve(best[plan.top :], seeds),
+            )
+            return confirm(planned, pool.train, self.ledger.objective, searched, further, reserve)
+
+    def _reserve(self, best: list[TrialRecord], seeds: list[int]) -> Iterator[Candidate]:
+        """The next best, each only where none before it could be confirmed."""
+        for record in best:
+            if self.interrupt.requested:
+                return
+            self.reporter.tell(f"none of these came to its end in two seeds; trial {record.trial_id} is confirmed next")
+            yield from candidates_of(self.space, [record], seeds)
 
     def _plan(self, best: list[TrialRecord]) -> ConfirmationPlan:
         run_s = self.config.search.max_epochs * best[0].training_s / best[0].epochs
@@ -207,7 +222,8 @@ class Session:
         """The best of the search without a teacher, where there was one; chosen as those of the search itself."""
         if self.baseline_search is None:
             return []
-        best = candidates(self.baseline_search.ledger)
+        has_failed = self.baseline_search.ended_by is Reason.FAILURES
+        best = [] if has_failed else candidates(self.baseline_search.ledger)
         if not best:
             self.reporter.tell("warning: no trial of the search without a teacher could be used; nothing is said of it")
         return candidates_of(self.baseline_search.space, best[: plan.top], seeds, SEARCHED_NO_TEACHER)

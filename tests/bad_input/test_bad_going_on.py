@@ -169,6 +169,12 @@ def test_a_logbook_of_a_newer_version_is_refused_before_anything_is_begun(begin:
     assert f"{LOGBOOK}: line 2 must be an entry that this distill_tune knows, but is 'moved'; a newer one may" in said
 
 
+def test_a_search_to_start_from_is_given_once(refuse: Refuse, folder: Path) -> None:
+    (folder / "one").mkdir()
+    (folder / "other").symlink_to("one")
+    assert "search.start_from: other is given twice; give each" in refuse("search.start_from=['one', 'other']")
+
+
 def test_a_search_to_start_from_has_a_name_that_a_folder_can_have(
     refuse: Refuse, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

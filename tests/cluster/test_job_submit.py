@@ -17,10 +17,14 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from searches import NO_PROGRAMS
 
 PROJECT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-TINY = ["--trials", "2", "--set", "search.max_epochs=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2"]
+TINY = [
+    *("--trials", "2", "--set", "search.max_epochs=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2"),
+    *("--set", "teacher.train.epochs=1", "--set", "teacher.views=1", *NO_PROGRAMS),
+]
 
 pytestmark = pytest.mark.ray
 
@@ -52,6 +56,7 @@ def head() -> Iterator[Head]:
     with tempfile.TemporaryDirectory(
         prefix="rj", dir="/tmp", ignore_cleanup_errors=True
     ) as folder:  # sockets need short paths
+        environment["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"  # nothing is at work when it is ended
         environment["HOME"] = folder  # Ray asks for a token wherever an earlier Ray has left one in ~/.ray
         log = Path(folder) / "head.log"
         command = [

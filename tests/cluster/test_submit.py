@@ -106,6 +106,14 @@ def test_an_address_that_is_given_comes_before_those_of_the_environment(submit, 
     assert submit.of_the_search() == ["space.toml"]
 
 
+def test_an_option_and_its_value_may_be_one_word(submit):
+    (submit.folder / "an environment=.yaml").touch()
+    submit.run("--runtime-env=an environment=.yaml", "--address=http://head:8265", "space.toml", "--set=a.b=c")
+    assert submit.address == "http://head:8265"
+    assert submit.told[submit.told.index("--runtime-env") + 1] == "an environment=.yaml"
+    assert submit.of_the_search() == ["space.toml", "--set=a.b=c"]
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [

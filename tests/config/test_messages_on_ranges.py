@@ -65,6 +65,9 @@ mlp.activation = { int = [0, 1] }
 mlp.widths = [[20], [30]]
     mlp.widths[0]: must be an integer, but got [20]. To choose one of several lists, write
     { choice = [[...], [...]] }.
+mlp.widths = [{ int = [8, 32] }, { int = [8, 32] }]
+    mlp.widths[0]: must be an integer, but got { int = [8, 32] }. A range stands for a whole value; to choose one of
+    several lists, write { choice = [[...], [...]] }.
 mlp.widths = { choice = [[20], [30, 0]] }
     mlp.widths[1]: must be at least 1, but got 0.
 convnet.separable = { int = [0, 1] }

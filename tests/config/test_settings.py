@@ -71,6 +71,7 @@ def test_every_key_of_a_run_can_be_set() -> None:
         ("loss={ also = {} }", {}),
         ("loss.also={ sp = 2.0 }", {"sp": 2.0, "rkd": {"log": [0.1, 1.0]}}),
         ("loss.also.rkd={}", {"sp": 1.0, "rkd": {}}),
+        ("loss.also.rkd={ uniform = [0, 1] }", {"sp": 1.0, "rkd": {"uniform": [0, 1]}}),
     ],
 )
 def test_a_table_is_laid_over_the_one_that_is_there_and_an_empty_one_empties_it(
@@ -79,6 +80,29 @@ def test_a_table_is_laid_over_the_one_that_is_there_and_an_empty_one_empties_it(
     tables = {"loss": {"kind": "dkd", "also": {"sp": 1.0, "rkd": {"log": [0.1, 1.0]}}}, "optim": {"kind": "sgd"}}
     apply_setting(tables, setting)
     assert tables == {"loss": {"kind": "dkd", "also": left}, "optim": {"kind": "sgd"}}
+
+
+@pytest.mark.parametrize(
+    ("options", "setting", "left"),
+    [
+        ({"width": 32, "log": 1}, "log=2", {"width": 32, "log": 2}),
+        ({"log": 1}, "width=16", {"log": 1, "width": 16}),
+        ({"log": 1}, "log={ log = [1, 9] }", {"log": {"log": [1, 9]}}),
+        ({"width": {"log": [1, 9]}}, "width={ uniform = [1, 9] }", {"width": {"uniform": [1, 9]}}),
+    ],
+)
+def test_options_of_ones_own_part_that_are_called_as_a_range_is_are_options(
+    options: dict[str, Any], setting: str, left: dict[str, Any]
+) -> None:
+    tables: dict[str, Any] = {"student": {"my:net": options}}
+    apply_setting(tables, f'student."my:net".{setting}')
+    assert tables == {"student": {"my:net": left}}
+
+
+def test_the_weight_of_a_further_term_of_ones_own_is_a_range_as_any_other() -> None:
+    tables: dict[str, Any] = {"loss": {"also": {"my:Term": {"log": [0.1, 1.0]}}}}
+    apply_setting(tables, 'loss.also."my:Term"={ uniform = [0, 1] }')
+    assert tables == {"loss": {"also": {"my:Term": {"uniform": [0, 1]}}}}
 
 
 def test_further_terms_can_be_taken_out_together() -> None:
@@ -125,6 +149,7 @@ def test_a_key_is_set_beside_others_and_the_last_word_counts() -> None:
         ("student.my_models:net.width=3", "'student.my_models:net.width' is no key; write section.key, such as"),
         ("student.my_models:net.width=3", "a part with a colon in it needs quotes."),
         ("[search]\ntrials=3", "no key"),
+        ("#loss.temperature=4", "'#loss.temperature' is a comment; write section.key, such as loss.temperature;"),
     ],
 )  # fmt: skip
 def test_a_setting_that_cannot_be_is_refused(setting: str, said: str) -> None:
@@ -132,6 +157,13 @@ def test_a_setting_that_cannot_be_is_refused(setting: str, said: str) -> None:
         with_settings(setting)
     assert said in str(caught.value)
     assert str(DIGITS) not in str(caught.value)
+
+
+def test_what_is_no_number_in_toml_is_not_told_to_be_one_without_quotes() -> None:
+    with pytest.raises(ConfigError, match=r"^search\.seed: must be an integer, but got '007'\.$"):
+        with_settings("search.seed=007")
+    with pytest.raises(ConfigError, match=r"but got '7'\. Write 7 without quotes\.$"):
+        with_settings("search.seed='7'")
 
 
 def test_what_the_file_has_wrong_is_said_with_its_name(tmp_path: Path) -> None:

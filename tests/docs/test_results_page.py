@@ -91,7 +91,7 @@ def fields_of(document: dict[str, Any]) -> set[str]:
 
 def flat(tables: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for name, value in tables.items():
-        is_table = isinstance(value, dict) and name not in ("config", "by_corruption", "versions")
+        is_table = isinstance(value, dict) and name not in ("config", "by_corruption", "versions", "failed_seeds")
         yield from flat(value, f"{prefix}{name}.") if is_table else [f"{prefix}{name}"]
 
 

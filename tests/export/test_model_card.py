@@ -212,6 +212,15 @@ def test_a_card_says_that_its_student_is_judged_by_the_seeds_that_chose_it() -> 
     assert said not in model_card(summary(TWO))
 
 
+def test_a_card_says_what_failed_in_the_confirmation_and_what_the_student_is_not_compared_with() -> None:
+    known = {"failed_seeds": {"trial-0007": 3, "no_teacher": 4}, "not_compared": ["no_teacher"]}
+    card = model_card(summary({"default_distillation": verdict()}) | known)
+    assert "- Not all trainings of the confirmation came to their end; seeds that failed: trial-0007 in 3, no" in card
+    assert "- Not compared, for want of seeds that both were trained in: the same student without a teacher." in card
+    assert "came to their end" not in model_card(summary(TWO) | {"failed_seeds": {}, "not_compared": []})
+    assert model_card(summary(TWO) | {"failed_seeds": {}, "not_compared": []}) == model_card(summary(TWO))
+
+
 def test_a_card_without_a_comparison_still_tells_the_curse() -> None:
     card = model_card(summary({}))
     assert f"- {curse_sentence(summary({}))}" in card

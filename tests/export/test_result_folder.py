@@ -10,15 +10,20 @@ from typing import Any
 import pytest
 
 from distill_tune.atomic import new_file, new_folder
+from distill_tune.config import Space, read_toml
+from distill_tune.config.load import MADE_WITH
 from distill_tune.errors import CacheError, ConfigError, DataError
 from distill_tune.export.result_folder import (
+    SEARCH_TOML,
     SHARED_CACHE,
     free_folder,
     is_default_name,
     link_tree,
+    new_result,
     nothing_left_on_refusal,
     own_folder,
     write_json,
+    write_search_toml,
 )
 
 
@@ -39,6 +44,20 @@ def test_an_empty_folder_can_be_used_and_a_used_one_cannot(tmp_path: Path) -> No
 @pytest.fixture
 def in_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.strftime", lambda form: "20261124-131500")
+
+
+def test_of_a_long_name_a_default_one_takes_what_a_folder_can_have(tmp_path: Path) -> None:
+    space = Path(f"{'имя' * 60}.toml")
+    folder = new_result(tmp_path, None, space)
+    assert len(folder.name.encode()) <= 120
+    assert is_default_name(folder.name, space)
+
+
+def test_a_command_that_names_a_file_whose_name_is_no_text_is_written_as_text(tmp_path: Path) -> None:
+    write_search_toml(
+        tmp_path, Space.parse({"data": {"source": "digits"}, "student": {"family": "mlp"}}), "search gr\udcf6sse.toml"
+    )
+    assert "gr\\udcf6sse.toml" in read_toml(tmp_path / SEARCH_TOML)[MADE_WITH]["command"]
 
 
 @pytest.mark.usefixtures("in_one_second")

@@ -96,7 +96,8 @@ def look_at_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None]) -
         return Nodes(1)
     storage.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=storage, prefix=".preflight-") as folder:
-        return Nodes(1 + len(others), tuple(_ask(others, Path(folder), needs_gpus, say)))
+        apart = tuple(_ask(others, Path(folder), needs_gpus, say))
+    return Nodes(1 + len(other_nodes()), apart)
 
 
 def _ask(nodes: list[dict[str, Any]], folder: Path, needs_gpus: bool, say: Callable[[str], None]) -> Iterator[str]:
@@ -110,7 +111,9 @@ def _ask(nodes: list[dict[str, Any]], folder: Path, needs_gpus: bool, say: Calla
         has_gpus = node["Resources"].get("GPU", 0) > 0
         answers.append(asked.remote(str(folder), node["NodeID"], needs_gpus and has_gpus))
     for node, answer in zip(nodes, answers, strict=True):
-        said = _answer_of(_named(node), answer, say)
+        said = _answer_of(node, answer, say)
+        if said is None:
+            continue
         check_answer(_named(node), said)
         if said.problem or said.read != token or not (folder / node["NodeID"]).exists():
             yield _named(node) + (f": {said.problem}" if said.problem else "")
@@ -120,7 +123,9 @@ def _named(node: dict[str, Any]) -> str:
     return f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
 
 
-def _answer_of(node: str, reference: Any, say: Callable[[str], None]) -> Answer:
+def _answer_of(asked: dict[str, Any], reference: Any, say: Callable[[str], None]) -> Answer | None:
+    """None of a node that has left the cluster since it was asked."""
+    node = _named(asked)
     if not ray.wait([reference], timeout=_PATIENCE_S)[0]:
         say(f"waiting for {node}, which may still be installing the job's runtime environment")
     try:
@@ -131,6 +136,9 @@ def _answer_of(node: str, reference: Any, say: Callable[[str], None]) -> Answer:
             "it out of the cluster."
         ) from error
     except ray.exceptions.RayError as error:
+        if not any(other["NodeID"] == asked["NodeID"] and other["Alive"] for other in ray.nodes()):
+            say(f"{node} has left the cluster")
+            return None
         why = one_line(getattr(error, "cause", None) or error)
         raise ConfigError(
             f"--address: {node} cannot run this package ({why}); install it there, or submit with cluster/submit.sh."

@@ -8,7 +8,7 @@ with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -81,3 +81,18 @@ def _most(space: Space, limits: Limits, chosen: Chosen, path: KeyPath) -> int:
     with suppress(ConfigError):
         return 8 if len({limits.cost(space.at(values)) for values in students}) > 1 else 4
     return 8
+
+
+def known_good_over_limits(space: Space, limits: Limits) -> Iterator[str]:
+    """A line for each setting of `start_with` whose student is too large to be trained, as far as it says all of it."""
+    start_with = space.config.search.start_with
+    for number, values in enumerate(start_with if start_with != "middle" and limits.are_any else []):
+        told = {path: values[dotted(path)] for path in space.ranges if dotted(path) in values}
+        family = told.get(FAMILY, space.families[0])
+        of_student = {*space.ranges_of(family), *({FAMILY} & space.ranges.keys())}
+        why = ""
+        if of_student <= told.keys():
+            with suppress(ConfigError):  # of a user's own network, that cannot be built so
+                why = limits.excess(space.at(space.middle(chosen=told))).why
+        if why:
+            yield f"search.start_with[{number}]: its student is {why} and not trained; make it smaller, or leave it out"

@@ -28,10 +28,10 @@ from distill_tune.paths import expanded
 from distill_tune.registry import SAMPLERS
 from distill_tune.students import Student
 from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s, estimated_examination_s
-from distill_tune.tuning.planning.first_to_try import first_to_try
+from distill_tune.tuning.planning.first_to_try import first_to_try, known_good_over_limits
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.planning.smallest import smallest_student
-from distill_tune.tuning.planning.time_budget import affordable_epochs
+from distill_tune.tuning.planning.time_budget import affordable_epochs, least_epochs
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.proposals.start_from import check_others
 from distill_tune.tuning.samplers import Sampler
@@ -81,6 +81,8 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
         say(f"warning: {warning}")
     space = _to_anywhere(space)
     fitted = known_to_fit(space, dataset)
+    for warning in known_good_over_limits(space, fitted.limits):
+        say(f"warning: {warning}")
     check_own_students(space, dataset)  # before steps of the students are timed, this and the next
     check_single_samples(space, dataset)
     return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, places, say))
@@ -208,7 +210,10 @@ def _to_time(space: Space, dataset: Dataset, places: int, say: Callable[[str], N
     epochs = affordable_epochs(config, epoch_s, total_s, places, each_s or 0.0)
     if epochs >= config.search.max_epochs:
         return space
-    say(f"{config.search.time} pay for {epochs} epochs a training, not {config.search.max_epochs}")
+    is_least = epochs <= least_epochs(config)
+    least = " at most, the fewest that can be compared" if is_least else ""
+    longer = "; the search may take longer" if is_least else ""
+    say(f"{config.search.time} pay for {epochs} epochs a training{least}, not {config.search.max_epochs}{longer}")
     return space.with_fixed("search", "max_epochs", epochs)
 
 

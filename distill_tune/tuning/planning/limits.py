@@ -19,6 +19,9 @@ from distill_tune.evaluation.latency import latency_ms
 from distill_tune.students import Cost, Student, count_cost, student_on
 from distill_tune.tuning.state.records import TrialRecord
 
+_FURTHER_TIMES = 2
+"""So often a student is timed again that was too slow the first time."""
+
 
 class Excess(NamedTuple):
     """By how much a student breaks a limit."""
@@ -55,7 +58,7 @@ class Limits:
         """Median time of one sample on one thread of this machine."""
         key = _Key(config)
         if key not in self._times_ms:
-            self._times_ms[key] = self._measure_latency_ms(key)
+            self._times_ms[key] = self._least_latency_ms(key)
         return self._times_ms[key]
 
     def know_latencies(self, space: Space, records: Iterable[TrialRecord]) -> None:
@@ -77,6 +80,15 @@ class Limits:
 
     def _count_cost(self, key: _Key) -> Cost:
         return count_cost(key.family, self._dataset.input_shape, len(self._dataset.classes))
+
+    def _least_latency_ms(self, key: _Key) -> float:
+        """One who seems to be over the limit is timed more often: the machine may be busy, with trials at that."""
+        limit, found = self._config.max_latency_ms, self._measure_latency_ms(key)
+        for _ in range(_FURTHER_TIMES):
+            if limit is None or found <= limit:
+                break
+            found = min(found, self._measure_latency_ms(key))
+        return found
 
     def _measure_latency_ms(self, key: _Key) -> float:
         with torch.random.fork_rng(devices=[]):

@@ -47,8 +47,12 @@ def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: in
     least = ConfirmationPlan.of(config, 1, LEAST_SEEDS)
     left_s = total_s * CONFIRMATION_SHARE - least.seconds(0.0, examination_s, places)
     epochs = int(left_s / least.seconds(epoch_s, 0.0, places))
-    floor = min(config.search.max_epochs, config.search.min_epochs * config.search.reduction_factor)
-    return max(floor, min(config.search.max_epochs, epochs))
+    return max(least_epochs(config), min(config.search.max_epochs, epochs))
+
+
+def least_epochs(config: Config) -> int:
+    """Of fewer epochs trials could not be compared at a rung."""
+    return min(config.search.max_epochs, config.search.min_epochs * config.search.reduction_factor)
 
 
 def plan_confirmation(

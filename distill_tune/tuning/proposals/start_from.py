@@ -15,7 +15,7 @@ from distill_tune.config.searching import SearchConfig
 from distill_tune.config.sections import DataConfig
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import SEARCH_TOML
-from distill_tune.paths import expanded, is_file
+from distill_tune.paths import expanded, is_file, real_path
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
 
@@ -29,6 +29,9 @@ def check_others(search: SearchConfig) -> None:
     Raises:
         ConfigError: which one.
     """
+    places = [real_path(expanded(folder)) for folder in search.start_from]
+    if twice := [f for number, f in enumerate(search.start_from) if places[number] in places[:number]]:
+        raise ConfigError(f"search.start_from: {twice[0]} is given twice; give each search once.")
     for folder in search.start_from:
         _check_holds(folder, JOURNAL)
         if not has_the_objective(expanded(folder), search.objectives):
@@ -80,7 +83,7 @@ def _check_holds(folder: str, name: str) -> None:
 def has_the_objective(folder: Path, objectives: Sequence[str]) -> bool:
     """Whether a study's values are of this one objective, which its search.toml alone says."""
     search = _tables_of(folder).get("search")
-    if search is None:
+    if not isinstance(search, dict):
         return False
     told = search.get("objectives", SearchConfig().objectives)
     return len(objectives) == 1 and told in (objectives[0], [*objectives])

@@ -14,7 +14,8 @@ from typing import Any
 from distill_tune.config.leaves import leaves, named, range_at
 from distill_tune.config.load import MADE_WITH, read_toml
 from distill_tune.config.ranges import Range
-from distill_tune.config.searching import COSTS, SearchConfig
+from distill_tune.config.searching import COSTS
+from distill_tune.config.validate import validate_section
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import BASELINE, SEARCH_TOML, SUMMARY
 from distill_tune.tuning.state.history import History
@@ -91,8 +92,12 @@ class Result:
 
         Nothing else of the section is looked at: a sampler or scheduler of the user's own need not be importable here.
         """
-        told = {key: value for key, value in self.tables.get("search", {}).items() if key == "objectives"}
-        return [*SearchConfig.model_validate(told).objectives]
+        told = self.tables.get("search", {})
+        some = {key: told[key] for key in ("objectives",) if key in told} if isinstance(told, dict) else told
+        try:
+            return [*validate_section("search", some).objectives]
+        except ConfigError as error:
+            raise ConfigError(f"{self.folder / SEARCH_TOML}: {error}") from error
 
     @property
     def objective(self) -> str:

@@ -6,7 +6,8 @@ controller is run directly, and is mended where it suits a search of ten thousan
 
 - It keeps every trial for ever, some 20 KB each, and a folder for each. Here a trial is forgotten when it has ended,
   and all share one folder, in which nothing is written.
-- It writes all trials to disk at its first step, at its end and now and then; with a full disk that is a traceback.
+- It writes all trials to disk at its first step, at its end and now and then, and what a trial died of; with a full
+  disk that is a traceback.
 - It fails a trial whose actor dies while it is being handed over from another trial, however many retries there are.
   Here such a death is handled once, and the first one is no failure of the trial, which has not run.
 - It keeps an actor warm for a trial to come, also where none will come before another has its workers' places.
@@ -17,11 +18,12 @@ controller is run directly, and is mended where it suits a search of ten thousan
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Experiment
 from ray.tune.experiment import Trial as TuneTrial
@@ -76,6 +78,17 @@ def run_trials(
     controller.cleanup()  # a second Ctrl-C waits for nobody
 
 
+def _count_failure(trial: Any, error: Exception | None = None) -> None:
+    """As `Trial.handle_error` counts it, without the two files that it writes beside."""
+    if isinstance(error, RayActorError):
+        trial._handle_ray_actor_error(error)
+    elif isinstance(error, RayTaskError):
+        trial._handle_ray_task_error(error)
+    else:
+        trial.run_metadata.num_failures += 1
+    trial.run_metadata.invalidate_cache()
+
+
 class Controller(TuneController):
     """Forgets trials that have ended, and writes nothing."""
 
@@ -94,6 +107,7 @@ class Controller(TuneController):
     def add_trial(self, trial: Any) -> None:
         """Take up a trial, in the folder of all."""
         trial.relative_logdir = trial.storage.trial_dir_name = _FOLDER
+        trial.handle_error = partial(_count_failure, trial)
         super().add_trial(trial)
 
     def _maybe_add_actors(self) -> None:

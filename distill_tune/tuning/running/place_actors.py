@@ -2,7 +2,11 @@
 
 Tune's `RayActorManager` starts an actor of the class that a trial is registered with, a `tune.Trainable`, and hands it
 the trial's configuration among things of Tune's own: to read those, a process must load Ray Tune (Ray 2.60). This one
-starts actors of ours, and hands them what our searcher has proposed.
+starts actors of ours, and hands them what our searcher has proposed. Two things are mended:
+
+- An actor that Ray's memory monitor has killed, or whose result was lost with a node, ends Tune's loop with an error.
+  Here it is an actor that has died.
+- Of an actor that never ends its trial, as a place with lanes, all results are kept. Here it is what it is at work on.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import ray
 from ray import tune
 from ray.air.execution import PlacementGroupResourceManager
 from ray.air.execution._internal import RayActorManager, TrackedActor
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.tune.execution.class_cache import _ActorClassCache
 
 from distill_tune.tuning.cluster.own_ray import is_own
@@ -58,7 +63,14 @@ class PlaceActors(RayActorManager):
     ) -> Any:
         """Call a method of one; only `reset` has anything to be given."""
         given = (_ours(args[0]),) if args else ()
+        self._tracked_actors_to_task_futures[tracked_actor] &= self._actor_task_events.get_futures()
         return super().schedule_actor_task(tracked_actor, method_name, given, None, *heard, **named)
+
+    def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
+        """Whatever Ray says of an actor that does not answer, it has died; what one has raised is a `RayTaskError`."""
+        if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
+            exception = RayActorError(error_msg=str(exception))
+        super()._actor_task_failed(tracked_actor_task, exception)
 
 
 def _ours(config: dict[str, Any]) -> dict[str, Any]:

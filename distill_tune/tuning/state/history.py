@@ -16,6 +16,8 @@ from distill_tune.tuning.state.own_parts import Seen, seen_beside
 from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import CONFIRMATION, Status, TrialRecord
 
+_GAVE_UP = "failures"
+"""`ended_by` of a search that its first trials have all failed in."""
 _WAY_OUT = "put the file back as it was, or begin a new search"
 
 
@@ -110,12 +112,12 @@ class History:
     def try_again(self) -> None:
         """Nothing could be used, perhaps for a cause that passes: no failure counts when the search is taken up again.
 
-        Where no trial could be used, it is the search that is tried again, with its whole budget.
+        Where no trial could be used, or the search gave up, it is tried again, with its whole budget.
         """
         failed = [name for name, record in self.confirmations.items() if record.status is Status.FAILED]
         for name in failed:
             del self.confirmations[name]
-        if not any(record.is_usable for record in self.records.values()):
+        if self.ended_by == _GAVE_UP or not any(record.is_usable for record in self.records.values()):
             self.records, self.own_parts, self.ended_by = {}, {}, None
             self.search_s = self.spent_s = self.place_s = 0.0
 

@@ -42,9 +42,14 @@ def searched_s(ledger: Ledger, since_s: float, earlier_s: float = 0.0) -> float:
 
 
 def first_step_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
-    """When the first training step since `since_s` was made (seconds since 1970); None where none was."""
-    began = (report["time/began_s"] for record in ledger.records.values() for report in record.reports)
-    return min((began_s for began_s in began if began_s >= since_s), default=None)
+    """When the first training step since `since_s` was made (seconds since 1970); None where none was.
+
+    A step's time is by the clock of the node that made it, which may be wrong: it was after `since_s`, and before this
+    process heard of its epoch.
+    """
+    told = ((record, report) for record in ledger.records.values() for report in record.reports)
+    began = ((report["time/began_s"], record.heard_s[int(report["epoch"])]) for record, report in told)
+    return min((max(since_s, min(began_s, heard_s)) for began_s, heard_s in began if heard_s >= since_s), default=None)
 
 
 def last_end_s(ledger: Ledger, since_s: float = 0.0) -> float | None:

@@ -110,11 +110,13 @@ def confirm(
     objective: str,
     searched: Sequence[Candidate] = (),
     further: Sequence[int] = (),
+    reserve: Iterable[Candidate] = (),
 ) -> Confirmation | None:
     """The winner by its mean over fresh seeds, and its baselines; None where too few trainings came to their end.
 
     A candidate that came to its end in fewer seeds than another ranks behind it: else one that diverges in most seeds
-    could win by the few that it survived. A winner that fails in all further ones but one is judged by those that chose
+    could win by the few that it survived. With several objectives, where candidates are no rivals, that holds for those
+    that fail in half of the seeds. A winner that fails in all further ones but one is judged by those that chose
     it, which flatters it.
 
     Args:
@@ -123,9 +125,15 @@ def confirm(
         objective: what the winner is best in.
         searched: the best trials of the search without a teacher; the best of them becomes a baseline.
         further: seeds to judge the winner by; none where there is no choice, and so no luck in it.
+        reserve: who is trained in the place of candidates of whom none came to its end in two seeds, one by one.
     """
     train([*candidates, *searched])
     chosen, rival = _best_of(candidates, objective), _best_of(searched, objective)
+    others = iter(reserve)
+    while chosen is None and (another := next(others, None)) is not None:
+        train([another])
+        candidates = [*candidates, another]
+        chosen = _best_of(candidates, objective)
     if chosen is None:
         return None
     judged = [chosen] if rival is None else [chosen, rival]
@@ -163,7 +171,13 @@ def _trained_again(
 
 def _best_of(candidates: Iterable[Candidate], objective: str) -> Candidate | None:
     able = (candidate for candidate in candidates if candidate.is_confirmed)
-    return max(able, key=lambda each: (len(each.reports), each.merit(objective)), default=None)
+    return max(able, key=lambda each: (_endurance(each), each.merit(objective)), default=None)
+
+
+def _endurance(candidate: Candidate) -> int:
+    if len(candidate.config.search.objectives) > 1:
+        return int(2 * len(candidate.reports) > len(candidate.seeds))
+    return len(candidate.reports)
 
 
 def candidates_of(space: Space, records: list[TrialRecord], seeds: list[int], search: str = "trial") -> list[Candidate]:

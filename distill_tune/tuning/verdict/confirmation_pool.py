@@ -94,7 +94,8 @@ class ConfirmationPool:
         Raises:
             DistillTuneError: a worker could not be kept running, or could not write a student; --resume goes on.
         """
-        runs = [Training(candidate, seed, self._retries) for candidate in candidates for seed in candidate.seeds]
+        retries = self._retries if self._lanes == 1 else max(1, self._retries)  # one lane's death is that of all
+        runs = [Training(candidate, seed, retries) for candidate in candidates for seed in candidate.seeds]
         known = [training for training in runs if self._runs.is_known(training.candidate, training.seed)]
         names = {training.name for training in known}
         asked, alike = told_apart((run for run in runs if run.name not in names), [*self._met, *known])

@@ -5,6 +5,7 @@ Asked by one thread a worker at a time; the lock is the ledger's.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,12 @@ from distill_tune.weights import are_whole
 
 WEIGHTS = "confirmation"
 """The folder of a search with the students of its confirmation."""
+
+
+def _is_of(record: TrialRecord, candidate: Candidate, seed: int) -> bool:
+    """Whether it is of that candidate: baselines are called alike, whosoever they are."""
+    of_both = (confirmation_record(candidate, seed), record)
+    return len({json.dumps(each.values, sort_keys=True) for each in of_both}) == 1
 
 
 class ConfirmationRuns:
@@ -42,7 +49,7 @@ class ConfirmationRuns:
     def is_known(self, candidate: Candidate, seed: int) -> bool:
         """Whether the training ended in an earlier session; then its outcome is taken from there."""
         record, weights = self._known.get(candidate.run_name(seed)), self._weights(candidate, seed)
-        if record is None or record.status is Status.RUNNING:
+        if record is None or record.status is Status.RUNNING or not _is_of(record, candidate, seed):
             return False
         folds = (fold_weights(weights, number) for number in range(candidate.config.data.folds or 0))
         if record.status is Status.COMPLETED and not all(map(are_whole, (weights, *folds))):

@@ -47,6 +47,7 @@ def complete(
         "verdict": verdicts_of(winner, [b.name for b in baselines], examination),
         **summary.selection_bias(winner, ledger.objective, ledger.sign),
         "flattered": confirmation.is_flattered,
+        **summary.failures(confirmation),
     }
     card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation))
     left_out = write_student_folder(folder, winner.config, preparation.dataset, weights, card)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.clock import Clock, training_share
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.confirmation import Candidate, Confirmation
 from distill_tune.tuning.verdict.rungs import rung_report
 
 if TYPE_CHECKING:
@@ -78,6 +79,14 @@ def best_of(winner: Candidate, seed: int, examination: Examination, cost: dict[s
         "validation": validation_of(winner),
         "test": test_of(examination.by_candidate[winner.name]),
     }
+
+
+def failures(confirmation: Confirmation) -> dict[str, Any]:
+    """`failed_seeds` and `not_compared` of the summary: what did not come to its end in the confirmation."""
+    failed = Counter[str]()
+    for each in confirmation.failed:  # the winner may be there twice, of the seeds that chose it and the further ones
+        failed[each.name] += len(each.seeds) - len(each.reports)
+    return {"failed_seeds": dict(failed), "not_compared": [each.name for each in confirmation.left_out]}
 
 
 def teacher_of(teacher: LoadedTeacher, examination: Examination, input_shape: tuple[int, ...]) -> dict[str, Any]:

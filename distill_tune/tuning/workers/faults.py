@@ -7,7 +7,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from ray.exceptions import RayActorError
+from ray.exceptions import OutOfMemoryError, RayActorError
 
 from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import LOGS
@@ -20,10 +20,10 @@ def spoils_process(error: BaseException) -> bool:
     """Whether whatever this process trained next would fail with the same error.
 
     After an illegal access or a failed assertion on the device, CUDA answers nothing else until the process ends. Nor
-    does the mailbox of several workers answer again once it is lost. Short memory is not such a case, nor is what
-    another process has said of itself.
+    does the mailbox of several workers answer again once it is lost, be it to Ray's memory monitor. Short memory of
+    this process is not such a case, nor is what another has said of itself.
     """
-    if isinstance(error, RayActorError):
+    if isinstance(error, RayActorError | OutOfMemoryError):
         return True
     if isinstance(error, DistillTuneError) or "out of memory" in str(error):
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -23,26 +24,39 @@ _PATIENCE_S = 10.0
 
 
 @contextmanager
-def files_of(folder: Path, is_alone: bool = True) -> Iterator[Files]:
+def files_of(folder: Path) -> Iterator[Files]:
     """The files of a folder, for the workers of a session wherever in the cluster they are.
 
-    Where the session `is_alone` in the folder, what a killed one before it has brought to nodes goes.
+    What a killed session before it has brought to nodes goes. A session holds a lock on its mark, since another search
+    may be at work in the cache that they share.
     """
-    for left in folder.glob(f"{MARK}*") if is_alone else ():
-        _forget(left)
+    for left in folder.glob(f"{MARK}*"):
+        if _is_of_a_killed_one(left):
+            _forget(left)
     if is_own():
         yield Files(folder)
         return
     mark = secrets.token_hex(16)
     told = folder / f"{MARK}{mark}"
-    told.touch()
-    disk = disk_of_this_node(mark)
+    with told.open("w") as held:
+        with suppress(OSError):  # of a file system without locks
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        disk = disk_of_this_node(mark)
+        try:
+            yield Files(folder, mark)
+        finally:
+            with suppress(ray.exceptions.RayError):  # of a cluster that has gone, and its nodes' disks with it
+                _forget(told)
+                ray.kill(disk)
+
+
+def _is_of_a_killed_one(mark: Path) -> bool:
     try:
-        yield Files(folder, mark)
-    finally:
-        with suppress(ray.exceptions.RayError):  # of a cluster that has gone, and its nodes' disks with it
-            _forget(told)
-            ray.kill(disk)
+        with mark.open("r+") as left:  # NFS locks what may be written to
+            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except OSError:  # it is held, has just gone, or cannot be
+        return False
 
 
 def _forget(told: Path) -> None:

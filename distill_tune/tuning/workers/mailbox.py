@@ -12,6 +12,12 @@ _PATIENCE_S = 1.0
 """How long a trial hears nothing of workers that are not up."""
 
 
+class RunFault(str):
+    """Why the whole run has ended: no fault of the assignment in hand."""
+
+    __slots__ = ()
+
+
 class Mailbox:
     """An actor between a trial and the workers of its group; every method but `fail` is asked by one side only.
 
@@ -27,7 +33,7 @@ class Mailbox:
         self._delivered = 0.0
         """The last epoch that the trial has been told of."""
         self._closed = False
-        self._fault: str | None = None
+        self._fault: RunFault | None = None
         self._wanted = False
         self._are_up = False
         """Whether workers have asked for an assignment, and none has died since."""
@@ -83,8 +89,8 @@ class Mailbox:
 
     async def fail(self, text: str) -> None:
         """The whole run has failed, for this assignment and every later one."""
-        self._fault = text
-        await self._reports.put(text)
+        self._fault = RunFault(text)
+        await self._reports.put(self._fault)
 
     async def next_assignment(self) -> tuple[int, Assignment] | None:
         """From rank 0: the assignment in hand once its next epoch is wanted; None when closed.

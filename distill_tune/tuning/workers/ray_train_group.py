@@ -24,6 +24,7 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError, StorageError, TrainingError, one_line
+from distill_tune.tuning.cluster.connection import QUIET
 from distill_tune.tuning.cluster.pinning import on_this_node
 from distill_tune.tuning.cluster.places import drop_waiting_places
 from distill_tune.tuning.state.records import Report
@@ -31,14 +32,19 @@ from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.checkpoints import read_checkpoint
 from distill_tune.tuning.workers.faults import log_fault
 from distill_tune.tuning.workers.files import Files
-from distill_tune.tuning.workers.mailbox import Mailbox
+from distill_tune.tuning.workers.mailbox import Mailbox, RunFault
 from distill_tune.tuning.workers.torch_backend import LateTorchConfig
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp, train
 
 _RESTARTS = 3
 _SHUTDOWN_TIMEOUT_S = 30.0
-_LONGEST_WAIT_S = "86400"
-"""For places on a busy cluster: no fault of a trial, which Ray Train would have failed after four minutes."""
+_SETTINGS = {
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    # For places on a busy cluster: no fault of a trial, which Ray Train would have failed after four minutes.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "86400",
+}
+"""Of Ray Train, which hands them on to its controller."""
 _BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 """Backends of the process group: what rank 0 tells the others is no tensor of a GPU, and must not take one's memory and
 time."""
@@ -65,8 +71,8 @@ class RayTrainGroup(WorkerGroup):
 
     def start(self) -> None:
         """Start the run in a thread; its workers come up while the first assignment is on its way."""
-        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", _LONGEST_WAIT_S)
+        for name, value in (QUIET | _SETTINGS).items():  # of a cluster that others have started no process has them
+            os.environ.setdefault(name, value)
         _name_the_cluster()
         self._mailbox = mailbox_here(self._retries)
         cpus, gpus = self._resources.cpus_per_worker, self._resources.gpus_per_worker
@@ -92,14 +98,25 @@ class RayTrainGroup(WorkerGroup):
 
     def assign(self, assignment: Assignment) -> None:
         """Hand the assignment to the workers; what they are at work on ends after its epoch."""
+        self._assignment, self._tries = assignment, 1 + self._retries
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        self._tries -= 1
         if not (self._is_open and self._thread.is_alive()):  # shut down, or failed for good: no fault of this trial
             ray.kill(self._mailbox)
+            if self._is_open:  # a controller that has died leaves its own, for nobody
+                drop_waiting_places()
             self.start()
-        ray.get(self._mailbox.assign.remote(assignment))
+        ray.get(self._mailbox.assign.remote(self._assignment))
 
     def next_report(self) -> Report:
-        """Let the workers train one epoch, if there are any."""
+        """Let the workers train one epoch, if there are any; where the run itself has failed, another is started."""
         report = ray.get(self._mailbox.next_report.remote())
+        if isinstance(report, RunFault) and self._tries:
+            self._thread.join(_SHUTDOWN_TIMEOUT_S)
+            self._hand_out()
+            raise WorkersAreNotUp
         if report is None:
             raise WorkersAreNotUp
         if isinstance(report, str):

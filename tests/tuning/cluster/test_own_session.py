@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from searches import NO_PROGRAMS
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
 
@@ -24,27 +23,6 @@ with Connection(None, ResourcesConfig()) as connection:
     print(latest.readlink().name)
     exec(sys.argv[1])
 """
-
-LOSS = """
-import sys
-from distill_tune.distillation.losses import Loss
-
-class Mine(Loss):
-    uses_temperature = False
-    breaks: bool = False
-
-    def soft(self, student_logits, teacher_logits, temperature):
-        if self.breaks and "default_worker" in " ".join(sys.orig_argv):
-            raise ValueError("broken in a worker")
-        return (student_logits - teacher_logits).square().mean()
-"""
-SEARCH = [
-    *("search_spaces/digits.toml", "--trials", "2", "--set", "confirm.top=1", "--set", "confirm.seeds=2"),
-    *("--set", "teacher.train.epochs=1", "--set", "teacher.views=1", "--set", "search.max_epochs=1"),
-    *("--set", "resources.concurrent_trials=1", "--set", "optim.precision='float32'"),
-    *("--set", "loss.kind='my_loss:Mine'", "--set", "loss.soft_weight=0.5"),
-    *NO_PROGRAMS,
-]
 
 
 @pytest.fixture
@@ -88,15 +66,3 @@ def test_the_logs_stay_where_something_has_failed(below: Path, line: str) -> Non
     name = use(below, line)
     assert any((below / name / "logs").iterdir())
     assert (below / "session_latest").readlink() == below / name
-
-
-@pytest.mark.parametrize("breaks", [False, True])
-def test_a_search_leaves_the_logs_if_a_trial_has_failed(below: Path, tmp_path: Path, breaks: bool) -> None:
-    (tmp_path / "my_loss.py").write_text(LOSS)
-    environment = {**os.environ, "RAY_TMPDIR": str(below.parent)}
-    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environment.get("PYTHONPATH", "")])
-    given = [*SEARCH, "--storage", str(tmp_path), "--set", f'loss."my_loss:Mine".breaks={str(breaks).lower()}']
-    command = [sys.executable, "-m", "distill_tune.search", *given]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False, env=environment)
-    assert done.returncode == breaks, done.stdout + done.stderr
-    assert len([*below.glob("session_2*")]) == breaks

@@ -21,6 +21,8 @@ from distill_tune.tuning.cluster.connection import Connection, check_answers, ch
 from distill_tune.tuning.cluster.nodes import Answer, Nodes, ask_from_here, check_answer
 from distill_tune.tuning.state.logbook import Logbook
 
+NODE = {"NodeID": "none of this cluster", "NodeManagerHostname": "a", "NodeManagerAddress": "10.0.0.7"}
+
 
 def test_a_node_reads_what_the_driver_wrote_and_leaves_its_own_word(tmp_path: Path) -> None:
     (tmp_path / "driver").write_text("token")
@@ -181,5 +183,23 @@ def test_a_node_that_is_still_busy_with_its_environment_is_named_and_waited_for(
 
     monkeypatch.setattr(nodes, "_PATIENCE_S", 0.1)
     said: list[str] = []
-    assert nodes._answer_of("node a", slow.remote(), said.append) == Answer("token")
-    assert said == ["waiting for node a, which may still be installing the job's runtime environment"]
+    assert nodes._answer_of(NODE, slow.remote(), said.append) == Answer("token")
+    assert said == ["waiting for node a (10.0.0.7), which may still be installing the job's runtime environment"]
+
+
+@pytest.mark.ray
+def test_a_node_that_has_left_since_it_was_asked_is_told_of_and_no_fault(a_ray: None) -> None:
+    import ray
+
+    @ray.remote(num_cpus=0, max_retries=0)
+    def lost() -> None:
+        import os
+
+        os._exit(1)
+
+    said: list[str] = []
+    assert nodes._answer_of(NODE, lost.remote(), said.append) is None
+    assert said == ["node a (10.0.0.7) has left the cluster"]
+    (here,) = ray.nodes()
+    with pytest.raises(ConfigError, match="cannot run this package"):
+        nodes._answer_of(here, lost.remote(), said.append)

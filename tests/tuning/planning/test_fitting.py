@@ -109,6 +109,16 @@ def test_time_that_cannot_pay_for_the_full_budget_lowers_it_and_says_so(
     assert said == ["10m pay for 6 epochs a training, not 81"]
 
 
+def test_time_that_cannot_even_pay_for_a_first_comparison_is_said_to_be_too_short(
+    preparation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "estimated_epoch_s", lambda space, dataset: 1e3)
+    found, said = fitted(preparation, search={"max_epochs": 81, "time": "10m"})
+    assert found.space.config.search.max_epochs == 3
+    least = "10m pay for 3 epochs a training at most, the fewest that can be compared, not 81"
+    assert said == [f"{least}; the search may take longer"]
+
+
 def test_time_is_not_shortened_by_what_a_processor_takes_where_trials_have_gpus(preparation: Any) -> None:
     """None is here; else an epoch is timed on it."""
     gpus = {"resources": {"gpus_per_worker": 1}, "search": {"max_epochs": 81, "time": "1s"}}
@@ -140,6 +150,26 @@ def test_a_latency_that_is_known_is_not_measured_again(preparation: Any) -> None
     limits, config = Limits(space.config.limits, preparation.dataset), space.config
     limits.know_latencies(space, [TrialRecord(0, "0000", {}, latency_ms=12.5)])
     assert limits.latency_ms(config) == 12.5
+
+
+@pytest.mark.parametrize(
+    ("looks_ms", "limit_ms", "found_ms"),
+    [((9.0, 8.0, 3.0), 5.0, 3.0), ((9.0, 8.0, 7.0, 1.0), 5.0, 7.0), ((4.0, 1.0), 5.0, 4.0), ((9.0, 1.0), None, 9.0)],
+)
+def test_a_student_that_seems_too_slow_is_timed_more_often(
+    preparation: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    looks_ms: tuple[float, ...],
+    limit_ms: float | None,
+    found_ms: float,
+) -> None:
+    """While trials train, a student seems slower than it is."""
+    looks = iter(looks_ms)
+    monkeypatch.setattr(Limits, "_measure_latency_ms", lambda limits, key: next(looks))
+    space = space_with(limits={} if limit_ms is None else {"max_latency_ms": limit_ms})
+    limits = Limits(space.config.limits, preparation.dataset)
+    assert [limits.latency_ms(space.config) for _ in range(2)] == [found_ms, found_ms]
+    assert (limits.excess(space.config) == NO_EXCESS) == (limit_ms is None or found_ms <= limit_ms)
 
 
 @pytest.mark.parametrize(("total_s", "epochs"), [(1e9, 27), (60.0, 6), (1.0, 3)])

@@ -3,6 +3,7 @@
 import html
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,36 @@ def test_a_result_that_cannot_be_read_is_refused_in_one_line(
     tmp_path.chmod(0o700)
     said = "cannot be read (Permission denied); look at its permissions and its disk."
     assert capsys.readouterr().err == f"error: {tmp_path / 'search.toml'}: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("edited", "said"),
+    [
+        ('search = 3\n[data]\nsource = "digits"\n', "[search]: must be a section with keys of its own, but got 3."),
+        ('[search]\nobjectives = ["val/acuracy"]\n', "search.objectives"),
+    ],
+)
+def test_a_configuration_that_somebody_has_spoilt_is_refused_with_its_name(
+    edited: str, said: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(folder, spoilt)
+    (spoilt / "search.toml").write_text(edited)
+    assert main([str(spoilt)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {spoilt / 'search.toml'}: {said}")
+    assert told.count("\n") == 1
+
+
+def test_links_that_lead_to_themselves_are_no_result_and_no_page(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert main([str(loop)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main([str(folder), "-o", str(loop)]) == 0
+    assert loop.read_text().startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.parametrize("others", [[], ["{other}"]])

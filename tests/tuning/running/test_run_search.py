@@ -20,6 +20,7 @@ from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.interrupts import heard
 from distill_tune.tuning.running import tune_adapters
 from distill_tune.tuning.running.controller import Controller
+from distill_tune.tuning.running.place_actors import PlaceActors
 from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.running.tune_adapters import ConductedScheduler, Kept, Waiting
 from distill_tune.tuning.state.ledger import Watcher
@@ -30,12 +31,15 @@ from distill_tune.tuning.workers.trial import DIED
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures("a_ray")]
 
 
-def test_all_trials_end_in_the_ledger(tmp_path: Path, preparation: Any) -> None:
+def test_all_trials_end_in_the_ledger_and_nothing_is_held_afterwards(tmp_path: Path, preparation: Any) -> None:
     conductor, context = searched(tmp_path, preparation, trials=12)
     run_search(conductor, context)
     ledger = conductor.ledger
     assert ledger.count(Status.COMPLETED, Status.STOPPED) == ledger.count() == 12
     assert ledger.count(Status.COMPLETED) >= 1
+    created = [group for group in ray.util.placement_group_table().values() if group["state"] == "CREATED"]
+    assert created == []
+    assert not (tmp_path / "tune").exists()
 
 
 class LookAtPlaces(Watcher):
@@ -68,11 +72,13 @@ def test_what_has_ended_is_forgotten_by_tune_and_leaves_no_folder(
     tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known: list[int] = []
+    asked: list[int] = []
 
     class Counting(Controller):
         def on_step_end(self) -> None:
             super().on_step_end()
             known.append(len(self._trials) + len(self._stopped_trials) + len(self._trials_to_cache))
+            asked.append(max(map(len, self._actor_manager._tracked_actors_to_task_futures.values()), default=0))
             assert [path.name for path in Path(self._storage.experiment_driver_staging_path).iterdir()] == ["trials"]
 
     monkeypatch.setattr("distill_tune.tuning.running.controller.Controller", Counting)
@@ -80,14 +86,7 @@ def test_what_has_ended_is_forgotten_by_tune_and_leaves_no_folder(
     run_search(conductor, replace(context, group_of=untrained))
     assert conductor.ledger.count(Status.COMPLETED) == 20
     assert max(known) <= 2
-
-
-def test_nothing_is_held_when_a_search_is_over(tmp_path: Path, preparation: Any) -> None:
-    conductor, context = searched(tmp_path, preparation, trials=3)
-    run_search(conductor, context)
-    created = [group for group in ray.util.placement_group_table().values() if group["state"] == "CREATED"]
-    assert created == []
-    assert not (tmp_path / "tune").exists()
+    assert max(asked) == 1, "what an actor has answered is forgotten"
 
 
 def test_one_place_and_one_seed_give_the_same_trials_to_the_bit(tmp_path: Path, preparation: Any) -> None:
@@ -236,14 +235,47 @@ def test_a_user_who_interrupts_gets_every_trial_ended_and_accounted_for(tmp_path
     assert conductor.ledger.count() < 500
 
 
-def test_a_killed_trial_actor_costs_no_trial(tmp_path: Path, preparation: Any) -> None:
+def test_a_killed_trial_actor_costs_no_trial_and_tune_writes_no_file_of_it(
+    tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: set[str] = set()
+
+    class Looking(Controller):
+        def on_step_end(self) -> None:
+            super().on_step_end()
+            staging = Path(self._storage.experiment_driver_staging_path)
+            written.update(path.name for path in staging.rglob("*") if path.is_file())
+
+    monkeypatch.setattr("distill_tune.tuning.running.controller.Controller", Looking)
     killer = ActorKiller("ray::Trial")
     conductor, context = searched(tmp_path, preparation, killer, trials=6, max_epochs=60, scheduler="none")
     run_search(conductor, context)
     assert killer.done
+    assert written == set()
     assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 6
     for record in conductor.ledger.records.values():
         assert [report["epoch"] for report in record.reports] == list(range(1, 61))
+
+
+def test_an_actor_that_ray_has_killed_for_its_memory_costs_no_trial(
+    tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of such a one Ray gives no error of a dead actor."""
+    killed = list[Exception]()
+    resolve = PlaceActors._actor_task_resolved
+
+    def resolved(actors: PlaceActors, tracked_actor_task: Any, result: Any) -> None:
+        if killed or not isinstance(result, dict):
+            resolve(actors, tracked_actor_task, result)
+        else:
+            killed.append(ray.exceptions.OutOfMemoryError("the memory of its node is used up"))
+            actors._actor_task_failed(tracked_actor_task, killed[0])
+
+    monkeypatch.setattr(PlaceActors, "_actor_task_resolved", resolved)
+    conductor, context = searched(tmp_path, preparation, trials=4, scheduler="none", retries=1)
+    run_search(conductor, context)
+    assert len(killed) == 1
+    assert conductor.ledger.count(Status.COMPLETED) == conductor.ledger.count() == 4
 
 
 def test_a_place_that_dies_before_a_trial_has_begun_costs_no_trial_though_there_are_no_retries(

@@ -40,7 +40,10 @@ def test_several_workers_that_wait_for_places_are_told_of_and_can_be_interrupted
 @pytest.fixture
 def another_ray() -> Iterator[None]:
     """A second cluster on this machine, of another program."""
-    code = "import ray; ray.init(address='local', num_cpus=1, log_to_driver=False); print('up', flush=True); input()"
+    code = (
+        "from distill_tune.tuning.cluster.own_ray import start_own_ray;"
+        "start_own_ray(False, log_to_driver=False, num_cpus=1); print('up', flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from small import TABLES, VALUES
 
 from distill_tune.config import Space
 from distill_tune.config.writing import as_toml
-from distill_tune.tuning.deciding.budget import Budget
+from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import Entry, Logbook
@@ -24,11 +26,18 @@ from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 HERE = Path(__file__).parents[1]
 
 
-def search(storage: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def rays() -> Iterator[Path]:
+    """Where a Ray keeps its sessions; the path is short enough for sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def search(storage: Path, rays: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-m", "distill_tune.search", "--storage", str(storage), "--name", "s", *arguments],
-        env={**os.environ, "PYTHONPATH": paths, "BROKEN_WHILE": str(storage / "broken")},
+        env={**os.environ, "PYTHONPATH": paths, "BROKEN_WHILE": str(storage / "broken"), "RAY_TMPDIR": str(rays)},
         capture_output=True,
         text=True,
         timeout=200,
@@ -38,19 +47,24 @@ def search(storage: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.ray
 @pytest.mark.timeout(420)
-def test_a_search_all_of_whose_trials_failed_is_tried_again_with_as_many_trials(tmp_path: Path) -> None:
-    """Fewer than five, so that nothing but their number ends it."""
+def test_a_search_all_of_whose_trials_failed_leaves_rays_logs_and_is_tried_again_with_as_many_trials(
+    tmp_path: Path, rays: Path
+) -> None:
+    """Fewer than five, so that nothing but their number ends it; the one that ends well leaves no logs."""
     tables = {**TABLES, "loss": {"kind": "broken_loss:BrokenForAWhile"}, "confirm": {"top": 1, "seeds": 2}}
     tables["search"] = {"max_epochs": 3, "trials": 3}
     (tmp_path / "space.toml").write_text(as_toml(Space.parse(tables)))
     (tmp_path / "broken").touch()
-    first = search(tmp_path, str(tmp_path / "space.toml"))
+    first = search(tmp_path, rays, str(tmp_path / "space.toml"))
     assert first.returncode == 1, first.stdout + first.stderr
     assert "no trial could be used; the first said: RuntimeError: CUDA out of memory" in first.stderr
     assert "--resume tries it again" in first.stderr
+    (left,) = rays.glob("ray/session_2*")
+    assert any((left / "logs").iterdir())
     (tmp_path / "broken").unlink()
-    second = search(tmp_path, "--resume")
+    second = search(tmp_path, rays, "--resume")
     assert second.returncode == 0, second.stdout + second.stderr
+    assert [*rays.glob("ray/session_2*")] == [left]
     found = json.loads((tmp_path / "s" / "summary.json").read_text())
     assert (found["status"], found["trials"]["total"], found["trials"]["failed"]) == ("complete", 3, 0)
     book = [json.loads(line) for line in (tmp_path / "s" / "ledger.jsonl").read_text().splitlines()]
@@ -136,3 +150,14 @@ def test_a_search_without_a_usable_trial_has_its_whole_budget_again(tmp_path: Pa
     logbook.release()
     history = History.of(tmp_path)
     assert (history.records, history.ended_by, history.spent_s, history.search_s) == ({}, None, 0.0, 0.0)
+
+
+def test_so_has_one_that_gave_up_though_a_trial_has_come_to_an_epoch_since(tmp_path: Path) -> None:
+    logbook = told(
+        tmp_path, *(ended(f"{n:04d}", Status.FAILED) for n in range(5)), ended("0005", Status.INTERRUPTED, 0.5)
+    )
+    logbook.write(Entry.SEARCHED, ended_by=Reason.FAILURES)
+    logbook.write(Entry.FAILED)
+    logbook.release()
+    history = History.of(tmp_path)
+    assert (history.records, history.ended_by, history.spent_s) == ({}, None, 0.0)

@@ -186,7 +186,7 @@ def test_a_training_whose_last_epoch_was_heard_but_not_its_end_is_complete_once_
     """The session before this one was killed between the two."""
     seed = winner.seeds[0]
     reports = [{"epoch": epoch, "val/accuracy": 0.5, "val/loss": 1.0} for epoch in range(1, 10)]
-    heard = TrialRecord(-1, winner.run_name(seed), {}, group="confirm-trial-0007", reports=reports)
+    heard = TrialRecord(-1, winner.run_name(seed), winner.source.values, group="confirm-trial-0007", reports=reports)
     fresh, ledger = winner.again([seed]), Ledger()
     known = {heard.trial_id: heard}
     with pool_of(1, ledger, Budget(1), known=known) as pool:

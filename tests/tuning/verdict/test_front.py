@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill_tune.config import Space
+from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.dominance import dominates
 from distill_tune.tuning.session import Session
 from distill_tune.tuning.showing.tally import Tally
@@ -105,9 +106,24 @@ def test_candidates_of_the_search_without_a_teacher_are_chosen_as_those_of_the_s
     ledger = ledger_of(*FRONT)
     for record in ledger.records.values():
         record.values = {"optim.learning_rate": 0.01 + record.number / 1000}
-    session: Any = SimpleNamespace(baseline_search=SimpleNamespace(ledger=ledger, space=small_space))
-    searched = Session._searched_without_teacher(session, ConfirmationPlan(top=3, seeds=2, searches=2), [1, 2])
+    baseline = SimpleNamespace(ledger=ledger, space=small_space, ended_by=Reason.TRIALS)
+    session: Any = SimpleNamespace(baseline_search=baseline)
+    plan = ConfirmationPlan(top=3, seeds=2, searches=2)
+    searched = Session._searched_without_teacher(session, plan, [1, 2])
     assert [each.source for each in searched] == candidates(ledger)[:3]
+
+
+def test_of_a_search_that_has_given_up_nothing_is_confirmed(small_space: Space) -> None:
+    """One that was at work then may have come to an epoch since."""
+    ledger, said = ledger_of(*FRONT), list[str]()
+    baseline = SimpleNamespace(ledger=ledger, space=small_space, ended_by=Reason.FAILURES)
+    session: Any = SimpleNamespace(baseline_search=baseline, reporter=SimpleNamespace(tell=said.append))
+    assert Session._searched_without_teacher(session, ConfirmationPlan(top=3, seeds=2, searches=2), [1, 2]) == []
+    assert said == ["warning: no trial of the search without a teacher could be used; nothing is said of it"]
+    main: Any = SimpleNamespace(
+        _search=lambda: None, main=SimpleNamespace(ended_by=Reason.FAILURES), _failed=lambda: {"status": "failed"}
+    )
+    assert Session._in_order(main) == {"status": "failed"}
 
 
 def test_the_front_in_words_has_its_ends() -> None:

@@ -37,3 +37,20 @@ def test_a_run_whose_student_a_lost_machine_has_not_kept_whole_is_made_again(
     runs = ConfirmationRuns(Ledger(), known, tmp_path, Prepared(tmp_path, None), HERE)
     assert runs.is_known(candidate, 1000) is not bool(damaged)
     assert [*candidate.reports] == ([] if damaged else [1000])
+
+
+def test_a_baseline_of_another_winner_is_made_again(tmp_path: Path) -> None:
+    """It has the same name and the same seed."""
+    values = [{**VALUES, "optim.learning_rate": rate} for rate in (0.01, 0.02)]
+    space = Space.parse({**TABLES, "optim": {"learning_rate": {"log": [0.001, 0.1]}}})
+    ours, theirs = (
+        Candidate("no_teacher", space.at(each), [1000], TrialRecord(number, f"{number:04d}", each))
+        for number, each in enumerate(values)
+    )
+    name = ours.run_name(1000)
+    write_weights(tmp_path / WEIGHTS / f"{name}.safetensors", {"weight": torch.ones(8)})
+    report = {"epoch": 9.0, "val/accuracy": 0.5}
+    known = {name: TrialRecord(-1, name, values[0], status=Status.COMPLETED, reports=[report])}
+    runs = ConfirmationRuns(Ledger(), known, tmp_path, Prepared(tmp_path, None), HERE)
+    assert not runs.is_known(theirs, 1000)
+    assert runs.is_known(ours, 1000)

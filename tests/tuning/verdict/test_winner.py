@@ -1,6 +1,7 @@
 """Who wins a confirmation, what is said of those that failed in it, and how lucky the winner was in the search."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from small import TABLES
@@ -42,6 +43,38 @@ def test_a_baseline_that_fails_in_a_seed_is_told_too_and_one_with_no_failure_is_
     found = confirm([candidate(7)], surviving(no_teacher=(4, 0.5)), "val/accuracy")
     assert found is not None
     assert failures_in_words(found) == ["warning: no_teacher failed in 1 of its 5 seeds from 5 on"]
+
+
+def test_where_no_candidate_comes_to_its_end_in_two_seeds_the_next_best_are_tried_in_their_place() -> None:
+    train = surviving(trial_0007=(1, 0.99), trial_0003=(0, 0.0), trial_0004=(3, 0.8))
+    reserve = iter([candidate(3), candidate(4), candidate(9)])
+    found = confirm([candidate(7)], train, "val/accuracy", reserve=reserve)
+    assert found is not None
+    assert found.winner.name == "trial-0004"
+    assert [each.name for each in found.failed] == ["trial-0007", "trial-0003", "trial-0004"]
+    assert [each.name for each in reserve] == ["trial-0009"], "nobody is trained for nothing"
+    assert confirm([candidate(7)], train, "val/accuracy", reserve=[candidate(3)]) is None
+
+
+@pytest.mark.parametrize(("survived", "winner"), [(3, "trial-0007"), (2, "trial-0003")])
+def test_of_several_objectives_the_most_accurate_wins_unless_it_fails_in_half_of_its_seeds(
+    survived: int, winner: str
+) -> None:
+    search = CONFIG.search.model_copy(update={"objectives": ["val/accuracy", "parameters"]})
+    several = CONFIG.model_copy(update={"search": search})
+    both = [replace(candidate(number), config=several) for number in (7, 3)]
+    found = confirm(both, surviving(trial_0007=(survived, 0.99), trial_0003=(5, 0.9)), "val/accuracy")
+    assert found is not None
+    assert found.winner.name == winner
+
+
+def test_what_failed_and_what_could_not_be_compared_stands_in_the_summary() -> None:
+    found = confirm([candidate(7)], surviving(trial_0007=(3, 0.9), no_teacher=(1, 0.5)), "val/accuracy")
+    assert found is not None
+    assert summary.failures(found) == {
+        "failed_seeds": {"trial-0007": 2, "no_teacher": 4},
+        "not_compared": ["no_teacher"],
+    }
 
 
 def by_seed(accuracies: dict[str, dict[int, float]], trained: list[tuple[str, int]]) -> Callable[..., None]:

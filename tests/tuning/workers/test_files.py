@@ -182,10 +182,14 @@ def test_what_a_session_or_a_killed_one_before_it_has_left_on_nodes_goes_and_so_
 
 @pytest.mark.usefixtures("joined")
 def test_what_a_session_beside_this_one_has_left_on_nodes_stays(tmp_path: Path) -> None:
-    (tmp_path / ".driver-0123").touch()
-    with files_of(tmp_path, is_alone=False):
-        pass
-    assert [path.name for path in tmp_path.iterdir()] == [".driver-0123"]
+    with files_of(tmp_path) as beside:
+        brought = Path(tempfile.gettempdir(), f"distill_tune-{beside.mark}")
+        brought.mkdir()
+        with files_of(tmp_path):
+            pass
+        assert brought.exists()
+        assert [path.name for path in tmp_path.iterdir()] == [f".driver-{beside.mark}"]
+    assert not brought.exists()
 
 
 def test_on_a_ray_of_ones_own_everybody_has_the_disk_and_nothing_is_left_in_the_folder(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ray.exceptions import ActorUnavailableError
+from ray.exceptions import ActorUnavailableError, OutOfMemoryError
 
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
@@ -120,6 +120,7 @@ def test_a_log_that_cannot_be_written_makes_a_fault_no_worse(tmp_path: Path) -> 
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), False),
         (ValueError("the user's own"), False),
         (ActorUnavailableError("its node is out of memory", None), True),
+        (OutOfMemoryError("killed by the memory monitor"), True),
     ],
 )
 def test_a_process_is_spoilt_by_what_its_gpu_or_its_lost_mailbox_does_not_recover_from(

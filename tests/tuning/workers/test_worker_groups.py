@@ -1,8 +1,6 @@
 """Both kinds of worker group behind one interface, on a real Ray."""
 
 import gc
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -165,11 +163,26 @@ def test_two_workers_report_what_one_reports(
 def test_a_killed_worker_costs_no_trial_its_reports_go_on(two_workers: WorkerGroup, assignment: Assignment) -> None:
     two_workers.assign(assignment)
     before = [next_report(two_workers) for _ in range(3)]
-    os.kill(a_train_worker().pid, signal.SIGKILL)
+    a_process_of("RayTrainWorker").kill()
     after = [next_report(two_workers) for _ in range(6)]
     undisturbed = all_reports(two_workers, assignment)
     assert [r["epoch"] for r in before + after] == list(range(1, 10))
     assert [r["val/loss"] for r in after] == pytest.approx([r["val/loss"] for r in undisturbed[3:]], abs=1e-6)
+
+
+def test_a_run_that_has_failed_by_itself_is_started_again_and_costs_no_trial(
+    two_workers: WorkerGroup, assignment: Assignment
+) -> None:
+    two_workers.assign(assignment)
+    before = [next_report(two_workers) for _ in range(3)]
+    a_process_of("TrainController").kill()
+    after = list[Report]()
+    while not after or after[-1]["epoch"] < 9:
+        after.append(next_report(two_workers))
+    found = {report["epoch"]: report["val/loss"] for report in before + after}  # what had been told is told again
+    undisturbed = all_reports(two_workers, assignment)
+    assert [*found] == list(range(1, 10))
+    assert [*found.values()] == pytest.approx([r["val/loss"] for r in undisturbed], abs=1e-6)
 
 
 @pytest.mark.parametrize("verb", ["start", "assign", "next_report", "shutdown"])
@@ -184,9 +197,9 @@ def tensors_alive() -> int:
     return sum(issubclass(type(each), torch.Tensor) for each in gc.get_objects())
 
 
-def a_train_worker() -> psutil.Process:
+def a_process_of(name: str) -> psutil.Process:
     seen = commands()
-    processes = [process for process, command in seen.items() if "RayTrainWorker" in command]
+    processes = [process for process, command in seen.items() if name in command]
     assert processes, list(seen.values())
     return processes[-1]
 
