@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from distill_tune.export.result_folder import BASELINE, TENSORBOARD
 from distill_tune.export.student_folder import BEST
+from distill_tune.tuning.confirm_phase import ConfirmPhase
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.interrupts import Interrupt
-from distill_tune.tuning.planning.examination_time import examination_s
-from distill_tune.tuning.planning.time_budget import Times, plan_confirmation
+from distill_tune.tuning.planning.time_budget import Times
 from distill_tune.tuning.search_context import SearchContext
 from distill_tune.tuning.search_phase import SearchPhase, claim_baseline
 from distill_tune.tuning.showing.display import Reporter
 from distill_tune.tuning.showing.tensorboard import TensorBoardWatcher
-from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import Entry
-from distill_tune.tuning.state.plan import ConfirmationPlan, num_searches
-from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.state.plan import num_searches
+from distill_tune.tuning.state.records import Status
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.clock import Clock, searched_s
-from distill_tune.tuning.verdict.confirmation import (
-    SEARCHED_NO_TEACHER,
-    Candidate,
-    Confirmation,
-    candidates_of,
-    confirm,
-    fresh_seeds,
-)
-from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
-from distill_tune.tuning.verdict.front import candidates, front_rows
+from distill_tune.tuning.verdict.confirmation import Confirmation
+from distill_tune.tuning.verdict.front import front_rows
 from distill_tune.tuning.verdict.remarks import (
     failures_in_words,
     left_out_in_words,
@@ -56,8 +45,7 @@ class Session:
         self.ledger = self.main.ledger
         self.baseline_search: SearchPhase | None = None
         """The search without a teacher, where there is one and it has begun."""
-        self.confirmation_ledger = Ledger(self.ledger.objective)
-        """The ledger of the confirmation's runs, once it has begun."""
+        self.confirming = ConfirmPhase(context, self.times, self.main, reporter, interrupt)
 
     def _budget(self) -> Budget:
         spent_s = self.claim.history.spent_s
@@ -81,7 +69,7 @@ class Session:
     @property
     def has_failures(self) -> bool:
         """Whether any training has failed."""
-        ledgers = [self.ledger, self.confirmation_ledger, *([s.ledger] if (s := self.baseline_search) else [])]
+        ledgers = [self.ledger, self.confirming.ledger, *([s.ledger] if (s := self.baseline_search) else [])]
         return any(ledger.count(Status.FAILED) for ledger in ledgers)
 
     def effort(self) -> dict[str, Any]:
@@ -153,80 +141,11 @@ class Session:
 
     def _confirm(self) -> Confirmation | None:
         """Train the best again, then the winner's baselines; None where there is nothing to confirm."""
-        best = candidates(self.ledger)
-        if not best:
-            return None
         began_s = time.monotonic()
-        plan = self.claim.history.plan or self._plan(best)
-        self.claim.logbook.write(Entry.CONFIRMING, plan=asdict(plan))
-        self._announce(plan)
-        confirmation = self._confirmed(best, plan)
-        self.clock.confirm_s = time.monotonic() - began_s
-        return confirmation
-
-    def _announce(self, plan: ConfirmationPlan) -> None:
-        if self.main.progress is not None:
-            self.main.progress.begin("Confirming", plan.num_runs)
-        whom = f"the best {plan.top}" if len(self.ledger.objectives) == 1 else f"{plan.top}, the front first"
-        of_each, winner = (" of each search", "both winners") if plan.searches > 1 else ("", "the winner")
-        seeds = f"in {plan.seeds} fresh seeds each"
-        then = f" {seeds}; then {winner} and two baselines in {plan.seeds} further ones"
-        self.reporter.say(
-            "Confirming", f"{whom}{of_each}" + (then if plan.chooses else f", and two baselines, {seeds}")
-        )
-
-    def _confirmed(self, best: list[TrialRecord], plan: ConfirmationPlan) -> Confirmation | None:
-        history = self.claim.history
-        fresh = fresh_seeds(self.config, 2 * plan.seeds, history.rounds)
-        seeds, further = fresh[: plan.seeds], fresh[plan.seeds :] if plan.chooses else []
-        searched = self._searched_without_teacher(plan, seeds)
-        self.confirmation_ledger = Ledger(self.ledger.objective, self.ledger.watchers, self.reporter.tell)
-        with ConfirmationPool(
-            min(self.context.room, plan.num_runs),
-            self.context.preparation.prepared,
-            self.config.resources,
-            self.claim.folder,
-            self.confirmation_ledger,
-            Budget(plan.num_runs, interrupt=self.interrupt),
-            history.confirmations,
-            self.main.lanes,
-            self.config.search.retries,
-            self.context.files,
-        ) as pool:
-            planned, reserve = (
-                candidates_of(self.space, best[: plan.top], seeds),
-                self._reserve(best[plan.top :], seeds),
-            )
-            return confirm(planned, pool.train, self.ledger.objective, searched, further, reserve)
-
-    def _reserve(self, best: list[TrialRecord], seeds: list[int]) -> Iterator[Candidate]:
-        """The next best, each only where none before it could be confirmed."""
-        for record in best:
-            if self.interrupt.requested:
-                return
-            self.reporter.tell(f"none of these came to its end in two seeds; trial {record.trial_id} is confirmed next")
-            yield from candidates_of(self.space, [record], seeds)
-
-    def _plan(self, best: list[TrialRecord]) -> ConfirmationPlan:
-        run_s = self.config.search.max_epochs * best[0].training_s / best[0].epochs
-        if folds := self.config.data.folds:
-            run_s *= folds / (folds - 1)  # the student of all folds is trained too
-        used_s = sum(phase.used_s for phase in (self.main, self.baseline_search) if phase is not None)
-        if self.times.total_s is None:
-            return plan_confirmation(self.config, len(best), run_s, None, self.context.room)
-        each_s = examination_s(self.space.at(best[0].values), self.context.preparation.dataset)
-        left_s = self.times.total_s - used_s
-        return plan_confirmation(self.config, len(best), run_s, left_s, self.context.room, each_s)
-
-    def _searched_without_teacher(self, plan: ConfirmationPlan, seeds: list[int]) -> list[Candidate]:
-        """The best of the search without a teacher, where there was one; chosen as those of the search itself."""
-        if self.baseline_search is None:
-            return []
-        has_failed = self.baseline_search.ended_by is Reason.FAILURES
-        best = [] if has_failed else candidates(self.baseline_search.ledger)
-        if not best:
-            self.reporter.tell("warning: no trial of the search without a teacher could be used; nothing is said of it")
-        return candidates_of(self.baseline_search.space, best[: plan.top], seeds, SEARCHED_NO_TEACHER)
+        try:
+            return self.confirming.run(self.baseline_search)
+        finally:
+            self.clock.confirm_s = time.monotonic() - began_s
 
     def _outcome(self, confirmation: Confirmation | None) -> dict[str, Any]:
         if confirmation is None:
@@ -246,11 +165,11 @@ class Session:
         return found
 
     def _failed(self) -> dict[str, Any]:
-        ledger = self.confirmation_ledger if self.confirmation_ledger.records else self.ledger
+        ledger = self.confirming.ledger if self.confirming.ledger.records else self.ledger
         messages = (record.message for record in ledger.with_status(Status.FAILED))
         assert self.main.conductor is not None
         first = next(messages, self.main.conductor.why_exhausted or "no trial came to its end in two seeds")
-        what = "no student could be confirmed" if self.confirmation_ledger.records else "no trial could be used"
+        what = "no student could be confirmed" if self.confirming.ledger.records else "no trial could be used"
         return {**self._head, **summary.failed(f"{what}; the first said: {first}")}
 
     def _interrupted(self) -> dict[str, Any]:

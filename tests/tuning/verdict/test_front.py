@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill_tune.config import Space
+from distill_tune.tuning.confirm_phase import ConfirmPhase
 from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.dominance import dominates
 from distill_tune.tuning.session import Session
@@ -106,19 +107,20 @@ def test_candidates_of_the_search_without_a_teacher_are_chosen_as_those_of_the_s
     ledger = ledger_of(*FRONT)
     for record in ledger.records.values():
         record.values = {"optim.learning_rate": 0.01 + record.number / 1000}
-    baseline = SimpleNamespace(ledger=ledger, space=small_space, ended_by=Reason.TRIALS)
-    session: Any = SimpleNamespace(baseline_search=baseline)
+    baseline: Any = SimpleNamespace(ledger=ledger, space=small_space, ended_by=Reason.TRIALS)
+    phase: Any = SimpleNamespace()
     plan = ConfirmationPlan(top=3, seeds=2, searches=2)
-    searched = Session._searched_without_teacher(session, plan, [1, 2])
+    searched = ConfirmPhase._searched_without_teacher(phase, baseline, plan, [1, 2])
     assert [each.source for each in searched] == candidates(ledger)[:3]
 
 
 def test_of_a_search_that_has_given_up_nothing_is_confirmed(small_space: Space) -> None:
     """One that was at work then may have come to an epoch since."""
     ledger, said = ledger_of(*FRONT), list[str]()
-    baseline = SimpleNamespace(ledger=ledger, space=small_space, ended_by=Reason.FAILURES)
-    session: Any = SimpleNamespace(baseline_search=baseline, reporter=SimpleNamespace(tell=said.append))
-    assert Session._searched_without_teacher(session, ConfirmationPlan(top=3, seeds=2, searches=2), [1, 2]) == []
+    baseline: Any = SimpleNamespace(ledger=ledger, space=small_space, ended_by=Reason.FAILURES)
+    phase: Any = SimpleNamespace(_reporter=SimpleNamespace(tell=said.append))
+    plan = ConfirmationPlan(top=3, seeds=2, searches=2)
+    assert ConfirmPhase._searched_without_teacher(phase, baseline, plan, [1, 2]) == []
     assert said == ["warning: no trial of the search without a teacher could be used; nothing is said of it"]
     main: Any = SimpleNamespace(
         _search=lambda: None, main=SimpleNamespace(ended_by=Reason.FAILURES), _failed=lambda: {"status": "failed"}

@@ -1,0 +1,125 @@
+"""The confirmation of a search: its best trials once more in fresh seeds, from wherever an earlier session left off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from distill_tune.tuning.deciding.budget import Budget, Reason
+from distill_tune.tuning.interrupts import Interrupt
+from distill_tune.tuning.planning.examination_time import examination_s
+from distill_tune.tuning.planning.time_budget import Times, plan_confirmation
+from distill_tune.tuning.search_context import SearchContext
+from distill_tune.tuning.search_phase import SearchPhase
+from distill_tune.tuning.showing.display import Reporter
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.logbook import Entry
+from distill_tune.tuning.state.plan import ConfirmationPlan
+from distill_tune.tuning.state.records import TrialRecord
+from distill_tune.tuning.verdict.confirmation import (
+    SEARCHED_NO_TEACHER,
+    Candidate,
+    Confirmation,
+    candidates_of,
+    confirm,
+    fresh_seeds,
+)
+from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
+from distill_tune.tuning.verdict.front import candidates
+
+
+class ConfirmPhase:
+    """Plans a confirmation, says what it is, and trains it."""
+
+    def __init__(
+        self, context: SearchContext, times: Times, main: SearchPhase, reporter: Reporter, interrupt: Interrupt
+    ):
+        """`main` is the search that is confirmed."""
+        self._context, self._claim, self._times = context, context.claim, times
+        self._space, self._config = context.fitted.space, context.fitted.space.config
+        self._main, self._reporter, self._interrupt = main, reporter, interrupt
+        self.ledger = Ledger(main.ledger.objective)
+        """Its trainings, once it has begun."""
+
+    def run(self, beside: SearchPhase | None) -> Confirmation | None:
+        """Train the best of the search, and of the one `beside` it; then the winner's baselines.
+
+        None where there is nothing to confirm, or nothing came to its end.
+
+        Raises:
+            DistillTuneError: it could not be finished.
+        """
+        best = candidates(self._main.ledger)
+        if not best:
+            return None
+        plan = self._claim.history.plan or self._plan(best, beside)
+        self._claim.logbook.write(Entry.CONFIRMING, plan=asdict(plan))
+        self._announce(plan)
+        return self._confirmed(best, plan, beside)
+
+    def _announce(self, plan: ConfirmationPlan) -> None:
+        if self._main.progress is not None:
+            self._main.progress.begin("Confirming", plan.num_runs)
+        whom = f"the best {plan.top}" if len(self._main.ledger.objectives) == 1 else f"{plan.top}, the front first"
+        of_each, winner = (" of each search", "both winners") if plan.searches > 1 else ("", "the winner")
+        seeds = f"in {plan.seeds} fresh seeds each"
+        then = f" {seeds}; then {winner} and two baselines in {plan.seeds} further ones"
+        self._reporter.say(
+            "Confirming", f"{whom}{of_each}" + (then if plan.chooses else f", and two baselines, {seeds}")
+        )
+
+    def _confirmed(
+        self, best: list[TrialRecord], plan: ConfirmationPlan, beside: SearchPhase | None
+    ) -> Confirmation | None:
+        history = self._claim.history
+        fresh = fresh_seeds(self._config, 2 * plan.seeds, history.rounds)
+        seeds, further = fresh[: plan.seeds], fresh[plan.seeds :] if plan.chooses else []
+        searched = [] if beside is None else self._searched_without_teacher(beside, plan, seeds)
+        self.ledger = Ledger(self._main.ledger.objective, self._main.ledger.watchers, self._reporter.tell)
+        with ConfirmationPool(
+            min(self._context.room, plan.num_runs),
+            self._context.preparation.prepared,
+            self._config.resources,
+            self._claim.folder,
+            self.ledger,
+            Budget(plan.num_runs, interrupt=self._interrupt),
+            history.confirmations,
+            self._main.lanes,
+            self._config.search.retries,
+            self._context.files,
+        ) as pool:
+            planned = candidates_of(self._space, best[: plan.top], seeds)
+            reserve = self._reserve(best[plan.top :], seeds)
+            return confirm(planned, pool.train, self._main.ledger.objective, searched, further, reserve)
+
+    def _reserve(self, best: list[TrialRecord], seeds: list[int]) -> Iterator[Candidate]:
+        """The next best, each only where none before it could be confirmed."""
+        for record in best:
+            if self._interrupt.requested:
+                return
+            self._reporter.tell(
+                f"none of these came to its end in two seeds; trial {record.trial_id} is confirmed next"
+            )
+            yield from candidates_of(self._space, [record], seeds)
+
+    def _plan(self, best: list[TrialRecord], beside: SearchPhase | None) -> ConfirmationPlan:
+        run_s = self._config.search.max_epochs * best[0].training_s / best[0].epochs
+        if folds := self._config.data.folds:
+            run_s *= folds / (folds - 1)  # the student of all folds is trained too
+        used_s = sum(phase.used_s for phase in (self._main, beside) if phase is not None)
+        if self._times.total_s is None:
+            return plan_confirmation(self._config, len(best), run_s, None, self._context.room)
+        each_s = examination_s(self._space.at(best[0].values), self._context.preparation.dataset)
+        left_s = self._times.total_s - used_s
+        return plan_confirmation(self._config, len(best), run_s, left_s, self._context.room, each_s)
+
+    def _searched_without_teacher(
+        self, search: SearchPhase, plan: ConfirmationPlan, seeds: list[int]
+    ) -> list[Candidate]:
+        """The best of the search without a teacher, chosen as those of the search itself."""
+        best = [] if search.ended_by is Reason.FAILURES else candidates(search.ledger)
+        if not best:
+            self._reporter.tell(
+                "warning: no trial of the search without a teacher could be used; nothing is said of it"
+            )
+        return candidates_of(search.space, best[: plan.top], seeds, SEARCHED_NO_TEACHER)
