@@ -8,8 +8,7 @@ PYTHON ?= python3
 ARGS ?=
 IN_TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
-# Python compiles what it imports; compiling all that is installed takes half a minute longer.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

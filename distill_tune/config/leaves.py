@@ -50,7 +50,7 @@ def _below(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:
 
 def is_own_table(path: KeyPath) -> bool:
     """Whether the options of a user's own part stand there: a table, whatever they are called."""
-    return len(path) == 2 and path[0] in NAMES and ":" in path[1]
+    return len(path) == 2 and path[0] in (*NAMES, "data") and ":" in path[1]
 
 
 def range_at(path: KeyPath, value: Any) -> Range | None:

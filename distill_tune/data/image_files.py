@@ -161,7 +161,8 @@ def _refuse(error: OSError) -> None:
 def _kind(path: Path) -> Kind:
     with _opened(path) as image:
         width, height = image.size
-        if _says_how_it_lies(image) and image.getexif().get(_ORIENTATION) in _SIDEWAYS:
+        is_upright = _ORIENTATION in getattr(image, "tag_v2", ())  # of a TIFF's own tag Pillow has told the sides so
+        if not is_upright and _says_how_it_lies(image) and image.getexif().get(_ORIENTATION) in _SIDEWAYS:
             width, height = height, width
         is_several = getattr(image, "is_animated", False) and image.format != "MPO"
         return Kind(height, width, 1 if image.mode in _GREY else 3, is_several)

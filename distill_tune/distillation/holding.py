@@ -29,7 +29,7 @@ class Hold:
             rows: name of a parameter to how many of its first rows wait for their turn, the first to be freed first.
             free_by: share of the training, in (0, 1], by which all are free.
         """
-        parameters = dict(module.named_parameters())
+        parameters = dict(module.named_parameters(remove_duplicate=False))  # one module may have two names
         self._rows = [(parameters[name], count) for name, count in rows.items()]
         self._free_by = free_by
 

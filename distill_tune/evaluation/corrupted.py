@@ -25,6 +25,8 @@ MOST_SAMPLES = 4000
 _FEWEST_SAMPLES = 500
 _SEED = 0
 """Of what is random in the corruptions: whoever is compared has met the same ones."""
+_SEED_OF_SELECTION = 1
+"""Another, of what a search selects by: a column's drift is one draw, which test must not share with validation."""
 _MOST_VALUES = 1 << 27
 """In the samples that are worsened at a time; on its way each value is some floats."""
 
@@ -78,7 +80,7 @@ def dealt_out(inputs: Array, labels: Labels, most: int = 4096, layout: Layout | 
     parts, kept = [], []
     for number, (corruption, severity) in enumerate(ways):
         mine = np.concatenate([rows[(number + turn) % len(ways) :: len(ways)] for turn in range(rounds)])
-        parts.append(corruption.apply(inputs[mine], severity, _SEED, layout))
+        parts.append(corruption.apply(inputs[mine], severity, _SEED_OF_SELECTION, layout))
         kept.append(labels[mine])
     return np.concatenate(parts), np.concatenate(kept)
 

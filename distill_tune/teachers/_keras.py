@@ -52,6 +52,7 @@ class KerasNetwork(nn.Module):
         keras = import_keras()
         with keras.device("cpu"):
             model, self.taken_off = _without_ending(keras, _opened(keras, file))
+        model.trainable = True  # one that was saved frozen would have no weights to be counted, or moved to a GPU
         self._hidden = (model,)
         for number, variable in enumerate(model.trainable_weights):
             self.register_parameter(f"weight_{number}", variable.value)

@@ -27,6 +27,9 @@ from distill_tune.tuning.verdict.confirmation import (
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.front import candidates
 
+_RESERVE = 3
+"""So many more are tried where no candidate came to its end; what they all have is no bad luck."""
+
 
 class ConfirmPhase:
     """Plans a confirmation, says what it is, and trains it."""
@@ -89,7 +92,7 @@ class ConfirmPhase:
             self._context.files,
         ) as pool:
             planned = candidates_of(self._space, best[: plan.top], seeds)
-            reserve = self._reserve(best[plan.top :], seeds)
+            reserve = self._reserve(best[plan.top : plan.top + _RESERVE], seeds)
             return confirm(planned, pool.train, self._main.ledger.objective, searched, further, reserve)
 
     def _reserve(self, best: list[TrialRecord], seeds: list[int]) -> Iterator[Candidate]:

@@ -99,6 +99,12 @@ def test_options_of_ones_own_part_that_are_called_as_a_range_is_are_options(
     assert tables == {"student": {"my:net": left}}
 
 
+def test_so_are_those_of_a_data_source_of_ones_own() -> None:
+    tables: dict[str, Any] = {"data": {"my:Rows": {"int": 3}}}
+    apply_setting(tables, 'data."my:Rows".path=there')
+    assert tables == {"data": {"my:Rows": {"int": 3, "path": "there"}}}
+
+
 def test_the_weight_of_a_further_term_of_ones_own_is_a_range_as_any_other() -> None:
     tables: dict[str, Any] = {"loss": {"also": {"my:Term": {"log": [0.1, 1.0]}}}}
     apply_setting(tables, 'loss.also."my:Term"={ uniform = [0, 1] }')

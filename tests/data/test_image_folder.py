@@ -144,6 +144,8 @@ EXIF = Image.Exif()
 EXIF[0x0112] = 6  # to be turned clockwise by a quarter: what lies left comes to the top
 XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>"""
+BOTH = Image.Exif()
+BOTH[0x0112], BOTH[0x02BC] = 6, XMP.encode()
 XMP_OF_PNG = PngInfo()
 XMP_OF_PNG.add_itxt("XML:com.adobe.xmp", XMP)
 
@@ -154,6 +156,7 @@ XMP_OF_PNG.add_itxt("XML:com.adobe.xmp", XMP)
         ("png", {"exif": EXIF}),
         ("jpg", {"exif": EXIF, "quality": 100}),
         ("tif", {"exif": EXIF}),
+        ("tif", {"exif": BOTH}),
         ("webp", {"exif": EXIF, "lossless": True}),
         ("png", {"pnginfo": XMP_OF_PNG}),
         ("jpg", {"xmp": XMP.encode(), "quality": 100}),

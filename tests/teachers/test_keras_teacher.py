@@ -78,6 +78,17 @@ def test_a_softmax_that_was_taken_off_leaves_logits_where_probabilities_have_run
     assert said == [f"teacher: the last {ending.replace('_', '-')} is taken off, so that its outputs are raw logits"]
 
 
+def test_a_model_that_was_saved_frozen_has_its_weights_all_the_same(tmp_path: Path) -> None:
+    model = functional((7,), [keras.layers.Dense(4), keras.layers.BatchNormalization(), keras.layers.Dense(3)])
+    count = sum(weight.value.numel() for weight in model.trainable_weights)
+    model.trainable = False
+    model.save(tmp_path / "m.keras")
+    loaded = load(tmp_path / "m.keras", ROWS)
+    assert loaded.parameters == count == 7 * 4 + 4 + 2 * 4 + 4 * 3 + 3
+    rows = torch.randn(9, 7)
+    np.testing.assert_allclose(loaded.module(rows).numpy(), own_outputs(model, rows.numpy()), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (1, 6, 5), (30,), (None, None, 1)])
 def test_an_image_is_arranged_as_the_model_reads_it(tmp_path: Path, shape: tuple[int | None, ...]) -> None:
     """Each reads the pixels in their order, so that all give the same."""

@@ -86,10 +86,10 @@ def _moments(network: nn.Module, layers: list[Layer], inputs: Tensor, section: s
 def _batch_statistics(student: nn.Module) -> Iterator[None]:
     """Normalise by the batch in hand, and drop nothing out."""
     was_training = student.training
-    student.train()
+    student.eval()  # also of what drops out, or skips layers, in ways of its own
     for module in student.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.eval()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.train()
     yield
     student.train(was_training)
 

@@ -57,8 +57,8 @@ def split_otherwise(folders: Sequence[str], data: DataConfig) -> list[str]:
     """
     warnings = []
     for folder in folders:
-        theirs = _tables_of(expanded(folder)).get("data", {})
-        if (theirs.get("source"), theirs.get("path")) != (data.source, data.path):
+        theirs = _tables_of(expanded(folder)).get("data")
+        if not isinstance(theirs, dict) or (theirs.get("source"), theirs.get("path")) != (data.source, data.path):
             continue
         for key in _OF_THE_SPLIT:
             default, ours = DataConfig.model_fields[key].default, getattr(data, key)

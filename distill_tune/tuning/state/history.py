@@ -117,7 +117,8 @@ class History:
         failed = [name for name, record in self.confirmations.items() if record.status is Status.FAILED]
         for name in failed:
             del self.confirmations[name]
-        if self.ended_by == _GAVE_UP or not any(record.is_usable for record in self.records.values()):
+        has_given_up = self.ended_by == _GAVE_UP and self.plan is None
+        if has_given_up or not any(record.is_usable for record in self.records.values()):
             self.records, self.own_parts, self.ended_by = {}, {}, None
             self.search_s = self.spent_s = self.place_s = 0.0
 

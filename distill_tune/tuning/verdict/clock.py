@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Report
 
 
 @dataclass
@@ -45,11 +46,18 @@ def first_step_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
     """When the first training step since `since_s` was made (seconds since 1970); None where none was.
 
     A step's time is by the clock of the node that made it, which may be wrong: it was after `since_s`, and before this
-    process heard of its epoch.
+    process heard of its epoch. One that was made before, and that a checkpoint has kept, seems to be such a one.
     """
     told = ((record, report) for record in ledger.records.values() for report in record.reports)
-    began = ((report["time/began_s"], record.heard_s[int(report["epoch"])]) for record, report in told)
-    return min((max(since_s, min(began_s, heard_s)) for began_s, heard_s in began if heard_s >= since_s), default=None)
+    heard = ((report, record.heard_s[int(report["epoch"])]) for record, report in told)
+    return min((_began_s(report, heard_s, since_s) for report, heard_s in heard if heard_s >= since_s), default=None)
+
+
+def _began_s(report: Report, heard_s: float, since_s: float) -> float:
+    told_s = report["time/began_s"]
+    if not since_s <= told_s <= heard_s:
+        told_s = heard_s - report["time/training_s"]
+    return max(since_s, told_s)
 
 
 def last_end_s(ledger: Ledger, since_s: float = 0.0) -> float | None:

@@ -128,7 +128,9 @@ class ConfirmationRuns:
         """Of a training that begins, goes on from an earlier session, or is begun again."""
         known = self._ledger.records.get(training.name) or self._known.get(training.name)
         if known is not None and known.status is Status.RUNNING:
-            return known
+            if _is_of(known, training.candidate, training.seed):
+                return known
+            checkpoint_of(self._folder, training.name).unlink(missing_ok=True)
         return confirmation_record(training.candidate, training.seed)
 
     def _weights(self, candidate: Candidate, seed: int) -> Path:

@@ -187,7 +187,10 @@ def test_a_layer_over_a_sequence_has_its_units_on_the_last_axis(kind: type[nn.Mo
 
 
 def test_batch_statistics_drop_nothing_out() -> None:
-    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+    class DropPath(nn.Module):
+        """As timm has it: it looks at whether it trains."""
+
+    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, DropPath)
     student = nn.ModuleList([nn.BatchNorm1d(2), *(kind() for kind in kinds)])
     with _batch_statistics(student):
         assert [module.training for module in student] == [True] + [False] * len(kinds)

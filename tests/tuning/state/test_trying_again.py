@@ -161,3 +161,14 @@ def test_so_has_one_that_gave_up_though_a_trial_has_come_to_an_epoch_since(tmp_p
     logbook.release()
     history = History.of(tmp_path)
     assert (history.records, history.ended_by, history.spent_s) == ({}, None, 0.0)
+
+
+def test_what_an_older_version_has_confirmed_of_one_that_gave_up_stays(tmp_path: Path) -> None:
+    logbook = told(
+        tmp_path, *(ended(f"{n:04d}", Status.FAILED) for n in range(5)), ended("0005", Status.INTERRUPTED, 0.5)
+    )
+    logbook.write(Entry.SEARCHED, ended_by=Reason.FAILURES)
+    logbook.write(Entry.CONFIRMING, plan={"top": 1, "seeds": 2})
+    logbook.write(Entry.FAILED)
+    logbook.release()
+    assert len(History.of(tmp_path).records) == 6

@@ -9,7 +9,7 @@ from distill_tune.tuning.verdict.clock import Clock, first_step_s
 
 def ledger_of(began_s: float, heard_s: float, ended_s: float) -> Ledger:
     """With one trial of one epoch, which began by its node's clock, and was heard of and ended by the driver's."""
-    report: Report = {"epoch": 1, "time/began_s": began_s}
+    report: Report = {"epoch": 1, "time/began_s": began_s, "time/training_s": 2.0}
     told = {"reports": [report], "heard_s": {1: heard_s}}
     record = TrialRecord(0, "0000", {}, status=Status.COMPLETED, ended_s=ended_s, **told)
     ledger = Ledger()
@@ -21,8 +21,8 @@ def ledger_of(began_s: float, heard_s: float, ended_s: float) -> Ledger:
     ("began_s", "start_s", "search_s"),
     [
         pytest.param(104.0, 4.0, 16.0, id="clocks agree"),
-        pytest.param(400.0, 6.0, 14.0, id="the node's is ahead"),
-        pytest.param(7.0, 0.0, 20.0, id="the node's is behind"),
+        pytest.param(400.0, 4.0, 16.0, id="the node's is ahead"),
+        pytest.param(7.0, 4.0, 16.0, id="the node's is behind"),
     ],
 )
 def test_a_search_begins_after_its_preparation_and_before_its_first_epoch_is_heard_of(

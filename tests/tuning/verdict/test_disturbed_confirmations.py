@@ -20,6 +20,7 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS
+from distill_tune.tuning.verdict.training import Training
 from distill_tune.tuning.verdict.work_queue import WorkQueue
 
 PoolOf = Callable[..., ConfirmationPool]
@@ -46,6 +47,17 @@ def test_an_interrupted_confirmation_begins_nothing_more(winner: Candidate, pool
     with pool_of(1, Ledger(), budget) as pool:
         pool.train([fresh])
     assert fresh.weights == {}
+
+
+@pytest.mark.parametrize(("lanes", "retries", "tries"), [(1, 0, 0), (1, 2, 2), (2, 0, 1), (2, 2, 2)])
+def test_in_lanes_a_training_is_begun_again_once_at_least(
+    winner: Candidate, pool_of: PoolOf, lanes: int, retries: int, tries: int
+) -> None:
+    """The death of one is the death of all."""
+    pool, asked = pool_of(1, Ledger(), Budget(2), lanes=lanes, retries=retries), list[Training]()
+    pool._train = asked.extend  # type: ignore[method-assign]
+    pool.train([winner.again(winner.seeds)])
+    assert [training.retries_left for training in asked] == [tries] * len(winner.seeds)
 
 
 def test_once_it_is_interrupted_no_worker_is_asked_whether_it_is_up(pool_of: PoolOf) -> None:

@@ -12,6 +12,8 @@ from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS, ConfirmationRuns
+from distill_tune.tuning.verdict.training import Training
+from distill_tune.tuning.workers.checkpoints import checkpoint_of
 from distill_tune.tuning.workers.files import HERE
 from distill_tune.tuning.workers.keeping import fold_weights
 from distill_tune.weights import write_weights
@@ -54,3 +56,21 @@ def test_a_baseline_of_another_winner_is_made_again(tmp_path: Path) -> None:
     runs = ConfirmationRuns(Ledger(), known, tmp_path, Prepared(tmp_path, None), HERE)
     assert not runs.is_known(theirs, 1000)
     assert runs.is_known(ours, 1000)
+
+
+def test_nor_does_it_go_on_from_where_that_of_another_winner_was(tmp_path: Path) -> None:
+    ours, theirs = (
+        Candidate("no_teacher", Space.parse(TABLES).at(VALUES), [1000], TrialRecord(number, f"{number:04d}", values))
+        for number, values in enumerate([VALUES, {**VALUES, "optim.learning_rate": 0.01}])
+    )
+    name = ours.run_name(1000)
+    checkpoint = checkpoint_of(tmp_path, name)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    known = {name: TrialRecord(-1, name, VALUES, reports=[{"epoch": 3.0, "val/accuracy": 0.5}])}
+    taken = [
+        ConfirmationRuns(Ledger(), dict(known), tmp_path, Prepared(tmp_path, None), HERE).take(Training(each, 1000, 1))
+        for each in (ours, theirs)
+    ]
+    assert [work.record.epochs for work in taken] == [3, 0]
+    assert not checkpoint.exists()
