@@ -64,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     from distill_tune.tuning.state.logbook import LOGBOOK
 
+    _check_are_text(arguments)
     command = shlex.join(["python", "-m", "distill_tune.search", *arguments])
     storage, mirror = storage_at(given.storage, LOGBOOK, must_lock=True)
     _check_holds_results(storage, given.storage)
@@ -95,6 +96,15 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
     if mirror is not None:
         mirror.check_copied(job.order.folder, "copy it, or --resume copies it once the store can be reached")
     return INTERRUPTED if found["status"] == "interrupted" else 0
+
+
+def _check_are_text(arguments: list[str]) -> None:
+    """Refuse names that are no UTF-8: Ray does not start in a program whose command has such a word."""
+    for word in arguments:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigError(f"{word!a:.200}: is no UTF-8, as Ray wants each word of a command; rename it.") from error
 
 
 def _check_holds_results(storage: Path, given: str) -> None:

@@ -45,6 +45,8 @@ from good import PROJECT, Refuse
         (["space.toml", "--set"], "--set: expected one argument; --help shows what can be given."),
         (["space.toml", "--trails", "3"], "--trails: unknown argument. Did you mean '--trials'?"),
         (["space.toml", "other.toml"], "other.toml: unknown argument."),
+        (["gr\udcf6sse.toml"], r"'gr\udcf6sse.toml': is no UTF-8, as Ray wants each word of a command; rename it."),
+        (["space.toml", "--storage", "r\udcf6sults"], r"'r\udcf6sults': is no UTF-8, as Ray wants each word of a"),
     ],
 )  # fmt: skip
 def test_a_command_line_that_cannot_be(refuse: Refuse, arguments: list[str], said: str) -> None:
