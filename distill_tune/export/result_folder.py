@@ -185,8 +185,7 @@ def _delete(path: Path, above: Path) -> None:
 
 def write_search_toml(folder: Path, space: Space, command: str) -> None:
     """The configuration with its ranges, and what the result depends on beside it."""
-    written = command.encode(errors="backslashreplace").decode()  # a file's name may be no UTF-8, but TOML must be
-    record = {MADE_WITH: {"command": written, "machine": machine(), "cpus": os.cpu_count() or 0, **versions()}}
+    record = {MADE_WITH: {"command": command, "machine": machine(), "cpus": os.cpu_count() or 0, **versions()}}
     text = as_toml(space) + "\n" + tomli_w.dumps(record)
     write_text(folder / SEARCH_TOML, text)
 

@@ -10,11 +10,8 @@ from typing import Any
 import pytest
 
 from distill_tune.atomic import new_file, new_folder
-from distill_tune.config import Space, read_toml
-from distill_tune.config.load import MADE_WITH
 from distill_tune.errors import CacheError, ConfigError, DataError
 from distill_tune.export.result_folder import (
-    SEARCH_TOML,
     SHARED_CACHE,
     free_folder,
     is_default_name,
@@ -23,7 +20,6 @@ from distill_tune.export.result_folder import (
     nothing_left_on_refusal,
     own_folder,
     write_json,
-    write_search_toml,
 )
 
 
@@ -51,13 +47,6 @@ def test_of_a_long_name_a_default_one_takes_what_a_folder_can_have(tmp_path: Pat
     folder = new_result(tmp_path, None, space)
     assert len(folder.name.encode()) <= 120
     assert is_default_name(folder.name, space)
-
-
-def test_a_command_that_names_a_file_whose_name_is_no_text_is_written_as_text(tmp_path: Path) -> None:
-    write_search_toml(
-        tmp_path, Space.parse({"data": {"source": "digits"}, "student": {"family": "mlp"}}), "search gr\udcf6sse.toml"
-    )
-    assert "gr\\udcf6sse.toml" in read_toml(tmp_path / SEARCH_TOML)[MADE_WITH]["command"]
 
 
 @pytest.mark.usefixtures("in_one_second")

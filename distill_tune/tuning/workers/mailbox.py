@@ -15,8 +15,6 @@ _PATIENCE_S = 1.0
 class RunFault(str):
     """Why the whole run has ended: no fault of the assignment in hand."""
 
-    __slots__ = ()
-
 
 class Mailbox:
     """An actor between a trial and the workers of its group; every method but `fail` is asked by one side only.

@@ -100,23 +100,19 @@ def test_the_worst_of_classes_of_few_samples_is_said_to_be_chance_if_it_is_an_ob
     assert fitted(small)[1] == []
 
 
+LEAST = "10m pay for 3 epochs a training at most, the fewest that can be compared, not 81; the search may take longer"
+
+
+@pytest.mark.parametrize(
+    ("epoch_s", "epochs", "line"), [(10.0, 6, "10m pay for 6 epochs a training, not 81"), (1e3, 3, LEAST)]
+)
 def test_time_that_cannot_pay_for_the_full_budget_lowers_it_and_says_so(
-    preparation: Any, monkeypatch: pytest.MonkeyPatch
+    preparation: Any, monkeypatch: pytest.MonkeyPatch, epoch_s: float, epochs: int, line: str
 ) -> None:
-    monkeypatch.setattr(fitting, "estimated_epoch_s", lambda space, dataset: 10.0)
+    monkeypatch.setattr(fitting, "estimated_epoch_s", lambda space, dataset: epoch_s)
     found, said = fitted(preparation, search={"max_epochs": 81, "time": "10m"})
-    assert found.space.config.search.max_epochs == 6
-    assert said == ["10m pay for 6 epochs a training, not 81"]
-
-
-def test_time_that_cannot_even_pay_for_a_first_comparison_is_said_to_be_too_short(
-    preparation: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fitting, "estimated_epoch_s", lambda space, dataset: 1e3)
-    found, said = fitted(preparation, search={"max_epochs": 81, "time": "10m"})
-    assert found.space.config.search.max_epochs == 3
-    least = "10m pay for 3 epochs a training at most, the fewest that can be compared, not 81"
-    assert said == [f"{least}; the search may take longer"]
+    assert found.space.config.search.max_epochs == epochs
+    assert said == [line]
 
 
 def test_time_is_not_shortened_by_what_a_processor_takes_where_trials_have_gpus(preparation: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small import VALUES
 
 from distill_tune.config import Space
 from distill_tune.tuning.confirm_phase import ConfirmPhase
@@ -126,6 +127,18 @@ def test_of_a_search_that_has_given_up_nothing_is_confirmed(small_space: Space) 
         _search=lambda: None, main=SimpleNamespace(ended_by=Reason.FAILURES), _failed=lambda: {"status": "failed"}
     )
     assert Session._in_order(main) == {"status": "failed"}
+
+
+def test_whoever_stands_by_is_named_where_it_is_wanted_and_not_after_an_interrupt(small_space: Space) -> None:
+    interrupt, said = SimpleNamespace(requested=False), list[str]()
+    phase: Any = SimpleNamespace(_interrupt=interrupt, _space=small_space, _reporter=SimpleNamespace(tell=said.append))
+    best = [TrialRecord(number, f"{number:04d}", VALUES) for number in (7, 3, 9)]
+    reserve = ConfirmPhase._reserve(phase, best, [1, 2])
+    assert said == []
+    assert [next(reserve).name, next(reserve).name] == ["trial-0007", "trial-0003"]
+    assert said[0] == "none of these came to its end in two seeds; trial 0007 is confirmed next"
+    interrupt.requested = True
+    assert (list(reserve), len(said)) == ([], 2)
 
 
 def test_the_front_in_words_has_its_ends() -> None:
