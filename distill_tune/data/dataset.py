@@ -86,8 +86,8 @@ class Dataset:
     fold: int | None = None
     """Which fold is validated on."""
     split_fingerprint: str = ""
-    """Changes with the samples of a split and with how their inputs look: not with who sees which labels, nor with
-    where the files are."""
+    """Changes with the samples of a split, row by row, and with how their inputs look: not with who sees which labels,
+    nor with where the files are."""
 
     @property
     def has_no_validation(self) -> bool:
@@ -205,11 +205,17 @@ def _write(built: Built, config: DataConfig, told: dict[str, Any], folder: Path,
             write_arrays(new / f"{name}.arrow", arrays)
         document = {name: value for name, value in vars(built).items() if name != "splits"}
         of_split = {name: value for name, value in told.items() if name not in _NOT_OF_THE_SPLIT}
+        of_split["rows"] = {name: _digest(arrays["index"]) for name, arrays in built.splits.items()}
         document |= {"format": FORMAT, "fingerprint": _digits(told), "split_fingerprint": _digits(of_split)}
         document |= {"rest": config.rest, "folds": config.folds, "fold": fold}
         document["sha256"] = {path.name: sha256_of(path) for path in sorted(new.iterdir())}
         document["checksum"] = hashlib.sha256(_canonical(document)).hexdigest()
         (new / "data.json").write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _digest(index: npt.NDArray[np.int64]) -> str:
+    """Of the rows themselves: another version of what decodes pictures may deal the same files out otherwise."""
+    return hashlib.sha256(np.ascontiguousarray(index).tobytes()).hexdigest()
 
 
 def _damage(folder: Path) -> str:

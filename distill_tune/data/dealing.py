@@ -31,7 +31,8 @@ def deal(
 ) -> tuple[Ints, Ints]:
     """`rows` without, and as, a share of every class, in whole groups; `leave` groups a class stay at least.
 
-    What one class got too much of by rounding, the next gets less: the split as a whole has its share too.
+    What one class got too much of by rounding, the next gets less: the split as a whole has its share too. A group that
+    is larger than the share by itself stays where the others are, if there are others to choose from.
     """
     found, first, group, sizes = np.unique(groups[rows], return_index=True, return_inverse=True, return_counts=True)
     stratum = strata[rows][first]
@@ -40,9 +41,10 @@ def deal(
     for members in np.split(by_stratum, np.flatnonzero(np.diff(stratum[by_stratum])) + 1):
         if len(members) <= leave:
             continue
+        want = share * sizes[members].sum() + carry
         order = rng.permutation(members)
+        order = order[np.argsort(sizes[order] > max(want, 1), kind="stable")]  # a row so frequent would fill the share
         reached = np.cumsum(sizes[order])
-        want = share * reached[-1] + carry
         last = int(np.argmin(np.abs(reached[: len(order) - leave] - want)))
         chosen[order[: last + 1]] = True
         carry = float(np.clip(want - reached[last], -0.5, 0.5))

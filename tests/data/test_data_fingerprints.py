@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from source_files import Prepare, SaveNpz
 
+from distill_tune.data.raw import RawTable
+
 
 @pytest.mark.parametrize(
     "changed",
@@ -41,6 +43,18 @@ def test_where_the_files_are_is_nothing_to_the_split(prepare: Prepare, save_npz:
     assert second.split_fingerprint == first.split_fingerprint
     assert second.fingerprint != first.fingerprint
     assert prepare("npz", save_npz(labels=(np.arange(60) + 1) % 3)).split_fingerprint != first.split_fingerprint
+
+
+def test_the_same_files_that_are_dealt_out_otherwise_are_another_split(
+    prepare: Prepare, save_npz: SaveNpz, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another version decodes pictures otherwise: what was trained there may know rows that are test here."""
+    first, hashes = prepare("npz", save_npz()), RawTable.row_hashes
+    shutil.rmtree(cache)
+    monkeypatch.setattr(RawTable, "row_hashes", lambda raw: ~hashes(raw))
+    second = prepare("npz", save_npz())
+    assert second.fingerprint == first.fingerprint
+    assert second.split_fingerprint != first.split_fingerprint
 
 
 def test_options_of_the_source_change_the_fingerprint(prepare: Prepare) -> None:

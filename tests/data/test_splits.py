@@ -70,6 +70,18 @@ def test_shares_of_many_small_classes_add_up() -> None:
     assert abs(len(rows.test) - 240) <= 1
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_row_that_is_more_often_there_than_a_split_is_large_stays_in_training(seed: int) -> None:
+    """Half of a class are copies of one row; test and validation would be that row and nothing else of the class."""
+    value = np.r_[np.zeros(50, dtype=int), np.arange(1, 151)]
+    labels = np.r_[np.zeros(100, dtype=int), np.ones(100, dtype=int)]
+    raw = RawTable(frame=pd.DataFrame({"value": value}), labels=labels, classes=("a", "b"), where="made up")
+    rows = split_rows(raw, 0.2, 0.2, seed)
+    assert np.bincount(labels[rows.test]).tolist() == [20, 20]
+    assert np.bincount(labels[rows.validation]).tolist() == [16, 16]
+    assert (value[rows.train] == 0).sum() == 50
+
+
 def images(values: list[int], labels: list[int], own_test: int = 0) -> RawImages:
     inputs = np.array(values, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 2, 2), dtype=np.uint8)
     return RawImages(inputs=inputs, labels=np.array(labels), classes=("a", "b"), where="made up", own_test=own_test)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,8 @@ def test_what_is_clearly_faster_is_chosen(times_s: dict[Pace, float], expected: 
     assert fastest(times_s) == expected
 
 
-def test_the_format_is_a_matter_of_kernels_alone() -> None:
+def test_the_format_is_a_matter_of_kernels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     images, labels = torch.rand(8, 3, 8, 8), torch.randint(0, 4, (8,))
     assert set(paces_s(convnet, images, labels)) == {PLAIN, LAST, HALF, BOTH}
     assert set(paces_s(lambda: nn.Linear(5, 4), torch.rand(8, 5), labels)) == {PLAIN, HALF}
@@ -54,8 +56,27 @@ def test_a_gpu_is_not_timed_in_a_precision_that_it_only_imitates(
     gpu = torch.device("cuda")
     assert precisions_of(gpu) == (("float32", "bfloat16") if has_bfloat16 else ("float32",))
     assert resolved("auto", gpu) == usual, "what is usual where nothing is measured"
-    assert precisions_of(torch.device("cpu")) == ("float32", "bfloat16")
-    assert resolved("auto", torch.device("cpu")) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("machine", "capability", "imitates"),
+    [
+        ("x86_64", "AVX512", False),
+        ("x86_64", "AVX2", True),
+        ("AMD64", "DEFAULT", True),
+        ("aarch64", "DEFAULT", False),
+        ("arm64", "SVE256", False),
+    ],
+)
+def test_a_processor_is_not_timed_in_a_precision_that_it_only_imitates(
+    machine: str, capability: str, imitates: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took four and a half minutes to find that the teacher of Fashion-MNIST is not to be trained in bfloat16."""
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    cpu = torch.device("cpu")
+    assert precisions_of(cpu) == (("float32",) if imitates else ("float32", "bfloat16"))
+    assert resolved("auto", cpu) == "float32"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
