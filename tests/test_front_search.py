@@ -52,6 +52,8 @@ def test_front_of_summary_table_and_plain_optuna_are_one(storage: Path, summary:
     for row in rows:
         if row["on_front"]:
             assert front[row["number"]] == {name: row[name] for name in OBJECTIVES}
+    timed = {row["number"]: row["latency_ms"] for row in rows}
+    assert summary["best"]["latency_ms"] == timed[summary["best"]["trial"]], "the one that it was chosen by"
     assert [v["val/accuracy"] for v in front.values()] == sorted(v["val/accuracy"] for v in front.values())[::-1]
 
 

@@ -91,6 +91,7 @@ def test_a_finished_search_is_extended_and_confirmed_anew(storage: Path, undistu
     assert after[: len(before)] == before
     assert second["trials"]["total"] == first["trials"]["total"] + 6
     assert (first["test_opened"], second["test_opened"]) == (1, 2)
+    assert (first["sessions"], second["sessions"]) == (1, 2)
     assert "opened 2 times" in more.stdout
     seeds = {path.stem.rpartition("seed")[2] for path in (undisturbed / "confirmation").iterdir()}
     assert seeds == {"1000", "1001", "2000", "2001"}

@@ -182,5 +182,6 @@ class Session:
 
     @property
     def _head(self) -> dict[str, Any]:
-        opened = self.claim.history.tests_opened
-        return {"name": self.claim.folder.name, "space": self.space_name, "test_opened": opened}
+        history = self.claim.history  # as it was before this session
+        head = {"name": self.claim.folder.name, "space": self.space_name, "sessions": history.sessions + 1}
+        return {**head, "test_opened": history.tests_opened}

@@ -68,7 +68,12 @@ def document(own_space: Space, preparation: Preparation, tmp_path_factory: pytes
     ledger.end(record, Status.COMPLETED)
     limits = Limits(own_space.config.limits, preparation.dataset)
     found = complete(
-        {"name": "own", "space": "", "test_opened": 1}, confirmation, preparation, limits, ledger, folder / "best"
+        {"name": "own", "space": "", "sessions": 1, "test_opened": 1},
+        confirmation,
+        preparation,
+        limits,
+        ledger,
+        folder / "best",
     )
     spent = summary.effort(ledger, Clock(), 1, 1, [Rung(1)], Reason.TRIALS, place_s=1.0)
     beside = {"baseline_search": summary.baseline_effort(ledger, Reason.TRIALS)}

@@ -63,8 +63,8 @@ def train_teacher(recipe: Recipe, config: Config, dataset: Dataset, say: Say) ->
                 say(f"generation {generation} of {recipe['generations']}")
                 student, accuracy = _born_again(own, generation, student, dataset, device, say)
                 accuracies.append(accuracy)
-    record = {**pace._asdict(), "device": device, "validation_accuracies": accuracies}
-    return Trained(student.cpu(), record)
+    measured = {} if dataset.has_no_validation else {"validation_accuracies": accuracies}
+    return Trained(student.cpu(), {**pace._asdict(), "device": device, **measured})
 
 
 def own_config(recipe: Recipe, config: Config) -> Config:

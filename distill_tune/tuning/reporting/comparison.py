@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from distill_tune.config.defaults import value_at
@@ -55,7 +55,17 @@ def warnings(results: Sequence[Result]) -> Iterator[str]:
 
 def outcomes(results: Sequence[Result]) -> Table:
     """A row for each result."""
-    head = ("result", "status", "test accuracy", "95 % interval", "teacher", "parameters", "trials", "epochs", "time")
+    head = (
+        "result",
+        "status",
+        "test accuracy",
+        "95 % interval",
+        "teacher",
+        "parameters",
+        "trials",
+        "epochs",
+        "searching",
+    )
     return Table(head, [_outcome(*each) for each in zip(told_apart(results), results, strict=True)])
 
 
@@ -72,8 +82,13 @@ def _outcome(name: str, result: Result) -> tuple[str, ...]:
         f"{best['parameters']:,}" if "parameters" in best else "-",
         f"{result.num_trials:,}",
         f"{result.num_epochs:,}",
-        duration(summary["time"]["total_s"]) if "time" in summary else "-",
+        duration(searched_s(summary["time"])) if "time" in summary else "-",
     )
+
+
+def searched_s(times: Mapping[str, float]) -> float:
+    """Over all runs of the program, as trials and epochs are; the whole time is of the last run alone."""
+    return times["search_s"] + times.get("baseline_search_s", 0.0)
 
 
 def verdicts(results: Sequence[Result]) -> Table | None:

@@ -68,7 +68,7 @@ def page_of(result: Result, is_beside: bool = True) -> str:
         quoted=lambda *below: shlex.quote(str(folder.joinpath(*below))),
         links_from="" if is_beside else f"{folder.as_uri()}/",
         files=[name for name in (SUMMARY, "trials.parquet", SEARCH_TOML) if (folder / name).is_file()],
-        has_student=(folder / BEST).is_dir(),
+        has_student=is_examined and (folder / BEST).is_dir(),
     )
 
 

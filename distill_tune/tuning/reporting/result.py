@@ -20,7 +20,7 @@ from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import BASELINE, SEARCH_TOML, SUMMARY
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import LOGBOOK
-from distill_tune.tuning.state.records import Report, Status, TrialRecord, sign_of
+from distill_tune.tuning.state.records import Report, Status, TrialRecord, sign_of, tie_break_of
 
 _SHARES = ("accuracy", "agreement")
 _WITH_A_VERDICT = (
@@ -33,6 +33,21 @@ _WITH_A_VERDICT = (
     "flattered",
 )
 """What stands in a summary beside its verdict, by whatever version that can be read."""
+_OF_ITS_SESSION = (
+    "status",
+    "message",
+    "ended_by",
+    "trials",
+    "epochs_trained",
+    "baseline_search",
+    "rungs",
+    "time",
+    "trials_per_hour",
+    "concurrent_trials",
+    "lanes",
+    "training_share",
+)
+"""What a summary says of a search that is no longer so once the search goes on."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,7 @@ class Result:
     made_with: dict[str, Any]
     history: History
     summary: dict[str, Any] = field(default_factory=dict)
-    """`summary.json`; empty where there is none yet."""
+    """`summary.json`, of one that has been taken up since what still holds; empty where there is none yet."""
     baseline: Result | None = None
     """The search without a teacher beside it, where there is one."""
 
@@ -67,7 +82,10 @@ class Result:
             raise ConfigError(str(error)) from error
         baseline = Result.of(below) if (below / LOGBOOK).is_file() else None
         place = folder.absolute() if folder.name.strip(".") else folder.resolve()  # `.` has no name, `..` another's
-        return cls(place, tables, made_with, history, _summary(folder / SUMMARY), baseline)
+        summary = _still_true(_summary(folder / SUMMARY), history)
+        if "status" in summary:
+            _let_rest(history, *([baseline.history] if baseline else []))
+        return cls(place, tables, made_with, history, summary, baseline)
 
     @property
     def name(self) -> str:
@@ -76,9 +94,8 @@ class Result:
 
     @property
     def status(self) -> str:
-        """As in the summary; "unfinished" while it runs, after a kill, and once it has been extended."""
-        told = str(self.summary.get("status", "unfinished"))
-        return "unfinished" if told == "complete" and not self.history.is_finished else told
+        """As in the summary; "unfinished" while it runs, after a kill, and once it has been taken up again."""
+        return str(self.summary.get("status", "unfinished"))
 
     @cached_property
     def ranges(self) -> dict[str, Range]:
@@ -118,10 +135,12 @@ class Result:
     def trained(self) -> list[TrialRecord]:
         """Those with a value after their latest epoch that have not failed, the worst first: the last lies on top.
 
+        Equals are in the order in which everybody ranks them.
+
         One that has just diverged has none, until it is said that it has failed.
         """
         found = [trial for trial in self.trials if trial.is_usable and math.isfinite(self.last(trial))]
-        return sorted(found, key=lambda trial: self.sign * self.last(trial))
+        return sorted(found, key=lambda trial: (self.sign * self.last(trial), tie_break_of(trial.last)))
 
     def last(self, trial: TrialRecord) -> float:
         """The objective after a trial's latest epoch."""
@@ -198,3 +217,21 @@ def _summary(path: Path) -> dict[str, Any]:
             f"{path}: must have {missing[0]!r}, but has none: an older distill_tune wrote it; --extend writes another."
         )
     return found
+
+
+def _still_true(summary: dict[str, Any], history: History) -> dict[str, Any]:
+    """A summary without what only its own session knew, once another has begun; then of its rest a verdict holds."""
+    is_complete = summary.get("status") == "complete"
+    goes_on = summary.get("sessions", history.sessions) < history.sessions  # older versions did not say
+    if not goes_on and (history.is_finished or not is_complete):
+        return summary
+    kept = [name for name in summary if name not in _OF_ITS_SESSION] if is_complete else ["name", "space"]
+    return {name: summary[name] for name in kept if name in summary}
+
+
+def _let_rest(*histories: History) -> None:
+    """No trial runs where nobody is at work on the search, though what is to go on has no end in its logbook."""
+    for history in histories:
+        for record in history.records.values():
+            if record.status is Status.RUNNING:
+                record.status = Status.INTERRUPTED

@@ -22,6 +22,8 @@ _PHASES = {
     "confirm_s": "confirming in fresh seeds",
     "export_s": "examining on test, exporting",
 }
+_OVER_ALL_RUNS = ("search_s", "baseline_search_s")
+"""What is counted over every run of the program; all else, and the whole, is of the last one."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,11 @@ def facts_of_search(result: Result) -> list[tuple[str, str]]:
     found.append(("epochs trained", f"{result.num_epochs:,}"))
     if "time" in summary:
         times = summary["time"]
-        found.append(("time", duration(times["total_s"])))
-        phases = [(what, times[name]) for name, what in _PHASES.items() if times.get(name)]
-        found += [(f"– {what}", duration(seconds)) for what, seconds in phases]
+        was_resumed = summary.get("sessions", 1) > 1
+        found.append(("time of the last run" if was_resumed else "time", duration(times["total_s"])))
+        for name, what in _PHASES.items():
+            of_all = ", in all runs" if was_resumed and name in _OVER_ALL_RUNS else ""
+            found += [(f"– {what}{of_all}", duration(times[name]))] if times.get(name) else []
         found.append(("pace", f"{rate(summary['trials_per_hour'])}, {summary['concurrent_trials']} at a time"))
         found.append(("training share", f"{summary['training_share']:.0%}"))
     if summary.get("ended_by"):

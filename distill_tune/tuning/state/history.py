@@ -38,6 +38,8 @@ class History:
     """`search_s`, times the places of each session."""
     plan: ConfirmationPlan | None = None
     """The plan of the confirmation that was begun last and is not finished."""
+    sessions: int = 0
+    """How often a program was at work on it."""
     rounds: int = 0
     """Confirmations that came to their end."""
     tests_opened: int = 0
@@ -130,6 +132,7 @@ class History:
         self.study_bytes = max(self.study_bytes, entry.get("study_bytes", 0))
         match kind:
             case Entry.SESSION:
+                self.sessions += 1
                 if "data" in entry:
                     self.origin = Origin(entry["data"], entry["teachers"], entry.get("asked", ""))
                 self.own_parts = seen_beside(self.own_parts, entry.get("own_parts", {}))

@@ -247,7 +247,14 @@ def confirmation_record(candidate: Candidate, seed: int) -> TrialRecord:
         number=-1,
         trial_id=candidate.run_name(seed),
         values={name: value for name, value in values.items() if value is not None},
-        group=f"{CONFIRMATION}{candidate.name}",
+        group=_group_of(candidate),
         parameters=source.parameters,
         multiply_adds=source.multiply_adds,
     )
+
+
+def _group_of(candidate: Candidate) -> str:
+    """What its runs share, and no others: neither those in further seeds, nor a baseline's of another winner."""
+    source = candidate.source.trial_id
+    name = candidate.name if candidate.name.endswith(source) else f"{candidate.name}-of-{source}"
+    return f"{CONFIRMATION}{name}-seeds-{candidate.seeds[0]}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reported import STATES, played, summed_up
+from reported import STATES, of_trials, played, summed_up
 
 from distill_tune.config.load import apply_setting
 from distill_tune.errors import ConfigError
@@ -122,6 +122,73 @@ def test_a_search_that_was_extended_and_not_finished_is_not_called_complete(tmp_
     said = [*warnings([extended, Result.of(other)])]
     assert f"Extended, and not complete again; the verdict is from before: {tmp_path.name}." in said
     assert said[-1].startswith("The best of several results was chosen by test data")
+
+
+def go_on(folder: Path) -> None:
+    """Another program takes the search up."""
+    with (folder / "ledger.jsonl").open("a") as file:
+        file.write(json.dumps({"entry": "session", "at_s": 2.0, "command": "--resume"}) + "\n")
+
+
+def test_of_a_search_that_is_taken_up_again_nothing_of_its_interruption_is_said(tmp_path: Path) -> None:
+    summed_up(tmp_path, played(tmp_path, trials=3), "interrupted", sessions=1)
+    assert Result.of(tmp_path).winner is not None
+    go_on(tmp_path)
+    result = Result.of(tmp_path)
+    assert (result.status, result.winner) == ("unfinished", None)
+    text = Read(page_of(result)).text
+    assert "It is still at work, or was ended" in text
+    assert "Nothing was confirmed" not in text
+    assert "ended by" not in text
+    assert "time" not in dict(facts_of_search(result))
+
+
+def test_of_a_search_that_is_taken_up_again_its_verdict_still_holds(tmp_path: Path) -> None:
+    summed_up(tmp_path, played(tmp_path, trials=3), sessions=1)
+    before = Result.of(tmp_path)
+    go_on(tmp_path)
+    result = Result.of(tmp_path)
+    assert (result.status, result.winner and result.winner.number) == ("unfinished", before.summary["best"]["trial"])
+    assert "BEATS the same student without a teacher" in Read(page_of(result)).text
+    assert "time" not in dict(facts_of_search(result))
+
+
+def test_what_was_at_work_when_a_search_was_interrupted_is_not_called_running(tmp_path: Path) -> None:
+    session = played(tmp_path, trials=3)
+    lines = (tmp_path / "ledger.jsonl").read_text().splitlines(keepends=True)
+    ends = [line for line in lines if json.loads(line)["entry"] == "ended"]
+    (tmp_path / "ledger.jsonl").write_text("".join(line for line in lines if line != ends[-1]))
+    assert "running" in dict(facts_of_search(Result.of(tmp_path)))["trials"]
+    summed_up(tmp_path, session, "interrupted", sessions=1)
+    told = dict(facts_of_search(Result.of(tmp_path)))["trials"]
+    assert "1 interrupted" in told
+    assert "running" not in told
+
+
+def test_an_extension_that_was_interrupted_gives_nobody_the_files_of_an_earlier_winner(tmp_path: Path) -> None:
+    summed_up(tmp_path, played(tmp_path, trials=3), "interrupted", sessions=2)
+    (tmp_path / "best").mkdir()
+    text = Read(page_of(Result.of(tmp_path))).text
+    assert "The best student" in text
+    assert "train it again" not in text
+
+
+def test_a_search_of_several_runs_says_which_time_is_of_the_last_one(tmp_path: Path) -> None:
+    session = played(tmp_path, trials=2)
+    summed_up(tmp_path, session, sessions=2, time={"total_s": 5.0, "search_s": 900.0, "confirm_s": 3.0})
+    facts = dict(facts_of_search(Result.of(tmp_path)))
+    assert facts["time of the last run"] == "5 s"
+    assert facts["– searching, in all runs"] == "15:00 min"
+    assert facts["– confirming in fresh seeds"] == "3 s"
+    summed_up(tmp_path, session, sessions=1)
+    assert dict(facts_of_search(Result.of(tmp_path)))["time"] == "20 s"
+
+
+def test_of_equal_trials_the_one_with_the_smaller_loss_stands_first() -> None:
+    result = of_trials([{"optim.learning_rate": 0.1}] * 3, [0.9, 0.9, 0.8], learning_rate={"log": [0.01, 1.0]})
+    for record, loss in zip(result.trials, (0.2, 0.3, 0.1), strict=True):
+        record.last["val/loss"] = loss
+    assert [trial.number for trial in result.trained[::-1]] == [0, 1, 2]
 
 
 def test_two_examined_results_beside_one_without_a_verdict_are_still_chosen_from(result_in: ResultIn) -> None:

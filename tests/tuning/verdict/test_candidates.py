@@ -57,6 +57,14 @@ def test_a_baseline_is_shown_with_no_value_of_the_winner_that_it_does_not_have(s
     assert default == {**begun, "loss.kind": "soft_targets", "loss.temperature": 4.0, "loss.soft_weight": 0.9}
 
 
+def test_runs_share_a_row_where_they_are_seeds_of_one_configuration_for_one_purpose(winner: Candidate) -> None:
+    other = Candidate("trial-0003", winner.config, winner.seeds, TrialRecord(3, "0003", {}))
+    sides = [winner, winner.again([1005, 1006]), *baselines_of(winner), *baselines_of(other)]
+    rows = [{confirmation_record(side, seed).group for seed in side.seeds} for side in sides]
+    assert all(len(row) == 1 for row in rows)
+    assert len(set.union(*rows)) == len(sides)
+
+
 def test_training_share_is_training_over_all_places_time() -> None:
     ledger = Ledger()
     for number, (began_s, trained_s, ended_s) in enumerate([(100.0, 4.0, 105.0), (101.0, 9.0, 110.0)]):

@@ -94,8 +94,8 @@ def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_t
     with pool_of(1, ledger, Budget(2), retries=1) as pool:
         pool.train([poison, fresh])
     assert {r.group: r.status for r in ledger.records.values()} == {
-        "confirm-deadly": Status.FAILED,
-        "confirm-trial-0007": Status.COMPLETED,
+        f"confirm-deadly-of-0007-seeds-{fresh.seeds[0]}": Status.FAILED,
+        f"confirm-trial-0007-seeds-{fresh.seeds[0]}": Status.COMPLETED,
     }
 
 
