@@ -34,10 +34,13 @@ def no_end_of_the_process() -> Iterator[None]:
 
     Raises:
         TrainingError: something has raised SystemExit within the block.
+        SystemExit: Ray has, which ends the process because somebody has asked for it (SIGTERM): no training's fault.
     """
     try:
         yield
     except SystemExit as error:
+        if hasattr(error, "ray_terminate_msg"):
+            raise
         raise TrainingError(fault_of_users(error) or one_line(error)) from error
 
 

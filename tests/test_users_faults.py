@@ -81,6 +81,14 @@ def test_a_part_that_ends_the_program_while_it_trains_ends_its_training_alone(pa
         part("raises")()
 
 
+def test_that_ray_ends_the_process_is_no_fault_of_what_was_training(part: Part) -> None:
+    ends = SystemExit(1)
+    ends.ray_terminate_msg = "The process receives a SIGTERM."  # type: ignore[attr-defined]
+    with pytest.raises(SystemExit) as caught, no_end_of_the_process():
+        raise ends
+    assert caught.value is ends
+
+
 def test_what_a_part_calls_of_ours_is_no_fault_of_its_own(part: Part) -> None:
     with pytest.raises(Exception) as caught:  # noqa: PT011  whatever it is
         part("calls_ours")()

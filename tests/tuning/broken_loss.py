@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import ray
 import torch.distributed as dist
 
 from distill_tune.distillation.losses import Loss
@@ -59,4 +60,13 @@ class Deadly(Loss):
     def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
         if temperature == 2:
             os.kill(os.getpid(), signal.SIGKILL)
+        return (student_logits - teacher_logits).square().mean()
+
+
+class AskedToEnd(Loss):
+    """Somebody stops its process while it trains, as by ending all of a machine's; once, and not the one after it."""
+
+    def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
+        if not ray.get_runtime_context().was_current_actor_reconstructed:
+            os.kill(os.getpid(), signal.SIGTERM)
         return (student_logits - teacher_logits).square().mean()

@@ -34,8 +34,17 @@ def of_400_epochs(winner: Candidate, name: str) -> Candidate:
 
 def deadly(winner: Candidate) -> Candidate:
     """Ends its process each time."""
-    loss = winner.config.loss.model_copy(update={"kind": "broken_loss:Deadly", "temperature": 2.0})
-    return Candidate("deadly", winner.config.model_copy(update={"loss": loss}), winner.seeds[:1], winner.source)
+    return _losing(winner, "Deadly", "deadly")
+
+
+def asked_to_end(winner: Candidate) -> Candidate:
+    """Its first process gets SIGTERM while it trains."""
+    return _losing(winner, "AskedToEnd", "asked")
+
+
+def _losing(winner: Candidate, kind: str, name: str) -> Candidate:
+    loss = winner.config.loss.model_copy(update={"kind": f"broken_loss:{kind}", "temperature": 2.0})
+    return Candidate(name, winner.config.model_copy(update={"loss": loss}), winner.seeds[:1], winner.source)
 
 
 class Breaking(Watcher):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import ray
-from confirming import Breaking, Killer, deadly, of_400_epochs
+from confirming import Breaking, Killer, asked_to_end, deadly, of_400_epochs
 from odd_groups import SpaciousWorker, Stillborn
 from ray_searches import two_places_held
 
@@ -97,6 +97,13 @@ def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_t
         f"confirm-deadly-of-0007-seeds-{fresh.seeds[0]}": Status.FAILED,
         f"confirm-trial-0007-seeds-{fresh.seeds[0]}": Status.COMPLETED,
     }
+
+
+def test_a_process_that_is_asked_to_end_fails_no_training(winner: Candidate, pool_of: PoolOf) -> None:
+    asked, ledger = asked_to_end(winner), Ledger()
+    with pool_of(1, ledger, Budget(1)) as pool:
+        pool.train([asked])
+    assert [(r.status, r.message) for r in ledger.records.values()] == [(Status.COMPLETED, "")]
 
 
 def test_why_no_worker_comes_up_is_said(winner: Candidate, pool_of: PoolOf, monkeypatch: pytest.MonkeyPatch) -> None:
