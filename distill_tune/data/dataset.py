@@ -25,6 +25,7 @@ from distill_tune.data.sources import Source
 from distill_tune.data.spill import spilling_to
 from distill_tune.errors import CacheError
 from distill_tune.layout import Layout
+from distill_tune.registry import DATA_SOURCES
 from distill_tune.room import check_room
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 UNLABELLED = -1
 """The label of a sample that takes part through the teacher alone."""
-FORMAT = 6
+FORMAT = 7
 """The cache's version; another number makes every older cache unknown."""
 _NOT_OF_THE_SPLIT = ("path", "student_samples", "rest")
 
@@ -178,9 +179,10 @@ def fingerprint_of(config: DataConfig, fold: int | None = None) -> str:
 
 
 def _told(config: DataConfig, fold: int | None) -> dict[str, Any]:
-    """Everything that decides it."""
+    """Everything that decides it; where the files lie does not, but a source of one's own may have forgotten them."""
     source = Source.of(config)
-    section = config.model_dump(include=set(type(config).model_fields) - {"passes", "folds"})
+    beside = {"passes", "folds"} | ({"path"} if config.source in DATA_SOURCES else set())
+    section = config.model_dump(include=set(type(config).model_fields) - beside)
     folds = {} if config.folds is None else {"folds": config.folds, "fold": fold}
     return {
         "format": FORMAT,

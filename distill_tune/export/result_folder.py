@@ -151,6 +151,7 @@ def check_name(name: str) -> None:
 def nothing_left_on_refusal(storage: Path, until: ExitStack | None = None) -> Iterator[None]:
     """What this program has put below `storage` is deleted again if its input is refused.
 
+    A full disk refuses nothing: the teacher that was trained before it is found again once there is room.
     Only that: another search may have begun beside it, and its owner may have put files there. Folders go if they were
     not there before and are empty. While another program is at work on the cache all of it stays, since that may have
     found there what this one has made; and so it is with what this program uses, to the end of the block or of `until`.
@@ -161,7 +162,7 @@ def nothing_left_on_refusal(storage: Path, until: ExitStack | None = None) -> It
         with remembering() as made:
             try:
                 yield
-            except (InputError, OSError):
+            except InputError:
                 if use.is_alone():
                     for path in reversed(made):
                         _delete(path, above=cache)

@@ -9,7 +9,7 @@ from pathlib import Path
 from distill_tune.config import Space, parse_duration_s
 from distill_tune.config.searching import SearchConfig
 from distill_tune.errors import CacheError, ConfigError
-from distill_tune.export.result_folder import write_search_toml
+from distill_tune.export.result_folder import SEARCH_TOML, write_search_toml
 from distill_tune.mirror import Mirror
 from distill_tune.tuning.deciding.budget import SENTENCES, Budget, Reason
 from distill_tune.tuning.deciding.spent import Spent
@@ -116,6 +116,11 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
 
 
 def _going_on(space: Space, history: History, folder: Path, command: str, address: str | None) -> Order:
+    if space.config.resources.lanes == "auto":
+        raise ConfigError(
+            f"resources.lanes: must be a number in the {SEARCH_TOML} of a search that goes on, but is 'auto', which is "
+            "measured at its start; put back what was there, or begin a new search."
+        )
     order = Order(space, folder.name, folder, command, address, is_new=False, extensions=history.extensions)
     edited = changes_in_words(history.own_parts, own_parts(space)) if history.records else []
     return replace(order, notes=tuple(edited))

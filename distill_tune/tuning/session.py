@@ -114,8 +114,10 @@ class Session:
         claim, fitted = claim_baseline(self.claim, self.context.fitted.without_teacher(), trained)
         if lost := claim.history.loss:
             self.reporter.tell(lost)
-        times, epochs = self.times, self.config.search.epochs
-        budget = Budget(trained, times.search_s, epochs, interrupt=self.interrupt, spent_s=claim.history.spent_s)
+        before, search = self.claim.history, self.config.search
+        ended_with = before.ended_with if before.ended_by == Reason.TIME else None  # in a session with another time
+        times = Times.of(search, num_searches(self.config.confirm), ended_with)
+        budget = Budget(trained, times.search_s, search.epochs, interrupt=self.interrupt, spent_s=claim.history.spent_s)
         self.baseline_search = baseline = SearchPhase(
             claim, fitted, budget, min(self.context.places, trained), self.reporter
         )

@@ -1,3 +1,4 @@
+import errno
 import json
 import shutil
 import subprocess
@@ -198,6 +199,22 @@ def test_programs_that_come_and_go_never_lose_what_they_have_found(tmp_path: Pat
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(come_and_go, range(4)))
     assert not lost
+
+
+def test_a_disk_that_is_full_takes_nothing_that_is_whole(tmp_path: Path) -> None:
+    """Its owner makes room, and begins again with the teacher that took hours."""
+    teacher = tmp_path / SHARED_CACHE / "teacher-1" / "teacher.safetensors"
+
+    def run_full() -> None:
+        with nothing_left_on_refusal(tmp_path):
+            with new_file(teacher) as file:
+                file.touch()
+            with new_file(teacher.with_name("views.arrow")):
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        run_full()
+    assert [path.name for path in teacher.parent.iterdir()] == [teacher.name]
 
 
 def test_what_is_not_refused_stays(tmp_path: Path) -> None:

@@ -24,11 +24,11 @@ class Times:
     """For one search; where there are two, each has as much."""
 
     @classmethod
-    def of(cls, search: SearchConfig, searches: int = 1) -> Times:
-        """The whole, and each search's part of it."""
-        if search.time is None:
+    def of(cls, search: SearchConfig, searches: int = 1, ended_with: str | None = None) -> Times:
+        """The whole, and each search's part of it; of the time that has ended the first one, where it had another."""
+        if (time := ended_with or search.time) is None:
             return cls(None, None)
-        total_s = parse_duration_s(search.time)
+        total_s = parse_duration_s(time)
         return cls(total_s, total_s * (1 - CONFIRMATION_SHARE) / searches)
 
 

@@ -16,7 +16,7 @@ from distill_tune.config.sections import DataConfig
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import SEARCH_TOML
 from distill_tune.paths import expanded, is_file, real_path
-from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.history import History, is_object
 from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK
 
 _OF_THE_SPLIT = ("seed", "test", "validation", "folds")
@@ -34,6 +34,7 @@ def check_others(search: SearchConfig) -> None:
         raise ConfigError(f"search.start_from: {twice[0]} is given twice; give each search once.")
     for folder in search.start_from:
         _check_holds(folder, JOURNAL)
+        _check_lines(expanded(folder) / JOURNAL)
         if not has_the_objective(expanded(folder), search.objectives):
             _check_holds(folder, LOGBOOK)
             try:
@@ -55,20 +56,25 @@ def split_otherwise(folders: Sequence[str], data: DataConfig) -> list[str]:
 
     Its trials were judged by rows that may be test here: settings that suit these are favoured.
     """
-    warnings = []
+    warnings, ours = [], (data.source, _place(data.path))
     for folder in folders:
         theirs = _tables_of(expanded(folder)).get("data")
-        if not isinstance(theirs, dict) or (theirs.get("source"), theirs.get("path")) != (data.source, data.path):
+        if not isinstance(theirs, dict) or (theirs.get("source"), _place(theirs.get("path"))) != ours:
             continue
         for key in _OF_THE_SPLIT:
-            default, ours = DataConfig.model_fields[key].default, getattr(data, key)
-            if (other := theirs.get(key, default)) != ours:
+            default, now = DataConfig.model_fields[key].default, getattr(data, key)
+            if (other := theirs.get(key, default)) != now:
                 warnings.append(
                     f"warning: search.start_from: {folder} has split its data otherwise (data.{key} was "
-                    f"{_set(other)} and is {_set(ours)}); rows that its trials were judged by may be test here"
+                    f"{_set(other)} and is {_set(now)}); rows that its trials were judged by may be test here"
                 )
                 break
     return warnings
+
+
+def _place(path: Any) -> Path | None:
+    """Where a `data.path` leads; a search.toml that somebody has spoilt may have something else there."""
+    return real_path(expanded(path)) if isinstance(path, str) else None
 
 
 def _set(value: Any) -> str:
@@ -78,6 +84,14 @@ def _set(value: Any) -> str:
 def _check_holds(folder: str, name: str) -> None:
     if not is_file(expanded(folder) / name):
         raise ConfigError(f"search.start_from: {folder} holds no {name}; name the result folder of a search.")
+
+
+def _check_lines(journal: Path) -> None:
+    """Optuna passes over a last line that a kill has cut short, and over no other."""
+    *whole, _ = journal.read_bytes().split(b"\n")
+    for number, line in enumerate(whole, 1):
+        if not is_object(line):
+            raise ConfigError(f"search.start_from: {journal}: line {number} is damaged; leave this search out.")
 
 
 def has_the_objective(folder: Path, objectives: Sequence[str]) -> bool:

@@ -74,7 +74,7 @@ class History:
                 the journal is missing, empty or damaged.
         """
         path, journal = folder / LOGBOOK, folder / JOURNAL
-        journal_bytes = journal.stat().st_size if journal.exists() else 0
+        journal_bytes = max((end for _, end in _whole_lines(journal)), default=0) if journal.exists() else 0
         history, stopwatch, has_trials = cls(), _Stopwatch(), False
         for number, (line, end) in enumerate(_whole_lines(path), 1):
             where = f"{path}: line {number}"
@@ -237,14 +237,15 @@ def _check_journal(path: Path, num_bytes: int, is_begun: bool) -> None:
         return
     num_lines = reached = 0
     for line, end in _whole_lines(path):
-        if (num_lines and end > num_bytes) or not _is_object(line):
+        if (num_lines and end > num_bytes) or not is_object(line):
             break
         num_lines, reached = num_lines + 1, end
     if reached < max(num_bytes, is_begun):
         raise CacheError(f"{path}: line {num_lines + 1} is damaged; {_WAY_OUT}.")
 
 
-def _is_object(line: bytes) -> bool:
+def is_object(line: bytes) -> bool:
+    """Whether a line of a logbook or journal can be read."""
     try:
         return isinstance(json.loads(line), dict)
     except ValueError:

@@ -107,6 +107,7 @@ def test_a_sampler_that_cannot_sample_the_space_without_a_teacher_is_refused_bef
 def test_two_searches_have_the_time_of_one_between_them() -> None:
     search = SearchConfig(time="90s")
     one, each = Times.of(search), Times.of(search, 2)
+    assert each == Times.of(search.model_copy(update={"time": "9h"}), 2, ended_with=search.time)
     assert one.search_s is not None
     assert each.search_s == pytest.approx(one.search_s / 2)
     assert each.total_s == one.total_s

@@ -7,10 +7,11 @@ import pytest
 from two_objectives import TABLES, played
 
 from distill_tune.config import Space
-from distill_tune.errors import DistillTuneError
-from distill_tune.export.result_folder import write_search_toml
+from distill_tune.config.sections import DataConfig
+from distill_tune.errors import ConfigError, DistillTuneError
+from distill_tune.export.result_folder import SEARCH_TOML, write_search_toml
 from distill_tune.registry import SAMPLERS
-from distill_tune.tuning.proposals.start_from import split_otherwise, still_there
+from distill_tune.tuning.proposals.start_from import check_others, split_otherwise, still_there
 from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.proposals.warm_start import known_of_others, trials_of_others
 from distill_tune.tuning.state.logbook import JOURNAL
@@ -120,6 +121,29 @@ def test_others_that_have_not_what_is_searched_for_are_told_of(tmp_path: Path) -
         "warning: search.start_from: no trial there has val/corrupted_accuracy, so that the search begins as if there "
         "were none"
     ]
+
+
+def test_a_journal_with_a_damaged_line_is_refused_and_one_that_a_kill_cut_short_is_not(tmp_path: Path) -> None:
+    other = other_search(tmp_path / "other", "random", *[Status.COMPLETED] * 3)
+    search, journal = Space.parse({**TABLES, "search": {"start_from": [other]}}).config.search, Path(other) / JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines)[:-5])
+    check_others(search)
+    assert trials_of_others([other], space_of("tpe"))
+    journal.write_bytes(b"".join([*lines[:2], bytes(9) + lines[2], *lines[3:]]))
+    with pytest.raises(ConfigError, match=r"search\.start_from: .*study\.journal: line 3 is damaged; leave"):
+        check_others(search)
+
+
+def test_a_path_that_is_written_otherwise_leads_to_the_same_data(tmp_path: Path) -> None:
+    other = other_search(tmp_path / "other", "random", Status.COMPLETED)
+    toml = Path(other) / SEARCH_TOML
+    toml.write_text(toml.read_text().replace("[data]\n", '[data]\npath = "files/../files/x.csv"\n', 1))
+    told = [
+        split_otherwise([other], DataConfig(source="digits", path=path, seed=1))
+        for path in (str(Path("files/x.csv").absolute()), "files/x.csv", "files/y.csv")
+    ]
+    assert [len(found) for found in told] == [1, 1, 0]
 
 
 @pytest.mark.parametrize(

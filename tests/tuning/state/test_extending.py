@@ -146,6 +146,13 @@ def test_time_that_is_added_once_it_has_ended_the_search_itself_is_said_to_be_in
     assert taken_up(claim.folder, "", None).notes == ((warning,) if is_said else ())
 
 
+def test_lanes_that_are_settled_cannot_be_made_automatic_again(finished: Path) -> None:
+    toml = finished / SEARCH_TOML
+    toml.write_text(toml.read_text() + '\n[resources]\nlanes = "auto"\n')
+    with pytest.raises(ConfigError, match=r"resources\.lanes: must be a number .* but is 'auto'"):
+        extended(finished, 6, None, "", None)
+
+
 @pytest.mark.parametrize("ended_by", [None, "time", "exhausted"])
 def test_trials_that_are_yet_to_come_or_never_came_for_another_reason_are_not_said(
     tmp_path: Path, ended_by: str | None

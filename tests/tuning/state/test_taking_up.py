@@ -237,6 +237,21 @@ def test_a_journal_that_lost_its_end_takes_the_logbook_back_with_it(undisturbed:
     assert History.of(tmp_path / "cut").loss == ""
 
 
+def test_a_hole_in_the_journal_takes_the_logbook_back_to_it(undisturbed: Whole, tmp_path: Path) -> None:
+    """What a lost client of a network's disk had not written when more was written behind it."""
+    folder, whole = undisturbed
+    cut_copy(folder, tmp_path / "cut", (folder / LOGBOOK).stat().st_size)
+    journal = tmp_path / "cut" / JOURNAL
+    size = journal.stat().st_size
+    with journal.open("rb+") as file:
+        file.seek(size // 2)
+        file.write(bytes(size // 4))
+    history = History.of(tmp_path / "cut")
+    assert history.num_dropped > 0
+    assert history.study_bytes <= size // 2
+    assert Session(tmp_path / "cut").run() == whole
+
+
 def test_a_journal_that_is_missing_is_asked_for_and_the_logbook_stays(undisturbed: Whole, tmp_path: Path) -> None:
     shutil.copy(undisturbed[0] / LOGBOOK, tmp_path / LOGBOOK)
     with pytest.raises(CacheError, match=r"study\.journal: is missing, but ledger\.jsonl says .*; put it back\.$"):
