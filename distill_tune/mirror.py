@@ -69,11 +69,11 @@ class Mirror:
         if book not in there:
             return (self.folder / book).is_file()
         with self.store.readable():
-            theirs, ours = self.store.read(book), whole_lines(self.folder / book)
-        if ours.startswith(theirs):
+            copies = [self._both(path, path in there) for path in {book, *self._books_here(name)}]
+        if all(ours.startswith(theirs) for ours, theirs in copies):
             self._there |= {path: self._same(path, info) or _UNKNOWN for path, info in there.items()}
-            return ours != theirs
-        if not theirs.startswith(ours):
+            return any(ours != theirs for ours, theirs in copies)
+        if not all(theirs.startswith(ours) for ours, theirs in copies):
             raise ConfigError(
                 f"--name {name}: {self.store.place(name)} and {self.folder / name} have gone on from each other; "
                 "delete the one that you do not want."
@@ -85,6 +85,15 @@ class Mirror:
                 list(pool.map(self._bring, some))
         self._there |= {path: stamp for path in there if (stamp := stamp_of(self.folder / path))}
         return False
+
+    def _books_here(self, name: str) -> Iterator[Path]:
+        """All logbooks of a result: a search that stands beside another goes on by itself."""
+        return (path.relative_to(self.folder) for path in (self.folder / name).rglob(self._logbook))
+
+    def _both(self, book: Path, is_there: bool) -> tuple[bytes, bytes]:
+        """A logbook as it is here, and as it is there; empty where it is not."""
+        ours = whole_lines(self.folder / book) if (self.folder / book).is_file() else b""
+        return ours, self.store.read(book) if is_there else b""
 
     def _check_nobody_is_at_work(self, book: Path) -> None:
         """Refuse to replace a result here whose logbook is locked: by a search that others have taken for lost."""

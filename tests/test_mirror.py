@@ -245,6 +245,19 @@ def test_copies_that_have_gone_on_from_each_other_are_refused(elsewhere: Mirror)
     assert book.read_text() == "1\n3\n"
 
 
+@pytest.mark.parametrize("ours", ["1\n", "1\n2\n"])
+def test_of_a_search_beside_it_too_one_copy_must_have_gone_on_from_the_other(elsewhere: Mirror, ours: str) -> None:
+    """Such as hours of the search without a teacher, in which the main one's logbook stays as it was."""
+    write(elsewhere, f"one/{BOOK}", ours)
+    beside = write(elsewhere, f"one/baseline/{BOOK}", "1\n2\n")
+    if ours == "1\n":  # there the main one has gone on, here the other one
+        with pytest.raises(ConfigError, match="have gone on from each other"):
+            elsewhere.fetch("one")
+    else:
+        assert elsewhere.fetch("one")
+    assert beside.read_text() == "1\n2\n"
+
+
 def test_what_was_brought_is_not_sent_back(elsewhere: Mirror, store: Any) -> None:
     elsewhere.fetch("one")
     store.objects.delete()
