@@ -30,6 +30,7 @@ from distill_tune.tuning.planning.estimate import estimated_epoch_s, estimated_e
 from distill_tune.tuning.planning.fitting import Fitted, fit, known_to_fit
 from distill_tune.tuning.planning.footprint import Footprint
 from distill_tune.tuning.planning.teacher_time import TeacherTime, estimated_teacher_time
+from distill_tune.tuning.planning.time_budget import Times
 from distill_tune.tuning.proposals.warm_start import known_of_others
 from distill_tune.tuning.schedulers import Scheduler
 from distill_tune.tuning.showing.display import SteadyConsole
@@ -99,7 +100,7 @@ def _plan(
     return [
         *of_others,
         _budget(config, left, places, is_here),
-        *_times(config, epoch_s, samples, left, places, openers),
+        *_times(config, epoch_s, samples, left, places, openers, past),
         _examination(config, each_s),
         _before(teacher_time, config.resources.workers_per_trial),
         *filter(None, [idle]),
@@ -156,19 +157,32 @@ def _num_openers(fitted: Fitted, learned: int) -> int:
     return len({values.get(dotted(FAMILY)) for values in fitted.known_good_beside(learned)})
 
 
-def _times(config: Config, epoch_s: float | None, samples: int, left: int, places: int, openers: int = 0) -> list[str]:
-    """The confirmation has all places, of which the search leaves some idle where it has fewer trials.
+def _times(
+    config: Config,
+    epoch_s: float | None,
+    samples: int,
+    left: int,
+    places: int,
+    openers: int = 0,
+    past: History | None = None,
+) -> list[str]:
+    """The confirmation has all places, of which a search leaves some idle where it has fewer trials.
 
     Of each search's trials, `openers` train to their end.
     """
-    search, confirmation = config.search, ConfirmationPlan.of(config)
+    past = past or History()
+    search, confirmation = config.search, past.plan or ConfirmationPlan.of(config)
     if epoch_s is None:
         return [f"an epoch is {samples:,} samples; what it takes on a GPU cannot be timed here"]
     usual = Scheduler.of(search).expected_epochs(search)
     runs, trials = confirmation.num_runs, [left, *[search.trials] * (confirmation.searches - 1)]
     each = [count * usual + min(count, openers) * (search.max_epochs - usual) for count in trials]
     epochs = sum(each) / sum(trials) if any(trials) else usual
-    search_s = sum(min(all_epochs, search.epochs or inf) for all_epochs in each) * epoch_s / min(places, search.trials)
+    most_s = Times.of(search, confirmation.searches).search_s or inf
+    search_s, spent_s = 0.0, past.spent_s  # of the first one's time; a second one has yet to begin
+    for all_epochs, count in zip(each, trials, strict=True):
+        all_s = min(all_epochs, search.epochs or inf) * epoch_s / min(places, max(1, count))
+        search_s, spent_s = search_s + min(all_s, max(0.0, most_s - spent_s)), 0.0
     confirm_s = confirmation.rounds(places) * search.max_epochs * epoch_s
     return [
         f"an epoch is {samples:,} samples, about {epoch_s:.2g} s for the middle student{_beside_it(config)}",

@@ -16,7 +16,9 @@ from distill_tune.tuning.dry_run import dry_run
 from distill_tune.tuning.planning import estimate
 from distill_tune.tuning.planning.estimate import estimated_epoch_s
 from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import Entry
+from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 EPOCH_S = 60.0
@@ -85,13 +87,28 @@ def begun(folder: Path, space: Space, trials: int) -> None:
 def test_a_search_that_goes_on_keeps_its_epochs_and_has_fewer_trials_left(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    begun(tmp_path / "one", space_with(trials=8, time="1m"), trials=5)
+    begun(tmp_path / "one", space_with(trials=8, time="1h"), trials=5)
     assert search.main(["--resume", "--name", "one", "--storage", str(tmp_path), "--dry-run"]) == 0
     told = capsys.readouterr().out
     assert "pay for" not in told
     assert "max_epochs = 9" in told
-    assert "8 trials, of which 3 are still to be trained, at most 1m" in told
-    assert "search about 6:45 min at 9.0 epochs a trial" in told
+    assert "8 trials, of which 3 are still to be trained, at most 1h" in told
+    assert "search about 9:00 min at 9.0 epochs a trial" in told, "three at a time, though there are four places"
+
+
+@pytest.mark.parametrize(("searches", "told"), [(1, "2:00 min"), (2, "2:00 min")])
+def test_the_time_bounds_what_a_search_takes(searches: int, told: str) -> None:
+    """Two thirds of it, of two searches together."""
+    space = space_with(trials=1000, time="3m").with_fixed("confirm", "baseline_search", searches > 1)
+    assert f"search about {told} at 9.0 epochs" in module._times(space.config, EPOCH_S, 100, 1000, 4)[1]
+    spent = History(spent_s=100.0)
+    left = {1: "20 s", 2: "1:00 min"}[searches]
+    assert f"search about {left} at" in module._times(space.config, EPOCH_S, 100, 1000, 4, past=spent)[1]
+
+
+def test_a_confirmation_that_has_begun_keeps_its_plan() -> None:
+    past = History(plan=ConfirmationPlan(top=1, seeds=2))
+    assert "then 6 confirmation runs of" in module._times(space_with().config, EPOCH_S, 100, 0, 4, past=past)[1]
 
 
 def test_of_a_search_that_has_ended_its_confirmation_is_left(
