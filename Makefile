@@ -1,6 +1,6 @@
 # distill_tune from a fresh clone: all that it takes is make and Python 3.11 or newer.
 #   make search                                    the embedded default: digits, about half a minute
-#   make search ARGS="search_spaces/letter.toml --time 10m"
+#   make search ARGS="search_spaces/original_request.toml --time 5m"
 #   make test ARGS="tests/config -k ranges"        any arguments of pytest
 #   make search PYTHON=python3.12                  another Python for the environment
 
@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
-search: .venv/.installed  ## search the best student: make search ARGS="search_spaces/letter.toml --time 10m"
+search: .venv/.installed  ## search the best student: make search ARGS="search_spaces/original_request.toml --time 5m"
 	@$(BIN)/python -m distill_tune.search $(ARGS)
 
 test: .venv/.dev  ## run the tests in two processes; with ARGS, one pytest is run as they say

@@ -184,7 +184,7 @@ def p_value_sentences(summary: dict[str, Any]) -> list[str]:
     if len(found) < 2:
         return []
     told = _by_baseline({name: _p_value(each["interval_p_value_holm"]) for name, each in found.items()})
-    return [f"Corrected for {len(found)} comparisons (Holm): {told}. The words are of each comparison by itself."]
+    return [f"Corrected for {len(found)} comparisons (Holm): {told}. The verdicts above are not corrected."]
 
 
 def _mcnemar_sentences(summary: dict[str, Any]) -> list[str]:

@@ -83,7 +83,7 @@ def test_one_comparison_is_not_said_to_be_corrected() -> None:
 def test_several_comparisons_are_told_with_their_corrected_p_values_and_what_the_words_follow() -> None:
     assert p_value_sentences(summary(TWO)) == [
         "Corrected for 2 comparisons (Holm): no teacher p = 0.041, default distillation p = 0.2. "
-        "The words are of each comparison by itself."
+        "The verdicts above are not corrected."
     ]
     small = {**TWO, "no_teacher": verdict(holm=0.00012)}
     assert "no teacher p < 0.001, " in p_value_sentences(summary(small))[0]
