@@ -16,7 +16,7 @@ from good import SPACE, Refuse
         ("student.mlp.width={ choice = [4, { int = [8, 9] }] }", "a choice is of values, but { int = [8, 9] } is"),
         ("student.mlp.width={ int = [8, 4] }", "student.mlp.width: low < high must hold, but got { int = [8, 4] }."),
         ("optim.learning_rate={ log = [0, 1] }", "optim.learning_rate: low > 0 must hold for log, but got"),
-        ("student.family=mpl", "no student family is named 'mpl'. Did you mean 'mlp'? Known: convnet, mlp, resnet."),
+        ("student.family=mpl", "student.family: no student family is named 'mpl'. Did you mean 'mlp'? Known: "),
         ("data.source=cvs", "data.source: no data source is named 'cvs'. Did you mean 'csv'? Known: blobs, csv, "),
         ("teacher.source=keras3", "teacher.source: no teacher source is named 'keras3'. Did you mean 'keras'?"),
         ("student.family=absent:net", "student.family: 'absent:net': there is no module 'absent' in "),

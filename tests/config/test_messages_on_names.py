@@ -7,19 +7,17 @@ from refusals import SMALLEST, cases, check, refused
 
 from distill_tune.config import Space
 from distill_tune.errors import ConfigError
+from distill_tune.registry import AUGMENTATIONS, INITIALISATIONS, LOSSES, OPTIMIZERS, STUDENTS
 
 SECTION_NAMES = (
     "data, teacher, student, loss, optim, regularization, augmentation, limits, search, resources, confirm, export"
 )
-STUDENT_KEYS = "family, init, convnet, mlp, resnet, default, gaussian, inherit, inherit_progressive, truncate"
-TEACHERS_LOSSES = "attention, crd, dist, dkd, hint, logit_standardization, mlkd, mse_logits, pkt, reviewkd, rkd, "
-TEACHERS_LOSSES += "soft_targets, sp, vid"
-LOSS_KEYS = (
-    "Known: kind, temperature, temperature_end, soft_weight, soft_weight_end, schedule, also, attention, crd, dist, "
-    "dkd, hint, label_smoothing, labels, logit_standardization, mlkd, mse_logits, pkt, reviewkd, rkd, soft_targets, "
-    "sp, vid."
-)
-TRANSFORMS = "color, crop, cutmix, cutout, flip, mixup, noise, rotation, shift, swap"
+FAMILIES, OPTIMIZER_NAMES = ", ".join(sorted(STUDENTS.names)), ", ".join(sorted(OPTIMIZERS.names))
+STUDENT_KEYS = f"family, init, {FAMILIES}, {', '.join(sorted(INITIALISATIONS.names))}"
+TEACHERS_LOSSES = ", ".join(name for name in sorted(LOSSES.names) if LOSSES.get(name).uses_teacher)
+LOSS_KEYS = "Known: kind, temperature, temperature_end, soft_weight, soft_weight_end, schedule, also, "
+LOSS_KEYS += f"{', '.join(sorted(LOSSES.names))}."
+TRANSFORMS = ", ".join(sorted(AUGMENTATIONS.names))
 
 
 @cases(f"""
@@ -59,11 +57,11 @@ student.convnet.widht = 3
 student.mlp = 3
     student.mlp: must be a table of options, but got 3.
 student.family = 'convnte'
-    student.family: no student family is named 'convnte'. Did you mean 'convnet'? Known: convnet, mlp, resnet.
+    student.family: no student family is named 'convnte'. Did you mean 'convnet'? Known: {FAMILIES}.
 student.family = 3
     student.family: must be a string, but got 3. Write '3' in quotes.
 optim.kind = 'sdg'
-    optim.kind: no optimizer is named 'sdg'. Did you mean 'sgd'? Known: adamw, sgd.
+    optim.kind: no optimizer is named 'sdg'. Did you mean 'sgd'? Known: {OPTIMIZER_NAMES}.
 teacher.source = 'logits'
     teacher.path: this key is required with source = 'logits'.
 teacher.source = 'train'
