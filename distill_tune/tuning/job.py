@@ -37,6 +37,7 @@ from distill_tune.tuning.showing.final_report import command_to_go_on
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.origin import Origin
+from distill_tune.tuning.state.own_parts import loaded_by_trials
 from distill_tune.tuning.verdict.clock import Clock
 from distill_tune.users_faults import users_faults_refused
 
@@ -196,7 +197,8 @@ class Job:
         connection.wait()
         places = places_of_the_cluster(self.resources)
         storage = self.order.folder.parent
-        nodes = look_at_nodes(storage, self.resources.gpus_per_worker > 0, self.reporter.tell)
+        needs_gpus, parts = self.resources.gpus_per_worker > 0, loaded_by_trials(self.order.space)
+        nodes = look_at_nodes(storage, needs_gpus, self.reporter.tell, parts)
         if nodes.count > 1:
             self.reporter.tell(f"{nodes.in_words(storage)}; there is room for {places} trials at a time")
             self.teacher_work = TeacherPlaces(places, self.resources, self.reporter.tell)

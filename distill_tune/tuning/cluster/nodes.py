@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import ray
 
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.export.versions import versions
+from distill_tune.registry import load_dotted
 from distill_tune.tuning.cluster.pinning import on_node, other_nodes
 
 _PATIENCE_S = 30.0
@@ -42,17 +43,31 @@ class Answer:
     versions: dict[str, str] = field(default_factory=dict)
     lacks_gpu: bool = False
     """Whether PyTorch finds no GPU there, though it was asked for one."""
+    lacks_part: str = ""
+    """Why a part of the user's own cannot be loaded there."""
 
 
-def ask_from_here(folder: str, token: str, needs_gpu: bool) -> Answer:
-    """Read the driver's token in `folder`, and write `token` to a file of its name; what runs on a node."""
-    found, lacks_gpu = _own_versions(), needs_gpu and not _finds_gpu()
+def ask_from_here(folder: str, token: str, needs_gpu: bool, parts: Sequence[str]) -> Answer:
+    """Read the driver's token in `folder`, and write `token` to a file of its name; what runs on a node.
+
+    `parts` are the dotted paths of what is the user's own.
+    """
+    lacks_gpu = needs_gpu and not _finds_gpu()
+    answer = Answer("", "", _own_versions(), lacks_gpu, next(filter(None, map(_why_it_is_lacking, parts)), ""))
     try:
         read = (Path(folder) / _TOKEN).read_text(encoding="utf-8")
         (Path(folder) / token).write_text(token, encoding="utf-8")
     except OSError as error:
-        return Answer("", error.strerror or str(error), found, lacks_gpu)
-    return Answer(read, "", found, lacks_gpu)
+        return replace(answer, problem=error.strerror or str(error))
+    return replace(answer, read=read)
+
+
+def _why_it_is_lacking(part: str) -> str:
+    try:
+        load_dotted(part)
+    except ConfigError as error:
+        return str(error).rstrip(".")
+    return ""
 
 
 def _own_versions() -> dict[str, str]:
@@ -83,24 +98,27 @@ class Nodes:
         return f"{some} ({self.apart[0]}), so that their files come and go through Ray"
 
 
-def look_at_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None]) -> Nodes:
+def look_at_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None], own_parts: Sequence[str] = ()) -> Nodes:
     """Ask every other node that is alive; on a single node nothing is asked.
 
-    `say` hears of a node that is waited for.
+    `say` hears of a node that is waited for; `own_parts` are the dotted paths of what trials load of the user's own.
 
     Raises:
-        ConfigError: a node has other versions or no GPU that PyTorch finds, or does not answer.
+        ConfigError: a node has other versions, no GPU that PyTorch finds, or not all of the user's parts, or does not
+            answer.
     """
     others = other_nodes()
     if not others:
         return Nodes(1)
     storage.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=storage, prefix=".preflight-") as folder:
-        apart = tuple(_ask(others, Path(folder), needs_gpus, say))
+        apart = tuple(_ask(others, Path(folder), needs_gpus, say, own_parts))
     return Nodes(1 + len(other_nodes()), apart)
 
 
-def _ask(nodes: list[dict[str, Any]], folder: Path, needs_gpus: bool, say: Callable[[str], None]) -> Iterator[str]:
+def _ask(
+    nodes: list[dict[str, Any]], folder: Path, needs_gpus: bool, say: Callable[[str], None], own_parts: Sequence[str]
+) -> Iterator[str]:
     """Those that do not share the folder."""
     token = uuid.uuid4().hex
     (folder / _TOKEN).write_text(token, encoding="utf-8")
@@ -109,7 +127,7 @@ def _ask(nodes: list[dict[str, Any]], folder: Path, needs_gpus: bool, say: Calla
     for node in nodes:
         asked = ask.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node["NodeID"]))
         has_gpus = node["Resources"].get("GPU", 0) > 0
-        answers.append(asked.remote(str(folder), node["NodeID"], needs_gpus and has_gpus))
+        answers.append(asked.remote(str(folder), node["NodeID"], needs_gpus and has_gpus, own_parts))
     for node, answer in zip(nodes, answers, strict=True):
         said = _answer_of(node, answer, say)
         if said is None:
@@ -162,4 +180,9 @@ def check_answer(node: str, answer: Answer) -> None:
         raise ConfigError(
             f"--address: {node} has GPUs, but its PyTorch finds none; install one there that goes with its driver, or "
             "set resources.gpus_per_worker to 0."
+        )
+    if answer.lacks_part:
+        raise ConfigError(
+            f"--address: {node} cannot load a part of your own ({answer.lacks_part}); install it there, or submit with "
+            "cluster/submit.sh, which sends the folder that it is in."
         )

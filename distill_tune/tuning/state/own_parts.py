@@ -7,7 +7,7 @@ reasons, such as a comment; so the session that finds it edited says so, and goe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from distill_tune.config import Space
 from distill_tune.config.choosing import Choosing
@@ -16,6 +16,7 @@ from distill_tune.registry import load_dotted
 from distill_tune.teachers import Teacher
 from distill_tune.users_code import source_of
 
+_SECTIONS_OF_TRIALS = ("student", "loss", "optim")
 Seen = dict[str, set[str]]
 """Digests of the code of each own part, by its dotted path, that the sessions of a search had."""
 
@@ -26,16 +27,30 @@ def own_parts(space: Space) -> dict[str, str]:
     return {name: hashlib.sha256(source_of(load_dotted(name)).encode()).hexdigest()[:16] for name in names}
 
 
+def loaded_by_trials(space: Space) -> list[str]:
+    """Dotted paths of the parts that each worker loads; data, teachers and samplers are the driver's business."""
+    return sorted({name for name in _of_trials(space) if name and ":" in name})
+
+
 def _named(space: Space) -> Iterator[str | None]:
     """All that a space chooses, or chooses from."""
-    for section, model in SECTIONS.items():
-        if issubclass(model, Choosing):
-            for key in model.chooses:
-                yield from space.names(section, key)
-    yield from space.added
-    yield from space.config.augmentation.amounts
+    yield from _chosen(space, SECTIONS)
+    yield from _of_trials(space)
     for member in Teacher.of(space.config.teacher).member_configs().values():
         yield from (member.source, member.family)
+
+
+def _of_trials(space: Space) -> Iterator[str | None]:
+    yield from _chosen(space, _SECTIONS_OF_TRIALS)
+    yield from space.added
+    yield from space.config.augmentation.amounts
+
+
+def _chosen(space: Space, sections: Iterable[str]) -> Iterator[str | None]:
+    for section in sections:
+        if issubclass(model := SECTIONS[section], Choosing):
+            for key in model.chooses:
+                yield from space.names(section, key)
 
 
 def seen_beside(before: Seen, session: Mapping[str, str]) -> Seen:

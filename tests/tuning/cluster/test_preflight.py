@@ -26,7 +26,7 @@ NODE = {"NodeID": "none of this cluster", "NodeManagerHostname": "a", "NodeManag
 
 def test_a_node_reads_what_the_driver_wrote_and_leaves_its_own_word(tmp_path: Path) -> None:
     (tmp_path / "driver").write_text("token")
-    answer = ask_from_here(str(tmp_path), "node", needs_gpu=False)
+    answer = ask_from_here(str(tmp_path), "node", needs_gpu=False, parts=[])
     assert (answer.read, answer.problem) == ("token", "")
     assert (tmp_path / "node").read_text() == "node"
     assert answer.versions["torch"] == versions()["torch"].partition("+")[0]
@@ -34,7 +34,7 @@ def test_a_node_reads_what_the_driver_wrote_and_leaves_its_own_word(tmp_path: Pa
 
 
 def test_a_node_without_the_storage_says_why_and_is_refused_for_its_versions_and_gpus_alone(tmp_path: Path) -> None:
-    answer = ask_from_here(str(tmp_path / "gone"), "node", needs_gpu=True)
+    answer = ask_from_here(str(tmp_path / "gone"), "node", needs_gpu=True, parts=[])
     assert (answer.read, answer.problem) == ("", "No such file or directory")
     assert answer.lacks_gpu is not torch.cuda.is_available()
     check_answer("node a", replace(answer, lacks_gpu=False))
@@ -56,17 +56,33 @@ def test_a_node_with_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_node_whose_pytorch_is_built_for_other_gpus_goes_with_this_machine(tmp_path: Path) -> None:
-    theirs = ask_from_here(str(tmp_path), "node", needs_gpu=False).versions
+    theirs = ask_from_here(str(tmp_path), "node", needs_gpu=False, parts=[]).versions
     assert "+" not in theirs["torch"]
     check_answer("node a", Answer("token", "", theirs))
 
 
 def test_a_node_whose_gpus_pytorch_does_not_find_is_refused(tmp_path: Path) -> None:
     (tmp_path / "driver").write_text("token")
-    answer = ask_from_here(str(tmp_path), "node", needs_gpu=True)
+    answer = ask_from_here(str(tmp_path), "node", needs_gpu=True, parts=[])
     assert answer.lacks_gpu is not torch.cuda.is_available()
     with pytest.raises(ConfigError, match="--address: node a has GPUs, but its PyTorch finds none; install one there"):
         check_answer("node a", replace(answer, lacks_gpu=True))
+
+
+def test_a_node_that_cannot_load_a_part_of_the_users_own_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There the search would find it only trial by trial, each of which would end its process."""
+    (tmp_path / "parts_that_travel.py").write_text("def net(input_shape, classes): ...\n")
+    names = ["parts_that_travel:net", "parts_that_stay:net"]
+    monkeypatch.syspath_prepend(tmp_path)
+    check_answer("node a", replace(ask_from_here(str(tmp_path), "node", False, names[:1]), lacks_gpu=False))
+    with pytest.raises(ConfigError) as caught:
+        check_answer("node a", ask_from_here(str(tmp_path), "node", False, names))
+    assert str(caught.value).startswith(
+        "--address: node a cannot load a part of your own ('parts_that_stay:net': there is no module 'parts_that_stay' "
+    )
+    assert str(caught.value).count("\n") == 0
 
 
 def test_a_storage_that_takes_no_files_is_refused_with_the_systems_own_reason() -> None:

@@ -11,7 +11,7 @@ from distill_tune.config import Space
 from distill_tune.tuning.order import extended, taken_up
 from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry
-from distill_tune.tuning.state.own_parts import own_parts
+from distill_tune.tuning.state.own_parts import loaded_by_trials, own_parts
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 LOSS = """
@@ -154,4 +154,10 @@ def test_further_terms_transforms_and_members_of_an_ensemble_count_too(write: Wr
         "loss": {"also": {"own_loss:Mine": 0.5}},
         "augmentation": {"own_flip:Mine": 1.0},
     }
-    assert list(own_parts(Space.parse(tables))) == ["own_flip:Mine", "own_loss:Mine", "own_net:net"]
+    space = Space.parse(tables)
+    assert list(own_parts(space)) == ["own_flip:Mine", "own_loss:Mine", "own_net:net"]
+    assert loaded_by_trials(space) == ["own_flip:Mine", "own_loss:Mine"], "the driver trains the teachers"
+
+
+def test_a_trial_loads_students_and_losses_of_ones_own(space: Space) -> None:
+    assert loaded_by_trials(space) == ["own_loss:Mine", "own_net:net"]
