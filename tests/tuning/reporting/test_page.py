@@ -166,9 +166,10 @@ def test_what_was_at_work_when_a_search_was_interrupted_is_not_called_running(tm
 
 
 def test_an_extension_that_was_interrupted_gives_nobody_the_files_of_an_earlier_winner(tmp_path: Path) -> None:
-    summed_up(tmp_path, played(tmp_path, trials=3), "interrupted", sessions=2)
+    summed_up(tmp_path, played(tmp_path, trials=3), "interrupted", sessions=2, test_opened=1)
     (tmp_path / "best").mkdir()
     text = Read(page_of(Result.of(tmp_path))).text
+    assert "Since it was extended, nothing was confirmed" in text
     assert "The best student" in text
     assert "train it again" not in text
 
