@@ -93,6 +93,8 @@ def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
     from distill_tune.data.parquet_files import read_parquet
 
     frame = read_parquet(path)
+    if len(frame) == data_spec.num_rows:
+        _check_order(path)
     columns, classes = set(frame.columns), set(data_spec.classes)
     if columns & classes and columns - classes and not _are_numbers(frame.columns):
         raise TeacherError(
@@ -100,6 +102,17 @@ def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
             f"beside others ({named_apart(sorted(columns - classes))}); name all of them like the classes, or none."
         )
     return np.asarray((frame[list(data_spec.classes)] if columns == classes else frame).to_numpy())
+
+
+def _check_order(path: Path) -> None:
+    """Refuse rows that pandas has numbered otherwise than the data's rows: no accuracy tells all permutations."""
+    from distill_tune.data.parquet_files import uncounted_row
+
+    if odd := uncounted_row(path):
+        raise TeacherError(
+            f"teacher.path: the row index of {path.name!r} does not count from 0 on ({odd}), as the data's rows do; "
+            "write it after sort_index(), or after reset_index(drop=True) if its rows are in the data's order already."
+        )
 
 
 def _are_numbers(names: Iterable[str]) -> bool:
