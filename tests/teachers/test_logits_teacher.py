@@ -139,6 +139,15 @@ def test_probabilities_are_refused_in_per_cent_too(tmp_path: Path, whole: float)
         load(write(tmp_path, "l.npy", whole * shares))
 
 
+@pytest.mark.parametrize(("rows", "told"), [([2], "1 row of its logits is"), ([2, 4], "2 rows of its logits are")])
+def test_logits_that_are_all_0_are_taken_with_a_warning(tmp_path: Path, rows: list[int], told: str) -> None:
+    logits, said = LOGITS.copy(), list[str]()
+    logits[rows] = 0
+    np.testing.assert_allclose(load(write(tmp_path, "l.npy", logits), said.append), logits, rtol=1e-6)
+    (line,) = said
+    assert line.startswith(f"warning: teacher: {told} all 0, the first is row 2, which teaches that all classes are eq")
+
+
 def test_the_identity_follows_the_content(tmp_path: Path) -> None:
     config = TeacherConfig(source="logits", path=str(write(tmp_path, "l.npy")))
     before = config.chosen("source").identity(config, DATA_SPEC)

@@ -46,6 +46,8 @@ class Logits(Teacher):
         logits = _read(path, data_spec)
         for line in _told(path, data_spec):
             context.say(f"teacher: {line}")
+        if warning := _said_of_empty_rows(logits):
+            context.say(warning)
         return LoadedTeacher(parameters=0, table=np.asarray(logits, dtype=np.float32))
 
 
@@ -137,3 +139,16 @@ def _told(path: Path, data_spec: DataSpec) -> list[str]:
         f"its columns ({named_apart(names)}) stand for the data's classes ({named_apart(data_spec.classes)}), in this "
         "order; if that is not so, name them like the classes"
     ]
+
+
+def _said_of_empty_rows(logits: np.ndarray) -> str:
+    """A warning of rows that are all 0: a teacher may know nothing of them, but mostly nobody has asked it."""
+    from distill_tune.teachers.probabilities import empty_rows
+
+    if not len(rows := empty_rows(logits)):
+        return ""
+    told = "1 row of its logits is" if len(rows) == 1 else f"{len(rows):,} rows of its logits are"
+    return (
+        f"warning: teacher: {told} all 0, the first is row {rows[0]}, which teaches that all classes are equally "
+        "likely; if such rows were missing, let the teacher label them"
+    )
