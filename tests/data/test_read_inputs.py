@@ -122,6 +122,22 @@ def test_an_array_may_have_the_name_that_it_had_in_training(tmp_path: Path) -> N
         read_inputs(tmp_path / "new.npz", None, (3, 5, 4))
 
 
+def test_what_is_beside_the_array_is_not_looked_at(tmp_path: Path) -> None:
+    np.savez(tmp_path / "new.npz", inputs=IMAGES, names=np.array([None] * 7))
+    np.testing.assert_array_equal(read_inputs(tmp_path / "new.npz", None, (3, 5, 4)), IMAGES)
+    np.savez(tmp_path / "new.npz", inputs=np.array([None] * 7), names=IMAGES)
+    with pytest.raises(DataError, match="its array 'inputs' holds Python objects, which are never loaded"):
+        read_inputs(tmp_path / "new.npz", None, (3, 5, 4))
+
+
+@pytest.mark.parametrize("name", ["inputs", "rows"])
+def test_a_member_that_is_no_array_is_not_taken_for_one(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "new.npz", "w") as archive:
+        archive.writestr(name, "1,2,3")
+    with pytest.raises(DataError, match=r"new.npz: holds no NumPy array; write it with np.savez\.$"):
+        read_inputs(tmp_path / "new.npz", None, (3, 5, 4))
+
+
 def test_grey_images_need_no_channel(tmp_path: Path) -> None:
     np.savez(tmp_path / "new.npz", x=IMAGES[:, 0], other=np.zeros(3))
     np.testing.assert_array_equal(read_inputs(tmp_path / "new.npz", None, (1, 5, 4)), IMAGES[:, :1])
