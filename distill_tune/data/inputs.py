@@ -126,7 +126,7 @@ def _table(
         return read_parquet(path, keep=wanted)
     separator = separator or _separator(path)
     frame = read_csv(path, separator, dtype=dict.fromkeys(as_text, "str"))
-    if len(frame.columns) == 1 < len(wanted):
+    if len(frame.columns) == 1 < len(wanted) and frame.columns[0] not in wanted:
         raise DataError(f"{path}: has one column by the separator {separator!r}; write it as the training data were.")
     return with_words(frame, path, separator, as_text, as_text)
 

@@ -180,6 +180,16 @@ def test_tables_of_another_kind_are_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_a_csv_needs_only_the_columns_that_the_student_uses(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"size": [1.0, 2.0, 4.0], "same": [1, 1, 1]})
+    encoder, path = TableEncoder.fit(frame), tmp_path / "new.csv"
+    frame[["size"]].to_csv(path, index=False)
+    np.testing.assert_array_equal(read_inputs(path, encoder.to_dict(), (1,)), encoder.transform(frame))
+    path.write_text("size:same\n1:1\n")
+    with pytest.raises(DataError, match=r"new\.csv: has one column by the separator ','; write it as the training"):
+        read_inputs(path, encoder.to_dict(), (1,))
+
+
 def test_a_frame_with_two_columns_of_one_name_is_refused(people: tuple[pd.DataFrame, Dataset]) -> None:
     frame, dataset = people
     twice = pd.concat([frame, frame[["age"]]], axis=1)
