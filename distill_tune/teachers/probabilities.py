@@ -35,7 +35,8 @@ def empty_rows(outputs: np.ndarray) -> np.ndarray:
 def _are_distributions(outputs: np.ndarray, whole: float) -> np.ndarray:
     """Which rows have no number below 0 and sum to `whole`, but for rounding."""
     rounded = min(_ROUNDED * outputs.shape[1] ** 0.5, _MOST_ROUNDED)
-    return (outputs.min(1) >= -_CLOSELY * whole) & (np.abs(outputs.sum(1) / whole - 1) <= rounded)
+    sums, lowest = outputs.sum(1) / whole, outputs.min(1) / whole
+    return np.asarray((lowest >= -_CLOSELY) & (np.abs(sums - 1) <= rounded))
 
 
 def _said_of_empty(rows: np.ndarray) -> str:
