@@ -35,7 +35,8 @@ def _alike(classes: tuple[str, ...]) -> list[str]:
 
 
 def _rare(raw: Raw, rows: Rows) -> list[str]:
-    parts = {name: part for name, part in (("validate", rows.validation), ("test", rows.test)) if len(part)}
+    validated = rows.train[raw.labels[rows.train] >= 0] if rows.of_all_folds else rows.validation
+    parts = {name: part for name, part in (("validate", validated), ("test", rows.test)) if len(part)}
     counts = {name: np.bincount(raw.labels[part], minlength=len(raw.classes)) for name, part in parts.items()}
     rare = [place for place in range(len(raw.classes)) if any(count[place] < _FEW for count in counts.values())]
     if not rare:

@@ -139,15 +139,16 @@ class TableEncoder:
             categories={name: tuple(known) for name, known in document["categories"].items()},
         )
 
+    def _gaps_in_words(self) -> dict[str, str]:
+        """What becomes of a gap in each column that is used, in the order of the columns."""
+        numbers = {number.name: f"filled with the training mean {number.mean:.6g}" for number in self.numbers}
+        texts = {name: _text_gaps_in_words(known) for name, known in self.categories.items()}
+        return {name: told for name in self.columns if (told := numbers.get(name) or texts.get(name))}
+
     def notes(self, frame: pd.DataFrame) -> list[str]:
         """What a person must be told of how the columns of `frame` (all splits) became features."""
-        gaps = frame.isna().sum()
-        means = {number.name: f"filled with the training mean {number.mean:.6g}" for number in self.numbers}
-        said = [
-            f"{gaps[name]:,} missing values in {name!r} {means.get(name, 'made a category of their own')}"
-            for name in self.columns
-            if gaps[name] and name not in self.dropped
-        ]
+        gaps, became = frame.isna().sum(), self._gaps_in_words()
+        said = [f"{gaps[name]:,} missing values in {name!r} {became[name]}" for name in became if gaps[name]]
         said += [
             f"column {number.name!r} has another value in every row; if it is the row's number, leave it out"
             for number in self.numbers
@@ -171,6 +172,13 @@ class TableEncoder:
             *_shortened(odd, "columns of text that may be numbers"),
             *_shortened(constant, "columns dropped"),
         ]
+
+
+def _text_gaps_in_words(known: Sequence[str | None]) -> str:
+    is_known = None in known
+    return (
+        "made a category of their own" if is_known else "count as none of its categories, as training has no gap there"
+    )
 
 
 def _fit_numbers(frame: pd.DataFrame, names: list[str]) -> tuple[Number, ...]:

@@ -111,12 +111,13 @@ def read_npz(path: str | Path, pick: Callable[[list[str]], list[str]] = list) ->
     """
     import numpy as np
 
-    path = of_kind(path, "npz")
+    path, name, found = of_kind(path, "npz"), "", dict[str, Any]()
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in pick(archive.files)}
+            for name in pick(archive.files):
+                found[name] = archive[name]
     except _OF_AN_ARRAY as error:
-        raise DataError(f"{path}: {_array_problem(error)}") from error
+        raise DataError(f"{path}: {_array_problem(error, name)}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, RuntimeError) as error:
         raise DataError(f"{path}: is truncated or damaged ({error}); write it again.") from error
     return {name: array for name, array in found.items() if isinstance(array, np.ndarray)}  # other members are bytes
@@ -146,9 +147,11 @@ def native(array: Array) -> Array:
     return array.astype(np.float64 if longer else array.dtype.newbyteorder("="), copy=False)
 
 
-def _array_problem(error: Exception) -> str:
+def _array_problem(error: Exception, name: str = "") -> str:
+    """What is wrong with an array, which in an .npz file has a name."""
     if "allow_pickle" in str(error) or "Python objects" in str(error):
-        return "holds Python objects, which are never loaded; save arrays of numbers."
+        whose = f"its array {name!r} " if name else ""
+        return f"{whose}holds Python objects, which are never loaded; save arrays of numbers, or text by .astype(str)."
     if isinstance(error, MemoryError):
         return f"is damaged, or too large for this machine ({error}); write it again, or with fewer rows."
     return "is truncated or damaged; write it again."

@@ -126,7 +126,7 @@ def _table(
         return read_parquet(path, keep=wanted)
     separator = separator or _separator(path)
     frame = read_csv(path, separator, dtype=dict.fromkeys(as_text, "str"))
-    if len(frame.columns) == 1 < len(wanted):
+    if len(frame.columns) == 1 < len(wanted) and frame.columns[0] not in wanted:
         raise DataError(f"{path}: has one column by the separator {separator!r}; write it as the training data were.")
     return with_words(frame, path, separator, as_text, as_text)
 
@@ -153,15 +153,22 @@ def _array(
     if path.suffix.lower() != ".npz":
         values: npt.NDArray[Any] = _table(path, separator).to_numpy()
         return values
-    arrays = read_npz(path)
-    for name in (named, *NPZ_INPUTS):
-        if name in arrays:
-            return arrays[name]
-    if len(arrays) != 1:
-        raise DataError(
-            f"{path}: name the array to predict on 'inputs'; there are {', '.join(map(repr, arrays)) or 'none'}."
-        )
-    return next(iter(arrays.values()))
+    return _member(path, named)
+
+
+def _member(path: Path, named: str | None) -> npt.NDArray[Any]:
+    """The only, or best named, array of an .npz file; whatever is beside it is not looked at."""
+
+    def best_named(names: list[str]) -> list[str]:
+        found = next((name for name in (named, *NPZ_INPUTS) if name in names), None)
+        if found is None and len(names) != 1:
+            there = ", ".join(map(repr, names)) or "none"
+            raise DataError(f"{path}: name the array to predict on 'inputs'; there are {there}.")
+        return names if found is None else [found]
+
+    for array in read_npz(path, best_named).values():
+        return array
+    raise DataError(f"{path}: holds no NumPy array; write it with np.savez.")
 
 
 def _images(array: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.NDArray[np.uint8]:

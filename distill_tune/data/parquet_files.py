@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distill_tune.data.files import check_names, of_kind
 from distill_tune.errors import DataError
@@ -15,6 +15,9 @@ from distill_tune.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+_NAMELESS = "__index_level_"
+"""How the columns begin that pandas makes of a row index without a name."""
 
 
 def read_parquet(path: str | Path, keep: Collection[str] = ()) -> pd.DataFrame:
@@ -34,7 +37,7 @@ def read_parquet(path: str | Path, keep: Collection[str] = ()) -> pd.DataFrame:
         what = "its Parquet footer or a page does not fit"
         raise DataError(f"{path}: is truncated or damaged ({what}); write it again.") from error
     index = pandas_index(table.schema)
-    others = [name for name in table.column_names if name not in index and not name.startswith("__index_level_")]
+    others = [name for name in table.column_names if name not in index and not name.startswith(_NAMELESS)]
     kept = [name for name in index if name in keep]  # pandas writes them last, where a label is looked for
     return table.select([*kept, *others]).replace_schema_metadata().to_pandas(ignore_metadata=True)
 
@@ -55,13 +58,36 @@ def named_index(path: Path) -> list[str]:
     """The columns of a Parquet file that were a row index with a name when pandas wrote them."""
     import pyarrow.parquet as pq
 
-    return [name for name in pandas_index(pq.read_schema(path)) if not name.startswith("__index_level_")]
+    return [name for name in pandas_index(pq.read_schema(path)) if not name.startswith(_NAMELESS)]
+
+
+def uncounted_row(path: Path) -> str | None:
+    """Where the row index that pandas has left in a Parquet file does not count the rows from 0 on, in a few words.
+
+    Whoever puts tables together, or shuffles one, leaves the rows' former numbers there; None where all is in order, or
+    nothing is known of an index.
+    """
+    import pyarrow.parquet as pq
+
+    schema = pq.read_schema(path)
+    stored = [name for name in schema.names if name in pandas_index(schema) or name.startswith(_NAMELESS)]
+    for column in _readable(pq.read_table(path, columns=stored, partitioning=None)).columns:
+        for row, value in enumerate(column.to_pandas()):
+            if value != row:
+                return f"row {row} has {str(value)!r:.40}"
+    counted = next((entry for entry in _index_entries(schema) if isinstance(entry, dict)), {})
+    start, step = counted.get("start", 0), counted.get("step", 1)
+    return None if (start, step) == (0, 1) else f"row {0 if start else 1} has '{start or step}'"
 
 
 def pandas_index(schema: pa.Schema) -> list[str]:
     """The columns that were pandas' row index; one that only counts is none."""
+    return [name for name in _index_entries(schema) if isinstance(name, str)]
+
+
+def _index_entries(schema: pa.Schema) -> list[str | dict[str, Any]]:
+    """A name for each column of the index, or where it only counts from where and in what steps."""
     try:
-        index = (schema.pandas_metadata or {}).get("index_columns", [])
-        return [name for name in index if isinstance(name, str)]
+        return list((schema.pandas_metadata or {}).get("index_columns", []))
     except (ValueError, AttributeError, TypeError):  # damaged, or somebody else's
         return []

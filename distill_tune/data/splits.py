@@ -33,6 +33,8 @@ class Rows:
     validation: Ints
     test: Ints
     notes: tuple[str, ...] = ()
+    of_all_folds: bool = False
+    """Whether each labelled row of `train` is validated on in one of the folds, and `validation` measures nothing."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def _rows_of(table: _Table, dealt: _Dealt, fold: Fold | None) -> Rows:
     train = dealt.rest if of_all else np.setdiff1d(dealt.rest, part)
     kept_out = np.concatenate([dealt.test, np.setdiff1d(part, train)])
     more, said = _without_label(table.raw, table.groups, kept_out)
-    return Rows(np.union1d(train, more), part, dealt.test, (*table.notes, *said))
+    return Rows(np.union1d(train, more), part, dealt.test, (*table.notes, *said), of_all)
 
 
 def _each_part(fold: Fold | None) -> tuple[int, str] | None:

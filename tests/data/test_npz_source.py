@@ -89,6 +89,41 @@ def test_an_npz_can_name_its_classes_and_bring_its_test_split(prepare: Prepare, 
     assert list(open_test(dataset).index) == list(range(60, 66))
 
 
+def test_arrays_that_are_left_out_are_said_with_how_a_test_split_is_named(prepare: Prepare, save_npz: SaveNpz) -> None:
+    rng, ids = np.random.default_rng(1), np.arange(60) % 3
+    arrays = {"x_train": rng.normal(size=(60, 3)), "y_train": ids, "x_test": rng.normal(size=(6, 3)), "y_test": ids[:6]}
+    path, train = save_npz(inputs=None, labels=None, **arrays), {"inputs": "x_train", "labels": "y_train"}
+    (said,) = prepare("npz", path, npz=train).notes
+    assert said == (
+        "arrays in the file that are left out: x_test, y_test; data.npz.test_inputs and data.npz.test_labels could "
+        "name a test split"
+    )
+    whole = prepare("npz", path, npz={**train, "test_inputs": "x_test", "test_labels": "y_test"})
+    assert not [note for note in whole.notes if "left out" in note]
+    assert list(open_test(whole).index) == list(range(60, 66))
+
+
+def test_of_two_usual_names_the_second_is_left_out_of_images_too(prepare: Prepare, save_npz: SaveNpz) -> None:
+    images = random_images(60, 5, 4)
+    path = save_npz(inputs=images, x=images[::-1], test_inputs=images[:6], test_labels=np.arange(6) % 3)
+    dataset = prepare("npz", path)
+    np.testing.assert_array_equal(open_test(dataset).inputs[:, 0], images[:6])
+    assert "arrays in the file that are left out: x" in dataset.notes
+
+
+def test_objects_beside_the_data_are_not_looked_at(prepare: Prepare, save_npz: SaveNpz) -> None:
+    path = save_npz(names=np.array([{}] * 60))
+    assert prepare("npz", path).notes[0].startswith("arrays in the file that are left out: names; ")
+
+
+@pytest.mark.parametrize("name", ["labels", "classes"])
+def test_an_array_of_objects_is_refused_by_its_name(save_npz: SaveNpz, name: str) -> None:
+    said = "never loaded; save arrays of numbers, or text by .astype.str.\\."
+    refuse(
+        "npz", save_npz(**{name: np.array(["a", "b", "c"] * 20, dtype=object)}), f"its array '{name}' holds Py.* {said}"
+    )
+
+
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [

@@ -122,6 +122,22 @@ def test_an_array_may_have_the_name_that_it_had_in_training(tmp_path: Path) -> N
         read_inputs(tmp_path / "new.npz", None, (3, 5, 4))
 
 
+def test_what_is_beside_the_array_is_not_looked_at(tmp_path: Path) -> None:
+    np.savez(tmp_path / "new.npz", inputs=IMAGES, names=np.array([None] * 7))
+    np.testing.assert_array_equal(read_inputs(tmp_path / "new.npz", None, (3, 5, 4)), IMAGES)
+    np.savez(tmp_path / "new.npz", inputs=np.array([None] * 7), names=IMAGES)
+    with pytest.raises(DataError, match="its array 'inputs' holds Python objects, which are never loaded"):
+        read_inputs(tmp_path / "new.npz", None, (3, 5, 4))
+
+
+@pytest.mark.parametrize("name", ["inputs", "rows"])
+def test_a_member_that_is_no_array_is_not_taken_for_one(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "new.npz", "w") as archive:
+        archive.writestr(name, "1,2,3")
+    with pytest.raises(DataError, match=r"new.npz: holds no NumPy array; write it with np.savez\.$"):
+        read_inputs(tmp_path / "new.npz", None, (3, 5, 4))
+
+
 def test_grey_images_need_no_channel(tmp_path: Path) -> None:
     np.savez(tmp_path / "new.npz", x=IMAGES[:, 0], other=np.zeros(3))
     np.testing.assert_array_equal(read_inputs(tmp_path / "new.npz", None, (1, 5, 4)), IMAGES[:, :1])
@@ -162,6 +178,16 @@ def test_tables_of_another_kind_are_refused(
     with pytest.raises(DataError, match=said) as caught:
         read_inputs(save_text(text, "new.csv"), people[1].encoder, people[1].input_shape)
     assert "\n" not in str(caught.value)
+
+
+def test_a_csv_needs_only_the_columns_that_the_student_uses(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"size": [1.0, 2.0, 4.0], "same": [1, 1, 1]})
+    encoder, path = TableEncoder.fit(frame), tmp_path / "new.csv"
+    frame[["size"]].to_csv(path, index=False)
+    np.testing.assert_array_equal(read_inputs(path, encoder.to_dict(), (1,)), encoder.transform(frame))
+    path.write_text("size:same\n1:1\n")
+    with pytest.raises(DataError, match=r"new\.csv: has one column by the separator ','; write it as the training"):
+        read_inputs(path, encoder.to_dict(), (1,))
 
 
 def test_a_frame_with_two_columns_of_one_name_is_refused(people: tuple[pd.DataFrame, Dataset]) -> None:

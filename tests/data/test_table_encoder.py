@@ -77,6 +77,14 @@ def test_gaps_constants_and_categories_are_said() -> None:
     ]
 
 
+def test_a_text_gap_that_training_has_not_is_no_category_of_its_own() -> None:
+    frame = pd.DataFrame({"city": ["x", "y", None]})
+    encoder = TableEncoder.fit(frame[:2])
+    assert not encoder.transform(frame[2:]).any()
+    said = "count as none of its categories, as training has no gap there"
+    assert encoder.notes(frame) == [f"1 missing values in 'city' {said}"]
+
+
 @pytest.mark.parametrize("dtype", ["int64", "Int64", "uint64"])
 def test_integers_that_become_one_number_are_said(dtype: str) -> None:
     codes = pd.Series([2**60, 2**60 + 1, 2**61] * 10, dtype=dtype)

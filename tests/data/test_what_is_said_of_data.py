@@ -119,6 +119,26 @@ def test_a_class_of_so_few_samples_that_nothing_can_be_said_of_it_is_said(save_t
     assert found == "classes of few samples, by which nobody can be judged: 'rare' (1 to validate, 1 to test)"
 
 
+def test_with_folds_each_labelled_sample_that_is_not_test_is_one_to_validate_by(save_text: SaveText) -> None:
+    kinds = ["rare"] * 8 + ["yes", "no"] * 40
+    path = save_text(people([number / 2 for number in range(88)], kinds))
+    config = DataConfig(source="csv", path=str(path), folds=4)
+    assert list(build(config).notes) == [
+        "classes of few samples, by which nobody can be judged: 'rare' (6 to validate, 2 to test)"
+    ]
+    assert "classes of few" not in "".join(build(config.model_copy(update={"test": 0.4})).notes)
+
+
+def test_of_rows_without_a_label_none_is_counted_to_validate_by_with_folds(save_text: SaveText) -> None:
+    kinds = ["rare"] * 8 + ["yes", "no"] * 40 + [""] * 20
+    path = save_text(people([number / 2 for number in range(108)], kinds))
+    config = DataConfig(source="csv", path=str(path), folds=4, rest="unlabelled")
+    assert (
+        "classes of few samples, by which nobody can be judged: 'rare' (6 to validate, 2 to test)"
+        in build(config).notes
+    )
+
+
 def test_columns_that_are_counted_are_a_header(save_text: SaveText) -> None:
     rows = "".join(f"{age},{age / 4},{age / 8},{number % 3}\n" for number, age in enumerate(AGES))
     assert notes_of(save_text(f"0,1,2,label\n{rows}")) == ""

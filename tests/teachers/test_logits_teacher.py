@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -90,6 +91,40 @@ def test_parquet_columns_of_which_some_are_classes_are_refused(tmp_path: Path) -
         load(path)
 
 
+FRAME = pd.DataFrame(LOGITS, columns=list(CLASSES))
+FOLDS = pd.concat([FRAME.iloc[1::2], FRAME.iloc[::2]])  # as models of two folds have labelled them
+OUT_OF_ORDER = {
+    "folds": (FOLDS, "row 0 has '1'"),
+    "folds, named": (FOLDS.rename_axis("row"), "row 0 has '1'"),
+    "reversed": (FRAME[::-1], "row 0 has '5'"),
+    "every other row first": (FRAME.set_axis(pd.RangeIndex(0, 12, 2)), "row 1 has '2'"),
+    "names": (FRAME.set_axis(list("uvwxyz")), "row 0 has 'u'"),
+    "days": (FRAME.set_axis(pd.date_range("2024-01-01", periods=6)), "row 0 has '2024-01-01 00:00:00'"),
+}
+
+
+@pytest.mark.parametrize("case", OUT_OF_ORDER)
+def test_a_row_index_that_does_not_count_says_that_rows_may_be_in_another_order(tmp_path: Path, case: str) -> None:
+    frame, odd = OUT_OF_ORDER[case]
+    frame.to_parquet(tmp_path / "l.parquet")
+    refused(
+        tmp_path / "l.parquet", rf"the row index of 'l.parquet' does not count .*\({odd}\).* sort_index\(\), or after "
+    )
+    frame.reset_index(drop=True).to_parquet(tmp_path / "l.parquet")
+    np.testing.assert_allclose(load(tmp_path / "l.parquet"), frame.to_numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("frame", [FRAME, FOLDS.sort_index(), FOLDS.rename_axis("row").sort_index()])
+def test_a_row_index_that_counts_is_no_column_and_no_reason_to_refuse(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.to_parquet(tmp_path / "l.parquet")
+    np.testing.assert_allclose(load(tmp_path / "l.parquet"), LOGITS, rtol=1e-6)
+
+
+def test_of_a_file_with_too_few_rows_their_number_is_said_and_not_their_order(tmp_path: Path) -> None:
+    FOLDS[:3].to_parquet(tmp_path / "l.parquet")
+    refused(tmp_path / "l.parquet", r"but has shape \(3, 3\)")
+
+
 @pytest.mark.parametrize("digits", [2, 3])
 def test_probabilities_that_were_rounded_are_no_logits_either(tmp_path: Path, digits: int) -> None:
     shares = np.random.default_rng(1).dirichlet([1.0] * 3, size=6).round(digits)
@@ -102,6 +137,15 @@ def test_probabilities_are_refused_in_per_cent_too(tmp_path: Path, whole: float)
     shares = np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)
     with pytest.raises(TeacherError, match=r"probabilities, which a temperature cannot soften"):
         load(write(tmp_path, "l.npy", whole * shares))
+
+
+@pytest.mark.parametrize(("rows", "told"), [([2], "1 row of its logits is"), ([2, 4], "2 rows of its logits are")])
+def test_logits_that_are_all_0_are_taken_with_a_warning(tmp_path: Path, rows: list[int], told: str) -> None:
+    logits, said = LOGITS.copy(), list[str]()
+    logits[rows] = 0
+    np.testing.assert_allclose(load(write(tmp_path, "l.npy", logits), said.append), logits, rtol=1e-6)
+    (line,) = said
+    assert line.startswith(f"warning: teacher: {told} all 0, the first is row 2, which teaches that all classes are eq")
 
 
 def test_the_identity_follows_the_content(tmp_path: Path) -> None:

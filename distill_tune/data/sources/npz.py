@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from distill_tune.checksum import sha256_of
+from distill_tune.config.messages import named_apart
 from distill_tune.data.files import NPZ_INPUTS, native, of_kind, read_npz
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
@@ -42,17 +44,59 @@ class Npz(Source):
         from distill_tune.data.dataset import UNLABELLED
 
         path = required_path(config)
-        arrays = read_npz(path)
-        inputs, labels = _take(arrays, self.inputs, NPZ_INPUTS, path), _take(arrays, self.labels, LABELS, path)
+        members = self._read(path)
+        inputs, labels = members.take(self.inputs, NPZ_INPUTS), members.take(self.labels, LABELS)
         own_test = 0
-        if self.test_inputs in arrays or self.test_labels in arrays:
-            more, their_labels = (_take(arrays, key, (), path) for key in (self.test_inputs, self.test_labels))
+        if self.test_inputs in members.arrays or self.test_labels in members.arrays:
+            more, their_labels = members.take(self.test_inputs), members.take(self.test_labels)
             _check_same_kind(inputs, labels, more, their_labels, path)
             inputs, labels = np.concatenate([inputs, more]), _joined(labels, their_labels)
             own_test = len(more)
-        classes = _classes(arrays, labels, path, UNLABELLED if config.rest == "unlabelled" else 0)
+        classes = _classes(members.arrays, labels, path, UNLABELLED if config.rest == "unlabelled" else 0)
         common = {"labels": labels, "classes": classes, "where": path, "own_test": own_test}
+        common["notes"] = members.notes(own_test > 0)
         return _images(inputs, path, common) if inputs.ndim > 2 else _table(inputs, path, common)
+
+    def _read(self, path: str) -> _Members:
+        """The arrays that are meant; of others, which may hold anything, the names."""
+        left_out = list[str]()
+
+        def meant(names: list[str]) -> list[str]:
+            firsts = (_first(names, self.inputs, NPZ_INPUTS), _first(names, self.labels, LABELS))
+            known = {*firsts, self.test_inputs, self.test_labels, "classes"}
+            left_out.extend(name for name in names if name not in known)
+            return [name for name in names if name in known]
+
+        return _Members(path, read_npz(path, meant), left_out)
+
+
+def _first(names: Iterable[str], key: str | None, usual: tuple[str, ...] = ()) -> str | None:
+    """What an array is called that is there: as a key says or, unset, the first of the usual names."""
+    return next((name for name in ((key,) if key else usual) if name in names), None)
+
+
+class _Members(NamedTuple):
+    """What is in the file."""
+
+    path: str
+    arrays: Arrays
+    left_out: list[str]
+
+    def take(self, key: str | None, usual: tuple[str, ...] = ()) -> Array:
+        """The array of this name or, unset, of the first of the usual names."""
+        if (name := _first(self.arrays, key, usual)) is not None:
+            return self.arrays[name]
+        wanted = key or usual[0]
+        way_out = f" Name it by data.npz.{wanted}." if usual and not key else ""
+        known = [*self.arrays, *self.left_out]
+        raise DataError(f"{self.path}: has no array {wanted!r}.{did_you_mean(wanted, known)}{way_out}")
+
+    def notes(self, has_test: bool) -> tuple[str, ...]:
+        """What is in the file and is not read."""
+        if not self.left_out:
+            return ()
+        way_out = "" if has_test else "; data.npz.test_inputs and data.npz.test_labels could name a test split"
+        return (f"arrays in the file that are left out: {named_apart(self.left_out)}{way_out}",)
 
 
 def _joined(labels: Array, more: Array) -> Array:
@@ -62,15 +106,6 @@ def _joined(labels: Array, more: Array) -> Array:
     if labels.dtype.kind in "iu" and more.dtype.kind in "iu":
         return np.concatenate([labels, more], dtype=np.int64, casting="unsafe")
     return np.concatenate([labels, more])
-
-
-def _take(arrays: Arrays, key: str | None, usual: tuple[str, ...], path: str) -> Array:
-    for name in (key,) if key else usual:
-        if name in arrays:
-            return arrays[name]
-    wanted = key or usual[0]
-    way_out = f" Name it by data.npz.{wanted}." if usual and not key else ""
-    raise DataError(f"{path}: has no array {wanted!r}.{did_you_mean(wanted, list(arrays))}{way_out}")
 
 
 def _check_same_kind(inputs: Array, labels: Array, more: Array, their_labels: Array, path: str) -> None:
@@ -118,7 +153,7 @@ def _images(inputs: Array, path: str, common: dict[str, Any]) -> RawImages:
 
     _check_finite(inputs, path)
     images, said = as_images(inputs, path)
-    return RawImages(inputs=images, notes=(said,) if said else (), **common)
+    return RawImages(inputs=images, **common | {"notes": (*filter(None, [said]), *common["notes"])})
 
 
 def _table(inputs: Array, path: str, common: dict[str, Any]) -> RawTable:

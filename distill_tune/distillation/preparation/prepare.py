@@ -75,11 +75,11 @@ def prepare(
     whole, outputs = _prepare(space, variants, cache, say, dataset, work)
     check_own_beginnings(space, whole.prepared)
     if config.data.folds is None:
-        _say_how_good([outputs], [dataset], say)
+        _say_how_good(space, [outputs], [dataset], say)
         return whole
     parts = [_prepare_fold(space, variants, cache, say, number, work) for number in range(config.data.folds)]
     prepared, outputs_of, datasets = zip(*parts, strict=True)
-    _say_how_good(outputs_of, datasets, say)
+    _say_how_good(space, outputs_of, datasets, say)
     return replace(whole, prepared=replace(whole.prepared, folds=prepared))
 
 
@@ -92,9 +92,10 @@ def _prepare_fold(
     return part.prepared, outputs, dataset
 
 
-def _say_how_good(outputs: Sequence[dict[str, Path]], datasets: Sequence[Dataset], say: Say) -> None:
-    for name in outputs[0]:
-        say(how_good_the_teacher_is([each[name] for each in outputs], datasets, f"teacher {name}".rstrip()))
+def _say_how_good(space: Space, outputs: Sequence[dict[str, Path]], datasets: Sequence[Dataset], say: Say) -> None:
+    for name, section in teachers_to_prepare(space).items():
+        theirs, has_network = [each[name] for each in outputs], Teacher.of(section).has_network
+        say(how_good_the_teacher_is(theirs, datasets, f"teacher {name}".rstrip(), has_network))
 
 
 def _of_fold(say: Say, number: int) -> Say:
@@ -193,13 +194,16 @@ def _check_trained_here(section: TeacherConfig, dataset: Dataset) -> None:
         raise TeacherError(f"{dotted(('teacher', section.source))}.{error}") from error
 
 
-def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset], name: str) -> str:
+def how_good_the_teacher_is(
+    outputs: Sequence[Path], datasets: Sequence[Dataset], name: str, has_network: bool = True
+) -> str:
     """The teacher's validation accuracy in a line, with a warning where it knows no more than the commonest class.
 
     With folds there is a teacher for each, and all of their validation samples count together.
 
     A teacher whose classes are in another order, or whose weights are not the trained ones, labels everything wrong and
-    raises nothing; a search with it would end in a verdict all the same.
+    raises nothing; a search with it would end in a verdict all the same. So does a table of logits (no `has_network`)
+    whose rows are in another order.
     """
     dataset = datasets[0]
     labels = np.concatenate([each.split("validation").labels for each in datasets])
@@ -209,9 +213,10 @@ def how_good_the_teacher_is(outputs: Sequence[Path], datasets: Sequence[Dataset]
     line = f"{name}: val/accuracy {accuracy:.4f}"
     if accuracy > commonest:
         return line
+    suspects = "its weights, its inputs, and" if has_network else "the order of its rows (it must be the data's), and"
     return (
-        f"warning: {line}, no better than always the commonest class ({commonest:.4f}); check its weights, its inputs, "
-        f"and the order of its classes ({named_apart(dataset.classes)})"
+        f"warning: {line}, no better than always the commonest class ({commonest:.4f}); check {suspects} the order of "
+        f"its classes ({named_apart(dataset.classes)})"
     )
 
 

@@ -46,6 +46,8 @@ class Logits(Teacher):
         logits = _read(path, data_spec)
         for line in _told(path, data_spec):
             context.say(f"teacher: {line}")
+        if warning := _said_of_empty_rows(logits):
+            context.say(warning)
         return LoadedTeacher(parameters=0, table=np.asarray(logits, dtype=np.float32))
 
 
@@ -93,6 +95,8 @@ def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
     from distill_tune.data.parquet_files import read_parquet
 
     frame = read_parquet(path)
+    if len(frame) == data_spec.num_rows:
+        _check_order(path)
     columns, classes = set(frame.columns), set(data_spec.classes)
     if columns & classes and columns - classes and not _are_numbers(frame.columns):
         raise TeacherError(
@@ -100,6 +104,17 @@ def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
             f"beside others ({named_apart(sorted(columns - classes))}); name all of them like the classes, or none."
         )
     return np.asarray((frame[list(data_spec.classes)] if columns == classes else frame).to_numpy())
+
+
+def _check_order(path: Path) -> None:
+    """Refuse rows that pandas has numbered otherwise than the data's rows: no accuracy tells all permutations."""
+    from distill_tune.data.parquet_files import uncounted_row
+
+    if odd := uncounted_row(path):
+        raise TeacherError(
+            f"teacher.path: the row index of {path.name!r} does not count from 0 on ({odd}), as the data's rows do; "
+            "write it after sort_index(), or after reset_index(drop=True) if its rows are in the data's order already."
+        )
 
 
 def _are_numbers(names: Iterable[str]) -> bool:
@@ -124,3 +139,16 @@ def _told(path: Path, data_spec: DataSpec) -> list[str]:
         f"its columns ({named_apart(names)}) stand for the data's classes ({named_apart(data_spec.classes)}), in this "
         "order; if that is not so, name them like the classes"
     ]
+
+
+def _said_of_empty_rows(logits: np.ndarray) -> str:
+    """A warning of rows that are all 0: a teacher may know nothing of them, but mostly nobody has asked it."""
+    from distill_tune.teachers.probabilities import empty_rows
+
+    if not len(rows := empty_rows(logits)):
+        return ""
+    told = "1 row of its logits is" if len(rows) == 1 else f"{len(rows):,} rows of its logits are"
+    return (
+        f"warning: teacher: {told} all 0, the first is row {rows[0]}, which teaches that all classes are equally "
+        "likely; if such rows were missing, let the teacher label them"
+    )

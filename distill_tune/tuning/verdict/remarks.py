@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,18 @@ def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
     way_out = (
         f"train it longer ({table_of(trained_here)}.train.epochs, and passes where rows are few), or find a better one"
         if trained_here is not None
-        else "find a better one, or check the order of its classes and what it is given"
+        else f"find a better one, or check the order of its classes and {_suspects(heard.values())}"
     )
     return [
         f"warning: the teacher has {teacher:.2%} on test, and the student without it {theirs['mean']:.2%}; {way_out}"
     ]
+
+
+def _suspects(teachers: Iterable[dict[str, Any]]) -> str:
+    """What may be wrong with teachers that were brought; a table of logits, which computes nothing, has rows alone."""
+    kinds = {teacher.get("multiply_adds") == 0 for teacher in teachers}
+    told = {False: "what it is given", True: "the order of its rows (it must be the data's)"}
+    return ", or ".join(told[kind] for kind in sorted(kinds))
 
 
 def not_finite_in_words(summary: dict[str, Any]) -> list[str]:

@@ -59,6 +59,17 @@ def test_of_a_table_of_logits_a_search_holds_the_rows_of_test_alone(
         label_inputs(preparation.teacher, test.inputs, preparation.dataset.split("train").index)
 
 
+def test_what_may_be_wrong_with_useless_logits_is_the_order_of_their_rows_or_classes(
+    table_space: Make, logits_of_blobs: str, tmp_path: Path
+) -> None:
+    np.save(logits_of_blobs, np.tile(np.eye(4, dtype=np.float32)[:1] * 5, (600, 1)))
+    said: list[str] = []
+    prepare(table_space(teacher={"source": "logits", "path": logits_of_blobs}), tmp_path, said.append)
+    (warning,) = (line for line in said if line.startswith("warning: teacher: val/accuracy "))
+    assert "; check the order of its rows (it must be the data's), and the order of its classes (0, 1, 2" in warning
+    assert "weights" not in warning
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [

@@ -32,6 +32,18 @@ def summary(teacher: float | None, alone: float | None, word: str = "DOES NOT BE
     [
         ({}, "find a better one, or check the order of its classes and what it is given"),
         ({"members": {"a": {}, "b": {}}}, "find a better one, or check"),
+        (
+            {"multiply_adds": 0},
+            "find a better one, or check the order of its classes and the order of its rows (it must be the data's)",
+        ),
+        (
+            {"multiply_adds": 9, "members": {"a": {"multiply_adds": 9}, "b": {"multiply_adds": 0}}},
+            "find a better one, or check the order of its classes and what it is given, or the order of its rows",
+        ),
+        (
+            {"multiply_adds": 0, "members": {"a": {"multiply_adds": 9, "weight": 0.0}, "b": {"multiply_adds": 0}}},
+            "find a better one, or check the order of its classes and the order of its rows",
+        ),
         ({"training": {}}, "train it longer (teacher.train.epochs, and passes where rows are few), or find a better"),
         ({"members": {"a": {}, "b": {"training": {}, "weight": 0.0}}}, "find a better one, or check"),
         (
