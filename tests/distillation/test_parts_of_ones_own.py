@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from distill_tune.distillation.augmentation import Draw, Transform
 from distill_tune.distillation.losses import Loss
 from distill_tune.distillation.losses.logit_standardization import LogitStandardization
+from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.optimizers import OptimizerKind
+from distill_tune.distillation.training.run import Run
 from distill_tune.errors import ConfigError
 
 
@@ -77,6 +79,16 @@ class Plain(OptimizerKind):
 
     def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
         return torch.optim.SGD(module.parameters(), lr=learning_rate, maximize=self.maximize)
+
+
+class Slower(OptimizerKind):
+    """A user's own, which trains all but the last layer at a tenth of the rate."""
+
+    def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+        *before, weight, bias = module.parameters()
+        return torch.optim.SGD(
+            [{"params": before, "lr": 0.1 * learning_rate}, {"params": [weight, bias], "lr": learning_rate}]
+        )
 
 
 def test_a_loss_of_ones_own_is_trained_with(table_space: Make, ready: Ready) -> None:
@@ -148,3 +160,24 @@ def test_an_optimizer_of_ones_own_is_trained_with(table_space: Make, ready: Read
     )
     assert down[-1]["train/loss"] < down[0]["train/loss"]
     assert up[-1]["train/loss"] > up[0]["train/loss"]
+
+
+def test_each_group_of_an_optimizer_of_ones_own_keeps_its_share_of_the_rate(table_space: Make, ready: Ready) -> None:
+    """In each epoch, and after a checkpoint; what is trained beside the student, here for `hint`, has the whole."""
+    own = {"kind": "test_parts_of_ones_own:Slower", "schedule": "step"}
+    config, preparation = ready(table_space(optim=own, loss={"kind": "hint"}))
+    materials = Materials.open(preparation.prepared, config)
+    whole, resumed = (Run(config, materials, seed=0, device=torch.device("cpu")) for _ in range(2))
+    checkpoint = whole.next_epoch().checkpoint()
+    assert rates(whole) == pytest.approx([1e-3, 1e-2, 1e-2, 1e-2])
+    whole.next_epoch()
+    resumed.restore(checkpoint)
+    resumed.next_epoch()
+    for run in (whole, resumed):
+        assert run.next_epoch().report["learning_rate"] == pytest.approx(1e-4)
+        assert rates(run) == pytest.approx([1e-5, 1e-4, 1e-4, 1e-4])
+        run.close()
+
+
+def rates(run: Run) -> list[float]:
+    return [group["lr"] for group in run.optimizer.param_groups]
