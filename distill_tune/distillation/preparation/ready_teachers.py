@@ -201,6 +201,8 @@ def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -
             f"teacher.source: {section.source!r} must load {must}, since its has_network is {source.has_network}, but "
             f"has loaded {' and '.join(found) or 'neither module nor table'}; change has_network, or what load gives."
         )
+    if teacher.module is not None:  # a user's source may have left it as it trained it, to label with dropout
+        teacher.module.eval().requires_grad_(False)
     if teacher.table is None or isinstance(teacher.table, KeptRows):
         return teacher
     return replace(teacher, table=checked_logits(teacher.table, data_spec, "teacher.source", repr(section.source)))
