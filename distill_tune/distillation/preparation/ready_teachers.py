@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from distill_tune.atomic import folder_for
 from distill_tune.config import Config, Space
 from distill_tune.config.presence import USE
 from distill_tune.config.sections import TeacherConfig
@@ -54,14 +55,15 @@ def ready_member(
         It, and the names of the folders that have its outputs for this space.
     """
     config = space.config
-    with said_of_member(name):
-        teacher = _ready_teacher(member, config, dataset, folder, say, work)
-    if teacher.module is not None and not name:
-        check_teachers_weights(space, Shapes.of(dataset), teacher.module)
-        leave_weights(folder, space, teacher.module)
-    layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
-    apart = {outputs_folder(folder, variant): variant for variant in variants}  # for a live teacher all are one
-    run_teacher(folder, apart, layers, config, dataset, teacher, say, work)
+    with folder_for(folder / "what is kept there"):  # a source of the user's own may keep something before we do
+        with said_of_member(name):
+            teacher = _ready_teacher(member, config, dataset, folder, say, work)
+        if teacher.module is not None and not name:
+            check_teachers_weights(space, Shapes.of(dataset), teacher.module)
+            leave_weights(folder, space, teacher.module)
+        layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
+        apart = {outputs_folder(folder, variant): variant for variant in variants}  # for a live teacher all are one
+        run_teacher(folder, apart, layers, config, dataset, teacher, say, work)
     used = {path.name for v in apart.values() for path in (features_folder(folder, v, layer) for layer in layers)}
     return _without_what_is_cached(teacher, dataset), used | {where.name for where in apart}
 
