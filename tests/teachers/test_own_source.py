@@ -1,4 +1,4 @@
-"""A teacher source of one's own: the folder that it may keep things in, and a network that it leaves in training mode."""
+"""A teacher source of one's own: the folder that it may keep things in, and a network left in training mode."""
 
 from pathlib import Path
 

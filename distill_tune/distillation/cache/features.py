@@ -78,9 +78,7 @@ def announce_features(
         say(f"{what}: {samples:,} samples, {in_bytes(size)}")
 
 
-def features_folder(
-    teacher_folder: Path, config: Config, layer: str, sources: Mapping[str, str] | None = None
-) -> Path:
+def features_folder(teacher_folder: Path, config: Config, layer: str, sources: Mapping[str, str] | None = None) -> Path:
     """Where the features of one layer are, for the views of this configuration; `sources` as in `outputs_folder`."""
     what = json.dumps([_FORMAT, outputs_folder(teacher_folder, config, sources).name, layer])
     return teacher_folder / f"{FEATURES}{hashlib.sha256(what.encode()).hexdigest()[:12]}"

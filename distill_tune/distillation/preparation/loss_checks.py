@@ -21,7 +21,7 @@ from distill_tune.distillation.losses import Loss
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.registry import AUGMENTATIONS, LOSSES
 
-_TRIED = 16
+TRIED = 16
 """Samples that a user's own loss is tried on before anything is started."""
 _WARM = (2.0, 3.0)
 """The temperatures then: of one student the first, of as many lanes each its own."""
@@ -75,15 +75,15 @@ def _check_classes(name: str, loss: Loss, classes: int) -> None:
 
 def _labels_to_try(loss: Loss, space: Space, dataset: Dataset, device: str) -> dict[str, Tensor | None]:
     """By when they are such, the labels [lanes, batch] that a loss may be given: one that looks at them all kinds."""
-    classes = torch.arange(_TRIED, device=device) % len(dataset.classes)
-    tried: dict[str, Tensor | None] = {"": classes.expand(len(_WARM), _TRIED)}
+    classes = torch.arange(TRIED, device=device) % len(dataset.classes)
+    tried: dict[str, Tensor | None] = {"": classes.expand(len(_WARM), TRIED)}
     if type(loss).soft_with_labels is Loss.soft_with_labels:
         return tried
     if _may_mix(space):
         tried[" where inputs are mixed and labels are None"] = None
     if space.config.data.rest == "unlabelled" and not dataset.split("train").labelled.all():
-        some = classes.where(torch.arange(_TRIED, device=device) % 2 == 0, UNLABELLED)
-        tried[f" where rows have no label, which is {UNLABELLED} then"] = some.expand(len(_WARM), _TRIED)
+        some = classes.where(torch.arange(TRIED, device=device) % 2 == 0, UNLABELLED)
+        tried[f" where rows have no label, which is {UNLABELLED} then"] = some.expand(len(_WARM), TRIED)
     return tried
 
 
@@ -97,7 +97,7 @@ def _check_gives(name: str, loss: Loss, classes: int, labels: dict[str, Tensor |
     """Try a user's own on made-up logits with all these labels; what it raises is its fault, and is told as that."""
     device = next(each.device for each in labels.values() if each is not None)
     draw = torch.Generator().manual_seed(0)
-    students, teachers = (torch.randn(len(_WARM), _TRIED, classes, generator=draw).to(device) for _ in range(2))
+    students, teachers = (torch.randn(len(_WARM), TRIED, classes, generator=draw).to(device) for _ in range(2))
     for when, these in labels.items():
         one = None if these is None else these[0]
         try:
@@ -106,7 +106,7 @@ def _check_gives(name: str, loss: Loss, classes: int, labels: dict[str, Tensor |
             if not when:
                 raise
             raise ConfigError(f"loss: {name!r} raises {one_line(error)}{when}; mend it.") from error
-        if what := _what_is_wrong(given):
+        if what := what_is_wrong(given):
             raise ConfigError(
                 f"loss: `soft` of {name!r} must give one number as a tensor, but gave {what}{when}; mend it."
             )
@@ -114,8 +114,8 @@ def _check_gives(name: str, loss: Loss, classes: int, labels: dict[str, Tensor |
             _check_lanes(name, loss, students, teachers, these)
 
 
-def _what_is_wrong(given: object) -> str:
-    """Of what should be a number that can be minimised; empty where it is one."""
+def what_is_wrong(given: object, learned: str = "the student's logits") -> str:
+    """Of what should be a number that can be minimised by moving what is `learned`; empty where it is one."""
     if not isinstance(given, Tensor):
         return f"{given!r:.60}"
     if given.dim():
@@ -123,8 +123,8 @@ def _what_is_wrong(given: object) -> str:
     if given.is_complex():
         return "a complex one"
     if not given.requires_grad:
-        return "one without gradient by the student's logits"
-    return "" if given.isfinite() else f"{given.item()} for logits of usual size"
+        return f"one without gradient by {learned}"
+    return "" if given.isfinite() else f"{given.item()} for {learned.rpartition(' ')[2]} of usual size"
 
 
 def _check_lanes(name: str, loss: Any, students: Tensor, teachers: Tensor, labels: Tensor | None) -> None:

@@ -27,7 +27,7 @@ from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.weights import leave_weights
 from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
-from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
+from distill_tune.distillation.preparation.feature_checks import feature_losses, layers_compared
 from distill_tune.distillation.preparation.running_teachers import run_teacher
 from distill_tune.distillation.preparation.teacher_training import Recipe
 from distill_tune.distillation.preparation.teacher_work import TeacherWork
@@ -98,7 +98,7 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, Loade
 
     Raises:
         TeacherError: what is named cannot be loaded, or does not fit the data.
-        ConfigError: its weights cannot be where a student begins.
+        ConfigError: its weights cannot be where a student begins, or its features not what one is compared with.
     """
 
     def refuse_to_train(recipe: Recipe) -> Trained:
@@ -116,6 +116,8 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, Loade
             continue
         if not name and teacher.module is not None:
             check_teachers_weights(space, Shapes.of(dataset), teacher.module)
+            if feature_losses(space):
+                layers_compared(space, dataset, anatomy_of(teacher.module, dataset.input_shape))
     return found
 
 
@@ -127,7 +129,7 @@ def _layers_to_compare(
         return []
     assert teacher.module is not None, "checked before"
     anatomy = anatomy_of(teacher.module, dataset.input_shape)
-    layers = teacher_layers(space, dataset, anatomy)
+    layers = layers_compared(space, dataset, anatomy)
     announce_features(folder, variants, dataset, anatomy, layers, say)
     anatomy.write(folder / ANATOMY)
     return layers

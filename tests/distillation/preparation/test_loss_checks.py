@@ -244,8 +244,14 @@ class ByLabels(Loss):
 @pytest.mark.parametrize(
     ("sections", "said"),
     [
-        ({"augmentation": {"mixup": {"choice": [0.0, 0.5]}}}, "ByLabels' raises AssertionError.* where inputs are mixed"),
-        ({"augmentation": {"mixup": 0.5}}, "ByLabels' raises AssertionError.* where inputs are mixed and labels are None; mend it"),
+        (
+            {"augmentation": {"mixup": {"choice": [0.0, 0.5]}}},
+            "ByLabels' raises AssertionError.* where inputs are mixed",
+        ),
+        (
+            {"augmentation": {"mixup": 0.5}},
+            "ByLabels' raises AssertionError.* where inputs are mixed and labels are None; mend it",
+        ),
         (
             {"data": TABLE["data"] | {"student_samples": 100, "rest": "unlabelled"}},
             r"but gave nan for logits of usual size where rows have no label, which is -1 then; mend it\.$",
