@@ -176,3 +176,46 @@ def test_one_behind_its_normalisation_may_be_truncated(folder: Path, capsys: pyt
     student = "student={ family = 'bare_teachers:network', init = 'truncate' }"
     settings = ["--set", "teacher.source=bare_teachers:Dressed", "--set", student]
     assert main(["space.toml", "--dry-run", *settings]) == 0, capsys.readouterr().err
+
+
+KEYS = """
+from distill_tune.teachers import Teacher
+
+class Whole(Teacher):
+    def identity(self, config, data_spec):
+        return "keys"
+
+    def load(self, config, data_spec, context):
+        raise AssertionError("it was loaded")
+
+class NeedsText(Whole):
+    needs = ("path")
+
+class IgnoresText(Whole):
+    ignores = "path"
+
+class NeedsMore(Whole):
+    needs = ("path", "password")
+
+class IgnoresMore(Whole):
+    ignores = ("widths",)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("NeedsText", "needs must be a tuple of names, such as (\"path\",), but is 'path'; mend it."),
+        ("IgnoresText", "ignores must be a tuple of names, such as (\"path\",), but is 'path'; mend it."),
+        (
+            "NeedsMore",
+            "'own_keys:NeedsMore' needs 'password', which is no key of the section; mend its `needs`. Known:",
+        ),
+        ("IgnoresMore", "'own_keys:IgnoresMore' ignores 'widths', which is no key of the section; mend its `ignores`."),
+    ],
+)
+def test_keys_that_a_source_of_ones_own_says_it_needs_or_ignores_must_be_there(
+    refuse: Refuse, folder: Path, name: str, said: str
+) -> None:
+    (folder / "own_keys.py").write_text(KEYS)
+    assert said in refuse(f"teacher.source=own_keys:{name}")

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from distill_tune.checksum import sha256_of
 from distill_tune.config import Config
@@ -36,7 +37,8 @@ def views_of_augmentation(config: Config) -> int:
 def own_sources(configs: Iterable[Config]) -> dict[str, str]:
     """By name, the source of each augmentation of the user's own: as it was when this process first asked."""
     names = {name for config in configs for name in config.augmentation.amounts if ":" in name}
-    return {name: _source_of(AUGMENTATIONS.get(name)) for name in names}
+    kinds: dict[str, Any] = {name: AUGMENTATIONS.get(name) for name in names}
+    return {name: _source_of(kind) for name, kind in kinds.items()}
 
 
 _source_of = lru_cache(maxsize=64)(source_of)
