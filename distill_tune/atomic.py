@@ -34,7 +34,7 @@ def _remember(path: Path) -> None:
 
 
 @contextmanager
-def _folder_for(path: Path) -> Iterator[None]:
+def folder_for(path: Path) -> Iterator[None]:
     """The folder that `path` will be in; if the block ends in an error it goes again, unless it was there before."""
     new = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def alone_in(folder: Path, before_waiting: Callable[[], object]) -> Iterator[Non
         folder: made if it is not there; if the block ends in an error and has put nothing there, it goes again.
         before_waiting: called once if another program is there.
     """
-    with _folder_for(folder / "what the block puts there"):
+    with folder_for(folder / "what the block puts there"):
         lock = os.open(folder, os.O_RDONLY)
         try:
             _wait_for(lock, before_waiting)
@@ -78,7 +78,7 @@ def _wait_for(lock: int, before_waiting: Callable[[], object]) -> None:
 def new_file(path: Path) -> Iterator[Path]:
     """Where to write what shall stand at `path`; it takes that place when the block ends without an error."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # nodes and containers may share process ids
-    with _folder_for(path):
+    with folder_for(path):
         try:
             yield temporary
             temporary.replace(path)
@@ -105,7 +105,7 @@ def new_folder(folder: Path, is_whole: Callable[[Path], bool] = lambda folder: F
 
     What was there goes, unless it `is_whole`: another program has then just put it there.
     """
-    with _folder_for(folder), _emptied_afterwards(folder.parent) as temporary:
+    with folder_for(folder), _emptied_afterwards(folder.parent) as temporary:
         new = temporary / "new"
         new.mkdir()
         yield new

@@ -12,6 +12,7 @@ from typing import Any
 from distill_tune.errors import ConfigError
 
 _OURS = __name__.partition(".")[0]
+_KINDS = {bool: "True or False", int: "a whole number", tuple: 'a tuple of names, such as ("path",)'}
 
 
 def check_called_alike(part: type, base: type, path: str) -> None:
@@ -38,19 +39,24 @@ def check_called_alike(part: type, base: type, path: str) -> None:
 
 
 def check_facts(part: type, base: type, path: str) -> None:
-    """Refuse a class that says of itself in other words than `base` does what is true or how much of something.
+    """Refuse a class that says of itself in other words than `base` does what is true, how much, or which names.
 
     Raises:
         ConfigError: which class variable, and what it must be.
     """
     for name, ours in vars(base).items():
-        if name.startswith("_") or type(ours) not in (bool, int):
+        if name.startswith("_") or type(ours) not in _KINDS:
             continue
         if name in getattr(part, "model_fields", {}):  # which leaves the class with what its base says
             raise ConfigError(f"{path!r}: {name} must be no option; write `{name}: ClassVar[{type(ours).__name__}]`.")
-        if type(theirs := getattr(part, name)) is not type(ours):
-            wanted = "True or False" if isinstance(ours, bool) else "a whole number"
-            raise ConfigError(f"{path!r}: {name} must be {wanted}, but is {theirs!r:.60}; mend it.")
+        theirs = getattr(part, name)
+        is_such = _are_names(theirs) if isinstance(ours, tuple) else type(theirs) is type(ours)
+        if not is_such:
+            raise ConfigError(f"{path!r}: {name} must be {_KINDS[type(ours)]}, but is {theirs!r:.60}; mend it.")
+
+
+def _are_names(given: Any) -> bool:
+    return isinstance(given, tuple | list) and all(isinstance(each, str) for each in given)
 
 
 def _takes(theirs: Callable[..., Any], ours: Callable[..., Any], is_bound: bool) -> bool:

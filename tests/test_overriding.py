@@ -84,6 +84,8 @@ def test_what_must_be_waited_for_is_refused() -> None:
         ({"fewest_samples": "3"}, "fewest_samples must be a whole number, but is '3'; mend it."),
         ({"fewest_samples": True}, "fewest_samples must be a whole number, but is True; mend it."),
         ({"uses_teacher": 1}, "uses_teacher must be True or False, but is 1; mend it."),
+        ({"weights": "scale"}, "weights must be a tuple of names, such as (\"path\",), but is 'scale'; mend it."),
+        ({"weights": (1,)}, 'weights must be a tuple of names, such as ("path",), but is (1,); mend it.'),
     ],
 )
 def test_what_a_class_says_of_itself_is_of_the_kind_that_its_base_says(facts: dict[str, Any], told: str) -> None:

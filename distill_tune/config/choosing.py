@@ -65,6 +65,7 @@ class Choosing(Options):
         for field, name in chosen.items():
             entry = _entry(self.chooses[field], field, name)
             _check_options(entry, name, self.tables.get(name, {}))
+            self._check_keys_known(entry, field, name)
             for key in getattr(entry, "needs", ()):
                 if getattr(self, key) is None:
                     raise BrokenRule((key,), f"this key is required with {field} = {name!r}.", "missing")
@@ -72,6 +73,18 @@ class Choosing(Options):
             if name not in chosen.values():
                 _check_options(self._waiting_entry(name), name, table)
         return self
+
+    def _check_keys_known(self, entry: type[Options], field: str, name: str) -> None:
+        """What an entry says of keys of the section it must say of some that there are."""
+        known = type(self).model_fields
+        for fact in ("needs", "ignores"):
+            for key in getattr(entry, fact, ()):
+                if key not in known:
+                    raise BrokenRule(
+                        (field,),
+                        f"{name!r} {fact} {key!r}, which is no key of the section; mend its `{fact}`. Known: "
+                        f"{', '.join(known)}.",
+                    )
 
     def _waiting_entry(self, name: str) -> type[Options]:
         """The entry of a table that is not chosen; at a dotted path, that of the first field which can name it."""

@@ -141,6 +141,8 @@ class Teacher(Options):
     """False for a source that hands over logits alone."""
     has_layers: ClassVar[bool] = True
     """False for a source whose network can only be called: no layers to compare with, no weights to begin with."""
+    layers_by_family: ClassVar[bool] = False
+    """True for a source whose network has layers to compare with only as a copy of `teacher.family`."""
     trains_here: ClassVar[bool] = False
     """True for a source that trains a network of `teacher.family` here, a key that it then `needs`.
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from good import Refuse
 
+from distill_tune.search import main
+
 OWN_TEACHERS = """
 import numpy as np
 import torch
@@ -122,3 +124,98 @@ def test_a_source_of_ones_own_that_trains_here_is_looked_at_as_ours_is(
     told = refuse("teacher.source=trained_here:Recipe", "teacher.family=mlp", *settings)
     assert said in told
     assert ("B, teacher " in told) == ("--storage" in said)  # the room that its weights take
+
+
+BARE = """
+import torch
+from distill_tune.students import behind_normalisation
+from distill_tune.teachers import LoadedTeacher, Teacher
+
+def network(input_shape, classes):
+    first, last = torch.nn.Linear(input_shape[0], 4), torch.nn.Linear(4, classes)
+    return torch.nn.Sequential(torch.nn.Sequential(first, torch.nn.ReLU()), last)
+
+class Bare(Teacher):
+    def identity(self, config, data_spec):
+        return "bare"
+
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(0, self.dressed(network(data_spec.input_shape, len(data_spec.classes)), data_spec))
+
+    def dressed(self, network, data_spec):
+        return network
+
+class Dressed(Bare):
+    def dressed(self, network, data_spec):
+        return behind_normalisation(network, data_spec.input_shape, data_spec.mean, data_spec.std)
+"""
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["student={ family = 'bare_teachers:network', init = 'truncate' }"],
+        ["student.init=inherit", "teacher.family=mlp"],
+    ],
+    ids=["truncate", "inherit"],
+)
+def test_a_module_of_ones_own_source_in_which_nobody_finds_the_network_is_refused(
+    refuse: Refuse, folder: Path, arguments: tuple[str, ...], settings: list[str]
+) -> None:
+    (folder / "bare_teachers.py").write_text(BARE)
+    told = refuse("teacher.source=bare_teachers:Bare", *settings, arguments=arguments)
+    assert (
+        "student.init: the teacher's weights are looked for in the `network` of its module, but the module that its "
+        "source has loaded (Sequential) has none; load one of distill_tune.students:behind_normalisation, or" in told
+    )
+
+
+def test_one_behind_its_normalisation_may_be_truncated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "bare_teachers.py").write_text(BARE)
+    student = "student={ family = 'bare_teachers:network', init = 'truncate' }"
+    settings = ["--set", "teacher.source=bare_teachers:Dressed", "--set", student]
+    assert main(["space.toml", "--dry-run", *settings]) == 0, capsys.readouterr().err
+
+
+KEYS = """
+from distill_tune.teachers import Teacher
+
+class Whole(Teacher):
+    def identity(self, config, data_spec):
+        return "keys"
+
+    def load(self, config, data_spec, context):
+        raise AssertionError("it was loaded")
+
+class NeedsText(Whole):
+    needs = ("path")
+
+class IgnoresText(Whole):
+    ignores = "path"
+
+class NeedsMore(Whole):
+    needs = ("path", "password")
+
+class IgnoresMore(Whole):
+    ignores = ("widths",)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("NeedsText", "needs must be a tuple of names, such as (\"path\",), but is 'path'; mend it."),
+        ("IgnoresText", "ignores must be a tuple of names, such as (\"path\",), but is 'path'; mend it."),
+        (
+            "NeedsMore",
+            "'own_keys:NeedsMore' needs 'password', which is no key of the section; mend its `needs`. Known:",
+        ),
+        ("IgnoresMore", "'own_keys:IgnoresMore' ignores 'widths', which is no key of the section; mend its `ignores`."),
+    ],
+)
+def test_keys_that_a_source_of_ones_own_says_it_needs_or_ignores_must_be_there(
+    refuse: Refuse, folder: Path, name: str, said: str
+) -> None:
+    (folder / "own_keys.py").write_text(KEYS)
+    assert said in refuse(f"teacher.source=own_keys:{name}")

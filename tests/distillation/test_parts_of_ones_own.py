@@ -1,6 +1,9 @@
 """A loss, an augmentation and an optimizer that a user brings, found by their dotted paths."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -8,9 +11,14 @@ from small_trainings import Make, Ready, reports_of
 from torch import Tensor, nn
 
 from distill_tune.distillation.augmentation import Draw, Transform
-from distill_tune.distillation.losses import Loss
+from distill_tune.distillation.losses import FeatureLoss, Loss, Shape
 from distill_tune.distillation.losses.logit_standardization import LogitStandardization
+from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.optimizers import OptimizerKind
+from distill_tune.distillation.preparation.feature_checks import check_feature_losses
+from distill_tune.distillation.preparation.prepare import announced_data
+from distill_tune.distillation.preparation.ready_teachers import try_to_load
+from distill_tune.distillation.training.run import Run
 from distill_tune.errors import ConfigError
 
 
@@ -77,6 +85,62 @@ class Plain(OptimizerKind):
 
     def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
         return torch.optim.SGD(module.parameters(), lr=learning_rate, maximize=self.maximize)
+
+
+class Slower(OptimizerKind):
+    """A user's own, which trains all but the last layer at a tenth of the rate."""
+
+    def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+        *before, weight, bias = module.parameters()
+        return torch.optim.SGD(
+            [{"params": before, "lr": 0.1 * learning_rate}, {"params": [weight, bias], "lr": learning_rate}]
+        )
+
+
+class Unjoined(FeatureLoss):
+    """A user's own that compares features of other sizes as they are."""
+
+    def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
+        return (student - teacher).square().mean()
+
+
+class Joined(Unjoined):
+    """A user's own with a projector, which remembers the samples."""
+
+    class Projector(nn.Module):
+        """A linear one."""
+
+        def __init__(self, ours: int, theirs: int):
+            super().__init__()
+            self.layer = nn.Linear(ours, theirs)
+
+        def forward(self, students: Sequence[Tensor], teachers: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
+            return [(self.layer(student), teacher) for student, teacher in zip(students, teachers, strict=True)]
+
+    class Memory(nn.Module):
+        """How often each sample was there."""
+
+        def __init__(self, samples: int):
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(samples))
+
+        def forward(self, pairs: Any, index: Tensor, batch_number: int) -> Any:
+            self.seen[index] += 1
+            return [(*pair, self.seen[index]) for pair in pairs]
+
+    def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module:
+        return self.Projector(student[0][0], teacher[0][0])
+
+    def memory(self, pairs: int, samples: int, seed: int) -> nn.Module:
+        return self.Memory(samples)
+
+
+class NoNumber(Joined):
+    """A user's own that forgets to return."""
+
+    def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
+        super().compare(student, teacher)
+        return None  # type: ignore[return-value]
 
 
 def test_a_loss_of_ones_own_is_trained_with(table_space: Make, ready: Ready) -> None:
@@ -148,3 +212,61 @@ def test_an_optimizer_of_ones_own_is_trained_with(table_space: Make, ready: Read
     )
     assert down[-1]["train/loss"] < down[0]["train/loss"]
     assert up[-1]["train/loss"] > up[0]["train/loss"]
+
+
+def test_each_group_of_an_optimizer_of_ones_own_keeps_its_share_of_the_rate(table_space: Make, ready: Ready) -> None:
+    """In each epoch, and after a checkpoint; what is trained beside the student, here for `hint`, has the whole."""
+    own = {"kind": "test_parts_of_ones_own:Slower", "schedule": "step"}
+    config, preparation = ready(table_space(optim=own, loss={"kind": "hint"}))
+    materials = Materials.open(preparation.prepared, config)
+    whole, resumed = (Run(config, materials, seed=0, device=torch.device("cpu")) for _ in range(2))
+    checkpoint = whole.next_epoch().checkpoint()
+    assert rates(whole) == pytest.approx([1e-3, 1e-2, 1e-2, 1e-2])
+    whole.next_epoch()
+    resumed.restore(checkpoint)
+    resumed.next_epoch()
+    for run in (whole, resumed):
+        assert run.next_epoch().report["learning_rate"] == pytest.approx(1e-4)
+        assert rates(run) == pytest.approx([1e-5, 1e-4, 1e-4, 1e-4])
+        run.close()
+
+
+def rates(run: Run) -> list[float]:
+    return [group["lr"] for group in run.optimizer.param_groups]
+
+
+@pytest.mark.parametrize("is_trained_here", [True, False])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "Unjoined",
+            r"loss: '.*:Unjoined' cannot compare the student's '2' \[16, 12\] with the teacher's '.' \[16, (32|20)\]: "
+            r"Unjoined\.compare in test_parts_of_ones_own\.py, line \d+, has raised RuntimeError: The size of tensor",
+        ),
+        ("NoNumber", "loss: `compare` of '.*:NoNumber' must give one number as a tensor, but gave None; mend it"),
+    ],
+)
+def test_a_loss_on_features_of_ones_own_is_tried_on_those_that_it_will_compare(
+    table_space: Make, tmp_path: Path, name: str, told: str, is_trained_here: bool
+) -> None:
+    """Before a teacher is trained, and, where only the teacher itself shows its layers, once it is loaded."""
+    torch.save(wide().state_dict(), tmp_path / "weights.pt")
+    torch_teacher = {"source": "torch", "path": str(tmp_path / "weights.pt"), "torch": {"factory": f"{__name__}:wide"}}
+    teacher = {} if is_trained_here else torch_teacher
+    space = table_space(loss={"kind": f"test_parts_of_ones_own:{name}"}, teacher=teacher)
+    dataset = announced_data(space.config, tmp_path / "cache", lambda line: None)
+    check = check_feature_losses if is_trained_here else partial(try_to_load, folder=tmp_path / "teacher")
+    with pytest.raises(ConfigError, match=told):
+        check(space, dataset)
+
+
+def wide() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 20), nn.ReLU(), nn.Linear(20, 4))
+
+
+def test_a_loss_on_features_of_ones_own_that_keeps_to_the_rules_is_trained_with(
+    table_space: Make, ready: Ready
+) -> None:
+    reports = reports_of(ready(table_space(loss={"kind": "test_parts_of_ones_own:Joined"})))
+    assert reports[-1]["train/soft_loss"] < reports[0]["train/soft_loss"]

@@ -8,7 +8,10 @@ import tomli_w
 import torch
 from keras_models import KERAS_OWN_WARNINGS, dense, functional, keras, load, made, refused, sequential
 from loaded_teachers import ROWS
+from runs import run_space
 
+from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.train import main
 
 pytestmark = KERAS_OWN_WARNINGS
@@ -64,3 +67,13 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     (line,) = [each for each in capsys.readouterr().err.splitlines() if "teacher.source" in each]
     assert "'keras' needs keras" in line
     assert "`pip install keras`" in line
+
+
+def test_its_layers_are_compared_only_where_its_family_is_told(tmp_path: Path) -> None:
+    """Refused before the file is looked for; where the family is told, the file is what is missing."""
+    teacher = {"source": "keras", "path": str(tmp_path / "none.keras")}
+    loss = {"kind": "hint"}
+    with pytest.raises(ConfigError, match=r"^loss: 'hint' compares features, but source = 'keras' shows its layers on"):
+        prepare(run_space(teacher=teacher | {"family": None}, loss=loss), tmp_path, lambda line: None)
+    with pytest.raises(TeacherError, match=r"none\.keras: no such file"):
+        prepare(run_space(teacher=teacher | {"family": "mlp"}, loss=loss), tmp_path, lambda line: None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from math import prod
 from pathlib import Path
@@ -78,9 +78,9 @@ def announce_features(
         say(f"{what}: {samples:,} samples, {in_bytes(size)}")
 
 
-def features_folder(teacher_folder: Path, config: Config, layer: str) -> Path:
-    """Where the features of one layer are, for the views of this configuration."""
-    what = json.dumps([_FORMAT, outputs_folder(teacher_folder, config).name, layer])
+def features_folder(teacher_folder: Path, config: Config, layer: str, sources: Mapping[str, str] | None = None) -> Path:
+    """Where the features of one layer are, for the views of this configuration; `sources` as in `outputs_folder`."""
+    what = json.dumps([_FORMAT, outputs_folder(teacher_folder, config, sources).name, layer])
     return teacher_folder / f"{FEATURES}{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
@@ -161,14 +161,21 @@ def _stored(feature: Tensor) -> np.ndarray:
 class TeacherFeatures:
     """The cached features of some layers, for the views of one configuration."""
 
-    def __init__(self, teacher_folder: Path, config: Config, layers: Sequence[str], device: torch.device | str = "cpu"):
-        """Map the files.
+    def __init__(
+        self,
+        teacher_folder: Path,
+        config: Config,
+        layers: Sequence[str],
+        device: torch.device | str = "cpu",
+        sources: Mapping[str, str] | None = None,
+    ):
+        """Map the files; `sources` as in `outputs_folder`.
 
         Raises:
             CacheError: a layer's are missing or damaged.
         """
         self._device = torch.device(device)
-        folders = [features_folder(teacher_folder, config, layer) for layer in layers]
+        folders = [features_folder(teacher_folder, config, layer, sources) for layer in layers]
         self._views = [list(_views(folder, number_of_views(config))) for folder in folders]
         self.sample_bytes = sum(4 * views[0][0].numel() for views in self._views if views)
         """Bytes of one sample in one view, all layers together, as they are compared."""

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from distill_tune.checksum import sha256_of
 from distill_tune.config import Config
@@ -31,11 +34,26 @@ def views_of_augmentation(config: Config) -> int:
     return config.teacher.views or min(_DEFAULT_VIEWS, config.search.max_epochs * config.data.passes)
 
 
-def outputs_folder(teacher_folder: Path, config: Config) -> Path:
-    """Where the outputs for this augmentation and number of views are; a live teacher's are the same for all."""
+def own_sources(configs: Iterable[Config]) -> dict[str, str]:
+    """By name, the source of each augmentation of the user's own: as it was when this process first asked."""
+    names = {name for config in configs for name in config.augmentation.amounts if ":" in name}
+    kinds: dict[str, Any] = {name: AUGMENTATIONS.get(name) for name in names}
+    return {name: _source_of(kind) for name, kind in kinds.items()}
+
+
+_source_of = lru_cache(maxsize=64)(source_of)
+"""Asked once a process: whoever edits the file meanwhile changes neither what is loaded nor where its outputs are."""
+
+
+def outputs_folder(teacher_folder: Path, config: Config, sources: Mapping[str, str] | None = None) -> Path:
+    """Where the outputs for this augmentation and number of views are; a live teacher's are the same for all.
+
+    `sources` are those that `own_sources` gave where the outputs were made; unless given, they are asked for here.
+    """
+    sources = own_sources([config]) if sources is None else sources
     count = number_of_views(config)
     amounts = sorted((name, amount) for name, amount in config.augmentation.amounts.items() if amount and count)
-    own = [source_of(AUGMENTATIONS.get(name)) for name, _ in amounts if ":" in name]
+    own = [sources[name] for name, _ in amounts if ":" in name]
     keep = [] if config.teacher.keep is None or not count else [config.teacher.keep]
     what = json.dumps([_FORMAT, amounts, own, count, config.data.seed, *keep])
     return teacher_folder / f"{VIEWS}{hashlib.sha256(what.encode()).hexdigest()[:12]}"

@@ -20,11 +20,14 @@ from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
 from distill_tune.config.messages import dotted
 from distill_tune.errors import CacheError, ConfigError, TeacherError, one_line
 from distill_tune.registry import INITIALISATIONS
-from distill_tune.students import Student, empty_network
+from distill_tune.students import Student, build_student, looked_at
 from distill_tune.teachers import Teacher
 from distill_tune.weights import write_weights
 
 _NAME = "weights.safetensors"
+_SAMPLES = 8
+_CLOSE = 1e-3
+"""As in `teachers/_keras_weights.py`."""
 _NORM = "norm"
 """The key in the file's metadata."""
 
@@ -67,9 +70,18 @@ def norm_of(module: nn.Module) -> float:
 
 
 def network_of(module: nn.Module) -> nn.Module:
-    """The network behind the normalisation of its inputs."""
-    network = module.network
-    assert isinstance(network, nn.Module)
+    """The network behind the normalisation of its inputs.
+
+    Raises:
+        TeacherError: it is the module of a user's own source, and has none.
+    """
+    network = getattr(module, "network", None)
+    if not isinstance(network, nn.Module):
+        raise TeacherError(
+            f"student.init: the teacher's weights are looked for in the `network` of its module, but the module that "
+            f"its source has loaded ({type(module).__name__}) has none; load one of "
+            "distill_tune.students:behind_normalisation, or choose another init."
+        )
     return network
 
 
@@ -117,19 +129,36 @@ def leave_weights(folder: Path, space: Space, teacher: nn.Module) -> None:
 
 
 def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teacher: nn.Module) -> None:
-    """Whether the weights are those of `teacher.family`; of a teacher trained here they are.
+    """Whether the weights are those of `teacher.family`, and make the same network; of a teacher trained here they do.
 
     Raises:
-        TeacherError: they are not.
+        TeacherError: they are not, or do not.
     """
+    network_of(teacher)
+    whose = f"{config.teacher.family!r} with the options of its table"
     try:
-        network = empty_network(Student.of(config.teacher), input_shape, classes)
-        network.load_state_dict(network_of(teacher).state_dict(), assign=True)
-    except (RuntimeError, AttributeError) as error:
+        ours = looked_at(lambda: build_student(Student.of(config.teacher), input_shape, classes))
+        ours.load_state_dict(teacher.state_dict(), assign=True)
+    except RuntimeError as error:
         raise TeacherError(
-            f"teacher.family: the teacher's weights are not those of {config.teacher.family!r} with the options of its "
-            f"table ({one_line(error)}); set both to what the teacher is."
+            f"teacher.family: the teacher's weights are not those of {whose} ({one_line(error)}); set both to what the "
+            "teacher is."
         ) from error
+    if (difference := _difference(ours.eval(), teacher, input_shape)) > _CLOSE:
+        raise TeacherError(
+            f"teacher.family: the teacher's weights fit {whose}, but its logits differ from the teacher's by "
+            f"{difference:.2g}, as with another activation or stride; set both to what the teacher is."
+        )
+
+
+@torch.inference_mode()
+def _difference(ours: nn.Module, theirs: nn.Module, input_shape: tuple[int, ...]) -> float:
+    """The largest of two networks' logits, but for what is added to all of a sample's alike."""
+    samples = torch.randn(_SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0))
+    if len(input_shape) == 3:
+        samples = (127.5 + 64 * samples).clamp(0, 255)
+    one, other = ours(samples), theirs(samples)
+    return float((one - one.mean(1, True) - other + other.mean(1, True)).abs().max())
 
 
 def _is_kept(folder: Path, state: dict[str, Tensor]) -> bool:

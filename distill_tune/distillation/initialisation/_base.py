@@ -67,11 +67,8 @@ class Initialisation(Options):
         Raises:
             TeacherError: a student of this configuration cannot begin with these weights.
         """
-        from distill_tune.distillation.cache.weights import check_fits
         from distill_tune.distillation.initialisation._reading import check_reading
 
-        if config.teacher.family is not None:
-            check_fits(config, shapes.input_shape, shapes.classes, teacher)
         check_reading(config.student.init, shapes.input_shape, teacher)
 
     @abstractmethod
@@ -97,8 +94,13 @@ def check_teachers_weights(space: Space, shapes: Shapes, teacher: nn.Module) -> 
     """Refuse a teacher with whose weights a student of the space could not begin as it is told to.
 
     Raises:
-        TeacherError: they do not go together.
+        TeacherError: they do not go together, or the teacher is not what `teacher.family` says.
     """
+    from distill_tune.distillation.cache.weights import check_fits
+
+    needs_teacher = any(INITIALISATIONS.get(name).needs_teacher for name in space.inits)
+    if needs_teacher and space.config.teacher.family is not None:
+        check_fits(space.config, shapes.input_shape, shapes.classes, teacher)
     for config in _students(space):
         Initialisation.of(config.student).check_weights(config, shapes, teacher)
 

@@ -6,7 +6,7 @@ worker does it for each trial, and what two trials map is in memory once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -57,6 +57,8 @@ class Materials:
     """Worsened validation samples and their labels, where the search is about them (`evaluation/corrupted.py`)."""
     teacher_folder: Path | None = None
     """Where everything of the teacher is."""
+    sources: Mapping[str, str] | None = None
+    """As those of `Prepared`."""
     shared: Opened | None = None
     """What others that are open have too, as long as one of them holds it."""
 
@@ -82,6 +84,7 @@ class Materials:
             teacher_weights=None if folder is None else TeacherWeights(folder),
             corrupted=_corrupted(prepared.data_folder, str(device)) if CORRUPTED in config.search.objectives else None,
             teacher_folder=folder,
+            sources=prepared.sources,
             shared=shared,
         )
 
@@ -145,7 +148,7 @@ class Materials:
         if not layers or self.live_teacher is not None:
             return None
         assert self.teacher_folder is not None, "prepared with a teacher"
-        return TeacherFeatures(self.teacher_folder, config, layers, self.labels.device)
+        return TeacherFeatures(self.teacher_folder, config, layers, self.labels.device, self.sources)
 
     def build_student(self, config: Config) -> nn.Module:
         """The configured student for this data, newly initialised from torch's global generator."""
@@ -159,12 +162,12 @@ def _seed_of_views(config: Config, is_teacher: bool) -> int:
 
 def _outputs(prepared: Prepared, config: Config, device: torch.device | str) -> Outputs | None:
     """The teacher's outputs; of several, of those that take part in this run, mixed as it says."""
+    folder, sources = prepared.teacher_folder, prepared.sources
     if prepared.member_folders:
         mix = mix_of(config)
-        folders = {name: outputs_folder(prepared.member_folders[name], config) for name in mix.weights}
+        folders = {name: outputs_folder(prepared.member_folders[name], config, sources) for name in mix.weights}
         return MixedOutputs({name: teacher_outputs(folder, device) for name, folder in folders.items()}, mix)
-    folder = prepared.teacher_folder
-    return None if folder is None else teacher_outputs(outputs_folder(folder, config), device)
+    return None if folder is None else teacher_outputs(outputs_folder(folder, config, sources), device)
 
 
 def mix_of(config: Config) -> Mix:

@@ -25,6 +25,9 @@ class Prepared:
     used: frozenset[str] | None = None
     """Names of folders in the teachers' own with outputs for these trainings, where others are for those of other
     spaces; None where nobody has said."""
+    sources: dict[str, str] | None = None
+    """By name, the source of each augmentation of the user's own, by which the folders of outputs were named: a worker
+    does not read the file, which may have been edited or be another on its node. None where nobody has said."""
     folds: tuple[Prepared, ...] = ()
     """With `data.folds`, each fold's own data and teacher; those above are then of all folds together."""
 

@@ -52,7 +52,10 @@ class OptimizerKind(Options):
 
     @abstractmethod
     def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> Optimizer:
-        """The optimizer of all trainable weights of `module`: any of `torch.optim`, or what behaves like one."""
+        """The optimizer of all trainable weights of `module`: any of `torch.optim`, or what behaves like one.
+
+        The schedule multiplies the `lr` that each of its `param_groups` then has.
+        """
 
     def step_lanes(self, step: LaneStep) -> None:
         """Do to every lane what the optimizer of `build` does to one student."""
@@ -64,7 +67,7 @@ def optimizer_of(optim: OptimConfig, student: nn.Module, beside: nn.Module | Non
     optimizer = OptimizerKind.of(optim).build(student, optim.learning_rate, optim.weight_decay)
     if beside is not None:
         for group in weight_groups(beside, optim.weight_decay):
-            optimizer.add_param_group(group)
+            optimizer.add_param_group({**group, "lr": optim.learning_rate})
     return optimizer
 
 

@@ -53,7 +53,10 @@ class _State(NamedTuple):
 
 
 class DirectOptimizer:
-    """Groups of weights, each with its `lr`, its `weight_decay` and so many running tensors a weight."""
+    """Groups of weights, each with its `lr`, its `weight_decay` and so many running tensors a weight.
+
+    A group without an `lr` gets `learning_rate`.
+    """
 
     def __init__(self, groups: list[dict[str, Any]], learning_rate: float, update: Update, memories: int):
         self._update, self._learning_rate, self._memories = update, learning_rate, memories
@@ -63,8 +66,8 @@ class DirectOptimizer:
             self.add_param_group(group)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Change further weights, with the same rate and their own `weight_decay`."""
-        self.param_groups.append({**param_group, "lr": self._learning_rate})
+        """Change further weights, with their own `weight_decay` and, unless they have one, the same rate."""
+        self.param_groups.append({"lr": self._learning_rate, **param_group})
         memories = [[torch.zeros_like(p) for p in param_group["params"]] for _ in range(self._memories)]
         self._states.append(_State(memories, [torch.zeros((), device=p.device) for p in param_group["params"]]))
 

@@ -6,18 +6,24 @@ is made ready; what only a loaded teacher can tell is refused once it is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import torch
 
 from distill_tune.config import Space
 from distill_tune.config.corners import edges_of
 from distill_tune.data import Dataset
+from distill_tune.distillation.cache.seen import num_visible
+from distill_tune.distillation.devices import devices_to_try_on
 from distill_tune.distillation.features.anatomy import Anatomy, anatomy_of
-from distill_tune.distillation.features.pairing import paired
-from distill_tune.distillation.losses import FeatureLoss
-from distill_tune.distillation.preparation.loss_checks import losses_in
-from distill_tune.errors import ConfigError
+from distill_tune.distillation.features.pairing import Pairing, paired
+from distill_tune.distillation.losses import FeatureLoss, Shape
+from distill_tune.distillation.preparation.loss_checks import TRIED, losses_in, what_is_wrong
+from distill_tune.distillation.training.feature_terms import FeatureTerm
+from distill_tune.errors import ConfigError, one_line
 from distill_tune.students import Student, looked_at, student_on
 from distill_tune.teachers import Teacher, family_trained_here
+from distill_tune.users_faults import fault_of_users
 
 
 def feature_losses(space: Space) -> list[tuple[str, FeatureLoss]]:
@@ -46,18 +52,38 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
             f"loss: {losses[0][0]!r} compares features, but source = {config.teacher.source!r} gives a network that "
             "can only be called; name a teacher that PyTorch can read, or choose another loss."
         )
+    if source.layers_by_family and config.teacher.family is None:
+        raise ConfigError(
+            f"loss: {losses[0][0]!r} compares features, but source = {config.teacher.source!r} shows its layers only "
+            "as those of teacher.family, which is not set; set it, and its table, to what the teacher is, or choose "
+            "another loss."
+        )
     if source.member_configs():
         raise ConfigError(
             f"loss: {losses[0][0]!r} compares features, but source = {config.teacher.source!r} is several teachers, "
             "whose features are not each other's; name one teacher, or choose another loss."
         )
     if (family := family_trained_here(config.teacher)) is not None:
-        teacher_layers(space, dataset, anatomy_of_family(family, dataset))
+        layers_compared(space, dataset, anatomy_of_family(family, dataset))
         return
     for name, loss in losses:
         for name_of_family, student in _students(space, dataset):
             for layer in loss.student_layers:
                 student.known(f"loss.{name}.student_layers", f"student {name_of_family!r}", layer)
+
+
+def layers_compared(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str]:
+    """As `teacher_layers`, once the user's own losses have been tried on features of the layers that they compare.
+
+    Raises:
+        ConfigError: likewise, or one of the user's own gives no number that can be minimised.
+    """
+    pairings = _pairings(space, dataset, teacher)
+    for name, loss, pairing in pairings:
+        if ":" in name and loss.uses_teacher:
+            for device in devices_to_try_on(space.config):
+                _try(name, loss, pairing, num_visible(dataset), device)
+    return _layers(pairings)
 
 
 def teacher_layers(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str]:
@@ -66,10 +92,52 @@ def teacher_layers(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str
     Raises:
         ConfigError: a student and the teacher have no layers that can be compared.
     """
+    return _layers(_pairings(space, dataset, teacher))
+
+
+_Pairings = list[tuple[str, FeatureLoss, Pairing]]
+
+
+def _pairings(space: Space, dataset: Dataset, teacher: Anatomy) -> _Pairings:
+    """What each loss compares in each kind of student, once each."""
     losses = feature_losses(space)
     students = list(_students(space, dataset)) if losses else []
-    pairings = [paired(name, loss, ours, teacher, family) for name, loss in losses for family, ours in students]
-    return sorted({layer for pairing in pairings for layer in pairing.teacher})
+    found = _Pairings()
+    for name, loss in losses:
+        pairings = (paired(name, loss, ours, teacher, family) for family, ours in students)
+        found += [(name, loss, pairing) for pairing in dict.fromkeys(pairings)]
+    return found
+
+
+def _layers(pairings: _Pairings) -> list[str]:
+    return sorted({layer for _, _, pairing in pairings for layer in pairing.teacher})
+
+
+def _try(name: str, loss: FeatureLoss, pairing: Pairing, samples: int, device: str) -> None:
+    """Try a user's own on made-up features, above 0 as after a ReLU, of the first few of so many samples."""
+    draw, index = torch.Generator().manual_seed(0), torch.arange(min(TRIED, samples))
+    ours, theirs = (
+        [torch.randn(len(index), *shape, generator=draw).abs().to(device) for shape in shapes]
+        for shapes in (pairing.student_shapes, pairing.teacher_shapes)
+    )
+    try:
+        with torch.random.fork_rng(devices=[]):
+            term = FeatureTerm(loss, pairing, samples).to(device)
+        given = term.terms([each.requires_grad_() for each in ours], theirs, index.to(device), 0)
+    except Exception as error:  # whatever the user's own raises
+        raise ConfigError(
+            f"loss: {name!r} cannot compare the student's {_shown(pairing.student, pairing.student_shapes)} with the "
+            f"teacher's {_shown(pairing.teacher, pairing.teacher_shapes)}: {fault_of_users(error) or one_line(error)}"
+        ) from error
+    for each in given:
+        if what := what_is_wrong(each, "the student's features"):
+            raise ConfigError(
+                f"loss: `compare` of {name!r} must give one number as a tensor, but gave {what}; mend it."
+            )
+
+
+def _shown(layers: Sequence[str], shapes: Sequence[Shape]) -> str:
+    return ", ".join(f"{layer!r} {[TRIED, *shape]}" for layer, shape in zip(layers, shapes, strict=True))
 
 
 def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:

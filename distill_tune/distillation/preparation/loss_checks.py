@@ -5,7 +5,7 @@ A term of which nothing is left (of two classes, of a single sample) teaches not
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import product, repeat
 from typing import Any
 
 import torch
@@ -14,14 +14,14 @@ from torch import Tensor
 from distill_tune.config import Space
 from distill_tune.config.naming_classes import check_classes_are_named
 from distill_tune.config.ranges import Choice, Range
-from distill_tune.data import Dataset
+from distill_tune.data import UNLABELLED, Dataset
 from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.devices import devices_to_try_on
 from distill_tune.distillation.losses import Loss
 from distill_tune.errors import ConfigError, one_line
-from distill_tune.registry import LOSSES
+from distill_tune.registry import AUGMENTATIONS, LOSSES
 
-_TRIED = 16
+TRIED = 16
 """Samples that a user's own loss is tried on before anything is started."""
 _WARM = (2.0, 3.0)
 """The temperatures then: of one student the first, of as many lanes each its own."""
@@ -59,7 +59,7 @@ def check_losses(space: Space, dataset: Dataset) -> None:
         _check_samples(name, loss, space, part)
         if ":" in name and loss.uses_teacher and not loss.reads_features:
             for device in devices_to_try_on(space.config):
-                _check_gives(name, loss, len(dataset.classes), device)
+                _check_gives(name, loss, len(dataset.classes), _labels_to_try(loss, space, dataset, device))
     check_classes_are_named(space, len(dataset.classes))
 
 
@@ -73,35 +73,66 @@ def _check_classes(name: str, loss: Loss, classes: int) -> None:
         )
 
 
-def _check_gives(name: str, loss: Loss, classes: int, device: str) -> None:
-    """Try a user's own on made-up logits; what it raises is its fault, and is told as that."""
+def _labels_to_try(loss: Loss, space: Space, dataset: Dataset, device: str) -> dict[str, Tensor | None]:
+    """By when they are such, the labels [lanes, batch] that a loss may be given: one that looks at them all kinds."""
+    classes = torch.arange(TRIED, device=device) % len(dataset.classes)
+    tried: dict[str, Tensor | None] = {"": classes.expand(len(_WARM), TRIED)}
+    if type(loss).soft_with_labels is Loss.soft_with_labels:
+        return tried
+    if _may_mix(space):
+        tried[" where inputs are mixed and labels are None"] = None
+    if space.config.data.rest == "unlabelled" and not dataset.split("train").labelled.all():
+        some = classes.where(torch.arange(TRIED, device=device) % 2 == 0, UNLABELLED)
+        tried[f" where rows have no label, which is {UNLABELLED} then"] = some.expand(len(_WARM), TRIED)
+    return tried
+
+
+def _may_mix(space: Space) -> bool:
+    amounts = space.config.augmentation.amounts.items()
+    used = [name for name, amount in amounts if amount or ("augmentation", name) in space.ranges]
+    return any(AUGMENTATIONS.get(name).mixes for name in used)
+
+
+def _check_gives(name: str, loss: Loss, classes: int, labels: dict[str, Tensor | None]) -> None:
+    """Try a user's own on made-up logits with all these labels; what it raises is its fault, and is told as that."""
+    device = next(each.device for each in labels.values() if each is not None)
     draw = torch.Generator().manual_seed(0)
-    students, teachers = (torch.randn(len(_WARM), _TRIED, classes, generator=draw).to(device) for _ in range(2))
-    labels = (torch.arange(_TRIED, device=device) % classes).expand(len(_WARM), _TRIED)
-    given: object = loss.soft_with_labels(students[0].requires_grad_(), teachers[0], _WARM[0], labels[0])
-    if not isinstance(given, Tensor):
-        what = f"{given!r:.60}"
-    elif given.dim():
-        what = f"numbers of shape {list(given.shape)}"
-    elif given.is_complex():
-        what = "a complex one"
-    elif not given.requires_grad:
-        what = "one without gradient by the student's logits"
-    elif not given.isfinite():
-        what = f"{given.item()} for logits of usual size"
-    else:
+    students, teachers = (torch.randn(len(_WARM), TRIED, classes, generator=draw).to(device) for _ in range(2))
+    for when, these in labels.items():
+        one = None if these is None else these[0]
+        try:
+            given: object = loss.soft_with_labels(students[0].requires_grad_(), teachers[0], _WARM[0], one)
+        except Exception as error:
+            if not when:
+                raise
+            raise ConfigError(f"loss: {name!r} raises {one_line(error)}{when}; mend it.") from error
+        if what := what_is_wrong(given):
+            raise ConfigError(
+                f"loss: `soft` of {name!r} must give one number as a tensor, but gave {what}{when}; mend it."
+            )
         if loss.over_lanes:
-            _check_lanes(name, loss, students, teachers, labels)
-        return
-    raise ConfigError(f"loss: `soft` of {name!r} must give one number as a tensor, but gave {what}; mend it.")
+            _check_lanes(name, loss, students, teachers, these)
 
 
-def _check_lanes(name: str, loss: Any, students: Tensor, teachers: Tensor, labels: Tensor) -> None:
+def what_is_wrong(given: object, learned: str = "the student's logits") -> str:
+    """Of what should be a number that can be minimised by moving what is `learned`; empty where it is one."""
+    if not isinstance(given, Tensor):
+        return f"{given!r:.60}"
+    if given.dim():
+        return f"numbers of shape {list(given.shape)}"
+    if given.is_complex():
+        return "a complex one"
+    if not given.requires_grad:
+        return f"one without gradient by {learned}"
+    return "" if given.isfinite() else f"{given.item()} for {learned.rpartition(' ')[2]} of usual size"
+
+
+def _check_lanes(name: str, loss: Any, students: Tensor, teachers: Tensor, labels: Tensor | None) -> None:
     """Compare what it gives of several students at once with what it gives of each; both are [lanes, batch, ...]."""
-    lanes = zip(students, teachers, _WARM, labels, strict=True)
+    lanes = zip(students, teachers, _WARM, repeat(None) if labels is None else labels, strict=False)
     alone = torch.stack([loss.soft_with_labels(*lane) for lane in lanes])
     try:
-        given = loss.soft_with_labels(students, teachers, torch.tensor(_WARM, device=labels.device), labels)
+        given = loss.soft_with_labels(students, teachers, torch.tensor(_WARM, device=students.device), labels)
         is_right = isinstance(given, Tensor) and given.shape == alone.shape and torch.allclose(given, alone, rtol=1e-4)
         what = "" if is_right else "gives another thing than each lane's own number, [lanes]"
     except Exception as error:  # whatever the user's own raises, which is right of one student

@@ -18,7 +18,7 @@ from distill_tune.config import Config, Space
 from distill_tune.config.messages import dotted, named_apart
 from distill_tune.config.sections import AugmentationConfig, TeacherConfig
 from distill_tune.data import Dataset, prepare_data
-from distill_tune.distillation.cache.folders import outputs_folder
+from distill_tune.distillation.cache.folders import outputs_folder, own_sources
 from distill_tune.distillation.cache.outputs import VALIDATION
 from distill_tune.distillation.cache.size import CacheSize
 from distill_tune.distillation.cache.weights import refuse_without_weights
@@ -127,6 +127,7 @@ def _prepare(
         _if_live(config, teacher),
         folders if are_several else {},
         used=frozenset().union(*(used for _, used in ready.values())),
+        sources=own_sources(variants),
     )
     outputs = {name: outputs_folder(folder, variants[0]) for name, folder in folders.items()}
     return Preparation(prepared, dataset, teacher), outputs

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from distill_tune.atomic import folder_for
 from distill_tune.config import Config, Space
 from distill_tune.config.presence import USE
 from distill_tune.config.sections import TeacherConfig
@@ -26,7 +27,7 @@ from distill_tune.distillation.cache.folders import outputs_folder
 from distill_tune.distillation.cache.weights import leave_weights
 from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.initialisation import Shapes, check_teachers_weights
-from distill_tune.distillation.preparation.feature_checks import feature_losses, teacher_layers
+from distill_tune.distillation.preparation.feature_checks import feature_losses, layers_compared
 from distill_tune.distillation.preparation.running_teachers import run_teacher
 from distill_tune.distillation.preparation.teacher_training import Recipe
 from distill_tune.distillation.preparation.teacher_work import TeacherWork
@@ -54,14 +55,15 @@ def ready_member(
         It, and the names of the folders that have its outputs for this space.
     """
     config = space.config
-    with said_of_member(name):
-        teacher = _ready_teacher(member, config, dataset, folder, say, work)
-    if teacher.module is not None and not name:
-        check_teachers_weights(space, Shapes.of(dataset), teacher.module)
-        leave_weights(folder, space, teacher.module)
-    layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
-    apart = {outputs_folder(folder, variant): variant for variant in variants}  # for a live teacher all are one
-    run_teacher(folder, apart, layers, config, dataset, teacher, say, work)
+    with folder_for(folder / "what is kept there"):  # a source of the user's own may keep something before we do
+        with said_of_member(name):
+            teacher = _ready_teacher(member, config, dataset, folder, say, work)
+        if teacher.module is not None and not name:
+            check_teachers_weights(space, Shapes.of(dataset), teacher.module)
+            leave_weights(folder, space, teacher.module)
+        layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
+        apart = {outputs_folder(folder, variant): variant for variant in variants}  # for a live teacher all are one
+        run_teacher(folder, apart, layers, config, dataset, teacher, say, work)
     used = {path.name for v in apart.values() for path in (features_folder(folder, v, layer) for layer in layers)}
     return _without_what_is_cached(teacher, dataset), used | {where.name for where in apart}
 
@@ -96,7 +98,7 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, Loade
 
     Raises:
         TeacherError: what is named cannot be loaded, or does not fit the data.
-        ConfigError: its weights cannot be where a student begins.
+        ConfigError: its weights cannot be where a student begins, or its features not what one is compared with.
     """
 
     def refuse_to_train(recipe: Recipe) -> Trained:
@@ -114,6 +116,8 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, Loade
             continue
         if not name and teacher.module is not None:
             check_teachers_weights(space, Shapes.of(dataset), teacher.module)
+            if feature_losses(space):
+                layers_compared(space, dataset, anatomy_of(teacher.module, dataset.input_shape))
     return found
 
 
@@ -125,7 +129,7 @@ def _layers_to_compare(
         return []
     assert teacher.module is not None, "checked before"
     anatomy = anatomy_of(teacher.module, dataset.input_shape)
-    layers = teacher_layers(space, dataset, anatomy)
+    layers = layers_compared(space, dataset, anatomy)
     announce_features(folder, variants, dataset, anatomy, layers, say)
     anatomy.write(folder / ANATOMY)
     return layers
@@ -201,6 +205,8 @@ def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -
             f"teacher.source: {section.source!r} must load {must}, since its has_network is {source.has_network}, but "
             f"has loaded {' and '.join(found) or 'neither module nor table'}; change has_network, or what load gives."
         )
+    if teacher.module is not None:  # a user's source may have left it as it trained it, to label with dropout
+        teacher.module.eval().requires_grad_(False)
     if teacher.table is None or isinstance(teacher.table, KeptRows):
         return teacher
     return replace(teacher, table=checked_logits(teacher.table, data_spec, "teacher.source", repr(section.source)))

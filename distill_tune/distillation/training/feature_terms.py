@@ -35,11 +35,16 @@ class FeatureTerm(nn.Module):
         self, students: Sequence[Tensor], teachers: Sequence[Tensor], index: Tensor | None = None, batch_number: int = 0
     ) -> Tensor:
         """The mean over the pairs: scalar; `index` and `batch_number` are for what has a memory."""
+        return torch.stack(self.terms(students, teachers, index, batch_number)).mean()
+
+    def terms(
+        self, students: Sequence[Tensor], teachers: Sequence[Tensor], index: Tensor | None, batch_number: int
+    ) -> list[Tensor]:
+        """Of each pair."""
         pairs = zip(students, teachers, strict=True) if self.projector is None else self.projector(students, teachers)
         if self.memory is not None:
             pairs = self.memory(pairs, index, batch_number)
-        terms = [self.loss.compare(*pair) for pair in pairs]
-        return torch.stack(terms).mean()
+        return [self.loss.compare(*pair) for pair in pairs]
 
 
 class WithFeatures(nn.Module):

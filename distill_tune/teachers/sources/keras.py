@@ -30,6 +30,7 @@ class Keras(NetworkTeacher):
     """`[teacher] source = "keras", path = "high_dimensional_model.h5"`."""
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
+    layers_by_family: ClassVar[bool] = True
     custom_objects: dict[str, str] = Field(default_factory=dict)
     """Name of a layer in the file to the dotted path of its class, which is the user's own."""
 

@@ -136,3 +136,15 @@ def test_a_torch_teacher_whose_family_is_not_told_or_told_wrongly_is_refused(
         "teacher.family: the teacher's weights are not those of 'mlp' with the options of its table ("
     )
     assert "\n" not in said
+
+
+def test_a_torch_teacher_whose_weights_fit_a_family_that_computes_something_else_is_refused(
+    torch_teacher: Any, tmp_path: Path
+) -> None:
+    other = {**torch_teacher, "family": "mlp", "mlp": {"widths": [20], "activation": "gelu"}}
+    said = refused(run_space(TABLE, teacher=other, student={"init": "inherit"}), tmp_path, TeacherError)
+    assert said.startswith(
+        "teacher.family: the teacher's weights fit 'mlp' with the options of its table, but its logits differ from the "
+        "teacher's by "
+    )
+    assert "\n" not in said

@@ -227,3 +227,42 @@ def test_a_baseline_without_a_teacher_sees_labelled_rows_alone_and_each_worker_a
     looked_at(base, tmp_path, resources={"workers_per_trial": 6})
     with pytest.raises(ConfigError, match=r"student 'resnet' cannot be trained on one sample a step for each worker"):
         looked_at(base, tmp_path, resources={"workers_per_trial": 8})
+
+
+class ByLabels(Loss):
+    """A user's own, which looks at the labels as if there were always one."""
+
+    def soft_with_labels(
+        self, student_logits: Tensor, teacher_logits: Tensor, temperature: float, labels: Tensor | None
+    ) -> Tensor:
+        assert labels is not None
+        weights = (labels + 1.0).rsqrt()
+        apart = (student_logits - teacher_logits).square().sum(1)
+        return (weights * apart).sum() / weights.sum()
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        (
+            {"augmentation": {"mixup": {"choice": [0.0, 0.5]}}},
+            "ByLabels' raises AssertionError.* where inputs are mixed",
+        ),
+        (
+            {"augmentation": {"mixup": 0.5}},
+            "ByLabels' raises AssertionError.* where inputs are mixed and labels are None; mend it",
+        ),
+        (
+            {"data": TABLE["data"] | {"student_samples": 100, "rest": "unlabelled"}},
+            r"but gave nan for logits of usual size where rows have no label, which is -1 then; mend it\.$",
+        ),
+    ],
+    ids=["may mix", "mixes", "unlabelled"],
+)
+def test_a_loss_of_ones_own_is_tried_with_the_labels_that_it_may_be_given(
+    sections: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    own = {"loss": {"kind": "test_loss_checks:ByLabels"}}
+    looked_at(TABLE, tmp_path, **own, augmentation={"noise": 0.1})
+    with pytest.raises(ConfigError, match=said):
+        looked_at(TABLE, tmp_path, **own, **sections)
