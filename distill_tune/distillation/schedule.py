@@ -6,9 +6,15 @@ one_cycle: Smith, Topin, "Super-Convergence", 2018, https://arxiv.org/abs/1708.0
 "SGDR", 2017, https://arxiv.org/abs/1608.03983 (without restarts).
 """
 
+from __future__ import annotations
+
 from math import cos, pi
+from typing import TYPE_CHECKING
 
 from distill_tune.config.optim import OptimConfig
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
 
 _WARM_UP_SHARE = 0.3
 _STEP_AT = (0.6, 0.8)
@@ -17,6 +23,24 @@ _STEP_AT = (0.6, 0.8)
 def learning_rate(optim: OptimConfig, step: int, total_steps: int) -> float:
     """The learning rate at `step` (0-based) of `total_steps`."""
     return optim.learning_rate * rate_share(optim.schedule, step, total_steps)
+
+
+class Rates:
+    """Learning rates of an optimizer's groups of weights: of each, the schedule's share of what it was built with."""
+
+    def __init__(self, optimizer: Optimizer, optim: OptimConfig, total_steps: int):
+        self._optimizer, self._optim, self._total_steps = optimizer, optim, total_steps
+        self._built_with = [float(group.get("lr", optim.learning_rate)) for group in optimizer.param_groups]
+        self.now = 0.0
+        """The schedule's own, at the step that was set last."""
+
+    def set(self, step: int) -> None:
+        """Set those of `step` (0-based)."""
+        self.now = learning_rate(self._optim, step, self._total_steps)
+        share = rate_share(self._optim.schedule, step, self._total_steps)
+        groups = self._optimizer.param_groups  # asked for anew: those of a checkpoint take the place of others
+        for group, rate in zip(groups, self._built_with, strict=True):
+            group["lr"] = rate * share
 
 
 def progress_at(step: int, total_steps: int) -> float:

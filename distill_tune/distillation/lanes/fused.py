@@ -172,7 +172,7 @@ class Fused:
         optims = [(run.config.optim, run.total_steps) for run in self.runs]
         rates = [[learning_rate(optim, n, total) for n, (optim, total) in zip(ns, optims, strict=True)] for ns in at]
         for run, last in zip(self.runs, at[-1], strict=True):
-            run.set_rates(last)
+            run.rates.set(last)
         found = torch.tensor(rates, device=self._device), (torch.tensor(at, device=self._device) + 1).float()
         return found[0].unsqueeze(-1), found[1].unsqueeze(-1)
 

@@ -24,7 +24,7 @@ from distill_tune.distillation.materials.batches import Batch
 from distill_tune.distillation.materials.materials import CORRUPTED, Materials
 from distill_tune.distillation.optimizers import optimizer_of
 from distill_tune.distillation.precision import forward_context
-from distill_tune.distillation.schedule import learning_rate, progress_at, rate_share
+from distill_tune.distillation.schedule import Rates, progress_at
 from distill_tune.distillation.seeds import seed_of
 from distill_tune.distillation.training.accumulation import Accumulation
 from distill_tune.distillation.training.feature_terms import with_features
@@ -74,8 +74,6 @@ class Run:
         self.forward = data_parallel(self.trained, self.shard, device, not self._has_parts_of_ones_own)
         beside = None if self.taught is None else self.taught.terms
         self.optimizer = optimizer_of(config.optim, self.student, beside)
-        self.rate, rate = 0.0, config.optim.learning_rate
-        self._rates = [float(group.get("lr", rate)) for group in self.optimizer.param_groups]
         layers = () if self.taught is None else self.taught.teacher_layers
         live = materials.live_teacher if self.objective.uses_teacher else None
         turned = materials.teacher_anatomy().channels_last if live is not None and layers else ()
@@ -84,6 +82,7 @@ class Run:
         self.batches = materials.batches(config, seed, self.shard, self.objective.uses_teacher, layers)
         self.steps = Accumulation(self.batches.steps_per_epoch, config.optim.accumulate)
         self.total_steps = config.search.max_epochs * self.steps.steps_per_epoch
+        self.rates = Rates(self.optimizer, config.optim, self.total_steps)
         self.epoch = 0
 
     @property
@@ -173,7 +172,7 @@ class Run:
         terms = {"train/hard_loss": hard} | ({"train/soft_loss": soft} if self.objective.has_soft else {})
         terms |= {f"train/{name}_loss": value for name, value in zip(self.objective.also, also, strict=True)}
         self._refuse_divergence("training", total)
-        return {"train/loss": total, **terms, "learning_rate": self.rate}
+        return {"train/loss": total, **terms, "learning_rate": self.rates.now}
 
     def _learn(self, batch: Batch, batch_number: int) -> tuple[Tensor, LossTerms]:
         """A batch's gradient, and with the last batch of a step the step."""
@@ -212,19 +211,12 @@ class Run:
         return logits.float(), teacher_logits, on_features
 
     def _step(self, step: int) -> None:
-        self.set_rates(step)
+        self.rates.set(step)
         if self.config.optim.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.optim.gradient_clip)
         with self.hold.at(step / self.total_steps):
             self.optimizer.step()
         self.limit_norm()
-
-    def set_rates(self, step: int) -> None:
-        """Set the learning rate of each group at a step: the schedule's share of the one that it was built with."""
-        self.rate = learning_rate(self.config.optim, step, self.total_steps)
-        share = rate_share(self.config.optim.schedule, step, self.total_steps)
-        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate * share
 
     def validation_sums(self) -> Sums:
         """The student, as it is now, on the validation samples."""
