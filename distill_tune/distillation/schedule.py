@@ -6,15 +6,10 @@ one_cycle: Smith, Topin, "Super-Convergence", 2018, https://arxiv.org/abs/1708.0
 "SGDR", 2017, https://arxiv.org/abs/1608.03983 (without restarts).
 """
 
-from __future__ import annotations
-
 from math import cos, pi
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from distill_tune.config.optim import OptimConfig
-
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
 
 _WARM_UP_SHARE = 0.3
 _STEP_AT = (0.6, 0.8)
@@ -25,10 +20,16 @@ def learning_rate(optim: OptimConfig, step: int, total_steps: int) -> float:
     return optim.learning_rate * rate_share(optim.schedule, step, total_steps)
 
 
+class HasGroups(Protocol):
+    """An optimizer, as `Rates` sees it."""
+
+    param_groups: list[dict[str, Any]]
+
+
 class Rates:
     """Learning rates of an optimizer's groups of weights: of each, the schedule's share of what it was built with."""
 
-    def __init__(self, optimizer: Optimizer, optim: OptimConfig, total_steps: int):
+    def __init__(self, optimizer: HasGroups, optim: OptimConfig, total_steps: int):
         self._optimizer, self._optim, self._total_steps = optimizer, optim, total_steps
         self._built_with = [float(group.get("lr", optim.learning_rate)) for group in optimizer.param_groups]
         self.now = 0.0
