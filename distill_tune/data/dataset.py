@@ -181,7 +181,7 @@ def fingerprint_of(config: DataConfig, fold: int | None = None) -> str:
 def _told(config: DataConfig, fold: int | None) -> dict[str, Any]:
     """Everything that decides it; where the files lie does not, but a source of one's own may have forgotten them."""
     source = Source.of(config)
-    beside = {"passes", "folds"} | ({"path"} if config.source in DATA_SOURCES else set())
+    beside = {"passes", "folds"} | ({"path"} if config.source in DATA_SOURCES.names else set())
     section = config.model_dump(include=set(type(config).model_fields) - beside)
     folds = {} if config.folds is None else {"folds": config.folds, "fold": fold}
     return {

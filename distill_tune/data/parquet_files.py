@@ -61,23 +61,22 @@ def named_index(path: Path) -> list[str]:
     return [name for name in pandas_index(pq.read_schema(path)) if not name.startswith(_NAMELESS)]
 
 
-def uncounted_row(path: Path) -> str | None:
-    """Where the row index that pandas has left in a Parquet file does not count the rows from 0 on, in a few words.
+def numbers_of_rows(path: Path) -> list[Any]:
+    """What the row index that pandas has left in a Parquet file has for each row; empty where there is none.
 
-    Whoever puts tables together, or shuffles one, leaves the rows' former numbers there; None where all is in order, or
-    nothing is known of an index.
+    Whoever puts tables together, or shuffles one, leaves the rows' former numbers there.
     """
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(path)
     stored = [name for name in schema.names if name in pandas_index(schema) or name.startswith(_NAMELESS)]
-    for column in _readable(pq.read_table(path, columns=stored, partitioning=None)).columns:
-        for row, value in enumerate(column.to_pandas()):
-            if value != row:
-                return f"row {row} has {str(value)!r:.40}"
+    if stored:
+        columns = _readable(pq.read_table(path, columns=stored, partitioning=None)).columns
+        values = [column.to_pandas().tolist() for column in columns]
+        return values[0] if len(values) == 1 else list(zip(*values, strict=True))
     counted = next((entry for entry in _index_entries(schema) if isinstance(entry, dict)), {})
-    start, step = counted.get("start", 0), counted.get("step", 1)
-    return None if (start, step) == (0, 1) else f"row {0 if start else 1} has '{start or step}'"
+    bounds = [counted.get(key) for key in ("start", "stop", "step")]
+    return list(range(*bounds)) if all(isinstance(each, int) for each in bounds) else []
 
 
 def pandas_index(schema: pa.Schema) -> list[str]:

@@ -31,7 +31,8 @@ class Rates:
 
     def __init__(self, optimizer: HasGroups, optim: OptimConfig, total_steps: int):
         self._optimizer, self._optim, self._total_steps = optimizer, optim, total_steps
-        self._built_with = [float(group.get("lr", optim.learning_rate)) for group in optimizer.param_groups]
+        rates = (group.get("lr") for group in optimizer.param_groups)  # None where an optimizer has its own pace
+        self._built_with = [optim.learning_rate if rate is None else float(rate) for rate in rates]
         self.now = 0.0
         """The schedule's own, at the step that was set last."""
 

@@ -101,7 +101,7 @@ def _plan(
         *of_others,
         _budget(config, left, places, is_here),
         *_times(config, epoch_s, samples, left, places, openers, past),
-        _examination(config, each_s),
+        _examination((past and past.plan) or ConfirmationPlan.of(config), each_s),
         _before(teacher_time, config.resources.workers_per_trial),
         *filter(None, [idle]),
         *footprint.lines(storage),
@@ -179,7 +179,10 @@ def _times(
     each = [count * usual + min(count, openers) * (search.max_epochs - usual) for count in trials]
     epochs = sum(each) / sum(trials) if any(trials) else usual
     most_s = Times.of(search, confirmation.searches).search_s or inf
-    search_s, spent_s = 0.0, past.spent_s  # of the first one's time; a second one has yet to begin
+    search_s, spent_s = (
+        0.0,
+        0.0 if past.is_finished else past.spent_s,
+    )  # of the first search; an extension's time is new
     for all_epochs, count in zip(each, trials, strict=True):
         all_s = min(all_epochs, search.epochs or inf) * epoch_s / min(places, max(1, count))
         search_s, spent_s = search_s + min(all_s, max(0.0, most_s - spent_s)), 0.0
@@ -198,8 +201,8 @@ def _beside_it(config: Config) -> str:
     return ", without the teacher beside it, which runs live" if is_loaded else ""
 
 
-def _examination(config: Config, each_s: float | None) -> str:
-    students = ConfirmationPlan.of(config).num_examined
+def _examination(confirmation: ConfirmationPlan, each_s: float | None) -> str:
+    students = confirmation.num_examined
     took = "" if each_s is None else f", about {duration(students * each_s)}"
     return f"then the examination of {students} students on test{took}"
 

@@ -83,6 +83,11 @@ class NothingOverLanes(Loss):
         return (student_logits - teacher_logits).square().mean() if student_logits.dim() == 2 else None
 
 
+class AtItsOwnRate(OptimizerKind):
+    def build(self, module, learning_rate, weight_decay):
+        return torch.optim.Adam(module.parameters())
+
+
 class Nothing(OptimizerKind):
     def build(self, module, learning_rate, weight_decay):
         return None
@@ -261,6 +266,11 @@ def loss(name: str) -> str:
             "'own_methods:WithoutDraw': apply must take (self, inputs, draw), but takes (self, inputs); mend it.",
         ),
         (loss("Complex"), "must give one number as a tensor, but gave a complex one; mend it."),
+        (
+            "optim.kind='own_methods:AtItsOwnRate'",
+            "`build` of 'own_methods:AtItsOwnRate' must give its `learning_rate` to the optimizer, but builds it with "
+            "0.001 whatever that is; hand it on as lr.",
+        ),
         (
             "optim.kind='own_methods:MovesOthers'",
             "gives must move the student's weights, but after 3 steps they are as before; give it those of the module.",

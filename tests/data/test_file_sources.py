@@ -90,6 +90,31 @@ def test_the_own_test_split_may_be_counted_by_numpy() -> None:
     assert len(split_rows(raw, 0.3, None, 0).test) == 10
 
 
+def test_where_the_files_of_a_source_of_ones_own_are_makes_other_data(
+    prepare: Prepare, monkeypatch: Any, tmp_path: Path
+) -> None:
+    """Its `content` may be a constant, as of one that makes its data; then other files must not pass for the same."""
+    (tmp_path / "my_filed_source.py").write_text(
+        "import numpy as np\n"
+        "from pathlib import Path\n"
+        "from distill_tune.data import RawImages\n"
+        "from distill_tune.data.sources import Source\n"
+        "class Filed(Source):\n"
+        "    def load(self, config):\n"
+        "        seed = int(Path(config.path).read_text())\n"
+        "        inputs = np.random.default_rng(seed).integers(0, 9, (40, 1, 4, 4)).astype('uint8')\n"
+        "        return RawImages(inputs=inputs, labels=np.arange(40) % 2, classes=('a', 'b'), where='noise')\n"
+        "    def content(self, config):\n"
+        "        return 'noise 1'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    means = []
+    for seed in "01":
+        (tmp_path / seed).write_text(seed)
+        means.append(prepare("my_filed_source:Filed", tmp_path / seed).split("train").inputs.mean())
+    assert means[0] != means[1]
+
+
 def test_a_source_of_ones_own_is_checked_like_any_other(prepare: Prepare, monkeypatch: Any, tmp_path: Path) -> None:
     (tmp_path / "my_own_source.py").write_text(
         "import numpy as np\n"

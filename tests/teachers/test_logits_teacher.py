@@ -93,23 +93,26 @@ def test_parquet_columns_of_which_some_are_classes_are_refused(tmp_path: Path) -
 
 FRAME = pd.DataFrame(LOGITS, columns=list(CLASSES))
 FOLDS = pd.concat([FRAME.iloc[1::2], FRAME.iloc[::2]])  # as models of two folds have labelled them
+SORT, PUT = (
+    r"write it after sort_index\(\), or after reset",
+    r"put its rows into the data's order, and write it after reset",
+)
 OUT_OF_ORDER = {
-    "folds": (FOLDS, "row 0 has '1'"),
-    "folds, named": (FOLDS.rename_axis("row"), "row 0 has '1'"),
-    "reversed": (FRAME[::-1], "row 0 has '5'"),
-    "every other row first": (FRAME.set_axis(pd.RangeIndex(0, 12, 2)), "row 1 has '2'"),
-    "names": (FRAME.set_axis(list("uvwxyz")), "row 0 has 'u'"),
-    "days": (FRAME.set_axis(pd.date_range("2024-01-01", periods=6)), "row 0 has '2024-01-01 00:00:00'"),
+    "folds": (FOLDS, "row 0 has '1'", SORT),
+    "folds, named": (FOLDS.rename_axis("row"), "row 0 has '1'", SORT),
+    "reversed": (FRAME[::-1], "row 0 has '5'", SORT),
+    "counted from 1": (FRAME.set_axis(pd.RangeIndex(1, 7)), "row 0 has '1'", PUT),
+    "every other row": (FRAME.set_axis(pd.RangeIndex(0, 12, 2)), "row 1 has '2'", PUT),
+    "names": (FRAME.set_axis(list("uvwxyz")), "row 0 has 'u'", PUT),
+    "days": (FRAME.set_axis(pd.date_range("2024-01-01", periods=6)), "row 0 has '2024-01-01 00:00:00'", PUT),
 }
 
 
 @pytest.mark.parametrize("case", OUT_OF_ORDER)
 def test_a_row_index_that_does_not_count_says_that_rows_may_be_in_another_order(tmp_path: Path, case: str) -> None:
-    frame, odd = OUT_OF_ORDER[case]
+    frame, odd, way_out = OUT_OF_ORDER[case]
     frame.to_parquet(tmp_path / "l.parquet")
-    refused(
-        tmp_path / "l.parquet", rf"the row index of 'l.parquet' does not count .*\({odd}\).* sort_index\(\), or after "
-    )
+    refused(tmp_path / "l.parquet", rf"the row index of 'l.parquet' does not count .*\({odd}\).*; {way_out}")
     frame.reset_index(drop=True).to_parquet(tmp_path / "l.parquet")
     np.testing.assert_allclose(load(tmp_path / "l.parquet"), frame.to_numpy(), rtol=1e-6)
 

@@ -106,6 +106,11 @@ def test_the_time_bounds_what_a_search_takes(searches: int, told: str) -> None:
     assert f"search about {left} at" in module._times(space.config, EPOCH_S, 100, 1000, 4, past=spent)[1]
 
 
+def test_an_extension_has_all_of_its_own_time() -> None:
+    space, finished = space_with(trials=1000, time="3m"), History(spent_s=100.0, is_finished=True)
+    assert "search about 2:00 min at" in module._times(space.config, EPOCH_S, 100, 1000, 4, past=finished)[1]
+
+
 def test_a_confirmation_that_has_begun_keeps_its_plan() -> None:
     past = History(plan=ConfirmationPlan(top=1, seeds=2))
     assert "then 6 confirmation runs of" in module._times(space_with().config, EPOCH_S, 100, 0, 4, past=past)[1]

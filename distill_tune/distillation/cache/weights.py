@@ -19,6 +19,7 @@ from distill_tune.config import Config, Space
 from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
 from distill_tune.config.messages import dotted
 from distill_tune.errors import CacheError, ConfigError, TeacherError, one_line
+from distill_tune.evaluation.portions import device_of
 from distill_tune.registry import INITIALISATIONS
 from distill_tune.students import Student, build_student, looked_at
 from distill_tune.teachers import Teacher
@@ -154,10 +155,10 @@ def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teach
 @torch.inference_mode()
 def _difference(ours: nn.Module, theirs: nn.Module, input_shape: tuple[int, ...]) -> float:
     """The largest of two networks' logits, but for what is added to all of a sample's alike."""
-    samples = torch.randn(_SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0))
+    samples = torch.randn(_SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0)).to(device_of(theirs))
     if len(input_shape) == 3:
         samples = (127.5 + 64 * samples).clamp(0, 255)
-    one, other = ours(samples), theirs(samples)
+    one, other = ours.to(samples.device)(samples), theirs(samples)
     return float((one - one.mean(1, True) - other + other.mean(1, True)).abs().max())
 
 

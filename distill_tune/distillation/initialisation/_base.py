@@ -71,6 +71,10 @@ class Initialisation(Options):
 
         check_reading(config.student.init, shapes.input_shape, teacher)
 
+    def reads_family(self, config: Config) -> bool:
+        """Whether it takes the teacher's weights for those of `teacher.family`; called where `needs_teacher`."""
+        return True
+
     @abstractmethod
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> Hold | None:
         """Set the weights of `student`, newly built from the seed, in place; the same on every worker of a trial.
@@ -98,8 +102,8 @@ def check_teachers_weights(space: Space, shapes: Shapes, teacher: nn.Module) -> 
     """
     from distill_tune.distillation.cache.weights import check_fits
 
-    needs_teacher = any(INITIALISATIONS.get(name).needs_teacher for name in space.inits)
-    if needs_teacher and space.config.teacher.family is not None:
+    reads_family = any(Initialisation.of(config.student).reads_family(config) for config in _students(space))
+    if reads_family and space.config.teacher.family is not None:
         check_fits(space.config, shapes.input_shape, shapes.classes, teacher)
     for config in _students(space):
         Initialisation.of(config.student).check_weights(config, shapes, teacher)

@@ -71,6 +71,10 @@ class Truncate(Initialisation):
                 f"got {self.layers}."
             )
 
+    def reads_family(self, config: Config) -> bool:
+        """Without a wiring, blocks go by their names, whatever is around them."""
+        return _declares_wiring(config)
+
     def check_weights(self, config: Config, shapes: Shapes, teacher: nn.Module) -> None:
         """Without a wiring: the student's first blocks must be among the teacher's weights, by name and shape."""
         if _declares_wiring(config):

@@ -48,6 +48,7 @@ def _check(name: str, kind: OptimizerKind, students: list[nn.Module], can_move: 
     before = torch.stack([_row(student) for student in students])
     each = [kind.build(student, rate, _DECAY) for student, rate in zip(students, _RATES, strict=True)]
     _check_made(name, each[0])
+    _check_rates(name, each)
     if not can_move:
         return
     gradients = torch.randn(_STEPS, *before.shape, generator=torch.Generator().manual_seed(0)).to(before.device)
@@ -76,6 +77,16 @@ def _check_made(name: str, made: object) -> None:
         raise ConfigError(
             f"optim.kind: `build` of {name!r} must give an optimizer, as those of torch.optim are, but gave "
             f"{type(made).__name__}, which lacks {' and '.join(lacking)}; mend it."
+        )
+
+
+def _check_rates(name: str, made: list[Optimizer]) -> None:
+    """Each was built with another rate, which the schedule scales in every step."""
+    one, other = ([group.get("lr") for group in each.param_groups] for each in made)
+    if one == other and any(rate is not None for rate in one):
+        raise ConfigError(
+            f"optim.kind: `build` of {name!r} must give its `learning_rate` to the optimizer, but builds it with "
+            f"{one[0]:g} whatever that is; hand it on as lr."
         )
 
 

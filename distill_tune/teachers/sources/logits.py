@@ -108,13 +108,22 @@ def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
 
 def _check_order(path: Path) -> None:
     """Refuse rows that pandas has numbered otherwise than the data's rows: no accuracy tells all permutations."""
-    from distill_tune.data.parquet_files import uncounted_row
+    from distill_tune.data.parquet_files import numbers_of_rows
 
-    if odd := uncounted_row(path):
-        raise TeacherError(
-            f"teacher.path: the row index of {path.name!r} does not count from 0 on ({odd}), as the data's rows do; "
-            "write it after sort_index(), or after reset_index(drop=True) if its rows are in the data's order already."
-        )
+    numbers = numbers_of_rows(path)
+    odd = next((row for row, number in enumerate(numbers) if number != row), None)
+    if odd is None:
+        return
+    raise TeacherError(
+        f"teacher.path: the row index of {path.name!r} does not count from 0 on (row {odd} has "
+        f"{str(numbers[odd])!r:.40}), as the data's rows do; {_way_to_order(numbers)}."
+    )
+
+
+def _way_to_order(numbers: list[object]) -> str:
+    if {*numbers} == {*range(len(numbers))}:
+        return "write it after sort_index(), or after reset_index(drop=True) if its rows are in the data's order"
+    return "put its rows into the data's order, and write it after reset_index(drop=True)"
 
 
 def _are_numbers(names: Iterable[str]) -> bool:
