@@ -75,7 +75,7 @@ def numbers_of_rows(path: Path) -> list[Any]:
         values = [column.to_pandas().tolist() for column in columns]
         return values[0] if len(values) == 1 else list(zip(*values, strict=True))
     counted = next((entry for entry in _index_entries(schema) if isinstance(entry, dict)), {})
-    bounds = [counted.get(key) for key in ("start", "stop", "step")]
+    bounds: list[Any] = [counted.get(key) for key in ("start", "stop", "step")]
     return list(range(*bounds)) if all(isinstance(each, int) for each in bounds) else []
 
 

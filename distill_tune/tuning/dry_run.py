@@ -179,10 +179,7 @@ def _times(
     each = [count * usual + min(count, openers) * (search.max_epochs - usual) for count in trials]
     epochs = sum(each) / sum(trials) if any(trials) else usual
     most_s = Times.of(search, confirmation.searches).search_s or inf
-    search_s, spent_s = (
-        0.0,
-        0.0 if past.is_finished else past.spent_s,
-    )  # of the first search; an extension's time is new
+    search_s, spent_s = 0.0, 0.0 if past.is_finished else past.spent_s  # an extension has its own
     for all_epochs, count in zip(each, trials, strict=True):
         all_s = min(all_epochs, search.epochs or inf) * epoch_s / min(places, max(1, count))
         search_s, spent_s = search_s + min(all_s, max(0.0, most_s - spent_s)), 0.0
