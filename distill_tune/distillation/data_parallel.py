@@ -1,6 +1,6 @@
-"""A student on several workers: its gradients are averaged at each step, its batch statistics once an epoch.
+"""Data-parallel training of a student: gradients are averaged every step, batch statistics once per epoch.
 
-What a loss remembers of samples is the same on every worker: each hears of those of all.
+What a loss remembers of samples is the same on every worker, because each receives the samples of all.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Shard:
 
 
 class Shared(nn.Module):
-    """What has the same buffers on every worker at any time."""
+    """A module whose buffers are identical on every worker at all times."""
 
 
 def data_parallel(student: nn.Module, shard: Shard, device: torch.device, is_known: bool = True) -> nn.Module:
-    """The student as what a step calls: wrapped where several workers train it.
+    """Return the module that a step calls: the student, wrapped if several workers train it.
 
-    Of a network that nobody here has written (`is_known` is False) the loss may leave weights out.
+    With user-defined parts (`is_known` is False), the loss may leave some weights unused.
     """
     if shard.world_size == 1:
         return student
@@ -44,14 +44,14 @@ def data_parallel(student: nn.Module, shard: Shard, device: torch.device, is_kno
     return (DistributedDataParallel if compiles else _WithoutDynamo)(
         student,
         device_ids=[device] if device.type == "cuda" else None,
-        broadcast_buffers=False,  # at every step; once an epoch is enough, see `average_statistics`
+        broadcast_buffers=False,  # once per epoch is enough, see `average_statistics`
         find_unused_parameters=not is_known,
-        gradient_as_bucket_view=True,  # what was averaged need not be copied back, and has its memory once
+        gradient_as_bucket_view=True,  # saves a copy of the averaged gradients and its memory
     )
 
 
 class _Answers(SimpleNamespace):
-    """Stands for a module that is loaded only when something else is asked of it, as another PyTorch may."""
+    """Stand-in for a module that is loaded only if another attribute is read, as other PyTorch versions may do."""
 
     def __init__(self, module: str, **known: Any):
         super().__init__(**known)
@@ -62,13 +62,13 @@ class _Answers(SimpleNamespace):
 
 
 class _WithoutDynamo(DistributedDataParallel):
-    """PyTorch's own, which loads TorchDynamo to ask how it is to be compiled (PyTorch 2.13).
+    """`DistributedDataParallel` without loading TorchDynamo, which PyTorch 2.13 only asks how to compile it.
 
-    That takes more than a second of each worker's processor. Whoever compiles a network has it loaded before.
+    Loading takes more than a second of CPU time per worker. Code that compiles a network has already loaded it.
     """
 
     def __init__(self, student: nn.Module, **options: Any):
-        answers = _Answers("torch._dynamo.utils", get_optimize_ddp_mode=lambda: "ddp_optimizer")  # unless it is set
+        answers = _Answers("torch._dynamo.utils", get_optimize_ddp_mode=lambda: "ddp_optimizer")  # the default
         torch._dynamo = stand_in = _Answers("torch._dynamo", utils=answers)  # type: ignore[assignment]
         try:
             super().__init__(student, **options)
@@ -78,19 +78,19 @@ class _WithoutDynamo(DistributedDataParallel):
 
     @contextmanager
     def _inside_ddp_forward(self) -> Iterator[None]:
-        """Nothing: only what is compiled asks which of them is at work."""
+        """Do nothing: only compiled code asks which instance is active."""
         yield
 
 
 def averaging(student: nn.Module, averages: bool) -> AbstractContextManager[None]:
-    """Whether the block's backward pass averages gradients over the workers, or adds them up on each for a later."""
+    """Context in which backward averages gradients over the workers or, if not `averages`, accumulates them locally."""
     if averages or not isinstance(student, DistributedDataParallel):
         return _NOTHING
     return student.no_sync()
 
 
 def of_all_workers(rows: Tensor) -> Tensor:
-    """[samples, ...] of each worker, one after the other; without gradient."""
+    """Concatenate the rows, [samples, ...], of all workers in rank order, without gradient."""
     rows = rows.detach()
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return rows
@@ -100,10 +100,13 @@ def of_all_workers(rows: Tensor) -> Tensor:
 
 
 def average_statistics(student: nn.Module, world_size: int) -> None:
-    """Batch statistics, of which each rank saw its part, become their mean over ranks; equal numbers stay equal."""
+    """Replace batch statistics, which each rank collects on its own part, by their mean over ranks.
+
+    Equal numbers stay equal.
+    """
     shared = {id(buffer) for part in student.modules() if isinstance(part, Shared) for buffer in part.buffers()}
     for buffer in student.buffers():
         if buffer.is_floating_point() and id(buffer) not in shared:
-            mean = buffer.double()  # in which a sum of equal float32 numbers is exact
+            mean = buffer.double()  # a sum of equal float32 numbers is exact in it
             dist.all_reduce(mean)
             buffer.copy_(mean / world_size)

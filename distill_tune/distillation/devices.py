@@ -1,4 +1,4 @@
-"""Where a network runs that is no trial's, there only for a while; and how numbers come to a device."""
+"""Devices for networks that run temporarily outside of trials, and transfers of tensors to a device."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ _OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC
 
 
 def device_for(config: Config) -> str:
-    """Where a network runs in this process: as in the trials, on a GPU if they have some and one is here."""
+    """Where a network runs in this process: on a GPU if the trials use GPUs and one is available, else on the CPU."""
     return "cuda" if config.resources.gpus_per_worker and torch.cuda.is_available() else "cpu"
 
 
 def devices_to_try_on(config: Config) -> tuple[str, ...]:
-    """Where a user's own part is tried before anything is started: on the CPU and, if it is there, on the trials' GPU.
+    """Where user-defined code is tried before a search starts: on the CPU and, if available, on the trials' GPU.
 
-    What makes tensors of its own may forget to make them where it is given others. What is wrong on the CPU too never
-    comes to a GPU, which after some faults is of no use to this process any more.
+    Code that creates tensors may forget to create them on the device of its inputs. The CPU comes first, because some
+    faults make a GPU unusable for the rest of this process.
     """
     return tuple(dict.fromkeys(("cpu", device_for(config))))
 
 
 def is_missing(config: Config) -> bool:
-    """Whether the trials' kind of device is not on this machine, so that nothing can be timed here as it will run."""
+    """Whether this machine lacks the trials' kind of device, so that timings here would not be representative."""
     return bool(config.resources.gpus_per_worker) and not torch.cuda.is_available()
 
 
 def is_short_of_memory(error: RuntimeError) -> bool:
-    """Whether a GPU's memory is used up; also before PyTorch has asked for any, for what CUDA and its libraries need.
+    """Whether a GPU ran out of memory, for PyTorch or for CUDA and its libraries.
 
-    Where others have nearly all of it, CUDA itself cannot begin, or cuBLAS or cuDNN; PyTorch's own error is of what it
-    has asked for.
+    PyTorch's own error covers only its own allocations. If other processes hold nearly all of the memory, CUDA, cuBLAS
+    or cuDNN fail to initialise first.
     """
     said = str(error)
     return isinstance(error, torch.OutOfMemoryError) or any(each in said for each in _OF_MEMORY)
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor there; on the way to a GPU nobody waits for what that has in hand, or only as long as CUDA must.
+    """The tensor on `device`; a copy to a GPU does not wait for its pending work, except as long as CUDA must.
 
-    Memory that is not pinned has been read when the call returns, so it may be written to at once.
+    Unpinned memory has been read when the call returns, so it may be overwritten at once.
     """
     return tensor.to(device, non_blocking=device.type == "cuda")
 
 
 def gathered(tensor: Tensor, index: Tensor, device: torch.device) -> Tensor:
-    """The rows of `tensor` at `index` (int64 [n]), on a device; neither of them need be there.
+    """The rows of `tensor` at `index` (int64 [n]) on `device`; neither has to be on it.
 
-    What a GPU has no room for is gathered here into pinned memory and copied from there, while it works on what it was
-    sent before.
+    Rows of a tensor that a GPU has no room for are gathered into pinned memory and copied while the GPU works on
+    earlier ones.
     """
     if tensor.device.type == device.type:
         return tensor.index_select(0, sent(index, tensor.device))
@@ -64,7 +64,7 @@ def gathered(tensor: Tensor, index: Tensor, device: torch.device) -> Tensor:
 
 @contextmanager
 def on_device(device: str, network: nn.Module | None) -> Iterator[None]:
-    """Runs a network on a device for a while; afterwards the memory there belongs to the trials."""
+    """Run a network on a device inside the block; afterwards its memory is free for the trials."""
     if network is None or device == "cpu":
         yield
         return
@@ -78,7 +78,7 @@ def on_device(device: str, network: nn.Module | None) -> Iterator[None]:
 
 @contextmanager
 def memory_given_back(device: str) -> Iterator[None]:
-    """What is freed of a GPU's memory by the end is no longer kept by this process: it belongs to the trials."""
+    """Release GPU memory that is free at the end of the block from PyTorch's cache, for the trials."""
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-"""Rows of a student's weights that stand still for a while, a function of the training's progress alone.
+"""Hold rows of a student's weights fixed for a while, as a function of the training's progress alone.
 
-Nothing is remembered between steps, so a training that is resumed holds what the undisturbed one holds. The optimizer
-steps as ever, with its moments and its weight decay, and what stands still is put back.
+No state is kept between steps, so a resumed training holds the same rows as an uninterrupted one. The optimizer steps
+as usual, with its moments and weight decay, and the held rows are then restored.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from torch import Tensor, nn
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
 _FREE = nullcontext()
-"""For a student that holds nothing, as most do: a step of a small one is too short for more."""
+"""For a student that holds nothing, as most do: a small student's step is too short for more overhead."""
 
 
 class Hold:
-    """Frees the first rows of each parameter one after the other."""
+    """Holds the first rows of parameters and frees them one after another."""
 
     def __init__(self, module: nn.Module, rows: Mapping[str, int] = NOTHING, free_by: float = 1.0):
         """Hold rows of `module`.
 
         Args:
             module: the student.
-            rows: name of a parameter to how many of its first rows wait for their turn, the first to be freed first.
-            free_by: share of the training, in (0, 1], by which all are free.
+            rows: parameter name to the number of its first rows that are held; the first row is freed first.
+            free_by: share of the training, in (0, 1], by which all rows are free.
         """
         parameters = dict(module.named_parameters(remove_duplicate=False))  # one module may have two names
         self._rows = [(parameters[name], count) for name, count in rows.items()]
@@ -35,16 +35,16 @@ class Hold:
 
     @property
     def is_free(self) -> bool:
-        """Whether nothing is ever held."""
+        """Whether no rows are ever held."""
         return not self._rows
 
     def held(self, progress: float) -> list[Tensor]:
-        """The rows that stand still at `progress`, in [0, 1): views of the parameters."""
+        """The rows that are held at `progress`, in [0, 1): views of the parameters."""
         share = progress / self._free_by
         return [p[free:n] for p, n in self._rows if (free := 1 + int(share * n)) < n]
 
     def at(self, progress: float) -> AbstractContextManager[None]:
-        """Let the block change the student, and put back what stands still at `progress`."""
+        """Let the block change the student, then restore the rows held at `progress`."""
         return self._holding(progress) if self._rows else _FREE
 
     @contextmanager

@@ -1,6 +1,6 @@
 """Schedules: the learning rate, and the loss's temperature and weight, at each step of a run.
 
-They are functions of the step alone, so a training that is taken up again goes on as if it had not been interrupted.
+They are functions of the step alone, so a resumed training continues as if it had not been interrupted.
 
 one_cycle: Smith, Topin, "Super-Convergence", 2018, https://arxiv.org/abs/1708.07120. cosine: Loshchilov, Hutter,
 "SGDR", 2017, https://arxiv.org/abs/1608.03983 (without restarts).
@@ -27,20 +27,20 @@ class HasGroups(Protocol):
 
 
 class Rates:
-    """Learning rates of an optimizer's groups of weights: of each, the schedule's share of what it was built with."""
+    """Learning rates of an optimizer's parameter groups: each group's initial rate times the schedule's factor."""
 
     def __init__(self, optimizer: HasGroups, optim: OptimConfig, total_steps: int):
         self._optimizer, self._optim, self._total_steps = optimizer, optim, total_steps
-        rates = (group.get("lr") for group in optimizer.param_groups)  # None where an optimizer has its own pace
+        rates = (group.get("lr") for group in optimizer.param_groups)  # None if the optimizer sets its own rate
         self._built_with = [optim.learning_rate if rate is None else float(rate) for rate in rates]
         self.now = 0.0
-        """The schedule's own, at the step that was set last."""
+        """The scheduled learning rate at the step that was set last."""
 
     def set(self, step: int) -> None:
-        """Set those of `step` (0-based)."""
+        """Set the rates of `step` (0-based)."""
         self.now = learning_rate(self._optim, step, self._total_steps)
         share = rate_share(self._optim.schedule, step, self._total_steps)
-        groups = self._optimizer.param_groups  # asked for anew: those of a checkpoint take the place of others
+        groups = self._optimizer.param_groups  # read anew: loading a checkpoint replaces the groups
         for group, rate in zip(groups, self._built_with, strict=True):
             group["lr"] = rate * share
 
@@ -65,10 +65,10 @@ def rate_share(schedule: str, step: int, total_steps: int) -> float:
 
 
 def between(start: float, end: float | None, schedule: str, progress: float) -> float:
-    """The value at `progress` (0 in the first step, 1 in the last) on the way from `start` to `end`; None stays.
+    """The value at `progress` (0 in the first step, 1 in the last) between `start` and `end`; `start` if `end` is None.
 
-    A temperature that moves is a curriculum: Li et al., "Curriculum Temperature for Knowledge Distillation", AAAI 2023,
-    https://arxiv.org/abs/2211.16231, where it is learned instead of set.
+    A changing temperature is a curriculum: Li et al., "Curriculum Temperature for Knowledge Distillation", AAAI 2023,
+    https://arxiv.org/abs/2211.16231, which learns it instead of setting it.
     """
     if end is None:
         return start

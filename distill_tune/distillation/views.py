@@ -1,7 +1,7 @@
 """Views: the augmented inputs of some samples, as a pure function of (seed, index, view).
 
-Any view without augmentation is the data itself. The same view always gives the same inputs, so the teacher's outputs
-for it can be computed once and replayed: see `cache/outputs.py`.
+Without augmentation, every view is the data itself. A view always gives the same inputs, so the teacher's outputs for
+it can be computed once and replayed: see `cache/outputs.py`.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from distill_tune.errors import ConfigError
 from distill_tune.registry import AUGMENTATIONS
 
 _TRIED = 8
-"""Samples that a user's own transform is tried on before anything is started."""
+"""Number of samples on which a user-defined transform is tried before a search starts."""
 
 
 @dataclass(frozen=True)
 class Mixed:
-    """Inputs of a view, and whom they were blended with."""
+    """Inputs of a view, and the partners that they were blended with."""
 
     inputs: Tensor
     partner: Tensor | None = None
     """int64 [batch]: position of each sample's partner."""
     share: Tensor | None = None
-    """float32 [batch]: weight of the sample itself; the partner has the rest."""
+    """float32 [batch]: weight of the sample itself; the partner gets the rest."""
 
 
 class Views:
@@ -41,7 +41,7 @@ class Views:
     def __init__(self, config: AugmentationConfig, inputs: Tensor, mean: tuple[float, ...], seed: int):
         """`inputs` are all samples that a view may show, in stored units: [n, channels, h, w] or [n, features].
 
-        Images need not be where they are wanted.
+        Images may be on another device than the one that reads them.
         """
         chosen: list[Transform] = [
             AUGMENTATIONS.get(name)(amount=amount) for name, amount in sorted(config.amounts.items()) if amount
@@ -55,7 +55,7 @@ class Views:
 
     @property
     def sample_bytes(self) -> int:
-        """Bytes of one sample as it is stored."""
+        """Bytes of one stored sample."""
         return self._inputs[0].numel() * self._inputs.element_size()
 
     @property
@@ -69,21 +69,21 @@ class Views:
         return bool(self._mixing)
 
     def place_for(self, reader: torch.device) -> torch.device:
-        """Where a view for a network on this device is made best: images there, at once.
+        """The best device on which to make a view for a network on `reader`: for images, `reader` itself.
 
-        A row is no work; and a user's own transform may take values of others from `Draw.pool`, which is where all are.
+        Table rows are cheap to make anywhere; a user-defined transform may read `Draw.pool`, so it runs where that is.
         """
         return reader if self._are_apart else self._inputs.device
 
     @property
     def _are_apart(self) -> bool:
-        """Whether of a sample's view no other sample is looked at, but partners; and it may be large."""
+        """Whether samples may be large and a sample's view depends on no other samples than its partner."""
         return len(self.sample_shape) > 1 and not self._has_ones_own
 
     def over(self, rows: Tensor) -> Views:
-        """The same over some of the samples, those at `rows`; partners come from among these.
+        """The same views over the samples at `rows` only; partners come from among these.
 
-        Images stay where they are, such as in files that no memory has room for.
+        Images are not copied: they may be in files that are larger than memory.
         """
         made = copy.copy(self)
         if self._are_apart:
@@ -93,9 +93,9 @@ class Views:
         return made
 
     def take(self, index: Tensor, view: int, device: torch.device | None = None) -> Mixed:
-        """The inputs of the samples at `index` (int64 [batch]) in `view`, on a device: that of the index unless given.
+        """The inputs of the samples at `index` (int64 [batch]) in `view`, on `device`: by default that of the index.
 
-        An index that is here for what is wanted on a GPU is waited for by nobody, wherever the inputs are.
+        With the index on the CPU and a GPU as `device`, nothing waits for the GPU, wherever the inputs are.
         """
         where = index.device if device is None else device
         inputs = self._transformed(index, view, where)
@@ -107,7 +107,7 @@ class Views:
         return Mixed(*self._mixed(inputs, self._transformed(partner, view, where), draw, sent(partner, where)))
 
     def _mixed(self, inputs: Tensor, partners: Tensor, draw: Draw, partner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Each sample is mixed in one way; where there are several, each is as likely."""
+        """Mix each sample in one way, chosen uniformly if there are several."""
         mixed, share = self._mixing[0].mix(inputs, partners, draw)
         which = draw.below(len(self._mixing), "mixing way") if len(self._mixing) > 1 else None
         for number, transform in enumerate(self._mixing[1:], start=1):
@@ -128,10 +128,10 @@ class Views:
 
 
 def check_augmentation(config: AugmentationConfig, dataset: Dataset, devices: Sequence[str] = ("cpu",)) -> None:
-    """Refuse a transform that does not fit the data; a user's own is tried on each of the `devices`.
+    """Refuse a transform that does not fit the data; user-defined ones are tried on each of the `devices`.
 
     Raises:
-        ConfigError: an image transform on a table, or the other way round; a user's own that gives no such inputs.
+        ConfigError: an image transform on a table or vice versa, or a user-defined one with invalid outputs.
     """
     kind = "images" if dataset.is_image else "tables"
     able = [name for name in AUGMENTATIONS.names if getattr(AUGMENTATIONS.get(name), f"for_{kind}")]
@@ -145,7 +145,7 @@ def check_augmentation(config: AugmentationConfig, dataset: Dataset, devices: Se
 
 
 def _check_gives(transform: Transform, name: str, dataset: Dataset, device: str) -> None:
-    """Try a user's own on a few samples; what it raises is its fault, and is told as that."""
+    """Try a user-defined transform on a few samples; an error that it raises is reported as its own."""
     inputs = torch.from_numpy(dataset.split("train").inputs[:_TRIED].copy()).to(device)
     fill = torch.tensor(dataset.mean, device=device) if dataset.mean else None
     draw = Draw(0, 0, torch.arange(len(inputs), device=device), fill, inputs)
@@ -154,7 +154,7 @@ def _check_gives(transform: Transform, name: str, dataset: Dataset, device: str)
         given = transform.apply(inputs.clone(), draw)
         _check_like(given, inputs, {inputs.dtype}, f"{rule}`apply` must give inputs as it is given them,")
         return
-    if type(transform).mix is Transform.mix:  # which needs it
+    if type(transform).mix is Transform.mix:  # the default `mix` calls `share`
         _check_share(transform.share(draw), draw, rule)
     mixed = transform.mix(inputs, inputs.flip(0), draw)
     if not (isinstance(mixed, tuple) and len(mixed) == 2):

@@ -1,8 +1,8 @@
-"""What a transform is, and the counter-based random numbers that make it replayable.
+"""The base class of transforms, and the counter-based random numbers that make them replayable.
 
-The generator is the finalizer of SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators",
-OOPSLA 2014), twice, over a counter that walks by the golden ratio from sample to sample and starts where seed, view and
-stream say, in wrapping int64 arithmetic: stateless, and the same on every device.
+The generator applies the finalizer of SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators",
+OOPSLA 2014) twice to a counter that advances by the golden ratio per sample and starts at a value given by seed, view
+and stream, in wrapping int64 arithmetic: stateless, and the same on every device.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _GOLDEN, _MIX_1, _MIX_2 = map(_signed, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 
 
 
 def _shifted(x: Tensor, bits: int) -> Tensor:
-    """`x >> bits` of unsigned words; torch's own shift drags the sign along."""
+    """Shift unsigned words right (`x >> bits`); torch's own shift extends the sign."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
@@ -47,18 +47,18 @@ class Draw:
     index: Tensor
     """int64 [batch]: position of each sample among those that the student may see."""
     fill: Tensor | None = None
-    """float32 [channels]: the training mean in stored units, for what a transform hides."""
+    """float32 [channels]: the training mean in stored units, to fill what a transform hides."""
     pool: Tensor | None = None
-    """[n, *input_shape]: all samples that a view may show, as they are; for what takes values from others."""
+    """[n, *input_shape]: all samples that a view may show, untransformed; for transforms that use other samples."""
 
     def uniform(self, stream: str) -> Tensor:
-        """float32 [batch] in [0, 1): one number a sample, independent for each `stream` name."""
+        """float32 [batch] in [0, 1): one number per sample, independent for each `stream` name."""
         return _shifted(self._words(stream), 40).float() * 2.0**-24
 
     def below(self, count: int, stream: str, columns: int | None = None) -> Tensor:
-        """int64 [batch] in [0, count), for a count up to 2^31: one number a sample, as `uniform`.
+        """int64 [batch] in [0, count), for a count up to 2^31: one number per sample, like `uniform`.
 
-        With `columns`, int64 [batch, columns]: as many numbers a sample.
+        With `columns`, int64 [batch, columns]: that many numbers per sample.
         """
         return (_shifted(self._words(stream, columns), 32) * count) >> 32
 
@@ -72,17 +72,17 @@ class Draw:
 
 
 class Transform(Options):
-    """One augmentation; `amount` is what `[augmentation]` says, and 0 does nothing."""
+    """One augmentation; `amount` is its value in `[augmentation]`, and 0 turns it off."""
 
     for_images: ClassVar[bool] = True
     for_tables: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
-    """Whether it blends a sample with a partner: then it has `share`, or `mix`, instead of `apply`."""
+    """Whether it blends samples with partners: if so, it defines `share` or `mix` instead of `apply`."""
     amount: float = Field(ge=0)
 
     @classmethod
     def missing_methods(cls) -> list[str]:
-        """`apply`, or of one that mixes `share` or a `mix` that does without it."""
+        """Also `apply` or, for a transform that mixes, `share` if neither it nor `mix` is overridden."""
         has_share = cls.share is not Transform.share or cls.mix is not Transform.mix
         needed = {"share": has_share} if cls.mixes else {"apply": cls.apply is not Transform.apply}
         return super().missing_methods() + [name for name, is_there in needed.items() if not is_there]
@@ -96,7 +96,7 @@ class Transform(Options):
         raise NotImplementedError
 
     def mix(self, inputs: Tensor, partners: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        """Both [batch, *input_shape] blended, as floats, and `share`; for mixing otherwise, override it."""
+        """Both [batch, *input_shape] blended, as floats, and `share`; override it to mix in another way."""
         share = self.share(draw)
         weight = share.view(-1, *[1] * (inputs.dim() - 1))
         return weight * inputs + (1 - weight) * partners, share

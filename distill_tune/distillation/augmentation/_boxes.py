@@ -1,4 +1,4 @@
-"""Boxes in images, a side at a time."""
+"""Boxes in images, one axis at a time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def covered(first: Tensor, length: Tensor | int, size: int) -> Tensor:
-    """The places of an axis of `size` that a box covers: bool [batch, size].
+    """The positions along an axis that a box covers: bool [batch, size].
 
     Args:
-        first: int64 [batch, 1], the first of them; may lie outside.
-        length: of the side, int64 [batch, 1] or one for all.
-        size: of the image on that axis.
+        first: first position, int64 [batch, 1]; may lie outside.
+        length: of the box's side, int64 [batch, 1] or one for all.
+        size: of the image along that axis.
     """
     import torch
 
@@ -23,5 +23,5 @@ def covered(first: Tensor, length: Tensor | int, size: int) -> Tensor:
 
 
 def box(rows: Tensor, columns: Tensor) -> Tensor:
-    """Bool [batch, 1, height, width] of what it covers on both axes, bool [batch, height] and [batch, width]."""
+    """The box, bool [batch, 1, height, width], that covers `rows` [batch, height] and `columns` [batch, width]."""
     return (rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1)

@@ -1,7 +1,7 @@
-"""Distributions other than the uniform, by tables of quantiles.
+"""Non-uniform distributions, sampled from tables of quantiles.
 
-A number that is drawn looks its value up, so that a Beta or normal number is the same on every device: their own
-logarithms and roots differ in the last bit from one to the next. The tables are computed once, in float64, on the CPU.
+Drawn integers index the tables, so Beta and normal numbers are the same on every device: devices' logarithms and roots
+differ in the last bit. The tables are computed once, in float64, on the CPU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BETA_STEPS = 1 << 12
 _NORMAL_STEPS = 1 << 16
 """The largest normal number is then 4.3."""
 _KEPT_BYTES, _KEPT_VIEWS = 1 << 20, 32
-"""Of one view, and how many views: 32 MB at most."""
+"""Maximum bytes per view, and number of views: 32 MB at most."""
 _FLOAT_BYTES = 4
 
 
@@ -36,10 +36,10 @@ def normal(draw: Draw, stream: str, columns: int) -> Tensor:
 
 
 def kept_normal(draw: Draw, stream: str, columns: int) -> Tensor:
-    """The same as `normal`; of few samples, those of whole views are kept.
+    """The same as `normal`, but for small data sets the numbers of whole views are cached.
 
-    All trainings see the same views, and in a search most end after the first ones: of a small table, drawing noise
-    anew took a tenth of the time of a student of two thousand parameters.
+    All trainings see the same views, and in a search most stop after the first few: on a small table, drawing noise
+    anew took a tenth of the training time of a student with two thousand parameters.
     """
     if draw.pool is None or len(draw.pool) * columns * _FLOAT_BYTES > _KEPT_BYTES:
         return normal(draw, stream, columns)

@@ -1,7 +1,7 @@
-"""Images between their pixels: bilinear, and equal to the bit on every device.
+"""Bilinear sampling of images between pixels, identical to the bit on every device.
 
-A place is rounded to 1/256 of a pixel. A weight is then a multiple of 2^-8, a product of two weights and a byte has
-at most 24 bits, and float32 holds every sum of them exactly, in whatever order a device adds them up.
+Positions are rounded to 1/256 of a pixel. A weight is then a multiple of 2^-8, a product of two weights and a byte has
+at most 24 bits, and float32 holds every sum of them exactly, in whatever order a device adds them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 _PARTS = 256
 _BLOCK_BYTES = 1 << 17
-"""Bytes of stored inputs that a processor works on at a time: what lies in between then stays in its cache."""
+"""Bytes of stored inputs that a CPU processes at a time, so that intermediate results stay in its cache."""
 
 
 def in_blocks(transform: Callable[..., Tensor], inputs: Tensor, *others: Tensor) -> Tensor:
-    """`transform(inputs, *others)`, on a processor some samples at a time; all are [batch, ...]."""
+    """Apply `transform(inputs, *others)`, on a CPU in blocks of samples; all are [batch, ...]."""
     import torch
 
     sample_bytes = max(1, inputs[:1].numel() * inputs.element_size())
@@ -30,7 +30,7 @@ def in_blocks(transform: Callable[..., Tensor], inputs: Tensor, *others: Tensor)
 
 
 def resized(inputs: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """`inputs` [batch, channels, h, w] at the crossings of float rows [batch, h] and columns [batch, w], all inside."""
+    """Sample `inputs` [batch, channels, h, w] at the grid of `rows` [batch, h] and `columns` [batch, w], inside."""
     return in_blocks(_resized, inputs, rows, columns)
 
 
@@ -40,7 +40,7 @@ def _resized(inputs: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def resampled(inputs: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """`inputs` [batch, channels, h, w] at float places [batch, h, w], with zeros around the image."""
+    """Sample `inputs` [batch, channels, h, w] at float positions [batch, h, w], with zeros around the image."""
     return in_blocks(_resampled, inputs, rows, columns)
 
 
@@ -61,7 +61,7 @@ def _resampled(inputs: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def as_stored(values: Tensor, like: Tensor) -> Tensor:
-    """Float values in the type of `like`; rounded into its range where that is integers."""
+    """Float values in the type of `like`; rounded and clamped to its range if it is an integer type."""
     if like.is_floating_point():
         return values.to(like.dtype)
     import torch
@@ -71,7 +71,7 @@ def as_stored(values: Tensor, like: Tensor) -> Tensor:
 
 
 def _along(values: Tensor, places: Tensor, axis: int) -> Tensor:
-    """`values` at `places` [batch, size] of one axis."""
+    """Interpolate at positions `places` [batch, size] of one axis."""
     size = values.shape[axis]
     shape = [len(values), 1, 1, 1]
     shape[axis] = size
@@ -81,7 +81,7 @@ def _along(values: Tensor, places: Tensor, axis: int) -> Tensor:
 
 
 def _split(places: Tensor) -> tuple[Tensor, Tensor]:
-    """The whole pixel (int64) below each place, and how far on it lies: float32 in [0, 1), a multiple of 1/256."""
+    """The pixel (int64) below each position, and the offset from it: float32 in [0, 1), a multiple of 1/256."""
     whole = (places * _PARTS).round() / _PARTS
     below = whole.floor()
     return below.long(), whole - below

@@ -1,8 +1,8 @@
-"""Brightness and contrast jitter: each image lit otherwise.
+"""Brightness and contrast jitter: each image is lit differently.
 
 Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", 2012, changed the
-light of the training images; brightness and contrast by factors is A. Howard's version, 2013,
-https://arxiv.org/abs/1312.5402. It needs no hue, so it fits images of one channel too.
+light of the training images; scaling brightness and contrast is A. Howard's version, 2013,
+https://arxiv.org/abs/1312.5402. It needs no hue, so it also works for images with one channel.
 
     x'  =  brightness * (mean + contrast * (x - mean)),   brightness and contrast uniform in [1 - amount, 1 + amount]
 """
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _FINENESS = 64
-"""Factors are multiples of 1/64, and a mean is a whole step of the pixels, so that float32 is exact on any device."""
+"""Factors are multiples of 1/64, and means are integers like the pixels, so that float32 is exact on any device."""
 
 
 @AUGMENTATIONS.register
 class Color(Transform):
-    """`amount` is how far both factors may be from 1; `mean` is that of the image, over all channels."""
+    """`amount` is the maximum distance of both factors from 1; `mean` is the image's, over all channels."""
 
     amount: float = Field(ge=0, le=1)
 
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
-        """Scale the light and the contrast of each sample; what leaves the range of the type is cut off."""
+        """Scale the brightness and contrast of each sample, clamped to the range of the type."""
         brightness, contrast = (self._factor(draw, stream) for stream in ("color brightness", "color contrast"))
         return in_blocks(_lit, inputs, brightness, contrast)
 
     def _factor(self, draw: Draw, stream: str) -> Tensor:
-        """float32 [batch, 1, 1, 1]."""
+        """A factor per sample: float32 [batch, 1, 1, 1]."""
         far = (self.amount * _FINENESS * (2 * draw.uniform(stream) - 1)).round()
         return (1 + far / _FINENESS).view(-1, 1, 1, 1)
 
@@ -47,7 +47,7 @@ def _lit(inputs: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
 
 
 def _whole_mean(inputs: Tensor) -> Tensor:
-    """float32 [batch, 1, 1, 1], rounded; of integers, which add up to the same in any order."""
+    """The mean, [batch, 1, 1, 1]; for integers exact in any order of summation, and rounded to float32."""
     if inputs.is_floating_point():
         return inputs.mean((1, 2, 3), keepdim=True)
     total, count = inputs.long().sum((1, 2, 3), keepdim=True), inputs[0].numel()

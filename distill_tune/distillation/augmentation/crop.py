@@ -1,7 +1,7 @@
-"""Random crop: a part of the image, stretched over the whole of it.
+"""Random crop: a part of the image, resized to the full image.
 
-The scale half of the "random sized crop" of Szegedy et al., "Going Deeper with Convolutions", 2015,
-https://arxiv.org/abs/1409.4842; the ratio of the sides is kept. A teacher should see the student's crop: Beyer et al.,
+The scale part of the "random sized crop" of Szegedy et al., "Going Deeper with Convolutions", 2015,
+https://arxiv.org/abs/1409.4842; the aspect ratio is kept. A teacher should see the student's crop: Beyer et al.,
 "Knowledge distillation: A good teacher is patient and consistent", 2022, https://arxiv.org/abs/2106.05237
 """
 
@@ -26,7 +26,7 @@ class Crop(Transform):
     amount: float = Field(ge=0, le=1)
 
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
-        """Cut out a window of each sample's size and place, and resize it bilinearly."""
+        """Cut a window of random size and position out of each sample, and resize it bilinearly."""
         if not self.amount:
             return inputs
         share = 1 - (1 - self.amount) * draw.uniform("crop share")

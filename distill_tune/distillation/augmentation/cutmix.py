@@ -1,8 +1,8 @@
-"""CutMix: a box of another image in each image; the teacher sees, and labels, the same mixture.
+"""CutMix: paste a box of another image into each image; the teacher sees and labels the same mixture.
 
 Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", 2019,
 https://arxiv.org/abs/1905.04899. With lambda from Beta(alpha, alpha) the box has the sides sqrt(1 - lambda) times those
-of the image and its centre anywhere, so part of it may lie outside; labels are shared by what is inside.
+of the image and its centre anywhere, so part of it may lie outside; label shares follow the part inside.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Cutmix(Transform):
     amount: float = Field(ge=0, le=10)
 
     def mix(self, inputs: Tensor, partners: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        """Paste the box of each partner; float32 [batch] is the share of the pixels that stayed."""
+        """Paste a box of each partner; also return the share of each sample's own pixels, float32 [batch]."""
         part = (1 - beta_share(self.amount, draw, "cutmix share")).sqrt().unsqueeze(1)
         rows, columns = (_covered(part, draw, axis, inputs.shape[axis]) for axis in (2, 3))
         share = 1 - rows.sum(1) * columns.sum(1) / (inputs.shape[2] * inputs.shape[3])
@@ -36,7 +36,7 @@ class Cutmix(Transform):
 
 
 def _covered(part: Tensor, draw: Draw, axis: int, size: int) -> Tensor:
-    """Of one axis; `part` of its side is [batch, 1]."""
+    """Where the box covers one axis; `part`, [batch, 1], is its relative length."""
     length = (part * size).floor().long()  # as published: rounded down
     first = draw.below(size, f"cutmix {axis}").unsqueeze(1) - length // 2
     return covered(first, length, size)

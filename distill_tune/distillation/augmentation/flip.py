@@ -20,6 +20,6 @@ class Flip(Transform):
     amount: float = Field(ge=0, le=1)
 
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
-        """Mirror the samples whose number is below the probability."""
+        """Mirror each sample with probability `amount`."""
         mirrored = (draw.uniform("flip") < self.amount).view(-1, 1, 1, 1)
         return inputs.flip(-1).where(mirrored, inputs)

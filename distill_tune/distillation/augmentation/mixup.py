@@ -1,4 +1,4 @@
-"""Mixup: blend each sample with another; the teacher sees, and labels, the blend.
+"""Mixup: blend each sample with another; the teacher sees and labels the blend.
 
 Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018, https://arxiv.org/abs/1710.09412. That the teacher
 should see the same blend is from Beyer et al., "Knowledge distillation: A good teacher is patient and consistent",

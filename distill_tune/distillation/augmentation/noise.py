@@ -1,8 +1,8 @@
 """Gaussian noise on the numbers of a table.
 
 Bishop, "Training with Noise is Equivalent to Tikhonov Regularization", Neural Computation 7, 1995. Numeric columns are
-standardised when they are encoded (`data/encoder.py`), so `amount` is in deviations of the training split; marks of
-missing values and one-hot columns, which are 0 or 1, get the same noise.
+standardised when they are encoded (`data/encoder.py`), so `amount` is in standard deviations of the training split;
+missing-value indicators and one-hot columns, which are 0 or 1, get the same noise.
 """
 
 from __future__ import annotations

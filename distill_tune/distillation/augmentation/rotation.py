@@ -1,4 +1,4 @@
-"""Rotation about the middle of the image, zeros coming in at the corners.
+"""Rotation about the centre of the image, with zeros filling the corners.
 
 One of the affine distortions of Simard, Steinkraus, Platt, "Best Practices for Convolutional Neural Networks Applied to
 Visual Document Analysis", ICDAR 2003.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _ANGLES = 1 << 10
 _FINENESS = 1 << 12
-"""Sines are rounded to 1/4096: their products with places up to 1024 pixels from the middle are exact in float32."""
+"""Sines are rounded to 1/4096: their products with offsets of up to 1024 pixels are exact in float32."""
 
 
 @AUGMENTATIONS.register
@@ -31,7 +31,7 @@ class Rotation(Transform):
     amount: float = Field(ge=0, le=180)
 
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
-        """Gather each pixel from where the turned image has it."""
+        """Rotate each sample by sampling every pixel from its rotated position."""
         import torch
 
         from distill_tune.distillation.devices import sent

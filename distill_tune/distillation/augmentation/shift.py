@@ -1,4 +1,4 @@
-"""Shift: move the image by up to `amount` pixels each way, zeros coming in at the edge."""
+"""Shift: move the image by up to `amount` pixels each way, with zeros filling the edge."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Shift(Transform):
     amount: int = Field(ge=0, le=64)
 
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
-        """Gather each sample's rows, then its columns, from where they came."""
+        """Shift each sample's rows, then its columns."""
         for axis, stream in ((2, "shift rows"), (3, "shift columns")):
             offset = draw.below(2 * self.amount + 1, stream) - self.amount
             inputs = _moved(inputs, offset, axis)

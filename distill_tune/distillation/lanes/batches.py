@@ -1,4 +1,4 @@
-"""What lanes see in a step: the batches of their runs, side by side."""
+"""The batches of several runs, stacked for their lanes."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from distill_tune.distillation.materials.batches import Batch
 from distill_tune.distillation.training.run import Run
 
 _CHUNK_SAMPLES = 4096
-"""Samples of a lane that are made ready at a time."""
+"""Samples per lane that are prepared at a time."""
 _CHUNK_BYTES = 1 << 24
-"""The most bytes that the inputs of all lanes may then have together, as floats."""
+"""Maximum bytes of the inputs of all lanes together, as floats."""
 
 
 class Side(NamedTuple):
-    """A label of each sample; mixed samples have two."""
+    """One label per sample; mixed samples have two sides."""
 
     labels: Tensor
-    """int64 [lanes, 1, batch], any class where there is none."""
+    """int64 [lanes, 1, batch]; an arbitrary class for unlabelled samples."""
     weight: Tensor | None
-    """float32 [lanes, 1, batch]: 0 where there is none; None where all are 1."""
+    """float32 [lanes, 1, batch]: 0 for unlabelled samples; None if all are 1."""
 
 
 class LaneBatch(NamedTuple):
-    """A step of all lanes."""
+    """The batch of one step of all lanes."""
 
     inputs: Tensor
     """float32 [lanes, batch, features], normalised."""
     sides: Sequence[Side]
     labels: Tensor | None
-    """int64 [lanes, batch], negative where there is none; None where inputs were mixed."""
+    """int64 [lanes, batch], negative if unlabelled; None if inputs were mixed."""
     teachers: list[Tensor]
-    """Of each group of lanes that look at the teacher: its logits, [lanes of the group, batch, classes]."""
+    """Per group of lanes that use the teacher: its logits, [lanes of the group, batch, classes]."""
 
 
 def lane_batches(
     runs: Sequence[Run], normalise: nn.Module, features: int, groups: Sequence[Sequence[int]]
 ) -> Iterator[LaneBatch]:
-    """The epoch of each run, step by step; `groups` are the numbers of lanes that look at the teacher."""
+    """The current epoch of all runs, step by step; `groups` are the numbers of lanes that use the teacher."""
     samples = min(_CHUNK_SAMPLES, _CHUNK_BYTES // (4 * features * len(runs)))
     for chunks in zip(*(run.batches.chunks(run.epoch, samples) for run in runs), strict=True):
         inputs = normalise(torch.stack([chunk.inputs for chunk in chunks], 1)).flatten(3)
@@ -61,7 +61,7 @@ def _logits(chunk: Batch) -> Tensor:
 
 
 def _sides(chunks: Sequence[Batch], labels: Tensor) -> list[list[Side]]:
-    """Step by step, of each of the one or two labels that samples have."""
+    """For each of the one or two labels per sample, its sides step by step."""
     some_unknown = any(chunk.labelled_share < 1 for chunk in chunks)
     if chunks[0].share is None:
         return [_side(labels, None, some_unknown)]
@@ -71,7 +71,7 @@ def _sides(chunks: Sequence[Batch], labels: Tensor) -> list[list[Side]]:
 
 
 def _side(labels: Tensor, weight: Tensor | None, some_unknown: bool) -> list[Side]:
-    """Of [steps, lanes, batch], step by step."""
+    """The `Side` of each step, from labels and weights [steps, lanes, batch]."""
     if some_unknown:
         known = (labels != UNLABELLED).float()
         labels, weight = labels.clamp(min=0), known if weight is None else weight * known

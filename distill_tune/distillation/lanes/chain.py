@@ -1,6 +1,6 @@
-"""Which students can lie in lanes: chains of linear layers with one activation between them, as every `mlp` is.
+"""Which students can be lanes: chains of linear layers with one kind of activation between them, like every `mlp`.
 
-A student is looked at, not asked for its name: a user's own MLP is as good as ours.
+What counts is the student's structure, not its name, so user-defined MLPs qualify too.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _ops = torch.ops.aten
 
 
 class Activation(NamedTuple):
-    """An activation f with f(0) = 0, and its chain rule; both write into a tensor that is there."""
+    """An activation f with f(0) = 0, and its chain rule; both write into an existing tensor."""
 
     forward: Callable[[Tensor, Tensor], Tensor]
-    """Given the input: sets the output."""
+    """Given input and output, sets the output."""
     backward: Callable[[Tensor, Tensor], Tensor]
-    """Given the input and the gradient by the output: makes it the gradient by the input."""
+    """Given the input and the gradient by the output, turns the latter into the gradient by the input."""
 
 
 ACTIVATIONS: dict[type[nn.Module], Activation] = {
@@ -51,17 +51,17 @@ class Chain:
 
     @property
     def depth(self) -> int:
-        """Hidden layers."""
+        """Number of hidden layers."""
         return len(self.layers) - 1
 
     @property
     def num_weights(self) -> int:
-        """Weights of all layers, biases too."""
+        """Number of weights in all layers, including biases."""
         return sum((layer.in_features + 1) * layer.out_features for layer in self.layers)
 
 
 def chain_of(student: nn.Module) -> Chain | None:
-    """The student as a chain on its own weights; None where it is none."""
+    """The student as a chain that shares its weights; None if it is not a chain."""
     parts = dict(student.named_children())
     if set(parts) != {"normalise", "network"} or type(parts["network"]) is not nn.Sequential:
         return None
@@ -92,11 +92,11 @@ def _is_plain_flatten(module: nn.Module) -> bool:
 
 
 def _is_each_its_own(layers: list[nn.Module]) -> bool:
-    """Whether no layer, and no weight, occurs twice: a lane gives each occurrence weights of its own."""
+    """Whether no layer or weight occurs twice; a lane would give each occurrence separate weights."""
     return len({id(parameter) for layer in layers for parameter in layer.parameters()}) == 2 * len(layers)
 
 
 def _does_more(module: nn.Module) -> bool:
-    """Whether calling it runs more, or something else, than its class says; lanes call no module."""
+    """Whether calling the module runs more or other code than its class defines; lanes never call modules."""
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return "forward" in vars(module) or any(getattr(module, each) for each in hooks)

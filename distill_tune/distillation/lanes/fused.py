@@ -1,8 +1,7 @@
-"""Runs that train as one: their students lie in the lanes of one network until they are released.
+"""Runs that train as one: their students are lanes of one network until they are released.
 
-Between two epochs each lane is a `Run` again, as `distill` has it: its student has its weights, and after `release`
-its optimizer has its moments. So lanes are built, validated, kept as a checkpoint and resumed by the code that does so
-for a run alone.
+Between two epochs each lane is an ordinary `Run`, as in `distill`: its student holds its weights, and after `release`
+its optimizer holds its moments. So the code for a single run also builds, validates, checkpoints and resumes lanes.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ from distill_tune.distillation.training.validation import Sums
 from distill_tune.errors import TrainingError
 
 _CLIP_EPSILON = 1e-6
-"""As `torch.nn.utils.clip_grad_norm_` has it."""
+"""The same as in `torch.nn.utils.clip_grad_norm_`."""
 
 
 def may_fuse(config: Config, student: nn.Module) -> bool:
-    """Whether such a training could be fused with others, as far as is known before its data are opened."""
+    """Whether such a training could be fused with others, as far as known before its data are opened."""
     parts_can = Loss.of(config.loss).over_lanes and OptimizerKind.of(config.optim).over_lanes
     steps_can = config.optim.accumulate == 1 and config.optim.precision != "bfloat16"
     return parts_can and steps_can and chain_of(student) is not None
 
 
 def fusing_key(run: Run) -> str | None:
-    """Runs with one key can be fused; None for a run that cannot be fused with any."""
+    """A key that is equal for runs that can be fused; None if the run cannot be fused with any."""
     optimizer = OptimizerKind.of(run.config.optim)
     can = (
         may_fuse(run.config, run.student)
@@ -61,12 +60,12 @@ def fusing_key(run: Run) -> str | None:
 
 
 def _normalisation(student: nn.Module) -> list[Any]:
-    """The numbers by which inputs are normalised, once for all lanes; a student may have its teacher's."""
+    """The constants that normalise inputs, shared by all lanes; a student may have its teacher's."""
     return [tensor.tolist() for tensor in student.get_submodule("normalise").buffers()]
 
 
 class Fused:
-    """Some runs with one `fusing_key`, in any order."""
+    """Runs with the same `fusing_key`, in any order."""
 
     def __init__(self, runs: Sequence[Run]):
         chains = [chain for run in runs if (chain := chain_of(run.student)) is not None]
@@ -81,7 +80,7 @@ class Fused:
         self._load()
 
     def _load(self) -> None:
-        """Take over what the runs' optimizers know."""
+        """Copy the state of the runs' optimizers."""
         network, self._is_released = self._network, True
         count = len(self._running(0, self._chains[0].layers[0].weight)[0])
         self._memories = [torch.zeros_like(network.rows) for _ in range(count)]
@@ -97,14 +96,14 @@ class Fused:
             self._clip = torch.tensor([[clip or float("inf")] for clip in clips], device=self._device)
 
     def _running(self, lane: int, parameter: Tensor) -> tuple[list[Tensor], Tensor]:
-        """What a run's optimizer keeps of a weight."""
+        """The state that a run's optimizer keeps for a parameter."""
         optimizer = self.runs[lane].optimizer
         assert isinstance(optimizer, DirectOptimizer), "as `over_lanes` says"
         return optimizer.running(parameter)
 
     @torch.no_grad()
     def release(self) -> None:
-        """Give the runs' optimizers what they need to go on alone, unless they have it."""
+        """Copy optimizer state back to the runs, unless it is up to date, so that they can continue alone."""
         if self._is_released:
             return
         self._is_released = True
@@ -115,14 +114,14 @@ class Fused:
                 steps.fill_(self.runs[lane].epoch * self.runs[lane].batches.steps_per_epoch)
 
     def next_epochs(self) -> Iterator[tuple[Run, Epoch | TrainingError]]:
-        """Train one epoch of every lane; how each went."""
+        """Train one epoch of every lane and yield each run with its outcome."""
         began_s, start_s = time.time(), time.perf_counter()
         self._is_released = False
         for run in self.runs:
             run.epoch += 1
         losses = self._train()
         self._store()
-        share_s = (time.perf_counter() - start_s) / len(self.runs)  # what the training of each has cost
+        share_s = (time.perf_counter() - start_s) / len(self.runs)  # training time per run
         for run, means, validated in zip(self.runs, losses, self._validated(), strict=True):
             try:
                 report, checkpoint = run.training_report(*means), partial(self._checkpoint, run)
@@ -131,7 +130,7 @@ class Fused:
                 yield run, error
 
     def _validated(self) -> list[tuple[Sums, float]] | list[None]:
-        """What validation says of each and how long that took; None where each is validated by itself."""
+        """Validation sums per run with the seconds they took; None for runs that are validated separately."""
         if self._validation is None:
             return [None] * len(self.runs)
         start_s = time.perf_counter()
@@ -145,13 +144,13 @@ class Fused:
 
     @torch.no_grad()
     def _store(self) -> None:
-        """Give each student its weights."""
+        """Copy each lane's weights back to its student."""
         for _, parameter, view in self._network.views(self._network.rows):
             parameter.copy_(view)
 
     @torch.no_grad()
     def _train(self) -> list[list[float]]:
-        """One epoch; the means over its steps of each lane's three losses."""
+        """Train one epoch; return each lane's three losses, averaged over the steps."""
         rates, numbers = self._begin()
         normalise, features = self._chains[0].normalise, self._chains[0].layers[0].in_features
         groups = [group.numbers for group in self._objective.groups]
@@ -163,7 +162,7 @@ class Fused:
         return self._objective.means()
 
     def _begin(self) -> tuple[Tensor, Tensor]:
-        """What the schedules say of each step of this epoch: rates, and numbers from 1 on; [steps, lanes, 1] both."""
+        """Learning rates and step numbers (from 1) of this epoch's steps, both [steps, lanes, 1]."""
         steps = self.runs[0].batches.steps_per_epoch
         at = [[(run.epoch - 1) * steps + step for run in self.runs] for step in range(steps)]
         self._objective.begin(

@@ -1,4 +1,4 @@
-"""Trainings side by side: each joins, is reported and leaves by itself; those that can be fused are."""
+"""Trainings side by side: each joins, reports and leaves independently; those that can be fused are."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from distill_tune.distillation.training.run import Checkpoint, Epoch, Run
 from distill_tune.users_faults import no_end_of_the_process
 
 Outcome = Epoch | Exception
-"""What is known after an epoch, or what its training raised."""
+"""The result of an epoch, or the exception that its training raised."""
 
 
 class Lanes:
-    """Any trainings; one that can be fused with no other trains alone, as `distill` does."""
+    """Any set of trainings; one that cannot be fused with another trains alone, as in `distill`."""
 
     def __init__(self, device: torch.device | str = "cpu"):
         self._device = torch.device(device)
@@ -25,7 +25,7 @@ class Lanes:
         self._keys: dict[str, str | None] = {}
         """Each run's `fusing_key`."""
         self._fused: dict[str, Fused] = {}
-        """By what its runs have in common."""
+        """By the `fusing_key` that its runs share."""
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -33,7 +33,7 @@ class Lanes:
     def join(
         self, name: str, config: Config, materials: Materials, seed: int, resume: Checkpoint | None = None
     ) -> None:
-        """Begin a training, or go on with one."""
+        """Begin a training, or resume one."""
         run = Run(config, materials, seed, self._device)
         if resume is not None:
             run.restore(resume)
@@ -46,7 +46,7 @@ class Lanes:
         return len(set(keys)) < len(keys)
 
     def leave(self, name: str) -> None:
-        """Drop a training, wherever it is."""
+        """Drop a training, if it is here."""
         run = self._runs.pop(name, None)
         if run is not None:
             run.close()
@@ -66,7 +66,7 @@ class Lanes:
         return {name: outcomes[name] for name in names_of.values()}
 
     def _regroup(self, alike: dict[str, list[Run]]) -> None:
-        """Fuse anew what is not together as it was."""
+        """Release groups whose members have changed, and fuse the new groups."""
         known, self._fused = self._fused, {}
         for key, fused in list(known.items()):
             if set(map(id, alike.get(key, []))) == set(map(id, fused.runs)):
@@ -79,7 +79,7 @@ class Lanes:
 
 
 def _trained(runs: list[Run], fused: Fused | None) -> list[tuple[Run, Outcome]]:
-    """One epoch of runs that are fused, or of one alone; whatever a user's own part raises ends these and no others."""
+    """Train one epoch of fused runs, or of a single one; an error in user-defined code ends only these runs."""
     try:
         with no_end_of_the_process():
             return [(runs[0], runs[0].next_epoch())] if fused is None else list(fused.next_epochs())

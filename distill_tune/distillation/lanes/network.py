@@ -1,17 +1,17 @@
-"""The chains of several students as one network: each layer a batched product, and the chain rule written out.
+"""The chains of several students as one network: each layer is a batched product, with a hand-written backward pass.
 
-Lanes of one depth and of similar widths are a stack. In it a narrow layer is padded with zeros to the widest: a padded
-unit has no weight in or out, so its output is f(0) = 0 and so are all gradients around it. What is padded stays exactly
-zero, and the students are exactly what they are alone.
+Lanes of equal depth and similar widths form a stack. In it, narrow layers are padded with zeros to the widest: a padded
+unit has no weights in or out, so its output is f(0) = 0 and so are all gradients around it. Padding stays exactly zero,
+and the students are exactly what they would be alone.
 
-All weights of a lane are one row and its gradients another: an optimizer's step is a few calls, whatever the layers
-are. The chain rule is written out because autograd would add up whole rows wherever it meets views of them, and what
-is between the layers lies where it lay in the step before: making it anew, and joining what lanes of several
-activations make, would take a tenth of a step.
+All weights of a lane are one row and its gradients another, so an optimizer step is a few calls, whatever the layers.
+Backward is hand-written because autograd would accumulate whole rows wherever it meets views of them. Activations are
+kept in the same buffers at every step: allocating them, and concatenating the outputs of lanes with different
+activations, would take a tenth of a step.
 
-Two things lie as the processor wants them. A batched product that is written into views of rows is done matrix by
-matrix, so gradients are made in tensors of their own and laid into the rows by one copy. And logits lie class by class,
-each over the whole batch: a softmax over classes then works on neighbouring samples at once, in half of the time.
+Two memory layouts suit the processor. A batched product written into views of rows runs matrix by matrix, so gradients
+are computed in separate tensors and copied into the rows at once. And logits are stored class by class, each over the
+whole batch: softmax over classes then works on adjacent samples at once, in half the time.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from torch import Tensor, nn
 from distill_tune.distillation.lanes.chain import ACTIVATIONS, Activation, Chain
 
 _SPREAD = 2.0
-"""How many times the weights of its smallest student the largest of a stack may have: padding then costs no more than
-another stack would."""
+"""Maximum ratio of the weights of a stack's largest student to its smallest: padding then costs no more than another
+stack would."""
 
 
 class _Layer(NamedTuple):
-    """Views of some lanes' rows, or what is laid into these."""
+    """Views of some lanes' rows, or tensors to be copied into these."""
 
     matrix: Tensor
-    """[lanes, inputs, outputs]; of the last layer [lanes, outputs, inputs]."""
+    """[lanes, inputs, outputs]; for the last layer [lanes, outputs, inputs]."""
     bias: Tensor
-    """[lanes, 1, outputs]; of the last layer [lanes, outputs, 1]."""
+    """[lanes, 1, outputs]; for the last layer [lanes, outputs, 1]."""
 
 
 class _Hidden(NamedTuple):
-    """What is between two layers of some lanes in a step."""
+    """The hidden units of one layer of some lanes in a step."""
 
     sums: Tensor
-    """[lanes, batch, units]: what the activation is given."""
+    """[lanes, batch, units]: inputs of the activation."""
     outputs: Tensor
-    """Likewise; on the way back, when nobody needs them any more, the gradient by `sums`."""
+    """[lanes, batch, units]: its outputs; in backward, once they are no longer needed, the gradient by `sums`."""
     parts: list[tuple[Activation, Tensor, Tensor]]
-    """The same by activation, each with its lanes of both."""
+    """Each activation with its lanes' `sums` and `outputs`."""
 
 
 def stacked(chains: Sequence[Chain]) -> list[list[int]]:
-    """The numbers of the chains by stack, and in it by activation: the order of the lanes of a `LaneNetwork`."""
+    """The chains' numbers by stack, sorted by activation in each: the order of the lanes of a `LaneNetwork`."""
     stacks: list[list[int]] = []
     for number in sorted(range(len(chains)), key=lambda n: (chains[n].depth, chains[n].num_weights)):
         chain, smallest = chains[number], chains[stacks[-1][0]] if stacks else None
@@ -63,7 +63,7 @@ def stacked(chains: Sequence[Chain]) -> list[list[int]]:
 
 
 class _Stack:
-    """Neighbouring lanes of one depth."""
+    """Adjacent lanes of equal depth."""
 
     def __init__(self, first: int, chains: Sequence[Chain]):
         self.chains, self.lanes = chains, slice(first, first + len(chains))
@@ -74,24 +74,24 @@ class _Stack:
         self._runs = list(_runs(chains))
 
     def layers(self, rows: Tensor) -> list[_Layer]:
-        """Where the layers lie in [all lanes, weights]."""
+        """The layers as views of rows, [all lanes, weights]."""
         parts = rows[self.lanes, : self.num_weights].split(self._sizes, 1)
         return [self._layer(number, *pair) for number, pair in enumerate(zip(parts[::2], parts[1::2], strict=True))]
 
     @property
     def _sizes(self) -> list[int]:
-        """Numbers of each matrix and of each bias in turn."""
+        """Number of elements of each matrix and bias in turn."""
         return [size for inputs, outputs in self._shapes for size in (inputs * outputs, outputs)]
 
     def _layer(self, number: int, matrix: Tensor, bias: Tensor) -> _Layer:
-        """A layer of its numbers, [lanes, ...] each."""
+        """A layer from its flat matrix and bias, [lanes, ...] each."""
         inputs, outputs = self._shapes[number]
         if number == len(self._shapes) - 1:
             return _Layer(matrix.unflatten(1, (outputs, inputs)), bias.unsqueeze(2))
         return _Layer(matrix.unflatten(1, (inputs, outputs)), bias.unsqueeze(1))
 
     def bind(self, rows: Tensor, gradients: Tensor) -> None:
-        """Work on these from now on."""
+        """Use these tensors from now on."""
         self._layers, self._rows_of_gradients = self.layers(rows), gradients[self.lanes, : self.num_weights]
         self._parts = [rows.new_empty(len(self.chains), size) for size in self._sizes]
         pairs = zip(self._parts[::2], self._parts[1::2], strict=True)
@@ -99,7 +99,7 @@ class _Stack:
         self.rest()
 
     def rest(self) -> None:
-        """Give back the memory that steps need."""
+        """Free the memory that steps use."""
         self._hidden, self._inputs = list[_Hidden](), list[Tensor]()
 
     def _make_room(self, batch: int) -> None:
@@ -109,7 +109,7 @@ class _Stack:
             self._hidden.append(_Hidden(sums, outputs, runs))
 
     def forward(self, inputs: Tensor, logits: Tensor) -> None:
-        """Set `logits`, [lanes, classes, batch], from [lanes, batch, features]; keeps what `backward` needs."""
+        """Set `logits` [lanes, classes, batch] from `inputs` [lanes, batch, features]; keep what `backward` needs."""
         if not self._hidden:
             self._make_room(inputs.shape[1])
         self._inputs = [inputs, *(hidden.outputs for hidden in self._hidden)]
@@ -120,7 +120,7 @@ class _Stack:
         torch.baddbmm(self._layers[-1].bias, self._layers[-1].matrix, self._inputs[-1].mT, out=logits)
 
     def backward(self, by_logits: Tensor) -> None:
-        """Set the gradients from that by the logits, [lanes, classes, batch]."""
+        """Set the gradients from the gradient by the logits, [lanes, classes, batch]."""
         torch.bmm(by_logits, self._inputs[-1], out=self._gradients[-1].matrix)
         torch.sum(by_logits, 2, keepdim=True, out=self._gradients[-1].bias)
         by_outputs, following = by_logits.mT, self._layers[-1].matrix
@@ -136,10 +136,10 @@ class _Stack:
 
 
 class LaneNetwork:
-    """Inputs [lanes, batch, features] to logits [lanes, batch, classes]."""
+    """Maps inputs [lanes, batch, features] to logits [lanes, batch, classes]."""
 
     def __init__(self, chains: Sequence[Chain], device: torch.device):
-        """`chains` are in the order of `stacked`, and of equally many inputs and classes."""
+        """`chains` are in the order of `stacked`, with equal numbers of inputs and classes."""
         self._stacks = [_Stack(numbers[0], chains[numbers[0] : numbers[-1] + 1]) for numbers in _neighbours(chains)]
         shape = len(chains), max(stack.num_weights for stack in self._stacks)
         self.num_classes = chains[0].layers[-1].out_features
@@ -151,7 +151,7 @@ class LaneNetwork:
             view.copy_(parameter.detach())
 
     def views(self, rows: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Each lane's each parameter, and where it is in [lanes, weights], as a view in the parameter's own shape."""
+        """Yield (lane, parameter, its view in `rows`): [lanes, weights] in the parameter's own shape."""
         for stack in self._stacks:
             places = stack.layers(rows)
             for number, chain in enumerate(stack.chains):
@@ -162,7 +162,7 @@ class LaneNetwork:
                     yield lane, layer.bias, place.bias[number].flatten()[: layer.out_features]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits, until the next call, as a view of what lies class by class; keeps what `backward` needs."""
+        """Logits, valid until the next call, as a view of memory ordered by class; keeps what `backward` needs."""
         if self._logits is None:
             self._logits = self.rows.new_empty(len(inputs), self.num_classes, inputs.shape[1])
         for stack in self._stacks:
@@ -170,19 +170,19 @@ class LaneNetwork:
         return self._logits.mT
 
     def rest(self) -> None:
-        """Give back the memory that steps need, until the next one."""
+        """Free the memory that steps use, until the next step."""
         self._logits = None
         for stack in self._stacks:
             stack.rest()
 
     def backward(self, by_logits: Tensor) -> None:
-        """Set `gradients` from the gradient by the logits of the last `forward`; fastest where it lies as they do."""
+        """Set `gradients` from the gradient by the last `forward`'s logits; fastest in the logits' memory layout."""
         for stack in self._stacks:
             stack.backward(by_logits[stack.lanes].mT)
 
 
 def _neighbours(chains: Sequence[Chain]) -> Iterator[list[int]]:
-    """The numbers of the stacks of chains that are in order."""
+    """Yield the lane numbers of each stack, for chains in the order of `stacked`."""
     start = 0
     for stack in stacked(chains):
         yield list(range(start, start + len(stack)))
@@ -190,7 +190,7 @@ def _neighbours(chains: Sequence[Chain]) -> Iterator[list[int]]:
 
 
 def _runs(chains: Sequence[Chain]) -> Iterator[tuple[type[nn.Module], slice]]:
-    """Neighbouring lanes with one activation."""
+    """Yield each activation with the slice of adjacent lanes that use it."""
     first = 0
     for kind, alike in groupby(chains, key=lambda chain: chain.activation):
         last = first + len(list(alike))

@@ -1,4 +1,4 @@
-"""What lanes minimise: the labels' term of all of them at once, and the teacher's of those with one loss together."""
+"""What lanes minimise: the labels' term of all lanes at once, and the teacher's term of lanes with equal losses."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from distill_tune.distillation.training.objective import Objective
 
 @dataclass
 class Group:
-    """Lanes that look at the teacher in one way, whatever their temperatures and weights."""
+    """Lanes with the same teacher loss, whatever their temperatures and weights."""
 
     objectives: list[Objective]
     numbers: list[int]
     """The numbers of its lanes."""
     index: Tensor | None
-    """The same, int64; None for all lanes."""
+    """The same as int64; None for all lanes."""
     temperatures: list[Tensor] = field(default_factory=list)
-    """[lanes] at each step of an epoch."""
+    """[lanes] per step of an epoch."""
     weights: list[Tensor] = field(default_factory=list)
-    """[lanes] at each step of an epoch: the teacher's against the labels'."""
+    """[lanes] per step of an epoch: the soft_weight."""
     told: list[Tensor] = field(default_factory=list)
-    """[lanes] at each step so far: the teacher's term."""
+    """[lanes] per step so far: the teacher's term."""
 
     def begin(self, progress: Sequence[Sequence[float]], device: torch.device) -> None:
-        """Set what an epoch's steps need; `progress` is each lane's at each step, of all lanes."""
+        """Set what an epoch's steps need; `progress` is indexed by step, then by lane, over all lanes."""
         pairs = list(zip(self.numbers, self.objectives, strict=True))
         temperatures = [[own.temperature(step[lane]) for lane, own in pairs] for step in progress]
         weights = [[own.soft_weight(step[lane]) for lane, own in pairs] for step in progress]
@@ -39,11 +39,11 @@ class Group:
         self.told = []
 
     def of(self, lanes: Tensor) -> Tensor:
-        """The group's lanes of [lanes, ...]."""
+        """Select the group's lanes from [lanes, ...]."""
         return lanes if self.index is None else lanes.index_select(0, self.index)
 
     def add(self, logits: Tensor, batch: LaneBatch, teacher: Tensor, by_logits: Tensor) -> None:
-        """Add the gradient of the next step; both logits and gradient are [all lanes, classes, batch]."""
+        """Add the next step's gradient to `by_logits`, which like `logits` is [all lanes, classes, batch]."""
         step = len(self.told)
         loss = self.objectives[0].loss
         labels = None if batch.labels is None or is_written_out(loss) else self.of(batch.labels)
@@ -60,14 +60,14 @@ class LaneObjective:
     """The objectives of all lanes, epoch by epoch."""
 
     def __init__(self, objectives: Sequence[Objective], samples: Sequence[float], device: torch.device):
-        """`samples` are how many of a batch of each lane have a label, on average."""
+        """`samples` is the average number of labelled samples in a batch of each lane."""
         self._device, self.groups = device, _groups(objectives, device)
         smoothing = [objective.label_smoothing for objective in objectives]
         self._smoothing = torch.tensor(smoothing, device=device)[:, None, None] if any(smoothing) else None
         self._samples = torch.tensor(samples, device=device)
 
     def begin(self, progress: Sequence[Sequence[float]]) -> None:
-        """Begin an epoch; `progress` is each lane's at each step."""
+        """Begin an epoch; `progress` is indexed by step, then by lane."""
         weights = self._samples.new_ones(len(progress), len(self._samples))
         for group in self.groups:
             group.begin(progress, self._device)
@@ -76,7 +76,7 @@ class LaneObjective:
         self._told: list[Tensor] = []
 
     def by_logits(self, logits: Tensor, batch: LaneBatch) -> Tensor:
-        """The gradient of the next step's losses by the logits, [lanes, batch, classes], which lie class by class."""
+        """The gradient of the next step's losses by the logits, [lanes, batch, classes], in memory ordered by class."""
         by_class = logits.mT
         values, found = labels_term(by_class, batch.sides, self._smoothing, self._weights[len(self._told)])
         self._told.append(values)
@@ -85,7 +85,7 @@ class LaneObjective:
         return found.mT
 
     def means(self) -> list[list[float]]:
-        """Of each lane: the mean over the epoch's steps of its loss, the labels' term and the teacher's."""
+        """Per lane, the means over the epoch's steps of its loss, the labels' term and the teacher's."""
         hard = torch.stack(self._told) / self._samples
         total, soft = hard.clone(), torch.zeros_like(hard)
         for group in self.groups:
@@ -97,7 +97,7 @@ class LaneObjective:
 
 
 def _groups(objectives: Sequence[Objective], device: torch.device) -> list[Group]:
-    """The lanes that look at the teacher, by their loss."""
+    """The lanes that use the teacher, grouped by loss."""
     alike: dict[str, list[int]] = {}
     for lane, objective in enumerate(objectives):
         if objective.uses_teacher:

@@ -1,8 +1,8 @@
-"""The terms of the lanes' losses with their gradients by the logits, which lie class by class: [lanes, classes, batch].
+"""The terms of the lanes' losses and their gradients by the logits, ordered by class: [lanes, classes, batch].
 
-The cross-entropies are written out: their gradient is the difference of two distributions, which is at hand when the
-loss is. Autograd takes three times as long for them, most of it for going over the logits again. Any other loss that
-can work on lanes is left to it.
+The cross-entropies have closed-form gradients: the difference of two distributions, which is known once the loss is.
+Autograd takes three times as long for them, mostly for passing over the logits again. Other losses that support lanes
+use autograd.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class Term(NamedTuple):
     values: Tensor
     """[lanes]."""
     by_logits: Tensor
-    """[lanes, classes, batch]: the gradient of the weighed sum."""
+    """[lanes, classes, batch]: the gradient of the weighted sum."""
 
 
 def labels_term(logits: Tensor, sides: Sequence[Side], smoothing: Tensor | None, weight: Tensor) -> Term:
-    """The sum over the batch of the cross-entropy with each side, as `hard_losses` of `training/objective.py` has it.
+    """The cross-entropy with each side, summed over the batch, as in `hard_losses` of `training/objective.py`.
 
-    `smoothing` and `weight` are [lanes, 1, 1]; no smoothing is None.
+    `smoothing` and `weight` are [lanes, 1, 1]; None means no smoothing.
     """
     logs, count = logits.log_softmax(1), logits.shape[1]
     kept = weight if smoothing is None else weight * (1 - smoothing)
@@ -50,14 +50,14 @@ def labels_term(logits: Tensor, sides: Sequence[Side], smoothing: Tensor | None,
 
 
 def _sum(tensors: Sequence[Tensor]) -> Tensor:
-    """Of one there is nothing to add to."""
+    """The sum of one or two tensors."""
     return tensors[0] if len(tensors) == 1 else tensors[0] + tensors[1]
 
 
 def teachers_term(
     loss: Loss, logits: Tensor, teacher: Tensor, temperature: Tensor, labels: Tensor | None, weight: Tensor
 ) -> Term:
-    """What `loss.soft_with_labels` says of the lanes.
+    """The term that `loss.soft_with_labels` gives for the lanes.
 
     `teacher` is [lanes, batch, classes], `temperature` and `weight` are [lanes], `labels` [lanes, batch].
     """
@@ -67,7 +67,7 @@ def teachers_term(
 
 
 def is_written_out(loss: Loss) -> bool:
-    """Whether its gradient is; then it does not look at labels either."""
+    """Whether the loss has a hand-written gradient; such losses ignore labels."""
     return type(loss) in _WRITTEN_OUT
 
 
@@ -75,7 +75,7 @@ def _soft_targets(logits: Tensor, teacher: Tensor, temperature: Tensor, weight: 
     """T^2 * KL(teacher || student), whose gradient is T * (student - teacher)."""
     heat, batch = temperature[:, None, None], teacher.shape[1]
     student = (logits / heat).log_softmax(1)
-    wanted = torch.div(teacher.mT, heat, out=torch.empty_like(logits)).log_softmax(1)  # lies as the logits do
+    wanted = torch.div(teacher.mT, heat, out=torch.empty_like(logits)).log_softmax(1)  # in the logits' memory layout
     probabilities = wanted.exp()
     divergence = wanted.sub_(student).mul_(probabilities).sum((1, 2))
     by_logits = student.exp_().sub_(probabilities).mul_((weight * temperature / batch)[:, None, None])
@@ -93,4 +93,4 @@ def _differentiated(
 
 
 _WRITTEN_OUT: dict[type[Loss], Callable[[Tensor, Tensor, Tensor, Tensor], Term]] = {SoftTargets: _soft_targets}
-"""By the very class: one that is derived from it may compute something else."""
+"""By exact class, as a subclass may compute something else."""

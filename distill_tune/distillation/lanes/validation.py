@@ -1,7 +1,7 @@
-"""Lanes validated together: what `training/validation.py` counts of one student, counted of all at once.
+"""Lanes validated together: what `training/validation.py` counts for one student, counted for all at once.
 
-Logits lie class by class here, so the largest of each sample is found among neighbours. To name its class would take
-forty times as long, and is not needed: a sample is right where the logit of its label is the largest.
+Logits are stored class by class here, so the maximum over classes compares adjacent samples at once. Finding its class
+(argmax) would take forty times as long and is not needed: a sample is right if its label's logit is the largest.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from distill_tune.distillation.training.run import Run
 from distill_tune.distillation.training.validation import Sums
 
 _VALUES = 1 << 20
-"""In all lanes' inputs of one portion, or their logits: fewer cost calls, and more leave the processor's cache."""
+"""Maximum values in all lanes' inputs or logits of one portion: fewer cost more calls, more exceed the CPU cache."""
 
 
 class LaneValidation(NamedTuple):
     """Validation samples that all lanes have in common."""
 
     inputs: Tensor
-    """[n, *input_shape], as they are stored."""
+    """[n, *input_shape], as stored."""
     labels: Tensor
     """int64 [n]."""
     teachers: list[Tensor | None]
-    """Of each lane: its teacher's classes, int64 [n]."""
+    """Per lane, its teacher's predicted classes, int64 [n]."""
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> LaneValidation | None:
-        """None where the runs are validated on different samples."""
+        """The samples of these runs; None if they are validated on different ones."""
         first = runs[0].materials
         if any(_place(run) != _place(runs[0]) for run in runs):
             return None
@@ -43,7 +43,7 @@ class LaneValidation(NamedTuple):
 
     @torch.inference_mode()
     def sums(self, network: LaneNetwork, normalise: nn.Module) -> list[Sums]:
-        """Of each lane."""
+        """The validation sums of each lane."""
         lanes, counts = len(self.teachers), torch.bincount(self.labels).double()
         losses, agreed = torch.zeros(2, lanes, dtype=torch.float64, device=counts.device).unbind()
         hits = counts.new_zeros(lanes, len(counts))
@@ -64,16 +64,16 @@ class LaneValidation(NamedTuple):
 
 
 def _place(run: Run) -> tuple[object, ...]:
-    """Where its validation samples are."""
+    """Identifies a run's validation samples by their memory."""
     inputs, labels = run.materials.validation_inputs, run.materials.validation_labels
     return inputs.data_ptr(), inputs.shape, labels.data_ptr()
 
 
 def _are(logits: Tensor, *classes: Tensor) -> list[Tensor]:
-    """Whether logits, [lanes, classes, n], are largest at each of the classes, [lanes, n]: bool [lanes, n]."""
+    """For each of `classes`, [lanes, n], whether its logit is the largest of [lanes, classes, n]: bool [lanes, n]."""
     largest = logits.amax(1, keepdim=True)
     has_one_each = int((logits == largest).count_nonzero()) == largest.numel()
-    if has_one_each and not largest.isnan().any():  # of NaN there is none, and others may have two for it
+    if has_one_each and not largest.isnan().any():  # NaN has no equal, and ties elsewhere may offset it
         return [(logits.gather(1, each.unsqueeze(1)) == largest).squeeze(1) for each in classes]
-    predicted = logits.argmax(1)  # of equal ones the first; or not all are numbers
+    predicted = logits.argmax(1)  # takes the first of ties, and handles NaN
     return [predicted == each for each in classes]

@@ -1,1 +1,1 @@
-"""What a training reads: data, views and the teacher's outputs, opened where it runs, and dealt out in batches."""
+"""What a training reads: data, views and the teacher's outputs, opened where it runs and served in batches."""

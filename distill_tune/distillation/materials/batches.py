@@ -1,8 +1,8 @@
-"""An epoch's batches: tensors by index, no loader and no loader's processes.
+"""An epoch's batches: tensors indexed directly, without a data loader and its processes.
 
-The order of an epoch is a pure function of (seed, epoch, pass), so a resumed run sees what an undisturbed one sees, and
-rank r of w takes the r-th part of each batch, so w workers together see what one sees. Samples are gathered, augmented
-and matched with the teacher's outputs some steps at a time: a gather a step costs more than it moves.
+The order of an epoch is a pure function of (seed, epoch, pass), so a resumed run sees what an uninterrupted one sees.
+Rank r of w takes the r-th part of each batch, so w workers together see what one sees. Samples are gathered, augmented
+and matched with the teacher's outputs several steps at a time: a gather per step would cost more than the copying.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,28 +22,28 @@ from distill_tune.errors import ConfigError
 
 _CHUNK_SAMPLES = 4096
 _CHUNK_BYTES = 1 << 24
-"""Bytes of a chunk's inputs, as they are stored; mixing holds some four times as many floats."""
+"""Bytes of a chunk's inputs as stored; mixing needs about four times as many floats."""
 
 
 class Batch(NamedTuple):
     """What one step of one worker sees."""
 
     inputs: Tensor
-    """[batch, *input_shape]: in stored units, and float32 where samples were blended."""
+    """[batch, *input_shape]: in stored units; float32 if samples were blended."""
     labels: Tensor
     """int64 [batch]."""
     teacher_logits: Tensor | None
-    """float32 [batch, classes], raw; None without a teacher or where it runs live."""
+    """float32 [batch, classes], raw; None without a teacher or if it runs live."""
     partner_labels: Tensor | None
-    """int64 [batch] where samples were mixed."""
+    """int64 [batch] if samples were mixed."""
     share: Tensor | None
     """float32 [batch]: weight of `labels` against `partner_labels`."""
     labelled_share: float
-    """The part of all samples that a view may show, not of this batch; 1 where every label is known."""
+    """Share of labelled samples among all that a view may show, not in this batch; 1 if every label is known."""
     teacher_features: tuple[Tensor, ...] = ()
-    """float32 [batch, *shape] of each layer that the loss compares; none where the teacher runs live."""
+    """float32 [batch, *shape] per layer that the loss compares; empty if the teacher runs live."""
     rows: Tensor | None = None
-    """int64 [batch]: which of all samples that a student may see these are; None in `chunks`."""
+    """int64 [batch]: indices of the samples among all that a student may see; None in `chunks`."""
 
 
 class Batches:
@@ -60,10 +60,10 @@ class Batches:
         shard: Shard | None = None,
         features: TeacherFeatures | None = None,
     ):
-        """`teacher` is None, or has no views, where its logits are not to be replayed.
+        """`teacher` is None, or has no views, if its logits are not to be replayed.
 
         Raises:
-            ConfigError: a batch has no sample for each worker.
+            ConfigError: a batch has fewer samples than there are workers.
         """
         self._views, self._labels, self._seed, self._passes = views, labels, seed, passes
         self._teacher = teacher if teacher is not None and teacher.num_views else None
@@ -82,27 +82,27 @@ class Batches:
 
     @property
     def batch_size(self) -> int:
-        """Samples a step, over all workers together: `optim.batch_size`, or all that there are, in equal parts."""
+        """Samples per step over all workers, in equal parts: `optim.batch_size`, or all samples if there are fewer."""
         return self._part * self._shard.world_size
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps an epoch; what does not fill a last batch waits for the next order."""
+        """Steps per epoch; samples that do not fill a last batch are left out of that pass."""
         return self._passes * (len(self._labels) // self.batch_size)
 
     @property
     def samples_per_epoch(self) -> int:
-        """Samples an epoch, over all workers together."""
+        """Samples per epoch, over all workers together."""
         return self.steps_per_epoch * self.batch_size
 
     @property
     def labelled_share(self) -> float:
-        """The part of all samples that have a label: as every `Batch` has it."""
+        """Share of all samples that have a label, the same as in every `Batch`."""
         return self._labelled_share
 
     @property
     def passes(self) -> int:
-        """Over the samples, in an epoch; no chunk has samples of two."""
+        """Passes over the samples per epoch; a chunk never spans two."""
         return self._passes
 
     @property
@@ -117,7 +117,7 @@ class Batches:
                 yield from self._chunk(rows, view)
 
     def chunks(self, epoch: int, samples: int) -> Iterator[Batch]:
-        """The same batches without features, several in one: [steps, batch, ...], one step at least, of `samples`."""
+        """The same batches without features, stacked to [steps, batch, ...]: up to `samples`, but at least one step."""
         for turn, view in self._turns(epoch):
             for rows in self._order(turn).split(max(1, samples // self._part)):
                 columns = self._columns(rows.flatten(), view)
@@ -125,7 +125,7 @@ class Batches:
                 yield Batch._make((*shaped, self._labelled_share, (), None))
 
     def _turns(self, epoch: int) -> Iterator[tuple[int, int]]:
-        """Each pass of an epoch by its number in the training, and the view that it shows: a teacher's come again."""
+        """Yield each pass of an epoch: its number in the training and its view, which cycles over a teacher's views."""
         for turn in range((epoch - 1) * self._passes, epoch * self._passes):
             yield turn, turn if self._teacher is None else turn % self._teacher.num_views
 
@@ -147,9 +147,9 @@ class Batches:
             yield Batch(inputs, labels, logits, partner_labels, share, self._labelled_share, layers, own)
 
     def _columns(self, index: Tensor, view: int) -> tuple[Tensor | None, ...]:
-        """What a `Batch` has of each sample before its features, in its order.
+        """The first fields of a `Batch` that hold one value per sample, in its order, without features.
 
-        The index stays here, where it was drawn: on a GPU it would be waited for where anything is not there.
+        The index stays on the CPU, where it was drawn: on a GPU, indexing anything that is not there would block.
         """
         mixed = self._views.take(index, view, self._labels.device)
         return (

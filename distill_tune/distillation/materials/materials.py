@@ -1,7 +1,7 @@
-"""What a training needs beside its configuration, as a worker opens it: data, views, the teacher's outputs or itself.
+"""What a worker opens for a training besides its configuration: data, views, and the teacher's outputs or the teacher.
 
-`Prepared` is a small reference that travels to workers; `Materials` maps the files. Opening takes milliseconds, so a
-worker does it for each trial, and what two trials map is in memory once.
+`Prepared` is a small reference that is sent to workers; `Materials` maps the files. Opening takes milliseconds, so a
+worker does it per trial, and files mapped by two trials are in memory once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Materials:
     dataset: Dataset
     views: Views
     labels: Tensor
-    """int64 [visible training samples]; UNLABELLED where the student may not know."""
+    """int64 [visible training samples]; UNLABELLED if hidden from the student."""
     validation_inputs: Tensor
     validation_labels: Tensor
     teacher: Outputs | None
@@ -52,24 +52,24 @@ class Materials:
     train_inputs: Tensor
     """[visible training samples, *input_shape], unaugmented."""
     teacher_weights: TeacherWeights | None = None
-    """Where the teacher's weights are, if something of the space asks for them."""
+    """The teacher's weights, stored only if something in the space needs them."""
     corrupted: tuple[Tensor, Tensor] | None = None
-    """Worsened validation samples and their labels, where the search is about them (`evaluation/corrupted.py`)."""
+    """Corrupted validation samples and their labels, if they are an objective (`evaluation/corrupted.py`)."""
     teacher_folder: Path | None = None
-    """Where everything of the teacher is."""
+    """The folder with all of the teacher's files."""
     sources: Mapping[str, str] | None = None
-    """As those of `Prepared`."""
+    """As in `Prepared`."""
     shared: Opened | None = None
-    """What others that are open have too, as long as one of them holds it."""
+    """Tensors shared with other open materials, kept alive as long as one of them holds this."""
 
     @classmethod
     def open(
         cls, prepared: Prepared, config: Config, device: torch.device | str = "cpu", see_all: bool = False
     ) -> Materials:
-        """Map the files, or on a GPU copy them there, once for all trainings of the process that are open at a time.
+        """Map the files, or copy them to a GPU, once for all trainings that the process has open at a time.
 
-        `see_all` is for teachers, who see every label, and views of their own: what they then say of the student's
-        views they have not learned by heart.
+        `see_all` is for teachers, which see every label and are trained on other views than the student's, so that they
+        have not memorised those that they label.
         """
         shared, folder = opened(prepared.data_folder, device, see_all), prepared.teacher_folder
         return cls(
@@ -89,7 +89,7 @@ class Materials:
         )
 
     def teacher_anatomy(self) -> Anatomy:
-        """The layers that the teacher has.
+        """The teacher's layers.
 
         Raises:
             CacheError: prepared for a space in which no loss compares features.
@@ -100,20 +100,20 @@ class Materials:
     def batches(
         self, config: Config, seed: int, shard: Shard, use_teacher: bool, teacher_layers: Sequence[str] = ()
     ) -> Batches:
-        """The epochs of a training with this configuration.
+        """The batches of a training with this configuration.
 
-        Without the teacher, samples without a label say nothing: the student then sees the others alone, so often that
-        an epoch is about as long.
+        Without the teacher, unlabelled samples teach nothing: the student then sees only the labelled ones, in as many
+        passes as make an epoch about as long.
 
         Args:
             config: of the training.
-            seed: of the order of the samples.
+            seed: for the order of the samples.
             shard: this worker's part.
-            use_teacher: whether its loss looks at the teacher.
-            teacher_layers: whose features its loss compares; they are replayed unless the teacher runs live.
+            use_teacher: whether the loss uses the teacher.
+            teacher_layers: layers whose features the loss compares; replayed unless the teacher runs live.
 
         Raises:
-            ValueError: they were opened without a teacher.
+            ValueError: the materials were opened without a teacher.
             CacheError: the teacher's logits, or the features of a layer, are missing or damaged.
         """
         if use_teacher and self.teacher is None:
@@ -135,7 +135,7 @@ class Materials:
         return self._labelled_batches(config, seed, shard, batches.samples_per_epoch)
 
     def _labelled_batches(self, config: Config, seed: int, shard: Shard, samples_per_epoch: int) -> Batches:
-        """In as many passes as show about so many samples: what fills no batch is left out of each pass."""
+        """Labelled samples only, in as many passes as give about `samples_per_epoch`; partial batches are dropped."""
         rows = (self.labels != UNLABELLED).nonzero().flatten()
         views = self.views.over(rows)
 
@@ -156,12 +156,12 @@ class Materials:
 
 
 def _seed_of_views(config: Config, is_teacher: bool) -> int:
-    """All students see the same views; a teacher, and each of its generations, has others."""
+    """The seed of the views: the same for all students, another for teachers and all of their generations."""
     return seed_of(config.data.seed, config.search.seed, "teacher") if is_teacher else config.data.seed
 
 
 def _outputs(prepared: Prepared, config: Config, device: torch.device | str) -> Outputs | None:
-    """The teacher's outputs; of several, of those that take part in this run, mixed as it says."""
+    """The teacher's outputs; with several teachers, those that this run uses, mixed as configured."""
     folder, sources = prepared.teacher_folder, prepared.sources
     if prepared.member_folders:
         mix = mix_of(config)
@@ -186,7 +186,7 @@ def _live(prepared: Prepared, config: Config, device: torch.device | str) -> nn.
 
 @lru_cache(maxsize=16)
 def _corrupted(data_folder: Path, device: str) -> tuple[Tensor, Tensor]:
-    """Made once a process (and fold), for all of its trials."""
+    """Made once per process (and fold) for all of its trials."""
     dataset = open_dataset(data_folder)
     validation = dataset.split("validation")
     inputs, labels = dealt_out(validation.inputs, validation.labels, layout=dataset.layout)

@@ -1,7 +1,7 @@
-"""What the trainings of one process have in common: the tensors of a data set and of a teacher's outputs, opened once.
+"""Tensors that the trainings of one process share: a data set and a teacher's outputs, opened once.
 
-On a CPU they are files that are mapped; on a GPU, and where a student may see some rows only, they are copies, of which
-many lanes would otherwise have one each. They go with the last training that holds them.
+On a CPU they are mapped files; on a GPU, or if a student may see only some rows, they are copies, of which each of many
+lanes would otherwise have its own. They are freed with the last training that holds them.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from distill_tune.distillation.cache.seen import as_tensor, at_rows, visible_row
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A data set on a device, as a student sees it."""
+    """A data set on a device, as a student or teacher may see it."""
 
     dataset: Dataset
     inputs: Tensor
-    """[visible training samples, *input_shape], unaugmented; images for which a GPU has no room are not there."""
+    """[visible training samples, *input_shape], unaugmented; images that do not fit on a GPU stay on the CPU."""
     labels: Tensor
-    """int64 [visible training samples]; UNLABELLED where the student may not know."""
+    """int64 [visible training samples]; UNLABELLED if hidden from the student."""
     validation_inputs: Tensor
     validation_labels: Tensor
 
 
 _SHARE_OF_DATA = 0.5
-"""Of a GPU's memory that a process may have; the rest is for what is trained."""
+"""Share of the GPU memory available to a process that inputs may take; the rest is for training."""
 _datasets: WeakValueDictionary[tuple[Path, str, bool], Opened] = WeakValueDictionary()
 _outputs: WeakValueDictionary[tuple[Path, str], TeacherOutputs] = WeakValueDictionary()
 
 
 def opened(folder: Path, device: torch.device | str, see_all: bool) -> Opened:
-    """The data set in a folder; `see_all` is for teachers, who see every label."""
+    """The data set in a folder; `see_all` is for teachers, which see every label."""
     key = folder, str(device), see_all
     found = _datasets.get(key)
     if found is None:
@@ -48,10 +48,10 @@ def opened(folder: Path, device: torch.device | str, see_all: bool) -> Opened:
 
 
 def teacher_outputs(folder: Path, device: torch.device | str) -> TeacherOutputs:
-    """What `write_outputs` has left in a folder.
+    """The outputs that `write_outputs` wrote to a folder.
 
     Raises:
-        CacheError: it is missing or damaged.
+        CacheError: they are missing or damaged.
     """
     key = folder, str(device)
     found = _outputs.get(key)
@@ -71,7 +71,7 @@ def _open(folder: Path, device: torch.device | str, see_all: bool) -> Opened:
 
 
 def home_of(num_bytes: int, are_images: bool, device: torch.device) -> torch.device:
-    """Where inputs are kept: on a GPU with room, else in the mapped files, from which each chunk is copied there."""
+    """Where inputs are kept: on `device`, but images that a GPU has no room for on the CPU, to be copied by chunk."""
     if device.type != "cuda" or not are_images:
         return device
     free, whole = torch.cuda.mem_get_info(device)
@@ -80,7 +80,7 @@ def home_of(num_bytes: int, are_images: bool, device: torch.device) -> torch.dev
 
 
 def _seen(inputs: Tensor, labels: Tensor, dataset: Dataset) -> tuple[Tensor, Tensor]:
-    """Inputs and labels as the student may see them; without a copy where it sees everything."""
+    """Inputs and labels that the student may see; not copied if it sees everything."""
     rows = visible_rows(dataset)
     labelled = torch.from_numpy(np.array(dataset.split("train").labelled)).to(labels.device)
     known = labels if bool(labelled.all()) else labels.where(labelled, UNLABELLED)

@@ -1,4 +1,4 @@
-"""What travels to workers: where the prepared data and teacher are. Free of PyTorch, for those that only pass it on."""
+"""References to prepared data and teacher, sent to workers. Free of PyTorch, for code that only passes them on."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class Prepared:
 
     data_folder: Path
     teacher_folder: Path | None
-    """None for a training without any teacher, such as that of a teacher."""
+    """None for a training without a teacher, such as that of a teacher itself."""
     live_teacher: nn.Module | None = None
     """The teacher itself, for `teacher.mode = "live"`."""
     member_folders: dict[str, Path] = field(default_factory=dict)
-    """Each teacher's folder, where there are several; `teacher_folder` is None then."""
+    """Each teacher's folder, if there are several; `teacher_folder` is then None."""
     used: frozenset[str] | None = None
-    """Names of folders in the teachers' own with outputs for these trainings, where others are for those of other
-    spaces; None where nobody has said."""
+    """Names of the folders, inside the teachers' folders, with outputs for these trainings; others belong to other
+    spaces. None if unknown."""
     sources: dict[str, str] | None = None
-    """By name, the source of each augmentation of the user's own, by which the folders of outputs were named: a worker
-    does not read the file, which may have been edited or be another on its node. None where nobody has said."""
+    """Source code of each user-defined augmentation by name, from which the folders of outputs were named: a worker
+    does not read the file, which may have been edited or differ on its node. None if unknown."""
     folds: tuple[Prepared, ...] = ()
-    """With `data.folds`, each fold's own data and teacher; those above are then of all folds together."""
+    """With `data.folds`, each fold's data and teacher; the fields above are then of all folds together."""
 
     def moved(self, moved: Callable[[Path], Path]) -> Prepared:
-        """The same in other folders: each is asked for by the one that it is in."""
+        """The same with each folder replaced by `moved(folder)`."""
         return replace(
             self,
             data_folder=moved(self.data_folder),

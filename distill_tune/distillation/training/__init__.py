@@ -1,1 +1,1 @@
-"""One student's training: the loop and what it is made of."""
+"""One student's training: the loop and its parts."""

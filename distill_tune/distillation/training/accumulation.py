@@ -1,8 +1,8 @@
-"""Which batches make a step of the optimizer: `optim.accumulate` of them, whose gradients are averaged.
+"""Gradient accumulation: each optimizer step averages the gradients of `optim.accumulate` batches.
 
-For steps of more samples than a batch can have, because the student's memory or a teacher that runs beside it ends it
-sooner. Without batch statistics, and with a loss that is a mean over samples, n batches of b samples move the weights
-as one of n x b does.
+For steps over more samples than fit into one batch, because the student or a live teacher needs too much memory.
+Without batch statistics, and with a loss that is a mean over samples, n batches of b samples move the weights as one
+batch of n x b does.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from typing import NamedTuple
 
 
 class Turn(NamedTuple):
-    """Where a batch stands among those of its step."""
+    """A batch's position among those of its step."""
 
     step: int
-    """The step's number in the training, from 0 on."""
+    """The step's number in the training, from 0."""
     share: float
-    """Its weight in the step's gradient."""
+    """The batch's weight in the step's gradient."""
     begins: bool
-    """Whether it is the first of its step."""
+    """Whether it is the first batch of its step."""
     ends: bool
-    """Whether it is the last."""
+    """Whether it is the last batch of its step."""
 
 
 class Accumulation:
-    """The steps of a training; an epoch's last takes the batches that are left, so that none waits for the next."""
+    """The steps of a training; an epoch's last step takes the remaining batches, so none spans two epochs."""
 
     def __init__(self, batches_per_epoch: int, accumulate: int):
         self._batches_per_epoch, self._accumulate = batches_per_epoch, accumulate
         self.steps_per_epoch = -(-batches_per_epoch // accumulate)
-        """Steps of the optimizer."""
+        """Optimizer steps per epoch."""
 
     def turn(self, number: int) -> Turn:
-        """That of a batch, by its number in the training, from 0 on."""
+        """The turn of a batch, given its number in the training, from 0."""
         if self._accumulate == 1:
             return Turn(number, 1.0, begins=True, ends=True)
         epoch, batch = divmod(number, self._batches_per_epoch)

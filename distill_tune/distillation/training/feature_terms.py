@@ -1,7 +1,7 @@
-"""The terms on features of one training: their projectors and memories, and one module of it all.
+"""The feature terms of one training: their projectors and memories, and one module that combines them all.
 
-The student and all projectors are one module with one forward pass, so data parallelism averages all their gradients;
-the student inside stays the bare student, whose weights are saved, exported and counted alone.
+The student and all projectors are one module with one forward pass, so data parallelism averages all of their
+gradients. The student inside stays the bare student, whose weights are saved, exported and counted without the rest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class FeatureTerm(nn.Module):
-    """One loss on features with what it has learned, and what it remembers of the samples of a training."""
+    """One feature loss with its projector and its memory of a training's samples."""
 
     def __init__(self, loss: FeatureLoss, pairing: Pairing, samples: int = 0, seed: int = 0):
         """`samples` and `seed` are the training's."""
@@ -34,13 +34,13 @@ class FeatureTerm(nn.Module):
     def forward(
         self, students: Sequence[Tensor], teachers: Sequence[Tensor], index: Tensor | None = None, batch_number: int = 0
     ) -> Tensor:
-        """The mean over the pairs: scalar; `index` and `batch_number` are for what has a memory."""
+        """The mean over the pairs, a scalar; `index` and `batch_number` are for losses with a memory."""
         return torch.stack(self.terms(students, teachers, index, batch_number)).mean()
 
     def terms(
         self, students: Sequence[Tensor], teachers: Sequence[Tensor], index: Tensor | None, batch_number: int
     ) -> list[Tensor]:
-        """Of each pair."""
+        """The loss of each pair."""
         pairs = zip(students, teachers, strict=True) if self.projector is None else self.projector(students, teachers)
         if self.memory is not None:
             pairs = self.memory(pairs, index, batch_number)
@@ -51,9 +51,9 @@ class WithFeatures(nn.Module):
     """A student and the terms on its features, as one module."""
 
     def __init__(self, student: nn.Module, terms: Mapping[str, FeatureTerm], channels_last: Collection[str] = ()):
-        """Put hooks on the student's layers; `close` takes them off.
+        """Put hooks on the student's layers; `close` removes them.
 
-        `channels_last` are those of its layers whose maps have their channels last.
+        `channels_last` are the layers whose feature maps have their channels last.
         """
         super().__init__()
         self.student = student
@@ -62,7 +62,7 @@ class WithFeatures(nn.Module):
         pairings = [term.pairing for term in terms.values()]
         self._layers = sorted({layer for pairing in pairings for layer in pairing.student})
         self.teacher_layers = sorted({layer for pairing in pairings for layer in pairing.teacher})
-        """The order in which `forward` wants the teacher's features."""
+        """The order in which `forward` expects the teacher's features."""
         self._ours = [[self._layers.index(layer) for layer in pairing.student] for pairing in pairings]
         self._theirs = [[self.teacher_layers.index(layer) for layer in pairing.teacher] for pairing in pairings]
         self._tap = Tap(student, self._layers, channels_last)
@@ -70,13 +70,13 @@ class WithFeatures(nn.Module):
     def forward(
         self, inputs: Tensor, teacher_features: Sequence[Tensor], index: Tensor | None = None, batch_number: int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Logits, and the name of each term to its value, computed in float32 whatever the precision.
+        """Logits, and each term's value by name, computed in float32 whatever the precision.
 
         Args:
             inputs: [batch, *input_shape].
             teacher_features: of `teacher_layers`, in that order, without gradient.
-            index: int64 [batch]: which of the training samples these are, for a loss that remembers them.
-            batch_number: of the training, from 0 on, likewise.
+            index: int64 [batch]: indices of the training samples, for losses that remember them.
+            batch_number: in the training, from 0, likewise.
         """
         logits, features = self._tap.run(self.student, inputs)
         with torch.autocast(inputs.device.type, enabled=False):
@@ -87,17 +87,17 @@ class WithFeatures(nn.Module):
         return logits, values
 
     def close(self) -> None:
-        """Take the hooks off the student."""
+        """Remove the hooks from the student."""
         self._tap.close()
 
 
 def with_features(
     losses: Mapping[str, FeatureLoss], student: nn.Module, materials: Materials, seed: int = 0
 ) -> WithFeatures | None:
-    """A student with the terms of `losses`, by their names; None where there are none. `seed` is the training's.
+    """A student with the terms of `losses`, by name; None if there are none. `seed` is the training's.
 
     Raises:
-        ConfigError: the student, or the teacher, has no such layers.
+        ConfigError: the student or the teacher has no such layers.
         CacheError: prepared for a space in which no loss compares features.
     """
     if not losses:

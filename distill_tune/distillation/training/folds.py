@@ -1,9 +1,9 @@
-"""Cross-validation: one training is a student a fold, trained side by side, and a report over all of them.
+"""Cross-validation: a training is one student per fold, trained side by side, with one report over all of them.
 
-Stone, "Cross-Validatory Choice and Assessment of Statistical Predictions", J. R. Stat. Soc. B, 1974. Every sample that
-is not test is validated on once, by a student that has not seen it and was taught by a teacher that has not seen it
+Stone, "Cross-Validatory Choice and Assessment of Statistical Predictions", J. R. Stat. Soc. B, 1974. Every sample
+outside the test split is validated on once, by a student that has not seen it, taught by a teacher that has not seen it
 either. The folds' epochs are interleaved, so a training reports, and can be stopped, after each epoch like any other.
-What was chosen is trained once more on all folds together (the refit): that is the student for use and for the test.
+The chosen configuration is trained once more on all folds together (the refit): that student is for use and testing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FIRST = ("time/began_s", "epoch")
 
 @dataclass(frozen=True)
 class Students:
-    """What one training leaves: the student for use, and with folds the one that was validated in each."""
+    """The result of one training: the student for use and, with folds, the student validated in each."""
 
     student: nn.Module
     folds: tuple[nn.Module, ...] = ()
@@ -39,11 +39,11 @@ class Students:
 
 @dataclass(frozen=True)
 class Progress:
-    """What is known after an epoch of a training, with folds or without."""
+    """The result of an epoch of a training, with or without folds."""
 
     report: dict[str, float]
     checkpoint: Callable[[], Checkpoint]
-    """As that of `Epoch`."""
+    """As in `Epoch`."""
     students: Students
 
 
@@ -55,7 +55,7 @@ def train_students(
     resume: Checkpoint | None = None,
     refit: bool = False,
 ) -> Generator[Progress, None, None]:
-    """Train what `prepared` is for: one student, or one a fold and, with `refit`, one on all folds.
+    """Train one student, or if `prepared` has folds, one per fold and, with `refit`, one on all folds.
 
     Raises:
         TrainingError: a loss is not finite.
@@ -79,7 +79,7 @@ def _cross_validate(
     device: torch.device | str,
     resume: Checkpoint | None,
 ) -> Generator[Progress, None, None]:
-    """The folds' epochs and that of the refit in turns; the refit has no say in the report but its time."""
+    """Train the epochs of the folds and of the refit in turns; the refit affects only the times in the report."""
     trained = [*folds] if everything is None else [*folds, everything]
     states: Sequence[Checkpoint | None] = [None] * len(trained) if resume is None else resume["folds"]
     with ExitStack() as stack:
@@ -96,9 +96,9 @@ def _cross_validate(
 
 
 def combined(epochs: Sequence[Epoch]) -> dict[str, float]:
-    """One report of the same epoch in several folds: what validation counts is added up before it is divided.
+    """One report from the same epoch of several folds: validation counts are summed before they are divided.
 
-    Everything else is a mean, in which a fold weighs as many samples as it validates on.
+    Everything else is a mean, weighted by each fold's number of validation samples.
     """
     counts = [epoch.validation.count for epoch in epochs]
     reports = [epoch.report for epoch in epochs]
@@ -114,7 +114,7 @@ def combined(epochs: Sequence[Epoch]) -> dict[str, float]:
 
 
 def _total(reports: Sequence[dict[str, float]]) -> dict[str, float]:
-    """What belongs to all trainings together: the epoch and when it began, its seconds, its speed."""
+    """The values for all trainings together: the epoch, when it began, its seconds and its speed."""
     total = {name: min(report[name] for report in reports) for name in _FIRST}
     total |= {name: sum(report[name] for report in reports) for name in _SUMMED}
     return total | {"samples_per_s": len(reports) / sum(1 / report["samples_per_s"] for report in reports)}

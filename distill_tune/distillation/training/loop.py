@@ -1,7 +1,7 @@
-"""The loop: one student's training as a generator that yields a report an epoch.
+"""The loop: one student's training as a generator that yields a report per epoch.
 
-Whoever pulls decides: `train.py` pulls to the end, a trial pulls one report at a time, and stopping a trial is closing
-the generator. It runs in a notebook, under torchrun or inside a Ray Train worker alike.
+The caller decides how far it runs: `train.py` exhausts it, a trial pulls one report at a time, and stopping a trial
+means closing the generator. It runs equally in a notebook, under torchrun or inside a Ray Train worker.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def distill(
     """Train one student to `search.max_epochs`, yielding after each epoch; seeds torch's global generators.
 
     Raises:
-        TrainingError: the loss is not finite; on every rank, in the epoch in which it happens.
+        TrainingError: the loss is not finite; raised on every rank, in the epoch in which it happens.
     """
     run = Run(config, materials, seed, torch.device(device))
     try:

@@ -1,7 +1,7 @@
-"""The student's weights stay in a ball: ||student||_2 <= norm_ratio * ||teacher||_2, over all weights together.
+"""Keep the student's weights in a ball: ||student||_2 <= norm_ratio * ||teacher||_2, over all weights together.
 
-A projection after each optimizer step: weights outside of the ball are scaled back onto it, all by one factor, which is
-the nearest point of the ball. Weights that a user's own student keeps frozen count, and the others have what is left.
+A projection after each optimizer step: weights outside of the ball are scaled by one factor to its nearest point.
+Weights that a user-defined student freezes count towards the norm, and the others get what is left.
 Weight norms as a measure of capacity: Bartlett 1998 (https://doi.org/10.1109/18.661502).
 """
 
@@ -17,17 +17,17 @@ from distill_tune.distillation.cache.weights import TeacherWeights
 from distill_tune.errors import TrainingError
 
 _SLACK = 1e-6
-"""So much below the limit the projection aims, so that rounding does not leave the weights above it."""
+"""The projection's relative margin below the limit, so that rounding does not leave the weights above it."""
 
 
 class NormLimit:
-    """Called after each step; does nothing without a limit."""
+    """A projection to call after each step; does nothing without a limit."""
 
     def __init__(self, module: nn.Module, limit: float | None):
-        """Hold the parameters of `module` to a Euclidean norm of at most `limit`, together; at once, too.
+        """Limit the joint Euclidean norm of `module`'s parameters to `limit`; they are projected at once.
 
         Raises:
-            TrainingError: those that are not trained have no smaller norm.
+            TrainingError: the norm of the frozen parameters alone is not below the limit.
         """
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self._limit = None if limit is None else _left_of(limit, module)
@@ -39,7 +39,7 @@ class NormLimit:
         return self._limit is None
 
     def __call__(self) -> None:
-        """Scale the weights back where they are outside; no worker waits for its device."""
+        """Scale the weights back if they are outside, without waiting for the device."""
         if self._limit is not None:
             self._project(self._limit)
 
@@ -52,7 +52,7 @@ class NormLimit:
 
 
 def _left_of(limit: float, module: nn.Module) -> float:
-    """What a limit leaves to the parameters that are trained."""
+    """The limit that remains for the parameters that are trained."""
     frozen = [parameter for parameter in module.parameters() if not parameter.requires_grad]
     norm = float(nn.utils.get_total_norm(frozen)) if frozen else 0.0
     if norm >= limit:
@@ -64,7 +64,7 @@ def _left_of(limit: float, module: nn.Module) -> float:
 
 
 def norm_limit(config: Config, teacher: TeacherWeights | None) -> float | None:
-    """The configured limit in the units of the weights; None where there is none.
+    """The configured limit in the units of the weights; None if there is none.
 
     Raises:
         CacheError: the teacher's weights are missing or damaged.

@@ -1,4 +1,4 @@
-"""From logits to the number that is minimised: the labels' term, the teacher's term, and their one weighing."""
+"""From logits to the minimised loss: the labels' term, the teacher's term and their weighted sum."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_FEATURES: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class LossTerms(NamedTuple):
-    """Scalars of one step, not yet weighed; `soft` is None without a teacher."""
+    """Unweighted scalars of one step; `soft` is None without a teacher."""
 
     hard: Tensor
     soft: Tensor | None
@@ -36,34 +36,34 @@ class Objective:
         self.loss = Loss.of(config.loss)
         self._config = config.loss
         self.also: dict[str, Loss] = {name: config.loss.named(name) for name in config.loss.added}
-        """The further terms of `loss.also` that have a weight."""
+        """The additional terms of `loss.also` that have a weight."""
         self._also_weights = tuple(config.loss.added.values())
         own, general = self.loss.smoothing_of_labels, config.optim.label_smoothing
-        self.label_smoothing = own + general - own * general  # labels that are smoothed by one and then by the other
+        self.label_smoothing = own + general - own * general  # smoothing by one and then by the other
 
     @property
     def uses_teacher(self) -> bool:
-        """Whether the teacher is looked at, in any step."""
+        """Whether any step uses the teacher."""
         return self.has_soft or bool(self.also)
 
     @property
     def has_soft(self) -> bool:
-        """Whether the term of `loss.kind` is one with a teacher, and has a weight in any step."""
+        """Whether the term of `loss.kind` uses a teacher and has a nonzero weight in any step."""
         return self.loss.uses_teacher and max(self._config.soft_weight, self._config.soft_weight_end or 0.0) > 0
 
     @property
     def on_features(self) -> dict[str, FeatureLoss]:
-        """Name to loss of the terms that are computed from features."""
+        """The losses, by name, of the terms that are computed from features."""
         terms = ({self._config.kind: self.loss} if self.has_soft else {}) | self.also
         return {name: loss for name, loss in terms.items() if isinstance(loss, FeatureLoss) and loss.reads_features}
 
     @property
     def is_plain(self) -> bool:
-        """Whether the teacher has one term at most, and that on logits."""
+        """Whether the teacher has at most one term, computed from logits."""
         return not self.also and not self.on_features
 
     def temperature(self, progress: float = 0.0) -> float:
-        """T at `progress`: 0 in the first step of a training, 1 in the last."""
+        """The temperature at `progress`: 0 in the first step of a training, 1 in the last."""
         return between(self._config.temperature, self._config.temperature_end, self._config.schedule, progress)
 
     def soft_weight(self, progress: float = 0.0) -> float:
@@ -82,7 +82,7 @@ class Objective:
     ) -> LossTerms:
         """The terms of one batch; `logits` are [batch, classes].
 
-        `teacher_logits` may be None where `uses_teacher` is false; `on_features` has the terms that are computed from
+        `teacher_logits` may be None if `uses_teacher` is false; `on_features` has the terms that are computed from
         features.
         """
         hard = hard_loss(logits, batch, self.label_smoothing)
@@ -95,7 +95,7 @@ class Objective:
             if name in on_features:
                 return on_features[name]
             found: Tensor | None = loss.soft_with_labels(logits, teacher_logits, temperature, labels)
-            if found is None:  # of a user's own, which passes for a training without a teacher
+            if found is None:  # from a user-defined loss; it would pass for a training without a teacher
                 raise TrainingError(
                     f"loss: `soft` of {name!r} must give one number as a tensor, but gave None; mend it."
                 )
@@ -107,7 +107,7 @@ class Objective:
     def weigh(
         self, hard: _Number, soft: _Number | None, also: tuple[_Number, ...] = (), progress: float = 0.0
     ) -> _Number:
-        """The total of the terms."""
+        """The weighted sum of the terms."""
         weight = self.soft_weight(progress)
         total = hard if soft is None else (1 - weight) * hard + weight * soft
         for value, its_weight in zip(also, self._also_weights, strict=True):
@@ -116,11 +116,11 @@ class Objective:
 
 
 def hard_loss(logits: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy with the labels; for mixed inputs, with both labels by their share.
+    """Cross-entropy with the labels; for mixed inputs, with both labels weighted by their share.
 
-    An unlabelled sample, or side of a mixture, adds nothing. The sum is divided by how many labels a batch has on
-    average, not by how many this one has: parts of a batch on several workers then average to the whole, and in the
-    long run every label counts the same.
+    An unlabelled sample, or side of a mixture, adds nothing. The sum is divided by a batch's average number of labels,
+    not by this batch's own: the parts of a batch on several workers then average to the whole, and in the long run
+    every label counts the same.
     """
     if (batch.partner_labels is None or batch.share is None) and batch.labelled_share == 1:
         return F.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
@@ -128,7 +128,7 @@ def hard_loss(logits: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Ten
 
 
 def hard_losses(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
-    """[..., batch] of logits [..., batch, classes]: the cross-entropy of each sample, 0 of an unlabelled one."""
+    """The cross-entropy of each sample, 0 if unlabelled: [..., batch] from logits [..., batch, classes]."""
     own = _each(logits, batch.labels, label_smoothing)
     if batch.partner_labels is None or batch.share is None:
         return own

@@ -1,9 +1,8 @@
-"""In which precision and memory format students train fastest here.
+"""Find the precision and memory format in which students train fastest on this device.
 
-What pays depends on the device and on the network: on a processor with AVX512-BF16, bfloat16 made convolutional
-students 1.2 to 2 times as fast and small MLPs slower; with channels last, a residual student's step took 0.74 of its
-time and a plain convnet's 0.99. So it is measured for each family, once for a search, and written into its
-configuration.
+The best choice depends on device and network: on a processor with AVX512-BF16, bfloat16 made convolutional students 1.2
+to 2 times as fast and small MLPs slower; with channels last, a residual student's step took 0.74 of its time and a
+plain convnet's 0.99. So it is measured per family, once per search, and written into the search's configuration.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ MemoryFormat = Literal["contiguous", "channels_last"]
 _WARM_UP_STEPS = 2
 _LEAST_TIMED_STEPS = 9
 _PACES_OVER_S = 0.05
-"""For all paces of a network together; nine steps of each, if they take longer. A search waits for it."""
+"""Time for all paces of a network together, or nine steps of each if longer; short because a search waits for it."""
 _WORTH_IT = 1.1
-"""So much faster bfloat16 must be; below, the difference may be chance, and float32 is the safer choice."""
+"""Minimum speedup of bfloat16; below it the difference may be chance, and float32 is the safer choice."""
 _WORTH_ANOTHER_FORMAT = 1.05
 _BLOCK = 8
-"""Channels that oneDNN's kernels without AVX-512 take at a time."""
+"""Channels that oneDNN's kernels without AVX-512 process at a time."""
 
 
 class Pace(NamedTuple):
-    """How students are trained."""
+    """Precision and memory format of a training."""
 
     precision: Precision
     memory_format: MemoryFormat
@@ -44,13 +43,13 @@ PLAIN = Pace("float32", "contiguous")
 
 
 def paces_s(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> dict[Pace, float]:
-    """Seconds of a training step at each pace that there is; channels last only where there are kernels to lie so.
+    """Seconds of a training step at each available pace; channels last only for networks with suitable kernels.
 
-    The quickest of several, taken in turns: other programs only ever make a step slower, and what slows the processor
-    down for a moment slows all paces.
+    The fastest of several steps, with the paces taken in turns: other programs only ever slow a step down, and a
+    momentary slowdown then affects all paces.
 
     Args:
-        make: builds the network, where the inputs are: inputs to logits.
+        make: builds the network, from inputs to logits, on the inputs' device.
         inputs: one batch, in stored units.
         labels: int64 [batch].
     """
@@ -61,7 +60,7 @@ def paces_s(make: Callable[[], nn.Module], inputs: Tensor, labels: Tensor) -> di
 
 
 def fastest(times_s: dict[Pace, float]) -> Pace:
-    """The pace to train at, by what `paces_s` found: another than the plainest where it is clearly faster."""
+    """The pace to train at, given the times from `paces_s`: the plainest unless another is clearly faster."""
     plain, half = (_laid_out_best(times_s, precision) for precision in get_args(Precision))
     return _other_if_worth_it(times_s, plain, half, _WORTH_IT)
 
@@ -76,19 +75,19 @@ def _other_if_worth_it(times_s: dict[Pace, float], plain: Pace, other: Pace, wor
 
 
 def laid_out(network: nn.Module, memory_format: str) -> nn.Module:
-    """The same network, its kernels laid out so where they may be; "auto" that nobody has settled is contiguous."""
+    """The network in `memory_format`, if its kernels allow it; an unresolved "auto" is contiguous."""
     if memory_format != "channels_last" or not _may_lie_last(network):
         return network
-    to: Any = network.to  # of which stubs before PyTorch 2.15 do not say that it takes a memory format
+    to: Any = network.to  # stubs before PyTorch 2.15 lack the memory format
     last: nn.Module = to(memory_format=torch.channels_last)
     return last
 
 
 def _may_lie_last(network: nn.Module) -> bool:
-    """Whether there are kernels, and on a CPU none for which oneDNN writes past its memory with channels last.
+    """Whether there are kernels, and on a CPU none for which oneDNN writes out of bounds with channels last.
 
     Without AVX-512 it does so for the gradient of a 1x1 kernel with a stride and fewer than eight channels, such as
-    in a narrow resnet's short cut (https://github.com/uxlfoundation/oneDNN/issues/6035).
+    in a narrow resnet's shortcut (https://github.com/uxlfoundation/oneDNN/issues/6035).
     """
     kernels = [parameter for parameter in network.parameters() if parameter.dim() == 4]
     return bool(kernels) and (
@@ -115,22 +114,22 @@ def step_s(
     over_s: float = 0.0,
     least_steps: int = _LEAST_TIMED_STEPS,
 ) -> float:
-    """Seconds of a training step: the median, after a warm-up; AdamW on cross-entropy.
+    """Median seconds of a training step after a warm-up; AdamW on cross-entropy.
 
     Args:
         network: inputs to logits; its weights change.
         inputs: one batch, in stored units.
         labels: int64 [batch].
         precision: of the forward pass.
-        over_s: seconds to go on for; `least_steps`, if they take longer. A tenth of a second shows which of two paces
-            is faster, but not what an hour of it brings: a processor's speed changes from one such moment to another.
-        least_steps: how many are timed at the least.
+        over_s: seconds to measure for, unless `least_steps` take longer. A tenth of a second shows which of two paces
+            is faster, but does not predict an hour: a processor's speed changes from one moment to the next.
+        least_steps: minimum number of timed steps.
     """
     return median(*_taken_s([_Step(network, inputs, labels, precision)], over_s, least_steps))
 
 
 def _taken_s(steps: list[_Step], over_s: float, least_steps: int = _LEAST_TIMED_STEPS) -> list[tuple[float, ...]]:
-    """What each kind of step took, time after time, after a warm-up; one of each kind in turn."""
+    """Seconds of every repetition of each kind of step, after a warm-up; the kinds are taken in turns."""
     for step in steps * _WARM_UP_STEPS:
         step.taken_s()
     rounds_s = [[step.taken_s() for step in steps] for _ in range(least_steps)]
@@ -140,7 +139,7 @@ def _taken_s(steps: list[_Step], over_s: float, least_steps: int = _LEAST_TIMED_
 
 
 class _Step:
-    """A training step that can be taken over and over."""
+    """A training step that can be repeated."""
 
     def __init__(self, network: nn.Module, inputs: Tensor, labels: Tensor, precision: str):
         self._network, self._inputs = network, inputs
@@ -149,7 +148,7 @@ class _Step:
         self._context = forward_context(precision, inputs.device)
 
     def taken_s(self) -> float:
-        """Take it; the seconds that it took."""
+        """Take the step and return its seconds."""
         began_s = time.perf_counter()
         with self._context:
             logits = self._network(self._inputs)

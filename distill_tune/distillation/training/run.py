@@ -1,4 +1,4 @@
-"""One student's training between two epochs: student, optimizer, samples, schedules, and how an epoch is trained.
+"""The state of one student's training (student, optimizer, samples, schedules), and how it trains an epoch.
 
 If a process group exists, the student is data-parallel over it and reports are sums over all ranks.
 """
@@ -37,15 +37,15 @@ from distill_tune.distillation.training.written_out import is_written_out, writt
 from distill_tune.errors import TrainingError
 
 _GAP_BYTES = 1 << 30
-"""Of training samples that are looked at once more, unaugmented, for the gap."""
+"""Maximum bytes of training samples that are evaluated again, unaugmented, for the gap."""
 
 Checkpoint = dict[str, Any]
-"""`epoch`, `student`, `optimizer`, with losses on features `projector`: all that the next epoch depends on."""
+"""All that the next epoch depends on: `epoch`, `student`, `optimizer` and, with feature losses, `projector`."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is known after an epoch."""
+    """The result of an epoch."""
 
     report: dict[str, float]
     checkpoint: Callable[[], Checkpoint]
@@ -53,11 +53,11 @@ class Epoch:
     student: nn.Module
     """The bare student, not wrapped for data parallelism."""
     validation: Sums
-    """What the report's `val/...` were computed from."""
+    """The sums from which the report's `val/...` were computed."""
 
 
 class Run:
-    """All that a training holds; `loop.py` pulls one to its end, and `lanes/` trains several as one."""
+    """All that a training holds; `loop.py` trains one to the end, and `lanes/` trains several as one."""
 
     def __init__(self, config: Config, materials: Materials, seed: int, device: torch.device):
         self.config, self.materials, self.seed, self.device = config, materials, seed, device
@@ -87,11 +87,11 @@ class Run:
 
     @property
     def _has_parts_of_ones_own(self) -> bool:
-        """Whether a step may leave weights out: of a student, or a loss's projector, that is not known here."""
+        """Whether a step may leave weights unused, because the student or a loss's projector is user-defined."""
         return any(":" in name for name in (self.config.student.family, *self.objective.on_features))
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint."""
+        """Resume from a checkpoint."""
         self.student.load_state_dict(checkpoint["student"])
         if self.taught is not None:
             self.taught.terms.load_state_dict(checkpoint["projector"])
@@ -99,7 +99,7 @@ class Run:
         self.epoch = checkpoint["epoch"]
 
     def checkpoint(self) -> Checkpoint:
-        """What `restore` takes."""
+        """A checkpoint for `restore`."""
         states = {"student": self.student.state_dict(), "optimizer": self.optimizer.state_dict()}
         if self.taught is not None:
             states["projector"] = self.taught.terms.state_dict()
@@ -118,7 +118,7 @@ class Run:
             TrainingError: the loss is not finite.
         """
         self.epoch += 1
-        # What is drawn in an epoch, such as dropout, depends on nothing before it: a resumed epoch is the same epoch.
+        # An epoch's random draws, such as dropout, depend on nothing before it, so a resumed epoch is identical.
         torch.manual_seed(seed_of(self.seed, self.epoch, self.shard.rank, "training"))
         began_s, start_s = time.time(), time.perf_counter()
         losses = self._train()
@@ -132,9 +132,9 @@ class Run:
         checkpoint: Callable[[], Checkpoint],
         validated: tuple[Sums, float] | None = None,
     ) -> Epoch:
-        """The epoch that has just been trained, in `trained_s`: the student validated, and its report.
+        """Validate the student after an epoch that was trained in `trained_s`, and return the epoch's result.
 
-        `validated` is what came of that and how many seconds it took, where it has been done.
+        `validated` has the sums and seconds of the validation, if it has been done already.
 
         Raises:
             TrainingError: the loss is not finite.
@@ -175,7 +175,7 @@ class Run:
         return {"train/loss": total, **terms, "learning_rate": self.rates.now}
 
     def _learn(self, batch: Batch, batch_number: int) -> tuple[Tensor, LossTerms]:
-        """A batch's gradient, and with the last batch of a step the step."""
+        """Add a batch's gradient and, after the last batch of a step, take the step."""
         turn = self.steps.turn(batch_number)
         if turn.begins:
             self.optimizer.zero_grad()
@@ -195,9 +195,9 @@ class Run:
         return loss, terms
 
     def _answers(self, batch: Batch, batch_number: int) -> tuple[Tensor, Tensor | None, Mapping[str, Tensor]]:
-        """The student's and the teacher's logits, and the terms on features.
+        """The student's and the teacher's logits, and the feature terms.
 
-        The student runs first and a live teacher after it, but where the student's pass compares their features.
+        The student runs before a live teacher, unless the student's forward pass compares their features.
         """
         teacher_logits, features, on_features = batch.teacher_logits, batch.teacher_features, NO_FEATURES
         if self.taught is None:
@@ -219,7 +219,7 @@ class Run:
         self.limit_norm()
 
     def validation_sums(self) -> Sums:
-        """The student, as it is now, on the validation samples."""
+        """Evaluate the current student on the validation samples."""
         materials = self.materials
         if self.shard.world_size > 1:
             average_statistics(self.trained, self.shard.world_size)
@@ -242,7 +242,7 @@ class Run:
         return report | self._gap(metrics["accuracy"]) if self.epoch == self.config.search.max_epochs else report
 
     def _gap(self, validation_accuracy: float) -> dict[str, float]:
-        """Training minus validation accuracy after the last epoch: in eval mode, unaugmented, on at most as many."""
+        """Training accuracy, and its gap to validation: in eval mode, unaugmented, on at most as many samples."""
         labels, inputs = self.materials.labels, self.materials.train_inputs
         generator = torch.Generator().manual_seed(seed_of(self.seed, "gap"))
         most = min(len(self.materials.validation_labels), max(1, _GAP_BYTES // inputs[:1].nbytes))

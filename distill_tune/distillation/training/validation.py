@@ -1,11 +1,11 @@
 """Evaluating a student while it trains: sums and counts over workers, divided once.
 
-A mean of each worker's mean is wrong for uneven shards, so nothing is divided before everything is summed. The accuracy
-of the worst class is that of the worst group of Sagawa et al., "Distributionally Robust Neural Networks", 2020
-(https://arxiv.org/abs/1911.08731), with classes for groups.
+A mean of the workers' means is wrong for uneven shards, so nothing is divided before everything is summed. Worst-class
+accuracy is the worst-group accuracy of Sagawa et al., "Distributionally Robust Neural Networks", 2020
+(https://arxiv.org/abs/1911.08731), with classes as groups.
 
-PyTorch's inference mode is left out: a user's student may keep a tensor of a pass, such as a mask for so many samples,
-and could not train with it afterwards.
+PyTorch's inference mode is not used: a user-defined student may keep a tensor from a forward pass, such as a mask for
+that batch size, and could not train with it afterwards.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from distill_tune.evaluation.portions import samples_at_a_time
 
 @dataclass(frozen=True)
 class Sums:
-    """What an evaluation counts, so that several can be added before anything is divided."""
+    """The sums and counts of an evaluation, so that several can be added before anything is divided."""
 
     loss: float
     """Cross-entropy (nats), summed over samples."""
     agreed: float | None
-    """Samples that get the teacher's class; None without a teacher."""
+    """Samples for which student and teacher agree; None without a teacher."""
     hits: Tensor
-    """float64 [classes]: samples of each class that are right."""
+    """float64 [classes]: correctly classified samples of each class."""
     counts: Tensor
     """float64 [classes]: samples of each class."""
 
@@ -42,14 +42,14 @@ class Sums:
 
     @property
     def count(self) -> float:
-        """Samples."""
+        """Number of samples."""
         return self.counts.sum().item()
 
     @property
     def metrics(self) -> dict[str, float]:
-        """`accuracy`, `loss` (nats), `worst_class_accuracy`, `agreement`.
+        """`accuracy`, `loss` (nats), `worst_class_accuracy` and, with a teacher, `agreement`.
 
-        The last is there with a teacher; the one before it is the lowest over the classes that have samples.
+        `worst_class_accuracy` is the lowest over the classes that have samples.
         """
         present = self.counts > 0
         worst = (self.hits[present] / self.counts[present]).min().item()
@@ -67,12 +67,12 @@ def evaluate(
 
 @torch.no_grad()
 def sums_of(student: nn.Module, inputs: Tensor, labels: Tensor, teacher_logits: Tensor | None, shard: Shard) -> Sums:
-    """Over all workers' shards of the samples together.
+    """Evaluate a student on the samples, over all workers' shards together.
 
     Args:
-        student: stored-unit inputs to logits; left in eval mode.
-        inputs: [n, *input_shape], n >= 1, wherever they are.
-        labels: int64 [n], where the student is.
+        student: maps inputs in stored units to logits; left in eval mode.
+        inputs: [n, *input_shape], n >= 1, on any device.
+        labels: int64 [n], on the student's device.
         teacher_logits: [n, classes], or None.
         shard: this worker's part.
     """
@@ -91,7 +91,7 @@ def sums_of(student: nn.Module, inputs: Tensor, labels: Tensor, teacher_logits: 
 
 @torch.no_grad()
 def share_right(student: nn.Module, inputs: Tensor, labels: Tensor, shard: Shard) -> float:
-    """Accuracy alone, as `evaluate` has it; a logit that is not a number, which is its argmax, is never right."""
+    """Accuracy alone, as in `evaluate`; a sample with a NaN logit, which argmax would select, is never right."""
     student.eval()
     hits = torch.zeros((), dtype=torch.float64, device=labels.device)
     for rows in _portions(inputs, labels.device, shard):
@@ -103,18 +103,18 @@ def share_right(student: nn.Module, inputs: Tensor, labels: Tensor, shard: Shard
 
 
 def _portions(inputs: Tensor, device: torch.device, shard: Shard) -> Iterator[slice]:
-    """This worker's part of the samples, some at a time."""
+    """Slices of this worker's part of the samples."""
     step = samples_at_a_time(inputs.shape[1:], device.type)
     first, last = (len(inputs) * rank // shard.world_size for rank in (shard.rank, shard.rank + 1))
     return (slice(start, min(start + step, last)) for start in range(first, last, step))
 
 
 def _sums(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None, classes: int) -> Tensor:
-    """float64 [2 + classes]: cross-entropy, predictions that are the teacher's, and right predictions by class."""
+    """float64 [2 + classes]: cross-entropy, agreements with the teacher, and right predictions by class."""
     predicted = logits.argmax(1)
     right = predicted == labels
     agreed = right.sum() if teacher_logits is None else (predicted == teacher_logits.argmax(1)).sum()
     loss = F.cross_entropy(logits, labels, reduction="sum")
-    # By sums: what a mask picks, and `bincount`, have sizes for which the processor waits.
+    # Not by mask or `bincount`: the CPU would wait for the sizes of their results.
     by_class = torch.zeros(classes, dtype=torch.float64, device=labels.device).index_add_(0, labels, right.double())
     return torch.cat([torch.stack([loss.double(), agreed.double()]), by_class])

@@ -1,9 +1,9 @@
-"""Losses whose gradient by the logits is written down, so that a step's backward pass begins at the student's logits.
+"""Losses with hand-written gradients by the logits, so that a step's backward pass begins at the student's logits.
 
 The gradient of a cross-entropy is the difference of two distributions (Bishop, "Pattern Recognition and Machine
-Learning", 2006, section 4.3.4), and both are at hand when its value is. Going over some hundred logits costs next to
-nothing; telling PyTorch operation by operation to do so, and to go back again, costs a small student a third of its
-step. `lanes/terms.py` has the same for several students at once, whose logits lie otherwise. Any other loss is left to
+Learning", 2006, section 4.3.4), and both are known once its value is. Arithmetic on a few hundred logits costs next to
+nothing, but PyTorch's overhead per operation, forward and backward, costs a small student a third of its step.
+`lanes/terms.py` does the same for several students at once, with another memory layout of the logits. Other losses use
 autograd.
 """
 
@@ -21,15 +21,15 @@ from distill_tune.distillation.training.objective import LossTerms, Objective
 
 
 class WrittenOut(NamedTuple):
-    """The terms of one step, and where its backward pass begins."""
+    """The terms of one step, and the gradient at which its backward pass begins."""
 
     terms: LossTerms
     by_logits: Tensor
-    """[batch, classes]: the gradient of what is minimised."""
+    """[batch, classes]: the gradient of the minimised loss."""
 
 
 def is_written_out(objective: Objective) -> bool:
-    """Whether all that it minimises is; by the very class, for one that is derived from it may compute another term."""
+    """Whether all its terms have hand-written gradients; by exact class, as a subclass may compute something else."""
     return objective.is_plain and (not objective.has_soft or type(objective.loss) is SoftTargets)
 
 
@@ -37,13 +37,13 @@ def is_written_out(objective: Objective) -> bool:
 def written_out(
     objective: Objective, logits: Tensor, batch: Batch, teacher_logits: Tensor | None, progress: float
 ) -> WrittenOut:
-    """What `Objective.terms` says, and the gradient of their weighed sum.
+    """The same terms as `Objective.terms`, and the gradient of their weighted sum.
 
     Args:
         objective: one that `is_written_out`.
         logits: float32 [batch, classes].
-        batch: whose labels they are for.
-        teacher_logits: float32 [batch, classes]; may be None where `uses_teacher` is false.
+        batch: the batch of these logits.
+        teacher_logits: float32 [batch, classes]; may be None if `uses_teacher` is false.
         progress: 0 in the first step of a training, 1 in the last.
     """
     weight = objective.soft_weight(progress) if teacher_logits is not None and objective.has_soft else 0.0
@@ -72,14 +72,14 @@ def _labels_term(logits: Tensor, batch: Batch, smoothing: float, weight: float) 
 
 
 def _sides(batch: Batch) -> list[tuple[Tensor, Tensor | None]]:
-    """A label of each sample, int64 [batch, 1], and its share, [batch, 1]; None where all are 1. Mixed have two."""
+    """Labels, int64 [batch, 1], and their shares, [batch, 1] or None if all are 1; two pairs for mixed samples."""
     if batch.partner_labels is None or batch.share is None:
         return [_side(batch.labels, None, batch)]
     return [_side(batch.labels, batch.share, batch), _side(batch.partner_labels, 1 - batch.share, batch)]
 
 
 def _side(labels: Tensor, share: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """An unlabelled sample has any label, of which nothing counts."""
+    """One pair of `_sides`; an unlabelled sample gets an arbitrary label with share 0."""
     if batch.labelled_share < 1:
         known = (labels != UNLABELLED).float()
         labels, share = labels.clamp(min=0), known if share is None else share * known
@@ -92,7 +92,7 @@ def _mass(sides: list[tuple[Tensor, Tensor | None]]) -> Tensor | None:
 
 
 def _cross_entropies(logs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """[batch, 1]; as `F.cross_entropy` smooths, over all classes and the label's too."""
+    """[batch, 1]; like `F.cross_entropy`, spreads the smoothing over all classes, including the label's."""
     own = logs.gather(-1, labels)
     return own.neg_() if not smoothing else torch.lerp(own, logs.mean(-1, keepdim=True), smoothing).neg_()
 
