@@ -68,9 +68,7 @@ def _moments(network: nn.Module, layers: list[Layer], inputs: Tensor, section: s
     def keep(layer: Layer, made: Tensor) -> None:
         axis = -1 if weight_of(layer).dim() == 2 else 1  # a matrix acts on the last axis, a kernel on maps
         flat = made.movedim(axis, -1).flatten(0, -2)
-        found[layer.name] = torch.stack(
-            [flat.mean(0), flat.var(0, correction=0)]
-        )  # at once: an in-place ReLU may follow
+        found[layer.name] = torch.stack([flat.mean(0), flat.var(0, correction=0)])  # an in-place ReLU may follow
 
     with ExitStack() as hooks:
         for each in layers:

@@ -59,7 +59,7 @@ class Truncate(Initialisation):
     def _check_blocks(self, config: Config, shapes: Shapes) -> None:
         student = _built(Student.of(config.student), shapes)
         self._check_number(student, config.student.family)
-        if config.teacher.family is not None:  # before one is trained for nothing
+        if config.teacher.family is not None:  # checked before a teacher is trained for nothing
             self._compare(student, _built(Student.of(config.teacher), shapes).state_dict())
 
     def _check_number(self, student: nn.Module, family: str) -> None:
