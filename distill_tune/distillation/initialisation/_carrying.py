@@ -33,7 +33,7 @@ class Carried:
 
     @property
     def inherited_rows(self) -> dict[str, int]:
-        """Number of inherited first rows by name of the student's parameter; those that make the logits are left out."""
+        """Number of inherited first rows by the student's parameter name, without the layers that make the logits."""
         return {
             f"network.{pair.ours.name}.{name}": len(pair.units)
             for pair in self.pairs
