@@ -2,8 +2,9 @@
 
 They are stored next to the logits (`outputs.py`), one folder per layer, named after the views and the layer, with
 checksums and one Arrow file per view, memory-mapped by all workers. Numbers are float16, with an error of at most 2^-11
-(0.05 %) of each, or 3e-8 if that is more; a view with a number beyond 65,504 is stored as float32. Large maps are average-pooled
-first: see `features/tap.py`, `bounded`. It costs one more run of the teacher over the views, for all layers together.
+(0.05 %) of each, or 3e-8 if that is more; a view with a number beyond 65,504 is stored as float32. Large maps are
+average-pooled first (`bounded` in `features/tap.py`). All layers together cost one more run of the teacher over the
+views.
 """
 
 from __future__ import annotations
