@@ -129,7 +129,7 @@ def leave_weights(folder: Path, space: Space, teacher: nn.Module) -> None:
 
 
 def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teacher: nn.Module) -> None:
-    """Check that the weights are those of `teacher.family` and make the same network, as a teacher trained here's do.
+    """Check that the weights are those of `teacher.family` and make the same network; always so if trained here.
 
     Raises:
         TeacherError: they are not, or do not.

@@ -30,7 +30,7 @@ from distill_tune.evaluation.portions import device_of
 from distill_tune.registry import closest
 
 _LISTED = 40
-"""Most names of layers that an error lists."""
+"""Maximum number of layers that an error lists."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def anatomy_of(module: nn.Module, input_shape: tuple[int, ...]) -> Anatomy:
 def _as_written() -> AbstractContextManager[Any]:
     """Run compiled modules eagerly: code compiled now would contain these hooks, and miss later ones.
 
-    Unless TorchDynamo, which takes most of a second to import, is loaded, nothing can be compiled.
+    Unless TorchDynamo is loaded, nothing is compiled, and importing it takes most of a second.
     """
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
@@ -115,8 +115,8 @@ def _see(watch: Watch, name: str) -> Any:
 def _head(watch: Watch) -> int:
     """Index in `watch.order` of the layer that makes the logits; the length of `watch.order` if none is known to.
 
-    Whatever follows it (a softmax, a scale, a mean over places) sees the logits and is not a feature. It is the last
-    linear or convolutional layer, if that has as many channels as there are classes.
+    Whatever follows it (a softmax, a scale, a mean over places) sees the logits and is not a feature. The layer is the
+    last linear or convolutional one, if that has as many channels as there are classes.
     """
     layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
     last = max(
@@ -160,7 +160,7 @@ def _read(watch: Watch, own_level: list[str]) -> Anatomy:
 
 
 def _features(watch: Watch, names: Sequence[str]) -> dict[str, Tensor]:
-    """Features from the first layer with weights on."""
+    """Features of the named modules, from the first with weights on."""
     has_weights, found = False, dict[str, Tensor]()
     for name in names:
         has_weights = has_weights or next(watch.modules[name].parameters(), None) is not None

@@ -17,7 +17,7 @@ class Pairing:
     teacher: tuple[str, ...]
     student_shapes: tuple[Shape, ...]
     teacher_shapes: tuple[Shape, ...]
-    """In which the teacher's features are stored."""
+    """Shapes in which the teacher's features are stored."""
 
 
 def paired(name: str, loss: FeatureLoss, student: Anatomy, teacher: Anatomy, family: str | None = None) -> Pairing:

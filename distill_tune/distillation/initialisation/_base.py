@@ -71,7 +71,7 @@ class Initialisation(Options):
         check_reading(config.student.init, shapes.input_shape, teacher)
 
     def reads_family(self, config: Config) -> bool:
-        """Whether it assumes that the teacher's weights are of `teacher.family`; called if `needs_teacher`."""
+        """Whether it assumes that the teacher's weights are those of `teacher.family`; called if `needs_teacher`."""
         return True
 
     @abstractmethod

@@ -31,7 +31,7 @@ def match_teacher(carried: Carried, teacher: nn.Module, student: nn.Module, inpu
         carried: the layers and units that have been carried over.
         teacher: in eval mode.
         student: on the same device.
-        inputs: [n, *input_shape], in stored units; at most 512 evenly spaced ones are used, fewer of photographs.
+        inputs: [n, *input_shape], in stored units; at most 512 evenly spaced ones are used, fewer if images are large.
 
     Raises:
         ConfigError: the family's wiring has a layer that does not run.

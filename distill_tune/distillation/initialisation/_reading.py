@@ -44,7 +44,7 @@ def check_reading(init: str, input_shape: tuple[int, ...], teacher: nn.Module) -
 
 
 def _fitted(theirs: Tensor, channels: int) -> Tensor | None:
-    """The teacher's values as [channels, ...]; None if it has another number of them, not all alike."""
+    """The teacher's values as [channels, ...], repeated if all are alike; None if they do not fit."""
     if len(theirs) == channels:
         return theirs
     first = theirs[:1]

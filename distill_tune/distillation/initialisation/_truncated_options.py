@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _Options = dict[str, Any]
 _Fits = Callable[[_Options], bool]
-"""Whether the student with these options replaced has first layers of the teacher's shapes."""
+"""Whether the student, updated with these options, has first layers of the teacher's shapes."""
 
 
 def way_to_fit(config: Config, shapes: Shapes, layers: int) -> str:

@@ -141,7 +141,7 @@ def _shown(layers: Sequence[str], shapes: Sequence[Shape]) -> str:
 
 
 def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:
-    """Students at the edges of each family: all ranges at their first corner, all at their last, each at those between.
+    """Students at the edges of each family: all ranges at their first corner, all at their last, or one at another.
 
     Layers found automatically are paired from the end, so a student in between pairs the same as one of these.
     """

@@ -198,7 +198,7 @@ def _check_trained_here(section: TeacherConfig, dataset: Dataset) -> None:
 def how_good_the_teacher_is(
     outputs: Sequence[Path], datasets: Sequence[Dataset], name: str, has_network: bool = True
 ) -> str:
-    """A line with the teacher's validation accuracy, a warning if it is no better than the commonest class.
+    """A message with the teacher's validation accuracy; a warning if it is no better than the commonest class.
 
     With folds there is one teacher per fold, and their validation samples are pooled.
 
@@ -237,7 +237,7 @@ def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
 
 
 def check_fold(config: Config, dataset: Dataset, number: int, shape: tuple[int, ...]) -> None:
-    """Refuse a fold of a table that lacks features which a teacher that is not trained here reads.
+    """Refuse a fold of a table that lacks features if a network that is not trained here reads those of all rows.
 
     Raises:
         TeacherError: `shape`, of a row without fold `number`, differs from that of the whole data.

@@ -28,7 +28,7 @@ _OF_A_TEACHER = re.compile(rf"^teacher\.|\bteacher\.(?=(?:{'|'.join(map(re.escap
 
 @contextmanager
 def said_of_the_teacher() -> Iterator[None]:
-    """Re-raise the training loop's errors about its student as errors about the teacher."""
+    """Re-raise the training loop's errors, in which the teacher is the student, as errors about the teacher."""
     try:
         yield
     except ConfigError as error:
