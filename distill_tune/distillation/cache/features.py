@@ -1,9 +1,10 @@
-"""The teacher's features, cached: for every view of every training sample, the layers that losses of the space ask for.
+"""Cache the teacher's features: for every view of every training sample, those of the layers that losses need.
 
-They lie beside the logits (`outputs.py`), a folder a layer, named after the views and the layer, with an Arrow
-file a view, mapped by all workers, and checksums. Numbers are float16, off by at most 2^-11 (0.05 %) of each, or 3e-8
-where that is more; in a view with a number beyond 65,504, float32 from there on. Large maps are averaged down first:
-see `features/tap.py`, `bounded`. Making them costs one more run of the teacher over the views, for all layers together.
+They are stored next to the logits (`outputs.py`), one folder per layer, named after the views and the layer, with
+checksums and one Arrow file per view, memory-mapped by all workers. Numbers are float16, with an error of at most 2^-11
+(0.05 %) of each, or 3e-8 if that is more; a view with a number beyond 65,504 is stored as float32. Large maps are
+average-pooled first (`bounded` in `features/tap.py`). All layers together cost one more run of the teacher over the
+views.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ from distill_tune.room import check_room, in_bytes
 from distill_tune.teachers import LoadedTeacher, Say
 
 ANATOMY = "anatomy.json"
-"""In the teacher's folder: what layers it has."""
+"""File in the teacher's folder that lists its layers."""
 _FORMAT = 3
-"""Raised when files look different, or the same layer is kept in another shape."""
+"""Incremented when the file format, or the shape in which a layer is stored, changes."""
 _BYTES = 2
 
 
 def feature_bytes(anatomy: Anatomy, layers: Sequence[str], samples: int, views: int) -> int:
-    """Bytes that the features of some of a teacher's layers take on disk, for so many samples in so many views."""
+    """Size on disk of the features of a teacher's layers, for `samples` samples in `views` views."""
     return samples * views * _BYTES * sum(prod(anatomy.kept().shapes[layer]) for layer in layers)
 
 
@@ -62,7 +63,7 @@ def announce_features(
     layers: Sequence[str],
     say: Say,
 ) -> None:
-    """Say how large the features are that are still to be made, of all augmentations of a space together.
+    """Report the size of the features still to be computed, for all augmentations of a space together.
 
     Raises:
         ConfigError: the disk has no room for them.
@@ -79,13 +80,13 @@ def announce_features(
 
 
 def features_folder(teacher_folder: Path, config: Config, layer: str, sources: Mapping[str, str] | None = None) -> Path:
-    """Where the features of one layer are, for the views of this configuration; `sources` as in `outputs_folder`."""
+    """The folder of one layer's features for the views of this configuration; `sources` as in `outputs_folder`."""
     what = json.dumps([_FORMAT, outputs_folder(teacher_folder, config, sources).name, layer])
     return teacher_folder / f"{FEATURES}{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
 def missing_features(teacher_folder: Path, config: Config, layers: Sequence[str]) -> list[str]:
-    """Those of a teacher's layers whose features are still to be made, or made again."""
+    """The teacher's layers whose features are missing or damaged."""
     needed = layers if number_of_views(config) else []
     return [layer for layer in needed if not outputs_are_whole(features_folder(teacher_folder, config, layer))]
 
@@ -98,7 +99,7 @@ def write_features(
     layers: Sequence[str],
     say: Say,
 ) -> None:
-    """Run the teacher over every view once more and keep what these layers put out.
+    """Run the teacher over every view once more and store the outputs of these layers.
 
     Raises:
         TeacherError: a number is not finite.
@@ -129,7 +130,7 @@ def _features(
     channels_last: Collection[str],
     seen: Callable[[int], None],
 ) -> list[np.ndarray]:
-    """Each layer's features in one view: float16 [samples, *shape], or float32 where a number does not fit."""
+    """Each layer's features in one view: float16 [samples, *shape], or float32 if a number does not fit."""
     assert teacher.module is not None
     tap, where = Tap(teacher.module, layers, channels_last), views.place_for(device_of(teacher.module))
     found: list[np.ndarray] = []
@@ -169,22 +170,22 @@ class TeacherFeatures:
         device: torch.device | str = "cpu",
         sources: Mapping[str, str] | None = None,
     ):
-        """Map the files; `sources` as in `outputs_folder`.
+        """Memory-map the files; `sources` as in `outputs_folder`.
 
         Raises:
-            CacheError: a layer's are missing or damaged.
+            CacheError: a layer's files are missing or damaged.
         """
         self._device = torch.device(device)
         folders = [features_folder(teacher_folder, config, layer, sources) for layer in layers]
         self._views = [list(_views(folder, number_of_views(config))) for folder in folders]
         self.sample_bytes = sum(4 * views[0][0].numel() for views in self._views if views)
-        """Bytes of one sample in one view, all layers together, as they are compared."""
+        """Bytes of one sample in one view, all layers together, in float32 as they are compared."""
         whole = sum(view.numel() * view.element_size() for views in self._views for view in views)
         if whole <= ON_DEVICE_BYTES:
             self._views = [[view.to(self._device) for view in views] for views in self._views]
 
     def at(self, view: int, index: Tensor) -> tuple[Tensor, ...]:
-        """float32 [batch, *shape] of each layer, in their order, for the samples at `index` (int64 [batch])."""
+        """float32 [batch, *shape] for each layer in order, for the samples at `index` (int64 [batch])."""
         return tuple(gathered(views[view], index, self._device).float() for views in self._views)
 
 

@@ -1,4 +1,4 @@
-"""Where a teacher's outputs are: folders named after what they depend on, and trusted only with their checksums."""
+"""The folders of a teacher's outputs: named after what they depend on, and trusted only if their checksums match."""
 
 import hashlib
 import json
@@ -13,15 +13,15 @@ from distill_tune.registry import AUGMENTATIONS
 from distill_tune.users_code import source_of
 
 VIEWS, FEATURES = "views-", "features-"
-"""How the names of folders in a teacher's own begin, in which are its outputs."""
+"""Prefixes of the folders of outputs within a teacher's folder."""
 _FORMAT = 2
-"""Raised when the same augmentation shows other views, the same teacher gives other logits, or files look different."""
+"""Incremented when an augmentation's views, a teacher's logits or the file format change."""
 _CHECKSUMS = "checksums.json"
 _DEFAULT_VIEWS = 8
 
 
 def number_of_views(config: Config) -> int:
-    """`teacher.views`, or enough for the first epochs; one where nothing changes the data, none for a live teacher."""
+    """`teacher.views`, or enough for the first epochs; 1 if nothing changes the data, 0 for a live teacher."""
     if config.teacher.mode == "live":
         return 0
     if not any(config.augmentation.amounts.values()):
@@ -30,25 +30,25 @@ def number_of_views(config: Config) -> int:
 
 
 def views_of_augmentation(config: Config) -> int:
-    """How many views a cached teacher labels where an augmentation changes the data."""
+    """Number of views that a cached teacher labels if an augmentation changes the data."""
     return config.teacher.views or min(_DEFAULT_VIEWS, config.search.max_epochs * config.data.passes)
 
 
 def own_sources(configs: Iterable[Config]) -> dict[str, str]:
-    """By name, the source of each augmentation of the user's own: as it was when this process first asked."""
+    """The source code of each custom augmentation by name, as it was when this process first read it."""
     names = {name for config in configs for name in config.augmentation.amounts if ":" in name}
     kinds: dict[str, Any] = {name: AUGMENTATIONS.get(name) for name in names}
     return {name: _source_of(kind) for name, kind in kinds.items()}
 
 
 _source_of = lru_cache(maxsize=64)(source_of)
-"""Asked once a process: whoever edits the file meanwhile changes neither what is loaded nor where its outputs are."""
+"""Read once per process: editing the file meanwhile changes neither the loaded code nor the folder of its outputs."""
 
 
 def outputs_folder(teacher_folder: Path, config: Config, sources: Mapping[str, str] | None = None) -> Path:
-    """Where the outputs for this augmentation and number of views are; a live teacher's are the same for all.
+    """The folder of the outputs for this augmentation and number of views; a live teacher has one for all.
 
-    `sources` are those that `own_sources` gave where the outputs were made; unless given, they are asked for here.
+    `sources` is the result of `own_sources` in the process that wrote the outputs; by default it is read here.
     """
     sources = own_sources([config]) if sources is None else sources
     count = number_of_views(config)
@@ -60,7 +60,7 @@ def outputs_folder(teacher_folder: Path, config: Config, sources: Mapping[str, s
 
 
 def outputs_are_whole(folder: Path) -> bool:
-    """Whether the outputs are there and match their checksums."""
+    """Whether the outputs exist and match their checksums."""
     try:
         checksums = json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8"))
         return bool(checksums) and all(sha256_of(folder / name) == kept for name, kept in checksums.items())
@@ -69,6 +69,6 @@ def outputs_are_whole(folder: Path) -> bool:
 
 
 def write_checksums(folder: Path) -> None:
-    """Write what `outputs_are_whole` compares the folder's Arrow files with."""
+    """Write the checksums of the folder's Arrow files for `outputs_are_whole`."""
     checksums = {path.name: sha256_of(path) for path in sorted(folder.glob("*.arrow"))}
     (folder / _CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")

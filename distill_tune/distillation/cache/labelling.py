@@ -1,4 +1,4 @@
-"""A teacher asked for its logits, some samples at a time."""
+"""Compute a teacher's logits, some samples at a time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import prod
@@ -17,18 +17,18 @@ from distill_tune.teachers.mixing import Mix
 
 
 class Runner:
-    """Runs a teacher over portions of inputs; this one in this process, where the teacher is."""
+    """Runs a teacher over portions of inputs; this class does so in this process, on the teacher's device."""
 
     def at_a_time(self, module: nn.Module, sample_shape: Sequence[int]) -> int:
-        """How many samples of this shape are a portion."""
+        """Number of samples of this shape in a portion."""
         return at_a_time(module, sample_shape)
 
     def device(self, module: nn.Module) -> torch.device:
-        """Where portions are read."""
+        """The device on which portions are read."""
         return device_of(module)
 
     def run(self, module: nn.Module, portions: Iterable[Tensor]) -> Iterator[Tensor]:
-        """float32 [portion, classes] of each, in their order, on the CPU.
+        """float32 [portion, classes] for each portion, in order, on the CPU.
 
         Raises:
             TeacherError: a logit is not finite.
@@ -44,7 +44,7 @@ def label_view(
     seen: Callable[[int], None],
     runner: Runner,
 ) -> Iterator[Tensor]:
-    """float32 [portion, classes]: the teacher's logits for one view of samples that are in rows [n] of the source.
+    """float32 [portion, classes]: the teacher's logits for one view of the samples at `source_rows` [n] of the source.
 
     Raises:
         TeacherError: a logit is not finite.
@@ -64,7 +64,7 @@ def label_view(
 
 
 def label_inputs(teacher: LoadedTeacher, inputs: np.ndarray, source_rows: np.ndarray) -> np.ndarray:
-    """float32 [n, classes]: the teacher's logits for inputs as they are.
+    """float32 [n, classes]: the teacher's logits for inputs without augmentation.
 
     Raises:
         TeacherError: a logit is not finite.
@@ -81,13 +81,13 @@ def label_inputs(teacher: LoadedTeacher, inputs: np.ndarray, source_rows: np.nda
 
 
 def _mixed(teacher: LoadedTeacher, mix: Mix, inputs: np.ndarray, source_rows: np.ndarray) -> np.ndarray:
-    """As `label_inputs`, of some samples: the logits of all members are in memory at once."""
+    """As `label_inputs`, for a portion: the logits of all members are in memory at once."""
     logits = {name: label_inputs(teacher.members[name], inputs, source_rows) for name in mix.weights}
     return np.asarray(mix.of({name: torch.from_numpy(each) for name, each in logits.items()}).numpy())
 
 
 def at_a_time(module: nn.Module, sample_shape: Sequence[int], device: str | None = None) -> int:
-    """How many samples of this shape a teacher sees at once, where it is; it may make larger images of them first."""
+    """Samples of this shape that a teacher runs at once on its device; it may resize them to larger images first."""
     made: list[Any] = [getattr(part, "reads", None) for part in module.modules()]
     shapes = [sample_shape, *(shape for shape in made if isinstance(shape, tuple))]
     return samples_at_a_time(max(shapes, key=prod), device or device_of(module).type)
@@ -95,14 +95,14 @@ def at_a_time(module: nn.Module, sample_shape: Sequence[int], device: str | None
 
 @torch.inference_mode()
 def logits_of(module: nn.Module, inputs: Tensor) -> Tensor:
-    """float32 [portion, classes]: of inputs in stored units, wherever the module is.
+    """float32 [portion, classes] on the CPU: logits for inputs in stored units, computed on the module's device.
 
     Raises:
         TeacherError: a logit is not finite.
     """
-    its_own = inputs.to(device_of(module), copy=True)  # a user's own module may write into a mapped file
-    made: Tensor = module(its_own).to("cpu", torch.float32, copy=True)  # it may write the next portion's over them
-    logits = made if made.dim() > 1 else made.unsqueeze(0)  # of a single sample, whose axis a `squeeze()` takes off
+    its_own = inputs.to(device_of(module), copy=True)  # a custom module may write into a mapped file
+    made: Tensor = module(its_own).to("cpu", torch.float32, copy=True)  # the next portion's may overwrite them
+    logits = made if made.dim() > 1 else made.unsqueeze(0)  # a `squeeze()` drops the axis of a single sample
     if not logits.isfinite().all():
         raise TeacherError("teacher: one of its logits is not a finite number; check its weights and its input range.")
     return logits

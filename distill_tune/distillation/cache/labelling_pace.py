@@ -1,7 +1,7 @@
-"""How fast a teacher labels, and on how many threads: two that share a portion wait for each other after every layer.
+"""Measure how fast a teacher labels, and on how many threads: threads that share a portion synchronise at every layer.
 
-Where others keep the cores busy, that wait is for the operating system to let the other one go on, and a network can
-be forty times as slow on all threads as on one.
+If other processes keep the cores busy, each wait lasts until the operating system schedules the other thread, and a
+network can be forty times as slow on all threads as on one.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from distill_tune.evaluation.portions import device_of
 from distill_tune.threads import faster_threads, threads
 
 _A_FEW, _QUICK_S = 32, 0.1
-"""A large network takes seconds for a hundred samples; one that is quick with a few is timed with more."""
+"""A large network takes seconds for a hundred samples; one that is quick on a few is timed on more."""
 
 
 @contextmanager
 def threads_that_label_fastest(module: nn.Module | None, inputs: np.ndarray) -> Iterator[float]:
-    """So many within the block, which is told the seconds a sample; without a network these are none.
+    """Use the fastest number of threads within the block; yield the seconds per sample, 0 without a network.
 
-    Arguments as of `labelling_s`.
+    Arguments as for `labelling_s`.
     """
     if module is None:
         yield 0.0
@@ -43,11 +43,11 @@ def threads_that_label_fastest(module: nn.Module | None, inputs: np.ndarray) -> 
 
 
 def labelling_s(module: nn.Module, inputs: np.ndarray) -> float:
-    """Seconds a sample, where the network is, after a look that loads kernels.
+    """Seconds per sample on the network's device, after a warm-up pass that loads kernels.
 
     Args:
-        module: in whatever mode, in which it is left.
-        inputs: [samples, *input_shape] in stored units; of these some are looked at.
+        module: in any mode, which is restored.
+        inputs: [samples, *input_shape] in stored units; only some are used.
     """
     some = inputs[: at_a_time(module, inputs.shape[1:])]
     few, many = (torch.from_numpy(each.copy()) for each in (some[:_A_FEW], some))

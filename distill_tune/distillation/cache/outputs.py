@@ -1,9 +1,9 @@
-"""The teacher runs once: its raw logits for every view of every training sample, memory-mapped by all workers.
+"""Run the teacher once and cache its raw logits for every view of every training sample, memory-mapped by all workers.
 
-Raw logits, never softened probabilities: the temperature is searched. A file belongs to one teacher, one data set, one
-augmentation and one number of views; all of them are in its folder's name, so a change of any of them is another file.
-Storing many replayable views is the compromise between one fixed view, on which a student overfits, and a teacher that
-runs beside every student (Beyer et al. 2022, https://arxiv.org/abs/2106.05237; Wu et al., "TinyViT", 2022,
+Logits are stored raw, never as softened probabilities, since the temperature is searched. A file belongs to one
+teacher, one data set, one augmentation and one number of views; its folder's name depends on all of them. Storing many
+replayable views is a compromise between one fixed view, on which a student overfits, and running the teacher alongside
+every student (Beyer et al. 2022, https://arxiv.org/abs/2106.05237; Wu et al., "TinyViT", 2022,
 https://arxiv.org/abs/2207.10666).
 """
 
@@ -30,33 +30,33 @@ from distill_tune.teachers.probabilities import refuse_probabilities
 
 TRAIN, VALIDATION = "train.arrow", "validation.arrow"
 _VIEW, _INDEX, _TAIL = "view_", "index_", "tail_"
-"""How the names of columns begin; the last two are there where not all logits are kept."""
+"""Prefixes of column names; the last two exist only if not all logits are kept."""
 
 
 class Outputs(Protocol):
-    """What a training reads of what was said by a teacher that has run; of one here, of several in `mixed.py`."""
+    """What a training reads of a teacher's outputs: one teacher's in this file, several teachers' in `mixed.py`."""
 
     folder: Path
-    """For messages: where they are, of several the first's."""
+    """Their folder, for messages; of several teachers the first's."""
     validation: Tensor
     """float32 [validation samples, classes]."""
 
     @property
     def num_views(self) -> int:
-        """How many views of each sample are labelled; 0 where the teacher runs live."""
+        """Number of views of each sample that are labelled; 0 if the teacher runs live."""
 
     def logits(self, view: int) -> Tensor:
-        """float32 [visible training samples, classes], raw; `take` where some samples do."""
+        """float32 [visible training samples, classes], raw; use `take` for some samples only."""
 
     def take(self, view: int, index: Tensor) -> Tensor:
-        """float32 [batch, classes], raw: of the samples at `index`, int64 [batch]."""
+        """float32 [batch, classes], raw, for the samples at `index`, int64 [batch]."""
 
 
 class TeacherOutputs:
     """The cached logits of one teacher for one augmentation."""
 
     def __init__(self, folder: Path, device: torch.device | str = "cpu"):
-        """Map the files that `write_outputs` left in `folder`.
+        """Memory-map the files that `write_outputs` wrote to `folder`.
 
         Raises:
             CacheError: they are missing or damaged.
@@ -72,16 +72,16 @@ class TeacherOutputs:
 
     @property
     def num_views(self) -> int:
-        """How many views of each sample the teacher has labelled; 0 where it runs live."""
+        """Number of views of each sample that the teacher has labelled; 0 if it runs live."""
         return len(self._views)
 
     def logits(self, view: int) -> Tensor:
-        """float32 [visible training samples, classes], raw; `take` where some samples do."""
+        """float32 [visible training samples, classes], raw; use `take` for some samples only."""
         found = self._views[view]
         return found if isinstance(found, Tensor) else found.dense()
 
     def take(self, view: int, index: Tensor) -> Tensor:
-        """float32 [batch, classes], raw: of the samples at `index`, int64 [batch]."""
+        """float32 [batch, classes], raw, for the samples at `index`, int64 [batch]."""
         found = self._views[view]
         if isinstance(found, Tensor):
             return gathered(found, index, self._device)
@@ -96,12 +96,12 @@ def _view(columns: dict[str, Tensor], name: str, classes: int) -> Tensor | Spars
 def write_outputs(
     folder: Path, config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say, runner: Runner | None = None
 ) -> None:
-    """Run the teacher over the validation samples as they are, and over every view of the training samples.
+    """Run the teacher over the unaugmented validation samples and over every view of the training samples.
 
-    The folder appears when it is whole; two programs may make it at a time. `runner` runs it over the views.
+    The folder appears once it is complete; two programs may write it at the same time. `runner` labels the views.
 
     Raises:
-        TeacherError: a logit is not finite, or they are no logits.
+        TeacherError: a logit is not finite, or the outputs are probabilities.
     """
     validation = dataset.split("validation")
     logits = label_inputs(teacher, validation.inputs, validation.index)
@@ -114,7 +114,7 @@ def write_outputs(
 
 
 def _label_train(config: Config, dataset: Dataset, teacher: LoadedTeacher, say: Say, runner: Runner) -> Arrays:
-    """Name of a view to float32 [visible samples, classes]."""
+    """Columns of all views, each of [visible samples, ...]; see `_cut`."""
     train = dataset.split("train")
     source_rows = train.index[visible_rows(dataset).numpy()]
     views, count, classes = training_views(config, dataset), number_of_views(config), len(dataset.classes)
@@ -129,7 +129,7 @@ def _label_train(config: Config, dataset: Dataset, teacher: LoadedTeacher, say: 
 
 
 def _columns(name: str, portions: Iterator[Tensor], samples: int, keep: int | None) -> Arrays:
-    """The columns of one view, filled portion by portion; each is cut short before the next is made."""
+    """The columns of one view, filled portion by portion; each portion is truncated before the next is computed."""
     columns, filled = Arrays(), 0
     for portion in portions:
         for column, values in _cut(name, portion, keep).items():
@@ -152,7 +152,7 @@ def _cut(name: str, logits: Tensor, keep: int | None) -> Arrays:
 
 
 def _in_words(keep: int | None, classes: int, labelled: int) -> str:
-    """What is left out, where something is."""
+    """How many logits are kept, as a message; empty if all are."""
     if keep is None:
         return ""
     all_mb, kept_mb = (labelled * sample_bytes(classes, k) / 1e6 for k in (None, keep))

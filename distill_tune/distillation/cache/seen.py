@@ -1,4 +1,4 @@
-"""What of the training split a student may see, and in which views; tensors on the memory of mapped files."""
+"""The training samples that a student may see, and their views; tensors that share the memory of mapped files."""
 
 import numpy as np
 import torch
@@ -9,12 +9,12 @@ from distill_tune.data import Dataset
 from distill_tune.distillation.views import Views
 
 ON_DEVICE_BYTES = 1 << 30
-"""What a trial reads of one teacher's logits, or features, up to this size is copied to its GPU; more is read from the
-files part by part."""
+"""A teacher's logits or features up to this size are copied to a trial's GPU; larger ones are read from the files part
+by part."""
 
 
 def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """A tensor on the array's own memory, which may be a read-only file's; on another device, a copy."""
+    """A tensor that shares the array's memory, which may be a read-only file's; on another device, a copy."""
     return torch.from_dlpack(array).to(device)  # type: ignore[attr-defined]
 
 
@@ -25,17 +25,17 @@ def visible_rows(dataset: Dataset) -> Tensor:
 
 
 def num_visible(dataset: Dataset) -> int:
-    """Samples of the training split that the student may see."""
+    """Number of training samples that the student may see."""
     return len(visible_rows(dataset))
 
 
 def at_rows(tensor: Tensor, rows: Tensor) -> Tensor:
-    """`tensor[rows]` for distinct, ascending rows; without a copy where they are all."""
+    """`tensor[rows]` for distinct, ascending rows; without a copy if these are all rows."""
     return tensor if len(rows) == len(tensor) else tensor[rows]
 
 
 def training_views(config: Config, dataset: Dataset) -> Views:
-    """The samples that the student may see, in the order of `visible_rows`, as this configuration augments them."""
+    """Views of the samples that the student may see, in the order of `visible_rows`, augmented as configured."""
     train = dataset.split("train")
     inputs = at_rows(as_tensor(train.inputs), visible_rows(dataset))
     return Views(config.augmentation, inputs, dataset.mean, config.data.seed)

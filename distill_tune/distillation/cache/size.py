@@ -1,4 +1,4 @@
-"""How large the teacher's cache will be: known from shapes alone, and said before anything of it is built."""
+"""The size of the teacher's cache, computed from shapes alone and reported before any of it is built."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from distill_tune.teachers import Say
 
 @dataclass(frozen=True)
 class CacheSize:
-    """What the teacher is run over, for all augmentations of a space together."""
+    """What the teacher labels, for all augmentations of a space together."""
 
     views: int
     samples: int
-    """That the student may see."""
+    """Training samples that the student may see."""
     classes: int
     validation_samples: int
-    """Labelled as they are, once for each augmentation."""
+    """Labelled unaugmented, once per augmentation."""
     augmentations: int = 1
     keep: int | None = None
-    """Logits of a view that are kept; None: all."""
+    """Number of logits kept per sample and view; None: all."""
 
     @classmethod
     def of(cls, variants: list[Config], dataset: Dataset) -> CacheSize:
-        """The size for configurations that differ in their augmentation."""
+        """The size for configurations that differ only in their augmentation."""
         classes = len(dataset.classes)
         return cls(
             sum(map(number_of_views, variants)),
@@ -43,30 +43,30 @@ class CacheSize:
 
     @property
     def num_bytes(self) -> int:
-        """On disk, and in memory while it is built."""
+        """Size on disk, and in memory while it is built."""
         whole = self.augmentations * self.validation_samples * sample_bytes(self.classes, None)
         return self.views * self.samples * sample_bytes(self.classes, self.keep) + whole
 
     def __str__(self) -> str:
-        """For people: "the teacher's cache: 120 views x 1,437 samples x 10 classes, 6.9 MB"."""
+        """A message: "the teacher's cache: 120 views x 1,437 samples x 10 classes, 6.9 MB"."""
         return f"the teacher's cache: {self.counts}, {in_bytes(self.num_bytes)}"
 
     @property
     def counts(self) -> str:
-        """What it is a product of: "120 views x 1,437 samples x 10 classes"."""
+        """Its factors: "120 views x 1,437 samples x 10 classes"."""
         of_each = "" if self.keep is None else f"{self.keep:,} of "
         return f"{_count(self.views, 'view')} x {_count(self.samples, 'sample')} x {of_each}{self.classes:,} classes"
 
     @property
     def way_out(self) -> str:
-        """What makes it smaller, where something can."""
+        """How to make it smaller; empty if nothing can."""
         return "lower teacher.views, " if self.views > self.augmentations else ""
 
     def announce(self, folder: Path, say: Say) -> None:
-        """Say it, unless the disk of `folder` has no room for it.
+        """Report the size if the disk of `folder` has room for it.
 
         Raises:
-            ConfigError: it has not.
+            ConfigError: it has no room.
         """
         check_room(folder, self.num_bytes, f"the teacher's cache ({self.counts})", self.way_out)
         say(str(self))

@@ -1,8 +1,7 @@
-"""The teacher's weights where workers find them: a safetensors file in the teacher's folder, mapped when it is read.
+"""Share the teacher's weights with workers: a safetensors file in the teacher's folder, memory-mapped when it is read.
 
-It is written once, by the program that prepared the teacher, and only if a student of the space begins with them or is
-held to their norm. The program compares a file that it finds with the teacher itself, tensor by tensor, and writes it
-again where they differ.
+It is written once, by the program that prepared the teacher, and only if a student of the space begins with the weights
+or is held to their norm. An existing file is compared with the teacher tensor by tensor, and rewritten if they differ.
 """
 
 from __future__ import annotations
@@ -30,18 +29,18 @@ _SAMPLES = 8
 _CLOSE = 1e-3
 """As in `teachers/_keras_weights.py`."""
 _NORM = "norm"
-"""The key in the file's metadata."""
+"""Key in the file's metadata."""
 
 
 @dataclass(frozen=True)
 class TeacherWeights:
-    """The file, which is opened when something of it is wanted."""
+    """The weights file, opened only when something is read from it."""
 
     folder: Path
 
     @property
     def norm(self) -> float:
-        """||teacher||_2 over all of its parameters together.
+        """||teacher||_2 over all its parameters together.
 
         Raises:
             CacheError: the file is missing or damaged.
@@ -53,7 +52,7 @@ class TeacherWeights:
             raise CacheError(f"{self.folder / _NAME}: is missing or damaged; start again.") from error
 
     def state(self) -> dict[str, Tensor]:
-        """The teacher's state dict, on the file's own memory.
+        """The teacher's state dict, sharing the file's memory.
 
         Raises:
             CacheError: the file is missing or damaged.
@@ -74,7 +73,7 @@ def network_of(module: nn.Module) -> nn.Module:
     """The network behind the normalisation of its inputs.
 
     Raises:
-        TeacherError: it is the module of a user's own source, and has none.
+        TeacherError: the module comes from a custom source and has no `network`.
     """
     network = getattr(module, "network", None)
     if not isinstance(network, nn.Module):
@@ -87,7 +86,7 @@ def network_of(module: nn.Module) -> nn.Module:
 
 
 def key_that_needs_weights(space: Space) -> str | None:
-    """The key of the space that asks for the teacher's weights; None where none does."""
+    """The key of the space that requires the teacher's weights; None if none does."""
     for name in space.inits:
         if INITIALISATIONS.get(name).needs_teacher:
             return f"student.init: {name!r}"
@@ -99,10 +98,10 @@ def key_that_needs_weights(space: Space) -> str | None:
 
 
 def refuse_without_weights(space: Space) -> None:
-    """Refuse a space that asks for the weights of a teacher that has only logits, can only be called, or is several.
+    """Refuse a space that requires the weights of a teacher that has only logits, can only be called, or is several.
 
     Raises:
-        ConfigError: it does.
+        ConfigError: it requires them.
     """
     if key := key_that_needs_weights(space):
         colon, name = "" if ":" in key else ":", space.config.teacher.source
@@ -113,7 +112,7 @@ def refuse_without_weights(space: Space) -> None:
 
 
 def _why_no_weights(source: Teacher) -> tuple[str, str]:
-    """What a source has instead, and what to name in its place."""
+    """What a source has instead of weights, and what to name in its place."""
     if source.member_configs():
         return "is several teachers", "one teacher that can run"
     if source.has_network:
@@ -122,7 +121,7 @@ def _why_no_weights(source: Teacher) -> tuple[str, str]:
 
 
 def leave_weights(folder: Path, space: Space, teacher: nn.Module) -> None:
-    """Leave the teacher's weights in its folder, if a training of the space asks for them."""
+    """Write the teacher's weights to its folder if a training of the space requires them."""
     if key_that_needs_weights(space) is None:
         return
     if not _is_kept(folder, teacher.state_dict()):
@@ -130,7 +129,7 @@ def leave_weights(folder: Path, space: Space, teacher: nn.Module) -> None:
 
 
 def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teacher: nn.Module) -> None:
-    """Whether the weights are those of `teacher.family`, and make the same network; of a teacher trained here they do.
+    """Check that the weights are those of `teacher.family` and make the same network; always so if trained here.
 
     Raises:
         TeacherError: they are not, or do not.
@@ -154,7 +153,7 @@ def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teach
 
 @torch.inference_mode()
 def _difference(ours: nn.Module, theirs: nn.Module, input_shape: tuple[int, ...]) -> float:
-    """The largest of two networks' logits, but for what is added to all of a sample's alike."""
+    """The largest difference between two networks' logits, each sample's centred on its mean."""
     samples = torch.randn(_SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0)).to(device_of(theirs))
     if len(input_shape) == 3:
         samples = (127.5 + 64 * samples).clamp(0, 255)

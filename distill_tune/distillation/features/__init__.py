@@ -1,1 +1,1 @@
-"""The layers inside of a network: which there are, and how what they give is caught."""
+"""The layers inside a network: finding them, pairing them, and capturing their outputs."""

@@ -1,8 +1,8 @@
-"""A network's layers, as one pass of blank samples shows them, and which of them are compared by themselves.
+"""A network's layers, as seen in one pass of blank samples, and which of them are compared by default.
 
-For any network alike: the stages of a convolutional one end where the size of its maps changes, those of another its
-hidden layers, and its last feature is what the last layer sees. A module that is called several times in a pass stands
-for its last call. Which axis of a map has the channels is told by the layer with weights before it.
+The same rules hold for any network: the stages of a convolutional one end where the size of its maps changes, those of
+another are its hidden layers, and its last feature is the input of the last layer. If a module is called several times
+in a pass, the last call counts. The layer with weights before a map determines which axis has the channels.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ from distill_tune.evaluation.portions import device_of
 from distill_tune.registry import closest
 
 _LISTED = 40
-"""Names of layers that an error lists."""
+"""Maximum number of layers that an error lists."""
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The features of a network, in the order in which they come about."""
+    """The features of a network, in the order in which they are computed."""
 
     shapes: dict[str, Shape]
-    """Name of a layer to the shape of its feature."""
+    """Shape of each layer's feature, by the layer's name."""
     maps: tuple[str, ...]
-    """The last layer of each size of map, that is of each stage of a convolutional network."""
+    """The last layer of each map size, that is, of each stage of a convolutional network."""
     vectors: tuple[str, ...]
-    """The layers of the network's own level that hand vectors to a layer with weights: hidden layers."""
+    """Top-level layers that pass vectors to a layer with weights: hidden layers."""
     last: str | None
-    """What the last layer sees, whatever is done to the logits that this makes: a layer, or `input:` and its name."""
+    """The input of the last layer, whatever is done to the logits it makes: a layer, or `input:` and its name."""
     channels_last: tuple[str, ...] = ()
-    """Those whose maps have their channels last in the network itself."""
+    """Layers whose maps have their channels last in the network itself."""
 
     def known(self, key: str, whose: str, name: str) -> str:
-        """The name itself.
+        """Return the name itself if there is such a layer.
 
         Raises:
-            ConfigError: no layer is called so.
+            ConfigError: there is none.
         """
         if name in self.shapes:
             return name
@@ -68,7 +68,7 @@ class Anatomy:
 
     @classmethod
     def read(cls, path: Path) -> Anatomy:
-        """What `write` wrote.
+        """Read what `write` wrote.
 
         Raises:
             CacheError: the file is missing or damaged.
@@ -82,14 +82,14 @@ class Anatomy:
             raise CacheError(f"{path}: is missing or damaged; start again.") from error
 
     def kept(self) -> Anatomy:
-        """The same with the shapes in which a teacher's features are kept."""
+        """The same, with the shapes in which a teacher's features are stored."""
         shapes = {name: bounded(shape) for name, shape in self.shapes.items()}
         return replace(self, shapes=shapes)
 
 
 @torch.no_grad()
 def anatomy_of(module: nn.Module, input_shape: tuple[int, ...]) -> Anatomy:
-    """Run two blank samples through a module, in eval mode, and look at what its network's layers put out."""
+    """Run two blank samples through a module in eval mode, and record what its network's layers output."""
     network = network_in(module)
     modules = {name: each for name, each in network.named_modules() if name}
     watch = Watch(modules)
@@ -101,9 +101,9 @@ def anatomy_of(module: nn.Module, input_shape: tuple[int, ...]) -> Anatomy:
 
 
 def _as_written() -> AbstractContextManager[Any]:
-    """Compiled modules run as they are written: what is compiled now would know these hooks, and no others later.
+    """Run compiled modules eagerly: code compiled now would contain these hooks, and miss later ones.
 
-    Without TorchDynamo, whose loading takes most of a second, nothing can be compiled.
+    Unless TorchDynamo is loaded, nothing is compiled, and importing it takes most of a second.
     """
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
@@ -113,10 +113,10 @@ def _see(watch: Watch, name: str) -> Any:
 
 
 def _head(watch: Watch) -> int:
-    """The place in `watch.order` of the layer that tells the classes apart; their number where none is known to.
+    """Index in `watch.order` of the layer that makes the logits; the length of `watch.order` if none is known to.
 
-    What a network makes of its last layer's outputs (a softmax, a scale, a mean over places) sees the logits, and is
-    no feature. A last layer that the outputs are of has as many channels as there are classes.
+    Whatever follows it (a softmax, a scale, a mean over places) sees the logits and is not a feature. The layer is the
+    last linear or convolutional one, if that has as many channels as there are classes.
     """
     layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
     last = max(
@@ -131,7 +131,7 @@ def _head(watch: Watch) -> int:
 
 
 def _own_level(network: nn.Module, prefix: str = "") -> list[str]:
-    """Names of the layers of the highest level that has several."""
+    """Names of the layers at the outermost level that has several."""
     children = list(network.named_children())
     if len(children) == 1:
         (name, child) = children[0]
@@ -160,7 +160,7 @@ def _read(watch: Watch, own_level: list[str]) -> Anatomy:
 
 
 def _features(watch: Watch, names: Sequence[str]) -> dict[str, Tensor]:
-    """From the first layer with weights on."""
+    """Features of the named modules, from the first with weights on."""
     has_weights, found = False, dict[str, Tensor]()
     for name in names:
         has_weights = has_weights or next(watch.modules[name].parameters(), None) is not None
@@ -171,7 +171,7 @@ def _features(watch: Watch, names: Sequence[str]) -> dict[str, Tensor]:
 
 
 def _stages(watch: Watch, shapes: dict[str, Shape]) -> tuple[str, ...]:
-    """The last map of each size, but for tokens that have become a map again, as within the blocks of Swin."""
+    """The last map of each size; tokens that turn back into a map, as in Swin's blocks, do not count as another."""
     sizes, before = dict[tuple[int, ...], str](), (0, 0)
     for name, (channels, *size) in shapes.items():
         places = prod(size)
@@ -183,10 +183,10 @@ def _stages(watch: Watch, shapes: dict[str, Shape]) -> tuple[str, ...]:
 
 
 def _is_no_map(watch: Watch, name: str, shape: Shape, before: tuple[int, int]) -> bool:
-    """Whether what looks like a map has its channels elsewhere, of which its layers say nothing, or has none.
+    """Whether what looks like a map has its channels on another axis, undetected by its layers, or has none.
 
-    That is [height, width, channels]; [channels, places] where tokens are mixed with each other, as in MLP-Mixer; and
-    attention's weights, [heads, places, places]. `before` is channels and places of the map before it.
+    Such are [height, width, channels]; [channels, places] if tokens are mixed with each other, as in MLP-Mixer; and
+    attention weights, [heads, places, places]. `before` is the channels and places of the map before it.
     """
     channels, height, width = shape
     is_last = channels == height != width > 1 and channels != watch.made[name].units
@@ -195,6 +195,6 @@ def _is_no_map(watch: Watch, name: str, shape: Shape, before: tuple[int, int]) -
 
 
 def _is_same(watch: Watch, name: str, feature: Tensor, seen: Tensor) -> bool:
-    """Whether what was seen is what a module put out, in whatever shape, and nobody has written to it since."""
+    """Whether `seen` is a module's output, in whatever shape, and has not been written to since."""
     is_there = feature.numel() == seen.numel() and feature.data_ptr() == seen.data_ptr() != 0
     return is_there and watch.versions[name] == seen._version

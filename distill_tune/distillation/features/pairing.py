@@ -1,4 +1,4 @@
-"""Which layers of student and teacher a loss on features compares: those that are named, else found by themselves."""
+"""Pair the layers of student and teacher that a feature loss compares: those named, or else found automatically."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from distill_tune.errors import ConfigError
 
 @dataclass(frozen=True)
 class Pairing:
-    """The layers that a loss compares, each of the student with the teacher's in the same place."""
+    """The layers that a loss compares: each of the student's with the teacher's at the same index."""
 
     student: tuple[str, ...]
     teacher: tuple[str, ...]
     student_shapes: tuple[Shape, ...]
     teacher_shapes: tuple[Shape, ...]
-    """As the teacher's features are kept."""
+    """Shapes in which the teacher's features are stored."""
 
 
 def paired(name: str, loss: FeatureLoss, student: Anatomy, teacher: Anatomy, family: str | None = None) -> Pairing:
-    """The layers that the loss called `name` compares in two networks: those that are named, else by themselves.
+    """The layers that the loss called `name` compares in two networks: those named, or else found automatically.
 
-    `family` is the student's, for whoever reads an error.
+    `family` is the student's, for error messages.
 
     Raises:
-        ConfigError: a layer does not exist, there is none to be found, or two cannot be joined.
+        ConfigError: a layer does not exist, none can be found, or two cannot be compared.
     """
     whose = f"student {family!r}" if family else "student"
     ours = [student.known(f"loss.{name}.student_layers", whose, layer) for layer in loss.student_layers]
@@ -48,7 +48,7 @@ def _pairing(ours: list[str], theirs: list[str], student: Anatomy, teacher: Anat
 
 
 def _found(name: str, loss: FeatureLoss, whose: str, anatomy: Anatomy, maps: bool, count: int) -> list[str]:
-    """The layers that are taken by themselves: `count` of them, from the end, or as many as the loss takes."""
+    """Layers chosen automatically, from the end: `count` of them, or if that is 0 as many as the loss takes."""
     layers = _candidates(loss, anatomy, maps)
     if not layers:
         what = "feature map" if maps else "layer before the last"

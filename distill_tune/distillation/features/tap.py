@@ -1,12 +1,12 @@
-"""Features: what the named modules of a network put out, caught by forward hooks.
+"""Features: outputs of a network's named modules, captured by forward hooks.
 
-Hooks are put on the modules of the bare network, so its names hold inside any wrapper: data parallelism calls the same
-modules, and `torch.compile` traces their hooks with them. What a hook has not caught is an error, never a loss of zero.
+Hooks are registered on the modules of the bare network, so its names hold inside any wrapper: data parallelism calls
+the same modules, and `torch.compile` traces their hooks with them. A feature that no hook has captured is an error,
+never a loss of zero.
 
 A feature is a vector, [batch, channels], or a map, [batch, channels, height, width]; tokens, [batch, tokens, channels],
-are a map of one column. Maps of networks that keep channels last are turned. A feature is what a module puts out, or by
-the name `input:head` what the module `head` is given: some networks make of their last layer's input what none of their
-modules puts out.
+are a map of one column. Maps with channels last are permuted. A feature is a module's output or, by the name
+`input:head`, the input of the module `head`: in some networks no module outputs what the last layer is given.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from distill_tune.distillation.losses import Shape
 from distill_tune.errors import TrainingError
 
 MOST_PLACES = 64
-"""A teacher's map with more places is averaged down before it is kept or compared."""
+"""A teacher's map with more places is average-pooled before it is stored or compared."""
 MOST_NUMBERS = 8192
-"""So is a map with more numbers, as long as it has more than 4 places."""
+"""So is a map with more numbers, while it has more than 4 places."""
 _PLACES_LEFT = 4
 INPUT = "input:"
-"""Begins the name of what a module is given."""
+"""Prefix of the name of a module's input."""
 
 
 def bounded(shape: Shape) -> Shape:
-    """The shape in which a teacher's feature is kept: its longer side is halved until the map is small enough."""
+    """The shape in which a teacher's feature is stored: the longer side is halved until the map is small enough."""
     if len(shape) == 1:
         return shape
     channels, height, width = shape
@@ -41,7 +41,7 @@ def bounded(shape: Shape) -> Shape:
 
 
 def bring_down(feature: Tensor) -> Tensor:
-    """A teacher's feature as it is kept and compared: averaged to the `bounded` shape."""
+    """A teacher's feature as it is stored and compared: average-pooled to the `bounded` shape."""
     shape = bounded(tuple(feature.shape[1:]))
     if shape == tuple(feature.shape[1:]):
         return feature
@@ -49,9 +49,9 @@ def bring_down(feature: Tensor) -> Tensor:
 
 
 def feature_of(output: Any, channels_last: bool = False) -> Tensor | None:
-    """What a module put out as a feature; of several tensors, the first. None where it is none.
+    """A module's output as a feature; of several tensors, the first. None if it is not a feature.
 
-    `channels_last` of a map that is [batch, height, width, channels].
+    `channels_last` says that a map is [batch, height, width, channels].
     """
     if isinstance(output, Mapping):
         output = tuple(output.values())
@@ -67,7 +67,7 @@ def feature_of(output: Any, channels_last: bool = False) -> Tensor | None:
 
 
 def network_in(module: nn.Module) -> nn.Module:
-    """The network behind the normalisation of its inputs, whose names people know."""
+    """The network behind the normalisation of its inputs and any compilation, whose module names users know."""
     network = getattr(module, "network", None)
     network = network if isinstance(network, nn.Module) else module
     compiled = getattr(network, "_orig_mod", None)
@@ -75,23 +75,23 @@ def network_in(module: nn.Module) -> nn.Module:
 
 
 def see_hooks_that_come_and_go() -> None:
-    """Have compiled code look for hooks each time, which PyTorch leaves out by default.
+    """Make compiled code check for hooks on each call, which PyTorch skips by default.
 
-    The workers of a search train one network with hooks and without, in turns; code that was compiled without would be
-    taken for one with hooks, whose features would be missing. Called for each training, once its student is there: a
-    user's may be the first to be compiled.
+    The workers of a search train the same network with hooks and without; code compiled without hooks would be reused
+    for a network with hooks, and its features would be missing. Called in each training once its student is built: a
+    user's student may be the first module to be compiled.
     """
-    if "torch._dynamo" in sys.modules:  # else nothing can be compiled, and loading it takes most of a second
+    if "torch._dynamo" in sys.modules:  # else nothing is compiled, and importing it takes most of a second
         torch._dynamo.config.skip_nnmodule_hook_guards = False
 
 
 class Tap:
-    """Catches some features of a network while it runs through `run`, and at no other time."""
+    """Captures some features of a network, only while it runs through `run`."""
 
     def __init__(self, module: nn.Module, names: Iterable[str], channels_last: Collection[str] = ()):
-        """Put hooks on the modules that are called `names` in the network of `module`.
+        """Register hooks on the modules called `names` in the network of `module`.
 
-        `channels_last` are those whose maps have their channels last, as `Anatomy` says.
+        `channels_last` names those whose maps have their channels last, as in `Anatomy`.
         """
         self._modules = dict(network_in(module).named_modules())
         self._names, self._channels_last = tuple(names), frozenset(channels_last)
@@ -108,7 +108,7 @@ class Tap:
         """The module's logits for a batch of inputs, and the features in the order of the names.
 
         Raises:
-            TrainingError: a layer was not called, or put out something else than before.
+            TrainingError: a layer was not called, or its output is no longer a feature.
         """
         self._listening = True
         logits = module(inputs)
@@ -121,20 +121,20 @@ class Tap:
         return logits, features
 
     def catch(self, name: str, output: Any) -> None:
-        """Keep what a module put out, or was given."""
+        """Keep a module's output or input."""
         if self._listening:
             feature = feature_of(output, name in self._channels_last)
             if feature is not None:
-                self._caught[name] = feature.clone()  # a ReLU in place, or a `y += shortcut`, may write over it
+                self._caught[name] = feature.clone()  # an in-place ReLU or a `y += shortcut` may overwrite it
 
     def close(self) -> None:
-        """Take the hooks off again."""
+        """Remove the hooks."""
         for handle in self._handles:
             handle.remove()
 
 
 class _Catch:
-    """A hook, before a module runs or after it."""
+    """A hook that runs before or after a module."""
 
     def __init__(self, tap: Tap, name: str):
         self._tap, self._name = tap, name
@@ -145,7 +145,7 @@ class _Catch:
 
 @torch.no_grad()
 def run_tapped(tap: Tap, module: nn.Module, inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """A teacher's logits and features for a batch, float32, as they are compared: large maps brought down."""
+    """A teacher's logits and features for a batch, float32, as they are compared: large maps are average-pooled."""
     device = next(module.parameters(), inputs).device
-    logits, features = tap.run(module, inputs.to(device, copy=True))  # the student's pass is in need of them still
+    logits, features = tap.run(module, inputs.to(device, copy=True))  # the student's pass still needs them
     return logits.float(), tuple(bring_down(feature.float()) for feature in features)

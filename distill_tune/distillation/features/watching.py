@@ -1,7 +1,7 @@
-"""What is seen of a network's modules in one pass: what each put out, and which axis of it has the channels.
+"""Watch a network's modules in one pass: what each outputs, and on which axis its channels are.
 
 Networks keep the channels of their maps first, as PyTorch's convolutions do, or last, as Swin and the blocks of
-ConvNeXt do. The latest layer with weights tells: it made as many channels as it has units.
+ConvNeXt do. The latest layer with weights shows which: it made as many channels as it has units.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from torch import Tensor, nn
 from distill_tune.distillation.features.tap import feature_of
 
 _CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.Embedding)
-"""Kinds of layers, and no classes derived from them, such as a normalisation of maps."""
+"""Exact types; a subclass, such as a LayerNorm for maps, may keep its channels first."""
 
 
 class Made(NamedTuple):
     """The output of a layer with weights."""
 
     units: int = 0
-    """Its channels."""
+    """Number of channels."""
     numbers: int = 0
-    """All that it has."""
+    """Number of elements."""
     channels_last: bool = False
-    """Whether a layer of its kind keeps them last."""
+    """Whether a layer of this type keeps its channels last."""
 
 
 @dataclass
 class Watch:
-    """What was seen in one pass."""
+    """What was recorded in one pass."""
 
     modules: dict[str, nn.Module]
-    """The network's, by their names."""
+    """The network's modules by name."""
     logits: Any = None
-    """What the whole network put out."""
+    """The output of the whole network."""
     order: list[str] = field(default_factory=list)
-    """All modules, by when they ended; a module that is called again is where it ended last."""
+    """Modules that were called, in the order in which they finished; of several calls the last counts."""
     inputs: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
-    """How often each output had been written to by the end of its module: a function may write to it afterwards."""
+    """Version of each output when its module finished: a function may write to it afterwards."""
     made: dict[str, Made] = field(default_factory=dict)
-    """What the latest layer with weights had made by the end of each module."""
+    """Output of the latest layer with weights when each module finished."""
     _latest: Made = field(default_factory=Made)
 
     def see(self, name: str, inputs: Any, output: Any) -> None:
-        """A module has ended."""
+        """Record that a module has finished."""
         if name in self.outputs:
             self.order.remove(name)
         self.order.append(name)
@@ -59,14 +59,14 @@ class Watch:
         self.made[name] = self._latest
 
     def feature(self, name: str) -> Tensor | None:
-        """What a module put out, channels first; None where it is no feature."""
+        """A module's output, channels first; None if it is not a feature."""
         if self._are_heads(name):
             return None
         feature = feature_of(self.outputs[name], self.has_channels_last(name))
         return feature if feature is not None and len(feature) == 2 else None
 
     def has_channels_last(self, name: str) -> bool:
-        """Whether a module's output is a map with its channels last, which are those of the latest layer."""
+        """Whether a module's output is a map whose last axis has the channels of the latest layer with weights."""
         output, made = self.outputs[name], self.made[name]
         if not isinstance(output, Tensor) or output.dim() != 4 or output.numel() != made.numbers:
             return False
@@ -74,7 +74,7 @@ class Watch:
         return are_last and (made.channels_last or not are_first)
 
     def _are_heads(self, name: str) -> bool:
-        """Whether an output of four axes is no map, but attention's heads: in a module that hands on tokens, or one."""
+        """Whether a 4-d output is not a map but attention heads: inside a module that outputs tokens or a vector."""
         output = self.outputs[name]
         if not isinstance(output, Tensor) or output.dim() != 4 or output.shape[1] == self.made[name].units:
             return False
@@ -86,7 +86,7 @@ class Watch:
 
 
 def _units_of(module: nn.Module) -> int:
-    """How many channels a layer with weights makes; 0 of a module that is none."""
+    """Number of channels that a layer with weights makes; 0 for any other module."""
     weight = getattr(module, "weight", None)
     if next(module.children(), None) is not None or not isinstance(weight, Tensor) or not weight.dim():
         return 0

@@ -1,4 +1,4 @@
-"""How a student's weights begin, one idea a file; a file's name is its name in `student.init`."""
+"""Initialisations of a student's weights, one per file; the file's name is its name in `student.init`."""
 
 from distill_tune.distillation.initialisation._base import (
     Initialisation,

@@ -1,7 +1,7 @@
-"""What an initialisation is: it sets the weights of a student that has just been built, before its first step.
+"""The interface of an initialisation, which sets the weights of a newly built student before its first step.
 
-One that begins with a teacher's weights says so (`needs_teacher`), and refuses beforehand what it cannot do; a space is
-refused where any of its students would be.
+One that starts from the teacher's weights declares it (`needs_teacher`) and refuses beforehand what it cannot do; a
+space is refused if any of its students would be.
 """
 
 from __future__ import annotations
@@ -26,25 +26,24 @@ if TYPE_CHECKING:
     from distill_tune.distillation.materials.materials import Materials
 
 _MOST_STUDENTS = 500
-"""So many kinds of student of each initialisation and family are looked at beforehand; what another cannot do fails in
-its own trial."""
+"""Students checked beforehand per initialisation and family; any other that cannot begin fails in its own trial."""
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """The part of the data that, beside its options, determines the shape of a network."""
+    """The part of the data that, together with its options, determines the shape of a network."""
 
     input_shape: tuple[int, ...]
     classes: int
 
     @classmethod
     def of(cls, dataset: Dataset) -> Shapes:
-        """Those of a data set."""
+        """The shapes of a data set."""
         return cls(dataset.input_shape, len(dataset.classes))
 
 
 class Initialisation(Options):
-    """A way to begin; its fields are its options."""
+    """A way to set a student's first weights; its fields are its options."""
 
     needs_teacher: ClassVar[bool] = False
     """Whether it reads the teacher's weights."""
@@ -55,14 +54,14 @@ class Initialisation(Options):
         return section.chosen("init", cls)
 
     def check(self, config: Config, shapes: Shapes) -> None:
-        """Look at a configuration before anything is trained.
+        """Check a configuration before anything is trained.
 
         Raises:
-            ConfigError: this student cannot begin so.
+            ConfigError: this student cannot begin this way.
         """
 
     def check_weights(self, config: Config, shapes: Shapes, teacher: nn.Module) -> None:
-        """Look at the teacher itself, before any student is trained; called where `needs_teacher`.
+        """Check the teacher itself before any student is trained; called if `needs_teacher`.
 
         Raises:
             TeacherError: a student of this configuration cannot begin with these weights.
@@ -72,7 +71,7 @@ class Initialisation(Options):
         check_reading(config.student.init, shapes.input_shape, teacher)
 
     def reads_family(self, config: Config) -> bool:
-        """Whether it takes the teacher's weights for those of `teacher.family`; called where `needs_teacher`."""
+        """Whether it assumes that the teacher's weights are those of `teacher.family`; called if `needs_teacher`."""
         return True
 
     @abstractmethod
@@ -80,25 +79,25 @@ class Initialisation(Options):
         """Set the weights of `student`, newly built from the seed, in place; the same on every worker of a trial.
 
         Returns:
-            What stands still for a while, if anything does.
+            The weights that are held still for a while, if any.
         """
 
 
 def check_beginnings(space: Space, shapes: Shapes) -> None:
-    """Refuse a space of which a student could not begin as it is told to.
+    """Refuse a space with a student that could not begin as configured.
 
     Raises:
-        ConfigError: a student and an initialisation of the space do not go together.
+        ConfigError: a student and an initialisation of the space are incompatible.
     """
     for config in _students(space):
         Initialisation.of(config.student).check(config, shapes)
 
 
 def check_teachers_weights(space: Space, shapes: Shapes, teacher: nn.Module) -> None:
-    """Refuse a teacher with whose weights a student of the space could not begin as it is told to.
+    """Refuse a teacher whose weights do not allow every student of the space to begin as configured.
 
     Raises:
-        TeacherError: they do not go together, or the teacher is not what `teacher.family` says.
+        TeacherError: they are incompatible, or the teacher is not what `teacher.family` says.
     """
     from distill_tune.distillation.cache.weights import check_fits
 
@@ -110,7 +109,7 @@ def check_teachers_weights(space: Space, shapes: Shapes, teacher: nn.Module) -> 
 
 
 def _students(space: Space) -> Iterator[Config]:
-    """Corners of everything that makes a student, for each family and initialisation that needs the teacher."""
+    """Students at the corners of their ranges, for each family and each initialisation that needs the teacher."""
     for name, family in product(space.inits, space.families):
         if INITIALISATIONS.get(name).needs_teacher:
             own = {path: found for path, found in space.ranges.items() if path[:2] == ("student", name)}
@@ -120,7 +119,7 @@ def _students(space: Space) -> Iterator[Config]:
 
 
 def check_family(config: Config) -> None:
-    """Refuse a teacher of another family than the student's.
+    """Refuse a teacher whose family is not the student's.
 
     Raises:
         ConfigError: they differ, or the teacher's family is not known.

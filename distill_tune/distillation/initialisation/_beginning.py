@@ -1,4 +1,4 @@
-"""A student's beginning: its initialisation is called, and what one of the user's own has left is looked at."""
+"""Call a student's initialisation, and check what a custom one has left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from distill_tune.distillation.initialisation._base import Initialisation
 from distill_tune.errors import CacheError, ConfigError
 
 _NOWHERE = "needs_teacher is False"
-"""A folder that nobody has."""
+"""A folder that does not exist, recognisable in an error."""
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def begin(student: nn.Module, config: Config, materials: Materials) -> Hold:
-    """Set the weights of `student`, newly built from the seed, as `student.init` says; what of them stands still.
+    """Set the weights of `student`, newly built from the seed, as `student.init` says; return those held still.
 
     Raises:
-        ConfigError: a user's own leaves something else than the same student with other weights.
+        ConfigError: a custom initialisation leaves anything but the same student with other weights.
     """
-    from distill_tune.distillation.holding import Hold  # brings torch, which a configuration is read without
+    from distill_tune.distillation.holding import Hold  # imports torch, which reading a configuration does without
 
     init = Initialisation.of(config.student)
     if ":" not in config.student.init:
@@ -44,11 +44,11 @@ def begin(student: nn.Module, config: Config, materials: Materials) -> Hold:
 
 
 def _begun(init: Initialisation, student: nn.Module, config: Config, materials: Materials) -> object:
-    return init.begin(student, config, materials)  # a user's own may give anything
+    return init.begin(student, config, materials)  # a custom one may return anything
 
 
 def _begun_unread(init: Initialisation, student: nn.Module, config: Config, materials: Materials) -> object:
-    """The same where it has not said that it reads the teacher's weights, which another space may have left there."""
+    """As `_begun`, without the teacher's weights, which another space may have left: `init` has not asked for them."""
     from distill_tune.distillation.cache.weights import TeacherWeights
 
     try:

@@ -1,7 +1,7 @@
-"""Giving inherited layers the teacher's pre-activations on some training samples: variance by layer, mean by unit.
+"""Match inherited layers' pre-activations to the teacher's on some training samples: variance per layer, mean per unit.
 
-Layers are corrected in the order in which they run, so each sees what the corrected ones before it make. Layers without
-a bias are followed by batch normalisation, whose statistics are taken anew at the end.
+Layers are corrected in the order in which they run, so each sees the outputs of those corrected before it. Layers
+without a bias are followed by batch normalisation, whose statistics are recomputed at the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from distill_tune.students import Layer
 _SAMPLES = 512
 """Enough for the variance of a layer, in a forward pass that costs less than an epoch of the smallest data."""
 _FEWEST_SAMPLES, _MOST_VALUES = 32, 1 << 23
-"""Fewer samples are taken of large images: a wide layer makes twenty times as many numbers of each."""
+"""Large images get fewer samples: a wide layer outputs twenty times as many numbers for each."""
 
 
 @torch.no_grad()
@@ -28,18 +28,18 @@ def match_teacher(carried: Carried, teacher: nn.Module, student: nn.Module, inpu
     """Correct the student's inherited layers in place.
 
     Args:
-        carried: what has been carried over.
+        carried: the layers and units that have been carried over.
         teacher: in eval mode.
-        student: of the same device.
-        inputs: [n, *input_shape], in stored units; at most 512 evenly spaced ones are used, of photographs fewer.
+        student: on the same device.
+        inputs: [n, *input_shape], in stored units; at most 512 evenly spaced ones are used, fewer if images are large.
 
     Raises:
         ConfigError: the family's wiring has a layer that does not run.
     """
-    most = max(_FEWEST_SAMPLES, _MOST_VALUES // inputs[0].numel())  # in one batch, of which statistics are taken
+    most = max(_FEWEST_SAMPLES, _MOST_VALUES // inputs[0].numel())  # one batch: the statistics are over it
     last = len(inputs) - 1
     rows = torch.linspace(0, last, min(len(inputs), _SAMPLES, most), device=inputs.device).long()
-    some = inputs[rows.clamp(max=last)].to(device_of(teacher))  # beyond 2^24 a float32 may round up
+    some = inputs[rows.clamp(max=last)].to(device_of(teacher))  # beyond 2^24, float32 may round up
     biased = [pair for pair in carried.pairs if getattr(pair.ours.module, "bias", None) is not None]
     layers = [pair for pair in biased if weight_of(pair.ours).dim() > 1]
     wanted = _moments(teacher, [pair.theirs for pair in layers], some, "teacher")
@@ -51,7 +51,7 @@ def match_teacher(carried: Carried, teacher: nn.Module, student: nn.Module, inpu
 
 
 def _correct(pair: Pair, ours: Tensor, theirs: Tensor) -> None:
-    """One scale for the layer, one bias a unit; `ours` and `theirs` are moments [2, units]."""
+    """Set one scale per layer and one bias per unit; `ours` and `theirs` are moments [2, units]."""
     weight, bias, count = weight_of(pair.ours), pair.ours.module.bias, len(pair.units)
     assert isinstance(bias, Tensor)
     (mean, variance), (their_mean, their_variance) = ours, theirs
@@ -62,13 +62,13 @@ def _correct(pair: Pair, ours: Tensor, theirs: Tensor) -> None:
 
 
 def _moments(network: nn.Module, layers: list[Layer], inputs: Tensor, section: str) -> list[Tensor]:
-    """Mean and variance of what each layer makes of the inputs: [2, units], over samples and places."""
+    """Mean and variance of each layer's outputs for the inputs: [2, units], over samples and places."""
     found: dict[str, Tensor] = {}
 
     def keep(layer: Layer, made: Tensor) -> None:
         axis = -1 if weight_of(layer).dim() == 2 else 1  # a matrix acts on the last axis, a kernel on maps
         flat = made.movedim(axis, -1).flatten(0, -2)
-        found[layer.name] = torch.stack([flat.mean(0), flat.var(0, correction=0)])  # now: a ReLU in place may follow
+        found[layer.name] = torch.stack([flat.mean(0), flat.var(0, correction=0)])  # an in-place ReLU may follow
 
     with ExitStack() as hooks:
         for each in layers:
@@ -84,9 +84,9 @@ def _moments(network: nn.Module, layers: list[Layer], inputs: Tensor, section: s
 
 @contextmanager
 def _batch_statistics(student: nn.Module) -> Iterator[None]:
-    """Normalise by the batch in hand, and drop nothing out."""
+    """Within the block, normalise by the current batch and disable dropout."""
     was_training = student.training
-    student.eval()  # also of what drops out, or skips layers, in ways of its own
+    student.eval()  # also for custom modules that drop out or skip layers
     for module in student.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.train()
@@ -101,7 +101,7 @@ def _take_statistics(student: nn.Module, inputs: Tensor) -> None:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over the batches, of which there is one
+        norm.momentum = None  # a plain mean over the batches; there is only one
     with _batch_statistics(student):
         student(inputs)
     for norm, momentum in zip(norms, momenta, strict=True):

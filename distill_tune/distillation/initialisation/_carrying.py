@@ -1,4 +1,4 @@
-"""Carrying a teacher's largest units into a narrower network of the same family; see `inherit.py` for the rule."""
+"""Carry a teacher's largest units into a narrower network of the same family; see `inherit.py` for the rule."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from distill_tune.students import CLASSES, INPUT, Layer, Wiring
 
 @dataclass(frozen=True)
 class Pair:
-    """A layer of the student and the teacher's that it inherits from."""
+    """A layer of the student and the teacher's layer that it inherits from."""
 
     ours: Layer
     theirs: Layer
     units: Tensor
-    """int64 [n]: the teacher's units that the student's first n are, the largest first."""
+    """int64 [n]: the teacher's units that become the student's first n, largest first."""
 
 
 @dataclass(frozen=True)
 class Carried:
-    """What has been carried over."""
+    """The layers and units that have been carried over."""
 
     pairs: list[Pair]
     is_whole: bool
-    """The networks differ in nothing but their numbers, so that nothing has to be corrected."""
+    """Whether the networks differ only in their weights, so that nothing has to be corrected."""
 
     @property
     def inherited_rows(self) -> dict[str, int]:
-        """Name of a parameter of the student to how many of its first rows are inherited; the logits' are not."""
+        """Number of inherited first rows by the student's parameter name, without the layers that make the logits."""
         return {
             f"network.{pair.ours.name}.{name}": len(pair.units)
             for pair in self.pairs
@@ -44,12 +44,12 @@ class Carried:
 
 @torch.no_grad()
 def carry(theirs: Wiring, ours: Wiring, may_be_alike: bool) -> Carried:
-    """Copy the teacher's largest units over the student's first ones, in the networks of the two wirings.
+    """Copy the teacher's largest units into the student's first ones, in the networks of the two wirings.
 
     Args:
-        theirs: of the teacher.
-        ours: of the student, which is changed in place.
-        may_be_alike: whether networks with the same `repr` are alike.
+        theirs: the teacher's.
+        ours: the student's; its network is changed in place.
+        may_be_alike: whether networks with the same `repr` differ only in their weights.
     """
     ranks = ranks_of(theirs)
     pairs = []
@@ -62,7 +62,7 @@ def carry(theirs: Wiring, ours: Wiring, may_be_alike: bool) -> Carried:
 
 
 def ranks_of(wiring: Wiring) -> dict[int, Tensor]:
-    """Each group's units, int64, the largest first; inputs and logits keep their order."""
+    """Each group's units, int64, largest first; inputs and logits keep their order."""
     ranks = {}
     device = next(wiring.network.parameters()).device
     for group, size in wiring.sizes.items():
@@ -78,7 +78,7 @@ def _squares(wiring: Wiring, group: int) -> Iterator[Tensor]:
     """For each layer that touches the group, the sum of squares of its weights there: float64 [units]."""
     for layer in wiring.layers:
         weight = weight_of(layer).double()
-        if weight.dim() == 1:  # a normalisation's scale is no connection
+        if weight.dim() == 1:  # a normalisation's scale is not a connection
             continue
         if layer.outputs == group:
             yield weight.flatten(1).square().sum(1)
@@ -94,7 +94,7 @@ def weight_of(layer: Layer) -> Tensor:
 
 
 def _copy(ours: nn.Module, theirs: nn.Module, units: Tensor, columns: Tensor | None) -> None:
-    """Parameters and batch statistics of the chosen units."""
+    """Copy parameters and batch statistics of the chosen units."""
     source = theirs.state_dict()
     for name, tensor in ours.state_dict().items():
         if name not in source or tensor.dim() == 0:
@@ -109,7 +109,7 @@ def _copy(ours: nn.Module, theirs: nn.Module, units: Tensor, columns: Tensor | N
 
 
 def _fitted(kernels: Tensor, size: torch.Size) -> Tensor:
-    """Kernels [..., height, width] in another size: their middle, or with zeros around them."""
+    """Kernels [..., height, width] cropped to their middle or zero-padded to another size."""
     for axis, wanted in enumerate(size, start=2):
         more = wanted - kernels.shape[axis]
         padding = [0, 0] * (kernels.dim() - 1 - axis) + [more // 2, more - more // 2]

@@ -1,4 +1,4 @@
-"""Two wirings of one family side by side: which layer of the teacher a layer of the student takes."""
+"""Match two wirings of one family: which layer of the teacher each layer of the student takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def first_layers(wiring: Wiring) -> list[list[nn.Module]]:
-    """The modules with weights of each place before the head: of the stem, or of a block of a stage."""
+    """The modules with weights at each place before the head: the stem, or a block of a stage."""
     found: dict[Place, list[nn.Module]] = {}
     for layer in wiring.layers:
         found.setdefault(layer.place, []).append(layer.module)
@@ -20,13 +20,13 @@ def first_layers(wiring: Wiring) -> list[list[nn.Module]]:
 
 
 def first_shapes(wiring: Wiring, layers: int | None = None) -> list[list[tuple[int, ...]]]:
-    """The shapes of the first so many layers, or of all of them, as a state dict has them."""
+    """State dict shapes of the first `layers` layers, or of all of them."""
     states = [[module.state_dict() for module in layer] for layer in first_layers(wiring)[:layers]]
     return [[tuple(tensor.shape) for state in layer for tensor in state.values()] for layer in states]
 
 
 def counterparts(ours: Wiring, theirs: Wiring) -> Iterator[tuple[Layer, Layer]]:
-    """Each layer of `ours` with its counterpart in `theirs`, if any; stages, and a stage's blocks, evenly spaced."""
+    """Pair each layer of `ours` with its counterpart in `theirs`, if any; stages and their blocks are evenly spaced."""
     by_place = {(layer.place, layer.role): layer for layer in theirs.layers}
     at = _evenly(ours, theirs)
     for layer in ours.layers:
@@ -48,12 +48,12 @@ def _evenly(ours: Wiring, theirs: Wiring) -> Callable[[Place], Place]:
 
 
 def _blocks(wiring: Wiring) -> list[int]:
-    """How many blocks each stage has."""
+    """Number of blocks in each stage."""
     places = {layer.place for layer in wiring.layers if layer.place[0] == "body"}
     stages = 1 + max((stage for _, stage, _ in places), default=-1)
     return [sum(place[1] == stage for place in places) for stage in range(stages)]
 
 
 def evenly_spaced(index: int, count: int, of: int) -> int:
-    """Which of `of` layers layer `index` of `count` takes: the first the first, the last the last."""
+    """Index, among `of` layers, of the one that layer `index` of `count` takes; first takes first, last takes last."""
     return 0 if count == 1 else (2 * index * (of - 1) + count - 1) // (2 * (count - 1))

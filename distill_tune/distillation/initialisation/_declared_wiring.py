@@ -1,4 +1,4 @@
-"""The wiring that a family declares (`Student.wiring`): asked for, and checked where the family is a user's own."""
+"""Get the wiring that a family declares (`Student.wiring`), and check it if the family is user-defined."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def declares_wiring(family: type[Student]) -> bool:
-    """Whether a family says how its layers hang together; a user's function or module class does not."""
+    """Whether a family declares how its layers are connected; a user's function or module class does not."""
     return family.wiring is not Student.wiring
 
 
 def check_declares_wiring(config: Config, shapes: Shapes) -> None:
-    """Look at what the family of teacher and student says of how its layers hang together.
+    """Check how the family of teacher and student declares that its layers are connected.
 
     Raises:
-        ConfigError: it says nothing, or it is a user's own and says what is not so.
+        ConfigError: it declares nothing, or it is user-defined and its declaration is wrong.
     """
     name = config.student.family
     if not declares_wiring(STUDENTS.get(name)):
@@ -34,7 +34,7 @@ def check_declares_wiring(config: Config, shapes: Shapes) -> None:
             f"student.init: {config.student.init!r} knows the layers of {known}, but not those of {name!r}; choose "
             "another init, or make it a class that inherits from distill_tune.students:Student and has a method wiring."
         )
-    if name not in STUDENTS.names:  # of which tests say that it is so
+    if name not in STUDENTS.names:  # built-in families are covered by tests
         ours = declared_wiring(Student.of(config.student), name, shapes)
         theirs = declared_wiring(Student.of(config.teacher), name, shapes, "teacher")
         _check_same_inputs(name, ours, theirs)
@@ -42,7 +42,7 @@ def check_declares_wiring(config: Config, shapes: Shapes) -> None:
 
 
 def _check_weights_are_kept(name: str, layers: list[Layer]) -> None:
-    """Refuse layers that make their weights of other numbers, whose rows are not those of the units."""
+    """Refuse layers that compute their weights from other tensors, whose rows need not be units."""
     computed = next((layer.name for layer in layers if "weight" not in layer.module.state_dict()), None)
     if computed is not None:
         raise ConfigError(
@@ -53,7 +53,7 @@ def _check_weights_are_kept(name: str, layers: list[Layer]) -> None:
 
 def _check_same_inputs(name: str, ours: Wiring, theirs: Wiring) -> None:
     mine, other = (wiring.sizes.get(INPUT) for wiring in (ours, theirs))
-    if mine is not None and other is not None and mine != other:  # of CLASSES each has as many as the data
+    if mine is not None and other is not None and mine != other:  # CLASSES is the data's in both
         raise ConfigError(
             f"student.family: {name!r} must have the same units of INPUT in teacher and student, but has {other} and "
             f"{mine}; give both the same options there, or leave the layer that reads it out of the wiring."
@@ -61,9 +61,9 @@ def _check_same_inputs(name: str, ours: Wiring, theirs: Wiring) -> None:
 
 
 def shows_all(config: Config) -> bool:
-    """Whether teacher and student, if their `repr` is the same, differ in nothing but their numbers.
+    """Whether teacher and student with the same `repr` differ only in their weights.
 
-    So it is with the families here. A network of a user's own may have a factor that it does not show.
+    Built-in families do. A user-defined network may have a factor that its `repr` does not show.
     """
     return config.student.family in STUDENTS.names or Student.of(config.teacher) == Student.of(config.student)
 
@@ -71,7 +71,7 @@ def shows_all(config: Config) -> bool:
 def declared_wiring(
     family: Student, name: str, shapes: Shapes, section: Literal["student", "teacher"] = "student"
 ) -> Wiring:
-    """The wiring of a network without numbers.
+    """The wiring of a network of this family, built without values.
 
     Args:
         family: with the options of `[student]` or of `[teacher]`.
@@ -80,13 +80,13 @@ def declared_wiring(
         section: whose options they are.
 
     Raises:
-        ConfigError: the family has no such network, or what it says of it is not so.
+        ConfigError: the family cannot build the network, or declares a wrong wiring for it.
     """
     network = empty_network(family, shapes.input_shape, shapes.classes)
     cannot = f"{section}.family: {name!r} cannot say how its layers hang together:"
     try:
         wiring = family.wiring(network)
-    except Exception as error:  # whatever it is, it comes from what the user wrote
+    except Exception as error:  # user code may raise anything
         raise ConfigError(f"{cannot} {error if isinstance(error, ConfigError) else one_line(error)}") from error
     if not isinstance(wiring, Wiring):
         raise ConfigError(f"{cannot} wiring must return a distill_tune.students.Wiring, but got {wiring!r:.80}.")
@@ -96,7 +96,7 @@ def declared_wiring(
 
 
 def wiring_of(section: StudentConfig | TeacherConfig, network: nn.Module) -> Wiring:
-    """The wiring of the student's or the teacher's own network, without the normalisation of its inputs."""
+    """The wiring of the student's or the teacher's `network`, which excludes the normalisation of its inputs."""
     wiring = Student.of(section).wiring(network)
     assert isinstance(wiring, Wiring), "as `check` says"
     return wiring

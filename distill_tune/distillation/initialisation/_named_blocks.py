@@ -1,9 +1,9 @@
-"""The first blocks of any PyTorch network, by the names in its state dict.
+"""Find the first blocks of any PyTorch network by the names in its state dict.
 
 A block is a child of an outermost `nn.Sequential` or `nn.ModuleList`: a stage of a timm network (`blocks.0`), a layer
-of a Hugging Face encoder (`encoder.layer.0`). What stands before a block (the patch or word embedding, a class token)
-belongs to it; what stands behind the last is the head. So the first blocks of a shallower network of the same code have
-the names, and the shapes, of the deeper one's.
+of a Hugging Face encoder (`encoder.layer.0`). What precedes a block (the patch or word embedding, a class token)
+belongs to it; what follows the last is the head. So the first blocks of a shallower network built by the same code have
+the names and shapes of the deeper one's.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 _HEAD = -1
-"""The number of what stands behind the last block."""
+"""Number of the entries that follow the last block."""
 
 
 def entries_of_first(network: nn.Module, blocks: int) -> list[str]:
-    """Names in the state dict of the first `blocks` blocks and of what stands before them."""
+    """Names in the state dict of the first `blocks` blocks, with what precedes each."""
     return [name for name, number in _numbered(network) if number != _HEAD and number < blocks]
 
 
 def number_of_blocks(network: nn.Module) -> int:
-    """How many blocks a network has before its head."""
+    """Number of blocks that a network has before its head."""
     return 1 + max((number for _, number in _numbered(network)), default=_HEAD)
 
 
 def _numbered(network: nn.Module) -> list[tuple[str, int]]:
-    """Each entry with the number of its block from 0 on, or `_HEAD`."""
+    """Each entry with the number of its block, counted from 0, or `_HEAD`."""
     units = list(_units(network, ""))
-    if isinstance(network, nn.Sequential):  # its last layer is no block
+    if isinstance(network, nn.Sequential):  # its last layer is not a block
         units = [*units[:-1], (units[-1][0], False)] if units else units
     found, number = list[tuple[str, int]](), 0
     last = max((place for place, (_, is_block) in enumerate(units) if is_block), default=-1)
@@ -40,7 +40,7 @@ def _numbered(network: nn.Module) -> list[tuple[str, int]]:
 
 
 def _units(module: nn.Module, prefix: str) -> Iterator[tuple[list[str], bool]]:
-    """In order: the entries of each block, and of each module or tensor between them; and whether it is a block."""
+    """The entries of each block, and of each module or tensor in between, in order; with whether it is a block."""
     if own := [f"{prefix}{name}" for name in _own_state(module)]:
         yield own, False
     is_list = isinstance(module, nn.Sequential | nn.ModuleList)
@@ -60,7 +60,7 @@ def _own_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _has_list(module: nn.Module) -> bool:
-    """Whether a list of at least two modules with weights is in it, or is it."""
+    """Whether it is or contains a list of at least two modules with weights."""
     return any(
         sum(bool(child.state_dict()) for child in each.children()) > 1
         for each in module.modules()

@@ -1,7 +1,7 @@
-"""A student that takes layers of its teacher reads its inputs as the teacher does, normalised with the same numbers.
+"""Make a student that takes layers of its teacher normalise its inputs with the teacher's mean and deviation.
 
-Weights mean something only for the inputs that they have learned from; a teacher from elsewhere may have read pixels of
-another mean and deviation than the training data's, which a student begins with.
+Weights are meaningful only for inputs like those they were trained on. A student is built with the training data's mean
+and deviation; a teacher from elsewhere may have been trained with others.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def read_as_the_teacher(student: nn.Module, materials: Materials) -> None:
 
 
 def check_reading(init: str, input_shape: tuple[int, ...], teacher: nn.Module) -> None:
-    """Whether a student of these data can read them as the teacher does.
+    """Check that a student on these data can normalise them as the teacher does.
 
     Raises:
-        TeacherError: the teacher tells channels apart that the data do not have.
+        TeacherError: the teacher distinguishes channels that the data do not have.
     """
     for name, theirs in teacher.named_buffers():
         if name.startswith(f"{_NORMALISE}.") and _fitted(theirs, input_shape[0]) is None:
@@ -44,7 +44,7 @@ def check_reading(init: str, input_shape: tuple[int, ...], teacher: nn.Module) -
 
 
 def _fitted(theirs: Tensor, channels: int) -> Tensor | None:
-    """Numbers [channels, ...] of a teacher that may read another number of channels, if it reads all of them alike."""
+    """The teacher's values as [channels, ...], repeated if all are alike; None if they do not fit."""
     if len(theirs) == channels:
         return theirs
     first = theirs[:1]

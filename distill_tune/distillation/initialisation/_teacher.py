@@ -1,4 +1,4 @@
-"""The teacher whose weights a student begins with, as a network."""
+"""Rebuild the teacher whose weights a student begins with as a network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from distill_tune.students import Student, looked_at, student_on
 
 
 def teacher_network(config: Config, materials: Materials) -> nn.Module:
-    """The teacher, frozen and in eval mode, made of its family and the file; draws no random numbers.
+    """The teacher, frozen and in eval mode, built from its family and the weights file without drawing random numbers.
 
     Raises:
         CacheError: the file is missing or damaged.

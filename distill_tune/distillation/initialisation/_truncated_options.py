@@ -1,4 +1,4 @@
-"""What to write so that a student's first layers look like the teacher's: found by building it with its options."""
+"""Find the options that give a student the teacher's first layers, by building students with them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 _Options = dict[str, Any]
 _Fits = Callable[[_Options], bool]
-"""Whether the student with these options in place of its own has the teacher's first layers."""
+"""Whether the student, updated with these options, has first layers of the teacher's shapes."""
 
 
 def way_to_fit(config: Config, shapes: Shapes, layers: int) -> str:
-    """As few of the teacher's options as it takes: "write student.net.widths = [32, ...]"."""
+    """The fewest of the teacher's options that suffice: "write student.net.widths = [32, ...]"."""
     theirs, ours = Student.of(config.teacher), Student.of(config.student)
     other = {key: value for key in type(ours).model_fields if (value := getattr(theirs, key)) != getattr(ours, key)}
     fits = _fits(config, shapes, layers)
@@ -39,7 +39,7 @@ def _fits(config: Config, shapes: Shapes, layers: int) -> _Fits:
     def fits(options: _Options) -> bool:
         try:
             wiring = declared_wiring(ours.model_copy(update=options), name, shapes)
-        except Exception:  # nobody has asked for these options together, and the family may be a user's own
+        except Exception:  # an untested combination, possibly of a user-defined family
             return False
         return first_shapes(wiring, layers) == wanted
 
@@ -47,7 +47,7 @@ def _fits(config: Config, shapes: Shapes, layers: int) -> _Fits:
 
 
 def _fewest(options: _Options, fits: _Fits) -> _Options:
-    """Without those that are not needed."""
+    """The options without those that are not needed."""
     for key in list(options):
         fewer = {other: value for other, value in options.items() if other != key}
         options = fewer if fits(fewer) else options
@@ -55,7 +55,7 @@ def _fewest(options: _Options, fits: _Fits) -> _Options:
 
 
 def _written(options: _Options, key: str, fits: _Fits) -> str:
-    """The value; where it is a list, such as widths, as many numbers as it takes: the student's own follow them."""
+    """The value; of a list, such as widths, only as many numbers as needed, followed by the student's own."""
     value = options[key]
     begins = [value[:count] for count in range(1, len(value) + 1)] if isinstance(value, list | tuple) else []
     enough = next((part for part in begins if fits(options | {key: part})), None)

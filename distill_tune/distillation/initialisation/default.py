@@ -1,4 +1,4 @@
-"""As the network's own layers begin: PyTorch's defaults, of convolutions He et al. 2015 (`students/_blocks.py`)."""
+"""Keep the weights as built: PyTorch's defaults; for convolutions, He et al. 2015 (`students/_blocks.py`)."""
 
 from __future__ import annotations
 

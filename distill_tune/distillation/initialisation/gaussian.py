@@ -1,7 +1,7 @@
 """Weights from one normal distribution, N(0, std^2), whatever their layer's width.
 
-GPT-2's choice (Radford et al. 2019; std = 0.02), and the plainest of all: widths do not count, so that wide layers
-begin louder than narrow ones.
+GPT-2's choice (Radford et al. 2019; std = 0.02), and the simplest: it ignores the width, so wide layers begin with
+larger outputs than narrow ones.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 @INITIALISATIONS.register
 class Gaussian(Initialisation):
-    """Matrices and kernels ~ N(0, std^2), and 0 for the biases beside them; normalisation layers are left alone.
+    """Matrices and kernels ~ N(0, std^2), and 0 for their biases; normalisation layers are left alone.
 
-    By their names: what is called a weight (embeddings, and those of attention and recurrence, too) is drawn. What is
-    called neither weight nor bias, such as a class token or a table of positions, begins as its network has it.
+    Parameters are chosen by name: weights are drawn, those of embeddings, attention and recurrence included. What is
+    named neither weight nor bias, such as a class token or a position table, stays as built.
     """
 
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"std": {"log": [0.01, 0.5]}}
-    """Up to He's sqrt(2 / inputs) of a layer with 8 inputs; small students want more than GPT-2."""
+    """Up to He's sqrt(2 / inputs) for a layer with 8 inputs; small students need more than GPT-2."""
     std: float = Field(0.02, gt=0)
 
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> None:
-        """Draw from torch's global generator, which the seed has set."""
+        """Draw from torch's global generator, which has been seeded."""
         import torch
         from torch import nn
 
@@ -44,7 +44,7 @@ class Gaussian(Initialisation):
                     self._draw(dict(module.named_parameters(recurse=False)))
 
     def _draw(self, parameters: dict[str, nn.Parameter]) -> None:
-        """Those of one module."""
+        """Draw the parameters of one module."""
         weights = [each for name, each in parameters.items() if "weight" in name and each.dim() > 1]
         for weight in weights:
             weight.normal_(0.0, self.std)

@@ -1,18 +1,18 @@
-"""The student begins as the teacher's largest units: magnitude pruning of whole units, in one go.
+"""Start the student from the teacher's largest units: one-shot magnitude pruning of whole units.
 
 Li et al. 2017, "Pruning Filters for Efficient ConvNets" (https://arxiv.org/abs/1608.08710) ranks a layer's filters by
-the norm of their weights; here the weights that leave a unit count too:
+the norm of their weights; here a unit's outgoing weights count too:
 
     size(j) = sqrt(sum of squares of the weights into j and of those out of j)
 
-The largest units are carried over in this order, each with its inputs from the units that were carried before it.
-With fewer inputs a layer is quieter than the teacher's, and its mean is another. So each layer with a bias gets one
-scale, so that its pre-activations have the variance of the same units in the teacher on some training samples, and
-each unit the bias that gives it the teacher's mean; batch statistics are taken anew.
+The largest units are carried over in this order, each with its inputs from the units carried before it. With fewer
+inputs a layer's outputs have a smaller variance than the teacher's, and another mean. So each layer with a bias gets
+one scale, which gives its pre-activations the variance of the same units in the teacher on some training samples, and
+each unit gets the bias that restores the teacher's mean; batch statistics are recomputed.
 
-Networks of other depth: the student's layer i of n takes the teacher's layer round(i (m - 1) / (n - 1)) of m, so the
-first takes the first and the last the last; the head takes the head. What the teacher has no counterpart for (further
-units, other kinds of layer) stays as it was drawn. Inputs are normalised as the teacher's are.
+If the depths differ, the student's layer i of n takes the teacher's layer round(i (m - 1) / (n - 1)) of m, so the first
+takes the first and the last the last; the head takes the head. What has no counterpart in the teacher (further units,
+other kinds of layer) stays as drawn. Inputs are normalised as the teacher's are.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
 
 @INITIALISATIONS.register
 class Inherit(Initialisation):
-    """For students of the teacher's family, which says how its layers hang together (`Student.wiring`)."""
+    """For students of the teacher's family, which declares how its layers are connected (`Student.wiring`)."""
 
     needs_teacher: ClassVar[bool] = True
 
     def check(self, config: Config, shapes: Shapes) -> None:
-        """Student and teacher must be of one family that says how its layers hang together."""
+        """Check that student and teacher are of one family that declares how its layers are connected."""
         check_family(config)
         check_declares_wiring(config, shapes)
 
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> Hold | None:
-        """Carry the teacher's largest units over, and match their pre-activations."""
+        """Carry over the teacher's largest units, and match their pre-activations."""
         self._carry(student, config, materials)
         return None
 
     def _carry(self, student: nn.Module, config: Config, materials: Materials) -> dict[str, int]:
-        """Name of a parameter to how many of its first rows are inherited, in the order of their units' sizes."""
+        """Carry over the units; return the number of inherited first rows by parameter name, largest unit first."""
         from distill_tune.distillation.cache.weights import network_of
         from distill_tune.distillation.initialisation._calibration import match_teacher
         from distill_tune.distillation.initialisation._carrying import carry

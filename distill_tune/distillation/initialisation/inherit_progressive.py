@@ -1,9 +1,9 @@
-"""As `inherit`, and the inherited units stand still at first: they are freed one after the other, the largest first.
+"""As `inherit`, with the inherited units frozen at first and freed one after the other, largest first.
 
-Of n inherited units of a layer the largest is free from the first step, and unit k (0-based) from the share
-(k / n) * free_by of the training on. A unit is the weights that lead into it, its bias, and its scale and shift where
-it is normalised; the head, and whatever was not inherited, is free from the start. Gradual unfreezing, of layers:
-Howard, Ruder 2018 (https://arxiv.org/abs/1801.06146).
+Of a layer's n inherited units the largest is free from the first step, and unit k (0-based) once the share
+(k / n) * free_by of the training is done. A unit is its incoming weights, its bias, and its scale and shift if it is
+normalised; the head, and whatever was not inherited, is free from the start. Gradual unfreezing of layers: Howard,
+Ruder 2018 (https://arxiv.org/abs/1801.06146).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 @INITIALISATIONS.register
 class InheritProgressive(Inherit):
-    """`inherit`, with the inherited units freed in the order of their size."""
+    """`inherit`, with the inherited units freed in order of size, largest first."""
 
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"free_by": {"uniform": [0.1, 1.0]}}
     free_by: float = Field(0.5, gt=0, le=1)
     """Share of the training by which all are free."""
 
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> Hold:
-        """Carry the teacher's largest units over; returns what holds them."""
+        """Carry over the teacher's largest units; return the `Hold` that keeps them frozen."""
         from distill_tune.distillation.holding import Hold
 
         return Hold(student, self._carry(student, config, materials), self.free_by)

@@ -1,10 +1,10 @@
-"""The teacher's first layers as they are, and everything behind them new.
+"""Copy the teacher's first layers unchanged, and leave everything after them new.
 
-Sanh et al. 2019, "DistilBERT" (https://arxiv.org/abs/1910.01108) began a student with layers of its teacher; that early
-layers are the most general is Yosinski et al. 2014 (https://arxiv.org/abs/1411.1792). Layers are the places of a
-family's wiring: its stem, if it has one, and then its blocks. Of a family that says nothing of its wiring they are the
-blocks of `_named_blocks.py`, whose names the teacher's weights must have too: timm's and Hugging Face's networks of one
-kind and another depth do.
+Sanh et al. 2019, "DistilBERT" (https://arxiv.org/abs/1910.01108) initialised a student from layers of its teacher; that
+early layers are the most general is Yosinski et al. 2014 (https://arxiv.org/abs/1411.1792). Layers are the places of a
+family's wiring: its stem, if it has one, then its blocks. If a family declares no wiring, they are the blocks of
+`_named_blocks.py`, whose names must occur among the teacher's weights too, as they do in timm's and Hugging Face's
+networks of one kind but different depth.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
 @INITIALISATIONS.register
 class Truncate(Initialisation):
-    """For students whose first layers look like the teacher's."""
+    """For students whose first layers have the shapes of the teacher's."""
 
     needs_teacher: ClassVar[bool] = True
     layers: int = Field(1, ge=1)
-    """So many of the teacher's first layers are taken.
+    """Number of the teacher's first layers to copy.
 
     No range is shipped: how many fit depends on the two networks, and a space that asks for more is refused.
     """
 
     def check(self, config: Config, shapes: Shapes) -> None:
-        """The student's first layers must have the shapes of the teacher's."""
+        """Check that the student's first layers have the shapes of the teacher's."""
         if not _declares_wiring(config):
             self._check_blocks(config, shapes)
             return
@@ -59,7 +59,7 @@ class Truncate(Initialisation):
     def _check_blocks(self, config: Config, shapes: Shapes) -> None:
         student = _built(Student.of(config.student), shapes)
         self._check_number(student, config.student.family)
-        if config.teacher.family is not None:  # so that nothing is trained for a student that cannot begin with it
+        if config.teacher.family is not None:  # checked before a teacher is trained for nothing
             self._compare(student, _built(Student.of(config.teacher), shapes).state_dict())
 
     def _check_number(self, student: nn.Module, family: str) -> None:
@@ -72,11 +72,11 @@ class Truncate(Initialisation):
             )
 
     def reads_family(self, config: Config) -> bool:
-        """Without a wiring, blocks go by their names, whatever is around them."""
+        """Without a wiring, blocks are matched by name, whatever the rest of the network."""
         return _declares_wiring(config)
 
     def check_weights(self, config: Config, shapes: Shapes, teacher: nn.Module) -> None:
-        """Without a wiring: the student's first blocks must be among the teacher's weights, by name and shape."""
+        """Without a wiring, check that the teacher has the weights of the student's first blocks, by name and shape."""
         if _declares_wiring(config):
             super().check_weights(config, shapes, teacher)
             return
@@ -103,10 +103,10 @@ class Truncate(Initialisation):
         return {name: state[name] for name in entries_of_first(network, self.layers)}
 
     def begin(self, student: nn.Module, config: Config, materials: Materials) -> None:
-        """Copy the first layers, batch statistics included, and how the teacher normalises its inputs.
+        """Copy the first layers, batch statistics included, and the normalisation of the teacher's inputs.
 
         Raises:
-            InputError: the student cannot begin so; of a large space not every student was looked at beforehand.
+            InputError: the student cannot begin this way; not every student of a large space was checked beforehand.
         """
         from distill_tune.distillation.cache.weights import network_of
         from distill_tune.distillation.initialisation._reading import read_as_the_teacher

@@ -1,1 +1,1 @@
-"""What happens once before students train: the teacher loaded or trained, its outputs kept, the space looked at."""
+"""Preparation before students train: load or train the teacher, cache its outputs, and check the space."""

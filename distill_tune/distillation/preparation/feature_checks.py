@@ -1,7 +1,7 @@
-"""What a space asks of features, looked at before anything is trained: which layers, and do they fit.
+"""Check a space's feature losses before anything is trained: which layers they compare, and whether these fit.
 
-As far as the teacher is known beforehand (one that is trained here is, by its family) everything is refused before it
-is made ready; what only a loaded teacher can tell is refused once it is loaded.
+As far as the teacher is known beforehand (one that is trained here is known by its family), errors are raised before it
+is prepared; the rest once it is loaded.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from distill_tune.users_faults import fault_of_users
 
 
 def feature_losses(space: Space) -> list[tuple[str, FeatureLoss]]:
-    """Name and loss for everything that trials of the space compare features by, in each way that they may."""
+    """Name and loss for every feature loss of the space, in each variant that trials may use."""
     found = losses_in(space)
     return [(name, loss) for name, loss in found if isinstance(loss, FeatureLoss) and loss.reads_features]
 
 
 def check_feature_losses(space: Space, dataset: Dataset) -> None:
-    """Look at the losses on features of a space before its teacher is made ready.
+    """Check the feature losses of a space before its teacher is prepared.
 
     Raises:
-        ConfigError: the teacher has no layers, or one is not there, or cannot be compared with its counterpart.
+        ConfigError: the teacher has no layers, or a layer does not exist or cannot be compared with its counterpart.
     """
     losses, config = feature_losses(space), space.config
     if not losses:
@@ -73,10 +73,10 @@ def check_feature_losses(space: Space, dataset: Dataset) -> None:
 
 
 def layers_compared(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str]:
-    """As `teacher_layers`, once the user's own losses have been tried on features of the layers that they compare.
+    """As `teacher_layers`, after trying custom losses on features of the layers that they compare.
 
     Raises:
-        ConfigError: likewise, or one of the user's own gives no number that can be minimised.
+        ConfigError: likewise, or a custom loss returns no number that can be minimised.
     """
     pairings = _pairings(space, dataset, teacher)
     for name, loss, pairing in pairings:
@@ -87,7 +87,7 @@ def layers_compared(space: Space, dataset: Dataset, teacher: Anatomy) -> list[st
 
 
 def teacher_layers(space: Space, dataset: Dataset, teacher: Anatomy) -> list[str]:
-    """Those layers of the teacher that trials of the space compare with, sorted.
+    """The teacher's layers that trials of the space compare with, sorted.
 
     Raises:
         ConfigError: a student and the teacher have no layers that can be compared.
@@ -99,7 +99,7 @@ _Pairings = list[tuple[str, FeatureLoss, Pairing]]
 
 
 def _pairings(space: Space, dataset: Dataset, teacher: Anatomy) -> _Pairings:
-    """What each loss compares in each kind of student, once each."""
+    """The distinct pairings of each loss over all kinds of student."""
     losses = feature_losses(space)
     students = list(_students(space, dataset)) if losses else []
     found = _Pairings()
@@ -114,7 +114,7 @@ def _layers(pairings: _Pairings) -> list[str]:
 
 
 def _try(name: str, loss: FeatureLoss, pairing: Pairing, samples: int, device: str) -> None:
-    """Try a user's own on made-up features, above 0 as after a ReLU, of the first few of so many samples."""
+    """Try a custom loss on made-up features, positive as after a ReLU, for the first few of `samples` samples."""
     draw, index = torch.Generator().manual_seed(0), torch.arange(min(TRIED, samples))
     ours, theirs = (
         [torch.randn(len(index), *shape, generator=draw).abs().to(device) for shape in shapes]
@@ -124,7 +124,7 @@ def _try(name: str, loss: FeatureLoss, pairing: Pairing, samples: int, device: s
         with torch.random.fork_rng(devices=[]):
             term = FeatureTerm(loss, pairing, samples).to(device)
         given = term.terms([each.requires_grad_() for each in ours], theirs, index.to(device), 0)
-    except Exception as error:  # whatever the user's own raises
+    except Exception as error:  # user code may raise anything
         raise ConfigError(
             f"loss: {name!r} cannot compare the student's {_shown(pairing.student, pairing.student_shapes)} with the "
             f"teacher's {_shown(pairing.teacher, pairing.teacher_shapes)}: {fault_of_users(error) or one_line(error)}"
@@ -141,9 +141,9 @@ def _shown(layers: Sequence[str], shapes: Sequence[Shape]) -> str:
 
 
 def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:
-    """The edges of each family: all ranges at their first corner, all at their last, and each at every corner between.
+    """Students at the edges of each family: all ranges at their first corner, all at their last, or one at another.
 
-    What trials pair by themselves they pair from the end, and so a student in between pairs what one of these does.
+    Layers found automatically are paired from the end, so a student in between pairs the same as one of these.
     """
     for family in space.families:
         for config in map(space.at, edges_of(space, family)):
@@ -151,5 +151,5 @@ def _students(space: Space, dataset: Dataset) -> Iterator[tuple[str, Anatomy]]:
 
 
 def anatomy_of_family(family: Student, dataset: Dataset) -> Anatomy:
-    """The features of a network of this family, which is made for a moment."""
+    """The features of a network of this family, which is built temporarily."""
     return looked_at(lambda: anatomy_of(student_on(family, dataset), dataset.input_shape))

@@ -1,6 +1,6 @@
-"""What the losses of a space ask of the data, looked at before anything is trained.
+"""Check the data against the losses of a space before anything is trained.
 
-A term of which nothing is left (of two classes, of a single sample) teaches nothing and raises nothing.
+A term that vanishes (with two classes, or a single sample) teaches nothing and raises no error.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from distill_tune.errors import ConfigError, one_line
 from distill_tune.registry import AUGMENTATIONS, LOSSES
 
 TRIED = 16
-"""Samples that a user's own loss is tried on before anything is started."""
+"""Number of samples that a custom loss is tried on before anything is started."""
 _WARM = (2.0, 3.0)
-"""The temperatures then: of one student the first, of as many lanes each its own."""
+"""Temperatures to try it at: the first for a single student, one per lane for lanes."""
 
 
 def losses_in(space: Space) -> list[tuple[str, Loss]]:
-    """Name and loss for every term of the teacher's in the space, in each way that it may ask for something."""
+    """Name and loss for every teacher term in the space, at the corners of the options that decide what it needs."""
     found = list[tuple[str, Loss]]()
     for name in dict.fromkeys([*space.kinds, *space.added]):
         kind: type[Loss] = LOSSES.get(name)
         ranges = {p[2]: r for p, r in space.ranges.items() if p[:2] == ("loss", name) and p[2] in kind.decisive_options}
         for values in product(*(_looked_at(each, key in kind.weights) for key, each in ranges.items())):
             table = {**space.config.loss.tables.get(name, {}), **dict(zip(ranges, values, strict=True))}
-            if not kind.weights or any(table.get(key, 1) for key in kind.weights):  # else refused where it is proposed
+            if not kind.weights or any(table.get(key, 1) for key in kind.weights):  # otherwise refused when proposed
                 found.append((name, kind(**table)))
     return found
 
 
 def _looked_at(found: Range, is_weight: bool) -> list[Any]:
-    """Corners; of weights that are no choice the last: none is ever drawn to be just 0."""
+    """Corners; for a weight that is not a choice only the last, since a draw is never exactly 0."""
     corners = list(found.corners())
     return corners[-1:] if is_weight and not isinstance(found, Choice) else corners
 
 
 def check_losses(space: Space, dataset: Dataset) -> None:
-    """Look at what the losses of a space ask of the data.
+    """Check the data against the losses of a space, and try custom losses.
 
     Raises:
-        ConfigError: there are too few classes for one of them, or for one without labels, or too few samples in a
-            worker's part of a batch; or a user's own gives no number that can be minimised.
+        ConfigError: there are too few classes for a loss, or for one used without labels, or too few samples in a
+            worker's part of a batch; or a custom loss returns no number that can be minimised.
     """
     part = smallest_part(space, dataset)
     for name, loss in losses_in(space):
@@ -74,7 +74,7 @@ def _check_classes(name: str, loss: Loss, classes: int) -> None:
 
 
 def _labels_to_try(loss: Loss, space: Space, dataset: Dataset, device: str) -> dict[str, Tensor | None]:
-    """By when they are such, the labels [lanes, batch] that a loss may be given: one that looks at them all kinds."""
+    """Labels [lanes, batch] to try, by the case for an error; only a loss that reads labels gets more than one case."""
     classes = torch.arange(TRIED, device=device) % len(dataset.classes)
     tried: dict[str, Tensor | None] = {"": classes.expand(len(_WARM), TRIED)}
     if type(loss).soft_with_labels is Loss.soft_with_labels:
@@ -94,7 +94,7 @@ def _may_mix(space: Space) -> bool:
 
 
 def _check_gives(name: str, loss: Loss, classes: int, labels: dict[str, Tensor | None]) -> None:
-    """Try a user's own on made-up logits with all these labels; what it raises is its fault, and is told as that."""
+    """Try a custom loss on made-up logits with each of these labels; its own errors are reported as its fault."""
     device = next(each.device for each in labels.values() if each is not None)
     draw = torch.Generator().manual_seed(0)
     students, teachers = (torch.randn(len(_WARM), TRIED, classes, generator=draw).to(device) for _ in range(2))
@@ -115,7 +115,7 @@ def _check_gives(name: str, loss: Loss, classes: int, labels: dict[str, Tensor |
 
 
 def what_is_wrong(given: object, learned: str = "the student's logits") -> str:
-    """Of what should be a number that can be minimised by moving what is `learned`; empty where it is one."""
+    """What keeps `given` from being a number to minimise with respect to `learned`; empty if it is one."""
     if not isinstance(given, Tensor):
         return f"{given!r:.60}"
     if given.dim():
@@ -128,14 +128,14 @@ def what_is_wrong(given: object, learned: str = "the student's logits") -> str:
 
 
 def _check_lanes(name: str, loss: Any, students: Tensor, teachers: Tensor, labels: Tensor | None) -> None:
-    """Compare what it gives of several students at once with what it gives of each; both are [lanes, batch, ...]."""
+    """Compare the loss over lanes with that of each lane alone; logits are [lanes, batch, classes]."""
     lanes = zip(students, teachers, _WARM, repeat(None) if labels is None else labels, strict=False)
     alone = torch.stack([loss.soft_with_labels(*lane) for lane in lanes])
     try:
         given = loss.soft_with_labels(students, teachers, torch.tensor(_WARM, device=students.device), labels)
         is_right = isinstance(given, Tensor) and given.shape == alone.shape and torch.allclose(given, alone, rtol=1e-4)
         what = "" if is_right else "gives another thing than each lane's own number, [lanes]"
-    except Exception as error:  # whatever the user's own raises, which is right of one student
+    except Exception as error:  # whatever user code raises; for one student it works
         what = f"raises {one_line(error)}"
     if what:
         raise ConfigError(
@@ -145,12 +145,12 @@ def _check_lanes(name: str, loss: Any, students: Tensor, teachers: Tensor, label
 
 
 def smallest_part(space: Space, dataset: Dataset) -> int:
-    """The fewest samples that a worker sees in a step of any trial with a teacher."""
+    """The fewest samples that a worker sees in a step of a trial with a teacher."""
     return _part_of(num_visible(dataset), space)
 
 
 def smallest_part_of_any(space: Space, dataset: Dataset) -> int:
-    """Likewise without one, as a baseline trains on the rows alone whose labels a student may see."""
+    """Likewise with or without one: a baseline trains only on rows whose labels a student may see."""
     return _part_of(min(num_visible(dataset), int(dataset.split("train").labelled.sum())), space)
 
 
@@ -159,7 +159,7 @@ def _part_of(samples: int, space: Space) -> int:
 
 
 def smallest_batch(space: Space) -> int:
-    """`optim.batch_size`, or the smallest of its range."""
+    """`optim.batch_size`, or the smallest value of its range."""
     found = space.ranges.get(("optim", "batch_size"))
     return min(found.corners()) if found else space.config.optim.batch_size
 

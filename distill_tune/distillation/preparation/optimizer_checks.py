@@ -1,4 +1,4 @@
-"""What a user's own optimizer makes, tried on a student of made-up gradients before anything is trained."""
+"""Try custom optimizers on students with made-up gradients before anything is trained."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from distill_tune.students import Student, student_on
 _NEEDED = ("param_groups", "step", "zero_grad", "state_dict", "load_state_dict")
 _STEPS = 3
 _RATES, _DECAY = (0.05, 0.1), 0.1
-"""Of each lane, and of all: such that whatever an optimizer forgets is seen in the weights."""
+"""Learning rate of each lane, and weight decay of all: if an optimizer ignores one, the weights show it."""
 
 
 def check_optimizers(space: Space, dataset: Dataset) -> None:
-    """Have each of the user's own make some steps, in lanes too where it says that it can.
+    """Make some steps with each custom optimizer, in lanes too if it declares that it can.
 
     Raises:
-        ConfigError: what it makes cannot train, or does another thing in lanes.
+        ConfigError: it cannot train, or behaves differently in lanes.
     """
     with memory_given_back(device_for(space.config)):
         for name in space.names("optim", "kind"):
@@ -32,19 +32,19 @@ def check_optimizers(space: Space, dataset: Dataset) -> None:
 
 
 def _try(name: str, space: Space, dataset: Dataset) -> None:
-    """With a student for each lane, on the trials' device if it is here."""
+    """Try it with one student per lane, on the trials' device if this machine has it."""
     try:
         config = space.at(space.middle(chosen={("optim", "kind"): name}))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             students = [student_on(Student.of(config.student), dataset).to(device_for(config)) for _ in _RATES]
-    except ConfigError:  # of the student, in the middle; others of the space may be
+    except ConfigError:  # this student cannot be built; others of the space may be
         return
     _check(name, OptimizerKind.of(config.optim), students, can_move=not is_missing(config))
 
 
 def _check(name: str, kind: OptimizerKind, students: list[nn.Module], can_move: bool) -> None:
-    """Make steps with each; if they are for lanes too, the same steps there, and compare."""
+    """Make steps with each student; if the optimizer supports lanes, compare with the same steps there."""
     before = torch.stack([_row(student) for student in students])
     each = [kind.build(student, rate, _DECAY) for student, rate in zip(students, _RATES, strict=True)]
     _check_made(name, each[0])
@@ -56,7 +56,7 @@ def _check(name: str, kind: OptimizerKind, students: list[nn.Module], can_move: 
         for step in gradients:
             for student, optimizer, gradient in zip(students, each, step, strict=True):
                 _move(student, optimizer, gradient)
-    except Exception as error:  # whatever it raises: it is not ours
+    except Exception as error:  # user code may raise anything
         raise ConfigError(
             f"optim.kind: what `build` of {name!r} gives cannot make a step from gradients alone ({one_line(error)}); "
             "mend it, or build another."
@@ -81,7 +81,7 @@ def _check_made(name: str, made: object) -> None:
 
 
 def _check_rates(name: str, made: list[Optimizer]) -> None:
-    """Each was built with another rate, which the schedule scales in every step."""
+    """Check that each uses the learning rate that it was built with, which the schedule scales in every step."""
     one, other = ([group.get("lr") for group in each.param_groups] for each in made)
     if one == other and any(rate is not None for rate in one):
         raise ConfigError(
@@ -93,7 +93,7 @@ def _check_rates(name: str, made: list[Optimizer]) -> None:
 def _what_lanes_do(
     kind: OptimizerKind, students: list[nn.Module], made: Optimizer, before: Tensor, gradients: Tensor
 ) -> str:
-    """What is wrong with the steps of lanes from `before`, where `students` have made the same alone."""
+    """What is wrong with the steps in lanes from `before`, compared with `students` trained alone; empty if nothing."""
     if not isinstance(made, DirectOptimizer):
         return "its `build` gives no DirectOptimizer, whose running tensors lanes can hold"
     weights, moved = _trained(students[0]), {id(each) for group in made.param_groups for each in group["params"]}
@@ -107,7 +107,7 @@ def _what_lanes_do(
         for number, step in enumerate(gradients, 1):
             count = torch.full_like(rate, float(number))
             kind.step_lanes(LaneStep(rows, step.clone(), memories, rate, decay, count))
-    except Exception as error:  # whatever the user's own raises
+    except Exception as error:  # user code may raise anything
         return f"its `step_lanes` raises {one_line(error)}"
     alone = torch.stack([_row(student) for student in students])
     is_right = torch.allclose(rows - before, alone - before, rtol=1e-3, atol=1e-5)
@@ -119,7 +119,7 @@ def _trained(student: nn.Module) -> list[nn.Parameter]:
 
 
 def _row(student: nn.Module) -> Tensor:
-    """All weights, as lanes hold them."""
+    """All trained weights in one row, as lanes hold them."""
     return torch.cat([each.detach().flatten() for each in _trained(student)])
 
 

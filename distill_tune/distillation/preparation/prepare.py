@@ -1,7 +1,7 @@
-"""Preparing a search or a training: data once, teacher once, the teacher's outputs once for each augmentation.
+"""Prepare a search or a training: the data and the teacher once, the teacher's outputs once per augmentation.
 
-Everything is kept in folders named after what it depends on, checked by checksum when it is found again, and rebuilt
-when it is damaged.
+Everything is kept in folders named after what it depends on, verified by checksum when it is reused, and rebuilt if it
+is damaged.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from distill_tune.teachers import LoadedTeacher, Say, Teacher, unread_keys
 
 @dataclass(frozen=True)
 class Preparation:
-    """What the driver knows after preparing; workers get `prepared` alone."""
+    """What the driver knows after preparing; workers get only `prepared`."""
 
     prepared: Prepared
     dataset: Dataset
@@ -58,17 +58,17 @@ class Preparation:
 def prepare(
     space: Space, cache: Path, say: Say, dataset: Dataset | None = None, work: TeacherWork | None = None
 ) -> Preparation:
-    """Make data, teacher and teacher outputs ready under `cache`, for every augmentation that the space can choose.
+    """Prepare data, teacher and teacher outputs under `cache`, for every augmentation that the space can choose.
 
     Args:
         space: the run or search space.
-        cache: where it is kept.
-        say: tells the user something in a line.
-        dataset: what `announced_data` gave, where that was needed before.
-        work: who trains the teacher and runs it over its views; this process unless given.
+        cache: the folder in which everything is kept.
+        say: reports a line to the user.
+        dataset: the result of `announced_data`, if it has been called already.
+        work: trains the teacher and runs it over its views; by default in this process.
 
     Raises:
-        InputError: the data or the teacher cannot be used; nothing but finished parts is left in `cache`.
+        InputError: the data or the teacher cannot be used; only complete parts are left in `cache`.
     """
     config, variants, work = space.config, list(augmentation_variants(space)), work or TeacherWork()
     dataset = dataset or announced_data(config, cache, say)
@@ -86,7 +86,7 @@ def prepare(
 def _prepare_fold(
     space: Space, variants: list[Config], cache: Path, say: Say, number: int, work: TeacherWork
 ) -> tuple[Prepared, dict[str, Path], Dataset]:
-    """As `_prepare`, without the fold's teacher, which has said what it has to say."""
+    """As `_prepare` for one fold, but without its loaded teacher, which is no longer needed."""
     dataset = prepare_data(space.config.data, cache, number)
     part, outputs = _prepare(space, variants, cache, _of_fold(say, number), dataset, work)
     return part.prepared, outputs, dataset
@@ -105,7 +105,7 @@ def _of_fold(say: Say, number: int) -> Say:
 def _prepare(
     space: Space, variants: list[Config], cache: Path, say: Say, dataset: Dataset, work: TeacherWork
 ) -> tuple[Preparation, dict[str, Path]]:
-    """One split's teacher and its outputs, and where each member's without a choice of augmentation are."""
+    """Prepare one split; also return each teacher's folder of outputs for the first of `variants`, by name."""
     config = space.config
     check_students(space, dataset)
     source = Teacher.of(config.teacher)
@@ -134,7 +134,7 @@ def _prepare(
 
 
 def _announce_cache(folders: list[Path], variants: list[Config], dataset: Dataset, cache: Path, say: Say) -> None:
-    """Say how large what all teachers together have yet to label will be, if there is room for it."""
+    """Report the size of what all teachers together have yet to label, if there is room for it."""
     new = [each for folder in folders for each in variants if not outputs_folder(folder, each).exists()]
     if new and new[0].teacher.mode == "cached":
         CacheSize.of(new, dataset).announce(cache, say)
@@ -145,11 +145,11 @@ def _if_live(config: Config, teacher: LoadedTeacher) -> nn.Module | None:
 
 
 def check_students(space: Space, dataset: Dataset) -> None:
-    """Look at what the students of a space ask of their teacher, before it is made ready.
+    """Check the students of a space, and what they need of their teacher, before it is prepared.
 
     Raises:
-        ConfigError: no such teacher can give it.
-        TeacherError: the teacher itself cannot be trained so.
+        ConfigError: a student cannot be trained, or no such teacher can provide what it needs.
+        TeacherError: the teacher itself cannot be trained this way.
     """
     _check_views(space, dataset)
     source = Teacher.of(space.config.teacher)
@@ -166,7 +166,7 @@ def check_students(space: Space, dataset: Dataset) -> None:
 
 
 def _check_views(space: Space, dataset: Dataset) -> None:
-    """Refuse an augmentation that does not suit the data, or that a teacher which has only logits cannot label."""
+    """Refuse an augmentation that does not suit the data, or that a teacher with only logits cannot label."""
     variants = list(augmentation_variants(space))
     for variant in variants:
         check_augmentation(variant.augmentation, dataset, devices_to_try_on(variant))
@@ -198,12 +198,12 @@ def _check_trained_here(section: TeacherConfig, dataset: Dataset) -> None:
 def how_good_the_teacher_is(
     outputs: Sequence[Path], datasets: Sequence[Dataset], name: str, has_network: bool = True
 ) -> str:
-    """The teacher's validation accuracy in a line, with a warning where it knows no more than the commonest class.
+    """A message with the teacher's validation accuracy; a warning if it is no better than the commonest class.
 
-    With folds there is a teacher for each, and all of their validation samples count together.
+    With folds there is one teacher per fold, and their validation samples are pooled.
 
-    A teacher whose classes are in another order, or whose weights are not the trained ones, labels everything wrong and
-    raises nothing; a search with it would end in a verdict all the same. So does a table of logits (no `has_network`)
+    A teacher whose classes are in another order, or whose weights are not the trained ones, labels everything wrong
+    without an error, and a search with it would still end in a verdict. So does a table of logits (no `has_network`)
     whose rows are in another order.
     """
     dataset = datasets[0]
@@ -222,13 +222,13 @@ def how_good_the_teacher_is(
 
 
 def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
-    """The prepared data, those of each fold beside them; what was done to them, and what will not be, has been said.
+    """Prepare the data, and each fold's; report what was done to them, and which keys of the teacher are not used.
 
     Raises:
         InputError: the data cannot be used.
     """
     dataset = prepare_data(config.data, cache)
-    for number in range(config.data.folds or 0):  # what a fold cannot have is refused before a teacher is trained
+    for number in range(config.data.folds or 0):  # refuse a fold before a teacher is trained
         check_fold(config, dataset, number, prepare_data(config.data, cache, number).input_shape)
     say(f"{dealt_out(dataset)}, of shape {dataset.input_shape}, {len(dataset.classes)} classes")
     for note in (*dataset.notes, *unread_keys(config.teacher)):
@@ -237,10 +237,10 @@ def announced_data(config: Config, cache: Path, say: Say) -> Dataset:
 
 
 def check_fold(config: Config, dataset: Dataset, number: int, shape: tuple[int, ...]) -> None:
-    """Refuse a table of which a fold lacks features, where a network reads those of all rows and is not trained here.
+    """Refuse a fold of a table that lacks features if a network that is not trained here reads those of all rows.
 
     Raises:
-        TeacherError: `shape`, that of a row without fold `number`, is another than that of the whole.
+        TeacherError: `shape`, of a row without fold `number`, differs from that of the whole data.
     """
     sections = list(Teacher.of(config.teacher).member_configs().values()) or [config.teacher]
     loaded = [s.source for s in sections if Teacher.of(s).has_network and not Teacher.of(s).trains_here]
@@ -253,7 +253,7 @@ def check_fold(config: Config, dataset: Dataset, number: int, shape: tuple[int, 
 
 
 def dealt_out(dataset: Dataset) -> str:
-    """How many samples each split has."""
+    """A message with the number of samples in each split."""
     rows = dataset.num_rows
     if dataset.folds is not None:
         return f"{rows['train']:,} samples in {dataset.folds} folds, {rows['test']:,} to test"

@@ -1,6 +1,6 @@
-"""A teacher made ready: found or trained, run over every view that a student may see, its layers compared where asked.
+"""Prepare a teacher: load or train it, run it over every view that a student may see, and check layers to compare.
 
-Of several teachers each is made ready and cached alone; a trial mixes what they said.
+Several teachers are prepared and cached separately; a trial mixes their outputs.
 """
 
 from __future__ import annotations
@@ -49,27 +49,27 @@ def ready_member(
     say: Say,
     work: TeacherWork,
 ) -> tuple[LoadedTeacher, set[str]]:
-    """Make one teacher ready, the only one or the member called `name`, and run it.
+    """Prepare one teacher, the only one or the member called `name`, and run it.
 
     Returns:
-        It, and the names of the folders that have its outputs for this space.
+        The teacher, and the names of the folders with its outputs for this space.
     """
     config = space.config
-    with folder_for(folder / "what is kept there"):  # a source of the user's own may keep something before we do
+    with folder_for(folder / "what is kept there"):  # a custom source may write to it before we do
         with said_of_member(name):
             teacher = _ready_teacher(member, config, dataset, folder, say, work)
         if teacher.module is not None and not name:
             check_teachers_weights(space, Shapes.of(dataset), teacher.module)
             leave_weights(folder, space, teacher.module)
         layers = _layers_to_compare(folder, space, variants, dataset, teacher, say)
-        apart = {outputs_folder(folder, variant): variant for variant in variants}  # for a live teacher all are one
+        apart = {outputs_folder(folder, variant): variant for variant in variants}  # a live teacher has one for all
         run_teacher(folder, apart, layers, config, dataset, teacher, say, work)
     used = {path.name for v in apart.values() for path in (features_folder(folder, v, layer) for layer in layers)}
     return _without_what_is_cached(teacher, dataset), used | {where.name for where in apart}
 
 
 def _without_what_is_cached(teacher: LoadedTeacher, dataset: Dataset) -> LoadedTeacher:
-    """A table of logits can be gigabytes, which the search would hold to its end: those of training rows go."""
+    """Drop the cached training rows of a logits table, which can be gigabytes, held until the search ends."""
     if not isinstance(teacher.table, np.ndarray):
         return teacher
     is_cached = np.zeros(dataset.num_source_rows, dtype=bool)
@@ -78,7 +78,7 @@ def _without_what_is_cached(teacher: LoadedTeacher, dataset: Dataset) -> LoadedT
 
 
 class _Untrained(Exception):
-    """A teacher that would have to be trained, by a recipe."""
+    """Raised for a teacher that would have to be trained, with its recipe."""
 
     def __init__(self, recipe: Recipe):
         super().__init__("it would have to be trained")
@@ -86,19 +86,19 @@ class _Untrained(Exception):
 
 
 def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, LoadedTeacher | Recipe]:
-    """Load whatever teacher need not be trained: so a dry run refuses what a search would refuse.
+    """Load every teacher that need not be trained, so that a dry run refuses what a search would refuse.
 
     Args:
-        space: whose teacher, or teachers.
-        dataset: what they are to label.
-        folder: a temporary one, without a teacher that was kept.
+        space: the space with the teacher or teachers.
+        dataset: the data that they are to label.
+        folder: a temporary one, without cached teachers.
 
     Returns:
-        By the name of each, of the only one "": the teacher, or the recipe by which it would be trained.
+        The teacher, or the recipe for training it, by its name; that of an only teacher is "".
 
     Raises:
-        TeacherError: what is named cannot be loaded, or does not fit the data.
-        ConfigError: its weights cannot be where a student begins, or its features not what one is compared with.
+        TeacherError: a teacher cannot be loaded, or does not fit the data.
+        ConfigError: a student cannot begin with its weights, or cannot be compared with its features.
     """
 
     def refuse_to_train(recipe: Recipe) -> Trained:
@@ -124,7 +124,7 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, Loade
 def _layers_to_compare(
     folder: Path, space: Space, variants: list[Config], dataset: Dataset, teacher: LoadedTeacher, say: Say
 ) -> list[str]:
-    """The teacher's layers that losses of the space compare with; what it has is left for the workers."""
+    """The teacher's layers that losses of the space compare with; its anatomy is written for the workers."""
     if not feature_losses(space):
         return []
     assert teacher.module is not None, "checked before"
@@ -136,7 +136,7 @@ def _layers_to_compare(
 
 
 def teachers_to_prepare(space: Space) -> dict[str, TeacherConfig]:
-    """Those that may take part in a training, of several all where who does is searched; the only one by "" as name."""
+    """Teachers that may take part in a training, by name: all if that choice is searched; an only one is called ""."""
     source = Teacher.of(space.config.teacher)
     mix, members = source.mix(), source.member_configs()
     if mix is None:
@@ -154,7 +154,7 @@ def together(members: dict[str, LoadedTeacher], source: Teacher) -> LoadedTeache
 
 
 def teacher_folders(space: Space, dataset: Dataset, cache: Path) -> dict[str, Path]:
-    """The folder of each teacher that is to be prepared, of the only one by the name ""; named after its identity."""
+    """Each teacher's name, "" for an only one, to its folder, which is named after its identity."""
     found = {}
     for name, each in teachers_to_prepare(space).items():
         with said_of_member(name):
@@ -163,9 +163,9 @@ def teacher_folders(space: Space, dataset: Dataset, cache: Path) -> dict[str, Pa
 
 
 def twins_in_words(folders: dict[str, Path]) -> list[str]:
-    """A warning for each member that is the same teacher as another, by another name of its file.
+    """A warning for each member that is the same teacher as another under a different file name.
 
-    Members that are configured alike are refused before (`teachers/sources/ensemble.py`).
+    Identically configured members have been refused already (`teachers/sources/ensemble.py`).
     """
     first = {folder: name for name, folder in reversed(folders.items())}
     return [
@@ -190,10 +190,10 @@ def _ready_teacher(
 
 
 def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -> LoadedTeacher:
-    """What the source of `section` loads, if it is what the source says that it has.
+    """Load the teacher of `section`, and check that it has what its source declares.
 
     Raises:
-        TeacherError: it is not, or nothing can be loaded.
+        TeacherError: it has not, or nothing can be loaded.
     """
     source, data_spec = Teacher.of(section), data_spec_of(dataset)
     teacher = source.load(section, data_spec, context)
@@ -205,7 +205,7 @@ def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -
             f"teacher.source: {section.source!r} must load {must}, since its has_network is {source.has_network}, but "
             f"has loaded {' and '.join(found) or 'neither module nor table'}; change has_network, or what load gives."
         )
-    if teacher.module is not None:  # a user's source may have left it as it trained it, to label with dropout
+    if teacher.module is not None:  # a custom source may leave it in train mode, with dropout on
         teacher.module.eval().requires_grad_(False)
     if teacher.table is None or isinstance(teacher.table, KeptRows):
         return teacher
@@ -213,7 +213,7 @@ def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -
 
 
 def _check_kinds(teacher: LoadedTeacher, source: str) -> None:
-    """Refuse what a source of the user's own has loaded if it is of other kinds than `LoadedTeacher` says."""
+    """Refuse what a custom source has loaded if its types are not those of `LoadedTeacher`."""
     if not isinstance(teacher, LoadedTeacher):
         raise TeacherError(
             f"teacher.source: {source!r} must load a LoadedTeacher, but has loaded {type(teacher).__name__}; put it "
@@ -234,7 +234,7 @@ def _check_kinds(teacher: LoadedTeacher, source: str) -> None:
 
 
 def data_spec_of(dataset: Dataset) -> DataSpec:
-    """What the teacher must fit."""
+    """The description of the data that the teacher must fit."""
     return DataSpec(
         dataset.classes,
         dataset.input_shape,

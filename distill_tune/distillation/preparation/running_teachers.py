@@ -1,4 +1,4 @@
-"""A teacher run over every view that a student may see, and its features kept where a loss compares them."""
+"""Run a teacher over every view that a student may see, and store the features that losses compare."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run_teacher(
     say: Say,
     work: TeacherWork,
 ) -> None:
-    """Run a teacher over what it has not yet labelled, or shown features of; `apart` has a variant for each folder."""
+    """Compute the teacher's missing logits and features; `apart` maps each folder of outputs to its variant."""
     unlabelled = {where: variant for where, variant in apart.items() if not outputs_are_whole(where)}
     unseen = [(variant, missing_features(folder, variant, layers)) for variant in apart.values()]
     if not unlabelled and not any(new for _, new in unseen):

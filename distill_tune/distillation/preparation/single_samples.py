@@ -1,4 +1,4 @@
-"""Batches of which a worker sees one sample, and students that normalise vectors by the batch: their trials fail."""
+"""Refuse students that normalise vectors by the batch if a worker may see a single sample: their trials would fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from distill_tune.teachers import Teacher, family_trained_here
 
 
 def check_single_samples(space: Space, dataset: Dataset) -> None:
-    """Try each family on one sample, as it trains, where a worker may see no more in a step.
+    """Try each family in training mode on one sample, if a worker may see no more in a step.
 
     Raises:
         ConfigError: a student needs more.
@@ -25,7 +25,7 @@ def check_single_samples(space: Space, dataset: Dataset) -> None:
         for config in map(space.at, edges_of(space, family)):
             try:
                 _try_one(Student.of(config.student), dataset)
-            except ValueError as error:  # of torch's batch normalisation, which has no variance of one number
+            except ValueError as error:  # from torch's batch normalisation: one number has no variance
                 raise ConfigError(_in_words(space, family, error)) from error
 
 
@@ -39,7 +39,7 @@ def _in_words(space: Space, family: str, error: Exception) -> str:
 
 
 def check_single_samples_of_teachers(space: Space, dataset: Dataset) -> None:
-    """Likewise each family of a teacher that is trained here.
+    """Likewise for each family of a teacher that is trained here.
 
     Raises:
         TeacherError: it needs more.

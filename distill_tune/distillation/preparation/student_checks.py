@@ -1,4 +1,4 @@
-"""A user's own student as it trains, and as it begins, tried before anything is started."""
+"""Try custom students in training, and custom initialisations, before anything is started."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _TRIED = 8
 
 
 def check_own_students(space: Space, dataset: Dataset) -> None:
-    """Have each of the user's own learn from some samples, in the middle of its ranges.
+    """Run each custom student in training mode on some samples, in the middle of its ranges.
 
-    What it gives in evaluation, for one sample, is known from when its cost is counted.
+    Its output in evaluation, for one sample, has been checked when its cost was counted.
 
     Raises:
-        ConfigError: it gives no logits for them, or none of its weights learns from them.
+        ConfigError: it returns no logits for them, or these have no gradient.
     """
     for family in space.families:
         if ":" in family:
@@ -34,10 +34,10 @@ def check_own_students(space: Space, dataset: Dataset) -> None:
 
 
 def check_own_beginnings(space: Space, prepared: Prepared) -> None:
-    """Have a student begin with each of the user's own initialisations, in the middle of its ranges.
+    """Initialise a student with each custom initialisation, in the middle of its ranges.
 
     Raises:
-        ConfigError: it leaves no student that can be trained.
+        ConfigError: the student cannot be trained afterwards.
     """
     for init in space.inits:
         if ":" in init:
@@ -50,7 +50,7 @@ def _try_beginning(init: str, space: Space, prepared: Prepared) -> None:
             config = space.at(space.middle(chosen={_INIT: init}))
             materials = Materials.open(prepared, config)
             student = materials.build_student(config)
-        except ConfigError:  # in the middle; others of the space may be built
+        except ConfigError:  # this one cannot be built; others of the space may be
             return
         begin(student, config, materials)
 
@@ -60,7 +60,7 @@ def _try(family: str, space: Space, dataset: Dataset) -> None:
         try:
             config = space.at(space.middle(chosen={FAMILY: family}))
             student = student_on(Student.of(config.student), dataset).train()
-        except ConfigError:  # in the middle; others of the space may be built
+        except ConfigError:  # this one cannot be built; others of the space may be
             return
         inputs = torch.from_numpy(dataset.split("train").inputs[:_TRIED].copy())
         for device in devices_to_try_on(config):
@@ -74,7 +74,7 @@ def _what_is_wrong(student: nn.Module, inputs: Tensor, classes: int) -> str:
     wanted = (len(inputs), classes)
     try:
         given: object = student(inputs)
-    except Exception as error:  # a user's own may raise anything
+    except Exception as error:  # user code may raise anything
         return f"cannot take {len(inputs)} samples while it trains ({one_line(error).rstrip('.')})"
     shape = tuple(given.shape) if isinstance(given, Tensor) else f"{given!r:.60}"
     if not isinstance(given, Tensor) or shape != wanted:

@@ -1,4 +1,4 @@
-"""Training a teacher: the loop of every student, on all labels of the training split, without a teacher of its own."""
+"""Train a teacher: the students' training loop, on all labels of the training split, without a teacher."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from distill_tune.teachers import LoadedTeacher, Say, Trained
 from distill_tune.threads import faster_threads, threads
 
 Recipe = dict[str, Any]
-"""How a teacher is trained: the sections of its configuration, and `passes` and `generations`."""
+"""How to train a teacher: the sections of its configuration, plus `passes` and `generations`."""
 _NUM_LINES = 5
-"""How often the training says how it is getting on."""
+"""About how many progress messages a training prints."""
 
 
 def train_teacher(recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> Trained:
-    """A teacher trained to the end.
+    """Train a teacher to the end.
 
     Args:
-        recipe: how.
-        config: of the run that it is for; its data are the teacher's too.
-        dataset: that data.
-        say: is told how it is getting on.
+        recipe: how to train it.
+        config: of the run that it is for; the teacher trains on the same data.
+        dataset: these data.
+        say: reports progress.
 
     Raises:
         TeacherError: the recipe does not fit the data, or the training diverged.
@@ -80,7 +80,7 @@ def own_config(recipe: Recipe, config: Config) -> Config:
 
 
 def _train(config: Config, materials: Materials, device: str, say: Say) -> tuple[nn.Module, float]:
-    """What is trained to the end and its validation accuracy, without all that the training had beside."""
+    """The fully trained network and its validation accuracy; the rest of the training's state is released."""
     epochs, lines = config.search.max_epochs, _NUM_LINES if materials.dataset.fold is None else 1
     seen = " (on samples of its training)" if materials.dataset.has_no_validation else ""
     began_s = monotonic()
@@ -96,10 +96,10 @@ def _train(config: Config, materials: Materials, device: str, say: Say) -> tuple
 def _born_again(
     own: Config, generation: int, before: nn.Module, dataset: Dataset, device: str, say: Say
 ) -> tuple[nn.Module, float]:
-    """The next generation, from a seed of its own: half on the labels, half on the one before, which runs live."""
+    """Train the next generation with its own seed: half on the labels, half on the previous one, which runs live."""
     tables = tables_of(own)
     tables["loss"] = {"kind": "soft_targets", "temperature": 1.0, "soft_weight": 0.5}
-    # A live teacher is the network that `Prepared` has; source and family are there because a configuration needs some.
+    # The live teacher is the network in `Prepared`; source and family are placeholders that a configuration needs.
     tables["teacher"] = {"source": "train", "family": "mlp", "mode": "live"}
     tables["search"]["seed"] = (own.search.seed + generation) % 2**32
     config, before = validate(tables), before.eval().requires_grad_(False)
@@ -110,7 +110,7 @@ def _born_again(
 
 
 def _fastest(config: Config, materials: Materials, say: Say) -> tuple[Pace, int]:
-    """The pace that is asked for or trains this teacher fastest, and on a CPU the number of threads that does."""
+    """The configured pace, or the one that trains this teacher fastest, and on a CPU the fastest number of threads."""
     batch, asked = slice(0, config.optim.batch_size), config.optim.precision
     labels = materials.labels[batch]
     device = labels.device

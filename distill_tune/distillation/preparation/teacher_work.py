@@ -1,4 +1,4 @@
-"""What takes long with a teacher, and who does it: this process, unless a cluster has places for it."""
+"""Run a teacher's expensive work, in this process unless a cluster has places for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from distill_tune.teachers import Say, Trained
 
 
 class TeacherWork:
-    """All of it done here."""
+    """Does all work in this process."""
 
     def train(self, recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> Trained:
         """As `train_teacher`."""
@@ -23,5 +23,5 @@ class TeacherWork:
 
     @contextmanager
     def runner(self, module: nn.Module, left_s: float) -> Iterator[Runner]:
-        """Who is to run a teacher over its views, which would take so long here."""
+        """Yield the `Runner` for the teacher's views; `left_s` is the time that they would take in this process."""
         yield Runner()

@@ -1,6 +1,7 @@
-"""Errors about a teacher speak of the keys that the user wrote.
+"""Translate errors about a teacher to the keys that the user wrote.
 
-To our own loop a teacher that is trained here is a student, and to its source one of several is the only one.
+The training loop treats a teacher that is trained here as a student, and a source treats a member of an ensemble as the
+only teacher.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ _KEYS = {
     "augmentation.": "teacher.train.augmentation.",
     "optim.kind": "teacher.train.optimizer",
 }
-"""Where the user wrote what the teacher's own configuration has elsewhere."""
+"""Keys of the teacher's own configuration, and where the user wrote them."""
 _IN_CURES = (
     *("trust", "source", "train.learning_rate", "torch.arguments", "keras.custom_objects", "onnx.output"),
     "huggingface.mean",
 )
-"""Keys that are named in a message but not at its beginning; whatever else looks like one may be a file's name."""
+"""Keys that occur within a message, not only at its start; anything else that looks like a key may be a file name."""
 _OF_A_TEACHER = re.compile(rf"^teacher\.|\bteacher\.(?=(?:{'|'.join(map(re.escape, _IN_CURES))})\b)")
 
 
 @contextmanager
 def said_of_the_teacher() -> Iterator[None]:
-    """Within it, what is raised of the student that a teacher is to our own loop is raised of the teacher."""
+    """Re-raise the training loop's errors, in which the teacher is the student, as errors about the teacher."""
     try:
         yield
     except ConfigError as error:
@@ -41,7 +42,7 @@ def said_of_the_teacher() -> Iterator[None]:
 
 @contextmanager
 def said_of_member(name: str) -> Iterator[None]:
-    """Within it, what is raised of a teacher is raised of the member of several that is called so; "": the only one."""
+    """Re-raise errors about a teacher as errors about the ensemble member `name`; "" is an only teacher."""
     try:
         yield
     except TeacherError as error:
@@ -51,5 +52,5 @@ def said_of_member(name: str) -> Iterator[None]:
 
 
 def table_of(name: str) -> str:
-    """The table of the member of several teachers that is called so; of the only one, "", it is `[teacher]`."""
+    """The table of the ensemble member `name`; `[teacher]` for an only teacher, ""."""
     return f"teacher.ensemble.members.{name}" if name else "teacher"

@@ -1,4 +1,4 @@
-"""The augmentations that a space can choose: each is labelled by the teacher once, before anything is searched."""
+"""The augmentations that a space can choose; the teacher labels each once, before the search starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from distill_tune.errors import ConfigError
 
 
 def augmentation_variants(space: Space) -> Iterator[Config]:
-    """One configuration for each combination of the augmentation's choices.
+    """One configuration per combination of the augmentations' choices.
 
     Raises:
         ConfigError: an augmentation is a continuous range, so its views cannot be labelled beforehand.
@@ -29,10 +29,10 @@ def augmentation_variants(space: Space) -> Iterator[Config]:
 
 
 def check_logits_suffice(variants: list[Config], source: str) -> None:
-    """Refuse views of a teacher that has only logits of the samples as they are; `source` says which one that is.
+    """Refuse augmentations and live mode for `source`, a teacher that has only logits of the unaugmented samples.
 
     Raises:
-        ConfigError: it would have to run.
+        ConfigError: the teacher would have to run.
     """
     if variants[0].teacher.mode == "live":
         raise ConfigError(
