@@ -135,7 +135,7 @@ class Result:
     def trained(self) -> list[TrialRecord]:
         """Trials that have not failed and have a value after their latest epoch, worst first: the last is drawn on top.
 
-        Ties are in the order that all rankings use. A trial that has just diverged, but is not yet marked as failed, has
+        Ties are in the order that all rankings use. A trial that has just diverged but is not yet marked as failed has
         no value.
         """
         found = [trial for trial in self.trials if trial.is_usable and math.isfinite(self.last(trial))]
