@@ -27,7 +27,7 @@ Floats = NDArray[np.floating[Any]]
 Counts = NDArray[np.integer[Any]]
 
 _BLOCK = 2**21
-"""How many numbers are held at a time: with many seeds, few columns are alike."""
+"""The most numbers held at a time: many seeds make for many distinct columns."""
 
 
 def bootstrap_difference(

@@ -54,7 +54,7 @@ def write_student_folder(
         "encoder": dataset.encoder,
         "split_fingerprint": dataset.split_fingerprint,
     }
-    if dataset.is_image and config.data.source != "image_folder":  # which has pictures' units
+    if dataset.is_image and config.data.source != "image_folder":  # its pixels have pictures' units
         description["brightest"] = int(dataset.split("train").inputs.max())
     with new_folder(folder) as new:
         (new / RUN_TOML).write_text(tomli_w.dumps(tables_of(config)), encoding="utf-8")

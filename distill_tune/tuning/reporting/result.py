@@ -81,7 +81,7 @@ class Result:
         except CacheError as error:
             raise ConfigError(str(error)) from error
         baseline = Result.of(below) if (below / LOGBOOK).is_file() else None
-        place = folder.absolute() if folder.name.strip(".") else folder.resolve()  # `.` has no name, `..` another's
+        place = folder.absolute() if folder.name.strip(".") else folder.resolve()  # `.` has no name, `..` the wrong one
         summary = _still_true(_summary(folder / SUMMARY), history)
         if "status" in summary:
             _let_rest(history, *([baseline.history] if baseline else []))
@@ -224,7 +224,7 @@ def _still_true(summary: dict[str, Any], history: History) -> dict[str, Any]:
     A verdict stays only if the search was complete.
     """
     is_complete = summary.get("status") == "complete"
-    goes_on = summary.get("sessions", history.sessions) < history.sessions  # older versions did not say
+    goes_on = summary.get("sessions", history.sessions) < history.sessions  # older versions did not record it
     if not goes_on and (history.is_finished or not is_complete):
         return summary
     kept = [name for name in summary if name not in _OF_ITS_SESSION] if is_complete else ["name", "space"]
@@ -232,7 +232,7 @@ def _still_true(summary: dict[str, Any], history: History) -> dict[str, Any]:
 
 
 def _let_rest(*histories: History) -> None:
-    """Mark running trials as interrupted: the search has ended, but a trial to be resumed has no end in the logbook."""
+    """Mark running trials as interrupted: no search is running, but a trial to be resumed has no end in the logbook."""
     for history in histories:
         for record in history.records.values():
             if record.status is Status.RUNNING:
