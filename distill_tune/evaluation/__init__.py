@@ -1,1 +1,1 @@
-"""How good a student is, and how sure that is: metrics, intervals, the verdict, latency, corrupted inputs."""
+"""How good a student is, and with what certainty: metrics, intervals, verdict, latency, corrupted inputs."""

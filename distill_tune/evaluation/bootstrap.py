@@ -1,18 +1,18 @@
-"""A bootstrap interval of a paired difference, for which seeds and test items are drawn again, each by themselves.
+"""A bootstrap interval of a paired difference that resamples seeds and test items independently.
 
-Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 12. A table of seeds by items is drawn again as
-in Owen, "The pigeonhole bootstrap", 2007, https://arxiv.org/abs/0712.1111: as many seeds as there are, with
-replacement, as many items, and of both the results where they cross. What is drawn is differences, so pairs stay.
+Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 12. A table of seeds by items is resampled as in
+Owen, "The pigeonhole bootstrap", 2007, https://arxiv.org/abs/0712.1111: seeds and items are each drawn with
+replacement, as many as there are, and the results where they cross are kept. Differences are drawn, so pairs stay.
 
-Percentiles of the resampled means would not do: a few seeds drawn from themselves spread too little (of five, 87 % of
-the intervals cover where the luck of seeds rules), and what is left of a result after its seed and its item spreads
-three times as much as it should (99.5 % cover where it rules). So a resample's distance is taken in standard errors of
-that resample, symmetrically (Hall, "On Symmetric Bootstrap Confidence Intervals", J. R. Statist. Soc. B 50, 1988):
+Percentiles of the resampled means would not do: resampling a few seeds understates their spread (with five seeds, 87 %
+of the intervals cover if seed luck dominates), while the residual of a result, beyond its seed and its item, spreads
+three times as much as it should (99.5 % cover if it dominates). So a resample's distance is measured in its own
+standard errors, symmetrically (Hall, "On Symmetric Bootstrap Confidence Intervals", J. R. Statist. Soc. B 50, 1988):
 
     mean  +-  error * quantile of |mean* - mean| / error*,     error  as in `intervals.py`
 
-which from five seeds on covers 93 to 99 % of both, by simulation (`tests/evaluation/test_bootstrap.py`). Of two seeds
-half of the resamples have one alone, and 82 to 88 % cover where their luck rules.
+With five or more seeds this covers 93 to 99 % in both cases, by simulation (`tests/evaluation/test_bootstrap.py`). With
+two seeds, half of the resamples contain only one of them, and 82 to 88 % cover if seed luck dominates.
 """
 
 from math import ceil
@@ -27,7 +27,7 @@ Floats = NDArray[np.floating[Any]]
 Counts = NDArray[np.integer[Any]]
 
 _BLOCK = 2**21
-"""Numbers that are held at a time: students of many seeds answer in many ways."""
+"""The most numbers held at a time: many seeds make for many distinct columns."""
 
 
 def bootstrap_difference(
@@ -38,19 +38,19 @@ def bootstrap_difference(
     seed: int = 0,
     groups: Groups | None = None,
 ) -> Interval:
-    """As `intervals.paired_difference`, without its assumption of Student's distribution.
+    """Like `intervals.paired_difference`, without its assumption of Student's distribution.
 
     Args:
         ours: [seeds, items], whether the student of that seed is right about that test item; at least two of
             each.
-        other: The same, of what it is compared with.
-        confidence: Share of such intervals that are meant to hold the true difference.
-        resamples: How often the table is drawn again.
-        seed: Of the draws; the same one gives the same interval.
-        groups: Which items are the same input, and are drawn together; without, none are.
+        other: The same for what it is compared with.
+        confidence: Share of such intervals that should contain the true difference.
+        resamples: How often the table is resampled.
+        seed: Seed of the draws; the same seed gives the same interval.
+        groups: Which items are the same input and are drawn together; None if none are.
 
     Returns:
-        Fractions inside [-1, 1]; above 0 where `ours` is better.
+        Fractions inside [-1, 1]; above 0 if `ours` is better.
 
     Raises:
         ValueError: the two differ in shape, or have fewer than two seeds or items.
@@ -66,7 +66,7 @@ def bootstrap_difference(
 
 
 def resampled(table: Floats, resamples: int, random: np.random.Generator) -> tuple[Floats, Floats]:
-    """The mean of each resample of [seeds, items], and its standard error."""
+    """The mean and the standard error of each resample of [seeds, items]."""
     kinds, counts = _kinds(table)
     seeds, items = table.shape
     of_seeds = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
@@ -80,10 +80,10 @@ def resampled(table: Floats, resamples: int, random: np.random.Generator) -> tup
 
 
 def _kinds(table: Floats) -> tuple[Floats, Counts]:
-    """Columns that differ, and how often each is there.
+    """The distinct columns, and how often each occurs.
 
-    Items on which all seeds came out alike need not be told apart: of five seeds there are at most 243 kinds, however
-    many items. In the order of the first ones, so that with the sign turned around the draws are the same.
+    Items with equal results in all seeds need not be distinguished: with five seeds there are at most 243 kinds,
+    however many items. Kinds are in order of first occurrence, so that flipping the sign leaves the draws unchanged.
     """
     kinds, first, counts = np.unique(table, axis=1, return_index=True, return_counts=True)
     order = np.argsort(first)
@@ -97,10 +97,10 @@ def _error(table: Floats) -> float:
 
 
 def _mean_and_error(kinds: Floats, of_seeds: Floats, of_items: Floats, items: int) -> Floats:
-    """[2, resamples], of weights [resamples, seeds] and [resamples, kinds].
+    """[2, resamples]: means and errors for weights [resamples, seeds] and [resamples, kinds].
 
-    The error has a whole item's more, which counts only where few items differ: a resample that has none of them would
-    have an error of 0 and be infinitely far away. No product of matrices: its last digit may depend on the threads.
+    The error includes one whole item extra, which matters only if few items differ: a resample with none of them would
+    have an error of 0 and be infinitely far away. No matrix product: its last digit may depend on the threads.
     """
     by_seed = np.einsum("rk,sk->rs", of_items, kinds)
     by_item = np.einsum("rs,sk->rk", of_seeds, kinds)

@@ -1,10 +1,10 @@
-"""Temperature scaling: one number that makes a classifier as sure as it is right.
+"""Temperature scaling: one number that makes a classifier's confidence match its accuracy.
 
 Guo et al., "On Calibration of Modern Neural Networks", 2017, https://arxiv.org/abs/1706.04599:
 
     p(class | x)  =  softmax(logits / T),      T = argmin  NLL of the validation labels
 
-It changes no prediction. The NLL is convex in 1 / T, with the slope  mean(expected logit under p - logit of the label).
+It changes no prediction. The NLL is convex in 1 / T, with slope  mean(expected logit under p - logit of the label).
 """
 
 from functools import partial
@@ -21,17 +21,17 @@ Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 
 LOWEST, HIGHEST = 0.01, 100.0
-"""Between which a temperature is looked for. A student that is right about every validation sample would be told T = 0
-and be infinitely sure of its mistakes on others, one that is worse than chance an infinite T: both stay as they are.
-Where logits are smaller than 1 it is looked for further down, and where they are larger than 100 further up: those of
-a teacher, and of who learns them, may be in any unit."""
+"""The bounds of the search for a temperature. A student that is right about every validation sample would get T = 0 and
+be infinitely sure of its mistakes elsewhere, one that is worse than chance an infinite T: both stay unscaled. The
+bounds widen if logits are smaller than 1 or larger than 100: a teacher's logits, and those of a student that matches
+them, may be in any unit."""
 
 
 def fitted_temperature(logits: Floats, labels: Labels) -> float:
-    """The temperature that makes the labels most likely; 1 where none is best, or a logit is not finite.
+    """The temperature that makes the labels most likely; 1 if none is best or a logit is not finite.
 
     Args:
-        logits: [samples, classes], raw; of samples that the classifier was not trained on.
+        logits: [samples, classes], raw, for samples that the classifier was not trained on.
         labels: [samples].
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
@@ -48,12 +48,12 @@ def fitted_temperature(logits: Floats, labels: Labels) -> float:
 
 
 def _deviation(logits: Floats) -> Floats:
-    """[samples], of the logits of each."""
+    """[samples]: the standard deviation of each sample's logits."""
     return np.asarray(logits.astype(np.float64).std(axis=1))
 
 
 def _expected_above_label(inverse: float, logits: Floats, labels: Labels) -> Floats:
-    """[samples]: the expected logit under softmax(inverse * logits), less the label's."""
+    """[samples]: the expected logit under softmax(inverse * logits) minus the label's."""
     values = logits.astype(np.float64)
     values -= values.max(axis=1, keepdims=True)
     expected = (softmax(inverse * values, axis=1) * values).sum(axis=1)

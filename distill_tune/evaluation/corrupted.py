@@ -1,8 +1,8 @@
-"""Accuracy on inputs that were worsened on purpose, in the manner of MNIST-C and CIFAR-10-C.
+"""Accuracy on deliberately corrupted inputs, in the manner of MNIST-C and CIFAR-10-C.
 
 Hendrycks and Dietterich 2019 (https://arxiv.org/abs/1903.12261); Mu and Gilmer 2019 (https://arxiv.org/abs/1906.02337).
-At the examination every student meets every corruption at every severity. While students are searched for, each
-sample is worsened in some ways only, which together are all of them: see `dealt_out`.
+The final examination applies every corruption at every severity. During the search each sample is corrupted in some
+ways only, which together cover all of them: see `dealt_out`.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,14 +21,14 @@ Array = NDArray[Any]
 Labels = NDArray[np.integer[Any]]
 
 MOST_SAMPLES = 4000
-"""That are worsened in every way, evenly spread over all; more would cost minutes and hardly move a mean over ways."""
+"""Samples that are corrupted in every way, evenly spread; more would cost minutes and hardly change the mean."""
 _FEWEST_SAMPLES = 500
 _SEED = 0
-"""Of what is random in the corruptions: whoever is compared has met the same ones."""
+"""Seed of the corruptions' randomness: all students that are compared meet the same corrupted samples."""
 _SEED_OF_SELECTION = 1
-"""Another, of what a search selects by: a column's drift is one draw, which test must not share with validation."""
+"""Another seed for model selection: a column's drift is one draw, which test must not share with validation."""
 _MOST_VALUES = 1 << 27
-"""In the samples that are worsened at a time; on its way each value is some floats."""
+"""Values in the samples that are corrupted at a time; each takes several floats along the way."""
 
 
 def corrupted_accuracies(
@@ -37,14 +37,14 @@ def corrupted_accuracies(
     labels: Labels,
     layout: Layout | None = None,
 ) -> list[dict[str, float]]:
-    """For each student, accuracy by the name of the corruption, each the mean over its severities, and their "mean".
+    """For each student, accuracy by name of corruption, each the mean over its severities, and their overall "mean".
 
     Args:
-        students: Each from raw inputs [samples, ...] to logits [samples, classes].
-        inputs: uint8 images [samples, channels, height, width] or standardised float rows [samples, features]; of
-            more than `MOST_SAMPLES` so many are taken, of photographs fewer.
+        students: Functions from raw inputs [samples, ...] to logits [samples, classes].
+        inputs: uint8 images [samples, channels, height, width] or standardised float rows [samples, features]; at
+            most `MOST_SAMPLES` of them are used, and fewer of photographs.
         labels: [samples].
-        layout: Of a table's rows; None where all features are numbers.
+        layout: Layout of a table's rows; None if all features are numbers.
     """
     rows = _spread(len(labels), _most_samples(inputs.shape[1:]))
     inputs, labels = inputs[rows], labels[rows]
@@ -57,7 +57,7 @@ def corrupted_accuracies(
 
 
 def num_worsened(shape: Sequence[int], layout: Layout | None = None) -> int:
-    """How often `corrupted_accuracies` asks a student about inputs of this shape, [samples, ...]."""
+    """How many predictions `corrupted_accuracies` asks of a student for inputs of this shape, [samples, ...]."""
     ways = len(corruptions_for(len(shape), layout)) * len(SEVERITIES)
     return ways * min(shape[0], _most_samples(shape[1:]))
 
@@ -67,11 +67,11 @@ def _most_samples(sample_shape: Sequence[int]) -> int:
 
 
 def dealt_out(inputs: Array, labels: Labels, most: int = 4096, layout: Layout | None = None) -> tuple[Array, Labels]:
-    """Samples that are worsened in turn by every corruption at every severity, and their labels.
+    """Samples corrupted in turn by every corruption at every severity, and their labels.
 
-    Right predictions among them are an estimate of the mean of `corrupted_accuracies` for the price of some validation
-    pass: about `most` predictions, or fewer where that is each sample in every way. Where there are fewer samples than
-    `most`, each is worsened in several ways.
+    The accuracy on them estimates the mean of `corrupted_accuracies` at about the cost of a validation pass: about
+    `most` predictions, or fewer if that already covers each sample in every way. If there are fewer samples than
+    `most`, each is corrupted in several ways.
     """
     fitting = corruptions_for(inputs.ndim, layout).values()
     ways = [(corruption, severity) for corruption in fitting for severity in SEVERITIES]
@@ -91,7 +91,7 @@ def _spread(count: int, most: int) -> NDArray[np.integer[Any]]:
 
 
 def corruptions_for(num_axes: int, layout: Layout | None = None) -> dict[str, Corruption]:
-    """Every corruption that fits inputs of so many axes (images where a sample has more than one), by name."""
+    """Every corruption that fits inputs with `num_axes` axes (images if a sample has more than one), by name."""
     found: dict[str, Corruption] = {name: CORRUPTIONS.get(name)() for name in CORRUPTIONS.names}
     if num_axes > 2:
         return {name: entry for name, entry in found.items() if entry.for_images}

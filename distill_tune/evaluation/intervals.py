@@ -1,28 +1,24 @@
-"""Confidence intervals that know both sources of luck: the training seed and the finite test set.
+"""Confidence intervals that account for both sources of luck: the training seed and the finite test set.
 
-Bouthillier et al. 2021 (https://arxiv.org/abs/2103.03098) show that an interval over seeds alone, or over
-test samples alone, is too narrow. Here the results are a table of seeds by test items, and the variance of
-its mean is estimated as
+Bouthillier et al. 2021 (https://arxiv.org/abs/2103.03098) show that an interval over seeds alone, or over test samples
+alone, is too narrow. Here the results are a table of seeds by test items, and the variance of its mean is estimated as
 
     variance of the seeds' means / seeds  +  variance of the items' means / items
 
-with the degrees of freedom of Welch and Satterthwaite, because few seeds know their own variance badly. Of
-fewer than five seeds not even these can be told: where the seeds happen to lie close together, they count as
-known. There the quantiles of both terms are weighed by their variances (Cochran and Cox, "Experimental
-Designs", 1950), which covers where the other covers 89 % of two seeds and 93 of three. What is left of a
-result after its seed and its item are accounted for is in both terms, so the sum is a little too large: the
-interval is slightly conservative, most where seeds change much of what is predicted and little of the
-accuracy.
+with the degrees of freedom of Welch and Satterthwaite, because a few seeds estimate their own variance badly. With
+fewer than five seeds even those are unreliable: seeds that happen to lie close together count as known. Then the
+quantiles of both terms are weighted by their variances (Cochran and Cox, "Experimental Designs", 1950), which covers as
+it should where the former covers 89 % with two seeds and 93 % with three. The residual of a result, beyond its seed and
+its item, is in both terms, so the sum is a little too large: the interval is slightly conservative, most so if seeds
+change many predictions but hardly the accuracy.
 
-Items that are one input several times are answered alike, and know no more together than one of them: their
-deviations are added up before the items' variance is taken, as of clusters (Cameron and Miller 2015,
-https://doi.org/10.3368/jhr.50.2.317).
+Duplicates of one input are answered alike, and together tell no more than one of them: their deviations are summed
+before the items' variance is taken, as for clusters (Cameron and Miller 2015, https://doi.org/10.3368/jhr.50.2.317).
 
-An accuracy has its interval on the scale of log-odds and is brought back: near 1, where good students are,
-luck is lopsided, and plus and minus the same width covered 90 to 93 % at an accuracy of 0.985 on 250 to 360
-items in place of 95 % (`tests/evaluation/test_intervals.py` simulates it). Differences are near 0 and need no
-such care. What no formula can see is a rare bad seed: where seeds alone spread the accuracy over several
-points, five of them cover about 90 %.
+The interval of an accuracy is computed on the log-odds scale and transformed back: near 1, where good students are,
+luck is lopsided, and a symmetric interval covered 90 to 93 % instead of 95 % at an accuracy of 0.985 on 250 to 360
+items (`tests/evaluation/test_intervals.py` simulates it). Differences are near 0 and need no such care. What no formula
+can see is a rare bad seed: if seeds alone spread the accuracy over several points, five of them cover about 90 %.
 """
 
 from dataclasses import dataclass
@@ -36,7 +32,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit, stdtr, stdtrit
 
 Groups = NDArray[np.integer[Any]]
-"""[items], numbers from 0 on: items with one number are the same input."""
+"""[items], numbered from 0: items with the same number are the same input."""
 
 _FEW_SEEDS = 5
 _SMALLEST_TAIL = 1e-15
@@ -52,13 +48,13 @@ class Interval:
 
 
 def mean_interval(correct: NDArray[np.bool_], confidence: float = 0.95, groups: Groups | None = None) -> Interval:
-    """Accuracy of a configuration, over seeds that were not drawn and samples that are not in the test set.
+    """Accuracy of a configuration, generalised to seeds that were not drawn and samples outside the test set.
 
     Args:
         correct: [seeds, items], whether the student of that seed is right about that test item; at least two
             of each.
-        confidence: Share of such intervals that are meant to hold the true accuracy.
-        groups: Which items are the same input; without, none are.
+        confidence: Share of such intervals that should contain the true accuracy.
+        groups: Which items are the same input; None if none are.
 
     Returns:
         Fractions inside [0, 1].
@@ -78,17 +74,17 @@ def mean_interval(correct: NDArray[np.bool_], confidence: float = 0.95, groups: 
 def paired_difference(
     ours: NDArray[np.bool_], other: NDArray[np.bool_], confidence: float = 0.95, groups: Groups | None = None
 ) -> Interval:
-    """Accuracy of `ours` minus that of `other`, where both met the same seeds and the same test items.
+    """Accuracy of `ours` minus that of `other`, on the same seeds and the same test items.
 
     Args:
         ours: [seeds, items], whether the student of that seed is right about that test item; at least two of
             each.
-        other: The same, of what it is compared with.
-        confidence: Share of such intervals that are meant to hold the true difference.
-        groups: Which items are the same input; without, none are.
+        other: The same for what it is compared with.
+        confidence: Share of such intervals that should contain the true difference.
+        groups: Which items are the same input; None if none are.
 
     Returns:
-        Fractions inside [-1, 1]; above 0 where `ours` is better.
+        Fractions inside [-1, 1]; above 0 if `ours` is better.
 
     Raises:
         ValueError: the two differ in shape, or have fewer than two seeds or items.
@@ -99,20 +95,20 @@ def paired_difference(
 
 
 def p_value(ours: NDArray[np.bool_], other: NDArray[np.bool_], groups: Groups | None = None) -> float:
-    """How often luck of seeds and samples alone would make a difference as large: of `paired_difference`'s statistic.
+    """The p-value of `paired_difference`: how often luck of seeds and samples alone makes as large a difference.
 
-    Below 0.05 just where its 95 % interval leaves 0 out.
+    Below 0.05 exactly if its 95 % interval excludes 0.
 
     Args:
-        ours: as there.
-        other: as there.
-        groups: as there.
+        ours: As in `paired_difference`.
+        other: As in `paired_difference`.
+        groups: As in `paired_difference`.
 
     Returns:
-        Of both sides, in [0, 1].
+        The two-sided p-value, in [0, 1].
 
     Raises:
-        ValueError: as there.
+        ValueError: as in `paired_difference`.
     """
     table = differences(ours, other, groups)
     luck, mean = _Luck(table), abs(float(table.mean()))
@@ -122,7 +118,7 @@ def p_value(ours: NDArray[np.bool_], other: NDArray[np.bool_], groups: Groups | 
 
 
 def differences(ours: NDArray[np.bool_], other: NDArray[np.bool_], groups: Groups | None = None) -> NDArray[np.float64]:
-    """[seeds, items] of -1, 0 and 1: 1 where `ours` alone is right; with `groups` a column for each of these.
+    """[seeds, items] of -1, 0 and 1: 1 if `ours` alone is right; with `groups`, one column per group.
 
     Raises:
         ValueError: the two differ in shape, or have fewer than two seeds or items.
@@ -140,10 +136,10 @@ def _checked(correct: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _grouped(values: NDArray[np.float64], groups: Groups | None) -> NDArray[np.float64]:
-    """[seeds, groups], with the means of the seeds, whose columns vary as sums over their items do."""
+    """[seeds, groups]: keeps the seeds' means, while each column varies like the sum over its items."""
     items = values.shape[1]
     count = items if groups is None else int(groups.max()) + 1
-    if groups is None or count in (1, items):  # of one input alone nothing could be said
+    if groups is None or count in (1, items):  # a single input would say nothing
         return values
     mean = values.mean()
     sums = np.stack([np.bincount(groups, row, minlength=count) for row in values - mean])
@@ -156,7 +152,7 @@ def _half_width(values: NDArray[np.float64], confidence: float) -> float:
 
 
 class _Luck:
-    """What the mean of [seeds, items] owes to its seeds and to its items."""
+    """How much of the variance of the mean of [seeds, items] comes from its seeds and from its items."""
 
     def __init__(self, values: NDArray[np.float64]):
         counts = np.array(values.shape)
@@ -166,18 +162,18 @@ class _Luck:
 
     @cached_property
     def error(self) -> float:
-        """The standard error; 0 where nothing differs."""
+        """The standard error; 0 if nothing differs."""
         variance = float(self._parts.sum())
         return 0.0 if variance < 1e-18 else variance**0.5  # rounding only
 
     def factor(self, tail: float) -> float:
-        """The number of standard errors that leaves out `tail`, a share below a half, at each end."""
+        """The number of standard errors beyond which `tail`, a share below one half, lies at each end."""
         if self._is_of_few:
             return float(-(self._parts * stdtrit(self._freedoms, tail)).sum() / self._parts.sum())
         return float(-stdtrit(self._freedom, tail))
 
     def tail(self, factor: float) -> float:
-        """The other way round."""
+        """The inverse of `factor`."""
         if not self._is_of_few:
             return float(stdtr(self._freedom, -factor))
         if factor >= self.factor(_SMALLEST_TAIL):
@@ -195,7 +191,7 @@ class _Luck:
 def unseen(items: int, confidence: float) -> float:
     """How common a result can be that none of `items` showed: the exact binomial bound.
 
-    About 3.7 / items at 95 %. Without it, a student that is right about every item would have an accuracy of
-    exactly 1, for certain.
+    About 3.7 / items at 95 %. Without it, a student that is right about every item would have an accuracy of exactly 1
+    with certainty.
     """
     return float(1 - ((1 - confidence) / 2) ** (1 / items))

@@ -1,4 +1,4 @@
-"""How long a student takes for one sample on one thread of this machine's processor."""
+"""The latency of a student: time for one sample on one thread of this machine's CPU."""
 
 import time
 from contextlib import AbstractContextManager
@@ -16,15 +16,15 @@ WARM_UP = 10
 def latency_ms(module: nn.Module, input_shape: tuple[int, ...], is_image: bool, repeats: int = 200) -> float:
     """The median time of one sample, in milliseconds.
 
-    It is measured in evaluation mode, and in inference mode where the student can run in it; the modes of `module` and
-    torch's number of threads are as before when this returns. No copy is made: a user's own student may hold what
+    It is measured in evaluation mode, and in inference mode if the student supports it; the modes of `module` and
+    torch's number of threads are restored on return. No copy is made: a user-defined student may hold objects that
     cannot be copied, such as a lock.
 
     Args:
-        module: The student on the CPU, with whatever it does to its inputs.
-        input_shape: Of one sample, without the batch.
+        module: The student on the CPU, including its preprocessing.
+        input_shape: The shape of one sample, without the batch.
         is_image: Whether inputs are uint8 (images) or float32 (tables).
-        repeats: How many times it is measured.
+        repeats: The number of measurements.
     """
     inputs = torch.zeros(1, *input_shape, dtype=torch.uint8 if is_image else torch.float32)
     with threads(1), in_evaluation(module), _warmed_up(module, inputs):
@@ -32,7 +32,10 @@ def latency_ms(module: nn.Module, input_shape: tuple[int, ...], is_image: bool, 
 
 
 def _warmed_up(module: nn.Module, inputs: torch.Tensor) -> AbstractContextManager[None]:
-    """The mode to run it in: TorchScript of which another has been trained in this process fails in inference mode."""
+    """Warm up, and return the mode to run in.
+
+    A TorchScript student fails in inference mode if another has been trained in this process.
+    """
     try:
         _run(module, inputs, torch.inference_mode())
     except RuntimeError:

@@ -1,8 +1,8 @@
 """Metrics of classifiers, from raw logits: NumPy arrays in, numbers out.
 
-Everything is computed in float64 through the logarithm of the softmax, so that confident logits neither
-overflow nor end as log(0). Shapes throughout: logits [samples, classes], labels [samples] with values in [0,
-classes). What is computed of a sample is computed some samples at a time, and the mean is that of all.
+Everything is computed in float64 via the log-softmax, so that confident logits neither overflow nor become log(0).
+Shapes throughout: logits [samples, classes], labels [samples] with values in [0, classes). Per-sample values are
+computed in portions, then averaged over all samples.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ def accuracy(logits: Floats, labels: Labels) -> float:
 
 
 def worst_class_accuracy(logits: Floats, labels: Labels) -> float:
-    """The lowest share of right predictions among the samples of one class; of classes that have samples."""
+    """The lowest accuracy on the samples of one class, among classes that have samples."""
     hits = correct(logits, labels)
     counts = np.bincount(labels)
     return float((np.bincount(labels, weights=hits)[counts > 0] / counts[counts > 0]).min())
@@ -42,7 +42,7 @@ def nll(logits: Floats, labels: Labels) -> float:
 
 
 def brier(logits: Floats, labels: Labels) -> float:
-    """Mean squared distance of probabilities to one-hot labels, summed over classes; in [0, 2]."""
+    """Mean squared distance between probabilities and one-hot labels, summed over classes; in [0, 2]."""
     logits, labels = _checked(logits, labels)
     return float(row_by_row(_squared_distance, logits, labels).mean())
 
@@ -50,9 +50,8 @@ def brier(logits: Floats, labels: Labels) -> float:
 def ece(logits: Floats, labels: Labels, bins: int = 15) -> float:
     """Expected calibration error (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
 
-    Samples fall into `bins` intervals of equal width by the probability of their predicted class, ((b - 1) /
-    bins, b / bins]; the result is the mean gap between accuracy and confidence of a bin, weighted by its
-    share of samples.
+    Samples fall into `bins` intervals of equal width, ((b - 1) / bins, b / bins], by the probability of their predicted
+    class; the result is the mean gap between a bin's accuracy and confidence, weighted by its share of samples.
     """
     confidence = np.exp(row_by_row(_largest, _checked(logits, labels)[0]))
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
@@ -61,12 +60,12 @@ def ece(logits: Floats, labels: Labels, bins: int = 15) -> float:
 
 
 def agreement(student_logits: Floats, teacher_logits: Floats) -> float:
-    """Share of samples to which both give the same class (Stanton et al. 2021, https://arxiv.org/abs/2106.05945)."""
+    """Share of samples that both assign to the same class (Stanton et al. 2021, https://arxiv.org/abs/2106.05945)."""
     return accuracy(student_logits, np.asarray(teacher_logits).argmax(axis=1))
 
 
 def kl_to_teacher(student_logits: Floats, teacher_logits: Floats) -> float:
-    """Mean KL(teacher || student) at temperature 1, in nats; never below 0 but for rounding."""
+    """Mean KL(teacher || student) at temperature 1, in nats; never below 0 except by rounding."""
     return float(row_by_row(_kl, np.asarray(student_logits), np.asarray(teacher_logits)).mean())
 
 
@@ -91,7 +90,7 @@ def _kl(student_logits: Floats, teacher_logits: Floats) -> Floats:
 
 
 def _checked(logits: Floats, labels: Labels) -> tuple[Floats, Labels]:
-    """Both as arrays; refused where NumPy would broadcast them into a plausible wrong number."""
+    """Both as arrays; refuses shapes that NumPy would broadcast into a plausible wrong number."""
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
         shapes = f"{logits.shape} and {labels.shape}"
@@ -100,7 +99,7 @@ def _checked(logits: Floats, labels: Labels) -> tuple[Floats, Labels]:
 
 
 def _log_softmax(logits: Floats) -> Floats:
-    from scipy.special import log_softmax  # here, because every worker reads this file and none needs it
+    from scipy.special import log_softmax  # here, because every worker imports this file and none needs it
 
     found: Floats = log_softmax(logits.astype(np.float64), axis=1)
     return found

@@ -1,4 +1,4 @@
-"""A network in evaluation mode for a while: whoever only looks at one leaves it as it was."""
+"""Temporary evaluation mode: inspecting a network leaves it as it was."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def in_evaluation(module: nn.Module) -> Iterator[None]:
-    """Within the block; afterwards each part of `module` is in the mode that it was in, whatever happens."""
+    """Put `module` in evaluation mode within the block; each submodule's own mode is always restored afterwards."""
     trains = {each: each.training for each in module.modules()}
     module.eval()
     try:

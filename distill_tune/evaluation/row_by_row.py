@@ -1,6 +1,6 @@
-"""What is computed of each sample's logits alone, some samples at a time.
+"""Computes per-sample values from logits in portions of rows, to save memory.
 
-A matrix in float64 is twice that in float32, and a softmax makes several.
+A float64 matrix is twice the size of a float32 one, and a softmax makes several.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,15 @@ Floats = NDArray[np.floating[Any]]
 Numbers = NDArray[Any]
 
 _VALUES = 1 << 16
-"""In the logits of one portion: half a megabyte in float64."""
+"""Values in the logits of one portion: half a megabyte in float64."""
 
 
 def row_by_row(of_rows: Callable[..., Floats], *tables: Numbers) -> Floats:
-    """What `of_rows` finds, [samples], in portions of rows; to the last digit what it finds in all at once.
+    """The result of `of_rows`, [samples], computed in portions; to the last digit the same as on all rows at once.
 
     Args:
-        of_rows: from the rows of each table to one number a row.
-        tables: the first [samples, classes], the others [samples, ...].
+        of_rows: Maps rows of each table to one number per row.
+        tables: The first is [samples, classes], the others are [samples, ...].
     """
     count, step = len(tables[0]), max(1, _VALUES // max(1, tables[0].shape[1]))
     return np.concatenate([of_rows(*(each[at : at + step] for each in tables)) for at in range(0, count, step)])

@@ -1,14 +1,14 @@
-"""P-values beside the interval: McNemar's exact test for each seed, one for all seeds, and Holm's correction.
+"""P-values to accompany the interval: McNemar's exact test per seed, one for all seeds, and Holm's correction.
 
-McNemar, "Note on the Sampling Error of the Difference between Correlated Proportions", Psychometrika 12, 1947; as the
-test for two classifiers on one test set recommended by Dietterich, Neural Computation 10, 1998. Of the items that
-exactly one of the two gets right, each is as likely to get its half if the two are equally good:
+McNemar, "Note on the Sampling Error of the Difference between Correlated Proportions", Psychometrika 12, 1947;
+recommended by Dietterich, Neural Computation 10, 1998, as the test for two classifiers on one test set. If the two are
+equally good, each item that exactly one of them gets right is as likely to be right in one as in the other:
 
     p  =  2 P(X <= min(b, c)),   X ~ Binomial(b + c, 1/2),   at most 1
 
-Seeds meet the same items, so their p-values hang together and their counts must not be added up. Twice the median of
-the p-values is a p-value whatever ties them (Meinshausen, Meier, Bühlmann 2009, https://arxiv.org/abs/0811.2177).
-It is about the students that were trained; luck of the seeds is in the interval alone, which the word follows.
+Seeds meet the same items, so their p-values are dependent and their counts must not be added up. Twice the median of
+the p-values is a p-value under any dependence (Meinshausen, Meier, Bühlmann 2009, https://arxiv.org/abs/0811.2177).
+It concerns the students that were trained; only the interval, which decides the verdict, includes seed luck.
 """
 
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ from scipy.special import bdtr
 
 
 def mcnemar(ours: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """The exact two-sided p-value of "both are right equally often"; 1 where they are right about the same items.
+    """The exact two-sided p-value of "both are right equally often"; 1 if they are right about the same items.
 
     Args:
         ours: [items], whether it is right about that item.
-        other: The same, of what it is compared with.
+        other: The same for what it is compared with.
     """
     only_ours, only_other = int((ours & ~other).sum()), int((other & ~ours).sum())
     differing = only_ours + only_other
@@ -31,7 +31,7 @@ def mcnemar(ours: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 def pooled_mcnemar(ours: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """One p-value for [seeds, items]: twice the median of `mcnemar` over seeds, at most 1; of one seed, its own.
+    """One p-value for [seeds, items]: twice the median of `mcnemar` over seeds, at most 1; with one seed, its own.
 
     Raises:
         ValueError: the two differ in shape, or have no seeds.
@@ -45,9 +45,9 @@ def pooled_mcnemar(ours: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """By name, p-values that may be read together (Holm, Scandinavian Journal of Statistics 6, 1979).
+    """P-values by name, corrected for multiple comparisons (Holm, Scandinavian Journal of Statistics 6, 1979).
 
-    The smallest of m is multiplied by m, the next by m - 1, ..., none ends below one before it, none above 1.
+    The smallest of m is multiplied by m, the next by m - 1, ...; none ends below a previous one or above 1.
     """
     corrected: dict[str, float] = {}
     lowest = 0.0

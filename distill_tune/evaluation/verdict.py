@@ -1,14 +1,13 @@
 """The verdict on a difference of accuracies: one word.
 
-The rule is symmetric: had the two been named the other way round, BEATS and DOES NOT BEAT would change
-places.
+The rule is symmetric: swapping the two swaps BEATS and DOES NOT BEAT.
 
     BEATS           the whole interval lies above 0
     DOES NOT BEAT   the whole interval lies below 0: the other one is better
-    INCONCLUSIVE    the interval holds 0, at an end too
+    INCONCLUSIVE    the interval contains 0, even at an end
 
-Two that answer every test item alike have an interval around 0 (`intervals.py`), and so are INCONCLUSIVE: a
-larger test set could part them.
+Two that answer every test item alike have an interval around 0 (`intervals.py`) and so are INCONCLUSIVE: a larger test
+set could tell them apart.
 """
 
 from enum import StrEnum
@@ -17,7 +16,7 @@ from distill_tune.evaluation.intervals import Interval
 
 
 class Word(StrEnum):
-    """What can be said of a difference."""
+    """What can be concluded about a difference."""
 
     BEATS = "BEATS"
     DOES_NOT_BEAT = "DOES NOT BEAT"
@@ -25,7 +24,7 @@ class Word(StrEnum):
 
 
 def judge(difference: Interval) -> Word:
-    """The word for `difference`, ours minus the other's; one that is not a number is INCONCLUSIVE."""
+    """The word for `difference`, ours minus the other's; NaN is INCONCLUSIVE."""
     if difference.low > 0:
         return Word.BEATS
     return Word.DOES_NOT_BEAT if difference.high < 0 else Word.INCONCLUSIVE

@@ -1,1 +1,1 @@
-"""What a search leaves behind for others: the student's folder, the table of trials, the summary."""
+"""The outputs of a search: the student's folder, the table of trials, the summary."""

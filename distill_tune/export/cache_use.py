@@ -1,6 +1,6 @@
-"""Who is at work on a shared cache: each program holds a lock there that it shares with the others.
+"""Which programs use a shared cache: each of them holds a shared lock there.
 
-What a program has prepared another finds at once, so that none may delete its own again unless it is alone.
+What one program has prepared, others may use at once, so none may delete its own files unless it is alone.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ _LOCK = ".in-use"
 
 
 class CacheUse:
-    """`with CacheUse(cache) as use: ...`: others know that this program reads and writes there.
+    """`with CacheUse(cache) as use: ...` tells other programs that this one reads and writes there.
 
-    Whoever is the last there takes the lock's file away, and the folders that were made for it if they are empty. Where
-    files cannot be locked, or not be made, nobody is known of.
+    The last program to leave deletes the lock file, and the folders that it created for it if they are empty. If files
+    cannot be locked or created, no other program is noticed.
     """
 
     def __init__(self, cache: Path):
-        """`cache` is made if it is not there."""
+        """`cache` is created on entry if it is missing."""
         self._path = cache / _LOCK
         self._new_folders = [folder for folder in (cache, *cache.parents) if not folder.exists()]
         self._file: int | None = None
 
     def __enter__(self) -> CacheUse:
-        with suppress(OSError):  # whoever writes there next says what is wrong with it
+        with suppress(OSError):  # the next write there reports what is wrong
             self._file = self._shared()
         return self
 
     def is_alone(self) -> bool:
-        """Whether no other program is at work there. It is asked last.
+        """Whether no other program uses the cache; to be asked last.
 
-        If it is alone none can begin from then on; else this program has lost its own lock, as flock(2) has it.
+        If so, none can begin to from then on; otherwise this program has lost its own lock (see flock(2)).
         """
         if self._file is None:
             return True
@@ -50,7 +50,7 @@ class CacheUse:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._file is None:
             return
-        with suppress(OSError):  # somebody else's folder, or one that is not empty
+        with suppress(OSError):  # another user's folder, or one that is not empty
             if self.is_alone():
                 self._path.unlink(missing_ok=True)
                 for folder in self._new_folders:
@@ -58,12 +58,12 @@ class CacheUse:
         os.close(self._file)
 
     def _shared(self) -> int:
-        """The lock's file, locked; anew where it was taken away in between."""
+        """The lock file, opened and locked; tried again if it was deleted in between."""
         while True:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 file = _opened(self._path)
-            except FileNotFoundError:  # and its folder
+            except FileNotFoundError:  # its folder was deleted too
                 continue
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_SH)
@@ -74,11 +74,11 @@ class CacheUse:
 
 
 def _opened(path: Path) -> int:
-    """For reading where it is another user's, which suffices but on a network's file system.
+    """The opened lock file; only for reading if it is another user's, which suffices except on network file systems.
 
     Raises:
-        FileNotFoundError: its folder is not there.
-        PermissionError: it may not be opened, or not made.
+        FileNotFoundError: its folder does not exist.
+        PermissionError: it may not be opened or created.
     """
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

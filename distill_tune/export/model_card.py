@@ -1,4 +1,4 @@
-"""The model card of an exported student: what it is, how good, against what, and how it came to be.
+"""The model card of an exported student: what it is, how good, compared with what, and how it was found.
 
 Mitchell et al., "Model Cards for Model Reporting", 2019, https://arxiv.org/abs/1810.03993
 """
@@ -13,7 +13,7 @@ from typing import Any
 from distill_tune.config.messages import listed
 
 _LISTED = 20
-"""Columns that a card lists."""
+"""The most columns that a card lists."""
 BASELINES = {
     "no_teacher": "the same student without a teacher",
     "default_distillation": "the same student with default distillation",
@@ -65,7 +65,7 @@ Chosen on validation data among {num_trials} trials{failed}; the test split was 
 
 
 def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as the training data.") -> str:
-    """Markdown, written from nothing but `summary.json` and what `input_sentence` says."""
+    """The card in Markdown, from `summary.json` and `input_sentence` alone."""
     best, teacher = summary["best"], summary["teacher"]
     students = {"**this student**": best}
     students |= {BASELINES[name]: best | baseline for name, baseline in summary["baselines"].items()}
@@ -89,15 +89,15 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
 
 
 def training_card(name: str, seed: int, accuracy: float) -> str:
-    """The card of a student that no search has found.
+    """The card of a student that was trained without a search.
 
-    `name` is its folder's training, `accuracy` that on validation samples.
+    `name` is that of its training, `accuracy` is on validation samples.
     """
     return f"# Student of {name}, seed {seed}\n\nval/accuracy {accuracy:.4f}\n"
 
 
 def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, separator: str | None = None) -> str:
-    """What `predict` reads for a student: `student.json` knows it, and of a CSV's separator `run.toml`."""
+    """What `predict` reads for a student, as in its `student.json` and, for a CSV's separator, its `run.toml`."""
     if encoder is None:
         shape, pixels = ", ".join(map(str, input_shape)), prod(input_shape)
         pictures = " a picture, a folder of pictures, or" if input_shape[0] in (1, 3) else ""
@@ -124,7 +124,7 @@ def _with_dropped(columns: Sequence[str], used: Sequence[str]) -> str:
 
 
 def _code(name: str) -> str:
-    """A user's name as it is, in Markdown: on one line, within more accents in a row than it has itself."""
+    """A user's name as Markdown code: on one line, fenced by more backticks than it has in a row."""
     text = name if name.isprintable() else repr(name)[1:-1]
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     room = " " * (text.strip("` ") != text and not text.isspace())
@@ -140,13 +140,13 @@ def _failed(count: int) -> str:
 
 
 def openings(summary: dict[str, Any]) -> str:
-    """How often the test split has been opened: each time after the first, an answer may have been chosen by it."""
+    """How often the test split has been opened; after the first time, a choice may have been based on it."""
     times = summary["test_opened"]
     return "once" if times == 1 else f"{times} times"
 
 
 def verdict_sentences(summary: dict[str, Any]) -> list[str]:
-    """One sentence a baseline."""
+    """One sentence per baseline."""
     return [
         f"{found['word']}{' against' * (found['word'] == 'INCONCLUSIVE')} {BASELINES[name]}: "
         f"{100 * found['difference']:+.2f} points of test accuracy "
@@ -156,7 +156,7 @@ def verdict_sentences(summary: dict[str, Any]) -> list[str]:
 
 
 def evidence_sentences(summary: dict[str, Any]) -> list[str]:
-    """What stands behind the words: corrections, other tests, the winner's curse."""
+    """The evidence behind the verdicts: corrections, other tests, the winner's curse."""
     return [
         *p_value_sentences(summary),
         *_mcnemar_sentences(summary),
@@ -168,7 +168,7 @@ def evidence_sentences(summary: dict[str, Any]) -> list[str]:
 
 
 def _failure_sentences(summary: dict[str, Any]) -> list[str]:
-    """What failed in the confirmation, which a summary of before 2026-11-29 does not tell."""
+    """What failed in the confirmation, which summaries from before 2026-11-29 do not record."""
     failed = [f"{name.replace('_', ' ')} in {count}" for name, count in summary.get("failed_seeds", {}).items()]
     told = [f"Not all trainings of the confirmation came to their end; seeds that failed: {', '.join(failed)}."]
     missing = [BASELINES[name] for name in summary.get("not_compared", [])]
@@ -179,7 +179,7 @@ def _failure_sentences(summary: dict[str, Any]) -> list[str]:
 
 
 def p_value_sentences(summary: dict[str, Any]) -> list[str]:
-    """One sentence on all comparisons together; none where there are fewer than two, and the intervals say it all."""
+    """One sentence on all comparisons together; none if there are fewer than two, since the intervals say it all."""
     found = summary["verdict"]
     if len(found) < 2:
         return []
@@ -202,7 +202,7 @@ def _bootstrap_sentences(summary: dict[str, Any]) -> list[str]:
 
 
 def curse_sentence(summary: dict[str, Any]) -> str:
-    """By how much the winner looked better in the search than it is: nobody else will be that lucky."""
+    """By how much the winner looked better in the search than in fresh seeds, since it was selected for its luck."""
     best, bias, epochs = summary["best"], summary["selection_bias"], summary["selection_bias_epochs"]
     search = best["config"]["search"]
     objective, of_all = search["objectives"][0], f"{epochs} of {search['max_epochs']} epochs"
@@ -235,10 +235,10 @@ def _row(name: str, test: dict[str, Any], parameters: int) -> str:
 
 
 def share(value: float | None) -> str:
-    """A fraction in percent; a dash where there is none."""
+    """A fraction in percent; a dash if there is none."""
     return "-" if value is None else f"{value:.2%}"
 
 
 def known(count: int) -> str:
-    """How many parameters a teacher has; a dash where there are only its logits."""
+    """How many parameters a teacher has; a dash if only its logits are known."""
     return f"{count:,}" if count else "-"

@@ -1,7 +1,7 @@
-"""A student as a program of its own: written as is wanted, and kept where it says what the student says.
+"""A student as a standalone program: written in the requested formats, and kept if its logits match the student's.
 
-Some networks cannot be exported, such as those that look at their inputs to decide what to do next. They are used from
-Python, as before; the student's folder then lacks what could not be written, and whoever wrote it says why.
+Some networks cannot be exported, such as those with data-dependent control flow. They remain usable from Python; the
+student's folder then lacks the files that could not be written, and the caller reports why.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-4
-"""By how much logits may differ: other kernels add up in another order."""
+"""Tolerances of logits: other kernels add up in another order."""
 
 
 def write_programs(folder: Path, network: nn.Module, inputs: NDArray[Any], names: Iterable[str]) -> dict[str, str]:
-    """Write a network into a folder, in some formats.
+    """Write a network into a folder in the given formats.
 
     Args:
-        folder: of the student.
-        network: in eval mode, on the CPU.
-        inputs: [some, *input_shape], as the network takes them; each program must say of these what the network does.
-        names: of the formats.
+        folder: The student's folder.
+        network: The network in eval mode, on the CPU.
+        inputs: [some, *input_shape], as the network takes them; each program must agree with the network on these.
+        names: The names of the formats.
 
     Returns:
-        Why a file is not there, by its name.
+        For each file that is missing, by its name, why.
     """
     formats: list[Format] = [FORMATS.get(name)() for name in names]
     left_out = {
@@ -48,15 +48,17 @@ def write_programs(folder: Path, network: nn.Module, inputs: NDArray[Any], names
         if each.missing
     }
     formats = [each for each in formats if not each.missing]
-    if formats:  # else PyTorch's exporter is not loaded
+    if formats:  # otherwise PyTorch's exporter need not be loaded
         with _no_collecting():
-            left_out |= _write_all(formats, folder, network, np.array(inputs))  # which are of a read-only map
+            left_out |= _write_all(
+                formats, folder, network, np.array(inputs)
+            )  # a copy: they are a read-only memory map
     return left_out
 
 
 @contextmanager
 def _no_collecting() -> Iterator[None]:
-    """The exporter's modules and tables are there to stay: a search for garbage among them costs and finds little."""
+    """Without garbage collection: the exporter's modules and tables stay, so it would cost time and find little."""
     if not gc.isenabled():
         yield
         return
@@ -71,7 +73,7 @@ def _write_all(formats: list[Format], folder: Path, network: nn.Module, inputs: 
     try:
         with _quiet():
             program = program_of(network, inputs)
-    except (Exception, SystemExit) as error:  # of a user's own network; and PyTorch has many kinds of errors of its own
+    except (Exception, SystemExit) as error:  # from a user-defined network, or one of PyTorch's many kinds
         why = f"PyTorch cannot export the network ({one_line(error)})"
         return {each.file: why for each in formats}
     found = {each.file: _written(each, program, folder / each.file, network, inputs) for each in formats}
@@ -80,7 +82,7 @@ def _write_all(formats: list[Format], folder: Path, network: nn.Module, inputs: 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """PyTorch tells at length of what it cannot export: it logs, and prints all of the graph that it has by then."""
+    """Silence PyTorch, which logs what it cannot export and prints the whole graph that it has by then."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -91,14 +93,14 @@ def _quiet() -> Iterator[None]:
 
 
 def program_of(network: nn.Module, inputs: NDArray[Any]) -> ExportedProgram:
-    """The network with what it does as a graph, for any number of rows of such inputs.
+    """The network exported as a graph that takes any number of rows of such inputs.
 
     Raises:
-        Exception: PyTorch cannot make one of it.
+        Exception: PyTorch cannot export it.
     """
     import torch
 
-    example = torch.from_numpy(np.repeat(inputs[:1], 2, axis=0))  # of one row, a network for one row would be made
+    example = torch.from_numpy(np.repeat(inputs[:1], 2, axis=0))  # one row would be exported as a fixed size
     rows = torch.export.Dim("rows", min=1)
     return torch.export.export(network, (example,), dynamic_shapes=({0: rows},))
 
@@ -106,11 +108,11 @@ def program_of(network: nn.Module, inputs: NDArray[Any]) -> ExportedProgram:
 def _written(
     kind: Format, program: ExportedProgram, path: Path, network: nn.Module, inputs: NDArray[Any]
 ) -> str | None:
-    """Why it is not there; None where it is."""
+    """Why the file could not be written or was discarded; None if it is there."""
     try:
         kind.write(program, path)
         why = _difference(kind, path, network, inputs) if kind.can_run else None
-    except (Exception, SystemExit) as error:  # as above; and a full disk is no loss of the student, who is there
+    except (Exception, SystemExit) as error:  # as above; and a full disk must not lose the student
         why = f"it cannot be written ({one_line(error)})"
     if why is not None:
         path.unlink(missing_ok=True)
@@ -118,7 +120,7 @@ def _written(
 
 
 def _difference(kind: Format, path: Path, network: nn.Module, inputs: NDArray[Any]) -> str | None:
-    """How what was written differs from the network, for one row and for many."""
+    """How the written file's logits differ from the network's, for one row and for many; None if they agree."""
     from distill_tune.evaluation.predicting import predict_logits
 
     asked = (inputs[:1], inputs)

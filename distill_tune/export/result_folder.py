@@ -1,4 +1,4 @@
-"""The result folder `<storage>/<name>/`: claimed once, never shared by two searches."""
+"""The result folder `<storage>/<name>/`: claimed once, and never shared by two searches."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from distill_tune.export.versions import machine, versions
 from distill_tune.growing_files import files_in
 
 SHARED_CACHE = ".cache"
-"""Below the storage: what one search has prepared is found by the next."""
+"""Below the storage: the next search finds here what one has prepared."""
 CACHE, SEARCH_TOML, TENSORBOARD, LOGS = "cache", "search.toml", "tensorboard", "logs"
-"""In a result folder: its own prepared data and teachers, the settled space, TensorBoard's runs, what failed trials
-raised. The logbook's names are in `tuning/state/logbook.py`, those of students' folders in `students/_folder.py`."""
+"""In a result folder: its prepared data and teachers, the settled space, TensorBoard's runs, the errors of failed
+trials. The logbook's names are in `tuning/state/logbook.py`, those of students' folders in `students/_folder.py`."""
 SUMMARY, REPORT, BASELINE = "summary.json", "report.html", "baseline"
-"""And what came out, in numbers and as a page; and the search without a teacher, where there is one."""
+"""Also there: the results in numbers and as a page, and the search without a teacher, if there is one."""
 _MARK = ".training"
-"""In the folder of a training that is at work."""
+"""Marks the folder of a training that is running."""
 _LONGEST_NAME = 200
-"""In bytes; file systems end at 255, and names of ours are made of this one."""
+"""In bytes; file systems allow 255, and longer names are built from this one."""
 
 
 def default_name(space_path: Path) -> str:
-    """`digits-20261124-131500`: the space's name and the time."""
+    """The space's name and the time, such as `digits-20261124-131500`."""
     return f"{_stem(space_path)}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def is_default_name(name: str, space_path: Path) -> bool:
-    """Whether it is the `default_name` of that space at some time, or one after it."""
+    """Whether it is the `default_name` of that space at any time, with or without a number after it."""
     return re.fullmatch(rf"{re.escape(_stem(space_path))}-\d{{8}}-\d{{6}}(-\d+)?", name) is not None
 
 
 def free_after(folder: Path) -> Path:
-    """The first of a default name and those after it that nobody has: `...-131500`, `...-131500-2`, `...-131500-3`."""
+    """The first free one of a default name and its successors: `...-131500`, `...-131500-2`, `...-131500-3`."""
     names = chain([folder.name], (f"{folder.name}-{number}" for number in count(2)))
     return next(path for path in map(folder.with_name, names) if not os.path.lexists(path))
 
@@ -58,9 +58,9 @@ def _stem(space_path: Path) -> str:
 
 
 def new_result(storage: Path, name: str | None, space_path: Path) -> Path:
-    """The folder of a new result, of that name or, with None, of a default one that is free; it is not made yet.
+    """The folder for a new result, with that name or, if None, a free default one; it is not created yet.
 
-    Another program may take a free default name at any time, so that whoever makes its folder looks again.
+    Another program may take a free default name at any time, so check again when creating the folder.
 
     Raises:
         ConfigError: as `free_folder`.
@@ -75,10 +75,10 @@ def new_result(storage: Path, name: str | None, space_path: Path) -> Path:
 
 @contextmanager
 def own_folder(storage: Path, name: str | None, space_path: Path) -> Iterator[Path]:
-    """A `new_result` that is made at once and no other program takes; it goes again if nothing is put there.
+    """A `new_result` that is created at once and claimed from other programs; removed again if it stays empty.
 
     Raises:
-        ConfigError: as `free_folder`; or another program has taken that name in the same instant.
+        ConfigError: as `free_folder`, or another program has taken that name at the same instant.
     """
     folder, new_folders = _taken(storage, name, space_path)
     try:
@@ -91,7 +91,7 @@ def own_folder(storage: Path, name: str | None, space_path: Path) -> Iterator[Pa
 
 
 def _taken(storage: Path, name: str | None, space_path: Path) -> tuple[Path, list[Path]]:
-    """A new result's folder with this program's mark, and which of it and those above were not there before."""
+    """A new result's folder with this program's mark, and which of it and its parents are new."""
     while True:
         folder = new_result(storage, name, space_path)
         new_folders = [each for each in (folder, *folder.parents) if not each.exists()]
@@ -112,10 +112,10 @@ def _held(folder: Path) -> ConfigError:
 
 
 def free_folder(storage: Path, name: str) -> Path:
-    """The folder of a new search; it is not made yet.
+    """The folder for a new search; it is not created yet.
 
     Raises:
-        ConfigError: the name is no folder name, the folder holds something, or something else has its place.
+        ConfigError: the name is not a valid folder name, the folder is not empty, or its path is not a folder.
     """
     check_name(name)
     folder = storage / name
@@ -127,17 +127,17 @@ def free_folder(storage: Path, name: str) -> Path:
 
 
 def _check_place(path: Path, key: str) -> None:
-    """Refuse what is in a folder's place; `key` is what has named it."""
+    """Refuse a path that exists but is not a folder; `key` is the option that named it."""
     if (path.exists() or path.is_symlink()) and not path.is_dir():
         what = "is a file" if path.exists() else "leads nowhere"
         raise ConfigError(f"{key}: {path} must be a folder, but {what}; delete it or choose another.")
 
 
 def check_name(name: str) -> None:
-    """Refuse what is no name of a folder below the storage.
+    """Refuse a name that is not valid for a folder below the storage.
 
     Raises:
-        ConfigError: it has other characters, or too many.
+        ConfigError: it has invalid characters, or too many.
     """
     if not re.fullmatch(r"[\w][\w.-]*", name):
         raise ConfigError(
@@ -149,12 +149,12 @@ def check_name(name: str) -> None:
 
 @contextmanager
 def nothing_left_on_refusal(storage: Path, until: ExitStack | None = None) -> Iterator[None]:
-    """What this program has put below `storage` is deleted again if its input is refused.
+    """Delete what this program has put into the shared cache of `storage` if its input is refused.
 
-    A full disk refuses nothing: the teacher that was trained before it is found again once there is room.
-    Only that: another search may have begun beside it, and its owner may have put files there. Folders go if they were
-    not there before and are empty. While another program is at work on the cache all of it stays, since that may have
-    found there what this one has made; and so it is with what this program uses, to the end of the block or of `until`.
+    A full disk is no refusal: a teacher trained before it is found again once there is room. Nothing else is deleted,
+    since other searches and users may have put files there, apart from folders that are left empty. While another
+    program uses the cache everything stays, since it may rely on what this one has made; in turn, this program counts
+    as using the cache until the end of the block or of `until`.
     """
     cache = storage / SHARED_CACHE
     with ExitStack() as stack:
@@ -172,7 +172,7 @@ def nothing_left_on_refusal(storage: Path, until: ExitStack | None = None) -> It
 
 
 def _delete(path: Path, above: Path) -> None:
-    """A file or folder below `above`, and the folders between that are empty without it."""
+    """Delete a file or folder below `above`, and the folders in between that this leaves empty."""
     if above not in path.parents:
         return
     if path.is_dir():
@@ -185,7 +185,7 @@ def _delete(path: Path, above: Path) -> None:
 
 
 def write_search_toml(folder: Path, space: Space, command: str) -> None:
-    """The configuration with its ranges, and what the result depends on beside it."""
+    """Write the configuration with its ranges, and what else the result depends on."""
     record = {MADE_WITH: {"command": command, "machine": machine(), "cpus": os.cpu_count() or 0, **versions()}}
     text = as_toml(space) + "\n" + tomli_w.dumps(record)
     write_text(folder / SEARCH_TOML, text)
@@ -203,12 +203,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def link_tree(source: Path, target: Path, leave_out: Collection[str] = ()) -> None:
-    """The same files under another name: hard links where the file system has them, copies elsewhere.
+    """Put the files of `source` below `target` too: as hard links if the file system has them, else as copies.
 
-    Hidden ones are left out: another program may be at work on them (`atomic.py`); and so are some of `source`'s own.
+    Hidden files are left out, since another program may be writing them (`atomic.py`), and so are the top-level entries
+    of `source` named in `leave_out`.
 
     Raises:
-        CacheError: there is no such folder.
+        CacheError: `source` is not a folder.
     """
     if not source.is_dir():
         raise CacheError(f"{source}: was prepared for this search, but is not there any more; start again.")

@@ -1,7 +1,7 @@
-"""The student's folder, `best/`: what it takes to use the student, to train it again, and to know what it is.
+"""The student's folder, `best/`: all that is needed to use the student, retrain it and know what it is.
 
-`students/_folder.py` says what the files are, and reads them; README.md is the model card. Beside them is the student
-as programs of its own (`programs.py`), as `[export]` says, for whoever does not have this package.
+`students/_folder.py` defines the files and reads them; README.md is the model card. The student is also there as
+standalone programs (`programs.py`), as `[export]` configures, for use without this package.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _COMPARED = 64
-"""Samples of which student and programs must say the same; of large ones fewer, for which there is memory."""
+"""Samples on which student and programs must agree; fewer if they are large, to fit into memory."""
 
 __all__ = ["BEST", "OF_SEED", "StudentFolder", "open_student_folder", "write_student_folder"]
 
@@ -41,7 +41,7 @@ __all__ = ["BEST", "OF_SEED", "StudentFolder", "open_student_folder", "write_stu
 def write_student_folder(
     folder: Path, config: Config, dataset: Dataset, weights: Path | Mapping[str, Tensor], card: str
 ) -> dict[str, str]:
-    """Write all files, or none; they take the place of an older folder's. `weights` are a file, or a state dict.
+    """Write all files or none, replacing an older folder. `weights` is a file or a state dict.
 
     Returns:
         As `write_programs`: what the folder lacks, and why.
@@ -54,7 +54,7 @@ def write_student_folder(
         "encoder": dataset.encoder,
         "split_fingerprint": dataset.split_fingerprint,
     }
-    if dataset.is_image and config.data.source != "image_folder":  # whose pixels are those of pictures
+    if dataset.is_image and config.data.source != "image_folder":  # its pixels have pictures' units
         description["brightest"] = int(dataset.split("train").inputs.max())
     with new_folder(folder) as new:
         (new / RUN_TOML).write_text(tomli_w.dumps(tables_of(config)), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`trials.parquet`: one row a trial, for pandas, DuckDB or a spreadsheet."""
+"""`trials.parquet`: one row per trial, for pandas, DuckDB or a spreadsheet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from distill_tune.atomic import new_file
 
 
 def write_trials(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows, whose keys may differ, atomically; columns of lists or of a mixture are written as JSON text."""
+    """Write rows, whose keys may differ, atomically; columns of lists or mixed types are written as JSON text."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {name: _column([row.get(name) for row in rows]) for name in names}
     with new_file(path) as temporary:
@@ -24,11 +24,11 @@ def write_trials(path: Path, rows: list[dict[str, Any]]) -> None:
 def _column(values: list[Any]) -> pa.Array:
     kinds = {_kind(value) for value in values if value is not None}
     if list not in kinds and len(kinds) <= 1:
-        with suppress(pa.ArrowInvalid, OverflowError):  # of integers for which numbers of 64 bits have no room
+        with suppress(pa.ArrowInvalid, OverflowError):  # for integers that do not fit into 64 bits
             return pa.array(values)
     return pa.array([None if value is None else json.dumps(value) for value in values])
 
 
 def _kind(value: Any) -> Any:
-    """Integers and other numbers are of one kind, as in a table."""
+    """The kind of a value; integers and other numbers are one, as in a table."""
     return next(kind for kind in (bool, int | float, str, list, object) if isinstance(value, kind))

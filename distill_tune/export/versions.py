@@ -1,4 +1,4 @@
-"""What a result depended on beside its configuration: versions, the machine, the revision of the working tree."""
+"""What a result depends on besides its configuration: versions, the machine, the revision of the working tree."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LIBRARIES = ("torch", "ray", "optuna", "numpy", "scikit-learn", "pyarrow", "pil
 
 
 def versions() -> dict[str, str]:
-    """Name to version."""
+    """Versions by name."""
     found = {name: version(name) for name in _LIBRARIES}
     return {"distill_tune": __version__, "python": sys.version.split()[0], **found} | _revision()
 
 
 def machine() -> str:
-    """The machine in words."""
+    """A description of the machine."""
     return f"{platform.machine()} {platform.system()}"
 
 

@@ -1,4 +1,4 @@
-"""Ways to worsen inputs, one a file, each a pure function of (inputs, severity, seed)."""
+"""Ways to corrupt inputs, one per file, each a pure function of (inputs, severity, seed)."""
 
 from distill_tune.evaluation.corruptions._base import SEVERITIES, Corruption
 

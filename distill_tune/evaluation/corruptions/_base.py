@@ -1,4 +1,4 @@
-"""What every corruption is."""
+"""The base class of all corruptions, and helpers."""
 
 from typing import Any, ClassVar
 
@@ -14,16 +14,16 @@ Array = NDArray[Any]
 
 
 class Corruption(Options):
-    """A way to worsen inputs; with the same seed, a higher severity does more of the same."""
+    """A way to corrupt inputs; with the same seed, a higher severity does more of the same."""
 
     for_images: ClassVar[bool] = False
     for_tables: ClassVar[bool] = False
     of_numbers: ClassVar[bool] = False
-    """Whether it leaves a table's categories alone, and so does nothing where there are no numbers."""
+    """Whether it leaves a table's categories alone, and so does nothing if there are no numbers."""
 
     @classmethod
     def missing_methods(cls) -> list[str]:
-        """`on_images` and `on_rows`, each where it is for such inputs."""
+        """The abstract methods, and `on_images` or `on_rows` if the corruption is for such inputs but lacks it."""
         needed = {
             "on_images": cls.for_images and cls.on_images is Corruption.on_images,
             "on_rows": cls.for_tables and cls.on_rows is Corruption.on_rows,
@@ -32,31 +32,30 @@ class Corruption(Options):
         return super().missing_methods() + [name for name, lacks in needed.items() if lacks and not replaced]
 
     def apply(self, inputs: Array, severity: int, seed: int, layout: Layout | None = None) -> Array:
-        """A worse copy of `inputs`, with its shape and dtype.
+        """A corrupted copy of `inputs`, with the same shape and dtype.
 
         Args:
-            inputs: uint8 images [samples, channels, height, width], which keep their range from 0 to the
-                largest value that there is, or float rows [samples, features] whose numbers have mean 0 and standard
-                deviation 1.
+            inputs: uint8 images [samples, channels, height, width], which keep their range from 0 to their largest
+                value, or float rows [samples, features] whose numbers have mean 0 and standard deviation 1.
             severity: 1, 2 or 3.
-            seed: Of what is random.
-            layout: Of the rows; None where all features are numbers.
+            seed: Seed of all randomness.
+            layout: Layout of the rows; None if all features are numbers.
         """
         if inputs.ndim > 2:
             return self.on_images(inputs, severity, seed)
         return self.on_rows(inputs, severity, seed, layout or Layout.of_numbers(inputs.shape[1]))
 
     def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
-        """`apply`, of images: each corruption that is for them has it."""
+        """`apply` for images; every corruption that is for images defines it."""
         raise NotImplementedError
 
     def on_rows(self, inputs: Array, severity: int, seed: int, layout: Layout) -> Array:
-        """`apply`, of a table's rows; they stay such as its encoder could have made."""
+        """`apply` for a table's rows; the results are rows that its encoder could have produced."""
         raise NotImplementedError
 
 
 def with_numbers(inputs: Array, numbers: Array, layout: Layout) -> Array:
-    """Rows with other numbers where there are any: gaps stay as they are, and so do marks and categories."""
+    """Rows with their numbers replaced; gaps, marks and categories stay as they are."""
     count = layout.numbers
     changed = np.where(layout.gaps(inputs), inputs[:, :count], numbers)
     return np.concatenate([changed, inputs[:, count:]], axis=1, dtype=inputs.dtype, casting="same_kind")
@@ -68,5 +67,5 @@ def top(images: Array) -> int:
 
 
 def as_images(values: Array, like: Array) -> Array:
-    """Float `values` rounded into the range and the dtype of the images `like`."""
+    """Float `values` rounded to the range and dtype of the images `like`."""
     return np.clip(np.rint(values), 0, top(like)).astype(like.dtype)

@@ -1,4 +1,4 @@
-"""Images seen through a map of places."""
+"""Resampling of images at given coordinates."""
 
 from collections.abc import Callable
 
@@ -10,9 +10,10 @@ Places = tuple[Array, Array]
 
 
 def warped(inputs: Array, place: Callable[[int, Array, Array], Places]) -> Array:
-    """Each image at `place(number, rows, columns)`: float [height, width] each, bilinear, with zeros around the image.
+    """Each image sampled at `place(number, rows, columns)`, bilinearly, with zeros around the image.
 
-    `rows` and `columns` are the places themselves, measured from the middle of the image in pixels.
+    `rows` and `columns`, and the two that `place` returns, are float [height, width]: coordinates in pixels from the
+    middle of the image.
     """
     from scipy.ndimage import map_coordinates
 

@@ -10,7 +10,7 @@ from distill_tune.registry import CORRUPTIONS
 
 @CORRUPTIONS.register
 class Brightness(Corruption):
-    """Adds 15, 30, 45 % of the range to each pixel; what is too bright is cut off."""
+    """Adds 15, 30, 45 % of the range to each pixel, clipped at the top."""
 
     for_images: ClassVar[bool] = True
 

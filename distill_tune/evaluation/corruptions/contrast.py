@@ -8,7 +8,7 @@ from distill_tune.evaluation.corruptions._base import Array, Corruption, as_imag
 from distill_tune.registry import CORRUPTIONS
 
 LEFT = (0.6, 0.4, 0.2)
-"""Share of the contrast that each severity leaves."""
+"""Share of the contrast that remains at each severity."""
 
 
 @CORRUPTIONS.register

@@ -1,4 +1,4 @@
-"""Scale drift: another instrument, another unit, wear."""
+"""Scale drift: a different instrument, a different unit, wear."""
 
 from typing import ClassVar
 
@@ -13,13 +13,13 @@ PER_SEVERITY = 0.2
 
 @CORRUPTIONS.register
 class Drift(Corruption):
-    """Scales and shifts each column of numbers as a whole by normal numbers of deviation 0.2, 0.4, 0.6."""
+    """Scales and shifts each column of numbers as a whole by normal draws with deviation 0.2, 0.4, 0.6."""
 
     for_tables: ClassVar[bool] = True
     of_numbers: ClassVar[bool] = True
 
     def on_rows(self, inputs: Array, severity: int, seed: int, layout: Layout) -> Array:
-        """`inputs`, drifted: x' = x * exp(s) + t with s and t of the column's own, in deviations of the column."""
+        """`inputs`, drifted: x' = x * exp(s) + t with s and t drawn per column, in deviations of the column."""
         random = np.random.default_rng(seed)
         scale, offset = PER_SEVERITY * severity * random.standard_normal((2, layout.numbers))
         return with_numbers(inputs, inputs[:, : layout.numbers] * np.exp(scale) + offset, layout)

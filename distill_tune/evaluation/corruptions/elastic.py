@@ -1,7 +1,7 @@
-"""Elastic deformation: the hand trembled, the cloth was creased.
+"""Elastic deformation: a trembling hand, a creased cloth.
 
-Simard, Steinkraus, Platt, ICDAR 2003; one of CIFAR-10-C's corruptions. Every pixel comes from a place that is displaced
-by a random field, smoothed so that neighbours move alike.
+Simard, Steinkraus, Platt, ICDAR 2003; one of CIFAR-10-C's corruptions. Every pixel is displaced by a random field,
+smoothed so that neighbours move alike.
 """
 
 from typing import ClassVar
@@ -13,9 +13,9 @@ from distill_tune.evaluation.corruptions._resampling import warped
 from distill_tune.registry import CORRUPTIONS
 
 PART_OF_SIDE = 0.03
-"""Standard deviation of the displacement on each axis."""
+"""Standard deviation of the displacement on each axis, as a fraction of the side."""
 GRAIN = 0.12
-"""Standard deviation of the smoothing, as a part of the side."""
+"""Standard deviation of the smoothing, as a fraction of the side."""
 
 
 @CORRUPTIONS.register
@@ -25,7 +25,7 @@ class Elastic(Corruption):
     for_images: ClassVar[bool] = True
 
     def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
-        """`inputs`, bent; a higher severity is the same field, stronger."""
+        """`inputs`, deformed; a higher severity is the same field, stronger."""
         from scipy.ndimage import gaussian_filter
 
         sides = np.array(inputs.shape[2:], dtype=np.float32)

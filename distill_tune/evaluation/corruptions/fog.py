@@ -1,7 +1,7 @@
 """Fog: uneven haze between object and camera.
 
-As in CIFAR-10-C and MNIST-C the haze is a plasma fractal, here made as a sum of smooth random fields, each of half the
-grain and half the strength of the one before.
+As in CIFAR-10-C and MNIST-C, the haze is a plasma fractal, here a sum of smooth random fields, each with half the grain
+and half the strength of the previous one.
 """
 
 from typing import ClassVar
@@ -13,17 +13,17 @@ from distill_tune.registry import CORRUPTIONS
 
 DENSITIES = (0.3, 0.5, 0.7)
 GRAINS = (2, 4, 8)
-"""Cells of the random fields on each side."""
+"""Cells of each random field per side."""
 
 
 @CORRUPTIONS.register
 class Fog(Corruption):
-    """Replaces up to 30, 50, 70 % of each pixel by white, by the thickness of the haze there."""
+    """Replaces up to 30, 50, 70 % of each pixel by white, in proportion to the haze there."""
 
     for_images: ClassVar[bool] = True
 
     def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
-        """`inputs` in the haze; a higher severity is the same haze, denser."""
+        """`inputs` in haze; a higher severity is the same haze, denser."""
         random = np.random.default_rng(seed)
         fields = [0.5**i * _smooth(random, len(inputs), cells, inputs.shape[2:]) for i, cells in enumerate(GRAINS)]
         thickness = DENSITIES[severity - 1] * np.sum(fields, axis=0) / sum(0.5**i for i in range(len(GRAINS)))

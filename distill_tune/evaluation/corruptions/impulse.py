@@ -12,12 +12,12 @@ SHARES = (0.05, 0.12, 0.25)
 
 @CORRUPTIONS.register
 class Impulse(Corruption):
-    """Makes 5, 12, 25 % of the pixels black or white, each channel on its own."""
+    """Makes 5, 12, 25 % of the pixels black or white, independently per channel."""
 
     for_images: ClassVar[bool] = True
 
     def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
-        """`inputs` with pixels lost; those of a lower severity are among those of a higher one."""
+        """`inputs` with pixels lost; a higher severity loses the same pixels and more."""
         random = np.random.default_rng(seed)
         lost = random.random(inputs.shape, dtype=np.float32) < SHARES[severity - 1]
         salt = random.integers(2, size=inputs.shape, dtype=np.uint8) * top(inputs)

@@ -1,4 +1,4 @@
-"""Values that nobody wrote down."""
+"""Missing values: nobody recorded them."""
 
 from typing import ClassVar
 
@@ -13,15 +13,15 @@ SHARES = (0.1, 0.25, 0.5)
 
 @CORRUPTIONS.register
 class Missing(Corruption):
-    """Makes gaps of 10, 25, 50 % of the values, as the encoder makes them.
+    """Removes 10, 25, 50 % of the values, encoded as the encoder encodes gaps.
 
-    A number is 0, the mean of the training split, and marked where training had gaps; a category is its missing value,
-    or none at all.
+    A number becomes 0, the mean of the training split, and is marked if training had gaps; a category becomes its
+    missing value, or none at all.
     """
 
     for_tables: ClassVar[bool] = True
 
     def on_rows(self, inputs: Array, severity: int, seed: int, layout: Layout) -> Array:
-        """`inputs` with holes; those of a lower severity are among those of a higher one."""
+        """`inputs` with gaps; a higher severity has the same gaps and more."""
         missing = np.random.default_rng(seed).random((len(inputs), layout.columns)) < SHARES[severity - 1]
         return np.where(missing[:, layout.column_of], layout.missing.astype(inputs.dtype), inputs)

@@ -1,4 +1,4 @@
-"""Motion blur: the camera moved while it looked (MNIST-C and CIFAR-10-C)."""
+"""Motion blur: the camera moved during the exposure (MNIST-C and CIFAR-10-C)."""
 
 from itertools import product
 from typing import ClassVar
@@ -11,17 +11,17 @@ from distill_tune.registry import CORRUPTIONS
 PART_OF_SIDE = 0.12
 DIRECTIONS = 8
 STEPS = 9
-"""Places along the way that are averaged."""
+"""Points along the path that are averaged."""
 
 
 @CORRUPTIONS.register
 class Motion(Corruption):
-    """Averages each image over a straight way of 12, 24, 36 % of its sides, in one of eight directions."""
+    """Averages each image along a straight path of 12, 24, 36 % of its sides, in one of eight directions."""
 
     for_images: ClassVar[bool] = True
 
     def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
-        """`inputs` in motion; the direction of each is the same at every severity."""
+        """`inputs` in motion; each image's direction is the same at every severity."""
         directions = np.random.default_rng(seed).integers(DIRECTIONS, size=len(inputs))
         length = PART_OF_SIDE * severity * np.array(inputs.shape[2:])
         blurred = np.zeros(inputs.shape, dtype=np.float32)
@@ -32,7 +32,7 @@ class Motion(Corruption):
 
 
 def _averaged(images: Array, way: Array) -> Array:
-    """float32: the mean of the images, moved to evenly spaced places on `way`, with zeros around them."""
+    """float32: the mean of each image moved to evenly spaced points on `way`, with zeros around it."""
     height, width = images.shape[2:]
     reach = int(np.abs(way).max() / 2) + 2
     padded = np.pad(images.astype(np.float32), [(0, 0), (0, 0), (reach, reach), (reach, reach)])
@@ -43,7 +43,7 @@ def _averaged(images: Array, way: Array) -> Array:
 
 
 def _taps(way: Array) -> dict[tuple[int, int], np.float32]:
-    """Offset in whole pixels to weight: bilinear at each place on the way, whose middle is where the image is."""
+    """Weights by offset in whole pixels: bilinear at each point on the way, which is centred on the image."""
     taps: dict[tuple[int, int], np.float32] = {}
     for down, right in np.outer(np.linspace(-0.5, 0.5, STEPS), way):
         for row, column in product(*({int(np.floor(at)), int(np.floor(at)) + 1} for at in (down, right))):

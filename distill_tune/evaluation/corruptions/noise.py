@@ -11,7 +11,7 @@ from distill_tune.registry import CORRUPTIONS
 
 @CORRUPTIONS.register
 class Noise(Corruption):
-    """Adds noise of 10, 20, 30 % of an image's range, or of 0.2, 0.4, 0.6 deviations of a table's numbers."""
+    """Adds noise of deviation 10, 20, 30 % of an image's range, or 0.2, 0.4, 0.6 of a table column's deviation."""
 
     for_images: ClassVar[bool] = True
     for_tables: ClassVar[bool] = True
@@ -22,7 +22,7 @@ class Noise(Corruption):
         return as_images(inputs + 0.1 * severity * top(inputs) * _normal(seed, inputs.shape), inputs)
 
     def on_rows(self, inputs: Array, severity: int, seed: int, layout: Layout) -> Array:
-        """`inputs` with noise on their numbers."""
+        """`inputs` with noise on the numbers."""
         numbers = inputs[:, : layout.numbers]
         return with_numbers(inputs, numbers + 0.2 * severity * _normal(seed, numbers.shape), layout)
 

@@ -1,6 +1,6 @@
-"""Something stands in front of the object.
+"""Occlusion: something stands in front of the object.
 
-A grey square, as in DeVries and Taylor's cutout (https://arxiv.org/abs/1708.04552), here at examination.
+A grey square, as in DeVries and Taylor's cutout (https://arxiv.org/abs/1708.04552), but at test time.
 """
 
 from typing import ClassVar
@@ -15,12 +15,12 @@ SIDES = (0.25, 0.38, 0.5)
 
 @CORRUPTIONS.register
 class Occlusion(Corruption):
-    """Hides a square of 25, 38, 50 % of the sides behind a middle grey, with its centre in the inner half."""
+    """Hides a square of 25, 38, 50 % of the sides behind mid-grey, centred in the inner half of the image."""
 
     for_images: ClassVar[bool] = True
 
     def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
-        """`inputs` with the square; that of a lower severity lies inside that of a higher one."""
+        """`inputs` with the square; a higher severity's square contains a lower one's."""
         centres = np.random.default_rng(seed).uniform(0.25, 0.75, size=(2, len(inputs), 1))
         rows, columns = (
             _covered(side, SIDES[severity - 1], centre) for side, centre in zip(inputs.shape[2:], centres, strict=True)
@@ -30,6 +30,6 @@ class Occlusion(Corruption):
 
 
 def _covered(side: int, part: float, centre: Array) -> Array:
-    """[samples, side], bool: pixels whose middle is less than half the square's side from its centre."""
+    """[samples, side], bool: pixels whose middle is within half the square's side of its centre."""
     covered: Array = np.abs((np.arange(side) + 0.5) / side - centre) < part / 2
     return covered

@@ -1,4 +1,4 @@
-"""Too few pixels: the image was enlarged (CIFAR-10-C's "pixelate")."""
+"""Too few pixels: an enlarged image (CIFAR-10-C's "pixelate")."""
 
 from typing import ClassVar
 
@@ -8,12 +8,12 @@ from distill_tune.evaluation.corruptions._base import Array, Corruption, as_imag
 from distill_tune.registry import CORRUPTIONS
 
 LEFT = (0.75, 0.55, 0.4)
-"""Share of the pixels that each side keeps."""
+"""Share of the pixels that remains on each side."""
 
 
 @CORRUPTIONS.register
 class Pixelate(Corruption):
-    """Averages over blocks, 75, 55, 40 % as many a side as there were pixels."""
+    """Averages over blocks, per side 75, 55, 40 % as many as there are pixels."""
 
     for_images: ClassVar[bool] = True
 
@@ -24,9 +24,9 @@ class Pixelate(Corruption):
 
 
 def _blocks(side: int, count: int) -> Array:
-    """float32 [side, side]: each pixel as the mean over its block; one that lies in two blocks has its part of both."""
+    """float32 [side, side]: each pixel as the mean over its block; one that straddles two takes a part of each."""
     edges, pixels = np.linspace(0, side, count + 1), np.arange(side)
     covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    covered = np.clip(covered, 0, None)  # [blocks, pixels]: the part of each pixel in each block
+    covered = np.clip(covered, 0, None)  # [blocks, pixels]: the fraction of each pixel in each block
     blocks: Array = covered.T @ covered * count / side
     return blocks.astype(np.float32)

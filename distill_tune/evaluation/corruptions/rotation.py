@@ -1,4 +1,4 @@
-"""The object is tilted (MNIST-C's "rotate")."""
+"""Rotation: the object is tilted (MNIST-C's "rotate")."""
 
 from typing import ClassVar
 
@@ -13,12 +13,12 @@ DEGREES = (10, 20, 30)
 
 @CORRUPTIONS.register
 class Rotation(Corruption):
-    """Turns each image by 10, 20, 30 degrees, to one side or the other."""
+    """Rotates each image by 10, 20, 30 degrees, clockwise or counterclockwise at random."""
 
     for_images: ClassVar[bool] = True
 
     def on_images(self, inputs: Array, severity: int, seed: int) -> Array:
-        """`inputs`, turned; the side of each is the same at every severity."""
+        """`inputs`, rotated; each image's direction is the same at every severity."""
         sides = np.random.default_rng(seed).choice([-1, 1], size=len(inputs))
         angles = np.radians(DEGREES[severity - 1] * sides)
         cosines, sines = np.cos(angles), np.sin(angles)

@@ -1,4 +1,4 @@
-"""The object is farther away (MNIST-C's "scale")."""
+"""Scale: the object is farther away (MNIST-C's "scale")."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ SIZES = (0.9, 0.8, 0.7)
 
 @CORRUPTIONS.register
 class Scale(Corruption):
-    """Shrinks each image to 90, 80, 70 % of its sides, in its middle; 0 around it."""
+    """Shrinks each image about its centre to 90, 80, 70 % of its sides, padded with 0."""
 
     for_images: ClassVar[bool] = True
 

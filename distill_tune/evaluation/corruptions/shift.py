@@ -1,4 +1,4 @@
-"""The object is not where it was expected."""
+"""Shift: the object is not where it was expected."""
 
 from itertools import product
 from typing import ClassVar
@@ -13,7 +13,7 @@ PART_OF_SIDE = 0.04
 
 @CORRUPTIONS.register
 class Shift(Corruption):
-    """Moves each image along a diagonal by 4, 8, 12 % of its sides, between pixels too; 0 comes in."""
+    """Moves each image along a diagonal by 4, 8, 12 % of its sides, with subpixel precision, padded with 0."""
 
     for_images: ClassVar[bool] = True
 

@@ -1,6 +1,6 @@
-"""Values that belong to another row: records were mixed up.
+"""Swapped values: records were mixed up.
 
-The corruption by which SCARF learns (Bahri et al. 2022, https://arxiv.org/abs/2106.15147), here at examination.
+The corruption that SCARF trains with (Bahri et al. 2022, https://arxiv.org/abs/2106.15147), but at test time.
 """
 
 from typing import ClassVar
@@ -16,12 +16,12 @@ SHARES = (0.1, 0.2, 0.4)
 
 @CORRUPTIONS.register
 class Swap(Corruption):
-    """Puts the same column of another row in place of 10, 20, 40 % of the values; a category's features are one."""
+    """Replaces 10, 20, 40 % of the values by the same column of another row; a category's features move together."""
 
     for_tables: ClassVar[bool] = True
 
     def on_rows(self, inputs: Array, severity: int, seed: int, layout: Layout) -> Array:
-        """`inputs`, mixed up; the values of a lower severity are among those of a higher one."""
+        """`inputs`, mixed up; a higher severity swaps the same values and more."""
         random = np.random.default_rng(seed)
         shape = len(inputs), layout.columns
         swapped = random.random(shape)[:, layout.column_of] < SHARES[severity - 1]

@@ -1,4 +1,4 @@
-"""What a student is written as for programs that do not have this package, one a file: `[export]` says which."""
+"""Formats for running a student without this package, one per file; `[export]` selects them."""
 
 from distill_tune.export.formats._base import Format
 

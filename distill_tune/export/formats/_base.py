@@ -1,4 +1,4 @@
-"""What a format is."""
+"""The base class of all formats."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
 
 
 class Format(Options):
-    """A file that holds a student's network: `inputs` as `student.inputs` makes them, to logits."""
+    """A file that holds a student's network, from `inputs` as `student.inputs` makes them to logits."""
 
     file: ClassVar[str]
     """Its name in the student's folder."""
     writes_with: ClassVar[str | None] = None
-    """The package that it takes to write it, where that is none of this package's own."""
+    """The package needed to write it, if this package does not depend on it anyway."""
     runs_with: ClassVar[str | None] = None
-    """Likewise, to run it."""
+    """The package needed to run it, likewise."""
 
     @property
     def missing(self) -> str | None:
-        """The package that it takes to write it, if it is not installed."""
+        """The package needed to write it, if it is not installed."""
         return None if _is_there(self.writes_with) else self.writes_with
 
     @property
     def can_run(self) -> bool:
-        """Whether what is written can be run here."""
+        """Whether the written file can be run here."""
         return _is_there(self.runs_with)
 
     @abstractmethod
     def write(self, program: ExportedProgram, path: Path) -> None:
-        """Write the network, for any number of rows."""
+        """Write the network such that it takes any number of rows."""
 
     @abstractmethod
     def answers(self, path: Path, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """Logits [rows, classes] for each of `inputs` of what was written, opened once and run as somebody else would.
+        """The written file's logits [rows, classes] for each of `inputs`; it is opened once and run as users would.
 
-        Only where it `can_run`.
+        Only if it `can_run`.
         """
 
 

@@ -1,4 +1,4 @@
-"""ONNX (https://onnx.ai), which nearly every program that runs networks reads."""
+"""ONNX (https://onnx.ai), which nearly every inference runtime reads."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _INPUTS, _LOGITS = "inputs", "logits"
 
 @FORMATS.register
 class Onnx(Format):
-    """One file, whose input is called inputs and whose output is called logits."""
+    """One file, whose input is named inputs and whose output is named logits."""
 
     file: ClassVar[str] = "student.onnx"
     writes_with: ClassVar[str | None] = "onnxscript"
     runs_with: ClassVar[str | None] = "onnxruntime"
 
     def write(self, program: ExportedProgram, path: Path) -> None:
-        """By PyTorch's exporter."""
+        """Write it with PyTorch's exporter."""
         import torch
 
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "`isinstance.treespec", FutureWarning)  # PyTorch's own, of itself
+            warnings.filterwarnings("ignore", "`isinstance.treespec", FutureWarning)  # PyTorch's, about its own code
             torch.onnx.export(
                 program,
                 f=str(path),
@@ -42,7 +42,7 @@ class Onnx(Format):
             )
 
     def answers(self, path: Path, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """ONNX Runtime's, on the CPU."""
+        """The logits that ONNX Runtime computes on the CPU."""
         runtime = imported("onnxruntime", self.file, DistillTuneError)
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         return [session.run([_LOGITS], {_INPUTS: each})[0] for each in inputs]

@@ -1,6 +1,6 @@
-"""PyTorch's own: an exported program (https://docs.pytorch.org/docs/stable/export.html), for any program with PyTorch.
+"""PyTorch's own format: an exported program (https://docs.pytorch.org/docs/stable/export.html), run with PyTorch alone.
 
-Loading one can run code that somebody has put into it, as with most files of PyTorch's: load those that you trust.
+As with most PyTorch files, loading one can run code that somebody has put into it: load only files that you trust.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Pt2(Format):
     file: ClassVar[str] = "student.pt2"
 
     def write(self, program: ExportedProgram, path: Path) -> None:
-        """Weights, and the graph of what is done with them."""
+        """Write the weights and the graph of the computation."""
         import torch
 
         torch.export.save(program, path)
 
     def answers(self, path: Path, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """PyTorch's."""
+        """The logits that PyTorch computes."""
         import torch
 
         with torch.inference_mode():

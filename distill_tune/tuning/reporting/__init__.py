@@ -1,1 +1,1 @@
-"""`report.html`: one page that says what a search has found, and shows how."""
+"""`report.html`: one page that tells and shows what a search has found."""

@@ -1,4 +1,4 @@
-"""Several results side by side: what each came to, and in what their configurations differ."""
+"""Several results side by side: the outcome of each, and how their configurations differ."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def comparison_of(results: Sequence[Result]) -> str:
 
 
 def warnings(results: Sequence[Result]) -> Iterator[str]:
-    """What makes the results hard to compare."""
+    """Reasons why the results are hard to compare."""
     origins = [result.history.origin for result in results]
     if len({origin.data for origin in origins if origin is not None}) > 1:
         yield (
@@ -54,7 +54,7 @@ def warnings(results: Sequence[Result]) -> Iterator[str]:
 
 
 def outcomes(results: Sequence[Result]) -> Table:
-    """A row for each result."""
+    """The table of outcomes, a row per result."""
     head = (
         "result",
         "status",
@@ -87,12 +87,12 @@ def _outcome(name: str, result: Result) -> tuple[str, ...]:
 
 
 def searched_s(times: Mapping[str, float]) -> float:
-    """Over all runs of the program, as trials and epochs are; the whole time is of the last run alone."""
+    """The search time over all runs of the program, like trials and epochs; the total time is the last run's alone."""
     return times["search_s"] + times.get("baseline_search_s", 0.0)
 
 
 def verdicts(results: Sequence[Result]) -> Table | None:
-    """Each result's words, by baseline."""
+    """Each result's verdicts, by baseline; None if there are none."""
     names = [name for name in BASELINES if any(name in result.summary.get("verdict", {}) for result in results)]
     if not names:
         return None
@@ -112,7 +112,7 @@ def _word(found: dict[str, Any] | None) -> str:
 
 
 def differences(results: Sequence[Result]) -> Table | None:
-    """The keys of `search.toml` that are not the same everywhere; one that is left out has its default."""
+    """The keys of `search.toml` that differ between results; a key that is left out has its default."""
     every = [result.tables for result in results]
     paths = sorted({path for tables in every for path in _paths(tables)})
     unlike = [path for path in paths if any(value_at(tables, path) != value_at(every[0], path) for tables in every)]
@@ -123,7 +123,7 @@ def differences(results: Sequence[Result]) -> Table | None:
 
 
 def _paths(tables: dict[str, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
-    """Where a value or a range stands."""
+    """The paths of all values and ranges."""
     for key, value in tables.items():
         if isinstance(value, dict) and not is_range(value):
             yield from _paths(value, (*above, key))
@@ -132,5 +132,5 @@ def _paths(tables: dict[str, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
 
 
 def _written(value: Any) -> str:
-    """As TOML has it; a dash where nothing is set."""
+    """The value as TOML; a dash if it is not set."""
     return "-" if value is None else shown(value)

@@ -1,4 +1,4 @@
-"""`report.html`, which needs no other file and no network: text by Jinja2, charts by plotly.js, which it holds."""
+"""`report.html`, which needs no other file and no network: text by Jinja2, charts by the plotly.js inside it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ CHARTS = {
     "slices": slices,
     "parallel": parallel,
 }
-"""Each by the name of its place in the template."""
+"""Charts by the name of their place in the template."""
 
 
 def write_report(folder: Path) -> Path:
-    """Write the page of the search in a result folder beside its other files; returns its path.
+    """Write the page of a result folder's search into that folder; returns its path.
 
     Raises:
         ConfigError: there is no search in the folder.
@@ -53,8 +53,8 @@ def write_report(folder: Path) -> Path:
 
 
 def page_of(result: Result, is_beside: bool = True) -> str:
-    """The page as HTML; `is_beside` where it will stand in the result folder, to whose files it leads."""
-    is_examined = "verdict" in result.summary  # which is empty where no baseline can be compared
+    """The page as HTML; `is_beside` if it will be in the result folder, to whose files it links."""
+    is_examined = "verdict" in result.summary  # it is empty if no baseline can be compared
     folder = result.folder
     return rendered(
         "result.html.jinja",
@@ -73,13 +73,13 @@ def page_of(result: Result, is_beside: bool = True) -> str:
 
 
 def rendered(template: str, charts: dict[str, Chart | None], **more: Any) -> str:
-    """A template with its charts, if there is something to draw; plotly.js does that when the page is opened."""
+    """A template rendered with those charts that have data; plotly.js draws them when the page is opened."""
     drawn = {name: chart for name, chart in charts.items() if chart is not None}
     return _environment().get_template(template).render(charts=drawn, plotly=get_plotlyjs(), **more)
 
 
 @cache
 def _environment() -> Environment:
-    """Everything that is put into a page is escaped; what a template asks for must be there."""
+    """The template environment: all values are escaped, and undefined names are errors."""
     loader = PackageLoader("distill_tune.tuning.reporting", "templates")
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

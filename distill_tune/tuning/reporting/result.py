@@ -1,4 +1,4 @@
-"""A result folder as its report sees it: read from the files alone, of a search that has ended or one at work."""
+"""A result folder as its report sees it: read from the files alone, whether the search has ended or still runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WITH_A_VERDICT = (
     "selection_bias_epochs",
     "flattered",
 )
-"""What stands in a summary beside its verdict, by whatever version that can be read."""
+"""Keys that a summary with a verdict must have; those of versions that are too old lack some."""
 _OF_ITS_SESSION = (
     "status",
     "message",
@@ -47,29 +47,29 @@ _OF_ITS_SESSION = (
     "lanes",
     "training_share",
 )
-"""What a summary says of a search that is no longer so once the search goes on."""
+"""Keys of a summary that no longer hold once the search continues."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a search has written down so far."""
+    """What a search has recorded so far."""
 
     folder: Path
     tables: dict[str, Any]
-    """`search.toml`, without what made it."""
+    """`search.toml` without the record of what made it."""
     made_with: dict[str, Any]
     history: History
     summary: dict[str, Any] = field(default_factory=dict)
-    """`summary.json`, of one that has been taken up since what still holds; empty where there is none yet."""
+    """`summary.json`, or what still holds of it if the search has resumed since; empty if there is none yet."""
     baseline: Result | None = None
-    """The search without a teacher beside it, where there is one."""
+    """The accompanying search without a teacher, if there is one."""
 
     @classmethod
     def of(cls, folder: Path) -> Result:
         """The result in a folder.
 
         Raises:
-            ConfigError: there is no search in it, or what is there cannot be read.
+            ConfigError: there is no search in it, or its files cannot be read.
         """
         if not (folder / SEARCH_TOML).is_file() or not (folder / LOGBOOK).is_file():
             raise ConfigError(f"{folder}: must be the result folder of a search, but holds none; give results/NAME.")
@@ -81,7 +81,7 @@ class Result:
         except CacheError as error:
             raise ConfigError(str(error)) from error
         baseline = Result.of(below) if (below / LOGBOOK).is_file() else None
-        place = folder.absolute() if folder.name.strip(".") else folder.resolve()  # `.` has no name, `..` another's
+        place = folder.absolute() if folder.name.strip(".") else folder.resolve()  # `.` has no name, `..` the wrong one
         summary = _still_true(_summary(folder / SUMMARY), history)
         if "status" in summary:
             _let_rest(history, *([baseline.history] if baseline else []))
@@ -89,25 +89,25 @@ class Result:
 
     @property
     def name(self) -> str:
-        """Of the folder."""
+        """The name of the folder."""
         return self.folder.name
 
     @property
     def status(self) -> str:
-        """As in the summary; "unfinished" while it runs, after a kill, and once it has been taken up again."""
+        """As in the summary; "unfinished" while it runs, after a kill, and after it has been resumed."""
         return str(self.summary.get("status", "unfinished"))
 
     @cached_property
     def ranges(self) -> dict[str, Range]:
-        """What was searched, by dotted name."""
+        """The searched ranges, by dotted name."""
         found = {path: range_at(path, value) for path, value in leaves(self.tables)}
         return named({path: each for path, each in found.items() if each is not None})
 
     @cached_property
     def objectives(self) -> list[str]:
-        """What was searched for; the first one names the winner.
+        """The objectives of the search; the first decides the winner.
 
-        Nothing else of the section is looked at: a sampler or scheduler of the user's own need not be importable here.
+        The rest of the section is not validated: a custom sampler or scheduler need not be importable here.
         """
         told = self.tables.get("search", {})
         some = {key: told[key] for key in ("objectives",) if key in told} if isinstance(told, dict) else told
@@ -118,26 +118,25 @@ class Result:
 
     @property
     def objective(self) -> str:
-        """The first of them."""
+        """The first objective."""
         return self.objectives[0]
 
     @property
     def sign(self) -> int:
-        """1 where a larger objective is better, -1 where a smaller one is."""
+        """1 if a larger objective is better, -1 if a smaller one is."""
         return sign_of(self.objective)
 
     @property
     def trials(self) -> list[TrialRecord]:
-        """All of them, in the order in which they were proposed."""
+        """All trials, in the order in which they were proposed."""
         return list(self.history.records.values())
 
     @cached_property
     def trained(self) -> list[TrialRecord]:
-        """Those with a value after their latest epoch that have not failed, the worst first: the last lies on top.
+        """Trials that have not failed and have a value after their latest epoch, worst first: the last is drawn on top.
 
-        Equals are in the order in which everybody ranks them.
-
-        One that has just diverged has none, until it is said that it has failed.
+        Ties are in the order that all rankings use. A trial that has just diverged but is not yet marked as failed has
+        no value.
         """
         found = [trial for trial in self.trials if trial.is_usable and math.isfinite(self.last(trial))]
         return sorted(found, key=lambda trial: (self.sign * self.last(trial), tie_break_of(trial.last)))
@@ -152,14 +151,14 @@ class Result:
 
     @cached_property
     def winner(self) -> TrialRecord | None:
-        """The trial whose student is the best one; None where nobody knows yet."""
+        """The trial with the best student; None if it is not known yet."""
         number = self.summary.get("best", {}).get("trial")
         return next((trial for trial in self.trials if trial.number == number), None)
 
     def progress(self) -> Iterator[tuple[int, float]]:
-        """Epochs trained so far, and the best value of all trials that had come to a rung or their end by then.
+        """Epochs trained so far, and the best value of trials that had reached a rung or finished, at each improvement.
 
-        Those that failed later have trained, and count for nothing else.
+        Trials that failed later count only for their epochs.
         """
         best = None
         for count, (trial, report) in enumerate(self._in_turn(), 1):
@@ -174,22 +173,22 @@ class Result:
 
     @property
     def num_trials(self) -> int:
-        """As the summary counts them: without the infeasible ones."""
+        """The number of trials as the summary counts them, without the infeasible ones."""
         return sum(trial.status is not Status.INFEASIBLE for trial in self.trials)
 
     @property
     def num_epochs(self) -> int:
-        """Trained over all trials."""
+        """The epochs trained over all trials."""
         return sum(len(trial.reports) for trial in self.trials)
 
     def _in_turn(self) -> list[tuple[TrialRecord, Report]]:
-        """Every epoch of every trial, in the order in which the driver heard of them."""
+        """Every epoch of every trial, in the order in which their reports reached the driver."""
         every = [(trial, report) for trial in self.trials for report in trial.reports]
         return sorted(every, key=lambda each: each[0].heard_s[int(each[1]["epoch"])])
 
 
 def told_apart(results: Sequence[Result]) -> list[str]:
-    """What each is called beside the others: by its name, or by its path from where they part if two have one name."""
+    """The label of each result: its name, or its path below their common parent if two share a name."""
     names = [result.name for result in results]
     if len(set(names)) == len(names):
         return names
@@ -198,12 +197,12 @@ def told_apart(results: Sequence[Result]) -> list[str]:
 
 
 def is_share(name: str) -> bool:
-    """Whether an objective or a metric is a fraction, which people read in percent."""
+    """Whether an objective or a metric is a fraction, which is displayed in percent."""
     return name not in COSTS and name.endswith(_SHARES)
 
 
 def _summary(path: Path) -> dict[str, Any]:
-    """What is there; nothing where it is not, and a search writes it whole or not at all."""
+    """The summary; empty if there is no file. It is written atomically, so what is there is whole."""
     if not path.is_file():
         return {}
     try:
@@ -220,9 +219,12 @@ def _summary(path: Path) -> dict[str, Any]:
 
 
 def _still_true(summary: dict[str, Any], history: History) -> dict[str, Any]:
-    """A summary without what only its own session knew, once another has begun; then of its rest a verdict holds."""
+    """The summary without what held only for its own session, if another has begun since.
+
+    A verdict stays only if the search was complete.
+    """
     is_complete = summary.get("status") == "complete"
-    goes_on = summary.get("sessions", history.sessions) < history.sessions  # older versions did not say
+    goes_on = summary.get("sessions", history.sessions) < history.sessions  # older versions did not record it
     if not goes_on and (history.is_finished or not is_complete):
         return summary
     kept = [name for name in summary if name not in _OF_ITS_SESSION] if is_complete else ["name", "space"]
@@ -230,7 +232,7 @@ def _still_true(summary: dict[str, Any], history: History) -> dict[str, Any]:
 
 
 def _let_rest(*histories: History) -> None:
-    """No trial runs where nobody is at work on the search, though what is to go on has no end in its logbook."""
+    """Mark running trials as interrupted: no search is running, but a trial to be resumed has no end in the logbook."""
     for history in histories:
         for record in history.records.values():
             if record.status is Status.RUNNING:

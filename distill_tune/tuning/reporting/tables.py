@@ -1,4 +1,4 @@
-"""The tables of a report: heads and rows of text, which the page only sets."""
+"""The tables of a report: heads and rows of text, which the page only lays out."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _PHASES = {
     "export_s": "examining on test, exporting",
 }
 _OVER_ALL_RUNS = ("search_s", "baseline_search_s")
-"""What is counted over every run of the program; all else, and the whole, is of the last one."""
+"""Times that add up over all runs of the program; all others, and the total, are the last run's."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A head and rows of text; the first column is a name, all others are set to the right where they are numbers."""
+    """A head and rows of text; the first column is a name, all others are right-aligned if `numeric`."""
 
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     numeric: bool = True
     marked: int | None = None
-    """The row that stands out."""
+    """The row to highlight."""
 
 
 def students(result: Result) -> Table | None:
-    """Who was examined on test."""
+    """The students that were examined on test."""
     summary = result.summary
     if "verdict" not in summary:
         return None
@@ -65,7 +65,7 @@ def _examined(test: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def winner(result: Result) -> Table | None:
-    """What the best student was made with, of all that was searched."""
+    """The searched values of the best student."""
     best = result.winner
     if best is None or not best.values:
         return None
@@ -75,7 +75,7 @@ def winner(result: Result) -> Table | None:
 
 
 def shown_range(result: Result, name: str) -> str:
-    """A range as its file has it, without the braces around it."""
+    """A range as in its file, without the surrounding braces."""
     return str(result.ranges[name]).strip("{} ")
 
 
@@ -94,7 +94,7 @@ def facts_of_best(result: Result) -> list[tuple[str, str]]:
 
 
 def facts_of_search(result: Result) -> list[tuple[str, str]]:
-    """What the search was, and what it has cost."""
+    """What was searched, and at what cost."""
     summary, made_with = result.summary, result.made_with
     counts = Counter(str(trial.status) for trial in result.trials)
     over_a_limit = counts.pop(Status.INFEASIBLE, 0)
@@ -143,7 +143,7 @@ def leaders(result: Result) -> Table | None:
 
 
 def front_members(result: Result) -> Table | None:
-    """The front of a search for several objectives, with what was confirmed of it."""
+    """The front of a search with several objectives, with its confirmed values."""
     front = result.summary.get("front")
     if not front:
         return None
@@ -167,7 +167,7 @@ def _objective(name: str, value: float | None) -> str:
 
 
 def rungs(result: Result) -> Table | None:
-    """What the scheduler's rungs were worth."""
+    """The scheduler's rungs: how many trials each compared, its cutoff, and how well it predicted the final order."""
     found = result.summary.get("rungs")
     if not found:
         return None
@@ -180,7 +180,7 @@ def rungs(result: Result) -> Table | None:
             for rung in found
         ],
     }
-    if len(result.objectives) > 1:  # no one value says who goes on
+    if len(result.objectives) > 1:  # no single value decides which trials continue
         del columns["what it took to go on"]
     return Table(tuple(columns), [*zip(*columns.values(), strict=True)])
 

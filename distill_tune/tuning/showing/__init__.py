@@ -1,1 +1,1 @@
-"""What people see of a search: the terminal, TensorBoard, and the words for both."""
+"""What users see of a search: the terminal, TensorBoard, and the wording of both."""

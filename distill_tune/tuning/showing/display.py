@@ -1,4 +1,4 @@
-"""What a search looks like in a terminal (rich): phase headings, the live panel."""
+"""The terminal display of a search (rich): phase headings, the live panel."""
 
 import sys
 from collections.abc import Sequence
@@ -29,17 +29,17 @@ STYLES = {
 
 @dataclass(frozen=True)
 class RungView:
-    """The scheduler's rungs after so many epochs, one in each bracket, as people see them."""
+    """The scheduler's rungs after `epochs` epochs, one per bracket, as displayed."""
 
     epochs: int
     count: int
     """Trials that have reached one of them."""
     cutoff: float | None
-    """What the objective must be to go on from here, where least is asked; None before anybody was turned away."""
+    """The objective needed to continue from here in the most lenient bracket; None if one has no cutoff yet."""
 
 
 def rung_views(rungs: Sequence[Rung], sign: int) -> list[RungView]:
-    """The scheduler's rungs; `sign` is -1 where smaller is better, as its scores are negated then."""
+    """The scheduler's rungs for display; `sign` is -1 if smaller is better, since scores are negated then."""
     alike: dict[int, list[Rung]] = {}
     for rung in rungs:
         alike.setdefault(rung.epochs, []).append(rung)
@@ -53,35 +53,35 @@ def _view(epochs: int, rungs: Sequence[Rung], sign: int) -> RungView:
 
 
 class SteadyConsole(Console):
-    """A console whose reader may leave (`| head`, a closed terminal): what is shown must not end what is searched."""
+    """A console whose reader may disappear (`| head`, a closed terminal) without ending the search."""
 
     def __init__(self, **options: Any):
-        """As rich makes it, but colours that are forced (`FORCE_COLOR`) make no terminal of a log."""
+        """As rich's, except that forced colours (`FORCE_COLOR`) do not make a log file interactive."""
         super().__init__(**options)
         self.is_interactive = self.is_interactive and self.file.isatty()
 
     def _check_buffer(self) -> None:
-        """As rich does it, which hears of a broken pipe alone; a terminal that is gone says EIO."""
+        """As rich's, which handles only a broken pipe; a terminal that is gone raises EIO."""
         try:
             super()._check_buffer()
         except OSError:
             self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
-        """Be silent from here on."""
+        """Print nothing from now on."""
         self.quiet = True
         fall_silent(sys.stdout)
 
 
 @dataclass(frozen=True)
 class Reporter:
-    """What a command says beside its result; a quiet one only warns, on stderr."""
+    """Prints what a command reports besides its result; a quiet one only prints warnings, on stderr."""
 
     console: Console
     quiet: bool = False
 
     def say(self, heading: str, detail: str = "") -> None:
-        """One line that says what begins now: "Teacher  resnet, 20 epochs"."""
+        """Print one line that announces what begins now: "Teacher  resnet, 20 epochs"."""
         if self.quiet:
             return
         line = Text(heading, style="bold")
@@ -90,7 +90,7 @@ class Reporter:
         self.console.print(line, soft_wrap=not self.console.is_interactive)
 
     def tell(self, *lines: str) -> None:
-        """Lines of detail, and warnings."""
+        """Print lines of detail, and warnings."""
         for line in lines:
             if self.quiet and line.startswith("warning: "):
                 tell(line, sys.stderr)
@@ -98,7 +98,7 @@ class Reporter:
 
 
 def panel(title: str, tally: Tally, total: int, left_s: float | None, rungs: Sequence[RungView]) -> RenderableType:
-    """The live panel, at most five lines: how far, how many, who leads and with what, and the rungs."""
+    """The live panel, at most five lines: progress, counts, the leading trial, its settings, and the rungs."""
     lines = [_counts(tally)]
     if tally.incumbent is not None:
         record = tally.incumbent
@@ -115,7 +115,7 @@ def panel(title: str, tally: Tally, total: int, left_s: float | None, rungs: Seq
 
 
 def named(record: TrialRecord) -> str:
-    """What a record is called: "trial 0007", or the whole name of a confirmation."""
+    """The displayed name of a record: "trial 0007", or the full name of a confirmation."""
     return record.trial_id if record.is_confirmation else f"trial {record.trial_id}"
 
 

@@ -1,7 +1,7 @@
-"""TensorBoard event files without TensorFlow: one file, written as its owner goes, and what can stand in it.
+"""TensorBoard event files without TensorFlow: an incrementally written file, and the values that it can hold.
 
-TensorBoard's own `EventFileWriter` starts a thread a file and loads TensorFlow where it is installed; its
-`RecordWriter` needs neither, and a search has a file a trial.
+TensorBoard's own `EventFileWriter` starts a thread per file and loads TensorFlow if it is installed; its `RecordWriter`
+needs neither, and a search has a file per trial.
 """
 
 import itertools
@@ -24,13 +24,13 @@ from tensorboard.util.tensor_util import make_tensor_proto
 PREFIX = "events.out.tfevents."
 FLUSH_EVERY_S = 1.0
 LARGEST = 3.4e38
-"""TensorBoard's scalars are single precision; what is larger would become infinite there."""
+"""TensorBoard's scalars have single precision; anything larger would become infinite."""
 
 _number = itertools.count()
 
 
 class EventFile:
-    """One new event file in `folder`, on disk up to a second before the latest addition; whole at `close`."""
+    """A new event file in `folder`; on disk it lags by up to a second behind the latest addition, until `close`."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic):
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,12 +40,12 @@ class EventFile:
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def add(self, step: int, *values: Any, wall_s: float | None = None) -> None:
-        """Add `Summary.Value`s at one step; `wall_s`, in seconds since 1970, is when it happened (now)."""
+        """Add `Summary.Value`s at one step; `wall_s` is when it happened, in seconds since 1970 (default: now)."""
         summary = Summary(value=values)
         self._write(Event(wall_time=time.time() if wall_s is None else wall_s, step=step, summary=summary))
 
     def flush(self) -> None:
-        """Let readers see everything that was added."""
+        """Make everything that was added visible to readers."""
         self._records.flush()
         self._flushed_s = self._clock()
 
@@ -65,7 +65,7 @@ class EventFile:
 
 
 def scalars(numbers: Mapping[str, float]) -> list[Any]:
-    """One value a tag; what TensorBoard cannot draw (NaN, infinity, beyond single precision) is left out."""
+    """One value per tag; what TensorBoard cannot draw (NaN, infinity, beyond single precision) is left out."""
     drawable = {tag: number for tag, number in numbers.items() if abs(number) < LARGEST}
     return [Summary.Value(tag=tag, simple_value=number) for tag, number in drawable.items()]
 

@@ -1,4 +1,4 @@
-"""What a search says at its end (rich): the verdict in words, who was compared, the winner, and where everything is."""
+"""The report at the end of a search (rich): verdict, compared students, winner, and where everything is."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from distill_tune.tuning.showing.wording import amount
 
 _USUAL_OPTIMIZER = "adamw"
 _OF_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""In the environment of what `ray job submit` has started."""
+"""Set in the environment of jobs started by `ray job submit`."""
 
 
 def final_report(
     console: Console, found: dict[str, Any], folder: Path, address: str | None = None, mirror: Mirror | None = None
 ) -> None:
-    """Say what `summary.json` has found, and where it is."""
+    """Print the results in `summary.json`, and where the files are."""
     say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
     if found["status"] == "interrupted":
         say(f"Interrupted; what is known so far is in {folder}")
@@ -42,7 +42,7 @@ def final_report(
         console.print(front_table(found["front"]))
     say("")
     say(f"student      {folder / BEST}")
-    if (folder / REPORT).is_file():  # a disk that is full has no page, and a warning has said so
+    if (folder / REPORT).is_file():  # a full disk leaves no page, and a warning was printed
         say(f"report       {folder / REPORT}")
     say(f"TensorBoard  tensorboard --logdir {shlex.quote(str(folder / TENSORBOARD))}")
     if mirror is not None and not mirror.problem:
@@ -50,7 +50,7 @@ def final_report(
 
 
 def command_to_go_on(folder: Path, address: str | None = None, mirror: Mirror | None = None) -> str:
-    """The command that takes the search up."""
+    """The command that resumes the search."""
     is_job = _OF_A_JOB in os.environ
     place = str(folder.parent) if mirror is None else mirror.store.uri
     storage = "" if folder.parent == _usual() and not is_job else f" --storage {shlex.quote(place)}"
@@ -60,7 +60,7 @@ def command_to_go_on(folder: Path, address: str | None = None, mirror: Mirror | 
 
 
 def _usual() -> Path | None:
-    """Where results are unless something else is said; None where the current folder is gone, as a job's may be."""
+    """The default folder of results; None if the current folder is gone, as a job's may be."""
     try:
         return Path("results").absolute()
     except FileNotFoundError:
@@ -76,7 +76,7 @@ def _say_verdict(say: Callable[[str], None], found: dict[str, Any]) -> None:
 
 
 def _students(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Best, baselines and teacher, as `verdict_table` takes them."""
+    """The best student, baselines and teacher, as `verdict_table` takes them."""
     best = {**found["best"]["test"], "parameters": found["best"]["parameters"]}
     baselines = {name: {"parameters": best["parameters"], **b, **b["test"]} for name, b in found["baselines"].items()}
     teacher = {**found["teacher"]["test"], "parameters": found["teacher"]["parameters"]}
@@ -101,14 +101,14 @@ def winner_in_words(found: dict[str, Any]) -> str:
 
 
 def _mix_in_words(found: Mapping[str, Any]) -> str:
-    """Of several teachers, those that the winner has learned from."""
+    """The teachers, of several, that the winner learned from, with their weights."""
     members = found.get("teacher", {}).get("members", {})
     shares = [f"{name} {member['weight']:.3g}" for name, member in members.items() if member["weight"]]
     return f" of {' + '.join(shares)}" if shares else ""
 
 
 def _training_in_words(optim: Mapping[str, Any], amounts: Mapping[str, Any]) -> Iterator[str]:
-    """The optimizer where it is not the usual one, its numbers, and what is done to the inputs."""
+    """The optimizer if it is not the usual one, its settings, and the augmentation."""
     if optim.get("kind", _USUAL_OPTIMIZER) != _USUAL_OPTIMIZER:
         yield optim["kind"]
     numbers = {name: optim.get(name) for name in ("learning_rate", "weight_decay", "batch_size")}
@@ -120,12 +120,12 @@ def _briefly(value: Any) -> str:
 
 
 def _way(loss: dict[str, Any], key: str) -> str:
-    """A value of the loss, and where it goes in the course of the training."""
+    """A value of the loss, and the value that it ends at if it changes during training."""
     return " to ".join(f"{loss[each]:.3g}" for each in (key, f"{key}_end") if each in loss)
 
 
 def front_table(front: Sequence[Mapping[str, Any]]) -> Table:
-    """The front of a search, as the summary has it; what was not confirmed has a dash."""
+    """The front of a search as in the summary; what was not confirmed has a dash."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("front")
     metrics = [name for name in front[0]["values"] if name not in COSTS]
@@ -144,7 +144,7 @@ def verdict_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
     """The final table; `rows` maps "best", "no_teacher", ... to their test metrics and size.
 
     A row may have `accuracy` (a fraction, or a mapping with `mean`, `low` and `high`), `nll`, `ece`, `agreement` and
-    `parameters`; what it lacks is a dash.
+    `parameters`; whatever it lacks is shown as a dash.
     """
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("student")
@@ -170,7 +170,7 @@ def _accuracy(value: Any) -> str:
 
 
 def _percent(share: float) -> str:
-    """All of them without decimals, with which the table would not fit a terminal of 80 columns."""
+    """A fraction in percent; 100 has no decimals, with which the table would not fit a terminal of 80 columns."""
     told = f"{100 * share:.2f}"
     return "100" if told == "100.00" else told
 

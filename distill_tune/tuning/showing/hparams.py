@@ -1,11 +1,10 @@
-"""What TensorBoard's HParams page is told: parameters and metrics once, and each trial's start and end.
+"""The data for TensorBoard's HParams page: parameters and metrics once, and each trial's start and end.
 
-The page needs one experiment description in one run, a start in every trial's run and an end when there is
-one (`tensorboard/plugins/hparams/api.proto`). It cannot sort a column of numbers and words, drops NaN, and
-its parallel coordinates leave out every trial that lacks a value in a visible column. So a parameter that
-some trials do not have is written as words with "none" among them where it has few values, and stays a
-number that those trials lack where it has many; the columns that every trial fills come first, and the
-first five are visible at first.
+The page needs one experiment description in one run, a start in every trial's run and an end when it ends
+(`tensorboard/plugins/hparams/api.proto`). It cannot sort a column that mixes numbers and words, drops NaN, and its
+parallel coordinates leave out every trial that lacks a value in a visible column. So a parameter that some trials do
+not have is written as words, one of them "none", if it has few values; if it has many it stays a number, which those
+trials lack. The columns that every trial fills come first, and the first five are visible initially.
 """
 
 import json
@@ -26,9 +25,9 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 
 ABSENT = "none"
 VISIBLE = 5
-"""Columns of parameters, and of metrics, that the page shows at first."""
+"""Columns of parameters, and of metrics, that the page shows initially."""
 FEW = 16
-"""Integers of an optional range up to which its values are shown as words."""
+"""An optional range of at most this many integers is shown as words."""
 
 STATUSES = {
     Status.COMPLETED: api_pb2.STATUS_SUCCESS,
@@ -45,25 +44,25 @@ class Column:
 
     name: str
     values: tuple[Any, ...] | None
-    """Its values where it is shown by its values; None where by its ends."""
+    """Its values if it is described by values; None if by its interval."""
     interval: Interval | None
     optional: bool
-    """Some trials do not have it."""
+    """Whether some trials do not have it."""
 
     @property
     def as_words(self) -> bool:
-        """Whether its values are written as text: they are text, lists or a mixture, or it is optional."""
+        """Whether its values are written as text: if they are text, lists or mixed, or if it is optional."""
         kinds = {_kind(value) for value in self.values or ()}
         return self.values is not None and (self.optional or len(kinds) > 1 or kinds <= {str, list})
 
     def shown(self, value: Any) -> Any:
-        """A trial's value as the page gets it: a number, a boolean or text."""
+        """A trial's value as written for the page: a number, a boolean or text."""
         if not self.as_words:
             return value
         return value if isinstance(value, str) else json.dumps(value)
 
     def info(self, display_name: str, first: bool) -> Any:
-        """The column's `HParamInfo`; the page has those that are `first` (`differs`) before the others."""
+        """The column's `HParamInfo`; the page puts those that are `first` (`differs`) before the others."""
         info = api_pb2.HParamInfo(name=self.name, display_name=display_name, differs=first)
         if self.interval is not None:
             info.type = api_pb2.DATA_TYPE_FLOAT64
@@ -78,13 +77,13 @@ class Column:
 
 
 def columns_of(space: Space) -> list[Column]:
-    """The searched parameters of a space, in its order; not those that no trial has."""
+    """The searched parameters of a space, in its order, without those that no trial has."""
     common = _in_every_trial(space)
     return [_column(dotted(path), found, dotted(path) not in common) for path, found in of_some_trial(space).items()]
 
 
 def experiment(columns: list[Column], metrics: dict[str, str]) -> Any:
-    """The description of the search; `metrics` maps scalar tags to display names, the most telling first."""
+    """The description of the search; `metrics` maps scalar tags to display names, the most informative first."""
     names = short_names(column.name for column in columns)
     first = _first(columns)
     about = api_pb2.Experiment(
@@ -97,9 +96,9 @@ def experiment(columns: list[Column], metrics: dict[str, str]) -> Any:
 
 
 def _first(columns: list[Column]) -> list[Column]:
-    """The columns to be visible at first, in the space's own order, student first; the page sorts them by name.
+    """The columns to show initially, in the space's order, student first; the page sorts them by name.
 
-    Every trial must fill them; where too few are so, those join that every trial fills with words.
+    Every trial must fill them; if too few are mandatory, optional ones written as words are added ("none" fills them).
     """
     filled = [column for column in columns if not column.optional]
     filled += [column for column in columns if column.optional and column.as_words] if len(filled) < VISIBLE else []
@@ -109,7 +108,7 @@ def _first(columns: list[Column]) -> list[Column]:
 def session_start(record: TrialRecord, columns: Iterable[Column], search: str = "") -> Any:
     """A trial's hyperparameters; runs of one group are seeds of one configuration and share a row.
 
-    Trials of two searches have the same numbers: `search`, before a row's name, keeps those of one from the other's.
+    Trials of two searches may have the same numbers: `search`, a prefix of the row's name, keeps them apart.
     """
     row = f"{search}{record.group or record.trial_id}"
     about = plugin_data_pb2.SessionStartInfo(group_name=row, start_time_secs=record.started_s)
@@ -128,7 +127,7 @@ def session_end(record: TrialRecord) -> Any:
 
 
 def final_status(record: TrialRecord) -> Status:
-    """A trial's status once the search is over: what was still running has been interrupted."""
+    """A trial's status once the search is over: one that was still running is interrupted."""
     return Status.INTERRUPTED if record.status is Status.RUNNING else record.status
 
 
@@ -151,8 +150,8 @@ def _kind(value: Any) -> type:
 def _in_every_trial(space: Space) -> set[str]:
     """Names that exist whatever is chosen.
 
-    Existence depends on one choice at a time, which is not of numbers (but for terms of a loss, where it is of their
-    weight too), so each pair is made once.
+    A name's existence depends on one choice at a time, never on one of numbers except the weight of a loss term, so it
+    is enough to make each pair of choice and weight once.
     """
     choices = {dotted(path): found.values for path, found in space.ranges.items() if isinstance(found, Choice)}
     weights = max((len(values) for name, values in choices.items() if _is_weight(name)), default=1)
@@ -172,9 +171,9 @@ def _decides(values: tuple[Any, ...]) -> bool:
 
 
 class _Nth:
-    """Stands for a trial that makes the nth choice everywhere, and the mth least of each weight of a further term.
+    """A stand-in for a trial that takes the nth value of each choice, and the mth smallest weight of each further term.
 
-    So there is one without further terms, in whatever order their weights are written.
+    So one of them has no further terms, in whatever order their weights are listed.
     """
 
     def __init__(self, turn: int, weight: int):

@@ -1,8 +1,7 @@
-"""Progress for people: a calm live panel in a terminal that can move its cursor, and plain lines anywhere else.
+"""Progress display: a calm live panel in an interactive terminal, and plain lines anywhere else.
 
-The panel is drawn four times a second from a thread of rich, whatever the trials do. Plain lines go to
-logs: one when a trial ends or another takes the lead, at most about one a second, and one that sums up what
-happened between.
+A thread of rich draws the panel four times a second, whatever the trials do. Plain lines are for logs: one when a trial
+ends or takes the lead, at most about one per second, and one that sums up what happened in between.
 """
 
 import math
@@ -25,7 +24,7 @@ LINE_EVERY_S = 1.0
 
 
 class ProgressWatcher(Watcher):
-    """Shows every record that it is told of; `begin` starts the next phase, such as the confirmation."""
+    """Shows the progress of all trials; `begin` starts the next phase, such as the confirmation."""
 
     def __init__(
         self,
@@ -38,9 +37,9 @@ class ProgressWatcher(Watcher):
         clock: Callable[[], float] = time.monotonic,
         further: Sequence[str] = (),
     ):
-        """`time_left_s`, what is left of the time budget, is asked from a thread of rich; `rungs` is not.
+        """`time_left_s`, the rest of the time budget, is called from a thread of rich; `rungs` is not.
 
-        With `further` objectives the size of the front is shown, until the next phase begins.
+        With `further` objectives the size of the front is shown until the next phase begins.
         """
         self._console, self._objective, self._clock, self._further = console, objective, clock, further
         self._time_left_s, self._rungs = time_left_s, rungs
@@ -50,11 +49,11 @@ class ProgressWatcher(Watcher):
         self._begin(title, total, "tried")
 
     def begin(self, title: str, total: int) -> None:
-        """Close what is shown and count anew, without rungs or the search's time: `begin("Confirming", 15)`."""
+        """Close the display and count from zero, without rungs or the search's time: `begin("Confirming", 15)`."""
         self.close()
         self._rungs, self._seen_rungs, self._further = (lambda: ()), [], ()
         self._time_left_s = lambda: None
-        self._begin(title, total, "trained")  # again, in fresh seeds: nothing new is tried
+        self._begin(title, total, "trained")  # not "tried": the same settings again, in fresh seeds
 
     def _begin(self, title: str, total: int, done: str) -> None:
         self._title, self._total = title, total
@@ -62,12 +61,12 @@ class ProgressWatcher(Watcher):
         self._lines = _Lines(self._console, self._tally, f"of {total} {done}", self._clock)
 
     def trial_known(self, record: TrialRecord) -> None:
-        """Count it."""
+        """Count the trial."""
         with self._lock:
             self._tally.trial_known(record)
 
     def trial_started(self, record: TrialRecord) -> None:
-        """The first trial brings up the panel."""
+        """Count the trial; the first one starts the panel."""
         with self._lock:
             self._tally.trial_started(record)
         if self._console.is_interactive and self._live is None:
@@ -80,7 +79,7 @@ class ProgressWatcher(Watcher):
             self._live.start(refresh=True)
 
     def trial_reported(self, record: TrialRecord) -> None:
-        """A new leader is worth a line."""
+        """Count the report; a new leader gets a line."""
         with self._lock:
             self._tally.trial_reported(record)
             self._look_at_rungs()
@@ -88,13 +87,13 @@ class ProgressWatcher(Watcher):
             self._lines.reported(record)
 
     def trial_paused(self, record: TrialRecord) -> None:
-        """A pause is worth a line."""
+        """Count the pause, which gets a line."""
         with self._lock:
             self._tally.trial_paused(record)
         self._say_how(record)
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """So is an end."""
+        """Count the end, which gets a line."""
         with self._lock:
             self._tally.trial_ended(record)
         self._say_how(record)
@@ -106,7 +105,7 @@ class ProgressWatcher(Watcher):
             self._lines.ended(record)
 
     def close(self) -> None:
-        """Leave the last panel standing, or say what was not yet said."""
+        """Leave the last panel in place, or print the lines that are waiting."""
         if self._live is not None:
             self._looked_s = -math.inf
             self._look_at_rungs()
@@ -116,7 +115,7 @@ class ProgressWatcher(Watcher):
 
     @property
     def left_s(self) -> float | None:
-        """Seconds until the budget of trials or of time is used up, whichever is first; None if unknown."""
+        """Seconds until the budget of trials or time is used up, whichever is first; None if unknown."""
         tally, by_time = self._tally, self._time_left_s()
         known = [] if by_time is None else [max(0.0, by_time)]
         if tally.trials_per_hour:
@@ -133,18 +132,18 @@ class ProgressWatcher(Watcher):
 
 
 class _Lines:
-    """Plain lines, not more than about one a second."""
+    """Plain lines, at most about one per second."""
 
     def __init__(self, console: Console, tally: Tally, of_all: str, clock: Callable[[], float]):
-        """`of_all` is what follows how many have ended: "of 64 tried"."""
+        """`of_all` follows the number of trials that have ended: "of 64 tried"."""
         self._console, self._tally, self._of_all, self._clock = console, tally, of_all, clock
         self._said_s = -LINE_EVERY_S
         self._unsaid: dict[str, tuple[Status, str]] = {}
-        """The latest of each trial, which may have paused and ended since."""
+        """The latest event of each trial, which may have paused and then ended."""
         self._leader: TrialRecord | None = None
 
     def reported(self, record: TrialRecord) -> None:
-        """Say who leads now, unless that was said; or what has been waiting."""
+        """Print the new leader, unless it was already printed, or else what is waiting."""
         leads = self._tally.incumbent is record is not self._leader and not record.is_confirmation
         if leads and self._may_speak and not self._unsaid:
             self._leader = record
@@ -153,13 +152,13 @@ class _Lines:
             self.flush()
 
     def ended(self, record: TrialRecord) -> None:
-        """Say how it ended now, or with others within a second."""
+        """Print how it ended, now or together with others within a second."""
         self._unsaid[record.trial_id] = record.status, _ending(record, self._tally.objective)
         if self._may_speak:
             self.flush()
 
     def flush(self) -> None:
-        """Say what is waiting."""
+        """Print what is waiting."""
         if not self._unsaid:
             return
         sentence = next(iter(self._unsaid.values()))[1]
@@ -182,7 +181,7 @@ class _Lines:
         self._console.print(f"{sentence}{best}, {so_far}{speed}", markup=False, highlight=False, soft_wrap=True)
 
     def _named(self, leader: TrialRecord) -> str:
-        """The leader's name, and once its settings."""
+        """The leader's name, with its settings the first time."""
         if leader is self._leader or leader.is_confirmation:
             return leader.trial_id
         self._leader = leader
@@ -190,7 +189,7 @@ class _Lines:
 
 
 def _ending(record: TrialRecord, objective: str) -> str:
-    """Such as: trial 0007 stopped at epoch 3: val/accuracy 0.9120."""
+    """How a trial ended: "trial 0007 stopped at epoch 3: val/accuracy 0.9120"."""
     where = f" at epoch {record.epochs}" if record.epochs else ""
     if record.message and record.status in (Status.FAILED, Status.INFEASIBLE):
         return f"{named(record)} {record.status}{where}: {record.message.rstrip('.')}"

@@ -1,8 +1,8 @@
-"""Where a search stands, kept up to date in constant time a report: counts, the best so far, rungs, speed.
+"""The current state of a search, updated in constant time per report: counts, the best so far, rungs, speed.
 
-The ledger ranks all its records when it is asked who leads; a display asks four times a second and a search
-may have ten thousand trials, so what people see while it runs is counted here as it happens. What is left
-behind at the end (trials.parquet, summary.json) is still read from the ledger.
+The ledger ranks all its records when asked which trial leads; a display asks four times a second and a search may have
+ten thousand trials, so what is displayed while it runs is counted here as it happens. The final outputs
+(trials.parquet, summary.json) are still read from the ledger.
 """
 
 import math
@@ -18,10 +18,10 @@ ENDED = tuple(status for status in Status if status is not Status.RUNNING)
 
 
 class Tally(Watcher):
-    """Counts of every record that it is told of."""
+    """Running counts over all trials that it is notified of."""
 
     def __init__(self, objective: str, clock: Callable[[], float] = time.monotonic, further: Sequence[str] = ()):
-        """`further` are the objectives after the first; with them there is a front."""
+        """`further` objectives after the first make for a front."""
         self.objective = objective
         self.objectives = (objective, *further)
         self.sign = sign_of(objective)
@@ -30,17 +30,17 @@ class Tally(Watcher):
         """Trials that have reached each rung, by its epochs."""
         self.incumbent: TrialRecord | None = None
         self.front: dict[str, Scores] = {}
-        """With several objectives, the trials that came to their end and that none of the others dominates."""
+        """With several objectives, the completed trials that no other one dominates."""
         self._clock = clock
         self._records: dict[str, TrialRecord] = {}
         self._statuses: dict[str, Status] = {}
         self._num_rungs: Counter[str] = Counter()
         self._merits: dict[str, tuple[bool, tuple[float, float]]] = {}
-        """Whether each trial that can lead has ended, and by what it is ranked after its last epoch.
+        """For each trial that can lead: whether it has ended, and its ranking key after its last epoch.
 
-        What still trains may fall again, and is judged by fewer epochs, so it leads only until a trial has ended: the
-        best that people see never gets worse. For the same reason a trial that goes on after a pause counts as it did
-        when it paused until it pauses again or ends; if it is worse then, that is said.
+        A trial in training may still get worse, and is judged after fewer epochs, so it leads only until some trial has
+        ended: the best that is displayed never gets worse. For the same reason a trial that continues after a pause
+        keeps the value from its pause until it pauses again or ends; if it is worse then, that is shown.
         """
         self._have_paused: set[str] = set()
         self._training_s, self._first_step_s = 0.0, math.inf
@@ -50,28 +50,28 @@ class Tally(Watcher):
 
     @property
     def ended(self) -> int:
-        """Trials that have ended or paused, infeasible ones too."""
+        """The number of trials that have ended or paused, including infeasible ones."""
         return sum(self.counts[status] for status in ENDED)
 
     @property
     def trained(self) -> int:
-        """Those that have ended or paused, without the infeasible ones, which were never trained."""
+        """The number of trials that have ended or paused, without infeasible ones, which were never trained."""
         return self.ended - self.counts[Status.INFEASIBLE]
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the first trial."""
+        """Seconds since the first trial was counted."""
         return 0.0 if self._began_s is None else self._clock() - self._began_s
 
     @property
     def trials_per_hour(self) -> float:
-        """Trained trials an hour since the first began; 0 before one has ended or paused."""
+        """Trained trials per hour since the first began; 0 before one has ended or paused."""
         return 3600 * self._ended_here / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
     def training_share(self, places: int, now_s: float) -> float | None:
-        """The share of the places' time since the first step that was spent training; None before one.
+        """The share of the places' time since the first step that was spent training; None before that step.
 
-        Of this session alone, as the workers measured it; `now_s` in seconds since 1970.
+        It covers this session alone, as the workers measured it; `now_s` is in seconds since 1970.
         """
         spent_s = places * (now_s - self._first_step_s)
         return self._training_s / spent_s if spent_s > 0 else None
@@ -82,7 +82,7 @@ class Tally(Watcher):
         return None if self.incumbent is None else self.value_of(self.incumbent)
 
     def value_of(self, record: TrialRecord) -> float | None:
-        """The objective after a trial's last epoch; None where that cannot lead: no report, failed, NaN."""
+        """The objective after a trial's last epoch; None if it cannot lead: no report, failed, not finite."""
         return self.sign * self._merits[record.trial_id][1][0] if record.trial_id in self._merits else None
 
     def better(self, one: float, other: float) -> float:
@@ -90,12 +90,12 @@ class Tally(Watcher):
         return self.sign * max(self.sign * one, self.sign * other)
 
     def leaders(self, count: int) -> list[TrialRecord]:
-        """The best `count` trials, the best first, ranked as the ledger ranks; those that have ended come first."""
+        """The best `count` trials, best first, ranked as by the ledger; those that have ended come first."""
         ranked = sorted(self._merits, key=self._merits.__getitem__, reverse=True)
         return [self._records[name] for name in ranked[:count]]
 
     def trial_known(self, record: TrialRecord) -> None:
-        """Count it as it stands; it says nothing of how fast trials end now."""
+        """Count it as it stands, but not towards the speed of this session."""
         if record.paused_s is not None:
             self._have_paused.add(record.trial_id)
         self._enter(record)
@@ -105,14 +105,14 @@ class Tally(Watcher):
         self._enter(record)
 
     def trial_reported(self, record: TrialRecord) -> None:
-        """Take note of its value, and of a rung that it has reached."""
+        """Record its value, and a rung that it has reached."""
         self._note_value(record)
         self._note_rungs(record)
         self._training_s += record.last.get("time/training_s", 0.0)
         self._first_step_s = min(self._first_step_s, record.last.get("time/began_s", math.inf))
 
     def trial_paused(self, record: TrialRecord) -> None:
-        """Count it among those that have ended: most never go on."""
+        """Count it among those that have ended, since most never continue."""
         self._ended_here += record.trial_id not in self._have_paused
         self._have_paused.add(record.trial_id)
         self._enter(record)

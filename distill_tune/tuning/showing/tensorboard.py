@@ -1,8 +1,8 @@
-"""TensorBoard, live: one run a trial, and one run for the search that says what its HParams page is about.
+"""TensorBoard, live: one run per trial, and one for the search, which describes the HParams page.
 
-Ray's own logger writes hyperparameters at a trial's end only, always as a success, and an experiment a
-trial, so that running, failed and conditional ones are missing or hidden. Here they are written at the
-start, and the end says how it went.
+Ray's own logger writes hyperparameters only when a trial ends, always as a success, and one experiment per trial, so
+that running trials, failed ones and conditional parameters are missing or hidden. Here hyperparameters are written at
+the start, and the end records the outcome.
 """
 
 import math
@@ -52,14 +52,14 @@ class TensorBoardWatcher(Watcher):
     """Writes `folder/search/` and `folder/<trial_id>/`; `tensorboard --logdir folder` shows them."""
 
     def __init__(self, folder: Path, space: Space, objective: str, places: int = 1, is_baseline: bool = False):
-        """What `folder` shows of a search.
+        """Open the run of the search.
 
         Args:
-            folder: where the runs are.
-            space: whose parameters are the columns.
-            objective: the first, if there are several.
-            places: trainings at a time, of whose time `search/training_share` is a part.
-            is_baseline: another search is in the folder above: the page takes its columns from one, and from it.
+            folder: The folder of all runs.
+            space: The space whose parameters are the columns.
+            objective: The objective, or the first of several.
+            places: The number of concurrent trainings; `search/training_share` is a share of their time.
+            is_baseline: Whether the folder above has another search, whose run describes the columns of the page.
         """
         self._folder, self._objective, self._places = folder, objective, places
         self._columns, self._rows = columns_of(space), f"{folder.name}/" if is_baseline else ""
@@ -67,7 +67,7 @@ class TensorBoardWatcher(Watcher):
         self._tally = Tally(objective, further=further)
         self._open: dict[str, Run] = {}
         self._paused: set[str] = set()
-        """Whose runs were closed in a pause."""
+        """Trials whose runs were closed in a pause."""
         self._furthest = 0
         self._search = EventFile(folder / SEARCH_RUN)
         about = [] if is_baseline else [experiment(self._columns, _metrics(objective, further))]
@@ -75,14 +75,14 @@ class TensorBoardWatcher(Watcher):
         self._search.flush()
 
     def trial_known(self, record: TrialRecord) -> None:
-        """Its run was written when it was trained."""
+        """Count the trial; its run was written when it was trained."""
         if record.status is Status.PAUSED:
             self._paused.add(record.trial_id)
         if not record.is_confirmation:
             self._tally.trial_known(record)
 
     def trial_started(self, record: TrialRecord) -> None:
-        """Open its run with hyperparameters and size; a run that is begun again replaces what was there."""
+        """Open its run with hyperparameters and size; a run that begins again replaces its older files."""
         self._paused.discard(record.trial_id)
         if not record.is_confirmation:
             self._tally.trial_started(record)
@@ -98,24 +98,24 @@ class TensorBoardWatcher(Watcher):
             self._search.add(self._step, text("incumbent", self._incumbent()))
 
     def trial_paused(self, record: TrialRecord) -> None:
-        """Close its run as it stands: most never go on, and for one that does it is written anew."""
+        """Close its run as it stands: most never continue, and the run of one that does is rewritten."""
         self._finish(self._open[record.trial_id])
         self._paused.add(record.trial_id)
         self._tally.trial_paused(record)
         self._write_state()
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """Write how it ended and close its run; an infeasible one was never trained and gets none."""
+        """Write how it ended and close its run; an infeasible one was never trained and has none."""
         if record.status is not Status.INFEASIBLE and record.trial_id not in self._paused:
             self._finish(self._open.get(record.trial_id) or self._begin(record))
         if record.is_confirmation:
             return
         self._tally.trial_ended(record)
         if record.trial_id not in self._paused or not self._tally.counts[Status.PAUSED]:
-            self._write_state()  # of those that are stopped together at the end, for the last alone
+            self._write_state()  # of trials that are stopped together at the end, only for the last
 
     def close(self) -> None:
-        """End what is still open as interrupted, write the leaderboard, and close the search's run; once is enough."""
+        """End open runs as interrupted, write the leaderboard, and close the search's run; may be called again."""
         if self._search.closed:
             return
         for run in list(self._open.values()):
@@ -130,12 +130,12 @@ class TensorBoardWatcher(Watcher):
         if record.trial_id in self._open:
             self._open.pop(record.trial_id).events.close()
         for old in folder.glob(f"{PREFIX}*"):
-            old.unlink()  # TensorBoard believes the first start and the first end that it reads of a run
+            old.unlink()  # TensorBoard uses the first start and the first end that it reads in a run
         run = self._open[record.trial_id] = Run(record, EventFile(folder))
         costs = {f"trial/{name}": getattr(record, name) for name in COSTS}
         known = scalars({tag: cost for tag, cost in costs.items() if cost})
         run.events.add(0, session_start(record, self._columns, self._rows), *known, wall_s=record.started_s)
-        for report in record.reports:  # of before an interruption
+        for report in record.reports:  # from before an interruption
             self._write_report(run, report)
         run.events.flush()
         return run
@@ -157,7 +157,7 @@ class TensorBoardWatcher(Watcher):
 
     @property
     def _step(self) -> int:
-        """Trials that have ended or paused: the most that there have been, since a promoted one is at work again."""
+        """The most trials that had ended or paused at any time: the count falls if a paused one is promoted."""
         self._furthest = max(self._furthest, self._tally.ended)
         return self._furthest
 
@@ -203,22 +203,22 @@ class TensorBoardWatcher(Watcher):
 
 
 def _charts(space: Space) -> dict[str, dict[str, list[str]]]:
-    """`CHARTS`, with the further terms of the space's loss among the terms."""
+    """`CHARTS`, with the further terms of the space's loss added."""
     further = [f"train/{name}_loss" for name in space.added]
     terms = {title: [*tags, *further] for title, tags in CHARTS["Distillation"].items()}
     return CHARTS | {"Distillation": terms}
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """In Markdown."""
+    """A table in Markdown."""
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (heads, ["--"] * len(heads), *rows))
 
 
 def _metrics(objective: str, further: Sequence[str]) -> dict[str, str]:
-    """The table's metrics by tag: TensorBoard shows their last values, and at first the first five.
+    """The table's metrics by tag: TensorBoard shows their last values, initially of the first five.
 
-    These every trial has that has trained an epoch; its parallel coordinates would leave out the others, such as all
-    stopped ones for want of the gap, which is measured at a training's end.
+    Every trial that has trained an epoch has those five. Its parallel coordinates leave out trials without a value: the
+    gap, which is measured when a training finishes, would exclude all stopped ones.
     """
     other = "val/accuracy" if sign_of(objective) < 0 else "val/loss"
     return {

@@ -1,4 +1,4 @@
-"""How names and numbers are said to people, alike in the terminal and in TensorBoard."""
+"""Formatting of names and numbers for display, the same in the terminal and in TensorBoard."""
 
 import json
 from collections import Counter
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """Dotted names without their sections ("loss.temperature": "temperature"), unless that is unclear."""
+    """Dotted names without their sections ("loss.temperature": "temperature"), unless that is ambiguous."""
     short = {name: name.partition(".")[2] or name for name in names}
-    seen = Counter(short.values()) + Counter(["kind"])  # "kind" says too little even where there is only one
+    seen = Counter(short.values()) + Counter(["kind"])  # "kind" says too little even if there is only one
     return {name: ending if seen[ending] == 1 else name for name, ending in short.items()}
 
 
@@ -32,17 +32,17 @@ def settings(values: Mapping[str, Any]) -> str:
 
 
 def metric(value: float | None) -> str:
-    """A metric with four digits after the point; a dash where there is none."""
+    """A metric with four decimals; a dash if there is none."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def amount(value: float) -> str:
-    """An objective of whatever unit: a count in full, anything else with four digits after the point."""
+    """An objective in any unit: a count in full, anything else with four decimals."""
     return f"{value:,.0f}" if abs(value) > 1 and value == int(value) else metric(value)
 
 
 def counted(number: int, what: str) -> str:
-    """So many: "1 epoch", "1,200 trials"."""
+    """A number with its noun: "1 epoch", "1,200 trials"."""
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
@@ -56,5 +56,5 @@ def duration(seconds: float) -> str:
 
 
 def rate(per_hour: float) -> str:
-    """Trials an hour, to three digits."""
+    """Trials per hour: three significant digits, or a whole number from 100 on."""
     return f"{per_hour:,.0f} trials/h" if per_hour >= 100 else f"{per_hour:.3g} trials/h"

@@ -1,1 +1,1 @@
-"""The charts of a report, one a file; each is a function of a `Result`, and None where there is nothing to draw."""
+"""The charts of a report, one per file; each is a function of a `Result`, or None if there is nothing to draw."""

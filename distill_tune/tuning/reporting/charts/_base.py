@@ -1,4 +1,4 @@
-"""What all charts are made of: figures as plotly.js takes them (plain dictionaries), in one look.
+"""What all charts share: figures as plotly.js takes them (plain dictionaries), in one style.
 
 Plotly, MIT licence, https://plotly.com/javascript/reference/
 """
@@ -20,7 +20,7 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 WINNER, BETTER, WORSE = "#d9480f", "#2b8a3e", "#c92a2a"
 BASELINE_COLOURS = {"no_teacher": "#0b7285", "default_distillation": "#f2b705", "searched_no_teacher": "#7950f2"}
-"""The same in all charts, and none of those of trials."""
+"""The same in all charts, and distinct from the trials' colours."""
 COLOURS = {
     Status.COMPLETED: "#1c7ed6",
     Status.PAUSED: "#74c0fc",
@@ -32,9 +32,9 @@ COLOURS = {
 _MANY, _LEFT_OUT, _MARGIN = 10, 0.5, 0.06
 _FAR = 5
 _FEW_DIGITS, _ALL_DIGITS = 3, 18
-"""Of the marks of a range, as few as tell them apart."""
+"""Digits of a range's ticks, as few as tell them apart."""
 _DIGITS = 5
-"""Of each number that is drawn: more cannot be seen, and would make the page half as large again."""
+"""Significant digits of each number drawn: more cannot be seen, and would make the page half as large again."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Chart:
 
     title: str
     said: str
-    """How it is read, in a sentence or two; plain text."""
+    """How to read it, in a sentence or two of plain text."""
     data: list[dict[str, Any]]
     layout: dict[str, Any]
     height: int = 380
@@ -51,7 +51,7 @@ class Chart:
 
     @property
     def figure(self) -> dict[str, Any]:
-        """For `Plotly.newPlot`."""
+        """The figure for `Plotly.newPlot`."""
         return {"data": plain(self.data), "layout": plain({**_LAYOUT, "height": self.height, **self.layout})}
 
 
@@ -78,12 +78,12 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
 
 
 def value_axis(name: str, title: str | None = None, **more: Any) -> dict[str, Any]:
-    """The axis of an objective or a metric: a share in percent, anything else as it is."""
+    """The axis of an objective or a metric: fractions in percent, anything else as it is."""
     return axis(name if title is None else title, **({"tickformat": ".4~%"} if is_share(name) else {}), **more)
 
 
 def range_axis(title: str, found: Range, ticks: int = 5) -> dict[str, Any]:
-    """The axis of a searched value: its whole range, spread as it is searched, and a choice's values in their order."""
+    """The axis of a searched value: its whole range, on the scale that is searched, or a choice's values in order."""
     if isinstance(found, Choice):
         names = [plain_text(written(value)) for value in found.values]
         return axis(title, type="category", categoryorder="array", categoryarray=names)
@@ -100,7 +100,7 @@ def range_axis(title: str, found: Range, ticks: int = 5) -> dict[str, Any]:
 
 
 def marks_of(found: Interval, count: int) -> dict[float, str]:
-    """Numbers from end to end of a range, at most so many, each with as many digits as tell it from the others."""
+    """At most `count` ticks from end to end of a range, with as many digits as tell them apart."""
     numbers = list(dict.fromkeys(found.at(share / (count - 1)) for share in range(count)))
     tries = ([f"{number:.{digits}g}" for number in numbers] for digits in range(_FEW_DIGITS, _ALL_DIGITS))
     texts = list(map(str, numbers)) if found.integer else next(t for t in tries if len({*t}) == len(numbers))
@@ -108,7 +108,7 @@ def marks_of(found: Interval, count: int) -> dict[float, str]:
 
 
 def written(value: Any) -> str:
-    """A value of a choice, with all of its digits: of two that are rounded to one, the points would be in one place."""
+    """A value of a choice with all of its digits: if two were rounded to the same text, their points would coincide."""
     return f"{value:.15g}" if isinstance(value, float) else show(value)
 
 
@@ -119,7 +119,7 @@ def with_intervals(
     colours: Sequence[str],
     form: str,
 ) -> dict[str, Any]:
-    """A dot with its interval in a row for each name; `form` is plotly.js's template of a number, `%{x:.2%}`."""
+    """A row per name with a dot and its interval; `form` is plotly.js's template of a number, such as `%{x:.2%}`."""
     return {
         "type": "scatter",
         "mode": "markers",
@@ -138,18 +138,18 @@ def with_intervals(
 
 
 def dotted_at(place: float, width: float = 2) -> dict[str, Any]:
-    """A shape: an upright line through the whole chart."""
+    """A shape: a dotted vertical line through the whole chart."""
     line = {"color": FAINT, "dash": "dot", "width": width}
     return {"type": "line", "x0": place, "x1": place, "y0": 0, "y1": 1, "yref": "paper", "line": line}
 
 
 def cost_axis(title: str, costs: Sequence[float]) -> dict[str, Any]:
-    """By the logarithm where they are far apart; there is no place for 0 there."""
+    """An axis of costs, logarithmic if they are far apart and none is 0."""
     return axis(title, type="log" if 0 < _FAR * min(costs) <= max(costs) else "linear")
 
 
 def better_part(values: Sequence[float], sign: int) -> dict[str, Any]:
-    """The range of an axis that leaves out the worst of many trials, which would press the others together."""
+    """An axis range that leaves out the worst of many trials, which would squeeze the others together."""
     known = sorted((value for value in values if math.isfinite(value)), key=lambda value: sign * value)
     if len(known) < _MANY:
         return {}
@@ -162,25 +162,25 @@ LEFT_OUT = "Of many trials the worse half may lie outside; double-click to see a
 
 
 def plain_text(text: str) -> str:
-    """Text of a user's, which plotly.js would otherwise read as HTML."""
+    """A user's text, escaped because plotly.js would read it as HTML."""
     return html.escape(text, quote=False)
 
 
 def students_of(summary: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """Who was examined on test: what each is called, its colour, and what was found."""
+    """The students that were examined on test: label, colour and results of each."""
     baselines = [(BASELINES[name], BASELINE_COLOURS[name], found) for name, found in summary["baselines"].items()]
     return [("best student", WINNER, summary["best"]), *baselines]
 
 
 def headline(result: Result, trial: TrialRecord) -> str:
-    """Which trial it is, and what it came to."""
+    """A trial's name, status and latest value, in one line."""
     value = result.last(trial)
     told = f"{value:.2%}" if is_share(result.objective) else f"{value:.4g}"
     return f"trial {trial.trial_id}, {trial.status}: {result.objective} {told} after {counted(trial.epochs, 'epoch')}"
 
 
 def about(result: Result, trial: TrialRecord) -> str:
-    """A trial in a few lines, for who points at it."""
+    """A trial in a few lines, shown on hover."""
     short = short_names(trial.values)
     values = (f"{short[name]} {show(value)}" for name, value in trial.values.items())
     lines = [headline(result, trial), f"{trial.parameters:,} parameters", *values]
@@ -188,7 +188,7 @@ def about(result: Result, trial: TrialRecord) -> str:
 
 
 def by_status(trials: Iterable[TrialRecord]) -> dict[Status, list[TrialRecord]]:
-    """The trials that stand alike, in the order of the legend; the kinds that there are."""
+    """The trials by status, in the order of the legend; statuses without trials are left out."""
     sorted_out: dict[Status, list[TrialRecord]] = {status: [] for status in COLOURS}
     for trial in trials:
         sorted_out[trial.status].append(trial)
@@ -196,7 +196,7 @@ def by_status(trials: Iterable[TrialRecord]) -> dict[Status, list[TrialRecord]]:
 
 
 def plain(value: Any) -> Any:
-    """The same for JSON: numbers with the digits that can be seen, None for what is not finite."""
+    """`value` for JSON: floats rounded to visible digits, None for what is not finite."""
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

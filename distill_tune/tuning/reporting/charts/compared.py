@@ -16,7 +16,7 @@ from distill_tune.tuning.reporting.charts.progress import best_so_far
 from distill_tune.tuning.reporting.result import Result, told_apart
 
 _COLOURS = ("#1c7ed6", "#d9480f", "#2b8a3e", "#7950f2", "#f08c00", "#0ca678", "#c2255c", "#616e7c")
-"""One a result, and from the beginning again where there are more."""
+"""One per result, repeated if there are more."""
 
 
 def examined(results: Sequence[Result]) -> Chart | None:
@@ -46,7 +46,7 @@ def examined(results: Sequence[Result]) -> Chart | None:
 
 
 def sizes(results: Sequence[Result]) -> Chart | None:
-    """What the best students' sizes are worth."""
+    """The best students' test accuracies against their sizes."""
     found = _examined(results)
     counts = [result.summary["best"]["parameters"] for _, _, result in found]
     if len(set(counts)) < 2:
@@ -72,14 +72,14 @@ def sizes(results: Sequence[Result]) -> Chart | None:
 
 
 def so_far(results: Sequence[Result]) -> Chart | None:
-    """How each search came to its best; None where they searched for different things."""
+    """How each search reached its best; None if their objectives differ."""
     if len({result.objective for result in results}) > 1:
         return None
     return best_so_far([(plain_text(name), colour, result) for name, colour, result in _told(results)], height=420)
 
 
 def _told(results: Sequence[Result]) -> list[tuple[str, str, Result]]:
-    """Each with its name and its colour, the same in all charts."""
+    """Each result with its label and its colour, the same in all charts."""
     return list(zip(told_apart(results), cycle(_COLOURS), results, strict=False))
 
 

@@ -1,4 +1,4 @@
-"""How the students stand worsened inputs (Hendrycks and Dietterich 2019), corruption by corruption, on test."""
+"""The students' robustness to corrupted inputs (Hendrycks and Dietterich 2019), by corruption, on test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from distill_tune.tuning.reporting.result import Result
 
 
 def corruptions(result: Result) -> Chart | None:
-    """A row for each corruption, the mildest first, with a dot for each student."""
+    """A row per corruption, the mildest on top, with a dot per student."""
     summary = result.summary
     if "verdict" not in summary or not summary["best"]["test"].get("by_corruption"):
         return None

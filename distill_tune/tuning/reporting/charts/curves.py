@@ -20,13 +20,13 @@ from distill_tune.tuning.reporting.result import Result
 from distill_tune.tuning.state.records import TrialRecord
 
 _FEW = 10
-"""Epochs up to which each has its tick, and none stands between."""
+"""With at most this many epochs there is a tick at each, and none in between."""
 _MOST = 300
-"""More lines than this cannot be told apart, and make the page slow."""
+"""More lines than this cannot be told apart and make the page slow."""
 
 
 def curves(result: Result) -> Chart | None:
-    """The first objective after each epoch; None for an objective that no epoch changes."""
+    """The first objective after each epoch; None if epochs do not report it."""
     drawn = [trial for trial in result.trained if any(result.objective in report for report in trial.reports)]
     if not drawn:
         return None
@@ -59,7 +59,7 @@ def curves(result: Result) -> Chart | None:
 def _traces(
     result: Result, name: str, trials: list[TrialRecord], colour: str, width: float = 1.0
 ) -> list[dict[str, Any]]:
-    """A line for each trial, and a dot for one that has trained a single epoch: plotly.js draws no line to nowhere."""
+    """A line per trial, or a dot for trials with a single epoch, for which plotly.js draws no line."""
     long, short = ([t for t in trials if (len(t.reports) > 1) is is_long] for is_long in (True, False))
     lines = {**_lines(result, name, long, colour, width), "legendgroup": name}
     dots = {
@@ -78,7 +78,7 @@ def _traces(
 
 
 def _lines(result: Result, name: str, trials: list[TrialRecord], colour: str, width: float) -> dict[str, Any]:
-    """Many trials as one trace, with a gap after each; the text is of the last point alone, as it is long."""
+    """Many trials as one trace, with a gap after each; only the last point has the full text, which is long."""
     line: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
     for trial in trials:
         line["x"] += [*(int(report["epoch"]) for report in trial.reports), None]

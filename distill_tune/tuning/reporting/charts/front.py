@@ -1,4 +1,4 @@
-"""What size or latency is worth: each trial's objective against what its student costs, and the best for each cost."""
+"""Each trial's objective against its student's cost (size or latency), and the best for each cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from distill_tune.tuning.state.records import Status, TrialRecord, sign_of
 
 
 def front(result: Result) -> Chart | None:
-    """Against the cost that was searched for, or the parameters; None where all students cost the same."""
+    """The objective against the cost among the objectives, or parameters; None if all students cost the same."""
     by = next((name for name in result.objectives if name in COSTS), "parameters")
     of = next((name for name in result.objectives if name not in COSTS), result.objective)
     drawn = [t for t in result.trained if math.isfinite(t.value_of(by, t.last)) and of in t.last]
@@ -56,7 +56,7 @@ def front(result: Result) -> Chart | None:
 
 
 def _best_for_each_cost(trials: Sequence[TrialRecord], by: str, of: str) -> list[TrialRecord]:
-    """The cheapest, and by rising cost each that is better than all before it."""
+    """The cheapest trial and, by rising cost, each that is better than all before it."""
 
     def merit(trial: TrialRecord) -> float:
         return sign_of(of) * trial.value_of(of, trial.last)

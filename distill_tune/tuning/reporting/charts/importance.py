@@ -1,7 +1,8 @@
-"""Which of the searched values mattered: what each explains of the objective's variance by itself.
+"""Which of the searched values mattered: how much of the objective's variance each explains alone.
 
 Hutter et al., "An Efficient Approach for Assessing Hyperparameter Importance" (fANOVA), 2014,
-http://proceedings.mlr.press/v32/hutter14.html; by Optuna, whose shares are of what single values explain, and sum to 1.
+http://proceedings.mlr.press/v32/hutter14.html. Computed by Optuna, whose shares are of the variance that single values
+explain, and sum to 1.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from distill_tune.tuning.showing.wording import short_names
 from distill_tune.tuning.state.records import Status
 
 _LEAST = 10
-"""Trials below which nothing is said."""
+"""With fewer trials nothing is drawn."""
 _MOST = 500
-"""More trials say nothing else, and the time grows with their square: a minute and more of ten thousand."""
+"""More trials say nothing new, and the time grows with their square: over a minute for ten thousand."""
 
 
 def importance(result: Result) -> Chart | None:
-    """Bars, the most important first; None of too few trials, or where all have the same value."""
+    """Bars, the most important first; None with too few trials or searched values, or if all objectives are equal."""
     epoch, values = _compared(result)
     common = [name for name in result.ranges if all(name in values_of for values_of, _ in values)]
     if len(values) < _LEAST or len(common) < 2 or len({value for _, value in values}) < 2:
@@ -54,10 +55,10 @@ def importance(result: Result) -> Chart | None:
 
 
 def _compared(result: Result) -> tuple[int, list[tuple[dict[str, object], float]]]:
-    """The first epoch that most trials have come to as a rung, and trials' values and objective there.
+    """The most common first rung, as an epoch, and the trials' values and objectives there.
 
-    Of many trials it is those at equal distances, from the worst to the best.
-    At their ends trials have trained for different times, by how good they seemed: what is compared must be as old.
+    They are not compared at their ends, since trials that seemed better have trained for longer. Of too many trials,
+    evenly spaced ones are taken, from the worst to the best.
     """
     reached = [trial.rungs[0] if trial.rungs else trial.epochs for trial in result.trained]
     epoch = max(set(reached), key=reached.count, default=0)
@@ -72,7 +73,7 @@ def _compared(result: Result) -> tuple[int, list[tuple[dict[str, object], float]
 
 
 def _shares(result: Result, names: list[str], values: list[tuple[dict[str, object], float]]) -> dict[str, float]:
-    import optuna  # with what weighs, scikit-learn among it, a second; reports of a few trials do without
+    import optuna  # takes a second, with scikit-learn; reports of few trials do without
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
     from optuna.study import StudyDirection
 
@@ -91,14 +92,14 @@ def _shares(result: Result, names: list[str], values: list[tuple[dict[str, objec
 
 
 def _even(found: Range) -> Range:
-    """The range as it is searched: Optuna weighs by the number itself, and most of a range is its last decade."""
+    """The range on its searched scale: on a linear one, most of a logarithmic range would be its last decade."""
     if isinstance(found, Interval) and found.log:
         return Interval(math.log(found.low), math.log(found.high), integer=False, log=False)
     return found
 
 
 def _evenly(found: Range, value: Any) -> Any:
-    """A value's place in that range."""
+    """A value's position in the range of `_even`."""
     if isinstance(found, Interval) and found.log:
         return min(max(math.log(value), math.log(found.low)), math.log(found.high))
     return value

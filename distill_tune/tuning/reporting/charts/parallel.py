@@ -1,4 +1,4 @@
-"""All trials at once, a line each through what it had and what it came to (parallel coordinates; Inselberg 1985)."""
+"""All trials at once, each a line through its values and its result (parallel coordinates; Inselberg 1985)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from distill_tune.tuning.showing.wording import short_names
 _TICKS = 5
 _FEW = 6
 _BELOW = 0.12
-"""Trials without a value lie so far below an axis's low end, in parts of its length."""
+"""How far below an axis's low end trials without a value lie, as a fraction of its length."""
 
 
 def parallel(result: Result) -> Chart | None:
-    """One axis for each searched value, then the epochs and the objective."""
+    """One axis per searched value, then the epochs and the objective."""
     trials = result.trained
     if len(trials) < 2 or not result.ranges:
         return None
@@ -31,7 +31,7 @@ def parallel(result: Result) -> Chart | None:
         {"label": "epochs", **_of_counts([trial.epochs for trial in trials])},
         {"label": plain_text(result.objective), "values": last, **shown},
     ]
-    low, high = sorted((last[len(last) // 5], last[-1]))  # not from the worst: one bad trial would take all colours
+    low, high = sorted((last[len(last) // 5], last[-1]))  # not from the worst: one bad trial would use up the colours
     line = {"color": last, "colorscale": "Viridis", "reversescale": result.sign < 0, "cmin": low, "cmax": high}
     return Chart(
         "All trials",
@@ -49,30 +49,30 @@ def _axis(label: str, found: Range, values: list[Any]) -> dict[str, Any]:
 
 
 def _of_choice(choices: tuple[Any, ...], values: list[Any]) -> dict[str, Any]:
-    """The choices at equal distances, in the order in which they are written."""
+    """The axis of a choice, with its values evenly spaced in the order in which they are written."""
     places = {json.dumps(choice): place for place, choice in enumerate(choices)}
     ticks = dict(zip(places.values(), map(written, choices), strict=True))
     return _placed([None if value is None else places.get(json.dumps(value)) for value in values], ticks)
 
 
 def _of_numbers(found: Interval, values: list[Any]) -> dict[str, Any]:
-    """By the logarithm where that is searched evenly."""
+    """The axis of numbers, logarithmic if the range is searched that way."""
     place = math.log10 if found.log else float
     ticks = {place(mark): text for mark, text in marks_of(found, _TICKS).items()}
     return _placed([None if value is None else place(value) for value in values], ticks)
 
 
 def _of_counts(values: list[int]) -> dict[str, Any]:
-    """With a tick at each that there is, as rungs make them alike; with plotly's own where they are many."""
+    """The axis of counts, with a tick at each distinct one, as rungs leave few; with plotly's own ticks if many."""
     there = sorted(set(values))
     ticks = {"tickvals": there, "ticktext": [str(count) for count in there]} if len(there) <= _FEW else {}
     return {"values": values, **ticks}
 
 
 def _placed(places: list[Any], ticks: dict[Any, str]) -> dict[str, Any]:
-    """Values and ticks of one axis; where a value is missing there is one more tick, below the others.
+    """The values and ticks of one axis; if a value is missing there is one more tick, below the others.
 
-    Of all that plotly.js writes the texts of these ticks alone are not read as HTML.
+    Of all texts, plotly.js does not read these ticks' as HTML, so they are not escaped.
     """
     low, high = min(ticks), max(ticks)
     if None in places:

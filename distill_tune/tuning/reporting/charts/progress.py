@@ -1,4 +1,4 @@
-"""How the search came to its best: the best value over the epochs that it had trained, all trials together."""
+"""How the search reached its best: the best value so far over the epochs trained, all trials together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from distill_tune.tuning.state.records import Status
 
 
 def progress(result: Result) -> Chart | None:
-    """The best so far; where there was a search without a teacher, of that too."""
+    """The best so far, also of the search without a teacher if there was one."""
     searches = [("with the teacher" if result.baseline else "best so far", COLOURS[Status.COMPLETED], result)]
     if result.baseline is not None:
         searches.append(("without a teacher", BASELINE_COLOURS["searched_no_teacher"], result.baseline))
@@ -22,7 +22,7 @@ def progress(result: Result) -> Chart | None:
 
 
 def best_so_far(searches: Sequence[tuple[str, str, Result]], warning: str = "", height: int = 380) -> Chart | None:
-    """A staircase for each search, with its name and colour; all are for the same objective."""
+    """A staircase for each search (name, colour, result); all must have the same objective."""
     lines = [line for search in searches if (line := _staircase(*search))["x"]]
     if not lines:
         return None
@@ -40,9 +40,9 @@ def best_so_far(searches: Sequence[tuple[str, str, Result]], warning: str = "", 
 
 
 def _staircase(name: str, colour: str, result: Result) -> dict[str, Any]:
-    """Each better value lasts until the next; no points before any trial has come to a rung.
+    """A trace in which each better value holds until the next; it is empty until a trial has reached a rung.
 
-    Where the first is of the last epoch there is no line yet.
+    If the only value is from the latest epoch there is no line yet, but a marker.
     """
     steps = [*result.progress()]
     ends = [(result.num_epochs, value) for _, value in steps[-1:]]

@@ -1,4 +1,4 @@
-"""Each searched value by itself against the objective: where the good ones lie, and whether a range ends too soon."""
+"""Each searched value against the objective: where the good values lie, and whether a range ends too soon."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from distill_tune.tuning.state.records import TrialRecord
 
 _IN_A_ROW = 4
 _MOST = 2_000
-"""More points than this cover each other; with tens of ranges they would make a page of a hundred megabytes."""
+"""More points than this cover each other; with tens of ranges the page would have a hundred megabytes."""
 _ROW = 230
 """Height of one row, in pixels."""
 
 
 def slices(result: Result) -> Chart | None:
-    """One small chart a searched value."""
+    """One small chart per searched value."""
     trials = result.trained[-_MOST:]
     names = [name for name in result.ranges if any(name in trial.values for trial in trials)]
     if len(trials) < 2 or not names:
@@ -85,5 +85,5 @@ def _points(result: Result, name: str, trials: list[TrialRecord], x: str, y: str
 
 
 def _briefly(result: Result, trial: TrialRecord, name: str) -> str:
-    """A trial and its value here; all of its values, again at each of them, would be most of the page."""
+    """A trial and its value here; repeating all of its values at each of them would be most of the page."""
     return f"{headline(result, trial)}<br>{plain_text(show(trial.values[name]))}"

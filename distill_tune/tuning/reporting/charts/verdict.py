@@ -1,4 +1,4 @@
-"""The verdict as a picture: who has what on test, and the winner's difference to each baseline with its interval."""
+"""The verdict as charts: accuracies on test, and the winner's difference to each baseline with its interval."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from distill_tune.tuning.reporting.charts._base import (
 from distill_tune.tuning.reporting.result import Result
 
 _ABOVE, _BELOW = 0.6, 0.7
-"""Room over the first place of an axis, where a word stands, and how far from the place after its last one it ends."""
+"""Room above an axis's first row, for a word, and how far before the row after its last one it ends."""
 _OF_WORDS = {"BEATS": BETTER, "DOES NOT BEAT": WORSE}
 
 
@@ -57,7 +57,7 @@ def accuracies(result: Result) -> Chart | None:
 
 
 def differences(result: Result) -> Chart | None:
-    """By how many points the winner is ahead of each baseline."""
+    """The winner's lead over each baseline, in points."""
     verdict = result.summary.get("verdict")
     if not verdict:
         return None
@@ -85,7 +85,7 @@ def differences(result: Result) -> Chart | None:
 
 
 def _broken(name: str) -> str:
-    """In two lines where it is long."""
+    """The name, in two lines if it is long."""
     words = name.split(" ")
     half = (len(words) + 1) // 2
     return name if len(name) < 20 else f"{' '.join(words[:half])}<br>{' '.join(words[half:])}"
