@@ -6,7 +6,7 @@ Knowledge Distillation from an Ensemble of Teachers" (https://doi.org/10.21437/I
 
     logits          z = sum_i w_i z_i                  at every T, softmax(z / T) is the normalised geometric mean of
                                                        the members' softened probabilities
-    probabilities   z = log sum_i w_i softmax(z_i)     the ensemble's own prediction, at T = 1 alone
+    probabilities   z = log sum_i w_i softmax(z_i)     the ensemble's own prediction, but only at T = 1
 
 Log-probabilities are logits minus one number per sample, to which a softmax is invariant, but losses on the logits
 themselves are not (mse_logits, sp, rkd). So the second z is shifted to have the first one's mean over the classes.
