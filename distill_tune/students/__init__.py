@@ -1,8 +1,7 @@
-"""Student families: parametric networks from about a thousand to a few million parameters, one file a family.
+"""Student families: parametric networks from about a thousand to a few million parameters, one file per family.
 
-A family is a frozen set of options, cheap to make and to check; `build_student` makes the network and
-`count_cost` says what it will cost before a single weight exists. Importing this package does not import
-torch.
+A family is a frozen set of options, cheap to create and validate; `build_student` makes the network, and `count_cost`
+computes its cost before any training. Importing this package does not import torch.
 """
 
 from distill_tune.students._base import (

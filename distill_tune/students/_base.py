@@ -1,4 +1,4 @@
-"""What every student family is: options that build a network for an input shape and a number of classes."""
+"""Base class of student families: options that build a network for an input shape and a number of classes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from distill_tune.students._wiring import Wiring
 
 FirstStride = Annotated[int, Field(ge=1, le=2)] | None
-"""Stride of a network's first convolution: 2 looks at a quarter of the places and is about four times as fast, 1 sees
-finer detail. None: 2 for images of 24 pixels and more, 1 for smaller ones."""
+"""Stride of a network's first convolution: 2 evaluates a quarter of the places and is about four times as fast, 1 sees
+finer detail. None: 2 for images of at least 24 pixels, 1 for smaller ones."""
 
 
 class Student(Options):
@@ -29,7 +29,7 @@ class Student(Options):
     """
 
     for_tables: ClassVar[bool] = True
-    """Whether the family can read rows of a table; every family can read images."""
+    """Whether the family accepts rows of a table; every family accepts images."""
 
     @classmethod
     def of(cls, section: StudentConfig | TeacherConfig) -> Student:
@@ -38,43 +38,43 @@ class Student(Options):
 
     @abstractmethod
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-        """A fresh network: float32 normalised inputs [batch, *input_shape] to logits [batch, classes].
+        """A new network from float32 normalised inputs [batch, *input_shape] to logits [batch, classes].
 
         Raises:
             ConfigError: the family has no network for this shape.
         """
 
     def wiring(self, network: nn.Module) -> Wiring:
-        """How the layers of a network that `build` made hang together; it may be one without numbers.
+        """How the layers of a network from `build` are connected; the network may be on the meta device.
 
-        With it a student can begin with the largest units of a teacher of its family (`inherit`), or with its first
-        layers (`truncate`). A family that says nothing of it leaves this method out.
+        This lets a student start from the largest units of a teacher of its family (`inherit`), or from its first
+        layers (`truncate`). A family that supports neither omits this method.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method wiring.")
 
 
 class Samples(Protocol):
-    """What of data decides how a student is built; a `Dataset` has it, and what a teacher is told of one."""
+    """The properties of data that determine how a student is built; `Dataset` and `DataSpec` have them."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """Shape of one sample."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the classes."""
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """As `build_student` has it."""
+        """As for `build_student`."""
 
     @property
     def std(self) -> tuple[float, ...]:
-        """Likewise."""
+        """As for `build_student`."""
 
 
 def student_on(family: Student, data: Samples) -> nn.Module:
-    """The network that `build_student` makes for these data."""
+    """The network that `build_student` makes for this data."""
     return build_student(family, data.input_shape, len(data.classes), data.mean, data.std)
 
 
@@ -85,20 +85,18 @@ def build_student(
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
 ) -> nn.Module:
-    """The network of `family` behind its own normalisation, so that whoever has the student has all of it.
+    """The network of `family` with its input normalisation in front, so that the student is self-contained.
 
     Args:
         family: The options of the network.
-        input_shape: Of one sample: (channels, height, width) or (features,).
+        input_shape: Shape of one sample: (channels, height, width) or (features,).
         classes: The number of logits.
-        mean: One value a channel (or feature) in the units of the raw inputs; none leaves inputs unshifted.
-        std: Likewise; each input becomes `(input - mean) / std`. A constant channel may have 0, which divides
-            by 1.
+        mean: One value per channel (or feature) in the units of the raw inputs; if empty, inputs are not shifted.
+        std: Likewise; each input becomes `(input - mean) / std`. A constant channel may have 0, which counts as 1.
 
     Returns:
-        A module from inputs [batch, *input_shape], of any number type, to logits [batch, classes]. The keys
-        of its state dict start with `network.` and, unless it is for a table that is normalised already,
-        `normalise.`.
+        A module from inputs [batch, *input_shape] of any numeric type to logits [batch, classes]. The keys of its
+        state dict start with `network.` and, unless it is for a table that is normalised already, `normalise.`.
 
     Raises:
         ConfigError: the family has no network for this shape.
@@ -109,7 +107,7 @@ def build_student(
 def behind_normalisation(
     network: nn.Module, input_shape: tuple[int, ...], mean: Sequence[float] = (), std: Sequence[float] = ()
 ) -> nn.Module:
-    """`network` behind the normalisation of its inputs; see `build_student`."""
+    """`network` with the normalisation of its inputs in front; see `build_student`."""
     from distill_tune.students._blocks import Normalise, Normalised
 
     if len(input_shape) == 1 and not mean:
@@ -118,9 +116,9 @@ def behind_normalisation(
 
 
 def empty_network(family: Student, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """A network of which only names and shapes are looked at; draws nothing from torch's generators.
+    """A network for inspecting names and shapes only; torch's random state is left untouched.
 
-    It has no numbers, but for one of a user's family that cannot be built without them.
+    It is on the meta device, unless a user-defined family cannot be built there.
 
     Raises:
         ConfigError: the family has no network for this shape.
@@ -133,17 +131,17 @@ def empty_network(family: Student, input_shape: tuple[int, ...], classes: int) -
         try:
             with torch.device("meta"), FewNumbers():
                 return family.build(input_shape, classes)
-        except Exception:  # any, as of `.numpy()` a TypeError: the second build raises what is no matter of numbers
+        except Exception:  # e.g. TypeError from `.numpy()`; errors unrelated to the meta device recur below
             return family.build(input_shape, classes)
 
 
 def first_stride(input_shape: tuple[int, ...]) -> int:
-    """The stride of the first convolution where the options leave it open."""
+    """The default stride of the first convolution."""
     return 2 if min(input_shape[1:]) >= 24 else 1
 
 
 def require_image(name: str, input_shape: tuple[int, ...]) -> None:
-    """Refuse rows of a table for the family called `name`.
+    """Refuse rows of a table for the family `name`.
 
     Raises:
         ConfigError: the shape is not (channels, height, width).
@@ -158,7 +156,7 @@ def require_image(name: str, input_shape: tuple[int, ...]) -> None:
 
 
 def from_callable(function: Any, path: str = "") -> type[Student]:
-    """A family made of a user's `build(input_shape, classes, **options)`; see `_users_own.py`."""
+    """A family made from a user-defined `build(input_shape, classes, **options)`; see `_users_own.py`."""
     from distill_tune.students._users_own import family_of
 
     return family_of(function, path)

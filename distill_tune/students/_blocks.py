@@ -1,4 +1,4 @@
-"""The parts that families share. This module imports torch, so families import it inside `build`."""
+"""Building blocks shared by the families. This module imports torch, so families import it inside `build`."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 SMALLEST_MAP = 4
-"""Maps of at most this side are not halved again: strides are skipped, so that any depth fits any image."""
+"""Maps whose side is at most this are not halved again: strides become 1, so that any depth fits any image."""
 
 
 class Normalise(nn.Module):
-    """`(inputs - mean) / std` with one mean and std a channel; takes uint8 as well as floats."""
+    """`(inputs - mean) / std` with one mean and std per channel; takes uint8 as well as floats."""
 
     mean: Tensor
     std: Tensor
@@ -23,12 +23,12 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor([s or 1.0 for s in std] or [1.0] * channels).float().reshape(shape))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Inputs [batch, *input_shape] of any number type to float32 of the same shape."""
+        """Inputs [batch, *input_shape] of any numeric type to float32 of the same shape."""
         return (inputs.to(self.mean.dtype) - self.mean) / self.std
 
 
 class Normalised(nn.Module):
-    """A network behind the normalisation of its inputs."""
+    """A network with the normalisation of its inputs in front."""
 
     def __init__(self, normalise: Normalise | None, network: nn.Module):
         super().__init__()
@@ -36,21 +36,21 @@ class Normalised(nn.Module):
         self.network = network
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Raw inputs [batch, *input_shape] to logits [batch, classes]; they stay as they are."""
-        if isinstance(self.normalise, nn.Identity):  # else a network that begins in place would write into mapped files
+        """Raw inputs [batch, *input_shape], which are not modified, to logits [batch, classes]."""
+        if isinstance(self.normalise, nn.Identity):  # an in-place first layer would write into memory-mapped files
             inputs = inputs.clone()
         logits: Tensor = self.network(self.normalise(inputs))
         return logits
 
 
 class Strides:
-    """Deals out the stride of one layer after the other while the map is large enough to be halved."""
+    """Grants strides, layer by layer, as long as the map is large enough to be halved."""
 
     def __init__(self, side: int):
         self.side = side
 
     def take(self, wanted: int) -> int:
-        """The stride that a layer which wants `wanted` gets."""
+        """The stride granted to a layer that requests `wanted`."""
         if wanted == 1 or self.side <= SMALLEST_MAP:
             return 1
         self.side = -(-self.side // wanted)
@@ -58,7 +58,7 @@ class Strides:
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1, bias: bool = False) -> nn.Conv2d:
-    """A padded convolution, initialised as He et al. 2015 (https://arxiv.org/abs/1502.01852)."""
+    """A padded convolution, initialised as in He et al. 2015 (https://arxiv.org/abs/1502.01852)."""
     layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     return layer
@@ -71,7 +71,7 @@ def head(channels: int, classes: int, dropout: float = 0.0) -> list[nn.Module]:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around which the input takes a short cut (He et al. 2016, https://arxiv.org/abs/1512.03385)."""
+    """Two 3x3 convolutions with a shortcut around them (He et al. 2016, https://arxiv.org/abs/1512.03385)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -92,7 +92,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualRow(nn.Module):
-    """The block of the tabular ResNet: a row plus what a normalised two-layer network makes of it."""
+    """The block of the tabular ResNet: a row plus the output of a normalised two-layer network."""
 
     def __init__(self, width: int, dropout: float):
         super().__init__()

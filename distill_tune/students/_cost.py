@@ -1,8 +1,8 @@
-"""What a student costs, known before it is trained: parameters and multiply-adds.
+"""The cost of a student before it is trained: parameters and multiply-adds.
 
-The network is made for a moment and run once on one sample, while its operations are counted by PyTorch's own formulas,
-in which a multiplication and an addition are two operations. They are of convolutions, matrix products and attention;
-normalisation and activations are left out.
+A temporary network is run once on one sample, while its operations are counted by PyTorch's own formulas, in which a
+multiplication and an addition are two operations. They cover convolutions, matrix products and attention; normalisation
+and activations are left out.
 """
 
 from __future__ import annotations
@@ -21,32 +21,33 @@ if TYPE_CHECKING:
 
 _Seen = TypeVar("_Seen")
 _EXACTLY = 1e-5
-"""Logits of a network that has not been trained sum to 1 only by chance, and not so closely."""
+"""Logits of an untrained network sum to 1 only by chance, and not this closely."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one student costs."""
+    """The cost of one student."""
 
     parameters: int
-    """All weights, also those that a user's own student keeps frozen; buffers (the inputs' statistics) are none."""
+    """All weights, including those that a custom student keeps frozen, but no buffers (the inputs' statistics)."""
     multiply_adds: int
-    """For one sample; half of its floating-point operations."""
+    """Per sample; half of the floating-point operations."""
 
 
 def count_cost(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
-    """Count without training and without touching the random state.
+    """Count the cost without training and without touching the random state.
 
     Raises:
-        ConfigError: the family has no network for this shape, or its network does not give logits.
+        ConfigError: the family has no network for this shape, or its network does not return logits.
     """
     return looked_at(lambda: _count(family, input_shape, classes))
 
 
 def looked_at(look: Callable[[], _Seen]) -> _Seen:
-    """What `look` sees of a network that it makes for a moment: one in which all numbers of a tensor are the same.
+    """The result of `look` on a temporary network that it builds, in which all elements of a tensor are equal.
 
-    A user's network may need them; it is made with them then. The random state is kept.
+    If that fails, as it may for a custom network, `look` is called again with regular weights. The random state is
+    preserved.
     """
     import torch
 
@@ -61,7 +62,7 @@ def looked_at(look: Callable[[], _Seen]) -> _Seen:
 
 
 def multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Multiply-adds of a network that exists, for one sample; it sees two, since a user's may not take a single one."""
+    """Multiply-adds of an existing network per sample; it is run on two, since a custom one may not accept just one."""
     import torch
 
     from distill_tune.students._counting import operations_of
@@ -81,10 +82,10 @@ def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
         network.eval()
     except ConfigError:
         raise
-    except Exception as error:  # these options, or this family; others of a space may be sound
+    except Exception as error:  # the fault of these options or this family; others in the space may work
         if told := fault_of_users(error):
             raise ConfigError(f"student.family: {told}") from error
-        if isinstance(error, RecursionError):  # of PyTorch, which asks each module for its parts
+        if isinstance(error, RecursionError):  # from PyTorch, which asks each module for its parts
             raise ConfigError(
                 "student.family: a module of the network is a part of itself, so that no way through the network ends; "
                 "keep what it must know of the whole in a list, which PyTorch does not look into."
@@ -95,7 +96,7 @@ def _count(family: Student, input_shape: tuple[int, ...], classes: int) -> Cost:
 
 
 def _check_network(network: object) -> None:
-    """Refuse what is no network, is none yet, or is one that no file of weights can hold."""
+    """Refuse anything but a network, lazy layers, and a state dict that no weights file can hold."""
     import torch
     from torch.nn.parameter import is_lazy
 
@@ -120,7 +121,7 @@ def _run(network: nn.Module, sample: torch.Tensor, classes: int) -> None:
 
     try:
         given: object = network(sample)
-    except Exception as error:  # a user's network may raise anything
+    except Exception as error:  # a custom network may raise anything
         raise ConfigError(
             f"student.family: the network cannot take a sample of shape {tuple(sample.shape)}: "
             f"{one_line(error).rstrip('.')}; mend its forward."

@@ -1,9 +1,9 @@
-"""How a network is looked at: operations are counted, and of one made for a moment few numbers are drawn.
+"""Counts a network's operations, and builds temporary networks without drawing all of their random numbers.
 
 PyTorch has both (`FlopCounterMode`, the meta device), but each loads TorchDynamo, a compiler, into the process: nearly
-two seconds and 80 MB of every search. And on a CPU its counter knows neither recurrent layers nor attention, which run
-there as one operation without a formula; here they run by their parts. Products with a vector, as `x @ query` is, have
-none either, and get theirs here.
+two seconds and 80 MB per search. On a CPU its counter also misses recurrent layers and attention, which run there as
+one operation without a formula; here they are split into their parts. Products with a vector, such as `x @ query`, have
+no formula either, and get one here.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from torch.utils.flop_counter import flop_registry
 
 _DRAWN = {
     *(Tensor.normal_, Tensor.uniform_, Tensor.bernoulli_, Tensor.exponential_, Tensor.random_),
-    *(nn.init.normal_, nn.init.uniform_),  # which ask a mode first, and then call the others without it
+    *(nn.init.normal_, nn.init.uniform_),  # these ask a mode first, then call the tensor methods without it
 }
 
 
 def _of_product(first: Tensor, second: Tensor, **_: Any) -> int:
-    """Each number of the first meets, along its last axis, as many as the second has beside that axis."""
+    """Each element of `first` is multiplied with every column of `second`."""
     return 2 * first.numel() * (second.shape[-1] if second.dim() > 1 else 1)
 
 
@@ -35,7 +35,7 @@ def _of_added_product(_: Tensor, first: Tensor, second: Tensor, **options: Any) 
 
 
 def _of_bilinear(first: Tensor, weights: Tensor, *_: Any, **__: Any) -> int:
-    """Of each row all weights, [outputs, first inputs, second inputs]; the sum over the second is the smaller part."""
+    """Each row uses all weights, [outputs, first inputs, second inputs]; the sum over the second is minor."""
     return 2 * len(first) * weights.numel()
 
 
@@ -45,18 +45,18 @@ _FORMULAS: dict[Any, Callable[..., int]] = {
     **dict.fromkeys((_ATEN.addmv, _ATEN.addbmm), _of_added_product),
     _ATEN._trilinear: _of_bilinear,
 }
-"""Of matrix products that PyTorch's counter leaves out."""
+"""Formulas for matrix products that PyTorch's counter leaves out."""
 
 
 def operations_of(run: Callable[[], object]) -> int:
-    """Multiplications and additions in what runs, added up, by the formulas of `torch.utils.flop_counter`."""
+    """Total multiplications and additions in `run`, by the formulas of `torch.utils.flop_counter`."""
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), _by_parts(), _Counter() as counter:
         run()
     return int(counter.operations)
 
 
 class _Counter(TorchDispatchMode):
-    """Adds up what each operation takes."""
+    """Adds up the cost of each operation."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -64,7 +64,7 @@ class _Counter(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Whether PyTorch guards the mode from TorchDynamo, which it loads for that; nothing is compiled under it."""
+        """Whether PyTorch shields the mode from TorchDynamo, which it would load; nothing is compiled under it."""
         return False
 
     def __torch_dispatch__(
@@ -78,15 +78,15 @@ class _Counter(TorchDispatchMode):
 
 
 class FewNumbers(TorchFunctionMode):
-    """Fills a tensor with one random number where each of its elements would get one of its own; a meta one with none.
+    """Fills a tensor with a single random number instead of one per element; leaves meta tensors alone.
 
-    One must be drawn: `trunc_normal_` draws until all elements lie between its bounds.
+    A number must be drawn, since `trunc_normal_` draws until all elements lie between its bounds.
     """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """What `func` gives, or its first argument, filled."""
+        """The result of `func`, or its first argument, filled."""
         kwargs = kwargs or {}
         if func not in _DRAWN:
             return func(*args, **kwargs)
@@ -99,9 +99,9 @@ class FewNumbers(TorchFunctionMode):
 
 @contextmanager
 def _by_parts() -> Iterator[None]:
-    """With layers run by their parts, as gradients want them.
+    """Run layers as their separate parts, as autograd needs them.
 
-    oneDNN runs a recurrent one whole all the same, and PyTorch a transformer's where no weight wants a gradient.
+    Even then, oneDNN would fuse a recurrent layer, and PyTorch a transformer layer if no weight requires a gradient.
     """
     onednn, attention = cast("Any", torch.backends.mkldnn), torch.backends.mha
     before, is_fast = onednn.enabled, attention.get_fastpath_enabled()

@@ -1,9 +1,9 @@
-"""A trained student in its folder, opened: `best/` of a search, or `seed-N/` of a training.
+"""Opens the folder of a trained student: `best/` of a search, or `seed-N/` of a training.
 
 run.toml               the configuration, without ranges
-student.safetensors    the weights, the input normalisation among them
-student.json           input shape, classes, how rows of a table are encoded, the fingerprint of its splits, and of
-                       images that were no pictures the largest value of a pixel
+student.safetensors    the weights, including the input normalisation
+student.json           input shape, classes, encoding of table rows, fingerprint of the splits and, for images that were
+                       not picture files, the largest pixel value
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 BEST, OF_SEED = "best", "seed-"
-"""Where a student's folder is: in a search's result folder, and before the seed in a training's."""
+"""Name of a student's folder in a search's result folder, and its prefix before the seed in a training's."""
 RUN_TOML, STUDENT_JSON, WEIGHTS = "run.toml", "student.json", "student.safetensors"
 
 
 def student_folders(path: Path) -> list[Path]:
-    """Where a student is at `path`: itself, its best/, or its one seed-N/; of several seeds all, whatever they hold."""
+    """The student folders at `path`: itself, its best/, its only seed-N/, or all seed-N/ if there are several."""
     seeds = sorted(path.glob(f"{OF_SEED}*")) if is_folder(path) else []
     if len(seeds) > 1:
         return seeds
@@ -38,32 +38,32 @@ def student_folders(path: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class StudentFolder:
-    """A student's folder, opened."""
+    """The contents of a student's folder."""
 
     config: StudentConfig
-    """The family and its options, without how the weights once began."""
+    """The family and its options, without the initialisation of the weights."""
     input_shape: tuple[int, ...]
     classes: tuple[str, ...]
     encoder: dict[str, Any] | None
     split_fingerprint: str
-    """That of the data that it has learned, and of their splits; empty where an older version wrote the folder."""
+    """Fingerprint of its training data and their splits; empty if an older version wrote the folder."""
     separator: str | None
-    """What separates columns in the CSV file that it was trained on; None where that was none."""
+    """Column separator of the CSV file it was trained on; None for other sources."""
     array: str | None
-    """The name of the inputs in the .npz file that it was trained on, if they had one of their own."""
+    """Name of the inputs in the .npz file it was trained on, if one was configured."""
     brightest: int | None
-    """The largest value of a pixel; None of a table and of pictures, and where an older version wrote the folder."""
+    """The largest pixel value; None for tables and picture files, and if an older version wrote the folder."""
     student: nn.Module
 
 
 def open_student_folder(folder: Path) -> StudentFolder:
     """The student of a folder, in eval mode; needs neither Ray nor the data.
 
-    Of run.toml only what the student is made of, and how its rows were written, is looked at: the user's own losses,
-    optimizers and data sources need not be importable where it is used.
+    From run.toml it reads only the student and the format of its rows, so custom losses, optimizers and data sources
+    need not be importable where the student is used.
 
     Raises:
-        InputError: the folder is no student's folder, a file of it is damaged, or the family cannot be imported.
+        InputError: the folder is not a student's, one of its files is damaged, or the family cannot be imported.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -93,7 +93,7 @@ def open_student_folder(folder: Path) -> StudentFolder:
 
 
 def _read_run(path: Path) -> tuple[StudentConfig, str | None, str | None]:
-    """What the student is made of; the separator of its CSV file, and the name of the inputs in its .npz file."""
+    """The student's section, the separator of its CSV file, and the name of the inputs in its .npz file."""
     tables = read_toml(path)
     try:
         told, data = _part(tables, "student", "family"), _part(tables, "data", "source")
@@ -107,7 +107,7 @@ def _read_run(path: Path) -> tuple[StudentConfig, str | None, str | None]:
 
 
 def _part(tables: dict[str, Any], section: str, chooses: str) -> dict[str, Any]:
-    """The key of a section that chooses, and the options of what it chooses."""
+    """A section's key `chooses` and the options of the entry that it names."""
     table = tables.get(section)
     if not isinstance(table, dict) or not isinstance(table.get(chooses), str):
         raise ConfigError(f"{section}.{chooses}: this key is required, as text; copy the folder again.")
@@ -116,6 +116,6 @@ def _part(tables: dict[str, Any], section: str, chooses: str) -> dict[str, Any]:
 
 
 def _normalisation(weights: dict[str, Any], shape: tuple[int, ...]) -> tuple[list[float], list[float]]:
-    """Values of the right shape for the network's normalisation; the weights then bring their own."""
+    """Placeholders of the right shape for the network's normalisation, which the weights then overwrite."""
     has_own = any(name.startswith("normalise.") for name in weights)
     return ([0.0] * shape[0], [1.0] * shape[0]) if has_own else ([], [])

@@ -1,7 +1,7 @@
-"""A user's own function or module class as a student family.
+"""A user-defined function or module class as a student family.
 
-The parameters after `input_shape` and `classes` become the family's fields, so a misspelt or missing option
-is refused when the configuration is read, like that of any family here.
+The parameters after `input_shape` and `classes` become the family's fields, so a misspelt or missing option is refused
+when the configuration is read, as for any built-in family.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 _create: Any = create_model
-"""Untyped: the type checker takes the call for a class statement and misses its base."""
+"""Untyped: the type checker treats the call as a class statement and misses its base."""
 
 GIVEN = ("input_shape", "classes")
 MUST_BE = "must be a function or an nn.Module class"
 
 
 class UsersOwn(Student):
-    """Calls the user's function with the options that the configuration gave."""
+    """Calls the user's function with the configured options."""
 
-    # Not strict: TOML has lists only, and a user may well ask for a tuple.
+    # Not strict: TOML has only lists, and the function may expect a tuple.
     model_config = ConfigDict(
         strict=False, extra="forbid", frozen=True, arbitrary_types_allowed=True, protected_namespaces=()
     )
@@ -36,17 +36,17 @@ class UsersOwn(Student):
     _path: ClassVar[str]
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-        """What the user's function returns.
+        """The network that the user's function returns.
 
         Raises:
-            ConfigError: the function raised an error or returned something else than a module.
+            ConfigError: the function raised an error, or returned something other than a module with trainable weights.
         """
         from torch import nn
 
         options = {name: getattr(self, name) for name in type(self).model_fields} | (self.model_extra or {})
         try:
             network = type(self)._function(input_shape=input_shape, classes=classes, **options)
-        except Exception as error:  # whatever it is, it comes from what the user wrote
+        except Exception as error:  # whatever it is, it comes from the user's code
             raise ConfigError(
                 f"student.family: {self._path!r} cannot build {options} for samples of shape {input_shape}: "
                 f"{one_line(error).rstrip('.')}; mend it, or give it other options."
@@ -71,7 +71,7 @@ class UsersOwn(Student):
 
 
 class FreeUsersOwn(UsersOwn):
-    """For a function that takes any options."""
+    """A family of a function that takes any options."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -80,8 +80,8 @@ def family_of(function: Any, path: str = "") -> type[UsersOwn]:
     """The family whose fields are the options of `function(input_shape, classes, **options)`, found at a dotted path.
 
     Raises:
-        ConfigError: it is no function and no class that says what it takes, does not take `input_shape` and
-            `classes`, or names an option as pydantic cannot.
+        ConfigError: it is not a function or class with a readable signature, does not take `input_shape` and `classes`,
+            or has an option whose name pydantic does not allow.
     """
     _check_has_a_name(function, path)
     path = path or f"{function.__module__}:{function.__qualname__}"
@@ -100,7 +100,7 @@ def family_of(function: Any, path: str = "") -> type[UsersOwn]:
 
 
 def _check_has_a_name(function: Any, path: str) -> None:
-    """An instance that can be called has no name of its own, and no source to keep track of."""
+    """Refuse a callable instance, which has no name of its own and no source to keep track of."""
     if not (isinstance(function, type) or hasattr(function, "__qualname__")):
         kind = type(function).__name__
         raise ConfigError(f"{path!r}: {MUST_BE}, but is an object of class {kind}; name what makes one.")
@@ -121,9 +121,9 @@ def _signature(function: Any) -> inspect.Signature:
 
 
 def _field(parameter: inspect.Parameter) -> tuple[Any, Any]:
-    """Type and default of one option; what has no usable annotation takes anything.
+    """Type and default of one option; without a usable annotation, any value is accepted.
 
-    A whole number is one: else a range of numbers would seem to suit it, and hardly ever would.
+    `int` is strict: otherwise a range of floats would seem to fit, although it hardly ever would.
     """
     kind = parameter.annotation
     if kind is parameter.empty or isinstance(kind, str):

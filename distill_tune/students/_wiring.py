@@ -1,8 +1,8 @@
-"""How the layers of a network hang together, as its family says it: which units each layer reads, and which it makes.
+"""How the layers of a network are connected, as declared by its family: which units each layer reads and makes.
 
-A *group* is the units that several layers share: what one convolution makes, its normalisation scales, and the next one
-reads; or the stream of a residual stage, into which every block of it writes. Cutting a network down means to choose
-units of each group once, and to follow all layers that touch it.
+A *group* is a set of units that several layers share: those that one convolution makes, its normalisation scales and
+the next one reads; or the stream of a residual stage, into which all of its blocks write. To cut a network down, units
+of each group are chosen once, and all layers that touch the group follow.
 """
 
 from __future__ import annotations
@@ -19,55 +19,55 @@ INPUT, CLASSES = 0, 1
 """The groups of the input and of the logits: the same units, in the same order, in every network for the same data."""
 
 Place = tuple[str, int, int]
-"""Where a layer is: `STEM`, `body(stage, block)` or `HEAD`."""
+"""Position of a layer: `STEM`, `body(stage, block)` or `HEAD`."""
 STEM: Place = ("stem", 0, 0)
 HEAD: Place = ("head", 0, 0)
 
 
 def body(stage: int, block: int = 0) -> Place:
-    """Between stem and head; stages, and the blocks of a stage, are counted from 0."""
+    """A place between stem and head; stages, and the blocks of a stage, are counted from 0."""
     return "body", stage, block
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A module with a weight [units that it makes, units that it reads, ...] or [units], and what goes with it."""
+    """A module with a weight [units that it makes, units that it reads, ...] or [units], and its connections."""
 
     place: Place
     role: str
-    """Tells the layers of one place apart, such as "first" and "second" of a block."""
+    """Distinguishes the layers of one place, such as "first" and "second" of a block."""
     name: str
-    """In the network's state dict, without ".weight"."""
+    """Name in the network's state dict, without ".weight"."""
     module: nn.Module
     inputs: int | None
-    """The group that its columns read; None where it has one number, or one filter, for each unit that it makes."""
+    """The group that its columns read; None if it has one number, or one filter, per unit that it makes."""
     outputs: int
-    """The group of its rows."""
+    """The group that its rows make."""
 
 
 @dataclass
 class Wiring:
     """The layers of a network, in the order in which they run.
 
-    Of a network with one hidden layer, from 8 features to 4 classes:
+    For a network with one hidden layer, from 8 features to 4 classes:
 
         wiring = Wiring(network)
         hidden = wiring.add(body(0), "main", "0", INPUT, wiring.new_group())  # nn.Linear(8, 32)
         wiring.add(HEAD, "main", "2", hidden, CLASSES)  # nn.Linear(32, 4)
 
-    Of two networks of a family, layers of the same place and role are counterparts; where there are more stages, or
-    blocks of a stage, in one of them, these are taken evenly spaced. A weight of no layer begins as drawn.
+    In two networks of a family, layers of the same place and role are counterparts; if one has more stages, or blocks
+    in a stage, evenly spaced ones are used. Weights that belong to no layer keep their random initialisation.
     """
 
     network: nn.Module
-    """What the family has built."""
+    """The network that the family built."""
     layers: list[Layer] = field(default_factory=list, init=False)
     sizes: dict[int, int] = field(default_factory=dict, init=False)
-    """Group to number of units, as its layers have it."""
+    """Number of units per group, as found in the layers."""
     _groups: int = field(default=2, init=False, repr=False)
 
     def new_group(self) -> int:
-        """Another group of units; a layer that makes it says how many."""
+        """A new group of units; its size is set by the layer that makes it."""
         self._groups += 1
         return self._groups - 1
 
@@ -75,18 +75,18 @@ class Wiring:
         """Add a layer, a module of the network.
 
         Args:
-            place: `STEM`, `HEAD`, a place that is there already, or the next block or stage.
-            role: tells it from the others of its place; the same in every network of the family.
-            name: of the module, which the forward pass calls; its weight is [units of `outputs`, units of `inputs`,
-                ...] or [units of `outputs`].
-            inputs: the group that it reads; None for a normalisation and for one filter a channel.
-            outputs: the group that it makes; of a normalisation the one that it normalises.
+            place: `STEM`, `HEAD`, an existing place, or the next block or stage.
+            role: distinguishes it from others at its place; the same in every network of the family.
+            name: name of the module, which the forward pass calls; its weight is [units of `outputs`, units of
+                `inputs`, ...] or [units of `outputs`].
+            inputs: the group that it reads; None for a normalisation and for depthwise convolutions.
+            outputs: the group that it makes; for a normalisation, the one that it normalises.
 
         Returns:
             `outputs`.
 
         Raises:
-            ConfigError: it has no weight, is there already, or does not fit its place or its groups.
+            ConfigError: it has no weight, was added already, or does not fit its place or its groups.
         """
         module = self.network.get_submodule(name)
         weight = getattr(module, "weight", None)
@@ -105,7 +105,7 @@ class Wiring:
 
     def _check_is_not_shared(self, name: str, module: nn.Module, weight: Tensor) -> None:
         for each in self.layers:
-            if each.module is module or each.module.weight is weight:  # it would be carried over, and scaled, twice
+            if each.module is module or each.module.weight is weight:  # it would be transferred, and scaled, twice
                 raise ConfigError(
                     f"{name!r} must have a weight of its own, but has that of {each.name!r}; add one of them."
                 )

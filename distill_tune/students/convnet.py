@@ -1,4 +1,4 @@
-"""Plain convolutional network: every stage is one convolution, which halves the map and doubles the channels.
+"""Plain convolutional network: each stage is one convolution that halves the map and doubles the channels.
 
 Strides in place of pooling follow Springenberg et al. 2015 (https://arxiv.org/abs/1412.6806), separable
 convolutions MobileNet (Howard et al. 2017, https://arxiv.org/abs/1704.04861).
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @STUDENTS.register
 class ConvNet(Student):
-    """Convolutions, the mean over the map, one linear layer."""
+    """Convolutions, mean over the map, one linear layer."""
 
     for_tables: ClassVar[bool] = False
     width: Annotated[int, Field(ge=2, le=128)] = 16
-    """Channels of the first stage; each further one has twice as many."""
+    """Channels of the first stage; they double with each further stage."""
     depth: Annotated[int, Field(ge=1, le=6)] = 3
-    """Stages."""
+    """Number of stages."""
     kernel: Literal[3, 5] = 3
-    """Side of the convolutions in pixels."""
+    """Side of the convolution kernels in pixels."""
     norm: Literal["batch", "none"] = "batch"
     separable: bool = False
-    """From the second stage on: one filter a channel, then a mix of channels; fewer weights, slower each."""
+    """From the second stage on: one filter per channel, then a mix of channels; fewer weights, slower per weight."""
     first_stride: FirstStride = None
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
@@ -50,7 +50,7 @@ class ConvNet(Student):
         return nn.Sequential(*layers, *head(self.width * 2 ** (self.depth - 1), classes))
 
     def wiring(self, network: nn.Module) -> Wiring:
-        """A stage is one convolution, or a filter a channel and their mix, and makes a group of its own."""
+        """Each stage, one convolution or a depthwise one and a mix, makes its own group."""
         from torch import nn
 
         wiring, group, stage, role = Wiring(network), INPUT, -1, ""

@@ -19,17 +19,17 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 
 @STUDENTS.register
 class MLP(Student):
-    """Linear layers with an activation between them; images are flattened."""
+    """Linear layers with activations in between; images are flattened."""
 
     widths: Annotated[list[Width], Field(min_length=1, max_length=12)] | None = None
-    """Width of each hidden layer, such as [100, 200, 300]; where it is given, `width` and `depth` do nothing."""
+    """Width of each hidden layer, such as [100, 200, 300]; if given, `width` and `depth` are ignored."""
     width: Width = 64
     """Width of every hidden layer."""
     depth: Annotated[int, Field(ge=1, le=12)] = 2
-    """Hidden layers."""
+    """Number of hidden layers."""
     activation: Literal["relu", "gelu", "silu"] = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of each hidden layer's outputs that training sets to zero."""
+    """Share of each hidden layer's outputs set to zero in training."""
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Inputs [batch, *input_shape] to logits [batch, classes]."""
@@ -45,7 +45,7 @@ class MLP(Student):
         return nn.Sequential(*layers, nn.Linear(inputs, classes))
 
     def wiring(self, network: nn.Module) -> Wiring:
-        """A stage is a hidden layer, which makes a group of its own."""
+        """Each hidden layer is a stage and makes its own group."""
         from torch import nn
 
         wiring, group = Wiring(network), INPUT

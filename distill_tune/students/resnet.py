@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @STUDENTS.register
 class ResNet(Student):
-    """Residual blocks: of convolutions for images, of linear layers for rows of a table."""
+    """Residual blocks of convolutions for images, or of linear layers for rows of a table."""
 
     width: Annotated[int, Field(ge=2, le=256)] = 16
-    """Images: channels of the first stage, each further one has twice as many. Tables: numbers a row."""
+    """Images: channels of the first stage, doubled with each further stage. Tables: width of a row."""
     depth: Annotated[int, Field(ge=1, le=8)] = 1
-    """Blocks a stage."""
+    """Blocks per stage."""
     stages: Annotated[int, Field(ge=1, le=4)] = 2
-    """For images: stages, each but the first on a map of half the side. A table has one."""
+    """For images: number of stages; each after the first halves the map's side. For tables there is one."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """For tables: inside the blocks. For images: before the last layer."""
     first_stride: FirstStride = None
@@ -40,7 +40,7 @@ class ResNet(Student):
         return self._for_images(input_shape, classes) if len(input_shape) == 3 else self._for_rows(input_shape, classes)
 
     def wiring(self, network: nn.Module) -> Wiring:
-        """Stem, blocks, head; the blocks of a stage write into one stream, and each has a group of its own inside."""
+        """Stem, blocks, head; the blocks of a stage write into one stream, and each has its own inner group."""
         from torch import nn
 
         from distill_tune.students._blocks import ResidualBlock, ResidualRow
@@ -89,7 +89,7 @@ class ResNet(Student):
 
 
 def _wire_block(wiring: Wiring, place: Place, name: str, block: ResidualBlock, stream: int) -> int:
-    """Add a block for images; returns the stream that it writes into: a new one if its short cut is a convolution."""
+    """Add a block for images; returns the stream it writes into: a new one if its shortcut is a convolution."""
     keeps = not list(block.shortcut.children())
     inside, inner, made = f"{name}.convolutions", wiring.new_group(), stream if keeps else wiring.new_group()
     wiring.add(place, "first", f"{inside}.0", stream, inner)

@@ -1,4 +1,4 @@
-"""Teachers: where their outputs come from, one source a file."""
+"""Teachers: the sources of their outputs, one per file."""
 
 from distill_tune.teachers._base import (
     DataSpec,

@@ -1,4 +1,4 @@
-"""What a teacher source is, and what it hands over: a frozen network, or only logits."""
+"""Base class of teacher sources, and what they return: a frozen network, or only logits."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 Say = Callable[[str], None]
-"""Tells the user something in a line."""
+"""Prints one line for the user."""
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a teacher must fit: the data that it is to label."""
+    """Properties of the data that a teacher is to label and must fit."""
 
     classes: tuple[str, ...]
     input_shape: tuple[int, ...]
@@ -35,27 +35,27 @@ class DataSpec:
     std: tuple[float, ...]
     split_fingerprint: str
     num_rows: int
-    """Rows of the source, which a file of logits must have."""
+    """Rows of the data source; a file of logits must have as many."""
 
 
 @dataclass(frozen=True)
 class LoadedTeacher:
-    """A teacher ready to label: a module, or a table of logits for the source's rows."""
+    """A teacher that is ready to label: a module, or a table of logits for the rows of the data source."""
 
     parameters: int
     module: nn.Module | None = None
-    """Stored-unit inputs [batch, *input_shape] to raw logits [batch, classes]; frozen, in eval mode."""
+    """From inputs [batch, *input_shape] in stored units to raw logits [batch, classes]; frozen, in eval mode."""
     table: np.ndarray | KeptRows | None = None
-    """float32 [source rows, classes]; once the teacher's outputs are in the cache, all rows but those of training."""
+    """float32 [source rows, classes]; once the teacher's outputs are cached, without the rows used for training."""
     members: dict[str, LoadedTeacher] = field(default_factory=dict)
-    """All of several teachers, by their names."""
+    """All teachers of an ensemble, by name."""
     mix: Mix | None = None
-    """How several teachers are mixed."""
+    """How an ensemble is mixed."""
     record: dict[str, Any] = field(default_factory=dict)
-    """How it came to be, as `summary.json` tells it."""
+    """How it was made, as recorded in `summary.json`."""
 
     def mixed(self, mix: Mix | None) -> LoadedTeacher:
-        """The same teachers in another mix, with the parameters of those that take part; itself if it is one."""
+        """The same teachers in another mix, counting the parameters of those in use; itself if it is one."""
         if mix is None or not self.members:
             return self
         from distill_tune.teachers.mixing import MixedNetwork
@@ -71,33 +71,33 @@ class Trained:
 
     module: nn.Module
     record: dict[str, Any]
-    """How: precision, device, and validation accuracy after each generation."""
+    """How it was trained: precision, device, and validation accuracy after each generation."""
 
 
 @dataclass(frozen=True)
 class TeacherContext:
-    """What a source may use to make its teacher ready."""
+    """What a source may use to prepare its teacher."""
 
     folder: Path
-    """A folder of this teacher's own; what is kept there is found again while its identity holds."""
+    """A folder for this teacher alone; its contents are reused as long as the teacher's identity is the same."""
     fit: Callable[[dict[str, Any]], Trained]
-    """Trains a student family to the end on the labels; given the sections of a configuration, and its `passes` and
-    `generations`."""
+    """Trains a student family to completion on the labels, given the sections of a configuration together with `passes`
+    and `generations`."""
     say: Say
 
 
 def family_trained_here(config: TeacherConfig) -> Student | None:
-    """What the network of a teacher that is trained here will be; None of a teacher that is only loaded."""
+    """The family of a teacher that is trained here; None for a teacher that is only loaded."""
     if not Teacher.of(config).trains_here or config.family is None:
         return None
     return Student.of(config)
 
 
 def unread_keys(section: TeacherConfig) -> list[str]:
-    """A warning for each key that is set and that the chosen source does not read, those of an ensemble's members too.
+    """A warning for each key that is set but not read by the chosen source, including those of ensemble members.
 
-    Such a key may wait for another source, which `--set teacher.source` chooses. But whoever has named a file must hear
-    that the teacher is not from there.
+    Such a key may be meant for another source, chosen with `--set teacher.source`, so it is no error. But users who
+    have named a file must know that the teacher is not read from it.
     """
     source = Teacher.of(section)
     tables = {"teacher": section}
@@ -119,7 +119,7 @@ def existing_file(config: TeacherConfig) -> Path:
     """The file at `teacher.path`, for a source that needs it.
 
     Raises:
-        TeacherError: no file is there, or an empty one.
+        TeacherError: the file does not exist or is empty.
     """
     from distill_tune.data.files import existing
 
@@ -134,22 +134,22 @@ class Teacher(Options):
     """A source of teacher outputs; its fields are the options of its table in `[teacher]`."""
 
     needs: ClassVar[tuple[str, ...]] = ()
-    """Keys of `[teacher]` that this source cannot do without."""
+    """Keys of `[teacher]` that this source requires."""
     ignores: ClassVar[tuple[str, ...]] = ()
-    """Keys of `[teacher]` that this source does not read; whoever sets one is told (`unread_keys`)."""
+    """Keys of `[teacher]` that this source does not read; setting one gives a warning (`unread_keys`)."""
     has_network: ClassVar[bool] = True
-    """False for a source that hands over logits alone."""
+    """False for a source that provides only logits."""
     has_layers: ClassVar[bool] = True
-    """False for a source whose network can only be called: no layers to compare with, no weights to begin with."""
+    """False for a source whose network can only be called: no layers to compare, no weights to start from."""
     layers_by_family: ClassVar[bool] = False
-    """True for a source whose network has layers to compare with only as a copy of `teacher.family`."""
+    """True for a source whose network has layers to compare only when copied into `teacher.family`."""
     trains_here: ClassVar[bool] = False
-    """True for a source that trains a network of `teacher.family` here, a key that it then `needs`.
+    """True for a source that trains a network of `teacher.family` here; it then `needs` that key.
 
-    The layers and the size of such a network are known before it is trained, and so is an option `augmentation`.
+    The layers and size of such a network are known before it is trained, and so is an option `augmentation`.
     """
     fits_folds: ClassVar[bool] = True
-    """False for a source whose teacher reads data as they were encoded for it, which those of each fold are not."""
+    """False for a source whose teacher needs the data encoding it was trained on, which differs in each fold."""
 
     @classmethod
     def of(cls, section: TeacherConfig) -> Teacher:
@@ -158,29 +158,29 @@ class Teacher(Options):
 
     @classmethod
     def missing_methods(cls) -> list[str]:
-        """What is abstract, and `load` of a source that is not several teachers."""
+        """Abstract methods, and `load` unless the source is an ensemble."""
         is_several = cls.member_configs is not Teacher.member_configs
         has_load = is_several or cls.load is not Teacher.load
         return super().missing_methods() + ([] if has_load else ["load"])
 
     @abstractmethod
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """What the outputs depend on; another identity is another teacher.
+        """Everything the outputs depend on; a different identity means a different teacher.
 
         Raises:
             TeacherError: something that the user named is missing or unusable.
         """
 
     def member_configs(self) -> dict[str, TeacherConfig]:
-        """The section of each teacher by its name, where the source is several; empty for others."""
+        """The section of each member by its name, if the source is an ensemble; empty otherwise."""
         return {}
 
     def mix(self) -> Mix | None:
-        """How several teachers are mixed; None of one."""
+        """How an ensemble is mixed; None for a single teacher."""
         return None
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
-        """Make the teacher ready; not called for several, whose members are.
+        """Prepare the teacher; not called for an ensemble, only for its members.
 
         Raises:
             TeacherError: it cannot be loaded or does not fit the data.

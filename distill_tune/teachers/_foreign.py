@@ -1,8 +1,8 @@
-"""What models of other frameworks have in common: how they read samples, and what they give.
+"""What models of other frameworks have in common: how they read samples, and what they return.
 
-Many read images with their channels last, or flat, and end in a softmax. Where that cannot be taken off, the logarithms
-of the probabilities stand for the logits, each sample's less their mean: they differ from logits by one number a
-sample, which no softmax sees, whatever its temperature, but losses on the logits themselves do.
+Many read images channels-last, or flattened, and end in a softmax. If that cannot be removed, the logarithms of the
+probabilities, minus each sample's mean, stand for the logits: they differ from them by one number per sample, to which
+a softmax is invariant at any temperature, but losses on the logits themselves are not.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from distill_tune.errors import TeacherError
 from distill_tune.teachers.mixing import centred
 
 _PROBES = 8
-"""Samples of the usual size among those that tell what a model's outputs are."""
+"""Number of normally scaled samples among those that reveal what a model's outputs are."""
 _SIZES = (1, 10, 100)
-"""What they are multiplied by: the one logit of a model that knows little may lie between 0 and 1, but not of all."""
+"""Factors applied to the samples: an unsure model's single logit may lie between 0 and 1 for some, but not for all."""
 
 
 class Ending(StrEnum):
@@ -27,19 +27,19 @@ class Ending(StrEnum):
     LOGITS = auto()
     PROBABILITIES = auto()
     ONE_LOGIT = auto()
-    """Of the second of two classes."""
+    """The logit of the second of two classes."""
     ONE_SHARE = auto()
     """The probability of the second of two classes."""
 
 
 def probes(input_shape: tuple[int, ...]) -> Tensor:
-    """Normalised samples [n, *input_shape] whose outputs `ending_of` takes."""
+    """Normalised samples [n, *input_shape], whose outputs are passed to `ending_of`."""
     usual = torch.randn(_PROBES, *input_shape, generator=torch.Generator().manual_seed(0))
     return torch.cat([size * usual for size in _SIZES])
 
 
 def ending_of(outputs: Tensor, classes: int, is_taken_off: bool) -> Ending:
-    """What the outputs of `probes` are; `is_taken_off` where a last softmax or sigmoid is gone already."""
+    """What the outputs of `probes` are; `is_taken_off` if a final softmax or sigmoid was removed already."""
     if classes == 2 and outputs.shape == (len(outputs), 1):
         is_logit = is_taken_off or bool((outputs < 0).any() | (outputs > 1).any())
         return Ending.ONE_LOGIT if is_logit else Ending.ONE_SHARE
@@ -50,7 +50,7 @@ def ending_of(outputs: Tensor, classes: int, is_taken_off: bool) -> Ending:
 
 
 def logits_of(outputs: Tensor, ending: Ending) -> Tensor:
-    """Raw logits [batch, classes] of outputs [batch, classes], or [batch, 1] of two classes."""
+    """Raw logits [batch, classes] from outputs [batch, classes], or [batch, 1] for two classes."""
     match ending:
         case Ending.PROBABILITIES:
             return centred(torch.log(outputs.clamp(min=torch.finfo(outputs.dtype).tiny)))
@@ -62,7 +62,7 @@ def logits_of(outputs: Tensor, ending: Ending) -> Tensor:
 
 
 def ending_in_words(ending: Ending, taken_off: str) -> str:
-    """What is made of a model's last layer; empty where that is nothing."""
+    """How a model's last layer is changed, in words; empty if it is not."""
     if taken_off:
         return f"the last {taken_off} is taken off, so that its outputs are raw logits"
     if ending in (Ending.PROBABILITIES, Ending.ONE_SHARE):
@@ -71,7 +71,7 @@ def ending_in_words(ending: Ending, taken_off: str) -> str:
 
 
 def two_logits(share: Tensor) -> Tensor:
-    """[batch, 2] of the second class's probability [batch, 1]; what is rounded to 0 or 1 counts as the next number."""
+    """[batch, 2] from the second class's probability [batch, 1]; 0 and 1 count as the nearest numbers in between."""
     limits = torch.finfo(share.dtype)
     share = share.clamp(limits.tiny, 1 - limits.eps / 2)
     return torch.cat([torch.log1p(-share), torch.log(share)], dim=1)
@@ -80,16 +80,16 @@ def two_logits(share: Tensor) -> Tensor:
 def arrangement(
     given: tuple[int, ...], wanted: tuple[int | None, ...], name: str, channels_first: bool = False
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """How a batch of samples is permuted, and what shape a sample then has, for a model that reads `wanted`.
+    """The permutation of a batch, and the resulting shape of a sample, for a model that reads `wanted`.
 
     Args:
         given: the data's shape: (features,), or (channels, height, width).
-        wanted: the model's; None where it takes any size.
+        wanted: the model's shape; None in a dimension of any size.
         name: the model's file, for errors.
-        channels_first: which of the two it is where both would do.
+        channels_first: whether to prefer channels first if both layouts fit.
 
     Raises:
-        TeacherError: such samples cannot be arranged so.
+        TeacherError: the samples cannot be arranged that way.
     """
     as_they_are = tuple(range(len(given) + 1))
     candidates = [(as_they_are, given)]

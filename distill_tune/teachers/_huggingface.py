@@ -2,8 +2,8 @@
 
 https://github.com/huggingface/transformers
 
-Samples come at the data's size and with the data's channels; what the model reads is made of them here, behind the
-normalisation: a resize is a weighted mean of pixels with weights that add up to 1, so it may as well come after it.
+Samples arrive with the data's size and channels and are converted here, after the normalisation, to what the model
+reads: a resize is a weighted mean of pixels with weights that sum to 1, so it commutes with normalisation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from distill_tune.errors import TeacherError
 
 _LUMA = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in a grey pixel: ITU-R BT.601, as Pillow's mode "L" has it."""
+"""Shares of red, green and blue in a grey pixel: ITU-R BT.601, as in Pillow's mode "L"."""
 
 
 class ImageClassifier(nn.Module):
@@ -31,14 +31,14 @@ class ImageClassifier(nn.Module):
         mode: str = "bilinear",
         is_flipped: bool = False,
     ):
-        """Wrap a model, whose weights keep their names behind `model.`.
+        """Wrap a model, whose weights keep their names after the prefix `model.`.
 
         Args:
-            model: Of transformers, such as `ViTForImageClassification`.
-            channels: Of the images that it reads.
-            size: Height and width of these; None: it reads any, and images stay as they are.
-            mode: How they are resized, `bilinear` or `bicubic`.
-            is_flipped: Whether it reads their channels in the opposite order: blue, green, red.
+            model: A model of transformers, such as `ViTForImageClassification`.
+            channels: Channels of the images that it reads.
+            size: Height and width of these images; None if it reads any, and images are not resized.
+            mode: How images are resized, `bilinear` or `bicubic`.
+            is_flipped: Whether it reads channels in the opposite order: blue, green, red.
         """
         super().__init__()
         self.model = model
@@ -47,7 +47,7 @@ class ImageClassifier(nn.Module):
 
     @property
     def reads(self) -> tuple[int, ...]:
-        """The shape of an image as the model sees it, whatever is given; () where it sees them as they are."""
+        """The shape of the images that the model sees, whatever the input; () if they are not resized."""
         return () if self.size is None else (self.channels, *self.size)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -73,8 +73,8 @@ class ImageClassifier(nn.Module):
     def put_in_order(self, order: Sequence[int], input_shape: tuple[int, ...]) -> None:
         """Make `logits[:, order]` the logits, [batch, classes].
 
-        Where a linear layer puts them out, its rows are put in order: then what it puts out are still the logits, which
-        losses on features know from the layers before them.
+        If a linear layer outputs the logits, its rows are reordered instead: its output then still is the logits, by
+        which losses on features tell it from the layers before it.
         """
         last = self._last_layer(torch.zeros(2, *input_shape))
         if last is None:
@@ -84,7 +84,7 @@ class ImageClassifier(nn.Module):
             parameter.copy_(parameter[list(order)])
 
     def _last_layer(self, images: Tensor) -> nn.Linear | None:
-        """The linear layer whose output is the logits themselves; None where more is done to them."""
+        """The linear layer whose output is the logits themselves; None if they are processed further."""
         outputs: list[tuple[nn.Linear, Tensor]] = []
         with ExitStack() as hooks:
             for each in self.modules():
@@ -96,10 +96,10 @@ class ImageClassifier(nn.Module):
 
 
 def check_channels(given: int, wanted: int) -> None:
-    """Refuse images that cannot be turned into those that a model reads.
+    """Refuse images that cannot be converted to those that a model reads.
 
     Raises:
-        TeacherError: they are neither alike nor grey, nor coloured for a model of grey ones.
+        TeacherError: the channels differ, and it is neither grey to several nor colour to grey.
     """
     if given not in (wanted, 1) and (given, wanted) != (3, 1):
         raise TeacherError(

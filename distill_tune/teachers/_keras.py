@@ -1,8 +1,8 @@
 """Keras models as PyTorch networks that return logits: Keras 3 (https://keras.io) on its torch backend.
 
-Keras models read channels last and end in a softmax more often than not. The network here takes samples as they are
-stored, [batch, channels, height, width] or [batch, features], arranges them as the model wants them, and gives raw
-logits: a last softmax, or sigmoid, is taken off, unless it is no activation of a last layer (`_foreign.py`).
+Keras models usually read channels last and end in a softmax. The network here takes samples as they are stored, [batch,
+channels, height, width] or [batch, features], arranges them as the model expects, and returns raw logits: a final
+softmax or sigmoid is removed, unless it is not the activation of a last layer (`_foreign.py`).
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from distill_tune.registry import load_dotted
 from distill_tune.teachers._foreign import Ending, arrangement, ending_in_words, ending_of, logits_of, probes
 
 _OLDEST = "3.11.3"
-"""Before it, .h5 files were read without safe_mode, so that a Lambda layer's code ran (CVE-2025-9905)."""
+"""Earlier versions read .h5 files without safe_mode, so that a Lambda layer's code ran (CVE-2025-9905)."""
 
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A .h5 or .keras file in memory, which opens alike in every process."""
+    """A .h5 or .keras file in memory, which opens identically in every process."""
 
     name: str
     content: bytes
     custom_objects: dict[str, str] = field(default_factory=dict)
-    """Name in the file to the dotted path of the user's own class."""
+    """Name in the file to the dotted path of a custom class."""
     trust: bool = False
 
 
 class KerasNetwork(nn.Module):
-    """Normalised samples [batch, *input_shape] to raw logits [batch, classes]; travels to workers as its file."""
+    """Normalised samples [batch, *input_shape] to raw logits [batch, classes]; pickled to workers as its file."""
 
     def __init__(self, file: KerasFile, input_shape: tuple[int, ...], classes: int):
-        """Open the file and find out how the model reads and what it gives.
+        """Open the file and find out what the model reads and returns.
 
         Raises:
             TeacherError: Keras is missing, cannot read the file, or its model does not fit the data.
@@ -52,7 +52,7 @@ class KerasNetwork(nn.Module):
         keras = import_keras()
         with keras.device("cpu"):
             model, self.taken_off = _without_ending(keras, _opened(keras, file))
-        model.trainable = True  # one that was saved frozen would have no weights to be counted, or moved to a GPU
+        model.trainable = True  # if saved frozen, it would have no weights to count or to move to a GPU
         self._hidden = (model,)
         for number, variable in enumerate(model.trainable_weights):
             self.register_parameter(f"weight_{number}", variable.value)
@@ -62,7 +62,7 @@ class KerasNetwork(nn.Module):
 
     @property
     def model(self) -> Any:
-        """The Keras model; no submodule, since on torch it counts its statistics and random state among its weights."""
+        """The Keras model; not a submodule, since on torch its statistics and random state would count as weights."""
         return self._hidden[0]
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -73,14 +73,14 @@ class KerasNetwork(nn.Module):
 
     @property
     def says(self) -> str:
-        """What is made of the model's last layer, in words."""
+        """How the model's last layer is changed, in words."""
         return ending_in_words(self._ending, self.taken_off)
 
     def _found_ending(self, input_shape: tuple[int, ...], classes: int) -> Ending:
         with torch.inference_mode():
             outputs = self(probes(input_shape))
         if not isinstance(outputs, Tensor):
-            return Ending.LOGITS  # refused where the network is tried
+            return Ending.LOGITS  # refused when the network is tried
         return ending_of(outputs, classes, bool(self.taken_off))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> KerasNetwork:
@@ -98,10 +98,10 @@ def _revived(file: KerasFile, input_shape: tuple[int, ...], classes: int) -> Ker
 
 
 def import_keras() -> Any:
-    """Keras on torch, which is settled once a process, before its first import.
+    """Keras on torch; the backend is fixed once per process, before the first import.
 
     Raises:
-        TeacherError: it is not installed, too old, or imported already on something else.
+        TeacherError: it is not installed, too old, or already imported on another backend.
     """
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "torch"
@@ -138,9 +138,9 @@ def _cure(error: str) -> str:
 
 
 def _of_keras_2(keras: Any) -> dict[str, Any]:
-    """Layers whose files by Keras 2 have keys that Keras 3 refuses, though they say nothing.
+    """Layers for which Keras 2 wrote meaningless keys that Keras 3 refuses.
 
-    A depthwise convolution has no groups and no kernel but its depthwise and pointwise ones; Keras 2 wrote them.
+    A depthwise convolution has no groups, and no kernel other than its depthwise and pointwise ones.
     """
     kernel = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
     left_over = {"DepthwiseConv2D": ("groups",), "SeparableConv2D": ("groups", *kernel)}
@@ -155,9 +155,9 @@ def _reading_without(layer: Any, keys: tuple[str, ...]) -> Any:
 
 
 def _without_ending(keras: Any, model: Any) -> tuple[Any, str]:
-    """The model without a softmax, its logarithm or a sigmoid at its end, and the name of what was taken off, or "".
+    """The model without a final softmax, log-softmax or sigmoid, and the name of what was removed, or "".
 
-    A last layer that the model calls elsewhere too must stay as it is; if it is an activation alone, the model ends
+    A last layer that the model also calls elsewhere must not be changed; if it is only an activation, the model is cut
     before its last call.
     """
     last = _last_layer(model)
@@ -178,7 +178,7 @@ def _without_ending(keras: Any, model: Any) -> tuple[Any, str]:
 
 
 def _last_layer(model: Any) -> Any:
-    """The layer that gives the model's only output; None where it is not known."""
+    """The layer that makes the model's only output; None if unknown."""
     outputs = getattr(model, "outputs", None) or []
     return outputs[0]._keras_history.operation if len(outputs) == 1 else None
 
@@ -188,8 +188,8 @@ def _last_call(model: Any, last: Any) -> Any:
 
 
 def _times_called(model: Any, layer: Any) -> int:
-    """How often a layer is called in a model's own graph, and not where others call it."""
-    by_depth: dict[int, list[Any]] = getattr(model, "_nodes_by_depth", {})  # a Sequential calls each once
+    """How often a layer is called in the model's own graph, not counting calls elsewhere."""
+    by_depth: dict[int, list[Any]] = getattr(model, "_nodes_by_depth", {})  # a Sequential calls each layer once
     return sum(node.operation is layer for nodes in by_depth.values() for node in nodes)
 
 

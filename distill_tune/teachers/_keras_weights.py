@@ -1,8 +1,8 @@
-"""The weights of a Keras model in a network of ours that is built alike, so that a student can begin with them.
+"""Copies the weights of a Keras model into an equivalent network of ours, so that a student can start from them.
 
-Layers with weights are taken in their order: Dense kernels [inputs, outputs] and convolutions [height, width, inputs,
-outputs] are turned to PyTorch's [outputs, inputs, ...]. That the two networks do the same is not believed but seen:
-their logits must agree.
+Layers with weights are taken in order: Dense kernels [inputs, outputs] and convolutions [height, width, inputs,
+outputs] are transposed to PyTorch's [outputs, inputs, ...]. The two networks are verified to agree by comparing their
+logits.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 _SAMPLES = 32
 _CLOSE = 1e-3
-"""Largest difference of two logits; float32 in another order of summation differs by far less."""
+"""Largest allowed difference of two logits; another order of summation in float32 causes far less."""
 
 
 def as_family(network: KerasNetwork, config: TeacherConfig, data_spec: DataSpec) -> nn.Module:
     """The network of `teacher.family` with the weights of a Keras model.
 
     Raises:
-        TeacherError: the two are not built alike.
+        TeacherError: the two have different architectures.
     """
     ours = Student.of(config).build(data_spec.input_shape, len(data_spec.classes)).eval()
     try:
@@ -53,7 +53,7 @@ def _not_alike(config: TeacherConfig) -> str:
 
 
 def _layers(model: Any) -> Iterator[Any]:
-    """The layers that have weights, in order, those of models within the model among them."""
+    """The layers that have weights, in order, including those of nested models."""
     keras = import_keras()
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -69,10 +69,10 @@ def _fill(network: nn.Module, layers: list[Any]) -> None:
 
 
 def _state(module: nn.Module, layer: Any) -> dict[str, Tensor]:
-    """The state of a module with the weights of a Keras layer.
+    """A module's state dict from the weights of a Keras layer.
 
     Raises:
-        ValueError: they are of different kinds.
+        ValueError: the two are of different kinds.
     """
     kind = type(layer).__name__
     if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and kind == "BatchNormalization":
@@ -88,13 +88,13 @@ def _state(module: nn.Module, layer: Any) -> dict[str, Tensor]:
 
 
 def _normalisation(module: nn.BatchNorm1d | nn.BatchNorm2d, layer: Any) -> dict[str, Tensor]:
-    """The state of a batch normalisation; with `scale = False` or `center = False` Keras has no such weights."""
+    """A batch normalisation's state dict; Keras has no gamma with `scale = False`, no beta with `center = False`."""
     mean, variance = _tensor(layer.moving_mean), _tensor(layer.moving_variance)
     return {
         "weight": torch.ones_like(mean) if layer.gamma is None else _tensor(layer.gamma),
         "bias": torch.zeros_like(mean) if layer.beta is None else _tensor(layer.beta),
         "running_mean": mean,
-        "running_var": variance + (layer.epsilon - module.eps),  # which are added to it before the root
+        "running_var": variance + (layer.epsilon - module.eps),  # epsilon is added to the variance before the root
     }
 
 

@@ -1,4 +1,4 @@
-"""What sources of networks share: the normalisation in front of the network, and a first try of two samples."""
+"""What sources with a network share: the normalisation in front of it, and a trial run on two samples."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class NetworkTeacher(Teacher):
-    """A source that makes a network, which reads images in units of its own."""
+    """A source that makes a network, which may read images in its own units."""
 
     mean: list[float] | None = None
-    """With `std`: the teacher's own normalisation of images, of pixels divided by 255, one number a channel. Without:
-    its inputs are normalised by the training data's own mean and deviation, as a student's are."""
+    """With `std`: the teacher's own normalisation of pixels divided by 255, one number per channel. Without: its inputs
+    are normalised by the training data's mean and deviation, like a student's."""
     std: list[float] | None = None
 
     def normalisation(self, data_spec: DataSpec) -> tuple[Sequence[float], Sequence[float]]:
-        """Mean and deviation of each channel in stored units.
+        """Mean and deviation of each channel, in stored units.
 
         Raises:
             TeacherError: they do not fit the data.
@@ -43,16 +43,16 @@ class NetworkTeacher(Teacher):
 
     @property
     def table(self) -> str:
-        """The table of its options, for errors."""
+        """Name of the table of its options, for errors."""
         return f"teacher.{type(self).__module__.rpartition('.')[2]}"
 
     def ready(
         self, network: nn.Module, data_spec: DataSpec, units: tuple[Sequence[float], Sequence[float]] | None = None
     ) -> LoadedTeacher:
-        """The teacher that a network is: behind its normalisation, frozen, in eval mode, and tried on two samples.
+        """The network as a teacher: with its normalisation in front, frozen, in eval mode, and tried on two samples.
 
-        `units`: mean and deviation in stored units, if they are not those of `normalisation`. Numbers for several
-        channels turn images of one into as many.
+        `units`: mean and deviation in stored units, if not those of `normalisation`. If they have several channels,
+        single-channel images are broadcast to as many.
 
         Raises:
             TeacherError: it does not fit the data.
@@ -69,14 +69,14 @@ class NetworkTeacher(Teacher):
 
 
 def _less_their_mean(module: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> Tensor:
-    """Logarithms of probabilities, such as a log-softmax makes, as logits; see `_foreign.py`."""
+    """Log-probabilities, such as the outputs of a log-softmax, as logits; see `_foreign.py`."""
     from distill_tune.teachers.mixing import centred
 
     return centred(outputs)
 
 
 def try_two(module: nn.Module, data_spec: DataSpec, table: str) -> Tensor:
-    """Run two samples through a network; returns their logits.
+    """Run two samples through a network and return their logits.
 
     Raises:
         TeacherError: it cannot take them, or does not return logits for the data's classes.

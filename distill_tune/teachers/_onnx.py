@@ -1,7 +1,7 @@
 """ONNX models (https://onnx.ai) as networks that return logits, run by ONNX Runtime on the CPU.
 
-A model can only be called: it has no layers that PyTorch knows, and no gradients. It travels to other processes as its
-own bytes, and each of them opens a session.
+A model can only be called: it has no PyTorch layers and no gradients. It is pickled to other processes as its own
+bytes, and each of them opens a session.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from distill_tune.teachers._foreign import Ending, arrangement, ending_in_words,
 
 _FLOATS = ("FLOAT", "DOUBLE", "FLOAT16")
 _READ = {"FLOAT": "float32", "DOUBLE": "float64", "FLOAT16": "float16", "UINT8": "uint8"}
-"""Kinds of tensors that a model may read, as ONNX and NumPy call them."""
+"""Types of tensors that a model may read, by their names in ONNX and NumPy."""
 _ENDINGS = {"Softmax": "softmax", "LogSoftmax": "log-softmax", "Sigmoid": "sigmoid"}
-"""Operators that make probabilities, or their logarithms, of logits."""
+"""Operators that turn logits into probabilities or their logarithms."""
 
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """A file's model with one input and one output, which opens alike in every process."""
+    """A file's model with one input and one output, which opens identically in every process."""
 
     name: str
-    """Of the file."""
+    """Name of the file."""
     content: bytes
     dtype: str
-    """What it reads, as NumPy calls it."""
+    """NumPy's name of the type that it reads."""
     sample_shape: tuple[int | None, ...]
-    """None where it takes any size."""
+    """Shape of a sample; None in a dimension of any size."""
     batch: int | None
     """How many samples it takes at once; None for any number."""
     taken_off: str
-    """The softmax or sigmoid that is gone from its end; empty if there was none."""
+    """The softmax or sigmoid removed from its end; empty if there was none."""
     num_weights: int
-    """Numbers in its floating-point constants."""
+    """Number of elements in its floating-point constants."""
 
 
 def read_onnx(path: Path, output: str | None) -> OnnxModel:
-    """The model of a file, with what it keeps beside it, and without a softmax at its end.
+    """The model in a file, including its external data, without a softmax at its end.
 
     Raises:
         TeacherError: a package is missing, or the file holds no model with one input and one output of floats.
@@ -76,7 +76,7 @@ class OnnxNetwork(nn.Module):
     """Normalised samples [batch, *input_shape] to raw logits [batch, classes]."""
 
     def __init__(self, model: OnnxModel, input_shape: tuple[int, ...], classes: int):
-        """Open the model and find out how it reads and what it gives.
+        """Open the model and find out what it reads and returns.
 
         Raises:
             TeacherError: ONNX Runtime is missing or cannot run it, or it does not fit the data.
@@ -85,7 +85,7 @@ class OnnxNetwork(nn.Module):
         self._made_of = (model, input_shape, classes)
         self._model, self._classes, self._sessions = model, classes, dict[int, Any]()
         self._order, self._shape = arrangement(input_shape, model.sample_shape, model.name, channels_first=True)
-        self._place = nn.Parameter(torch.empty(0), requires_grad=False)  # tells where inputs are to be
+        self._place = nn.Parameter(torch.empty(0), requires_grad=False)  # shows which device inputs belong on
         self._ending = Ending.LOGITS
         self._ending = self._found_ending(input_shape, classes)
 
@@ -94,14 +94,14 @@ class OnnxNetwork(nn.Module):
         if not len(inputs):
             return inputs.new_zeros((0, self._classes), dtype=torch.float32)
         if self._model.dtype == "uint8":
-            inputs = inputs.round().clamp(0, 255)  # a mixed image has fractions
+            inputs = inputs.round().clamp(0, 255)  # mixed images have fractional pixels
         given = inputs.permute(self._order).reshape(-1, *self._shape).cpu().numpy().astype(self._model.dtype)
         session = self._session(torch.get_num_threads())
         name = session.get_inputs()[0].name
         try:
             outputs = [session.run(None, {name: part})[0] for part in self._parts(given)]
             made = torch.from_numpy(np.concatenate(outputs)[: len(given)]).float()
-        except Exception as error:  # of kinds of its own, or a number where there should be rows
+        except Exception as error:  # ONNX Runtime's own exceptions, or a scalar instead of rows
             raise TeacherError(
                 f"teacher.path: {self._model.name!r} cannot be run on samples of shape {self._shape} "
                 f"({one_line(error)}); give a model of such samples, [batch, ...] to [batch, classes]."
@@ -110,18 +110,18 @@ class OnnxNetwork(nn.Module):
 
     @property
     def says(self) -> str:
-        """What is made of the model's last layer, in words."""
+        """How the model's last layer is changed, in words."""
         return ending_in_words(self._ending, self._model.taken_off)
 
     def _parts(self, given: np.ndarray) -> Iterator[np.ndarray]:
-        """As many samples at once as the model takes; the last ones are filled up with copies."""
+        """Batches of the size that the model takes; the last one is filled up with copies."""
         size = self._model.batch or len(given)
         for start in range(0, len(given), size):
             part = given[start : start + size]
             yield np.resize(part, (size, *self._shape)) if len(part) < size else part
 
     def _session(self, num_threads: int) -> Any:
-        """The session with so many threads: their number is settled when it is opened."""
+        """The session for this number of threads, which is fixed when a session is opened."""
         if num_threads not in self._sessions:
             self._sessions[num_threads] = _opened(self._model, num_threads)
         return self._sessions[num_threads]
@@ -144,7 +144,7 @@ def _opened(model: OnnxModel, num_threads: int) -> Any:
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = num_threads, 1, 3
     try:
         return runtime.InferenceSession(model.content, options, ["CPUExecutionProvider"])
-    except Exception as error:  # of kinds of its own
+    except Exception as error:  # ONNX Runtime has its own exceptions
         raise TeacherError(
             f"teacher.path: {model.name!r} cannot be run by onnxruntime {runtime.__version__} ({one_line(error)}); "
             "write it in a form that it can, or give the model's outputs as source = 'logits'."
@@ -159,13 +159,13 @@ def _constants(graph: Any) -> Iterator[Any]:
 
 
 def _kind(onnx: Any, number: int) -> str:
-    """A floating-point type's name; empty for other types."""
+    """The name of a floating-point type; empty for other types."""
     name: str = onnx.TensorProto.DataType.Name(number)
     return name if name in _FLOATS else ""
 
 
 def _input_of(onnx: Any, graph: Any, name: str) -> Any:
-    constants = {each.name for each in graph.initializer}  # old files list them among the inputs too
+    constants = {each.name for each in graph.initializer}  # old files also list them as inputs
     inputs = [each for each in graph.input if each.name not in constants]
     if len(inputs) != 1:
         raise TeacherError(f"teacher.path: the model of {name!r} must have one input, but has {_listed(onnx, inputs)}.")
@@ -179,7 +179,7 @@ def _input_of(onnx: Any, graph: Any, name: str) -> Any:
 
 
 def _output_of(onnx: Any, graph: Any, wanted: str | None, name: str) -> Any:
-    """The output that is named, or the only one of floats; the others are taken out."""
+    """The named output, or the only one of floats; all others are removed from the graph."""
     outputs = list(graph.output)
     fit = [each for each in outputs if _kind(onnx, each.type.tensor_type.elem_type) and wanted in (None, each.name)]
     if len(fit) != 1:
@@ -192,7 +192,7 @@ def _output_of(onnx: Any, graph: Any, wanted: str | None, name: str) -> Any:
 
 
 def _listed(onnx: Any, values: list[Any]) -> str:
-    """Names and kinds of inputs or outputs."""
+    """Names and types of inputs or outputs."""
     told = [
         f"{each.name!r} ({onnx.TensorProto.DataType.Name(each.type.tensor_type.elem_type).lower()} tensor)"
         if each.type.HasField("tensor_type")
@@ -203,7 +203,7 @@ def _listed(onnx: Any, values: list[Any]) -> str:
 
 
 def _take_ending_off(graph: Any, output: Any) -> str:
-    """Let the model end before its last softmax or sigmoid; returns the name of what was taken off, or ""."""
+    """Cut the model before its final softmax or sigmoid; returns the name of what was removed, or ""."""
     made_by = {name: node for node in graph.node for name in node.output}
     last = made_by.get(output.name)
     while last is not None and last.op_type == "Identity":

@@ -1,7 +1,7 @@
-"""A folder as Hugging Face's `save_pretrained` writes it: where it is, which files count, how its images are prepared.
+"""A folder written by Hugging Face's `save_pretrained`: its location, its files, and how its images are preprocessed.
 
-https://huggingface.co/docs/transformers/main_classes/model describes the files. What is read here is JSON; the weights
-are safetensors, and whatever else is there (pickles, code, adapters) is refused or left alone.
+https://huggingface.co/docs/transformers/main_classes/model describes the files. Only JSON is read here; weights must be
+safetensors, and anything else (pickles, code, adapters) is refused or ignored.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ _CONFIG, _PREPROCESSOR, _PROCESSOR = "config.json", "preprocessor_config.json", 
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _ADAPTER = "adapter_config.json"
 _FETCHED = [_CONFIG, _PREPROCESSOR, _PROCESSOR, _WEIGHTS, _INDEX, "model-*-of-*.safetensors"]
-"""The only files that are taken from the Hub."""
+"""The only files that are fetched from the Hub."""
 _NAME_ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _BILINEAR, _BICUBIC = 2, 3
-"""`PIL.Image.Resampling.BILINEAR` and `BICUBIC`, as `resample` has them."""
+"""`PIL.Image.Resampling.BILINEAR` and `BICUBIC`, as values of `resample`."""
 
 _BEYOND_ANY = 1e30
-"""No number of a normalisation is as large."""
+"""Larger than any number of a real normalisation."""
 
 
 @dataclass(frozen=True)
 class PretrainedFolder:
-    """The folder; `path` is how the user calls it."""
+    """The folder; `path` is as the user wrote it."""
 
     path: str
     folder: Path
 
     @classmethod
     def at(cls, path: str) -> PretrainedFolder:
-        """The folder at `teacher.path`, or else what the Hub has under that name, fetched or found in the Hub's cache.
+        """The folder at `teacher.path`, or else the model of that name on the Hub, fetched or from the Hub's cache.
 
         Raises:
-            TeacherError: there is neither.
+            TeacherError: neither exists.
         """
         folder = expanded(path)
         if not exists(folder) and _NAME_ON_HUB.fullmatch(path):
@@ -53,10 +53,10 @@ class PretrainedFolder:
         return cls(path, folder)
 
     def files(self) -> list[Path]:
-        """What the teacher's logits depend on: its configuration, its weights, and how its images are prepared.
+        """The files that the teacher's logits depend on: configuration, weights and preprocessing.
 
         Raises:
-            TeacherError: one of them is missing, or the weights are no safetensors, or are not those of a whole model.
+            TeacherError: configuration or weights are missing, or the weights are not safetensors of a whole model.
         """
         config, weights = self._json(_CONFIG), self._weights()
         if config is None:
@@ -72,9 +72,9 @@ class PretrainedFolder:
         return [self.folder / _CONFIG, *weights, *(path for path in prepared if path.is_file())]
 
     def preprocessing(self) -> Preprocessing | None:
-        """How its images are prepared, if the folder says so: in one of three files, in the order of transformers.
+        """How its images are preprocessed, from one of three files in transformers' order; None if not stated.
 
-        What reads texts too (CLIP) is saved with all of its parts in one file, and networks of timm have theirs beside
+        Models that also read text (CLIP) are saved with all processors in one file, and timm networks keep theirs in
         the model's configuration.
 
         Raises:
@@ -123,17 +123,17 @@ class PretrainedFolder:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a folder says of images."""
+    """A folder's settings for images."""
 
     says: dict[str, Any]
     file: str
-    """That says it."""
+    """The file they are from."""
 
     def normalisation(self, channels: int) -> tuple[list[float], list[float]]:
         """Mean and deviation of each of the model's channels, in stored units (0 to 255).
 
         Raises:
-            TeacherError: it says neither, or more than that.
+            TeacherError: mean or deviation is missing or unusable, or images are shifted or normalised twice.
         """
         factor = self.says.get("rescale_factor", 1 / 255) if self.says.get("do_rescale", True) else 1.0
         mean: Any = [0.0] * channels
@@ -160,23 +160,23 @@ class Preprocessing:
 
     @property
     def channels(self) -> int | None:
-        """Of the images that the model reads, as far as the mean of each says it."""
+        """Channels of the images that the model reads, from the length of `image_mean`; None if not given."""
         mean = self.says.get("image_mean")
         return len(mean) if isinstance(mean, list) else None
 
     @property
     def is_flipped(self) -> bool:
-        """Whether the model reads blue, green and red, in this order."""
+        """Whether the model reads channels in the order blue, green, red."""
         return bool(self.says.get("do_flip_channel_order", False))
 
     @property
     def _is_of_mobilevit(self) -> bool:
-        """Whether it is MobileViT's, the only one that may flip: it does not look at the mean that it is saved with."""
+        """Whether it is MobileViT's, the only one with a flip; it ignores the mean that it is saved with."""
         return "do_flip_channel_order" in self.says
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Height and width of what the model sees; None where that is not said."""
+        """Height and width of the images that the model sees; None if not stated."""
         size = None
         if self.says.get("do_resize", True):
             size = _size(self.says.get("size"))
@@ -186,12 +186,12 @@ class Preprocessing:
 
     @property
     def mode(self) -> str:
-        """What `torch.nn.functional.interpolate` calls the way to resize."""
+        """The resizing mode, as named by `torch.nn.functional.interpolate`."""
         return "bicubic" if self.says.get("resample") == _BICUBIC else "bilinear"
 
 
 def _as_transformers(of_timm: dict[str, Any]) -> dict[str, Any]:
-    """What timm's configuration of a network says of images, by the names of transformers."""
+    """The image settings of a timm configuration under the names that transformers uses."""
     shape = of_timm.get("input_size")
     return {
         "image_mean": of_timm.get("mean"),
@@ -206,7 +206,7 @@ def _fetched(name: str) -> Path:
 
     try:
         return Path(snapshot_download(name, allow_patterns=_FETCHED))
-    except Exception as error:  # of the network, the Hub, or the name
+    except Exception as error:  # from the network, the Hub, or the name
         raise TeacherError(
             f"teacher.path: there is no folder {name!r}, and the Hub gives no model of that name ({one_line(error)}); "
             "check the path, or the name and the connection."
@@ -218,12 +218,12 @@ def _numbers(values: Any, count: int) -> bool:
         isinstance(values, list)
         and len(values) == count
         and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-        and all(abs(value) < _BEYOND_ANY for value in values)  # NaN is not, nor an integer that no float can be
+        and all(abs(value) < _BEYOND_ANY for value in values)  # false for NaN, and for integers beyond any float
     )
 
 
 def _size(said: Any) -> tuple[int, int] | None:
-    """Height and width, written as 224, as [224, 224], or as an object; of a shortest edge, its square."""
+    """Height and width, given as 224, as [224, 224], or as an object; a shortest edge means a square."""
     if isinstance(said, dict):
         edge = said.get("shortest_edge")
         said = [said.get("height", edge), said.get("width", edge)]
@@ -235,16 +235,16 @@ def _size(said: Any) -> tuple[int, int] | None:
 
 
 def size_in(config: Any) -> tuple[int, int] | None:
-    """Height and width of the images that a model of transformers reads, by its configuration, if that says so."""
+    """Height and width of the images that a transformers model reads, if its configuration states them."""
     return _size(getattr(_vision_part(config), "image_size", None))
 
 
 def channels_in(config: Any) -> int | None:
-    """Channels of the images that a model of transformers reads, by its configuration, if that says so."""
+    """Channels of the images that a transformers model reads, if its configuration states them."""
     channels = getattr(_vision_part(config), "num_channels", None)
     return channels if isinstance(channels, int) else None
 
 
 def _vision_part(config: Any) -> Any:
-    """What says of a model how it reads images: a part, where it reads texts too (CLIP)."""
+    """The configuration of a model's image part; a sub-configuration if it also reads text (CLIP)."""
     return getattr(config, "vision_config", None) or config

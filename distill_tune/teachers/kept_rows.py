@@ -1,4 +1,4 @@
-"""Some rows of a large table: once a teacher's logits are in the cache, those of training are not asked for again."""
+"""Some rows of a large table: once a teacher's logits are cached, those of the training rows are not needed again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeptRows:
-    """Rows that are asked for by the numbers they have in the whole table."""
+    """Rows that are looked up by their numbers in the whole table."""
 
     numbers: np.ndarray
     """int64 [kept], ascending."""
@@ -20,16 +20,16 @@ class KeptRows:
 
     @classmethod
     def of(cls, table: np.ndarray, numbers: np.ndarray) -> KeptRows:
-        """A copy of these rows, `numbers` ascending; nothing else of the table is held."""
+        """A copy of these rows, `numbers` ascending; the rest of the table is not kept alive."""
         import numpy as np
 
         return cls(numbers, np.array(table[numbers]))
 
     def __getitem__(self, numbers: np.ndarray) -> np.ndarray:
-        """[asked, classes].
+        """The rows with these numbers, [asked, classes].
 
         Raises:
-            IndexError: one of them was not kept.
+            IndexError: a row was not kept.
         """
         import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a table of a teacher's logits must be: a row for each row of the data, raw, and finite in float32."""
+"""Checks a table of a teacher's logits: one row per row of the data, raw, and finite in float32."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from distill_tune.teachers.probabilities import are_logarithms, refuse_probabili
 
 
 def checked_logits(logits: ArrayLike, data_spec: DataSpec, key: str, name: str) -> np.ndarray:
-    """`logits` as float32 [num_rows, classes], if they can be a teacher's; logarithms of probabilities less their mean.
+    """`logits` as float32 [num_rows, classes], if valid; log-probabilities are returned minus each row's mean.
 
     Args:
-        logits: what was found.
-        data_spec: what it must fit.
-        key: the key of the configuration that led to it; it begins an error.
-        name: what the user calls it.
+        logits: the logits as read.
+        data_spec: the data that they must fit.
+        key: the configuration key that they come from; it begins error messages.
+        name: the user's name for them.
 
     Raises:
-        TeacherError: they are no array, have another shape, are no numbers, are not finite, or are probabilities.
+        TeacherError: they are not an array, have another shape, are not finite numbers, or are probabilities.
     """
     try:
         found = np.asarray(logits)
@@ -47,7 +47,7 @@ def _way_out(shape: tuple[int, ...], expected: tuple[int, int]) -> str:
 
 
 def _finite(logits: np.ndarray, rule: str) -> np.ndarray:
-    """As float32, which must hold them."""
+    """The logits as float32, in which they must be finite."""
     if logits.dtype.kind not in "fiu":
         raise TeacherError(f"{rule}, but are {logits.dtype}; write them as float32.")
     with np.errstate(over="ignore"):

@@ -1,17 +1,17 @@
-"""Several teachers as one: a weighted mean of their logits, or the logarithm of that of their probabilities.
+"""Several teachers as one: a weighted mean of their logits, or the logarithm of the weighted mean of probabilities.
 
 Ensembles as teachers: Hinton et al. 2015 (https://arxiv.org/abs/1503.02531); You et al. 2017, "Learning from Multiple
-Teacher Networks" (https://doi.org/10.1145/3097983.3098135); weighted by how good each is: Fukuda et al. 2017,
-"Efficient Knowledge Distillation from an Ensemble of Teachers" (https://doi.org/10.21437/Interspeech.2017-614).
+Teacher Networks" (https://doi.org/10.1145/3097983.3098135); weighted by quality: Fukuda et al. 2017, "Efficient
+Knowledge Distillation from an Ensemble of Teachers" (https://doi.org/10.21437/Interspeech.2017-614).
 
     logits          z = sum_i w_i z_i                  at every T, softmax(z / T) is the normalised geometric mean of
                                                        the members' softened probabilities
-    probabilities   z = log sum_i w_i softmax(z_i)     the ensemble's own prediction, at T = 1 alone
+    probabilities   z = log sum_i w_i softmax(z_i)     the ensemble's own prediction, but only at T = 1
 
-Logarithms of probabilities are logits less one number a sample, which no softmax sees, but losses on the logits
-themselves do (mse_logits, sp, rkd). So the second z is given the mean over the classes that the first has.
+Log-probabilities are logits minus one number per sample, to which a softmax is invariant, but losses on the logits
+themselves are not (mse_logits, sp, rkd). So the second z is shifted to have the first one's mean over the classes.
 
-The first commutes with the temperature, which is searched; a member that is surer than others weighs more in it.
+The first commutes with the temperature, which is searched; more confident members weigh more in it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Average = Literal["logits", "probabilities"]
 
 @dataclass(frozen=True)
 class Mix:
-    """Which members take part, and how much."""
+    """Which members take part, and with what weight."""
 
     weights: dict[str, float]
-    """Member to its weight; they sum to 1."""
+    """Weight of each member; they sum to 1."""
     average: Average
 
     def of(self, logits: dict[str, Tensor]) -> Tensor:
-        """[n, classes]: the logits of the mix from the members', which may be more than take part."""
+        """[n, classes]: the mix's logits from those of the members; members that take no part are ignored."""
         if len(self.weights) == 1:
             return logits[next(iter(self.weights))]
         parts = [(weight, logits[name]) for name, weight in self.weights.items()]
@@ -46,7 +46,7 @@ class Mix:
 
 
 def centred(logits: Tensor) -> Tensor:
-    """[n, classes], each row less its mean."""
+    """[n, classes]: each row minus its mean."""
     return logits - logits.mean(-1, keepdim=True)
 
 
@@ -65,5 +65,5 @@ class MixedNetwork(nn.Module):
         return self.mix.of({name: networks[name](inputs) for name in self.mix.weights})
 
     def mixed(self, mix: Mix) -> MixedNetwork:
-        """The same networks in another mix; those that take no part do not run."""
+        """The same networks in another mix; networks that take no part are not run."""
         return MixedNetwork(dict(zip(self.names, self.networks, strict=True)), mix)

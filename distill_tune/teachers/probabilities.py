@@ -1,19 +1,19 @@
-"""What is no logits: a temperature softens differences of logits, and has nothing to soften in probabilities."""
+"""Detects probabilities given in place of logits: a temperature can soften only differences of logits."""
 
 import numpy as np
 
 from distill_tune.errors import TeacherError
 
 _CLOSELY = 1e-3
-"""How far from 1 the sums of probabilities are whose logarithms somebody has taken, and below 0 what is rounded."""
+"""Tolerances: how far log-probabilities may sum from 1 after exp, and rounding may leave a probability below 0."""
 _MOST = 0.9
-"""The share of rows, those that are all 0 aside, which shows what they all are: a few may have been spoiled."""
+"""Share of rows, not counting all-zero ones, that settles what all of them are: a few may be corrupted."""
 _ROUNDED, _MOST_ROUNDED = 0.01, 0.1
-"""How far from 1 the sums of rows are whose numbers have two digits, for each root of a class, and at most."""
+"""How far rows rounded to two digits may sum from 1: this times the root of the number of classes, and at most."""
 
 
 def refuse_probabilities(outputs: np.ndarray, whose: str) -> None:
-    """Refuse outputs [n, classes] of which most rows are distributions, or such in per cent; `whose` begins the error.
+    """Refuse outputs [n, classes] if most rows are distributions, or percentages; `whose` begins the error.
 
     Raises:
         TeacherError: they are probabilities.
@@ -28,12 +28,12 @@ def refuse_probabilities(outputs: np.ndarray, whose: str) -> None:
 
 
 def empty_rows(outputs: np.ndarray) -> np.ndarray:
-    """The numbers of the rows that are all 0, as those are which a join has not found and `fillna(0)` has filled."""
+    """Numbers of the rows that are all 0, such as rows missing from a join and filled by `fillna(0)`."""
     return np.flatnonzero(~outputs.any(1))
 
 
 def _are_distributions(outputs: np.ndarray, whole: float) -> np.ndarray:
-    """Which rows have no number below 0 and sum to `whole`, but for rounding."""
+    """Which rows have no number below 0 and sum to `whole`, up to rounding."""
     rounded = min(_ROUNDED * outputs.shape[1] ** 0.5, _MOST_ROUNDED)
     sums, lowest = outputs.sum(1) / whole, outputs.min(1) / whole
     return np.asarray((lowest >= -_CLOSELY) & (np.abs(sums - 1) <= rounded))
@@ -46,5 +46,5 @@ def _said_of_empty(rows: np.ndarray) -> str:
 
 
 def are_logarithms(outputs: np.ndarray) -> bool:
-    """Whether every row of outputs [n, classes] has the logarithms of probabilities, as a log-softmax makes them."""
+    """Whether every row of outputs [n, classes] consists of log-probabilities, as a log-softmax makes them."""
     return bool((outputs <= _CLOSELY).all()) and np.allclose(np.exp(outputs).sum(1), 1, rtol=0, atol=_CLOSELY)

@@ -1,4 +1,4 @@
-"""Distillation losses, one a file; a file's name is the loss's name in `loss.kind`."""
+"""Distillation losses, one per file; the file name is the value of `loss.kind`."""
 
 from distill_tune.distillation.losses._base import Loss, Weight, a_row
 from distill_tune.distillation.losses._features import FeatureLoss, Shape

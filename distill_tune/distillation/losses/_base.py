@@ -1,8 +1,8 @@
-"""What a distillation loss is: the second term of what is minimised; `training/objective.py` weighs the two, for all.
+"""Base class of distillation losses: the second term of the objective, which `training/objective.py` weighs.
 
     loss = (1 - soft_weight) * CE(student, labels) + soft_weight * soft(student, teacher, T)
 
-Losses use tensor methods only, or import torch inside, so that reading a configuration imports no torch.
+Losses use tensor methods only, or import torch inside functions, so that reading a configuration does not import torch.
 """
 
 from __future__ import annotations
@@ -19,44 +19,45 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import LossConfig
 
 Weight = Annotated[float, Field(ge=0)]
-"""The weight of one of several parts of a term."""
+"""Weight of one of a term's parts."""
 
 
 def a_row(number: float | Tensor) -> float | Tensor:
-    """A number as it is, or one a lane, [lanes], in the shape that meets [lanes, batch, classes]."""
+    """A scalar unchanged; one number per lane, [lanes], reshaped to broadcast with [lanes, batch, classes]."""
     return number if isinstance(number, float | int) else number[:, None, None]
 
 
 class Loss(Options):
-    """A kind of loss; its fields are its options beside `loss.temperature` and `loss.soft_weight`."""
+    """A kind of loss; its fields are its options, in addition to `loss.temperature` and `loss.soft_weight`."""
 
     uses_teacher: ClassVar[bool] = True
-    """False for a loss of labels alone: it has no temperature and no weight."""
+    """False for a loss on labels alone, which has neither a temperature nor a weight."""
     uses_temperature: ClassVar[bool] = True
-    """False where `soft` does not look at `temperature`: then it is neither searched nor written down."""
+    """False if `soft` ignores `temperature`, which is then neither searched nor recorded."""
     names_classes: ClassVar[bool] = True
-    """False where the term does not say which class is which: then the labels, or another term, must be heard."""
+    """False if the term does not identify the classes, so that the labels or another term must have weight."""
     names_classes_from: ClassVar[int] = 2
-    """With fewer classes it does not say which is which, as where `names_classes` is False."""
+    """With fewer classes the term does not identify them, as if `names_classes` were False."""
     fewest_classes: ClassVar[int] = 2
-    """With fewer classes nothing is left of the term; see `needed_classes`."""
+    """With fewer classes the term vanishes; see `needed_classes`."""
     fewest_samples: ClassVar[int] = 1
-    """A worker's part of a batch must have so many; see `needed_samples`."""
+    """Minimum number of samples in a worker's part of a batch; see `needed_samples`."""
     compares_samples: ClassVar[bool] = False
-    """True where a sample's part of the term depends on the others in the batch.
+    """True if a sample's contribution depends on the others in the batch.
 
-    Of several workers, each compares the samples of its own part of the batch alone.
+    With several workers, each compares only the samples in its own part of the batch.
     """
     over_lanes: ClassVar[bool] = False
-    """True where several students' terms can be had at once: from logits [lanes, batch, classes], temperatures [lanes]
-    and labels [lanes, batch], a term a lane, [lanes]. Such students train together (`distillation/lanes/`).
+    """True if several students' terms can be computed at once: from logits [lanes, batch, classes], temperatures
+    [lanes] and labels [lanes, batch] to one term per lane, [lanes]. Such students train together
+    (`distillation/lanes/`).
     """
     weights: ClassVar[tuple[str, ...]] = ()
-    """Fields that weigh the parts of the term, of which one at least must be above 0."""
+    """Fields that weigh the parts of the term; at least one must be above 0."""
     decisive_options: ClassVar[tuple[str, ...]] = ()
     """Fields that decide what it reads or needs: `reads_features`, `needed_classes`, `needed_samples`, layers, memory.
 
-    Where a space has a range for one, the loss is looked at with each end of it before anything is trained.
+    If a search space has a range for one, the loss is checked at both ends of it before any training.
     """
 
     @classmethod
@@ -67,7 +68,7 @@ class Loss(Options):
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:
         if self.weights and not any(getattr(self, name) for name in self.weights):
-            from distill_tune.config.messages import BrokenRule  # whose package makes a loss when it is imported
+            from distill_tune.config.messages import BrokenRule  # importing its package creates a loss
 
             verb = "is" if len(self.weights) == 2 else "are"
             others = f" where {' and '.join(self.weights[1:])} {verb} too" if self.weights[1:] else ""
@@ -76,49 +77,49 @@ class Loss(Options):
 
     @classmethod
     def missing_methods(cls) -> list[str]:
-        """What is abstract, and `soft` where a term of the teacher's is computed in no other way."""
+        """Abstract methods, and `soft` if the teacher's term is not computed in any other way."""
         return super().missing_methods() + (["soft"] if cls.uses_teacher and not cls.has_term() else [])
 
     @classmethod
     def has_term(cls) -> bool:
-        """Whether it says how the teacher's term is computed."""
+        """Whether it defines how the teacher's term is computed."""
         return cls.soft is not Loss.soft or cls.soft_with_labels is not Loss.soft_with_labels
 
     @property
     def reads_features(self) -> bool:
-        """Whether it is computed from features, and not from logits."""
+        """Whether it is computed from features instead of logits."""
         return False
 
     @property
     def needed_classes(self) -> int:
-        """`fewest_classes`, or what it is with these options."""
+        """`fewest_classes`, adjusted for these options."""
         return self.fewest_classes
 
     @property
     def needed_samples(self) -> int:
-        """`fewest_samples`, or what it is with these options."""
+        """`fewest_samples`, adjusted for these options."""
         return self.fewest_samples
 
     @property
     def smoothing_of_labels(self) -> float:
-        """Share of the labels' weight that is spread over all classes, beside `optim.label_smoothing`."""
+        """Share of a label's weight spread over all classes, in addition to `optim.label_smoothing`."""
         return 0.0
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
-        """The teacher's term: scalar, of the same gradient size at every temperature.
+        """The teacher's term: a scalar whose gradient has the same size at every temperature.
 
         Args:
             student_logits: [batch, classes], with gradient.
             teacher_logits: [batch, classes], raw, without gradient.
-            temperature: divides both.
+            temperature: divides both logits.
         """
         raise NotImplementedError
 
     def soft_with_labels(
         self, student_logits: Tensor, teacher_logits: Tensor, temperature: float, labels: Tensor | None
     ) -> Tensor:
-        """What is minimised: `soft`, unless the loss looks at the labels too and so has this method of its own.
+        """The term that is minimised: `soft`, unless a loss that also reads the labels overrides this method.
 
-        `labels` are int64 [batch], negative where the student may not know; None where inputs were mixed.
+        `labels` are int64 [batch], negative if hidden from the student; None if the inputs were mixed.
         """
         return self.soft(student_logits, teacher_logits, temperature)

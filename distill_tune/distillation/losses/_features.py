@@ -1,7 +1,7 @@
-"""What a loss on features is: the teacher's term, computed from what layers of the two networks put out.
+"""Base class of losses on features: the teacher's term, computed from layer outputs of the two networks.
 
-A projector that joins the two shapes is made for it, is trained with the student, and is never part of it; the layers
-are named, or found by themselves (`distillation/training/feature_terms.py`).
+A projector that reconciles the two shapes is trained with the student but never becomes part of it. Layers are named,
+or found automatically (`distillation/training/feature_terms.py`).
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 Layers = Annotated[list[str], Field(max_length=16)]
 Shape = tuple[int, ...]
-"""The shape of one sample's feature: (channels,) or (channels, height, width)."""
+"""Shape of one sample's feature: (channels,) or (channels, height, width)."""
 TIMES_ON_FEATURES = 100
-"""For a loss on logits or features: how much more its weights count on features, on which no class depends."""
+"""For losses that take logits or features: factor on their weights for features, on which no class depends."""
 
 
 class FeatureLoss(Loss):
-    """A loss on features; `scale` and the like are its subclasses' own."""
+    """A loss on features; subclasses add options such as `scale`."""
 
     uses_temperature: ClassVar[bool] = False
     decisive_options: ClassVar[tuple[str, ...]] = ("student_layers", "teacher_layers")
     names_classes: ClassVar[bool] = False
-    """Nothing of it reaches the last layer; what `rkd` and `sp` say of logits holds for any order of the classes."""
+    """The term never reaches the last layer; on logits, `rkd` and `sp` are the same for any order of the classes."""
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "last"
-    """The layers that are taken where none are named: the one that the last layer sees; the last stage of each network;
-    every stage, paired from the end; or that, of feature maps alone."""
+    """Layers used if none are named: the input of the last layer; the last stage of each network; every stage, paired
+    from the end; or every stage, but feature maps only."""
     student_layers: Layers = Field(default_factory=list)
-    """Names of the student's layers, as `named_modules()` has them; none: found by themselves."""
+    """Names of the student's layers, as in `named_modules()`; if empty, they are found automatically."""
     teacher_layers: Layers = Field(default_factory=list)
-    """Names of the teacher's layers, each compared with the student's layer in the same place."""
+    """Names of the teacher's layers, each compared with the student's layer at the same position."""
 
     @model_validator(mode="after")
     def _layers_come_in_pairs(self) -> Self:
@@ -52,12 +52,12 @@ class FeatureLoss(Loss):
 
     @property
     def reads_features(self) -> bool:
-        """Whether it is computed from features, and not from logits."""
+        """Whether it is computed from features instead of logits."""
         return True
 
     @classmethod
     def has_term(cls) -> bool:
-        """Whether it needs none on logits, or has one."""
+        """Whether it needs no term on logits, or defines one."""
         return cls.reads_features is FeatureLoss.reads_features or super().has_term()
 
     def joins(self, student: Shape, teacher: Shape) -> bool:
@@ -65,35 +65,35 @@ class FeatureLoss(Loss):
         return True
 
     def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module | None:
-        """What brings the features of the pairs together; None where nothing need be learned.
+        """A module that makes paired features comparable; None if nothing needs to be learned.
 
         Args:
-            student: the shapes of the student's features.
-            teacher: of the teacher's, in the same order.
+            student: shapes of the student's features.
+            teacher: shapes of the teacher's features, in the same order.
 
         Returns:
-            A module from two lists of features to a list of what `compare` takes, one a pair.
+            A module from two lists of features to a list of arguments for `compare`, one entry per pair.
         """
         return None
 
     def memory(self, pairs: int, samples: int, seed: int) -> nn.Module | None:
-        """What is remembered of the training samples from batch to batch; None where nothing is.
+        """State kept about the training samples across batches; None if there is none.
 
         Args:
-            pairs: how many are compared.
-            samples: how many training samples there are.
-            seed: of the training.
+            pairs: number of pairs of features.
+            samples: number of training samples.
+            seed: seed of the training.
 
         Returns:
-            A module without parameters, all of whose state is buffers, which every worker moves alike. It is called
-            with the pairs, the samples' numbers (int64 [batch]) and that of the batch, and adds to each pair.
+            A module without parameters, whose whole state is buffers that every worker updates identically. It is
+            called with the pairs, the samples' numbers (int64 [batch]) and the batch number, and extends each pair.
         """
         return None
 
     def memory_bytes(self, samples: int) -> int:
-        """Bytes of the buffers of `memory`."""
+        """Size of the buffers of `memory` in bytes."""
         return 0
 
     @abstractmethod
     def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
-        """The term of one pair: scalar; the term of several is their mean."""
+        """The term of one pair, a scalar; the terms of several pairs are averaged."""

@@ -1,8 +1,8 @@
-"""A memory of embeddings: a row a training sample, of the student's and of the teacher's, to draw negatives from.
+"""A memory of student and teacher embeddings, one row per training sample, from which negatives are drawn.
 
 Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018,
-https://arxiv.org/abs/1805.01978; with a bank for each of the two networks, Tian, Krishnan, Isola, ICLR 2020. This
-module imports torch, so losses import it inside `memory`.
+https://arxiv.org/abs/1805.01978; with one bank per network: Tian, Krishnan, Isola, ICLR 2020. This module imports
+torch, so losses import it inside `memory`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from distill_tune.distillation.losses._projectors import Pair
 from distill_tune.distillation.seeds import seed_of
 
 _KEPT = 0.5
-"""Share of a row that outlives its sample's next visit: the papers' momentum."""
+"""Share of a row kept when its sample is next visited: the papers' momentum."""
 
 
 class Remembered(NamedTuple):
-    """What an embedding of one network is compared with, of the other network's bank; all without gradient."""
+    """Entries of the other network's bank that an embedding is compared with; all without gradient."""
 
     partners: Tensor
-    """[batch, dimensions]: of the same samples, before this batch."""
+    """[batch, dimensions]: embeddings of the same samples before this batch."""
     negatives: Tensor
     """[negatives, dimensions]."""
     log_mean: Tensor
@@ -38,9 +38,10 @@ class Remembered(NamedTuple):
 
 
 class Memory(Shared):
-    """Two banks a pair, whose rows have length 1; at first they are random directions.
+    """Two banks per pair, with rows of length 1 that start as random directions.
 
-    Several workers hold the same banks: each batch's rows come from all of them, and all draw the same negatives.
+    All workers hold the same banks: each batch updates the rows of all workers' samples, and all draw the same
+    negatives.
     """
 
     students: Tensor
@@ -48,7 +49,7 @@ class Memory(Shared):
     teachers: Tensor
     """[pairs, samples, dimensions]."""
     log_means: Tensor
-    """[pairs, 2]: see `Remembered`; of student and of teacher."""
+    """[pairs, 2]: `Remembered.log_mean` of student and teacher."""
 
     def __init__(self, pairs: int, samples: int, dimensions: int, negatives: int, tau: float, seed: int):
         super().__init__()
@@ -60,7 +61,7 @@ class Memory(Shared):
         self.register_buffer("log_means", torch.zeros(pairs, 2))
 
     def drawn(self, batch_number: int) -> Tensor:
-        """int64 [negatives]: rows, each as likely, for a batch, from 0 on; a function of that and of the seed alone."""
+        """int64 [negatives]: rows drawn uniformly for a batch; they depend only on its number and the seed."""
         generator = torch.Generator().manual_seed(seed_of(self._seed, batch_number, "negatives"))
         rows = torch.randint(self._samples, (self._negatives,), generator=generator)
         return sent(rows, self.students.device)
@@ -68,15 +69,15 @@ class Memory(Shared):
     def forward(
         self, pairs: Sequence[Pair], index: Tensor, batch_number: int
     ) -> list[tuple[Tensor, Tensor, Remembered, Remembered]]:
-        """What pairs of embeddings are compared with; they are remembered for the batches to come.
+        """Add to each pair of embeddings what it is compared with, and remember the embeddings for later batches.
 
         Args:
             pairs: (student, teacher), each [batch, dimensions] of length 1.
-            index: int64 [batch], no two alike: which of the training samples they are of.
-            batch_number: of the training, from 0 on.
+            index: int64 [batch]: distinct numbers of their training samples.
+            batch_number: number of the batch in the training, from 0.
 
         Returns:
-            (student, teacher, what the student is compared with, what the teacher is compared with).
+            (student, teacher, what the student is compared with, what the teacher is compared with) per pair.
         """
         rows, found = self.drawn(batch_number), []
         for (student, teacher), students, teachers, log_means in zip(
@@ -93,7 +94,7 @@ class Memory(Shared):
     @torch.no_grad()
     def _log_mean(self, embeddings: Tensor, negatives: Tensor) -> Tensor:
         scores = embeddings @ negatives.mT / self._tau
-        of_workers = of_all_workers(scores.logsumexp((0, 1))[None])  # whose parts of a batch are of one size
+        of_workers = of_all_workers(scores.logsumexp((0, 1))[None])  # their parts of a batch are equally large
         return of_workers.logsumexp(0) - log(len(of_workers) * scores.numel())
 
     @torch.no_grad()

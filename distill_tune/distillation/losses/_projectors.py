@@ -1,8 +1,8 @@
-"""Projectors: small trained networks that bring a student's feature and a teacher's together.
+"""Projectors: small trained networks that make a student's feature comparable with a teacher's.
 
-This module imports torch, so losses import it inside `projector`. A vector meets a vector through linear layers, a map
-a map through 1x1 convolutions at the smaller of the two sizes, to which the other is averaged; where one is a vector,
-the other is averaged over its places.
+This module imports torch, so losses import it inside `projector`. Vectors go through linear layers, maps through 1x1
+convolutions at the smaller of the two sizes, to which the larger is averaged; if one is a vector, the other is averaged
+over its places.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from torch import Tensor, nn
 from distill_tune.distillation.losses._features import Shape
 
 Pair = tuple[Tensor, ...]
-"""What a loss's `compare` takes."""
+"""Arguments of a loss's `compare`."""
 
 
 class Each(nn.Module):
-    """One projector a pair."""
+    """One projector per pair."""
 
     def __init__(self, projectors: Sequence[nn.Module]):
         super().__init__()
         self.projectors = nn.ModuleList(projectors)
 
     def forward(self, students: Sequence[Tensor], teachers: Sequence[Tensor]) -> list[Pair]:
-        """Two lists of features to what is compared."""
+        """Two lists of features to a list of pairs to compare."""
         triples = zip(self.projectors, students, teachers, strict=True)
         return [projector(student, teacher) for projector, student, teacher in triples]
 
@@ -47,7 +47,7 @@ def at_places(feature: Tensor, places: tuple[int, int] | None) -> Tensor:
 
 
 class Regressor(nn.Module):
-    """The student's feature to the shape of the teacher's; FitNets' regressor where there is one layer."""
+    """Maps the student's feature to the shape of the teacher's; with one layer, this is FitNets' regressor."""
 
     def __init__(self, student: Shape, teacher: Shape, layers: int = 1):
         super().__init__()
@@ -63,30 +63,30 @@ class Regressor(nn.Module):
         return nn.Linear(inputs, outputs) if self.places is None else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, student: Tensor, teacher: Tensor) -> Pair:
-        """[batch, student channels, ...] to [batch, teacher channels, ...]; the teacher's at the same places."""
+        """The student's feature as [batch, teacher channels, ...], and the teacher's at the same places."""
         projected: Tensor = self.layers(at_places(student, self.places))
         return projected, at_places(teacher, self.places)
 
 
 class Gaussian(nn.Module):
-    """A normal distribution of each of the teacher's channels, given the student's feature."""
+    """A normal distribution for each of the teacher's channels, given the student's feature."""
 
     def __init__(self, student: Shape, teacher: Shape, variance: float, least_variance: float):
         super().__init__()
         self.mean = Regressor(student, teacher, layers=3)
         start = torch.full((teacher[0],), variance - least_variance)
-        self.raw_variance = nn.Parameter(start.expm1().log())  # which softplus makes `start`
+        self.raw_variance = nn.Parameter(start.expm1().log())  # softplus turns it into `start`
         self.least_variance = least_variance
 
     def forward(self, student: Tensor, teacher: Tensor) -> Pair:
-        """Mean [batch, channels, ...], the teacher's feature, and the variance [channels, ...]."""
+        """The mean [batch, channels, ...], the teacher's feature, and the variance [channels, ...]."""
         mean, target = self.mean(student, teacher)
         variance = nn.functional.softplus(self.raw_variance) + self.least_variance
         return mean, target, variance.view(-1, *[1] * (mean.dim() - 2))
 
 
 class Embeddings(nn.Module):
-    """Both features, flattened, as points on one sphere."""
+    """Maps both features, flattened, to points on one sphere."""
 
     def __init__(self, student: Shape, teacher: Shape, dimensions: int):
         super().__init__()
@@ -94,6 +94,6 @@ class Embeddings(nn.Module):
         self.teacher = nn.Linear(prod(teacher), dimensions)
 
     def forward(self, student: Tensor, teacher: Tensor) -> Pair:
-        """Two [batch, dimensions] of length 1."""
+        """Two embeddings [batch, dimensions] of length 1."""
         ours, theirs = self.student(student.flatten(1)), self.teacher(teacher.flatten(1))
         return nn.functional.normalize(ours, dim=1), nn.functional.normalize(theirs, dim=1)

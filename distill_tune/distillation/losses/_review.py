@@ -1,6 +1,6 @@
-"""The student's side of knowledge review: its stages, fused from the deepest up, in the shapes of the teacher's.
+"""The student's side of knowledge review: its stages, fused from the deepest up, in the teacher's shapes.
 
-This module imports torch, so `reviewkd.py` imports it inside `projector`. A vector is a map of one place.
+This module imports torch, so `reviewkd.py` imports it inside `projector`. A vector counts as a map of one place.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from distill_tune.distillation.losses._projectors import Pair, at_places, common
 
 
 def as_map(feature: Tensor) -> Tensor:
-    """[batch, channels, height, width]."""
+    """The feature as [batch, channels, height, width]."""
     return feature if feature.dim() == 4 else feature[:, :, None, None]
 
 
 class Fusion(nn.Module):
-    """Attention-based fusion of a stage with what came of the deeper ones (section 3.3, figure 4a)."""
+    """Attention-based fusion of a stage with the fused deeper stages (section 3.3, figure 4a)."""
 
     def __init__(self, inputs: int, middle: int, outputs: int, is_deepest: bool):
         super().__init__()
@@ -29,7 +29,7 @@ class Fusion(nn.Module):
         self.leave = nn.Sequential(nn.Conv2d(middle, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, stage: Tensor, deeper: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The stage as it is compared, [batch, outputs, h, w], and as it goes on, [batch, middle, h, w]."""
+        """The stage to compare, [batch, outputs, h, w], and to pass to the next fusion, [batch, middle, h, w]."""
         own = self.enter(stage)
         if self.attend is not None and deeper is not None:
             deeper = nn.functional.interpolate(deeper, size=own.shape[2:], mode="nearest")
@@ -39,7 +39,7 @@ class Fusion(nn.Module):
 
 
 class Review(nn.Module):
-    """All stages: each of the teacher's is compared with the student's same stage and all deeper ones."""
+    """Compares each of the teacher's stages with the student's same stage fused with all deeper ones."""
 
     def __init__(self, student: Sequence[Shape], teacher: Sequence[Shape], widest: int):
         super().__init__()
@@ -52,7 +52,7 @@ class Review(nn.Module):
         )
 
     def forward(self, students: Sequence[Tensor], teachers: Sequence[Tensor]) -> list[Pair]:
-        """Features of the stages, shallow to deep, to pairs of equal shape, in the same order."""
+        """Features of the stages, shallow to deep, to pairs of equal shape in the same order."""
         pairs: list[Pair] = []
         deeper: Tensor | None = None
         stages = list(zip(self.fusions, students, teachers, self.places, strict=True))

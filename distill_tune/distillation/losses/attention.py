@@ -1,4 +1,4 @@
-"""Attention transfer: the student shall look where the teacher looks.
+"""Attention transfer: the student should look where the teacher looks.
 
 Zagoruyko, Komodakis, "Paying More Attention to Attention: Improving the Performance of Convolutional Neural Networks
 via Attention Transfer", ICLR 2017, https://arxiv.org/abs/1612.03928
@@ -19,7 +19,7 @@ _TINY = 1e-12
 
 
 def attention_map(feature: Tensor) -> Tensor:
-    """[batch, places] of a map [batch, channels, height, width]: mean of squares over the channels, of length 1."""
+    """A map [batch, channels, height, width] to [batch, places]: mean square over channels, scaled to length 1."""
     energy = feature.square().mean(1).flatten(1)
     length: Tensor = energy.norm(dim=1, keepdim=True)
     return energy / length.clamp_min(_TINY)
@@ -28,24 +28,24 @@ def attention_map(feature: Tensor) -> Tensor:
 def attention_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """||attention of the student - attention of the teacher||^2, averaged over the batch: in [0, 2].
 
-    Squared, as in the authors' code; the paper's formula has the distance itself, whose gradient does not fade.
+    Squared, as in the authors' code; the paper's formula uses the distance itself, whose gradient does not vanish.
     """
     return (attention_map(student) - attention_map(teacher)).square().sum(1).mean()
 
 
 @LOSSES.register
 class Attention(FeatureLoss):
-    """scale * `attention_loss`, averaged over the stages; maps of different sizes are averaged to the smaller.
+    """scale * `attention_loss`, averaged over the stages; maps of different sizes are averaged to the smaller size.
 
-    Nothing is learned for it: channels are summed over, so their numbers may differ.
+    It has no learned parts: channels are averaged out, so their numbers may differ.
     """
 
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "maps"
     weights: ClassVar[tuple[str, ...]] = ("scale",)
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [0.1, 10.0]}}
     scale: Weight = 1.0
-    """The authors' beta of 1000, which they divide by the number of places and by 2, is 8 at 8 x 8 places: much for a
-    short training, in which where to look is learned before what is seen."""
+    """The authors' beta of 1000, which they divide by the number of places and by 2, is 8 at 8 x 8 places: a lot for a
+    short training, which then learns where to look before what it sees."""
 
     def joins(self, student: Shape, teacher: Shape) -> bool:
         """Both must be maps."""

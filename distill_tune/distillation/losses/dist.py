@@ -1,4 +1,4 @@
-"""DIST: the student's probabilities shall correlate with the teacher's, not equal them.
+"""DIST: the student's probabilities should correlate with the teacher's, not equal them.
 
 Huang, You, Wang, Qian, Xu, "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022,
 https://arxiv.org/abs/2205.10536
@@ -18,12 +18,12 @@ _TINY = 1e-8
 
 
 def pearson_distance(ours: Tensor, theirs: Tensor, dim: int) -> Tensor:
-    """1 - Pearson's correlation along `dim`, averaged: 0 for equal, 2 for opposite; 1 where one side is constant."""
+    """1 - Pearson's correlation along `dim`, averaged: 0 for equal, 2 for opposite; 1 if one side is constant."""
     return 1 - (_centred(ours, dim) * _centred(theirs, dim)).sum(dim).mean(-1)
 
 
 def _centred(values: Tensor, dim: int) -> Tensor:
-    """With mean 0 and length 1 along `dim`."""
+    """The values with mean 0 and length 1 along `dim`."""
     centred: Tensor = values - values.mean(dim, keepdim=True)
     length: Tensor = centred.norm(dim=dim, keepdim=True)
     return centred / length.clamp_min(_TINY)
@@ -33,32 +33,32 @@ def _centred(values: Tensor, dim: int) -> Tensor:
 class Dist(Loss):
     """inter_weight * (1 - correlation over classes) + intra_weight * (1 - correlation over the batch).
 
-    Both are of softmax(logits / T): the first, of each sample's row, keeps the order of the classes; the second, of
-    each class's column, that of the samples. A correlation does not depend on the scale of what is correlated, and so
-    its gradient hardly on T: there is no factor T^2, which the authors' code has.
+    Both use softmax(logits / T): the first, over each sample's row, preserves the order of the classes; the second,
+    over each class's column, that of the samples. Since a correlation does not depend on scale, its gradient hardly
+    depends on T, so the factor T^2 of the authors' code is left out.
 
-    Of several workers, each correlates the columns of its own part of the batch.
+    With several workers, each correlates the columns of its own part of the batch.
     """
 
     compares_samples: ClassVar[bool] = True
     over_lanes: ClassVar[bool] = True
-    names_classes_from: ClassVar[int] = 3  # the correlation of a column leaves open where the one class ends
+    names_classes_from: ClassVar[int] = 3  # a column's correlation does not fix the boundary between two classes
     weights: ClassVar[tuple[str, ...]] = ("inter_weight", "intra_weight")
     decisive_options: ClassVar[tuple[str, ...]] = weights
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"intra_weight": {"log": [0.5, 4.0]}}
     inter_weight: Weight = 2.0
-    """The paper's beta; of the relation between classes."""
+    """The paper's beta: weight of the relation between classes."""
     intra_weight: Weight = 2.0
-    """The paper's gamma; of the relation between samples."""
+    """The paper's gamma: weight of the relation between samples."""
 
     @property
     def needed_classes(self) -> int:
-        """Two probabilities correlate with two others by 1 or -1, whatever they are."""
+        """Three if only rows count: with two classes, rows always correlate by 1 or -1."""
         return 2 if self.intra_weight else 3
 
     @property
     def needed_samples(self) -> int:
-        """A column of two samples correlates with another by 1 or -1."""
+        """Three if only columns count: with two samples, columns always correlate by 1 or -1."""
         return 1 if self.inter_weight else 3
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Decoupled distillation: how sure the teacher is of the target, and how it ranks the others, weighed apart.
+"""Decoupled distillation: the teacher's confidence in the target and its ranking of the others, weighed separately.
 
 Zhao, Cui, Song, Qiu, Liang, "Decoupled Knowledge Distillation", CVPR 2022, https://arxiv.org/abs/2203.08679
 """
@@ -18,9 +18,9 @@ class _Decoupled(NamedTuple):
     """Log-probabilities of softened logits."""
 
     target: Tensor
-    """[..., batch, 2]: of the target, and of all other classes together."""
+    """[..., batch, 2]: the target, and all other classes together."""
     others: Tensor
-    """[..., batch, classes - 1]: of the others among themselves."""
+    """[..., batch, classes - 1]: the others among themselves."""
 
 
 def _decoupled(logits: Tensor, target_place: Tensor, other_places: Tensor) -> _Decoupled:
@@ -37,8 +37,8 @@ def decoupled_losses(
 ) -> tuple[Tensor, Tensor]:
     """T^2 * KL(teacher || student) of target against the rest (TCKD), and among the others (NCKD): means, in nats.
 
-    Soft-target distillation is TCKD + (1 - p) * NCKD, where p is the probability that the teacher gives the target: the
-    surer it is, the less of its ranking is passed on.
+    Soft-target distillation is TCKD + (1 - p) * NCKD, where p is the teacher's probability of the target: the more
+    confident the teacher, the less of its ranking is passed on.
 
     Args:
         student_logits: [batch, classes], or [lanes, batch, classes].
@@ -50,7 +50,7 @@ def decoupled_losses(
 
     target = targets[..., None]
     places = torch.arange(teacher_logits.shape[-1] - 1, device=targets.device)
-    others = places + (places >= target)  # by place: what a mask picks has a size for which the processor waits
+    others = places + (places >= target)  # indices, not a mask: the CPU would wait for the size of a mask's result
     student = _decoupled(student_logits / a_row(temperature), target, others)
     teacher = _decoupled(teacher_logits / a_row(temperature), target, others)
     scale = temperature**2 / targets.shape[-1]
@@ -62,7 +62,7 @@ def decoupled_losses(
 class Dkd(Loss):
     """target_weight * TCKD + non_target_weight * NCKD; see `decoupled_losses`.
 
-    The target is the label. Where the student may not know it, and for mixed inputs, which have two, it is the class
+    The target is the label. If that is hidden from the student, or the inputs are mixed and have two, it is the class
     that the teacher finds likeliest: the teacher knows the sample, and the decomposition holds for any class.
     """
 
@@ -73,15 +73,15 @@ class Dkd(Loss):
     target_weight: Weight = 1.0
     """The paper's alpha."""
     non_target_weight: Weight = 1.0
-    """The paper's beta; it chose between 0.5 and 8, the larger the surer the teacher."""
+    """The paper's beta, chosen between 0.5 and 8; larger for more confident teachers."""
 
     @property
     def needed_classes(self) -> int:
-        """Three where only the other classes count: of two there is one other, which has nothing to be ranked among."""
+        """Three if only the other classes count: of two, the single other has nothing to rank against."""
         return 2 if self.target_weight else 3
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
-        """The term without any label."""
+        """The term without labels."""
         return self.soft_with_labels(student_logits, teacher_logits, temperature, None)
 
     def soft_with_labels(

@@ -8,7 +8,7 @@ from distill_tune.registry import LOSSES
 
 @LOSSES.register
 class Labels(Loss):
-    """The labels' term alone; `soft_weight` counts as 0."""
+    """Only the labels' term; `soft_weight` counts as 0."""
 
     uses_teacher: ClassVar[bool] = False
     over_lanes: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Logit standardization: soft targets of z-scores, so that the student need not reach the teacher's range of logits.
+"""Logit standardization: soft targets of z-scores, so that the student need not match the teacher's range of logits.
 
 Sun, Ren, Li, Wang, Cao, "Logit Standardization in Knowledge Distillation", CVPR 2024, https://arxiv.org/abs/2403.01427
 """
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LEAST_DEVIATION = 1e-4
-"""Logits that are closer together count as equal: the gradient grows with the inverse of their deviation."""
+"""Logits with a smaller deviation count as equal, since the gradient grows with its inverse."""
 
 
 def standardized(logits: Tensor) -> Tensor:
-    """Each sample's logits, [batch, classes], less their mean and divided by their standard deviation."""
+    """Each sample's logits, [batch, classes], minus their mean and divided by their standard deviation."""
     deviation = logits.std(-1, correction=0, keepdim=True)
     return (logits - logits.mean(-1, keepdim=True)) / deviation.clamp_min(_LEAST_DEVIATION)
 
 
 @LOSSES.register
 class LogitStandardization(Loss):
-    """tau^2 * KL(teacher || student) of softmax(z / tau), where z = (logits - mean) / deviation of each sample.
+    """tau^2 * KL(teacher || student) of softmax(z / tau), where z = (logits - mean) / deviation per sample.
 
-    Each sample's temperature is tau times the deviation of its logits; `loss.temperature` would be divided out again.
+    Each sample's temperature is tau times the deviation of its logits; `loss.temperature` would cancel out.
     """
 
     uses_temperature: ClassVar[bool] = False
     over_lanes: ClassVar[bool] = True
-    fewest_classes: ClassVar[int] = 3  # the z-scores of two numbers are 1 and -1, whatever these are
+    fewest_classes: ClassVar[int] = 3  # the z-scores of any two numbers are 1 and -1
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"base_temperature": {"log": [1.0, 6.0]}}
     base_temperature: Temperature = 2.0
-    """tau: z-scores have deviation 1, whatever the network, so good values lie near 2 (the paper's)."""
+    """tau: z-scores have deviation 1 for any network, so good values lie near 2 (the paper's)."""
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """See the class; `temperature` is not used."""

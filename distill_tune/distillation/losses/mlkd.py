@@ -1,4 +1,4 @@
-"""Multi-level logit distillation: soft targets, likeness of samples and likeness of classes, at several temperatures.
+"""Multi-level logit distillation: soft targets, and similarities of samples and of classes, at several temperatures.
 
 Jin, Wang, Lin, "Multi-Level Logit Distillation", CVPR 2023,
 https://openaccess.thecvf.com/content/CVPR2023/html/Jin_Multi-Level_Logit_Distillation_CVPR_2023_paper.html
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PAPERS_BATCH = 64
-"""The paper sums over its batch of 64; means times that make its weights good for every size of batch."""
+"""The paper sums over its batch of 64; means multiplied by that make its weights valid for any batch size."""
 
 
 def batch_level_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """64 * the mean, over all pairs of samples, of (<p_i, p_j> of the student less that of the teacher)^2.
+    """64 * the mean over all pairs of samples of (<p_i, p_j> of the student minus that of the teacher)^2.
 
-    Both are probabilities, [batch, classes]. It is the paper's ||P P' - Q Q'||^2 / B at B = 64.
+    Both inputs are probabilities, [batch, classes]. This is the paper's ||P P' - Q Q'||^2 / B at B = 64.
     """
     return (student @ student.mT - teacher @ teacher.mT).square().mean((-2, -1)) * _PAPERS_BATCH
 
 
 def class_level_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """64^2 / classes * the sum, over pairs of classes, of (mean of p_k p_l of the student less that of the teacher)^2.
+    """64^2 / classes * the sum over pairs of classes of (mean of p_k p_l of the student minus that of the teacher)^2.
 
-    Both are probabilities, [batch, classes]. It is the paper's ||P' P - Q' Q||^2 / classes at B = 64.
+    Both inputs are probabilities, [batch, classes]. This is the paper's ||P' P - Q' Q||^2 / classes at B = 64.
     """
     batch, classes = student.shape[-2:]
     difference = (student.mT @ student - teacher.mT @ teacher) / batch
@@ -42,10 +42,10 @@ def class_level_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 @LOSSES.register
 class Mlkd(Loss):
-    """The three levels, weighed, averaged over `temperatures`: T^2 * KL a sample, then pairs of samples, of classes.
+    """Weighted sum of T^2 * KL per sample, `batch_level_loss` and `class_level_loss`, averaged over `temperatures`.
 
-    The paper's two augmentations of each image and its mask of unsure samples are left out: a view is drawn by
-    `[augmentation]`. Of several workers, each compares the samples of its own part of the batch.
+    The paper's two augmentations per image and its mask of unsure samples are omitted: views are drawn by
+    `[augmentation]`. With several workers, each compares the samples of its own part of the batch.
     """
 
     uses_temperature: ClassVar[bool] = False
@@ -57,11 +57,11 @@ class Mlkd(Loss):
         "class_weight": {"log": [0.01, 1.0]},
     }
     temperatures: list[Temperature] = Field([2.0, 3.0, 4.0, 5.0, 6.0], min_length=1, max_length=16)
-    """All of them at once, in place of `loss.temperature`."""
+    """Used all at once, in place of `loss.temperature`."""
     instance_weight: Weight = 1.0
     batch_weight: Weight = 1.0
     class_weight: Weight = 0.1
-    """1 is the paper's, which trains twice as long as others and outweighs the labels in a short training."""
+    """The paper, which trains twice as long as others, uses 1; that outweighs the labels in a short training."""
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """See the class; `temperature` is not used."""

@@ -1,6 +1,6 @@
-"""Logit regression: the student's logits shall equal the teacher's, without any softmax.
+"""Logit regression: match the teacher's logits directly, without a softmax.
 
-Ba, Caruana, "Do Deep Nets Really Need to be Deep?", NeurIPS 2014, https://arxiv.org/abs/1312.6184. Against the
+Ba, Caruana, "Do Deep Nets Really Need to be Deep?", NeurIPS 2014, https://arxiv.org/abs/1312.6184. Compared with the
 Kullback-Leibler divergence: Kim, Oh, Kim, Cho, Yun, "Comparing Kullback-Leibler Divergence and Mean Squared Error Loss
 in Knowledge Distillation", IJCAI 2021, https://arxiv.org/abs/2105.08919
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class MseLogits(Loss):
     """Half the squared difference of the logits, averaged over classes and batch.
 
-    So scaled, it is what `soft_targets` comes to at a high temperature, where each sample's logits have mean 0 (Hinton
+    With this scale it is the limit of `soft_targets` at a high temperature if each sample's logits have mean 0 (Hinton
     et al. 2015, section 2.1).
     """
 

@@ -1,4 +1,4 @@
-"""Probabilistic knowledge transfer: how likely each sample picks each other as its neighbour, as the teacher has it.
+"""Probabilistic knowledge transfer: match the teacher's probability that a sample picks another as its neighbour.
 
 Passalis, Tefas, "Learning Deep Representations with Probabilistic Knowledge Transfer", ECCV 2018,
 https://arxiv.org/abs/1803.10837
@@ -19,7 +19,7 @@ _TINY = 1e-7
 
 
 def neighbour_probabilities(features: Tensor) -> Tensor:
-    """[batch, batch]: row i says how likely sample i picks each other one, by (cosine + 1) / 2; never itself."""
+    """[batch, batch]: row i has the probabilities that sample i picks each other, by (cosine + 1) / 2; never itself."""
     rows = features.flatten(1)
     lengths: Tensor = rows.norm(dim=1, keepdim=True)
     directions = rows / lengths.clamp_min(_TINY)
@@ -39,16 +39,16 @@ def pkt_loss(student: Tensor, teacher: Tensor) -> Tensor:
 class Pkt(FeatureLoss):
     """scale * `pkt_loss`.
 
-    Nothing is learned for it: only cosines are compared, so numbers of channels may differ. Of several workers, each
+    It has no learned parts: only cosines are compared, so numbers of channels may differ. With several workers, each
     compares the samples of its own part of the batch.
     """
 
     compares_samples: ClassVar[bool] = True
-    fewest_samples: ClassVar[int] = 3  # of two, each is the other's one neighbour
+    fewest_samples: ClassVar[int] = 3  # with two, each is the other's only neighbour
     weights: ClassVar[tuple[str, ...]] = ("scale",)
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [10.0, 1000.0]}}
     scale: Weight = 100.0
-    """Cosines differ little, and so the divergence is small."""
+    """Large, because cosines differ little, so the divergence is small."""
 
     def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
         """See `pkt_loss`."""

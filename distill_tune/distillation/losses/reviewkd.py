@@ -23,7 +23,8 @@ _WIDEST = 512
 def hierarchical_context_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean squared difference of two maps, and of their averages at 4 x 4, 2 x 2 and 1 x 1 places.
 
-    Each level counts half of the one before it, in shares of 1; a level that is no smaller than the map is left out.
+    Each level has half the weight of the one before, and the weights sum to 1; levels no smaller than the map are
+    skipped.
     """
     from torch.nn.functional import adaptive_avg_pool2d, mse_loss
 
@@ -40,13 +41,13 @@ def hierarchical_context_loss(student: Tensor, teacher: Tensor) -> Tensor:
 class ReviewKD(FeatureLoss):
     """scale * `hierarchical_context_loss`, averaged over the stages of the teacher; the paper sums over them.
 
-    The student's stages are fused from the deepest up, by attention that is learned (`_review.py`).
+    The student's stages are fused from the deepest up by learned attention (`_review.py`).
     """
 
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "stages"
     weights: ClassVar[tuple[str, ...]] = ("scale",)
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [0.1, 10.0]}}
-    fewest_samples: ClassVar[int] = 2  # its batch normalisation has a variance of no fewer
+    fewest_samples: ClassVar[int] = 2  # batch normalisation needs two for a variance
     scale: Weight = 1.0
 
     def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module:

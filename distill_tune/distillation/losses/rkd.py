@@ -1,4 +1,4 @@
-"""Relational distillation: distances between samples, and angles between three of them, as the teacher has them.
+"""Relational distillation: match the teacher's distances between samples, and its angles between triples of them.
 
 Park, Kim, Lu, Cho, "Relational Knowledge Distillation", CVPR 2019, https://arxiv.org/abs/1904.05068
 """
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _TINY = 1e-6
-"""Samples that are closer have no direction from one to the other."""
+"""Two samples closer than this have no direction between them."""
 
 
 def distances(rows: Tensor) -> Tensor:
-    """[batch, batch]: Euclidean, in units of their mean over pairs that differ."""
+    """[batch, batch]: Euclidean distances, divided by their mean over pairs that differ."""
     import torch
 
     found = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
@@ -30,7 +30,7 @@ def distances(rows: Tensor) -> Tensor:
 
 
 def angles(rows: Tensor) -> Tensor:
-    """[batch, batch, batch]: the cosine of the angle at the first sample between the ways to the two others."""
+    """[batch, batch, batch]: cosine of the angle at the first sample between the directions to the two others."""
     ways = rows[None] - rows[:, None]
     lengths: Tensor = ways.norm(dim=-1, keepdim=True)
     directions = ways / lengths.where(lengths > _TINY, 1)
@@ -41,29 +41,28 @@ def angles(rows: Tensor) -> Tensor:
 class Rkd(FeatureLoss):
     """distance_weight * huber(distances) + angle_weight * huber(angles), each averaged over all pairs and triples.
 
-    huber(x) of the difference between student and teacher is x^2 / 2 up to 1 and |x| - 1/2 beyond. The paper takes
-    features, below a last layer that is free: there the weights count a hundredfold, near the paper's 25 and 50.
-    Relations of logits do not say which class is which, so they are small, and the labels' term is heard. Of several
-    workers, each compares the samples of its own part.
+    huber(x) of the difference between student and teacher is x^2 / 2 up to 1 and |x| - 1/2 beyond. The paper uses
+    features, which leave the last layer free; on features the weights count a hundredfold, near the paper's 25 and 50.
+    Relations between logits do not identify the classes, so there the weights are small, to let the labels' term count.
+    With several workers, each compares the samples of its own part.
     """
 
     compares_samples: ClassVar[bool] = True
-    fewest_samples: ClassVar[int] = 3  # two have one distance, which is their mean, and no angle
+    fewest_samples: ClassVar[int] = 3  # two have a single distance, which equals its mean, and no angle
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"angle_weight": {"log": [0.05, 1.0]}}
     weights: ClassVar[tuple[str, ...]] = ("distance_weight", "angle_weight")
     decisive_options: ClassVar[tuple[str, ...]] = (*FeatureLoss.decisive_options, "on")
     on: Literal["logits", "features"] = "logits"
-    """What of the samples is compared."""
+    """Which outputs are compared."""
     distance_weight: Weight = 0.2
     angle_weight: Weight = 0.4
-    """Twice the other, as in the paper."""
+    """Twice `distance_weight`, as in the paper."""
     angle_samples: Annotated[int, Field(ge=3, le=512)] = 32
-    """Angles are taken among the first so many samples of a batch, which is in random order: there are cubically many.
-    """
+    """Angles are taken among this many samples, the first of the shuffled batch: their number grows cubically."""
 
     @property
     def reads_features(self) -> bool:
-        """Where it is told to."""
+        """True if `on` is "features"."""
         return self.on == "features"
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
     """T^2 * KL(teacher || student) at `temperature`, averaged over the batch, in nats.
 
-    The factor T^2 keeps the gradient's size while the temperature is searched (section 2 of the paper); without it a
-    hotter trial would also be a slower one.
+    The factor T^2 keeps the gradient's size constant while the temperature is searched (section 2 of the paper);
+    without it, a trial with a higher temperature would also learn more slowly.
 
     Args:
         student_logits: [batch, classes], or [lanes, batch, classes].

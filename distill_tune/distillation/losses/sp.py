@@ -1,4 +1,4 @@
-"""Similarity preserving: samples that are alike to the teacher shall be alike to the student, whatever the logits are.
+"""Similarity preserving: samples that are similar to the teacher should be similar to the student.
 
 Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, https://arxiv.org/abs/1907.09682
 """
@@ -18,7 +18,7 @@ _TINY = 1e-8
 
 
 def similarities(rows: Tensor) -> Tensor:
-    """[batch, batch]: products of all pairs of samples' logits or features, each row divided by its length."""
+    """[batch, batch]: dot products of all pairs of samples' logits or features, each row divided by its length."""
     products = rows.flatten(1) @ rows.flatten(1).mT
     lengths: Tensor = products.norm(dim=1, keepdim=True)
     return products / lengths.clamp_min(_TINY)
@@ -27,17 +27,18 @@ def similarities(rows: Tensor) -> Tensor:
 def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """||G_student - G_teacher||^2 / batch, where G are the `similarities`: between 0 and 4.
 
-    The paper divides by batch^2, which makes the term's size depend on that of the batch.
+    The paper divides by batch^2, which makes the term depend on the batch size.
     """
     return (similarities(student) - similarities(teacher)).square().sum() / len(student)
 
 
 @LOSSES.register
 class Sp(FeatureLoss):
-    """scale * `sp_loss`, of logits or of features.
+    """scale * `sp_loss` of logits or features.
 
-    The paper takes features, below a last layer that is free; there the weight is a hundred times as large: 10, where
-    the paper's 3000 / batch is 23 at batches of 128. Of several workers, each compares the samples of its own part.
+    The paper uses features, which leave the last layer free; on features the weight counts a hundredfold: 10 by
+    default, while the paper's 3000 / batch is 23 at a batch size of 128. With several workers, each compares the
+    samples of its own part.
     """
 
     compares_samples: ClassVar[bool] = True
@@ -46,13 +47,13 @@ class Sp(FeatureLoss):
     decisive_options: ClassVar[tuple[str, ...]] = (*FeatureLoss.decisive_options, "on")
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"scale": {"log": [0.01, 1.0]}}
     on: Literal["logits", "features"] = "logits"
-    """What of the samples is compared."""
+    """Which outputs are compared."""
     scale: Weight = 0.1
-    """Small, since likeness does not say which class is which: the labels must be heard, at a weight of 0.1 too."""
+    """Small, since similarity does not identify the classes: the labels must still count at a weight of 0.1."""
 
     @property
     def reads_features(self) -> bool:
-        """Where it is told to."""
+        """True if `on` is "features"."""
         return self.on == "features"
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:

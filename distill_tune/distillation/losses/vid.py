@@ -1,4 +1,4 @@
-"""Variational information distillation: the student shall know all of the teacher's feature that it can.
+"""Variational information distillation: maximise the mutual information of student and teacher features.
 
 Ahn, Hu, Damianou, Lawrence, Dai, "Variational Information Distillation for Knowledge Transfer", CVPR 2019,
 https://arxiv.org/abs/1904.05835
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 _VARIANCE = 5.0
 _LEAST_VARIANCE = 1e-5
-"""A channel's variance at the start, and its least at any time: as in the usual implementation."""
+"""A channel's initial variance and its lower bound, as in the usual implementation."""
 
 
 def vid_loss(mean: Tensor, teacher: Tensor, variance: Tensor) -> Tensor:
-    """1/2 * (log variance + (teacher - mean)^2 / variance), averaged over all numbers of all samples.
+    """1/2 * (log variance + (teacher - mean)^2 / variance), averaged over all elements of all samples.
 
-    It is -log q(teacher | student) but for a constant, the bound of the two features' mutual information (equation 5),
-    and negative where the teacher is foretold well. `variance` is a number a channel.
+    Up to a constant it is -log q(teacher | student), the bound on the two features' mutual information (equation 5);
+    it is negative if the teacher is predicted well. `variance` is one number per channel.
     """
     return ((teacher - mean).square() / variance + variance.log()).mean() / 2
 
@@ -35,8 +35,8 @@ def vid_loss(mean: Tensor, teacher: Tensor, variance: Tensor) -> Tensor:
 class Vid(FeatureLoss):
     """scale * `vid_loss`, averaged over the stages.
 
-    q is normal; its mean is the student's feature through three layers (1x1 convolutions for maps), its variance a
-    number for each of the teacher's channels. Both are learned with the student.
+    q is normal; its mean is the student's feature passed through three layers (1x1 convolutions for maps), its variance
+    one number per teacher channel. Both are learned with the student.
     """
 
     takes: ClassVar[Literal["last", "stage", "stages", "maps"]] = "stages"
@@ -45,7 +45,7 @@ class Vid(FeatureLoss):
     scale: Weight = 1.0
 
     def projector(self, student: Sequence[Shape], teacher: Sequence[Shape]) -> nn.Module:
-        """A normal distribution a pair."""
+        """One normal distribution per pair."""
         from distill_tune.distillation.losses._projectors import Each, Gaussian
 
         pairs = zip(student, teacher, strict=True)

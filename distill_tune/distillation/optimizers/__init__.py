@@ -1,4 +1,4 @@
-"""Optimizers, one a file; a file's name is its name in `optim.kind`."""
+"""Optimizers, one per file; the file name is the value of `optim.kind`."""
 
 from distill_tune.distillation.optimizers._base import LaneStep, OptimizerKind, optimizer_of, weight_groups
 

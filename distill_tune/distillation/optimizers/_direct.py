@@ -1,8 +1,8 @@
-"""PyTorch's fused kernels without what `torch.optim` does around them at each step: the same numbers, to the bit.
+"""PyTorch's fused kernels without the per-step overhead of `torch.optim`; results are bit-identical.
 
-For a student of some thousand parameters `Optimizer.step` takes eight times as long as the kernel that it calls
-(44 and 5 us for an MLP of six tensors), a tenth of the whole training step; and its first use loads TorchDynamo, which
-takes each worker most of a second.
+For a student of a few thousand parameters, `Optimizer.step` takes eight times as long as the kernel it calls (44 vs.
+5 us for an MLP of six tensors), a tenth of the whole training step. Its first use also loads TorchDynamo, which takes
+each worker most of a second.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from torch import Tensor
 
 
 class Optimizer(Protocol):
-    """What the loop needs of an optimizer; every `torch.optim.Optimizer` is one."""
+    """What the training loop needs of an optimizer; every `torch.optim.Optimizer` satisfies it."""
 
     param_groups: list[dict[str, Any]]
 
     def step(self) -> Any:
-        """Change the weights by their gradients."""
+        """Update the weights from their gradients."""
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Change further weights, `params`, with the settings of the others where the group has none of its own."""
+        """Also update the weights `params`; settings that the group lacks are those of the others."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` takes."""
+        """State for `load_state_dict`."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
 
 
 Tensors = list[Tensor]
 Update = Callable[[dict[str, Any], Tensors, Tensors, list[Tensors], Tensors], None]
-"""Given a group, its weights, their gradients, so many running tensors for each, and the counts of the steps before
-this one: changes all but the gradients in place."""
+"""Takes a group, its weights, their gradients, lists of running tensors (one per weight), and counts of the previous
+steps; updates all but the gradients in place."""
 
 
 class _State(NamedTuple):
-    """What is remembered of one group."""
+    """State of one group."""
 
     memories: list[Tensors]
     steps: Tensors
@@ -53,7 +53,7 @@ class _State(NamedTuple):
 
 
 class DirectOptimizer:
-    """Groups of weights, each with its `lr`, its `weight_decay` and so many running tensors a weight.
+    """Groups of weights, each with its `lr` and `weight_decay`, and `memories` running tensors per weight.
 
     A group without an `lr` gets `learning_rate`.
     """
@@ -66,13 +66,13 @@ class DirectOptimizer:
             self.add_param_group(group)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Change further weights, with their own `weight_decay` and, unless they have one, the same rate."""
+        """Also update these weights, with their own `weight_decay` and, unless they have one, the same rate."""
         self.param_groups.append({"lr": self._learning_rate, **param_group})
         memories = [[torch.zeros_like(p) for p in param_group["params"]] for _ in range(self._memories)]
         self._states.append(_State(memories, [torch.zeros((), device=p.device) for p in param_group["params"]]))
 
     def running(self, parameter: Tensor) -> tuple[Tensors, Tensor]:
-        """What is kept of a weight: its running tensors, and the count of its steps."""
+        """State of a weight: its running tensors, and its step count."""
         for group, (memories, steps) in zip(self.param_groups, self._states, strict=True):
             for place, each in enumerate(group["params"]):
                 if each is parameter:
@@ -81,28 +81,28 @@ class DirectOptimizer:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Change all weights that have a gradient."""
+        """Update all weights that have a gradient."""
         for group, (memories, steps) in zip(self.param_groups, self._states, strict=True):
             params: Tensors = group["params"]
             grads = [p.grad for p in params if p.grad is not None]
-            if len(grads) < len(params):  # a part of the student that this loss does not reach
+            if len(grads) < len(params):  # the loss does not reach some part of the student
                 reached = [p.grad is not None for p in params]
                 params, steps, *memories = (list(compress(column, reached)) for column in (params, steps, *memories))
             if params:
                 self._update(group, params, grads, memories, steps)
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Running tensors and counts of steps; rates belong to the configuration."""
+        """Running tensors and step counts; rates belong to the configuration."""
         return {"groups": [state._asdict() for state in self._states]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         for own, kept in zip(self._states, state_dict["groups"], strict=True):
             for one, other in zip(own.tensors(), _State(**kept).tensors(), strict=True):
                 one.copy_(other)

@@ -23,7 +23,7 @@ _EPS = 1e-8
 
 @OPTIMIZERS.register
 class AdamW(OptimizerKind):
-    """PyTorch's fused AdamW (`torch.optim.AdamW`, to the bit)."""
+    """PyTorch's fused AdamW, bit-identical to `torch.optim.AdamW`."""
 
     over_lanes: ClassVar[bool] = True
     beta1: float = Field(0.9, ge=0, lt=1)
@@ -69,5 +69,5 @@ class AdamW(OptimizerKind):
 
 
 def _share_seen(beta: float, number: Tensor) -> Tensor:
-    """1 - beta^number, to the last digits: after few steps the power is nearly 1."""
+    """1 - beta^number, via `expm1` to keep precision in the first steps, when the power is nearly 1."""
     return (number * (log(beta) if beta else -inf)).expm1_().neg_()

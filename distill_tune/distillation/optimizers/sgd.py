@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @OPTIMIZERS.register
 class Sgd(OptimizerKind):
-    """PyTorch's fused SGD (`torch.optim.SGD`, to the bit)."""
+    """PyTorch's fused SGD, bit-identical to `torch.optim.SGD`."""
 
     over_lanes: ClassVar[bool] = True
     momentum: float = Field(0.9, ge=0, lt=1)
@@ -45,11 +45,11 @@ class Sgd(OptimizerKind):
             weight_decay=group["weight_decay"],
             nesterov=self.nesterov and self.momentum > 0,
             maximize=False,
-            is_first_step=False,  # a running tensor that begins at zero gives the same
+            is_first_step=False,  # a running tensor that starts at zero gives the same result
         )
 
     def step_lanes(self, step: LaneStep) -> None:
-        """PyTorch's form: the decay is a part of the gradient, and the rate a factor on the velocity."""
+        """PyTorch's form: the decay is part of the gradient, and the rate scales the velocity."""
         move = step.gradients.addcmul_(step.decay, step.weights)
         if self.momentum:
             velocity = step.memories[0].mul_(self.momentum).add_(move)

@@ -1,1 +1,1 @@
-"""Teacher sources, one a file; a file's name is the source's name in `teacher.source`."""
+"""Teacher sources, one per file; the file name is the value of `teacher.source`."""

@@ -1,6 +1,6 @@
-"""Several teachers: each is prepared and runs once, and trials mix their logits; see `teachers/mixing.py`.
+"""Several teachers: each is prepared and run once, and trials mix their logits; see `teachers/mixing.py`.
 
-What is mixed may be searched: `weights`, and who takes part (`use`), which makes the choice of a teacher a dimension.
+The mix may be searched: `weights`, and the members in `use`, which makes the choice of teacher a search dimension.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from distill_tune.teachers.mixing import Mix
 
 _OF_THE_WHOLE = ("mode", "views", "keep")
-"""Keys of `[teacher]` that no member can have for itself."""
+"""Keys of `[teacher]` that members cannot set individually."""
 
 
 @TEACHERS.register
 class Ensemble(Teacher):
-    """`[teacher.ensemble.members.NAME]`, one or more: each a `[teacher]` of its own."""
+    """`[teacher.ensemble.members.NAME]`, one or more: each has the keys of a `[teacher]` section."""
 
     ignores: ClassVar[tuple[str, ...]] = ("path", "family", "trust")
     members: dict[str, Any] = Field(min_length=1)
-    """Name to the keys and tables of its `[teacher]`."""
+    """Each member's `[teacher]` keys and tables, by name."""
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    """A member's weight; one that is not named has 1. Each may be a range."""
+    """Weight of each member, 1 if not named. Each may be a range."""
     use: str | list[str] | None = None
-    """The members that take part, a name or a list of names; may be a choice. None: all."""
+    """Name or list of names of the members that take part; may be a choice. None: all."""
     average: Literal["logits", "probabilities"] = "logits"
 
     @model_validator(mode="after")
@@ -52,17 +52,17 @@ class Ensemble(Teacher):
 
     @property
     def used(self) -> list[str]:
-        """The names of those that take part."""
+        """The names of the members that take part."""
         if self.use is None:
             return list(self.members)
         return [self.use] if isinstance(self.use, str) else self.use
 
     def member_configs(self) -> dict[str, TeacherConfig]:
-        """Name to its section."""
+        """The section of each member, by name."""
         return {name: _section(table) for name, table in self.members.items()}
 
     def mix(self) -> Mix:
-        """How a trial mixes them."""
+        """How a trial mixes the members."""
         from distill_tune.teachers.mixing import Mix
 
         weights = {name: self.weights.get(name, 1.0) for name in self.used}
@@ -70,13 +70,13 @@ class Ensemble(Teacher):
         return Mix({name: weight / total for name, weight in weights.items()}, self.average)
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The identities of all members; what is kept is kept by those of each, which is a teacher of its own."""
+        """The identities of all members; outputs are cached per member, by its own identity."""
         members = self.member_configs()
         told = [f"{name} {each.source} {Teacher.of(each).identity(each, data_spec)}" for name, each in members.items()]
         return hashlib.sha256(" ".join(told).encode()).hexdigest()
 
     def _refuse_twins(self) -> None:
-        """Equal members would be one teacher, whose share `weights` says."""
+        """Refuse equal members: they would be one teacher, whose share `weights` sets."""
         told = {name: member.model_dump() for name, member in self.member_configs().items()}
         for one, other in combinations(told, 2):
             if told[one] == told[other]:

@@ -1,7 +1,7 @@
-"""A teacher of Hugging Face's transformers (https://github.com/huggingface/transformers): an image classifier's folder.
+"""A teacher from Hugging Face's transformers (https://github.com/huggingface/transformers): a classifier's folder.
 
-Weights are read as safetensors alone, and no code of the folder runs: `trust_remote_code` is off, whatever
-`teacher.trust` says.
+Weights are read only as safetensors, and no code from the folder runs: `trust_remote_code` is off, whatever
+`teacher.trust` says. The model must classify images.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _FORMAT = 2
-"""Raised when the logits of the same folder are other numbers."""
+"""Increased when the same folder comes to give different logits."""
 
 
 @TEACHERS.register
@@ -42,13 +42,13 @@ class HuggingFace(NetworkTeacher):
         return f"{_FORMAT} {sha256_of(*_folder(config).files())} {self.model_dump_json()} {version}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
-        """Open the model, put its resize and normalisation in front and its labels in order, and try two samples."""
+        """Open the model, put its resize and normalisation in front, reorder its labels, and try two samples."""
         if len(data_spec.input_shape) != 3:
             raise TeacherError(
                 "teacher.source: Hugging Face's image classifiers read images, but the data are rows of a table."
             )
         transformers, folder = _transformers(), _folder(config)
-        folder.files()  # refused before transformers looks for others
+        folder.files()  # refused before transformers looks for other files
         model = _opened(transformers, folder)
         _check_classes(model, folder, data_spec)
         return self._prepared(model, folder, data_spec, context)
@@ -83,7 +83,7 @@ def _folder(config: TeacherConfig) -> PretrainedFolder:
 
 
 def _opened(transformers: Any, folder: PretrainedFolder) -> Any:
-    """The model, float32, with all of its weights."""
+    """The model in float32, with all of its weights."""
     import torch
 
     try:
@@ -94,10 +94,10 @@ def _opened(transformers: Any, folder: PretrainedFolder) -> Any:
                 use_safetensors=True,
                 local_files_only=True,
                 dtype=torch.float32,
-                ignore_mismatched_sizes=True,  # they are in the report
+                ignore_mismatched_sizes=True,  # they are listed in the report
                 output_loading_info=True,
             )
-    except Exception as error:  # of transformers, safetensors, or a file
+    except Exception as error:  # from transformers, safetensors, or a file
         raise TeacherError(
             f"teacher.path: transformers {transformers.__version__} makes no image classifier of {folder.path!r} "
             f"({one_line(error)})."
@@ -107,7 +107,7 @@ def _opened(transformers: Any, folder: PretrainedFolder) -> Any:
 
 
 def _check_whole(model: Any, report: dict[str, Any], folder: PretrainedFolder) -> None:
-    """What the folder lacks, transformers draws at random."""
+    """Refuse a folder without all of the weights: transformers would initialise missing ones at random."""
     lacking = sorted({*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])})
     if not lacking:
         return
@@ -132,19 +132,19 @@ def _check_classes(model: Any, folder: PretrainedFolder, data_spec: DataSpec) ->
 
 
 def _labels(model: Any) -> list[str]:
-    """The model's names of its classes, in the order of its logits."""
+    """The model's class names, in the order of its logits."""
     return [str(name) for _, name in sorted(model.config.id2label.items())]
 
 
 def _order(labels: list[str], classes: tuple[str, ...]) -> list[int]:
-    """For each of the data's classes the place of its logit; as they are where the names are others."""
+    """For each of the data's classes, the index of its logit; the model's own order if the names differ."""
     if sorted(labels) != sorted(classes):
         return list(range(len(classes)))
     return [labels.index(name) for name in classes]
 
 
 def _told(data_spec: DataSpec, network: Any, order: list[int], labels: list[str]) -> Iterator[str]:
-    """What is done to images and logits, where anything is."""
+    """Lines about what is done to images and logits."""
     wanted = (network.channels, *(network.size or data_spec.input_shape[1:]))
     if wanted != data_spec.input_shape:
         given, read = ("x".join(map(str, shape)) for shape in (data_spec.input_shape, wanted))
@@ -160,7 +160,7 @@ def _told(data_spec: DataSpec, network: Any, order: list[int], labels: list[str]
 
 @contextmanager
 def _quiet(transformers: Any) -> Iterator[None]:
-    """Without bars and reports of transformers: what matters of them is an error here."""
+    """Silence transformers' progress bars and reports: what matters in them is raised as an error here."""
     logging = transformers.utils.logging
     verbosity, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -1,6 +1,6 @@
-"""A Keras teacher: a whole model in a .h5 or .keras file, read through Keras 3 on its torch backend.
+"""A Keras teacher: a whole model in a .h5 or .keras file, read by Keras 3 on its torch backend.
 
-No code of the file runs (Keras' `safe_mode`), unless `teacher.trust` allows it.
+No code from the file runs (Keras' `safe_mode`), unless `teacher.trust` allows it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 _FORMAT = 3
-"""Raised when the logits of the same file are other numbers."""
+"""Increased when the same file comes to give different logits."""
 
 
 @TEACHERS.register
@@ -32,10 +32,10 @@ class Keras(NetworkTeacher):
     needs: ClassVar[tuple[str, ...]] = ("path",)
     layers_by_family: ClassVar[bool] = True
     custom_objects: dict[str, str] = Field(default_factory=dict)
-    """Name of a layer in the file to the dotted path of its class, which is the user's own."""
+    """Name of a custom layer in the file to the dotted path of its class."""
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The file's checksum, the options, the source of the user's own layers, and Keras' version."""
+        """The file's checksum, the options, the source code of custom layers, and Keras' version."""
         from distill_tune.checksum import sha256_of
         from distill_tune.teachers._keras import import_keras
 
@@ -44,9 +44,9 @@ class Keras(NetworkTeacher):
         return f"{_FORMAT} {told} {version}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
-        """Open the model, take its softmax off, arrange its inputs, and try two samples.
+        """Open the model, remove its softmax, arrange its inputs, and try two samples.
 
-        Where `teacher.family` says what it is built like, the network is that family's, with the model's weights.
+        If `teacher.family` names the model's architecture, the network is of that family, with the model's weights.
         """
         from distill_tune.teachers._keras import KerasFile, KerasNetwork
 

@@ -1,4 +1,4 @@
-"""A teacher of which there are only logits: a NumPy or Parquet file with one row for each row of the data source."""
+"""A teacher given only by its logits: a NumPy or Parquet file with one row per row of the data source."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Logits(Teacher):
     """Reads raw logits; the teacher itself is never loaded.
 
-    An .npz holds one array, or one that is called `logits`. A Parquet file holds a column a class, in the order of the
-    data's classes or under their names.
+    An .npz must hold a single array, or one called `logits`. A Parquet file holds one column per class, in the order of
+    the data's classes or under their names.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
@@ -30,7 +30,7 @@ class Logits(Teacher):
     has_network: ClassVar[bool] = False
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The file's checksum; its shape and values are checked here too, before anything is written."""
+        """The file's checksum; its shape and values are also checked here, before anything is written."""
         from distill_tune.checksum import sha256_of
         from distill_tune.teachers.logits_table import checked_logits
 
@@ -39,7 +39,7 @@ class Logits(Teacher):
         return sha256_of(path)
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
-        """The file's rows, in the order of the data source's rows; `identity` has looked at them."""
+        """The file's rows, in the order of the data source's rows; `identity` has checked them."""
         import numpy as np
 
         path = existing_file(config)
@@ -107,7 +107,7 @@ def _read_parquet(path: Path, data_spec: DataSpec) -> np.ndarray:
 
 
 def _check_order(path: Path) -> None:
-    """Refuse rows that pandas has numbered otherwise than the data's rows: no accuracy tells all permutations."""
+    """Refuse rows whose pandas index differs from the data's order: no accuracy reveals every permutation."""
     from distill_tune.data.parquet_files import numbers_of_rows
 
     numbers = numbers_of_rows(path)
@@ -131,7 +131,7 @@ def _are_numbers(names: Iterable[str]) -> bool:
 
 
 def _told(path: Path, data_spec: DataSpec) -> list[str]:
-    """That columns count by their places, where their names are neither the classes' nor numbers from 0 on."""
+    """A line that columns are matched by position, if their names are neither the classes nor numbers from 0."""
     from pyarrow import parquet
 
     from distill_tune.data.files import kind_of
@@ -151,7 +151,7 @@ def _told(path: Path, data_spec: DataSpec) -> list[str]:
 
 
 def _said_of_empty_rows(logits: np.ndarray) -> str:
-    """A warning of rows that are all 0: a teacher may know nothing of them, but mostly nobody has asked it."""
+    """A warning about rows that are all 0: a teacher may be undecided, but usually it was never asked."""
     from distill_tune.teachers.probabilities import empty_rows
 
     if not len(rows := empty_rows(logits)):

@@ -1,4 +1,4 @@
-"""An ONNX teacher: a model of any framework in a .onnx file, run by ONNX Runtime. No code of the file runs."""
+"""An ONNX teacher: a model of any framework in a .onnx file, run by ONNX Runtime. No code from the file runs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Onnx(NetworkTeacher):
     ignores: ClassVar[tuple[str, ...]] = ("family", "trust")
     has_layers: ClassVar[bool] = False
     output: str | None = None
-    """The name of the output with the logits or probabilities, where several are of floats."""
+    """Name of the output with the logits or probabilities, if several outputs are floats."""
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The model's checksum, with what it keeps in other files, and the options."""
+        """The checksum of the model, including its external data, and the options."""
         from hashlib import sha256
 
         return f"{sha256(self._model(config).content).hexdigest()} {self.model_dump_json()}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
-        """Open the model, take its softmax off, arrange its inputs, and try two samples."""
+        """Open the model, remove its softmax, arrange its inputs, and try two samples."""
         from distill_tune.teachers._onnx import OnnxNetwork
 
         model = self._model(config)
@@ -50,7 +50,7 @@ class Onnx(NetworkTeacher):
         return read_onnx(existing_file(config), self.output)
 
     def _units(self, model: OnnxModel, data_spec: DataSpec) -> tuple[Sequence[float], Sequence[float]]:
-        """As `normalisation`; a model that reads bytes gets pixels as they are stored."""
+        """As `normalisation`, but a model that reads bytes gets pixels as they are stored."""
         if model.dtype != "uint8":
             return self.normalisation(data_spec)
         channels = data_spec.input_shape[0]

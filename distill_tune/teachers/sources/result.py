@@ -1,12 +1,12 @@
 """The student of an earlier search or training as the teacher: chains of results.
 
-A student of its own size that learns from it is born again (Furlanello et al. 2018, "Born-Again Neural Networks",
+A student of the same size that learns from it is born again (Furlanello et al. 2018, "Born-Again Neural Networks",
 https://arxiv.org/abs/1805.04770); one between a large teacher and a small student is a teacher assistant (Mirzadeh et
-al. 2020, "Improved Knowledge Distillation via Teacher Assistant", https://arxiv.org/abs/1902.03393). Each link has a
-search, a verdict and a folder of its own.
+al. 2020, "Improved Knowledge Distillation via Teacher Assistant", https://arxiv.org/abs/1902.03393). Each link has its
+own search, verdict and folder.
 
-The data must be the same, split alike: a teacher that has learned a later student's test samples would hand them on.
-How many labels it saw is another matter; an assistant may know more than its student.
+The data and their splits must be the same: a teacher trained on a later student's test samples would leak them. The
+number of labels may differ, since an assistant may know more than its student.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Result(Teacher):
     fits_folds: ClassVar[bool] = False
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The weights' checksum and the family, with the source of one's own; all is checked here."""
+        """The weights' checksum and the family, with the source code of a custom one; all is checked here."""
         from distill_tune.checksum import sha256_of
 
         folder = _folder(config)
@@ -50,7 +50,7 @@ class Result(Teacher):
 
 
 def _folder(config: TeacherConfig) -> Path:
-    """The student's folder at `teacher.path`: the path itself, or best/ or the only seed-N/ in it."""
+    """The student's folder at `teacher.path`: the path itself, its best/, or its only seed-N/."""
     assert config.path is not None, "this source needs it"
     found = student_folders(expanded(config.path))
     if len(found) > 1:

@@ -1,7 +1,7 @@
-"""A teacher of timm's networks (https://github.com/huggingface/pytorch-image-models): a name, and weights from a file.
+"""A teacher network of timm (https://github.com/huggingface/pytorch-image-models): a name, and weights from a file.
 
-timm reads .safetensors and state dicts without running code of the file. Nothing is fetched: weights that timm knows
-under a name were trained on other classes than those of the data.
+timm reads .safetensors and state dicts without running code from the file. Nothing is downloaded: timm's pretrained
+weights were trained on classes other than those of the data.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Timm(NetworkTeacher):
     needs: ClassVar[tuple[str, ...]] = ("path",)
     ignores: ClassVar[tuple[str, ...]] = ("trust",)
     model: str
-    """Name of the network, as `timm.list_models()` has it."""
+    """Name of the network, as in `timm.list_models()`."""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of `timm.create_model`, beside `in_chans` and `num_classes`, which the data give."""
+    """Keyword arguments of `timm.create_model`, besides `in_chans` and `num_classes`, which the data set."""
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         """The weights' checksum, the options, and timm's version, which builds the network."""
@@ -43,7 +43,7 @@ class Timm(NetworkTeacher):
         return f"{sha256_of(existing_file(config))} {self.model_dump_json()} {timm.__version__}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
-        """Build the network, fill it, put its normalisation in front, and try two samples."""
+        """Build the network, load its weights, put its normalisation in front, and try two samples."""
         timm = _timm()
         self._check_name(timm)
         self.normalisation(data_spec)  # refused before the network is built
@@ -60,7 +60,7 @@ class Timm(NetworkTeacher):
         given = {"in_chans": data_spec.input_shape[0], "num_classes": len(data_spec.classes)} | self.arguments
         try:
             network: nn.Module = timm.create_model(self.model, checkpoint_path=str(path), **given)
-        except Exception as error:  # of torch, safetensors, the file or the network's own
+        except Exception as error:  # from torch, safetensors, the file or the network itself
             raise TeacherError(
                 f"teacher.path: timm cannot make {self.model!r} of {path.name!r} with {given} ({one_line(error)})."
             ) from error
@@ -68,4 +68,4 @@ class Timm(NetworkTeacher):
 
 
 def _timm() -> Any:
-    return imported("timm", "teacher.source: 'timm'", TeacherError, oldest="1.0.31")  # which unpickles nothing
+    return imported("timm", "teacher.source: 'timm'", TeacherError, oldest="1.0.31")  # unpickles nothing

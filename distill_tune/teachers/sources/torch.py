@@ -1,7 +1,7 @@
-"""A PyTorch teacher: a factory by dotted path, and its weights as safetensors, a state dict or a checkpoint with one.
+"""A PyTorch teacher: a factory's dotted path, and weights as safetensors, a state dict or a checkpoint with one.
 
-Weights are read as safetensors, or by `torch.load(weights_only=True)`: no code of the file runs, unless `teacher.trust`
-allows it; then the file may hold the whole network.
+Weights are read as safetensors, or by `torch.load(weights_only=True)`: no code from the file runs unless
+`teacher.trust` allows it, in which case the file may hold the whole network.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 _INSIDE = ("state_dict", "model_state_dict", "model")
-"""Where a checkpoint of a training script has its state dict, beside optimizer, epoch and the like."""
+"""Keys under which a training script's checkpoint keeps its state dict, next to optimizer, epoch and the like."""
 _AROUND = ("module.", "_orig_mod.")
-"""What `DataParallel` and `torch.compile` put in front of each name."""
+"""Prefixes that `DataParallel` and `torch.compile` add to each name."""
 
 
 @TEACHERS.register
@@ -42,13 +42,13 @@ class Torch(NetworkTeacher):
     """Keyword arguments of the factory."""
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The weights' checksum, the source of the factory, and the options."""
+        """The weights' checksum, the factory's source code, and the options."""
         from distill_tune.checksum import sha256_of
 
         return f"{sha256_of(existing_file(config))} {source_of(self._factory())} {self.model_dump_json()}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
-        """Build the network, fill it, put its normalisation in front, and try two samples."""
+        """Build the network, load its weights, put its normalisation in front, and try two samples."""
         self.normalisation(data_spec)  # refused before the network is built
         network = self._network()
         _fill(network, existing_file(config), config.trust)
@@ -91,7 +91,7 @@ def _fill(network: nn.Module, path: Path, trust: bool) -> None:
     weights = _read_weights(path, trust)
     try:
         network.load_state_dict(_without_wrappers(weights, network))
-    except Exception as error:  # RuntimeError where names or shapes differ, anything where it is no state dict
+    except Exception as error:  # RuntimeError if names or shapes differ, anything if it is not a state dict
         raise TeacherError(
             f"teacher.path: the weights of {path.name!r} do not fit the factory's network ({one_line(error)}); give "
             "the state_dict() of such a network, or mend teacher.torch.arguments."
@@ -110,7 +110,7 @@ def _read_weights(path: Path, trust: bool) -> dict[str, Any]:
             weights = torch.load(path, map_location="cpu", weights_only=not trust)
     except Exception as error:  # safetensors, zipfile and the unpickler each have errors of their own
         what, cure = one_line(error), "write it again"
-        if isinstance(error, UnpicklingError):  # PyTorch's own advice goes on for a page
+        if isinstance(error, UnpicklingError):  # PyTorch's own advice fills a page
             what = what.partition(". ")[0]
         if path.suffix == ".onnx":
             cure = "name it with teacher.source = 'onnx'"
@@ -131,7 +131,7 @@ def _read_weights(path: Path, trust: bool) -> dict[str, Any]:
 
 
 def _state_dict_in(found: Any) -> Any:
-    """The state dict of what a file holds: of a checkpoint, of a whole network, or itself."""
+    """The state dict in what a file holds: a checkpoint, a whole network, or the state dict itself."""
     from torch import nn
 
     if isinstance(found, dict):
@@ -141,7 +141,7 @@ def _state_dict_in(found: Any) -> Any:
 
 
 def _without_wrappers(weights: dict[str, Any], network: nn.Module) -> dict[str, Any]:
-    """The same by the names that the bare network has."""
+    """The weights under the names of the bare network."""
     own = network.state_dict()
     while weights and all(str(name).startswith(_AROUND) and name not in own for name in weights):
         weights = {name.partition(".")[2]: value for name, value in weights.items()}

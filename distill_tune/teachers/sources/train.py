@@ -1,4 +1,4 @@
-"""A teacher that is trained here, on the labels, to the end; kept, and found again while nothing of it has changed.
+"""A teacher that is trained here to completion on the labels, and reused as long as nothing about it has changed.
 
 It may be born again (`generations`): Furlanello et al. 2018, "Born-Again Neural Networks"
 (https://arxiv.org/abs/1805.04770), train a network of the same kind on its predecessor's outputs and the labels.
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
 
 KEPT = "teacher.safetensors"
-"""In the teacher's folder: what was trained there."""
+"""File of the trained teacher in its folder."""
 _VERSION = 2
-"""Raised when the same recipe comes to give another teacher."""
+"""Increased when the same recipe comes to give a different teacher."""
 _KEY, _DIGEST = "training", "sha256"
-"""The key in the kept file's metadata (one: several have no order), and the key of the digest in what stands there."""
+"""The key in the kept file's metadata (only one, since several have no order), and the digest's key in its value."""
 
 
 def _known_optimizer(name: str) -> str:
@@ -57,19 +57,19 @@ class Train(Teacher):
     batch_size: Positive = 128
     schedule: Literal["constant", "cosine", "one_cycle", "step"] = "one_cycle"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Kept at 0: a teacher trained on smoothed labels has less to tell (Mueller et al. 2019, arXiv 1906.02629)."""
+    """0 by default: a teacher trained on smoothed labels teaches less (Mueller et al. 2019, arXiv 1906.02629)."""
     augmentation: dict[str, float | int] = Field(default_factory=dict)
     passes: Positive = 1
     generations: int = Field(0, ge=0)
-    """So often a network of the same family is trained anew, half on the labels and half on the one before (T = 1), and
-    takes its place."""
+    """How often a new network of the same family is trained, half on the labels and half on its predecessor (T = 1),
+    which it replaces."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """As `optim.precision`; auto is measured, and the kept teacher says what it was."""
+    """As `optim.precision`; the choice that auto measures is recorded with the kept teacher."""
     seed: Seed = 0
 
     @model_validator(mode="after")
     def _check_augmentation(self) -> Self:
-        from distill_tune.config.sections import AugmentationConfig  # which asks for teachers
+        from distill_tune.config.sections import AugmentationConfig  # it depends on teachers in turn
 
         try:
             AugmentationConfig(**self.augmentation)
@@ -78,13 +78,13 @@ class Train(Teacher):
         return self
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
-        """The recipe and the family, with the source of what is the user's own."""
+        """The recipe and the family, with the source code of user-defined parts."""
         names = (config.family, self.optimizer, *self.augmentation)
         own = [source_of(load_dotted(name)) for name in names if name and ":" in name]
         return f"{_VERSION} {self._recipe(config)} {own}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
-        """Its kept weights, or a training from the start."""
+        """The kept weights, or a new training."""
         recipe = self._recipe(config)
         kept = context.folder / KEPT
         found = _read_kept(kept) or self._trained_once(recipe, context, kept)
@@ -95,7 +95,7 @@ class Train(Teacher):
         return LoadedTeacher(parameters=parameters, module=module, record={"training": found.record})
 
     def _trained_once(self, recipe: dict[str, Any], context: TeacherContext, kept: Path) -> _Kept:
-        """By one program; another that needs it too waits, and all have the same."""
+        """Train in one program only; others that need the same teacher wait for it and share the result."""
         waiting = "another program is training this teacher; waiting for it"
         with alone_in(context.folder, lambda: context.say(waiting)):
             return _read_kept(kept) or self._trained(recipe, context, kept)
@@ -104,9 +104,9 @@ class Train(Teacher):
         if kept.exists():
             context.say("the kept teacher does not match its checksum; it is trained again")
         for outputs in (*context.folder.glob("views-*"), *context.folder.glob("features-*")):
-            shutil.rmtree(outputs)  # of weights that are no more
+            shutil.rmtree(outputs)  # made by weights that no longer exist
         trained = context.fit(recipe)
-        if (others := _read_kept(kept)) is not None:  # of a program that was faster, where folders cannot be locked
+        if (others := _read_kept(kept)) is not None:  # by a faster program, if folders cannot be locked
             return others
         _keep(trained, kept)
         return _Kept(trained.module.state_dict(), trained.record)
@@ -145,13 +145,13 @@ class _Kept:
 
 
 def _keep(trained: Trained, path: Path) -> None:
-    """Write the weights, their digest and their record, atomically; two programs may do so at a time."""
+    """Write the weights, their digest and their record atomically; two programs may do so at once."""
     weights = trained.module.state_dict()
     write_weights(path, weights, {_KEY: json.dumps({_DIGEST: _digest(weights), **trained.record})})
 
 
 def _read_kept(path: Path) -> _Kept | None:
-    """The kept weights; None where there are none, or they are damaged."""
+    """The kept weights; None if missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
