@@ -21,7 +21,7 @@ class ConfirmationPlan:
 
     @classmethod
     def of(cls, config: Config, top: int | None = None, seeds: int | None = None) -> ConfirmationPlan:
-        """The configured plan, with `top` and `seeds` overridden if given; `top` from the file is capped at the trials."""
+        """The configured plan, with `top` and `seeds` overridden if given; `search.trials` caps a configured `top`."""
         confirm = config.confirm
         return cls(top or min(confirm.top, config.search.trials), seeds or confirm.seeds, num_searches(confirm))
 

@@ -153,7 +153,7 @@ def _asked(device: str, student: nn.Module, inputs: np.ndarray) -> np.ndarray:
 
 
 def _there(device: str, network: nn.Module | None, answered: Callable[[], np.ndarray]) -> np.ndarray:
-    """A network's output, on a GPU if the trials had one, else (or if its memory has been taken meanwhile) on the CPU."""
+    """A network's output, on a GPU if the trials had one, else (or if others have taken its memory) on the CPU."""
     try:
         with on_device(device, network):
             return answered()

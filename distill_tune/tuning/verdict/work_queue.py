@@ -14,7 +14,7 @@ Piece = TypeVar("Piece")
 
 
 def dealt(work: Sequence[Piece], takers: int, most: int) -> list[list[Piece]]:
-    """Split the work into parts of at most `most`, as equal as possible, and so many that all takers finish together."""
+    """Split the work into parts of at most `most`, as equal as possible, and so many that all takers end together."""
     count = len(work)
     parts = min(count, -(-count // (takers * most)) * takers)
     return [list(work[count * part // parts : count * (part + 1) // parts]) for part in range(parts)]
