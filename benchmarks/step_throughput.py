@@ -6,8 +6,8 @@ Both sides train the same student from the same weights with the same optimizer,
 on one thread of one process, an epoch in turn: ours, bare, ours, bare. The first epoch of each is a warm-up. Ours uses
 the precision and memory format that a search would choose after its short timing; the bare loop uses float32, as one
 would write it. With --plain ours does too; the largest difference between their weights after the first epoch then
-shows that both do the same steps. It is not 0, since our gradients are written out by hand, and grows from step to step
-like any rounding difference.
+shows that both do the same steps. It is not 0, since our loss gradients are written out explicitly, and grows from
+step to step like any rounding difference.
 
 - Ours is `distill` of `distillation/training/loop.py`, the generator from which a trial pulls epochs. Its validation is
   reduced to one sample, so that its time is the time of its steps; nothing is subtracted.

@@ -15,11 +15,11 @@ ours, timm. The first epoch of each is a warm-up. The ratio of the medians is re
 
 timm reads `pretrained_cfg`, `num_classes` and `in_chans` from its networks, and gets them as attributes; nothing else
 is adapted. The largest difference between the weights after the first epoch shows that both do the same steps (it is
-not 0, since our gradients are written out by hand, and grows like any rounding difference); the largest difference
-between the teacher's live and cached logits shows that both use the same teacher.
+not 0, since our loss gradients are written out explicitly, and grows like any rounding difference); the largest
+difference between the teacher's live and cached logits shows that both use the same teacher.
 
-The cache costs, once for all epochs of all trials, one pass of the teacher over the samples, timed here as `teacher
-pass` in batches of 128.
+The cache costs, once for all epochs of all trials, one pass of the teacher over the samples, timed here as
+`teacher pass` in batches of 128.
 """
 
 from __future__ import annotations

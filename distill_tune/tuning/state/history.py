@@ -51,9 +51,9 @@ class History:
     extensions: int = 0
     """How often it was extended."""
     extended_to: tuple[int, str | None] | None = None
-    """The numbers of trials and the time since the last extension, if that recorded them."""
+    """Trial and time budgets since the last extension, if it recorded them."""
     extended_from: tuple[int, str | None] | None = None
-    """The same before that extension."""
+    """The same budgets before that extension."""
     origin: Origin | None = None
     """What it was started with; None for searches from before this was recorded."""
     own_parts: Seen = field(default_factory=dict)
@@ -92,7 +92,7 @@ class History:
                     f"{where} is damaged; the search cannot be taken up again, begin a new one."
                 ) from error
             history.logbook_bytes = end
-        if journal_bytes and not history.logbook_bytes:  # though the journal is begun after it
+        if journal_bytes and not history.logbook_bytes:  # although the journal is created after the logbook
             raise CacheError(f"{path}: line 1 is damaged; {_WAY_OUT}.")
         _check_journal(journal, history.study_bytes, has_trials)
         history.num_dropped = _num_lines(path, history.logbook_bytes)

@@ -65,7 +65,7 @@ class ConfirmationWorker:
                     yield News(assignment.trial_id, [report])
         except StorageError:  # no outcome: it has finished, or has yet to start
             raise
-        except Exception as error:  # this training has failed, the others go on
+        except Exception as error:  # this training failed, the others continue
             yield self._failed(assignment.trial_id, error)
 
     def _in_lanes(self, group: LaneGroup, assignments: list[Assignment]) -> Iterator[News]:
@@ -75,7 +75,7 @@ class ConfirmationWorker:
                 group.join(assignment)
             except StorageError:  # no outcome: its node has no room for the data
                 raise
-            except Exception as error:  # this training has failed, the others go on
+            except Exception as error:  # this training failed, the others continue
                 yield self._failed(assignment.trial_id, error)
         while group.trials:
             for trial, found in group.next_reports(group.trials).items():
