@@ -1,9 +1,9 @@
-"""What one writes in a notebook: a PyTorch loop over cached logits, for benchmarks that compare with it.
+"""A PyTorch loop over cached logits as one would write it in a notebook, for benchmarks to compare with.
 
-Soft targets, AdamW, a learning rate that one sets oneself, one running loss, accuracy on the validation split. It
-shares with distill_tune the student families, the prepared data and the teacher's logits, and nothing of its loop.
-Where nothing is augmented its inputs are normalised floats, prepared once; where something is, it calls the same
-transforms batch by batch.
+Soft targets, AdamW, a hand-set learning rate, one running loss, accuracy on the validation split. It shares with
+distill_tune the student families, the prepared data and the teacher's logits, but nothing of its loop. Without
+augmentation its inputs are normalised floats, prepared once; with augmentation, it calls the same transforms batch by
+batch.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Bare:
         return network, lambda index, view: prepared[index]
 
     def epoch(self, after_step: Callable[[], object] = lambda: None) -> Tensor:
-        """Train one; returns its mean loss."""
+        """Train one epoch; returns its mean loss."""
         self.student.train()
         batch, view = self.config.optim.batch_size, self.epochs % len(self.logits)
         temperature, soft_weight = self.config.loss.temperature, self.config.loss.soft_weight
@@ -76,7 +76,7 @@ class Bare:
 
 @torch.no_grad()
 def accuracy(student: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    """Share of right predictions."""
+    """Share of correct predictions."""
     student.eval()
     batches = zip(inputs.split(_EVALUATED_AT_ONCE), labels.split(_EVALUATED_AT_ONCE), strict=True)
     return sum(int((student(some).argmax(1) == wanted).sum()) for some, wanted in batches) / len(labels)

@@ -1,4 +1,4 @@
-"""Anytime curves: what a search has found by each second, and their middle over several seeds."""
+"""Anytime curves: what a search has found by each second, and their interquartile mean over several seeds."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ _CONFIRMATION_SHARE = 1.5
 """A search keeps a third of its time for its confirmation."""
 _RESAMPLED = 2000
 Curve = list[tuple[float, float, int]]
-"""Of each epoch of each trial: seconds since the process was started, validation accuracy, and multiply-adds of the
-student for one sample."""
+"""Seconds since process start, validation accuracy, and the student's multiply-adds, per epoch of each trial.
+
+Multiply-adds are those for one sample.
+"""
 
 
 def curve_parser(description: str | None, space: str, seconds: float, epochs: int) -> ArgumentParser:
-    """A command line with what every benchmark of searches in so many seconds has."""
+    """A command line with the options of every benchmark that limits searches by time."""
     made = parser(description, takes_settings=True)
     made.add_argument("--space", default=space)
     made.add_argument("--seconds", type=float, default=seconds)
@@ -51,7 +53,7 @@ def make_ready(space: str, storage: Path, assignments: Sequence[str]) -> None:
 
 
 def searched(space: str, storage: Path, seconds: float, settings: Sequence[str]) -> dict[str, Any]:
-    """Search for so many seconds; its curve, number of trials, and the test accuracy of the confirmed winner."""
+    """Search for `seconds`; returns its curve, number of trials, and the test accuracy of the confirmed winner."""
     time = ("--time", f"{_CONFIRMATION_SHARE * seconds:.0f}s", "--trials", "100000")
     search = run_search(space, storage, *time, *SHORT_CONFIRMATION, *settings)
     until_s = next(entry["at_s"] for entry in _entries(search) if entry["entry"] == Entry.SEARCHED)
@@ -59,9 +61,9 @@ def searched(space: str, storage: Path, seconds: float, settings: Sequence[str])
 
 
 def interrupted(space: str, storage: Path, seconds: float, settings: Sequence[str]) -> dict[str, Any]:
-    """The same without `--time`, which may lower `search.max_epochs`, and without a confirmation: it is interrupted.
+    """Like `searched`, but interrupted: without `--time`, which may lower `search.max_epochs`, and confirmation.
 
-    The test accuracy is of the trial that was best on validation, trained again to the same weights.
+    The test accuracy is that of the trial that was best on validation, retrained to the same weights.
     """
     started = started_search(space, storage, "--trials", "100000", *settings)
     with started as (process, search), suppress(subprocess.TimeoutExpired):
@@ -71,7 +73,7 @@ def interrupted(space: str, storage: Path, seconds: float, settings: Sequence[st
 
 
 def _told(search: Search, until_s: float) -> dict[str, Any]:
-    """The curve of all trials that were begun until then, and their number."""
+    """The curve until `until_s`, and the number of trials started by then."""
     entries = [entry for entry in _entries(search) if entry["at_s"] <= until_s]
     cost = {e["trial"]["trial_id"]: e["trial"]["multiply_adds"] for e in entries if e["entry"] == Entry.STARTED}
     curve = [
@@ -100,7 +102,7 @@ def _test_accuracy(search: Search, storage: Path) -> float:
 
 
 def figures(run: dict[str, Any], seconds: float, target: float) -> dict[str, Any]:
-    """What a run has come to within the seconds, and when it reached the target first."""
+    """What a run reached within `seconds`, and when it first reached the target."""
     in_time = [(at_s, accuracy) for at_s, accuracy, _ in run["curve"] if at_s <= seconds]
     return {
         "epochs": len(in_time),
@@ -125,5 +127,5 @@ def anytime(curves: Sequence[Curve], seconds: float) -> list[dict[str, float]]:
 
 
 def middle(values: Any) -> float:
-    """Interquartile mean (Agarwal et al. 2021, https://arxiv.org/abs/2108.13264): of the middle half."""
+    """Interquartile mean, that of the middle half (Agarwal et al. 2021, https://arxiv.org/abs/2108.13264)."""
     return float(trim_mean(values, 0.25))

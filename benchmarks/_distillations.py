@@ -1,4 +1,4 @@
-"""The distillations whose parts `_variants.py` varies: tables of a configuration."""
+"""Configuration tables of the distillations whose parts `_variants.py` varies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOBS: Tables = {
     "optim": {"weight_decay": 1e-4, "batch_size": 64},
     "search": {"max_epochs": 27},
 }
-"""The question that the project began with; see `search_spaces/original_request.toml`."""
+"""The question that the project started with; see `search_spaces/original_request.toml`."""
 RECIPE = {
     "epochs": 60,
     "learning_rate": 2e-3,
@@ -36,7 +36,7 @@ LETTER: Tables = {
     "augmentation": {"noise": 0.3},
     "search": {"max_epochs": 27},
 }
-"""A student of few labels and a teacher with mixup, as `search_spaces/letter_few.toml` had them to 2026-11-27."""
+"""A student with few labels and a teacher with mixup, as in `search_spaces/letter_few.toml` until 2026-11-27."""
 LETTER_ALL: Tables = {
     **LETTER,
     "data": {"source": "letter"},
@@ -45,16 +45,16 @@ LETTER_ALL: Tables = {
     "augmentation": {},
     "search": {"max_epochs": 81},
 }
-"""The same with all labels, as `search_spaces/letter.toml` had it."""
+"""The same with all labels, as in `search_spaces/letter.toml` then."""
 FEW = {
     **LETTER,
     "teacher": {**TEACHER, "mlp": {"widths": [256, 256], "dropout": 0.1}, "views": 216},
     "student": {"family": "mlp", "mlp": {"widths": [33, 33], "activation": "silu"}},
     "optim": {"weight_decay": 1e-3, "batch_size": 32, "schedule": "one_cycle"},
 }
-"""The student with few labels that `search_spaces/letter_few.toml` begins with, and its teacher of before."""
+"""The student with few labels that `search_spaces/letter_few.toml` starts with, and its former teacher."""
 SAME_LABELS: Tables = {**FEW, "data": {"source": "letter", "validation": 0.9375, "passes": 16}}
-"""Nobody knows more than a thousand labels: all other rows of the training split are for validation."""
+"""Neither student nor teacher sees more than a thousand labels: all other training rows are for validation."""
 FASHION_FEW: Tables = {
     "data": {"source": "fashion_mnist", "student_samples": 2_000, "passes": 8},
     "teacher": {
@@ -70,11 +70,11 @@ FASHION_FEW: Tables = {
     "augmentation": {"flip": 0.5, "shift": 1, "mixup": 0.5},
     "search": {"max_epochs": 9},
 }
-"""A student of few images, whose features are maps, as its teacher's are."""
+"""A student with few images, whose features are maps, like its teacher's."""
 
 
 def laid_over(base: Tables, changes: Tables) -> Tables:
-    """The tables with those of `changes` over them, section by section; another teacher stands by itself."""
+    """The tables overridden by `changes`, section by section; a teacher with another source replaces the section."""
     merged = {name: {**base.get(name, {}), **changes.get(name, {})} for name in (*base, *changes)}
     if "source" in changes.get("teacher", {}):
         merged["teacher"] = changes["teacher"]
@@ -90,4 +90,4 @@ PATIENT = laid_over(
         "search": {"max_epochs": 243},
     },
 )
-"""All labels, and three times as long as `search_spaces/letter.toml` trains."""
+"""All labels, trained three times as long as in `search_spaces/letter.toml`."""

@@ -4,7 +4,7 @@ A TorchTrainer is started inside every trial.
 
 https://docs.ray.io/en/latest/train/user-guides/hyperparameter-optimization.html
 
-Same search space, prepared data, teacher's cache and training loop as ours; Ray's own OptunaSearch and
+It uses the same search space, prepared data, teacher's cache and training loop as ours, with Ray's own OptunaSearch and
 ASHAScheduler. Prints one line of JSON. Needs ray[default]: with ray[tune,train] alone, stopped trials keep their
 placement groups and it hangs.
 """
@@ -36,38 +36,38 @@ from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.tuning.planning.limits import Limits
 
 _NUM_CPUS = 8
-"""What Ray is told: workers of trials that were stopped train on for a while, and must not keep new ones waiting."""
+"""Number of CPUs for Ray: workers of stopped trials train on for a while, and must not delay new ones."""
 
 
 class Stopwatch(tune.Callback):
-    """First step, training time and end of each trial, as the driver learns of them."""
+    """First step, training time and end of each trial, as seen by the driver."""
 
     def __init__(self) -> None:
         self.made_s = time.time()
         self.epochs: list[tuple[float, float, dict[str, Any]]] = []
-        """Of each epoch: seconds since this was made, validation accuracy, and the trial's configuration."""
+        """Per epoch: seconds since creation, validation accuracy, and the trial's configuration."""
         self.began_s: dict[str, float] = {}
         self.ended_s: dict[str, float] = {}
         self.first_step_s: dict[str, float] = {}
         self.training_s: dict[tuple[str, int], float] = {}
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tune has started it."""
+        """Note when Tune starts a trial."""
         self.began_s[trial.trial_id] = time.time()
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
-        """An epoch; Tune shows a trial's last one twice."""
+        """Record an epoch; Tune reports a trial's last one twice."""
         if (trial.trial_id, result["epoch"]) not in self.training_s:
             self.epochs.append((time.time() - self.made_s, result["val/accuracy"], trial.config))
         self.training_s[trial.trial_id, result["epoch"]] = result["time/training_s"]
         self.first_step_s.setdefault(trial.trial_id, result["time/began_s"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """By itself or stopped."""
+        """Note when a trial completes or is stopped."""
         self.ended_s[trial.trial_id] = time.time()
 
     def cost(self, concurrency: int) -> dict[str, float]:
-        """The same figures by the same formulas as `trial_cost.py`'s of our search; none before a trial has ended."""
+        """The figures that `trial_cost.py` computes for our search, by the same formulas; empty before a trial ends."""
         if not self.ended_s:
             return {}
         trained_s = sum(self.training_s.values())
@@ -86,7 +86,7 @@ class Stopwatch(tune.Callback):
 
 
 def train(config: dict[str, Any], space: Space, prepared: Prepared, weights: str) -> None:
-    """What every worker of every trial runs: our loop, with Ray Train's process group around it."""
+    """The training function of every worker: our loop, with Ray Train's process group around it."""
     from distill_tune.distillation.materials.materials import Materials
     from distill_tune.distillation.training.loop import distill
 
@@ -98,7 +98,7 @@ def train(config: dict[str, Any], space: Space, prepared: Prepared, weights: str
 
 
 def trial(config: dict[str, Any], space: Space, prepared: Prepared, workers: int, storage: str) -> None:
-    """What Tune runs for each trial; a student over the limits is given up at once."""
+    """The function that Tune runs for each trial; a student over the limits ends at once."""
     if Limits(space.config.limits, open_dataset(prepared.data_folder)).excess(_run(space, config)).share > 0:
         tune.report({"val/accuracy": 0.0, "epoch": 1, "time/training_s": 0.0, "time/began_s": time.time()})
         return
@@ -112,7 +112,7 @@ def trial(config: dict[str, Any], space: Space, prepared: Prepared, workers: int
 
 
 def search(peer: Peer, given: argparse.Namespace, storage: str) -> dict[str, Any]:
-    """Run the trials; returns what they have cost and what they have reached."""
+    """Run the trials; returns their cost and what they reached."""
     space, stopwatch = peer.space, Stopwatch()
     run = space.config.search
     fixed = {"space": space, "prepared": peer.prepared, "workers": given.workers, "storage": f"{storage}/train"}
@@ -145,7 +145,7 @@ def search(peer: Peer, given: argparse.Namespace, storage: str) -> dict[str, Any
 
 
 def _domain(found: Range) -> Any:
-    """A range in Tune's words; a choice by number, since Optuna cannot hold lists."""
+    """A range as a Tune domain; a choice is sampled by index, since Optuna cannot hold lists."""
     if isinstance(found, Choice):
         return tune.choice(list(range(len(found.values))))
     if found.integer:

@@ -1,4 +1,4 @@
-"""Workers that train nothing, and a space of seven parameters for them: what is left of a search is its own cost."""
+"""Workers that train nothing, and a space of seven parameters for them: they show the search's own overhead."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class IdleGroup(WorkerGroup):
     """Reports what a student might have reached, without training one."""
 
     def start(self) -> None:
-        """Let every report be a step of Tune's."""
+        """Make every report a separate Tune step."""
         from distill_tune.tuning.workers import trial
 
         trial.STEP_S = 0.0
 
     def assign(self, assignment: Assignment) -> None:
-        """Begin another student."""
+        """Start another student."""
         self._config, self._epoch = assignment.config, 0
 
     def next_report(self) -> Report:
-        """As many numbers as a training reports, the objective from a smooth function of four parameters."""
+        """As many numbers as a real report has; the accuracy is a smooth function of four parameters."""
         self._epoch += 1
         loss, optim = self._config.loss, self._config.optim
         miss = math.log10(optim.learning_rate / 0.01) ** 2 + math.log(loss.temperature / 4) ** 2
@@ -60,7 +60,7 @@ class IdleGroup(WorkerGroup):
         }
 
     def shutdown(self) -> None:
-        """Nothing is held."""
+        """Do nothing; nothing is held."""
 
 
 def idle(resources: ResourcesConfig, folder: Path, name: str, retries: int) -> WorkerGroup:

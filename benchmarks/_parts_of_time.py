@@ -1,4 +1,4 @@
-"""Where the time of a process goes: seconds inside of named methods."""
+"""Where a process spends its time: seconds inside named methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Parts:
-    """Seconds spent in named parts of the driver; a part inside another is taken out of it."""
+    """Seconds spent in named parts of the driver; time in a nested part counts only for that part."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)

@@ -25,7 +25,7 @@ NAME = "race"
 
 @dataclass(frozen=True)
 class Peer:
-    """What a peer searches, and on what."""
+    """What a peer searches, and the data it uses."""
 
     space: Space
     prepared: Prepared
@@ -34,21 +34,21 @@ class Peer:
 
     @classmethod
     def of(cls, given: argparse.Namespace) -> Peer:
-        """Prepared as our search prepares it; found in the cache."""
+        """The peer for a command line, prepared like our search and found in the cache."""
         return cls.prepared_for(load_space(given.space, given.settings), given.storage)
 
     @classmethod
     def prepared_for(cls, space: Space, storage: Path) -> Peer:
-        """The same for a space that is read already."""
+        """The peer for a space that has been read already."""
         preparation = prepare(space, storage.resolve() / ".cache", lambda line: None)
         return cls(space, preparation.prepared, preparation.dataset, Limits(space.config.limits, preparation.dataset))
 
     def is_too_large(self, config: Config) -> bool:
-        """Whether the student breaks a limit."""
+        """Whether the student exceeds a limit."""
         return self.limits.excess(config).share > 0
 
     def multiply_adds(self, config: Config) -> int:
-        """Of the student, for one sample."""
+        """Multiply-adds of the student for one sample."""
         return self.limits.cost(config).multiply_adds
 
 
@@ -64,15 +64,15 @@ def peer_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def test_accuracy(peer: Peer, config: Config, weights: Mapping[str, Any]) -> float:
-    """Of a student, by its weights."""
+    """Test accuracy of a student with these weights."""
     student, test = student_on(Student.of(config.student), peer.dataset), open_test(peer.dataset)
     student.load_state_dict(weights)
     return accuracy(student, torch.from_numpy(test.inputs.copy()), torch.from_numpy(test.labels.copy()))
 
 
 def outcome(curve: Sequence[tuple[float, float, int]], trials: int, test: float) -> dict[str, Any]:
-    """What a peer has reached.
+    """The result of a peer.
 
-    `curve` is of each epoch (seconds since the peer's start, validation accuracy, the student's multiply-adds).
+    `curve` has, per epoch, seconds since the peer's start, validation accuracy, and the student's multiply-adds.
     """
     return {"curve": [point for point in curve if point[1]], "trials": trials, "test": test}

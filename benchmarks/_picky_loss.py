@@ -1,4 +1,4 @@
-"""A user's own loss that some configurations do not work with, for a picture of a search with failed trials."""
+"""A custom loss that fails for some configurations, for a picture of a search with failed trials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOTTEST = 6.0
 
 
 class Picky(Loss):
-    """Soft targets that refuse a hot teacher."""
+    """Soft targets that refuse a high temperature."""
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
         """See `soft_target_loss`."""

@@ -1,8 +1,8 @@
 """A peer of `search_race.py`: Optuna as its documentation shows it, a for-loop as the objective, several processes.
 
-TPE and successive halving, one study in a journal file that all processes open, one thread each. Same search space,
-prepared data, teacher's logits and student families as ours, the loop of `_bare_loop.py`, and the space's learning-rate
-schedule from `torch.optim.lr_scheduler`. Prints one line of JSON.
+TPE and successive halving, one study in a journal file that all processes open, one thread each. It uses the same
+search space, prepared data, teacher's logits and student families as ours, the loop of `_bare_loop.py`, and the space's
+learning-rate schedule from `torch.optim.lr_scheduler`. Prints one line of JSON.
 https://optuna.readthedocs.io/en/stable/tutorial/10_key_features/004_distributed.html
 """
 
@@ -28,7 +28,7 @@ from distill_tune.distillation.materials.materials import Materials
 
 
 def main() -> None:
-    """Prepare as our search does, then search the way that Optuna's pages show."""
+    """Prepare as our search does, then search the way that Optuna's documentation shows."""
     given = peer_parser(__doc__).parse_args()
     began_s = time.time()
     peer = Peer.of(given)
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def create(folder: str, peer: Peer) -> optuna.Study:
-    """The study, made or opened."""
+    """Create or open the study."""
     run = peer.space.config.search
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(
@@ -63,12 +63,12 @@ def create(folder: str, peer: Peer) -> optuna.Study:
 
 
 def work(given: argparse.Namespace, folder: str, number: int, began_s: float) -> None:
-    """What each process does: trials until the time is over."""
+    """Run trials in one process until the time is over."""
     torch.set_num_threads(1)
     peer = Peer.of(given)
     study = create(folder, peer)
     for _ in range(number):
-        study.sampler.reseed_rng()  # else all processes would begin with the same trials
+        study.sampler.reseed_rng()  # otherwise all processes would start with the same trials
     left_s = given.seconds - (time.time() - began_s)
     study.optimize(lambda trial: objective(trial, peer, Path(folder), began_s), timeout=left_s)
 
@@ -99,7 +99,7 @@ def objective(trial: optuna.Trial, peer: Peer, folder: Path, began_s: float) -> 
 
 
 def scheduler(config: Config, bare: Bare) -> Any:
-    """The learning rate by step, as PyTorch has it."""
+    """PyTorch's scheduler for the configured learning-rate schedule."""
     total = config.search.max_epochs * bare.steps
     if config.optim.schedule == "one_cycle":
         return torch.optim.lr_scheduler.OneCycleLR(bare.optimizer, config.optim.learning_rate, total)

@@ -1,4 +1,4 @@
-"""The variants that `parts.py` compares: tables of a configuration, and what each variant lays over them."""
+"""The variants that `parts.py` compares: configuration tables, and what each variant overrides in them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Group(NamedTuple):
 
     base: Tables
     variants: dict[str, Tables]
-    """By name, what is laid over `base`; the first is what the others are compared with."""
+    """Name to overrides of `base`; the first variant is the reference for the others."""
 
 
 def _begun(init: str, **options: Any) -> Tables:
@@ -32,13 +32,13 @@ def _begun(init: str, **options: Any) -> Tables:
 
 
 def _ensemble(average: str, teacher: dict[str, Any]) -> dict[str, Any]:
-    """Three such teachers, of other seeds, as one."""
+    """An ensemble of three such teachers with different seeds."""
     members = {f"of-seed-{seed}": {**teacher, "train": {**teacher["train"], "seed": seed}} for seed in range(3)}
     return {"source": "ensemble", "views": 216, "ensemble": {"members": members, "average": average}}
 
 
 def _patient(**augmentation: float) -> dict[str, Any]:
-    """A teacher of few rows that sees them as often as its students do."""
+    """A teacher trained on few rows that sees them as often as its students do."""
     recipe = {**RECIPE, "passes": 16, "batch_size": 64, "augmentation": augmentation}
     return {"source": "train", "family": "mlp", "mlp": {"widths": [256, 256], "dropout": 0.1}, "train": recipe}
 

@@ -1,12 +1,12 @@
-"""What finds the best student for the same seconds: schedulers, their floor and factor, and samplers, in turns.
+"""Compare schedulers, their first rung and factor, and samplers by the best student found in the same time.
 
     .venv/bin/python benchmarks/anytime.py [--seconds 90] [--seeds 5] [--variant asha --variant promotion]
 
-Searches of one space (`search_spaces/letter.toml` with at most 27 epochs, unless given) that differ in one thing each,
-one seed after another, all variants in turns. Shown: the best validation accuracy that any trial had by a quarter, a
-half and all of the seconds, as the interquartile mean over the seeds with an interval from resampling them, and the
-test accuracy of the confirmed winner. The seconds count from the start of the process; the teacher is ready beforehand.
-The curves in full are in the JSON line.
+Each variant searches the same space (by default `search_spaces/letter.toml` with at most 27 epochs) and differs from it
+in one thing. Seeds run one after another, each with all variants in turn. Shown are the best validation accuracy of any
+trial after a quarter, a half and all of the time, as the interquartile mean over the seeds with an interval from
+resampling them, and the test accuracy of the confirmed winner. The time counts from the start of the process; the
+teacher is prepared beforehand. The full curves are in the JSON line.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "no start": ("search.start_with=[]",),
     "tpe, one at random": ("search.tpe.startup_trials=1",),
 }
-"""By name: what differs from the space."""
+"""Name to what differs from the space."""
 _SHOWN = (5, 10, 20)
-"""Twentieths of the time."""
+"""Points to show, in twentieths of the time."""
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
-"""An epoch with the teacher's logits cached, with the teacher running live, and without any teacher.
+"""Time an epoch with the teacher's logits cached, with the teacher running live, and without a teacher.
 
     .venv/bin/python benchmarks/cache_against_live.py [--samples 4096] [--repeats 3] [--size 0.5 --size 5]
 
-A residual CNN as the teacher, of about 0.5, 5 and 25 million parameters (untrained: what its logits are changes no
-step's time), a convnet of 13,726 parameters as the student, on so many samples of Fashion-MNIST, one thread, an epoch
-of each in turn. The ratio of two epochs is taken turn by turn, and the median counts.
+The teacher is a residual CNN of about 0.5, 5 and 25 million parameters (untrained, since the values of its logits do
+not affect a step's time); the student is a convnet of 13,726 parameters. They see --samples samples of Fashion-MNIST on
+one thread, an epoch of each side in turn. The ratio of two epochs is taken turn by turn, and the median is reported.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from distill_tune.distillation.training.run import Epoch
 from distill_tune.registry import STUDENTS
 
 WIDTHS = {"0.5": (40, 1), "5": (86, 2), "25": (154, 3)}
-"""Width and depth of the teacher by its millions of parameters."""
+"""Millions of the teacher's parameters to its width and depth."""
 SIDES = {"no teacher": "loss.kind='labels'", "cached": "teacher.mode='cached'", "live": "teacher.mode='live'"}
 
 
 def teacher(width: int, depth: int) -> nn.Module:
-    """The factory of `teacher.source = "torch"`."""
+    """Factory for `teacher.source = "torch"`."""
     torch.manual_seed(0)
     network: nn.Module = STUDENTS.get("resnet")(width=width, depth=depth, stages=3).build((1, 28, 28), 10)
     return network
@@ -80,7 +80,7 @@ def _epochs(size: str, side: str, given: Namespace) -> Generator[Epoch, None, No
 
 
 def case(size: str, side: str, given: Namespace) -> tuple[Config, Materials]:
-    """Configuration and materials of one side, with one validation sample: its time is the time of its steps."""
+    """Configuration and materials of one side, with one validation sample so that only training steps are timed."""
     width, depth = WIDTHS[size]
     weights = given.storage / f"live-teacher-{size}.pt"
     weights.parent.mkdir(parents=True, exist_ok=True)

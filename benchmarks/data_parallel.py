@@ -1,19 +1,18 @@
-"""Samples a second of a student of a million parameters on two workers, against one.
+"""Samples per second of a student of a million parameters on two workers, against one.
 
     .venv/bin/python benchmarks/data_parallel.py [--student mlp] [--batch 1024] [--repeats 5]      (two cores at least)
 
-Both are worker groups as a trial has them (`tuning/workers/groups.py`): one worker is the process that asks,
-several are a warm Ray Train run. Each group keeps to one assignment and trains an epoch when it is asked for one, in
-turn: one, two, one, two; the group that is not asked waits and computes nothing. One thread a worker, float32, AdamW,
-soft targets against cached logits, on so many samples of Fashion-MNIST. A batch is `optim.batch_size` for the whole
-group: each of two workers has half of it at each step. The first epoch of each is a warm-up.
+Both are worker groups as a trial uses them (`tuning/workers/groups.py`): one worker is the calling process, several are
+a warm Ray Train run. Each group keeps one assignment and trains an epoch on request, in turn: one, two, one, two; the
+waiting group computes nothing. One thread per worker, float32, AdamW, soft targets against cached logits, on --samples
+samples of Fashion-MNIST. A batch is `optim.batch_size` for the whole group: each of two workers gets half of it at each
+step. The first epoch of each is a warm-up.
 
-- `samples/s` is training samples by the clock of whoever asks: from the question for an epoch to its report, so
-  validation and the way through the mailbox are in it. The ratio is that of medians; the goal is at least 1.6 of two
-  workers on two cores.
-- `steps` is the ratio of what the workers themselves report as `samples_per_s`, the training steps alone.
+- `samples/s` is training samples by the caller's clock: from the request for an epoch to its report, so it includes
+  validation and the mailbox. The ratio is that of medians; the goal is at least 1.6 for two workers on two cores.
+- `steps` is the ratio of the workers' own `samples_per_s`, for the training steps alone.
 
-The mlp has the fewest operations a parameter, so gradients weigh most in it; the convnet has eighteen times as many.
+The mlp has the fewest operations per parameter, so gradients weigh most in it; the convnet has eighteen times as many.
 """
 
 from __future__ import annotations
@@ -55,13 +54,13 @@ STUDENTS: dict[str, tuple[str, ...]] = {
 BATCHES = (512, 1024)
 GOAL = 1.6
 Epoch = tuple[float, Report]
-"""Seconds from the question to the report, and the report."""
+"""Seconds from the request to the report, and the report."""
 
 
 def main() -> None:
     """Measure, student by student and batch by batch."""
     given = _arguments()
-    os.environ.update(ENVIRONMENT)  # Ray's workers import what this process does
+    os.environ.update(ENVIRONMENT)  # Ray's workers must import from the same paths as this process
     torch.set_num_threads(1)
     resources = ResourcesConfig(workers_per_trial=given.workers)
     with Connection(None, resources, print) as connection:
@@ -90,7 +89,7 @@ def _arguments() -> Namespace:
 
 @contextmanager
 def _groups(given: Namespace) -> Iterator[dict[int, WorkerGroup]]:
-    """By number of workers; up for all cases."""
+    """Number of workers to group; they stay up for all cases."""
     folder = free_folder(given.storage, "data_parallel")
     groups = {
         number: make_group(ResourcesConfig(workers_per_trial=number), folder, f"{folder.name}-{number}", 0, HERE)

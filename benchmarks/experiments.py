@@ -1,11 +1,11 @@
-"""Does distillation help? The rows of docs/experiments.md: each a search beside an equal one without a teacher.
+"""Does distillation help? The rows of docs/experiments.md: each a search next to an equal one without a teacher.
 
     .venv/bin/python benchmarks/experiments.py [--row letter-1000] [--trials 64] [--seeds 5]
 
 Each row is `python -m distill_tune.search` with `confirm.baseline_search`: a search with the teacher and one in the
-same space without, as many trials and epochs each; the best of both are trained again in the same fresh seeds, and test
-is opened once. So what "no teacher" stands for is the best that the same effort finds without one, its architecture,
-augmentation, rate and regularisation tuned too.
+same space without, with the same numbers of trials and epochs. The best of both are retrained in the same fresh seeds,
+and test is opened once. So "no teacher" is the best that the same effort finds without one, with its architecture,
+augmentation, rate and regularisation tuned as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from _measure import conclude, parser, run_search, settings, show
 LETTER, LETTER_FEW = "search_spaces/letter.toml", "search_spaces/letter_few.toml"
 FASHION, FASHION_FEW = "search_spaces/fashion_mnist.toml", "search_spaces/fashion_mnist_few.toml"
 TAUGHT = ("loss.kind='soft_targets'",)
-"""Else the search with the teacher may find a student that has none."""
+"""Otherwise the search with the teacher may find a student that does not use it."""
 ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "letter-1000-2500": (LETTER_FEW, ("limits.max_parameters=2600", "student.mlp.width={log_int=[20,44]}")),
     "letter-1000-2500-unlabelled": (
@@ -60,7 +60,10 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
-"""By name: data, samples that the student sees labelled if not all, most parameters; the search space; what differs."""
+"""Name to search space and what differs from it.
+
+A name has the data, the number of labelled samples that the student sees (if not all), and its maximum parameters.
+"""
 NAMES = {
     "best": "distilled",
     "searched_no_teacher": "no teacher, searched as long",

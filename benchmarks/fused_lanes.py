@@ -3,11 +3,11 @@
     .venv/bin/python benchmarks/fused_lanes.py [--lanes 4 8 16 32] [--repeats 5] [--set KEY=VALUE]...
 
 Both sides train the same students (Letter, MLPs of one architecture or of a mixture, each with its own temperature,
-soft weight, rate, decay and seed), an epoch in turn, on one thread of one process: L epochs by
-`distill` of `distillation/training/loop.py`, one after the other, then one epoch of L lanes. Validation is a part of
-an epoch on both sides. The first epoch of each is a warm-up. The ratio of the times is taken pair by pair, by the
-process's CPU time, and the median counts: above 1 the lanes are faster. The largest difference of the validation losses
-after the last epoch is shown beside it. The teacher has trained for one epoch: what its logits are changes no time.
+soft weight, rate, decay and seed), an epoch in turn, on one thread of one process: L epochs by `distill` of
+`distillation/training/loop.py`, one after the other, then one epoch of L lanes. Validation is part of an epoch on both
+sides. The first epoch of each is a warm-up. The ratio of the process's CPU times is taken pair by pair, and the median
+is reported: above 1, the lanes are faster. Next to it is the largest difference of the validation losses after the last
+epoch. The teacher has trained for one epoch, since the values of its logits do not affect the time.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Trials an hour of whole searches with fused lanes, against the same searches without.
+"""Trials per hour of whole searches with fused lanes, against the same searches without.
 
     .venv/bin/python benchmarks/fused_search.py [--trials 128] [--repeats 3] [--lanes auto] [--set KEY=VALUE]...
 
-Real searches (Optuna, scheduler, TensorBoard, logbook: all that a user's search does) on Letter, with students of
-1,000 to 2,500 parameters: MLPs of one or two hidden layers of any activation, temperature, soft weight, loss, rate and
-decay searched with them. They run in turns, with `resources.lanes` as given and with 1. Trials and epochs an hour are
-counted from the first trial's first step to the last one's end. With lanes more trials start before the first has
-ended, so the sampler knows less when it proposes, and how many trials train on differs: the ratio of the work is that
-of epochs an hour. What it is worth is seen with `--time`, which gives both sides the same seconds and compares the best
-validation accuracy. The teacher is a small one: what it knows changes no time.
+Real searches (Optuna, scheduler, TensorBoard, logbook: everything that a user's search has) on Letter, with students of
+1,000 to 2,500 parameters: MLPs of one or two hidden layers with any activation, searched together with temperature,
+soft weight, loss, rate and decay. They run in turns, with `resources.lanes` as given and with 1. Trials and epochs per
+hour are counted from the first trial's first step to the last one's end. With lanes, more trials start before the first
+one ends, so the sampler knows less when it proposes, and the number of trials that continue differs: the ratio of the
+work is that of epochs per hour. Its benefit shows with `--time`, which gives both sides the same time and compares the
+best validation accuracy. The teacher is small, since what it knows does not affect the time.
 """
 
 from __future__ import annotations

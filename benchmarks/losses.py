@@ -1,12 +1,12 @@
-"""What is each loss worth, tuned as long as the others? A search for each, in the same space and budget.
+"""How good is each loss, tuned as long as the others? A search for each, in the same space and budget.
 
     .venv/bin/python benchmarks/losses.py [--trials 32] [--loss dkd --loss crd] [--set KEY=VALUE]
 
-`search_spaces/letter.toml` with MLPs of at most 2,600 parameters, 27 epochs and plain inputs, unless another space is
-given. A search has one loss of the registry and its shipped ranges; what they share (learning rate, weight decay,
-temperature, architecture) is searched with each. The best of a search is trained again in five fresh seeds, beside the
-same student without a teacher, and test is opened once. `labels` and `label_smoothing` need no teacher: what the others
-add to those is what a teacher adds. One search a loss: what a sampler happens to find is part of each figure.
+By default, `search_spaces/letter.toml` with MLPs of at most 2,600 parameters, 27 epochs and plain inputs. Each search
+has one loss of the registry and its shipped ranges; what losses share (learning rate, weight decay, temperature,
+architecture) is searched with each. The best of a search is retrained in five fresh seeds, next to the same student
+without a teacher, and test is opened once. `labels` and `label_smoothing` need no teacher: what the others gain over
+these is what a teacher adds. There is one search per loss, so each figure includes the luck of the sampler.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FIXED = (
     "confirm.top=1",
 )
 NEED_MAPS = ("attention",)
-"""Losses on the maps of convolutional networks, which students for rows do not have: only if asked for by name."""
+"""Losses on the feature maps of convolutional networks, which students for rows lack: only run if named."""
 
 
 def main() -> None:

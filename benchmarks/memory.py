@@ -1,16 +1,16 @@
-"""Two trials on one node hold one copy of data and teacher's outputs between them: measured, in proportional set size.
+"""Check that two trials on one node share one copy of the data and the teacher's outputs, by proportional set size.
 
     .venv/bin/python benchmarks/memory.py            (Linux: it reads /proc/PID/smaps)
 
-While a search of Fashion-MNIST runs two trials at a time, every process below it is looked at: which of the `*.arrow`
-files of the search's cache does it map, how much of them is resident in it (Rss), and what is its share, each page
-divided by the processes that map it (Pss)? The sum of Pss is the memory that data and logits take up; one copy means
-that it is no more than the files, however many workers there are. The sum of Rss is what it would be if each had its
-own. The looks begin when as many workers as there are trials have read most of the training inputs. What mappings
-cannot show is a copy on a worker's heap; each worker's private memory (mostly PyTorch and Ray) stands beside them.
+While a search of Fashion-MNIST runs two trials at a time, every process below it is inspected: which `*.arrow` files of
+the search's cache it maps, how much of them is resident in it (Rss), and its share, with each page divided by the
+number of processes that map it (Pss). The sum of Pss is the memory that data and logits take up; one copy means that it
+does not exceed the files' size, however many workers there are. The sum of Rss is what it would be if each process had
+its own copy. Inspection starts when as many workers as there are trials have read most of the training inputs. Mappings
+cannot show a copy on a worker's heap, so each worker's private memory (mostly PyTorch and Ray) is listed too.
 
-Every trial has the same augmentation here, so all of them need the same files. How good the teacher is changes
-nothing, so it is an MLP that has trained for one epoch.
+Every trial has the same augmentation here, so all of them need the same files. The teacher's quality does not matter,
+so it is an MLP that has trained for one epoch.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MEBIBYTE = 2**20
 
 @dataclass(frozen=True)
 class Held:
-    """What one process holds, in bytes."""
+    """Memory of one process, in bytes."""
 
     what: str
     mapped: Counter[Path]
@@ -38,7 +38,7 @@ class Held:
     rss: int
     pss: int
     private: int
-    """All its memory that no other process shares."""
+    """All memory that no other process shares."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,16 @@ class Look:
 
     held: list[Held]
     file_bytes: int
-    """Of all files that a worker maps, each once."""
+    """Total size of all files that a worker maps, each counted once."""
 
     @property
     def copies(self) -> float:
-        """Pss of all processes together, in sizes of the files."""
+        """Pss of all processes together, relative to the size of the files."""
         return sum(held.pss for held in self.held) / self.file_bytes
 
     @property
     def copies_unshared(self) -> float:
-        """What it would be if every process had its own."""
+        """The same if every process had its own copy."""
         return sum(held.rss for held in self.held) / self.file_bytes
 
 
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def _look(root: int, search: Search, workers: int) -> list[Look]:
-    """One look, or none while fewer than `workers` processes beside the driver have trained."""
+    """One look, or none while fewer than `workers` processes besides the driver have trained."""
     driver = psutil.Process(root)
     cache = search.folder.resolve() / "cache"
     found = {process.pid: _held(process, cache) for process in (driver, *driver.children(recursive=True))}
@@ -100,7 +100,7 @@ def _has_trained(held: Held) -> bool:
 
 
 def _held(process: psutil.Process, cache: Path) -> Held | None:
-    """None where the process has ended or cannot be looked at."""
+    """Memory of a process; None if it has ended or cannot be inspected."""
     try:
         maps, memory, name = process.memory_maps(grouped=False), process.memory_full_info(), process.name()
     except (psutil.NoSuchProcess, psutil.AccessDenied):

@@ -1,11 +1,11 @@
-"""What is one part of a distillation worth by itself? The same student with it and without, at the same few rates.
+"""How much does one part of a distillation contribute? The same student with and without it, at the same few rates.
 
     .venv/bin/python benchmarks/parts.py [--group beginnings] [--seeds 5]
 
-Single trainings, no search: each variant of a group at the same learning rates, in the same seeds. A variant's rate is
-the one with the best mean validation accuracy. Its students of that rate are examined on test and compared with those
-of the group's first variant, seed by seed, with a verdict's interval. Three rates are not a search: a variant that
-would need another temperature or weight is not given it.
+Single trainings, no search: each variant of a group is trained at the same learning rates, in the same seeds. A
+variant's rate is the one with the best mean validation accuracy. Its students at that rate are examined on test and
+compared with those of the group's first variant, seed by seed, with a verdict's interval. Three rates are not a search:
+a variant that would need another temperature or weight does not get it.
 """
 
 from __future__ import annotations

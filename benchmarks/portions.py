@@ -1,9 +1,9 @@
-"""How many samples should go through a network at a time where it only looks? Labelling, validation, examination.
+"""How many samples should go through a network at a time in inference (labelling, validation, examination)?
 
     .venv/bin/python benchmarks/portions.py [--threads 1]
 
-Samples a second in portions of 1,000 down to 16 and in those that `distill_tune/evaluation/portions.py` chooses, in
-turns over the same made-up samples, for students and teachers of the shipped spaces; of three turns the best counts.
+Samples per second in portions of 1,000 down to 16 and in those that `distill_tune/evaluation/portions.py` chooses, in
+turns over the same synthetic samples, for students and teachers of the shipped spaces; the best of three turns counts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NETWORKS: dict[str, tuple[str, dict[str, int], tuple[int, ...], int]] = {
     "resnet, width 32, its teacher": ("resnet", {"width": 32, "depth": 1, "stages": 3}, FASHION, 4_000),
     "resnet, width 16, photographs": ("resnet", {"width": 16, "depth": 1, "stages": 3}, PHOTOGRAPH, 256),
 }
-"""Family, its options, the shape of a sample, and how many there are."""
+"""Family, its options, the shape of a sample, and the number of samples."""
 
 
 def main() -> None:

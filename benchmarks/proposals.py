@@ -1,11 +1,11 @@
-"""What a search's first proposals are worth, played on a made-up accuracy: nothing is trained.
+"""How much a search's first proposals matter, simulated on a synthetic accuracy: nothing is trained.
 
     .venv/bin/python benchmarks/proposals.py [--trials 48] [--repeats 40] [--set "search.sampler='gp'"]
 
 The space of `search_spaces/letter_few.toml`, the search's own study and sampler, and an accuracy that is a formula of a
 trial's values: about as wide, as noisy and as dependent on each value as single trainings of that space were
-(docs/experiments.md). The names are what is of interest: one activation is better than the others by 0.6 and 0.9
-points, and stands first in the space or last. Shown is the true accuracy, without noise, of the trial that a
+(docs/experiments.md). The categorical values are of interest: one activation is better than the others by 0.6 and 0.9
+points, and is listed first in the space or last. Shown are the true accuracy, without noise, of the trial that a
 confirmation of the best three in five seeds would choose, and the share of trials that had the best activation.
 """
 
@@ -35,14 +35,14 @@ _LOSS_OF: dict[str, dict[Any, float]] = {
     "optim.batch_size": {32: 0.0, 64: 0.006},
     "augmentation.noise": {0.15: 0.012, 0.3: 0.0, 0.45: 0.008},
 }
-"""By name and value, what it costs of accuracy."""
+"""Loss of accuracy by name and value."""
 _NOISE = 0.004
-"""Deviation of one training's validation accuracy."""
+"""Standard deviation of one training's validation accuracy."""
 _TOP, _SEEDS = 3, 5
 
 
 def true_accuracy(values: Values) -> float:
-    """The mean over all seeds there could be."""
+    """Expected accuracy over all possible seeds."""
     rate: float = math.log(values["optim.learning_rate"] / 0.014) / 0.6
     cost: float = sum(losses[values[name]] for name, losses in _LOSS_OF.items())
     cost += 0.010 * (math.log(values["loss.temperature"] / 0.85) / 0.7) ** 2
@@ -54,7 +54,7 @@ def true_accuracy(values: Values) -> float:
 
 
 def main() -> None:
-    """Play every way of beginning."""
+    """Simulate every way of starting."""
     made = parser(__doc__, takes_settings=True)
     made.add_argument("--trials", type=int, default=48)
     made.add_argument("--repeats", type=int, default=40)
@@ -100,7 +100,7 @@ def _played(order: list[str], way: str, trials: int, seed: int, settings: list[s
 
 
 def _firsts(space: Space, way: str) -> Iterator[Values]:
-    """What `planning/first_to_try.py` would try, in a space without limits."""
+    """What `planning/first_to_try.py` would try first, in a space without limits."""
     if way != "nothing known":
         yield space.middle()
     if way == "the middle, and each name":

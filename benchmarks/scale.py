@@ -1,20 +1,20 @@
-"""The search engine at ten thousand trials: what it costs where training costs nothing.
+"""The overhead of the search engine at ten thousand trials, with training that costs nothing.
 
     .venv/bin/python benchmarks/scale.py [--trials 10000] [--sampler tpe]        (Linux: it reads /proc/self)
 
 The product's own search (Ray Tune around the conductor, Optuna's study with its journal, logbook, TensorBoard; no
-display) runs with a worker group that trains nothing: seven parameters, four reports a trial, two places. Each report
-is a step of its own for Tune, as where an epoch takes longer than a fraction of a second. What is left is the search's
-own cost. In this process, the driver, is measured for each thousand trials that have ended, or paused once:
+display) runs with a worker group that trains nothing: seven parameters, four reports per trial, two places. Each report
+is a separate step for Tune, as if an epoch took longer than a fraction of a second. What remains is the search's own
+cost. In this process, the driver, these are measured for each thousand trials that have ended or first paused:
 
-    trials/s         by the clock, and per second of the driver's own processor time, which other programs' load
-                     changes less
-    memory           proportional and resident set size at its end; the growth a trial is the slope after the first
+    trials/s         by the clock, and per second of the driver's own CPU time, which is less affected by the load of
+                     other programs
+    memory           proportional and resident set size at the end; the growth per trial is the slope after the first
                      thousand, when everything has been imported and the sampler's memory is full
     share of a part  seconds of the driver inside a proposal (Optuna), telling Optuna, saving (logbook and study's
                      journal), TensorBoard, and waiting for the workers; the rest is Ray Tune's
 
-Saving is part of proposing and telling too, and counted once, as saving.
+Saving happens inside proposing and telling too, and is counted once, as saving.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ GOALS = {"trials_per_s": 25.0, "growth_kib": 30.0, "saving_share": 0.05, "mib_at
 
 
 class Meter(Watcher):
-    """Looks at the driver after every so many trials."""
+    """Measures the driver after every `every` trials."""
 
     def __init__(self, parts: Parts, every: int):
         self._parts, self._every, self._ended = parts, every, 0
@@ -59,17 +59,17 @@ class Meter(Watcher):
         self._began_s, self._began_cpu_s = time.perf_counter(), _cpu_s()
 
     def trial_paused(self, record: TrialRecord) -> None:
-        """Counts as an end the first time."""
+        """Count the first pause as an end."""
         if record.paused_s == record.ended_s:
             self._count()
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """Counts, unless it had paused."""
+        """Count the end, unless it had paused before."""
         if record.paused_s is None:
             self._count()
 
     def _count(self) -> None:
-        """A look at the driver, perhaps."""
+        """Count a trial, and measure the driver if it is time."""
         self._ended += 1
         if self._ended % self._every:
             return
@@ -137,7 +137,7 @@ def _watch(parts: Parts) -> None:
 
 
 def _search(space: Space, folder: Path, given: Namespace, meter: Meter) -> Ledger:
-    """As `tuning/session.py` does it."""
+    """Run the search as `tuning/session.py` does."""
     preparation = prepare(space, given.storage / "cache", lambda line: None)
     search = space.config.search
     with ExitStack() as stack:

@@ -1,19 +1,19 @@
-"""Schedulers, their first rung and their factor, played on real learning curves.
+"""Compare schedulers, their first rung and their factor by replaying real learning curves.
 
     .venv/bin/python benchmarks/schedulers.py [--students 160] [--orders 400] [--budgets 100 200 400]
 
 Students of `search_spaces/letter.toml` (small ones, so that it takes minutes) are drawn at random and all trained to
-the end; what each would have said at each epoch is then known, and searches are played on these curves without any
-training: two places, each epoch as long as it took, and the very judges of `distill_tune/tuning/schedulers/`. Pausing
-and taking up again cost nothing here; `benchmarks/anytime.py` compares whole searches, with far fewer repeats. Shown,
-over many orders of the same students: the final validation accuracy of the best trial that came to its end within so
-many epochs, or of the best seen where none has, and by how much each differs from the first, order by order.
+the end. What each would have reported at each epoch is then known, and searches are simulated on these curves without
+training: two places, the measured time per epoch, and the real judges of `distill_tune/tuning/schedulers/`. Pausing and
+resuming cost nothing here; `benchmarks/anytime.py` compares whole searches, with far fewer repeats. Shown, over many
+orders of the same students: the final validation accuracy of the best completed trial within each budget of epochs (or
+of the best seen if none has completed), and by how much each variant differs from the first, order by order.
 
-Further variants show the judge something else than the accuracy so far: validation loss; the accuracy continued by its
-last step (extrapolation); the accuracy with a head start for larger students, a quarter of the spread at a rung for
-each deviation of the logarithm of their size, less the nearer the end (a cheap proxy). `larger first` proposes in the
-order of size, with noise as wide as its spread. `middle` begins with the student in the middle of every range, which
-no rung holds back in `opener`.
+Further variants show the judge something other than the accuracy so far: validation loss; the accuracy continued by its
+last step (extrapolation); or the accuracy with a head start for larger students (a cheap proxy): a quarter of the
+spread at a rung for each standard deviation of the logarithm of their size, shrinking towards the end. `larger first`
+proposes in the order of size, with noise as wide as its spread. `middle` starts with the student in the middle of every
+range, which in `opener` no rung stops.
 """
 
 from __future__ import annotations
@@ -60,29 +60,29 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "promotion, middle": {"scheduler": "promotion"},
     "promotion, opener": {"scheduler": "promotion"},
 }
-"""By name, whose last part says what a judge is shown: what differs from `asha` with its defaults."""
+"""Name, whose last part says what a judge is shown, to what differs from `asha` with its defaults."""
 
 
 class Curve(NamedTuple):
-    """Of one student."""
+    """Learning curve of one student."""
 
     scores: list[float]
-    """After each epoch: validation accuracy."""
+    """Validation accuracy after each epoch."""
     losses: list[float]
-    """Likewise: validation loss."""
+    """Validation loss after each epoch."""
     epoch_s: float
     parameters: int
 
 
 class Played(NamedTuple):
-    """A search on curves."""
+    """Result of a simulated search."""
 
     best: float
     trials: int
 
 
 def main() -> None:
-    """Train, then play."""
+    """Train, then simulate."""
     given = _arguments()
     curves, rows, found = _curves(given), [], dict[str, Any]()
     for budget in given.budgets:
@@ -118,12 +118,12 @@ def _judge(config: SearchConfig) -> Judge:
 
 
 def _opener(variant: str, middle: int) -> int | None:
-    """The student that no rung holds back, where there is one."""
+    """The student that no rung stops, if there is one."""
     return middle if variant.endswith("opener") else None
 
 
 def _orders(given: Namespace, curves: list[Curve], variant: str) -> list[list[int]]:
-    """The students' numbers; the last one's, of the middle, stands first or not at all."""
+    """Orders of the students' numbers; the last student, that of the middle, comes first or not at all."""
     count, first = given.students, [given.students] if variant.endswith(("middle", "opener")) else []
     if variant.endswith("larger first"):
         noise = (np.random.default_rng(seed).normal(size=count) for seed in range(given.orders))
@@ -132,13 +132,13 @@ def _orders(given: Namespace, curves: list[Curve], variant: str) -> list[list[in
 
 
 def _sizes(curves: list[Curve]) -> np.ndarray:
-    """Logarithms of the numbers of parameters, of mean 0 and deviation 1."""
+    """Logarithms of the numbers of parameters, with mean 0 and standard deviation 1."""
     logarithms = np.log([curve.parameters for curve in curves])
     return np.asarray((logarithms - logarithms.mean()) / logarithms.std())
 
 
 def _shown(curves: list[Curve], variant: str) -> np.ndarray:
-    """[students, epochs]: what the judge is shown of each, larger where better."""
+    """What the judge is shown of each student, [students, epochs]; larger is better."""
     scores, losses = (np.array([getattr(curve, key) for curve in curves]) for key in ("scores", "losses"))
     if variant.endswith("by loss"):
         return -losses
@@ -151,7 +151,7 @@ def _shown(curves: list[Curve], variant: str) -> np.ndarray:
 
 
 def _curves(given: Namespace) -> list[Curve]:
-    """The students' curves, and of the middle; those of an earlier run of as many are kept in the storage."""
+    """The curves of the students and of the middle one; cached in the storage by number of students."""
     kept = given.storage / f"curves-of-{given.students}.json"
     if kept.exists():
         return [Curve(*curve) for curve in json.loads(kept.read_text())]
@@ -176,7 +176,7 @@ def _curves(given: Namespace) -> list[Curve]:
 
 
 class Player:
-    """One search: who is where, and how many epochs are spent."""
+    """One simulated search: which student is where, and how many epochs are spent."""
 
     def __init__(
         self, curves: list[Curve], shown: np.ndarray, order: list[int], judge: Judge, budget: int, opener: int | None
@@ -188,14 +188,14 @@ class Player:
         self._stops = sorted({rung.epochs for rung in judge.rungs} | {MAX_EPOCHS})
 
     def train(self, now_s: float, student: int) -> None:
-        """Up to the next rung."""
+        """Train a student up to the next rung."""
         stop = next(epochs for epochs in self._stops if epochs > self.epochs.setdefault(student, 0))
         legs = stop - self.epochs[student]
         self.spent += legs
         heapq.heappush(self.places, (now_s + legs * self.curves[student].epoch_s, student, stop))
 
     def fill(self, now_s: float) -> None:
-        """A place is free."""
+        """Fill a free place."""
         if self.spent >= self.budget:
             return
         name = self.judge.next_to_promote(is_last=False)
@@ -206,7 +206,7 @@ class Player:
             self.train(now_s, self.waiting.pop())
 
     def arrive(self, now_s: float, student: int, epochs: int) -> None:
-        """A student is at a rung, or at its end."""
+        """Handle a student that has reached a rung or its end."""
         before, self.epochs[student] = self.epochs[student], epochs
         goes_on = [self._goes_on(student, epoch) for epoch in range(before + 1, epochs + 1)]
         if epochs < MAX_EPOCHS and all(goes_on) and self.spent < self.budget:

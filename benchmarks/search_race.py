@@ -1,21 +1,21 @@
-"""The best student for the same seconds: our search, plain Optuna, and Ray's documented way, in turns.
+"""The best student in the same time: our search, plain Optuna, and Ray's documented way, in turns.
 
     .venv/bin/python benchmarks/search_race.py [--seconds 300] [--seeds 5] [--side ours --side optuna]
 
-Fashion-MNIST, the space of `search_spaces/fashion_mnist.toml` with a teacher that is ready beforehand, two trials at a
-time, one thread each. All sides have the same prepared data, teacher's logits, limits and student families:
+Fashion-MNIST, the space of `search_spaces/fashion_mnist.toml` with a teacher that is prepared beforehand, two trials at
+a time, one thread each. All sides have the same prepared data, teacher's logits, limits and student families:
 
-- ours: `python -m distill_tune.search`, interrupted when the seconds are over, so that it confirms nothing;
+- ours: `python -m distill_tune.search`, interrupted when the time is over, so that it confirms nothing;
 - optuna: `_plain_optuna.py`, TPE and successive halving, as many processes as places, `_bare_loop.py`;
 - documented: `_documented_way.py`, a TorchTrainer in every Tune trial, OptunaSearch, ASHAScheduler.
 
-Our seconds count from the process's start, those of the peers from when they have imported everything (some two seconds
-later, and five for the documented way, which then has its Ray too). Their trials include those that are too large,
-which train nothing; ours do not. Of each seed: epochs trained, and the multiply-adds that a sample's forward pass took
-in them, summed over all epochs (whoever trains larger students trains fewer of them); the best validation accuracy at
-the end, the test accuracy of the student that was best on validation, and the seconds until a validation accuracy was
-reached first. The curves, in steps of a twentieth of the time, are in the JSON line: interquartile mean over the seeds
-with an interval from resampling them.
+Our time counts from the start of the process, the peers' from when they have imported everything (some two seconds
+later, and five for the documented way, which by then has started Ray). Their trial counts include students that are too
+large, which train nothing; ours do not. For each seed: epochs trained; the multiply-adds of a sample's forward pass,
+summed over these epochs (larger students get fewer epochs); the best validation accuracy at the end; the test accuracy
+of the student that was best on validation; and the seconds until a validation accuracy was first reached. The curves,
+in steps of a twentieth of the time, are in the JSON line: interquartile mean over the seeds with an interval from
+resampling them.
 """
 
 from __future__ import annotations

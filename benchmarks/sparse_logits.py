@@ -1,9 +1,9 @@
-"""What is lost by keeping the k largest logits and the rest's mass, by k and temperature, on a made-up teacher.
+"""What is lost by keeping the k largest logits and the rest's mass, by k and temperature, for a synthetic teacher.
 
     .venv/bin/python benchmarks/sparse_logits.py
 
-Beside KL(teacher || kept) its share of KL(teacher || uniform), which is what the teacher says at that temperature.
-Figures of `docs/teachers.md`, Many classes; the same on every machine, up to rounding.
+Next to KL(teacher || kept) is its share of KL(teacher || uniform), the information in the teacher's output at that
+temperature. Figures of `docs/teachers.md`, Many classes; the same on every machine, up to rounding.
 """
 
 import torch
@@ -18,14 +18,14 @@ TEMPERATURES = (1.0, 2.0, 4.0, 8.0, 20.0)
 
 
 def made_up_teacher() -> Tensor:
-    """Normal logits, and a few classes far above the others: its largest probability is about 0.3 at T = 1."""
+    """Normal logits with a few classes far above the others: the mean largest probability is about 0.3 at T = 1."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(SAMPLES, CLASSES, generator=generator)
     return logits + 7.0 * torch.rand(SAMPLES, CLASSES, generator=generator).pow(60)
 
 
 def kl(teacher: Tensor, other: Tensor, temperature: float) -> float:
-    """Mean KL(teacher || other) at a temperature, nats."""
+    """Mean KL(teacher || other) at a temperature, in nats."""
     log_p, log_q = ((each.double() / temperature).log_softmax(1) for each in (teacher, other))
     return float((log_p.exp() * (log_p - log_q)).sum(1).mean())
 

@@ -1,11 +1,11 @@
-"""How long a user waits: from the command to the first trial's first step, and to the end of the whole default.
+"""How long a user waits: from the command to the first trial's first step, and to the end of a default search.
 
     .venv/bin/python benchmarks/start_up.py [--repeats 3]
 
-In each repeat, in a storage of its own: (A) `python -m distill_tune.search search_spaces/digits.toml` as it is,
-teacher and confirmation included, from the start of its process to its end; then (B) the same command again, now
-with data, teacher and teacher's outputs in the cache, from the start of its process to the first step of its first
-trial. B is then kept short (two trials), which changes nothing before the first step.
+Each repeat has a separate storage and measures (A) `python -m distill_tune.search search_spaces/digits.toml` as it is,
+teacher and confirmation included, from the start of its process to its end; then (B) the same command again, now with
+data, teacher and teacher's outputs in the cache, from the start of its process to the first step of its first trial. B
+is kept short (two trials), which changes nothing before the first step.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _whole(search: Search) -> dict[str, float]:
 
 
 def _start(search: Search) -> dict[str, float]:
-    """The whole, and the parts of it that the search itself knows."""
+    """The whole time, and the parts of it that the search itself measures."""
     time = search.summary["time"]
     whole_s = search.start_up_s
     known = {

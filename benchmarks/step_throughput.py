@@ -1,22 +1,22 @@
-"""Samples a second in a trial, against a bare PyTorch loop that does the same steps on the same cached logits.
+"""Samples per second in a trial, against a bare PyTorch loop that does the same steps on the same cached logits.
 
     .venv/bin/python benchmarks/step_throughput.py [--case fashion-convnet] [--repeats 7]
 
-Both sides train the same student from the same weights with the same optimizer, loss, batch size and order of
-samples, on one thread of one process, an epoch in turn: ours, bare, ours, bare. The first epoch of each is a
-warm-up. Ours is in the precision and memory format that a search would have chosen after its short timing, the bare
-loop in float32 as one writes it. With --plain ours is too; that both do the same steps then shows in the largest
-difference between their weights after the first epoch. It is not 0, since ours has its gradients written down, and
-grows from step to step as any difference of rounding does.
+Both sides train the same student from the same weights with the same optimizer, loss, batch size and order of samples,
+on one thread of one process, an epoch in turn: ours, bare, ours, bare. The first epoch of each is a warm-up. Ours uses
+the precision and memory format that a search would choose after its short timing; the bare loop uses float32, as one
+would write it. With --plain ours does too; the largest difference between their weights after the first epoch then
+shows that both do the same steps. It is not 0, since our loss gradients are written out explicitly, and grows from
+step to step like any rounding difference.
 
-- Ours is `distill` of `distillation/training/loop.py`, the generator that a trial pulls an epoch from. Its validation
-  is cut down to one sample, so that its time is the time of its steps; nothing is subtracted.
+- Ours is `distill` of `distillation/training/loop.py`, the generator from which a trial pulls epochs. Its validation is
+  reduced to one sample, so that its time is the time of its steps; nothing is subtracted.
 - Bare is `_bare_loop.py`: what one writes in a notebook. It keeps one running loss and does nothing else: no
   learning-rate schedule (both sides run at a constant rate). Its inputs are prepared outside the measurement.
 
-The ratio of an epoch of ours to the bare one after it is taken pair by pair, and the median of the ratios counts:
-above 1 we are faster. `CPU` is the same by the process's CPU time, which other programs on the machine disturb
-less. The teacher has trained for one epoch: what its logits are changes no step's time.
+The ratio of our epoch to the bare one after it is taken pair by pair, and the median is reported: above 1 we are
+faster. `CPU` is the same by the process's CPU time, which other programs on the machine disturb less. The teacher has
+trained for one epoch, since the values of its logits do not affect a step's time.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Timing:
-    """Of one epoch."""
+    """Time of one epoch."""
 
     wall_s: float
     cpu_s: float

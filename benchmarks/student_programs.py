@@ -1,10 +1,9 @@
-"""What writing a student as programs costs, where garbage is collected meanwhile and where it is not.
+"""The cost of exporting a student as programs, with and without garbage collection during export.
 
     .venv/bin/python benchmarks/student_programs.py --repeats 5
 
-Processor time, in turns, each time in a new process that has loaded what a search has by then: writing the programs of
-a first student loads PyTorch's exporters, and that of a second does not. Figures of `docs/benchmarks.md`, What a user
-waits for.
+CPU time, in turns, each time in a new process that has loaded what a search has by then: exporting a first student
+loads PyTorch's exporters, and exporting a second does not. Figures of `docs/benchmarks.md`, What a user waits for.
 """
 
 import subprocess
@@ -36,7 +35,7 @@ for _ in range(2):
 
 
 def seconds(family: str, how: str) -> list[float]:
-    """Of a first and a second student."""
+    """CPU seconds for a first and a second student."""
     run = subprocess.run([sys.executable, "-c", ONE, family, how], capture_output=True, text=True, check=True)
     return [float(line) for line in run.stdout.splitlines()]
 

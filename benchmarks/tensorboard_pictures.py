@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/tensorboard_pictures.py [--to docs/images]
 
-Searches 64 students of the digits with a loss of a user's own that some configurations do not work with
-(`_picky_loss.py`), serves its TensorBoard and photographs the table and the parallel coordinates in headless Chromium,
-which is driven through the DevTools protocol. --folder shows a TensorBoard folder that is there already.
+Searches 64 students of the digits with a custom loss that fails for some configurations (`_picky_loss.py`), serves its
+TensorBoard and captures the table and the parallel coordinates in headless Chromium, driven through the DevTools
+protocol. --folder shows an existing TensorBoard folder instead.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CLICK = """(label => {
 
 
 def main() -> None:
-    """Search, serve, photograph."""
+    """Search, serve, and take the pictures."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--to", type=Path, default=ROOT / "docs/images")
     made.add_argument("--folder", type=Path, help="a tensorboard/ that is there already")
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def search(storage: Path) -> Path:
-    """64 trials; returns its TensorBoard folder."""
+    """Search 64 trials; returns the TensorBoard folder."""
     command = [sys.executable, "-m", "distill_tune.search", "search_spaces/digits.toml", "--trials", "64"]
     command += ["--storage", str(storage), "--name", "picture", *SHORT_CONFIRMATION]
     command += settings("loss.kind='_picky_loss:Picky'")
@@ -70,7 +70,7 @@ def search(storage: Path) -> Path:
 
 
 def started(stack: ExitStack, command: list[str]) -> Any:
-    """A process that ends with the stack; returns the lines that it says."""
+    """Start a process that ends with the stack; returns its output lines."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     stack.callback(process.wait)
     stack.callback(process.kill)
@@ -78,7 +78,7 @@ def started(stack: ExitStack, command: list[str]) -> Any:
 
 
 async def photograph(endpoint: str, url: str, to: Path) -> None:
-    """Open the page in a new tab, and each of its views in turn."""
+    """Open the page in a new tab, and capture each of its views in turn."""
     async with aiohttp.ClientSession() as session, session.ws_connect(endpoint, max_msg_size=0) as socket:
         numbers = itertools.count(1)
         about: dict[str, str] = {}

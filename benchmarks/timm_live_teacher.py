@@ -1,24 +1,24 @@
-"""An epoch with the teacher's logits cached, against timm's own distillation task, whose teacher runs live.
+"""Time an epoch with the teacher's logits cached, against timm's own distillation task, whose teacher runs live.
 
     .venv/bin/python benchmarks/timm_live_teacher.py [--samples 4096] [--repeats 5] [--size 0.5 --size 5]
 
-Both sides train the same student (a convnet of 13,726 parameters of our families) with the same teacher (a residual
-CNN of about 0.5, 5 and 25 million parameters, untrained: what its logits are changes no step's time) on so many samples
-of Fashion-MNIST, batch 128, float32, on one thread of one process, an epoch in turn: ours, timm, ours, timm. The first
-epoch of each is a warm-up. The ratio of the medians counts.
+Both sides train the same student (a convnet of 13,726 parameters from our families) with the same teacher (a residual
+CNN of about 0.5, 5 and 25 million parameters, untrained, since the values of its logits do not affect a step's time) on
+--samples samples of Fashion-MNIST, batch 128, float32, on one thread of one process, an epoch in turn: ours, timm,
+ours, timm. The first epoch of each is a warm-up. The ratio of the medians is reported.
 
-- Ours is `distill` of `distillation/training/loop.py`, from which a trial pulls an epoch, with cached logits.
-  Its validation is cut down to one sample, so that its time is the time of its steps.
+- Ours is `distill` of `distillation/training/loop.py`, from which a trial pulls epochs, with cached logits. Its
+  validation is reduced to one sample, so that its time is the time of its steps.
 - timm (https://github.com/huggingface/pytorch-image-models) is `timm.task.LogitDistillationTask` with its optimizer
   from `timm.optim.create_optimizer_v2` (AdamW, PyTorch's fused one) in the plain loop that its documentation shows.
-  Where timm has a loader it gets tensors that were normalised beforehand, which no step has to wait for.
+  Instead of timm's loader it gets tensors that were normalised beforehand, so no step waits for data.
 
-timm asks its networks for `pretrained_cfg`, `num_classes` and `in_chans`, and gets them as attributes; nothing else is
-adapted. That both do the same steps shows in the largest difference between the weights after the first epoch (not 0,
-since ours has its gradients written down, and growing as any difference of rounding does), and that both hear the same
-teacher in the largest difference between its logits live and in the cache.
+timm reads `pretrained_cfg`, `num_classes` and `in_chans` from its networks, and gets them as attributes; nothing else
+is adapted. The largest difference between the weights after the first epoch shows that both do the same steps (it is
+not 0, since our loss gradients are written out explicitly, and grows like any rounding difference); the largest
+difference between the teacher's live and cached logits shows that both use the same teacher.
 
-What the cache costs, once for all epochs of all trials, is one pass of the teacher over the samples, here timed as
+The cache costs, once for all epochs of all trials, one pass of the teacher over the samples, timed here as
 `teacher pass` in batches of 128.
 """
 
@@ -71,7 +71,7 @@ class TimmLoop:
         self.epochs = 0
 
     def epoch(self) -> None:
-        """Train one."""
+        """Train one epoch."""
         self.task.train()
         for index in self._order():
             result = self.task(self.inputs[index], self.labels[index])
@@ -95,7 +95,7 @@ class TimmLoop:
 
 
 def as_timm(network: nn.Module, materials: Materials) -> nn.Module:
-    """The network with the attributes that timm's own have; both sides' inputs are normalised alike."""
+    """Add the attributes that timm's networks have; both sides' inputs are normalised alike."""
     data: Any = materials.dataset
     attributes: dict[str, Any] = {
         "pretrained_cfg": {"mean": tuple(data.mean), "std": tuple(data.std)},

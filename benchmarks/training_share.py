@@ -2,11 +2,11 @@
 
     .venv/bin/python benchmarks/training_share.py [--time 5m]
 
-training_share = time inside training and validation steps / (trials at a time x time from the first trial's first
-step to the last trial's end), as the workers measured it and `summary.json` has it. Of --time a third is kept back
-for the confirmation, which is not part of the share. The space's teacher is trained in the first run, which takes half
-an hour on two cores, and found in the cache afterwards; the share does not depend on what it knows, so that a small one
-will do: --set "teacher.family='mlp'" --set "teacher.mlp.widths=[64]" --set teacher.views=2 --set teacher.train.epochs=1
+training_share = time inside training and validation steps / (trials at a time x time from the first trial's first step
+to the last trial's end), as measured by the workers and recorded in `summary.json`. A third of --time is reserved for
+the confirmation, which is not part of the share. The space's teacher is trained in the first run, which takes half an
+hour on two cores, and found in the cache afterwards; the share does not depend on what it knows, so a small one will
+do: --set "teacher.family='mlp'" --set "teacher.mlp.widths=[64]" --set teacher.views=2 --set teacher.train.epochs=1
 """
 
 from __future__ import annotations

@@ -1,14 +1,17 @@
-"""The search's own cost a trial: what the workers' places spend on everything but training, divided by trials.
+"""The search's overhead per trial: what the workers' places spend on everything but training, divided by trials.
 
     .venv/bin/python benchmarks/trial_cost.py [--workers 1|2] [--documented]
 
     cost = (concurrency x (last trial's end - first trial's first step) - time in training and validation) / trials
 
-A real search of the digits (`search_spaces/digits.toml`: Optuna, ASHA, teacher's cache) runs in a process of its
-own, and the three terms are read from its files: with training_share = training / (concurrency x span), the cost is
-training x (1 / training_share - 1) / trials. It contains a worker's start, where the second worker is ready later
-than the first, and the places that are empty while the last trial ends: the more trials, the less they weigh.
-Beside it stands the median over trials of (seconds from proposal to end - seconds in training), which has neither.
+A real search of the digits (`search_spaces/digits.toml`: Optuna, ASHA, teacher's cache) runs in a separate process, and
+the three terms are read from its files: with training_share = training / (concurrency x span), this becomes
+
+    cost = training x (1 / training_share - 1) / trials
+
+It includes a worker's start if the second worker is ready later than the first, and the places that are empty while the
+last trial ends: the more trials, the less they weigh. The median over trials of (seconds from proposal to end - seconds
+in training), which includes neither, is shown next to it.
 
 --documented also measures, in turns with ours, the way that Ray's documentation describes: a TorchTrainer started
 inside every Tune trial (`_documented_way.py`), on the same space, data, teacher's cache and training loop.

@@ -1,16 +1,16 @@
-"""What the verdict's words are worth: how often each is said of students that are equally good.
+"""How reliable the verdict's words are: how often each is given for students that are equally good.
 
     .venv/bin/python benchmarks/verdicts.py [--repeats 2000] [--test 10000] [--validation 6000] [--spread 0.0047]
 
-Nothing is trained: a student is right about an item where its quality, the item's ease, its seed's luck and a luck of
-its own add up to more than 0, all but the quality Gaussian. Seeds spread the accuracy by `--spread`, which is 0.47
-points unless given, as of small MLPs on Letter. Every student here is equally good, so an interval of 95 % should leave
-0 out in 5 % of searches, half of them for BEATS.
+Nothing is trained: a student is right about an item if its quality, the item's ease, its seed's luck and its luck with
+this item add up to more than 0; all but the quality are Gaussian. Seeds spread the accuracy by `--spread`, by default
+0.47 points, as for small MLPs on Letter. Every student here is equally good, so a 95 % interval should exclude 0 in 5 %
+of searches, half of them for BEATS.
 
-- Candidates: the best of so many by its mean on validation is compared on test with a baseline, in the five seeds that
+- Candidates: the best of several by its mean on validation is compared on test with a baseline, in the five seeds that
   chose it, or in five further ones, as a search does it.
-- Seeds: one candidate in so many seeds; with the degrees of freedom of Welch and Satterthwaite whatever their number,
-  or with the wider interval that a search takes of fewer than five.
+- Seeds: one candidate in a given number of seeds; with the degrees of freedom of Welch and Satterthwaite whatever their
+  number, or with the wider interval that a search uses for fewer than five.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ def _arguments() -> Namespace:
 
 
 def _seed_luck(spread: float) -> float:
-    """The deviation of a seed's luck that spreads the accuracy so: by the slope of the normal curve at its quality."""
+    """Standard deviation of a seed's luck that gives this spread of accuracy, by the normal curve's slope there."""
     deviation = (1 + ITEM_LUCK**2) ** 0.5
     return float(spread * deviation / norm.pdf(norm.ppf(ACCURACY)))
 
 
 def _right(rng: np.random.Generator, luck: NDArray[np.float64], ease: NDArray[np.float64]) -> Table:
-    """[seeds, items]: whether the student with a seed's luck is right about an item."""
+    """Whether the student with each seed's luck is right about each item, [seeds, items]."""
     quality = float(norm.ppf(ACCURACY)) * (1 + ITEM_LUCK**2) ** 0.5
     return np.asarray(quality + luck[:, None] + ease + rng.standard_normal((len(luck), len(ease))) > 0)
 
@@ -84,7 +84,7 @@ def _chosen(given: Namespace, seed_luck: float, count: int, is_judged_anew: bool
 
 
 def _alone(given: Namespace, seed_luck: float, seeds: int, limit: int) -> Iterator[intervals.Interval]:
-    with patch.object(intervals, "_FEW_SEEDS", limit):  # below so many the wider interval is taken
+    with patch.object(intervals, "_FEW_SEEDS", limit):  # below this number, the wider interval is used
         for repeat in range(given.repeats):
             rng = np.random.default_rng(repeat)
             test = ITEM_LUCK * rng.standard_normal(given.test)

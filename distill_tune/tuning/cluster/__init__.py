@@ -1,1 +1,1 @@
-"""Ray: the connection, its nodes, and how many trials at a time there is room for."""
+"""Ray: the connection, its nodes, and how many trials fit at a time."""

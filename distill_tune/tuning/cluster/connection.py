@@ -1,7 +1,6 @@
-"""The Ray cluster that a search runs on: one of its own on this machine, or one that is there already.
+"""The Ray cluster that a search runs on: a private one on this machine, or an existing one.
 
-Starting one takes seconds in which the driver would only wait, so it is done in a thread while the rest of the search
-is loaded.
+Starting one takes seconds that the driver would spend waiting, so a thread does it while the rest of the search loads.
 """
 
 from __future__ import annotations
@@ -24,12 +23,14 @@ RAY_LOGS = "DISTILL_TUNE_RAY_LOGS"
 """Set to 1 to see Ray's own messages."""
 
 _MOST_OF_A_SOCKET = 107
-"""Bytes of a socket's path on Linux (unix(7))."""
+"""Maximum length in bytes of a socket's path on Linux (unix(7))."""
 _ANSWER_S = 5.0
 _LONGEST = 300
 _NO_PROXIES = "SOCKS support in urllib3 requires"
-"""What urllib3 says as requests, which Ray imports, tries its last part. Requests silences it, but by a filter of its
-own, which is lost where another thread leaves a `catch_warnings` that it had entered before."""
+"""Start of a warning by urllib3 while requests, which Ray imports, loads its last part.
+
+Requests suppresses it, but with a filter that is lost if another thread leaves a `catch_warnings` entered earlier.
+"""
 _CURE = "`ray start --head` starts one and says its address"
 
 QUIET = {
@@ -46,16 +47,16 @@ def check_answers(address: str | None) -> None:
     """Refuse a cluster that does not answer, before anything is prepared for it.
 
     Raises:
-        ConfigError: nothing listens at `address`, or at Ray's own RAY_ADDRESS, or it is one of Ray Client's.
+        ConfigError: nothing listens at `address` or at Ray's RAY_ADDRESS, or it is a Ray Client address.
     """
     where = address or os.environ.get("RAY_ADDRESS") or ""
-    if where.startswith("ray://"):  # Tune would run on the head, in a process that this one's decisions do not reach
+    if where.startswith("ray://"):  # Tune would run on the head, in a process that our decisions do not reach
         raise ConfigError(
             f"{_named(address)} {where}: a search cannot run through Ray Client; start it on a node with "
             "--address auto, or submit it with cluster/submit.sh."
         )
     match = re.fullmatch(r"(?:\w+://)?\[?([^/\]]+?)\]?:(\d+)", where)
-    if match is None:  # "auto", "local", or nothing: Ray finds it or makes it
+    if match is None:  # "auto", "local", or nothing: Ray finds or starts one
         return
     try:
         socket.create_connection((match[1], int(match[2])), _ANSWER_S).close()
@@ -64,10 +65,10 @@ def check_answers(address: str | None) -> None:
 
 
 def check_sockets() -> None:
-    """Refuse a folder for temporary files whose name is too long for the sockets that a Ray of one's own has there.
+    """Refuse a temporary folder whose name is too long for the sockets that a private Ray creates there.
 
     Raises:
-        ConfigError: they would have longer names than the system lets them have.
+        ConfigError: their paths would be longer than the system allows.
     """
     key = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), None)
     if key is None:
@@ -85,23 +86,23 @@ def _named(address: str | None) -> str:
 
 
 def is_there_already(address: str | None) -> bool:
-    """Whether the search is to join a cluster, and not to start its own on this machine."""
+    """Whether the search joins an existing cluster instead of starting a private one on this machine."""
     return bool(address or os.environ.get("RAY_ADDRESS"))
 
 
 class Connection:
-    """`with Connection(...) as connection: ...; connection.wait()`: made while the block goes on, closed at its end.
+    """`with Connection(...) as connection: ...; connection.wait()`: connects during the block, closes at its end.
 
-    The folder that a Ray of one's own has had for its sockets and logs is removed, unless something has failed or Ray
-    had something to tell: then its logs may be asked for (`keeps_logs`).
-    The thread that starts Ray's processes must live as long as they: the kernel ends them with it (PR_SET_PDEATHSIG).
+    The session folder of a private Ray, with its sockets and logs, is removed unless something failed or Ray reported
+    something: then its logs may be needed (`keeps_logs`). The thread that starts Ray's processes must live as long as
+    they do: the kernel ends them with it (PR_SET_PDEATHSIG).
     """
 
     def __init__(self, address: str | None, resources: ResourcesConfig, say: Callable[[str], None] = lambda line: None):
-        """To the cluster at `address`, at Ray's own RAY_ADDRESS, or to a new one on this machine.
+        """Connect to the cluster at `address`, at Ray's RAY_ADDRESS, or to a new one on this machine.
 
-        `say` hears, in a line each, of what Ray finds worth telling: a node that was lost, a worker that was killed
-        because memory was short.
+        `say` receives a line for each thing that Ray reports, such as a lost node or a worker killed for lack of
+        memory.
         """
         self._address, self._resources, self._say = address, resources, say
         self.keeps_logs = os.environ.get(RAY_LOGS) == "1"
@@ -113,7 +114,7 @@ class Connection:
     def __enter__(self) -> Connection:
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
-        warnings.filterwarnings("ignore", _NO_PROXIES)  # not in the thread: filters are restored by all of them
+        warnings.filterwarnings("ignore", _NO_PROXIES)  # not in the thread: any thread may restore the filters
         self._thread.start()
         return self
 
@@ -133,11 +134,11 @@ class Connection:
         self._thread.join()
 
     def wait(self) -> None:
-        """Return when the connection is there.
+        """Wait until the connection is established.
 
         Raises:
             ConfigError: Ray cannot be reached.
-            DistillTuneError: one of its own cannot be started; what has been prepared is kept.
+            DistillTuneError: a private Ray cannot be started; what has been prepared is kept.
         """
         self._made.wait()
         if self._fault is not None:
@@ -172,7 +173,7 @@ class Connection:
                 ray.init(address=existing, **options)
             else:
                 start_own_ray(with_dashboard=self._resources.workers_per_trial > 1, **options)
-        except Exception as error:  # Ray has none of its own for it, but OSError, TimeoutError, or Exception itself
+        except Exception as error:  # Ray has no class for it, but raises OSError, TimeoutError, or Exception itself
             if not existing:
                 raise DistillTuneError(
                     f"Ray cannot be started on this machine ({one_line(error)}); mend that, or set "
@@ -189,9 +190,9 @@ class Connection:
 
 
 def _tell_in_brief(say: Callable[[str], None]) -> Callable[[], None]:
-    """Tell the first sentence of Ray's own messages to a driver, once; they go on with some forty lines of its logs.
+    """Print only the first sentence of each message from Ray, once; some forty lines of logs would follow it.
 
-    Returns what has them told as before.
+    Returns a function that restores the original printing.
     """
     from ray._private import worker
 

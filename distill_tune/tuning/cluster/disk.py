@@ -1,6 +1,6 @@
-"""The disk of a node: asked directly by whoever is on the node, and through an actor by nodes that have other disks.
+"""The disk of a node: accessed directly on that node, and through an actor from nodes with other disks.
 
-The actor keeps nothing between two calls, so that Ray may start it again, and what it is asked for may be asked again.
+The actor keeps no state between calls, so Ray may restart it, and calls may be repeated.
 """
 
 from __future__ import annotations
@@ -11,40 +11,40 @@ from typing import Any
 from distill_tune.atomic import new_file
 
 _AT_A_TIME = 16
-"""Calls that the actor answers side by side."""
+"""Number of calls that the actor handles concurrently."""
 
 
 class Disk:
-    """Files by their paths on the node; raises OSError as they do."""
+    """Accesses files by their paths on the node; raises OSError as usual."""
 
     def read(self, path: Path) -> bytes:
-        """A file; empty where there is none."""
+        """Content of a file; empty if there is none."""
         return path.read_bytes() if path.exists() else b""
 
     def write(self, path: Path, content: bytes) -> None:
-        """A file, whole or not at all."""
+        """Write a file completely or not at all."""
         with new_file(path) as temporary:
             temporary.write_bytes(content)
 
     def append(self, path: Path, content: bytes) -> None:
-        """Behind what a file has, which is made if it is not there."""
+        """Append to a file, creating it if needed."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as file:
             file.write(content)
 
     def sizes(self, folder: Path) -> dict[Path, int]:
-        """Of all files in a folder and those below it, by their names in there, in bytes."""
+        """Sizes in bytes of all files in a folder and below, by relative path."""
         return {path.relative_to(folder): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
 
     def part(self, path: Path, begin: int, count: int) -> bytes:
-        """`count` bytes of a file, or what it has of them."""
+        """`count` bytes of a file from `begin` on, or fewer at its end."""
         with path.open("rb") as file:
             file.seek(begin)
             return file.read(count)
 
 
 def disk_of_this_node(name: str) -> Any:
-    """The actor for other nodes, on the node of whoever asks; `ray.get_actor(name)` is it as long as this is held."""
+    """The actor for other nodes, on this node; `ray.get_actor(name)` finds it as long as the handle is held."""
     import ray
 
     from distill_tune.tuning.cluster.pinning import on_this_node
@@ -61,10 +61,10 @@ def disk_of_this_node(name: str) -> Any:
 
 
 def answer_of(reference: Any) -> Any:
-    """What the actor answers.
+    """The actor's answer.
 
     Raises:
-        OSError: what it raised, as if it had been raised here.
+        OSError: what it raised, as if raised here.
     """
     import ray
 

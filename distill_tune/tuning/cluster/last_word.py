@@ -1,8 +1,8 @@
-"""What is said of a program that ends without a word of its own.
+"""A message on stderr if the program ends abruptly, without one of its own.
 
-Where Ray's own processes have gone (killed, out of memory, starved for a minute), Ray ends the program that is
-connected to them from C++, at once and with status 1: no exception is raised, no handler runs. So it is with SIGKILL.
-Somebody else must say it then: a small process that waits for this one to leave the block, and speaks if it has not.
+If Ray's processes are gone (killed, out of memory, starved for a minute), Ray ends the connected program from C++, at
+once and with status 1: no exception is raised, no handler runs. The same goes for SIGKILL. So a small watcher process
+waits for this one to leave the block, and prints the message if it ends before.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _WATCH = "import sys; sys.stdin.read(1) or print(sys.argv[1], file=sys.stderr)"
-"""Whoever ends closes its pipes; who leaves the block says so before."""
+"""A process that ends closes its pipes; one that leaves the block writes to the watcher before."""
 
 
 @contextmanager
 def last_word(line: str) -> Iterator[None]:
-    """Have `line` said on stderr if this process ends before the block does.
+    """Have `line` printed to stderr if this process ends before the block does.
 
-    The watch has a session of its own, since what a terminal ends with the program must not end it too; and neither
-    site-packages nor anything else to load.
+    The watcher has its own session, so that a signal from the terminal does not end it together with the program; it
+    loads neither site-packages nor anything else.
     """
     command = [sys.executable, "-I", "-S", "-c", _WATCH, line]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True) as watch:
@@ -29,6 +29,6 @@ def last_word(line: str) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(BrokenPipeError):  # somebody has ended it
+            with suppress(BrokenPipeError):  # something has ended it
                 watch.stdin.write(b".")
                 watch.stdin.close()

@@ -1,8 +1,8 @@
-"""The nodes of a cluster, looked at before anything is prepared for them: one set of versions, and what they share.
+"""Check the nodes of a cluster before anything is prepared for them: their versions, and what they share.
 
-Each is asked, through Ray, for its versions, and to read what the driver has written below --storage and write what the
-driver then reads. Where that is another disk, files go to and fro (`workers/files.py`), which the user is told: it may
-be a folder that should have been mounted there. Nodes that join later are not asked.
+Each is asked, through Ray, for its versions, to read what the driver wrote below --storage, and to write what the
+driver then reads. If a node has another disk there, files are copied to and fro (`workers/files.py`), and the user is
+told, since the folder may have been meant to be mounted there. Nodes that join later are not asked.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from distill_tune.registry import load_dotted
 from distill_tune.tuning.cluster.pinning import on_node, other_nodes
 
 _PATIENCE_S = 30.0
-"""For a worker process to come up, even on a busy node; who takes longer is named."""
+"""How long a worker process may take to start, even on a busy node, before the node is named."""
 _ANSWER_S = 1800.0
-"""With a runtime environment to be installed there before, for which Ray has such a limit of its own."""
+"""The same if a runtime environment must be installed first; Ray has a similar limit for that."""
 _MUST_AGREE = ("distill_tune", "python", "ray", "torch")
 _TOKEN = "driver"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a node says of itself."""
+    """What a node reports about itself."""
 
     read: str
-    """What it has read in the storage."""
+    """What it read in the storage."""
     problem: str = ""
     """Why it could not read or write there."""
     versions: dict[str, str] = field(default_factory=dict)
     lacks_gpu: bool = False
-    """Whether PyTorch finds no GPU there, though it was asked for one."""
+    """Whether PyTorch finds no GPU there, although one is needed."""
     lacks_part: str = ""
-    """Why a part of the user's own cannot be loaded there."""
+    """Why a user-defined part cannot be loaded there."""
 
 
 def ask_from_here(folder: str, token: str, needs_gpu: bool, parts: Sequence[str]) -> Answer:
-    """Read the driver's token in `folder`, and write `token` to a file of its name; what runs on a node.
+    """Read the driver's token in `folder`, and write `token` to a file of that name; runs on a node.
 
-    `parts` are the dotted paths of what is the user's own.
+    `parts` are the dotted paths of user-defined parts.
     """
     lacks_gpu = needs_gpu and not _finds_gpu()
     answer = Answer("", "", _own_versions(), lacks_gpu, next(filter(None, map(_why_it_is_lacking, parts)), ""))
@@ -71,12 +71,12 @@ def _why_it_is_lacking(part: str) -> str:
 
 
 def _own_versions() -> dict[str, str]:
-    """Without what says for which GPUs PyTorch was built: a head without any goes with nodes that have some."""
+    """Versions without PyTorch's GPU suffix: a head node without GPUs may go with nodes that have some."""
     return {name: version.partition("+")[0] for name, version in versions().items() if name in _MUST_AGREE}
 
 
 def _finds_gpu() -> bool:
-    """In a process of its own: from a task that has no GPU, Ray hides them all."""
+    """Ask PyTorch in a separate process: Ray hides all GPUs from a task that has none."""
     ask = "import sys, torch; sys.exit(not torch.cuda.is_available())"
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
     return subprocess.run([sys.executable, "-c", ask], env=environment, check=False).returncode == 0
@@ -88,10 +88,10 @@ class Nodes:
 
     count: int
     apart: tuple[str, ...] = ()
-    """Those with a disk of their own in the storage's place, each with the reason if it gave one."""
+    """Nodes with another disk at the storage's path, each with the reason if it gave one."""
 
     def in_words(self, storage: Path) -> str:
-        """What they are to the storage."""
+        """How the nodes relate to the storage, in words."""
         if not self.apart:
             return f"{self.count} nodes share {storage}"
         some = f"{len(self.apart)} of {self.count} nodes have another disk at {storage}"
@@ -99,13 +99,14 @@ class Nodes:
 
 
 def look_at_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None], own_parts: Sequence[str] = ()) -> Nodes:
-    """Ask every other node that is alive; on a single node nothing is asked.
+    """Check every other node that is alive; on a single node, nothing is asked.
 
-    `say` hears of a node that is waited for; `own_parts` are the dotted paths of what trials load of the user's own.
+    `say` receives a message about a node that is waited for; `own_parts` are the dotted paths of user-defined parts
+    that trials load.
 
     Raises:
-        ConfigError: a node has other versions, no GPU that PyTorch finds, or not all of the user's parts, or does not
-            answer.
+        ConfigError: a node has other versions, no GPU that PyTorch finds, or not all user-defined parts; or it does not
+        answer.
     """
     others = other_nodes()
     if not others:
@@ -119,7 +120,7 @@ def look_at_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None], o
 def _ask(
     nodes: list[dict[str, Any]], folder: Path, needs_gpus: bool, say: Callable[[str], None], own_parts: Sequence[str]
 ) -> Iterator[str]:
-    """Those that do not share the folder."""
+    """The nodes that do not share the folder."""
     token = uuid.uuid4().hex
     (folder / _TOKEN).write_text(token, encoding="utf-8")
     ask = ray.remote(ask_from_here)
@@ -142,7 +143,7 @@ def _named(node: dict[str, Any]) -> str:
 
 
 def _answer_of(asked: dict[str, Any], reference: Any, say: Callable[[str], None]) -> Answer | None:
-    """None of a node that has left the cluster since it was asked."""
+    """A node's answer; None if it has left the cluster since it was asked."""
     node = _named(asked)
     if not ray.wait([reference], timeout=_PATIENCE_S)[0]:
         say(f"waiting for {node}, which may still be installing the job's runtime environment")
@@ -165,10 +166,10 @@ def _answer_of(asked: dict[str, Any], reference: Any, say: Callable[[str], None]
 
 
 def check_answer(node: str, answer: Answer) -> None:
-    """Refuse a node by what it has said.
+    """Refuse a node whose answer does not match this machine.
 
     Raises:
-        ConfigError: it does not go with this machine.
+        ConfigError: it does not match.
     """
     for name, version in _own_versions().items():
         if answer.versions.get(name) != version:

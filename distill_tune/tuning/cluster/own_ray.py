@@ -1,24 +1,24 @@
-"""A Ray of one's own on this machine, with no process that a search there has no use for.
+"""A private Ray on this machine, without the processes that a search there does not need.
 
-`ray.init` starts seven processes and a worker for each CPU, which take half a second to a second of a processor each,
-and waits for most of them. A search needs the cluster's two servers (gcs_server, raylet), the two agents without which
-no worker starts, and the workers. It does without (Ray 2.60)
+`ray.init` starts seven processes and a worker for each CPU, which take half a second to a second of CPU time each, and
+waits for most of them. A search needs the cluster's two servers (gcs_server, raylet), the two agents without which no
+worker starts, and the workers. It does without (Ray 2.60)
 
-- the dashboard's server, which runs and is waited for even where there is to be no dashboard;
-- the autoscaler's monitor and the log monitor, which send what they and the workers say to a driver that does not show
-  it. Where Ray's own messages are to be seen, both are there.
+- the dashboard's server, which is started and waited for even if no dashboard is wanted;
+- the autoscaler's monitor and the log monitor, which send their own and the workers' output to a driver that does not
+  show it. If Ray's own messages are to be shown, both run.
 
-And its agent listens at a free port. At Ray's own, where another Ray of the machine has it, it tries for three seconds
-and then goes on without one.
+Its agent listens at a free port. If another Ray on this machine has Ray's default port, the agent would try it for
+three seconds and then continue without one.
 
-Its processes are a group of their own: a signal to that of the search (`timeout`, a service that is stopped) asks the
-search to end in order, for which it needs them; they end with it in any case.
+Its processes form a separate process group: a signal to the search's group (`timeout`, a service that is stopped) asks
+the search to end in order, for which it needs them; they end with it in any case.
 
-`ray.init` would also wait for nothing, some two seconds while the driver loads the rest of the search in another
-thread: to see whether it could have a dashboard, it loads some 250 modules in the driver, and waits for the interpreter
-at each; and having looked for its node once and too early, it looks again after a second.
+Two waits of `ray.init`, some two seconds while the driver loads the rest of the search in another thread, are avoided
+too: to see whether a dashboard is possible, it loads some 250 modules in the driver, waiting for the interpreter at
+each; and after looking for its node once, too early, it looks again only after a second.
 
-And it would not start where there is no home folder to keep its token in, as for a container's user without a name.
+Finally, it would not start without a home folder to keep its token in, as for a container's nameless user.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from ray._private.authentication.authentication_token_generator import generate_
 from ray._private.authentication.authentication_token_setup import generate_and_save_token
 
 _NOWHERE = b"127.0.0.1:0"
-"""The address of a dashboard that is not there."""
+"""Address of a dashboard that does not exist."""
 _LOOK_S = 0.02
 _PATIENCE_S = 3.0
-"""How long to look for the node; Ray then does so itself, and says what is wrong."""
+"""How long to look for the node; then Ray looks itself, and reports what is wrong."""
 
 
 def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> Any:
-    """Start one and connect to it, as `ray.init(**options)` does; several workers a trial need its dashboard."""
+    """Start one and connect to it like `ray.init(**options)`; several workers per trial need its dashboard."""
 
     class Lean(node.Node):
         def __init__(self, ray_params: Any, **options: Any):
@@ -60,7 +60,7 @@ def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> 
                 super().start_api_server(**options)
                 return
             key, namespace = ray_constants.DASHBOARD_ADDRESS.encode(), ray_constants.KV_NAMESPACE_DASHBOARD
-            # Its agent would look for the address each second, and write each time that there is none.
+            # Without an address, the agent would look for one every second, and log each time that there is none.
             self.get_gcs_client().internal_kv_put(key, _NOWHERE, True, namespace)  # type: ignore[no-untyped-call]
 
         def start_ray_processes(self) -> None:
@@ -77,16 +77,16 @@ def start_own_ray(with_dashboard: bool, log_to_driver: bool, **options: Any) -> 
 
 
 def _keep_a_token() -> None:
-    """In the home folder, as Ray does, for all that it starts there; else in the environment, for this one alone."""
+    """Keep a token in the home folder, as Ray does; if that fails, in the environment, for this Ray alone."""
     try:
         generate_and_save_token()
-    except (OSError, RuntimeError):  # the latter where there is no home folder at all
+    except (OSError, RuntimeError):  # the latter if there is no home folder at all
         os.environ["RAY_AUTH_TOKEN"] = generate_new_authentication_token()
 
 
 @contextmanager
 def _instead(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Have Ray find something else under a name."""
+    """Temporarily replace an attribute that Ray looks up."""
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -96,12 +96,12 @@ def _instead(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def is_own() -> bool:
-    """Whether this process has started the Ray that it is connected to."""
+    """Whether this process started the Ray that it is connected to."""
     return own_session() is not None
 
 
 def own_session() -> Path | None:
-    """The folder with sockets and logs of the Ray that this process has started; None where it has started none."""
+    """The folder with sockets and logs of the Ray that this process started; None if it started none."""
     here = worker._global_node
     return Path(here.get_session_dir_path()) if here is not None and here.is_head() else None
 
@@ -109,7 +109,7 @@ def own_session() -> Path | None:
 def remove_session(folder: Path) -> None:
     """Remove the folder of a Ray that has been shut down; what cannot be removed stays.
 
-    `session_latest` goes with it where it leads there: a link that leads nowhere is one that no later Ray replaces.
+    `session_latest` is removed too if it points there: no later Ray would replace a dangling link.
     """
     latest = folder.with_name(ray_constants.SESSION_LATEST)
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Where an actor or a task must run: elsewhere it could be lost without its driver. A soft wish Ray takes lightly."""
+"""Pin actors and tasks to nodes: elsewhere they could be lost without their driver. Ray may ignore soft affinity."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 def on_node(node_id: str) -> NodeAffinitySchedulingStrategy:
-    """On that node or not at all."""
+    """A strategy that runs on that node or not at all."""
     return NodeAffinitySchedulingStrategy(node_id, soft=False)
 
 
 def on_this_node() -> NodeAffinitySchedulingStrategy:
-    """On the node of whoever asks."""
+    """A strategy that runs on the caller's node."""
     return on_node(ray.get_runtime_context().get_node_id())
 
 
 def other_nodes() -> list[dict[str, Any]]:
-    """Those that are alive, as Ray tells of them, but for the node of whoever asks."""
+    """The other nodes that are alive, as Ray describes them."""
     here = ray.get_runtime_context().get_node_id()
     return [node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]

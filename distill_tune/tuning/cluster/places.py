@@ -1,7 +1,7 @@
-"""How many trials have room at a time, on this machine or on a cluster's nodes.
+"""How many trials fit at a time, on this machine or on a cluster's nodes.
 
-A worker lies on one node, and parts of GPUs on one GPU, so room is counted node by node: Ray would wait for ever for
-what only the sum of all nodes has.
+A worker runs on one node, and a fraction of a GPU on one GPU, so room is counted node by node: Ray would wait for ever
+for what only all nodes together have.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError
 
 Node = Mapping[str, float]
-"""What a node has, by Ray's names: CPU, GPU and others."""
+"""Resources of a node, by Ray's names: CPU, GPU and others."""
 
 CLUSTER = "the whole cluster"
 
 _ROUNDING = 1e-9
-"""1 / 0.2 must be 5."""
+"""So that 1 / 0.2 gives 5."""
 
 
 def places_of_this_machine(resources: ResourcesConfig, must_fit: bool = False) -> int:
-    """How many trials this machine has room for, at least one; for planning, before there is a cluster.
+    """Number of trials that fit on this machine, at least one; for planning, before there is a cluster.
 
     Raises:
         ConfigError: not even one trial fits, and it `must_fit`.
@@ -39,7 +39,7 @@ def places_of_this_machine(resources: ResourcesConfig, must_fit: bool = False) -
 
 
 def places_of_the_cluster(resources: ResourcesConfig) -> int:
-    """How many trials the nodes that are up have room for, no more than what was asked for.
+    """Number of trials that fit on the nodes that are up, capped at the number requested.
 
     Raises:
         ConfigError: not even one trial fits.
@@ -49,14 +49,14 @@ def places_of_the_cluster(resources: ResourcesConfig) -> int:
 
 
 def nodes_of_ray() -> list[Node]:
-    """What the nodes have that are up."""
+    """Resources of the nodes that are up."""
     import ray
 
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def idle_gpus(nodes: Sequence[Node], resources: ResourcesConfig) -> str:
-    """What to tell where no trial uses the GPUs that are there; else an empty string."""
+    """A hint if no trial uses the existing GPUs; else an empty string."""
     gpus = sum(node.get("GPU", 0.0) for node in nodes)
     if resources.gpus_per_worker or not gpus:
         return ""
@@ -65,10 +65,10 @@ def idle_gpus(nodes: Sequence[Node], resources: ResourcesConfig) -> str:
 
 
 def room_on(nodes: Sequence[Node], resources: ResourcesConfig, where: str = CLUSTER) -> int:
-    """How many trials fit.
+    """Number of trials that fit.
 
     Raises:
-        ConfigError: none.
+        ConfigError: none fits.
     """
     workers = sum(workers_on(node, resources) for node in nodes)
     if room := workers // resources.workers_per_trial:
@@ -86,7 +86,7 @@ def room_on(nodes: Sequence[Node], resources: ResourcesConfig, where: str = CLUS
 
 
 def workers_on(node: Node, resources: ResourcesConfig) -> int:
-    """How many a node has room for, as its CPUs and its GPUs allow; a GPU that is shared holds whole workers only."""
+    """Number of workers that fit on a node by its CPUs and GPUs; a shared GPU holds whole workers only."""
     cpus, gpus = int(node.get("CPU", 0.0) / resources.cpus_per_worker), node.get("GPU", 0.0)
     share = resources.gpus_per_worker
     if not share:
@@ -99,13 +99,13 @@ def _need(resources: ResourcesConfig) -> Node:
 
 
 def _in_words(node: Node, resources: ResourcesConfig) -> str:
-    """Its CPUs, and its GPUs where they are asked for."""
+    """A node's CPUs, and its GPUs if they are requested."""
     kinds = ["CPU", "GPU"] if resources.gpus_per_worker else ["CPU"]
     return " and ".join(f"{node.get(kind, 0.0):g} {kind}" for kind in kinds)
 
 
 def this_machine(counts_gpus: bool = True) -> Node:
-    """What Ray will find here, if it is started with nothing said."""
+    """The resources that Ray will detect here by default."""
     gpus = 0
     if counts_gpus:
         from torch import cuda
@@ -115,10 +115,10 @@ def this_machine(counts_gpus: bool = True) -> Node:
 
 
 def cores(control: Path = Path("/sys/fs/cgroup")) -> int:
-    """This machine's, or as many as a container's quota or set of CPUs leaves: counted as Ray does, which starts later.
+    """Number of cores of this machine, or of a container's quota or CPU set; counted as Ray will.
 
     `control` is where the container's limits are: https://docs.kernel.org/admin-guide/cgroup-v2.html, and those of
-    version 1 in `cpu/` and `cpuset/`. Parts of a core are not counted: less than one is none.
+    version 1 in `cpu/` and `cpuset/`. Fractions of a core are dropped: less than one gives zero.
     """
     machine = os.cpu_count() or 1
     if os.environ.get("RAY_USE_MULTIPROCESSING_CPU_COUNT"):
@@ -127,7 +127,7 @@ def cores(control: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def _quota(control: Path) -> float:
-    """Cores' worth of time; infinite without a quota."""
+    """CPU time quota in cores; infinite without a quota."""
     first = control / "cpu"
     given = [_said(first / "cpu.cfs_quota_us"), _said(first / "cpu.cfs_period_us")]
     quota, period = given if all(given) else (_said(control / "cpu.max").split() or ["max", "1"])
@@ -135,7 +135,7 @@ def _quota(control: Path) -> float:
 
 
 def _size_of_set(control: Path) -> float:
-    """How many cores are in version 1's set, such as "0-2,7"; infinite without one."""
+    """Number of cores in version 1's CPU set, such as "0-2,7"; infinite without one."""
     ranges = [part.split("-") for part in _said(control / "cpuset" / "cpuset.cpus").split(",") if part]
     return sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges) or math.inf
 
@@ -143,12 +143,12 @@ def _size_of_set(control: Path) -> float:
 def _said(path: Path) -> str:
     try:
         return path.read_text().strip()
-    except OSError:  # another system's, or no container
+    except OSError:  # another system, or no container
         return ""
 
 
 def free_places() -> str:
-    """What the cluster has free: "the cluster has 0 of 2 CPUs free"."""
+    """What the cluster has free, e.g. "the cluster has 0 of 2 CPUs free"."""
     import ray
 
     have, free = ray.cluster_resources(), ray.available_resources()
@@ -157,15 +157,15 @@ def free_places() -> str:
 
 
 def are_places_waited_for() -> bool:
-    """Whether something of this program, such as a group of workers, waits for places and not just for a start."""
+    """Whether something of this program, such as a group of workers, waits for places and not just to start."""
     return bool(_waiting_places())
 
 
 def drop_waiting_places() -> None:
-    """Take back the places that groups of several workers of this program still wait for.
+    """Cancel the places that groups of several workers of this program still wait for.
 
-    Ray removes them only with the program: when there is room they would be held for nobody, and what comes next in the
-    same search would wait for ever. A group that is still wanted asks for its own again.
+    Ray removes these requests only with the program: once granted, they would be held for nothing, and whatever comes
+    next in the same search would wait for ever. A group that is still needed requests its places again.
     """
     from ray._raylet import PlacementGroupID
     from ray.util.placement_group import PlacementGroup, remove_placement_group
@@ -175,7 +175,7 @@ def drop_waiting_places() -> None:
 
 
 def _waiting_places() -> list[str]:
-    """The ids of placement groups that wait; the last digits of each are its program's."""
+    """IDs of placement groups that wait; the last digits of each identify its program."""
     import ray
     from ray.util.placement_group import placement_group_table
 

@@ -1,1 +1,1 @@
-"""What is known of trials, and what of it outlives the process: records, ledger, logbook, and the claim to a folder."""
+"""What is known about trials and what of it survives a restart: records, ledger, logbook, and the claim to a folder."""

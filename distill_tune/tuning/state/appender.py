@@ -1,7 +1,7 @@
-"""Appending to a search's logbook and its study's journal: an entry is there as a whole, or not at all.
+"""Append to a search's logbook and its study's journal: each entry is written completely or not at all.
 
-A disk that is nearly full takes a part of an entry, and may take a smaller one after it. No later session could read
-what that leaves, so the part is taken back, and nothing more is written.
+A nearly full disk may accept only part of an entry, and then accept a smaller entry after it. No later session could
+read the result, so the partial entry is removed and nothing more is written.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from contextlib import suppress
 
 
 class Appender:
-    """Writes to the end of a file that nobody else writes to."""
+    """Appends to a file that has no other writer."""
 
     def __init__(self) -> None:
         self._failure: OSError | None = None
 
     def check(self) -> None:
-        """See whether all entries are there.
+        """Check that all entries were written.
 
         Raises:
             OSError: one of them could not be written.
@@ -26,7 +26,7 @@ class Appender:
             raise self._failure
 
     def append(self, file: int, entry: bytes) -> None:
-        """Add an entry to the file with this descriptor, unless an earlier one is missing.
+        """Append an entry to the file with this descriptor, unless an earlier one is missing.
 
         Raises:
             OSError: it cannot be written.

@@ -1,7 +1,7 @@
-"""A search's claim to its result folder: a new one, or one that an earlier session has left.
+"""A search's claim to its result folder: a new one, or one left by an earlier session.
 
-A new search claims its folder when everything that can be refused has been looked at; a search that is taken up again
-claims it first. Whoever holds the logbook's lock is at work there.
+A new search claims its folder only after every check that could refuse it; a resumed search claims it first. Whoever
+holds the lock on the logbook is the one working there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from distill_tune.tuning.state.own_parts import own_parts
 
 @dataclass
 class Claim:
-    """A result folder that is this program's."""
+    """A result folder that this process holds."""
 
     folder: Path
     logbook: Logbook
@@ -43,12 +43,13 @@ class Claim:
     def of_new(
         cls, folder: Path, space: Space, command: str, origin: Origin | None = None, is_named: bool = True
     ) -> Claim:
-        """Make the folder of a new search; the `origin` of one that stands beside another is that one's.
+        """Create the folder of a new search; `origin` is that of the search it runs alongside, if any.
 
-        Where another search has just begun there, one whose folder need not have that name (`is_named`) takes the next.
+        If another search has just started there, a search that does not need that exact name (`is_named` is false)
+        takes the next free one.
 
         Raises:
-            HeldError: another search has just begun there.
+            HeldError: another search has just started there.
             OSError: it cannot be written; then nothing is left of it.
         """
         logbook = _new_logbook(folder) if is_named else _next_logbook(folder)
@@ -69,10 +70,10 @@ class Claim:
         check: Callable[[History], object] = lambda history: None,
         space: Space | None = None,
     ) -> Claim:
-        """Take up the folder of an earlier search; of its `space` the session's entry tells what is the user's own.
+        """Claim the folder of an earlier search; the session's entry records the user-defined parts of its `space`.
 
         Raises:
-            ConfigError: another program is at work there, or whatever `check` raises of what was left.
+            ConfigError: another program is at work there; or whatever `check` raises about the history.
             CacheError: the logbook is damaged.
         """
         logbook = Logbook(folder)
@@ -88,12 +89,12 @@ class Claim:
         return cls(folder, logbook, history, command)
 
     def link(self, prepared: Prepared) -> Prepared:
-        """The prepared data and teacher under the folder's own names: deleting the shared cache does not harm it.
+        """Link the prepared data and teacher into the folder, so that deleting the shared cache does not harm it.
 
-        What a teacher has said for other searches stays there.
+        Teacher outputs that only other searches use are not linked.
 
         Raises:
-            CacheError: it was deleted before.
+            CacheError: the prepared data or teacher had already been deleted.
         """
         own, linked = self.folder / CACHE, set[Path]()
         parts = (prepared, *prepared.folds)
@@ -110,7 +111,7 @@ class Claim:
 
 
 def _own(space: Space) -> dict[str, dict[str, str]]:
-    """What a session's entry tells of the user's own parts; nothing where there are none."""
+    """What a session's entry records about user-defined parts; empty if there are none."""
     parts = own_parts(space)
     return {"own_parts": parts} if parts else {}
 
@@ -124,7 +125,7 @@ def _new_logbook(folder: Path) -> Logbook:
 
 
 def _next_logbook(folder: Path) -> Logbook:
-    """That of the folder, or of the first after it that nobody has."""
+    """The logbook of the folder, or of the next free one after it."""
     place = folder
     while True:
         try:
@@ -134,14 +135,18 @@ def _next_logbook(folder: Path) -> Logbook:
 
 
 def check_is_ours(folder: Path) -> None:
-    """Refuse the result folder of somebody else, or on a disk that has become read-only, before anything is begun.
+    """Refuse a result folder that belongs to another user or is on a read-only disk, before anything starts.
 
     Raises:
-        ConfigError: its logbook is there, and cannot be read and written.
+        ConfigError: its logbook exists but cannot be read and written.
     """
     try:
         (folder / LOGBOOK).open("r+b").close()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):  # no search's, which is said where one is needed
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+        IsADirectoryError,
+    ):  # not a search's folder; reported if one is needed
         return
     except OSError as error:
         raise ConfigError(
@@ -151,10 +156,10 @@ def check_is_ours(folder: Path) -> None:
 
 
 def space_of(folder: Path) -> Space:
-    """The search space that a result folder was made with, as it was settled then.
+    """The search space that a result folder was created with, as resolved at that time.
 
     Raises:
-        ConfigError: there is no search in the folder.
+        ConfigError: the folder holds no search.
     """
     if not (folder / SEARCH_TOML).is_file() or not (folder / LOGBOOK).is_file():
         others = [each.parent.name for each in sorted(folder.parent.glob(f"*/{LOGBOOK}")) if each.parent != folder]
@@ -169,20 +174,20 @@ def space_of(folder: Path) -> Space:
 def newest(
     storage: Path, space_path: Path | None, is_finished: bool, warn: Callable[[str], object] = lambda line: None
 ) -> Path:
-    """The result folder that was written to last.
+    """The most recently written result folder.
 
     Args:
         storage: where result folders are.
-        space_path: whose name and time its name must be; None for any name.
-        is_finished: whether its search must have come to a verdict, or must not.
-        warn: hears of damaged ones and of other people's, which are passed over.
+        space_path: the search file whose default name (name and time) the folder must have; None for any name.
+        is_finished: whether its search must, or must not, have reached a verdict.
+        warn: receives a message for each folder skipped because it is damaged or belongs to another user.
 
     Raises:
         ConfigError: there is none.
     """
     logbooks = sorted(storage.glob(f"*/{LOGBOOK}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for folder in (logbook.parent for logbook in logbooks):
-        if not (folder / SEARCH_TOML).is_file():  # a search that was ended while it claimed its folder
+        if not (folder / SEARCH_TOML).is_file():  # a search that was killed while claiming its folder
             continue
         if space_path is not None and not is_default_name(folder.name, space_path):
             continue

@@ -17,7 +17,7 @@ from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import CONFIRMATION, Status, TrialRecord
 
 _GAVE_UP = "failures"
-"""`ended_by` of a search that its first trials have all failed in."""
+"""`ended_by` of a search that gave up because all of its first trials failed."""
 _WAY_OUT = "put the file back as it was, or begin a new search"
 
 
@@ -26,52 +26,53 @@ class History:
     """A search's past."""
 
     records: dict[str, TrialRecord] = field(default_factory=dict)
-    """Every trial of the search, in the order in which they were proposed."""
+    """Every trial of the search, in order of proposal."""
     confirmations: dict[str, TrialRecord] = field(default_factory=dict)
     study_bytes: int = 0
-    """Length of the study's journal that these entries stand for."""
+    """Length of the study's journal that these entries correspond to."""
     search_s: float = 0.0
-    """Seconds of searching, from each session's first step to its last."""
+    """Seconds of searching, from first to last step, summed over sessions."""
     spent_s: float = 0.0
-    """The part of them since the search was begun or last extended: what its time budget has paid for."""
+    """The part of `search_s` since the search began or was last extended: what counts against its time budget."""
     place_s: float = 0.0
-    """`search_s`, times the places of each session."""
+    """`search_s` with each session's share multiplied by its number of places."""
     plan: ConfirmationPlan | None = None
-    """The plan of the confirmation that was begun last and is not finished."""
+    """The plan of the latest confirmation, if it is unfinished."""
     sessions: int = 0
-    """How often a program was at work on it."""
+    """How many sessions have worked on it."""
     rounds: int = 0
-    """Confirmations that came to their end."""
+    """Confirmations that finished."""
     tests_opened: int = 0
     """How often the test split was opened."""
     ended_by: str | None = None
-    """Why the search itself was over, if it was."""
+    """Why the search phase ended, if it did."""
     ended_with: str | None = None
-    """The time that it had then; None where it had none, and where an older version wrote the entry."""
+    """The time budget it had then; None if it had none, or if an older version wrote the entry."""
     extensions: int = 0
     """How often it was extended."""
     extended_to: tuple[int, str | None] | None = None
-    """Its trials and its time since the last extension, where that has said so."""
+    """Trial and time budgets since the last extension, if it recorded them."""
     extended_from: tuple[int, str | None] | None = None
-    """What these were before it."""
+    """The same budgets before that extension."""
     origin: Origin | None = None
-    """What it was begun with; None of one that was begun before that was written down."""
+    """What it was started with; None for searches from before this was recorded."""
     own_parts: Seen = field(default_factory=dict)
-    """The versions of the user's own parts that its sessions had."""
+    """The versions of user-defined parts seen in its sessions."""
     is_finished: bool = False
-    """Whether it came to a verdict, and has not been extended since."""
+    """Whether it reached a verdict and has not been extended since."""
     logbook_bytes: int = 0
-    """How much of the logbook is whole; a kill may leave part of a line, and a lost disk cache more."""
+    """How many bytes of the logbook are intact; a kill may leave a partial line, and a lost disk cache more."""
     num_dropped: int = 0
-    """Whole lines behind that, which say more than the study's journal knows, or lie behind a hole."""
+    """Complete lines after that, which are ahead of the study's journal or come after a hole."""
 
     @classmethod
     def of(cls, folder: Path) -> History:
-        """The past of the search in a result folder, as its logbook tells it and its study's journal confirms.
+        """The history of the search in a result folder, from its logbook as far as its study's journal confirms it.
 
         Raises:
-            CacheError: the logbook is empty, or damaged elsewhere than at its end, a newer version has written it, or
-                the journal is missing, empty or damaged.
+            CacheError: the logbook is empty, damaged other than at its end, or written by a newer version; or the
+                journal is
+            missing, empty or damaged.
         """
         path, journal = folder / LOGBOOK, folder / JOURNAL
         journal_bytes = max((end for _, end in _whole_lines(journal)), default=0) if journal.exists() else 0
@@ -91,7 +92,7 @@ class History:
                     f"{where} is damaged; the search cannot be taken up again, begin a new one."
                 ) from error
             history.logbook_bytes = end
-        if journal_bytes and not history.logbook_bytes:  # though the journal is begun after it
+        if journal_bytes and not history.logbook_bytes:  # although the journal is created after the logbook
             raise CacheError(f"{path}: line 1 is damaged; {_WAY_OUT}.")
         _check_journal(journal, history.study_bytes, has_trials)
         history.num_dropped = _num_lines(path, history.logbook_bytes)
@@ -101,20 +102,20 @@ class History:
 
     @property
     def loss(self) -> str:
-        """What must be said of dropped entries; empty without one."""
+        """A warning about dropped entries; empty if there are none."""
         if not self.num_dropped:
             return ""
         what = "entry is" if self.num_dropped == 1 else "entries are"
         return f"warning: the last {self.num_dropped} {what} dropped from {LOGBOOK}: {JOURNAL} or the disk lost some"
 
     def extend(self) -> None:
-        """The search has become a longer one; its time is counted anew."""
+        """Note that the search was extended; its time is counted from zero again."""
         self.extensions, self.ended_by, self.is_finished, self.spent_s = self.extensions + 1, None, False, 0.0
 
     def try_again(self) -> None:
-        """Nothing could be used, perhaps for a cause that passes: no failure counts when the search is taken up again.
+        """Forget failures after a session with no usable result, since their cause may have been temporary.
 
-        Where no trial could be used, or the search gave up, it is tried again, with its whole budget.
+        If no trial was usable, or the search gave up, all of it is tried again with its whole budget.
         """
         failed = [name for name, record in self.confirmations.items() if record.status is Status.FAILED]
         for name in failed:
@@ -165,7 +166,7 @@ class History:
                 assert_never(kind)
 
     def _record(self, entry: dict[str, Any]) -> TrialRecord:
-        """The record that an entry is about: one that it brings, or one by its name."""
+        """The record that an entry is about: a new one that it contains, or a known one by name."""
         if "trial" in entry:
             record = TrialRecord(**entry["trial"])
             return (self.confirmations if record.is_confirmation else self.records).setdefault(record.trial_id, record)
@@ -174,11 +175,11 @@ class History:
 
 
 class _Stopwatch:
-    """Adds up the time in which trials trained."""
+    """Adds up the time during which trials trained."""
 
     def __init__(self) -> None:
         self.places = 1
-        """Places of the session."""
+        """Number of places in the session."""
         self._last_s: float | None = None
         self._session_s = 0.0
 
@@ -189,21 +190,21 @@ class _Stopwatch:
             case Entry.SEARCHED:
                 self._last_s = None
             case Entry.SEARCHING:
-                self.places, self._last_s = entry["places"], None  # what was settled before is no training
+                self.places, self._last_s = entry["places"], None  # what came before is not training time
         if entry.get("trial_id", CONFIRMATION).startswith(CONFIRMATION):
             return 0.0
         before_s, self._last_s = self._last_s, entry["at_s"]
         if before_s is None:
             began_s = entry.get("report", {}).get("time/began_s", entry["at_s"])
-            before_s = max(began_s, self._session_s)  # an epoch may be known from a checkpoint of the session before
+            before_s = max(began_s, self._session_s)  # an epoch may come from a checkpoint of the previous session
         return max(0.0, self._last_s - before_s)
 
 
 def _kind_of(name: Any, where: str) -> Entry:
-    """What an entry tells, by its name.
+    """The kind of an entry, by its name.
 
     Raises:
-        CacheError: this version knows no such entry; to pass it over would tell another story.
+        CacheError: this version knows no such entry; skipping it would misread the history.
     """
     try:
         return Entry(name)
@@ -217,18 +218,18 @@ def _kind_of(name: Any, where: str) -> Entry:
 
 
 def _whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Each line, and where in the file it ends."""
+    """Each complete line, with the file offset at which it ends."""
     end = 0
     with path.open("rb") as file:
         for line in file:
             end += len(line)
             if not line.endswith(b"\n") or b"\0" in line:
-                return  # a kill in the middle of a write; what a lost client of a network's disk had not written is NUL
+                return  # killed in the middle of a write; what a lost NFS client had not written reads as NUL
             yield line, end
 
 
 def _check_journal(path: Path, num_bytes: int, is_begun: bool) -> None:
-    """Whether the part of a study's journal that a logbook knows can be read; its first line, where it `is_begun`.
+    """Check the part of a study's journal that the logbook knows; if it `is_begun`, at least its first line.
 
     Raises:
         CacheError: a line of it is damaged.
@@ -253,7 +254,7 @@ def is_object(line: bytes) -> bool:
 
 
 def _num_lines(path: Path, start: int) -> int:
-    """How many whole lines are behind a place in a file."""
+    """Number of complete lines after an offset in a file."""
     with path.open("rb") as file:
         file.seek(start)
         return sum(line.endswith(b"\n") for line in file)

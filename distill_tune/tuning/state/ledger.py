@@ -1,7 +1,7 @@
-"""The ledger: one record a trial, and whoever wants to watch it grow.
+"""The ledger: one record per trial, and the watchers that follow its changes.
 
 Everything that a search shows or leaves behind about its trials (display, TensorBoard, trials.parquet, summary.json) is
-read from these records, so they can never disagree.
+read from these records, so these outputs can never disagree.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from distill_tune.tuning.state.records import (
 
 
 class Watcher:
-    """Someone who is told what happens to trials; every method does nothing unless overridden."""
+    """Is notified of what happens to trials; every method does nothing unless overridden."""
 
     is_essential = False
-    """Whether the search must end when this one can no longer write its files."""
+    """Whether the search must end if this watcher can no longer write its files."""
 
     def trial_known(self, record: TrialRecord) -> None:
-        """A trial that had ended or paused before this search was taken up again."""
+        """A trial had ended or paused before this search was resumed."""
 
     def trial_started(self, record: TrialRecord) -> None:
         """A trial is about to train."""
@@ -37,17 +37,17 @@ class Watcher:
         """A trial has finished an epoch; `record.last` is its report."""
 
     def trial_paused(self, record: TrialRecord) -> None:
-        """A trial waits at a rung: it may be started again, and will be ended."""
+        """A trial waits at a rung: it may be started again, and will be ended eventually."""
 
     def trial_ended(self, record: TrialRecord) -> None:
         """A trial has ended; `record.status` says how. Infeasible trials end without having started."""
 
     def close(self) -> None:
-        """The search is over, however it ended."""
+        """The search is over, for whatever reason."""
 
 
 class Ledger:
-    """All records of a search, in the order in which trials were proposed."""
+    """All records of a search, in order of proposal."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Ledger:
         say: Callable[[str], None] = lambda line: None,
         further: Sequence[str] = (),
     ):
-        """`say` hears of a watcher that is given up; `further` are the objectives after the first."""
+        """`say` receives a message for each watcher that is dropped; `further` are the objectives after the first."""
         self.objective = objective
         self.objectives = (objective, *further)
         self.sign = sign_of(objective)
@@ -66,34 +66,34 @@ class Ledger:
         self._counts: Counter[Status] = Counter()
 
     def know(self, record: TrialRecord) -> None:
-        """A trial that had ended or paused in an earlier session."""
+        """Add a trial that ended or paused in an earlier session."""
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_known(record))
 
     def start(self, record: TrialRecord) -> None:
-        """A trial is about to train, or to train on."""
+        """Record that a trial starts or continues training."""
         self._leave(record)
         record.begin()
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_started(record))
 
     def report(self, trial_id: str, report: Report, is_rung: bool = False) -> None:
-        """A trial has finished an epoch, and with it perhaps a rung."""
+        """Record a finished epoch, which may also complete a rung."""
         record = self.records[trial_id]
         record.reach(report, is_rung, time.time())
         self._tell(lambda watcher: watcher.trial_reported(record))
 
     def pause(self, record: TrialRecord) -> None:
-        """A trial waits at a rung."""
+        """Record that a trial waits at a rung."""
         self._leave(record)
         record.pause(time.time())
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_paused(record))
 
     def end(self, record: TrialRecord, status: Status, message: str = "") -> None:
-        """A trial has ended (or was found infeasible and never started)."""
+        """Record that a trial has ended (or was found infeasible and never started)."""
         self._leave(record)
-        is_paused = record.status is Status.PAUSED  # then nobody has been at work on it since
+        is_paused = record.status is Status.PAUSED  # then nothing has worked on it since
         record.end(status, message, record.ended_s if is_paused else time.time())
         self._enter(record)
         self._tell(lambda watcher: watcher.trial_ended(record))
@@ -107,31 +107,31 @@ class Ledger:
             self._counts[record.status] -= 1
 
     def count(self, *statuses: Status) -> int:
-        """How many trials stand so; without arguments, all."""
+        """Number of trials with these statuses; without arguments, of all."""
         return sum(self._counts[status] for status in statuses or Status)
 
     @property
     def num_feasible(self) -> int:
-        """Trials that count: all but the infeasible ones, which are never trained."""
+        """Number of trials that count: all but the infeasible ones, which are never trained."""
         return self.count() - self.count(Status.INFEASIBLE)
 
     def with_status(self, status: Status) -> list[TrialRecord]:
-        """The trials that stand so, in the order in which they came."""
+        """The trials with this status, in order of proposal."""
         return [record for record in self.records.values() if record.status is status]
 
     def has_only_failures(self, least: int) -> bool:
-        """Whether at least so many trials have failed, none has ended otherwise, and none at work has trained yet."""
+        """Whether at least `least` trials failed, none ended otherwise, and no running one has finished an epoch."""
         failed, ended = self.count(Status.FAILED), self.count() - self.count(Status.RUNNING, Status.INFEASIBLE)
         if not least <= failed == ended:
             return False
         return not any(record.status is Status.RUNNING and record.reports for record in self.records.values())
 
     def scores(self, record: TrialRecord, report: Report) -> tuple[float, ...]:
-        """As `scores_of`, by this search's objectives."""
+        """`scores_of` for this search's objectives."""
         return scores_of(record, report, self.objectives)
 
     def ranked(self) -> list[TrialRecord]:
-        """Trained, not failed trials, the best first: by the first objective after the last epoch, then by val/loss."""
+        """Usable trials, best first: by the first objective after the last epoch, then by val/loss."""
         able = [record for record in self.records.values() if record.is_usable]
         return sorted(able, key=lambda record: merit_of(record.last, self.objective), reverse=True)
 
@@ -145,7 +145,7 @@ class Ledger:
         self._tell(lambda watcher: watcher.close())
 
     def _tell(self, what: Callable[[Watcher], None]) -> None:
-        """Tell every watcher; one that cannot write is given up, for what is shown must not end what is searched."""
+        """Notify every watcher; drop one that cannot write, because a display failure must not end the search."""
         for watcher in list(self.watchers):
             try:
                 what(watcher)

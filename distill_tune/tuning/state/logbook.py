@@ -1,9 +1,9 @@
-"""The logbook, `ledger.jsonl`: what happened to every trial, an entry a line, so that a search outlives its process.
+"""The logbook, `ledger.jsonl`: what happened to every trial, one entry per line, so that a search survives its process.
 
-Every entry is in the kernel's hands before the search goes on, so it outlives `kill -9`. An entry about a trial's
-begin, pause or end also says how long the study's journal was when it was written: what the journal has beyond the last
-such entry was begun and not finished (a trial half proposed), and is cut off when the search is taken up again. Logbook
-and journal so tell the same story at any instant.
+Every entry is handed to the kernel before the search continues, so it survives `kill -9`. Entries about the start,
+pause or end of a trial also record the length of the study's journal at that time. Whatever the journal has beyond the
+last such entry is unfinished (a half-proposed trial) and is truncated on resume, so logbook and journal agree at all
+times.
 
 The open logbook is locked: one search, one program.
 """
@@ -29,50 +29,50 @@ from distill_tune.tuning.state.records import Report, TrialRecord
 
 LOGBOOK = "ledger.jsonl"
 JOURNAL = "study.journal"
-"""The study beside it."""
+"""The Optuna study's journal, next to the logbook."""
 OFTEN = ("status", "reports", "heard_s", "rungs", "message", "ended_s", "paused_s", "goes_on_later")
-"""Fields of a record that have entries of their own."""
+"""Fields of a record that have separate entries."""
 
 
 class Entry(StrEnum):
-    """What an entry says has happened, by its name on disk; `History` reads every one."""
+    """Kinds of entries, by their name on disk; `History` reads every one."""
 
     SESSION = "session"
-    """A program has taken the folder; the first of them says with what data and teachers the search was begun."""
+    """A program has claimed the folder; the first such entry records the data and teachers of the search."""
     SEARCHING = "searching"
-    """Trials train from here on, in so many places."""
+    """Trials train from here on; the entry has the number of places."""
     STARTED = "started"
-    """A trial, or a run of the confirmation; and so it is with the next three."""
+    """A trial or a confirmation run has started; the next three likewise apply to both."""
     REPORTED = "reported"
     PAUSED = "paused"
     ENDED = "ended"
     SEARCHED = "searched"
-    """The search itself is over, and why; what follows is the confirmation."""
+    """The search phase is over, and why; confirmation follows."""
     CONFIRMING = "confirming"
     TEST_OPENED = "test opened"
     FINISHED = "finished"
     """There is a verdict."""
     FAILED = "failed"
-    """Nothing could be used."""
+    """There was no usable result."""
     EXTENDED = "extended"
-    """More trials have been ordered."""
+    """More trials were requested."""
 
     @classmethod
     def _missing_(cls, value: object) -> Entry | None:
-        return cls.SESSION if value == "sitting" else None  # what a session was called at first
+        return cls.SESSION if value == "sitting" else None  # the original name of a session
 
 
 class HeldError(ConfigError):
-    """A folder is another search's."""
+    """A folder belongs to another search."""
 
 
 class Logbook(Watcher):
-    """Writes a search's logbook; made once a session."""
+    """Writes a search's logbook; created once per session."""
 
     is_essential = True
 
     def __init__(self, folder: Path):
-        """Claim the folder's logbook, a new one or that of a search to be taken up again.
+        """Claim the folder's logbook, a new one or that of a search to resume.
 
         Raises:
             HeldError: another program has it.
@@ -93,29 +93,29 @@ class Logbook(Watcher):
             ) from error
         self._appender, self._known = Appender(), set[str]()
         self.study_bytes: Callable[[], int] = lambda: 0
-        """How long the study's journal is; raises OSError where that lacks an entry."""
+        """Length of the study's journal; raises OSError if an entry is missing from it."""
 
     def knows(self, trial_ids: Iterable[str]) -> None:
-        """Trainings that are in the book from earlier sessions."""
+        """Note the trainings that are already in the logbook from earlier sessions."""
         self._known.update(trial_ids)
 
     def cut(self, num_bytes: int) -> None:
-        """Drop what an earlier session was kept from writing to the end."""
+        """Truncate the logbook, dropping what an earlier session could not finish writing."""
         os.truncate(self._file.fileno(), num_bytes)
 
     def release(self) -> None:
-        """Let another program have it."""
+        """Release the lock, so that another program can claim the folder."""
         self._file.close()
 
     def discard(self) -> None:
-        """Take it away, and the folder if there is nothing else in it."""
+        """Delete the logbook, and the folder if nothing else is in it."""
         (self.folder / LOGBOOK).unlink(missing_ok=True)
         self.release()
         with suppress(OSError):  # not empty
             self.folder.rmdir()
 
     def write(self, entry: Entry, **content: Any) -> None:
-        """Add an entry, with the time in `at_s`: seconds since 1970.
+        """Append an entry, with the time in `at_s`: seconds since 1970.
 
         Raises:
             OSError: it cannot be written, or an earlier one could not.
@@ -124,23 +124,23 @@ class Logbook(Watcher):
         self._appender.append(self._file.fileno(), line.encode() + b"\n")
 
     def trial_started(self, record: TrialRecord) -> None:
-        """Once for each trial, however often it is taken up."""
+        """Write one entry per trial, however often it is resumed."""
         if record.trial_id not in self._known:
             self._known.add(record.trial_id)
             self.write(Entry.STARTED, trial=_lasting(record), study_bytes=self.study_bytes())
 
     def trial_reported(self, record: TrialRecord) -> None:
-        """Every epoch."""
+        """Write one entry per epoch."""
         report = {name: _as_json(value) for name, value in record.last.items()}
         is_rung = record.epochs in record.rungs
         self.write(Entry.REPORTED, trial_id=record.trial_id, report=report, is_rung=is_rung)
 
     def trial_paused(self, record: TrialRecord) -> None:
-        """Until it is reported again."""
+        """Write that it is paused, which holds until its next report."""
         self.write(Entry.PAUSED, trial_id=record.trial_id, study_bytes=self.study_bytes())
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """Unless it will go on; what never started is entered with its end, in one entry."""
+        """Write its end, unless it will be resumed; a trial that never started gets a single entry."""
         if record.goes_on_later:
             return
         who = {"trial_id": record.trial_id} if record.trial_id in self._known else {"trial": _lasting(record)}
@@ -159,5 +159,5 @@ def _as_json(value: float) -> float | str:
 
 
 def as_report(numbers: dict[str, Any]) -> Report:
-    """A report as it was before `trial_reported` wrote it: JSON has no NaN."""
+    """The report as it was before `trial_reported` wrote it: JSON has no NaN."""
     return {name: float(value) if isinstance(value, str) else value for name, value in numbers.items()}

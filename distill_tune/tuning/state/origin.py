@@ -1,8 +1,8 @@
-"""What a search was begun with, data, teachers and space, by marks that change with them: it goes on with nothing else.
+"""What a search was started with: fingerprints of its data, teachers and space, which a resumed search must match.
 
-Rows that are added to a file are dealt out anew with all others. What older trials were trained on might then be what
-newer ones are tested on, and all would be ranked together. So would trials of one objective or length with those of
-another, if somebody edits search.toml.
+Adding rows to a file redistributes all rows over the splits. Samples that older trials were trained on could then
+become test samples of newer ones, although all are ranked together. Likewise, editing search.toml could mix trials with
+different objectives or lengths.
 """
 
 from __future__ import annotations
@@ -26,44 +26,44 @@ if TYPE_CHECKING:
 _MAY_CHANGE = ("data", "teacher", "resources", "export")
 _MAY_CHANGE_IN_SEARCH = ("trials", "time", "retries")
 _HEARD_BY_TRIALS = {"data": ("passes",), "teacher": ("mode", "views", "keep")}
-"""What the marks of data and teachers do not have: it changes neither a row's split nor the teacher."""
+"""Not covered by the fingerprints of data and teachers, because it changes neither a row's split nor the teacher."""
 _MIX = ("weights", "use", "average")
-"""Likewise of an ensemble."""
+"""Likewise for an ensemble."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The marks, as the logbook's first entry has them."""
+    """The fingerprints, as recorded in the logbook's first entry."""
 
     data: str
     """The data set's fingerprint."""
     teachers: list[str]
-    """Names of the teachers' folders."""
+    """Names of the teachers' cache folders."""
     asked: str = ""
-    """Digest of what is searched and how; empty of a search that was begun before this was written down."""
+    """Digest of what is searched and how; empty for searches from before this was recorded."""
 
     @classmethod
     def of(cls, preparation: Preparation, space: Space) -> Origin:
-        """The marks of what has been prepared, and of the space as it was settled."""
+        """The fingerprints of what was prepared, and of the resolved space."""
         prepared = preparation.prepared
         folders = (prepared.teacher_folder, *prepared.member_folders.values())
         names = sorted(folder.name for folder in folders if folder is not None)
         return cls(preparation.dataset.fingerprint, names, _digest(space))
 
     def check(self, option: str, folder: Path, space: Space) -> None:
-        """Look at what the space of a result folder names now, before the search there goes on as `option` asks.
+        """Check what the space of a result folder names now, before the search there continues as `option` asks.
 
         Raises:
-            ConfigError: search.toml says something else than it did.
-            DataError: the data are others.
-            TeacherError: a teacher is another one.
+            ConfigError: search.toml has changed.
+            DataError: the data have changed.
+            TeacherError: a teacher has changed.
         """
         if self.asked and _digest(space) != self.asked:
             raise ConfigError(
                 f"{option}: the {SEARCH_TOML} of {folder.name} is not what the search was begun with; put it back as "
                 "it was, or begin a new search, which may know these trials by search.start_from."
             )
-        from distill_tune.data.dataset import fingerprint_of  # brings NumPy, which those that only read do without
+        from distill_tune.data.dataset import fingerprint_of  # imports NumPy, which read-only callers do without
 
         if (now := fingerprint_of(space.config.data)) != self.data:
             raise DataError(
@@ -89,10 +89,10 @@ class Origin:
 
 
 def _digest(space: Space) -> str:
-    """Of all that trials are proposed, trained and compared by.
+    """Digest of all that trials are proposed, trained and compared by.
 
-    Data and teachers have marks of their own, wherever they lie; how many trials there are, for how long and on what
-    resources, and what the winner is written as, may change.
+    Data and teachers have separate fingerprints, wherever they are stored. The number of trials, the time, the
+    resources, and the winner's export format may change.
     """
     ranges = {dotted(path): [found.kind, asdict(found)] for path, found in space.ranges.items()}
     tables = {name: table for name, table in space.tables.items() if name not in _MAY_CHANGE}

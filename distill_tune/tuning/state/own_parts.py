@@ -1,7 +1,7 @@
-"""Which version of the user's own parts trials are of: an edit between two sessions is no mistake, but must be known.
+"""Which versions of user-defined parts trials used: editing them between sessions is allowed, but must be known.
 
-Data and teachers have marks of their own (`origin.py`), with which alone a search goes on. Code may be edited for good
-reasons, such as a comment; so the session that finds it edited says so, and goes on.
+Data and teachers have fingerprints (`origin.py`) that a resumed search must match. Code may be edited for harmless
+reasons, such as a comment; so a session that finds it changed warns and continues.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from distill_tune.users_code import source_of
 
 _SECTIONS_OF_TRIALS = ("student", "loss", "optim")
 Seen = dict[str, set[str]]
-"""Digests of the code of each own part, by its dotted path, that the sessions of a search had."""
+"""Digests of each user-defined part's code seen in a search's sessions, by dotted path."""
 
 
 def own_parts(space: Space) -> dict[str, str]:
-    """Digest of the code of each part of the user's own that a trial may be made of, by its dotted path."""
+    """Digest of the code of each user-defined part that a trial may use, by dotted path."""
     names = sorted({name for name in _named(space) if name and ":" in name})
     return {name: hashlib.sha256(source_of(load_dotted(name)).encode()).hexdigest()[:16] for name in names}
 
 
 def loaded_by_trials(space: Space) -> list[str]:
-    """Dotted paths of the parts that each worker loads; data, teachers and samplers are the driver's business."""
+    """Dotted paths of the parts that each worker loads; the driver loads data, teachers and samplers."""
     return sorted({name for name in _of_trials(space) if name and ":" in name})
 
 
 def _named(space: Space) -> Iterator[str | None]:
-    """All that a space chooses, or chooses from."""
+    """All names that a space chooses or chooses from."""
     yield from _chosen(space, SECTIONS)
     yield from _of_trials(space)
     for member in Teacher.of(space.config.teacher).member_configs().values():
@@ -54,14 +54,14 @@ def _chosen(space: Space, sections: Iterable[str]) -> Iterator[str | None]:
 
 
 def seen_beside(before: Seen, session: Mapping[str, str]) -> Seen:
-    """What had been seen, and the digests of a further session."""
+    """The digests seen before, merged with those of another session."""
     return before | {name: before.get(name, set()) | {digest} for name, digest in session.items()}
 
 
 def changes_in_words(before: Seen, now: Mapping[str, str]) -> list[str]:
-    """A warning where an earlier session had other code than there is `now`.
+    """A warning if an earlier session had code that differs from `now`.
 
-    Of a part that no session has told of, as in folders from before this was written down, nothing is said.
+    Parts that no session has recorded, as in folders from before this was written down, are not mentioned.
     """
     changed = [name for name, digest in now.items() if before.get(name, set()) - {digest}]
     if not changed:

@@ -1,4 +1,4 @@
-"""One trial as everybody knows it: what was tried, how far it came, how it stands, and by what trials are ranked."""
+"""The record of one trial: its sampled values, progress and status, and how trials are ranked."""
 
 from __future__ import annotations
 
@@ -17,103 +17,104 @@ Report = dict[str, float]
 
 
 class News(NamedTuple):
-    """What a training says of itself between two decisions on it."""
+    """What a training reports between two decisions about it."""
 
     trial_id: str
     reports: list[Report]
-    """Of its latest epochs."""
+    """Reports of its latest epochs."""
     failure: str | None = None
-    """Why it has failed, if it has."""
+    """Why it failed, if it did."""
 
 
 def _with_shared_names(report: Report) -> Report:
-    """The same; its names, which came from another process or a file, are one copy for all reports: a third of it."""
+    """The report with interned names, shared by all reports: this saves a third of its memory."""
     return {sys.intern(name): value for name, value in report.items()}
 
 
 def sign_of(objective: str) -> int:
-    """1 where larger is better, -1 where smaller is."""
+    """1 if larger is better, -1 if smaller is."""
     return -1 if objective.endswith("loss") or objective in COSTS else 1
 
 
 def merit_of(report: Report, objective: str) -> tuple[float, float]:
-    """By what everybody ranks, the larger the better: the objective, and where that is equal the validation loss."""
+    """The ranking key, larger is better: the objective, with ties broken by validation loss."""
     return sign_of(objective) * report[objective], tie_break_of(report)
 
 
 def tie_break_of(report: Report) -> float:
-    """By what trials rank where the objective is equal; larger is better."""
+    """The tie-breaker between equal objectives; larger is better."""
     return -report.get("val/loss", math.inf)
 
 
 def scores_of(record: TrialRecord, report: Report, objectives: Sequence[str]) -> tuple[float, ...]:
-    """A trial at a report by each objective, the larger the better."""
+    """A trial's score on each objective at a report; larger is better."""
     return tuple(sign_of(objective) * record.value_of(objective, report) for objective in objectives)
 
 
 CONFIRMATION = "confirm-"
-"""How the names of confirmation runs begin."""
+"""Prefix of the names of confirmation runs."""
 
 
 class Status(StrEnum):
-    """Where a trial stands."""
+    """Status of a trial."""
 
     RUNNING = "running"
     COMPLETED = "completed"
     """Trained to max_epochs."""
     PAUSED = "paused"
-    """Waits at a rung, and goes on if it comes to be among the best there."""
+    """Waits at a rung, and continues if it becomes one of the best there."""
     STOPPED = "stopped"
     """Ended at a rung, because others were better."""
     FAILED = "failed"
     """Diverged or raised."""
     INFEASIBLE = "infeasible"
-    """Over a limit; never trained."""
+    """Exceeds a limit; never trained."""
     INTERRUPTED = "interrupted"
-    """Running when the user or a budget ended the search."""
+    """Was running when the user or a budget ended the search."""
 
 
 @dataclass
 class TrialRecord:
-    """What is known of one trial."""
+    """All that is known about one trial."""
 
     number: int
-    """Optuna's number of the trial."""
+    """Optuna's trial number."""
     trial_id: str
     """Name of its TensorBoard run: "0007" for a trial, "confirm-trial-0007-seed1000" for a confirmation."""
     values: dict[str, Any]
     """Sampled values by dotted name."""
     group: str = ""
-    """Runs of one configuration with other seeds share it."""
+    """Shared by runs of one configuration in different seeds."""
     parameters: int = 0
     multiply_adds: int = 0
     latency_ms: float | None = None
-    """Median time of one sample on one thread of this machine; only where it is an objective or has a limit."""
+    """Median latency of one sample on one thread of this machine; set only if it is an objective or has a limit."""
     status: Status = Status.RUNNING
     started_s: float = field(default_factory=time.time)
-    """When it began, in seconds since 1970, as the next two are."""
+    """When it began, in seconds since 1970, like the next two."""
     ended_s: float | None = None
-    """When it ended, or paused last."""
+    """When it ended or last paused."""
     paused_s: float | None = None
-    """When it paused first."""
+    """When it first paused."""
     rungs: list[int] = field(default_factory=list)
     """The rungs (in epochs) that the trial has reached."""
     reports: list[Report] = field(default_factory=list)
     heard_s: dict[int, float] = field(default_factory=dict)
-    """Epoch to when the driver heard of it first, in seconds since 1970."""
+    """Epoch to when the driver first heard of it, in seconds since 1970."""
     message: str = ""
     """Why it failed, in one line."""
     goes_on_later: bool = False
-    """It was interrupted by the user's wish, and `--resume` takes it up again."""
+    """It was interrupted by the user, and `--resume` continues it."""
 
     def begin(self) -> None:
-        """It trains, or trains on."""
+        """Note that it starts or continues training."""
         self.status, self.ended_s = Status.RUNNING, None
 
     def reach(self, report: Report, is_rung: bool, at_s: float) -> None:
-        """It has finished an epoch, and with it perhaps a rung; the driver has heard of it at `at_s`.
+        """Note a finished epoch, which may also complete a rung; the driver heard of it at `at_s`.
 
-        One that is trained again, such as for a student whose file is gone, has no epochs of before beyond it.
+        If epochs are trained again, e.g. because a student file is gone, earlier reports from that epoch on are
+        dropped.
         """
         self.status = Status.RUNNING
         while self.epochs >= report["epoch"]:
@@ -124,27 +125,27 @@ class TrialRecord:
             self.rungs.append(self.epochs)
 
     def pause(self, at_s: float) -> None:
-        """It waits at a rung since `at_s`."""
+        """Note that it has been waiting at a rung since `at_s`."""
         self.status, self.ended_s = Status.PAUSED, at_s
         self.paused_s = self.paused_s or at_s
 
     def end(self, status: Status, message: str, at_s: float | None) -> None:
-        """It has ended, at `at_s`."""
+        """Note that it ended at `at_s`."""
         self.status, self.message, self.ended_s = status, message, at_s
 
     @property
     def is_confirmation(self) -> bool:
-        """Whether this is a fresh-seed run of a candidate or baseline, and no trial of the search."""
+        """Whether this is a fresh-seed run of a candidate or baseline, not a trial of the search."""
         return self.trial_id.startswith(CONFIRMATION)
 
     @property
     def is_usable(self) -> bool:
-        """Whether it has been trained, and has not failed."""
+        """Whether it has finished an epoch and has not failed."""
         return bool(self.reports) and self.status is not Status.FAILED
 
     @property
     def first_end_s(self) -> float | None:
-        """When it paused first, or ended without a pause; None before."""
+        """When it first paused, or ended without a pause; None until then."""
         return self.ended_s if self.paused_s is None else self.paused_s
 
     @property
@@ -159,7 +160,7 @@ class TrialRecord:
 
     @property
     def training_s(self) -> float:
-        """Seconds inside training and validation steps, as its workers measured them."""
+        """Seconds spent in training and validation steps, as measured by its workers."""
         return sum(report.get("time/training_s", 0.0) for report in self.reports)
 
     @property
@@ -168,7 +169,7 @@ class TrialRecord:
         return max(self.rungs, default=None)
 
     def value_of(self, objective: str, report: Report) -> float:
-        """An objective at a report: of it, or of the student; NaN where nobody has said."""
+        """The value of an objective, from the report or the student's costs; NaN if unknown."""
         value = getattr(self, objective) if objective in COSTS else report.get(objective)
         return math.nan if value is None else float(value)
 

@@ -1,1 +1,1 @@
-"""From the search to its verdict: the best trained again, examined on test, and summed up."""
+"""From the search to its verdict: the best are retrained, examined on test, and summarised."""

@@ -20,7 +20,7 @@ class Clock:
     search_s: float = 0.0
     """From the first trial's first step to the last trial's end."""
     baseline_search_s: float = 0.0
-    """Likewise, for the search without a teacher."""
+    """The same for the search without a teacher."""
     confirm_s: float = 0.0
     export_s: float = 0.0
 
@@ -37,16 +37,17 @@ class Clock:
 
 
 def searched_s(ledger: Ledger, since_s: float, earlier_s: float = 0.0) -> float:
-    """Seconds from the first trial's first step since `since_s` to the last trial's end, beside the earlier ones."""
+    """Seconds from the first trial's first step since `since_s` to the last trial's end, plus `earlier_s`."""
     first_s, last_s = first_step_s(ledger, since_s), last_end_s(ledger, since_s)
     return earlier_s + (max(0.0, last_s - first_s) if first_s and last_s else 0.0)
 
 
 def first_step_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
-    """When the first training step since `since_s` was made (seconds since 1970); None where none was.
+    """When the first training step since `since_s` was made (seconds since 1970); None if there was none.
 
-    A step's time is by the clock of the node that made it, which may be wrong: it was after `since_s`, and before this
-    process heard of its epoch. One that was made before, and that a checkpoint has kept, seems to be such a one.
+    A step's time comes from the clock of its node, which may be wrong, but it must lie between `since_s` and the time
+    when this process heard of the epoch. A step made earlier and restored from a checkpoint counts as made at `since_s`
+    or later.
     """
     told = ((record, report) for record in ledger.records.values() for report in record.reports)
     heard = ((report, record.heard_s[int(report["epoch"])]) for record, report in told)
@@ -61,16 +62,16 @@ def _began_s(report: Report, heard_s: float, since_s: float) -> float:
 
 
 def last_end_s(ledger: Ledger, since_s: float = 0.0) -> float | None:
-    """When the last trained trial ended (seconds since 1970); None where none has since `since_s`."""
+    """When the last trained trial ended (seconds since 1970); None if none has since `since_s`."""
     ended = (record.ended_s for record in ledger.records.values() if record.ended_s and record.reports)
     return max((ended_s for ended_s in ended if ended_s >= since_s), default=None)
 
 
 def training_share(ledger: Ledger, place_s: float) -> float:
-    """The share of the places' time, first step to last end, that was spent in training and validation steps.
+    """The share of the places' time, from first step to last end, spent in training and validation steps.
 
-    A trial in a lane has its share of the time of its place. `place_s` is the sum of that time over all places, of
-    which each session may have had another number.
+    Each trial in a lane is charged its share of the place's time. `place_s` is that time summed over all places, whose
+    number may differ between sessions.
     """
     trained_s = sum(record.training_s for record in ledger.records.values())
     return trained_s / place_s if place_s > 0 else 0.0

@@ -1,12 +1,12 @@
-"""Confirmation: the best trials again from fresh seeds, and the winner and two baselines once more from others.
+"""Confirmation: retrain the best trials from fresh seeds, then the winner and two baselines from further seeds.
 
 The best of many noisy validation results looks better than it is (the winner's curse; Schneider et al., "Overtuning in
-Hyperparameter Optimization", AutoML 2025, https://arxiv.org/abs/2506.19540), so the winner is named by the mean of its
-re-trainings. The seeds that have named it among several have been kind to it, so that it would beat its own like more
-often than the 2.5 % that an interval allows (5 % of three equals, 8 % of ten: `benchmarks/verdicts.py`): it is judged
-by further seeds. Baselines share these, its architecture and its optimizer: no teacher, and distillation as everybody
-does it (T = 4, soft_weight = 0.9). Where the space was searched without a teacher too, that search's best are
-confirmed, chosen from and judged in the same way.
+Hyperparameter Optimization", AutoML 2025, https://arxiv.org/abs/2506.19540), so the winner is chosen by the mean of its
+re-trainings. The seeds that chose it among several also favour it: judged by them, it would beat an equal more often
+than the 2.5 % that an interval allows (5 % of three equals, 8 % of ten: `benchmarks/verdicts.py`). So it is judged by
+further seeds. The baselines share these seeds, its architecture and its optimizer: one has no teacher, the other uses
+conventional distillation (T = 4, soft_weight = 0.9). If the space was also searched without a teacher, that search's
+best trials are confirmed, chosen from and judged in the same way.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from distill_tune.tuning.state.records import CONFIRMATION, Report, TrialRecord,
 
 DEFAULT_DISTILLATION = {"kind": "soft_targets", "temperature": 4.0, "soft_weight": 0.9}
 SEARCHED_NO_TEACHER = "searched_no_teacher"
-"""The name of the winner of the search without a teacher."""
+"""Name of the winner of the search without a teacher."""
 _SEED_OFFSET = 1000
-"""Seeds start so far above those of the search, or of the confirmation before, so that no trial has seen them."""
+"""Offset from the seeds of the search, or of the previous confirmation, so that no trial has seen the seeds."""
 
 
 @dataclass
@@ -38,51 +38,52 @@ class Candidate:
     """One configuration over several seeds."""
 
     name: str
-    """"trial-0007", "no_teacher", "default_distillation", or of the search beside "searched_no_teacher"."""
+    """"trial-0007", "no_teacher", "default_distillation", or "searched_no_teacher" (from the search without a teacher).
+    """
     config: Config
     seeds: list[int]
     source: TrialRecord
-    """The trial that it, or the winner that it is measured against, comes from."""
+    """The trial it comes from; for a baseline, that of the winner it is compared with."""
     changes: dict[str, Any] = field(default_factory=dict)
-    """For a baseline: what it does otherwise, by dotted name; None takes a value away."""
+    """For a baseline: the values that differ, by dotted name; None removes a value."""
     weights: dict[int, Path] = field(default_factory=dict)
     """Seed to the trained student's weights."""
     reports: dict[int, Report] = field(default_factory=dict)
-    """Seed to the last report."""
+    """Seed to last report."""
     curves: dict[int, list[Report]] = field(default_factory=dict)
     """Seed to the reports of all epochs."""
 
     def again(self, seeds: list[int]) -> Candidate:
-        """The same, not trained yet, in other seeds."""
+        """The same configuration, untrained, in other seeds."""
         return replace(self, seeds=seeds, weights={}, reports={}, curves={})
 
     def take(self, seed: int, weights: Path, curve: list[Report]) -> None:
-        """The training in a seed has come to its end."""
+        """Store the finished training of a seed."""
         self.weights[seed], self.curves[seed], self.reports[seed] = weights, curve, curve[-1]
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether it came to its end in two seeds at least, of which an interval can be computed."""
+        """Whether it finished in at least two seeds, the minimum for an interval."""
         return len(self.reports) >= LEAST_SEEDS
 
     def seeds_shared_with(self, other: Candidate) -> list[int]:
-        """Those in which both came to their end."""
+        """Seeds in which both finished."""
         return [seed for seed in self.reports if seed in other.reports]
 
     def run_name(self, seed: int) -> str:
-        """The name of its training in a seed."""
+        """Name of its training in a seed."""
         return f"{CONFIRMATION}{self.name}-seed{seed}"
 
     def merit(self, objective: str) -> tuple[float, float]:
-        """By what candidates are ranked."""
+        """The key by which candidates are ranked."""
         return merit_of({metric: self.mean(metric) for metric in (objective, "val/loss")}, objective)
 
     def mean(self, metric: str) -> float:
-        """Mean over the seeds that were trained to the end; their order is of no account, to its last digit."""
+        """Mean over the finished seeds; independent of their order to the last digit."""
         return fmean(report[metric] for report in self.reports.values())
 
     def mean_after(self, epoch: int, metric: str) -> float | None:
-        """Mean over the same seeds, but after an earlier epoch; None where one of them has no such report."""
+        """Mean over the same seeds after an earlier epoch; None if one of them lacks that metric there."""
         reports = [report for curve in self.curves.values() for report in curve if report["epoch"] == epoch]
         found = [report[metric] for report in reports if metric in report]
         return fmean(found) if len(found) == len(self.reports) else None
@@ -95,13 +96,13 @@ class Confirmation:
     winner: Candidate
     baselines: list[Candidate]
     candidates: list[Candidate] = field(default_factory=list)
-    """Whoever came to its end in enough seeds, in those that chose the winner."""
+    """Candidates that finished in enough of the seeds that chose the winner."""
     left_out: list[Candidate] = field(default_factory=list)
-    """Baselines that share too few seeds with the winner to be compared with it: a difference is paired by seed."""
+    """Baselines that share too few seeds with the winner for a comparison, which is paired by seed."""
     failed: list[Candidate] = field(default_factory=list)
-    """Whoever failed in one seed or more."""
+    """Configurations that failed in at least one seed."""
     is_flattered: bool = False
-    """Whether the winner is judged by the seeds that chose it, for it failed in the further ones."""
+    """Whether the winner is judged by the seeds that chose it, because it failed in the further ones."""
 
 
 def confirm(
@@ -112,20 +113,20 @@ def confirm(
     further: Sequence[int] = (),
     reserve: Iterable[Candidate] = (),
 ) -> Confirmation | None:
-    """The winner by its mean over fresh seeds, and its baselines; None where too few trainings came to their end.
+    """The winner by its mean over fresh seeds, and its baselines; None if too few trainings finished.
 
-    A candidate that came to its end in fewer seeds than another ranks behind it: else one that diverges in most seeds
-    could win by the few that it survived. With several objectives, where candidates are no rivals, that holds for those
-    that fail in half of the seeds. A winner that fails in all further ones but one is judged by those that chose
-    it, which flatters it.
+    A candidate that finished in fewer seeds than another ranks behind it; otherwise one that diverges in most seeds
+    could win by the few that it survived. With several objectives, candidates do not compete directly, so this applies
+    only to those that fail in at least half of the seeds. A winner that finishes in at most one of the further seeds is
+    judged by the seeds that chose it, which flatters it.
 
     Args:
         candidates: the best trials.
         train: trains candidates in all of their seeds, and fills their `weights` and `reports`.
         objective: what the winner is best in.
         searched: the best trials of the search without a teacher; the best of them becomes a baseline.
-        further: seeds to judge the winner by; none where there is no choice, and so no luck in it.
-        reserve: who is trained in the place of candidates of whom none came to its end in two seeds, one by one.
+        further: seeds to judge the winner by; empty if there was no choice, and so no luck in it.
+        reserve: trained one by one as replacements if no candidate finished in two seeds.
     """
     train([*candidates, *searched])
     chosen, rival = _best_of(candidates, objective), _best_of(searched, objective)
@@ -160,7 +161,7 @@ def confirm(
 def _trained_again(
     chosen: list[Candidate], seeds: Sequence[int], train: Callable[[list[Candidate]], None]
 ) -> tuple[list[Candidate], list[Candidate]]:
-    """Those that were chosen, and the first one's baselines, in seeds that have chosen nobody; nothing without such."""
+    """The chosen ones and the first one's baselines, trained in `seeds`, which chose nothing; empty without seeds."""
     if not seeds:
         return [], []
     again = [candidate.again([*seeds]) for candidate in chosen]
@@ -181,18 +182,18 @@ def _endurance(candidate: Candidate) -> int:
 
 
 def candidates_of(space: Space, records: list[TrialRecord], seeds: list[int], search: str = "trial") -> list[Candidate]:
-    """The trials as candidates, each in the same fresh seeds; `search` begins their names.
+    """The trials as candidates, all in the same fresh seeds; `search` is the prefix of their names.
 
-    Those of the search without a teacher are `SEARCHED_NO_TEACHER`.
+    It is `SEARCHED_NO_TEACHER` for those of the search without a teacher.
     """
     return [Candidate(f"{search}-{r.trial_id}", space.at(r.values), seeds, r) for r in records]
 
 
 def baselines_of(winner: Candidate) -> list[Candidate]:
-    """The winner's student and optimizer in the winner's seeds: without a teacher, and with default distillation.
+    """The winner's student and optimizer in its seeds, without a teacher and with default distillation.
 
-    Both begin as PyTorch begins, without the teacher's weights or norm: neither is what these words mean otherwise. Of
-    several teachers they have what the file says for all trials, not the mix that was found.
+    Both use PyTorch's default initialisation, without the teacher's weights or norm, which neither term would usually
+    include. With several teachers they use the mix that the file sets for all trials, not the one that was found.
     """
     losses: dict[str, dict[str, Any]] = {"no_teacher": {"kind": "labels"}, "default_distillation": DEFAULT_DISTILLATION}
     tables, anew = _begun_anew(winner)
@@ -210,7 +211,7 @@ def baselines_of(winner: Candidate) -> list[Candidate]:
 
 
 def _begun_anew(winner: Candidate) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The winner's tables without what it has from the teacher's weights or a mix found, and what that changes."""
+    """The winner's tables without a found mix or anything from the teacher's weights, and the changes this makes."""
     config = winner.config
     tables, changes = tables_of(config), dict[str, Any]()
     for name in [name for name in winner.source.values if name.startswith("teacher.")]:
@@ -229,7 +230,7 @@ def _begun_anew(winner: Candidate) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _without(winner: Candidate, prefix: str) -> dict[str, None]:
-    """What takes away the values of the winner whose names begin so."""
+    """Changes that remove the winner's values whose names have this prefix."""
     return {name: None for name in winner.source.values if name.startswith(prefix)}
 
 
@@ -254,7 +255,7 @@ def confirmation_record(candidate: Candidate, seed: int) -> TrialRecord:
 
 
 def _group_of(candidate: Candidate) -> str:
-    """What its runs share, and no others: neither those in further seeds, nor a baseline's of another winner."""
+    """Group name shared by exactly its runs: not by those in further seeds, nor by another winner's baselines."""
     source = candidate.source.trial_id
     name = candidate.name if candidate.name.endswith(source) else f"{candidate.name}-of-{source}"
     return f"{CONFIRMATION}{name}-seeds-{candidate.seeds[0]}"

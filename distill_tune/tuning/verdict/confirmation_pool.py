@@ -1,4 +1,4 @@
-"""A pool of warm actors that train the confirmation's students between them, also where some of them die."""
+"""A pool of warm actors that share the confirmation's trainings and tolerate the death of some of them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from distill_tune.tuning.workers.files import HERE, Files
 from distill_tune.tuning.workers.groups import WORKERS
 
 _WORKER_RESTARTS = 100
-"""How often a worker is started again: each training may cost it some, and the others must not lose it."""
+"""How often a worker is restarted: each training may cost it some restarts, and must not use up those of the others."""
 _PATIENCE_S = 60.0
 _LOOK_EVERY_S = 1.0
-"""While a worker is waited for, whether it is still needed."""
+"""How often to check, while waiting for a worker, whether it is still needed."""
 
 
 class ConfirmationPool:
-    """`with ConfirmationPool(...) as pool: pool.train(candidates)`, as often as need be."""
+    """`with ConfirmationPool(...) as pool: pool.train(candidates)`, as often as needed."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class ConfirmationPool:
         retries: int = 2,
         files: Files = HERE,
     ):
-        """`known` trainings of an earlier session are not run again, and those that had begun go on.
+        """Finished `known` trainings of an earlier session are not run again, and started ones are resumed.
 
-        `retries` is how often a training is begun again whose process has died; `files` are those of the folder.
+        `retries` is how often a training whose process died is started again; `files` are those of the folder.
         """
         self._count, self._resources = count, resources
         self._folder, self._budget, self._say = folder, budget, ledger.say
@@ -61,12 +61,12 @@ class ConfirmationPool:
         self._files = files
         self._runs = ConfirmationRuns(ledger, known or {}, folder, prepared, files)
         self._workers, self._up, self._idle = list[Any](), set[Any](), set[Any]()
-        """All; those that were up, with their groups, when they were last heard of; those that wait for a training."""
+        """All workers; those that were up, with their groups, when last heard of; those waiting for a training."""
         self._up_s = time.monotonic()
         self._met = list[Training]()
-        """Those that any call has asked for, but for those that were like them."""
+        """Trainings requested by any call, without duplicates."""
         self._left, self._why = list[Training](), "no worker could be kept running"
-        """Their processes died too often; who is to blame is seen in the end."""
+        """Trainings whose processes died too often; which are to blame is decided at the end."""
 
     def __enter__(self) -> ConfirmationPool:
         alone = self._resources.workers_per_trial == 1
@@ -79,22 +79,24 @@ class ConfirmationPool:
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         for worker in self._workers:
-            if worker in self._up and self._budget.ended_by is None and kind is None:  # else it may still be training
-                with suppress(ray.exceptions.RayError):  # it died: there is nothing left to give back
+            if (
+                worker in self._up and self._budget.ended_by is None and kind is None
+            ):  # otherwise it may still be training
+                with suppress(ray.exceptions.RayError):  # it died: nothing left to release
                     ray.get(worker.close.remote())
             ray.kill(worker)
         shutil.rmtree(self._folder / WORKERS, ignore_errors=True)
 
     def train(self, candidates: list[Candidate]) -> None:
-        """Train every candidate in every of its seeds; fills their `weights` and `reports`.
+        """Train every candidate in each of its seeds; fills their `weights` and `reports`.
 
-        Of those that are alike, here or in an earlier call, one is trained. A training that fails, or that ends its
-        process again and again, leaves its seed out; an interrupted budget leaves out what has not come to its end.
+        Of identical trainings, here or in an earlier call, only one runs. A training that fails, or that keeps killing
+        its process, leaves its seed out; if the budget ends, unfinished trainings are left out.
 
         Raises:
-            DistillTuneError: a worker could not be kept running, or could not write a student; --resume goes on.
+            DistillTuneError: a worker could not be kept running, or could not write a student; --resume continues.
         """
-        retries = self._retries if self._lanes == 1 else max(1, self._retries)  # one lane's death is that of all
+        retries = self._retries if self._lanes == 1 else max(1, self._retries)  # a death takes all lanes of the process
         runs = [Training(candidate, seed, retries) for candidate in candidates for seed in candidate.seeds]
         known = [training for training in runs if self._runs.is_known(training.candidate, training.seed)]
         names = {training.name for training in known}
@@ -123,14 +125,14 @@ class ConfirmationPool:
             self._say(f"{ours} is {theirs} with the same settings and seeds, so both are trained once")
 
     def _settle(self, left: list[Training]) -> None:
-        """What the machine has ended is no outcome, and is left as it is."""
+        """Fail the trainings that are to blame; deaths that the machine caused are no outcome, and stay unfinished."""
         unsettled = self._runs.settle(left)
         if unsettled and self._budget.ended_by is None:
             why = unsettled[0].why or self._why
             raise DistillTuneError(f"the confirmation could not be finished: {why.rstrip('.')}; --resume takes it up.")
 
     def _work(self, worker: Any, queue: WorkQueue[list[Training]], faults: list[Exception]) -> None:
-        """One worker's thread: train what waits, as long as the worker is up."""
+        """One worker's thread: train what is queued, as long as the worker is up."""
         try:
             while self._is_up(worker, queue) and (part := self._take(worker, queue)) is not None:
                 self._train_some(worker, part, queue)
@@ -140,7 +142,7 @@ class ConfirmationPool:
             queue.close()
 
     def _take(self, worker: Any, queue: WorkQueue[list[Training]]) -> list[Training] | None:
-        """The next trainings for a worker, which meanwhile is kept warm for those that may be put back."""
+        """The next trainings for a worker, which stays warm meanwhile in case some are put back."""
         with self._lock:
             self._idle.add(worker)
         part = queue.take()
@@ -149,13 +151,13 @@ class ConfirmationPool:
         return part
 
     def _is_up(self, worker: Any, queue: WorkQueue[list[Training]]) -> bool:
-        """Wait for a worker to be up, or up again; False where Ray has given it up, or it is no longer needed.
+        """Wait for a worker to come up, or up again; False if Ray gave it up, or it is no longer needed.
 
-        On a cluster that has lost a node there may be no place for it until the others are done.
+        On a cluster that has lost a node, there may be no place for it until the others are done.
         """
         answer = None
         while self._budget.ended_by is None and not queue.is_done:
-            if answer is None:  # not before: of a call for whose answer nobody waits Ray says that it failed
+            if answer is None:  # not before: Ray reports failures of calls that nobody awaits
                 answer = worker.ready.remote()
             if ray.wait([answer], timeout=_LOOK_EVERY_S)[0]:
                 return self._answers(worker, answer)
@@ -163,7 +165,7 @@ class ConfirmationPool:
         return False
 
     def _say_what_is_waited_for(self) -> None:
-        """Once, after long enough without any worker that it is no slow start."""
+        """Say once that no worker is up, after too long for a slow start."""
         with self._lock:
             if self._up:
                 self._up_s = time.monotonic()
@@ -172,17 +174,18 @@ class ConfirmationPool:
                 self._say(f"the confirmation waits for a place, or for a process to start in it: {free_places()}")
 
     def _lost(self, worker: Any) -> None:
-        """A worker, or its group, is not up any more: what it waits for is said if that takes long."""
+        """Note that a worker, or its group, is down; if that lasts long, what it waits for is reported."""
         if worker in self._up:
             self._up.discard(worker)
             self._up_s = time.monotonic()
 
     def _make_room_for(self, worker: Any) -> None:
-        """A worker's group is not up: it may wait for the places of idle ones, which they would keep to the end.
+        """Close idle workers if a worker's group is waiting for the places that they would keep to the end.
 
-        A worker of several has its actor at once, and takes a training though there may be no room for its group.
+        A worker with several processes has its actor at once, and takes a training even if there is no room for its
+        group.
         """
-        with self._lock:  # so that an idle worker closes before it trains again, which makes its group anew
+        with self._lock:  # so that an idle worker closes before it trains again, which recreates its group
             self._lost(worker)
             if self._idle and are_places_waited_for():
                 for idle in self._idle:
@@ -195,13 +198,13 @@ class ConfirmationPool:
         try:
             ray.get(answer)
         except ray.exceptions.RayError as error:
-            self._why = f"no worker could be kept running ({last_line(error)})"  # such as what its making raised
+            self._why = f"no worker could be kept running ({last_line(error)})"  # e.g. what its constructor raised
             return False
         self._up.add(worker)
         return True
 
     def _train_some(self, worker: Any, part: list[Training], queue: WorkQueue[list[Training]]) -> None:
-        """Train to their ends, or, if the worker's process or node dies, give back what had not come to its own."""
+        """Train to the end; if the worker's process or node dies, put unfinished trainings back."""
         at_work = {work.record.trial_id: work for work in map(self._runs.take, part)}
         try:
             self._trained(worker, at_work)
@@ -210,24 +213,26 @@ class ConfirmationPool:
                 raise error.cause from error
             for work in at_work.values():
                 self._runs.fail(work.record, one_line(error.cause))
-        except ray.exceptions.RayError as error:  # also where memory ran out, or a node was lost with what it had said
+        except ray.exceptions.RayError as error:  # also if memory ran out, or a node was lost with its results
             self._lost(worker)
             if again := self._died([work.training for work in at_work.values()], one_line(error)):
-                return queue.put_back(*([training] for training in again))  # apart from now on: one may be to blame
+                return queue.put_back(
+                    *([training] for training in again)
+                )  # separately from now on: one may be to blame
         queue.done()
 
     def _died(self, trainings: list[Training], why: str) -> list[Training]:
-        """Those of a dead worker that are begun again."""
+        """The dead worker's trainings that are started again."""
         dead = self._runs.died(trainings, why)
         with self._lock:
             self._left += [training for training in dead if not training.may_begin_again]
         return [training for training in dead if training.may_begin_again]
 
     def _trained(self, worker: Any, at_work: dict[str, TrainingAtWork]) -> None:
-        """Train all to the end, or, where the budget has ended, to that of the epoch; who has ended leaves `at_work`.
+        """Train all to the end, or to the end of the epoch once the budget ends; finished trainings leave `at_work`.
 
         Raises:
-            ray.exceptions.RayError: the worker's process died, or what it said was lost.
+            ray.exceptions.RayError: the worker's process died, or its results were lost.
         """
         asked = [work.assignment for work in at_work.values()]
         for reference in worker.train.options(num_returns="streaming").remote(asked):
@@ -239,7 +244,7 @@ class ConfirmationPool:
             self._runs.hear(at_work[trial_id], reports)
             if failure is not None:
                 self._runs.fail(at_work.pop(trial_id).record, failure)
-            elif reports and reports[-1]["epoch"] >= at_work[trial_id].assignment.max_epochs:  # now it is written
+            elif reports and reports[-1]["epoch"] >= at_work[trial_id].assignment.max_epochs:  # by now it is written
                 self._runs.complete(at_work.pop(trial_id))
             if self._budget.ended_by is not None:
                 for work in at_work.values():

@@ -1,6 +1,6 @@
-"""The trainings of a confirmation as its ledger has them: which are known, begun, reported and ended.
+"""The trainings of a confirmation as recorded in its ledger: known, started, reported and ended.
 
-Asked by one thread a worker at a time; the lock is the ledger's.
+Called from one thread per worker; the lock protects the ledger.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from distill_tune.tuning.workers.keeping import copy_students, fold_weights
 from distill_tune.weights import are_whole
 
 WEIGHTS = "confirmation"
-"""The folder of a search with the students of its confirmation."""
+"""Subfolder of a search's folder with the students of its confirmation."""
 
 
 def _is_of(record: TrialRecord, candidate: Candidate, seed: int) -> bool:
-    """Whether it is of that candidate: baselines are called alike, whosoever they are."""
+    """Whether a record belongs to that candidate: baselines of different winners share their names."""
     of_both = (confirmation_record(candidate, seed), record)
     return len({json.dumps(each.values, sort_keys=True) for each in of_both}) == 1
 
 
 class ConfirmationRuns:
-    """Enters what becomes of trainings; a ledger's watchers see it."""
+    """Records the progress and outcome of trainings in a ledger, whose watchers see it."""
 
     def __init__(
         self, ledger: Ledger, known: Mapping[str, TrialRecord], folder: Path, prepared: Prepared, files: Files
     ):
-        """`known` are the trainings of an earlier session, by their names; `folder` is the search's."""
+        """`known` are the trainings of an earlier session by name; `folder` is the search's."""
         self._ledger, self._known, self._folder, self._prepared = ledger, known, folder, prepared
         self._files, self._lock = files, threading.Lock()
 
     @property
     def num_completed(self) -> int:
-        """Trainings that have come to their end, also in an earlier session."""
+        """Number of finished trainings, including those of earlier sessions."""
         return self._ledger.count(Status.COMPLETED)
 
     def is_known(self, candidate: Candidate, seed: int) -> bool:
-        """Whether the training ended in an earlier session; then its outcome is taken from there."""
+        """Whether the training ended in an earlier session; if so, its outcome is reused."""
         record, weights = self._known.get(candidate.run_name(seed)), self._weights(candidate, seed)
         if record is None or record.status is Status.RUNNING or not _is_of(record, candidate, seed):
             return False
@@ -60,7 +60,7 @@ class ConfirmationRuns:
         return True
 
     def take(self, training: Training) -> TrainingAtWork:
-        """Begin a training, or go on with one."""
+        """Start or resume a training."""
         candidate, seed = training.candidate, training.seed
         weights, record = self._weights(candidate, seed), self._record(training)
         checkpoint = checkpoint_of(self._folder, record.trial_id)
@@ -73,20 +73,20 @@ class ConfirmationRuns:
         return TrainingAtWork(training, record, assignment)
 
     def hear(self, work: TrainingAtWork, reports: Sequence[Report]) -> None:
-        """Enter the reports of a training's latest epochs."""
+        """Record the reports of a training's latest epochs."""
         with self._lock:
             for report in reports:
-                if report["epoch"] > work.record.epochs:  # a worker that was started again repeats some
+                if report["epoch"] > work.record.epochs:  # a restarted worker repeats some
                     self._ledger.report(work.record.trial_id, report)
 
     def complete(self, work: TrainingAtWork) -> None:
-        """A training has come to its end, and its student is written."""
+        """Record that a training finished and its student is written."""
         candidate, seed = work.training.candidate, work.training.seed
         candidate.take(seed, self._weights(candidate, seed), work.record.reports)
         self._end(work.record, Status.COMPLETED)
 
     def repeat(self, training: Training, like: Training) -> None:
-        """Enter of a training what has become of one that it is like; its students are copies.
+        """Record for a training the outcome of an identical one, copying its students.
 
         Raises:
             StorageError: the copies cannot be written.
@@ -100,22 +100,22 @@ class ConfirmationRuns:
             self.fail(self._record(training), record.message)
 
     def fail(self, record: TrialRecord, why: str) -> None:
-        """A training has failed; the others go on."""
+        """Record that a training failed; the others continue."""
         self._end(record, Status.FAILED, why)
 
     def leave(self, record: TrialRecord) -> None:
-        """It goes on in another session; whoever has not begun stays so."""
+        """Leave a training to be resumed in another session; one that has not started is left unchanged."""
         if record.trial_id in self._ledger.records:
             record.goes_on_later = True
             self._end(record, Status.INTERRUPTED)
 
     def died(self, trainings: Sequence[Training], why: str) -> list[Training]:
-        """The trainings of a dead worker, each after one more death."""
+        """The trainings of a dead worker, each with one more death counted."""
         with self._lock:
             return [training.died(why, self.num_completed) for training in trainings]
 
     def settle(self, left: Sequence[Training]) -> list[Training]:
-        """End what no worker has brought to its end; those whose own fault it is not are left as they are."""
+        """Fail the unfinished trainings that are to blame; return the others, left as they are."""
         to_blame = [each for each in left if each.is_to_blame(self.num_completed, each.name in self._known)]
         for training in to_blame:
             self.fail(self._record(training), training.why)
@@ -125,7 +125,7 @@ class ConfirmationRuns:
         return unsettled
 
     def _record(self, training: Training) -> TrialRecord:
-        """Of a training that begins, goes on from an earlier session, or is begun again."""
+        """The record of a training that starts, resumes from an earlier session, or starts again."""
         known = self._ledger.records.get(training.name) or self._known.get(training.name)
         if known is not None and known.status is Status.RUNNING:
             if _is_of(known, training.candidate, training.seed):

@@ -19,7 +19,7 @@ from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotU
 
 
 class ConfirmationWorker:
-    """Trains some assignments after others: one at a time in a worker group, or several in lanes."""
+    """Trains batches of assignments: one at a time in a worker group, or several in lanes."""
 
     def __init__(self, resources: ResourcesConfig, folder: Path, name: str, retries: int, lanes: int, files: Files):
         self._folder, self._files = folder, files
@@ -29,10 +29,10 @@ class ConfirmationWorker:
         self._group.start()
 
     def train(self, assignments: list[Assignment]) -> Iterator[News]:
-        """Train all to their end; what each says after each epoch.
+        """Train all to the end; yields the news of each after each epoch.
 
         Raises:
-            StorageError: what one has come to cannot be written.
+            StorageError: the result of one cannot be written.
         """
         try:
             if isinstance(self._group, LaneGroup):
@@ -40,16 +40,16 @@ class ConfirmationWorker:
             else:
                 for assignment in assignments:
                     yield from self._alone(self._group, assignment)
-        except Exception as error:  # such as of lanes that are taken apart
+        except Exception as error:  # e.g. from dismantling lanes
             end_if_spoilt(error)
             raise
 
     @ray.method(max_task_retries=-1)
     def ready(self) -> None:
-        """Answers as soon as the worker is up, or up again: other calls fail at once while it is being restarted."""
+        """Return as soon as the worker is up, or up again: other calls fail at once while it is being restarted."""
 
     def close(self) -> None:
-        """Give back everything that the group holds."""
+        """Release everything that the group holds."""
         self._group.shutdown()
 
     def _alone(self, group: WorkerGroup, assignment: Assignment) -> Iterator[News]:
@@ -59,23 +59,23 @@ class ConfirmationWorker:
             while report["epoch"] < assignment.max_epochs:
                 try:
                     report = dict(group.next_report())
-                except WorkersAreNotUp:  # whoever hears of it may want to end the search
+                except WorkersAreNotUp:  # the caller may want to end the search
                     yield News(assignment.trial_id, [])
                 else:
                     yield News(assignment.trial_id, [report])
-        except StorageError:  # no outcome: it has come to its end, or has yet to begin
+        except StorageError:  # no outcome: it has finished, or has yet to start
             raise
-        except Exception as error:  # this training has failed, the others go on
+        except Exception as error:  # this training failed, the others continue
             yield self._failed(assignment.trial_id, error)
 
     def _in_lanes(self, group: LaneGroup, assignments: list[Assignment]) -> Iterator[News]:
-        group.shutdown()  # what an earlier call has left, that nobody has heard to its end
+        group.shutdown()  # leftovers of an earlier call that was not consumed to the end
         for assignment in assignments:
             try:
                 group.join(assignment)
-            except StorageError:  # no outcome: its node has no room for what it is to read
+            except StorageError:  # no outcome: its node has no room for the data
                 raise
-            except Exception as error:  # this training has failed, the others go on
+            except Exception as error:  # this training failed, the others continue
                 yield self._failed(assignment.trial_id, error)
         while group.trials:
             for trial, found in group.next_reports(group.trials).items():

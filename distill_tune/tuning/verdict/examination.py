@@ -1,7 +1,7 @@
 """The examination: the test split, opened once, after everything has been chosen.
 
-This is the only place in the program that calls `open_test`. Students answer one after another, and of their answers
-only what was measured is kept: over many rows and classes one student's logits are gigabytes.
+This is the only place in the program that calls `open_test`. Students are evaluated one after another, and only the
+measurements are kept: over many rows and classes, one student's logits take gigabytes.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ class Examination:
 
     by_candidate: dict[str, Examined]
     teacher_accuracy: float | None
-    """None where one of its logits is not finite."""
+    """None if one of its logits is not finite."""
     member_accuracies: dict[str, float | None]
-    """Each teacher's alone, where there are several."""
+    """Accuracy of each teacher alone, if there are several."""
     groups: Groups | None = None
-    """Which test samples have the same inputs; None where they are not known."""
+    """Which test samples have identical inputs; None if unknown."""
 
 
 Ask = Callable[[nn.Module, np.ndarray], np.ndarray]
-"""A student, and inputs [n, *input_shape] in stored units; its logits, float32 [n, classes]."""
+"""Maps a student and inputs [n, *input_shape] in stored units to its logits, float32 [n, classes]."""
 
 
 class Answers(NamedTuple):
-    """What is known of one seed beside test."""
+    """Logits and labels of one seed from data other than test."""
 
     logits: np.ndarray
     labels: np.ndarray
@@ -73,8 +73,8 @@ def examine(
 ) -> Examination:
     """Open the test split and measure every candidate in every seed that it was trained in.
 
-    Teacher and students answer on `device`. With `folds`, the students are those of all folds together, and what is
-    fitted on validation is fitted on each fold's samples as its own student, which has not seen them, answers them.
+    Teacher and students run on `device`. With `folds`, each student is the one trained on all folds, and what is fitted
+    on validation uses each fold's samples as predicted by that fold's student, which has not seen them.
     """
     test = open_test(dataset)
     key, groups = Key(test.labels, _labelled(teacher, test, device)), _equal(test.inputs)
@@ -102,7 +102,7 @@ def examine(
 
 
 def _alike(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """Each one's name to that of the first whose students are the same files: they need not answer twice."""
+    """Each name to the name of the first candidate with identical student files, which need no second evaluation."""
     first: dict[tuple[str, ...], str] = {}
     return {each.name: first.setdefault(_digests(each), each.name) for each in candidates}
 
@@ -115,7 +115,7 @@ def _digests(candidate: Candidate) -> tuple[str, ...]:
 
 
 def _equal(inputs: np.ndarray) -> Groups:
-    """[samples], numbers from 0 on: equal samples have the same."""
+    """[samples], numbers from 0 on: equal samples have the same number."""
     numbers: dict[bytes, int] = {}
     digests = (blake2b(sample.tobytes(), digest_size=16).digest() for sample in inputs)
     return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests])
@@ -132,7 +132,7 @@ def _as_many_threads_as_pay(
 
 
 def _labelled(teacher: LoadedTeacher, test: Split, device: str) -> np.ndarray | None:
-    """The teacher's logits; None where one is not finite: no training has seen it, and it must not cost the verdict."""
+    """The teacher's logits; None if one is not finite: no training has seen it, and it must not cost the verdict."""
 
     def labelled() -> np.ndarray:
         with threads_that_label_fastest(teacher.module, test.inputs):
@@ -153,7 +153,7 @@ def _asked(device: str, student: nn.Module, inputs: np.ndarray) -> np.ndarray:
 
 
 def _there(device: str, network: nn.Module | None, answered: Callable[[], np.ndarray]) -> np.ndarray:
-    """A network's answers, on a GPU where the trials had some, unless somebody else has taken its memory since."""
+    """A network's output, on a GPU if the trials had one, else (or if others have taken its memory) on the CPU."""
     try:
         with on_device(device, network):
             return answered()
@@ -197,7 +197,7 @@ def load_student(config: Config, dataset: Dataset, weights: Path) -> nn.Module:
 def _corrupted(
     students: dict[str, list[nn.Module]], test: Split, layout: Layout | None, ask: Ask
 ) -> dict[str, list[dict[str, float]]]:
-    """Accuracy by corruption for each student of each candidate; the inputs are worsened once for all of them."""
+    """Accuracy by corruption for each student of each candidate; the inputs are corrupted once for all of them."""
     everyone = [partial(ask, student) for each in students.values() for student in each]
     found = iter(corrupted_accuracies(everyone, test.inputs, test.labels, layout=layout))
     return {name: [next(found) for _ in each] for name, each in students.items()}

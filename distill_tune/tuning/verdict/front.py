@@ -1,7 +1,7 @@
-"""The front of a search with several objectives: trials that came to their end and that no other such dominates.
+"""The front of a search with several objectives: completed trials that no other completed trial dominates.
 
-Only these have values that can be compared: what was stopped early would stand beside students of the full budget. It
-is what plain Optuna calls the study's `best_trials`.
+Only completed trials have comparable values: others were stopped early and have used less of the budget. Plain Optuna
+calls these the study's `best_trials`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from distill_tune.tuning.verdict.confirmation import Candidate
 
 
 def front_of(ledger: Ledger) -> list[TrialRecord]:
-    """The trials on the front, the best by the first objective first."""
+    """The trials on the front, best by the first objective first."""
     completed = ledger.with_status(Status.COMPLETED)
     is_on = on_front([ledger.scores(record, record.last) for record in completed])
     front = [record for record, free in zip(completed, is_on, strict=True) if free]
@@ -28,9 +28,9 @@ def front_of(ledger: Ledger) -> list[TrialRecord]:
 
 
 def candidates(ledger: Ledger) -> list[TrialRecord]:
-    """The trials to confirm, no configuration twice, the most wanted first: with one objective as they rank.
+    """The trials to confirm, without duplicate configurations, in order of priority: by rank with one objective.
 
-    With several the best by the first objective comes first, then the front from its other end inward, then the rest:
+    With several, the best by the first objective comes first, then the front from its other end inward, then the rest:
     the first few are spread over the front, however few there is time for.
     """
     ranked = distinct(ledger.ranked())
@@ -39,13 +39,13 @@ def candidates(ledger: Ledger) -> list[TrialRecord]:
     front = distinct(front_of(ledger))
     order = [front[i] for i in spread([ledger.scores(record, record.last) for record in front], len(front))]
     leads = not order or ledger.scores(ranked[0], ranked[0].last)[0] > ledger.scores(order[0], order[0].last)[0]
-    if leads:  # of what time has cut short, one may be better than all that came to their end
+    if leads:  # a trial cut short by time may be better than all completed ones
         order = [ranked[0], *order]
     return distinct([*order, *ranked])
 
 
 def distinct(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The first with each set of values: all trials train in one seed, so others with the same are the same again."""
+    """The first trial with each set of values: all trials train in one seed, so equal values give the same result."""
     firsts = dict[str, TrialRecord]()
     for record in records:
         firsts.setdefault(json.dumps(record.values, sort_keys=True), record)
@@ -53,7 +53,7 @@ def distinct(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 
 def front_in_words(ledger: Ledger) -> str:
-    """Such as: the front: 5 students, val/accuracy 0.9720 to 0.8100, parameters 2,410 to 82."""
+    """E.g. "the front: 5 students, val/accuracy 0.9720 to 0.8100, parameters 2,410 to 82"."""
     front = front_of(ledger)
     if not front:
         return "the front is empty: no trial came to its end"
@@ -62,7 +62,7 @@ def front_in_words(ledger: Ledger) -> str:
 
 
 def _ends(values: Sequence[float]) -> str:
-    """Such as 0.97 to 0.81: both ends, that first which is nearer to the first value."""
+    """E.g. "0.97 to 0.81": both extremes, starting with the one nearer to the first value."""
     low, high = min(values), max(values)
     ends = (high, low) if high - values[0] <= values[0] - low else (low, high)
     return " to ".join(map(amount, ends[: len(values)]))

@@ -1,4 +1,4 @@
-"""How a student did on the test split: what one seed's answers are worth, and what all seeds together are."""
+"""How a student did on the test split: the figures of one seed, and their aggregate over seeds."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Examined:
     """Test samples for which a logit was not finite."""
     agreement: float | None
     kl_to_teacher: float | None
-    """Like `agreement` None where the teacher's logits are not known."""
+    """None, like `agreement`, if the teacher's logits are not known."""
     corrupted_accuracy: float
     by_corruption: dict[str, float]
 
 
 class Key(NamedTuple):
-    """What answers on test are compared with."""
+    """What predictions on test are compared with."""
 
     labels: np.ndarray
     teacher_logits: np.ndarray | None
-    """None where one of them is not finite."""
+    """None if one of them is not finite."""
 
 
 class Marks(NamedTuple):
@@ -49,13 +49,13 @@ class Marks(NamedTuple):
     correct: np.ndarray
     """bool [test samples]."""
     figures: dict[str, float | None]
-    """By the name of the field of `Examined` that has the mean over seeds."""
+    """By the name of the field of `Examined` that holds the mean over seeds."""
 
 
 def examined(
     seeds: list[int], marks: list[Marks], corrupted: list[dict[str, float]], groups: Groups | None = None
 ) -> Examined:
-    """One configuration, from how each seed's student did and its accuracy by corruption; `groups` as in intervals."""
+    """Aggregate one configuration from each seed's marks and accuracy by corruption; `groups` as in intervals."""
     correct = np.stack([each.correct for each in marks])
     by_corruption = {name: float(np.mean([each[name] for each in corrupted])) for name in corrupted[0]}
     return Examined(
@@ -69,14 +69,14 @@ def examined(
 
 
 def _mean(figures: list[Any]) -> Any:
-    """Over seeds; None where one has none: all are of the same kind."""
+    """Mean over seeds; None if one has none."""
     return None if None in figures else float(np.mean(figures))
 
 
 def marks_of(logits: np.ndarray, key: Key, temperature: float) -> Marks:
-    """The marks of one student's test logits; `temperature` was fitted on its validation answers.
+    """The marks of one student's test logits; `temperature` was fitted on its validation logits.
 
-    One logit that is not finite would make every figure NaN that is a mean of probabilities: for these, its sample is
+    A single non-finite logit would turn every mean of probabilities into NaN, so for these figures its sample counts as
     one for which the student is undecided between all classes.
     """
     correct, worst = metrics.correct(logits, key.labels), metrics.worst_class_accuracy(logits, key.labels)
@@ -84,7 +84,7 @@ def marks_of(logits: np.ndarray, key: Key, temperature: float) -> Marks:
     is_odd = ~np.isfinite(logits).all(axis=1)
     if is_odd.any():
         logits = np.where(is_odd[:, np.newaxis], 0, logits)
-    scaled = logits.astype(np.float64) / temperature  # as float32 the largest would overflow
+    scaled = logits.astype(np.float64) / temperature  # in float32 the largest would overflow
     figures = {
         "nll": metrics.nll(logits, key.labels),
         "ece": metrics.ece(logits, key.labels),

@@ -1,4 +1,4 @@
-"""What came out: the part of `summary.json` that says what was found, and the winner's folder."""
+"""The outcome: the part of `summary.json` that says what was found, and the winner's folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def complete(
     ledger: Ledger,
     folder: Path,
 ) -> dict[str, Any]:
-    """Examine winner and baselines on the test split, write the winner's folder, and say what was found."""
+    """Examine winner and baselines on the test split, write the winner's folder, and return the summary."""
     winner, baselines = confirmation.winner, confirmation.baselines
     teacher = preparation.teacher.mixed(Teacher.of(winner.config.teacher).mix())
     folds = [open_dataset(fold.data_folder) for fold in preparation.prepared.folds]
@@ -69,7 +69,7 @@ def _cost(winner: Candidate, weights: Path, limits: Limits, preparation: Prepara
 
 
 def _latency_ms(winner: Candidate, weights: Path, preparation: Preparation) -> float:
-    """As the search knows it, by which the student met a limit or an objective; where neither asked, timed now."""
+    """The latency measured in the search for a limit or an objective; measured now if neither needed it."""
     if winner.source.latency_ms is not None:
         return winner.source.latency_ms
     data = preparation.dataset

@@ -1,4 +1,4 @@
-"""What must be said of a verdict beside its numbers: a warning each, for what was left out or could not be measured."""
+"""Warnings that accompany a verdict: one for each thing left out or not measurable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def left_out_in_words(confirmation: Confirmation) -> list[str]:
 
 
 def failures_in_words(confirmation: Confirmation) -> list[str]:
-    """A warning for each configuration that failed in some of its seeds, and for a winner that is judged kindly."""
+    """A warning for each configuration that failed in some of its seeds, and for a winner that is flattered."""
     warnings = [
         f"warning: {each.name} failed in {len(each.seeds) - len(each.reports)} of its {len(each.seeds)} seeds from "
         f"{each.seeds[0]} on"
@@ -40,7 +40,7 @@ def failures_in_words(confirmation: Confirmation) -> list[str]:
 
 
 def refusals_in_words(ledger: Ledger) -> list[str]:
-    """A warning where more students were refused than trained: the space is mostly such as cannot be."""
+    """A warning if more students were refused than trained: most of the space is infeasible."""
     refused = ledger.with_status(Status.INFEASIBLE)
     trained = ledger.count() - len(refused)
     if len(refused) <= trained:
@@ -52,9 +52,9 @@ def refusals_in_words(ledger: Ledger) -> list[str]:
 
 
 def failed_in_words(ledger: Ledger, logs: Path) -> list[str]:
-    """A warning where some trials failed and others did not, with the choices that only those had which failed.
+    """A warning if some trials failed and others did not, with the choices that only the failed ones had.
 
-    `logs` is the folder with what they raised, if they raised something.
+    `logs` is the folder with their tracebacks, if there are any.
     """
     failed = ledger.with_status(Status.FAILED)
     others = [r for r in ledger.records.values() if r.status not in (Status.FAILED, Status.INFEASIBLE)]
@@ -75,7 +75,7 @@ def failed_in_words(ledger: Ledger, logs: Path) -> list[str]:
 
 
 def other_beginnings_in_words(learned: int, learned_without: int) -> list[str]:
-    """A warning where a search began with more trials of others than the one without a teacher beside it."""
+    """A warning if a search started from more earlier trials than the search without a teacher alongside it."""
     if learned <= learned_without:
         return []
     return [
@@ -85,7 +85,7 @@ def other_beginnings_in_words(learned: int, learned_without: int) -> list[str]:
 
 
 def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
-    """A warning where the teacher is surely worse than the student without it, and is no help: it was trained badly."""
+    """A warning if the teacher is surely worse than the student without it, and does not help: it was trained badly."""
     teacher, alone = summary["teacher"]["test"]["accuracy"], summary["baselines"].get("no_teacher")
     if teacher is None or alone is None or summary["verdict"]["no_teacher"]["word"] == "BEATS":
         return []
@@ -106,14 +106,14 @@ def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
 
 
 def _suspects(teachers: Iterable[dict[str, Any]]) -> str:
-    """What may be wrong with teachers that were brought; a table of logits, which computes nothing, has rows alone."""
+    """What may be wrong with teachers supplied by the user; for a table of logits only the order of its rows can be."""
     kinds = {teacher.get("multiply_adds") == 0 for teacher in teachers}
     told = {False: "what it is given", True: "the order of its rows (it must be the data's)"}
     return ", or ".join(told[kind] for kind in sorted(kinds))
 
 
 def not_finite_in_words(summary: dict[str, Any]) -> list[str]:
-    """A warning for each student, and for the teacher, with a logit on test that is not finite."""
+    """A warning for each student, and for the teacher, with a non-finite logit on test."""
     students = {"the winner": summary["best"], **summary["baselines"]}
     counts = {name: student["test"]["not_finite"] for name, student in students.items()}
     told = [
@@ -131,5 +131,5 @@ def not_finite_in_words(summary: dict[str, Any]) -> list[str]:
 
 
 def not_exported_in_words(summary: dict[str, Any]) -> list[str]:
-    """What the winner's folder lacks, and why: a line each."""
+    """A line for each file missing from the winner's folder, with the reason."""
     return [f"{BEST}/{file} is left out: {why}" for file, why in summary["best"]["left_out"].items()]

@@ -1,8 +1,8 @@
-"""What the rungs were worth: how well the order at each agrees with the order at the end.
+"""How useful the rungs were: how well the order at each agrees with the order at the end.
 
 A low rung can favour the wrong configurations: a low temperature learns faster at first, and a schedule's early epochs
-say little about its late ones (`min_epochs` is the cure). Only trials that came to their end can be compared, and these
-are the ones that the rungs let pass, which makes the figure smaller than it would be over all.
+say little about its late ones (`min_epochs` is the cure). Only completed trials can be compared, and these are the ones
+that the rungs let pass, which makes the correlation smaller than it would be over all trials.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status
 
 _LEAST = 5
-"""So many trials must be compared before a rank correlation is given."""
+"""Minimum number of compared trials for a rank correlation."""
 _ENOUGH = 20
 _WEAK = 0.2
 
 
 def rung_report(rungs: Iterable[Rung], ledger: Ledger) -> list[dict[str, Any]]:
-    """`rungs` of the summary: epochs, count, cutoff, rank correlation with the final result, over so many trials.
+    """`rungs` of the summary: epochs, count, cutoff, rank correlation with the final result, number of trials compared.
 
-    A judge of the user's own may have other numbers than JSON.
+    A custom judge may have scores that JSON cannot hold.
     """
     final = {
         record.trial_id: ledger.sign * record.last[ledger.objective]
@@ -51,7 +51,7 @@ def _compared(rung: Rung, final: dict[str, float]) -> dict[str, Any]:
 
 
 def _rank_correlation(early: Sequence[float], late: Sequence[float]) -> float | None:
-    from scipy.stats import spearmanr  # here: it takes half a second to load, and is wanted at the end of a search
+    from scipy.stats import spearmanr  # here: it takes half a second to load, and is needed only at the end of a search
 
     return _known(float(spearmanr(early, late).statistic))
 
@@ -61,7 +61,7 @@ def _known(value: float) -> float | None:
 
 
 def warning_of(report: list[dict[str, Any]]) -> str:
-    """A line about the lowest rung whose order says little of the final one; empty where there is none."""
+    """A warning about the lowest rung whose order says little of the final one; empty if there is none."""
     for rung in report:
         correlation = rung["rank_correlation"]
         if correlation is not None and rung["compared"] >= _ENOUGH and correlation < _WEAK:

@@ -45,7 +45,7 @@ def effort(
     ended_by: Reason | None,
     place_s: float,
 ) -> dict[str, Any]:
-    """What the search has cost, why it ended, and what its rungs were worth; `place_s` as of `training_share`."""
+    """What the search cost, why it ended, and how useful its rungs were; `place_s` as in `training_share`."""
     ended = sum(count for name, count in trial_counts(ledger).items() if name in ("completed", "stopped", "failed"))
     return {
         "trials": trial_counts(ledger),
@@ -70,7 +70,7 @@ def baseline_effort(ledger: Ledger, ended_by: Reason | None) -> dict[str, Any]:
 
 
 def best_of(winner: Candidate, seed: int, examination: Examination, cost: dict[str, Any]) -> dict[str, Any]:
-    """`best` of the summary, whose student is that of `seed`; `cost` has what is told of its size and speed."""
+    """`best` of the summary, with the student of `seed`; `cost` holds its size and speed."""
     return {
         "trial": winner.source.number,
         "seed": seed,
@@ -82,15 +82,15 @@ def best_of(winner: Candidate, seed: int, examination: Examination, cost: dict[s
 
 
 def failures(confirmation: Confirmation) -> dict[str, Any]:
-    """`failed_seeds` and `not_compared` of the summary: what did not come to its end in the confirmation."""
+    """`failed_seeds` and `not_compared` of the summary: what did not finish in the confirmation."""
     failed = Counter[str]()
-    for each in confirmation.failed:  # the winner may be there twice, of the seeds that chose it and the further ones
+    for each in confirmation.failed:  # the winner may occur twice: for the seeds that chose it and the further ones
         failed[each.name] += len(each.seeds) - len(each.reports)
     return {"failed_seeds": dict(failed), "not_compared": [each.name for each in confirmation.left_out]}
 
 
 def teacher_of(teacher: LoadedTeacher, examination: Examination, input_shape: tuple[int, ...]) -> dict[str, Any]:
-    """`teacher` of the summary: of several, of the winner's mix, and each member's own."""
+    """`teacher` of the summary; with several, the winner's mix and each member."""
     told = {"test": {"accuracy": examination.teacher_accuracy}, **_cost_of(teacher, input_shape), **teacher.record}
     if teacher.mix is None:
         return told
@@ -112,7 +112,7 @@ def _cost_of(teacher: LoadedTeacher, input_shape: tuple[int, ...]) -> dict[str, 
 
 
 def _multiply_adds(teacher: LoadedTeacher, input_shape: tuple[int, ...]) -> int | None:
-    """Of several, the sum over those in the mix; None where a network runs outside PyTorch, as an ONNX model does."""
+    """For several, the sum over those in the mix; None if a network runs outside PyTorch, as an ONNX model does."""
     if teacher.mix is not None:
         counts = [_multiply_adds(teacher.members[name], input_shape) for name in teacher.mix.weights]
         known = [count for count in counts if count is not None]
@@ -121,7 +121,7 @@ def _multiply_adds(teacher: LoadedTeacher, input_shape: tuple[int, ...]) -> int 
 
 
 def baseline_of(baseline: Candidate, winner: Candidate, examination: Examination, ledger: Ledger) -> dict[str, Any]:
-    """A baseline of the summary: how it did on test; of one that was searched for, what it is too."""
+    """A baseline of the summary: how it did on test and, if it was searched for, its configuration."""
     test = {"test": test_of(examination.by_candidate[baseline.name])}
     if baseline.source is winner.source:
         return test
@@ -168,8 +168,8 @@ def test_of(examined: Examined) -> dict[str, Any]:
 def selection_bias(winner: Candidate, objective: str, sign: int) -> dict[str, Any]:
     """`selection_bias` and `selection_bias_epochs` of the summary.
 
-    By how much the search's value of the winner was better than the mean of its re-trainings, after as many epochs: a
-    trial that was stopped early would else look worse than it was for having trained less.
+    How much better the search's value of the winner was than the mean of its re-trainings after the same number of
+    epochs: otherwise a trial that was stopped early would look worse merely for having trained less.
     """
     epochs = winner.source.epochs
     is_whole = epochs >= winner.config.search.max_epochs
@@ -202,7 +202,7 @@ def row_of(record: TrialRecord) -> dict[str, Any]:
 
 
 def interrupted(ledger: Ledger, space: Space) -> dict[str, Any]:
-    """What is known of a search that its user ended: the best trial so far, which nothing has confirmed."""
+    """The summary of a search that its user ended: the best trial so far, which nothing has confirmed."""
     best = ledger.incumbent
     if best is None:
         return {"status": "interrupted", "best": {}}
@@ -212,5 +212,5 @@ def interrupted(ledger: Ledger, space: Space) -> dict[str, Any]:
 
 
 def failed(message: str) -> dict[str, Any]:
-    """What is said of a search in which nothing could be used."""
+    """The summary of a search with no usable result."""
     return {"status": "failed", "message": message, "best": {}}

@@ -1,10 +1,10 @@
-"""A training of a confirmation: which others are like it, and who is to blame for its deaths.
+"""A training of a confirmation: which others are identical to it, and whether it is to blame for its deaths.
 
-Memory that a student uses up by itself looks like memory that others have taken, or a node that is lost. So a training
-whose process has died more than `search.retries` times is to blame where others have come to their end since it died
-first. Where none has, it is no outcome, and a later session trains it again. If that ends in the same way, it is to
-blame where any other has ever come to its end: else one that is the last to be trained would keep the confirmation
-from being finished for ever.
+When a process runs out of memory, one cannot tell whether the student, other programs or a lost node caused it. So a
+training whose process has died more than `search.retries` times is to blame if others have finished since its first
+death. If none has, there is no outcome, and a later session trains it again. If that ends in the same way, it is to
+blame if any other training has ever finished: otherwise the last one left to train could keep the confirmation from
+ever finishing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.workers.assignment import Assignment
 
 _READ = SECTIONS.keys() - {"search", "confirm", "limits", "export"}
-"""What a training reads of its configuration, beside the number of its epochs. Of `search` it also reads seed and
-objectives, which are those of the space, and so the same for both of its searches."""
+"""Sections of its configuration that a training reads, besides the number of its epochs.
+
+From `search` it also reads seed and objectives, which are the space's, and so the same for both of its searches.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Training:
     why: str = ""
     """What its process last died of."""
     completed_before: int | None = None
-    """How many others were complete when its process died first."""
+    """How many others were complete when its process first died."""
 
     @property
     def name(self) -> str:
@@ -40,7 +42,7 @@ class Training:
         return self.candidate.run_name(self.seed)
 
     def is_like(self, other: Training) -> bool:
-        """Whether the other would come to the same: the same seed, and all that a training reads."""
+        """Whether the other would give the same result: same seed, and same values of all that a training reads."""
         ours, theirs = self.candidate.config, other.candidate.config
         return (
             self.seed == other.seed
@@ -49,19 +51,19 @@ class Training:
         )
 
     def died(self, why: str, num_completed: int) -> Training:
-        """The same after a death of its process."""
+        """The same training after one more death of its process."""
         before = num_completed if self.completed_before is None else self.completed_before
         return replace(self, retries_left=self.retries_left - 1, why=why, completed_before=before)
 
     @property
     def may_begin_again(self) -> bool:
-        """Whether a death may be an accident yet."""
+        """Whether its deaths may still be accidents."""
         return self.retries_left >= 0
 
     def is_to_blame(self, num_completed: int, is_again: bool) -> bool:
-        """Whether its deaths are its own, where `num_completed` trainings are complete in the end.
+        """Whether it caused its deaths, given that `num_completed` trainings are complete in the end.
 
-        `is_again` where an earlier session had begun it.
+        `is_again` says that an earlier session had already started it.
         """
         if self.may_begin_again or self.completed_before is None:
             return False
@@ -71,7 +73,7 @@ class Training:
 def told_apart(
     asked: Iterable[Training], before: Iterable[Training] = ()
 ) -> tuple[list[Training], list[tuple[Training, Training]]]:
-    """Those that are unlike all `before` them, and each other one with the first that it is like."""
+    """The trainings that differ from all `before` them, and each other one paired with the first identical one."""
     met, unlike, alike = [*before], list[Training](), list[tuple[Training, Training]]()
     for training in asked:
         like = next((other for other in met if training.is_like(other)), None)

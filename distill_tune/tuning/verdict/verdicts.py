@@ -1,4 +1,4 @@
-"""The winner against each baseline: paired over the seeds that both were trained in, and over the test samples."""
+"""The winner against each baseline, paired over shared seeds and over test samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from distill_tune.tuning.verdict.examination import Examination
 
 
 def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> dict[str, Any]:
-    """The word on winner against baseline: paired over the seeds that both were trained in, and the test samples."""
+    """The verdict on winner against baseline, paired over shared seeds and over test samples."""
     ours, other = examination.by_candidate[winner.name], examination.by_candidate[baseline]
     shared = [seed for seed in ours.seeds if seed in other.seeds]
     mine, theirs = (each.correct[[each.seeds.index(seed) for seed in shared]] for each in (ours, other))
@@ -34,7 +34,7 @@ def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> di
 
 
 def verdicts_of(winner: Candidate, baselines: Sequence[str], examination: Examination) -> dict[str, Any]:
-    """`verdict` of the summary: one for each baseline, with its p-values corrected for how many there are."""
+    """`verdict` of the summary: one per baseline, with p-values corrected for their number."""
     found = {name: verdict_of(winner, name, examination) for name in baselines}
     for key in ("interval_p_value", "p_value"):
         corrected = holm({name: verdict[key] for name, verdict in found.items()})

@@ -1,1 +1,1 @@
-"""Who trains: groups of worker processes that stay warm, and what a training leaves on disk."""
+"""Training: groups of worker processes that stay warm, and what a training leaves on disk."""

@@ -1,4 +1,4 @@
-"""An assignment: one student to train, and where what it leaves behind goes."""
+"""An assignment: one student to train, and where its outputs go."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ class Assignment:
     checkpoint: Path | None = None
     """Where to keep a checkpoint, and to resume from if there is one."""
     keep: Path | None = None
-    """Where to write the student's weights (safetensors) after the last epoch; with folds, a student is trained on all
-    of them for this, and each fold's is written beside it."""
+    """Where to write the student's weights (safetensors) after the last epoch.
+
+    With folds, the student written here is trained on all of them, and each fold's is written next to it.
+    """
     pauses: frozenset[int] = frozenset()
-    """Epochs after which the training may be left for good or for a while, so that a checkpoint is kept of each."""
+    """Epochs after which the training may be paused or stopped, so a checkpoint is kept at each."""
     files: Files = HERE
-    """How to come by all that is named here."""
+    """Access to the files named here."""
 
     @property
     def prepared_here(self) -> Prepared:
-        """Data and teacher where this process can map them."""
+        """Data and teacher in a place where this process can map them into memory."""
         return self.files.brought(self.prepared)
 
     @property

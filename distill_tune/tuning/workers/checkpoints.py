@@ -1,7 +1,7 @@
-"""Checkpoint files of trainings at work: where they are, what is in them, and who deletes them.
+"""Checkpoint files of running trainings: where they are, what is in them, and when they are deleted.
 
-A checkpoint stays until the ledger knows that its training has ended for good: whoever trained it may be gone before
-what it said last was heard.
+A checkpoint stays until the ledger knows that its training has ended for good: the process that trained it may be gone
+before its last report was heard.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.workers.files import Files
 
 CHECKPOINTS = "checkpoints"
-"""The folder of a search in which trainings at work keep their checkpoints, each until it ends."""
+"""Subfolder of a search's folder with the checkpoints of unfinished trainings."""
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def checkpoint_of(folder: Path, trial_id: str) -> Path:
-    """Where a training keeps its checkpoint in the folder of its search."""
+    """Path of a training's checkpoint in the folder of its search."""
     return folder / CHECKPOINTS / f"{trial_id}.pt"
 
 
 def drop_checkpoints_of_others(folder: Path, trial_ids: Collection[str]) -> None:
-    """Delete the checkpoints of trainings that a search knows nothing of.
+    """Delete the checkpoints of trainings unknown to a search.
 
-    Where entries of its logbook were lost, another trial gets the number of one that was in them, and must not go on
-    from where that one had come to.
+    If logbook entries were lost, a new trial may get the number of a lost one, and must not resume from its checkpoint.
     """
     for checkpoint in (folder / CHECKPOINTS).glob("*.pt"):
         if checkpoint.stem not in trial_ids:
@@ -39,10 +38,10 @@ def drop_checkpoints_of_others(folder: Path, trial_ids: Collection[str]) -> None
 
 
 def write_checkpoint(path: Path, checkpoint: dict[str, Any], files: Files) -> None:
-    """The checkpoint behind the digest of its bytes.
+    """Write the checkpoint, preceded by the digest of its bytes.
 
-    Where there is no room for it there is none, or an older one: a training that is taken up again then repeats more of
-    itself. It is no fault of the training; a search whose disk is full ends when its logbook can no longer be written.
+    If the disk has no room, there is no checkpoint or an older one, and a resumed training repeats more epochs. That is
+    not the training's fault; a search whose disk is full ends when its logbook can no longer be written.
     """
     import torch
 
@@ -53,16 +52,16 @@ def write_checkpoint(path: Path, checkpoint: dict[str, Any], files: Files) -> No
 
 
 def read_checkpoint(path: Path | None, files: Files) -> bytes:
-    """The checkpoint; empty where there is none, or a damaged one: then the training begins anew."""
+    """The checkpoint; empty if it is missing or damaged, in which case the training starts over."""
     whole = b"" if path is None else files.read(path)
     digest, content = whole[:_DIGEST_BYTES], whole[_DIGEST_BYTES:]
     return content if hashlib.sha256(content).digest() == digest else b""
 
 
 def opened(content: bytes) -> dict[str, Any]:
-    """What `read_checkpoint` has read, on the CPU.
+    """The checkpoint from the bytes that `read_checkpoint` returned, on the CPU.
 
-    Whoever resumes copies each part to where it belongs, and an optimizer's steps are counted there.
+    Resuming copies each part to its device; the optimizer's step counts stay on the CPU.
     """
     if not content:
         return {}
@@ -79,17 +78,17 @@ class CheckpointSweeper(Watcher):
         self._folder = folder
 
     def trial_known(self, record: TrialRecord) -> None:
-        """A training of an earlier session, which may have been killed before it swept."""
+        """Delete the checkpoint of an earlier session that was killed before it could."""
         if record.status is not Status.PAUSED:
             self.trial_ended(record)
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """A training that has ended leaves one behind."""
+        """Delete the checkpoint of a training that has ended for good."""
         if not record.goes_on_later:
             checkpoint_of(self._folder, record.trial_id).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """What killed writers have left half written goes, and the folder with the last checkpoint."""
+        """Delete the partial files of killed writers, and the folder if it is empty."""
         folder = self._folder / CHECKPOINTS
         for half in folder.glob(".*"):
             half.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a training raises: whether its process can go on with another, and the log of it in the search's folder."""
+"""Errors of a training: whether its process can continue with another, and their log in the search's folder."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _OF_A_GPU = "CUDA error"
 
 
 def spoils_process(error: BaseException) -> bool:
-    """Whether whatever this process trained next would fail with the same error.
+    """Whether whatever this process trains next would fail with the same error.
 
-    After an illegal access or a failed assertion on the device, CUDA answers nothing else until the process ends. Nor
-    does the mailbox of several workers answer again once it is lost, be it to Ray's memory monitor. Short memory of
-    this process is not such a case, nor is what another has said of itself.
+    After an illegal access or a failed assertion on the device, CUDA answers nothing else until the process ends.
+    Likewise, the mailbox of several workers does not come back once it is lost, e.g. to Ray's memory monitor. Running
+    out of memory in this process is not such a case, nor are errors that another process reported about itself.
     """
     if isinstance(error, RayActorError | OutOfMemoryError):
         return True
@@ -34,17 +34,17 @@ def spoils_process(error: BaseException) -> bool:
 def end_if_spoilt(error: BaseException) -> None:
     """End this process if it can train nothing else; Ray starts another, as for one that died.
 
-    An actor that only raises is taken down by Tune in its own time, and one that leaves by `ray.actor.exit_actor` is
-    not started again.
+    An actor that only raises is taken down by Tune with a delay, and one that leaves by `ray.actor.exit_actor` is not
+    restarted.
     """
     if spoils_process(error):
         os._exit(1)
 
 
 def log_fault(files: Files, folder: Path, trial_id: str, error: BaseException) -> None:
-    """Keep in a search's folder what a training raised, behind what it raised before, if it was begun again.
+    """Append what a training raised to its log in a search's folder.
 
-    The log is for people: where it cannot be written, the training fails all the same and no worse.
+    The log is only for people: failing to write it changes nothing about how the training fails.
     """
     said = "".join(traceback.format_exception(error))
     with suppress(OSError):

@@ -1,9 +1,9 @@
-"""The files of a search from wherever a worker runs, so that a cluster needs no file system which all nodes share.
+"""Access to a search's files from any node, so that a cluster needs no shared file system.
 
-Where a node has the driver's disk, itself or through a network, they are read and written there. Elsewhere checkpoints,
-students and logs go through an actor on the driver's node (`cluster/disk.py`), and what was prepared is brought to the
-node once, for all its workers to map into memory. Which of both it is, each process sees for itself by a mark that the
-driver has made: nodes may come and go.
+If a node has the driver's disk, directly or over a network, files are read and written there. Elsewhere, checkpoints,
+students and logs go through an actor on the driver's node (`cluster/disk.py`), and the prepared data are copied to the
+node once, for all its workers to map into memory. Each process decides which case applies by looking for a mark file
+made by the driver, because nodes may come and go.
 """
 
 from __future__ import annotations
@@ -25,32 +25,34 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 MARK = ".driver-"
-"""The name of a file that only the driver's disk can have begins so, and ends with the session's mark; it outlives a
-killed driver, and says by what name nodes have what was brought to them."""
+"""Prefix of the mark file, which only the driver's disk can have; the session's mark follows.
+
+It outlives a killed driver, and names the folder in which nodes keep what was copied to them.
+"""
 _PART_BYTES = 32 << 20
-"""What is brought at a time, so that large files need not fit into memory."""
+"""Bytes copied at a time, so that large files need not fit into memory."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """Paths are the driver's, in a search's folder."""
+    """Reads and writes files in a search's folder; paths are the driver's."""
 
     folder: Path = Path()
-    """The search's."""
+    """The search's folder."""
     mark: str = ""
-    """Of this session, and the name of its actor; empty where every process is on the driver's node."""
+    """The session's mark, and the name of its actor; empty if every process is on the driver's node."""
 
     @property
     def are_here(self) -> bool:
-        """Whether this process has the driver's disk."""
+        """Whether this process can access the driver's disk."""
         return not self.mark or _has(self.folder, self.mark)
 
     def read(self, path: Path) -> bytes:
-        """A file; empty where there is none."""
+        """Content of a file; empty if there is none."""
         return self._ask(Disk.read, path)
 
     def write(self, path: Path, content: bytes) -> None:
-        """A file, whole or not at all.
+        """Write a file completely or not at all.
 
         Raises:
             OSError: it cannot be written.
@@ -58,7 +60,7 @@ class Files:
         self._ask(Disk.write, path, content)
 
     def append(self, path: Path, content: bytes) -> None:
-        """Behind what a file has.
+        """Append to a file.
 
         Raises:
             OSError: it cannot be written.
@@ -66,14 +68,14 @@ class Files:
         self._ask(Disk.append, path, content)
 
     def own(self, path: Path) -> Path:
-        """A path for what only this node reads and writes: it need not be on the driver's disk."""
+        """A path for files that only this node uses, which need not be on the driver's disk."""
         return path if self.are_here else place_of(self.mark) / path.relative_to(self.folder)
 
     def brought(self, prepared: Prepared) -> Prepared:
-        """Data and teachers where this process can map them.
+        """Data and teachers in a place where this process can map them into memory.
 
         Raises:
-            StorageError: they were to be brought to this node, which has no room for them.
+            StorageError: they must be copied to this node, which has no room for them.
         """
         return prepared if self.are_here else prepared.moved(self._brought)
 
@@ -87,7 +89,7 @@ class Files:
 
     def _brought(self, folder: Path) -> Path:
         place = self.own(folder)
-        if place.exists():  # then it is whole
+        if place.exists():  # then it is complete
             return place
         with alone_in(place.parent, before_waiting=lambda: None):
             if not place.exists():
@@ -106,12 +108,12 @@ class Files:
 
 
 def place_of(mark: str) -> Path:
-    """What a node with another disk has of a search's folder."""
+    """The folder on a node with another disk that mirrors part of a search's folder."""
     return Path(tempfile.gettempdir(), f"distill_tune-{mark}")
 
 
 def check_room_at(place: Path, num_bytes: int) -> None:
-    """Whether this node has room for what is to be brought.
+    """Check that this node has room for what is to be copied.
 
     Raises:
         StorageError: it has not.
@@ -126,12 +128,12 @@ def check_room_at(place: Path, num_bytes: int) -> None:
 
 
 HERE = Files()
-"""Every path is one of this process's own."""
+"""All paths are local to this process."""
 
 
 @cache
 def _has(folder: Path, mark: str) -> bool:
-    """Whether this process finds the mark, and may write beside it."""
+    """Whether this process finds the mark and can write next to it."""
     try:
         (folder / f"{MARK}{mark}").stat()
         tempfile.TemporaryFile(dir=folder).close()

@@ -20,15 +20,15 @@ from distill_tune.tuning.cluster.places import workers_on
 from distill_tune.tuning.workers.files import MARK, Files, check_room_at, place_of
 
 _PATIENCE_S = 10.0
-"""For nodes to say what room they have, and to remove what was brought to them."""
+"""How long nodes may take to report their free space, and to remove what was copied to them."""
 
 
 @contextmanager
 def files_of(folder: Path) -> Iterator[Files]:
-    """The files of a folder, for the workers of a session wherever in the cluster they are.
+    """The files of a folder, for the workers of a session on any node of the cluster.
 
-    What a killed session before it has brought to nodes goes. A session holds a lock on its mark, since another search
-    may be at work in the cache that they share.
+    What killed earlier sessions copied to nodes is removed. A session holds a lock on its mark, since another search
+    may be using the same cache.
     """
     for left in folder.glob(f"{MARK}*"):
         if _is_of_a_killed_one(left):
@@ -39,31 +39,31 @@ def files_of(folder: Path) -> Iterator[Files]:
     mark = secrets.token_hex(16)
     told = folder / f"{MARK}{mark}"
     with told.open("w") as held:
-        with suppress(OSError):  # of a file system without locks
+        with suppress(OSError):  # file system without locks
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         disk = disk_of_this_node(mark)
         try:
             yield Files(folder, mark)
         finally:
-            with suppress(ray.exceptions.RayError):  # of a cluster that has gone, and its nodes' disks with it
+            with suppress(ray.exceptions.RayError):  # the cluster is gone, and its nodes' disks with it
                 _forget(told)
                 ray.kill(disk)
 
 
 def _is_of_a_killed_one(mark: Path) -> bool:
     try:
-        with mark.open("r+") as left:  # NFS locks what may be written to
+        with mark.open("r+") as left:  # NFS locks only files opened for writing
             fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-    except OSError:  # it is held, has just gone, or cannot be
+    except OSError:  # it is locked, has just gone, or cannot be locked
         return False
 
 
 def _forget(told: Path) -> None:
-    """Remove a session's mark, and what it has brought to nodes.
+    """Remove a session's mark, and what it copied to nodes.
 
-    All are asked, since none of them could say that it was brought something where the driver's disk was full. One that
-    does not answer keeps it, until its folder for temporary files is emptied.
+    All nodes are asked, since with the driver's disk full none could record that it received something. A node that
+    does not answer keeps its copy until its temporary folder is emptied.
     """
     mark, others = told.name.removeprefix(MARK), [node["NodeID"] for node in other_nodes()]
     try:
@@ -79,7 +79,7 @@ def _remove_here(mark: str) -> None:
 
 
 def check_nodes_have_room(files: Files, prepared: Prepared, resources: ResourcesConfig) -> None:
-    """Look for it before trials do: each that a node has no room for fails at once, and the node then gets the next.
+    """Check the nodes' free space before trials start: each trial on a full node would fail at once, one after another.
 
     A node that does not answer is not waited for.
 
@@ -93,7 +93,7 @@ def check_nodes_have_room(files: Files, prepared: Prepared, resources: Resources
     look = ray.remote(num_cpus=0, max_retries=0)(_check_room_here)
     asked = [look.options(scheduling_strategy=on_node(node)).remote(files, num_bytes) for node in train]
     for answer in ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S)[0] if asked else ():
-        with suppress(ray.exceptions.RayError):  # of a node that has gone meanwhile
+        with suppress(ray.exceptions.RayError):  # the node has gone meanwhile
             answer_of(answer)
 
 

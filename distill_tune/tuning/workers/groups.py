@@ -1,4 +1,4 @@
-"""The kinds of worker groups, and which of them a configuration asks for."""
+"""The kinds of worker groups, and which one a configuration needs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from distill_tune.tuning.workers.files import Files
 from distill_tune.tuning.workers.worker_group import InProcessGroup, WorkerGroup
 
 WORKERS = "workers"
-"""The folder of a search in which Ray Train keeps its own state; removed at the end."""
+"""Subfolder of a search's folder for Ray Train's state; removed at the end."""
 
 
 def make_group(resources: ResourcesConfig, folder: Path, name: str, retries: int, files: Files) -> WorkerGroup:
-    """The kind of group that the number of workers asks for; not yet started.
+    """The group for this number of workers; not yet started.
 
-    `retries` is how often an epoch is handed out again after several workers have died in it; a single worker is
+    `retries` is how often an epoch is assigned again after several workers have died in it; a single worker is
     restarted by its owner.
     """
     if resources.workers_per_trial == 1:

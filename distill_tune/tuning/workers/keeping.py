@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from torch import nn
 
 CHECKPOINT_EVERY_S = 5.0
-"""A killed worker costs at most so much training; taken at the first end of an epoch after it."""
+"""A killed worker loses at most about this much training; a checkpoint is taken at the first epoch end after it."""
 
 
 class Keeper:
-    """Keeps what a training has come to, and finds what a process before this one has kept of it."""
+    """Saves the progress of a training, and restores what an earlier process saved."""
 
     def __init__(self, assignment: Assignment, found: bytes | None = None, writes: bool = True):
-        """`found` is the checkpoint that was read; it is read here unless given. One of several workers `writes`."""
+        """`found` is the checkpoint's content, read here if not given; only one of several workers `writes`."""
         self._assignment, self._writes = assignment, writes
         resume = opened(read_checkpoint(assignment.checkpoint, assignment.files) if found is None else found)
         self.reports: list[Report] = resume.pop("reports", [])
         """Reports of all epochs of the training."""
         self.resume = resume or None
-        """What its next epoch begins with; None at its beginning."""
+        """State for its next epoch to resume from; None at the start."""
         self._saved_s = time.monotonic()
 
     def keep(
         self, report: Report, checkpoint: Callable[[], Any], student: nn.Module, folds: Sequence[nn.Module] = ()
     ) -> None:
-        """After each epoch: its report, and on the disk what outlives this process.
+        """Record an epoch's report, and save to disk what must outlive this process.
 
         Raises:
-            StorageError: the students of a training that has come to its end cannot be written.
+            StorageError: the students of a finished training cannot be written.
         """
         self.reports.append(report)
         if not self._writes:
@@ -66,7 +66,7 @@ class Keeper:
 
 
 def copy_students(weights: Path, assignment: Assignment) -> None:
-    """Keep for an assignment the students of another one, which are at `weights` and beside it.
+    """Copy the students at and next to `weights`, which are another assignment's, to this assignment's place.
 
     Raises:
         StorageError: they cannot be written.
@@ -89,5 +89,5 @@ def _room_for(keep: Path) -> Iterator[None]:
 
 
 def fold_weights(keep: Path, number: int) -> Path:
-    """Where the student of a fold is, beside the one that was trained on all folds."""
+    """Path of a fold's student, next to the one trained on all folds."""
     return keep.with_name(f"{keep.stem}-fold{number + 1}{keep.suffix}")

@@ -1,6 +1,7 @@
 """Several assignments at a time in this process: those that can be fused train as one (`distillation/lanes/`).
 
-What `worker_group.InProcessGroup` is for one assignment; here each joins, is reported and leaves by itself.
+The counterpart of `worker_group.InProcessGroup` for many assignments, each of which joins, reports and leaves
+independently.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class _Member:
     assignment: Assignment
     keeper: Keeper
     told: int = 0
-    """How many of its epochs whoever asks has heard of in this process."""
+    """How many of its epochs this process has returned to the caller."""
 
 
 class LaneGroup:
@@ -41,14 +42,14 @@ class LaneGroup:
 
     @property
     def trials(self) -> list[str]:
-        """Names of the assignments in hand."""
+        """Names of the current assignments."""
         return list(self._members)
 
     def join(self, assignment: Assignment) -> None:
-        """Take an assignment up, from its checkpoint if there is one; nothing is trained yet.
+        """Add an assignment, resuming from its checkpoint if there is one; nothing is trained yet.
 
         Raises:
-            Exception: whatever a user's own parts raise when they are built.
+            Exception: whatever user-defined parts raise when they are built.
         """
         from distill_tune.distillation.materials.materials import Materials
 
@@ -68,9 +69,9 @@ class LaneGroup:
             self.leave(trial)
 
     def next_reports(self, trials: Collection[str]) -> dict[str, list[Report] | Exception]:
-        """Train one epoch of each of `trials`; what has not been told of each, or what it raised.
+        """Train one epoch of each of `trials`; return each one's new reports, or what it raised.
 
-        A training that has raised, or has come to its end, is no longer in hand.
+        A training that raised or finished is no longer in the group.
         """
         outcomes = self._lanes.next_epochs(trials)
         found: dict[str, list[Report] | Exception] = {}

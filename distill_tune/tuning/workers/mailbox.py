@@ -1,4 +1,4 @@
-"""The mailbox between a trial and the workers of its group: plain asyncio, which Ray makes an actor of."""
+"""The mailbox between a trial and the workers of its group: plain asyncio, which Ray turns into an actor."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 
 _PATIENCE_S = 1.0
-"""How long a trial hears nothing of workers that are not up."""
+"""How long a trial waits for workers that are not up before it is told so."""
 
 
 class RunFault(str):
-    """Why the whole run has ended: no fault of the assignment in hand."""
+    """Why the whole run has ended; not the fault of the current assignment."""
 
 
 class Mailbox:
-    """An actor between a trial and the workers of its group; every method but `fail` is asked by one side only.
+    """An actor between a trial and the workers of its group; each method but `fail` is called from one side only.
 
     `report` returns only when the trial wants another epoch or has dropped the assignment, so no epoch is trained that
-    nobody asked for.
+    nobody requested.
     """
 
     def __init__(self, retries: int) -> None:
-        """`retries` is how often an epoch is handed out again after its workers have died in it."""
+        """`retries` is how often an epoch is assigned again after its workers have died in it."""
         self._retries = retries
         self._assignment: Assignment | None = None
         self._number = 0
         self._delivered = 0.0
-        """The last epoch that the trial has been told of."""
+        """The last epoch reported to the trial."""
         self._closed = False
         self._fault: RunFault | None = None
         self._wanted = False
         self._are_up = False
-        """Whether workers have asked for an assignment, and none has died since."""
+        """Whether workers have requested an assignment, and none has died since."""
         self._asker = 0
-        """The latest call of `next_assignment`: Ray does not cancel that of a rank 0 which has died while it waited."""
+        """Number of the latest `next_assignment` call; Ray does not cancel that of a rank 0 that died while waiting."""
         self._tries = 0
-        """How often the workers were given the assignment since the last epoch that was reported."""
+        """How often the workers were given the assignment since the last reported epoch."""
         self._why: str | StorageError = ""
         self._reports: asyncio.Queue[Report | str | StorageError] = asyncio.Queue()
         self._changed = asyncio.Condition()
 
     async def assign(self, assignment: Assignment | None) -> None:
-        """From the trial: another assignment, or None to drop the one in hand."""
+        """From the trial: set another assignment, or None to drop the current one."""
         async with self._changed:
             self._assignment, self._wanted, self._delivered = assignment, False, 0.0
             self._tries, self._why = 0, ""
@@ -53,14 +53,14 @@ class Mailbox:
             self._changed.notify_all()
 
     async def next_report(self) -> Report | str | StorageError | None:
-        """From the trial: the next epoch's report, or what went wrong.
+        """From the trial: wait for the next epoch's report, or what went wrong.
 
-        None where no workers are up, so that whoever waits can look at something else before it asks again.
+        Returns None if no workers are up, so that the caller can do other things before it asks again.
         """
         if self._fault is not None:
             return self._fault
         async with self._changed:
-            if self._reports.empty():  # else it was asked for before
+            if self._reports.empty():  # otherwise it was requested before
                 self._wanted = True
                 self._changed.notify_all()
         while True:
@@ -71,30 +71,31 @@ class Mailbox:
                     return None
 
     async def close(self) -> bool:
-        """From the trial: no further assignments; whether workers are up to hear of it."""
+        """From the trial: there are no further assignments; returns whether workers are up to hear of it."""
         async with self._changed:
             self._closed = True
             self._changed.notify_all()
         return self._are_up
 
     async def is_closed(self) -> bool:
-        """Whether workers that are not up yet would have nothing to do."""
+        """Whether the mailbox is closed, so that workers that are not up yet would have nothing to do."""
         return self._closed
 
     async def lost(self) -> None:
-        """A worker has died: none is up until all have been started again."""
+        """Note that a worker died: none counts as up until all have been restarted."""
         self._are_up = False
 
     async def fail(self, text: str) -> None:
-        """The whole run has failed, for this assignment and every later one."""
+        """Note that the whole run has failed, for this assignment and every later one."""
         self._fault = RunFault(text)
         await self._reports.put(self._fault)
 
     async def next_assignment(self) -> tuple[int, Assignment] | None:
-        """From rank 0: the assignment in hand once its next epoch is wanted; None when closed.
+        """From rank 0: wait until the current assignment's next epoch is wanted; returns None when closed.
 
-        What has ended its workers too often without another epoch is dropped: it must not cost every later trial.
-        Whoever asked before has died, and gets None, lest it be given what is meant for the one that lives.
+        An assignment that has killed its workers too often without another epoch is dropped, lest it cost every later
+        trial. An earlier caller must have died; it gets None, so that it does not take what is meant for the living
+        one.
         """
         self._are_up = True
         self._asker += 1
@@ -116,11 +117,11 @@ class Mailbox:
         return self._closed or asker != self._asker or is_to_begin
 
     async def report(self, number: int, report: Report, is_last: bool) -> bool:
-        """From rank 0: an epoch of assignment `number`; whether to train another."""
+        """From rank 0: an epoch of assignment `number`; returns whether to train another."""
         async with self._changed:
             if number != self._number:
                 return False
-            if report["epoch"] <= self._delivered:  # restarted workers repeat what the trial has already been told
+            if report["epoch"] <= self._delivered:  # restarted workers repeat epochs already reported to the trial
                 return True
             self._delivered = report["epoch"]
             self._wanted, self._tries, self._why = False, 0, ""
@@ -131,11 +132,11 @@ class Mailbox:
             return not self._closed and self._number == number and not is_last
 
     async def note_fault(self, fault: str | StorageError) -> None:
-        """From any rank: why its process ends; the first says most, since others then miss it."""
+        """From any rank: why its process ends; the first fault counts, since later ones are mostly consequences."""
         self._why = self._why or fault
 
     async def drop(self, number: int, fault: str | StorageError) -> None:
-        """From rank 0: assignment `number` has failed by its own fault, or cannot be kept."""
+        """From rank 0: assignment `number` failed by its own fault, or cannot be saved."""
         async with self._changed:
             if number == self._number:
                 self._assignment, self._wanted = None, False

@@ -1,10 +1,10 @@
 """Several workers: one long-lived Ray Train run whose train function serves assignments until it is closed.
 
-The documented way starts a TorchTrainer in every trial, which costs ten seconds and more each time. Here the run, its
-workers and their process group stay; only assignments change. A mailbox actor lies between: the trial asks it for
-reports, rank 0 asks it for assignments and, after each epoch, whether to go on; rank 0 tells the other ranks. If a
-worker or its node dies, Ray Train restarts the workers, which find the assignment in hand again and resume from its
-last checkpoint.
+The documented way starts a TorchTrainer in every trial, which costs ten seconds or more each time. Here the run, its
+workers and their process group stay; only assignments change. A mailbox actor connects both sides: the trial requests
+reports from it; rank 0 requests assignments and asks after each epoch whether to continue, and broadcasts the answers
+to the other ranks. If a worker or its node dies, Ray Train restarts the workers, which find the current assignment
+again and resume from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -41,29 +41,31 @@ _SHUTDOWN_TIMEOUT_S = 30.0
 _SETTINGS = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
-    # For places on a busy cluster: no fault of a trial, which Ray Train would have failed after four minutes.
+    # Waiting for places on a busy cluster is not a trial's fault, but Ray Train would fail it after four minutes.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "86400",
 }
-"""Of Ray Train, which hands them on to its controller."""
+"""Settings for Ray Train, which passes them on to its controller."""
 _BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-"""Backends of the process group: what rank 0 tells the others is no tensor of a GPU, and must not take one's memory and
-time."""
+"""Backends of the process group.
+
+What rank 0 broadcasts are no GPU tensors, and should not take a GPU's memory and time.
+"""
 
 
 class RayTrainGroup(WorkerGroup):
     """A group of several Ray Train workers, kept warm."""
 
     _is_open = False
-    """Whether it was started and not shut down since."""
+    """Whether it was started and not shut down since then."""
 
     def __init__(self, resources: ResourcesConfig, storage: Path, name: str, retries: int, files: Files):
-        """A group of workers, not yet started.
+        """Create a group of workers, not yet started.
 
         Args:
-            resources: how many, and what each of them gets.
-            storage: in the folder of a search, for Ray Train's own state.
-            name: of this group, there.
-            retries: how often an epoch is handed out again after one of its workers has died in it.
+            resources: how many workers, and what each of them gets.
+            storage: folder for Ray Train's state, in that of a search.
+            name: the group's name there.
+            retries: how often an epoch is assigned again after one of its workers has died in it.
             files: the search's.
         """
         self._resources, self._storage, self._name = resources, storage, name
@@ -71,7 +73,7 @@ class RayTrainGroup(WorkerGroup):
 
     def start(self) -> None:
         """Start the run in a thread; its workers come up while the first assignment is on its way."""
-        for name, value in (QUIET | _SETTINGS).items():  # of a cluster that others have started no process has them
+        for name, value in (QUIET | _SETTINGS).items():  # on a cluster that others started, no process has them
             os.environ.setdefault(name, value)
         _name_the_cluster()
         self._mailbox = mailbox_here(self._retries)
@@ -97,21 +99,21 @@ class RayTrainGroup(WorkerGroup):
         self._is_open = True
 
     def assign(self, assignment: Assignment) -> None:
-        """Hand the assignment to the workers; what they are at work on ends after its epoch."""
+        """Give the assignment to the workers; what they are working on ends after its epoch."""
         self._assignment, self._tries = assignment, 1 + self._retries
         self._hand_out()
 
     def _hand_out(self) -> None:
         self._tries -= 1
-        if not (self._is_open and self._thread.is_alive()):  # shut down, or failed for good: no fault of this trial
+        if not (self._is_open and self._thread.is_alive()):  # shut down, or failed for good: not this trial's fault
             ray.kill(self._mailbox)
-            if self._is_open:  # a controller that has died leaves its own, for nobody
+            if self._is_open:  # a dead controller leaves its requests for places behind
                 drop_waiting_places()
             self.start()
         ray.get(self._mailbox.assign.remote(self._assignment))
 
     def next_report(self) -> Report:
-        """Let the workers train one epoch, if there are any; where the run itself has failed, another is started."""
+        """Let the workers train one epoch, if they are up; if the run itself failed, start another."""
         report = ray.get(self._mailbox.next_report.remote())
         if isinstance(report, RunFault) and self._tries:
             self._thread.join(_SHUTDOWN_TIMEOUT_S)
@@ -126,12 +128,12 @@ class RayTrainGroup(WorkerGroup):
         return dict(report)
 
     def shutdown(self) -> None:
-        """Let the run end by itself, which frees its placement group; then drop the mailbox."""
+        """Let the run end, which frees its placement group; then drop the mailbox."""
         if not self._is_open:
             return
         self._is_open = False
         if not ray.get(self._mailbox.close.remote()):
-            drop_waiting_places()  # then its controller looks at the mailbox again
+            drop_waiting_places()  # which makes its controller look at the mailbox again
         self._thread.join(_SHUTDOWN_TIMEOUT_S)
         ray.kill(self._mailbox)
 
@@ -139,36 +141,36 @@ class RayTrainGroup(WorkerGroup):
 def _fit(trainer: Any, mailbox: Any) -> None:
     try:
         trainer.fit()
-    except Exception as error:  # reported to the trial, which fails with it
+    except Exception as error:  # reported to the trial, which then fails
         ray.get(mailbox.fail.remote(f"the workers could not be kept running: {error}"))
 
 
 class _Trainer(DataParallelTrainer):
-    """Starts no process that would hand out Ray Data's tables; samples are read from files."""
+    """Starts no process for distributing Ray Data's datasets; samples are read from files."""
 
     def _create_default_callbacks(self) -> list[Any]:
         return [each for each in super()._create_default_callbacks() if not isinstance(each, DatasetsCallback)]
 
 
 class _Steward(ControllerCallback, WorkerGroupCallback):
-    """What Ray Train's controller tells the mailbox and asks it."""
+    """Connects Ray Train's controller to the mailbox."""
 
     def __init__(self, mailbox: Any):
         self._mailbox = mailbox
 
     def after_worker_group_poll_status(self, worker_group_status: Any) -> None:
-        """A worker has died: all are started again, where there is room for them."""
+        """Report the death of a worker, after which all are restarted as soon as there is room."""
         if worker_group_status.errors:
             self._mailbox.lost.remote()
 
     def before_controller_execute_resize_decision(self, resize_decision: Any) -> None:
-        """No workers are started for a group that has been given up; an error is how a controller is ended."""
+        """Start no workers for a group that was given up; raising is the way to end a controller."""
         if ray.get(self._mailbox.is_closed.remote()):
             raise RuntimeError("nobody wants these workers any more")
 
 
 def mailbox_here(retries: int) -> Any:
-    """The mailbox's actor, on this node: elsewhere it could be lost alone, and its trial with it."""
+    """The mailbox's actor, on this node: elsewhere it could be lost without its trial, which would then fail."""
     made = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64, scheduling_strategy=on_this_node())
     return made.remote(retries)
 
@@ -176,8 +178,8 @@ def mailbox_here(retries: int) -> Any:
 def _name_the_cluster() -> None:
     """Tell Ray Train's helpers which cluster they are in.
 
-    The one that removes the placement group of a killed run asks Ray's state API, which looks for a cluster on this
-    machine and gives up where it finds two. The killed trial's workers then keep their places for good.
+    The one that removes the placement group of a killed run uses Ray's state API, which looks for a cluster on this
+    machine and gives up if it finds two. The killed trial's workers would then keep their places for good.
     """
     from ray.train.v2._internal import constants
 
@@ -186,7 +188,7 @@ def _name_the_cluster() -> None:
 
 
 def _failure_config() -> Any:
-    made: Any = ray.train.FailureConfig  # mypy sees the one of Train V1
+    made: Any = ray.train.FailureConfig  # mypy sees the class of Train V1
     return made(max_failures=-1, controller_failure_limit=_RESTARTS)
 
 
@@ -203,25 +205,27 @@ def serve(config: dict[str, Any]) -> None:
         number, assignment = given
         try:
             _serve_one(mailbox, ranks, number, assignment, device)
-        except (TrainingError, ConfigError) as error:  # the assignment's own fault, and every rank's: losses are summed
+        except (TrainingError, ConfigError) as error:  # the assignment's fault, raised by every rank: losses are summed
             ranks.ask(mailbox.drop, number, str(error))
-        except StorageError as error:  # of rank 0; the others hear it where they ask whether to go on, and drop it too
+        except (
+            StorageError
+        ) as error:  # on rank 0; the others learn of it when they ask whether to continue, and drop it too
             ranks.ask(mailbox.drop, number, error)
-        except Exception as error:  # of this rank alone, or because another has died: all must start again
+        except Exception as error:  # on this rank alone, or because another died: all must restart
             log_fault(assignment.files, config["folder"], assignment.trial_id, error)
             told = error.__cause__ if isinstance(error, _OfThisNode) else one_line(error)
             ray.get(mailbox.note_fault.remote(told))
-            os._exit(1)  # else others would wait for it in what they compute together
+            os._exit(1)  # otherwise others would wait for it in collective operations
 
 
 class _OfThisNode(Exception):
-    """Raised from a StorageError that no rank on another node knows of."""
+    """Wraps a StorageError of this node, which ranks on other nodes do not know of."""
 
 
 def _serve_one(mailbox: Any, ranks: _Ranks, number: int, assignment: Assignment, device: str) -> None:
     """Train as long as another epoch is wanted.
 
-    Rank 0 reads the checkpoint for all: on a network's file system one node may not yet see what another has written.
+    Rank 0 reads the checkpoint for all: on a network file system, one node may not yet see what another has written.
     """
     try:
         _ = assignment.prepared_here
@@ -235,17 +239,17 @@ def _serve_one(mailbox: Any, ranks: _Ranks, number: int, assignment: Assignment,
 
 
 class _Ranks:
-    """Rank 0 finds out; all ranks get its answer."""
+    """Lets rank 0 find an answer and broadcasts it to all ranks."""
 
     def __init__(self, is_first: bool):
         self.is_first = is_first
 
     def ask(self, method: Any, *arguments: Any) -> Any:
-        """What an actor's method returns."""
+        """Result of an actor's method, called by rank 0."""
         return self.agree(lambda: ray.get(method.remote(*arguments)))
 
     def agree(self, find: Callable[[], Any]) -> Any:
-        """What rank 0 has found."""
+        """Result of `find`, called by rank 0."""
         import torch.distributed as dist
 
         box = [find() if self.is_first else None]

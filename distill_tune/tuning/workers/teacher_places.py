@@ -1,8 +1,8 @@
-"""The places of a cluster do what takes long with a teacher, before they are needed for trials.
+"""The places of a cluster do a teacher's expensive work before they are needed for trials.
 
-Over its views they run it between them: the driver makes the views and keeps the logits, and each portion goes to a
-place that is free. Whatever no place answers, because its process or node has died, or cannot load the teacher, is run
-here. Where the driver has no GPU, one of theirs trains it first (`teacher_there.py`).
+They share its forward passes over the views: the driver makes the views and keeps the logits, and each portion goes to
+a free place. Portions that a place does not answer, because its process or node died or cannot load the teacher, are
+run here. If the driver has no GPU, one of the cluster's trains the teacher first (`teacher_there.py`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from distill_tune.teachers import Say, Trained
 from distill_tune.tuning.workers.teacher_there import train_there
 
 _WORTH_S = 20.0
-"""A process that loads a teacher takes some seconds; each is to save more than it costs."""
+"""Seconds that each process must save: loading a teacher takes some, and it should save more than it costs."""
 _AHEAD = 2
-"""Portions that a place has in hand, so that it need not wait for the driver."""
+"""Portions queued at each place, so that it need not wait for the driver."""
 
 
 class TeachersPlace:
@@ -45,32 +45,32 @@ class TeachersPlace:
         self._module = module.to(device).eval()
 
     def ready(self) -> None:
-        """Answers when the teacher is loaded."""
+        """Return when the teacher is loaded."""
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
-        """float32 [portion, classes] of one portion."""
+        """Logits of one portion, float32 [portion, classes]."""
         return np.asarray(logits_of(self._module, as_tensor(inputs)).numpy())
 
 
 @dataclass(frozen=True)
 class TeacherPlaces(TeacherWork):
-    """Who does it on a cluster: `prepare(..., work=TeacherPlaces(...))`."""
+    """A teacher's work on a cluster: `prepare(..., work=TeacherPlaces(...))`."""
 
     count: int
-    """Places of the cluster."""
+    """Number of places in the cluster."""
     resources: ResourcesConfig
-    """What each of them has."""
+    """Resources of each place."""
     say: Say
 
     def train(self, recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> Trained:
-        """On a GPU of the cluster where the driver has none and trials have some; else here."""
+        """Train on a GPU of the cluster if trials have GPUs and the driver has none; else here."""
         if is_missing(config):
             return train_there(recipe, config, dataset, say)
         return super().train(recipe, config, dataset, say)
 
     @contextmanager
     def runner(self, module: nn.Module, left_s: float) -> Iterator[Runner]:
-        """As many places as are worth it, for a teacher that would take so long here."""
+        """Yield a runner on as many places as are worth it, for a teacher that would take `left_s` here."""
         count = min(self.count, int(left_s / _WORTH_S))
         shared = self._shared(module) if count > 0 else None
         if shared is None:
@@ -88,11 +88,11 @@ class TeacherPlaces(TeacherWork):
                 ray.kill(place)
 
     def _shared(self, module: nn.Module) -> Any:
-        """The teacher in the object store, for processes that may have no GPU where it is; None where it cannot be."""
+        """The teacher in the object store, on the CPU, as processes may lack its GPU; None if it cannot be stored."""
         where = device_of(module)
         try:
             return ray.put(module.cpu())
-        except Exception as error:  # of a user's own module, which may hold a lock or a session; Ray's is a page long
+        except Exception as error:  # a custom module may hold a lock or a session; Ray's own message is a page long
             why = one_line(error.__cause__ or error)
             self.say(f"the places of the cluster cannot be given the teacher ({why}), so that it labels here")
             return None
@@ -101,23 +101,23 @@ class TeacherPlaces(TeacherWork):
 
 
 class PlacesRunner(Runner):
-    """Hands each portion to the place that has the fewest in hand, of those that are up; runs it here where none is."""
+    """Sends each portion to the least busy place that is up; runs it here if there is none."""
 
     def __init__(self, places: Sequence[Any], device: str, say: Say):
         self._coming, self._device, self._say = {place.ready.remote(): place for place in places}, device, say
         self._in_hand: dict[Any, int] = {}
-        """Of each place that is up, its portions."""
+        """Number of pending portions of each place that is up."""
 
     def at_a_time(self, module: nn.Module, sample_shape: Sequence[int]) -> int:
-        """As on a place."""
+        """The portion size that suits a place."""
         return at_a_time(module, sample_shape, self._device)
 
     def device(self, module: nn.Module) -> torch.device:
-        """Here, from where they travel."""
+        """The CPU, from which portions are sent."""
         return torch.device("cpu")
 
     def run(self, module: nn.Module, portions: Iterable[Tensor]) -> Iterator[Tensor]:
-        """As `Runner.run`."""
+        """See `Runner.run`."""
         waiting: deque[tuple[Tensor, Any, Any]] = deque()
         for portion in portions:
             self._look_who_is_up()
@@ -143,12 +143,12 @@ class PlacesRunner(Runner):
                 self._in_hand[place] = 0
 
     def _answers(self, module: nn.Module, waiting: deque[tuple[Tensor, Any, Any]], most: int) -> Iterator[Tensor]:
-        """Of those who were asked first, until no more than so many are left."""
+        """Yield the logits of the oldest portions, until no more than `most` are waiting."""
         while len(waiting) > most:
             portion, place, reference = waiting.popleft()
             try:
                 logits = as_tensor(ray.get(reference))
-            except ray.exceptions.RayTaskError:  # of the teacher itself, who says it here in plain words
+            except ray.exceptions.RayTaskError:  # raised by the teacher itself; here its message is plain
                 logits = logits_of(module, portion)
             except ray.exceptions.RayError as error:
                 if self._in_hand.pop(place, None) is not None:

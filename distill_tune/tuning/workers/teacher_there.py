@@ -1,4 +1,4 @@
-"""Training a teacher in another process of the cluster, such as one with a GPU where the driver has none."""
+"""Train a teacher in another process of the cluster, e.g. one with a GPU if the driver has none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from distill_tune.tuning.workers.files_on_nodes import files_of
 
 
 def train_there(recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> Trained:
-    """As `train_teacher`, with whole GPUs where trials have parts of one.
+    """Like `train_teacher`, on the cluster, with whole GPUs even if trials get fractions of one.
 
     Raises:
         DistillTuneError: whatever `train_teacher` raises; or its process or node has died.
@@ -43,7 +43,7 @@ def train_there(recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> T
 
 
 def _train(files: Files, recipe: Recipe, config: Config, dataset: Dataset) -> Iterator[str | Trained]:
-    """What is said of the training, and at last the teacher."""
+    """Yield the messages of the training, and finally the teacher."""
     here = replace(dataset, folder=files.brought(Prepared(dataset.folder, None)).data_folder)
     said = SimpleQueue[str | None]()
 

@@ -1,7 +1,7 @@
-"""Ray Train's PyTorch backend, loaded where PyTorch is at work.
+"""Ray Train's PyTorch backend, loaded only in processes that use PyTorch.
 
 `TorchTrainer` loads PyTorch in the process that starts it, which here is a trial's actor that only relays reports: some
-190 MB of resident memory for nothing, once a place. This names the same backend and loads it where the workers are.
+190 MB of resident memory wasted per place. This module names the same backend but loads it in the workers.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ class LateTorchConfig(BackendConfig):
 
     @property
     def backend_cls(self) -> type[Backend]:
-        """What sets up the workers."""
+        """The class that sets up the workers."""
         return LateTorchBackend
 
     @property
     def train_func_context(self) -> Any:
-        """What surrounds the train function."""
+        """The context manager around the train function."""
         return _own_device
 
     @property
     def framework(self) -> TrainingFramework:
-        """For Ray's dashboard."""
+        """The name shown in Ray's dashboard."""
         return TrainingFramework.TORCH
 
 
 class LateTorchBackend(Backend):
-    """Hands everything to Ray's own."""
+    """Delegates everything to Ray's own backend."""
 
     share_cuda_visible_devices = True
 

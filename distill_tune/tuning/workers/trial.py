@@ -1,4 +1,4 @@
-"""The process of a trial: an actor that owns a worker group and hands it one sampled configuration after another.
+"""The process of a trial: an actor that owns a worker group and gives it one sampled configuration after another.
 
 Tune's `reuse_actors` and `reset` keep the actor, and with it the group, from trial to trial.
 """
@@ -30,32 +30,34 @@ from distill_tune.tuning.workers.tune_actor import TuneActor
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
 
 REPORTS = "reports"
-"""The key of a result with the reports of its epochs."""
+"""Key of a result with the reports of its epochs."""
 FAILURE = "failure"
-"""The key of a result that says why a trial failed."""
+"""Key of a result that says why a trial failed."""
 DIED = "its worker died too often (logs/ has what it raised, if it raised anything)"
-"""What is said of a trial that `search.retries` has not helped."""
+"""The message of a trial that kept dying after `search.retries` retries."""
 STEP_S = 0.3
-"""A step lasts about so long, where nothing is decided before."""
+"""Approximate duration of a step that reaches no rung before."""
 
 
 @dataclass(frozen=True)
 class TrialContext:
-    """What every trial of a search shares; put into the object store once."""
+    """What all trials of a search share; put into the object store once."""
 
     space: Space
     prepared: Prepared
     result_folder: Path
     files: Files = HERE
-    """How to come by the folder's files."""
+    """Access to the folder's files."""
     lanes: int = 1
-    """Trials of one place that are at work at a time."""
+    """Trials that run at the same time in one place."""
     group_of: Callable[[ResourcesConfig, Path, str, int], WorkerGroup] | None = None
-    """Makes another kind of group than `make_group` would, such as one that trains nothing and shows a search's own
-    cost (`benchmarks/scale.py`)."""
+    """Creates another kind of group than `make_group` would.
+
+    For example, one that trains nothing shows the overhead of a search (`benchmarks/scale.py`).
+    """
 
     def assignment(self, trial_id: str, values: str) -> Assignment:
-        """What a trial trains; `values` are its sampled values, as JSON."""
+        """The assignment of a trial; `values` are its sampled values, as JSON."""
         run = self.space.at(json.loads(values))
         return Assignment(
             trial_id,
@@ -68,26 +70,26 @@ class TrialContext:
         )
 
     def judge(self) -> Judge:
-        """A judge who knows nobody, to ask where the rungs are."""
+        """A judge without any trials, only to ask where the rungs are."""
         search = self.space.config.search
         return Scheduler.of(search).judge(search)
 
     @cached_property
     def pauses(self) -> frozenset[int]:
-        """After how many epochs a trial may be left and taken up again."""
+        """Epochs after which a trial may be paused and resumed later."""
         judge = self.judge()
         return frozenset(rung.epochs for rung in judge.rungs) if judge.pauses else frozenset()
 
     def log(self, trial_id: str, error: Exception) -> None:
-        """Keep what a trial's training raised."""
+        """Log what a trial's training raised."""
         log_fault(self.files, self.result_folder, trial_id, error)
 
 
 class Trial(TuneActor):
-    """Some epochs a step; a training that raises is a failed trial, and no crash unless it has spoilt the process."""
+    """Trains some epochs per step; an exception fails the trial, and ends the process only if it is spoilt."""
 
     def __init__(self, config: dict[str, Any], context: TrialContext):
-        """Start the group, then take up the first configuration."""
+        """Start the group, then assign the first configuration."""
         self._context = context
         self._judge = context.judge()
         asked = context.space.config
@@ -98,10 +100,10 @@ class Trial(TuneActor):
         self._assign(config)
 
     def reset(self, config: dict[str, Any]) -> bool:
-        """Take up another trial's configuration."""
+        """Switch to another trial's configuration."""
         try:
             self._assign(config)
-        except Exception as error:  # such as of a mailbox that was lost since
+        except Exception as error:  # e.g. the mailbox was lost meanwhile
             end_if_spoilt(error)
             raise
         return True
@@ -109,9 +111,9 @@ class Trial(TuneActor):
     def train(self) -> dict[str, Any]:
         """Train to the next rung, but at least one epoch and not much longer than `STEP_S`; returns their reports.
 
-        A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs nothing is decided. Nor
-        is it on the epochs of an earlier session or before a pause, of which the group tells again. While the group's
-        workers are not up there may be none.
+        A step costs Tune some 20 ms, more than an epoch of a small student, and between rungs nothing is decided. The
+        same holds for epochs of an earlier session or before a pause, which the group reports again. While the group's
+        workers are not up, there may be no reports.
         """
         reports: list[Report] = []
         result: dict[str, Any] = {REPORTS: reports}
@@ -121,7 +123,7 @@ class Trial(TuneActor):
                 reports.append(dict(self._group.next_report()))
         except WorkersAreNotUp:
             return {**result, "done": False}
-        except Exception as error:  # whatever a user's own loss or student raises: this trial fails, the search goes on
+        except Exception as error:  # whatever a custom loss or student raises: this trial fails, the search continues
             self._context.log(self._assignment.trial_id, error)
             end_if_spoilt(error)
             return {**result, FAILURE: one_line(error), "done": True}

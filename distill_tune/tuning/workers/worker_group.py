@@ -1,7 +1,7 @@
 """What trains a trial: a group of workers with four verbs, `start`, `assign`, `next_report` and `shutdown`.
 
-A group outlives its trials: it is started once and given one assignment after another, which is what makes a trial's
-own cost small. With one worker the group is the process that asks (`InProcessGroup`, here); with several it is one
+A group outlives its trials: it is started once and given one assignment after another, which keeps the overhead per
+trial small. With one worker, the group is the calling process (`InProcessGroup`, here); with several, it is one
 long-lived Ray Train run (`ray_train_group.py`).
 """
 
@@ -19,32 +19,32 @@ from distill_tune.users_faults import no_end_of_the_process
 
 
 class WorkersAreNotUp(Exception):
-    """A group waits for its workers, such as for places on a busy cluster; what was asked for may be asked again."""
+    """A group is waiting for its workers, e.g. for places on a busy cluster; the request may be repeated."""
 
 
 class WorkerGroup(ABC):
-    """Trains one assignment at a time, an epoch a report."""
+    """Trains one assignment at a time, with one report per epoch."""
 
     @abstractmethod
     def start(self) -> None:
-        """Make the workers ready; called once."""
+        """Get the workers ready; called once."""
 
     @abstractmethod
     def assign(self, assignment: Assignment) -> None:
-        """Begin another student; what was at work is dropped. Workers that were shut down are started again."""
+        """Start another student, dropping the current one. Workers that were shut down are restarted."""
 
     @abstractmethod
     def next_report(self) -> Report:
-        """Train one epoch and say how it went.
+        """Train one epoch and return its report.
 
         Raises:
-            WorkersAreNotUp: they wait for their places; ask again, after a look at whatever else there is to do.
+            WorkersAreNotUp: they wait for their places; ask again after checking for other work.
             TrainingError: the training has diverged; whatever else the training raised.
         """
 
     @abstractmethod
     def shutdown(self) -> None:
-        """End the workers and everything that they hold."""
+        """End the workers and release everything that they hold."""
 
 
 class InProcessGroup(WorkerGroup):
@@ -55,19 +55,19 @@ class InProcessGroup(WorkerGroup):
         self._reports: Generator[Report, None, None] | None = None
 
     def start(self) -> None:
-        """Load torch and the loop, and keep to this trial's share of the machine."""
+        """Load torch and the training loop, and limit this process to the trial's share of the machine."""
         import distill_tune.distillation.training.loop  # noqa: F401  so that the first trial need not wait for it
 
         keep_to_share(self._resources)
 
     def assign(self, assignment: Assignment) -> None:
-        """Take the assignment up; its files are opened, and a damaged one raises, with the first report."""
+        """Switch to the assignment; its files are opened, and errors in them raised, with the first report."""
         self.shutdown()
         self._last = assignment.max_epochs
         self._reports = train(assignment, self._resources.device)
 
     def next_report(self) -> Report:
-        """Train one epoch; after the last one nothing of the assignment is held."""
+        """Train one epoch; after the last one, everything of the assignment is released."""
         assert self._reports is not None, "assigned before"
         report = next(self._reports)
         if report["epoch"] >= self._last:
@@ -82,7 +82,7 @@ class InProcessGroup(WorkerGroup):
 
 
 def keep_to_share(resources: ResourcesConfig) -> None:
-    """Use no more than this worker's part of the cores, and of the memory of a GPU that others share."""
+    """Limit this process to its share of the cores, and of the memory of a shared GPU."""
     import torch
 
     torch.set_num_threads(resources.cpus_per_worker)
@@ -97,17 +97,17 @@ def train(
 
     Args:
         assignment: what to train.
-        device: where.
-        is_first: of the workers; this one writes the files.
-        found: the checkpoint to go on from, where another has read it; empty where there is none.
+        device: where to train.
+        is_first: whether this is the first worker, which writes the files.
+        found: the checkpoint to resume from, if another worker has read it; empty if there is none.
 
     Raises:
-        TrainingError: the loss is not finite, or a part of the user's own would end the process.
+        TrainingError: the loss is not finite, or a user-defined part would end the process.
     """
     from distill_tune.distillation.training.folds import train_students
 
     keeper = Keeper(assignment, found, writes=is_first)
-    yield from keeper.reports  # whoever asks may have been told of none of them, or of some
+    yield from keeper.reports  # the caller may have heard of none or some of them
     refit = assignment.keep is not None
     config, prepared = assignment.config, assignment.prepared_here
     training = train_students(config, prepared, assignment.seed, device, keeper.resume, refit)
