@@ -115,9 +115,7 @@ class Session:
         if lost := claim.history.loss:
             self.reporter.tell(lost)
         before, search = self.claim.history, self.config.search
-        ended_with = (
-            before.ended_with if before.ended_by == Reason.TIME else None
-        )  # `search.time` may have changed since
+        ended_with = before.ended_with if before.ended_by == Reason.TIME else None  # it may have changed since
         times = Times.of(search, num_searches(self.config.confirm), ended_with)
         budget = Budget(trained, times.search_s, search.epochs, interrupt=self.interrupt, spent_s=claim.history.spent_s)
         self.baseline_search = baseline = SearchPhase(

@@ -55,9 +55,7 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
     with threads(resources.cpus_per_worker), generators_kept(device), memory_given_back(device.type):
         live_s = samples_per_epoch(space.config, dataset) * _live_s(space, dataset, device)
         each_s = [live_s + _epoch_s(config, student, dataset, device) for config, student in _middles(space, dataset)]
-    at_a_time = 1 / min(
-        1.0, resources.gpus_per_worker or 1.0
-    )  # trials may share the GPU, which was timed with one alone
+    at_a_time = 1 / min(1.0, resources.gpus_per_worker or 1.0)  # trials may share the GPU, which was timed alone
     return sum(each_s) / len(each_s) * at_a_time / resources.workers_per_trial if each_s else None
 
 
