@@ -50,7 +50,7 @@ class Budget:
 
     trials: int
     time_s: float | None = None
-    """For the search alone, from its first step."""
+    """Seconds for the search alone, from its first step."""
     epochs: int | None = None
     """Epochs of all trials together."""
     target: float = inf

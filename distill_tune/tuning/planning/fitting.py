@@ -42,7 +42,7 @@ _WORST_CLASS = "val/worst_class_accuracy"
 
 @dataclass(frozen=True)
 class Fitted:
-    """A space that can be searched here."""
+    """A space that can be searched on this machine."""
 
     space: Space
     limits: Limits

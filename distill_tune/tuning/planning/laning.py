@@ -173,7 +173,7 @@ def _less(materials: Materials, config: Config, samples: int) -> Materials:
     """
     share = min(1.0, samples / len(materials.labels))
     count = max(1, round(share * len(materials.validation_labels)))
-    teacher = copy(materials.teacher)  # the process's own is shared
+    teacher = copy(materials.teacher)  # the original is shared in the process
     if teacher is not None:
         teacher.validation = teacher.validation[:count]
     inputs = materials.train_inputs[:samples]

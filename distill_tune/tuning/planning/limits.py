@@ -24,14 +24,14 @@ _FURTHER_TIMES = 2
 
 
 class Excess(NamedTuple):
-    """By how much a student breaks a limit."""
+    """By how much a student exceeds a limit."""
 
     share: float
     """The excess as a share of the limit; 0 if all are met."""
     limit: str
     """The limit's key."""
     why: str
-    """In words."""
+    """The excess in words."""
 
 
 NO_EXCESS = Excess(0.0, "", "")
@@ -55,7 +55,7 @@ class Limits:
         return self._count(_Key(config))
 
     def latency_ms(self, config: Config) -> float:
-        """Median time of one sample on one thread of this machine."""
+        """Median latency of one sample on one thread of this machine."""
         key = _Key(config)
         if key not in self._times_ms:
             self._times_ms[key] = self._least_latency_ms(key)

@@ -137,7 +137,7 @@ class Controller(TuneController):
         """Handle a failure, but not a second time the death of an actor being passed on to a waiting trial."""
         self._resetting_trials.discard(trial)
         if trial in self._pending_trials and isinstance(exception, RayActorError):
-            return  # `_actor_failed` has it tried again, or soon will
+            return  # `_actor_failed` has retried it, or soon will
         super()._trial_task_failure(trial, exception)
 
     def on_step_end(self) -> None:

@@ -81,7 +81,7 @@ def _in_lanes(conductor: Conductor, context: TrialContext) -> _TuneParts:
 
 
 def desk_here(retries: int) -> Any:
-    """The desk's actor, on the driver's node: elsewhere it could be lost alone, and the search with it."""
+    """The desk's actor, on the driver's node: on another, it could be lost alone and take the search with it."""
     return ray.remote(LaneDesk).options(num_cpus=0, scheduling_strategy=on_this_node()).remote(retries)
 
 

@@ -155,7 +155,7 @@ class Waiting(Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Whether the search is over for trials that have not begun."""
+        """Whether the search is over, also for trials that have not begun."""
         self._look()
         return self._conductor.budget.ended_by is not None and not self._scheduler.is_anybody_at_work
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EXHAUSTED = "distill_tune:exhausted"
 """A user attribute of a study whose sampler has nothing left to propose."""
 RUNGS = "distill_tune:rungs"
-"""A user attribute of each trial of a study with several objectives: epochs to its values at that rung."""
+"""A user attribute of each trial of a study with several objectives: maps epochs to its values at that rung."""
 
 
 class Sampler(Options, ABC):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @SAMPLERS.register
 class Random(Sampler):
-    """Independent draws."""
+    """Independent random draws."""
 
     several_objectives: ClassVar[bool] = True
     learns_from_others: ClassVar[bool] = False
