@@ -1,1 +1,1 @@
-"""A search, from its order to its verdict: Ray Tune and Optuna around the loop, one subpackage for each part of it."""
+"""A search from its order to its verdict, with Ray Tune and Optuna around the loop; one subpackage per part."""

@@ -1,4 +1,4 @@
-"""The confirmation of a search: its best trials once more in fresh seeds, from wherever an earlier session left off."""
+"""The confirmation of a search: its best trials trained again with fresh seeds, resuming any earlier session."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.front import candidates
 
 _RESERVE = 3
-"""So many more are tried where no candidate came to its end; what they all have is no bad luck."""
+"""How many more candidates are tried if none finished; a failure common to all of them is no bad luck."""
 
 
 class ConfirmPhase:
-    """Plans a confirmation, says what it is, and trains it."""
+    """Plans, announces and runs a confirmation."""
 
     def __init__(
         self, context: SearchContext, times: Times, main: SearchPhase, reporter: Reporter, interrupt: Interrupt
     ):
-        """`main` is the search that is confirmed."""
+        """`main` is the search to confirm."""
         self._context, self._claim, self._times = context, context.claim, times
         self._space, self._config = context.fitted.space, context.fitted.space.config
         self._main, self._reporter, self._interrupt = main, reporter, interrupt
         self.ledger = Ledger(main.ledger.objective)
-        """Its trainings, once it has begun."""
+        """Its training runs, once it has begun."""
 
     def run(self, beside: SearchPhase | None) -> Confirmation | None:
-        """Train the best of the search, and of the one `beside` it; then the winner's baselines.
+        """Train the best of the search and of the one `beside` it, then the winner's baselines.
 
-        None where there is nothing to confirm, or nothing came to its end.
+        Returns None if there is nothing to confirm, or no run finished.
 
         Raises:
-            DistillTuneError: it could not be finished.
+            DistillTuneError: the confirmation could not be finished.
         """
         best = candidates(self._main.ledger)
         if not best:
@@ -96,7 +96,7 @@ class ConfirmPhase:
             return confirm(planned, pool.train, self._main.ledger.objective, searched, further, reserve)
 
     def _reserve(self, best: list[TrialRecord], seeds: list[int]) -> Iterator[Candidate]:
-        """The next best, each only where none before it could be confirmed."""
+        """The next best candidates, each only if none before it could be confirmed."""
         for record in best:
             if self._interrupt.requested:
                 return
@@ -108,7 +108,7 @@ class ConfirmPhase:
     def _plan(self, best: list[TrialRecord], beside: SearchPhase | None) -> ConfirmationPlan:
         run_s = self._config.search.max_epochs * best[0].training_s / best[0].epochs
         if folds := self._config.data.folds:
-            run_s *= folds / (folds - 1)  # the student of all folds is trained too
+            run_s *= folds / (folds - 1)  # a student on all folds is trained too
         used_s = sum(phase.used_s for phase in (self._main, beside) if phase is not None)
         if self._times.total_s is None:
             return plan_confirmation(self._config, len(best), run_s, None, self._context.room)
@@ -119,7 +119,7 @@ class ConfirmPhase:
     def _searched_without_teacher(
         self, search: SearchPhase, plan: ConfirmationPlan, seeds: list[int]
     ) -> list[Candidate]:
-        """The best of the search without a teacher, chosen as those of the search itself."""
+        """The best of the search without a teacher, chosen like those of the search itself."""
         best = [] if search.ended_by is Reason.FAILURES else candidates(search.ledger)
         if not best:
             self._reporter.tell(

@@ -1,11 +1,11 @@
-"""Which of several results are the better ones when there is more than one objective.
+"""Rank results by several objectives.
 
-One dominates another if it is as good in every objective and better in one. The front is what nobody dominates; below
-it is the second layer, the front of what is left, and so on (Deb et al., "A Fast and Elitist Multiobjective Genetic
-Algorithm", IEEE Trans. Evol. Comp. 2002). Within a layer the best by the first objective comes first, and each further
-place goes to whoever is farthest from all before it: every part of the front is served early (the epsilon-net of
-Schmucker et al., "Multi-objective Asynchronous Successive Halving", 2021, https://arxiv.org/abs/2106.12639). Distances
-are between places in the order by each objective, so that no objective needs a scale.
+One result dominates another if it is as good in every objective and better in one. The front consists of the
+non-dominated results; the second layer is the front of the rest, and so on (Deb et al., "A Fast and Elitist
+Multiobjective Genetic Algorithm", IEEE Trans. Evol. Comp. 2002). Within a layer the best by the first objective comes
+first, then each time the point farthest from all chosen so far, so that every part of the front is covered early (the
+epsilon-net of Schmucker et al., "Multi-objective Asynchronous Successive Halving", 2021,
+https://arxiv.org/abs/2106.12639). Distances are between ranks by each objective, so no objective needs a scale.
 
 Scores throughout: larger is better, all finite.
 """
@@ -23,19 +23,19 @@ Scores = tuple[float, ...]
 
 
 def dominates(one: Scores, other: Scores) -> bool:
-    """Whether `one` is as good as `other` in everything, and better in something."""
+    """Whether `one` is as good as `other` in every objective and better in at least one."""
     return one != other and all(map(ge, one, other))
 
 
 def on_front(points: Sequence[Scores]) -> list[bool]:
-    """Whether each point is dominated by no other; equal points are so together."""
+    """Whether each point is non-dominated; equal points share the answer."""
     import numpy as np
 
     if not points:
         return []
     distinct, place = np.unique(-np.asarray(points, dtype=float), axis=0, return_inverse=True)
     is_free = np.zeros(len(distinct), dtype=bool)
-    left = np.arange(len(distinct))  # in such an order that nobody is dominated by one who comes later
+    left = np.arange(len(distinct))  # sorted so that no point is dominated by a later one
     while left.size:
         first, left = left[0], left[1:]
         is_free[first] = True
@@ -45,9 +45,9 @@ def on_front(points: Sequence[Scores]) -> list[bool]:
 
 
 def spread(points: Sequence[Scores], count: int) -> list[int]:
-    """The places of up to `count` of the points: the best by the first objective, then whoever is farthest from those.
+    """The indices of up to `count` points: the best by the first objective, then each time the farthest from those.
 
-    Equal distances are broken by the objectives in their order, equal points by place.
+    Equal distances are broken by the objectives in their order, equal points by index.
     """
     import numpy as np
 
@@ -66,7 +66,7 @@ def spread(points: Sequence[Scores], count: int) -> list[int]:
 
 
 def best_of(points: Sequence[Scores], count: int) -> list[int]:
-    """The places of the best `count` points, the best first: layer by layer, each in the order of `spread`."""
+    """The indices of the best `count` points, best first: layer by layer, each in the order of `spread`."""
     left, best = list(range(len(points))), list[int]()
     while left and len(best) < count:
         is_front = on_front([points[i] for i in left])
@@ -77,7 +77,7 @@ def best_of(points: Sequence[Scores], count: int) -> list[int]:
 
 
 def _places(points: Sequence[Scores]) -> NDArray[Any]:
-    """[points, objectives]: where each stands in the order by each objective, from 0 to 1; equal scores together."""
+    """Rank of each point by each objective, [points, objectives], scaled to 0..1; equal scores share a rank."""
     import numpy as np
 
     columns = [np.unique(column, return_inverse=True)[1] for column in np.asarray(points, dtype=float).T]
@@ -85,7 +85,7 @@ def _places(points: Sequence[Scores]) -> NDArray[Any]:
 
 
 class Layers:
-    """The layers of a set that grows, each kept right as a point arrives.
+    """The layers of a growing set, updated as each point arrives.
 
     Li et al., "Efficient Nondomination Level Update Approach for Steady-State Evolutionary Multiobjective
     Optimization", IEEE Trans. Cybernetics 2017.
@@ -98,7 +98,7 @@ class Layers:
         return sum(map(len, self._layers))
 
     def add(self, name: str, scores: Scores) -> None:
-        """Put a point into the first layer of which nobody dominates it; those that it dominates there move down."""
+        """Put a point into the first layer that has none dominating it; those that it dominates there move down."""
         place, moving = self._place_for(scores), {name: scores}
         while moving:
             if place == len(self._layers):
@@ -111,7 +111,7 @@ class Layers:
             place, moving = place + 1, pushed
 
     def is_on_front(self, name: str) -> bool:
-        """Whether nobody dominates a point."""
+        """Whether a point is non-dominated."""
         return name in self._layers[0]
 
     def is_among(self, name: str, count: int) -> bool:
@@ -126,14 +126,14 @@ class Layers:
         raise KeyError(name)
 
     def is_first(self, name: str, count: int) -> bool:
-        """Whether a point is among the best `count`, or on the first layer; equals come in the order of their names."""
+        """Whether a point is among the best `count` or on the first layer; ties are broken by name."""
         for layer, room in self._with_room(count):
             if name in layer:
                 return room >= len(layer) or name in _in_order(layer, room)
         return False
 
     def first_of(self, names: set[str], count: int) -> str | None:
-        """Whoever of `names` comes first among the best `count` and on the first layer; None where nobody does."""
+        """The first of `names` among the best `count` and the first layer; None if there is none."""
         for layer, room in self._with_room(count):
             if not names.isdisjoint(layer):
                 found = next((name for name in _in_order(layer, room) if name in names), None)
@@ -142,7 +142,7 @@ class Layers:
         return None
 
     def remove(self, name: str) -> None:
-        """Take a point out, if it is there; whom it alone has kept down, layer by layer, moves up."""
+        """Remove a point if present; points that it alone kept down move up, layer by layer."""
         place = next((place for place, layer in enumerate(self._layers) if name in layer), len(self._layers))
         moving = {name}
         while moving and place < len(self._layers):
@@ -157,7 +157,7 @@ class Layers:
             self._layers.pop()
 
     def _with_room(self, count: int) -> Iterator[tuple[dict[str, Scores], int]]:
-        """Each layer with one of the best `count`, and how many of it are; of the first one, all."""
+        """Each layer that holds some of the best `count`, and how many; all of the first one."""
         ahead = 0
         for layer in filter(None, self._layers):
             if ahead and ahead >= count:
@@ -172,7 +172,7 @@ class Layers:
 
     def _place_for(self, scores: Scores) -> int:
         low, high = 0, len(self._layers)
-        while low < high:  # a layer that dominates it lies below others that do
+        while low < high:  # if a layer dominates it, so do all layers above
             middle = (low + high) // 2
             if any(dominates(other, scores) for other in self._layers[middle].values()):
                 low = middle + 1

@@ -1,4 +1,4 @@
-"""`--dry-run`: the resolved configuration, what is searched, the resources, and an estimate of time; starts nothing.
+"""`--dry-run`: print the resolved configuration, the search space, the resources and a time estimate; start nothing.
 
 The data are loaded and checked in a temporary folder; no teacher is trained, but a batch of its training is timed.
 """
@@ -49,11 +49,11 @@ def dry_run(
         space: what would be searched.
         folder: the result folder.
         must_fit: whether a trial must fit on this machine, since no cluster is given.
-        notes: what must be said of an old search that would go on.
-        past: of such a search, whose space leaves nothing open, and of which some is done.
+        notes: remarks to print about an old search that would be resumed or extended.
+        past: the history of such a search, whose space leaves nothing open.
 
     Raises:
-        InputError: whatever a search would refuse, but for what only its teacher can tell.
+        InputError: anything that a search would refuse, except what shows only once its teacher is ready.
     """
     console = SteadyConsole(soft_wrap=True, highlight=False, markup=False)
     if must_fit:
@@ -68,7 +68,7 @@ def dry_run(
         known = [] if past is None else list(past.records.values())
         fitted = fit(space, dataset, places, console.print) if past is None else known_to_fit(space, dataset, known)
         check_students(fitted.space, dataset)
-        _show(console, fitted.space, dataset)  # whoever is still to write the teacher's logits needs it
+        _show(console, fitted.space, dataset)  # needed by users who have yet to write the teacher's logits
         plan = _plan(fitted, dataset, folder, Path(temporary), places, must_fit, past)
     console.print("\nPlan\n", style="bold")
     for line in plan:
@@ -87,14 +87,14 @@ def _plan(
     space, config, storage = fitted.space, fitted.space.config, folder.parent
     teachers = try_to_load(space, dataset, temporary)
     footprint = Footprint.of(space, dataset, fitted.limits, places)
-    if past is None:  # else the most of it is written
+    if past is None:  # else most of it is already written
         footprint.check(storage)
     cache = storage / SHARED_CACHE if past is None else folder / CACHE
     teacher_time = estimated_teacher_time(space, dataset, teachers, cache)
     samples, epoch_s = samples_per_epoch(config, dataset), estimated_epoch_s(space, dataset)
     each_s = estimated_examination_s(space, dataset)
     of_others, left, openers = list[str](), _trials_left(config, past), 0
-    if past is None or not past.study_bytes:  # what is learnt of others is learnt once
+    if past is None or not past.study_bytes:  # others are learned from only once
         openers = _num_openers(fitted, len(known_of_others(space, of_others.append)))
     idle = idle_gpus([this_machine()], config.resources) if is_here else ""
     return [
@@ -129,7 +129,7 @@ def _show(console: SteadyConsole, space: Space, dataset: Dataset) -> None:
 
 
 def _trials_left(config: Config, past: History | None) -> int:
-    """Trials that the search itself is still to train; of one without a teacher beside it nobody knows here."""
+    """Trials that the search itself has yet to train; those of the baseline search are not known here."""
     if past is None:
         return config.search.trials
     if past.ended_by is not None and not past.is_finished:  # a finished one is extended
@@ -153,7 +153,7 @@ def _budget(config: Config, left: int, places: int, is_here: bool) -> str:
 
 
 def _num_openers(fitted: Fitted, learned: int) -> int:
-    """Trials that come to their end whatever the rungs say: the first of each family that is known to be good."""
+    """Trials that train to the end whatever the rungs say: the first known good one of each family."""
     return len({values.get(dotted(FAMILY)) for values in fitted.known_good_beside(learned)})
 
 
@@ -166,9 +166,9 @@ def _times(
     openers: int = 0,
     past: History | None = None,
 ) -> list[str]:
-    """The confirmation has all places, of which a search leaves some idle where it has fewer trials.
+    """The lines on time; `openers` trials of each search train to the end.
 
-    Of each search's trials, `openers` train to their end.
+    The confirmation has all places, while a search with fewer trials leaves some idle.
     """
     past = past or History()
     search, confirmation = config.search, past.plan or ConfirmationPlan.of(config)
@@ -192,7 +192,7 @@ def _times(
 
 
 def _beside_it(config: Config) -> str:
-    """What takes time in an epoch and is not in its estimate: a live teacher that is yet to be loaded."""
+    """What the estimate of an epoch leaves out: a live teacher that has yet to be loaded."""
     sections = Teacher.of(config.teacher).member_configs().values() or [config.teacher]
     is_loaded = config.teacher.mode == "live" and not all(map(family_trained_here, sections))
     return ", without the teacher beside it, which runs live" if is_loaded else ""
@@ -205,7 +205,7 @@ def _examination(confirmation: ConfirmationPlan, each_s: float | None) -> str:
 
 
 def _before(teachers: TeacherTime | None, workers: int) -> str:
-    """What is done before the search, and how long it takes; several workers a trial come up later."""
+    """What is done before the search, and how long it takes; with several workers per trial Ray starts more slowly."""
     start = f"Ray's start, some {5 if workers == 1 else 20} s"
     if teachers is None:
         return f"before the search: the teacher, which cannot be timed here, and {start}"

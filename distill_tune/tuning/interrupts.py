@@ -1,8 +1,8 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first asks, the second ends.
+"""Ctrl-C, SIGTERM and a closed terminal: the first signal asks the program to end, the second ends it.
 
-While a search can be ended in order, the first signal only sets `requested`: trials end after their step, what is
-there is saved. Everywhere else, and at the second signal, it is Python's own KeyboardInterrupt. A signal that was
-ignored when the program started (`nohup`) stays ignored.
+While a search can be ended in order, the first signal only sets `requested`: trials end after their step, and results
+are saved. Everywhere else, and at the second signal, it raises Python's KeyboardInterrupt. A signal that was ignored
+when the program started (`nohup`) stays ignored.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ _ONCE = "Stopping after the current step; results are saved."
 
 
 def keep_children_up() -> None:
-    """What this thread starts from here on outlives a closed terminal, of which a shell tells every process of a job.
+    """Let processes that this thread starts from now on survive a closed terminal, which is signalled to a whole job.
 
-    Else there is nobody left to end in order with; whoever started them ends them.
+    Otherwise none would be left for an orderly end; whoever started them ends them.
     """
     if hasattr(signal, "SIGHUP"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 class Interrupt:
-    """What the user has asked of this program."""
+    """The user's request to stop."""
 
     def __init__(self) -> None:
         self.requested = False
-        """Whether to end, in order."""
+        """Whether to end in order."""
         self.last_step = ""
-        """What is going on in words, where it ends the search, so that a first signal keeps nothing from beginning."""
+        """The step in progress, in words, if it is the search's last one: there is nothing after it to stop."""
         self.is_done = False
-        """Whether all is done but to end Ray, so that a signal has nothing left to end."""
+        """Whether only Ray has yet to end, so that a signal has nothing left to stop."""
         self._in_order = False
         self._numbers: tuple[signal.Signals, ...] = ()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler."""
+        """Handle a signal."""
         if self.is_done:
             return
         if self.requested or not self._in_order:
@@ -53,15 +53,15 @@ class Interrupt:
             os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, told)  # a handler must not use buffered files
 
     def listen(self, *numbers: signal.Signals) -> None:
-        """Take these signals, or again those that were taken, from whoever has come in between."""
+        """Handle these signals; without arguments, take back those handled before from any handler set meanwhile."""
         self._numbers = numbers or self._numbers
         for number in self._numbers:
             signal.signal(number, self)
 
     @contextmanager
     def in_order(self) -> Iterator[None]:
-        """While the block runs, the first signal sets `requested`."""
-        self.listen()  # Ray's handler, which it puts before this one, aborts the program three seconds after a SIGTERM
+        """Let the first signal only set `requested` while the block runs."""
+        self.listen()  # Ray's handler, installed over this one, aborts the program three seconds after a SIGTERM
         self._in_order = True
         try:
             yield
@@ -71,7 +71,7 @@ class Interrupt:
 
 @contextmanager
 def heard(interrupt: Interrupt) -> Iterator[None]:
-    """While the block runs, the program's signals go to `interrupt`."""
+    """Send the program's signals to `interrupt` while the block runs."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     taken = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
     interrupt.listen(*taken)

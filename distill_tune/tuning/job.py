@@ -1,4 +1,4 @@
-"""The whole job after the command line: everything that can be refused, the claim to a folder, and then the session."""
+"""The whole job after the command line: all checks that can refuse it, the claim to a folder, then the session."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class Job:
-    """One session of a search: what was ordered, and what people see of it."""
+    """One session of a search, from its order to its report."""
 
     order: Order
     reporter: Reporter
     clock: Clock = field(default_factory=Clock)
     interrupt: Interrupt = field(default_factory=Interrupt)
     connection: Connection | None = None
-    """To Ray, once it is begun."""
+    """The connection to Ray, once it has begun."""
     teacher_work: TeacherWork = field(default_factory=TeacherWork)
-    """Who trains the teacher and runs it."""
+    """Trains and runs the teacher."""
 
     def run(self) -> dict[str, Any]:
-        """Do it all; returns what was written to `summary.json`.
+        """Run the session; returns what was written to `summary.json`.
 
         Raises:
-            InputError: something that the user can mend; nothing has been written.
+            InputError: something that the user can fix; nothing has been written.
             DistillTuneError: no trial could be used, or a phase could not be finished.
         """
         began_s = time.monotonic()
@@ -86,7 +86,7 @@ class Job:
         return document
 
     def _gone_in_words(self) -> str:
-        """What is said of this program if it ends without a word."""
+        """The message to print if this program dies without a word."""
         from distill_tune.tuning.cluster.own_ray import own_session
 
         session = own_session()
@@ -98,13 +98,13 @@ class Job:
         )
 
     def _write_report(self) -> None:
-        """The search has ended, and is whole without its page."""
-        from distill_tune.tuning.reporting.page import write_report  # here: what it loads, trials would wait for
+        """Write the report page; the search is complete even without it."""
+        from distill_tune.tuning.reporting.page import write_report  # here: its imports would delay the trials
 
         folder = self.order.folder
         try:
             write_report(folder)
-        except Exception as error:  # whatever it is: what was found is found, and of a fault of ours the command tells
+        except Exception as error:  # of any kind: the results stand, and the command shows a bug of ours
             why = (isinstance(error, OSError) and error.strerror) or one_line(error)
             again = f"python -m distill_tune.report {shlex.quote(str(folder))}"
             self.reporter.tell(f"warning: {REPORT} cannot be written ({why}); {again} writes it")
@@ -127,7 +127,7 @@ class Job:
 
     @contextmanager
     def _copied(self, kept: AbstractContextManager[None]) -> Iterator[None]:
-        """The last copy can be stopped by a signal, however much all else is done by then."""
+        """Keep the last copy interruptible by a signal, although everything else is done by then."""
         with kept:
             try:
                 yield
@@ -137,7 +137,7 @@ class Job:
         self.interrupt.is_done = is_done
 
     def _search_context(self, stack: ExitStack) -> SearchContext:
-        """Everything that can be refused, and then the claim to the folder."""
+        """Check everything that can refuse the search, then claim the folder."""
         began_s, joins = time.monotonic(), is_there_already(self.order.address)
         check_answers(self.order.address)
         if not joins:
@@ -164,7 +164,7 @@ class Job:
 
     @property
     def resources(self) -> ResourcesConfig:
-        """What a trial gets."""
+        """The resources of a trial."""
         return self.order.space.config.resources
 
     def _prepared(self, places: int) -> Ready:
@@ -186,7 +186,7 @@ class Job:
         return Ready(known_to_fit(order.space, preparation.dataset, known), preparation, claim)
 
     def _connect(self, stack: ExitStack) -> int:
-        """A cluster whose nodes go together, and how many trials it has room for."""
+        """Connect to a cluster whose nodes match; returns how many trials it has room for at a time."""
         self.reporter.say("Starting", "Ray, and a worker for each place")
         connection = stack.enter_context(Connection(self.order.address, self.resources, self.reporter.tell))
         self.connection = connection

@@ -1,4 +1,4 @@
-"""What was ordered on the command line: a new search, one to be taken up again, or one to be extended."""
+"""What was ordered on the command line: a new search, one to resume, or one to extend."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from distill_tune.tuning.state.own_parts import changes_in_words, own_parts
 from distill_tune.tuning.state.records import Status, TrialRecord, scores_of
 
 _FOR_GOOD = (Reason.EPOCHS, Reason.TARGET, Reason.PATIENCE)
-"""An extension has more trials, and neither more of these nor less; each is the name of a key of `[search]` too."""
+"""Reasons that an extension does not lift, since it only adds trials; each is also the name of a key of `[search]`."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,20 @@ class Order:
     address: str | None = None
     is_new: bool = True
     is_named: bool = True
-    """Whether its folder must have that name; a default one that another search takes meanwhile has others after it."""
+    """Whether its folder must have that name; a default name that another search takes meanwhile is replaced."""
     more_trials: int | None = None
-    """For an extension: so many more than there have been."""
+    """For an extension: the number of trials added to those there were."""
     extensions: int = 0
     """How often the search had been extended when this was ordered."""
     before: tuple[int, str | None] = (0, None)
-    """For an extension: the trials and the time that `search.toml` has until it is entered."""
+    """For an extension: the trials and the time that `search.toml` has until the extension is entered."""
     notes: tuple[str, ...] = ()
-    """What must be said of an old search that goes on, a line each."""
+    """Remarks to print about an old search that continues, one line each."""
     mirror: Mirror | None = None
-    """Where `--storage` is a URI."""
+    """The mirror, if `--storage` is a URI."""
 
     def check_still_right(self, history: History) -> None:
-        """Whether what was looked at before the folder was claimed is so now; another program may have had it then.
+        """Check that the search is as it was before the folder was claimed; another program may have held it then.
 
         Raises:
             ConfigError: the search has been finished or extended meanwhile.
@@ -61,7 +61,7 @@ class Order:
             )
 
     def enter(self, claim: Claim, space: Space) -> None:
-        """Write down that an old search has become a longer one; a kill may have left that half done."""
+        """Record that an old search has become longer; a kill may have left that half done."""
         if self.more_trials is not None:
             search = space.config.search
             told = {"trials": self.more_trials, "total": search.trials, "time": search.time}
@@ -73,17 +73,17 @@ class Order:
 
 
 def taken_up(folder: Path, command: str, address: str | None) -> Order:
-    """An order to go on with the search in a folder.
+    """An order to resume the search in a folder.
 
     Raises:
-        ConfigError: there is none, or its logbook is damaged, or it is finished, or it has yet to start from others
+        ConfigError: there is none, its logbook is damaged, it is finished, or it has yet to start from other searches
             that are gone.
-        InputError: its data or its teacher are others than they were.
+        InputError: its data or its teacher have changed.
     """
     space, history = _left_in(folder)
     if history.is_finished:
         raise ConfigError(f"--resume: {folder.name} is finished; --extend N adds N trials to it.")
-    if not history.study_bytes:  # nothing has been learnt of others yet
+    if not history.study_bytes:  # nothing has been learned from others yet
         check_others(space.config.search)
     if history.origin is not None:
         history.origin.check("--resume", folder, space)
@@ -96,9 +96,9 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
     """An order to add trials to the finished search in a folder; its time, if any, is counted anew.
 
     Raises:
-        ConfigError: there is none, or its logbook is damaged, or it is not finished, or what ended it would end it
-            again before another trial.
-        InputError: its data or its teacher are others than they were.
+        ConfigError: there is none, its logbook is damaged, it is not finished, or what ended it would end it again
+            before another trial.
+        InputError: its data or its teacher have changed.
     """
     space, history = _left_in(folder)
     if not history.is_finished:
@@ -127,7 +127,7 @@ def _going_on(space: Space, history: History, folder: Path, command: str, addres
 
 
 def _trials_in_vain(space: Space, history: History) -> list[str]:
-    """That more trials are asked for than there were when the search itself ended; only its confirmation goes on."""
+    """A warning if more trials are asked for after the search itself ended; only its confirmation is resumed."""
     planned, trained = space.config.search.trials, _trained(history)
     if history.ended_by != Reason.TRIALS or trained >= planned:
         return []
@@ -138,7 +138,7 @@ def _trials_in_vain(space: Space, history: History) -> list[str]:
 
 
 def _time_in_vain(space: Space, history: History) -> list[str]:
-    """That there is more time than there was when it ended the search itself; only its confirmation may use it."""
+    """A warning if `search.time` was raised after it ended the search itself; only the confirmation can use it."""
     time, before = space.config.search.time, history.ended_with
     if history.ended_by != Reason.TIME or time is None or before is None:
         return []
@@ -155,19 +155,19 @@ def _trained(history: History) -> int:
 
 
 def _knowing(space: Space) -> str:
-    """What a search must have to learn from this one, if it is otherwise the same."""
+    """The setting that an otherwise equal search needs to learn from this one; empty if none."""
     return "" if Sampler.of(space.config.search).learns_from_others else "search.sampler = 'tpe' and "
 
 
 def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
-    """What has ended a search for good; empty where more trials are more trials."""
+    """What has ended a search for good; empty if an extension would add trials."""
     search = space.config.search
     used_up = history.ended_by if history.ended_by in _FOR_GOOD else _used_up(search, list(history.records.values()))
     if used_up is not None:
         return f"{SENTENCES[Reason(used_up)]} (search.{used_up} = {getattr(search, used_up)})"
     sampler = Sampler.of(search)
-    if sampler.tries_each_once or ":" in search.sampler:  # one of a user's own may stop the study too
-        from distill_tune.tuning.proposals.study import is_exhausted  # brings Optuna
+    if sampler.tries_each_once or ":" in search.sampler:  # a custom one may stop the study too
+        from distill_tune.tuning.proposals.study import is_exhausted  # here: it imports Optuna
 
         if is_exhausted(folder / JOURNAL):
             return f"{sampler.ending} (search.sampler = '{search.sampler}')"
@@ -175,7 +175,7 @@ def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
 
 
 def _used_up(search: SearchConfig, records: Sequence[TrialRecord]) -> Reason | None:
-    """What has been used up beside what ended the search, such as by the last epochs of trials that it interrupted."""
+    """A budget used up besides the one that ended the search, such as by the last epochs of interrupted trials."""
     budget, spent = Budget.of(search), Spent()
     for record in records:
         for report in record.reports:
@@ -186,15 +186,15 @@ def _used_up(search: SearchConfig, records: Sequence[TrialRecord]) -> Reason | N
 
 
 def _left_in(folder: Path) -> tuple[Space, History]:
-    """What an earlier session has left; of how long the search has become, the logbook knows first.
+    """The space and history left by an earlier session; an extension is in the logbook before it is in `search.toml`.
 
-    Where a kill has kept that from `search.toml`, it is as it was before; else somebody has edited it since.
+    If `search.toml` still has the length from before, a kill came in between; any other length was edited in since.
     """
     check_is_ours(folder)
     space = space_of(folder)
     try:
         history = History.of(folder)
-    except CacheError as error:  # nothing is begun yet, so it is the input that is bad
+    except CacheError as error:  # nothing has begun yet, so this is bad input
         raise ConfigError(str(error)) from error
     if history.extended_to is None or history.extended_from not in (None, _length(space)):
         return space, history

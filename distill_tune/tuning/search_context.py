@@ -1,4 +1,4 @@
-"""What a session stands on: its folder, what was found to fit, data and teacher that are ready, and places to train."""
+"""What a session starts from: the claimed folder, the fitted space, prepared data and teacher, and places to train."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from distill_tune.tuning.workers.files import HERE, Files
 
 @dataclass(frozen=True)
 class Ready:
-    """Before Ray has started and, for a new search, before anything has been written."""
+    """The state before Ray has started and, for a new search, before anything has been written."""
 
     fitted: Fitted
     preparation: Preparation
     claim: Claim | None = None
-    """The claim to a search that is taken up, which comes first; a new one gets its folder last."""
+    """The claim to a resumed search, which is made first; a new search gets its folder last."""
 
 
 @dataclass(frozen=True)
 class SearchContext:
-    """After everything that can be refused."""
+    """The state after every check that can refuse the search."""
 
     claim: Claim
     fitted: Fitted
     preparation: Preparation
     room: int
-    """For so many trainings at a time."""
+    """How many training runs fit at a time."""
     prepared_s: float
-    """When preparation had ended, in seconds since 1970."""
+    """When preparation ended, in seconds since 1970."""
     files: Files = HERE
-    """The folder's, for workers on whatever node."""
+    """The folder's files, for workers on any node."""
 
     @property
     def places(self) -> int:
-        """For so many trials at a time: no more than there are."""
+        """How many trials train at a time: no more than there are."""
         return min(self.room, self.fitted.space.config.search.trials)
 
     def linked(self) -> SearchContext:
-        """With data and teacher's outputs where the search's own folder has them."""
+        """The context with data and teacher outputs linked into the search's own folder."""
         prepared = self.claim.link(self.preparation.prepared)
         return replace(self, preparation=replace(self.preparation, prepared=prepared))

@@ -1,6 +1,6 @@
-"""A search in a folder of its own, from wherever an earlier session has left it: study, logbook, rungs, budget, panels.
+"""A search in its own folder, resuming any earlier session: study, logbook, rungs, budget, panels.
 
-A session has one, and where `confirm.baseline_search` asks for it a second one beside it, in the folder `baseline/`.
+A session has one and, if `confirm.baseline_search` is set, a second one in the folder `baseline/`.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ from distill_tune.tuning.workers.trial import TrialContext
 
 
 class SearchPhase:
-    """One search: made, run once, and asked for its trials."""
+    """One search; it is run once, and its ledger then has its trials."""
 
     def __init__(self, claim: Claim, fitted: Fitted, budget: Budget, places: int, reporter: Reporter):
-        """`budget` is this search's own; what earlier sessions have spent of it is in there."""
+        """`budget` is this search's own, and includes what earlier sessions have spent of it."""
         self.claim, self.fitted, self.budget, self.places, self.reporter = claim, fitted, budget, places, reporter
         self.space = fitted.space
         search, lanes = self.space.config.search, self.space.config.resources.lanes
         assert lanes != "auto", "settled before a search"
         self.lanes = min(lanes, -(-budget.trials // places))
-        """Lanes of each place; no more than there are trials for."""
+        """Lanes per place; no more than there are trials for."""
         self.ledger = Ledger(search.objectives[0], say=reporter.tell, further=search.objectives[1:])
         self.judge = Scheduler.judge_of(search)
         self.ended_by: Reason | None = None
-        """Why the search was over, where it was."""
+        """Why the search was over, if it was."""
         self.progress: ProgressWatcher | None = None
         self.conductor: Conductor | None = None
         self.used_s = budget.spent_s
-        """What all sessions together have used of the time budget."""
+        """Seconds of the time budget used by all sessions together."""
         self.learned = 0
-        """Trials of other searches that this one began with."""
+        """How many trials of other searches this one began with."""
 
     def run(self, prepared: Prepared, files: Files, tensorboard: TensorBoardWatcher, title: str = "Searching") -> None:
-        """Search until the budget is used up, or the user has said so; every trial has then ended in the ledger.
+        """Search until the budget is used up or the user stops it; every trial has then ended in the ledger.
 
         Raises:
             DistillTuneError: the folder cannot be written.
@@ -98,7 +98,7 @@ class SearchPhase:
         return conductor
 
     def _say_how_it_ended(self, conductor: Conductor) -> None:
-        """Say why the search is over, and write it down unless it may be taken up again for more."""
+        """Say why the search is over, and record it unless the search may be resumed for more trials."""
         if self.claim.history.ended_by is not None:
             self.ended_by = Reason(self.claim.history.ended_by)
             return
@@ -114,7 +114,7 @@ class SearchPhase:
         if ended_by is Reason.USER:
             return
         self.ended_by = ended_by
-        # After a main search of failures comes FAILED, which undoes this; one without a teacher stays ended.
+        # If all trials of the main search failed, FAILED follows and undoes this; a baseline search stays ended.
         self.claim.logbook.write(Entry.SEARCHED, ended_by=str(ended_by), time=self.space.config.search.time)
         if len(self.ledger.objectives) > 1:
             self.reporter.tell(front_in_words(self.ledger))
@@ -123,7 +123,7 @@ class SearchPhase:
             self.reporter.tell(warning)
 
     def leave_the_rest(self) -> None:
-        """Whatever is at work is left as it is."""
+        """Leave running trials as they are."""
         if self.conductor is not None:
             self.conductor.leave_the_rest()
             self.write_trials()
@@ -137,7 +137,7 @@ class SearchPhase:
         try:
             write_trials(self.claim.folder / "trials.parquet", rows)
         except OSError:
-            if self.budget.ended_by is not Reason.STORAGE:  # else there is no room for it either, and that is said
+            if self.budget.ended_by is not Reason.STORAGE:  # else there is no room for it either, as already reported
                 raise
 
     def _watchers(self, tensorboard: TensorBoardWatcher, title: str) -> list[Watcher]:
@@ -159,7 +159,7 @@ class SearchPhase:
 def claim_baseline(claim: Claim, fitted: Fitted, trials: int) -> tuple[Claim, Fitted]:
     """The claim to `baseline/` for as many trials as the search itself has trained, and the space with that number.
 
-    It is found as an earlier session has left it; where the search has been extended since, so is this one.
+    An earlier session's baseline search is resumed, and extended if the search has been extended since.
     """
     folder, command = claim.folder / BASELINE, claim.command
     fitted = replace(fitted, space=fitted.space.with_fixed("search", "trials", trials))

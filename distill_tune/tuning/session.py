@@ -33,10 +33,10 @@ from distill_tune.tuning.verdict.remarks import (
 
 
 class Session:
-    """Search, confirmation and examination in a claimed folder, from wherever an earlier session has left off."""
+    """Search, confirmation and examination in a claimed folder, resuming any earlier session."""
 
     def __init__(self, space_name: str, reporter: Reporter, interrupt: Interrupt, clock: Clock, context: SearchContext):
-        """`space_name` is what people call the space; `clock` is told of each phase."""
+        """`space_name` is the space's name for display; `clock` records the time of each phase."""
         self.space_name, self.reporter, self.interrupt, self.clock = space_name, reporter, interrupt, clock
         self.context, self.claim = context, context.claim
         self.space, self.config = context.fitted.space, context.fitted.space.config
@@ -44,7 +44,7 @@ class Session:
         self.main = SearchPhase(context.claim, context.fitted, self._budget(), context.places, reporter)
         self.ledger = self.main.ledger
         self.baseline_search: SearchPhase | None = None
-        """The search without a teacher, where there is one and it has begun."""
+        """The search without a teacher, if there is one and it has begun."""
         self.confirming = ConfirmPhase(context, self.times, self.main, reporter, interrupt)
 
     def _budget(self) -> Budget:
@@ -52,14 +52,14 @@ class Session:
         return Budget.of(self.config.search, time_s=self.times.search_s, interrupt=self.interrupt, spent_s=spent_s)
 
     def work(self) -> dict[str, Any]:
-        """Do what is left to do; returns what the summary says of it, `effort` apart.
+        """Do all that is left to do; returns the summary, without `effort`.
 
         Raises:
             DistillTuneError: the result folder cannot be written, or the confirmation could not be finished.
         """
         try:
             return self._in_order()
-        except KeyboardInterrupt:  # the second one: whatever is at work is left as it is
+        except KeyboardInterrupt:  # the second one: running trials are left as they are
             self.interrupt.requested = True
             self.main.leave_the_rest()
             return self._interrupted()
@@ -68,12 +68,12 @@ class Session:
 
     @property
     def has_failures(self) -> bool:
-        """Whether any training has failed."""
+        """Whether any training run has failed."""
         ledgers = [self.ledger, self.confirming.ledger, *([s.ledger] if (s := self.baseline_search) else [])]
         return any(ledger.count(Status.FAILED) for ledger in ledgers)
 
     def effort(self) -> dict[str, Any]:
-        """What the search has cost, and why it ended."""
+        """The summary's account of what the search cost, and why it ended."""
         main, baseline = self.main, self.baseline_search
         ended_by = main.ended_by or (Reason.USER if self.interrupt.requested else main.budget.ended_by)
         places, history = self.context.places, self.claim.history
@@ -87,14 +87,14 @@ class Session:
 
     def _in_order(self) -> dict[str, Any]:
         self._search()
-        if self.main.ended_by is Reason.FAILURES:  # one that was at work may have come to an epoch since
+        if self.main.ended_by is Reason.FAILURES:  # although a running trial may have finished an epoch since
             return self._failed()
         if not self.interrupt.requested and self.config.confirm.baseline_search and self.ledger.ranked():
             self._search_baseline()
         if self.interrupt.requested:
             return self._interrupted()
         confirmation = self._confirm()
-        self.ledger.close()  # nothing more is trained, and the panel's clock must not run on
+        self.ledger.close()  # nothing more is trained, so the panel's clock must stop
         if self.interrupt.requested:
             return self._interrupted()
         return self._outcome(confirmation)
@@ -109,13 +109,13 @@ class Session:
             self.clock.searched(self.ledger, self.context.prepared_s, self.claim.history.search_s)
 
     def _search_baseline(self) -> None:
-        """The same search without a teacher: as many trials, as much time."""
+        """Search the same space without a teacher, with as many trials and as much time."""
         began_s, trained = time.time(), self.ledger.num_feasible
         claim, fitted = claim_baseline(self.claim, self.context.fitted.without_teacher(), trained)
         if lost := claim.history.loss:
             self.reporter.tell(lost)
         before, search = self.claim.history, self.config.search
-        ended_with = before.ended_with if before.ended_by == Reason.TIME else None  # in a session with another time
+        ended_with = before.ended_with if before.ended_by == Reason.TIME else None  # it may have changed since
         times = Times.of(search, num_searches(self.config.confirm), ended_with)
         budget = Budget(trained, times.search_s, search.epochs, interrupt=self.interrupt, spent_s=claim.history.spent_s)
         self.baseline_search = baseline = SearchPhase(
@@ -131,7 +131,7 @@ class Session:
         self.reporter.say("Searching", "the same space without a teacher")
         try:
             baseline.run(self.context.preparation.prepared, self.context.files, tensorboard, "Without a teacher")
-        except KeyboardInterrupt:  # as `work`, while its logbook is still open
+        except KeyboardInterrupt:  # as in `work`, while the logbook is still open
             self.interrupt.requested = True
             baseline.leave_the_rest()
             raise
@@ -142,7 +142,7 @@ class Session:
         self.reporter.tell(*other_beginnings_in_words(self.main.learned, baseline.learned))
 
     def _confirm(self) -> Confirmation | None:
-        """Train the best again, then the winner's baselines; None where there is nothing to confirm."""
+        """Train the best again, then the winner's baselines; None if there is nothing to confirm."""
         began_s = time.monotonic()
         try:
             return self.confirming.run(self.baseline_search)
@@ -152,7 +152,7 @@ class Session:
     def _outcome(self, confirmation: Confirmation | None) -> dict[str, Any]:
         if confirmation is None:
             return self._failed()
-        from distill_tune.tuning.verdict.outcome import complete  # here: SciPy takes its time, which trials wait for
+        from distill_tune.tuning.verdict.outcome import complete  # here: importing SciPy would delay the trials
 
         self.reporter.tell(*failures_in_words(confirmation), *left_out_in_words(confirmation))
         began_s = time.monotonic()

@@ -1,1 +1,1 @@
-"""Every decision of a search, free of Ray: which trial next, which goes on, and when it is enough."""
+"""Every decision of a search, free of Ray: which trial is next, which trains on, and when the search is over."""

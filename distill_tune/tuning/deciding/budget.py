@@ -1,7 +1,7 @@
-"""When a search is over: whichever of its budgets is used up first, or when the user has said so.
+"""When a search is over: as soon as one of its budgets is used up, or the user stops it.
 
-A budget that is used up never cuts a trial in the middle: the trials at work end after their step, which is an epoch or
-a fraction of a second, through the same path as all others.
+A used-up budget never cuts a step short: running trials end after their current step, which is an epoch or a fraction
+of a second, through the same path as all others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from distill_tune.tuning.state.records import sign_of
 
 
 class Reason(StrEnum):
-    """Why a search ended; `ended_by` of the summary."""
+    """Why a search ended; `ended_by` in the summary."""
 
     TRIALS = "trials"
     TIME = "time"
@@ -46,42 +46,42 @@ SENTENCES = {
 
 @dataclass
 class Budget:
-    """What a search may use; None does not bound it."""
+    """What a search may use; None means no bound."""
 
     trials: int
     time_s: float | None = None
-    """For the search alone, from its first step."""
+    """Seconds for the search alone, from its first step."""
     epochs: int | None = None
     """Epochs of all trials together."""
     target: float = inf
-    """A merit (larger is better) that is good enough."""
+    """The merit (larger is better) that is good enough."""
     patience: int | None = None
-    """Trials that may end in a row without a better one among them."""
+    """How many trials in a row may end without a better one among them."""
     interrupt: Interrupt = field(default_factory=Interrupt)
     spent_s: float = 0.0
-    """Used by earlier sessions of the same search."""
+    """Seconds used by earlier sessions of the same search."""
     _made_s: float = field(default_factory=time.time)
     _began_s: float | None = None
     _ended_by: Reason | None = None
 
     @classmethod
     def of(cls, search: SearchConfig, **of_session: Any) -> Budget:
-        """What `[search]` allows, without its time; `of_session` are the other fields."""
+        """The budget that `[search]` allows, apart from its time; `of_session` are the other fields."""
         merit = inf if search.target is None else sign_of(search.objectives[0]) * search.target
         return cls(search.trials, epochs=search.epochs, target=merit, patience=search.patience, **of_session)
 
     def begin(self, began_s: float) -> None:
-        """The first step has been made, at `began_s` (seconds since 1970); the time is counted from there."""
+        """Start the clock at the first step, which began at `began_s` (seconds since 1970)."""
         if self._began_s is None:
             self._began_s = time.monotonic() - max(0.0, time.time() - max(began_s, self._made_s))
 
     def end(self, reason: Reason) -> None:
-        """End the search after the steps at work; the first reason stays."""
+        """End the search after the current steps; the first reason stays."""
         self._ended_by = self.ended_by or reason
 
     @property
     def ended_by(self) -> Reason | None:
-        """Why trials at work must end; None while they may go on. The user's wish outranks every other reason."""
+        """Why running trials must end; None while they may go on. The user's interrupt outranks every other reason."""
         if self.interrupt.requested:
             return Reason.USER
         is_out_of_time = self.left_s is not None and self.left_s <= 0
@@ -89,7 +89,7 @@ class Budget:
 
     @property
     def used_s(self) -> float:
-        """Seconds used, those of earlier sessions among them."""
+        """Seconds used, including those of earlier sessions."""
         return self.spent_s + (0.0 if self._began_s is None else time.monotonic() - self._began_s)
 
     @property
@@ -98,7 +98,7 @@ class Budget:
         return None if self.time_s is None else self.time_s - self.used_s
 
     def note(self, epochs: int, merit: float, trials_without_better: int) -> None:
-        """Where the search stands: epochs trained, the best merit that any epoch had, trials ended since then."""
+        """Check where the search stands: epochs trained, the best merit of any epoch, trials ended since then."""
         if merit >= self.target:
             self.end(Reason.TARGET)
         elif self.epochs is not None and epochs >= self.epochs:

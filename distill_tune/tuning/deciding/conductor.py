@@ -1,8 +1,8 @@
 """The conductor decides which trial starts, which trains on, and how each has ended.
 
 All of a search's decisions, free of Ray: study, judge, ledger and budget meet here and nowhere else. `tune_adapters.py`
-puts it behind Ray Tune's searcher and scheduler. What it decides is told to the study first and entered into the ledger
-then: the ledger's entry makes it true (`logbook.py`).
+puts it behind Ray Tune's searcher and scheduler. A decision is told to the study first and then entered into the
+ledger: only the ledger's entry commits it (`logbook.py`).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Report, Status, TrialRecord, tie_break_of
 
 _FAILURES_THAT_END = 5
-"""So many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
+"""This many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
 _DIVERGED = "an objective was not finite"
 
 
 @dataclass
 class Conductor:
-    """Decides; knows every trial by its name."""
+    """Makes every decision of a search; identifies trials by name."""
 
     study: Study
     judge: Judge
@@ -44,20 +44,20 @@ class Conductor:
     known_good: deque[Values] = field(default_factory=deque)
     """Settings to try first."""
     smallest: Values = field(default_factory=dict)
-    """The student that is known to be within the limits, by its sampled values."""
+    """The sampled values of the student that is known to be within the limits."""
     why: str = ""
-    """What is behind the reason for which the search ended, where there is more to say."""
+    """Details of the reason the search ended for, if there are any."""
     why_exhausted: str = ""
     """Why no further trial can be proposed; empty while one can."""
     _waiting: deque[Proposal] = field(default_factory=deque)
-    """Trials of an earlier session that go on."""
+    """Trials of an earlier session to resume."""
     _spent: Spent = field(default_factory=Spent)
 
     def __post_init__(self) -> None:
         self._proposer = Proposer(self.study, self.ledger, self.budget, self.limits, self.known_good, self.smallest)
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
-        """Begin where an earlier session was ended: everything is known again, and what was at work goes on."""
+        """Resume an earlier session: restore everything known, and continue the trials that were running."""
         self._proposer.take_up(records)
         for record, report in _as_they_came(records):
             self._judge(record, [report])
@@ -81,10 +81,10 @@ class Conductor:
 
     def _go_on_with(self, record: TrialRecord) -> None:
         proposal = self.study.take_up(record)
-        passed = self._judge(record, record.reports[-1:])  # the earlier rungs have let it pass in their time
+        passed = self._judge(record, record.reports[-1:])  # it passed the earlier rungs when it reached them
         if passed and record.epochs < self.judge.max_epochs:
             self._waiting.append(proposal)
-        else:  # it had come to its end, and nobody had been told
+        else:  # it had finished, but that was never recorded
             self.ended(record.trial_id, None)
 
     @property
@@ -110,7 +110,7 @@ class Conductor:
         return None if name is None else self.ledger.records[name]
 
     def propose(self) -> Proposal | None:
-        """The next trial to train, or to train on; None when it must wait for a place, or for others.
+        """The next trial to start or resume; None when it must wait for a place or for other trials.
 
         Call only while not `is_over`.
         """
@@ -121,14 +121,14 @@ class Conductor:
         try:
             if (record := self._next_to_promote()) is not None:
                 return self._promote(record)
-            if self._all_are_proposed:  # what is at work may yet make room for one that pauses
+            if self._all_are_proposed:  # running trials may yet make room for a paused one
                 return None
             if (found := self._proposer.next()) is None:
                 return None
             self.ledger.start(found[1])
         except OSError as error:
             self._end(Reason.STORAGE, one_line(error))
-        except DistillTuneError as error:  # what has been trained, and is being trained, is not lost for that
+        except DistillTuneError as error:  # finished and running trials still count
             self.why_exhausted = str(error)
         else:
             return found[0]
@@ -141,7 +141,7 @@ class Conductor:
         return proposal
 
     def goes_on(self, trial_id: str, reports: Sequence[Report]) -> bool:
-        """Take the reports of a trial's latest epochs, and say whether it trains on."""
+        """Record the reports of a trial's latest epochs; returns whether it trains on."""
         record = self.ledger.records[trial_id]
         fresh = [report for report in reports if report["epoch"] > record.epochs]  # a retried trial repeats some
         if fresh:
@@ -150,7 +150,7 @@ class Conductor:
         for report in fresh:
             self._guarded(partial(self._enter, trial_id, report))
             if not (passed := self._judge(record, [report])):
-                break  # epochs beyond, from a checkpoint that was ahead of the logbook, are told again if it goes on
+                break  # later epochs, of a checkpoint ahead of the logbook, are reported again if it goes on
         self._note()
         return passed and self.budget.ended_by is None
 
@@ -159,7 +159,7 @@ class Conductor:
         self.ledger.report(trial_id, report, self.judge.is_rung(int(report["epoch"])))
 
     def _judge(self, record: TrialRecord, reports: Sequence[Report]) -> bool:
-        """Show the judge a trial's epochs, in order; an opener goes on whatever the judge says of it."""
+        """Show the judge a trial's epochs in order; an opener goes on whatever the judge decides."""
         passed, is_opener = True, record.trial_id in self._proposer.openers
         for report in reports:
             scores, epoch = self.ledger.scores(record, report), int(report["epoch"])
@@ -169,7 +169,7 @@ class Conductor:
         return passed
 
     def ended(self, trial_id: str, failure: str | None) -> None:
-        """A trial has ended: by itself, by `goes_on`, or by a failure."""
+        """Handle the end of a trial: it finished, `goes_on` stopped it, or it failed."""
         record = self.ledger.records[trial_id]
         status = self._status(record, failure)
         if status is Status.STOPPED and self.judge.pauses and self._goes_on_later:
@@ -196,13 +196,13 @@ class Conductor:
 
     @property
     def _goes_on_later(self) -> bool:
-        """Whether what does not end by itself now may be taken up again, in this session or another."""
+        """Whether a trial that is cut off now may be resumed, in this session or another."""
         return self.budget.ended_by in (None, Reason.USER, Reason.STORAGE)
 
     def end_the_rest(self) -> None:
-        """Whatever is still running has been interrupted, and what pauses was stopped; nobody will report it any more.
+        """End running trials as interrupted and paused ones as stopped; they will report nothing more.
 
-        A search that will be taken up again leaves its paused trials as they are.
+        A search that will be resumed leaves its paused trials as they are.
         """
         for record in self.ledger.with_status(Status.RUNNING):
             self.ended(record.trial_id, None)
@@ -213,9 +213,9 @@ class Conductor:
             self._guarded(partial(self._tell, record, Status.STOPPED, ""))
 
     def leave_the_rest(self) -> None:
-        """A second interrupt may have come between an epoch and its entry, so that nothing more is decided.
+        """Leave running trials as the logbook has them.
 
-        What is at work stays as the logbook has it.
+        A second interrupt may have come between an epoch and its entry, so nothing more is decided.
         """
         for record in self.ledger.with_status(Status.RUNNING):
             record.goes_on_later = True
@@ -238,7 +238,7 @@ class Conductor:
         self.budget.note(self._spent.epochs, self._spent.best, self._spent.ended_since_better)
 
     def _guarded(self, write: Callable[[], object]) -> None:
-        """A folder that cannot be written ends the search; what is in it stays true."""
+        """Write to the folder; if that fails the search ends, and what is already written stays valid."""
         try:
             write()
         except OSError as error:
@@ -250,10 +250,10 @@ class Conductor:
 
 
 def _as_they_came(records: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Report]]:
-    """All epochs of all trials in the order in which an earlier session heard of them, as it has shown them its judge.
+    """All epochs of all trials in the order in which an earlier session received them and showed them to its judge.
 
-    In another order one that a rung had let go on, since few had reached it, might be stopped there now. A trial's own
-    epochs stay in theirs, though a clock may have been put back, or be another machine's.
+    In another order, a trial that passed a rung because few had reached it might be stopped there now. Epochs of one
+    trial keep their order even if a clock was set back or is another machine's.
     """
     every = list[tuple[float, TrialRecord, Report]]()
     for record in records:

@@ -1,7 +1,7 @@
 """New trials: the study is asked until a student is within the limits.
 
-A student that is too large, or cannot be built, is refused here, and so are values that no run may have together: that
-costs no training and never reaches Tune.
+A student that is too large or cannot be built is refused here, and so are values that no run may combine: refusals
+cost no training and never reach Tune.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 _REFUSALS = 50
-"""So many students over the limits in a row, and the smallest of the space is proposed instead."""
+"""After this many students over the limits in a row, the smallest of the space is proposed instead."""
 
 
 @dataclass
 class Proposer:
-    """Makes new trials."""
+    """Proposes new trials."""
 
     study: Study
     ledger: Ledger
@@ -38,28 +38,28 @@ class Proposer:
     known_good: deque[Values]
     """Settings to try first."""
     smallest: Values
-    """The student that is known to be within the limits, by its sampled values."""
+    """The sampled values of the student that is known to be within the limits."""
     openers: set[str] = field(default_factory=set)
-    """The first trial of each student family among the settings known to be good. They shall come to their end: there
-    is an answer early, and something to beat; and families learn at different paces, so that a low rung would reject
-    the slow ones unfairly."""
+    """The first trial of each student family among the known good settings. They train to the end whatever the rungs
+    say: this gives an early result to beat, and families learn at different paces, so that a low rung would reject the
+    slow ones unfairly."""
     _opened: set[object] = field(default_factory=set)
-    """The families of these."""
+    """The families of the openers."""
     _refused: int = 0
-    """Students that an earlier session has refused since its last trial."""
+    """Students that an earlier session refused after its last trial."""
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
-        """Begin after the trials of an earlier session; each has used up one of the known good."""
+        """Resume after the trials of an earlier session; each has used up one known good setting."""
         for record in records[: len(self.known_good)]:
             self.known_good.popleft()
             self._note_opener(record)
         last = takewhile(lambda record: record.status is Status.INFEASIBLE, reversed(records))
-        self._refused = sum(1 for _ in last) % (2 * _REFUSALS)  # where all were, that had ended the search
+        self._refused = sum(1 for _ in last) % (2 * _REFUSALS)  # all refused: that ended the search
 
     def next(self) -> tuple[Proposal, TrialRecord] | None:
-        """A proposal and the record of it; what was refused before it has ended in the ledger.
+        """The next proposal and its record; those refused before it are entered in the ledger.
 
-        None where the search ends meanwhile: a sampler that comes to an end by itself is asked until then.
+        None if the search ends meanwhile: a sampler that tries each combination once is asked until then.
 
         Raises:
             DistillTuneError: not even the smallest student can be used, or there is nothing left to propose.
@@ -72,7 +72,7 @@ class Proposer:
             proposal = self.study.ask(self._fixed(refusals))
             try:
                 excess = self.limits.excess(proposal.config)
-            except ConfigError as error:  # this combination breaks a rule, or a user's own network; others do not
+            except ConfigError as error:  # this combination breaks a rule or a custom network; others need not
                 excess = Excess(1.0, "", str(error))
             if excess.share <= 0:
                 record = self._record(proposal, is_timed=self._is_latency_asked(proposal))
@@ -86,7 +86,7 @@ class Proposer:
         )
 
     def _fixed(self, refusals: int) -> Values | None:
-        """What the next proposal shall be; None where the sampler is free."""
+        """The values that the next proposal must have; None if the sampler is free to choose."""
         if self.known_good:
             return self.known_good.popleft()
         return self.smallest if refusals >= _REFUSALS and not self.study.tries_each_once else None

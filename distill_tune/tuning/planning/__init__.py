@@ -1,1 +1,1 @@
-"""What can be known before a search begins: limits, room, time, lanes, and the space without a teacher."""
+"""What is settled before a search begins: limits, disk space, time, lanes, and the space without a teacher."""

@@ -1,6 +1,6 @@
-"""How long an epoch will take, and in which precision: timed steps of the middle student of each family.
+"""Estimate how long an epoch takes, and choose the precision, by timing steps of the middle student of each family.
 
-Where that is over the limits it is the largest that they allow.
+If that student is over the limits, the largest one that they allow is timed.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from distill_tune.tuning.planning.first_to_try import largest_within
 from distill_tune.tuning.planning.limits import Limits
 
 _OVER_S = 0.3
-"""Seconds of timed steps for each family."""
+"""Seconds of timed steps per family."""
 
 
 def samples_per_epoch(config: Config, dataset: Dataset) -> int:
-    """What a training sees in an epoch.
+    """The number of samples that a training run sees per epoch.
 
-    With k folds these are k students on (k - 1)/k of the samples each, and in a confirmation one more on all of them: k
-    times all samples is an upper bound.
+    With k folds there are k students on (k - 1)/k of the samples each, and in a confirmation one more on all of them:
+    k times all samples is an upper bound.
     """
     return num_visible(dataset) * config.data.passes * (config.data.folds or 1)
 
@@ -44,9 +44,9 @@ def samples_per_epoch(config: Config, dataset: Dataset) -> int:
 def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
     """Seconds of an epoch on one place: the mean over the families, each in the middle of its ranges.
 
-    With those of a live teacher that is trained here; of another that runs live nobody knows before it is loaded.
+    Includes a live teacher that is trained here; any other live teacher cannot be timed before it is loaded.
 
-    None where that cannot be timed: trials have GPUs and this machine has none, or no middle can be built.
+    None if it cannot be timed: trials have GPUs and this machine has none, or no middle student can be built.
     """
     if is_missing(space.config):
         return None
@@ -55,12 +55,12 @@ def estimated_epoch_s(space: Space, dataset: Dataset) -> float | None:
     with threads(resources.cpus_per_worker), generators_kept(device), memory_given_back(device.type):
         live_s = samples_per_epoch(space.config, dataset) * _live_s(space, dataset, device)
         each_s = [live_s + _epoch_s(config, student, dataset, device) for config, student in _middles(space, dataset)]
-    at_a_time = 1 / min(1.0, resources.gpus_per_worker or 1.0)  # trials that share the GPU, which was timed alone
+    at_a_time = 1 / min(1.0, resources.gpus_per_worker or 1.0)  # trials may share the GPU, which was timed alone
     return sum(each_s) / len(each_s) * at_a_time / resources.workers_per_trial if each_s else None
 
 
 def estimated_examination_s(space: Space, dataset: Dataset) -> float | None:
-    """Seconds of the examination of one student: the mean over the families; None as `estimated_epoch_s`."""
+    """Seconds to examine one student: the mean over the families; None as in `estimated_epoch_s`."""
     if is_missing(space.config):
         return None
     with generators_kept(torch.device("cpu")):
@@ -76,7 +76,7 @@ def _epoch_s(config: Config, student: nn.Module, dataset: Dataset, device: torch
 
 
 def _live_s(space: Space, dataset: Dataset, device: torch.device) -> float:
-    """Seconds that teachers which run beside every student take for a sample, of those that are trained here."""
+    """Seconds per sample of the live teachers that are trained here."""
     if space.config.teacher.mode != "live":
         return 0.0
     families = filter(None, map(family_trained_here, teachers_to_prepare(space).values()))
@@ -85,7 +85,7 @@ def _live_s(space: Space, dataset: Dataset, device: torch.device) -> float:
 
 
 def chosen_paces(space: Space, dataset: Dataset) -> dict[str, Pace]:
-    """What trains each family of a space fastest on this machine; nothing of those that cannot be timed."""
+    """The fastest way to train each family of a space on this machine; families that cannot be timed are left out."""
     resources = space.config.resources
     device = torch.device(resources.device)
     with threads(resources.cpus_per_worker), generators_kept(device), memory_given_back(device.type):
@@ -101,7 +101,7 @@ def _paces_s(config: Config, dataset: Dataset, device: torch.device) -> dict[Pac
 
 
 def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module]]:
-    """The middle student of each family, but for a user's own that cannot be built so."""
+    """The middle student of each family, except of custom families that cannot be built this way."""
     limits = Limits(space.config.limits, dataset)
     for family in space.families:
         with suppress(ConfigError):
@@ -110,7 +110,7 @@ def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module
 
 
 def _middle(space: Space, limits: Limits, family: str) -> Config:
-    """Of a family; where that is over the limits, and never trained, the largest student that they allow.
+    """The middle student of a family; if that is over the limits, and so never trained, the largest they allow.
 
     Raises:
         ConfigError: it cannot be built.

@@ -1,7 +1,7 @@
-"""How long the examination of a student on the test split will take: a portion of inputs, timed.
+"""Estimate how long it takes to examine a student on the test split, by timing a portion of inputs.
 
-Each student answers the test samples once and a part of them worsened in every way, and what its temperature is fitted
-on. For images that is twenty times the test split, and takes as long as some epochs of a training.
+Each student answers the test samples once, a part of them under every corruption, and the samples that its temperature
+is fitted on. For images that is twenty times the test split, which takes as long as some epochs of training.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from distill_tune.threads import threads
 
 
 def examination_s(config: Config, dataset: Dataset) -> float:
-    """Seconds that the examination of one student of this configuration takes, beside those of others."""
+    """Seconds that the examination of one student of this configuration takes, alongside those of others."""
     with generators_kept(torch.device("cpu")):
         student = student_on(Student.of(config.student), dataset).eval()
     return num_answers(config, dataset) * _answer_s(student, dataset, device_for(config))
@@ -35,7 +35,7 @@ def _answer_s(student: nn.Module, dataset: Dataset, device: str) -> float:
     except RuntimeError as error:
         if device == "cpu" or not is_short_of_memory(error):
             raise
-        return _answer_s(student, dataset, "cpu")  # the trials have it
+        return _answer_s(student, dataset, "cpu")  # trials occupy the GPU
     if device == "cpu":
         with threads(1):
             took_s = min(took_s, quickest_look_s(student, some))
@@ -43,8 +43,8 @@ def _answer_s(student: nn.Module, dataset: Dataset, device: str) -> float:
 
 
 def num_answers(config: Config, dataset: Dataset) -> int:
-    """How often a student is asked in its examination."""
+    """How many samples a student answers in its examination."""
     num_rows = dataset.num_rows
     worsened = num_worsened((num_rows["test"], *dataset.input_shape), dataset.layout)
-    known = num_rows["train" if config.data.folds else "validation"]  # by the student of the fold that they are of
+    known = num_rows["train" if config.data.folds else "validation"]  # each answered by its own fold's student
     return num_rows["test"] + worsened + known

@@ -1,7 +1,7 @@
 """Fitting a space to its data, its time and this machine, before anything is trained.
 
-Limits that no student can meet are refused; what the configuration leaves to the machine (`optim.precision = "auto"`)
-or what the time cannot pay for (`search.max_epochs`) is settled here, once, so that all trials share it and
+Limits that no student can meet are refused. What the configuration leaves to the machine (`optim.precision = "auto"`)
+and what the time cannot pay for (`search.max_epochs`) is settled here once, so that all trials share it and
 `search.toml` records it.
 """
 
@@ -42,25 +42,25 @@ _WORST_CLASS = "val/worst_class_accuracy"
 
 @dataclass(frozen=True)
 class Fitted:
-    """A space that can be searched here."""
+    """A space that can be searched on this machine."""
 
     space: Space
     limits: Limits
     smallest: Values
-    """The smallest student, by its sampled values, whether with a teacher or without; it is within the limits."""
+    """The sampled values of the smallest student, which is within the limits, with a teacher or without."""
 
     @property
     def known_good(self) -> list[Values]:
-        """Settings to try first, unless a search has learned from others' trials; see `known_good_beside`."""
+        """Settings to try first, unless the search has learned from others' trials; see `known_good_beside`."""
         search = self.space.config.search
         return first_to_try(self.space, self.limits) if search.start_with == "middle" else search.start_with
 
     def known_good_beside(self, learned: int) -> list[Values]:
-        """Settings to try first in a search that knows so many trials of others: no middle beside these."""
+        """Settings to try first in a search that has learned this many trials of others; with any, no middles."""
         return [] if learned and self.space.config.search.start_with == "middle" else self.known_good
 
     def without_teacher(self) -> Fitted:
-        """What is searched for `confirm.baseline_search`.
+        """The space of `confirm.baseline_search`, fitted.
 
         Raises:
             ConfigError: the sampler cannot sample that space.
@@ -71,10 +71,10 @@ class Fitted:
 
 
 def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None]) -> Fitted:
-    """Settle what the space leaves open, for so many trainings at a time.
+    """Settle what the space leaves open, for `places` training runs at a time.
 
     Raises:
-        ConfigError: no student of the space is within its limits, or fits the data, or it cannot start from others.
+        ConfigError: no student of the space is within its limits or fits the data, or it cannot start from others.
     """
     check_others(space.config.search)
     for warning in (*_warnings(space.config.search), *_of_the_worst_class(space.config.search, dataset)):
@@ -83,7 +83,7 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
     fitted = known_to_fit(space, dataset)
     for warning in known_good_over_limits(space, fitted.limits):
         say(f"warning: {warning}")
-    check_own_students(space, dataset)  # before steps of the students are timed, this and the next
+    check_own_students(space, dataset)  # this and the next before students' steps are timed
     check_single_samples(space, dataset)
     return replace(fitted, space=_to_time(_to_machine(space, dataset), dataset, places, say))
 
@@ -104,7 +104,7 @@ def _check_sampler(space: Space) -> None:
 
 
 def _warnings(search: SearchConfig) -> Iterator[str]:
-    """What of a sampler's settings has no effect."""
+    """Warnings about sampler settings that have no effect."""
     sampler = Sampler.of(search)
     if search.start_from and not sampler.learns_from_others:
         able = [repr(name) for name in SAMPLERS.names if SAMPLERS.get(name).learns_from_others]
@@ -122,7 +122,7 @@ def _warnings(search: SearchConfig) -> Iterator[str]:
 
 
 def _of_the_worst_class(search: SearchConfig, dataset: Dataset) -> Iterator[str]:
-    """That a class has too few samples for students to be ranked by the class that is worst off."""
+    """A warning if a class has too few samples to rank students by their worst class."""
     if _WORST_CLASS not in search.objectives:
         return
     split = dataset.split("validation" if dataset.folds is None else "train")
@@ -135,12 +135,12 @@ def _of_the_worst_class(search: SearchConfig, dataset: Dataset) -> Iterator[str]
 
 
 def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = ()) -> Fitted:
-    """A space that leaves nothing open, such as that of a search that is taken up again.
+    """Fit a space that leaves nothing open, such as that of a resumed search.
 
     Args:
-        space: what is searched.
-        dataset: what it is searched on.
-        known: the trials of earlier sessions, whose students stay as fast as they were found to be.
+        space: the space to search.
+        dataset: the data to search it on.
+        known: the trials of earlier sessions, whose students keep the latency measured then.
 
     Raises:
         ConfigError: no student of the space is within its limits, or its sampler cannot sample it.
@@ -159,7 +159,7 @@ def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = 
 
 
 def _smallest(space: Space, limits: Limits, known: Sequence[TrialRecord]) -> Values:
-    """Where no student is fast enough now, the smallest that was when it was trained: a busy machine ends no search."""
+    """The smallest student now or, if none is fast enough, the smallest trained one: a busy machine ends no search."""
     try:
         return smallest_student(space, limits)
     except ConfigError:
@@ -173,15 +173,15 @@ def _smallest(space: Space, limits: Limits, known: Sequence[TrialRecord]) -> Val
 
 
 def _to_anywhere(space: Space) -> Space:
-    """Other searches by paths that lead there from any folder, in which this one may be taken up again."""
+    """Make the paths of other searches absolute, since the search may be resumed from any folder."""
     others = [str(expanded(folder).absolute()) for folder in space.config.search.start_from]
     return space.with_fixed("search", "start_from", others) if others else space
 
 
 def _to_machine(space: Space, dataset: Dataset) -> Space:
-    """Precision and memory format are measured for each family, on whatever trials train on.
+    """Settle precision and memory format for each family, measured on the device that trials train on.
 
-    Where trials have GPUs and this machine has none, each worker does what is usual on its own.
+    If trials have GPUs and this machine has none, it is left open, and each worker uses its own default.
     """
     if not _is_open(space, "precision") or is_missing(space.config):
         return space
@@ -202,7 +202,7 @@ def _is_open(space: Space, key: str) -> bool:
 
 
 def _to_time(space: Space, dataset: Dataset, places: int, say: Callable[[str], None]) -> Space:
-    """Where the time cannot pay for the full budget and a confirmation of it, the full budget is lowered."""
+    """Lower `search.max_epochs` if the time cannot pay for a confirmation at the full number."""
     config = space.config
     if config.search.time is None or (epoch_s := estimated_epoch_s(space, dataset)) is None:
         return space
@@ -227,10 +227,10 @@ def _check_costs_differ(space: Space, limits: Limits) -> None:
 
 
 def _at_the_edges(space: Space, limits: Limits, cost: str) -> set[Any]:
-    """What students there cost; of a latency, which is not measured here, the students themselves."""
+    """The distinct costs at the edges; for latency, which is not measured here, the distinct students."""
     found = set()
     for values in chain.from_iterable(edges_of(space, family) for family in space.families):
-        with suppress(ConfigError):  # of a user's own network, that cannot be built so
+        with suppress(ConfigError):  # a custom network cannot be built this way
             config = space.at(values)
             found.add(repr(Student.of(config.student)) if cost == LATENCY else getattr(limits.cost(config), cost))
     return found

@@ -1,4 +1,4 @@
-"""What a search will write, told before it begins: room on the disk is cheaper to ask for than to run out of."""
+"""How much disk space a search will need, checked before it begins rather than found out when the disk is full."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ from distill_tune.tuning.state.plan import ConfirmationPlan
 
 _NUMBER_BYTES = 4
 _CHECKPOINT_COPIES = 2 * 3
-"""Weights and an optimizer's two moments; a new checkpoint is whole before the one before it goes."""
+"""Weights and an optimizer's two moments, twice: a new checkpoint is complete before the previous one is deleted."""
 _PAUSED_COPIES = 3
 _MEMORY_COPIES = 2
-"""Copies of what a loss remembers of samples, which has no moments."""
+"""Copies of what a loss remembers per sample, which has no moments."""
 _TRIAL_BYTES, _EPOCH_BYTES = 8_000, 1_500
-"""What a trial, and each of its epochs, adds to study, ledger and TensorBoard; searches of digits, and one of 10,000
-trials, had 0.52 to 0.60 of it."""
+"""What a trial, and each of its epochs, adds to study, ledger and TensorBoard; searches on digits, and one of 10,000
+trials, used 0.52 to 0.60 of it."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes by what they are for; the prepared data are there already."""
+    """Bytes by purpose; the prepared data already exist."""
 
     cache: CacheSize
     features: int
-    """Those of a teacher that is trained here; what another has is known, said and asked room for when it is loaded."""
+    """Of a teacher that is trained here; those of any other are reported and checked when it is loaded."""
     teacher: int
-    """Its weights, where it is trained here."""
+    """The weights of a teacher that is trained here."""
     checkpoints: int
-    """Those of the trainings at work at a time, of the trials that pause, and the confirmation's students."""
+    """Of concurrent training runs and paused trials, and the confirmation's students."""
     records: int
     """Study, ledger, TensorBoard."""
 
     @classmethod
     def of(cls, space: Space, dataset: Dataset, limits: Limits, places: int) -> Footprint:
-        """What a search of `space` will need at most, trainings in all lanes of `places`, or all if there are fewer."""
+        """The most a search of `space` will need, with training runs in all lanes of `places`, or all if fewer."""
         search, plan = space.config.search, ConfirmationPlan.of(space.config)
         runs, recorded = plan.num_runs, plan.searches * search.trials + plan.num_runs
         at_a_time = min(places * _lanes(space), max(search.trials, runs))
-        parts = 1 + (space.config.data.folds or 0)  # with folds there is all of it for each, and for all together
+        parts = 1 + (space.config.data.folds or 0)  # with folds, one of everything per fold and one for the whole
         student = _NUMBER_BYTES * _largest_student(space, limits) * parts
         memory = _memory_bytes(space, dataset) * parts
         at_work = (student * _CHECKPOINT_COPIES + memory * _MEMORY_COPIES) * at_a_time
@@ -74,11 +74,11 @@ class Footprint:
 
     @property
     def num_bytes(self) -> int:
-        """All of it."""
+        """The total."""
         return self.cache.num_bytes + self.features + self.teacher + self.checkpoints + self.records
 
     def check(self, storage: Path) -> None:
-        """Refuse a disk that it does not fit on.
+        """Refuse a disk without enough room.
 
         Raises:
             ConfigError: there is less room.
@@ -89,7 +89,7 @@ class Footprint:
         )
 
     def lines(self, storage: Path) -> list[str]:
-        """The cache, and the whole beside what the disk has."""
+        """The lines of the plan: the cache, and the total against the free space."""
         whole = (
             f"up to {in_bytes(self.num_bytes)} ({self._parts}) below {storage}, {in_bytes(free_bytes(storage))} free"
         )
@@ -108,7 +108,7 @@ class Footprint:
 
 
 def _feature_bytes(space: Space, variants: list[Config], dataset: Dataset) -> int:
-    """What losses on features have cached, of a teacher whose layers are known before it is trained.
+    """Bytes cached for losses on features, of a teacher whose layers are known before it is trained.
 
     Raises:
         ConfigError: a student and that teacher have no layers that can be compared.
@@ -122,7 +122,7 @@ def _feature_bytes(space: Space, variants: list[Config], dataset: Dataset) -> in
 
 
 def _memory_bytes(space: Space, dataset: Dataset) -> int:
-    """What the losses of a training remember of samples at most."""
+    """The most bytes that the losses of a training run remember about samples."""
     samples, most = num_visible(dataset), dict[str, int]()
     for name, loss in feature_losses(space):
         most[name] = max(most.get(name, 0), loss.memory_bytes(samples))
@@ -130,22 +130,22 @@ def _memory_bytes(space: Space, dataset: Dataset) -> int:
 
 
 def _lanes(space: Space) -> int:
-    """Of each place; where they are still to be settled one, as only small students will have more."""
+    """Lanes per place; one if still to be settled, since only small students get more."""
     lanes = space.config.resources.lanes
     return 1 if lanes == "auto" else lanes
 
 
 def _most_paused(space: Space) -> int:
-    """Trials that keep a checkpoint while they pause; where time or epochs end the search, nobody knows how many."""
+    """How many trials may keep a checkpoint while paused; 0 if time or epochs end the search, as then it is unknown."""
     search = space.config.search
     judge = Scheduler.judge_of(search)
     return search.trials if judge.pauses and judge.rungs and search.time is None and search.epochs is None else 0
 
 
 def _largest_student(space: Space, limits: Limits) -> int:
-    """Parameters of the largest student, within the limit.
+    """Parameters of the largest student within the limit.
 
-    It is looked for from the last corners on, each range in its turn: a choice may have its largest value anywhere.
+    The search starts at the last corners and goes range by range, since any value of a choice may be the largest.
     """
     found = [0]
     for family in space.families:
@@ -159,14 +159,14 @@ def _largest_student(space: Space, limits: Limits) -> int:
 
 
 def _parameters_at(space: Space, limits: Limits, values: Values) -> int:
-    """Of a student; one that cannot be built has none."""
+    """Parameters of a student; 0 if it cannot be built."""
     with suppress(ConfigError):
         return limits.cost(space.at(values)).parameters
     return 0
 
 
 def _teacher_parameters(space: Space, dataset: Dataset) -> int:
-    """Parameters of the teachers that are trained here; others stay where they are."""
+    """Parameters of the teachers that are trained here; others are not copied."""
     return sum(_parameters(name, teacher, dataset) for name, teacher in teachers_to_prepare(space).items())
 
 

@@ -1,8 +1,8 @@
-"""How many lanes a place has: settled once for a search, by a short training of students of its own space.
+"""How many lanes a place has: settled once per search, by briefly training students drawn from its space.
 
 Whether lanes pay depends on the students (small MLPs gain most, convolutions cannot be fused), on the processor, and on
-how many of a space's students can be fused with each other. So some are drawn from the space and trained, alone and in
-lanes, in turns.
+how many of a space's students can be fused with each other. So some are drawn from the space and trained alone and in
+lanes, alternately.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from distill_tune.tuning.planning.fitting import Fitted
 
 _CHOICES = (4, 8, 16, 32)
 _TRIALS_A_LANE = 4
-"""So many trials a lane at least: the sampler learns nothing from trials that are all at work at a time."""
+"""Minimum trials per lane: the sampler learns nothing from trials that all run at once."""
 _DRAWS = 50
-"""For each student that is within the limits."""
+"""Draws per student that must be found within the limits."""
 _LOOKED_AT = 16
-"""Students that are drawn to see whether any could be fused, where the number of lanes is given."""
+"""How many students are drawn to see whether any can be fused, if the number of lanes is given."""
 _STEPS = 24
 _TURNS = 3
 _WORTH_IT = 1.3
-"""So much faster students must be in lanes; and more lanes must be by `_WORTH_MORE` than fewer."""
+"""The speed-up at which lanes are used at all; more lanes must beat fewer by `_WORTH_MORE`."""
 _WORTH_MORE = 1.1
 _PATIENCE_S = 5.0
-"""No larger number is tried after it."""
+"""Seconds after which no larger number of lanes is tried."""
 
 
 def with_lanes(fitted: Fitted, prepared: Prepared, places: int, say: Callable[[str], None]) -> Fitted:
@@ -67,9 +67,9 @@ def _counts(trials: int, places: int) -> list[int]:
 
 
 def _longer(fitted: Fitted) -> Fitted:
-    """With epochs enough for each turn to have a middle one, since the last epoch of a training measures more.
+    """The space with at least one more epoch than turns: the last epoch measures more, and must not be timed.
 
-    The teacher's views, whose number follows that of the epochs, are still those that were prepared.
+    The number of the teacher's views, which follows that of the epochs, stays as prepared.
     """
     config = fitted.space.config
     space = fitted.space.with_fixed("teacher", "views", views_of_augmentation(config))
@@ -77,7 +77,7 @@ def _longer(fitted: Fitted) -> Fitted:
 
 
 def _why_in_vain(fitted: Fitted, prepared: Prepared) -> str:
-    """Why no students of a space can be fused, with what to do about it; nothing where some can, or may."""
+    """Why no students of a space can be fused, and what to do about it; empty if some can, or may."""
     config, in_turns = fitted.space.config, "cannot be fused and train in turns; set"
     if ("optim", "precision") not in fitted.space.ranges and _is_bfloat16(config):
         return f"students in bfloat16 {in_turns} optim.precision = 'float32'"
@@ -90,7 +90,7 @@ def _why_in_vain(fitted: Fitted, prepared: Prepared) -> str:
 
 
 def _is_bfloat16(config: Config) -> bool:
-    """Whether students are trained in it; so is what has been left to GPUs that other machines have."""
+    """Whether students train in bfloat16, as they do if "auto" is left to GPUs of other machines."""
     return config.optim.precision == "bfloat16" or (config.optim.precision == "auto" and is_missing(config))
 
 
@@ -113,7 +113,7 @@ def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Ca
 
 
 def _worth_having(measured: Iterable[tuple[int, float]]) -> tuple[int, float]:
-    """The number of lanes to have, and how many times as fast students are in them; 1 where none pay."""
+    """The number of lanes to use, and how many times as fast students train in them; one lane if none pay."""
     lanes, speed = 1, _WORTH_IT / _WORTH_MORE
     for count, found in measured:
         if found >= speed * _WORTH_MORE:
@@ -122,7 +122,7 @@ def _worth_having(measured: Iterable[tuple[int, float]]) -> tuple[int, float]:
 
 
 def _students(fitted: Fitted, count: int) -> list[Config]:
-    """At random, as the search will propose them before it has learned."""
+    """Up to `count` random students, as the search will propose them before it has learned."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -132,7 +132,7 @@ def _students(fitted: Fitted, count: int) -> list[Config]:
 
 
 def _usable(values: Values, fitted: Fitted) -> Config | None:
-    """The run with these values; None where they break a rule or a limit, or a user's own network cannot be built."""
+    """The run with these values; None if they break a rule or a limit, or a custom network cannot be built."""
     with suppress(ConfigError):
         config = fitted.space.at(values)
         if fitted.limits.excess(config).share <= 0:
@@ -141,7 +141,7 @@ def _usable(values: Values, fitted: Fitted) -> Config | None:
 
 
 def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
-    """How many times as fast as alone students train in lanes; 0 where no two of them can be fused."""
+    """How many times as fast students train in lanes as alone; 0 if no two of them can be fused."""
     if sum(_may_fuse(config, prepared) for config in configs) < 2:
         return 0.0
     alone, together = [Lanes(device) for _ in configs], Lanes(device)
@@ -167,13 +167,13 @@ def _may_fuse(config: Config, prepared: Prepared) -> bool:
 
 
 def _less(materials: Materials, config: Config, samples: int) -> Materials:
-    """The same materials with fewer samples, mixed with each other alone, and as many fewer for validation.
+    """The same materials with fewer samples, mixed only with each other, and proportionally fewer for validation.
 
-    Labels that are missing are made up: what is timed needs some, and takes as long with any.
+    Missing labels are made up: training needs some, and any take as long.
     """
     share = min(1.0, samples / len(materials.labels))
     count = max(1, round(share * len(materials.validation_labels)))
-    teacher = copy(materials.teacher)  # the process's own is shared
+    teacher = copy(materials.teacher)  # the original is shared in the process
     if teacher is not None:
         teacher.validation = teacher.validation[:count]
     inputs = materials.train_inputs[:samples]
@@ -190,7 +190,7 @@ def _less(materials: Materials, config: Config, samples: int) -> Materials:
 
 
 def _timed(work: Callable[[], Any], is_alone: bool) -> float:
-    """Seconds; of one thread, those of the process: other programs on the machine disturb them less."""
+    """Seconds of the work; process time if it uses one thread, since other programs disturb that less."""
     clock = time.process_time if is_alone else time.perf_counter
     began_s = clock()
     work()

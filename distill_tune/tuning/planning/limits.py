@@ -1,7 +1,7 @@
 """The limits on a student, checked before it is trained: parameters, multiply-adds and latency.
 
-A student's cost depends on its architecture alone, so it is counted once an architecture, of a network that is made for
-a moment (`students/_cost.py`).
+A student's cost depends only on its architecture, so it is counted once per architecture, on a temporary network
+(`students/_cost.py`).
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from distill_tune.students import Cost, Student, count_cost, student_on
 from distill_tune.tuning.state.records import TrialRecord
 
 _FURTHER_TIMES = 2
-"""So often a student is timed again that was too slow the first time."""
+"""How often a student that was too slow at first is timed again."""
 
 
 class Excess(NamedTuple):
-    """By how much a student breaks a limit."""
+    """By how much a student exceeds a limit."""
 
     share: float
-    """Share of the limit; 0 where all are kept."""
+    """The excess as a share of the limit; 0 if all are met."""
     limit: str
     """The limit's key."""
     why: str
-    """In words."""
+    """The excess in words."""
 
 
 NO_EXCESS = Excess(0.0, "", "")
 
 
 class Limits:
-    """What a student costs on this data, and by how much that is over the limits."""
+    """The cost of students on this data, and by how much it exceeds the limits."""
 
     def __init__(self, config: LimitsConfig, dataset: Dataset):
         self._config, self._dataset = config, dataset
@@ -55,20 +55,20 @@ class Limits:
         return self._count(_Key(config))
 
     def latency_ms(self, config: Config) -> float:
-        """Median time of one sample on one thread of this machine."""
+        """Median latency of one sample on one thread of this machine."""
         key = _Key(config)
         if key not in self._times_ms:
             self._times_ms[key] = self._least_latency_ms(key)
         return self._times_ms[key]
 
     def know_latencies(self, space: Space, records: Iterable[TrialRecord]) -> None:
-        """What earlier sessions have measured, so that all trials of one architecture go on to have one latency."""
+        """Take over what earlier sessions have measured, so that all trials of an architecture share one latency."""
         for record in records:
             if record.latency_ms is not None:
                 self._times_ms[_Key(space.at(record.values))] = record.latency_ms
 
     def excess(self, config: Config) -> Excess:
-        """What the student breaks most. A student that is too large is not timed."""
+        """The limit that the student exceeds most; a student that is too large is not timed."""
         cost = self.cost(config)
         counted = _worst(
             ("max_parameters", cost.parameters, self._config.max_parameters),
@@ -82,7 +82,7 @@ class Limits:
         return count_cost(key.family, self._dataset.input_shape, len(self._dataset.classes))
 
     def _least_latency_ms(self, key: _Key) -> float:
-        """One who seems to be over the limit is timed more often: the machine may be busy, with trials at that."""
+        """The least of several timings if the first is over the limit: the machine may be busy, if only with trials."""
         limit, found = self._config.max_latency_ms, self._measure_latency_ms(key)
         for _ in range(_FURTHER_TIMES):
             if limit is None or found <= limit:
@@ -97,7 +97,7 @@ class Limits:
 
 
 class _Key:
-    """A configured student as a dictionary key: equal where its family and options are."""
+    """A configured student as a dictionary key: equal if family and options are."""
 
     def __init__(self, config: Config):
         self.family = Student.of(config.student)
@@ -111,7 +111,7 @@ class _Key:
 
 
 def _shown(number: float) -> str:
-    """Whole numbers to their last digit: of two that are close each would be rounded to the other."""
+    """A number for display; integers in full, since rounding could make two close ones look equal."""
     return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
 
 

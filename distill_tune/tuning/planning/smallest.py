@@ -12,17 +12,17 @@ from distill_tune.tuning.planning.limits import Limits
 
 
 def smallest_student(space: Space, limits: Limits) -> Values:
-    """The smallest student of a space by its sampled values; refuses limits that it cannot meet.
+    """The sampled values of the smallest student of a space; limits that it cannot meet are refused.
 
-    It is looked for among the corners of the student's ranges: each range at either end (or at each of its choices)
-    with all others at the end that made the student smallest so far.
+    It is searched for among the corners of the student's ranges: each range in turn at either end (or at each of its
+    choices), with all others at the value that made the student smallest so far.
 
     Raises:
         ConfigError: even the smallest student found is over a limit, or one of a family cannot be built.
     """
     found = [_smallest(space, limits, family) for family in space.families]
     for values in found:
-        limits.excess(space.at(values))  # refuses a family of which not even this one can be built
+        limits.excess(space.at(values))  # raises if not even this student of a family can be built
     smallest = min(found, key=lambda values: _burden(limits, space, values))
     config = space.at(smallest)
     excess = limits.excess(config)
@@ -38,9 +38,9 @@ def smallest_student(space: Space, limits: Limits) -> Values:
 
 
 def _burden(limits: Limits, space: Space, values: Values) -> tuple[bool, float, int]:
-    """By what students are compared: what breaks latency alone keeps the counts, so it comes first; then by size.
+    """Sort key of students: first those that exceed no count, latency aside; then by excess; then by parameters.
 
-    Worst is one that cannot be configured or built, as a user's own may be at some corner.
+    A student that cannot be configured or built, as a custom one at some corner, is worst.
     """
     try:
         config = space.at(values)

@@ -1,7 +1,7 @@
-"""How long it takes to make the teachers ready before a search: their training, if it is here, and their labelling.
+"""Estimate how long it takes to prepare the teachers before a search: training, if done here, and labelling.
 
-Timed on a batch, in float32, on all threads or on one, whichever labels faster. A search itself measures whether
-bfloat16 trains faster, so the training may well take less.
+A batch is timed in float32, on all threads or one, whichever labels faster. The search itself measures whether
+bfloat16 trains faster, so training may well take less.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ _LEAST_STEPS = 3
 
 
 class TeacherTime(NamedTuple):
-    """What is still to be done, over all teachers; of what the cache has, nothing."""
+    """What is still to be done for all teachers, beyond what the cache has."""
 
     training_s: float
     labelled: int
-    """Samples that are labelled; each view of one is one."""
+    """Samples to label; each view of a sample counts."""
     labelling_s: float
 
 
 def estimated_teacher_time(
     space: Space, dataset: Dataset, teachers: Mapping[str, LoadedTeacher | Recipe], cache: Path
 ) -> TeacherTime | None:
-    """Time a batch of each; None where they would run on a GPU that this machine has not.
+    """Estimate from a timed batch of each teacher; None if they would run on a GPU that this machine lacks.
 
     Args:
         space: what would be searched.
         dataset: its data.
-        teachers: what `try_to_load` has found.
-        cache: where a search would find what an earlier one has made ready.
+        teachers: the result of `try_to_load`.
+        cache: where a search would find what an earlier one has prepared.
     """
     if is_missing(space.config):
         return None
@@ -72,7 +72,7 @@ def _time_of(space: Space, dataset: Dataset, teacher: LoadedTeacher | Recipe, fo
             return TeacherTime(0.0, labelled if teacher.module is not None else 0, labelled * sample_s)
     config = own_config(teacher, space.config)
     network = student_on(Student.of(config.student), dataset)
-    is_kept = (folder / KEPT).is_file() or len(unlabelled) < len(variants)  # of a user's own source: has labelled some
+    is_kept = (folder / KEPT).is_file() or len(unlabelled) < len(variants)  # a custom source: has labelled some
     with on_device(device, network), threads_that_label_fastest(network, inputs) as sample_s:
         training_s = 0.0 if is_kept else _training_s(network, config, teacher["generations"], sample_s, dataset, device)
     return TeacherTime(training_s, labelled, labelled * sample_s)
@@ -86,4 +86,4 @@ def _training_s(
     inputs, labels = (torch.from_numpy(part[:size].copy()).to(device) for part in (train.inputs, train.labels))
     batch_s = step_s(network, inputs, labels, "float32", least_steps=_LEAST_STEPS)
     of_each_s = samples * batch_s / len(labels)
-    return of_each_s + generations * (of_each_s + samples * sample_s)  # the one before labels what the next one sees
+    return of_each_s + generations * (of_each_s + samples * sample_s)  # each generation labels the next one's data

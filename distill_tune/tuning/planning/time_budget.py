@@ -1,6 +1,6 @@
-"""Planning the time: how much of `--time` belongs to the search, and what confirmation the rest can pay for.
+"""Plan the time: how much of `--time` the search gets, and what confirmation the rest can pay for.
 
-With what a confirmation finds, its examination on test is paid for too.
+The examination on test of what a confirmation finds is paid for too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from distill_tune.config.searching import LEAST_SEEDS, SearchConfig
 from distill_tune.tuning.state.plan import ConfirmationPlan
 
 CONFIRMATION_SHARE = 1 / 3
-"""Share of `--time` that is kept back for the confirmation and the examination."""
+"""Share of `--time` reserved for the confirmation and the examination."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Times:
 
     total_s: float | None
     search_s: float | None
-    """For one search; where there are two, each has as much."""
+    """For one search; if there are two, each gets this much."""
 
     @classmethod
     def of(cls, search: SearchConfig, searches: int = 1, ended_with: str | None = None) -> Times:
-        """The whole, and each search's part of it; of the time that has ended the first one, where it had another."""
+        """The total and each search's part of it; `ended_with` is the time that ended the first search, if any."""
         if (time := ended_with or search.time) is None:
             return cls(None, None)
         total_s = parse_duration_s(time)
@@ -33,16 +33,16 @@ class Times:
 
 
 def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: int, examination_s: float = 0.0) -> int:
-    """The most epochs a training may have so that the least confirmation fits into its share of the time.
+    """The most epochs a training run may have so that the smallest confirmation fits into its share of the time.
 
-    Never more than `search.max_epochs`, and never so few that trials could not be compared at a rung.
+    Never more than `search.max_epochs`, and never too few to compare trials at a rung.
 
     Args:
-        config: of the search.
-        epoch_s: seconds of one epoch.
-        total_s: the whole time budget.
-        places: trainings at a time.
-        examination_s: seconds of the examination of one student.
+        config: the search's configuration.
+        epoch_s: seconds per epoch.
+        total_s: the whole time budget in seconds.
+        places: training runs at a time.
+        examination_s: seconds to examine one student.
     """
     least = ConfirmationPlan.of(config, 1, LEAST_SEEDS)
     left_s = total_s * CONFIRMATION_SHARE - least.seconds(0.0, examination_s, places)
@@ -51,7 +51,7 @@ def affordable_epochs(config: Config, epoch_s: float, total_s: float, places: in
 
 
 def least_epochs(config: Config) -> int:
-    """Of fewer epochs trials could not be compared at a rung."""
+    """The fewest epochs with which trials can be compared at a rung."""
     return min(config.search.max_epochs, config.search.min_epochs * config.search.reduction_factor)
 
 
@@ -66,15 +66,15 @@ def plan_confirmation(
     """The largest confirmation, up to what is configured, that fits into the time left.
 
     Candidates are given up first, down to one, and then seeds, down to two, since an interval needs seeds; that much is
-    planned even if it takes longer than is left.
+    planned even if it takes longer than the time left.
 
     Args:
-        config: its `[confirm]` is the most.
-        num_candidates: trials of the search that there are to confirm.
-        run_s: seconds of one full training.
+        config: its `[confirm]` is the upper bound.
+        num_candidates: trials of the search that could be confirmed.
+        run_s: seconds of one full training run.
         left_s: seconds left; None without a time budget.
-        places: trainings at a time.
-        examination_s: seconds of the examination of one student.
+        places: training runs at a time.
+        examination_s: seconds to examine one student.
     """
     most = ConfirmationPlan.of(config, min(config.confirm.top, num_candidates))
     if left_s is None:

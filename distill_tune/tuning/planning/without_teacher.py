@@ -1,9 +1,9 @@
 """The fair question: how good would the same search have been without a teacher?
 
-A tuned student against an untuned baseline shows what tuning is worth, not what the teacher is. So the space is
-searched once more, with as many trials and as much time, by losses that need no teacher: same students, optimizers and
-augmentations. What such comparisons find elsewhere: Musgrave, Belongie, Lim, "A Metric Learning Reality Check",
-ECCV 2020, https://arxiv.org/abs/2003.08505
+A tuned student against an untuned baseline shows what tuning is worth, not what the teacher is worth. So the space is
+searched once more, with as many trials and as much time, using losses that need no teacher, and the same students,
+optimizers and augmentations. What such comparisons find elsewhere: Musgrave, Belongie, Lim, "A Metric Learning Reality
+Check", ECCV 2020, https://arxiv.org/abs/2003.08505
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Ranges = dict[KeyPath, Range]
 
 
 def space_without_teacher(space: Space) -> Space:
-    """The same space with the losses that need no teacher, and without what else a student has from its teacher.
+    """The same space with the losses that need no teacher, and without anything else a student gets from its teacher.
 
-    Its own search is only that: it ends with its trials or its time, and has no other beside it.
+    Its search has no target, no patience and no baseline search of its own.
 
     Raises:
         ConfigError: the space has no teacher to begin with.
@@ -51,9 +51,9 @@ def space_without_teacher(space: Space) -> Space:
 
 
 def _replace_losses(space: Space, tables: dict[str, Any], ranges: Ranges) -> None:
-    """Every loss of ours without a teacher, and of the user's own those that the space names.
+    """Put in every built-in loss that needs no teacher, and such custom losses as the space names.
 
-    Labels alone come first: a search begins with the first name, and trains that to its end whatever the rungs say.
+    `labels` comes first: a search begins with the first name, and trains that to the end whatever the rungs say.
     """
     names = dict.fromkeys(["labels", *LOSSES.names, *space.kinds])
     kinds = tuple(kind for kind in names if not LOSSES.get(kind).uses_teacher)
@@ -71,7 +71,7 @@ def _replace_losses(space: Space, tables: dict[str, Any], ranges: Ranges) -> Non
 
 
 def _drop_inits(space: Space, tables: dict[str, Any], ranges: Ranges) -> None:
-    """Only the initialisations that need no teacher; PyTorch's own where there is no other."""
+    """Keep only the initialisations that need no teacher; PyTorch's default if none is left."""
     able = [name for name in space.inits if not INITIALISATIONS.get(name).needs_teacher] or ["default"]
     for name in set(space.inits) - set(able):
         tables["student"].pop(name, None)
@@ -83,6 +83,6 @@ def _drop_inits(space: Space, tables: dict[str, Any], ranges: Ranges) -> None:
 
 
 def _known(space: Space, values: Values) -> Values:
-    """What the space has of known good settings."""
+    """The known good values that are in the space."""
     ranges = named(space.ranges)
     return {name: value for name, value in values.items() if name in ranges and ranges[name].contains(value)}

@@ -1,1 +1,1 @@
-"""Optuna's study: what has been tried, and what is tried next."""
+"""The Optuna study: what has been tried, and what to try next."""

@@ -1,6 +1,6 @@
-"""The other searches that one begins from (`search.start_from`), looked at before anything is started.
+"""Check the other searches that one starts from (`search.start_from`), before anything is started.
 
-Without Optuna, whose loading a search leaves until Ray is on its way.
+Does not import Optuna, which a search loads only once Ray is starting.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _OF_THE_SPLIT = ("seed", "test", "validation", "folds")
 
 
 def check_others(search: SearchConfig) -> None:
-    """Refuse `start_from` folders that hold no search, or not whole what values are read anew from.
+    """Refuse `start_from` folders that hold no search, or whose files are damaged.
 
     Raises:
-        ConfigError: which one.
+        ConfigError: a folder is refused; says which.
     """
     places = [real_path(expanded(folder)) for folder in search.start_from]
     if twice := [f for number, f in enumerate(search.start_from) if places[number] in places[:number]]:
@@ -44,7 +44,7 @@ def check_others(search: SearchConfig) -> None:
 
 
 def still_there(folders: Sequence[str], say: Callable[[str], None]) -> list[str]:
-    """Those that still hold a search when it is to be learned from; the others are told of."""
+    """The folders that still hold a search when it is time to learn from it; warns of the others."""
     found = [folder for folder in folders if is_file(expanded(folder) / JOURNAL)]
     for gone in sorted({*folders} - {*found}):
         say(f"warning: search.start_from: {gone} is gone; the search begins without its trials")
@@ -52,9 +52,9 @@ def still_there(folders: Sequence[str], say: Callable[[str], None]) -> list[str]
 
 
 def split_otherwise(folders: Sequence[str], data: DataConfig) -> list[str]:
-    """A warning for each search of the same source that has dealt out its rows otherwise.
+    """A warning for each search on the same source that has split its rows differently.
 
-    Its trials were judged by rows that may be test here: settings that suit these are favoured.
+    Its trials were judged by rows that may be test rows here, which favours settings that suit these.
     """
     warnings, ours = [], (data.source, _place(data.path))
     for folder in folders:
@@ -73,7 +73,7 @@ def split_otherwise(folders: Sequence[str], data: DataConfig) -> list[str]:
 
 
 def _place(path: Any) -> Path | None:
-    """Where a `data.path` leads; a search.toml that somebody has spoilt may have something else there."""
+    """The path that a `data.path` leads to; None if it is no string, as in a broken search.toml."""
     return real_path(expanded(path)) if isinstance(path, str) else None
 
 
@@ -87,7 +87,7 @@ def _check_holds(folder: str, name: str) -> None:
 
 
 def _check_lines(journal: Path) -> None:
-    """Optuna passes over a last line that a kill has cut short, and over no other."""
+    """Refuse a damaged line; Optuna skips only a last one that a kill has cut short."""
     *whole, _ = journal.read_bytes().split(b"\n")
     for number, line in enumerate(whole, 1):
         if not is_object(line):
@@ -95,7 +95,7 @@ def _check_lines(journal: Path) -> None:
 
 
 def has_the_objective(folder: Path, objectives: Sequence[str]) -> bool:
-    """Whether a study's values are of this one objective, which its search.toml alone says."""
+    """Whether a study's values are of this one objective, which only its search.toml says."""
     search = _tables_of(folder).get("search")
     if not isinstance(search, dict):
         return False
@@ -104,7 +104,7 @@ def has_the_objective(folder: Path, objectives: Sequence[str]) -> bool:
 
 
 def _tables_of(folder: Path) -> dict[str, Any]:
-    """A search's configuration; empty where it is gone or damaged."""
+    """A search's configuration; empty if it is gone or damaged."""
     try:
         return tomllib.loads((folder / SEARCH_TOML).read_text(encoding="utf-8"))
     except (OSError, ValueError):

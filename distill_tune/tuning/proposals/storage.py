@@ -1,4 +1,4 @@
-"""Where the study is kept: Optuna's own journal, as one search alone writes it, and with trials that pause."""
+"""Storage of the study: Optuna's journal with a single writer, and with paused trials."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from distill_tune.tuning.state.appender import Appender
 
 
 class SearchJournal(BaseJournalBackend):
-    """Optuna's journal file, written by one search alone: no lock, and no fsync an entry.
+    """Optuna's journal file with a single writer: no lock, and no fsync per entry.
 
-    An entry is in the kernel's hands when a call returns, so it outlives a killed process; waiting for the disk some
-    fifteen times a trial costs more than a small trial's training.
+    An entry is in the kernel's hands when a call returns, so it survives a killed process; waiting for the disk some
+    fifteen times per trial costs more than training a small one.
     """
 
     def __init__(self, path: Path):
@@ -30,7 +30,7 @@ class SearchJournal(BaseJournalBackend):
 
     @property
     def num_bytes(self) -> int:
-        """How long it is.
+        """Length of the file.
 
         Raises:
             OSError: an entry could not be written.
@@ -43,35 +43,35 @@ class SearchJournal(BaseJournalBackend):
         return self._reader.read_logs(log_number_from)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add entries, in one write."""
+        """Append entries in one write."""
         data = b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs)
         with self._path.open("ab", buffering=0) as file:
             self._appender.append(file.fileno(), data)
 
 
 class SearchStorage(JournalStorage):
-    """Optuna's journal, in which trials that pause are shown as pruned ones that have no end yet."""
+    """Optuna's journal storage, which shows paused trials as pruned although they have not ended yet."""
 
     def __init__(self, path: Path):
         self.journal = SearchJournal(path)
         super().__init__(self.journal)
         self._paused: dict[int, FrozenTrial] = {}
-        """By number, as they are shown."""
+        """Paused trials by number, as they are shown."""
         self.has_queue = False
-        """Whether a trial with fixed values waits to be asked for: Optuna looks for one among all, at each proposal."""
+        """Whether a trial with fixed values is enqueued; Optuna scans all trials for one at each proposal."""
 
     def pause(self, trial: FrozenTrial) -> None:
-        """Show a running trial so, with what is known of it now, until `end`."""
+        """Show a running trial as pruned, with its values so far, until `end`."""
         shown = copy.copy(trial)
         shown.state = TrialState.PRUNED
         self._paused[trial.number] = shown
 
     def end(self, number: int) -> None:
-        """Show a trial as it is."""
+        """Show a trial as it is again."""
         self._paused.pop(number, None)
 
     def find_paused(self, study: optuna.Study) -> None:
-        """Find those of earlier sessions: who is said to be running, and has values."""
+        """Find the paused trials of earlier sessions: those recorded as running that have values."""
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if trial.intermediate_values or RUNGS in trial.user_attrs:
                 self.pause(trial)
@@ -79,7 +79,7 @@ class SearchStorage(JournalStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """As Optuna's."""
+        """As in Optuna, with paused trials shown as pruned."""
         if states == (TrialState.WAITING,) and not self.has_queue:
             return []
         if not self._paused or not (states is None or TrialState.RUNNING in states or TrialState.PRUNED in states):

@@ -1,15 +1,15 @@
 """The Optuna study: it proposes trials, and is told how each of them ended.
 
-A trial over a limit is told infeasible without being trained, with a constraint that no other trial has: what is
+A trial over a limit is told as infeasible without being trained, with a constraint that no other trial has: everything
 trained is within the limits, and a constraint that is always met would only cost the samplers that model it. A trial
-that was stopped at a rung is told PRUNED with the values it was seen at; one that failed is FAIL; one that will be
-taken up again stays RUNNING. One that pauses at a rung stays RUNNING too, with its values so far; samplers see it as
-PRUNED, since it is known and nobody is at work on it.
+stopped at a rung is told as PRUNED with its values there; a failed one is FAIL; one that will be resumed stays RUNNING.
+One that pauses at a rung stays RUNNING too, with its values so far; samplers see it as PRUNED, since its values are
+known and it is not running.
 
-Several objectives make it a study of several directions, whose `best_trials` are the search's front. There Optuna takes
-no values from a trial that has not come to its end, neither reported nor told: those of few epochs would stand beside
-those of many. So a stopped trial is PRUNED without values, and its values at the rungs are a user attribute, which the
-samplers that learn read (`samplers/_shown.py`, `samplers/_forgetful.py`).
+Several objectives make a study with several directions, whose `best_trials` are the search's front. There Optuna takes
+values only from completed trials, neither reported nor told ones from others: values after few epochs would be compared
+with those after many. So a stopped trial is PRUNED without values, and its values at the rungs are a user attribute,
+which the samplers that learn read (`samplers/_shown.py`, `samplers/_forgetful.py`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from distill_tune.tuning.samplers import EXHAUSTED, RUNGS, Sampler
 from distill_tune.tuning.state.records import Status, TrialRecord, sign_of
 
 _LEARNED = "distill_tune:learned"
-"""A user attribute of the study: so many of its trials, the first, are of other searches."""
+"""A user attribute of the study: how many of its first trials come from other searches."""
 _STATES = {
     Status.COMPLETED: TrialState.COMPLETE,
     Status.STOPPED: TrialState.PRUNED,
@@ -64,7 +64,7 @@ class Proposal:
         """The run that it describes.
 
         Raises:
-            ConfigError: its values break a rule together, each of which is allowed by itself.
+            ConfigError: its values, though each is allowed alone, break a rule together.
         """
         return self.space.at(self.values)
 
@@ -73,7 +73,7 @@ class Study:
     """One search's study, kept in a journal that opens with plain Optuna and optuna-dashboard."""
 
     def __init__(self, journal: Path, name: str, space: Space, keep_bytes: int = 0):
-        """Make a study called `name`, or take up its journal's only one; what that has beyond `keep_bytes` goes."""
+        """Create a study called `name` or, with `keep_bytes`, truncate the journal to these and load its only one."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
         self._objectives: list[str] = [*space.config.search.objectives]
@@ -84,7 +84,7 @@ class Study:
             journal.unlink(missing_ok=True)
         self._storage = storage = SearchStorage(journal)
         self._study = optuna.load_study(study_name=None, storage=storage) if keep_bytes else self._made(name, storage)
-        # Samplers that come to an end stop the loop of `Study.optimize`; there is none here, and a mark lasts longer.
+        # An exhausted sampler stops the loop of `Study.optimize`; there is none here, and an attribute persists.
         self._study.stop = partial(self._study.set_user_attr, EXHAUSTED, True)  # type: ignore[method-assign]
         self._asked: dict[int, optuna.Trial] = {}
         self._next = len(self._study.get_trials(deepcopy=False))
@@ -101,24 +101,24 @@ class Study:
 
     @property
     def tries_each_once(self) -> bool:
-        """Whether its sampler comes to an end by itself."""
+        """Whether its sampler tries each combination once and is then exhausted."""
         return self._sampler.tries_each_once
 
     @property
     def num_bytes(self) -> int:
-        """How long the journal is; raises OSError where that lacks an entry."""
+        """Length of the journal; raises OSError if an entry could not be written."""
         return self._storage.journal.num_bytes
 
     @property
     def num_learned(self) -> int:
-        """Trials of other searches that it was told of."""
+        """Number of trials learned from other searches."""
         return int(self._study.user_attrs.get(_LEARNED, 0))
 
     def ask(self, fixed: Values | None = None) -> Proposal:
-        """The next proposal, within the limits or not; `fixed` values are taken as they are.
+        """The next proposal, within the limits or not; `fixed` values are used as they are.
 
         Raises:
-            DistillTuneError: the sampler has come to its end.
+            DistillTuneError: the sampler is exhausted.
         """
         if EXHAUSTED in self._study.user_attrs:
             raise DistillTuneError(f"search.sampler: {self._sampler.ending}.")
@@ -136,14 +136,14 @@ class Study:
         return Proposal(trial.number, values, self._space)
 
     def _look_whether_any_is_left(self, trial: optuna.Trial) -> None:
-        """Optuna's looks when a trial ends; by then another place would have asked for one more."""
+        """Let the sampler check for exhaustion now: Optuna does so when a trial ends, after other places have asked."""
         known = self._storage.get_trial(trial._trial_id)
         self._study.sampler.after_trial(self._study, known, TrialState.PRUNED, None)
 
     def take_up(self, record: TrialRecord) -> Proposal:
-        """A trial that was proposed earlier, has not ended, and is not at work."""
+        """Resume a trial that was proposed earlier, has not ended, and is not running."""
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, record.number)
-        sampler, self._study.sampler = self._study.sampler, RandomSampler()  # a trial begins with a look at all others
+        sampler, self._study.sampler = self._study.sampler, RandomSampler()  # creating a Trial lets it scan all others
         self._asked[record.number] = optuna.trial.Trial(self._study, trial_id)
         self._study.sampler = sampler
         return Proposal(record.number, record.values, self._space)
@@ -156,7 +156,7 @@ class Study:
             self._next += len(trials)
 
     def note(self, record: TrialRecord) -> None:
-        """A trial pauses: its values at the rungs become known."""
+        """Record a paused trial's values at the rungs."""
         trial = self._asked.pop(record.number, None)
         if trial is None:
             return
@@ -167,7 +167,7 @@ class Study:
             self._study.sampler.after_trial(self._study, known, TrialState.PRUNED, None)
 
     def tell(self, record: TrialRecord, status: Status, excess: float = 0.0) -> None:
-        """How a trial ended; `excess` is by what share an infeasible student breaks the limits."""
+        """Record how a trial ended; `excess` is the share by which an infeasible student exceeds the limits."""
         trial = self._asked.pop(record.number, None)
         if trial is None:
             return
@@ -197,7 +197,7 @@ def is_exhausted(journal: Path) -> bool:
 
 
 def told_of(record: TrialRecord, objectives: Sequence[str], state: TrialState) -> dict[str, Any]:
-    """What a study of these objectives is told of a trial, as arguments of `optuna.create_trial`."""
+    """What a study of these objectives is told about a trial, as arguments of `optuna.create_trial`."""
     if len(objectives) == 1:
         value = record.value_of(objectives[0], record.last)
         return {"values": [value], "intermediate_values": record.rung_values(objectives[0])}
@@ -211,7 +211,7 @@ def told_of(record: TrialRecord, objectives: Sequence[str], state: TrialState) -
 
 @contextmanager
 def _calm() -> Iterator[None]:
-    """Without what Optuna says of new features, of samplers without constraints, and of what it is told twice."""
+    """Silence Optuna's warnings on experimental features, on samplers without constraints and on repeated reports."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         warnings.filterwarnings("ignore", "Constraints have been set")

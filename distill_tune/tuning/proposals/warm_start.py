@@ -1,8 +1,8 @@
-"""Warm start: the trials of other searches, as far as their spaces agree with this one.
+"""Warm start: learn from the trials of other searches, as far as their spaces agree with this one.
 
-They should come from the same data and teacher; a search whose space differs in what it fixes is still a hint for the
-sampler, and no more. A study of the same one objective is believed as it is; where the other search had another one, or
-either has several, the values are read anew from the other's logbook, which has every metric and size.
+They should come from the same data and teacher; trials of a space with other fixed values are only a hint for the
+sampler. A study of the same single objective is used as it is; if the other search had another one, or either has
+several, the values are read from the other's logbook, which has every metric and size.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from distill_tune.tuning.state.logbook import JOURNAL
 
 
 def known_of_others(space: Space, say: Callable[[str], None]) -> list[FrozenTrial]:
-    """The trials of `search.start_from` that could be of this space; says how many of theirs these are."""
+    """The trials of `search.start_from` that fit this space; says how many of all trials these are."""
     others = still_there(space.config.search.start_from, say)
     for warning in split_otherwise(others, space.config.data):
         say(warning)
@@ -48,10 +48,9 @@ def known_of_others(space: Space, say: Callable[[str], None]) -> list[FrozenTria
 
 
 def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial | None]:
-    """The trials with results for all objectives, in the folders' order; None for one that this space could not have.
+    """The trials with results for all objectives, in the folders' order; None for one that does not fit this space.
 
-    There are none for a sampler that does not learn from them: one that tries each combination once would leave theirs
-    out.
+    Empty for a sampler that does not learn from others: one that tries each combination once would skip theirs.
     """
     objectives = space.config.search.objectives
     if not Sampler.of(space.config.search).learns_from_others:
@@ -60,14 +59,14 @@ def trials_of_others(folders: Iterable[str], space: Space) -> list[FrozenTrial |
 
 
 def _trials(folder: Path, objectives: Sequence[str]) -> Iterator[tuple[FrozenTrial, dict[str, Any]]]:
-    """Each trial, and what a study of these objectives is told of it."""
+    """Each trial, and what a study of these objectives is told about it."""
     storage, as_told = SearchStorage(folder / JOURNAL), has_the_objective(folder, objectives)
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
         storage.find_paused(study)
         trials = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
         if as_told:
-            known = (t for t in trials if t.value is not None or t.intermediate_values)  # the others were infeasible
+            known = (t for t in trials if t.value is not None or t.intermediate_values)  # others were infeasible
             yield from ((t, {"value": t.value, "intermediate_values": t.intermediate_values}) for t in known)
         else:
             yield from _read_anew(trials, folder, objectives)
@@ -76,7 +75,7 @@ def _trials(folder: Path, objectives: Sequence[str]) -> Iterator[tuple[FrozenTri
 def _read_anew(
     trials: list[FrozenTrial], folder: Path, objectives: Sequence[str]
 ) -> Iterator[tuple[FrozenTrial, dict[str, Any]]]:
-    """A trial that its search has from elsewhere is not in its logbook, and is left out."""
+    """The trials with values from the logbook; those that the search itself had from others are not in there."""
     known = {record.number: record for record in History.of(folder).records.values() if record.reports}
     for trial in trials:
         record = known.get(trial.number)
@@ -85,10 +84,10 @@ def _read_anew(
 
 
 def _as_ours(trial: FrozenTrial, told: dict[str, Any], space: Space) -> FrozenTrial | None:
-    """The trial as this space would have sampled it; None where it could not."""
+    """The trial as this space would have sampled it; None if it could not."""
     fixed = optuna.trial.FixedTrial(trial.params)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of values outside of a range, which are looked at below
+        warnings.simplefilter("ignore")  # on values outside a range, which are checked below
         try:
             space.as_optuna(space.suggest(fixed))
         except (ValueError, ConfigError):  # a value is missing, or out of range

@@ -1,1 +1,1 @@
-"""Ray Tune: the search's decisions put behind its searcher and scheduler."""
+"""Ray Tune, with the conductor behind its searcher and scheduler."""

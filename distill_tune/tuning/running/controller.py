@@ -1,18 +1,18 @@
 """Ray Tune's loop over trials, without what makes it slow and large when there are many.
 
 `tune.Tuner` wraps a `TuneController` in a state on disk, a table of results and a progress reporter. A search uses none
-of them: its logbook, study and ledger are the truth, and `Tuner.restore` is not how it is taken up again. So the
-controller is run directly, and is mended where it suits a search of ten thousand short trials badly (Ray 2.60):
+of them: its logbook, study and ledger are authoritative, and it is not resumed with `Tuner.restore`. So the controller
+is run directly, and fixed where it is ill-suited to a search of ten thousand short trials (Ray 2.60):
 
-- It keeps every trial for ever, some 20 KB each, and a folder for each. Here a trial is forgotten when it has ended,
+- It keeps every trial forever, some 20 KB each, and a folder per trial. Here a trial is forgotten when it has ended,
   and all share one folder, in which nothing is written.
-- It writes all trials to disk at its first step, at its end and now and then, and what a trial died of; with a full
-  disk that is a traceback.
-- It fails a trial whose actor dies while it is being handed over from another trial, however many retries there are.
-  Here such a death is handled once, and the first one is no failure of the trial, which has not run.
-- It keeps an actor warm for a trial to come, also where none will come before another has its workers' places.
-- Its schedulers look through all trials at each step (`ConductedScheduler.choose_trial_to_run` does not).
-- It has every process of the search load Ray Tune; ours has actors that need not (`place_actors.py`).
+- It writes all trials to disk at its first step, at its end and from time to time, and the error that a trial died of;
+  on a full disk that is a traceback.
+- It fails a trial whose actor dies while being passed on from another trial, however many retries there are. Here such
+  a death is handled once, and the first one is no failure of the trial, which has not run.
+- It keeps an actor warm for the next trial even if none can come before another trial has its workers' places.
+- Its schedulers scan all trials at each step (`ConductedScheduler.choose_trial_to_run` does not).
+- It makes every process of the search load Ray Tune; our actors need not (`place_actors.py`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def run_trials(
     folder: Path,
     max_failures: int,
 ) -> None:
-    """Run what the searcher proposes until it is finished; `folder` is Tune's own, of no use afterwards."""
+    """Run what the searcher proposes until it is finished; `folder` is Tune's scratch folder, useless afterwards."""
     experiment = Experiment(
         _FOLDER,
         tune.with_resources(StandIn, resources),
@@ -67,7 +67,7 @@ def run_trials(
         reuse_actors=True,
     )
     controller._actor_manager = actors
-    controller._buffer_length = 1  # whatever TUNE_RESULT_BUFFER_LENGTH says: each result is decided on
+    controller._buffer_length = 1  # despite TUNE_RESULT_BUFFER_LENGTH: each result needs a decision
     try:
         while not controller.is_finished():
             controller.step()
@@ -75,11 +75,11 @@ def run_trials(
     except Exception:
         controller.cleanup()
         raise
-    controller.cleanup()  # a second Ctrl-C waits for nobody
+    controller.cleanup()  # not in a `finally`: a second Ctrl-C must not wait
 
 
 def _count_failure(trial: Any, error: Exception | None = None) -> None:
-    """As `Trial.handle_error` counts it, without the two files that it writes beside."""
+    """Count a failure like `Trial.handle_error`, without the two files that it writes as well."""
     if isinstance(error, RayActorError):
         trial._handle_ray_actor_error(error)
     elif isinstance(error, RayTaskError):
@@ -96,25 +96,25 @@ class Controller(TuneController):
         super().__init__(scheduler=scheduler, **parts)
         self._conducted = scheduler
         self._forgiven = set[TuneTrial]()
-        """Those that were being handed an actor when it died; a second such death may be the trial's own doing."""
+        """Trials whose actor died while being passed on to them; a second such death may be the trial's own fault."""
 
     def checkpoint(self, force: bool = False, wait: bool = False) -> None:
-        """Nothing: the search has its own state."""
+        """Do nothing: the search has its own state."""
 
     def _mark_trial_to_checkpoint(self, trial: TuneTrial) -> None:
-        """Nothing; see `checkpoint`."""
+        """Do nothing; see `checkpoint`."""
 
     def add_trial(self, trial: Any) -> None:
-        """Take up a trial, in the folder of all."""
+        """Add a trial, in the shared folder."""
         trial.relative_logdir = trial.storage.trial_dir_name = _FOLDER
         trial.handle_error = partial(_count_failure, trial)
         super().add_trial(trial)
 
     def _maybe_add_actors(self) -> None:
-        """Hand out actors; those that nobody wants end if their workers have the places that others wait for.
+        """Assign actors; idle ones end if their workers hold the places that others wait for.
 
-        A trial of several workers has its actor at once, and waits in it. On a cluster that has lost a node it may
-        have to wait for a group that is kept warm, for a trial that is proposed only when it has told something.
+        A trial with several workers has its actor at once and waits in it. On a cluster that has lost a node it might
+        wait for a group kept warm for the next trial, which is proposed only once the waiting one has reported.
         """
         super()._maybe_add_actors()
         is_idle = self._actor_cache.num_cached_objects and not self._pending_trials
@@ -122,7 +122,7 @@ class Controller(TuneController):
             self._cleanup_cached_actors(force_all=True)
 
     def _actor_failed(self, tracked_actor: Any, exception: Exception) -> None:
-        """An actor has died; the first death of one that a trial was to take over counts as none of the trial's."""
+        """Handle an actor's death; the first one while being passed on to a trial is no failure of that trial."""
         trial = self._actor_to_trial[tracked_actor]
         failures = trial.run_metadata.num_failures
         is_forgiven = trial in self._resetting_trials and trial not in self._forgiven
@@ -131,17 +131,17 @@ class Controller(TuneController):
             trial.run_metadata.num_failures -= 1
         super()._actor_failed(tracked_actor, exception)
         if is_forgiven:
-            trial.run_metadata.num_failures = failures  # also where Tune does not count a death, as of a spot node
+            trial.run_metadata.num_failures = failures  # even if Tune did not count the death, as of a spot node
 
     def _trial_task_failure(self, trial: Any, exception: Exception) -> None:
-        """Handle a failure, but not twice the death of an actor that a waiting trial was to take over."""
+        """Handle a failure, but not a second time the death of an actor being passed on to a waiting trial."""
         self._resetting_trials.discard(trial)
         if trial in self._pending_trials and isinstance(exception, RayActorError):
-            return  # `_actor_failed` has it tried again, or soon will
+            return  # `_actor_failed` has retried it, or soon will
         super()._trial_task_failure(trial, exception)
 
     def on_step_end(self) -> None:
-        """Forget what has ended."""
+        """Forget trials that have ended."""
         super().on_step_end()  # type: ignore[no-untyped-call]
         for ended in (self._stopped_trials, self._failed_trials):
             for trial in [trial for trial in ended if trial not in self._trial_to_actor]:

@@ -1,4 +1,4 @@
-"""The conductor behind Tune's searcher and scheduler where places have lanes: Tune's trial is a place, ours a lane."""
+"""The conductor behind Tune's searcher and scheduler if places have lanes: Tune's trial is a place, ours a lane."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from distill_tune.tuning.workers.trial import DIED
 
 
 class Hands:
-    """What each place has in hand: filled from the conductor, and emptied by what it decides."""
+    """The trials that each place has in hand, proposed and ended by the conductor."""
 
     def __init__(self, conductor: Conductor, lanes: int, give: Callable[[int, Hand], None]):
-        """`give` lays a hand on the desk, and returns when it lies there."""
+        """`give` puts a hand on the desk, and returns once it is there."""
         self._conductor, self._lanes, self._give = conductor, lanes, give
         self._hands: defaultdict[int, Hand] = defaultdict(dict)
 
     def fill(self, place: int) -> bool:
-        """Propose trials for the place's free lanes; whether it has anything in hand."""
+        """Propose trials for the place's free lanes; returns whether it has anything in hand."""
         hand = self._hands[place]
         while len(hand) < self._lanes and not self._conductor.is_over:
             proposal = self._conductor.propose()
@@ -39,7 +39,7 @@ class Hands:
         return bool(hand)
 
     def told(self, place: int, lanes: Sequence[News]) -> bool:
-        """Hear of a place's lanes, end those that end and fill their places; whether there is anything left to do."""
+        """Process news of a place's lanes, end and refill lanes; returns whether there is anything left to do."""
         hand = self._hands[place]
         for trial, reports, failure in lanes:
             if trial in hand and not self._goes_on(trial, reports, failure):
@@ -55,7 +55,7 @@ class Hands:
         return passed and failure is None and record.epochs < self._conductor.judge.max_epochs
 
     def end(self, place: int, failure: str | None) -> None:
-        """The place is given up, or the search is over: whatever is still in hand ends."""
+        """End all trials in hand, as the place is given up or the search is over."""
         hand = self._hands[place]
         for trial in list(hand):
             del hand[trial]
@@ -63,7 +63,7 @@ class Hands:
 
 
 class LaneSearcher(ConductedSearcher):
-    """Tune asks for places here."""
+    """The searcher that Tune asks for places."""
 
     def __init__(self, conductor: Conductor, hands: Hands, kept: Kept):
         super().__init__(conductor, kept)
@@ -71,7 +71,7 @@ class LaneSearcher(ConductedSearcher):
         self._places: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """A place with its lanes filled; None while there is nothing for it, FINISHED when the search is over."""
+        """A place with filled lanes; None while there is nothing for it, FINISHED when the search is over."""
         self._kept.raise_it()
         if self._conductor.is_over:
             return Searcher.FINISHED
@@ -82,20 +82,20 @@ class LaneSearcher(ConductedSearcher):
         return {"place": place}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A place is at its end; where its process died too often, its lanes have failed."""
+        """Handle the end of a place; if its process died too often, its lanes have failed."""
         place = self._places.get(trial_id)
         if place is not None and error:
             self._kept.decided(lambda: self._hands.end(place, DIED))
 
 
 class LaneScheduler(ConductedScheduler):
-    """Tune asks here, after each step of a place, whether it goes on."""
+    """The scheduler that Tune asks, after each step of a place, whether it goes on."""
 
     def __init__(self, conductor: Conductor, hands: Hands, kept: Kept):
         super().__init__(conductor, kept)
         self._hands = hands
 
     def _goes_on(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
-        """Ask the conductor about each lane; a place that gets on may lose its process again."""
+        """Ask the conductor about each lane; a place that makes progress has its failure count reset."""
         trial.run_metadata.num_failures = 0
         return self._hands.told(trial.config["place"], result[LANES])

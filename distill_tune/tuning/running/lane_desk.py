@@ -1,8 +1,8 @@
 """The desk: an actor between the search and its lane hosts, with the trials that each place has in hand.
 
-The search lays a place's hand on the desk whenever it changes; the host takes from it before each step. A host whose
-process died finds its hand there again, and the desk remembers who was at work then: whoever ends a process again and
-again must not take the other lanes along.
+The search puts a place's hand on the desk whenever it changes; the host reads it before each step. A host whose process
+died finds its hand there again, and the desk remembers which trials were running then: a trial that keeps killing its
+process must not take the other lanes along.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 Hand = dict[str, str]
-"""Names of trials to their sampled values, as JSON."""
+"""Names of trials mapped to their sampled values, as JSON."""
 
 
 @dataclass
@@ -19,33 +19,33 @@ class Turn:
     """What a host does in its next step."""
 
     hand: Hand = field(default_factory=dict)
-    """All that it has in hand; what else it holds, it drops."""
+    """All trials in hand; any others that the host holds are dropped."""
     due: list[str] = field(default_factory=list)
-    """Trains now."""
+    """Trials to train now."""
     given_up: list[str] = field(default_factory=list)
-    """Was at work too often when a process died."""
+    """Trials that were running too often when a process died."""
 
 
 class LaneDesk:
     """The hands of all places.
 
-    After a death everyone who was at work is a suspect and trains alone: once, to be cleared, and after a second death
-    for good. So the one that ends processes is soon alone with it.
+    After a process's death every trial that was running is a suspect and trains alone: once, to be cleared, and after a
+    second death for good. So a trial that kills processes soon kills only its own.
     """
 
     def __init__(self, retries: int):
-        self._retries = max(1, retries)  # who was in company at the first death need not be at fault
+        self._retries = max(1, retries)  # after a first death, with others, it need not be at fault
         self._hands: defaultdict[int, Hand] = defaultdict(dict)
         self._at_work: dict[int, list[str]] = {}
         self._deaths: Counter[str] = Counter()
         self._cleared: set[str] = set()
 
     def give(self, place: int, hand: Hand) -> None:
-        """From the search: what the place has in hand from now on."""
+        """Set what the place has in hand from now on; called by the search."""
         self._hands[place] = hand
 
     def take(self, place: int, is_new: bool) -> Turn:
-        """From a host: what to do next; `is_new` from a process that has just begun."""
+        """What to do next; called by a host, with `is_new` if its process has just started."""
         before = self._at_work.pop(place, [])
         if is_new:
             self._deaths.update(before)

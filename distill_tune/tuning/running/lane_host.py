@@ -1,7 +1,7 @@
-"""A place of a search with fused lanes: an actor under Tune that trains the trials which the place has in hand.
+"""A place of a search with fused lanes: an actor under Tune that trains the trials that the place has in hand.
 
-To Tune a place is one long trial. A result costs the driver some 20 ms, and a process for each lane would have to load
-Ray; so one result has the reports of all lanes, and the conductor decides on each of them as ever.
+To Tune a place is one long trial. A result costs the driver some 20 ms, and a process per lane would have to load Ray;
+so one result has the reports of all lanes, and the conductor decides on each of them as usual.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from distill_tune.tuning.workers.trial import DIED, TrialContext
 from distill_tune.tuning.workers.tune_actor import TuneActor
 
 LANES = "lanes"
-"""The key of a result with what each lane says."""
+"""The key of each lane's news in a result."""
 _STEP_S = 1.0
-"""A step lasts about so long, where nothing is decided before: longer than that of a trial alone, which has not the
-epochs of so many to train between two decisions, since whoever waits for the driver here waits with all lanes."""
+"""About how many seconds a step lasts if nothing can be decided sooner. Longer than the step of a trial alone, since
+there are the epochs of many lanes to train between two decisions, and all of them wait while one waits for the
+driver."""
 
 
 class LaneHost(TuneActor):
-    """Some epochs of all lanes a step."""
+    """Trains all lanes of a place, some epochs per step."""
 
     def __init__(self, config: dict[str, Any], context: TrialContext, desk: Any):
         """Start the group; `config` has the number of the place."""
@@ -40,10 +41,10 @@ class LaneHost(TuneActor):
         self._is_new = True
 
     def train(self) -> dict[str, Any]:
-        """Train those who are due until something can be decided on one of them, or for about `_STEP_S`."""
+        """Train the trials that are due until one of them needs a decision, or for about `_STEP_S`."""
         try:
             return self._step()
-        except Exception as error:  # such as of lanes that are taken apart
+        except Exception as error:  # such as while splitting up lanes
             end_if_spoilt(error)
             raise
 
@@ -61,7 +62,7 @@ class LaneHost(TuneActor):
         return {LANES: list(told.values())}
 
     def _take_up(self, turn: Turn, told: dict[str, News]) -> None:
-        """Drop what is no longer in hand, and begin what is new there."""
+        """Drop trials that are no longer in hand, and start new ones."""
         for trial in self._group.trials:
             if trial not in turn.hand or trial in turn.given_up:
                 self._group.leave(trial)
@@ -69,14 +70,14 @@ class LaneHost(TuneActor):
             if trial not in self._group.trials:
                 try:
                     self._group.join(self._context.assignment(trial, turn.hand[trial]))
-                except Exception as error:  # of a user's own part: this trial fails, the others go on
+                except Exception as error:  # of custom code: this trial fails, the others go on
                     self._hear(trial, error, told)
 
     def _hear(self, trial: str, found: list[Report] | Exception, told: dict[str, News]) -> None:
         reports = told[trial].reports if trial in told else []
         if isinstance(found, Exception):
             self._context.log(trial, found)
-            end_if_spoilt(found)  # the desk knows who was at work
+            end_if_spoilt(found)  # the desk knows which trials were running
             told[trial] = News(trial, reports, one_line(found))
         else:
             told[trial] = News(trial, reports + [dict(report) for report in found])
@@ -86,11 +87,11 @@ class LaneHost(TuneActor):
         return news.failure is not None or epoch >= self._max_epochs or self._judge.is_rung(epoch)
 
     def reset(self, config: dict[str, Any]) -> bool:
-        """Serve another place, which has had no process so far, and drop what the last one held."""
+        """Serve another place, which has had no process so far, and drop the trials of the last one."""
         self._group.shutdown()
         self._place, self._is_new = config["place"], True
         return True
 
     def stop(self) -> None:
-        """Drop what is at work."""
+        """Drop all running trials."""
         self._group.shutdown()

@@ -1,12 +1,13 @@
 """The actors of a search, which Ray Tune starts and which know nothing of it (`workers/tune_actor.py`).
 
-Tune's `RayActorManager` starts an actor of the class that a trial is registered with, a `tune.Trainable`, and hands it
-the trial's configuration among things of Tune's own: to read those, a process must load Ray Tune (Ray 2.60). This one
-starts actors of ours, and hands them what our searcher has proposed. Two things are mended:
+Tune's `RayActorManager` starts an actor of the class that a trial is registered with, a `tune.Trainable`, and passes it
+the trial's configuration along with objects of Tune's own, for which a process must load Ray Tune (Ray 2.60). This one
+starts our own actors, and passes them only what our searcher has proposed. It also fixes two things:
 
 - An actor that Ray's memory monitor has killed, or whose result was lost with a node, ends Tune's loop with an error.
-  Here it is an actor that has died.
-- Of an actor that never ends its trial, as a place with lanes, all results are kept. Here it is what it is at work on.
+  Here it counts as an actor that has died.
+- All task futures of an actor that never ends its trial, such as a place with lanes, are kept. Here only the pending
+  ones are.
 """
 
 from __future__ import annotations
@@ -24,31 +25,31 @@ from distill_tune.tuning.cluster.own_ray import is_own
 from distill_tune.tuning.workers.tune_actor import TuneActor
 
 _TUNES_OWN = "__"
-"""What Tune adds to a configuration begins so."""
+"""Prefix of the keys that Tune adds to a configuration."""
 
 
 class StandIn(tune.Trainable):
-    """What Tune is told that a trial is; never made."""
+    """The trainable that Tune is given; never instantiated."""
 
 
 class PlaceActors(RayActorManager):
-    """Starts actors of one class of ours, whatever Tune asks for."""
+    """Starts actors of one of our classes, whatever Tune asks for."""
 
     _class: Any
     _shared: dict[str, Any]
 
     @classmethod
     def of(cls, kind: type[TuneActor], **shared: Any) -> PlaceActors:
-        """`shared` goes to each of them, by way of the object store."""
-        made = cls(resource_manager=PlacementGroupResourceManager())  # `cleanup` calls `__init__` once more, just so
+        """A manager of `kind` actors; `shared` is passed to each of them through the object store."""
+        made = cls(resource_manager=PlacementGroupResourceManager())  # not in `__init__`: `cleanup` calls it again
         made._shared = {name: ray.put(value) for name, value in shared.items()}
-        # A class from Tune's cache asks for a process with environment variables of its own, which the workers that
-        # Ray starts beforehand have not. In a Ray of one's own all have the driver's; a trial begins a second earlier.
+        # A class from Tune's cache asks for a process with custom environment variables, which the workers that Ray
+        # starts in advance lack. In our own Ray all have the driver's, so a trial starts a second earlier without it.
         made._class = ray.remote(kind) if is_own() else _ActorClassCache().get(kind)
         return made
 
     def add_actor(self, cls: Any, kwargs: dict[str, Any], resource_request: Any, **heard: Any) -> TrackedActor:
-        """Start one."""
+        """Start an actor."""
         given = {"config": _ours(kwargs["config"]), **self._shared}
         return super().add_actor(self._class, given, resource_request, **heard)
 
@@ -61,13 +62,13 @@ class PlaceActors(RayActorManager):
         *heard: Any,
         **named: Any,
     ) -> Any:
-        """Call a method of one; only `reset` has anything to be given."""
+        """Call a method of an actor; only `reset` takes an argument."""
         given = (_ours(args[0]),) if args else ()
         self._tracked_actors_to_task_futures[tracked_actor] &= self._actor_task_events.get_futures()
         return super().schedule_actor_task(tracked_actor, method_name, given, None, *heard, **named)
 
     def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
-        """Whatever Ray says of an actor that does not answer, it has died; what one has raised is a `RayTaskError`."""
+        """Treat any error of Ray's about an actor as its death, but not a `RayTaskError`, which the actor raised."""
         if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
             exception = RayActorError(error_msg=str(exception))
         super()._actor_task_failed(tracked_actor_task, exception)

@@ -1,4 +1,4 @@
-"""The search itself: Ray Tune around the conductor."""
+"""Run the search itself: Ray Tune around the conductor."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from distill_tune.tuning.workers.groups import WORKERS
 from distill_tune.tuning.workers.trial import Trial, TrialContext
 
 _DEATHS_OF_A_PLACE = 10
-"""At least so often in a row may the process of a place with lanes die before the place is given up."""
+"""How often in a row, at least, the process of a place with lanes may die before the place is given up."""
 
 
 def run_search(conductor: Conductor, context: TrialContext, say: Callable[[str], None] = lambda line: None) -> None:
-    """Run trials until the conductor says that it is over; every trial has then ended in its ledger."""
+    """Run trials until the conductor says that the search is over; every trial has then ended in the ledger."""
     if not conductor.is_over:
         _run_tune(conductor, context, say)
     conductor.end_the_rest()
@@ -50,7 +50,7 @@ def _run_tune(conductor: Conductor, context: TrialContext, say: Callable[[str], 
 
 @dataclass(frozen=True)
 class _TuneParts:
-    """Who plays which part for Tune."""
+    """The parts that Tune runs with."""
 
     actors: PlaceActors
     searcher: ConductedSearcher
@@ -61,7 +61,7 @@ class _TuneParts:
 
 
 def _alone(conductor: Conductor, context: TrialContext) -> _TuneParts:
-    """A trial of ours is one of Tune's."""
+    """The parts without lanes: each of our trials is one of Tune's."""
     kept = Kept()
     searcher, scheduler = ConductedSearcher(conductor, kept), ConductedScheduler(conductor, kept)
     actors, retries = PlaceActors.of(Trial, context=context), context.space.config.search.retries
@@ -69,26 +69,26 @@ def _alone(conductor: Conductor, context: TrialContext) -> _TuneParts:
 
 
 def _in_lanes(conductor: Conductor, context: TrialContext) -> _TuneParts:
-    """A place is one of Tune's trials, and has several of ours in its lanes."""
+    """The parts with lanes: each place is one of Tune's trials, with several of ours in its lanes."""
     retries = context.space.config.search.retries
     desk = desk_here(retries)
     hands = Hands(conductor, context.lanes, lambda place, hand: ray.get(desk.give.remote(place, hand)))
     actors = PlaceActors.of(LaneHost, context=context, desk=desk)
     kept = Kept()
     searcher, scheduler = LaneSearcher(conductor, hands, kept), LaneScheduler(conductor, hands, kept)
-    deaths = max(_DEATHS_OF_A_PLACE, (retries + 1) * context.lanes)  # each lane may be at fault, one after the other
+    deaths = max(_DEATHS_OF_A_PLACE, (retries + 1) * context.lanes)  # each lane in turn may be at fault
     return _TuneParts(actors, searcher, scheduler, conductor.concurrency // context.lanes, deaths)
 
 
 def desk_here(retries: int) -> Any:
-    """The desk's actor, on the driver's node: elsewhere it could be lost alone, and the search with it."""
+    """The desk's actor, on the driver's node: on another, it could be lost alone and take the search with it."""
     return ray.remote(LaneDesk).options(num_cpus=0, scheduling_strategy=on_this_node()).remote(retries)
 
 
 def _resources(resources: ResourcesConfig) -> dict[str, float]:
-    """One worker trains in the trial's own process; several are Ray Train's, which asks for their share itself."""
+    """A trial's resources; one worker trains in its process, while Ray Train itself asks for those of several."""
     if resources.workers_per_trial > 1:
-        return {"memory": 1.0}  # Tune refuses a trial without any resource, and CPUs are the workers'
+        return {"memory": 1.0}  # Tune refuses a trial without resources, but CPUs are for the workers
     return {"CPU": resources.cpus_per_worker} | (
         {"GPU": resources.gpus_per_worker} if resources.gpus_per_worker else {}
     )

@@ -1,8 +1,8 @@
 """The conductor behind Ray Tune's searcher, scheduler and stopper; all three only translate.
 
-What the conductor raises, such as by a user's own sampler, would be swallowed by Tune where a trial ends, and the
-search would wait for that trial for ever; where a trial has told something, it would be one of Tune's own errors. So it
-is kept there, and raised where Tune lets it through.
+An exception from the conductor, such as from a custom sampler, would be swallowed by Tune when a trial ends, and the
+search would wait for that trial forever; when a trial reports, it would become one of Tune's own errors. So it is kept
+there, and raised where Tune lets it through.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from distill_tune.tuning.state.records import Status
 from distill_tune.tuning.workers.trial import DIED, FAILURE, REPORTS
 
 PATIENCE_S = 20.0
-"""How long no trial is at work before the user is told what the search waits for."""
+"""Seconds without a running trial before the user is told what the search waits for."""
 
 
 class Kept:
-    """The first exception that was kept, after which nothing is decided; one for all adapters of a search."""
+    """Keeps the first exception, after which nothing is decided; shared by all adapters of a search."""
 
     def __init__(self) -> None:
         self._error: Exception | None = None
 
     def decided(self, decide: Callable[[], object]) -> bool:
-        """What is decided; False where that raises, and from then on."""
+        """The decision; False if it raises, and from then on."""
         try:
             return self._error is None and bool(decide())
         except Exception as error:
@@ -42,13 +42,13 @@ class Kept:
             return False
 
     def raise_it(self) -> None:
-        """Raise what was kept, if anything was."""
+        """Raise the kept exception, if any."""
         if self._error is not None:
             raise self._error
 
 
 class ConductedSearcher(Searcher):
-    """Tune asks for trials here, and says here how they ended."""
+    """The searcher that Tune asks for trials, and tells how they ended."""
 
     def __init__(self, conductor: Conductor, kept: Kept):
         super().__init__(metric=conductor.ledger.objective, mode="max" if conductor.ledger.sign > 0 else "min")
@@ -56,9 +56,9 @@ class ConductedSearcher(Searcher):
         self._ours: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next trial's configuration, and how many of its epochs are known; None while there is nothing to do.
+        """The next trial's configuration, and how many of its epochs are known.
 
-        FINISHED when the search is over.
+        None while there is nothing to do, FINISHED when the search is over.
         """
         self._kept.raise_it()
         if self._conductor.is_over:
@@ -71,7 +71,7 @@ class ConductedSearcher(Searcher):
         return {"trial": name, "values": json.dumps(proposal.values), "epochs": known}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """However a trial ends, it ends here."""
+        """Handle the end of a trial, however it came about."""
         ours = self._ours.pop(trial_id, None)
         if ours is not None:
             self._kept.decided(lambda: self._ended(ours, result or {}, error))
@@ -81,30 +81,30 @@ class ConductedSearcher(Searcher):
         self._conductor.ended(ours, result.get(FAILURE) or (DIED if error else None))
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the study's journal is the state."""
+        """Do nothing: the study's journal is the state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing; see `save`."""
+        """Do nothing; see `save`."""
 
 
 class ConductedScheduler(FIFOScheduler):
-    """Tune asks here, after each step of a trial, whether it goes on."""
+    """The scheduler that Tune asks, after each step of a trial, whether it goes on."""
 
     def __init__(self, conductor: Conductor, kept: Kept):
         super().__init__()  # type: ignore[no-untyped-call]
         self._conductor, self.kept = conductor, kept
         self._controller: Any = None
         self._waiting = set[str]()
-        """Trials whose actor is up and waits for its workers."""
+        """Trials whose actor is up but waits for its workers."""
 
     @property
     def is_anybody_at_work(self) -> bool:
-        """Whether a trial has an actor that is up, and so have its workers."""
+        """Whether any trial has its actor and all its workers up."""
         return bool(self._up() - self._waiting)
 
     @property
     def is_anybody_waiting(self) -> bool:
-        """Whether a trial has an actor that is up, but waits for its workers."""
+        """Whether any trial has its actor up but waits for its workers."""
         return bool(self._up() & self._waiting)
 
     def _up(self) -> set[str]:
@@ -112,21 +112,21 @@ class ConductedScheduler(FIFOScheduler):
         return {trial.trial_id for trial in live if trial.status == TuneTrial.RUNNING}
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """None: nobody goes first, and Tune starts waiting trials in their order, each with an actor of its own.
+        """None: no trial is preferred, so Tune starts waiting trials in order, each with its own actor.
 
-        Tune's own schedulers look through all trials for one that waits, at each step, and Tune gives that one the
-        first actor that another has left and stops the one that was being started for it. With trials shorter than
-        an actor's start the second place so never came up: 0.39 s a trial instead of 0.05 s on digits.
+        Tune's own schedulers scan all trials for a waiting one at each step; Tune then gives it the first actor that
+        another trial has left, and stops the one being started for it. With trials shorter than an actor's start, the
+        second place thus never came up: 0.39 s per trial instead of 0.05 s on digits.
         """
         return None
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Tune has taken up a trial."""
+        """Remember the controller when Tune adds a trial."""
         self._controller = tune_controller
         super().on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
-        """Ask the conductor; but of what has told nothing new there is nothing to judge."""
+        """Ask the conductor whether the trial goes on; without new reports there is nothing to judge."""
         goes_on = self.kept.decided(lambda: self._goes_on(trial, result))
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
@@ -139,28 +139,28 @@ class ConductedScheduler(FIFOScheduler):
 
 
 class Waiting(Stopper):
-    """Tune asks here ten times a second whether to stop everything: once the budget has ended and no trial is at work.
+    """Stops everything once the budget has ended and no trial is running; Tune asks it ten times a second.
 
-    A trial that is at work ends by `ConductedScheduler`, after its epoch. One that waits for a place on a busy cluster
-    would never hear of it; and whoever waits with it is told what for.
+    A running trial is ended by `ConductedScheduler`, after its epoch. One that waits for a place on a busy cluster
+    would never be reached by that; and the user is told what the search waits for.
     """
 
     def __init__(self, conductor: Conductor, scheduler: ConductedScheduler, say: Callable[[str], None]):
         self._conductor, self._scheduler, self._say = conductor, scheduler, say
         self._since_s = time.monotonic()
-        """Since when no trial has been at work; never, once that has been said."""
+        """Since when no trial has been running; infinity once that has been said."""
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """No trial is stopped here."""
+        """False: single trials are not stopped here."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether the search is over for trials that have not begun."""
+        """Whether the search is over, also for trials that have not begun."""
         self._look()
         return self._conductor.budget.ended_by is not None and not self._scheduler.is_anybody_at_work
 
     def _look(self) -> None:
-        """Say what is waited for, once each time that it has taken too long for a slow start."""
+        """Say what the search waits for, once each time it waits too long for a mere slow start."""
         now_s = time.monotonic()
         if self._scheduler.is_anybody_at_work or not self._conductor.ledger.count(Status.RUNNING):
             self._since_s = now_s

@@ -1,4 +1,4 @@
-"""Samplers: who proposes the next trial, one a file; each is one of Optuna's with options of its own."""
+"""Samplers, which propose the next trial: one per file, each an Optuna sampler with its own options."""
 
 from distill_tune.tuning.samplers._base import EXHAUSTED, RUNGS, Sampler, proposal_seed
 

@@ -1,8 +1,8 @@
-"""What a sampler is: options, and how to make Optuna's sampler for one proposal.
+"""The base class of samplers: options, and how to build the Optuna sampler for one proposal.
 
-A sampler is made anew for each proposal, with a seed from the search's and the trial's number. So what it proposes
-depends on the study alone and not on how often the program was started: a search that was ended and taken up again
-proposes what it would have proposed.
+A sampler is built anew for each proposal, seeded from the search's seed and the trial's number. So what it proposes
+depends only on the study, not on how often the program was started: a resumed search proposes what it would have
+proposed without the interruption.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 EXHAUSTED = "distill_tune:exhausted"
 """A user attribute of a study whose sampler has nothing left to propose."""
 RUNGS = "distill_tune:rungs"
-"""A user attribute of each trial of a study with several objectives: epochs to its values at that rung."""
+"""A user attribute of each trial of a study with several objectives: maps epochs to its values at that rung."""
 
 
 class Sampler(Options, ABC):
     """A sampler's options, from `[search.<name>]`."""
 
     several_objectives: ClassVar[bool] = False
-    """Whether it can propose for more than one."""
+    """Whether it can propose for more than one objective."""
 
     takes_intervals: ClassVar[bool] = True
-    """Whether it can sample ranges without a last value."""
+    """Whether it can sample continuous ranges."""
 
     tries_each_once: ClassVar[bool] = False
-    """Whether it comes to an end: it proposes every combination once, and calls `study.stop()` after the last."""
+    """Whether it is finite: it proposes every combination once, and calls `study.stop()` after the last."""
 
     learns_from_others: ClassVar[bool] = True
-    """Whether the trials of other searches (`search.start_from`) change what it proposes for the better."""
+    """Whether the trials of other searches (`search.start_from`) improve its proposals."""
 
     @property
     def ending(self) -> str:
-        """What has happened where it has nothing left to propose."""
+        """What to say when it has nothing left to propose."""
         return "every combination of the space has been tried" if self.tries_each_once else "it has stopped the study"
 
     @classmethod
@@ -53,21 +53,21 @@ class Sampler(Options, ABC):
 
     @property
     def num_at_random(self) -> int:
-        """How many trials it draws at random before it learns, where a search may well be shorter than that."""
+        """How many trials it draws at random before it learns, if that may be all of a short search."""
         return 0
 
     @abstractmethod
     def build(self, seed: int, number: int) -> BaseSampler:
-        """Optuna's sampler for trial `number` of a search with `seed`."""
+        """The Optuna sampler for trial `number` of a search with `seed`."""
 
     def check(self, space: Space) -> None:
         """Refuse a space that it cannot sample.
 
         Raises:
-            ConfigError: why not, and what to do.
+            ConfigError: it cannot; the message says why, and what to do.
         """
 
 
 def proposal_seed(seed: int, number: int) -> int:
-    """A seed for one proposal; equal for equal search and number."""
+    """A seed for one proposal, determined by the search's seed and the trial's number."""
     return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4])

@@ -1,11 +1,10 @@
-"""Optuna's quasi-Monte-Carlo sampler, whose sequence goes on where its parameters become others.
+"""Optuna's quasi-Monte-Carlo sampler, except that its sequence continues when its set of parameters changes.
 
-It draws those that the first trial with an end has had; with several places that is another trial now and then, and in
-a conditional space it may have others. Optuna's begins again for each set of them, with the points that it has drawn
-before: of 32 trials in eight places up to 12 had the learning rate of another (six seeds). Here all sets share one
-count.
+It draws the parameters of the first trial that ended; with several places that may become another trial, which in a
+conditional space may have others. Optuna restarts the sequence for each such set, and repeats points: of 32 trials in
+eight places up to 12 had the learning rate of another (six seeds). Here all sets share one counter.
 
-Imported when a sampler is built: Optuna takes half a second.
+Imported only when a sampler is built, since importing Optuna takes half a second.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from optuna.samplers import QMCSampler
 
 
 class Continued(QMCSampler):
-    """Optuna's sampler, with one place in the sequence for the whole study."""
+    """Optuna's sampler with one position in the sequence for the whole study."""
 
     def _find_sample_id(self, study: Study, search_space: dict[str, Any]) -> int:
         return super()._find_sample_id(study, {})

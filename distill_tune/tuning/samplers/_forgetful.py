@@ -1,14 +1,14 @@
-"""Optuna's TPE, which looks at the latest trials and at the best of the older, and not at all.
+"""Optuna's TPE, restricted to the latest trials and the best of the older ones.
 
-Up to `memory` trials that is the same, and beyond it a proposal takes as long as the last one did. And half of that is
-saved: what a trial has chosen is put into numbers once, and the logarithm of the normal distribution, of which Optuna
-has one in Python, is SciPy's.
+Up to `memory` trials this changes nothing, and beyond that the time of a proposal no longer grows. Half of it is saved
+too: each trial's parameters are converted to numbers once, and the logarithm of the normal distribution, which Optuna
+has in Python, is taken from SciPy.
 
-A study with several objectives knows nothing of stopped trials but that they were stopped, and Optuna's TPE calls the
-first of them good where too few have come to their end. Here it is shown them in the order of how far they came and,
-where that is equal, of how good they were there.
+In a study with several objectives Optuna knows of stopped trials only that they were stopped, and its TPE calls the
+first of them good if too few have completed. Here they are ordered by how far they came and then by how good they were
+there.
 
-Imported when a sampler is built: Optuna takes half a second.
+Imported only when a sampler is built, since importing Optuna takes half a second.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from distill_tune.tuning.samplers._base import RUNGS
 from distill_tune.tuning.samplers._shown import Shown, signs_of
 
 _BEST = 100
-"""How many of the older trials are remembered: TPE calls 25 at most good."""
+"""How many of the older trials are remembered; TPE calls at most 25 good."""
 _GOOD = 25
-"""How many of the stopped ones are put in order: no more than TPE can call good."""
+"""How many of the stopped trials are ordered: no more than TPE can call good."""
 
 
 class Recent(Shown):
-    """A study in which only the latest and the best trials can be seen, as they are when it is made."""
+    """A view of a study with only the latest and the best trials, as they are when it is made."""
 
     def __init__(self, study: Study, memory: int):
         trials = study._get_trials(deepcopy=False)
@@ -45,7 +45,7 @@ class Recent(Shown):
         super().__init__(study, self._in_order(seen) if len(self._signs) > 1 else seen)
 
     def one_a_space(self) -> Shown:
-        """The same with the first trial of each set of parameters: the others say nothing more of what the sets are."""
+        """The same with only the first trial of each set of parameters, which is enough to know the sets."""
         firsts: dict[frozenset[str], FrozenTrial] = {}
         for trial in self._trials:
             if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
@@ -58,9 +58,9 @@ class Recent(Shown):
         return [ended[place] for place in best_of([self._scores(trial.values) for trial in ended], _BEST)]
 
     def _in_order(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """Stopped trials last, and of these the farthest and best first; Optuna's sort keeps the order of equals.
+        """Stopped trials last, of these the farthest and then the best first; Optuna's stable sort keeps the order.
 
-        Behind them is who was stopped, by the end of an earlier session, before anything was known of it.
+        At the very end are those stopped by the end of an earlier session before they had any values.
         """
         stopped = [trial for trial in trials if trial.state is TrialState.PRUNED]
         at = {t.number: max((int(e), values) for e, values in rungs.items()) for t in stopped if (rungs := _rungs(t))}
@@ -77,11 +77,11 @@ class Recent(Shown):
 
 
 class Older:
-    """Those of a study's older trials that can be among the best, kept from one proposal to the next.
+    """Those of a study's older trials that can be among the best, cached from one proposal to the next.
 
-    Looking at all of them for each proposal takes 6 ms after nine thousand. So each is looked at when it becomes one of
-    the older, and again when its sampler, which must be `Forgetful`, hears that it has ended. What is kept changes
-    nothing: the best of many are the best of the best of some and of the others.
+    Scanning all of them at each proposal takes 6 ms after nine thousand. So each is looked at when it becomes one of
+    the older ones, and again when its sampler, which must be `Forgetful`, hears that it has ended. The result is the
+    same, since the best of many are the best among the best of some and the others.
     """
 
     def __init__(self) -> None:
@@ -91,11 +91,11 @@ class Older:
         self._best: list[FrozenTrial] = []
 
     def hear(self, number: int) -> None:
-        """A trial ends, or pauses."""
+        """Note that a trial has ended or paused."""
         self._told.append(number)
 
     def ended(self, study: Study, older: list[FrozenTrial]) -> list[FrozenTrial]:
-        """The complete ones in their order; with one objective, without those that a hundred are better than."""
+        """The complete trials in order; with one objective, those that a hundred others beat may be left out."""
         told, self._told = self._told, []
         if len(study.directions) > 1:
             return _complete(older)
@@ -117,18 +117,18 @@ def _complete(trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def _rungs(trial: FrozenTrial) -> dict[str, list[float]]:
-    """Its values at each; none of one that was never trained."""
+    """A trial's values at each rung; empty if it was never trained."""
     found: dict[str, list[float]] = trial.user_attrs.get(RUNGS, {})
     return found
 
 
 _rows_of: WeakKeyDictionary[Study, dict[Hashable, dict[int, tuple[float, ...]]]] = WeakKeyDictionary()
-"""By parameters: what each trial that is not at work has chosen for them, in numbers; empty where they are not its."""
+"""By parameters: the values of each trial that is not running, as numbers; empty for a trial without them."""
 
 
 @cache
 def _mend_the_normal_distribution() -> None:
-    """Not before TPE has something to learn from: a search's first trials do not wait until SciPy is loaded."""
+    """Use SciPy's `log_ndtr`; called only once TPE learns, so that a search's first trials need not wait for SciPy."""
     from optuna.samplers._tpe import _truncnorm
     from scipy.special import log_ndtr
 
@@ -144,26 +144,26 @@ class Forgetful(TPESampler):
         self._recent: Any = None
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Look at the study as it is now."""
+        """Take a view of the study as it is now."""
         super().before_trial(study, trial)
         self._recent = Recent(study, self._memory)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
-        """Hear that a trial has ended, or pauses."""
+        """Note that a trial has ended or paused."""
         super().after_trial(study, trial, state, values)
         if study in _older_of:
             _older_of[study].hear(trial.number)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Any:
-        """What is learned together."""
+        """The parameters that are learned jointly."""
         return super().infer_relative_search_space(self._recent.one_a_space(), trial)
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Any) -> Any:
-        """Values of it."""
+        """Values of the jointly learned parameters."""
         return super().sample_relative(self._recent, trial, search_space)
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
-        """A value of what is not."""
+        """A value of any other parameter."""
         return super().sample_independent(self._recent, trial, param_name, param_distribution)
 
     def _get_internal_repr(self, trials: list[FrozenTrial], search_space: dict[str, Any], study: Any) -> Any:

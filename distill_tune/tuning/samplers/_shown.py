@@ -1,14 +1,14 @@
-"""What a sampler is shown of a study: some of its trials, or all of them in another light.
+"""Views of a study for samplers: only some of its trials, or trials in a modified state.
 
-Optuna's GP, CMA-ES and NSGA-II learn from complete trials alone. Under a scheduler with rungs few trials are complete,
-and they would draw at random all along, so they are shown each stopped or paused trial as complete, with its values at
-the highest rung that it has reached. That is lower than it would have come to; but the best at each rung go on, so the
-order is about right.
+Optuna's GP, CMA-ES and NSGA-II learn only from complete trials. Under a scheduler with rungs few trials complete, and
+they would keep drawing at random; so they are shown each stopped or paused trial as complete, with its values at the
+highest rung that it reached. These are worse than what it would have reached in the end; but the best at each rung go
+on, so the order is about right.
 
-A student over a limit has no value, and GP would propose its like again and again. It is shown as no better than the
-worst that was trained, and without its constraint, for whose sake GP would model that of all others.
+A student over a limit has no values, and GP would propose similar ones again and again. It is shown as no better than
+the worst that was trained, and without its constraint, which would make GP model constraints for all trials.
 
-Imported when a sampler is built: Optuna takes half a second.
+Imported only when a sampler is built, since importing Optuna takes half a second.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from distill_tune.tuning.samplers._base import RUNGS
 
 
 def signs_of(study: Study) -> list[int]:
-    """By which each objective is larger where it is better."""
+    """The sign of each objective that makes larger values better."""
     return [1 if direction is StudyDirection.MAXIMIZE else -1 for direction in study.directions]
 
 
 class Shown:
-    """A study in which only some trials can be seen."""
+    """A view of a study with only some of its trials."""
 
     def __init__(self, study: Study, trials: list[FrozenTrial]):
         self._study, self._trials = study, trials
@@ -46,36 +46,36 @@ class Shown:
 
 
 class OfRungs(BaseSampler):
-    """A sampler that learns from stopped and paused trials too, and, if told so, from refused ones."""
+    """A sampler that also learns from stopped and paused trials and, with `shuns_refused`, from refused ones."""
 
     def __init__(self, sampler: BaseSampler, shuns_refused: bool = False):
         self._sampler, self._shuns_refused = sampler, shuns_refused
         self._shown: Any = None
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Look at the study as it is now."""
+        """Take a view of the study as it is now."""
         self._sampler.before_trial(study, trial)
         self._shown = Shown(study, _known(study, self._shuns_refused))
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Any:
-        """As the sampler has it of what it is shown; so are the others."""
+        """The wrapped sampler's search space, given the view."""
         return self._sampler.infer_relative_search_space(self._shown, trial)
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Any) -> Any:
-        """Values of it."""
+        """Values in that search space."""
         return self._sampler.sample_relative(self._shown, trial, search_space)
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
-        """A value of what is not in it."""
+        """A value of a parameter outside that search space."""
         return self._sampler.sample_independent(self._shown, trial, param_name, param_distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
-        """Let the sampler hear of it."""
+        """Notify the wrapped sampler."""
         self._sampler.after_trial(study, trial, state, values)
 
 
 def _known(study: Study, shuns_refused: bool) -> list[FrozenTrial]:
-    """All trials as complete that have values; a failed one, which may have been a parent while it paused, is none."""
+    """All trials, those with values as complete; without failed ones, which may have been parents while paused."""
     trials = [_as_complete(trial) for trial in study._get_trials(deepcopy=False) if trial.state is not TrialState.FAIL]
     values = [trial.values for trial in trials if trial.state is TrialState.COMPLETE]
     if not shuns_refused or not values:
@@ -88,7 +88,7 @@ def _known(study: Study, shuns_refused: bool) -> list[FrozenTrial]:
 
 
 def _as_bad(trial: FrozenTrial, worst: list[float]) -> FrozenTrial:
-    """A student over a limit, as complete with the worst values that any other has."""
+    """A student over a limit, shown as complete with the worst values of any trial."""
     shown = copy.copy(trial)
     shown.state, shown.values = TrialState.COMPLETE, worst
     shown.system_attrs = {}
@@ -105,7 +105,7 @@ def _as_complete(trial: FrozenTrial) -> FrozenTrial:
 
 
 def _highest_values(trial: FrozenTrial) -> list[float] | None:
-    """What it reached at its highest rung; None of one that was never trained."""
+    """A trial's values at its highest rung; None if it was never trained."""
     rungs = {int(epochs): values for epochs, values in trial.user_attrs.get(RUNGS, {}).items()}
     rungs |= {epochs: [value] for epochs, value in trial.intermediate_values.items()}
     return rungs[max(rungs)] if rungs else None

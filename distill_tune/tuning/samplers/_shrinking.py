@@ -1,11 +1,11 @@
-"""Optuna's CMA-ES, which goes on where the parameters that every trial has become fewer.
+"""Optuna's CMA-ES, except that it copes with a shrinking set of parameters that every trial has.
 
-It evolves those that all trials so far have had. Where a parameter has been there for all by chance, such as the
-temperature before the first trial with a loss that has none, the next evolution has one less. Optuna's keeps the old
-one, finds that it does not fit, and draws at random for the rest of the search. Here a new one begins, which each
-proposal tells of one more generation of the old one's trials.
+It evolves the parameters that all trials so far have had. If all had one only by chance, such as the temperature before
+the first trial with a loss that has none, the next evolution has one less. Optuna keeps the old evolution, finds that
+it does not fit, and draws at random for the rest of the search. Here a new one begins, to which each proposal tells one
+more generation of the old one's trials.
 
-Imported when a sampler is built: Optuna takes half a second.
+Imported only when a sampler is built, since importing Optuna takes half a second.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from optuna.trial import FrozenTrial
 
 
 class Shrinking(CmaEsSampler):
-    """Optuna's sampler, which looks for an evolution of as many parameters as there are now."""
+    """Optuna's sampler, which restores only an evolution with the current number of parameters."""
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, Any]) -> dict[str, Any]:
-        """Values of what every trial has."""
+        """Values of the parameters that every trial has."""
         self._num_evolved = len(search_space)
         return super().sample_relative(study, trial, search_space)
 

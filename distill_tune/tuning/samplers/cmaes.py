@@ -1,7 +1,7 @@
 """CMA-ES: an evolution strategy for numbers.
 
-Hansen, "The CMA Evolution Strategy: A Tutorial", https://arxiv.org/abs/1604.00772; through the `cmaes` package. It
-keeps its state in the study. Choices and conditional parameters are drawn at random beside it.
+Hansen, "The CMA Evolution Strategy: A Tutorial", https://arxiv.org/abs/1604.00772; through the `cmaes` package. Its
+state is kept in the study. Choices and conditional parameters are drawn at random.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Cmaes(Sampler):
     learns_from_others: ClassVar[bool] = False
 
     startup_trials: Annotated[int, Field(ge=1)] = 10
-    """At random before it begins."""
+    """Random trials before the evolution begins."""
 
     @property
     def num_at_random(self) -> int:
@@ -37,7 +37,7 @@ class Cmaes(Sampler):
         return self.startup_trials
 
     def build(self, seed: int, number: int) -> BaseSampler:
-        """Its own state is in the study; what is drawn beside it is reseeded for each trial."""
+        """Build it; its state is in the study, and random draws are reseeded for each trial."""
         import optuna
 
         from distill_tune.tuning.samplers._shown import OfRungs
@@ -52,7 +52,7 @@ class Cmaes(Sampler):
         )
 
     def check(self, space: Space) -> None:
-        """Refuse a space without numbers to evolve, and an installation without the package."""
+        """Refuse a space without numbers to evolve, and an installation without the `cmaes` package."""
         imported("cmaes", "search.sampler: 'cmaes'", ConfigError)
         if all(isinstance(found, Choice) for found in of_every_trial(space).values()):
             raise ConfigError(

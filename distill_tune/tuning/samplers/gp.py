@@ -1,9 +1,9 @@
 """Gaussian-process Bayesian optimisation (Optuna's own, expected improvement in logarithms).
 
 Ament et al., "Unexpected Improvements to Expected Improvement", NeurIPS 2023, https://arxiv.org/abs/2310.20708. Strong
-for few and long trials; a proposal takes time that grows with the cube of the number of trials. It learns from
-parameters that every trial has; conditional ones are drawn at random. With several objectives it seeks what makes the
-volume below the front larger (Daulton et al., NeurIPS 2020, https://arxiv.org/abs/2006.05078).
+for few and long trials; the time of a proposal grows with the cube of the number of trials. It learns from parameters
+that every trial has; conditional ones are drawn at random. With several objectives it maximises the expected
+hypervolume improvement (Daulton et al., NeurIPS 2020, https://arxiv.org/abs/2006.05078).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @SAMPLERS.register
 class Gp(Sampler):
-    """For searches of up to some hundred trials."""
+    """For searches of up to a few hundred trials."""
 
     several_objectives: ClassVar[bool] = True
 
     startup_trials: Annotated[int, Field(ge=1)] = 10
-    """At random before it learns."""
+    """Random trials before it learns."""
 
     @property
     def num_at_random(self) -> int:
@@ -34,7 +34,7 @@ class Gp(Sampler):
         return self.startup_trials
 
     def build(self, seed: int, number: int) -> BaseSampler:
-        """Reseeded for each trial."""
+        """Build it, reseeded for each trial."""
         import optuna
 
         from distill_tune.tuning.samplers._shown import OfRungs

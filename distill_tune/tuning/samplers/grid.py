@@ -26,14 +26,14 @@ class Grid(Sampler):
     tries_each_once: ClassVar[bool] = True
 
     def build(self, seed: int, number: int) -> BaseSampler:
-        """What has been tried is in the study; the order is reseeded for each trial."""
+        """Build it; what has been tried is in the study, and the order is reseeded for each trial."""
         from optuna.samplers import BruteForceSampler
 
-        # What is at work counts as tried.
+        # Running trials count as tried.
         return BruteForceSampler(proposal_seed(seed, number), avoid_premature_stop=False)
 
     def check(self, space: Space) -> None:
-        """Refuse ranges that have no last value, where a trial has them."""
+        """Refuse continuous ranges that any trial has."""
         for path, found in of_some_trial(space).items():
             if not isinstance(found, Choice) and not found.integer:
                 raise ConfigError(

@@ -1,7 +1,7 @@
 """NSGA-II: a genetic algorithm for one or several objectives.
 
-Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm", IEEE Trans. Evol. Comp. 2002. Its generations are in
-the study. Parents hand on what every trial has; conditional parameters are drawn at random.
+Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm", IEEE Trans. Evol. Comp. 2002. Its generations are
+kept in the study. Parents pass on the parameters that every trial has; conditional ones are drawn at random.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Nsgaii(Sampler):
     learns_from_others: ClassVar[bool] = False
 
     population: Annotated[int, Field(ge=2)] = 50
-    """Trials a generation."""
+    """Trials per generation."""
 
     @property
     def num_at_random(self) -> int:
@@ -33,7 +33,7 @@ class Nsgaii(Sampler):
         return self.population
 
     def build(self, seed: int, number: int) -> BaseSampler:
-        """Reseeded for each trial."""
+        """Build it, reseeded for each trial."""
         import optuna
 
         from distill_tune.tuning.samplers._shown import OfRungs

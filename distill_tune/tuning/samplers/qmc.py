@@ -1,7 +1,7 @@
 """Quasi-Monte-Carlo: a scrambled Sobol sequence, which covers the space more evenly than random draws.
 
-Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", JMLR 2012, section 4. The place in the sequence
-is kept in the study. Parameters that the first trial to end did not have are drawn at random.
+Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", JMLR 2012, section 4. The position in the
+sequence is kept in the study. Parameters that the first trial to end did not have are drawn at random.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Qmc(Sampler):
     learns_from_others: ClassVar[bool] = False
 
     def build(self, seed: int, number: int) -> BaseSampler:
-        """The sequence is the search's; what is drawn beside it is reseeded for each trial."""
+        """Build it; the sequence has the search's seed, and random draws are reseeded for each trial."""
         import optuna
 
         from distill_tune.tuning.samplers._continued import Continued

@@ -1,4 +1,4 @@
-"""At random: the baseline that every other sampler must beat (Bergstra and Bengio, JMLR 2012)."""
+"""Random search: the baseline that every other sampler must beat (Bergstra and Bengio, JMLR 2012)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @SAMPLERS.register
 class Random(Sampler):
-    """Independent draws."""
+    """Independent random draws."""
 
     several_objectives: ClassVar[bool] = True
     learns_from_others: ClassVar[bool] = False
 
     def build(self, seed: int, number: int) -> BaseSampler:
-        """Reseeded for each trial."""
+        """Build it, reseeded for each trial."""
         import optuna
 
         return optuna.samplers.RandomSampler(seed=proposal_seed(seed, number))

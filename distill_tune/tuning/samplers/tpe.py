@@ -1,12 +1,12 @@
 """Tree-structured Parzen estimators.
 
 Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011; multivariate: Falkner et al., "BOHB",
-ICML 2018, https://arxiv.org/abs/1807.01774. Trials that are still running repel it (constant liar).
+ICML 2018, https://arxiv.org/abs/1807.01774. Running trials repel it (constant liar).
 
-Optuna's looks at every trial for each proposal, which takes 40 ms after two thousand and grows on. Here it looks at the
-latest ones and at the best of the older (`_forgetful.py`).
+Optuna's looks at every trial for each proposal, which takes 40 ms after two thousand trials and keeps growing. Here it
+looks at the latest trials and the best of the older ones (`_forgetful.py`).
 
-With several objectives the good ones are those on the first layers of domination (Ozaki et al., "Multiobjective
+With several objectives the good trials are those on the first non-domination layers (Ozaki et al., "Multiobjective
 Tree-structured Parzen Estimator", JAIR 2022).
 """
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 @SAMPLERS.register
 class Tpe(Sampler):
-    """The default."""
+    """The default sampler."""
 
     several_objectives: ClassVar[bool] = True
 
     startup_trials: Annotated[int, Field(ge=0)] = 10
-    """At random before it learns."""
+    """Random trials before it learns."""
     candidates: Annotated[int, Field(ge=1)] = 24
-    """Points that it draws and ranks for each proposal."""
+    """Points that it draws and ranks per proposal."""
     multivariate: bool = True
-    """Whether parameters are learned together; groups of those that exist together are formed by itself."""
+    """Whether parameters are learned jointly, in automatic groups of those that occur together."""
     memory: Annotated[int, Field(ge=100)] = 1000
-    """The latest trials that it learns from, beside the best of all that came to their end."""
+    """How many of the latest trials it learns from, besides the best of all completed ones."""
 
     def build(self, seed: int, number: int) -> BaseSampler:
-        """Reseeded for each trial."""
+        """Build it, reseeded for each trial."""
         from distill_tune.tuning.samplers._forgetful import Forgetful
 
         return Forgetful(

@@ -1,4 +1,4 @@
-"""Schedulers: which trials train on, one a file."""
+"""Schedulers, which decide what trials train on: one per file."""
 
 from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, ladder
 

@@ -1,14 +1,14 @@
-"""What a scheduler is: a ladder of rungs, and a judge that says at each rung who trains on.
+"""The base classes of schedulers: a ladder of rungs, and a judge that decides at each rung which trials train on.
 
-A judge is plain data without Ray, so a search that is taken up again rebuilds it by showing it the same reports. It
-decides from the scores alone and, where they are equal, by validation loss, as a search ranks its trials everywhere; a
-score that is not finite never goes on, under any scheduler.
+A judge is plain data without Ray, so a resumed search rebuilds it by showing it the same reports. It decides by the
+scores and, if they are equal, by validation loss, as trials are ranked everywhere in a search. A trial whose score is
+not finite never goes on, under any scheduler.
 
-A search of several objectives shows a judge several scores. Whoever is worse by the first of them may still be what
-the search is after, a small student beside a large one, so such a judge asks who is dominated (`dominance.py`).
+With several objectives a judge gets several scores. A trial that is worse by the first may still be what the search is
+after, such as a small student next to a large one, so such a judge goes by domination (`dominance.py`).
 
-Whoever does not go on is stopped, or under a judge that `pauses`, kept at its rung until it may go on after all. A
-judge has one method to write, `passes_rung`; one that pauses has `pause`, `next_to_promote`, `promote` and `drop` too.
+A trial that does not go on is stopped or, under a judge that `pauses`, kept at its rung until it may go on after all.
+A judge must implement `passes_rung`; one that pauses also `pause`, `next_to_promote`, `promote` and `drop`.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class Rung:
-    """One decision point."""
+    """A decision point after a number of epochs."""
 
     epochs: int
     scores: dict[str, float] = field(default_factory=dict)
-    """Trial to its score when it arrived, by the first objective; larger is better."""
+    """Each trial's score on arrival, by the first objective; larger is better."""
     cutoff: float | None = None
-    """The score below which an arriving trial is stopped, as some with just this score may be; None while too few have
-    arrived to say, and where several objectives have no single one."""
+    """The score below which an arriving trial is stopped (at exactly this score it may be); None while too few have
+    arrived, and with several objectives, which have no single cutoff."""
 
 
 class Judge(ABC):
-    """Decides for one search; trials are known by their names."""
+    """Decides for one search which trials go on; trials are identified by name."""
 
     pauses: ClassVar[bool] = False
     """Whether a trial that does not go on from a rung waits there with its checkpoint, and may go on later."""
@@ -50,31 +50,31 @@ class Judge(ABC):
         self.rungs, self.max_epochs = rungs, max_epochs
         self._rung_epochs = {rung.epochs for rung in rungs}
         self._answers: dict[tuple[str, int], bool] = {}
-        """What was said of each trial at each rung, by a judge that does not pause."""
+        """The decision on each trial at each rung, of a judge that does not pause."""
 
     def is_rung(self, epochs: int) -> bool:
-        """Whether trials are compared after so many epochs."""
+        """Whether trials are compared after this many epochs."""
         return epochs in self._rung_epochs
 
     def goes_on(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float = 0.0) -> bool:
-        """Whether the trial trains beyond `epochs`; a score is larger where better, and not finite where diverged.
+        """Whether the trial trains beyond `epochs`; larger scores are better, and diverged ones are not finite.
 
-        Asked once an epoch, in order; asking again for the same epoch changes nothing, whoever has arrived meanwhile: a
-        trial that goes on from its checkpoint after a death has come past its rungs.
+        Called once per epoch, in order. Asking again about the same epoch changes nothing, whatever has arrived
+        meanwhile: a trial that resumes from its checkpoint after a crash has already passed its rungs.
 
         Args:
-            trial_id: whose.
-            epochs: that it has trained.
-            score: by the first objective.
-            further: by each other one.
-            tie_break: by what trials of equal scores are ranked where there is one objective; larger is better.
+            trial_id: the trial.
+            epochs: how many it has trained.
+            score: its score by the first objective.
+            further: its scores by the other objectives.
+            tie_break: ranks trials of equal scores if there is one objective; larger is better.
         """
         if not all(map(isfinite, (score, *further))):
             return False
         if not self.is_rung(epochs):
             return True
         by = -inf if isnan(tie_break) else tie_break
-        if self.pauses:  # it may let on later whom it has stopped
+        if self.pauses:  # it may later let on a trial that it has stopped
             return self.passes_rung(trial_id, epochs, score, *further, tie_break=by)
         if (trial_id, epochs) not in self._answers:
             self._answers[trial_id, epochs] = self.passes_rung(trial_id, epochs, score, *further, tie_break=by)
@@ -84,36 +84,36 @@ class Judge(ABC):
     def passes_rung(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float) -> bool:
         """Whether a trial goes on from the rung after `epochs`, which it may just have reached; arguments as `goes_on`.
 
-        Not asked about scores that are not finite. Should enter the score into its rung's `scores`, from which the
-        search shows who has arrived, and may set the rung's `cutoff`.
+        Never called with scores that are not finite. Should enter the score into its rung's `scores`, by which the
+        search shows what has arrived, and may set the rung's `cutoff`.
         """
 
     def pause(self, trial_id: str, epochs: int) -> None:
-        """A trial waits at the rung after `epochs`, and can be promoted from now on; only where `pauses`.
+        """Keep a trial at the rung after `epochs`, from where it can be promoted; only if `pauses`.
 
-        Called after `passes_rung` has said no, and again with the same when a search is taken up again.
+        Called after `passes_rung` has returned False, and again with the same arguments when a search is resumed.
         """
         raise NotImplementedError
 
     def next_to_promote(self, is_last: bool) -> str | None:
-        """The paused trial that may go on now; None where there is none. Changes nothing.
+        """The paused trial that may go on now; None if there is none. Changes nothing.
 
-        Asked whenever a place is free, before a new trial is proposed.
+        Called whenever a place is free, before a new trial is proposed.
 
         Args:
-            is_last: no new trial comes, nobody is at work, and none has come to its end.
+            is_last: whether no new trial will come, none is running, and none has completed.
         """
         return None
 
     def drop(self, trial_id: str, epochs: int) -> None:
-        """A trial that has ended after `epochs`, at a rung or not, keeps nobody from going on; only where `pauses`.
+        """Let a trial that has ended after `epochs`, at a rung or not, hold back no other one; only if `pauses`.
 
         It was stopped or interrupted in an earlier session, and its checkpoint is gone.
         """
         raise NotImplementedError
 
     def promote(self, trial_id: str, epochs: int) -> None:
-        """The trial that waits after `epochs` goes on, and waits no more; only where `pauses`."""
+        """Let the trial that is paused after `epochs` go on; only if `pauses`."""
         raise NotImplementedError
 
 
@@ -121,7 +121,7 @@ class Scheduler(Options, ABC):
     """A scheduler's options, from `[search.<name>]`."""
 
     several_objectives: ClassVar[bool] = False
-    """Whether its judge takes `further` scores."""
+    """Whether its judge accepts `further` scores."""
 
     @classmethod
     def of(cls, section: SearchConfig) -> Scheduler:
@@ -133,16 +133,16 @@ class Scheduler(Options, ABC):
         """A judge for a new search."""
 
     def expected_epochs(self, search: SearchConfig) -> float:
-        """Epochs of a trial on average, to estimate time by: if one in `search.reduction_factor` passes each rung."""
+        """Mean epochs per trial, for time estimates; assumes that one in `search.reduction_factor` passes each rung."""
         rungs = {rung.epochs for rung in self.judge(search).rungs}
         return epochs_on_average(sorted(rungs), search.max_epochs, search.reduction_factor)
 
     @classmethod
     def judge_of(cls, search: SearchConfig) -> Judge:
-        """A judge by the scheduler that `[search]` names.
+        """A judge of the scheduler that `[search]` names.
 
         Raises:
-            ConfigError: the scheduler, a user's own, gives none, or one that cannot be asked.
+            ConfigError: a custom scheduler returns no judge, or one that cannot be called as it must.
         """
         scheduler = cls.of(search)
         if ":" in search.scheduler:
@@ -151,7 +151,7 @@ class Scheduler(Options, ABC):
 
 
 def _check_judges(scheduler: Scheduler, search: SearchConfig) -> None:
-    """Try a user's own on a judge that is asked nothing else."""
+    """Try out a custom scheduler on a throwaway judge."""
     import numpy as np
 
     judge: object = scheduler.judge(search)
@@ -168,13 +168,13 @@ def _check_judges(scheduler: Scheduler, search: SearchConfig) -> None:
 
 
 def epochs_on_average(rungs: Sequence[int], max_epochs: int, factor: int) -> float:
-    """Of trials of which one in `factor` passes each of the `rungs`, and that end after `max_epochs` at the latest."""
+    """Mean epochs of trials if one in `factor` passes each of the `rungs`, up to `max_epochs`."""
     legs = enumerate(pairwise([0, *rungs, max_epochs]))
     return sum((stop - start) / float(factor) ** passed for passed, (start, stop) in legs)
 
 
 def ladder(search: SearchConfig) -> list[int]:
-    """Epochs of the rungs: `min_epochs`, then times `reduction_factor`, below `max_epochs`."""
+    """Epochs of the rungs: `min_epochs`, multiplied by `reduction_factor` each time, below `max_epochs`."""
     epochs, found = search.min_epochs, list[int]()
     while epochs < search.max_epochs:
         found.append(epochs)

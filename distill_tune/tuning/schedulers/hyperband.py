@@ -1,8 +1,8 @@
-"""Hyperband, asynchronously: successive halving in as many brackets as there are rungs.
+"""Asynchronous Hyperband: successive halving in as many brackets as there are rungs.
 
 Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization", JMLR 2018,
-https://arxiv.org/abs/1603.06560; the asynchronous form is section 3.2 of the ASHA paper. It insures against rungs that
-rank badly by giving part of the trials more epochs before they are judged.
+https://arxiv.org/abs/1603.06560; the asynchronous form is section 3.2 of the ASHA paper. It guards against rungs that
+rank badly by giving some of the trials more epochs before they are judged.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Hyperband(Scheduler):
     several_objectives: ClassVar[bool] = True
 
     def judge(self, search: SearchConfig) -> Judge:
-        """As many brackets as rungs: in the last one, trials are judged at the highest rung alone."""
+        """A judge with as many brackets as rungs; in the last one, trials are judged only at the highest rung."""
         return _of_all_brackets(search).judge(search)
 
     def expected_epochs(self, search: SearchConfig) -> float:
-        """As of those brackets."""
+        """Mean epochs per trial with those brackets."""
         return _of_all_brackets(search).expected_epochs(search)
 
 

@@ -1,7 +1,7 @@
 """The median stopping rule.
 
-Golovin et al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2.1. A trial ends at a rung
-if the best that it has reached is below the median of what the others had on average up to the same epoch.
+Golovin et al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2.1. A trial is stopped at a
+rung if its best score so far is below the median of the others' average scores up to the same epoch.
 
 With several objectives "the others" are those that are at least as good in every objective but the first: a student is
 measured against those that cost no more.
@@ -25,24 +25,24 @@ from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, epochs_
 
 @SCHEDULERS.register
 class Median(Scheduler):
-    """Stop what is worse than half of the others."""
+    """Stop trials that are worse than half of the others."""
 
     several_objectives: ClassVar[bool] = True
 
     startup_trials: Annotated[int, Field(ge=1)] = 4
-    """So many others that it is measured against must have reached a rung before anybody is stopped there."""
+    """How many trials to measure against must have reached a rung before one is stopped there."""
 
     def judge(self, search: SearchConfig) -> Judge:
-        """Judged at the rungs alone."""
+        """A judge that stops trials only at the rungs."""
         return MedianJudge([Rung(epochs) for epochs in ladder(search)], search.max_epochs, self.startup_trials)
 
     def expected_epochs(self, search: SearchConfig) -> float:
-        """If half of the trials pass each rung."""
+        """Mean epochs per trial if half of the trials pass each rung."""
         return epochs_on_average(ladder(search), search.max_epochs, 2)
 
 
 class MedianJudge(Judge):
-    """Keeps each trial's scores, and at each rung each trial's average up to it."""
+    """Keeps each trial's scores, and its average score up to each rung."""
 
     def __init__(self, rungs: list[Rung], max_epochs: int, startup_trials: int):
         super().__init__(rungs, max_epochs)
@@ -51,13 +51,13 @@ class MedianJudge(Judge):
         self._averages: dict[int, dict[str, Scores]] = defaultdict(dict)
 
     def goes_on(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float = 0.0) -> bool:
-        """Epochs between the rungs count too."""
+        """Record the score, since epochs between the rungs count too; then as `Judge.goes_on`."""
         if all(map(isfinite, (score, *further))):
             self._scores[trial_id][epochs] = score, *further
         return super().goes_on(trial_id, epochs, score, *further, tie_break=tie_break)
 
     def passes_rung(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float) -> bool:
-        """Not worse than half of those it is measured against; equals are not worse, so no tie is broken."""
+        """Whether it is no worse than half of those it is measured against; an equal one is not, so ties pass."""
         rung = next(rung for rung in self.rungs if rung.epochs == epochs)
         so_far = [scores for epoch, scores in self._scores[trial_id].items() if epoch <= epochs]
         best, *bests = map(max, zip(*so_far, strict=True))

@@ -11,18 +11,18 @@ from distill_tune.tuning.schedulers._base import Judge, Scheduler
 
 @SCHEDULERS.register
 class NoScheduler(Scheduler):
-    """Stop nobody but what has diverged."""
+    """Stop only trials that have diverged."""
 
     several_objectives: ClassVar[bool] = True
 
     def judge(self, search: SearchConfig) -> Judge:
-        """Without rungs."""
+        """A judge without rungs."""
         return EverybodyPasses([], search.max_epochs)
 
 
 class EverybodyPasses(Judge):
-    """There is no rung at which it could be asked."""
+    """Has no rung, so `passes_rung` is never called."""
 
     def passes_rung(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float) -> bool:
-        """Nobody is held back."""
+        """True: every trial goes on."""
         return True

@@ -1,20 +1,19 @@
-"""Asynchronous successive halving, promoting variant: every trial pauses at a rung, and the best are taken up again.
+"""Asynchronous successive halving, promoting variant: every trial pauses at a rung, and the best are resumed.
 
 Li et al., "A System for Massively Parallel Hyperparameter Tuning" (ASHA), MLSys 2020, Algorithm 2,
-https://arxiv.org/abs/1810.05934. A free place goes on with the best trial that pauses among the first
-1/reduction_factor of its rung, the highest rung first; where there is none, a new trial begins. The stopping variant
-(`asha.py`) lets the first to arrive at a rung train on for want of anybody to measure them by, and can never have back
-what it has stopped.
+https://arxiv.org/abs/1810.05934. A free place resumes the best paused trial among the first 1/reduction_factor of its
+rung, the highest rung first; if there is none, it starts a new trial. The stopping variant (`asha.py`) lets the first
+to arrive at a rung train on, since there are none to measure them by, and cannot resume what it has stopped.
 
-Two things differ from Algorithm 2. A trial that is among the best when it arrives goes on at once: pausing it would
-cost a checkpoint read again. And when no new trial comes, nobody is at work and none has come to its end, the best that
-pauses goes on however few have reached its rung, so that a search has a trial that came to its end if any can.
+Two things differ from Algorithm 2. A trial that is among the best on arrival goes on at once, since pausing it would
+cost reading a checkpoint. And when no new trial comes, none is running and none has completed, the best paused one
+goes on however few have reached its rung, so that at least one trial completes if any can.
 
-A search that is extended finds the trials that paused in it stopped, and their checkpoints gone. They count among those
-that have reached a rung, but not among its best, or new ones would have to be better than what cannot go on.
+In an extended search, trials that were paused before have been stopped and their checkpoints are gone. They count
+among those that have reached a rung but not among its best, or new ones would have to beat what cannot go on.
 
-With several objectives the best are those on the first layers of domination (`dominance.py`), and the whole first layer
-as soon as anybody may go on.
+With several objectives the best are those on the first non-domination layers (`dominance.py`), and the whole first
+layer as soon as any may go on.
 """
 
 from __future__ import annotations
@@ -29,35 +28,35 @@ from distill_tune.tuning.dominance import Layers, Scores
 from distill_tune.tuning.schedulers._base import Judge, Rung, Scheduler, ladder
 
 _Place = tuple[float, float, str]
-"""A score and what breaks a tie, with their signs turned, and whose: the best come first, and equals in the order of
-their names, so that the order in which they arrived is of no account."""
+"""Negated score, negated tie-break, and the trial's name: the best come first, and equal ones in the order of names, so
+that the order of arrival does not matter."""
 
 
 @SCHEDULERS.register
 class Promotion(Scheduler):
-    """Pause all at each rung, and go on with the best 1/reduction_factor."""
+    """Pause trials at each rung, and resume the best 1/reduction_factor."""
 
     several_objectives: ClassVar[bool] = True
 
     def judge(self, search: SearchConfig) -> Judge:
-        """One ladder."""
+        """A judge with one ladder of rungs."""
         return PromotionJudge(ladder(search), search.max_epochs, search.reduction_factor)
 
 
 @dataclass
 class _Step:
-    """A rung, and who stands on it."""
+    """A rung and the trials on it."""
 
     rung: Rung
     arrived: list[_Place] = field(default_factory=list)
-    """But for those that were dropped."""
+    """All that have arrived, except dropped ones."""
     layers: Layers = field(default_factory=Layers)
-    """The same, where there are several objectives."""
+    """The same trials, if there are several objectives."""
     places: dict[str, _Place] = field(default_factory=dict)
-    """All who have come here, by their names."""
+    """All that have arrived, by name."""
     paused: list[_Place] = field(default_factory=list)
     passed: set[str] = field(default_factory=set)
-    """Who has been let go on."""
+    """Trials that were let go on."""
 
     def arrive(self, trial_id: str, scores: Scores, tie_break: float) -> None:
         if trial_id not in self.places:
@@ -68,7 +67,7 @@ class _Step:
                 self.layers.add(trial_id, scores)
 
     def best_paused(self, keep: int) -> str | None:
-        """The best that pauses among the first `keep`."""
+        """The best paused trial among the first `keep`."""
         if not self.paused or not keep:
             return None
         if len(self.layers):
@@ -82,7 +81,7 @@ class _Step:
 
 
 class PromotionJudge(Judge):
-    """Knows who pauses where."""
+    """Pauses trials at rungs and promotes the best."""
 
     pauses: ClassVar[bool] = True
 
@@ -92,7 +91,7 @@ class PromotionJudge(Judge):
         self._factor = reduction_factor
 
     def passes_rung(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float) -> bool:
-        """Among the best of those that have reached the rung so far; who has once been, stays so."""
+        """Whether it is, or has been, among the best of those that have reached the rung so far."""
         step = self._steps[epochs]
         step.arrive(trial_id, (score, *further), tie_break)
         keep = self._keep(step)
@@ -102,20 +101,20 @@ class PromotionJudge(Judge):
         return trial_id in step.passed
 
     def pause(self, trial_id: str, epochs: int) -> None:
-        """Keep it for later."""
+        """Keep the trial at its rung."""
         step = self._steps[epochs]
         step.passed.discard(trial_id)
         insort(step.paused, step.places[trial_id])
 
     def drop(self, trial_id: str, epochs: int) -> None:
-        """Take it out of the order."""
+        """Remove the trial from its rung's ranking."""
         if (step := self._steps.get(epochs)) is not None:
             step.passed.discard(trial_id)
             step.arrived.remove(step.places[trial_id])
             step.layers.remove(trial_id)
 
     def next_to_promote(self, is_last: bool) -> str | None:
-        """From the highest rung downwards."""
+        """The best paused trial that may go on, from the highest rung downwards."""
         for step in reversed(self._steps.values()):
             if (found := step.best_paused(self._keep(step))) is not None:
                 return found
@@ -124,7 +123,7 @@ class PromotionJudge(Judge):
         return next((step.paused[0][-1] for step in reversed(self._steps.values()) if step.paused), None)
 
     def promote(self, trial_id: str, epochs: int) -> None:
-        """Take it off its rung."""
+        """Remove the trial from the paused ones of its rung."""
         step = self._steps[epochs]
         step.paused.remove(step.places[trial_id])
         step.passed.add(trial_id)
