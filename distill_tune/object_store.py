@@ -83,11 +83,7 @@ class Store:
 
     @contextmanager
     def readable(self) -> Iterator[None]:
-        """Report an OSError of the block as a store that cannot be read.
-
-        Raises:
-            ConfigError: the block raised an OSError.
-        """
+        """Turn an OSError of the block into a ConfigError: the store cannot be read."""
         try:
             yield
         except OSError as error:

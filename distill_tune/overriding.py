@@ -24,7 +24,7 @@ def check_called_alike(part: type, base: type, path: str) -> None:
         path: where the user-defined class was found.
 
     Raises:
-        ConfigError: a method does not fit; names it, what it must take, and what it takes.
+        ConfigError: a method does not fit; with what it must take and what it takes.
     """
     for name, ours in inspect.getmembers(base, inspect.isfunction):
         theirs = getattr(part, name)

@@ -96,8 +96,7 @@ def apply_setting(tables: dict[str, Any], setting: str) -> None:
     """Apply one `key=value` to `tables`; key and value are TOML, and a bare word is taken as a string.
 
     Raises:
-        ConfigError: there is no `=`, the key is not a TOML key, or the value is a list, table or quoted string that is
-            not TOML.
+        ConfigError: there is no `=`, the key is not a TOML key, or a list, table or quoted string is not TOML.
     """
     key, equals, text = setting.partition("=")
     if not equals or not key.strip() or not text.strip():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def kinds_that_need_labels(space: Space, classes: int | None = None) -> list[str]:
-    """The kinds of loss with which possibly no teacher term tells which class is which, of `classes` many."""
+    """The kinds of loss that may leave no teacher term to tell the classes apart; `classes` is their number."""
     if any(_names(name, classes) and not _may_lack(space, name) for name in space.added):
         return []
     return [kind for kind in space.kinds if not _names(kind, classes)]

@@ -83,8 +83,8 @@ class SearchConfig(Choosing):
     start_with: Literal["middle"] | list[dict[str, Any]] = "middle"
     """Known good settings to try first: dotted names to values; what a table leaves out is sampled.
 
-    middle: the middle of every range, once per student family and then once per other name, unless `start_from` is set.
-    No rung stops the first trial of each family.
+    middle: the middle of every range, once per student family and then once per other name, unless the search learns
+    from others (`start_from`). No rung stops the first trial of each family.
     """
     start_from: list[Annotated[str, Field(min_length=1)]] = Field([])
     """Result folders of other searches whose trials the sampler learns from."""

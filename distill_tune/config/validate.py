@@ -13,7 +13,7 @@ from distill_tune.errors import ConfigError
 from distill_tune.registry import did_you_mean
 
 _DEEPEST, _SHOWN = 32, 3
-"""The deepest nesting of lists and tables, and how much of the path to deeper ones an error shows."""
+"""Deepest nesting of lists and tables, and how much of a deeper path an error shows."""
 
 
 def validate(tables: dict[str, Any]) -> Config:
@@ -37,7 +37,7 @@ def validate(tables: dict[str, Any]) -> Config:
 
 
 def _check_can_be_written(path: ValuePath, value: Any) -> None:
-    """Refuse values that `summary.json` cannot hold: options of any type must not make a search fail at its end."""
+    """Refuse values that `summary.json` cannot hold: an option of any type must not fail a search at its end."""
     if len(path) > _DEEPEST:
         raise BrokenRule(path[:_SHOWN], f"must not be nested more than {_DEEPEST} deep; flatten it.")
     if isinstance(value, dict | list):
