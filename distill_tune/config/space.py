@@ -145,8 +145,9 @@ class Space:
     ) -> Values:
         """The trial in the middle of every range, or at the share of it that `shares` gives.
 
-        For choices of names it is the `chosen` value or else the first, where users put what they believe in. If values
-        break a rule together, all of that table take their first corner, except in `[student]`, where `shares` decide.
+        Choices of names, or of anything but numbers and lists, take the `chosen` value or else the first, where users
+        put what they believe in. If values break a rule together, all of that table take their first corner, except in
+        `[student]`, where `shares` decide.
         """
         chosen = chosen or {}
 
